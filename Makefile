@@ -1,0 +1,27 @@
+# Two commands for a fresh machine: `make run` and `make test`. `make deps` says or installs what they need.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: run test deps lint bench
+
+run: deps
+	cargo build --release
+	exec ./target/release/laurel serve
+
+test: deps lint
+	cargo test --locked
+
+# Format, lints and documentation; all of them as strict as CI.
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# The numbers in loadtest/RESULTS.md.
+bench: deps
+	cargo build --release --example loadtest --bin laurel
+	./target/release/examples/loadtest
+
+deps:
+	@bash deploy/install-stores.sh

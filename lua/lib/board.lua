@@ -1,0 +1,60 @@
+-- The ten best of one board: a LIST of at most ten entries `score moment userId number username`, best first, and a HASH
+-- with the board's state:
+--   epoch      set while the board holds what the ledger holds; without it no award is taken
+--   moment     the last award's moment: µs by Redis' clock, lifted so that it only grows
+--   version    the moment of the last change of the ten
+--   floor      the score of the tenth, -1 while there are fewer than ten
+--   published  the newest version that went out over pub/sub
+--
+-- Scores only grow here, so the newcomer is the latest to reach its score: it stands behind everybody who has as much.
+-- A score that is not above `floor` therefore cannot change the ten, whoever has it.
+
+local PLACES = 10
+
+local function next_moment(last)
+  return math.max(now_us, (tonumber(last) or 0) + 1)
+end
+
+local function floor_of(ten)
+  return #ten < PLACES and '-1' or ten[PLACES]:match('^%d+')
+end
+
+local function write_ten(ten_key, state_key, ten, version)
+  redis.call('DEL', ten_key)
+  if #ten > 0 then
+    redis.call('RPUSH', ten_key, unpack(ten))
+  end
+  redis.call('HSET', state_key, 'moment', int(version), 'version', int(version), 'floor', floor_of(ten))
+end
+
+-- Puts one entry in its place, takes the user's older one out, and keeps the best ten.
+local function place(ten, entry, user, score)
+  local kept, placed = {}, false
+  for _, other in ipairs(ten) do
+    local other_score, other_user = other:match('^(%d+) %d+ (%S+)')
+    if other_user ~= user then
+      if not placed and tonumber(other_score) < score then
+        kept[#kept + 1] = entry
+        placed = true
+      end
+      kept[#kept + 1] = other
+    end
+  end
+  if not placed then
+    kept[#kept + 1] = entry
+  end
+  kept[PLACES + 1] = nil
+  return kept
+end
+
+-- Publishes the ten unless the last publication is younger than the window: then returns the ms until it may go out,
+-- and whoever asked calls `flush` after that. Publishes at once when the board was quiet.
+local function publish(ten, state_key, window_key, channel, version, window_ms)
+  local open = tonumber(window_ms) == 0 or redis.call('SET', window_key, '1', 'NX', 'PX', window_ms)
+  if not open then
+    return math.max(1, redis.call('PTTL', window_key))
+  end
+  redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(ten, '\n'))
+  redis.call('HSET', state_key, 'published', int(version))
+  return 0
+end

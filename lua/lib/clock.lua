@@ -1,0 +1,10 @@
+-- Redis' clock is the one clock for tokens, sessions and limits; nodes may drift.
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now_ms = math.floor(now_us / 1000)
+local DAY_MS = 86400000
+
+-- Lua's numbers are doubles: exact for integers to 2^53, but tostring would round them to 14 digits.
+local function int(number)
+  return string.format('%.0f', number)
+end

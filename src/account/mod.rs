@@ -1,0 +1,72 @@
+//! Players: who they are, their passwords and their logins. It knows Postgres' `users` and nothing of scores being won.
+
+mod jwt;
+mod names;
+mod password;
+mod users;
+
+pub use jwt::{Identity, LoginKeys};
+pub use names::{Email, Password, Username};
+pub use password::Passwords;
+pub use users::User;
+
+use std::net::IpAddr;
+
+use crate::app::App;
+use crate::error::{RateWindow, Refusal, Result};
+use crate::store::AttemptWindow;
+use crate::token::sha256_hex;
+
+/// A user and the login that was just made.
+pub struct LoggedIn {
+    /// Who.
+    pub user: User,
+    /// The login JWT.
+    pub token: String,
+}
+
+/// Makes a user and logs them in.
+///
+/// # Errors
+/// The name or address is taken; too many hashes wait; Postgres is away.
+pub async fn register(app: &App, username: Username, email: Email, password: Password) -> Result<LoggedIn> {
+    let hash = app.passwords.hash(password).await?;
+    let user = users::insert(&app.database, app.clock.new_id(), &username, &email, &hash).await?;
+    let token = app.logins.sign(&user, app.clock.now_s())?;
+    Ok(LoggedIn { user, token })
+}
+
+/// Logs a user in. Whatever is wrong, the refusal and the time it takes are the same.
+///
+/// # Errors
+/// Wrong username or password; too many hashes wait; a store is away.
+pub async fn login(app: &App, username: &str, password: Password) -> Result<LoggedIn> {
+    let found = users::find_by_name(&app.database, username).await?;
+    let hash = found.as_ref().map(|(_, hash)| hash.clone());
+    let holds = app.passwords.verify(password, hash).await?;
+    match found {
+        Some((user, _)) if holds => {
+            let token = app.logins.sign(&user, app.clock.now_s())?;
+            Ok(LoggedIn { user, token })
+        }
+        _ => Err(Refusal::InvalidCredentials.into()),
+    }
+}
+
+/// Counts a login against the username's and the address's windows.
+///
+/// # Errors
+/// Too many; Redis is away.
+pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Option<RateWindow>> {
+    let digest = sha256_hex(&[username.to_lowercase().as_bytes()]);
+    let limits = &app.config.limits;
+    let windows = [
+        (AttemptWindow::Logins(&digest), limits.logins_per_minute),
+        (AttemptWindow::LoginsFrom(from), limits.logins_per_minute_per_ip),
+    ];
+    let attempts = app.store.attempt(&windows).await?;
+    match attempts.window {
+        Some(window) if !attempts.allowed => Err(Refusal::RateLimited(window).into()),
+        window => Ok(window),
+    }
+}

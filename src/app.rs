@@ -1,0 +1,88 @@
+//! Everything that is shared, built once and passed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::account::{LoginKeys, Passwords};
+use crate::action::Catalogue;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Fault;
+use crate::ledger::{self, Database};
+use crate::live::{Health, Hub, Seats};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::token::AntiSpamKeys;
+
+/// One node's parts.
+#[allow(missing_docs, reason = "each part is documented at its type")]
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Store,
+    pub database: Database,
+    pub catalogue: Catalogue,
+    pub logins: LoginKeys,
+    pub anti_spam: AntiSpamKeys,
+    pub passwords: Passwords,
+    pub hub: Arc<Hub>,
+    pub health: Health,
+    pub seats: Arc<Seats>,
+    /// Cancelled when the node begins to stop.
+    pub draining: CancellationToken,
+}
+
+/// The users whose following changes: for the one task that subscribes to their channels.
+pub type Turns = UnboundedReceiver<Uuid>;
+
+impl App {
+    /// Connects to the stores, migrates, and builds the rest.
+    ///
+    /// # Errors
+    /// A store does not answer or cannot be used; the catalogue is wrong; there is no login secret.
+    pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Turns), Fault> {
+        let token_ms = config.tokens.anti_spam_seconds * 1000;
+        let catalogue = Catalogue::load(&config.actions.file, token_ms)
+            .map_err(|problems| Fault::new("read the catalogue", problems))?;
+        if config.auth.jwt_secret.is_empty() {
+            let hint = "set it to 32 random bytes or more, the same on every node";
+            return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
+        }
+        let metrics = Arc::new(Metrics::default());
+        let store = Store::connect(&config.store, metrics.clone()).await?;
+        let database = ledger::connect(&config.database).await?;
+        ledger::migrate(&database).await?;
+        let (hub, turns) = Hub::new();
+        let app = Self {
+            clock,
+            metrics,
+            store,
+            database,
+            catalogue,
+            logins: LoginKeys::new(&config.auth),
+            anti_spam: AntiSpamKeys::new(&config.auth),
+            passwords: Passwords::new(&config.auth)?,
+            hub: Arc::new(hub),
+            health: Health::default(),
+            seats: Arc::new(Seats::new(&config.limits)),
+            draining: CancellationToken::new(),
+            config,
+        };
+        Ok((Arc::new(app), turns))
+    }
+
+    /// Waits until the node stops, and then for this socket's turn: all of them together leave at an even rate over the
+    /// window.
+    pub async fn drain_delay(&self) {
+        self.draining.cancelled().await;
+        let window_ms = self.config.server.drain_seconds * 1000;
+        // The last tenth is left for the answers to arrive.
+        let turn_ms = rand::random_range(0..=window_ms * 9 / 10);
+        tokio::time::sleep(Duration::from_millis(turn_ms)).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! The commands (contract, section 10). Each starts what it needs, does one thing, and says in one line what went wrong.
+
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::embedded::Embedded;
+use crate::ledger::{self, SeedOptions};
+use crate::serve::Node;
+use crate::telemetry;
+
+/// A tamper-proof, real-time leaderboard service.
+#[derive(Parser)]
+#[command(name = "laurel", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Migrate, check, serve
+    Serve,
+    /// Bring Postgres' tables up to date, and only that
+    Migrate,
+    /// Add users, with scores, for a test or a demo
+    Seed {
+        /// How many
+        #[arg(long)]
+        users: u64,
+        /// Scores are drawn from 0 to this
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1 << 53))]
+        max_score: u64,
+        /// File for the users' login JWTs, one a line
+        #[arg(long)]
+        tokens: Option<PathBuf>,
+    },
+    /// Compare Redis with the ledger; exit 1 if they differ
+    Verify,
+    /// Load Redis from the ledger, while nodes serve
+    Rebuild,
+    /// Show a node's live board in the terminal
+    Watch {
+        /// The node
+        #[arg(long, default_value = "http://localhost:3000")]
+        url: String,
+        /// A login JWT
+        #[arg(long, env = "TOKEN", hide_env_values = true)]
+        token: String,
+    },
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("laurel: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("laurel: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode> {
+    if let Command::Watch { url, token } = command {
+        watch::watch(&url, &token).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut config = config::load(std::env::vars())?;
+    telemetry::start(&config.log);
+    // Whatever speaks TLS uses this provider; a second start keeps the first.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let serves = matches!(command, Command::Serve);
+    let mut stores = Embedded::start(&mut config, !serves).await?;
+    let result = if serves { serve(config, &mut stores).await } else { once(command, config).await };
+    stores.stop().await;
+    result
+}
+
+/// The private stores are started on this thread and looked after on it: the kernel ends them when the thread ends.
+async fn serve(config: Config, stores: &mut Embedded) -> Result<ExitCode> {
+    let urls = (config.store.redis_url.clone(), config.database.url.clone());
+    let mut node = Node::start(config, Clock::default()).await?;
+    println!("Laurel serves on http://{}", shown(node.address));
+    if stores.any() {
+        println!("A second node joins its stores with:");
+        println!("  REDIS_URL='{}' DATABASE_URL='{}' PORT=3001 laurel serve", urls.0.expose(), urls.1.expose());
+    }
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let died = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        why = node.died() => Some(why),
+        () = stores.keep_alive() => None,
+    };
+    tracing::info!("stopping: sockets leave, requests under way finish");
+    node.stop().await;
+    match died {
+        Some(why) => bail!(why),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// `localhost` for people, where that is what is meant.
+fn shown(address: std::net::SocketAddr) -> String {
+    if address.ip().is_loopback() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+async fn once(command: Command, config: Config) -> Result<ExitCode> {
+    let (app, _turns) = App::build(config, Clock::default()).await?;
+    let code = match command {
+        Command::Migrate => {
+            println!("Postgres is up to date");
+            ExitCode::SUCCESS
+        }
+        Command::Seed { users, max_score, tokens } => {
+            ledger::open_or_rebuild(&app).await?;
+            seed(&app, SeedOptions { users, max_score, tokens }).await?
+        }
+        Command::Verify => verify(&app).await?,
+        Command::Rebuild => rebuild(&app).await?,
+        Command::Serve | Command::Watch { .. } => unreachable!("these do not come here"),
+    };
+    app.database.close().await;
+    Ok(code)
+}
+
+async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
+    let bar = progress(options.users);
+    ledger::seed(app, &options, |done| bar.set_position(done)).await?;
+    bar.finish_and_clear();
+    println!("Seeded {} users", options.users);
+    if let Some(path) = options.tokens {
+        println!("Their login tokens are in {}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(app: &App) -> Result<ExitCode> {
+    let verified = ledger::verify(app).await?;
+    for difference in &verified.differences {
+        println!("{}: {}", difference.user, difference.what);
+    }
+    let differences = verified.differences.len();
+    println!("{} users, {} ledger entries, {differences} differences", verified.users, verified.entries);
+    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn rebuild(app: &App) -> Result<ExitCode> {
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
+    let users = ledger::rebuild(app, |done| bar.set_position(done)).await?;
+    bar.finish_and_clear();
+    println!("Loaded {users} users from the ledger");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {per_sec}, {eta} left");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,58 @@
+//! `laurel watch`: what a client sees, in a terminal.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::StreamExt;
+use serde_json::Value;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+/// Shows events until the process is ended; comes back when the node does.
+pub async fn watch(url: &str, token: &str) -> Result<()> {
+    loop {
+        let ended = session(url, token).await;
+        if let Err(error) = &ended
+            && error.downcast_ref::<tokio_tungstenite::tungstenite::Error>().is_some_and(is_refusal)
+        {
+            return ended;
+        }
+        println!("The connection ended; connecting again");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// An answer below 500 will not change by asking again.
+fn is_refusal(error: &tokio_tungstenite::tungstenite::Error) -> bool {
+    use tokio_tungstenite::tungstenite::Error::Http;
+    matches!(error, Http(response) if response.status().is_client_error())
+}
+
+async fn session(url: &str, token: &str) -> Result<()> {
+    let address = format!("{}/api/v1/ws", url.replacen("http", "ws", 1).trim_end_matches('/'));
+    let mut request = address.into_client_request().context("the URL is not one")?;
+    let header = HeaderValue::from_str(&format!("Bearer {token}")).context("the token is not one")?;
+    request.headers_mut().insert("Authorization", header);
+    let (mut socket, _) = connect_async(request).await?;
+    while let Some(message) = socket.next().await {
+        if let Message::Text(text) = message? {
+            show(&serde_json::from_str(&text).context("the node sent something else than JSON")?);
+        }
+    }
+    Ok(())
+}
+
+fn show(event: &Value) {
+    match event["event"].as_str() {
+        Some("leaderboard_updated") => {
+            println!("\nleaderboard at {}", event["timestamp"].as_str().unwrap_or("?"));
+            for row in event["data"].as_array().into_iter().flatten() {
+                println!("{:>4}  {:<30} {:>12}", row["rank"], row["username"].as_str().unwrap_or("?"), row["score"]);
+            }
+        }
+        Some(name) => println!("{name} {}", event["data"]),
+        None => println!("{event}"),
+    }
+}

@@ -1,0 +1,53 @@
+//! Values that have their type but make no sense.
+
+use super::tree::{Config, Secret};
+
+/// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Names every impossible value.
+pub fn check(config: &Config, problems: &mut Vec<String>) {
+    let mut require = |holds: bool, problem: &str| {
+        if !holds {
+            problems.push(problem.to_owned());
+        }
+    };
+    require(config.server.host.parse::<std::net::IpAddr>().is_ok(), "server.host: must be an IP address");
+    require(config.server.port <= 65_535, "server.port: must be between 0 and 65535");
+    require(config.server.request_timeout_ms > 0, "server.request_timeout_ms: must be above 0");
+    require(config.server.header_timeout_ms > 0, "server.header_timeout_ms: must be above 0");
+    require(config.store.shards == 1, "store.shards: only 1 is served so far");
+    require((1..=64).contains(&config.store.connections), "store.connections: must be between 1 and 64");
+    require(config.store.timeout_ms > 0, "store.timeout_ms: must be above 0");
+    require(config.database.max_connections >= 2, "database.max_connections: must be at least 2");
+    require(config.auth.jwt_hours > 0, "auth.jwt_hours: must be above 0");
+    require((1..=64).contains(&config.auth.hashes_at_once), "auth.hashes_at_once: must be between 1 and 64");
+    require(
+        (1..=86_400).contains(&config.tokens.anti_spam_seconds),
+        "tokens.anti_spam_seconds: must be between 1 and 86400",
+    );
+    require(config.tokens.answer_seconds > 0, "tokens.answer_seconds: must be above 0");
+    require(config.limits.requests_per_minute_per_ip == 0, "limits.requests_per_minute_per_ip: not enforced yet; leave it 0");
+    require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
+    require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
+    require(config.outbox.max_entries > 0, "outbox.max_entries: must be above 0");
+    require((1..=5000).contains(&config.outbox.batch), "outbox.batch: must be between 1 and 5000");
+    require(config.outbox.takeover_ms > 0, "outbox.takeover_ms: must be above 0");
+    require(["text", "json"].contains(&config.log.format.as_str()), "log.format: must be text or json");
+    require(
+        config.auth.jwt_secret.is_empty() || strong(&config.auth.jwt_secret),
+        "auth.jwt_secret: too weak; use 32 random bytes or more, such as `openssl rand -hex 32` prints",
+    );
+    require(
+        config.auth.previous_jwt_secrets.iter().all(strong),
+        "auth.previous_jwt_secrets: one of them is too weak; use 32 random bytes or more",
+    );
+}
+
+fn strong(secret: &Secret) -> bool {
+    let mut bytes = secret.expose().as_bytes().to_vec();
+    let long = bytes.len() >= MIN_SECRET_BYTES;
+    bytes.sort_unstable();
+    bytes.dedup();
+    long && bytes.len() >= 8
+}

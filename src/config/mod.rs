@@ -1,0 +1,95 @@
+//! The settings: one typed tree, read once. It must never read the environment anywhere but in `load`, and never print a
+//! secret.
+
+mod check;
+mod merge;
+mod tree;
+
+pub use check::MIN_SECRET_BYTES;
+pub use tree::*;
+
+use std::path::Path;
+
+/// Everything that is wrong with the settings, a line each, so that one look mends them all.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings have {} problem(s):\n{}", .0.len(), .0.iter().map(|it| format!("  - {it}")).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(pub Vec<String>);
+
+/// The commented defaults, as compiled in.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// The settings from the defaults, the file named by `LAUREL_CONFIG` and the environment, in rising order.
+///
+/// # Errors
+/// Every problem at once: unknown settings, wrong types, impossible values, weak secrets.
+pub fn load(environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let file = environment.iter().find(|(name, _)| name == "LAUREL_CONFIG").map(|(_, path)| path.as_str());
+    let mut problems = Vec::new();
+    let mut merged = merge::Merged::defaults();
+    if let Some(path) = file.filter(|path| !path.is_empty()) {
+        merged.take_file(Path::new(path), &mut problems);
+    }
+    merged.take_environment(&environment, &mut problems);
+    let config = merged.typed(&mut problems);
+    if let Some(config) = &config {
+        check::check(config, &mut problems);
+    }
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(Problems(problems)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Config, Problems> {
+        load(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_sound() {
+        let config = with(&[]).unwrap();
+        assert_eq!((config.server.port, config.limits.updates_per_minute), (3000, 10));
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let error = with(&[
+            ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "ten"),
+            ("LAUREL_LIMITS__UPDATES_PER_HOUR", "1"),
+            ("LAUREL_NOWHERE__KEY", "1"),
+            ("LAUREL_PORT", "1"),
+            ("PORT", "70000"),
+            ("JWT_SECRET", "short"),
+            ("LAUREL_STORE__SHARDS", "3"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.0.len(), 7, "{error}");
+        assert!(!error.to_string().contains("short"), "a secret must not be printed: {error}");
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_and_the_file_beats_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("laurel.toml");
+        std::fs::write(&path, "[server]\nport = 4000\nhost = \"0.0.0.0\"\n[limits]\nnothing = 1\n").unwrap();
+        let path = path.to_str().unwrap();
+        let error = with(&[("LAUREL_CONFIG", path)]).unwrap_err();
+        assert!(error.0[0].contains("limits.nothing"), "{error}");
+
+        std::fs::write(path, "[server]\nport = 4000\nhost = \"0.0.0.0\"\n").unwrap();
+        let config = with(&[("LAUREL_CONFIG", path), ("LAUREL_SERVER__PORT", "5000")]).unwrap();
+        assert_eq!((config.server.port, config.server.host.as_str()), (5000, "0.0.0.0"));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let secret = "correct horse battery staple, thirty-two";
+        let config = with(&[("JWT_SECRET", secret), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
+        let printed = format!("{config:?}");
+        assert!(!printed.contains(secret) && !printed.contains("hunter2"), "{printed}");
+    }
+}

@@ -1,0 +1,82 @@
+//! The typed tree. `defaults.toml` has each setting's meaning and unit.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Text that is never printed: secrets, and URLs that may carry a password.
+#[derive(Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it was left out.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "<unset>" } else { "<hidden>" })
+    }
+}
+
+macro_rules! sections {
+    ($($(#[$meta:meta])* $section:ident { $($key:ident: $type:ty),+ $(,)? })+) => {
+        $($(#[$meta])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(missing_docs, reason = "defaults.toml has each setting's meaning and unit")]
+        pub struct $section { $(pub $key: $type),+ })+
+    };
+}
+
+sections! {
+    /// The whole tree.
+    Config {
+        server: Server, store: Store, database: Database, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
+        live: Live, outbox: Outbox, actions: Actions, log: Log,
+    }
+    /// The listener.
+    Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64 }
+    /// Redis.
+    Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32 }
+    /// Postgres.
+    Database { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
+    /// Private stores.
+    Embedded { data_dir: String }
+    /// Logins.
+    Auth {
+        jwt_secret: Secret, previous_jwt_secrets: Vec<Secret>, jwt_hours: u32, hashes_at_once: usize, hash_wait_ms: u64,
+    }
+    /// How long single-use tokens live.
+    Tokens {
+        anti_spam_seconds: u64, action_seconds: u64, action_interval_seconds: u64, session_seconds: u64, answer_seconds: u64,
+    }
+    /// How much anybody may do; 0 is no limit.
+    Limits {
+        updates_per_minute: u32, inits_per_minute: u32, starts_per_hour: u32, logins_per_minute: u32,
+        logins_per_minute_per_ip: u32, points_per_hour: u64, requests_per_minute_per_ip: u32, sockets_per_user: u32,
+        sockets_per_ip: u32,
+    }
+    /// Fan-out and sockets.
+    Live { min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String> }
+    /// From Redis to Postgres.
+    Outbox { max_entries: u64, batch: usize, linger_ms: u64, takeover_ms: u64 }
+    /// The catalogue.
+    Actions { file: String }
+    /// Logs.
+    Log { format: String }
+}

@@ -1,0 +1,201 @@
+//! A private `postgres` with its default, durable settings.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
+use super::child::{Account, Child, Recipe, command, descriptor};
+use super::{DataFolder, StartError};
+
+/// A running private Postgres.
+#[derive(Debug)]
+pub struct Postgres {
+    child: Child,
+    cluster: PathBuf,
+    /// Kept open: the process reaches its folder through it.
+    _entrance: File,
+}
+
+/// The URL of the Postgres that runs, or would run, in a data folder. Percent-encoded, as libpq and sqlx both read it.
+pub fn url(root: &Path) -> String {
+    let folder = root.join("postgres").display().to_string();
+    let encoded: String = folder
+        .bytes()
+        .map(|byte| match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    format!("postgres:///laurel?host={encoded}&user=laurel")
+}
+
+impl Postgres {
+    /// Makes the cluster if there is none, starts it and waits until it takes connections. `extra` are further
+    /// `name=value` settings.
+    ///
+    /// # Errors
+    /// Binaries are missing, there is no account to run as, the data is damaged or of another version.
+    pub async fn start(folder: &DataFolder, extra: &[&str]) -> Result<Self, StartError> {
+        let account = account()?;
+        let home = folder.subfolder("postgres", account)?;
+        let cluster = home.join("cluster");
+        let binaries = find_binaries(&cluster)?;
+        // As root, Postgres runs as another user, who may not be allowed to pass the folders above this one. It gets the
+        // folder as an open descriptor and names it through /proc, which asks nobody on the way.
+        let entrance = File::open(&home)
+            .map_err(|error| StartError(format!("cannot open {}: {error}", home.display())))?;
+        let inside = format!("/proc/self/fd/{}", entrance.as_raw_fd());
+        let recipe = |program: &str, arguments: Vec<String>| Recipe {
+            name: "postgres",
+            program: binaries.join(program),
+            arguments,
+            log: folder.root().join("postgres.log"),
+            account,
+            inherit: vec![descriptor(folder.lock()), entrance.as_raw_fd()],
+            stop_signal: libc::SIGINT,
+        };
+        let cluster_inside = format!("{inside}/cluster");
+        if !cluster.exists() {
+            make_cluster(&recipe, &inside, &home).await?;
+        } else if !cluster.join("PG_VERSION").exists() {
+            return Err(StartError(format!("{} is damaged: it has no PG_VERSION", cluster.display())));
+        }
+        let mut arguments = vec!["-D".into(), cluster_inside, "-k".into(), inside.clone()];
+        for setting in ["listen_addresses="].iter().chain(extra) {
+            arguments.extend(["-c".into(), (*setting).to_owned()]);
+        }
+        let child = Child::spawn(recipe("postgres", arguments))?;
+        let mut postgres = Self { child, cluster, _entrance: entrance };
+        postgres.wait_until_ready().await?;
+        Ok(postgres)
+    }
+
+    /// Returns after it ended and was started again.
+    pub async fn keep_alive(&mut self) {
+        let status = self.child.ended().await;
+        tracing::error!(?status, "the private postgres ended; starting it again");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let again = match self.child.respawn() {
+            Ok(()) => self.wait_until_ready().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = again {
+            tracing::error!(%error, "the private postgres does not come back");
+        }
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.pid()
+    }
+
+    /// Stops it (a fast shutdown: open transactions are rolled back) and waits for its last checkpoint.
+    pub async fn stop(self) {
+        self.child.stop().await;
+    }
+
+    /// The postmaster writes "ready" into its pid file; pg_ctl waits for the same.
+    async fn wait_until_ready(&mut self) -> Result<(), StartError> {
+        loop {
+            let text = fs::read_to_string(self.cluster.join("postmaster.pid")).unwrap_or_default();
+            let mut lines = text.lines();
+            let pid = lines.next().and_then(|it| it.parse().ok());
+            if pid.is_some() && pid == self.child.pid() && lines.last().is_some_and(|it| it.trim() == "ready") {
+                return Ok(());
+            }
+            if self.child.has_ended() {
+                return Err(self.child.complaint());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Makes the cluster beside its place and moves it there when it is whole, so that a crash leaves no half of one.
+async fn make_cluster(
+    recipe: &impl Fn(&str, Vec<String>) -> Recipe,
+    inside: &str,
+    home: &Path,
+) -> Result<(), StartError> {
+    let unfinished = format!("{inside}/unfinished");
+    let _ = fs::remove_dir_all(home.join("unfinished"));
+    let options = ["-D", &unfinished, "-U", "laurel", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"];
+    run(recipe("initdb", options.iter().map(|it| (*it).to_owned()).collect()), "").await?;
+    let single = ["--single", "-D", &unfinished, "postgres"];
+    run(recipe("postgres", single.iter().map(|it| (*it).to_owned()).collect()), "CREATE DATABASE laurel;\n").await?;
+    fs::rename(home.join("unfinished"), home.join("cluster"))
+        .map_err(|error| StartError(format!("cannot finish {}: {error}", home.display())))
+}
+
+async fn run(recipe: Recipe, input: &str) -> Result<(), StartError> {
+    let failed = |why: String| {
+        StartError(format!("{} failed: {why} (log: {})", recipe.program.display(), recipe.log.display()))
+    };
+    let mut process = command(&recipe)?.stdin(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
+    if let Some(mut stdin) = process.stdin.take() {
+        stdin.write_all(input.as_bytes()).await.map_err(|error| failed(error.to_string()))?;
+    }
+    let status = process.wait().await.map_err(|error| failed(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed(status.to_string())) }
+}
+
+/// Postgres refuses to run as root; then it runs as the account that Debian's package makes.
+fn account() -> Result<Option<Account>, StartError> {
+    // SAFETY: geteuid always succeeds.
+    if unsafe { libc::geteuid() } != 0 {
+        return Ok(None);
+    }
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|it| it[0] == "postgres");
+    let ids = fields.and_then(|it| Some((it.get(2)?.parse().ok()?, it.get(3)?.parse().ok()?)));
+    match ids {
+        Some((uid, gid)) => Ok(Some(Account { uid, gid })),
+        None => Err(StartError(
+            "Postgres does not run as root and there is no user `postgres`: install postgresql, or run Laurel as a plain \
+             user"
+                .into(),
+        )),
+    }
+}
+
+/// The folder with `postgres` and `initdb` that fits the cluster, the newest if there is none yet.
+fn find_binaries(cluster: &Path) -> Result<PathBuf, StartError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|it| it.path().join("bin"));
+    let mut found: Vec<(u32, PathBuf)> = std::env::split_paths(&path)
+        .chain(debian)
+        .filter(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())
+        .filter_map(|folder| Some((major_version(&folder)?, folder)))
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        return Err(StartError(
+            "postgres and initdb were not found on PATH or in /usr/lib/postgresql: apt-get install postgresql, or set \
+             DATABASE_URL"
+                .into(),
+        ));
+    }
+    let wanted = fs::read_to_string(cluster.join("PG_VERSION")).ok().map(|text| text.trim().to_owned());
+    let fits = |major: &u32| wanted.as_ref().is_none_or(|wanted| *wanted == major.to_string());
+    let versions: Vec<_> = found.iter().map(|(major, _)| major.to_string()).collect();
+    found.into_iter().rev().find(|(major, _)| fits(major)).map(|(_, folder)| folder).ok_or_else(|| {
+        StartError(format!(
+            "{} is of Postgres {}, but only {} is installed: install that version, or move the folder away",
+            cluster.display(),
+            wanted.unwrap_or_default(),
+            versions.join(", ")
+        ))
+    })
+}
+
+/// `postgres (PostgreSQL) 15.18 (Debian …)` → 15.
+fn major_version(folder: &Path) -> Option<u32> {
+    let output = std::process::Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.split_whitespace().nth(2)?.split('.').next()?.parse().ok()
+}

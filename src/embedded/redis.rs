@@ -1,0 +1,114 @@
+//! A private `redis-server`, durable: every award is on disk before it is acknowledged, and nothing is evicted.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::child::{Child, Recipe, descriptor};
+use super::{DataFolder, StartError};
+
+/// The settings that Laurel's promise rests on.
+const DURABLE: [&str; 12] = [
+    "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "", "--port", "0",
+    "--unixsocketperm", "700",
+];
+
+/// A running private Redis.
+#[derive(Debug)]
+pub struct Redis {
+    child: Child,
+    socket: PathBuf,
+}
+
+/// The URL of the Redis that runs, or would run, in a data folder.
+pub fn url(root: &Path) -> String {
+    format!("unix://{}", socket(root).display())
+}
+
+fn socket(root: &Path) -> PathBuf {
+    root.join("redis/redis.sock")
+}
+
+impl Redis {
+    /// Starts it and waits until it has loaded its data. `extra` are further command line options.
+    ///
+    /// # Errors
+    /// The binary is missing, or its data cannot be loaded.
+    pub async fn start(folder: &DataFolder, extra: &[&str]) -> Result<Self, StartError> {
+        let data = folder.subfolder("redis", None)?;
+        let socket = socket(folder.root());
+        let mut arguments: Vec<String> = DURABLE.iter().map(|it| (*it).to_owned()).collect();
+        arguments.extend(["--dir".into(), data.display().to_string()]);
+        arguments.extend(["--unixsocket".into(), socket.display().to_string()]);
+        arguments.extend(extra.iter().map(|it| (*it).to_owned()));
+        let recipe = Recipe {
+            name: "redis-server",
+            program: find_binary()?,
+            arguments,
+            log: folder.root().join("redis.log"),
+            account: None,
+            inherit: vec![descriptor(folder.lock())],
+            stop_signal: libc::SIGTERM,
+        };
+        let mut redis = Self { child: Child::spawn(recipe)?, socket };
+        redis.wait_until_ready().await?;
+        Ok(redis)
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.pid()
+    }
+
+    /// Returns after it ended and was started again.
+    pub async fn keep_alive(&mut self) {
+        let status = self.child.ended().await;
+        tracing::error!(?status, "the private redis-server ended; starting it again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let again = match self.child.respawn() {
+            Ok(()) => self.wait_until_ready().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = again {
+            tracing::error!(%error, "the private redis-server does not come back");
+        }
+    }
+
+    /// Stops it; what it acknowledged is on disk.
+    pub async fn stop(self) {
+        self.child.stop().await;
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), StartError> {
+        loop {
+            if ping(&self.socket).await.is_ok_and(|pong| pong) {
+                return Ok(());
+            }
+            if self.child.has_ended() {
+                return Err(self.child.complaint());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn ping(socket: &Path) -> std::io::Result<bool> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(b"PING\r\n").await?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await?;
+    Ok(&answer == b"+PONG")
+}
+
+fn find_binary() -> Result<PathBuf, StartError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/bin".into(), "/usr/local/bin".into()])
+        .map(|folder| folder.join("redis-server"))
+        .find(|it| it.is_file())
+        .ok_or_else(|| {
+            StartError("redis-server was not found on PATH: apt-get install redis-server, or set REDIS_URL".into())
+        })
+}

@@ -1,0 +1,91 @@
+//! The actions API: `/api/v1/actions`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::body::{Body, Fields};
+use super::identity::Caller;
+use super::{idempotency, rate};
+use crate::action::Action;
+use crate::app::App;
+use crate::award::{self, Award, Issued, Metered, Submission};
+use crate::error::{Refusal, Result};
+
+/// `POST init`
+pub async fn init(State(app): State<Arc<App>>, Caller(caller): Caller, Body(body): Body) -> Result<Response> {
+    let mut fields = Fields::read(&body)?;
+    let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
+    fields.finish()?;
+    let metered = award::issue(&app, &caller, &action_type.unwrap_or_default()).await;
+    Ok(rate::respond(metered, show_issued))
+}
+
+fn show_issued(issued: Issued) -> Response {
+    let mut answer = json!({
+        "antiSpamToken": issued.token,
+        "expiresIn": issued.expires_in_s,
+        "actionId": issued.action_id,
+    });
+    if let Some(challenge) = issued.challenge {
+        answer["challenge"] = challenge;
+    }
+    Json(answer).into_response()
+}
+
+/// `POST finalize`
+pub async fn finalize(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    headers: HeaderMap,
+    body: Result<Body, Refusal>,
+) -> Response {
+    let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
+    let metered = match submission {
+        Ok(submission) => award::redeem(&app, &caller, &submission).await,
+        Err(refusal) => {
+            let rate = award::count_refused(&app, &caller).await;
+            Metered { outcome: Err(refusal.into()), rate, replayed: false }
+        }
+    };
+    rate::respond(metered, |it| show_award(&it))
+}
+
+fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
+    let idempotency = idempotency::read(app, headers, "finalize", body)?;
+    let mut fields = Fields::read(body)?;
+    let token = fields.optional_text("antiSpamToken");
+    let proof = fields.optional_object("proof");
+    fields.finish()?;
+    Ok(Submission { token, proof, idempotency })
+}
+
+fn show_award(award: &Award) -> Response {
+    let answer = json!({
+        "success": true,
+        "newScore": award.score,
+        "rank": award.rank,
+        "leaderboard": crate::live::rows(&award.board),
+    });
+    Json(answer).into_response()
+}
+
+/// `GET`: the catalogue as clients need it.
+pub async fn list(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(json!({ "actions": app.catalogue.all().iter().map(show_action).collect::<Value>() }))
+}
+
+fn show_action(action: &Action) -> Value {
+    json!({
+        "actionType": action.kind,
+        "actionId": action.number,
+        "points": action.points,
+        "proof": action.proof.kind(),
+        "doors": action.doors,
+        "limits": { "cooldownMs": action.limits.cooldown_ms, "capPerDay": action.limits.cap_per_day },
+    })
+}

@@ -1,0 +1,52 @@
+//! `/api/auth`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::body::{Body, Fields};
+use super::{envelope, rate};
+use crate::account::{self, Email, LoggedIn, Password, Username};
+use crate::app::App;
+use crate::error::Result;
+
+pub async fn register(State(app): State<Arc<App>>, Body(body): Body) -> Result<Response> {
+    let mut fields = Fields::read(&body)?;
+    let username = fields.text("username", Username::parse);
+    let email = fields.text("email", Email::parse);
+    let password = fields.text("password", Password::parse);
+    fields.finish()?;
+    let (Some(username), Some(email), Some(password)) = (username, email, password) else {
+        unreachable!("finish tells of every field that is missing")
+    };
+    let logged_in = account::register(&app, username, email, password).await?;
+    Ok(show(StatusCode::CREATED, "Registration successful", &logged_in))
+}
+
+pub async fn login(
+    State(app): State<Arc<App>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Body(body): Body,
+) -> Result<Response> {
+    let mut fields = Fields::read(&body)?;
+    let short = |it: &str| if it.len() <= 255 { Ok(it.to_owned()) } else { Err("must be at most 255 bytes".into()) };
+    let username = fields.text("username", short);
+    let password = fields.text("password", Password::parse);
+    fields.finish()?;
+    let (Some(username), Some(password)) = (username, password) else {
+        unreachable!("finish tells of every field that is missing")
+    };
+    let window = account::count_login(&app, &username, from.ip()).await?;
+    let outcome = account::login(&app, &username, password).await;
+    let metered = crate::award::Metered { outcome, rate: window, replayed: false };
+    Ok(rate::respond(metered, |it| show(StatusCode::OK, "Login successful", &it)))
+}
+
+fn show(status: StatusCode, message: &str, LoggedIn { user, token }: &LoggedIn) -> Response {
+    let user = json!({ "id": user.number, "username": user.username, "score": user.score });
+    envelope::answer(status, message, json!({ "token": token, "user": user }))
+}

@@ -1,0 +1,109 @@
+//! Bodies: read whole, then taken apart field by field. All that is wrong with a body is told at once, and a field that
+//! nobody asked for is wrong too.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use super::MAX_BODY_BYTES;
+use crate::action::proof::shortened;
+use crate::error::{FieldError, Refusal};
+
+/// A body of at most 16 KiB that calls itself JSON.
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let headers = request.headers();
+        let kind = headers.get(CONTENT_TYPE).map(|it| it.to_str().unwrap_or_default().to_ascii_lowercase());
+        let declared: u64 =
+            headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok()).unwrap_or_default();
+        if declared > MAX_BODY_BYTES as u64 {
+            return Err(Refusal::PayloadTooLarge);
+        }
+        let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
+        let bytes = body.map(|it| it.to_bytes()).map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Refusal::PayloadTooLarge
+            } else {
+                Refusal::field("body", "ended too early")
+            }
+        })?;
+        let json = kind.as_deref().map(|it| it.split(';').next().unwrap_or_default().trim() == "application/json");
+        match json {
+            Some(true) => Ok(Self(bytes)),
+            None if bytes.is_empty() => Ok(Self(bytes)),
+            _ => Err(Refusal::UnsupportedMediaType),
+        }
+    }
+}
+
+/// The fields of a body that are not read yet, and what was wrong with those that are.
+pub struct Fields {
+    left: Map<String, Value>,
+    problems: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Reads a body as one JSON object.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn read(body: &[u8]) -> Result<Self, Refusal> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(left)) => Ok(Self { left, problems: Vec::new() }),
+            Ok(_) => Err(Refusal::field("body", "must be a JSON object")),
+            Err(_) if body.is_empty() => Err(Refusal::field("body", "is missing")),
+            Err(error) => Err(Refusal::field(
+                "body",
+                format!("is not JSON (line {}, column {})", error.line(), error.column()),
+            )),
+        }
+    }
+
+    /// A text that has to be there. `None` if it is wrong, which `finish` tells.
+    pub fn text<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let parsed = match self.left.remove(name) {
+            None | Some(Value::Null) => Err("is missing".to_owned()),
+            Some(Value::String(text)) => parse(&text),
+            Some(_) => Err("must be a string".to_owned()),
+        };
+        parsed.map_err(|problem| self.problems.push(FieldError::new(name, problem))).ok()
+    }
+
+    /// A text that may be missing, which is the empty text then.
+    pub fn optional_text(&mut self, name: &str) -> String {
+        match self.left.get(name) {
+            None | Some(Value::Null) => {
+                self.left.remove(name);
+                String::new()
+            }
+            Some(_) => self.text(name, |it| Ok(it.to_owned())).unwrap_or_default(),
+        }
+    }
+
+    /// An object that may be missing.
+    pub fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.left.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
+            Some(_) => {
+                self.problems.push(FieldError::new(name, "must be an object"));
+                None
+            }
+        }
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// Everything that was wrong, and every field that is left.
+    pub fn finish(mut self) -> Result<(), Refusal> {
+        self.problems.extend(self.left.keys().map(|it| FieldError::new(shortened(it), "is unknown")));
+        if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.problems)) }
+    }
+}

@@ -1,0 +1,70 @@
+//! What every request passes: a request id, a time-out, a net under panics, a line in the log, a count.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use super::envelope::Told;
+use crate::app::App;
+use crate::error::{Code, Error, Fault, Refusal};
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// Puts the layers around the routes.
+pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
+    routes
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn_with_state(app.clone(), time_out))
+        .layer(from_fn_with_state(app, note))
+}
+
+/// Takes the request's id or makes one, echoes it, and notes the answer.
+async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&app, &request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |it| it.as_str()).to_owned();
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), %method, route);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    let method = if method.as_str().len() > 7 { "other" } else { method.as_str() };
+    app.metrics.http(method, &route, status, took);
+    let told = response.extensions().get::<Told>().map(|it| it.0);
+    if let Some(code) = told {
+        app.metrics.refusal(code);
+    }
+    tracing::debug!(parent: &span, status, code = told.map(Code::as_str), took_us = took.as_micros() as u64, "answered");
+    response
+}
+
+/// 1 to 128 visible ASCII characters are taken as they are.
+fn request_id(app: &App, request: &Request) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID).filter(|id| {
+        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    let make = || HeaderValue::from_str(&app.clock.new_id().to_string()).unwrap_or(HeaderValue::from_static("-"));
+    given.cloned().unwrap_or_else(make)
+}
+
+async fn time_out(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let limit = Duration::from_millis(app.config.server.request_timeout_ms);
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::Unavailable("The request took too long, please try again").into_response(),
+    }
+}
+
+fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).into()));
+    let text: String = text.unwrap_or_else(|| "a panic without words".into());
+    Error::Fault(Fault::new("answer a request", text)).into_response()
+}

@@ -1,0 +1,44 @@
+//! The edge: routes, identity, envelope. It knows axum and the contract's words; it knows no Redis, no SQL and no rule. A
+//! handler reads, makes one core call, and writes.
+
+mod actions;
+mod auth;
+mod body;
+mod edge;
+mod envelope;
+mod identity;
+mod idempotency;
+mod operations;
+mod rate;
+mod scores;
+mod socket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::error::Refusal;
+
+/// Bodies to here (contract, section 2).
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// Every route of a node.
+pub fn router(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/api/auth/register", post(auth::register))
+        .route("/api/auth/login", post(auth::login))
+        .route("/api/v1/actions", get(actions::list))
+        .route("/api/v1/actions/init", post(actions::init))
+        .route("/api/v1/actions/finalize", post(actions::finalize))
+        .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
+        .route("/api/v1/ws", get(socket::open))
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/readyz/awards", get(operations::readyz_awards))
+        .route("/metrics", get(operations::metrics))
+        .fallback(async || Refusal::NotFound)
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed);
+    edge::wrap(api, app.clone()).with_state(app)
+}

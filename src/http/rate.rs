@@ -1,0 +1,33 @@
+//! The `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers, the three-header form) and `Retry-After`.
+
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+
+use super::envelope::mark_replayed;
+use crate::award::Metered;
+use crate::error::RateWindow;
+
+/// Whole seconds, rounded up: who waits so long is not refused for having come early. At least 1.
+pub fn seconds(ms: u64) -> HeaderValue {
+    HeaderValue::from(ms.div_ceil(1000).max(1))
+}
+
+/// Tells where a window stands.
+pub fn write(response: &mut Response, window: &RateWindow) {
+    let headers = response.headers_mut();
+    headers.insert("ratelimit-limit", HeaderValue::from(window.limit));
+    headers.insert("ratelimit-remaining", HeaderValue::from(window.limit.saturating_sub(window.used)));
+    headers.insert("ratelimit-reset", seconds(window.reset_ms));
+}
+
+/// Turns an outcome into an answer with its window.
+pub fn respond<T>(metered: Metered<T>, show: impl FnOnce(T) -> Response) -> Response {
+    let mut response = metered.outcome.map_or_else(IntoResponse::into_response, show);
+    if let Some(window) = &metered.rate {
+        write(&mut response, window);
+    }
+    if metered.replayed {
+        mark_replayed(&mut response);
+    }
+    response
+}

@@ -1,0 +1,32 @@
+//! The board as `/api/v1` shows it: from the node's own snapshot, encoded once.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+
+/// `GET leaderboard`, with `ETag` and 304.
+pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let frame = app.hub.newest_frame();
+    let tag = format!("\"{}\"", frame.board.version);
+    let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
+    let mut response = if cached {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], frame.answer()).into_response()
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Whether `If-None-Match` names a tag, weak or strong (RFC 9110, section 13.1.2).
+fn names(value: &HeaderValue, tag: &str) -> bool {
+    let listed = value.to_str().unwrap_or_default().split(',').map(str::trim);
+    listed.into_iter().any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == tag)
+}

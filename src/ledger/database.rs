@@ -1,0 +1,60 @@
+//! The connection to Postgres and its migrations.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::app::App;
+use crate::config;
+use crate::error::Fault;
+
+/// Opens the pool. A Postgres that is away later is waited for by each request, up to `acquire_timeout_ms`.
+///
+/// # Errors
+/// A URL that is none, or a Postgres that does not answer.
+pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
+    let options = PgConnectOptions::from_str(config.url.expose())
+        .map_err(|error| Fault::new("read database.url", error))?
+        .application_name("laurel");
+    PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .connect_with(options)
+        .await
+        .map_err(|error| sql_fault("connect to Postgres", error))
+}
+
+/// Brings the tables up to date. Nodes that start together wait for each other.
+///
+/// # Errors
+/// A migration that was changed after it ran, or Postgres away.
+pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
+    sqlx::migrate!().run(database).await.map_err(|error| Fault::new("migrate Postgres", error))
+}
+
+/// Sorts what Postgres says: away (try again), or wrong.
+pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
+    let away = match &error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // Class 57: the server is shutting down or starting; 53: out of resources; 08: connection.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["57", "53", "08"].iter().any(|it| code.starts_with(it)))
+        }
+        _ => false,
+    };
+    if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
+}
+
+/// Looks once a second whether Postgres answers.
+pub async fn watch_forever(app: Arc<App>) {
+    loop {
+        let answer = sqlx::query("SELECT 1").execute(&app.database).await;
+        app.health.postgres(answer.is_ok());
+        let (size, idle) = (app.database.size() as usize, app.database.num_idle());
+        app.metrics.pools(app.store.pool_use(), (size.saturating_sub(idle), size));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}

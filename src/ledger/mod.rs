@@ -1,0 +1,16 @@
+//! Postgres as the ledger: the outbox becomes rows, exactly once; totals are compared with Redis and loaded back into it.
+//! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
+
+mod consume;
+mod database;
+mod rebuild;
+mod seed;
+mod verify;
+mod write;
+
+pub use consume::consume_forever;
+pub use database::{connect, migrate, sql_fault, watch_forever};
+pub use rebuild::{open_or_rebuild, rebuild};
+pub use seed::{SeedOptions, seed};
+pub use sqlx::PgPool as Database;
+pub use verify::{Difference, Verified, verify};

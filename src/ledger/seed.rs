@@ -1,0 +1,124 @@
+//! Users with scores for a test or a demo: into the ledger first, as everything, then into Redis from there.
+
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+
+use rand::RngExt;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::rebuild::best;
+use super::sql_fault;
+use crate::account::User;
+use crate::app::App;
+use crate::error::Fault;
+
+/// Users a COPY and a round trip to Redis.
+const BATCH: u64 = 10_000;
+
+/// What to seed.
+#[derive(Clone, Debug)]
+pub struct SeedOptions {
+    /// How many users.
+    pub users: u64,
+    /// Scores are drawn from 0 to this; 0: everybody has none.
+    pub max_score: u64,
+    /// Where a login JWT goes, one a line.
+    pub tokens: Option<PathBuf>,
+}
+
+/// Adds users beside those that are there. `progress` hears how many are done.
+///
+/// # Errors
+/// A store is away, or the file cannot be written; users that were added stay, and their scores are whole.
+pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> Result<(), Fault> {
+    let cannot_write = |error| Fault::new("write the tokens", error);
+    let mut tokens = match &options.tokens {
+        Some(path) => Some(BufWriter::new(std::fs::File::create(path).map_err(cannot_write)?)),
+        None => None,
+    };
+    // Moments before now: whoever has reached a score already is ahead of a seeded user no longer than it takes to seed.
+    let mut moment = app.store.now_us().await? - options.users as i64;
+    let mut done = 0;
+    while done < options.users {
+        let count = BATCH.min(options.users - done);
+        let users = make(app, options, count);
+        let numbers = add(app, &users, moment).await?;
+        moment += count as i64;
+        let totals: Vec<(Uuid, u64)> =
+            users.iter().filter(|it| it.score > 0).map(|it| (it.id, it.score as u64)).collect();
+        if !totals.is_empty() {
+            app.store.load_totals(&totals).await?;
+        }
+        if let Some(file) = &mut tokens {
+            let now_s = app.clock.now_s();
+            for (mut user, number) in users.into_iter().zip(numbers) {
+                user.number = number;
+                writeln!(file, "{}", app.logins.sign(&user, now_s)?).map_err(cannot_write)?;
+            }
+        }
+        done += count;
+        progress(done);
+    }
+    if let Some(mut file) = tokens {
+        file.flush().map_err(cannot_write)?;
+    }
+    app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms).await.map(drop)
+}
+
+fn make(app: &App, options: &SeedOptions, count: u64) -> Vec<User> {
+    let mut random = rand::rng();
+    (0..count)
+        .map(|_| {
+            let id = app.clock.new_id();
+            User {
+                id,
+                number: 0,
+                username: format!("player_{}", id.simple()),
+                role: "player".into(),
+                score: random.random_range(0..=options.max_score) as i64,
+            }
+        })
+        .collect()
+}
+
+/// Adds users and their ledger entries in one transaction and returns their numbers, in order. Their password is no hash,
+/// so nobody can log in as them.
+async fn add(app: &App, users: &[User], first_moment: i64) -> Result<Vec<i64>, Fault> {
+    add_in_transaction(app, users, first_moment).await.map_err(|error| sql_fault("add seeded users", error))
+}
+
+async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Result<Vec<i64>, sqlx::Error> {
+    let mut transaction = app.database.begin().await?;
+    let mut text = String::with_capacity(users.len() * 140);
+    for User { id, username, score, .. } in users {
+        let _ = writeln!(text, "{id}\t{username}\t{username}@seed.invalid\t!\t{score}");
+    }
+    copy(&mut transaction, "COPY users (id, username, email, password_hash, score) FROM STDIN", text).await?;
+
+    let mut text = String::with_capacity(users.len() * 160);
+    for (moment, User { id, score, .. }) in (first_moment..).zip(users).filter(|(_, it)| it.score > 0) {
+        let event = app.clock.new_id();
+        let _ = writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\tnow");
+    }
+    let history = "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
+                                       score_after, moment, created_at) FROM STDIN";
+    copy(&mut transaction, history, text).await?;
+
+    let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
+    let numbers = sqlx::query_scalar(
+        "SELECT u.number FROM unnest($1::uuid[]) WITH ORDINALITY AS it (id, place) JOIN users u USING (id) ORDER BY place",
+    )
+    .bind(ids)
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(numbers)
+}
+
+async fn copy(connection: &mut PgConnection, statement: &str, rows: String) -> Result<(), sqlx::Error> {
+    let mut copy = connection.copy_in_raw(statement).await?;
+    copy.send(rows.into_bytes()).await?;
+    copy.finish().await.map(drop)
+}

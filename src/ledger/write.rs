@@ -1,0 +1,107 @@
+//! One batch of the outbox in one transaction. Every statement may meet rows that are there already: an entry can be
+//! delivered more than once, and in any order across nodes.
+
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::store::{Entry, EntryKind};
+
+/// The lock under which batches are written, so that two nodes never wait for each other's rows crosswise.
+const LEDGER_LOCK: i64 = 0x6c61_7572_656c;
+
+/// Writes the entries. After it returns they are committed.
+pub async fn write(database: &PgPool, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    let mut transaction = database.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LEDGER_LOCK).execute(&mut *transaction).await?;
+    write_attempts(&mut transaction, entries).await?;
+    write_awards(&mut transaction, entries).await?;
+    transaction.commit().await
+}
+
+/// `user_action`. A batch may hold two entries of one attempt; the later one has all that the earlier has, so only that
+/// is written.
+async fn write_attempts(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    let mut last = std::collections::HashMap::new();
+    for entry in entries {
+        let known = last.entry(entry.id).or_insert(entry);
+        if known.kind == EntryKind::Issued {
+            *known = entry;
+        }
+    }
+    let attempts: Vec<&Entry> = last.into_values().collect();
+    let at = |kind| move |it: &&Entry| (it.kind == kind).then_some(it.at_ms);
+    sqlx::query(
+        "INSERT INTO user_action (id, user_id, action_type, score_value, proof_of_work, token_hash, created_at,
+                                  expires_at, completed_at, refused_at)
+         SELECT id, user_id, action_type, score_value, nullif(proof, '')::jsonb, nullif(token_hash, ''),
+                to_timestamp(issued_ms / 1000.0), to_timestamp(expires_ms / 1000.0),
+                to_timestamp(completed_ms / 1000.0), to_timestamp(refused_ms / 1000.0)
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+                     $8::bigint[], $9::bigint[], $10::bigint[])
+              AS it (id, user_id, action_type, score_value, proof, token_hash, issued_ms, expires_ms, completed_ms,
+                     refused_ms)
+         ON CONFLICT (id) DO UPDATE
+         SET proof_of_work = excluded.proof_of_work, token_hash = excluded.token_hash,
+             completed_at = excluded.completed_at, refused_at = excluded.refused_at
+         WHERE excluded.token_hash IS NOT NULL AND user_action.token_hash IS NULL",
+    )
+    .bind(attempts.iter().map(|it| it.id).collect::<Vec<Uuid>>())
+    .bind(attempts.iter().map(|it| it.user).collect::<Vec<Uuid>>())
+    .bind(attempts.iter().map(|it| it.action.as_str()).collect::<Vec<&str>>())
+    .bind(attempts.iter().map(|it| it.points).collect::<Vec<i64>>())
+    .bind(attempts.iter().map(|it| storable(&it.proof)).collect::<Vec<String>>())
+    .bind(attempts.iter().map(|it| it.token_hash.as_str()).collect::<Vec<&str>>())
+    .bind(attempts.iter().map(|it| it.issued_ms).collect::<Vec<i64>>())
+    .bind(attempts.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())
+    .bind(attempts.iter().map(at(EntryKind::Awarded)).collect::<Vec<Option<i64>>>())
+    .bind(attempts.iter().map(at(EntryKind::Refused)).collect::<Vec<Option<i64>>>())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// `score_history` and `users.score`. Only rows that were not there before move a total.
+async fn write_awards(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    let awards: Vec<(&Entry, (i64, i64, i64))> =
+        entries.iter().filter_map(|it| it.award.map(|award| (it, award))).collect();
+    if awards.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH fresh AS (
+             INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
+                                        score_after, moment, created_at)
+             SELECT event_id, user_id, action_type, points, token_hash, before, after, moment,
+                    to_timestamp(at_ms / 1000.0)
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+                         $8::bigint[], $9::bigint[])
+                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, at_ms)
+             ON CONFLICT (event_id) DO NOTHING
+             RETURNING user_id, points_earned
+         ), won AS (SELECT user_id, sum(points_earned)::bigint AS points FROM fresh GROUP BY user_id)
+         UPDATE users SET score = score + won.points, updated_at = now() FROM won WHERE users.id = won.user_id",
+    )
+    .bind(awards.iter().map(|(it, _)| it.id).collect::<Vec<Uuid>>())
+    .bind(awards.iter().map(|(it, _)| it.user).collect::<Vec<Uuid>>())
+    .bind(awards.iter().map(|(it, _)| it.action.as_str()).collect::<Vec<&str>>())
+    .bind(awards.iter().map(|(it, _)| it.points).collect::<Vec<i64>>())
+    .bind(awards.iter().map(|(it, _)| it.token_hash.as_str()).collect::<Vec<&str>>())
+    .bind(awards.iter().map(|(_, (before, ..))| *before).collect::<Vec<i64>>())
+    .bind(awards.iter().map(|(_, (_, after, _))| *after).collect::<Vec<i64>>())
+    .bind(awards.iter().map(|(_, (.., moment))| *moment).collect::<Vec<i64>>())
+    .bind(awards.iter().map(|(it, _)| it.at_ms).collect::<Vec<i64>>())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// JSON may carry U+0000, which Postgres' jsonb cannot: it is kept as the six characters that stand for it.
+fn storable(proof: &str) -> String {
+    proof.replace("\\u0000", "\\\\u0000")
+}

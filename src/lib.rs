@@ -1,0 +1,27 @@
+//! Laurel: a tamper-proof, real-time leaderboard service.
+//!
+//! The modules in the order in which a request meets them; `ARCHITECTURE.md` has the bird's view. Arrows go one way:
+//! `http`, `live` → `award` → `token`, `action`; `award`, `live`, `ledger` → `store`.
+
+pub mod cli;
+pub mod config;
+pub mod embedded;
+
+pub mod app;
+pub mod serve;
+
+pub mod http;
+
+pub mod account;
+pub mod action;
+pub mod award;
+pub mod token;
+
+pub mod ledger;
+pub mod live;
+pub mod store;
+
+pub mod clock;
+pub mod error;
+pub mod metrics;
+pub mod telemetry;

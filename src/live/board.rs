@@ -1,0 +1,92 @@
+//! The ten best, as a value.
+
+use uuid::Uuid;
+
+use crate::error::Fault;
+
+/// One place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The user's UUID.
+    pub user: Uuid,
+    /// The user's serial number.
+    pub number: i64,
+    /// The name to show.
+    pub username: String,
+    /// The total.
+    pub score: u64,
+    /// 1 + the number of users with a higher score: equal scores share it.
+    pub rank: u64,
+}
+
+/// The ten best at one version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// Grows with every change of the ten: µs by Redis' clock, lifted where that stood still.
+    pub version: i64,
+    /// At most ten, best first; within a tie, whoever reached the score first.
+    pub rows: Vec<Row>,
+}
+
+impl Board {
+    /// Reads entries `score moment userId number username`, best first, as `lua/lib/board.lua` keeps them.
+    ///
+    /// # Errors
+    /// An entry has another shape.
+    pub fn read(version: i64, entries: &[impl AsRef<str>]) -> Result<Self, Fault> {
+        let mut rows: Vec<Row> = Vec::with_capacity(entries.len());
+        for (place, entry) in entries.iter().enumerate() {
+            let row = read_row(entry.as_ref())
+                .ok_or_else(|| Fault::new("read the board", "an entry of the ten has another shape"))?;
+            let shared = rows.last().filter(|above| above.score == row.score).map(|above| above.rank);
+            rows.push(Row { rank: shared.unwrap_or(place as u64 + 1), ..row });
+        }
+        Ok(Self { version, rows })
+    }
+
+    /// Reads a publication: the version, then the entries, a line each.
+    ///
+    /// # Errors
+    /// It has another shape.
+    pub fn read_publication(text: &str) -> Result<Self, Fault> {
+        let mut lines = text.lines();
+        let version = lines.next().and_then(|it| it.parse().ok());
+        let version = version.ok_or_else(|| Fault::new("read the board", "a publication has no version"))?;
+        Self::read(version, &lines.collect::<Vec<_>>())
+    }
+
+    /// When the ten became so, in ms since the Unix epoch.
+    pub fn changed_at_ms(&self) -> i64 {
+        self.version / 1000
+    }
+}
+
+fn read_row(entry: &str) -> Option<Row> {
+    let mut words = entry.splitn(5, ' ');
+    let score = words.next()?.parse().ok()?;
+    let _moment = words.next()?;
+    Some(Row {
+        score,
+        user: words.next()?.parse().ok()?,
+        number: words.next()?.parse().ok()?,
+        username: words.next()?.to_owned(),
+        rank: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_scores_share_a_rank() {
+        let user = Uuid::nil();
+        let entries: Vec<_> = [90, 80, 80, 70].iter().map(|it| format!("{it} 1 {user} 7 a name")).collect();
+        let board = Board::read(5, &entries).unwrap();
+        assert_eq!(board.rows.iter().map(|it| it.rank).collect::<Vec<_>>(), [1, 2, 2, 4]);
+        assert_eq!(board.rows[0].username, "a name");
+        assert_eq!(Board::read_publication(&format!("5\n{}", entries.join("\n"))).unwrap(), board);
+        assert_eq!(Board::read_publication("5\n").unwrap().rows, []);
+        assert!(Board::read_publication("").is_err() && Board::read(1, &["1 2 3"]).is_err());
+    }
+}

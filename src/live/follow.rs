@@ -1,0 +1,168 @@
+//! The tasks that keep the hub true. None of them is given anything: each looks at Redis, and whatever it misses the next
+//! look finds. They end only with the node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use uuid::Uuid;
+
+use super::Board;
+use crate::app::App;
+use crate::error::Fault;
+use crate::store::{BOARD_CHANNEL, PersonalNews, personal_channel};
+
+/// A board that got lost on its way is found after so long.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A subscription that says nothing is asked for a sign of life.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Channels a SUBSCRIBE.
+const CHANNELS_AT_ONCE: usize = 512;
+
+/// Looks once; the hub and the health know the rest.
+///
+/// # Errors
+/// Redis is away.
+pub async fn look(app: &App) -> Result<(), Fault> {
+    let known = app.hub.newest().version;
+    let look = app.store.look(known).await.inspect_err(|_| app.health.redis_away())?;
+    if look.version > known {
+        app.hub.publish(Board::read(look.version, &look.ten)?);
+    } else {
+        // Perhaps this node learned the board from an award, and its publication got lost.
+        app.hub.publish(Board::clone(&app.hub.newest()));
+    }
+    app.health.looked(look.open, look.outbox, app.clock.now_ms());
+    app.metrics.outbox_entries.set(look.outbox as i64);
+    Ok(())
+}
+
+/// Looks once a second.
+pub async fn look_forever(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(fault) = look(&app).await {
+            tracing::warn!(%fault, "Redis could not be looked at");
+        }
+    }
+}
+
+/// Follows the board's channel.
+pub async fn follow_board(app: Arc<App>) {
+    let mut pause = Pause::default();
+    loop {
+        if let Err(fault) = board_session(&app, &mut pause).await {
+            tracing::warn!(%fault, "the board's subscription starts again");
+        }
+        pause.wait().await;
+    }
+}
+
+/// One connection's life: subscribed, then looked, so that nothing between the two is missed.
+async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
+    let mut subscription = app.store.subscribe(&[BOARD_CHANNEL.to_owned()]).await?;
+    look(app).await?;
+    *pause = Pause::default();
+    loop {
+        match tokio::time::timeout(PING_EVERY, subscription.next()).await {
+            Ok(Some((_, text))) => {
+                let board = Board::read_publication(&text)?;
+                app.metrics.board_lag(app.clock.now_ms() - board.changed_at_ms());
+                app.hub.publish(board);
+            }
+            Ok(None) => return Err(Fault::away("follow the board", "the connection ended")),
+            Err(_) => sign_of_life(subscription.ping()).await?,
+        }
+    }
+}
+
+/// Follows the channels of the users who have a socket here.
+pub async fn follow_users(app: Arc<App>, mut turns: UnboundedReceiver<Uuid>) {
+    let mut pause = Pause::default();
+    loop {
+        if let Err(fault) = users_session(&app, &mut turns, &mut pause).await {
+            tracing::warn!(%fault, "the users' subscription starts again");
+        }
+        pause.wait().await;
+    }
+}
+
+async fn users_session(app: &App, turns: &mut UnboundedReceiver<Uuid>, pause: &mut Pause) -> Result<(), Fault> {
+    let mut subscription = app.store.subscribe(&[]).await?;
+    let followed: Vec<String> = app.hub.followed().into_iter().map(personal_channel).collect();
+    for channels in followed.chunks(CHANNELS_AT_ONCE) {
+        subscription.add(channels).await?;
+    }
+    *pause = Pause::default();
+    let mut turned = Vec::with_capacity(CHANNELS_AT_ONCE);
+    let mut pings = tokio::time::interval(PING_EVERY);
+    loop {
+        tokio::select! {
+            message = subscription.next() => {
+                let Some((channel, text)) = message else {
+                    return Err(Fault::away("follow users", "the connection ended"));
+                };
+                let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
+                if let (Some(user), Some(news)) = (user, PersonalNews::parse(&text)) {
+                    app.hub.tell_user(user, news);
+                }
+            }
+            _ = turns.recv_many(&mut turned, CHANNELS_AT_ONCE) => {
+                let (come, gone): (Vec<Uuid>, Vec<Uuid>) = turned.drain(..).partition(|it| app.hub.is_followed(*it));
+                let channels = |users: Vec<Uuid>| users.into_iter().map(personal_channel).collect::<Vec<_>>();
+                if !gone.is_empty() {
+                    subscription.drop(&channels(gone)).await?;
+                }
+                if !come.is_empty() {
+                    subscription.add(&channels(come)).await?;
+                }
+            }
+            _ = pings.tick() => sign_of_life(subscription.ping()).await?,
+        }
+    }
+}
+
+/// Publishes boards that were held back, as soon as they may go out.
+pub async fn flush_forever(app: Arc<App>) {
+    loop {
+        app.hub.flush_wanted().await;
+        loop {
+            match app.store.flush(app.config.live.min_interval_ms).await {
+                Ok(0) => break,
+                Ok(due_ms) => tokio::time::sleep(Duration::from_millis(due_ms)).await,
+                Err(fault) => {
+                    tracing::debug!(%fault, "a flush failed; the next look finds the board");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn sign_of_life(ping: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    tokio::time::timeout(PING_TIMEOUT, ping)
+        .await
+        .unwrap_or_else(|_| Err(Fault::away("ping a subscription", "no answer in time")))
+}
+
+/// Full jitter from 50 ms to 2 s, for ever (AWS, "Exponential backoff and jitter").
+struct Pause {
+    most_ms: u64,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { most_ms: 50 }
+    }
+}
+
+impl Pause {
+    async fn wait(&mut self) {
+        let ms = rand::random_range(0..=self.most_ms);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.most_ms = (self.most_ms * 2).min(2000);
+    }
+}

@@ -1,0 +1,57 @@
+//! A board with its encodings, each made once, when the first client needs it, and shared by all.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Board, Row};
+use crate::clock::rfc3339;
+
+/// A board, ready to be sent.
+#[derive(Debug, Default)]
+pub struct Frame {
+    /// What it shows.
+    pub board: Arc<Board>,
+    event: OnceLock<Utf8Bytes>,
+    answer: OnceLock<Bytes>,
+}
+
+impl Frame {
+    /// A frame without encodings yet.
+    pub fn new(board: Arc<Board>) -> Self {
+        Self { board, ..Self::default() }
+    }
+
+    /// The event `leaderboard_updated` of `/api/v1/ws`.
+    pub fn event(&self) -> Utf8Bytes {
+        let make = || {
+            let event = json!({
+                "event": "leaderboard_updated",
+                "data": rows(&self.board),
+                "version": self.board.version,
+                "timestamp": rfc3339(self.board.changed_at_ms()),
+            });
+            event.to_string().into()
+        };
+        self.event.get_or_init(make).clone()
+    }
+
+    /// The answer of `GET /api/v1/scores/leaderboard`.
+    pub fn answer(&self) -> Bytes {
+        let make = || {
+            let answer = json!({ "leaderboard": rows(&self.board), "version": self.board.version });
+            answer.to_string().into()
+        };
+        self.answer.get_or_init(make).clone()
+    }
+}
+
+/// The rows as `/api/v1` shows them: users by their UUID.
+pub fn rows(board: &Board) -> Value {
+    let row = |row: &Row| {
+        json!({ "userId": row.user, "username": row.username, "score": row.score, "rank": row.rank })
+    };
+    board.rows.iter().map(row).collect()
+}

@@ -1,0 +1,106 @@
+//! What this node knows of its stores: what `/readyz` answers, and what sockets are told when Redis goes away.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+/// Whether what sockets were told last is still the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Redis is away: the board may be old.
+    pub degraded: bool,
+    /// When the board was last known to be the newest, in ms since the Unix epoch.
+    pub as_of_ms: i64,
+}
+
+/// The node's view, written by its background tasks.
+pub struct Health {
+    redis: watch::Sender<Status>,
+    open: AtomicBool,
+    outbox: AtomicU64,
+    postgres: AtomicBool,
+    holds_board: AtomicBool,
+    draining: AtomicBool,
+    looked_at_ms: AtomicI64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            redis: watch::Sender::new(Status { degraded: false, as_of_ms: 0 }),
+            open: AtomicBool::new(false),
+            outbox: AtomicU64::new(0),
+            postgres: AtomicBool::new(true),
+            holds_board: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            looked_at_ms: AtomicI64::new(0),
+        }
+    }
+}
+
+impl Health {
+    /// A look at Redis that succeeded.
+    pub fn looked(&self, open: bool, outbox: u64, now_ms: i64) {
+        self.open.store(open, Ordering::Relaxed);
+        self.outbox.store(outbox, Ordering::Relaxed);
+        self.looked_at_ms.store(now_ms, Ordering::Relaxed);
+        self.holds_board.store(true, Ordering::Release);
+        self.tell(Status { degraded: false, as_of_ms: now_ms });
+    }
+
+    /// A look that failed.
+    pub fn redis_away(&self) {
+        self.open.store(false, Ordering::Relaxed);
+        self.tell(Status { degraded: true, as_of_ms: self.looked_at_ms.load(Ordering::Relaxed) });
+    }
+
+    /// Whether Postgres answered just now.
+    pub fn postgres(&self, answers: bool) {
+        self.postgres.store(answers, Ordering::Relaxed);
+    }
+
+    /// No new sockets from now on; the balancer should look elsewhere.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the node stops.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether reads and sockets can be served.
+    pub fn is_ready(&self) -> bool {
+        self.holds_board.load(Ordering::Acquire) && !self.is_draining()
+    }
+
+    /// Whether an award could be taken; `outbox_max` is the most the outbox may hold.
+    pub fn takes_awards(&self, outbox_max: u64) -> bool {
+        self.is_ready() && self.open.load(Ordering::Relaxed) && self.outbox.load(Ordering::Relaxed) < outbox_max
+    }
+
+    /// Entries that Postgres does not have yet, as of the last look.
+    pub fn outbox(&self) -> u64 {
+        self.outbox.load(Ordering::Relaxed)
+    }
+
+    /// The stores that do not answer.
+    pub fn degraded(&self) -> Vec<&'static str> {
+        let away = [("redis", self.redis.borrow().degraded), ("postgres", !self.postgres.load(Ordering::Relaxed))];
+        away.into_iter().filter(|(_, away)| *away).map(|(name, _)| name).collect()
+    }
+
+    /// Follows whether Redis is away.
+    pub fn follow(&self) -> watch::Receiver<Status> {
+        self.redis.subscribe()
+    }
+
+    /// Wakes the sockets only if Redis went or came; when it was last seen changes with every look.
+    fn tell(&self, status: Status) {
+        self.redis.send_if_modified(|known| {
+            let turned = known.degraded != status.degraded;
+            *known = status;
+            turned
+        });
+    }
+}

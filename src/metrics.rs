@@ -1,0 +1,157 @@
+//! Every metric, declared once with its help text. One registry a node; labels are bounded by the code.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::error::Code;
+
+/// 100 µs to 10 s.
+const LATENCY_BUCKETS: [f64; 13] =
+    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:tt $(($($label:literal),+))? = $name:literal;)+) => {
+        /// A node's metrics.
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ pub $field: metrics!(@type $kind $(($($label),+))?),)+
+        }
+
+        impl Default for Metrics {
+            fn default() -> Self {
+                let registry = Registry::new();
+                $(let $field = {
+                    let help = concat!($($help),+).trim();
+                    let metric = metrics!(@new $kind $(($($label),+))?, $name, help).expect("a fixed name and labels");
+                    registry.register(Box::new(metric.clone())).expect("names are unique");
+                    metric
+                };)+
+                #[cfg(target_os = "linux")]
+                registry
+                    .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+                    .expect("registered once");
+                Self { registry, $($field),+ }
+            }
+        }
+    };
+    (@type counter ($($label:literal),+)) => { IntCounterVec };
+    (@type counter) => { IntCounter };
+    (@type gauge ($($label:literal),+)) => { IntGaugeVec };
+    (@type gauge) => { IntGauge };
+    (@type seconds ($($label:literal),+)) => { HistogramVec };
+    (@type seconds) => { Histogram };
+    (@new counter ($($label:literal),+), $name:literal, $help:expr) => {
+        IntCounterVec::new(Opts::new($name, $help), &[$($label),+])
+    };
+    (@new counter, $name:literal, $help:expr) => { IntCounter::new($name, $help) };
+    (@new gauge ($($label:literal),+), $name:literal, $help:expr) => {
+        IntGaugeVec::new(Opts::new($name, $help), &[$($label),+])
+    };
+    (@new gauge, $name:literal, $help:expr) => { IntGauge::new($name, $help) };
+    (@new seconds ($($label:literal),+), $name:literal, $help:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets(LATENCY_BUCKETS.to_vec()), &[$($label),+])
+    };
+    (@new seconds, $name:literal, $help:expr) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets(LATENCY_BUCKETS.to_vec()))
+    };
+}
+
+metrics! {
+    /// Awards made, by action type.
+    awards: counter("action") = "laurel_awards_total";
+    /// Refusals, by error code.
+    refusals: counter("code") = "laurel_refusals_total";
+    /// Proofs judged, by kind and result.
+    proofs: counter("kind", "result") = "laurel_proofs_total";
+    /// Time to answer a request, by method, route and status.
+    http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";
+    /// Time of a Redis script, by script and result.
+    redis_seconds: seconds("script", "result") = "laurel_redis_script_duration_seconds";
+    /// Sockets open on the plain WebSocket door.
+    sockets_websocket: gauge = "laurel_sockets_websocket";
+    /// Sockets closed by the node, by close code.
+    sockets_closed: counter("code") = "laurel_sockets_closed_total";
+    /// Time from a change of the ten in Redis to its arrival at this node.
+    board_lag_seconds: seconds = "laurel_board_lag_seconds";
+    /// Entries of the outbox that Postgres does not have yet.
+    outbox_entries: gauge = "laurel_outbox_entries";
+    /// Entries of the outbox that cannot be read and stay there.
+    outbox_unreadable: gauge = "laurel_outbox_unreadable_entries";
+    /// Entries written to the ledger by this node.
+    ledger_entries: counter = "laurel_ledger_entries_total";
+    /// Time to write a batch to the ledger.
+    ledger_batch_seconds: seconds = "laurel_ledger_batch_duration_seconds";
+    /// Age of the oldest entry of a batch when it is committed.
+    ledger_lag_seconds: seconds = "laurel_ledger_lag_seconds";
+    /// Connections in use, by pool.
+    pool_in_use: gauge("pool") = "laurel_pool_connections_in_use";
+    /// Connections open, by pool.
+    pool_open: gauge("pool") = "laurel_pool_connections_open";
+}
+
+impl Metrics {
+    /// One award.
+    pub fn award(&self, action: &str) {
+        self.awards.with_label_values(&[action]).inc();
+    }
+
+    /// One refusal.
+    pub fn refusal(&self, code: Code) {
+        self.refusals.with_label_values(&[code.as_str()]).inc();
+    }
+
+    /// One proof.
+    pub fn proof(&self, kind: &str, holds: bool) {
+        self.proofs.with_label_values(&[kind, if holds { "holds" } else { "fails" }]).inc();
+    }
+
+    /// One request.
+    pub fn http(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let labels = [method, route, &status.to_string()];
+        self.http_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+
+    /// One script.
+    pub fn redis_call(&self, script: &str, took: Duration, answered: bool) {
+        let labels = [script, if answered { "ok" } else { "error" }];
+        self.redis_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+
+    /// One socket closed by us.
+    pub fn socket_closed(&self, code: u16) {
+        self.sockets_closed.with_label_values(&[&code.to_string()]).inc();
+    }
+
+    /// One board that arrived; Redis' clock and ours may differ, so it is never below 0.
+    pub fn board_lag(&self, lag_ms: i64) {
+        self.board_lag_seconds.observe(lag_ms.max(0) as f64 / 1000.0);
+    }
+
+    /// One batch of the ledger.
+    pub fn ledger_batch(&self, entries: usize, took: Duration) {
+        self.ledger_entries.inc_by(entries as u64);
+        self.ledger_batch_seconds.observe(took.as_secs_f64());
+    }
+
+    /// How far the ledger is behind.
+    pub fn ledger_lag(&self, lag: Duration) {
+        self.ledger_lag_seconds.observe(lag.as_secs_f64());
+    }
+
+    /// Connections in use and open, of Redis' blocking pool and of Postgres' pool.
+    pub fn pools(&self, redis: (usize, usize), postgres: (usize, usize)) {
+        for (pool, (in_use, open)) in [("redis", redis), ("postgres", postgres)] {
+            self.pool_in_use.with_label_values(&[pool]).set(in_use as i64);
+            self.pool_open.with_label_values(&[pool]).set(open as i64);
+        }
+    }
+
+    /// Prometheus' text format.
+    pub fn text(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,119 @@
+//! A node: its listener, its tasks, and the order in which it stops.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::accept::NoDelayAcceptor;
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Turns};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Fault;
+use crate::{http, ledger, live};
+
+/// A node that serves.
+pub struct Node {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its parts.
+    pub app: Arc<App>,
+    handle: axum_server::Handle<SocketAddr>,
+    tasks: JoinSet<()>,
+    stop_ledger: CancellationToken,
+}
+
+impl Node {
+    /// Builds the parts, opens the board, starts the tasks and listens. When it returns, the node is ready.
+    ///
+    /// # Errors
+    /// One line: what could not be read, reached or bound.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, Fault> {
+        let address = listen_address(&config)?;
+        let listener = TcpListener::bind(address)
+            .map_err(|error| Fault::new("listen", format!("{address}: {error}; set PORT to another one")))?;
+        listener.set_nonblocking(true).map_err(|error| Fault::new("listen", error))?;
+        let (app, turns) = App::build(config, clock).await?;
+        ledger::open_or_rebuild(&app).await?;
+        let stop_ledger = CancellationToken::new();
+        let mut tasks = background(&app, turns, &stop_ledger);
+        let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
+        let handle = axum_server::Handle::new();
+        tasks.spawn(listen(app.clone(), listener, handle.clone())?);
+        while !app.health.is_ready() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(Self { address, app, handle, tasks, stop_ledger })
+    }
+
+    /// Waits until a task of the node ends, which none should: the process had better start anew.
+    pub async fn died(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => format!("a task of the node died: {error}"),
+            _ => "a task of the node ended".to_owned(),
+        }
+    }
+
+    /// Stops in order: no new sockets, the others leave over the window, requests under way finish, the ledger's batch
+    /// is committed.
+    pub async fn stop(mut self) {
+        let window = Duration::from_secs(self.app.config.server.drain_seconds);
+        self.app.health.drain();
+        self.app.draining.cancel();
+        self.handle.graceful_shutdown(Some(window));
+        let deadline = tokio::time::Instant::now() + window + Duration::from_millis(200);
+        while self.handle.connection_count() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.stop_ledger.cancel();
+        let last_batch = async {
+            while self.tasks.len() > TASKS_WITHOUT_END {
+                self.tasks.join_next().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(5), last_batch).await;
+        self.tasks.shutdown().await;
+        self.app.database.close().await;
+    }
+}
+
+/// The tasks that only end by being stopped: all but the listener and the ledger's consumer.
+const TASKS_WITHOUT_END: usize = 5;
+
+fn background(app: &Arc<App>, turns: Turns, stop_ledger: &CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let consumer = app.clock.new_id().to_string();
+    tasks.spawn(live::look_forever(app.clone()));
+    tasks.spawn(live::follow_board(app.clone()));
+    tasks.spawn(live::follow_users(app.clone(), turns));
+    tasks.spawn(live::flush_forever(app.clone()));
+    tasks.spawn(ledger::watch_forever(app.clone()));
+    tasks.spawn(ledger::consume_forever(app.clone(), consumer, stop_ledger.clone()));
+    tasks
+}
+
+fn listen_address(config: &Config) -> Result<SocketAddr, Fault> {
+    let host: IpAddr = config.server.host.parse().map_err(|error| Fault::new("read server.host", error))?;
+    let port = u16::try_from(config.server.port).map_err(|error| Fault::new("read server.port", error))?;
+    Ok(SocketAddr::new(host, port))
+}
+
+fn listen(
+    app: Arc<App>,
+    listener: TcpListener,
+    handle: axum_server::Handle<SocketAddr>,
+) -> Result<impl Future<Output = ()>, Fault> {
+    let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
+    let mut server = server.acceptor(NoDelayAcceptor::new()).handle(handle);
+    let header_timeout = Duration::from_millis(app.config.server.header_timeout_ms);
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    Ok(async move {
+        if let Err(error) = server.serve(service).await {
+            tracing::error!(%error, "the listener ended");
+        }
+    })
+}

@@ -1,0 +1,54 @@
+//! `lua/attempt.lua`.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::{MINUTE_MS, Store, keys};
+use crate::error::{Fault, RateWindow};
+
+/// Whose attempts a window counts.
+pub enum AttemptWindow<'a> {
+    /// A user's attempts to redeem, at all doors together.
+    Awards(Uuid),
+    /// Logins under a username, given as a digest.
+    Logins(&'a str),
+    /// Logins from an address.
+    LoginsFrom(IpAddr),
+}
+
+impl AttemptWindow<'_> {
+    fn key(&self) -> String {
+        match self {
+            Self::Awards(user) => keys::award_rate(*user),
+            Self::Logins(username_digest) => keys::login_rate(username_digest),
+            Self::LoginsFrom(address) => keys::login_rate_from(*address),
+        }
+    }
+}
+
+/// What `attempt` answered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Attempts {
+    /// Whether every window has room.
+    pub allowed: bool,
+    /// The window with the least room, if any has a limit.
+    pub window: Option<RateWindow>,
+}
+
+impl Store {
+    /// Counts one attempt against each window; each comes with its limit a minute (0: any).
+    ///
+    /// # Errors
+    /// Redis is away, or answers what the script cannot.
+    pub async fn attempt(&self, windows: &[(AttemptWindow<'_>, u32)]) -> Result<Attempts, Fault> {
+        let keys: Vec<String> = windows.iter().map(|(window, _)| window.key()).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let arguments: Vec<String> =
+            windows.iter().flat_map(|(_, limit)| [limit.to_string(), MINUTE_MS.to_owned()]).collect();
+        let mut reply = self.run("attempt", &self.scripts.attempt, &keys, &arguments).await?;
+        let allowed = reply.next::<u8>()? == 1;
+        let limit = reply.next()?;
+        Ok(Attempts { allowed, window: reply.rate(limit)? })
+    }
+}

@@ -1,0 +1,65 @@
+//! Every key and channel, made here and nowhere else. `lua/README.md` says what each holds.
+
+use uuid::Uuid;
+
+pub const BOARD: &str = "leaderboard:global";
+pub const BOARD_STATE: &str = "leaderboard:global:state";
+pub const BOARD_TEN: &str = "leaderboard:global:ten";
+pub const BOARD_WINDOW: &str = "leaderboard:global:window";
+pub const OUTBOX: &str = "outbox";
+/// The consumer group that writes the outbox to Postgres.
+pub const LEDGER_GROUP: &str = "ledger";
+
+/// Where a changed board is published.
+pub const BOARD_CHANNEL: &str = "board:global";
+
+/// Where a user's own changes are published.
+pub fn personal_channel(user: Uuid) -> String {
+    format!("personal:{user}")
+}
+
+pub fn user_score(user: Uuid) -> String {
+    format!("user:score:{user}")
+}
+
+pub const ANY_USER_SCORE: &str = "user:score:*";
+
+pub fn token(id: &str) -> String {
+    format!("token:{id}")
+}
+
+pub fn spent(token_id: &str) -> String {
+    format!("spent:{token_id}")
+}
+
+pub fn answer(user: Uuid, key_digest: &str) -> String {
+    format!("answer:{user}:{key_digest}")
+}
+
+pub fn award_rate(user: Uuid) -> String {
+    format!("rate:awards:{user}")
+}
+
+pub fn init_rate(user: Uuid) -> String {
+    format!("rate:inits:{user}")
+}
+
+pub fn login_rate(username_digest: &str) -> String {
+    format!("rate:logins:{username_digest}")
+}
+
+pub fn login_rate_from(address: std::net::IpAddr) -> String {
+    format!("rate:logins-from:{address}")
+}
+
+pub fn ban(user: Uuid) -> String {
+    format!("ban:{user}")
+}
+
+pub fn action_limit(user: Uuid, action: &str) -> String {
+    format!("limit:{user}:{action}")
+}
+
+pub fn points(user: Uuid) -> String {
+    format!("points:{user}")
+}

@@ -1,0 +1,158 @@
+//! Redis: keys, scripts, the outbox's stream and the subscriptions. The only importer of `redis`. It knows no HTTP, no SQL
+//! and no rule that is not in a script.
+
+mod attempt;
+mod board;
+mod issue;
+mod keys;
+mod outbox;
+mod redeem;
+mod reply;
+mod script;
+mod subscriber;
+mod totals;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use deadpool_redis::Pool;
+use redis::AsyncConnectionConfig;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+
+pub use attempt::{AttemptWindow, Attempts};
+pub use board::Look;
+pub use issue::{Issue, IssueOutcome};
+pub use keys::{BOARD_CHANNEL, personal_channel};
+pub use outbox::{Entry, EntryKind, OutboxReader};
+pub use redeem::{Awarded, IdempotencyKey, PersonalNews, Redeem, RedeemOutcome, Redeemed};
+pub use subscriber::Subscription;
+pub use totals::{Members, Total};
+
+use crate::config;
+use crate::error::Fault;
+use crate::metrics::Metrics;
+use reply::Reply;
+use script::Scripts;
+
+/// The window of every limit a minute, as the scripts take it.
+const MINUTE_MS: &str = "60000";
+
+/// Redis, as one node sees it.
+pub struct Store {
+    commands: Vec<ConnectionManager>,
+    turn: AtomicUsize,
+    client: redis::Client,
+    /// Connections that may block: readers of the outbox.
+    blocking: Pool,
+    scripts: Scripts,
+    metrics: Arc<Metrics>,
+}
+
+impl Store {
+    /// Connects and checks that Redis keeps what it acknowledges.
+    ///
+    /// # Errors
+    /// A URL that is none, a Redis that does not answer, or one whose `maxmemory-policy` may evict scores.
+    pub async fn connect(config: &config::Store, metrics: Arc<Metrics>) -> Result<Self, Fault> {
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let client = redis::Client::open(config.redis_url.expose())
+            .map_err(|error| Fault::new("read store.redis_url", error))?;
+        let settings = ConnectionManagerConfig::new()
+            .set_pipeline_buffer_size(1024)
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(Some(timeout))
+            .set_number_of_retries(1)
+            .set_max_delay(Duration::from_millis(500));
+        let mut commands = Vec::new();
+        for _ in 0..config.connections {
+            let connection = client.get_connection_manager_with_config(settings.clone()).await;
+            commands.push(connection.map_err(|error| Fault::away("connect to Redis", error))?);
+        }
+        let manager = deadpool_redis::Manager::new_with_config(
+            config.redis_url.expose(),
+            AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(None),
+        )
+        .map_err(|error| Fault::new("read store.redis_url", error))?;
+        let blocking = Pool::builder(manager)
+            .max_size(2)
+            .runtime(deadpool_redis::Runtime::Tokio1)
+            .build()
+            .map_err(|error| Fault::new("build the pool for blocking reads", error))?;
+        let store =
+            Self { commands, turn: AtomicUsize::new(0), client, blocking, scripts: Scripts::new(), metrics };
+        store.refuse_eviction().await?;
+        Ok(store)
+    }
+
+    /// Contract, section 8: an evicting Redis would lose scores without a word.
+    async fn refuse_eviction(&self) -> Result<(), Fault> {
+        let doing = "check maxmemory-policy";
+        let memory: redis::InfoDict = redis::cmd("INFO")
+            .arg("memory")
+            .query_async(&mut self.command())
+            .await
+            .map_err(|error| fault(doing, error))?;
+        match memory.get::<String>("maxmemory_policy") {
+            Some(policy) if policy != "noeviction" => Err(Fault::new(
+                doing,
+                format!("Redis has maxmemory-policy {policy}, which may drop scores; set it to noeviction"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// One of the multiplexed connections, in turn.
+    fn command(&self) -> ConnectionManager {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.commands[turn % self.commands.len()].clone()
+    }
+
+    /// Runs one script and times it under its name.
+    async fn run(
+        &self,
+        name: &'static str,
+        script: &redis::Script,
+        keys: &[&str],
+        arguments: &[String],
+    ) -> Result<Reply, Fault> {
+        let mut invocation = script.prepare_invoke();
+        for key in keys {
+            invocation.key(key);
+        }
+        for argument in arguments {
+            invocation.arg(argument);
+        }
+        let started = Instant::now();
+        let result: redis::RedisResult<Vec<redis::Value>> = invocation.invoke_async(&mut self.command()).await;
+        self.metrics.redis_call(name, started.elapsed(), result.is_ok());
+        result.map(|values| Reply::new(name, values)).map_err(|error| fault(name, error))
+    }
+
+    /// Microseconds since the Unix epoch by Redis' clock.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn now_us(&self) -> Result<i64, Fault> {
+        let time: redis::RedisResult<(i64, i64)> = redis::cmd("TIME").query_async(&mut self.command()).await;
+        let (seconds, micros) = time.map_err(|error| fault("read Redis' clock", error))?;
+        Ok(seconds * 1_000_000 + micros)
+    }
+
+    /// Connections of the blocking pool: in use, and open.
+    pub fn pool_use(&self) -> (usize, usize) {
+        let status = self.blocking.status();
+        (status.size.saturating_sub(status.available), status.size)
+    }
+}
+
+/// Sorts what Redis says: away (try again), or wrong.
+fn fault(doing: &'static str, error: redis::RedisError) -> Fault {
+    let passing = ["LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "NOREPLICAS"];
+    let away = error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_connection_refusal()
+        || error.code().is_some_and(|code| passing.contains(&code));
+    if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
+}

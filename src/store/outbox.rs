@@ -1,0 +1,178 @@
+//! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it, `lua/settle.lua` empties it.
+
+use deadpool_redis::Connection;
+use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
+use uuid::Uuid;
+
+use super::{Store, fault, keys};
+use crate::error::Fault;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A token went out.
+    Issued,
+    /// It was redeemed.
+    Awarded,
+    /// Its proof failed, which spent it.
+    Refused,
+}
+
+/// One entry, as `lua/lib/outbox.lua` writes it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its place in the stream.
+    pub stream_id: String,
+    /// What happened.
+    pub kind: EntryKind,
+    /// The token's id: the event id of an award.
+    pub id: Uuid,
+    /// Whose token.
+    pub user: Uuid,
+    /// For which action.
+    pub action: String,
+    /// What it is worth.
+    pub points: i64,
+    /// The total before and after, and the board's moment; of an award only.
+    pub award: Option<(i64, i64, i64)>,
+    /// When it happened, ms by Redis' clock.
+    pub at_ms: i64,
+    /// When the token was issued.
+    pub issued_ms: i64,
+    /// When it would have run out.
+    pub expires_ms: i64,
+    /// SHA-256 of the token, in hex; empty while it is not redeemed.
+    pub token_hash: String,
+    /// The proof as JSON, or empty.
+    pub proof: String,
+}
+
+impl Entry {
+    /// Reads an entry; `None` if it is not one of ours.
+    fn read(entry: &StreamId) -> Option<Self> {
+        let text = |field: &str| entry.get::<String>(field);
+        let number = |field: &str| text(field)?.parse::<i64>().ok();
+        let kind = match text("kind")?.as_str() {
+            "issued" => EntryKind::Issued,
+            "awarded" => EntryKind::Awarded,
+            "refused" => EntryKind::Refused,
+            _ => return None,
+        };
+        let award = match kind {
+            EntryKind::Awarded => Some((number("before")?, number("after")?, number("moment")?)),
+            EntryKind::Issued | EntryKind::Refused => None,
+        };
+        Some(Self {
+            stream_id: entry.id.clone(),
+            kind,
+            id: text("id")?.parse().ok()?,
+            user: text("user")?.parse().ok()?,
+            action: text("action")?,
+            points: number("points")?,
+            award,
+            at_ms: number("at")?,
+            issued_ms: number("issued")?,
+            expires_ms: number("expires")?,
+            token_hash: text("token")?,
+            proof: text("proof")?,
+        })
+    }
+}
+
+/// One consumer of the outbox, on a connection of its own that may block.
+pub struct OutboxReader {
+    connection: Connection,
+    consumer: String,
+}
+
+impl Store {
+    /// Takes a connection for blocking reads and makes the consumer group if it is missing.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn outbox_reader(&self, consumer: &str) -> Result<OutboxReader, Fault> {
+        let mut connection =
+            self.blocking.get().await.map_err(|error| Fault::away("read the outbox", error))?;
+        let mut create = redis::cmd("XGROUP");
+        create.arg("CREATE").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("0").arg("MKSTREAM");
+        match create.exec_async(&mut connection).await {
+            Err(error) if error.code() != Some("BUSYGROUP") => return Err(fault("make the consumer group", error)),
+            _ => Ok(OutboxReader { connection, consumer: consumer.to_owned() }),
+        }
+    }
+
+    /// Takes committed entries out of the outbox.
+    ///
+    /// # Errors
+    /// Redis is away; the entries are read again later, and Postgres knows them.
+    pub async fn settle(&self, stream_ids: &[&str]) -> Result<u64, Fault> {
+        let mut arguments = vec![keys::LEDGER_GROUP.to_owned()];
+        arguments.extend(stream_ids.iter().map(|it| (*it).to_owned()));
+        self.run("settle", &self.scripts.settle, &[keys::OUTBOX], &arguments).await?.next()
+    }
+}
+
+impl OutboxReader {
+    /// New entries, at most `count`, waiting at most `block_ms` for the first. Entries that cannot be read are left where
+    /// they are and counted in the second value.
+    ///
+    /// # Errors
+    /// Redis is away; this reader is of no more use.
+    pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
+        let mut command = redis::cmd("XREADGROUP");
+        command.arg("GROUP").arg(keys::LEDGER_GROUP).arg(&self.consumer).arg("COUNT").arg(count);
+        if block_ms > 0 {
+            command.arg("BLOCK").arg(block_ms);
+        }
+        command.arg("STREAMS").arg(keys::OUTBOX).arg(">");
+        let reply: Option<StreamReadReply> =
+            command.query_async(&mut self.connection).await.map_err(|error| fault("read the outbox", error))?;
+        Ok(sort(reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids)))
+    }
+
+    /// Entries that some node read at least `idle_ms` ago and never settled: this consumer has them from now on.
+    ///
+    /// # Errors
+    /// Redis is away; this reader is of no more use.
+    pub async fn take_over(&mut self, count: usize, idle_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
+        let mut command = redis::cmd("XAUTOCLAIM");
+        command.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer).arg(idle_ms).arg("0");
+        command.arg("COUNT").arg(count);
+        let reply: StreamAutoClaimReply = command
+            .query_async(&mut self.connection)
+            .await
+            .map_err(|error| fault("take over entries of the outbox", error))?;
+        Ok(sort(reply.claimed))
+    }
+
+    /// Takes this consumer out of the group, if nothing is left with it.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn leave(mut self) -> Result<(), Fault> {
+        let doing = "leave the consumer group";
+        let mut pending = redis::cmd("XPENDING");
+        pending.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("-").arg("+").arg(1).arg(&self.consumer);
+        let left: Vec<redis::Value> =
+            pending.query_async(&mut self.connection).await.map_err(|error| fault(doing, error))?;
+        if left.is_empty() {
+            let mut delete = redis::cmd("XGROUP");
+            delete.arg("DELCONSUMER").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer);
+            delete.exec_async(&mut self.connection).await.map_err(|error| fault(doing, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn sort(entries: impl IntoIterator<Item = StreamId>) -> (Vec<Entry>, usize) {
+    let mut unreadable = 0;
+    let read = entries.into_iter().filter_map(|entry| {
+        let read = Entry::read(&entry);
+        if read.is_none() {
+            unreadable += 1;
+            tracing::error!(stream_id = entry.id, "an entry of the outbox cannot be read; it stays there");
+        }
+        read
+    });
+    (read.collect(), unreadable)
+}

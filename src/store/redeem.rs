@@ -1,0 +1,222 @@
+//! `lua/redeem.lua`.
+
+use uuid::Uuid;
+
+use super::reply::{Reply, ReplyCode};
+use super::{MINUTE_MS, Store, keys};
+use crate::action::Limits;
+use crate::error::{Fault, RateWindow};
+
+/// An `Idempotency-Key` and the request it came with, both as digests in hex.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    /// Of the key.
+    pub key_digest: String,
+    /// Of the door and the body.
+    pub request_digest: String,
+    /// How long the answer is kept.
+    pub kept_ms: u64,
+}
+
+/// What `redeem` needs to know.
+pub struct Redeem<'a> {
+    /// Who redeems.
+    pub user: Uuid,
+    /// The user's serial number.
+    pub number: i64,
+    /// The name that boards show.
+    pub username: &'a str,
+    /// The action that the token is for.
+    pub action: &'a str,
+    /// What the catalogue gives for it.
+    pub points: u64,
+    /// The action's own limits.
+    pub limits: &'a Limits,
+    /// The token's id, the event id of the award.
+    pub token_id: &'a str,
+    /// SHA-256 of the token, in hex.
+    pub token_hash: &'a str,
+    /// The token's `exp`, rounded up.
+    pub expires_s: i64,
+    /// The proof that was given, as JSON, or empty.
+    pub proof: &'a str,
+    /// Whether it verified, as far as that is known before the script.
+    pub proof_ok: bool,
+    /// Least and most age of the token (0: any).
+    pub age_ms: (u64, u64),
+    /// Attempts allowed in a minute (0: any).
+    pub per_minute: u32,
+    /// Points allowed in an hour (0: any).
+    pub points_per_hour: u64,
+    /// Most entries in the outbox.
+    pub outbox_max: u64,
+    /// Version of the board that this node holds.
+    pub known_version: i64,
+    /// Least time between publications.
+    pub publish_window_ms: u64,
+    /// The request's idempotency key.
+    pub idempotency: Option<&'a IdempotencyKey>,
+}
+
+/// An award, as the script saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awarded {
+    /// The user's new total.
+    pub score: u64,
+    /// 1 + the number of users with a higher score.
+    pub rank: u64,
+    /// The rank before, if there was a score.
+    pub rank_before: Option<u64>,
+    /// The board's version after the award.
+    pub version: i64,
+    /// When the changed board may be published, if the script could not.
+    pub flush_due_ms: u64,
+    /// The ten, best first, if they are newer than the caller's.
+    pub ten: Vec<String>,
+}
+
+/// What `redeem` answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named like the refusals they become")]
+pub enum RedeemOutcome {
+    Awarded(Awarded),
+    RateLimited,
+    Banned,
+    TokenUnknown,
+    TokenExpired,
+    TokenUsed,
+    ActionLimited { wait_ms: u64 },
+    ProofInvalid { at_ms: i64 },
+    ScoreFull,
+    BoardClosed,
+    OutboxFull,
+    KeyReused,
+}
+
+/// An outcome and how it came about.
+#[derive(Clone, Debug)]
+pub struct Redeemed {
+    /// What happened, now or the first time.
+    pub outcome: RedeemOutcome,
+    /// Whether this is the first answer again.
+    pub replayed: bool,
+    /// The user's window of attempts.
+    pub rate: Option<RateWindow>,
+}
+
+/// What goes out on a user's own channel after an award.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PersonalNews {
+    /// The new total.
+    pub score: u64,
+    /// The rank it gives.
+    pub rank: u64,
+    /// The rank before, if there was a score.
+    pub rank_before: Option<u64>,
+    /// What the award was worth.
+    pub points: u64,
+    /// Grows with every award of the board.
+    pub moment: i64,
+}
+
+impl PersonalNews {
+    /// Reads a message of a personal channel.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let mut number = || words.next()?.parse::<u64>().ok();
+        Some(Self {
+            score: number()?,
+            rank: number()?,
+            rank_before: Some(number()?).filter(|it| *it > 0),
+            points: number()?,
+            moment: number()? as i64,
+        })
+    }
+}
+
+impl Store {
+    /// Redeems a token: the only function that adds points.
+    ///
+    /// # Errors
+    /// Redis is away, or answers what the script cannot.
+    pub async fn redeem(&self, redeem: &Redeem<'_>) -> Result<Redeemed, Fault> {
+        let answer_key = redeem.idempotency.map(|it| keys::answer(redeem.user, &it.key_digest));
+        let keys = [
+            keys::BOARD,
+            keys::BOARD_STATE,
+            keys::BOARD_TEN,
+            keys::BOARD_WINDOW,
+            keys::OUTBOX,
+            &keys::user_score(redeem.user),
+            &keys::token(redeem.token_id),
+            &keys::spent(redeem.token_id),
+            &keys::award_rate(redeem.user),
+            &keys::ban(redeem.user),
+            &keys::action_limit(redeem.user, redeem.action),
+            &keys::points(redeem.user),
+            // Without an idempotency key the script does not look at this one.
+            answer_key.as_deref().unwrap_or(keys::BOARD_STATE),
+        ];
+        let mut reply = self.run("redeem", &self.scripts.redeem, &keys, &redeem.arguments()).await?;
+        let code = reply.code()?;
+        let rate = reply.rate(redeem.per_minute)?;
+        let replayed = reply.next::<u8>()? == 1;
+        Ok(Redeemed { outcome: outcome(code, reply)?, replayed, rate })
+    }
+}
+
+impl Redeem<'_> {
+    fn arguments(&self) -> [String; 24] {
+        let key = self.idempotency;
+        [
+            self.user.to_string(),
+            self.number.to_string(),
+            self.username.to_owned(),
+            self.action.to_owned(),
+            self.points.to_string(),
+            self.token_id.to_owned(),
+            self.token_hash.to_owned(),
+            self.expires_s.to_string(),
+            self.proof.to_owned(),
+            u8::from(self.proof_ok).to_string(),
+            self.age_ms.0.to_string(),
+            self.age_ms.1.to_string(),
+            self.per_minute.to_string(),
+            MINUTE_MS.to_owned(),
+            self.limits.cooldown_ms.to_string(),
+            self.limits.cap_per_day.to_string(),
+            self.points_per_hour.to_string(),
+            self.outbox_max.to_string(),
+            self.known_version.to_string(),
+            self.publish_window_ms.to_string(),
+            keys::BOARD_CHANNEL.to_owned(),
+            keys::personal_channel(self.user),
+            key.map(|it| it.request_digest.clone()).unwrap_or_default(),
+            key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
+        ]
+    }
+}
+
+fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
+    Ok(match code {
+        ReplyCode::Ok => RedeemOutcome::Awarded(Awarded {
+            score: reply.next()?,
+            rank: reply.next()?,
+            rank_before: Some(reply.next()?).filter(|it| *it > 0),
+            version: reply.next()?,
+            flush_due_ms: reply.next()?,
+            ten: reply.rest()?,
+        }),
+        ReplyCode::RateLimited => RedeemOutcome::RateLimited,
+        ReplyCode::Banned => RedeemOutcome::Banned,
+        ReplyCode::TokenUnknown => RedeemOutcome::TokenUnknown,
+        ReplyCode::TokenExpired => RedeemOutcome::TokenExpired,
+        ReplyCode::TokenUsed => RedeemOutcome::TokenUsed,
+        ReplyCode::ActionLimited => RedeemOutcome::ActionLimited { wait_ms: reply.next()? },
+        ReplyCode::ProofInvalid => RedeemOutcome::ProofInvalid { at_ms: reply.next()? },
+        ReplyCode::ScoreFull => RedeemOutcome::ScoreFull,
+        ReplyCode::BoardClosed => RedeemOutcome::BoardClosed,
+        ReplyCode::OutboxFull => RedeemOutcome::OutboxFull,
+        ReplyCode::KeyReused => RedeemOutcome::KeyReused,
+    })
+}

@@ -1,0 +1,38 @@
+//! The scripts, each put together from its file and the parts of `lua/lib` that it needs. EVALSHA loads a missing one by
+//! itself, so a restarted Redis needs no care.
+
+use redis::Script;
+
+macro_rules! lua {
+    ($file:literal needs $($part:literal)*) => {
+        Script::new(concat!(
+            $(include_str!(concat!("../../lua/lib/", $part, ".lua")), "\n",)*
+            include_str!(concat!("../../lua/", $file, ".lua"))
+        ))
+    };
+}
+
+/// One field a script, named like its file.
+pub struct Scripts {
+    pub issue: Script,
+    pub redeem: Script,
+    pub attempt: Script,
+    pub look: Script,
+    pub flush: Script,
+    pub mend: Script,
+    pub settle: Script,
+}
+
+impl Scripts {
+    pub fn new() -> Self {
+        Self {
+            issue: lua!("issue" needs "reply" "clock" "rate" "limits" "outbox"),
+            redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "board" "outbox"),
+            attempt: lua!("attempt" needs "rate"),
+            look: lua!("look" needs),
+            flush: lua!("flush" needs "clock" "board"),
+            mend: lua!("mend" needs "clock" "board"),
+            settle: lua!("settle" needs),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Digests, so that what is secret or long is neither stored nor used as a key.
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+/// SHA-256 over the parts, one after the other, in hex.
+pub fn sha256_hex(parts: &[&[u8]]) -> String {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

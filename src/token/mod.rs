@@ -1,0 +1,7 @@
+//! The tokens that one action is redeemed with. Pure: whether a token was used or has run out is known to Redis alone.
+
+mod anti_spam;
+mod digest;
+
+pub use anti_spam::{AntiSpamClaims, AntiSpamKeys};
+pub use digest::sha256_hex;

@@ -1,0 +1,110 @@
+//! The thread that keeps the stores: the kernel ends a store when the thread that started it ends, and a test's thread
+//! ends with the test.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use laurel::embedded::{DataFolder, Holder, Postgres, Redis};
+use sqlx::Connection;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{OnceCell, oneshot};
+
+fn keeper() -> &'static Handle {
+    static KEEPER: OnceLock<Handle> = OnceLock::new();
+    KEEPER.get_or_init(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            tell.send(runtime.handle().clone()).unwrap();
+            runtime.block_on(std::future::pending::<()>());
+        });
+        told.recv().unwrap()
+    })
+}
+
+/// A test's own Redis; it ends with this value.
+pub struct KeptRedis {
+    pub url: String,
+    pub socket: PathBuf,
+    folder: PathBuf,
+    server: Option<Redis>,
+}
+
+async fn open(path: PathBuf) -> DataFolder {
+    match DataFolder::open(&path).await.unwrap() {
+        Holder::Us(folder) => folder,
+        Holder::Other { pid, .. } => panic!("{} is in use by {pid}", path.display()),
+    }
+}
+
+async fn start_redis(path: PathBuf) -> Redis {
+    keeper().spawn(async move { Redis::start(&open(path).await, &[]).await.unwrap() }).await.unwrap()
+}
+
+/// Starts a Redis in a folder.
+pub async fn redis(path: &Path) -> KeptRedis {
+    let server = start_redis(path.to_owned()).await;
+    let socket = path.canonicalize().unwrap().join("redis/redis.sock");
+    KeptRedis { url: format!("unix://{}", socket.display()), socket, folder: path.to_owned(), server: Some(server) }
+}
+
+impl KeptRedis {
+    /// Kills it with SIGKILL and waits until it is gone.
+    pub async fn kill(&mut self) {
+        let server = self.server.take().unwrap();
+        let pid = server.pid().unwrap();
+        // SAFETY: a child of ours that was not reaped yet.
+        unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        let (tell, told) = oneshot::channel();
+        keeper().spawn(async move {
+            server.stop().await;
+            tell.send(()).unwrap();
+        });
+        told.await.unwrap();
+    }
+
+    /// Starts it again on its data.
+    pub async fn restart(&mut self) {
+        self.server = Some(start_redis(self.folder.clone()).await);
+    }
+
+    /// Throws its data away; it must not run.
+    pub fn lose_data(&self) {
+        assert!(self.server.is_none());
+        std::fs::remove_dir_all(self.folder.join("redis")).unwrap();
+    }
+}
+
+static POSTGRES_FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// What the tests' Postgres wrote goes when the test binary ends.
+extern "C" fn clean_up() {
+    if let Some(folder) = POSTGRES_FOLDER.get() {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+/// The URL of a new, empty database in the one Postgres of this run.
+pub async fn database() -> String {
+    static POSTGRES: OnceCell<(Postgres, String)> = OnceCell::const_new();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (_, admin) = POSTGRES
+        .get_or_init(async || {
+            let folder = tempfile::Builder::new().prefix("laurel-pg").tempdir().unwrap().keep();
+            POSTGRES_FOLDER.set(folder.clone()).unwrap();
+            // SAFETY: the handler only removes a folder.
+            unsafe { libc::atexit(clean_up) };
+            let path = folder.clone();
+            let settings = ["fsync=off", "synchronous_commit=off", "max_connections=400"];
+            let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };
+            let postgres = keeper().spawn(start).await.unwrap();
+            let host = folder.canonicalize().unwrap().join("postgres");
+            (postgres, format!("postgres:///laurel?host={}&user=laurel", host.display()))
+        })
+        .await;
+    let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = sqlx::PgConnection::connect(admin).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    admin.replace("/laurel?", &format!("/{name}?"))
+}

@@ -1,0 +1,102 @@
+//! What a test stands on: a Redis and a database of its own, nodes in this process, and players.
+
+mod keeper;
+mod node;
+mod process;
+mod redis_look;
+
+pub use node::{Answer, Player, TestNode};
+pub use process::NodeProcess;
+pub use redis_look::RedisLook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use laurel::app::App;
+use laurel::clock::Clock;
+use laurel::config::{self, Config};
+use laurel::metrics::Metrics;
+use laurel::serve::Node;
+use laurel::store::Store;
+use tempfile::TempDir;
+
+/// The stores of one test.
+pub struct World {
+    pub config: Config,
+    pub redis: keeper::KeptRedis,
+    pub folder: TempDir,
+    pub clock: Clock,
+}
+
+impl World {
+    /// A fresh Redis and a fresh database. Limits that would get into a test's way are off; tests of limits set them.
+    pub async fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
+        let redis = keeper::redis(folder.path()).await;
+        let mut config = config::load([]).unwrap();
+        config.store.redis_url = redis.url.clone().into();
+        config.database.url = keeper::database().await.into();
+        config.database.max_connections = 4;
+        config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
+        config.server.port = 0;
+        config.server.drain_seconds = 1;
+        config.limits.updates_per_minute = 0;
+        config.limits.inits_per_minute = 0;
+        config.limits.logins_per_minute = 0;
+        config.limits.logins_per_minute_per_ip = 0;
+        Self { config, redis, folder, clock: Clock::default() }
+    }
+
+    /// A node on these stores.
+    pub async fn node(&self) -> TestNode {
+        self.node_with(|_| ()).await
+    }
+
+    /// A node with other settings.
+    pub async fn node_with(&self, change: impl FnOnce(&mut Config)) -> TestNode {
+        let mut config = self.config.clone();
+        change(&mut config);
+        TestNode::new(Node::start(config, self.clock.clone()).await.unwrap())
+    }
+
+    /// The parts of a node without its listener and tasks.
+    pub async fn app(&self) -> Arc<App> {
+        App::build(self.config.clone(), self.clock.clone()).await.unwrap().0
+    }
+
+    /// Redis alone, for tests of scripts; the board is open.
+    pub async fn store(&self) -> Store {
+        let store = Store::connect(&self.config.store, Arc::new(Metrics::default())).await.unwrap();
+        store.open_board().await.unwrap();
+        store
+    }
+
+    /// Redis as a test looks at it from outside.
+    pub async fn look(&self) -> RedisLook {
+        RedisLook::new(&self.redis.url).await
+    }
+
+    /// A node as a process of its own, to be killed.
+    pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
+        NodeProcess::start(&self.config, settings).await
+    }
+}
+
+/// Waits until something holds; a test that waits for longer than a minute has failed.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    for _ in 0..6000 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited a minute for: {what}")
+}
+
+/// Waits until Postgres has everything, then holds Redis against the ledger.
+pub async fn assert_verified(world: &World) {
+    let app = world.app().await;
+    eventually("the outbox to be written", async || (app.store.look(0).await.ok()?.outbox == 0).then_some(())).await;
+    let verified = laurel::ledger::verify(&app).await.unwrap();
+    assert_eq!(verified.differences, []);
+}

@@ -1,0 +1,163 @@
+//! A node in this process, asked over real HTTP.
+
+use std::sync::Arc;
+
+use laurel::account::Identity;
+use laurel::app::App;
+use laurel::ledger::SeedOptions;
+use laurel::serve::Node;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+pub struct TestNode {
+    pub base: String,
+    pub app: Arc<App>,
+    node: Option<Node>,
+    client: reqwest::Client,
+}
+
+/// A player with a login.
+#[derive(Clone, Debug)]
+pub struct Player {
+    pub token: String,
+    pub identity: Identity,
+}
+
+/// What a node answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The error's code, or nothing.
+    pub fn code(&self) -> &str {
+        self.body["metadata"]["errorCode"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|it| it.to_str().unwrap()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn assert_refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
+        assert_eq!(self.body["data"], Value::Null);
+        assert_eq!(self.body["statusCode"], status);
+        assert!(self.body["metadata"]["timestamp"].as_str().unwrap().ends_with('Z'));
+        assert!(!self.body["message"].as_str().unwrap().is_empty());
+    }
+
+    /// The fields that a validation error names.
+    pub fn fields(&self) -> Vec<&str> {
+        let fields = self.body["metadata"]["fields"].as_array();
+        fields.into_iter().flatten().map(|it| it["field"].as_str().unwrap()).collect()
+    }
+}
+
+impl TestNode {
+    pub fn new(node: Node) -> Self {
+        let base = format!("http://{}", node.address);
+        Self { base, app: node.app.clone(), node: Some(node), client: reqwest::Client::new() }
+    }
+
+    pub async fn stop(mut self) {
+        self.node.take().unwrap().stop().await;
+    }
+
+    /// A request as it is given.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{text}");
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Answer { status: status.as_u16(), headers, text, body }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Vec::new()).await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        self.post_with(path, token, &[], body).await
+    }
+
+    pub async fn post_with(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let mut all = vec![("content-type", "application/json")];
+        if !token.is_empty() {
+            all.push(("authorization", &bearer));
+        }
+        all.extend(headers);
+        self.send(Method::POST, path, &all, body.to_string().into_bytes()).await
+    }
+
+    /// Registers a player over HTTP.
+    pub async fn register(&self, username: &str) -> Player {
+        let body = json!({ "username": username, "email": format!("{username}@example.com"), "password": "correct horse" });
+        let answer = self.post("/api/auth/register", "", &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        self.player(answer.body["data"]["token"].as_str().unwrap())
+    }
+
+    /// Many players at once, past the password hashes.
+    pub async fn players(&self, count: u64) -> Vec<Player> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let options = SeedOptions { users: count, max_score: 0, tokens: Some(file.path().to_owned()) };
+        laurel::ledger::seed(&self.app, &options, |_| ()).await.unwrap();
+        let tokens = std::fs::read_to_string(file.path()).unwrap();
+        tokens.lines().map(|it| self.player(it)).collect()
+    }
+
+    fn player(&self, token: &str) -> Player {
+        let identity = self.app.logins.read(token, self.app.clock.now_s()).unwrap();
+        Player { token: token.to_owned(), identity }
+    }
+
+    pub async fn init(&self, player: &Player, action: &str) -> Answer {
+        self.post("/api/v1/actions/init", &player.token, &json!({ "actionType": action })).await
+    }
+
+    /// A token for an action.
+    pub async fn token(&self, player: &Player, action: &str) -> String {
+        let answer = self.init(player, action).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.body["antiSpamToken"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn finalize(&self, player: &Player, token: &str, proof: Value) -> Answer {
+        let body = json!({ "antiSpamToken": token, "proof": proof });
+        self.post("/api/v1/actions/finalize", &player.token, &body).await
+    }
+
+    /// One whole award.
+    pub async fn award(&self, player: &Player, action: &str) -> Answer {
+        let token = self.token(player, action).await;
+        let answer = self.finalize(player, &token, Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer
+    }
+
+    /// The board's rows as (username, score, rank).
+    pub async fn board(&self) -> Vec<(String, u64, u64)> {
+        let answer = self.get("/api/v1/scores/leaderboard").await;
+        rows(&answer.body["leaderboard"])
+    }
+}
+
+/// Rows as (username, score, rank).
+pub fn rows(board: &Value) -> Vec<(String, u64, u64)> {
+    let row = |it: &Value| {
+        (it["username"].as_str().unwrap().to_owned(), it["score"].as_u64().unwrap(), it["rank"].as_u64().unwrap())
+    };
+    board.as_array().unwrap().iter().map(row).collect()
+}

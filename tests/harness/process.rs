@@ -1,0 +1,57 @@
+//! A node as a process of its own, for tests that kill it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use laurel::config::Config;
+
+pub struct NodeProcess {
+    pub base: String,
+    child: Child,
+}
+
+impl NodeProcess {
+    /// Starts it and waits until it says where it serves.
+    pub async fn start(config: &Config, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+        command
+            .arg("serve")
+            .env("PORT", "0")
+            .env("REDIS_URL", config.store.redis_url.expose())
+            .env("DATABASE_URL", config.database.url.expose())
+            .env("JWT_SECRET", config.auth.jwt_secret.expose())
+            .envs(settings.iter().copied())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let first = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).unwrap();
+            line
+        });
+        let line = first.await.unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap().replace("localhost", "127.0.0.1");
+        assert!(address.starts_with("http://"), "the node did not start: {line:?}");
+        Self { base: address, child }
+    }
+
+    /// SIGKILL, and gone.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        // SAFETY: a child of ours that was not reaped yet.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,16 @@
+//! One test binary: real Redis, real Postgres, real sockets. The folders mirror `src/` and `lua/`; `harness/` starts what
+//! a test needs and waits for conditions, never for time to pass.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod harness;
+
+mod embedded;
+mod http;
+mod ledger;
+mod live;
+mod outages;
+mod quickstart;
+mod races;
+mod scripts;
+mod tidy;

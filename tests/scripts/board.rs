@@ -1,0 +1,89 @@
+//! `look`, `flush` and `mend`.
+
+use laurel::live::Board;
+use laurel::store::{BOARD_CHANNEL, Redeem, RedeemOutcome};
+
+use super::{award, redeem, token, user};
+use crate::harness::{World, eventually};
+
+#[tokio::test]
+async fn a_look_shows_the_ten_only_if_they_are_newer() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let empty = store.look(0).await.unwrap();
+    assert!(empty.open && empty.version == 0 && empty.outbox == 0);
+    award(&store, user(1), 10).await;
+    let look = store.look(0).await.unwrap();
+    assert_eq!((look.ten.len(), look.outbox), (1, 2));
+    assert!(store.look(look.version).await.unwrap().ten.is_empty());
+    store.close_board().await.unwrap();
+    assert!(!store.look(0).await.unwrap().open);
+}
+
+#[tokio::test]
+async fn a_board_goes_out_at_once_and_then_once_a_window() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let mut subscription = store.subscribe(&[BOARD_CHANNEL.to_owned()]).await.unwrap();
+    let mut due = Vec::new();
+    for who in 1..=3 {
+        let id = token(&store, user(who)).await;
+        let it = Redeem { publish_window_ms: 60_000, ..redeem(user(who), &id) };
+        let RedeemOutcome::Awarded(awarded) = store.redeem(&it).await.unwrap().outcome else { panic!() };
+        due.push(awarded.flush_due_ms);
+    }
+    assert_eq!(due[0], 0, "an isolated change is not held back");
+    assert!(due[1..].iter().all(|it| (1..=60_000).contains(it)), "{due:?}");
+    assert!(store.flush(60_000).await.unwrap() > 0, "the window is still open");
+
+    let _: () = world.look().await.ask("DEL leaderboard:global:window").await;
+    assert_eq!(store.flush(60_000).await.unwrap(), 0);
+    assert_eq!(store.flush(60_000).await.unwrap(), 0, "nothing is left");
+    let mut heard = Vec::new();
+    for _ in 0..2 {
+        let (_, text) = subscription.next().await.unwrap();
+        heard.push(Board::read_publication(&text).unwrap().rows.len());
+    }
+    assert_eq!(heard, [1, 3], "the newest state wins");
+}
+
+#[tokio::test]
+async fn mend_merges_candidates_and_passes_over_outdated_ones() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 50).await;
+    let loaded: Vec<_> = (2..=15).map(|it| (user(it), 40 + it as u64)).collect();
+    store.load_totals(&loaded).await.unwrap();
+    let entry = |who: u128, score: u64, moment: u64| format!("{score} {moment} {} {who} u{who}", user(who));
+    let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
+    candidates.push(entry(2, 9999, 1));
+    store.mend(&candidates, 0).await.unwrap();
+    let look = store.look(0).await.unwrap();
+    let rows = Board::read(look.version, &look.ten).unwrap().rows;
+    // User 10 has 50 as user 1 has, and had them earlier by its moment.
+    assert_eq!(rows.iter().map(|it| it.user.as_u128()).collect::<Vec<_>>(), [15, 14, 13, 12, 11, 10, 1, 9, 8, 7]);
+    assert_eq!((rows[5].rank, rows[6].rank, rows[7].rank), (6, 6, 8));
+    let next = award(&store, user(3), 4).await;
+    let RedeemOutcome::Awarded(awarded) = next.outcome else { panic!() };
+    assert!(awarded.version == look.version, "47 is what the tenth has, and the tenth had it first");
+}
+
+#[tokio::test]
+async fn a_subscription_hears_nothing_of_other_channels() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let channel = laurel::store::personal_channel(user(1));
+    let mut subscription = store.subscribe(std::slice::from_ref(&channel)).await.unwrap();
+    award(&store, user(2), 10).await;
+    award(&store, user(1), 10).await;
+    let (heard, text) = subscription.next().await.unwrap();
+    assert_eq!(heard, channel);
+    let news = laurel::store::PersonalNews::parse(&text).unwrap();
+    assert_eq!((news.score, news.rank, news.rank_before, news.points), (10, 1, None, 10));
+    subscription.drop(&[channel]).await.unwrap();
+    eventually("nobody to be subscribed", async || {
+        let subscribed: Vec<String> = world.look().await.ask("PUBSUB CHANNELS personal:*").await;
+        subscribed.is_empty().then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,70 @@
+use laurel::action::Limits;
+use laurel::store::{Issue, IssueOutcome};
+use uuid::Uuid;
+
+use super::{award, issue, user};
+use crate::harness::World;
+
+#[tokio::test]
+async fn a_token_lives_to_the_millisecond_and_is_bound_to_user_and_action() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let id = Uuid::new_v4();
+    let (outcome, rate) = store.issue(&issue(user(1), id)).await.unwrap();
+    let IssueOutcome::Issued { issued_at_ms } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(rate, None);
+    assert_eq!(
+        look.ask::<String>(&format!("GET token:{id}")).await,
+        format!("{} watch_ad {issued_at_ms}", user(1))
+    );
+    assert_eq!(look.ask::<i64>(&format!("PEXPIRETIME token:{id}")).await, issued_at_ms + 30_000);
+    assert_eq!(look.ask::<u64>("XLEN outbox").await, 1);
+}
+
+#[tokio::test]
+async fn every_refusal_leaves_redis_as_it_was() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    award(&store, user(1), 10).await;
+    let _: () = look.ask(&format!("SET ban:{} 1", user(2))).await;
+    let slow = Limits { cooldown_ms: 60_000, cap_per_day: 0 };
+    let rare = Limits { cooldown_ms: 0, cap_per_day: 1 };
+    let before = look.everything().await;
+
+    let ask = async |change: fn(Issue<'static>) -> Issue<'static>, who| {
+        store.issue(&change(issue(user(who), Uuid::new_v4()))).await.unwrap().0
+    };
+    assert_eq!(ask(|it| it, 2).await, IssueOutcome::Banned);
+    assert_eq!(ask(|it| Issue { outbox_max: 2, ..it }, 1).await, IssueOutcome::OutboxFull);
+    assert_eq!(look.everything().await, before);
+
+    // The limits are noted by an award; a token for a limited action is not given out before its time.
+    for limits in [&slow, &rare] {
+        let who = user(u128::from(limits.cooldown_ms) + 7);
+        let id = Uuid::new_v4();
+        store.issue(&Issue { limits, ..issue(who, id) }).await.unwrap();
+        let id = id.to_string();
+        store.redeem(&laurel::store::Redeem { limits, ..super::redeem(who, &id) }).await.unwrap();
+        let before = look.everything().await;
+        let (outcome, _) = store.issue(&Issue { limits, ..issue(who, Uuid::new_v4()) }).await.unwrap();
+        assert!(matches!(outcome, IssueOutcome::ActionLimited { wait_ms } if wait_ms > 0), "{outcome:?}");
+        assert_eq!(look.everything().await, before);
+    }
+
+    store.close_board().await.unwrap();
+    assert_eq!(ask(|it| it, 1).await, IssueOutcome::BoardClosed);
+}
+
+#[tokio::test]
+async fn the_rate_counts_refused_attempts_too() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let ask = async || store.issue(&Issue { per_minute: 2, ..issue(user(1), Uuid::new_v4()) }).await.unwrap();
+    for used in 1..=4 {
+        let (outcome, rate) = ask().await;
+        let rate = rate.unwrap();
+        assert_eq!((rate.limit, rate.used), (2, used));
+        assert!((1..=60_000).contains(&rate.reset_ms));
+        assert_eq!(matches!(outcome, IssueOutcome::RateLimited), used > 2);
+    }
+}

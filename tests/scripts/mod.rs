@@ -1,0 +1,73 @@
+//! Each script alone, on a real Redis, through its one Rust function: a file a script.
+
+mod attempt;
+mod board;
+mod issue;
+mod redeem;
+mod settle;
+mod ties;
+
+use laurel::action::Limits;
+use laurel::store::{Issue, IssueOutcome, Redeem, RedeemOutcome, Redeemed, Store};
+use uuid::Uuid;
+
+pub const ANY: Limits = Limits { cooldown_ms: 0, cap_per_day: 0 };
+
+pub fn user(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// An `issue` with nothing in its way.
+pub fn issue(user: Uuid, token_id: Uuid) -> Issue<'static> {
+    Issue {
+        user,
+        action: "watch_ad",
+        points: 10,
+        token_id,
+        ttl_ms: 30_000,
+        per_minute: 0,
+        limits: &ANY,
+        outbox_max: 1_000_000,
+    }
+}
+
+/// A `redeem` with nothing in its way.
+pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
+    Redeem {
+        user,
+        number: user.as_u128() as i64,
+        username: "somebody",
+        action: "watch_ad",
+        points: 10,
+        limits: &ANY,
+        token_id,
+        token_hash: "hash",
+        expires_s: i64::from(u32::MAX),
+        proof: "",
+        proof_ok: true,
+        age_ms: (0, 0),
+        per_minute: 0,
+        points_per_hour: 0,
+        outbox_max: 1_000_000,
+        known_version: 0,
+        publish_window_ms: 0,
+        idempotency: None,
+    }
+}
+
+/// Issues a token and gives its id.
+pub async fn token(store: &Store, user: Uuid) -> String {
+    let id = Uuid::new_v4();
+    let (outcome, _) = store.issue(&issue(user, id)).await.unwrap();
+    assert!(matches!(outcome, IssueOutcome::Issued { .. }), "{outcome:?}");
+    id.to_string()
+}
+
+/// Issues and redeems, for so many points.
+pub async fn award(store: &Store, user: Uuid, points: u64) -> Redeemed {
+    let id = token(store, user).await;
+    let username = format!("u{}", user.as_u128());
+    let redeemed = store.redeem(&Redeem { points, username: &username, ..redeem(user, &id) }).await.unwrap();
+    assert!(matches!(redeemed.outcome, RedeemOutcome::Awarded(_)), "{redeemed:?}");
+    redeemed
+}

@@ -1,0 +1,194 @@
+use laurel::action::Limits;
+use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, Store};
+
+use super::{award, redeem, token, user};
+use crate::harness::World;
+
+fn awarded(outcome: RedeemOutcome) -> Awarded {
+    match outcome {
+        RedeemOutcome::Awarded(awarded) => awarded,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn outcome(store: &Store, redeem: Redeem<'_>) -> RedeemOutcome {
+    store.redeem(&redeem).await.unwrap().outcome
+}
+
+#[tokio::test]
+async fn an_award_moves_everything_at_once() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let id = token(&store, user(1)).await;
+    let first = awarded(outcome(&store, redeem(user(1), &id)).await);
+    assert_eq!((first.score, first.rank, first.rank_before), (10, 1, None));
+    assert_eq!(first.ten.len(), 1);
+
+    let me = user(1);
+    assert_eq!(look.ask::<String>(&format!("ZSCORE leaderboard:global {me}")).await, "10");
+    assert_eq!(look.ask::<String>(&format!("GET user:score:{me}")).await, "10");
+    assert_eq!(look.ask::<u64>(&format!("EXISTS token:{id}")).await, 0, "the token is deleted");
+    assert_eq!(look.ask::<u64>(&format!("EXISTS spent:{id}")).await, 1);
+    assert_eq!(look.ask::<u64>("XLEN outbox").await, 2);
+    assert_eq!(look.ask::<i64>("HGET leaderboard:global:state version").await, first.version);
+
+    let second = awarded(award(&store, user(1), 15).await.outcome);
+    assert_eq!((second.score, second.rank, second.rank_before), (25, 1, Some(1)));
+    assert!(second.version > first.version);
+}
+
+#[tokio::test]
+async fn each_refusal_leaves_redis_as_it_was() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let used = token(&store, user(1)).await;
+    awarded(outcome(&store, redeem(user(1), &used)).await);
+    let live = token(&store, user(1)).await;
+    let banned = token(&store, user(2)).await;
+    let _: () = look.ask(&format!("SET ban:{} 1", user(2))).await;
+    let largest = token(&store, user(3)).await;
+    let before = look.everything().await;
+
+    let expect = async |it: Redeem<'_>, wanted: RedeemOutcome| {
+        assert_eq!(outcome(&store, it).await, wanted);
+    };
+    expect(redeem(user(1), &used), RedeemOutcome::TokenUsed).await;
+    expect(redeem(user(1), "no such token"), RedeemOutcome::TokenUnknown).await;
+    expect(Redeem { expires_s: 1, ..redeem(user(1), "gone") }, RedeemOutcome::TokenExpired).await;
+    expect(redeem(user(3), &live), RedeemOutcome::TokenUnknown).await;
+    expect(Redeem { action: "solve_puzzle", ..redeem(user(1), &live) }, RedeemOutcome::TokenUnknown).await;
+    expect(redeem(user(2), &banned), RedeemOutcome::Banned).await;
+    expect(Redeem { points: 1 << 53, ..redeem(user(3), &largest) }, RedeemOutcome::ScoreFull).await;
+    expect(Redeem { outbox_max: 1, ..redeem(user(1), &live) }, RedeemOutcome::OutboxFull).await;
+    assert_eq!(look.everything().await, before);
+
+    let closed = look.ask::<String>("HGET leaderboard:global:state epoch").await;
+    store.close_board().await.unwrap();
+    expect(redeem(user(1), &live), RedeemOutcome::BoardClosed).await;
+    let _: () = look.ask(&format!("HSET leaderboard:global:state epoch {closed}")).await;
+    assert_eq!(look.everything().await, before);
+    awarded(outcome(&store, redeem(user(1), &live)).await);
+}
+
+#[tokio::test]
+async fn scores_are_exact_to_the_last_bit() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let largest = (1u64 << 53) - 1;
+    assert_eq!(awarded(award(&store, user(1), largest - 1).await.outcome).score, largest - 1);
+    let full = awarded(award(&store, user(1), 1).await.outcome);
+    assert_eq!(full.score, largest);
+    assert!(full.ten[0].starts_with("9007199254740991 "), "{:?}", full.ten);
+    let id = token(&store, user(1)).await;
+    assert_eq!(outcome(&store, Redeem { points: 1, ..redeem(user(1), &id) }).await, RedeemOutcome::ScoreFull);
+}
+
+#[tokio::test]
+async fn a_failed_proof_spends_the_token_after_all_other_checks() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let id = token(&store, user(1)).await;
+    let full = Redeem { proof_ok: false, outbox_max: 1, ..redeem(user(1), &id) };
+    assert_eq!(outcome(&store, full).await, RedeemOutcome::OutboxFull);
+    let failed = Redeem { proof_ok: false, ..redeem(user(1), &id) };
+    assert!(matches!(outcome(&store, failed).await, RedeemOutcome::ProofInvalid { .. }));
+    assert_eq!(outcome(&store, redeem(user(1), &id)).await, RedeemOutcome::TokenUsed);
+    assert_eq!(look.ask::<u64>("ZCARD leaderboard:global").await, 0);
+}
+
+#[tokio::test]
+async fn the_tokens_age_is_judged_by_redis_clock() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (early, late, right) =
+        (token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await);
+    let aged = |id, age_ms| Redeem { age_ms, ..redeem(user(1), id) };
+    assert!(matches!(outcome(&store, aged(&early, (20_000, 0))).await, RedeemOutcome::ProofInvalid { .. }));
+    crate::harness::eventually("a token to be older than a millisecond", async || {
+        let now_ms = store.now_us().await.unwrap() / 1000;
+        let mut look = world.look().await;
+        let issued: String = look.ask(&format!("GET token:{late}")).await;
+        let issued_ms: i64 = issued.rsplit(' ').next().unwrap().parse().unwrap();
+        (now_ms > issued_ms + 2).then_some(())
+    })
+    .await;
+    assert!(matches!(outcome(&store, aged(&late, (0, 1))).await, RedeemOutcome::ProofInvalid { .. }));
+    awarded(outcome(&store, aged(&right, (1, 30_000))).await);
+}
+
+#[tokio::test]
+async fn an_actions_own_limits_hold() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let limits = Limits { cooldown_ms: 0, cap_per_day: 2 };
+    let ids = [token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await];
+    let limited = |id| Redeem { limits: &limits, ..redeem(user(1), id) };
+    awarded(outcome(&store, limited(&ids[0])).await);
+    awarded(outcome(&store, limited(&ids[1])).await);
+    let refused = outcome(&store, limited(&ids[2])).await;
+    assert!(matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 86_400_000), "{refused:?}");
+    awarded(outcome(&store, redeem(user(1), &ids[2])).await);
+}
+
+#[tokio::test]
+async fn points_an_hour_are_capped() {
+    let world = World::new().await;
+    let store = world.store().await;
+    fn capped(id: &str) -> Redeem<'_> {
+        Redeem { points_per_hour: 25, ..redeem(user(1), id) }
+    }
+    for points in [10, 10] {
+        let id = token(&store, user(1)).await;
+        awarded(outcome(&store, Redeem { points, ..capped(&id) }).await);
+    }
+    let id = token(&store, user(1)).await;
+    let refused = outcome(&store, capped(&id)).await;
+    assert!(matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 3_600_000), "{refused:?}");
+    awarded(outcome(&store, Redeem { points: 5, ..capped(&id) }).await);
+}
+
+#[tokio::test]
+async fn the_first_answer_comes_again_under_its_key() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let key = |request: &str| IdempotencyKey {
+        key_digest: "key".into(),
+        request_digest: request.into(),
+        kept_ms: 60_000,
+    };
+    let id = token(&store, user(1)).await;
+    let (mine, other) = (key("mine"), key("other"));
+    let asked = Redeem { idempotency: Some(&mine), ..redeem(user(1), &id) };
+    let first = store.redeem(&asked).await.unwrap();
+    award(&store, user(1), 5).await;
+    award(&store, user(2), 500).await;
+
+    // Neither a full window, nor a ban, nor a closed board keeps the first answer from its owner.
+    store.close_board().await.unwrap();
+    let again = store.redeem(&Redeem { per_minute: 1, ..redeem_with(&asked) }).await.unwrap();
+    assert!(again.replayed && !first.replayed);
+    assert_eq!(again.outcome, first.outcome);
+    let reused = store.redeem(&Redeem { idempotency: Some(&other), ..redeem_with(&asked) }).await.unwrap();
+    assert_eq!(reused.outcome, RedeemOutcome::KeyReused);
+}
+
+fn redeem_with<'a>(it: &Redeem<'a>) -> Redeem<'a> {
+    Redeem { idempotency: it.idempotency, ..redeem(it.user, it.token_id) }
+}
+
+#[tokio::test]
+async fn the_ten_come_only_if_they_are_news() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let first = awarded(award(&store, user(1), 10).await.outcome);
+    for place in 2..=10 {
+        award(&store, user(place), 100).await;
+    }
+    let id = token(&store, user(99)).await;
+    let newest = awarded(award(&store, user(1), 1).await.outcome).version;
+    let eleventh = awarded(outcome(&store, Redeem { known_version: newest, ..redeem(user(99), &id) }).await);
+    assert_eq!((eleventh.version, eleventh.ten.len(), eleventh.rank), (newest, 0, 11));
+    let id = token(&store, user(99)).await;
+    let behind = awarded(outcome(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
+    assert_eq!(behind.ten.len(), 10);
+}
