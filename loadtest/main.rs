@@ -1,1 +1,111 @@
-fn main(){}
+//! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
+//! `redis-benchmark` on the same script, in the same run. Writes `loadtest/RESULTS.md`.
+//!
+//! `make bench`
+
+#![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
+
+mod cpu;
+mod http;
+mod report;
+mod script;
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use cpu::Cpu;
+use http::Connection;
+use report::{Phase, Report};
+use server::Server;
+
+/// Requests under way at once.
+const CONNECTIONS: usize = 64;
+/// Tokens that are issued, then redeemed.
+const AWARDS: usize = 40_000;
+const USERS: usize = 10_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(measure());
+}
+
+async fn measure() {
+    let server = Server::start(USERS);
+    let logins = Arc::new(server.logins());
+    // One of each for every connection, to warm up.
+    let warm = issue(&server, &logins, CONNECTIONS).await.1;
+    redeem(&server, &logins, warm).await;
+
+    let (issued, tokens) = issue(&server, &logins, AWARDS).await;
+    let redeemed = redeem(&server, &logins, tokens).await;
+    server.wait_until_written().await;
+    let verified = server.verify();
+    let alone = script::redis_benchmark(AWARDS).await;
+    let report = Report { issued, redeemed, alone, verified };
+    println!("{report}");
+    std::fs::write("loadtest/RESULTS.md", report.to_string()).unwrap();
+}
+
+/// Starts so many actions. Gives the tokens, each with its user's place.
+async fn issue(server: &Server, logins: &Arc<Vec<String>>, count: usize) -> (Phase, Vec<(usize, String)>) {
+    let body = |_: &()| r#"{"actionType":"watch_ad"}"#.to_owned();
+    let work = (0..count).map(|it| (it % logins.len(), ())).collect();
+    run(server, logins, "/api/v1/actions/init", work, body).await
+}
+
+/// Redeems tokens.
+async fn redeem(server: &Server, logins: &Arc<Vec<String>>, tokens: Vec<(usize, String)>) -> Phase {
+    let body = |token: &String| format!(r#"{{"antiSpamToken":"{token}"}}"#);
+    run(server, logins, "/api/v1/actions/finalize", tokens, body).await.0
+}
+
+/// Sends one request for each piece of work, over all connections, each as soon as its last one is answered.
+async fn run<T: Send + Sync + 'static>(
+    server: &Server,
+    logins: &Arc<Vec<String>>,
+    path: &'static str,
+    work: Vec<(usize, T)>,
+    body: fn(&T) -> String,
+) -> (Phase, Vec<(usize, String)>) {
+    let (work, next) = (Arc::new(work), Arc::new(AtomicUsize::new(0)));
+    let (before, started) = (Cpu::of(server), Instant::now());
+    let players = (0..CONNECTIONS).map(|_| {
+        let (work, next, logins, address) =
+            (work.clone(), next.clone(), logins.clone(), server.address.clone());
+        tokio::spawn(async move {
+            let mut connection = Connection::open(&address).await;
+            let mut times = Histogram::<u64>::new(3).unwrap();
+            let mut tokens = Vec::new();
+            while let Some((user, piece)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let sent = Instant::now();
+                let answer = connection.post(path, &logins[*user], &body(piece)).await;
+                times.record(sent.elapsed().as_micros() as u64).unwrap();
+                if let Some(token) = http::field(&answer, "antiSpamToken") {
+                    tokens.push((*user, token));
+                }
+            }
+            (times, tokens)
+        })
+    });
+    let mut times = Histogram::<u64>::new(3).unwrap();
+    let mut tokens = Vec::new();
+    for player in futures::future::join_all(players).await {
+        let (some_times, some_tokens) = player.unwrap();
+        times.add(some_times).unwrap();
+        tokens.extend(some_tokens);
+    }
+    let took = started.elapsed();
+    server.wait_until_written().await;
+    (Phase { count: work.len(), took, times, cpu: Cpu::of(server).since(&before) }, tokens)
+}
+
+/// Waits for something, looking every 50 ms.
+pub async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::account::{LoginKeys, Passwords};
-use crate::action::Catalogue;
+use crate::action::{Catalogue, Proof};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
@@ -46,9 +46,9 @@ impl App {
     /// # Errors
     /// A store does not answer or cannot be used; the catalogue is wrong; there is no login secret.
     pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Turns), Fault> {
-        let token_ms = config.tokens.anti_spam_seconds * 1000;
-        let catalogue = Catalogue::load(&config.actions.file, token_ms)
+        let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read the catalogue", problems))?;
+        warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
         if config.auth.jwt_secret.is_empty() {
             let hint = "set it to 32 random bytes or more, the same on every node";
             return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
@@ -84,5 +84,21 @@ impl App {
         // The last tenth is left for the answers to arrive.
         let turn_ms = rand::random_range(0..=window_ms * 9 / 10);
         tokio::time::sleep(Duration::from_millis(turn_ms)).await;
+    }
+}
+
+/// An action that takes longer than its token lives can be started, but never finished.
+fn warn_of_impossible(catalogue: &Catalogue, token_ms: u64) {
+    for action in catalogue.all() {
+        if let Proof::Elapsed { least_ms, .. } = action.proof
+            && least_ms >= token_ms
+        {
+            tracing::warn!(
+                action = action.kind,
+                least_ms,
+                token_ms,
+                "this action takes longer than its token lives"
+            );
+        }
     }
 }

@@ -102,7 +102,11 @@ async fn serve(config: Config, stores: &mut Embedded) -> Result<ExitCode> {
     println!("Laurel serves on http://{}", shown(node.address));
     if stores.any() {
         println!("A second node joins its stores with:");
-        println!("  REDIS_URL='{}' DATABASE_URL='{}' PORT=3001 laurel serve", urls.0.expose(), urls.1.expose());
+        println!(
+            "  REDIS_URL='{}' DATABASE_URL='{}' PORT=3001 laurel serve",
+            urls.0.expose(),
+            urls.1.expose()
+        );
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
@@ -166,7 +170,8 @@ async fn verify(app: &App) -> Result<ExitCode> {
 }
 
 async fn rebuild(app: &App) -> Result<ExitCode> {
-    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
+    let bar =
+        ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
     let users = ledger::rebuild(app, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     println!("Loaded {users} users from the ledger");

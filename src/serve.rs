@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum_server::accept::NoDelayAcceptor;
 use hyper_util::rt::TokioTimer;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Turns};
@@ -22,8 +22,11 @@ pub struct Node {
     /// Its parts.
     pub app: Arc<App>,
     handle: axum_server::Handle<SocketAddr>,
+    listener: JoinHandle<()>,
+    consumer: JoinHandle<()>,
+    stop_consumer: CancellationToken,
+    /// What only ends by being stopped.
     tasks: JoinSet<()>,
-    stop_ledger: CancellationToken,
 }
 
 impl Node {
@@ -36,24 +39,31 @@ impl Node {
         let listener = TcpListener::bind(address)
             .map_err(|error| Fault::new("listen", format!("{address}: {error}; set PORT to another one")))?;
         listener.set_nonblocking(true).map_err(|error| Fault::new("listen", error))?;
+        let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
         let (app, turns) = App::build(config, clock).await?;
         ledger::open_or_rebuild(&app).await?;
-        let stop_ledger = CancellationToken::new();
-        let mut tasks = background(&app, turns, &stop_ledger);
-        let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
+        let tasks = background(&app, turns);
+        let stop_consumer = CancellationToken::new();
+        let name = app.clock.new_id().to_string();
+        let consumer = tokio::spawn(ledger::consume_forever(app.clone(), name, stop_consumer.clone()));
         let handle = axum_server::Handle::new();
-        tasks.spawn(listen(app.clone(), listener, handle.clone())?);
+        let listener = tokio::spawn(listen(app.clone(), listener, handle.clone())?);
         while !app.health.is_ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(Self { address, app, handle, tasks, stop_ledger })
+        Ok(Self { address, app, handle, listener, consumer, stop_consumer, tasks })
     }
 
-    /// Waits until a task of the node ends, which none should: the process had better start anew.
+    /// Waits until a part of the node ends, which none should: the process had better start anew.
     pub async fn died(&mut self) -> String {
-        match self.tasks.join_next().await {
-            Some(Err(error)) => format!("a task of the node died: {error}"),
-            _ => "a task of the node ended".to_owned(),
+        let (what, result) = tokio::select! {
+            result = self.tasks.join_next() => ("a background task", result.unwrap_or(Ok(()))),
+            result = &mut self.listener => ("the listener", result),
+            result = &mut self.consumer => ("the ledger's consumer", result),
+        };
+        match result {
+            Ok(()) => format!("{what} ended"),
+            Err(error) => format!("{what} died: {error}"),
         }
     }
 
@@ -64,34 +74,27 @@ impl Node {
         self.app.health.drain();
         self.app.draining.cancel();
         self.handle.graceful_shutdown(Some(window));
-        let deadline = tokio::time::Instant::now() + window + Duration::from_millis(200);
-        while self.handle.connection_count() > 0 && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.stop_ledger.cancel();
-        let last_batch = async {
-            while self.tasks.len() > TASKS_WITHOUT_END {
-                self.tasks.join_next().await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(5), last_batch).await;
+        let left = async { tokio::join!(self.app.seats.all_left(), &mut self.listener) };
+        let _ = tokio::time::timeout(window + SLACK, left).await;
+        self.stop_consumer.cancel();
+        let _ = tokio::time::timeout(LAST_BATCH, &mut self.consumer).await;
         self.tasks.shutdown().await;
         self.app.database.close().await;
     }
 }
 
-/// The tasks that only end by being stopped: all but the listener and the ledger's consumer.
-const TASKS_WITHOUT_END: usize = 5;
+/// What closing the last socket may take beyond the window.
+const SLACK: Duration = Duration::from_secs(1);
+/// A batch that takes longer is left to another node.
+const LAST_BATCH: Duration = Duration::from_secs(5);
 
-fn background(app: &Arc<App>, turns: Turns, stop_ledger: &CancellationToken) -> JoinSet<()> {
+fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let consumer = app.clock.new_id().to_string();
     tasks.spawn(live::look_forever(app.clone()));
     tasks.spawn(live::follow_board(app.clone()));
     tasks.spawn(live::follow_users(app.clone(), turns));
     tasks.spawn(live::flush_forever(app.clone()));
     tasks.spawn(ledger::watch_forever(app.clone()));
-    tasks.spawn(ledger::consume_forever(app.clone(), consumer, stop_ledger.clone()));
     tasks
 }
 

@@ -1,1 +1,147 @@
-//! To come.
+//! The private stores, in processes of their own.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::harness::eventually;
+
+fn laurel(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("PORT", "0").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    laurel(folder, arguments).output().unwrap()
+}
+
+/// Starts a node and gives it with all that it said until it served.
+fn serve(folder: &Path) -> (Child, String) {
+    let mut child = laurel(folder, &["serve"]).spawn().unwrap();
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    let stdout = child.stdout.as_mut().unwrap();
+    while !said.ends_with(b"laurel serve\n") && stdout.read(&mut byte).unwrap() == 1 {
+        said.push(byte[0]);
+    }
+    (child, String::from_utf8(said).unwrap())
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+/// Processes whose command line names this folder, or whose files are in it.
+fn users_of(folder: &Path) -> usize {
+    let folder = folder.canonicalize().unwrap();
+    let uses = |pid: &Path| {
+        let open = std::fs::read_dir(pid.join("fd")).into_iter().flatten().flatten();
+        open.filter_map(|it| std::fs::read_link(it.path()).ok()).any(|it| it.starts_with(&folder))
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter(|it| uses(&it.path())).count()
+}
+
+#[tokio::test]
+async fn stores_are_kept_over_restarts_and_end_with_a_killed_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut node, first) = serve(folder.path());
+    assert!(first.contains("REDIS_URL='unix://"), "{first}");
+    let seeded = run(folder.path(), &["seed", "--users", "50", "--max-score", "1000", "--tokens", "tokens"]);
+    assert!(seeded.status.success(), "{}", said(&seeded));
+    assert_eq!(std::fs::read_to_string(folder.path().join("tokens")).unwrap().lines().count(), 50);
+
+    let second = run(folder.path(), &["serve"]);
+    assert!(!second.status.success());
+    assert_eq!(said(&second).lines().count(), 1);
+    assert!(said(&second).contains("is in use by Laurel with pid"), "{}", said(&second));
+
+    assert!(users_of(folder.path()) >= 3, "Laurel, Redis and Postgres");
+    node.kill().unwrap();
+    node.wait().unwrap();
+    eventually("the stores to end", async || (users_of(folder.path()) == 0).then_some(())).await;
+
+    let (mut node, _) = serve(folder.path());
+    let verified = run(folder.path(), &["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("50 users"));
+    let secret = std::fs::metadata(folder.path().join("data/jwt_secret")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&secret.permissions()) & 0o777, 0o600);
+    // SAFETY: a child of ours that was not reaped yet.
+    unsafe { libc::kill(node.id() as libc::pid_t, libc::SIGTERM) };
+    assert!(node.wait().unwrap().success());
+    assert_eq!(users_of(folder.path()), 0);
+}
+
+#[tokio::test]
+async fn a_second_node_joins_by_the_urls_that_the_first_one_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut node, told) = serve(folder.path());
+    let line = told.lines().find(|it| it.contains("REDIS_URL=")).unwrap();
+    let url = |name: &str| line.split(name).nth(1).unwrap().split('\'').nth(1).unwrap();
+    let mut second = laurel(folder.path(), &["serve"]);
+    second.env("REDIS_URL", url("REDIS_URL=")).env("DATABASE_URL", url("DATABASE_URL="));
+    let mut second = second.spawn().unwrap();
+    let mut greeting = [0; 13];
+    second.stdout.as_mut().unwrap().read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"Laurel serves");
+    for child in [&mut second, &mut node] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_a_store_from_starting_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = folder.path().join("data/postgres/cluster");
+    std::fs::create_dir_all(&cluster).unwrap();
+    let damaged = run(folder.path(), &["migrate"]);
+    assert!(said(&damaged).ends_with("is damaged: it has no PG_VERSION"), "{}", said(&damaged));
+    std::fs::write(cluster.join("PG_VERSION"), "9.6\n").unwrap();
+    let old = run(folder.path(), &["migrate"]);
+    assert!(said(&old).contains("is of Postgres 9.6, but only"), "{}", said(&old));
+
+    let none = laurel(folder.path(), &["migrate"]).env("PATH", "/nowhere").output().unwrap();
+    let line = said(&none);
+    assert!(line.contains("redis-server was not found") || line.contains("is of Postgres 9.6"), "{line}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let refused = laurel(other.path(), &["serve"]).env("PORT", &port).output().unwrap();
+    assert!(said(&refused).ends_with("set PORT to another one"), "{}", said(&refused));
+    for output in [&damaged, &old, &none, &refused] {
+        assert!(!output.status.success());
+        assert_eq!(
+            said(output).lines().filter(|it| it.starts_with("laurel: ")).count(),
+            1,
+            "{}",
+            said(output)
+        );
+    }
+
+    std::fs::write(other.path().join("data/redis/appendonlydir/garbage.aof"), "x").ok();
+    let manifest = other.path().join("data/redis/appendonlydir/appendonly.aof.manifest");
+    std::fs::write(&manifest, "nonsense\n").unwrap();
+    let broken = run(other.path(), &["migrate"]);
+    assert!(said(&broken).contains("redis-server did not start"), "{}", said(&broken));
+}
+
+#[tokio::test]
+async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = laurel(folder.path(), &["serve"])
+        .env("JWT_SECRET", "short")
+        .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "ten")
+        .env("LAUREL_NO__SUCH_SETTING", "1")
+        .output()
+        .unwrap();
+    let line = said(&refused);
+    assert!(line.contains("3 problem(s)"), "{line}");
+    assert!(!folder.path().join("data").exists(), "nothing was begun");
+}

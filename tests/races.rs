@@ -1,1 +1,59 @@
-//! To come.
+//! Many at once, over two nodes.
+
+use std::collections::HashMap;
+
+use futures::stream::{self, StreamExt};
+use serde_json::Value;
+
+use crate::harness::{World, assert_verified};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_redeem_one_token_on_two_nodes_and_one_wins() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let ada = nodes[0].register("ada").await;
+    let token = nodes[0].token(&ada, "watch_ad").await;
+    let attempts = (0..200).map(|it| nodes[it % 2].finalize(&ada, &token, Value::Null));
+    let answers = futures::future::join_all(attempts).await;
+    let mut outcomes: HashMap<(u16, String), usize> = HashMap::new();
+    for answer in &answers {
+        *outcomes.entry((answer.status, answer.code().to_owned())).or_default() += 1;
+    }
+    let wanted = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 199)]);
+    assert_eq!(outcomes, wanted);
+    assert_eq!(nodes[1].app.store.totals(&[ada.identity.user]).await.unwrap()[0].board, Some(10));
+    assert_verified(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_awards_by_five_hundred_users_over_two_nodes() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let players = nodes[0].players(500).await;
+    let worth = [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20)];
+    let play = async |place: usize| {
+        let (player, mut total) = (&players[place], 0);
+        for round in 0..20 {
+            let (action, points) = worth[(place + round) % 3];
+            let token = nodes[round % 2].token(player, action).await;
+            let answer = nodes[(round + 1) % 2].finalize(player, &token, Value::Null).await;
+            total += points;
+            assert_eq!(answer.body["newScore"], total, "{}", answer.text);
+        }
+        total
+    };
+    let totals: Vec<u64> = stream::iter(0..players.len()).map(play).buffered(500).collect().await;
+    assert_verified(&world).await;
+
+    let (entries, sum): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), sum(points_earned)::bigint FROM score_history WHERE action_type <> 'seed'",
+    )
+    .fetch_one(&nodes[0].app.database)
+    .await
+    .unwrap();
+    assert_eq!((entries, sum as u64), (10_000, totals.iter().sum()));
+    let ids: Vec<_> = players.iter().map(|it| it.identity.user).collect();
+    let in_redis = nodes[0].app.store.totals(&ids).await.unwrap();
+    assert!(in_redis.iter().zip(&totals).all(|(there, wanted)| there.board == Some(*wanted)));
+    assert_eq!(nodes[0].board().await, nodes[1].board().await);
+}

@@ -1,1 +1,109 @@
-//! To come.
+//! The house stays tidy: what the architecture says is checked against the files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == ending) {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+#[test]
+fn no_file_is_a_wall() {
+    for folder in ["src", "tests", "loadtest"] {
+        for (path, text) in files(folder, "rs") {
+            assert!(text.lines().count() <= 300, "{} is long", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    for (path, text) in files("src", "rs") {
+        assert!(text.starts_with("//!"), "{} does not say what it is", path.display());
+    }
+}
+
+#[test]
+fn arrows_go_one_way() {
+    let importers = [
+        ("redis::", vec!["src/store/", "src/embedded/"]),
+        ("sqlx", vec!["src/ledger/", "src/account/"]),
+        ("axum::", vec!["src/http/", "src/live/"]),
+        ("crate::http", vec!["src/http/"]),
+        ("SystemTime::now", vec!["src/clock.rs"]),
+        ("std::env::", vec!["src/cli.rs", "src/embedded/"]),
+    ];
+    for (path, text) in files("src", "rs") {
+        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap().to_owned();
+        let code: String = text
+            .lines()
+            .filter(|it| !it.trim_start().starts_with("//"))
+            .map(|it| format!("{it}\n"))
+            .collect();
+        for (name, allowed) in &importers {
+            let uses = code.contains(name) && !code.contains(&format!("deadpool_{name}"));
+            let may = allowed.iter().any(|it| path.starts_with(it));
+            assert!(may || !uses, "{path} must not know {name}");
+        }
+    }
+}
+
+#[test]
+fn every_script_has_its_header_its_function_and_its_test() {
+    let scripts: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("lua"))
+        .unwrap()
+        .flatten()
+        .map(|it| it.path())
+        .filter(|it| it.extension().is_some_and(|it| it == "lua"))
+        .collect();
+    assert_eq!(scripts.len(), 7);
+    let functions: String = files("src/store", "rs").into_iter().map(|(_, text)| text).collect();
+    let tests: String = files("tests/scripts", "rs").into_iter().map(|(_, text)| text).collect();
+    let readme = include_str!("../lua/README.md");
+    for path in scripts {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        for part in ["-- KEYS", "-- ARGV", "-- Reply"] {
+            assert!(text.contains(part), "{name}.lua has no {part}");
+        }
+        assert!(
+            functions.contains(&format!("pub async fn {name}(")),
+            "{name}.lua has no function of its name"
+        );
+        assert!(tests.contains(&format!(".{name}(")), "{name}.lua has no test");
+        assert!(readme.contains(&format!("| `{name}` |")), "lua/README.md does not name {name}");
+    }
+}
+
+#[test]
+fn every_key_is_in_the_table() {
+    let readme = include_str!("../lua/README.md");
+    let keys = include_str!("../src/store/keys.rs");
+    for quoted in keys.split('"').skip(1).step_by(2).filter(|it| it.contains(':') && !it.ends_with('*')) {
+        let prefix = quoted.split('{').next().unwrap();
+        assert!(readme.contains(&format!("| `{prefix}")), "lua/README.md does not name {quoted}");
+    }
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    let marks = ["todo!", "unimplemented!", "FIXME", "XXX", "#[ignore"];
+    for (path, text) in files("src", "rs") {
+        for mark in marks {
+            assert!(!text.contains(mark), "{} has a {mark}", path.display());
+        }
+    }
+}

@@ -73,7 +73,8 @@ impl LoginKeys {
             issued_at_s: now_s,
             expires_at_s: now_s + self.life_s,
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.sign).map_err(|error| Fault::new("sign a login", error))
+        jsonwebtoken::encode(&self.header, &claims, &self.sign)
+            .map_err(|error| Fault::new("sign a login", error))
     }
 
     /// Reads a login. A token without `kid` is tried with every key.

@@ -41,7 +41,11 @@ pub async fn register(app: &App, username: Username, email: Email, password: Pas
 /// # Errors
 /// Wrong username or password; too many hashes wait; a store is away.
 pub async fn login(app: &App, username: &str, password: Password) -> Result<LoggedIn> {
-    let found = users::find_by_name(&app.database, username).await?;
+    // What is no username belongs to nobody; Postgres could not even be asked for some of it.
+    let found = match Username::parse(username) {
+        Ok(username) => users::find_by_name(&app.database, &username).await?,
+        Err(_) => None,
+    };
     let hash = found.as_ref().map(|(_, hash)| hash.clone());
     let holds = app.passwords.verify(password, hash).await?;
     match found {

@@ -38,7 +38,10 @@ impl Email {
         let plain = text.len() <= 255 && !text.chars().any(|it| it.is_whitespace() || it.is_control());
         let shaped = text.split_once('@').is_some_and(|(name, host)| {
             let labels: Vec<_> = host.split('.').collect();
-            !name.is_empty() && !host.contains('@') && labels.len() >= 2 && labels.iter().all(|it| !it.is_empty())
+            !name.is_empty()
+                && !host.contains('@')
+                && labels.len() >= 2
+                && labels.iter().all(|it| !it.is_empty())
         });
         if plain && shaped { Ok(Self(text.to_owned())) } else { Err("must be an e-mail address".into()) }
     }

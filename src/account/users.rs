@@ -66,10 +66,10 @@ pub async fn insert(
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn find_by_name(database: &PgPool, username: &str) -> Result<Option<(User, String)>> {
+pub async fn find_by_name(database: &PgPool, username: &Username) -> Result<Option<(User, String)>> {
     let doing = "look up a user";
     let sql = "SELECT id, number, username, role, score, password_hash FROM users WHERE lower(username) = lower($1)";
-    let row = sqlx::query(sql).bind(username).fetch_optional(database).await;
+    let row = sqlx::query(sql).bind(username.as_str()).fetch_optional(database).await;
     let row = row.map_err(|error| sql_fault(doing, error))?;
     row.map(|row| Ok((read(&row)?, row.try_get("password_hash")?)))
         .transpose()

@@ -86,25 +86,24 @@ fn all_doors() -> Vec<Door> {
 type Banks = BTreeMap<String, Vec<Question>>;
 
 impl Catalogue {
-    /// Reads the file, or the catalogue that ships if the name is empty. `token_ms` is how long a token lives: a proof
-    /// that takes longer could never be given.
+    /// Reads the file, or the catalogue that ships if the name is empty.
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn load(file: &str, token_ms: u64) -> Result<Self, CatalogueProblems> {
+    pub fn load(file: &str) -> Result<Self, CatalogueProblems> {
         if file.is_empty() {
-            return Self::parse(SHIPPED, token_ms);
+            return Self::parse(SHIPPED);
         }
         let text = std::fs::read_to_string(Path::new(file))
             .map_err(|error| CatalogueProblems(vec![format!("cannot read {file}: {error}")]))?;
-        Self::parse(&text, token_ms)
+        Self::parse(&text)
     }
 
     /// Reads a catalogue's text.
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn parse(text: &str, token_ms: u64) -> Result<Self, CatalogueProblems> {
+    pub fn parse(text: &str) -> Result<Self, CatalogueProblems> {
         let mut table: Table =
             text.parse().map_err(|error| CatalogueProblems(vec![format!("it is not TOML: {error}")]))?;
         let mut problems = Vec::new();
@@ -119,9 +118,11 @@ impl Catalogue {
         problems.extend(table.keys().map(|key| format!("{key}: unknown")));
         let mut actions: Vec<Action> = Vec::new();
         for (place, entry) in entries.into_iter().enumerate() {
-            match read_action(entry, &banks, token_ms) {
+            match read_action(entry, &banks) {
                 Ok(action) => actions.push(action),
-                Err(found) => problems.extend(found.into_iter().map(|it| format!("action {}: {it}", place + 1))),
+                Err(found) => {
+                    problems.extend(found.into_iter().map(|it| format!("action {}: {it}", place + 1)))
+                }
             }
         }
         find_doubles(&actions, &mut problems);
@@ -158,9 +159,10 @@ fn read_banks(value: Option<Value>, problems: &mut Vec<String>) -> Banks {
     banks
 }
 
-fn read_action(entry: Value, banks: &Banks, token_ms: u64) -> Result<Action, Vec<String>> {
+fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
     let name = entry.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
-    let config: ActionConfig = entry.try_into().map_err(|error| vec![format!("({name}) {}", one_line(&error))])?;
+    let config: ActionConfig =
+        entry.try_into().map_err(|error| vec![format!("({name}) {}", one_line(&error))])?;
     let mut problems = Vec::new();
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if !(1..=50).contains(&name.len()) || !name.bytes().all(word) {
@@ -172,7 +174,7 @@ fn read_action(entry: Value, banks: &Banks, token_ms: u64) -> Result<Action, Vec
     if config.doors.is_empty() {
         problems.push(format!("({name}) doors must name at least one"));
     }
-    let proof = config.proof.read(banks, token_ms);
+    let proof = config.proof.read(banks);
     match proof {
         Ok(proof) if problems.is_empty() => Ok(Action {
             kind: config.kind,
@@ -211,14 +213,17 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        Catalogue::parse(text, 30_000).expect_err("the catalogue should be refused").0
+        Catalogue::parse(text).expect_err("the catalogue should be refused").0
     }
 
     #[test]
     fn the_shipped_catalogue_is_the_contracts() {
-        let catalogue = Catalogue::load("", 30_000).unwrap();
+        let catalogue = Catalogue::load("").unwrap();
         let worth: Vec<_> = catalogue.all().iter().take(4).map(|it| (it.kind.as_str(), it.points)).collect();
-        assert_eq!(worth, [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20), ("daily_bonus", 5)]);
+        assert_eq!(
+            worth,
+            [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20), ("daily_bonus", 5)]
+        );
         assert_eq!(catalogue.find("daily_bonus", Door::Game).unwrap().limits.cap_per_day, 1);
         assert!(catalogue.find("demo_quiz", Door::Actions).is_some());
         assert!(catalogue.find("demo_quiz", Door::Game).is_none());
@@ -269,9 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_that_takes_longer_than_the_token_lives_is_refused() {
+    fn a_proof_that_nobody_can_give_is_refused() {
         let text = "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 1\n\
-                    proof = { kind = \"elapsed\", least_ms = 30000 }\n";
+                    proof = { kind = \"elapsed\", least_ms = 30, most_ms = 30 }\n";
         assert_eq!(problems(text).len(), 1);
     }
 }

@@ -49,7 +49,12 @@ fn show(event: &Value) {
         Some("leaderboard_updated") => {
             println!("\nleaderboard at {}", event["timestamp"].as_str().unwrap_or("?"));
             for row in event["data"].as_array().into_iter().flatten() {
-                println!("{:>4}  {:<30} {:>12}", row["rank"], row["username"].as_str().unwrap_or("?"), row["score"]);
+                println!(
+                    "{:>4}  {:<30} {:>12}",
+                    row["rank"],
+                    row["username"].as_str().unwrap_or("?"),
+                    row["score"]
+                );
             }
         }
         Some(name) => println!("{name} {}", event["data"]),

@@ -28,7 +28,9 @@ impl Merged {
     /// Takes a TOML file over what is there.
     pub fn take_file(&mut self, path: &Path, problems: &mut Vec<String>) {
         let table: Table = match std::fs::read_to_string(path) {
-            Err(error) => return problems.push(format!("LAUREL_CONFIG: cannot read {}: {error}", path.display())),
+            Err(error) => {
+                return problems.push(format!("LAUREL_CONFIG: cannot read {}: {error}", path.display()));
+            }
             Ok(text) => match text.parse() {
                 Err(error) => {
                     return problems.push(format!("LAUREL_CONFIG: {} is not TOML: {error}", path.display()));
@@ -50,7 +52,9 @@ impl Merged {
 
     /// Takes environment variables over what is there. Empty ones count as unset.
     pub fn take_environment(&mut self, environment: &[(String, String)], problems: &mut Vec<String>) {
-        for (name, text) in environment.iter().filter(|(name, text)| name != "LAUREL_CONFIG" && !text.is_empty()) {
+        for (name, text) in
+            environment.iter().filter(|(name, text)| name != "LAUREL_CONFIG" && !text.is_empty())
+        {
             let short = SHORT.iter().find(|(short, ..)| short == name);
             let (section, key) = match (short, name.strip_prefix("LAUREL_")) {
                 (Some((_, section, key)), _) => ((*section).to_owned(), (*key).to_owned()),
@@ -89,7 +93,9 @@ impl Merged {
                 place.type_str(),
                 value.type_str()
             )),
-            Some(Value::Integer(_)) if value.as_integer().is_some_and(|it| !(0..=i64::from(u32::MAX)).contains(&it)) => {
+            Some(Value::Integer(_))
+                if value.as_integer().is_some_and(|it| !(0..=i64::from(u32::MAX)).contains(&it)) =>
+            {
                 problems.push(format!("{section}.{key}: must be between 0 and {} ({from})", u32::MAX));
             }
             Some(place) => *place = value,

@@ -90,18 +90,27 @@ impl Child {
     /// Why it did not start: the last line of its log that says so.
     pub fn complaint(&self) -> StartError {
         let log = std::fs::read_to_string(&self.recipe.log).unwrap_or_default();
-        let telling = |line: &&str| ["FATAL", "PANIC", "rror", "Bad file", "annot"].iter().any(|it| line.contains(it));
-        let line = log.lines().rev().find(telling).or_else(|| log.lines().last()).unwrap_or("it said nothing");
-        StartError(format!("{} did not start: {} (log: {})", self.recipe.name, line.trim(), self.recipe.log.display()))
+        let telling =
+            |line: &&str| ["FATAL", "PANIC", "rror", "Bad file", "annot"].iter().any(|it| line.contains(it));
+        let line =
+            log.lines().rev().find(telling).or_else(|| log.lines().last()).unwrap_or("it said nothing");
+        StartError(format!(
+            "{} did not start: {} (log: {})",
+            self.recipe.name,
+            line.trim(),
+            self.recipe.log.display()
+        ))
     }
 }
 
 /// A command set up as the recipe says, without being started.
 pub fn command(recipe: &Recipe) -> Result<Command, StartError> {
     let log = |path: &Path| {
-        File::options().create(true).append(true).open(path).map_err(|error| {
-            StartError(format!("cannot write {}: {error}", path.display()))
-        })
+        File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| StartError(format!("cannot write {}: {error}", path.display())))
     };
     let mut command = Command::new(&recipe.program);
     command

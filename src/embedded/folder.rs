@@ -97,8 +97,9 @@ impl DataFolder {
         let path = self.root.join(name);
         make_private(&path)?;
         if let Some(Account { uid, gid }) = account {
-            std::os::unix::fs::chown(&path, Some(uid), Some(gid))
-                .map_err(|error| StartError(format!("cannot give {} to postgres: {error}", path.display())))?;
+            std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(|error| {
+                StartError(format!("cannot give {} to postgres: {error}", path.display()))
+            })?;
         }
         Ok(path)
     }

@@ -38,7 +38,8 @@ impl Embedded {
     /// # Errors
     /// One line: a binary is missing, the folder is in use, damaged or of another Postgres version.
     pub async fn start(config: &mut Config, join: bool) -> Result<Self, StartError> {
-        let (needs_redis, needs_postgres) = (config.store.redis_url.is_empty(), config.database.url.is_empty());
+        let (needs_redis, needs_postgres) =
+            (config.store.redis_url.is_empty(), config.database.url.is_empty());
         let path = config.embedded.data_dir.clone();
         let path = Path::new(&path);
         if !(needs_redis || needs_postgres) {
@@ -109,6 +110,16 @@ fn set_urls(config: &mut Config, redis: &str, postgres: &str) {
     if config.database.url.is_empty() {
         config.database.url = postgres.to_owned().into();
     }
+}
+
+/// A path as it stands in a URL (RFC 3986): bytes beyond the unreserved ones are percent-encoded.
+fn in_url(path: &Path) -> String {
+    let encode = |byte: &u8| match byte {
+        b'/' | b'-' | b'_' | b'.' | b'~' => char::from(*byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    path.as_os_str().as_encoded_bytes().iter().map(encode).collect()
 }
 
 fn in_use(pid: i32, root: &Path) -> StartError {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use super::child::{Account, Child, Recipe, command, descriptor};
-use super::{DataFolder, StartError};
+use super::{DataFolder, StartError, in_url};
 
 /// A running private Postgres.
 #[derive(Debug)]
@@ -20,18 +20,9 @@ pub struct Postgres {
     _entrance: File,
 }
 
-/// The URL of the Postgres that runs, or would run, in a data folder. Percent-encoded, as libpq and sqlx both read it.
+/// The URL of the Postgres that runs, or would run, in a data folder, as libpq and sqlx both read it.
 pub fn url(root: &Path) -> String {
-    let folder = root.join("postgres").display().to_string();
-    let encoded: String = folder
-        .bytes()
-        .map(|byte| match byte {
-            b'/' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    format!("postgres:///laurel?host={encoded}&user=laurel")
+    format!("postgres:///laurel?host={}&user=laurel", in_url(&root.join("postgres")))
 }
 
 impl Postgres {
@@ -105,7 +96,8 @@ impl Postgres {
             let text = fs::read_to_string(self.cluster.join("postmaster.pid")).unwrap_or_default();
             let mut lines = text.lines();
             let pid = lines.next().and_then(|it| it.parse().ok());
-            if pid.is_some() && pid == self.child.pid() && lines.last().is_some_and(|it| it.trim() == "ready") {
+            if pid.is_some() && pid == self.child.pid() && lines.last().is_some_and(|it| it.trim() == "ready")
+            {
                 return Ok(());
             }
             if self.child.has_ended() {
@@ -127,7 +119,8 @@ async fn make_cluster(
     let options = ["-D", &unfinished, "-U", "laurel", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"];
     run(recipe("initdb", options.iter().map(|it| (*it).to_owned()).collect()), "").await?;
     let single = ["--single", "-D", &unfinished, "postgres"];
-    run(recipe("postgres", single.iter().map(|it| (*it).to_owned()).collect()), "CREATE DATABASE laurel;\n").await?;
+    run(recipe("postgres", single.iter().map(|it| (*it).to_owned()).collect()), "CREATE DATABASE laurel;\n")
+        .await?;
     fs::rename(home.join("unfinished"), home.join("cluster"))
         .map_err(|error| StartError(format!("cannot finish {}: {error}", home.display())))
 }
@@ -136,7 +129,8 @@ async fn run(recipe: Recipe, input: &str) -> Result<(), StartError> {
     let failed = |why: String| {
         StartError(format!("{} failed: {why} (log: {})", recipe.program.display(), recipe.log.display()))
     };
-    let mut process = command(&recipe)?.stdin(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
+    let mut process =
+        command(&recipe)?.stdin(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
     if let Some(mut stdin) = process.stdin.take() {
         stdin.write_all(input.as_bytes()).await.map_err(|error| failed(error.to_string()))?;
     }
@@ -151,7 +145,8 @@ fn account() -> Result<Option<Account>, StartError> {
         return Ok(None);
     }
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|it| it[0] == "postgres");
+    let fields =
+        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|it| it[0] == "postgres");
     let ids = fields.and_then(|it| Some((it.get(2)?.parse().ok()?, it.get(3)?.parse().ok()?)));
     match ids {
         Some((uid, gid)) => Ok(Some(Account { uid, gid })),
@@ -166,7 +161,8 @@ fn account() -> Result<Option<Account>, StartError> {
 /// The folder with `postgres` and `initdb` that fits the cluster, the newest if there is none yet.
 fn find_binaries(cluster: &Path) -> Result<PathBuf, StartError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|it| it.path().join("bin"));
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|it| it.path().join("bin"));
     let mut found: Vec<(u32, PathBuf)> = std::env::split_paths(&path)
         .chain(debian)
         .filter(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())

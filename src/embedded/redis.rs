@@ -7,12 +7,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::child::{Child, Recipe, descriptor};
-use super::{DataFolder, StartError};
+use super::{DataFolder, StartError, in_url};
 
 /// The settings that Laurel's promise rests on.
 const DURABLE: [&str; 12] = [
-    "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "", "--port", "0",
-    "--unixsocketperm", "700",
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--maxmemory-policy",
+    "noeviction",
+    "--save",
+    "",
+    "--port",
+    "0",
+    "--unixsocketperm",
+    "700",
 ];
 
 /// A running private Redis.
@@ -24,7 +34,7 @@ pub struct Redis {
 
 /// The URL of the Redis that runs, or would run, in a data folder.
 pub fn url(root: &Path) -> String {
-    format!("unix://{}", socket(root).display())
+    format!("unix://{}", in_url(&socket(root)))
 }
 
 fn socket(root: &Path) -> PathBuf {
@@ -109,6 +119,8 @@ fn find_binary() -> Result<PathBuf, StartError> {
         .map(|folder| folder.join("redis-server"))
         .find(|it| it.is_file())
         .ok_or_else(|| {
-            StartError("redis-server was not found on PATH: apt-get install redis-server, or set REDIS_URL".into())
+            StartError(
+                "redis-server was not found on PATH: apt-get install redis-server, or set REDIS_URL".into(),
+            )
         })
 }

@@ -28,8 +28,13 @@ pub fn make_if_missing(config: &mut Config, root: &Path) -> Result<(), StartErro
         let cannot = |error| StartError(format!("cannot write {}: {error}", path.display()));
         let text: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
         let unfinished = root.join("jwt_secret.unfinished");
-        let mut file =
-            File::options().create(true).write(true).truncate(true).mode(0o600).open(&unfinished).map_err(cannot)?;
+        let mut file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)
+            .map_err(cannot)?;
         writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(cannot)?;
         fs::rename(&unfinished, &path).map_err(cannot)?;
     }

@@ -33,7 +33,8 @@ pub async fn login(
     Body(body): Body,
 ) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
-    let short = |it: &str| if it.len() <= 255 { Ok(it.to_owned()) } else { Err("must be at most 255 bytes".into()) };
+    let short =
+        |it: &str| if it.len() <= 255 { Ok(it.to_owned()) } else { Err("must be at most 255 bytes".into()) };
     let username = fields.text("username", short);
     let password = fields.text("password", Password::parse);
     fields.finish()?;

@@ -33,7 +33,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 Refusal::field("body", "ended too early")
             }
         })?;
-        let json = kind.as_deref().map(|it| it.split(';').next().unwrap_or_default().trim() == "application/json");
+        let json =
+            kind.as_deref().map(|it| it.split(';').next().unwrap_or_default().trim() == "application/json");
         match json {
             Some(true) => Ok(Self(bytes)),
             None if bytes.is_empty() => Ok(Self(bytes)),

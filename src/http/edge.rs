@@ -48,10 +48,12 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
 
 /// 1 to 128 visible ASCII characters are taken as they are.
 fn request_id(app: &App, request: &Request) -> HeaderValue {
-    let given = request.headers().get(REQUEST_ID).filter(|id| {
-        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    });
-    let make = || HeaderValue::from_str(&app.clock.new_id().to_string()).unwrap_or(HeaderValue::from_static("-"));
+    let given = request
+        .headers()
+        .get(REQUEST_ID)
+        .filter(|id| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic));
+    let make =
+        || HeaderValue::from_str(&app.clock.new_id().to_string()).unwrap_or(HeaderValue::from_static("-"));
     given.cloned().unwrap_or_else(make)
 }
 
@@ -64,7 +66,10 @@ async fn time_out(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).into()));
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).into()));
     let text: String = text.unwrap_or_else(|| "a panic without words".into());
     Error::Fault(Fault::new("answer a request", text)).into_response()
 }

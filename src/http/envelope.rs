@@ -49,7 +49,8 @@ fn error(code: Code, message: &str, at_ms: i64, fields: Option<Value>) -> Respon
     if let Some(fields) = fields {
         metadata["fields"] = fields;
     }
-    let body = json!({ "data": null, "message": message, "statusCode": status.as_u16(), "metadata": metadata });
+    let body =
+        json!({ "data": null, "message": message, "statusCode": status.as_u16(), "metadata": metadata });
     let mut response = (status, Json(body)).into_response();
     response.extensions_mut().insert(Told(code));
     response
@@ -84,10 +85,16 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         if self.away {
             tracing::warn!(fault = %self, "a store is away");
-            return Refusal::Unavailable("The service is not available for the moment, please try again").into_response();
+            return Refusal::Unavailable("The service is not available for the moment, please try again")
+                .into_response();
         }
         tracing::error!(fault = %self, "a request failed");
-        error(Code::InternalError, "Something went wrong, please try again later", Clock::default().now_ms(), None)
+        error(
+            Code::InternalError,
+            "Something went wrong, please try again later",
+            Clock::default().now_ms(),
+            None,
+        )
     }
 }
 

@@ -13,7 +13,12 @@ const NAME: &str = "idempotency-key";
 ///
 /// # Errors
 /// A key of another shape.
-pub fn read(app: &App, headers: &HeaderMap, door: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Refusal> {
+pub fn read(
+    app: &App,
+    headers: &HeaderMap,
+    door: &str,
+    body: &[u8],
+) -> Result<Option<IdempotencyKey>, Refusal> {
     let Some(key) = headers.get(NAME) else { return Ok(None) };
     let key = key.as_bytes();
     if !(1..=64).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {

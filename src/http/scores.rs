@@ -16,7 +16,8 @@ pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     let mut response = if cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], frame.answer()).into_response()
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], frame.answer())
+            .into_response()
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {

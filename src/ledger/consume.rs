@@ -51,7 +51,8 @@ async fn consume(app: &App, consumer: &str, stop: &CancellationToken) -> Result<
 pub async fn drain(app: &App) -> Result<(), Fault> {
     let mut reader: OutboxReader = app.store.outbox_reader("drain").await?;
     while app.store.look(i64::MAX).await?.outbox > 0 {
-        let (mut entries, _) = reader.take_over(app.config.outbox.batch, app.config.outbox.takeover_ms).await?;
+        let (mut entries, _) =
+            reader.take_over(app.config.outbox.batch, app.config.outbox.takeover_ms).await?;
         entries.extend(reader.read(app.config.outbox.batch, BLOCK_MS).await?.0);
         commit(app, &entries).await?;
     }
@@ -82,7 +83,9 @@ async fn one_by_one(app: &App, database: &Database, entries: &[Entry]) -> Result
         match write(database, one).await.map_err(|error| sql_fault("write the ledger", error)) {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
-            Err(fault) => tracing::error!(%fault, stream_id = entry.stream_id, "an entry stays in the outbox"),
+            Err(fault) => {
+                tracing::error!(%fault, stream_id = entry.stream_id, "an entry stays in the outbox")
+            }
         }
     }
     Ok(())

@@ -14,3 +14,4 @@ pub use rebuild::{open_or_rebuild, rebuild};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use verify::{Difference, Verified, verify};
+pub use write::write;

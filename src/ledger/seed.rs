@@ -102,7 +102,8 @@ async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Res
         let event = app.clock.new_id();
         let _ = writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\tnow");
     }
-    let history = "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
+    let history =
+        "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
                                        score_after, moment, created_at) FROM STDIN";
     copy(&mut transaction, history, text).await?;
 

@@ -62,7 +62,11 @@ pub async fn verify(app: &App) -> Result<Verified, Fault> {
         verified.entries += accounts.iter().map(|it| it.entries as u64).sum::<u64>();
         let totals = app.store.totals(&accounts.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
         suspects.extend(
-            accounts.iter().zip(totals).filter(|(it, total)| compare(it, *total).is_some()).map(|(it, _)| it.user),
+            accounts
+                .iter()
+                .zip(totals)
+                .filter(|(it, total)| compare(it, *total).is_some())
+                .map(|(it, _)| it.user),
         );
     }
     verified.differences = settle(app, suspects).await?;
@@ -78,11 +82,15 @@ async fn settle(app: &App, mut suspects: Vec<Uuid>) -> Result<Vec<Difference>, F
         for some in suspects.chunks(PAGE as usize) {
             let accounts = these(&app.database, some).await?;
             let totals = app.store.totals(&accounts.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
-            let differing = accounts.iter().zip(totals).filter_map(|(it, total)| Some((it.user, compare(it, total)?)));
+            let differing =
+                accounts.iter().zip(totals).filter_map(|(it, total)| Some((it.user, compare(it, total)?)));
             found.extend(differing);
         }
         let idle = app.store.look(i64::MAX).await?.outbox == 0;
-        if found.is_empty() || (idle && started.elapsed() > Duration::from_secs(1)) || started.elapsed() > SETTLING {
+        if found.is_empty()
+            || (idle && started.elapsed() > Duration::from_secs(1))
+            || started.elapsed() > SETTLING
+        {
             return Ok(found
                 .into_iter()
                 .map(|(user, what)| Difference { user: user.to_string(), what })
@@ -156,12 +164,15 @@ async fn strangers(app: &App) -> Result<Vec<Difference>, Fault> {
         let members = app.store.members(cursor).await?;
         let mut known: HashMap<String, bool> = members.users.into_iter().map(|it| (it, false)).collect();
         let ids: Vec<Uuid> = known.keys().filter_map(|it| it.parse().ok()).collect();
-        let rows = sqlx::query("SELECT id FROM users WHERE id = ANY($1)").bind(&ids).fetch_all(&app.database).await;
+        let rows =
+            sqlx::query("SELECT id FROM users WHERE id = ANY($1)").bind(&ids).fetch_all(&app.database).await;
         for row in rows.map_err(|error| sql_fault("look up the board's members", error))? {
             known.insert(row.get::<Uuid, _>("id").to_string(), true);
         }
         let strangers = known.into_iter().filter(|(_, known)| !known);
-        found.extend(strangers.map(|(user, _)| Difference { user, what: "is on the board, but no user".into() }));
+        found.extend(
+            strangers.map(|(user, _)| Difference { user, what: "is on the board, but no user".into() }),
+        );
         cursor = members.cursor;
         if cursor == 0 {
             return Ok(found);

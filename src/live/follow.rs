@@ -90,7 +90,11 @@ pub async fn follow_users(app: Arc<App>, mut turns: UnboundedReceiver<Uuid>) {
     }
 }
 
-async fn users_session(app: &App, turns: &mut UnboundedReceiver<Uuid>, pause: &mut Pause) -> Result<(), Fault> {
+async fn users_session(
+    app: &App,
+    turns: &mut UnboundedReceiver<Uuid>,
+    pause: &mut Pause,
+) -> Result<(), Fault> {
     let mut subscription = app.store.subscribe(&[]).await?;
     let followed: Vec<String> = app.hub.followed().into_iter().map(personal_channel).collect();
     for channels in followed.chunks(CHANNELS_AT_ONCE) {

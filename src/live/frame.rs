@@ -50,8 +50,6 @@ impl Frame {
 
 /// The rows as `/api/v1` shows them: users by their UUID.
 pub fn rows(board: &Board) -> Value {
-    let row = |row: &Row| {
-        json!({ "userId": row.user, "username": row.username, "score": row.score, "rank": row.rank })
-    };
+    let row = |row: &Row| json!({ "userId": row.user, "username": row.username, "score": row.score, "rank": row.rank });
     board.rows.iter().map(row).collect()
 }

@@ -76,7 +76,9 @@ impl Health {
 
     /// Whether an award could be taken; `outbox_max` is the most the outbox may hold.
     pub fn takes_awards(&self, outbox_max: u64) -> bool {
-        self.is_ready() && self.open.load(Ordering::Relaxed) && self.outbox.load(Ordering::Relaxed) < outbox_max
+        self.is_ready()
+            && self.open.load(Ordering::Relaxed)
+            && self.outbox.load(Ordering::Relaxed) < outbox_max
     }
 
     /// Entries that Postgres does not have yet, as of the last look.
@@ -86,7 +88,8 @@ impl Health {
 
     /// The stores that do not answer.
     pub fn degraded(&self) -> Vec<&'static str> {
-        let away = [("redis", self.redis.borrow().degraded), ("postgres", !self.postgres.load(Ordering::Relaxed))];
+        let away =
+            [("redis", self.redis.borrow().degraded), ("postgres", !self.postgres.load(Ordering::Relaxed))];
         away.into_iter().filter(|(_, away)| *away).map(|(name, _)| name).collect()
     }
 

@@ -70,7 +70,9 @@ impl Hub {
     }
 
     fn offer(&self, frame: &Arc<Frame>) {
-        self.newest.rcu(|known| if frame.board.version > known.board.version { frame.clone() } else { known.clone() });
+        self.newest.rcu(|known| {
+            if frame.board.version > known.board.version { frame.clone() } else { known.clone() }
+        });
     }
 
     /// Follows the published boards; the present one counts as not seen yet.

@@ -1,4 +1,4 @@
-//! How many sockets a user and an address may have open on this node.
+//! The sockets that are open on this node: how many a user and an address may have, and when the last one has left.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use crate::config;
@@ -21,6 +23,7 @@ pub struct Seats {
     per_user: u32,
     per_address: u32,
     taken: Mutex<Taken>,
+    open: TaskTracker,
 }
 
 /// One open socket; dropping it gives the seat back.
@@ -28,12 +31,24 @@ pub struct Seat {
     seats: Arc<Seats>,
     user: Uuid,
     address: IpAddr,
+    _open: TaskTrackerToken,
 }
 
 impl Seats {
     /// With the limits of the settings.
     pub fn new(limits: &config::Limits) -> Self {
-        Self { per_user: limits.sockets_per_user, per_address: limits.sockets_per_ip, taken: Mutex::default() }
+        Self {
+            per_user: limits.sockets_per_user,
+            per_address: limits.sockets_per_ip,
+            taken: Mutex::default(),
+            open: TaskTracker::new(),
+        }
+    }
+
+    /// Waits until the last socket has left. No seats are given out by then: the node drains.
+    pub async fn all_left(&self) {
+        self.open.close();
+        self.open.wait().await;
     }
 
     /// A seat, if there is one left.
@@ -47,7 +62,7 @@ impl Seats {
         }
         *taken.by_user.entry(user).or_default() += 1;
         *taken.by_address.entry(address).or_default() += 1;
-        Some(Seat { seats: self.clone(), user, address })
+        Some(Seat { seats: self.clone(), user, address, _open: self.open.token() })
     }
 }
 

@@ -129,7 +129,8 @@ impl Session<'_> {
 }
 
 fn connected(caller: &Identity) -> Utf8Bytes {
-    let data = json!({ "message": "Connected successfully", "userId": caller.user, "username": caller.username });
+    let data =
+        json!({ "message": "Connected successfully", "userId": caller.user, "username": caller.username });
     json!({ "event": "connect_success", "data": data }).to_string().into()
 }
 

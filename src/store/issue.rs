@@ -32,10 +32,14 @@ pub struct Issue<'a> {
 #[allow(missing_docs, reason = "named like the refusals they become")]
 pub enum IssueOutcome {
     /// By Redis' clock.
-    Issued { issued_at_ms: i64 },
+    Issued {
+        issued_at_ms: i64,
+    },
     RateLimited,
     Banned,
-    ActionLimited { wait_ms: u64 },
+    ActionLimited {
+        wait_ms: u64,
+    },
     BoardClosed,
     OutboxFull,
 }

@@ -124,7 +124,8 @@ impl Store {
             invocation.arg(argument);
         }
         let started = Instant::now();
-        let result: redis::RedisResult<Vec<redis::Value>> = invocation.invoke_async(&mut self.command()).await;
+        let result: redis::RedisResult<Vec<redis::Value>> =
+            invocation.invoke_async(&mut self.command()).await;
         self.metrics.redis_call(name, started.elapsed(), result.is_ok());
         result.map(|values| Reply::new(name, values)).map_err(|error| fault(name, error))
     }
@@ -148,7 +149,8 @@ impl Store {
 
 /// Sorts what Redis says: away (try again), or wrong.
 fn fault(doing: &'static str, error: redis::RedisError) -> Fault {
-    let passing = ["LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "NOREPLICAS"];
+    let passing =
+        ["LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "NOREPLICAS"];
     let away = error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()

@@ -96,7 +96,7 @@ impl Store {
         let mut create = redis::cmd("XGROUP");
         create.arg("CREATE").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("0").arg("MKSTREAM");
         match create.exec_async(&mut connection).await {
-            Err(error) if error.code() != Some("BUSYGROUP") => return Err(fault("make the consumer group", error)),
+            Err(error) if error.code() != Some("BUSYGROUP") => Err(fault("make the consumer group", error)),
             _ => Ok(OutboxReader { connection, consumer: consumer.to_owned() }),
         }
     }
@@ -125,8 +125,10 @@ impl OutboxReader {
             command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS").arg(keys::OUTBOX).arg(">");
-        let reply: Option<StreamReadReply> =
-            command.query_async(&mut self.connection).await.map_err(|error| fault("read the outbox", error))?;
+        let reply: Option<StreamReadReply> = command
+            .query_async(&mut self.connection)
+            .await
+            .map_err(|error| fault("read the outbox", error))?;
         Ok(sort(reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids)))
     }
 

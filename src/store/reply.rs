@@ -57,13 +57,18 @@ impl Reply {
 
     /// All that is left.
     pub fn rest<T: FromRedisValue>(self) -> Result<Vec<T>, Fault> {
-        self.values.map(|it| T::from_redis_value(it).map_err(|error| Fault::new(self.script, error))).collect()
+        self.values
+            .map(|it| T::from_redis_value(it).map_err(|error| Fault::new(self.script, error)))
+            .collect()
     }
 
     /// The first element.
     pub fn code(&mut self) -> Result<ReplyCode, Fault> {
         let number: usize = self.next()?;
-        ReplyCode::ALL.get(number).copied().ok_or_else(|| Fault::new(self.script, "the reply's code is unknown"))
+        ReplyCode::ALL
+            .get(number)
+            .copied()
+            .ok_or_else(|| Fault::new(self.script, "the reply's code is unknown"))
     }
 
     /// Attempts used and ms until the window closes, where `limit` attempts are allowed; `None` where any are.

@@ -54,7 +54,11 @@ impl Store {
                 scan.query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
             if !found.is_empty() {
                 let mut unlink = redis::cmd("UNLINK");
-                unlink.arg(found).exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
+                unlink
+                    .arg(found)
+                    .exec_async(&mut self.command())
+                    .await
+                    .map_err(|error| fault(doing, error))?;
             }
             if next == 0 {
                 break;

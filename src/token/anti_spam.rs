@@ -141,7 +141,9 @@ mod tests {
         let signed = keys(NEW, &[]).sign(&claims(user)).unwrap();
         let payload = signed.split('.').nth(1).unwrap();
         // {"alg":"none","typ":"JWT"}
-        assert!(keys(NEW, &[]).read(&format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}."), user).is_err());
+        assert!(
+            keys(NEW, &[]).read(&format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}."), user).is_err()
+        );
         for cut in 0..signed.len() {
             assert!(keys(NEW, &[]).read(&signed[..cut], user).is_err());
         }

@@ -26,7 +26,6 @@ fn keeper() -> &'static Handle {
 /// A test's own Redis; it ends with this value.
 pub struct KeptRedis {
     pub url: String,
-    pub socket: PathBuf,
     folder: PathBuf,
     server: Option<Redis>,
 }
@@ -46,7 +45,7 @@ async fn start_redis(path: PathBuf) -> Redis {
 pub async fn redis(path: &Path) -> KeptRedis {
     let server = start_redis(path.to_owned()).await;
     let socket = path.canonicalize().unwrap().join("redis/redis.sock");
-    KeptRedis { url: format!("unix://{}", socket.display()), socket, folder: path.to_owned(), server: Some(server) }
+    KeptRedis { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
 }
 
 impl KeptRedis {
@@ -105,6 +104,9 @@ pub async fn database() -> String {
         .await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = sqlx::PgConnection::connect(admin).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
     admin.replace("/laurel?", &format!("/{name}?"))
 }

@@ -5,7 +5,7 @@ mod node;
 mod process;
 mod redis_look;
 
-pub use node::{Answer, Player, TestNode};
+pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use redis_look::RedisLook;
 
@@ -96,7 +96,10 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
 /// Waits until Postgres has everything, then holds Redis against the ledger.
 pub async fn assert_verified(world: &World) {
     let app = world.app().await;
-    eventually("the outbox to be written", async || (app.store.look(0).await.ok()?.outbox == 0).then_some(())).await;
+    eventually("the outbox to be written", async || {
+        (app.store.look(0).await.ok()?.outbox == 0).then_some(())
+    })
+    .await;
     let verified = laurel::ledger::verify(&app).await.unwrap();
     assert_eq!(verified.differences, []);
 }

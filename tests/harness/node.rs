@@ -157,7 +157,11 @@ impl TestNode {
 /// Rows as (username, score, rank).
 pub fn rows(board: &Value) -> Vec<(String, u64, u64)> {
     let row = |it: &Value| {
-        (it["username"].as_str().unwrap().to_owned(), it["score"].as_u64().unwrap(), it["rank"].as_u64().unwrap())
+        (
+            it["username"].as_str().unwrap().to_owned(),
+            it["score"].as_u64().unwrap(),
+            it["rank"].as_u64().unwrap(),
+        )
     };
     board.as_array().unwrap().iter().map(row).collect()
 }

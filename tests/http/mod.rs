@@ -1,1 +1,11 @@
-//! To come.
+//! The doors, over real HTTP.
+
+mod actions;
+mod auth;
+mod bad_input;
+mod edge;
+mod idempotency;
+mod limits;
+mod operations;
+mod proofs;
+mod scores;

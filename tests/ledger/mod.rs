@@ -1,1 +1,5 @@
-//! To come.
+//! From the outbox to Postgres, and back.
+
+mod rebuild;
+mod verify;
+mod write;

@@ -61,7 +61,10 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let look = store.look(0).await.unwrap();
     let rows = Board::read(look.version, &look.ten).unwrap().rows;
     // User 10 has 50 as user 1 has, and had them earlier by its moment.
-    assert_eq!(rows.iter().map(|it| it.user.as_u128()).collect::<Vec<_>>(), [15, 14, 13, 12, 11, 10, 1, 9, 8, 7]);
+    assert_eq!(
+        rows.iter().map(|it| it.user.as_u128()).collect::<Vec<_>>(),
+        [15, 14, 13, 12, 11, 10, 1, 9, 8, 7]
+    );
     assert_eq!((rows[5].rank, rows[6].rank, rows[7].rank), (6, 6, 8));
     let next = award(&store, user(3), 4).await;
     let RedeemOutcome::Awarded(awarded) = next.outcome else { panic!() };

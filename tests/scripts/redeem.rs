@@ -60,13 +60,13 @@ async fn each_refusal_leaves_redis_as_it_was() {
     expect(redeem(user(2), &banned), RedeemOutcome::Banned).await;
     expect(Redeem { points: 1 << 53, ..redeem(user(3), &largest) }, RedeemOutcome::ScoreFull).await;
     expect(Redeem { outbox_max: 1, ..redeem(user(1), &live) }, RedeemOutcome::OutboxFull).await;
-    assert_eq!(look.everything().await, before);
+    look.assert_unchanged(&before).await;
 
     let closed = look.ask::<String>("HGET leaderboard:global:state epoch").await;
     store.close_board().await.unwrap();
     expect(redeem(user(1), &live), RedeemOutcome::BoardClosed).await;
     let _: () = look.ask(&format!("HSET leaderboard:global:state epoch {closed}")).await;
-    assert_eq!(look.everything().await, before);
+    look.assert_unchanged(&before).await;
     awarded(outcome(&store, redeem(user(1), &live)).await);
 }
 
@@ -126,7 +126,10 @@ async fn an_actions_own_limits_hold() {
     awarded(outcome(&store, limited(&ids[0])).await);
     awarded(outcome(&store, limited(&ids[1])).await);
     let refused = outcome(&store, limited(&ids[2])).await;
-    assert!(matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 86_400_000), "{refused:?}");
+    assert!(
+        matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 86_400_000),
+        "{refused:?}"
+    );
     awarded(outcome(&store, redeem(user(1), &ids[2])).await);
 }
 
@@ -143,7 +146,10 @@ async fn points_an_hour_are_capped() {
     }
     let id = token(&store, user(1)).await;
     let refused = outcome(&store, capped(&id)).await;
-    assert!(matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 3_600_000), "{refused:?}");
+    assert!(
+        matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 3_600_000),
+        "{refused:?}"
+    );
     awarded(outcome(&store, Redeem { points: 5, ..capped(&id) }).await);
 }
 
@@ -189,6 +195,7 @@ async fn the_ten_come_only_if_they_are_news() {
     let eleventh = awarded(outcome(&store, Redeem { known_version: newest, ..redeem(user(99), &id) }).await);
     assert_eq!((eleventh.version, eleventh.ten.len(), eleventh.rank), (newest, 0, 11));
     let id = token(&store, user(99)).await;
-    let behind = awarded(outcome(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
+    let behind =
+        awarded(outcome(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
     assert_eq!(behind.ten.len(), 10);
 }

@@ -26,7 +26,8 @@ impl Model {
 
     /// The ten: by score, then by who reached it first; ranks are shared.
     fn ten(&self) -> Vec<(u128, u64, u64)> {
-        let mut all: Vec<_> = self.totals.iter().map(|(who, (score, since))| (*who, *score, *since)).collect();
+        let mut all: Vec<_> =
+            self.totals.iter().map(|(who, (score, since))| (*who, *score, *since)).collect();
         all.sort_by_key(|(_, score, since)| (std::cmp::Reverse(*score), *since));
         all.truncate(10);
         all.iter().map(|(who, score, _)| (*who, *score, self.rank(*score))).collect()

@@ -32,7 +32,11 @@ impl Question {
         if self.answer.len() > MAX_ANSWER_BYTES {
             return Err(format!("an answer must be at most {MAX_ANSWER_BYTES} bytes"));
         }
-        if among { Ok(()) } else { Err(format!("the answer to {:?} is not among its choices", self.question)) }
+        if among {
+            Ok(())
+        } else {
+            Err(format!("the answer to {:?} is not among its choices", self.question))
+        }
     }
 
     /// A short name for the question that stays the same when the bank's order changes.
@@ -61,7 +65,8 @@ pub fn find<'a>(bank: &'a [Question], challenge: &Challenge) -> Option<&'a Quest
 pub fn holds(bank: &[Question], challenge: &Challenge, answer: &str) -> bool {
     let plain = |text: &str| digest::digest(&digest::SHA256, text.trim().to_lowercase().as_bytes());
     find(bank, challenge).is_some_and(|question| {
-        constant_time::verify_slices_are_equal(plain(&question.answer).as_ref(), plain(answer).as_ref()).is_ok()
+        constant_time::verify_slices_are_equal(plain(&question.answer).as_ref(), plain(answer).as_ref())
+            .is_ok()
     })
 }
 

@@ -1,0 +1,69 @@
+//! CPU seconds by process, from /proc.
+
+use std::fs;
+
+use crate::server::Server;
+
+/// CPU seconds that each part has used so far, or over a phase.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
+    pub node: f64,
+    pub redis: f64,
+    pub postgres: f64,
+    /// This process: what the measuring costs.
+    pub load: f64,
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    name: String,
+    seconds: f64,
+}
+
+impl Cpu {
+    pub fn of(server: &Server) -> Self {
+        let all: Vec<Process> =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|it| read(&it.path())).collect();
+        let node = server.node.id();
+        let children: Vec<&Process> = all.iter().filter(|it| it.parent == node).collect();
+        let postmaster = children.iter().find(|it| it.name == "postgres").unwrap().pid;
+        let sum =
+            |holds: &dyn Fn(&Process) -> bool| all.iter().filter(|it| holds(it)).map(|it| it.seconds).sum();
+        Self {
+            node: sum(&|it| it.pid == node),
+            redis: sum(&|it| it.parent == node && it.name == "redis-server"),
+            postgres: sum(&|it| it.pid == postmaster || it.parent == postmaster),
+            load: sum(&|it| it.pid == std::process::id()),
+        }
+    }
+
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            node: self.node - before.node,
+            redis: self.redis - before.redis,
+            postgres: self.postgres - before.postgres,
+            load: self.load - before.load,
+        }
+    }
+}
+
+/// CPU seconds of one process, with its children that have ended.
+pub fn of_process(pid: u32) -> f64 {
+    read(format!("/proc/{pid}").as_ref()).map_or(0.0, |it| it.seconds)
+}
+
+/// `/proc/<pid>/stat`: pid (name) state ppid … utime stime cutime cstime, in ticks of 10 ms.
+fn read(folder: &std::path::Path) -> Option<Process> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
+    let (head, rest) = text.rsplit_once(") ")?;
+    let (pid, name) = head.split_once(" (")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let ticks: u64 = fields.get(11..15)?.iter().filter_map(|it| it.parse::<u64>().ok()).sum();
+    Some(Process {
+        pid: pid.parse().ok()?,
+        parent: fields.get(1)?.parse().ok()?,
+        name: name.to_owned(),
+        seconds: ticks as f64 / 100.0,
+    })
+}

@@ -1,0 +1,153 @@
+//! The same `redeem` script by `redis-benchmark`, on a Redis of its own with the same durable settings: what the store
+//! alone can do on this machine, in this run.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use laurel::embedded::{DataFolder, Holder, Redis};
+
+use crate::cpu::of_process;
+
+/// Tokens to redeem at random: so many that few come twice.
+const TOKENS: usize = 1_000_000;
+const USER: &str = "00000000-0000-4000-8000-000000000001";
+
+/// What it measured.
+pub struct Alone {
+    pub per_second: f64,
+    /// CPU of Redis for 1,000 calls.
+    pub cpu_seconds_per_1000: f64,
+    /// Calls that won points; the others met a token that was spent.
+    pub awarded: u64,
+    pub calls: usize,
+}
+
+/// The script with the parts that its header names.
+fn source(name: &str) -> String {
+    let text = std::fs::read_to_string(format!("lua/{name}.lua")).unwrap();
+    let needs = text.lines().find_map(|it| it.strip_prefix("-- Needs ")).unwrap().trim_end_matches('.');
+    let parts = needs.split(", ").map(|it| std::fs::read_to_string(format!("lua/{it}.lua")).unwrap());
+    parts.map(|it| it + "\n").collect::<String>() + &text
+}
+
+pub async fn redis_benchmark(calls: usize) -> Alone {
+    let folder = tempfile::Builder::new().prefix("laurel-alone").tempdir().unwrap();
+    let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
+    let server = Redis::start(&data, &[]).await.unwrap();
+    let socket = data.root().join("redis/redis.sock");
+    let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    connection.set_response_timeout(Duration::from_secs(60));
+    prepare(&mut connection).await;
+    let sha: String =
+        redis::cmd("SCRIPT").arg("LOAD").arg(source("redeem")).query_async(&mut connection).await.unwrap();
+
+    let pid = server.pid().unwrap();
+    let (before, started) = (of_process(pid), Instant::now());
+    let output = benchmark(&socket, calls, &sha);
+    let (cpu, took) = (of_process(pid) - before, started.elapsed());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let score: u64 =
+        redis::cmd("ZSCORE").arg("leaderboard:global").arg(USER).query_async(&mut connection).await.unwrap();
+    server.stop().await;
+    Alone {
+        per_second: calls as f64 / took.as_secs_f64(),
+        cpu_seconds_per_1000: cpu / calls as f64 * 1000.0,
+        awarded: score / 10,
+        calls,
+    }
+}
+
+/// A board of 10,000, and the tokens.
+async fn prepare(connection: &mut redis::aio::MultiplexedConnection) {
+    let run = async |pipeline: redis::Pipeline, connection: &mut redis::aio::MultiplexedConnection| {
+        pipeline.exec_async(connection).await.unwrap();
+    };
+    let mut first = redis::pipe();
+    first.cmd("HSET").arg("leaderboard:global:state").arg("epoch").arg("e");
+    for place in 0..10_000u32 {
+        first
+            .cmd("ZADD")
+            .arg("leaderboard:global")
+            .arg(place)
+            .arg(format!("00000000-0000-4000-9000-{place:012}"));
+    }
+    run(first, connection).await;
+    for some in (0..TOKENS).collect::<Vec<_>>().chunks(10_000) {
+        let mut pipeline = redis::pipe();
+        for token in some {
+            let key = format!("token:00000000-0000-4000-8000-{token:012}");
+            pipeline.cmd("SET").arg(key).arg(format!("{USER} watch_ad 1"));
+        }
+        run(pipeline, connection).await;
+    }
+}
+
+/// The arguments are those of `src/store/redeem.rs`; `__rand_int__` is twelve digits.
+fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
+    let token = "00000000-0000-4000-8000-__rand_int__";
+    let keys = [
+        "leaderboard:global",
+        "leaderboard:global:state",
+        "leaderboard:global:ten",
+        "leaderboard:global:window",
+        "outbox",
+        &format!("user:score:{USER}"),
+        &format!("token:{token}"),
+        &format!("spent:{token}"),
+        &format!("rate:awards:{USER}"),
+        &format!("ban:{USER}"),
+        &format!("limit:{USER}:watch_ad"),
+        &format!("points:{USER}"),
+        "answer",
+    ]
+    .map(str::to_owned);
+    let hash = "0".repeat(64);
+    let arguments = [
+        USER,
+        "1",
+        "somebody",
+        "watch_ad",
+        "10",
+        token,
+        &hash,
+        "4294967295",
+        "",
+        "1",
+        "0",
+        "0",
+        "0",
+        "60000",
+        "0",
+        "0",
+        "0",
+        "100000000",
+        "9007199254740991",
+        "50",
+        "board:global",
+        "personal:1",
+        "",
+        "",
+    ];
+    let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
+    Command::new("redis-benchmark")
+        .args([
+            "-s",
+            socket.to_str().unwrap(),
+            "-n",
+            &count,
+            "-r",
+            &range,
+            "-c",
+            &clients,
+            "-q",
+            "EVALSHA",
+            sha,
+            "13",
+        ])
+        .args(keys)
+        .args(arguments)
+        .output()
+        .expect("redis-benchmark is in Debian's package redis-tools")
+}

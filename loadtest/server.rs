@@ -1,0 +1,76 @@
+//! A node as operators run it, a process of its own on private, durable stores, in a folder that goes with it.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::http::Connection;
+
+pub struct Server {
+    pub address: String,
+    pub node: Child,
+    folder: tempfile::TempDir,
+}
+
+fn laurel() -> PathBuf {
+    std::env::current_dir().unwrap().join("target/release/laurel")
+}
+
+impl Server {
+    /// Starts it with the limits off and so many users.
+    pub fn start(users: usize) -> Self {
+        let folder = tempfile::Builder::new().prefix("laurel-load").tempdir().unwrap();
+        let mut node = Command::new(laurel())
+            .arg("serve")
+            .current_dir(folder.path())
+            .env("PORT", "0")
+            .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0")
+            .env("LAUREL_LIMITS__INITS_PER_MINUTE", "0")
+            .env("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("build it first: cargo build --release");
+        let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+        let address = lines.next().unwrap().unwrap().rsplit('/').next().unwrap().to_owned();
+        std::thread::spawn(move || lines.for_each(drop));
+        let users = users.to_string();
+        let seed = ["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"];
+        let seeded = Command::new(laurel()).args(seed).current_dir(folder.path()).output().unwrap();
+        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+        Self { address, node, folder }
+    }
+
+    /// The users' logins.
+    pub fn logins(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join("logins")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until Postgres has everything.
+    pub async fn wait_until_written(&self) {
+        let mut connection = Connection::open(&self.address).await;
+        crate::wait_until(async || {
+            connection.get("/metrics").await.lines().any(|it| it == "laurel_outbox_entries 0")
+        })
+        .await;
+        // The gauge is a second old; what it did not see yet is seen now.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        crate::wait_until(async || {
+            connection.get("/metrics").await.lines().any(|it| it == "laurel_outbox_entries 0")
+        })
+        .await;
+    }
+
+    /// What `laurel verify` says.
+    pub fn verify(&self) -> String {
+        let output = Command::new(laurel()).arg("verify").current_dir(self.folder.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.node.kill();
+        let _ = self.node.wait();
+    }
+}

@@ -1,0 +1,86 @@
+use serde_json::{Value, json};
+
+use crate::harness::{World, assert_verified};
+
+#[tokio::test]
+async fn an_action_is_started_proved_and_on_the_board() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let answer = node.init(&ada, "watch_ad").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.body["expiresIn"], 30);
+    assert_eq!(answer.body.get("challenge"), None);
+    let token = answer.body["antiSpamToken"].as_str().unwrap();
+    let claims = node.app.anti_spam.read(token, ada.identity.user).unwrap();
+    assert_eq!(answer.body["actionId"], claims.jti.to_string());
+    assert_eq!(claims.act, "watch_ad");
+
+    let answer = node.finalize(&ada, token, Value::Null).await;
+    let row = json!({ "userId": ada.identity.user, "username": "ada", "score": 10, "rank": 1 });
+    assert_eq!(answer.body, json!({ "success": true, "newScore": 10, "rank": 1, "leaderboard": [row] }));
+    let board = node.get("/api/v1/scores/leaderboard").await;
+    assert_eq!(board.body["leaderboard"], answer.body["leaderboard"]);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn the_catalogue_is_shown_without_its_answers() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let answer = node.get("/api/v1/actions").await;
+    let kinds: Vec<_> =
+        answer.body["actions"].as_array().unwrap().iter().map(|it| it["proof"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["none", "none", "none", "none", "elapsed", "quiz", "hashcash"]);
+    assert!(!answer.text.contains("Canberra"));
+}
+
+#[tokio::test]
+async fn a_token_is_its_users_its_actions_and_its_times() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 1).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    let token = node.token(&ada, "watch_ad").await;
+    let mut look = world.look().await;
+    let before = look.everything().await;
+    node.finalize(&bob, &token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    node.finalize(&ada, "", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    let missing = node.post("/api/v1/actions/finalize", &ada.token, &json!({})).await;
+    missing.assert_refused(401, "INVALID_TOKEN");
+    assert_eq!(missing.body["message"], "No action token provided");
+    let forged = node.finalize(&ada, &ada.token, Value::Null).await;
+    forged.assert_refused(401, "INVALID_TOKEN");
+    assert_eq!(forged.body["message"], "Invalid token");
+    for cut in [1, 20, token.len() / 2, token.len() - 1] {
+        node.finalize(&ada, &token[..cut], Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    }
+    look.assert_unchanged(&before).await;
+
+    crate::harness::eventually("the token to run out", async || {
+        let keys: Vec<String> = world.look().await.ask("KEYS token:*").await;
+        keys.is_empty().then_some(())
+    })
+    .await;
+    node.finalize(&ada, &token, Value::Null).await.assert_refused(401, "TOKEN_EXPIRED");
+    assert!(node.board().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_action_has_no_token() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.init(&ada, "print_money").await.assert_refused(400, "INVALID_ACTION");
+    node.init(&ada, "").await.assert_refused(400, "INVALID_ACTION");
+}
+
+#[tokio::test]
+async fn a_banned_user_wins_nothing() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "watch_ad").await;
+    let _: () = world.look().await.ask(&format!("SET ban:{} 1", ada.identity.user)).await;
+    node.finalize(&ada, &token, Value::Null).await.assert_refused(403, "FORBIDDEN");
+    node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+}

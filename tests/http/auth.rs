@@ -1,0 +1,91 @@
+use serde_json::json;
+
+use crate::harness::World;
+
+#[tokio::test]
+async fn register_and_login_answer_as_documented() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let body = json!({ "username": "john_doe", "email": "john@example.com", "password": "SecurePass123" });
+    let answer = node.post("/api/auth/register", "", &body).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.body["data"]["user"], json!({ "id": 1, "username": "john_doe", "score": 0 }));
+    assert_eq!((answer.body["statusCode"].as_u64(), &answer.body["metadata"]), (Some(201), &json!({})));
+
+    let body = json!({ "username": "JOHN_doe", "password": "SecurePass123" });
+    let answer = node.post("/api/auth/login", "", &body).await;
+    assert_eq!((answer.status, answer.body["message"].as_str()), (200, Some("Login successful")));
+    assert_eq!(answer.body["data"]["user"], json!({ "id": 1, "username": "john_doe", "score": 0 }));
+    let identity =
+        node.app.logins.read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s()).unwrap();
+    assert_eq!((identity.number, identity.role.as_str()), (1, "player"));
+    assert_eq!(identity.expires_at_s - identity.issued_at_s, 86_400);
+}
+
+#[tokio::test]
+async fn names_and_addresses_are_taken_once_without_regard_to_case() {
+    let world = World::new().await;
+    let node = world.node().await;
+    node.register("ada").await;
+    for (username, email) in [("ADA", "other@example.com"), ("other", "ADA@example.com")] {
+        let body = json!({ "username": username, "email": email, "password": "correct horse" });
+        node.post("/api/auth/register", "", &body).await.assert_refused(409, "ALREADY_EXISTS");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_login_does_not_tell_why() {
+    let world = World::new().await;
+    let node = world.node().await;
+    node.register("ada").await;
+    let mut told = Vec::new();
+    for (username, password) in
+        [("ada", "wrong horse"), ("nobody", "correct horse"), ("a\u{0}b", "correct horse")]
+    {
+        let answer =
+            node.post("/api/auth/login", "", &json!({ "username": username, "password": password })).await;
+        answer.assert_refused(401, "INVALID_CREDENTIALS");
+        told.push(answer.body["message"].clone());
+    }
+    assert!(told.iter().all(|it| *it == told[0]));
+}
+
+#[tokio::test]
+async fn three_logins_a_minute_for_a_username_on_all_nodes_together() {
+    let world = World::new().await;
+    let nodes = [
+        world.node_with(|it| it.limits.logins_per_minute = 3).await,
+        world.node_with(|it| it.limits.logins_per_minute = 3).await,
+    ];
+    nodes[0].register("ada").await;
+    for attempt in 0..3 {
+        let body = json!({ "username": "ada", "password": "wrong horse" });
+        let answer = nodes[attempt % 2].post("/api/auth/login", "", &body).await;
+        answer.assert_refused(401, "INVALID_CREDENTIALS");
+        assert_eq!(answer.header("ratelimit-remaining"), (2 - attempt).to_string());
+    }
+    let body = json!({ "username": "Ada", "password": "correct horse" });
+    let answer = nodes[0].post("/api/auth/login", "", &body).await;
+    answer.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    let retry: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&retry));
+    assert_eq!((answer.header("ratelimit-limit"), answer.header("ratelimit-remaining")), ("3", "0"));
+}
+
+#[tokio::test]
+async fn logins_that_wait_too_long_for_a_hash_are_told_to_come_back() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.auth.hashes_at_once = 1;
+            it.auth.hash_wait_ms = 1;
+        })
+        .await;
+    let body = json!({ "username": "ada", "password": "correct horse" });
+    let logins = (0..20).map(|_| node.post("/api/auth/login", "", &body));
+    let answers = futures::future::join_all(logins).await;
+    let busy: Vec<_> = answers.iter().filter(|it| it.status == 503).collect();
+    assert!(!busy.is_empty() && busy.len() < 20, "{} of 20", busy.len());
+    busy[0].assert_refused(503, "SERVICE_UNAVAILABLE");
+    assert_ne!(busy[0].header("retry-after"), "");
+}

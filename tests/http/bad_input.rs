@@ -1,0 +1,110 @@
+//! Everything that is wrong with a request is told in the contract's words, and changes nothing in any store.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, TestNode, World};
+
+async fn rows(node: &TestNode) -> (i64, i64, i64) {
+    sqlx::query_as(
+        "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM user_action), (SELECT count(*) FROM score_history)",
+    )
+    .fetch_one(&node.app.database)
+    .await
+    .unwrap()
+}
+
+async fn raw(node: &TestNode, path: &str, token: &str, kind: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let bearer = format!("Bearer {token}");
+    node.send(Method::POST, path, &[("authorization", &bearer), ("content-type", kind)], body.into()).await
+}
+
+#[tokio::test]
+async fn each_field_of_each_body() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut look = world.look().await;
+    let (before, rows_before) = (look.everything().await, rows(&node).await);
+    let good = json!({ "username": "bob", "email": "bob@example.com", "password": "correct horse" });
+    let with = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    let long = "x".repeat(300);
+    let register = "/api/auth/register";
+    let cases = [
+        (register, json!({}), vec!["username", "email", "password"]),
+        (register, with("username", json!(null)), vec!["username"]),
+        (register, with("username", json!(7)), vec!["username"]),
+        (register, with("username", json!("ab")), vec!["username"]),
+        (register, with("username", json!("no spaces")), vec!["username"]),
+        (register, with("username", json!(long)), vec!["username"]),
+        (register, with("email", json!("nowhere")), vec!["email"]),
+        (register, with("email", json!(["a@b.c"])), vec!["email"]),
+        (register, with("email", json!(format!("{long}@b.c"))), vec!["email"]),
+        (register, with("password", json!("short")), vec!["password"]),
+        (register, with("password", json!(long)), vec!["password"]),
+        (register, with("role", json!("admin")), vec!["role"]),
+        ("/api/auth/login", json!({}), vec!["username", "password"]),
+        ("/api/auth/login", json!({ "username": long, "password": {} }), vec!["username", "password"]),
+        ("/api/v1/actions/init", json!({}), vec!["actionType"]),
+        ("/api/v1/actions/init", json!({ "actionType": 1 }), vec!["actionType"]),
+        ("/api/v1/actions/init", json!({ "actionType": "watch_ad", "points": 99 }), vec!["points"]),
+        ("/api/v1/actions/finalize", json!({ "antiSpamToken": 1 }), vec!["antiSpamToken"]),
+        ("/api/v1/actions/finalize", json!({ "antiSpamToken": "x", "proof": 1 }), vec!["proof"]),
+        ("/api/v1/actions/finalize", json!({ "antiSpamToken": "x", "points": 99 }), vec!["points"]),
+    ];
+    for (path, body, fields) in cases {
+        let answer = node.post(path, &ada.token, &body).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), fields, "{path} {body}");
+    }
+    look.assert_unchanged(&before).await;
+    assert_eq!(rows(&node).await, rows_before);
+}
+
+#[tokio::test]
+async fn each_body_that_is_none() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let json = "application/json; charset=utf-8";
+    for path in ["/api/auth/register", "/api/auth/login", "/api/v1/actions/init", "/api/v1/actions/finalize"]
+    {
+        for body in [&b"{"[..], b"[]", b"null", b"\"x\"", b"{\"a\":\xff}", b"\xff\xfe", b"", b"{} {}"] {
+            let answer = raw(&node, path, &ada.token, json, body).await;
+            answer.assert_refused(400, "VALIDATION_ERROR");
+            assert_eq!(answer.fields(), ["body"], "{path} {body:?}");
+        }
+        let deep = "[".repeat(8000);
+        raw(&node, path, &ada.token, json, deep).await.assert_refused(400, "VALIDATION_ERROR");
+        let big = format!("{{\"a\":\"{}\"}}", "x".repeat(16 * 1024));
+        raw(&node, path, &ada.token, json, big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
+        raw(&node, path, &ada.token, "text/plain", "{}").await.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+}
+
+#[tokio::test]
+async fn logins_that_are_none() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "watch_ad").await;
+    let body = json!({ "antiSpamToken": token });
+    let finalize = "/api/v1/actions/finalize";
+    node.post(finalize, "", &body).await.assert_refused(401, "UNAUTHORIZED");
+    let basic = node.post_with(finalize, "", &[("authorization", "Basic YTpi")], &body).await;
+    basic.assert_refused(401, "UNAUTHORIZED");
+    // {"alg":"none","typ":"JWT"}, the login's own claims, no signature.
+    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", ada.token.split('.').nth(1).unwrap());
+    let long = "x".repeat(5000);
+    for bad in ["x", "a.b.c", &token, &unsigned, &long, &ada.token[..ada.token.len() - 1]] {
+        node.post(finalize, bad, &body).await.assert_refused(401, "INVALID_TOKEN");
+    }
+    world.clock.shift(86_401_000);
+    node.post(finalize, &ada.token, &body).await.assert_refused(401, "INVALID_TOKEN");
+    world.clock.shift(-86_401_000);
+    assert_eq!(node.post(finalize, &ada.token, &body).await.status, 200);
+}

@@ -1,0 +1,50 @@
+use reqwest::Method;
+
+use crate::harness::World;
+
+#[tokio::test]
+async fn every_error_is_in_the_envelope() {
+    let world = World::new().await;
+    let node = world.node().await;
+    node.get("/nowhere").await.assert_refused(404, "NOT_FOUND");
+    node.get("/api/v1/actions/init").await.assert_refused(405, "METHOD_NOT_ALLOWED");
+    node.send(Method::DELETE, "/api/v1/scores/leaderboard", &[], Vec::new())
+        .await
+        .assert_refused(405, "METHOD_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn a_request_id_is_taken_or_made() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let given = node.send(Method::GET, "/healthz", &[("x-request-id", "abc-123")], Vec::new()).await;
+    assert_eq!(given.header("x-request-id"), "abc-123");
+    let long = "x".repeat(200);
+    for bad in ["", "a b", &long] {
+        let made = node.send(Method::GET, "/nowhere", &[("x-request-id", bad)], Vec::new()).await;
+        assert_eq!(made.header("x-request-id").len(), 36, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_told_to_come_back() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.server.request_timeout_ms = 1).await;
+    // A password hash takes longer than a millisecond.
+    let body = serde_json::json!({ "username": "ada", "password": "correct horse" });
+    let answer = node.post("/api/auth/login", "", &body).await;
+    answer.assert_refused(503, "SERVICE_UNAVAILABLE");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn the_list_of_codes_is_the_documented_one() {
+    let readme = include_str!("../../README.md");
+    for code in laurel::error::Code::ALL {
+        assert!(
+            readme.contains(&format!("`{}`", code.as_str())),
+            "README.md does not explain {}",
+            code.as_str()
+        );
+    }
+}

@@ -1,0 +1,71 @@
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+
+async fn finalize(node: &TestNode, player: &Player, key: &str, body: &Value) -> Answer {
+    node.post_with("/api/v1/actions/finalize", &player.token, &[("idempotency-key", key)], body).await
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_to_the_byte_on_any_node() {
+    let world = World::new().await;
+    let (one, two) = (world.node().await, world.node().await);
+    let (ada, bob) = (one.register("ada").await, one.register("bob").await);
+    let body = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
+    let first = finalize(&one, &ada, "key 1".replace(' ', "-").as_str(), &body).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""));
+    one.award(&bob, "complete_level").await;
+    for node in [&one, &two] {
+        let again = finalize(node, &ada, "key-1", &body).await;
+        assert_eq!((again.status, again.text.as_str()), (200, first.text.as_str()));
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    }
+    let without = one.post("/api/v1/actions/finalize", &ada.token, &body).await;
+    without.assert_refused(409, "TOKEN_ALREADY_USED");
+    let other = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
+    finalize(&two, &ada, "key-1", &other).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
+    // Another user's key is another key.
+    let bobs = json!({ "antiSpamToken": one.token(&bob, "watch_ad").await });
+    assert_eq!(finalize(&two, &bob, "key-1", &bobs).await.status, 200);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_failed_proof_is_told_again_too() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let body = json!({ "antiSpamToken": node.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
+    let first = finalize(&node, &ada, "k", &body).await;
+    first.assert_refused(422, "PROOF_INVALID");
+    let again = finalize(&node, &ada, "k", &body).await;
+    assert_eq!((again.status, again.text.as_str()), (422, first.text.as_str()));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+}
+
+#[tokio::test]
+async fn a_refusal_that_changed_nothing_is_judged_anew() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.outbox.max_entries = 1_000_000).await;
+    let ada = node.register("ada").await;
+    let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    node.app.store.close_board().await.unwrap();
+    finalize(&node, &ada, "k", &body).await.assert_refused(503, "SERVICE_UNAVAILABLE");
+    node.app.store.open_board().await.unwrap();
+    assert_eq!(finalize(&node, &ada, "k", &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_of_another_shape_is_refused() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let long = "k".repeat(65);
+    for key in ["", "a b", "k\u{e4}", &long] {
+        let answer = finalize(&node, &ada, key, &body).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), ["Idempotency-Key"]);
+    }
+    assert_eq!(finalize(&node, &ada, &"k".repeat(64), &body).await.status, 200);
+}

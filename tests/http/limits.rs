@@ -1,0 +1,55 @@
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+#[tokio::test]
+async fn ten_attempts_a_minute_over_all_nodes_whatever_they_were() {
+    let world = World::new().await;
+    let one = world.node_with(|it| it.limits.updates_per_minute = 10).await;
+    let two = world.node_with(|it| it.limits.updates_per_minute = 10).await;
+    let ada = one.register("ada").await;
+    for attempt in 0..9 {
+        let node = if attempt % 2 == 0 { &one } else { &two };
+        let answer = match attempt % 3 {
+            0 => node.finalize(&ada, "forged", Value::Null).await,
+            1 => node.post("/api/v1/actions/finalize", &ada.token, &json!({ "nonsense": 1 })).await,
+            _ => node.finalize(&ada, "", Value::Null).await,
+        };
+        assert_eq!(answer.header("ratelimit-remaining"), (9 - attempt).to_string(), "{}", answer.text);
+    }
+    let (token, late) = (one.token(&ada, "watch_ad").await, one.token(&ada, "watch_ad").await);
+    let tenth = two.finalize(&ada, &token, Value::Null).await;
+    assert_eq!((tenth.status, tenth.header("ratelimit-remaining")), (200, "0"));
+    let refused = one.finalize(&ada, &late, Value::Null).await;
+    refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    let retry: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&retry));
+    assert_eq!(one.board().await, [("ada".to_owned(), 10, 1)]);
+}
+
+#[tokio::test]
+async fn ten_inits_a_minute() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.inits_per_minute = 10).await;
+    let ada = node.register("ada").await;
+    for left in (0..10).rev() {
+        let answer = node.init(&ada, "watch_ad").await;
+        assert_eq!((answer.status, answer.header("ratelimit-remaining")), (200, left.to_string().as_str()));
+    }
+    node.init(&ada, "watch_ad").await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
+async fn the_daily_bonus_comes_once_a_day() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let (first, second) = (node.token(&ada, "daily_bonus").await, node.token(&ada, "daily_bonus").await);
+    assert_eq!(node.finalize(&ada, &first, Value::Null).await.status, 200);
+    let refused = node.finalize(&ada, &second, Value::Null).await;
+    refused.assert_refused(429, "ACTION_LIMIT_REACHED");
+    let retry: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=86_400).contains(&retry));
+    node.init(&ada, "daily_bonus").await.assert_refused(429, "ACTION_LIMIT_REACHED");
+    node.award(&ada, "watch_ad").await;
+}

@@ -1,0 +1,126 @@
+use serde_json::{Value, json};
+
+use crate::harness::{World, assert_verified, eventually};
+
+/// How many zero bits SHA-256 begins with, counted in the digits of its hex.
+fn leading_zero_bits(text: &str) -> u32 {
+    let hex = laurel::token::sha256_hex(&[text.as_bytes()]);
+    let zeros = hex.bytes().take_while(|it| *it == b'0').count();
+    let next = u8::from_str_radix(&hex[zeros..=zeros], 16).unwrap();
+    zeros as u32 * 4 + next.leading_zeros() - 4
+}
+
+#[tokio::test]
+async fn a_quiz_is_won_by_its_answer_alone() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let answers = [
+        ("France", "Paris"),
+        ("Australia", "Canberra"),
+        ("Canada", "Ottawa"),
+        ("Kenya", "Nairobi"),
+        ("Brazil", "Brasília"),
+        ("Turkey", "Ankara"),
+        ("New Zealand", "Wellington"),
+        ("Morocco", "Rabat"),
+        ("Vietnam", "Hanoi"),
+        ("Switzerland", "Bern"),
+    ];
+    let issued = node.init(&ada, "demo_quiz").await;
+    let question = issued.body["challenge"]["question"].as_str().unwrap();
+    let (_, right) = answers.iter().find(|(country, _)| question.contains(country)).unwrap();
+    let token = issued.body["antiSpamToken"].as_str().unwrap();
+    let won =
+        node.finalize(&ada, token, json!({ "quizResult": format!(" {} ", right.to_lowercase()) })).await;
+    assert_eq!((won.status, won.body["newScore"].as_u64()), (200, Some(15)), "{}", won.text);
+
+    let token = node.token(&ada, "demo_quiz").await;
+    node.finalize(&ada, &token, json!({ "quizResult": "Atlantis" }))
+        .await
+        .assert_refused(422, "PROOF_INVALID");
+    for guess in answers {
+        let answer = node.finalize(&ada, &token, json!({ "quizResult": guess.1 })).await;
+        answer.assert_refused(409, "TOKEN_ALREADY_USED");
+    }
+    assert_eq!(node.board().await, [("ada".to_owned(), 15, 1)]);
+    assert_verified(&world).await;
+    let row: (Value, bool) = sqlx::query_as(
+        "SELECT proof_of_work, completed_at IS NULL AND refused_at IS NOT NULL FROM user_action WHERE refused_at IS NOT NULL",
+    )
+    .fetch_one(&node.app.database)
+    .await
+    .unwrap();
+    assert_eq!(row, (json!({ "quizResult": "Atlantis" }), true));
+}
+
+#[tokio::test]
+async fn a_malformed_proof_is_no_try() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "demo_quiz").await;
+    let malformed = [
+        (Value::Null, vec!["proof"]),
+        (json!({}), vec!["proof.quizResult"]),
+        (json!({ "quizResult": 7 }), vec!["proof.quizResult"]),
+        (json!({ "quizResult": "x".repeat(201) }), vec!["proof.quizResult"]),
+        (json!({ "quizResult": "Paris", "hint": 1 }), vec!["proof.hint"]),
+        (json!(["Paris"]), vec!["proof"]),
+        (json!("Paris"), vec!["proof"]),
+    ];
+    for (proof, fields) in malformed {
+        let answer = node.finalize(&ada, &token, proof).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), fields, "{}", answer.text);
+    }
+    node.finalize(&ada, &token, json!({ "quizResult": "Atlantis" }))
+        .await
+        .assert_refused(422, "PROOF_INVALID");
+}
+
+#[tokio::test]
+async fn hashcash_is_work_for_one_token() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let issued = node.init(&ada, "demo_hashcash").await;
+    let (prefix, bits) = (&issued.body["challenge"]["prefix"], &issued.body["challenge"]["bits"]);
+    assert_eq!(bits, 16);
+    let prefix = prefix.as_str().unwrap();
+    let nonce = (0u64..).find(|it| leading_zero_bits(&format!("{prefix}{it}")) >= 16).unwrap().to_string();
+    let other = node.token(&ada, "demo_hashcash").await;
+    let stolen = node.finalize(&ada, &other, json!({ "nonce": nonce })).await;
+    stolen.assert_refused(422, "PROOF_INVALID");
+    let token = issued.body["antiSpamToken"].as_str().unwrap();
+    let won = node.finalize(&ada, token, json!({ "nonce": nonce })).await;
+    assert_eq!((won.status, won.body["newScore"].as_u64()), (200, Some(15)), "{}", won.text);
+}
+
+#[tokio::test]
+async fn elapsed_goes_by_redis_clock_and_not_by_the_nodes() {
+    let world = World::new().await;
+    let catalogue = world.folder.path().join("actions.toml");
+    std::fs::write(
+        &catalogue,
+        "[[action]]\ntype = \"wait\"\nnumber = 1\npoints = 10\n\
+         proof = { kind = \"elapsed\", least_ms = 300, most_ms = 20000 }\n",
+    )
+    .unwrap();
+    let node = world.node_with(|it| it.actions.file = catalogue.to_str().unwrap().to_owned()).await;
+    let ada = node.register("ada").await;
+    let hasty = node.token(&ada, "wait").await;
+    world.clock.shift(60_000);
+    node.finalize(&ada, &hasty, Value::Null).await.assert_refused(422, "PROOF_INVALID");
+
+    let issued = node.init(&ada, "wait").await;
+    let not_before = issued.body["challenge"]["notBefore"].as_str().unwrap().to_owned();
+    assert!(*not_before < *issued.body["challenge"]["notAfter"].as_str().unwrap());
+    let not_before: jiff::Timestamp = not_before.parse().unwrap();
+    eventually("Redis' clock to pass notBefore", async || {
+        (node.app.store.now_us().await.unwrap() / 1000 > not_before.as_millisecond()).then_some(())
+    })
+    .await;
+    let token = issued.body["antiSpamToken"].as_str().unwrap();
+    assert_eq!(node.finalize(&ada, token, Value::Null).await.status, 200);
+}

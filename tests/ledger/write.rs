@@ -1,0 +1,113 @@
+use laurel::store::Entry;
+use serde_json::{Value, json};
+
+use crate::harness::{Player, TestNode, World, assert_verified, eventually};
+
+async fn written(node: &TestNode) {
+    eventually("the outbox to be written", async || {
+        (node.app.store.look(0).await.ok()?.outbox == 0).then_some(())
+    })
+    .await;
+}
+
+async fn score(node: &TestNode, player: &Player) -> i64 {
+    sqlx::query_scalar("SELECT score FROM users WHERE id = $1")
+        .bind(player.identity.user)
+        .fetch_one(&node.app.database)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_attempt_is_one_row_with_its_whole_life() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "watch_ad").await;
+    written(&node).await;
+    let open: (bool, bool, i64) =
+        sqlx::query_as("SELECT completed_at IS NULL, token_hash IS NULL, score_value FROM user_action")
+            .fetch_one(&node.app.database)
+            .await
+            .unwrap();
+    assert_eq!(open, (true, true, 10));
+
+    node.finalize(&ada, &token, json!({ "seen": "all\u{0} of it" })).await;
+    written(&node).await;
+    let (whole, hash, proof): (bool, String, Value) = sqlx::query_as(
+        "SELECT completed_at >= created_at AND expires_at > completed_at AND refused_at IS NULL, token_hash, proof_of_work
+         FROM user_action",
+    )
+    .fetch_one(&node.app.database)
+    .await
+    .unwrap();
+    assert!(whole);
+    assert_eq!(hash, laurel::token::sha256_hex(&[token.as_bytes()]));
+    assert_eq!(proof, json!({ "seen": "all\\u0000 of it" }), "jsonb has no U+0000");
+    let row: (i64, i64, i64, String) = sqlx::query_as(
+        "SELECT score_before, points_earned, score_after, action_token_hash FROM score_history",
+    )
+    .fetch_one(&node.app.database)
+    .await
+    .unwrap();
+    assert_eq!(row, (0, 10, 10, hash));
+    assert_eq!(score(&node, &ada).await, 10);
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_twice_counts_once() {
+    let world = World::new().await;
+    let app = world.app().await;
+    laurel::ledger::open_or_rebuild(&app).await.unwrap();
+    let user = super::verify::insert_user(&app).await;
+    crate::scripts::award(&app.store, user, 10).await;
+    crate::scripts::award(&app.store, user, 5).await;
+    let mut reader = app.store.outbox_reader("one").await.unwrap();
+    let (mut entries, _) = reader.read(100, 0).await.unwrap();
+    // A node writes and dies before it settles; another writes again, and in another order.
+    laurel::ledger::write(&app.database, &entries).await.unwrap();
+    entries.reverse();
+    laurel::ledger::write(&app.database, &entries).await.unwrap();
+    for entry in &entries {
+        laurel::ledger::write(&app.database, std::slice::from_ref(entry)).await.unwrap();
+    }
+    let sums: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT score FROM users), (SELECT sum(points_earned)::bigint FROM score_history),
+                (SELECT count(*) FROM user_action WHERE completed_at IS NOT NULL)",
+    )
+    .fetch_one(&app.database)
+    .await
+    .unwrap();
+    assert_eq!(sums, (15, 15, 2));
+    let ids: Vec<&str> = entries.iter().map(|it: &Entry| it.stream_id.as_str()).collect();
+    app.store.settle(&ids).await.unwrap();
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_dead_consumers_entries_are_taken_over() {
+    let world = World::new().await;
+    let app = world.app().await;
+    laurel::ledger::open_or_rebuild(&app).await.unwrap();
+    let user = super::verify::insert_user(&app).await;
+    crate::scripts::award(&app.store, user, 10).await;
+    let mut dead = app.store.outbox_reader("dead").await.unwrap();
+    assert_eq!(dead.read(100, 0).await.unwrap().0.len(), 2);
+    let node = world.node_with(|it| it.outbox.takeover_ms = 200).await;
+    written(&node).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn one_bad_entry_holds_up_no_other() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    // A user whom Postgres does not know.
+    crate::scripts::award(&node.app.store, crate::scripts::user(99), 10).await;
+    node.award(&ada, "watch_ad").await;
+    eventually("the good entries to be written", async || {
+        (node.app.store.look(0).await.ok()?.outbox == 2 && score(&node, &ada).await == 10).then_some(())
+    })
+    .await;
+}

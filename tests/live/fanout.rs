@@ -1,0 +1,92 @@
+use serde_json::json;
+
+use super::Client;
+use crate::harness::World;
+
+#[tokio::test]
+async fn a_change_reaches_every_socket_of_every_node() {
+    let world = World::new().await;
+    let (one, two) = (world.node().await, world.node().await);
+    let players = one.players(20).await;
+    let mut clients = Vec::new();
+    for (place, player) in players.iter().enumerate() {
+        clients.push(Client::connect(if place % 2 == 0 { &one } else { &two }, player).await);
+    }
+    for (place, player) in players.iter().take(5).enumerate() {
+        for _ in 0..=place {
+            two.award(player, "watch_ad").await;
+        }
+    }
+    let board = two.board().await;
+    assert_eq!(board.iter().map(|it| it.1).collect::<Vec<_>>(), [50, 40, 30, 20, 10]);
+    for client in &mut clients {
+        client.wait_for_board(&board).await;
+    }
+}
+
+#[tokio::test]
+async fn the_eleventh_place_is_no_news() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let players = node.players(11).await;
+    for player in &players[..10] {
+        node.award(player, "complete_level").await;
+    }
+    let settled = node.board().await;
+    let mut client = Client::connect(&node, &players[10]).await;
+    if settled != crate::harness::rows(&client.wait_for("leaderboard_updated").await["data"]) {
+        client.wait_for_board(&settled).await;
+    }
+    node.award(&players[10], "watch_ad").await;
+    // The eleventh's own news comes; then the tenth place is won, and that is the next board.
+    let news = client.wait_for("score_personal").await;
+    let data = json!({
+        "userId": players[10].identity.user, "score": 10, "rank": 11, "pointsEarned": 10, "previousRank": null
+    });
+    assert_eq!(news["data"], data);
+    node.award(&players[10], "solve_puzzle").await;
+    let board = crate::harness::rows(&client.wait_for("leaderboard_updated").await["data"]);
+    assert_eq!(board[0], (players[10].identity.username.clone(), 25, 1));
+}
+
+#[tokio::test]
+async fn personal_news_come_on_whichever_node_the_player_is() {
+    let world = World::new().await;
+    let (one, two) = (world.node().await, world.node().await);
+    let players = one.players(2).await;
+    let mut mine = [Client::connect(&one, &players[0]).await, Client::connect(&two, &players[0]).await];
+    let mut other = Client::connect(&two, &players[1]).await;
+    crate::harness::eventually("both nodes to follow the player", async || {
+        let channel = format!("personal:{}", players[0].identity.user);
+        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        (count == 2).then_some(())
+    })
+    .await;
+    one.award(&players[0], "watch_ad").await;
+    for client in &mut mine {
+        assert_eq!(client.wait_for("score_personal").await["data"]["score"], 10);
+    }
+    one.award(&players[0], "watch_ad").await;
+    let board = one.board().await;
+    other.wait_for_board(&board).await;
+    for client in &mut mine {
+        let data = client.wait_for("score_personal").await["data"].clone();
+        assert_eq!((&data["score"], &data["previousRank"]), (&json!(20), &json!(1)));
+    }
+}
+
+#[tokio::test]
+async fn a_stopping_node_asks_its_sockets_to_come_back() {
+    let world = World::new().await;
+    let (one, two) = (world.node().await, world.node().await);
+    let ada = one.register("ada").await;
+    let mut client = Client::connect(&one, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    let app = one.app.clone();
+    let stopping = tokio::spawn(one.stop());
+    while client.next().await.is_some() {}
+    assert_eq!(client.closed, Some(1012));
+    assert!(app.health.is_draining());
+    stopping.await.unwrap();
+    Client::connect(&two, &ada).await.wait_for("connect_success").await;
+}

@@ -1,0 +1,114 @@
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Error;
+
+use super::Client;
+use super::client::handshake;
+use crate::harness::World;
+
+#[tokio::test]
+async fn the_present_board_follows_the_greeting() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    crate::harness::eventually("the board to be published", async || {
+        (!node.app.hub.follow_board().borrow().board.rows.is_empty()).then_some(())
+    })
+    .await;
+    let mut client = Client::connect(&node, &ada).await;
+    let greeting = client.next().await.unwrap();
+    let data = json!({ "message": "Connected successfully", "userId": ada.identity.user, "username": "ada" });
+    assert_eq!(greeting, json!({ "event": "connect_success", "data": data }));
+    let board = client.next().await.unwrap();
+    assert_eq!(board["event"], "leaderboard_updated");
+    assert_eq!(
+        board["data"],
+        json!([{ "userId": ada.identity.user, "username": "ada", "score": 10, "rank": 1 }])
+    );
+    assert!(board["timestamp"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
+async fn the_login_comes_in_one_of_three_ways() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut header = handshake(&node.base, "");
+    header.headers_mut().insert("authorization", format!("Bearer {}", ada.token).parse().unwrap());
+    let mut protocol = handshake(&node.base, "");
+    let pair = format!("laurel.v1, bearer.{}", ada.token);
+    protocol.headers_mut().insert("sec-websocket-protocol", pair.parse().unwrap());
+    let query = handshake(&node.base, &format!("?access_token={}", ada.token));
+    for request in [header, protocol, query] {
+        let mut client = Client::with(request).await.unwrap();
+        assert_eq!(client.next().await.unwrap()["event"], "connect_success");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_refused_gets_no_socket() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.live.allowed_origins = vec!["https://game.example".into()];
+            it.limits.sockets_per_user = 1;
+        })
+        .await;
+    let ada = node.register("ada").await;
+    let status = async |token: Option<&str>, origin: Option<&str>| {
+        let mut request = handshake(&node.base, "");
+        if let Some(token) = token {
+            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        match Client::with(request).await.map_err(|it| *it) {
+            Ok(client) => (101, Some(client)),
+            Err(Error::Http(response)) => (response.status().as_u16(), None),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(status(None, None).await.0, 401);
+    assert_eq!(status(Some("forged"), None).await.0, 401);
+    assert_eq!(status(Some(&ada.token), Some("https://evil.example")).await.0, 403);
+    let (code, held) = status(Some(&ada.token), Some("https://game.example")).await;
+    assert_eq!(code, 101);
+    assert_eq!(status(Some(&ada.token), None).await.0, 429);
+    drop(held);
+    crate::harness::eventually("the seat to come back", async || {
+        (status(Some(&ada.token), None).await.0 == 101).then_some(())
+    })
+    .await;
+    node.get("/api/v1/ws").await.assert_refused(401, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn a_login_that_runs_out_closes_its_socket() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    // All but a moment of the day has passed.
+    world.clock.shift(86_399_000);
+    let mut client = Client::connect(&node, &ada).await;
+    while client.next().await.is_some() {}
+    assert_eq!(client.closed, Some(4401));
+}
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_is_gone() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.live.ping_seconds = 1).await;
+    let ada = node.register("ada").await;
+    // A client that is not polled answers no ping.
+    let silent = Client::connect(&node, &ada).await;
+    crate::harness::eventually("the socket to be there", async || {
+        (node.app.metrics.sockets_websocket.get() == 1).then_some(())
+    })
+    .await;
+    crate::harness::eventually("the socket to be gone", async || {
+        (node.app.metrics.sockets_websocket.get() == 0).then_some(())
+    })
+    .await;
+    drop(silent);
+}

@@ -1,0 +1,70 @@
+//! What gets lost on the way is found.
+
+use super::Client;
+use crate::harness::{World, eventually, rows};
+
+#[tokio::test]
+async fn a_lost_publication_heals() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    // As if the message had been lost: the board changes, and nobody is told.
+    let mut look = world.look().await;
+    node.app.store.load_totals(&[(ada.identity.user, 77)]).await.unwrap();
+    let _: () = look.ask("SET leaderboard:global:window 1 PX 600000").await;
+    let due = node.app.store.mend(&[format!("77 5 {} 1 ada", ada.identity.user)], 600_000).await.unwrap();
+    assert!(due > 0, "it was held back");
+    let event = client.wait_for("leaderboard_updated").await;
+    assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
+}
+
+#[tokio::test]
+async fn subscriptions_that_are_cut_come_back() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Client::connect(&node, &ada).await;
+    let channel = format!("personal:{}", ada.identity.user);
+    for round in 1..=3 {
+        let _: u64 = world.look().await.ask("CLIENT KILL TYPE pubsub").await;
+        eventually("both subscriptions to be back", async || {
+            let counts: Vec<(String, u64)> =
+                world.look().await.ask(&format!("PUBSUB NUMSUB board:global {channel}")).await;
+            counts.iter().all(|it| it.1 == 1).then_some(())
+        })
+        .await;
+        node.award(&ada, "watch_ad").await;
+        assert_eq!(client.wait_for("score_personal").await["data"]["score"], round * 10);
+    }
+}
+
+#[tokio::test]
+async fn redis_away_is_told_once_and_the_board_is_back_with_it() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    world.redis.kill().await;
+    let status = client.wait_for("status").await;
+    assert_eq!(status["data"]["degraded"], true);
+    assert_eq!(node.get("/api/v1/scores/leaderboard").await.status, 200, "reads go on");
+    let ready = node.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["degraded"]), (200, &serde_json::json!(["redis"])));
+    assert_eq!(node.get("/readyz/awards").await.status, 503);
+    let refused = node.init(&ada, "watch_ad").await;
+    refused.assert_refused(503, "SERVICE_UNAVAILABLE");
+
+    world.redis.restart().await;
+    let status = client.wait_for("status").await;
+    assert_eq!(status["data"]["degraded"], false);
+    eventually("awards to be taken again", async || {
+        (node.init(&ada, "watch_ad").await.status == 200).then_some(())
+    })
+    .await;
+    node.award(&ada, "watch_ad").await;
+    client.wait_for_board(&[("ada".to_owned(), 20, 1)]).await;
+}
