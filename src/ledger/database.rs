@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 
 use crate::app::App;
 use crate::config;
@@ -18,7 +18,9 @@ use crate::error::Fault;
 pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
         .map_err(|error| Fault::new("read database.url", error))?
-        .application_name("laurel");
+        .application_name("laurel")
+        // The metrics have the times; a log of SQL would be noise beside them.
+        .disable_statement_logging();
     PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
