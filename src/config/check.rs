@@ -27,10 +27,6 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         "tokens.anti_spam_seconds: must be between 1 and 86400",
     );
     require(config.tokens.answer_seconds > 0, "tokens.answer_seconds: must be above 0");
-    require(
-        config.limits.requests_per_minute_per_ip == 0,
-        "limits.requests_per_minute_per_ip: not enforced yet; leave it 0",
-    );
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
     require(config.outbox.max_entries > 0, "outbox.max_entries: must be above 0");

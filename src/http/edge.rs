@@ -1,11 +1,12 @@
 //! What every request passes: a request id, a time-out, a net under panics, a line in the log, a count.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use super::envelope::Told;
+use super::visitors::Visitors;
 use crate::app::App;
 use crate::error::{Code, Error, Fault, Refusal};
 
@@ -23,6 +25,10 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
     routes
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(from_fn_with_state(app.clone(), time_out))
+        .layer(from_fn_with_state(
+            Arc::new(Visitors::new(app.config.limits.requests_per_minute_per_ip)),
+            admit,
+        ))
         .layer(from_fn_with_state(app, note))
 }
 
@@ -55,6 +61,21 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
     let make =
         || HeaderValue::from_str(&app.clock.new_id().to_string()).unwrap_or(HeaderValue::from_static("-"));
     given.cloned().unwrap_or_else(make)
+}
+
+/// Operators' own paths are not limited: a flood must not hide the node from them.
+async fn admit(
+    State(visitors): State<Arc<Visitors>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.uri().path().starts_with("/api/")
+        && let Err(refusal) = visitors.count(from.ip(), Instant::now())
+    {
+        return refusal.into_response();
+    }
+    next.run(request).await
 }
 
 async fn time_out(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

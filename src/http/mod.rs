@@ -12,6 +12,7 @@ mod operations;
 mod rate;
 mod scores;
 mod socket;
+mod visitors;
 
 use std::sync::Arc;
 

@@ -85,15 +85,16 @@ impl Store {
         Ok(store)
     }
 
-    /// Contract, section 8: an evicting Redis would lose scores without a word.
+    /// Contract, section 8: an evicting Redis would lose scores without a word. One that writes nothing to disk loses
+    /// acknowledged awards when it ends, which is said, since a replica may keep them.
     async fn refuse_eviction(&self) -> Result<(), Fault> {
         let doing = "check maxmemory-policy";
-        let memory: redis::InfoDict = redis::cmd("INFO")
-            .arg("memory")
-            .query_async(&mut self.command())
-            .await
-            .map_err(|error| fault(doing, error))?;
-        match memory.get::<String>("maxmemory_policy") {
+        let info: redis::InfoDict =
+            redis::cmd("INFO").query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
+        if info.get::<u8>("aof_enabled") == Some(0) {
+            tracing::warn!("Redis has appendonly no: what it acknowledged is lost when it ends");
+        }
+        match info.get::<String>("maxmemory_policy") {
             Some(policy) if policy != "noeviction" => Err(Fault::new(
                 doing,
                 format!("Redis has maxmemory-policy {policy}, which may drop scores; set it to noeviction"),

@@ -147,6 +147,14 @@ impl TestNode {
         answer
     }
 
+    /// Waits until Postgres has everything that happened.
+    pub async fn written(&self) {
+        super::eventually("the outbox to be written", async || {
+            (self.app.store.look(0).await.ok()?.outbox == 0).then_some(())
+        })
+        .await;
+    }
+
     /// The board's rows as (username, score, rank).
     pub async fn board(&self) -> Vec<(String, u64, u64)> {
         let answer = self.get("/api/v1/scores/leaderboard").await;

@@ -41,6 +41,7 @@ async fn a_token_is_its_users_its_actions_and_its_times() {
     let node = world.node_with(|it| it.tokens.anti_spam_seconds = 1).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let token = node.token(&ada, "watch_ad").await;
+    node.written().await;
     let mut look = world.look().await;
     let before = look.everything().await;
     node.finalize(&bob, &token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");

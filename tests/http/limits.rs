@@ -53,3 +53,15 @@ async fn the_daily_bonus_comes_once_a_day() {
     node.init(&ada, "daily_bonus").await.assert_refused(429, "ACTION_LIMIT_REACHED");
     node.award(&ada, "watch_ad").await;
 }
+
+#[tokio::test]
+async fn an_address_may_ask_so_often() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
+    for _ in 0..3 {
+        assert_eq!(node.get("/api/v1/scores/leaderboard").await.status, 200);
+    }
+    let refused = node.get("/api/v1/scores/leaderboard").await;
+    refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(node.get("/readyz").await.status, 200);
+}

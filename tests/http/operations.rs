@@ -37,3 +37,12 @@ async fn metrics_count_what_happened() {
         eventually(line, async || node.get("/metrics").await.text.contains(line).then_some(())).await;
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_may_drop_scores_is_refused() {
+    let world = World::new().await;
+    let _: () = world.look().await.ask("CONFIG SET maxmemory-policy allkeys-lru").await;
+    let refused = laurel::serve::Node::start(world.config.clone(), world.clock.clone()).await;
+    let why = refused.err().unwrap().to_string();
+    assert!(why.contains("allkeys-lru") && why.contains("noeviction"), "{why}");
+}

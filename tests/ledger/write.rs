@@ -3,13 +3,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, World, assert_verified, eventually};
 
-async fn written(node: &TestNode) {
-    eventually("the outbox to be written", async || {
-        (node.app.store.look(0).await.ok()?.outbox == 0).then_some(())
-    })
-    .await;
-}
-
 async fn score(node: &TestNode, player: &Player) -> i64 {
     sqlx::query_scalar("SELECT score FROM users WHERE id = $1")
         .bind(player.identity.user)
@@ -24,7 +17,7 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     let token = node.token(&ada, "watch_ad").await;
-    written(&node).await;
+    node.written().await;
     let open: (bool, bool, i64) =
         sqlx::query_as("SELECT completed_at IS NULL, token_hash IS NULL, score_value FROM user_action")
             .fetch_one(&node.app.database)
@@ -33,7 +26,7 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
     assert_eq!(open, (true, true, 10));
 
     node.finalize(&ada, &token, json!({ "seen": "all\u{0} of it" })).await;
-    written(&node).await;
+    node.written().await;
     let (whole, hash, proof): (bool, String, Value) = sqlx::query_as(
         "SELECT completed_at >= created_at AND expires_at > completed_at AND refused_at IS NULL, token_hash, proof_of_work
          FROM user_action",
@@ -94,7 +87,7 @@ async fn a_dead_consumers_entries_are_taken_over() {
     let mut dead = app.store.outbox_reader("dead").await.unwrap();
     assert_eq!(dead.read(100, 0).await.unwrap().0.len(), 2);
     let node = world.node_with(|it| it.outbox.takeover_ms = 200).await;
-    written(&node).await;
+    node.written().await;
     assert_verified(&world).await;
 }
 
