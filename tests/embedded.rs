@@ -145,3 +145,34 @@ async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
     assert!(line.contains("3 problem(s)"), "{line}");
     assert!(!folder.path().join("data").exists(), "nothing was begun");
 }
+
+/// The Redis of a folder, by the process that has its socket's folder open.
+fn pid_of(folder: &Path, name: &str) -> Option<i32> {
+    let folder = folder.canonicalize().unwrap();
+    let text = |pid: &Path, file: &str| std::fs::read_to_string(pid.join(file)).unwrap_or_default();
+    let fits = |pid: &Path| {
+        text(pid, "comm").trim() == name && text(pid, "cmdline").contains(folder.to_str().unwrap())
+    };
+    let found = std::fs::read_dir("/proc").unwrap().flatten().map(|it| it.path()).find(|it| fits(it))?;
+    found.file_name()?.to_str()?.parse().ok()
+}
+
+#[tokio::test]
+async fn a_private_redis_that_dies_is_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut node, told) = serve(folder.path());
+    let base = told.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let awards = format!("{base}/readyz/awards");
+    let ready = async || reqwest::get(&awards).await.is_ok_and(|it| it.status() == 200).then_some(());
+    eventually("awards to be taken", ready).await;
+    let first = eventually("Redis to run", async || pid_of(folder.path(), "redis-server")).await;
+    // SAFETY: the process belongs to the node that this test started.
+    unsafe { libc::kill(first, libc::SIGKILL) };
+    let second =
+        eventually("another Redis", async || pid_of(folder.path(), "redis-server").filter(|it| *it != first))
+            .await;
+    assert_ne!(first, second);
+    eventually("awards to be taken again", ready).await;
+    node.kill().unwrap();
+    node.wait().unwrap();
+}

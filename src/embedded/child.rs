@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -54,11 +55,6 @@ impl Child {
         Ok(Self { process, recipe })
     }
 
-    /// Waits for the process to end by itself.
-    pub async fn ended(&mut self) -> Option<ExitStatus> {
-        self.process.wait().await.ok()
-    }
-
     /// Whether it has ended already.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.process.try_wait(), Ok(None))
@@ -69,9 +65,12 @@ impl Child {
         self.process.id()
     }
 
-    /// Starts it again after it ended.
-    pub fn respawn(&mut self) -> Result<(), StartError> {
+    /// Waits for the process to end by itself, and starts it again.
+    pub async fn revive(&mut self) -> Result<(), StartError> {
+        let status = self.process.wait().await.ok();
         let name = self.recipe.name;
+        tracing::error!(?status, "the private {name} ended; starting it again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
         self.process = command(&self.recipe)?
             .spawn()
             .map_err(|error| StartError(format!("cannot start {name} again: {error}")))?;

@@ -88,7 +88,10 @@ impl Embedded {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! { () = redis => {}, () = postgres => {} }
+            let again = tokio::select! { again = redis => again, again = postgres => again };
+            if let Err(error) = again {
+                tracing::error!(%error, "a private store does not come back");
+            }
         }
     }
 

@@ -67,17 +67,9 @@ impl Postgres {
     }
 
     /// Returns after it ended and was started again.
-    pub async fn keep_alive(&mut self) {
-        let status = self.child.ended().await;
-        tracing::error!(?status, "the private postgres ended; starting it again");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let again = match self.child.respawn() {
-            Ok(()) => self.wait_until_ready().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = again {
-            tracing::error!(%error, "the private postgres does not come back");
-        }
+    pub async fn keep_alive(&mut self) -> Result<(), StartError> {
+        self.child.revive().await?;
+        self.wait_until_ready().await
     }
 
     /// The process id while it runs.
