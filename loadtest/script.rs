@@ -78,7 +78,7 @@ async fn prepare(connection: &mut redis::aio::MultiplexedConnection) {
         let mut pipeline = redis::pipe();
         for token in some {
             let key = format!("token:00000000-0000-4000-8000-{token:012}");
-            pipeline.cmd("SET").arg(key).arg(format!("{USER} watch_ad 1"));
+            pipeline.cmd("SET").arg(key).arg(format!("{USER} watch_ad - 1"));
         }
         run(pipeline, connection).await;
     }
@@ -101,6 +101,8 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         &format!("limit:{USER}:watch_ad"),
         &format!("points:{USER}"),
         "answer",
+        "session",
+        "next",
     ]
     .map(str::to_owned);
     let hash = "0".repeat(64);
@@ -129,6 +131,8 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "personal:1",
         "",
         "",
+        "",
+        "",
     ];
     let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
     Command::new("redis-benchmark")
@@ -144,7 +148,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
             "-q",
             "EVALSHA",
             sha,
-            "13",
+            "15",
         ])
         .args(keys)
         .args(arguments)

@@ -37,7 +37,7 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
 end
 
 local expires_ms = now_ms + tonumber(ttl_ms)
-redis.call('SET', token_key, user .. ' ' .. action .. ' ' .. int(now_ms), 'PXAT', int(expires_ms))
+redis.call('SET', token_key, user .. ' ' .. action .. ' - ' .. int(now_ms), 'PXAT', int(expires_ms))
 write_outbox(outbox_key, {
   kind = 'issued', id = token_id, user = user, action = action, points = points,
   issued = int(now_ms), expires = int(expires_ms),

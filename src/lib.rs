@@ -15,6 +15,7 @@ pub mod http;
 pub mod account;
 pub mod action;
 pub mod award;
+pub mod game;
 pub mod token;
 
 pub mod ledger;

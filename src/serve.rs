@@ -95,6 +95,7 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(live::follow_users(app.clone(), turns));
     tasks.spawn(live::flush_forever(app.clone()));
     tasks.spawn(ledger::watch_forever(app.clone()));
+    tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks
 }
 

@@ -1,10 +1,15 @@
 -- One entry of the outbox. All kinds carry the same fields in the same order, so that the stream stores the names once.
---   kind     `issued` (a token went out), `awarded`, `refused` (a proof failed and spent the token)
---   id       the token's id: the event id of the award, unique, since a token is redeemed once
+--   kind     `issued` (a token went out), `awarded`, `refused` (a proof failed and spent the token), `started` and `ended`
+--            (a game session)
+--   id       the attempt's id: the event id of the award, unique, since a token is redeemed once
 --   at       ms by Redis' clock
+--   session  the game session's id
+--   next     hash of the game token that goes out with this entry
+--   actions  awards in the session so far
 local function write_outbox(outbox_key, entry)
   redis.call('XADD', outbox_key, '*',
-    'kind', entry.kind, 'id', entry.id, 'user', entry.user, 'action', entry.action, 'points', entry.points,
+    'kind', entry.kind, 'id', entry.id, 'user', entry.user, 'action', entry.action or '', 'points', entry.points or '',
     'before', entry.before or '', 'after', entry.after or '', 'moment', entry.moment or '', 'at', int(now_ms),
-    'issued', entry.issued, 'expires', entry.expires, 'token', entry.token or '', 'proof', entry.proof or '')
+    'issued', entry.issued, 'expires', entry.expires, 'token', entry.token or '', 'proof', entry.proof or '',
+    'session', entry.session or '', 'next', entry.next or '', 'actions', entry.actions or '')
 end

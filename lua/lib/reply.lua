@@ -11,3 +11,5 @@ local SCORE_FULL = 8
 local BOARD_CLOSED = 9
 local OUTBOX_FULL = 10
 local KEY_REUSED = 11
+local NO_SESSION = 12
+local SESSION_MISMATCH = 13

@@ -8,7 +8,7 @@ mod users;
 pub use jwt::{Identity, LoginKeys};
 pub use names::{Email, Password, Username};
 pub use password::Passwords;
-pub use users::User;
+pub use users::{User, UserRef, find};
 
 use std::net::IpAddr;
 

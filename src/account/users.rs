@@ -22,6 +22,25 @@ pub struct User {
     pub score: i64,
 }
 
+/// How a path names a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserRef {
+    /// By UUID.
+    Id(Uuid),
+    /// By serial number.
+    Number(i64),
+}
+
+impl UserRef {
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|it| *it > 0).map(Self::Number);
+        let id = text.parse().ok().map(Self::Id);
+        number.or(id).ok_or_else(|| "must be a user's number or UUID".to_owned())
+    }
+}
+
 fn read(row: &sqlx::postgres::PgRow) -> Result<User, sqlx::Error> {
     Ok(User {
         id: row.try_get("id")?,
@@ -60,6 +79,26 @@ pub async fn insert(
             _ => Err(sql_fault("make a user", error).into()),
         },
     }
+}
+
+/// A user by UUID or serial number, as paths take either.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn find(database: &PgPool, id: UserRef) -> Result<Option<User>> {
+    let doing = "look up a user";
+    let row = match id {
+        UserRef::Id(id) => {
+            let sql = "SELECT id, number, username, role, score FROM users WHERE id = $1";
+            sqlx::query(sql).bind(id).fetch_optional(database).await
+        }
+        UserRef::Number(number) => {
+            let sql = "SELECT id, number, username, role, score FROM users WHERE number = $1";
+            sqlx::query(sql).bind(number).fetch_optional(database).await
+        }
+    };
+    let row = row.map_err(|error| sql_fault(doing, error))?;
+    row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(doing, error).into())
 }
 
 /// A user and the password's hash, by name without regard to case.

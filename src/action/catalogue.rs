@@ -175,6 +175,10 @@ fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
         problems.push(format!("({name}) doors must name at least one"));
     }
     let proof = config.proof.read(banks);
+    if config.doors.contains(&Door::Game) && proof.as_ref().is_ok_and(Proof::asks) {
+        problems
+            .push(format!("({name}) doors: the game door has no way to ask a question; leave \"game\" out"));
+    }
     match proof {
         Ok(proof) if problems.is_empty() => Ok(Action {
             kind: config.kind,

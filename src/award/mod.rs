@@ -2,10 +2,12 @@
 //! be atomic are in `lua/`.
 
 mod issue;
+mod permission;
 mod redeem;
 
 pub use issue::{Issued, issue};
-pub use redeem::{Award, Submission, count_refused, redeem};
+pub use permission::Permission;
+pub use redeem::{Award, Submission, rate_limited, redeem};
 
 use crate::error::{RateWindow, Result};
 
@@ -26,4 +28,4 @@ impl<T, E: Into<crate::error::Error>> From<E> for Metered<T> {
 }
 
 /// What a caller hears while awards cannot be taken.
-const CLOSED: &str = "Awards are closed for the moment, please try again";
+pub const CLOSED: &str = "Awards are closed for the moment, please try again";

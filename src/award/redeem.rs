@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{CLOSED, Metered};
+use super::permission::Judged;
+use super::{CLOSED, Metered, Permission};
 use crate::account::Identity;
-use crate::action::{Action, Door, Verdict};
+use crate::action::Verdict;
 use crate::app::App;
 use crate::error::{Fault, RateWindow, Refusal, Result};
 use crate::live::Board;
 use crate::store::{AttemptWindow, Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed};
-use crate::token::{AntiSpamClaims, sha256_hex};
 
 /// What a client hands in, read but not yet judged.
 pub struct Submission {
-    /// The token.
-    pub token: String,
+    /// The token, and what it is for.
+    pub permission: Permission,
     /// The proof.
     pub proof: Option<Map<String, Value>>,
     /// The request's idempotency key.
@@ -29,72 +29,75 @@ pub struct Award {
     pub score: u64,
     /// 1 + the number of users with a higher score.
     pub rank: u64,
+    /// What the award was worth.
+    pub points: u64,
+    /// The next game token and when it runs out (ms), at the game door.
+    pub next: Option<(String, i64)>,
     /// The ten best, this award included.
     pub board: Arc<Board>,
 }
 
-/// A submission that passed everything that can be said without Redis.
-struct Judged<'a> {
-    claims: AntiSpamClaims,
-    action: &'a Action,
-    verdict: Verdict,
-}
-
-/// Judges a submission and awards it.
-pub async fn redeem(app: &App, caller: &Identity, submission: &Submission) -> Metered<Award> {
-    let judged = match judge(app, caller, submission) {
+/// Judges a submission and awards it. One that could not even be read is an attempt too.
+pub async fn redeem(app: &App, caller: &Identity, submission: Result<Submission, Refusal>) -> Metered<Award> {
+    let judged = submission.and_then(|submission| {
+        let judged = submission.permission.judge(app, caller)?;
+        let verdict = verify(app, &judged, &submission)?;
+        Ok((submission, judged, verdict))
+    });
+    let (submission, judged, verdict) = match judged {
         Ok(judged) => judged,
-        Err(error) => {
-            return Metered { outcome: Err(error), rate: count_refused(app, caller).await, replayed: false };
+        Err(refusal) => {
+            let rate = count_refused(app, caller).await;
+            return Metered { outcome: Err(refusal.into()), rate, replayed: false };
         }
     };
-    let redeemed = match spend(app, caller, submission, &judged).await {
+    let redeemed = match spend(app, caller, &submission, &judged, verdict).await {
         Ok(redeemed) => redeemed,
         Err(fault) => return fault.into(),
     };
     if let (RedeemOutcome::Awarded(_), false) = (&redeemed.outcome, redeemed.replayed) {
         app.metrics.award(&judged.action.kind);
     }
-    let outcome = answer(app, redeemed.outcome, redeemed.rate, submission.idempotency.is_some());
+    let outcome = answer(app, redeemed.outcome, redeemed.rate, judged.action.points, &submission);
     Metered { outcome, rate: redeemed.rate, replayed: redeemed.replayed }
 }
 
 /// Counts an attempt that was refused before it came to `redeem`: tokens cannot be guessed for free. If Redis is away it
 /// is not counted; nothing can be won then.
-pub async fn count_refused(app: &App, caller: &Identity) -> Option<RateWindow> {
+async fn count_refused(app: &App, caller: &Identity) -> Option<RateWindow> {
     let limit = app.config.limits.updates_per_minute;
     app.store.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await.ok()?.window
 }
 
-/// Token format, action type, proof, in the contract's order.
-fn judge<'a>(app: &'a App, caller: &Identity, submission: &Submission) -> Result<Judged<'a>> {
-    let claims = app.anti_spam.read(&submission.token, caller.user)?;
-    let action = app.catalogue.find(&claims.act, Door::Actions).ok_or(Refusal::InvalidAction)?;
-    let verdict = action
-        .proof
-        .verify(&claims.chl, &claims.jti.to_string(), submission.proof.as_ref())
+/// The proof, as far as a node can say.
+fn verify(app: &App, judged: &Judged<'_>, submission: &Submission) -> Result<Verdict, Refusal> {
+    let proof = &judged.action.proof;
+    let verdict = proof
+        .verify(&judged.challenge, &judged.token_id, submission.proof.as_ref())
         .map_err(Refusal::Validation)?;
-    app.metrics.proof(action.proof.kind(), verdict.holds);
-    Ok(Judged { claims, action, verdict })
+    app.metrics.proof(proof.kind(), verdict.holds);
+    Ok(verdict)
 }
 
 async fn spend(
     app: &App,
     caller: &Identity,
     submission: &Submission,
-    Judged { claims, action, verdict }: &Judged<'_>,
+    judged: &Judged<'_>,
+    verdict: Verdict,
 ) -> Result<Redeemed, Fault> {
     let proof = submission.proof.as_ref().and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default();
     let request = Redeem {
         user: caller.user,
         number: caller.number,
         username: &caller.username,
-        action: &action.kind,
-        points: action.points,
-        limits: &action.limits,
-        token_id: &claims.jti.to_string(),
-        token_hash: &sha256_hex(&[submission.token.as_bytes()]),
-        expires_s: claims.exp,
+        action: &judged.action.kind,
+        points: judged.action.points,
+        limits: &judged.action.limits,
+        attempt_id: judged.attempt_id,
+        token_id: &judged.token_id,
+        token_hash: &judged.token_hash,
+        expires_s: judged.expires_s,
         proof: &proof,
         proof_ok: verdict.holds,
         age_ms: verdict.age_ms,
@@ -104,17 +107,29 @@ async fn spend(
         known_version: app.hub.newest().version,
         publish_window_ms: app.config.live.min_interval_ms,
         idempotency: submission.idempotency.as_ref(),
+        next: judged.next.as_ref(),
     };
     app.store.redeem(&request).await
 }
 
-fn answer(app: &App, outcome: RedeemOutcome, rate: Option<RateWindow>, keyed: bool) -> Result<Award> {
+fn answer(
+    app: &App,
+    outcome: RedeemOutcome,
+    rate: Option<RateWindow>,
+    points: u64,
+    submission: &Submission,
+) -> Result<Award> {
+    let keyed = submission.idempotency.is_some();
+    let in_game = matches!(submission.permission, Permission::Game { .. });
     Err(match outcome {
-        RedeemOutcome::Awarded(awarded) => return Ok(award(app, awarded, keyed)?),
+        RedeemOutcome::Awarded(awarded) => return Ok(award(app, awarded, points, keyed)?),
         RedeemOutcome::RateLimited => rate_limited(rate),
         RedeemOutcome::Banned => Refusal::Banned,
         RedeemOutcome::TokenUnknown => Refusal::InvalidActionToken,
+        RedeemOutcome::TokenExpired if in_game => Refusal::SessionExpired,
         RedeemOutcome::TokenExpired => Refusal::TokenExpired,
+        RedeemOutcome::NoSession => Refusal::NoSession,
+        RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
         RedeemOutcome::TokenUsed => Refusal::TokenAlreadyUsed,
         RedeemOutcome::ActionLimited { wait_ms } => Refusal::ActionLimited { wait_ms },
         RedeemOutcome::ProofInvalid { at_ms } => Refusal::ProofInvalid { at_ms },
@@ -127,7 +142,7 @@ fn answer(app: &App, outcome: RedeemOutcome, rate: Option<RateWindow>, keyed: bo
 
 /// The answer's board: the script's own where the request has an idempotency key, since the same must come again; else
 /// the newer of the script's and the node's.
-fn award(app: &App, awarded: Awarded, keyed: bool) -> Result<Award, Fault> {
+fn award(app: &App, awarded: Awarded, points: u64, keyed: bool) -> Result<Award, Fault> {
     if awarded.flush_due_ms > 0 {
         app.hub.flush_later();
     }
@@ -136,7 +151,7 @@ fn award(app: &App, awarded: Awarded, keyed: bool) -> Result<Award, Fault> {
         board = Arc::new(Board::read(awarded.version, &awarded.ten)?);
         app.hub.learn(&board);
     }
-    Ok(Award { score: awarded.score, rank: awarded.rank, board })
+    Ok(Award { score: awarded.score, rank: awarded.rank, points, next: awarded.next, board })
 }
 
 /// The refusal that goes with a full window.

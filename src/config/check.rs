@@ -26,6 +26,14 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         (1..=86_400).contains(&config.tokens.anti_spam_seconds),
         "tokens.anti_spam_seconds: must be between 1 and 86400",
     );
+    require(
+        (1..=604_800).contains(&config.tokens.session_seconds),
+        "tokens.session_seconds: must be between 1 and 604800",
+    );
+    require(
+        config.outbox.token_retention_days <= 36_500,
+        "outbox.token_retention_days: must be at most 36500",
+    );
     require(config.tokens.answer_seconds > 0, "tokens.answer_seconds: must be above 0");
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");

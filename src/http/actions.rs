@@ -13,7 +13,7 @@ use super::identity::Caller;
 use super::{idempotency, rate};
 use crate::action::Action;
 use crate::app::App;
-use crate::award::{self, Award, Issued, Metered, Submission};
+use crate::award::{self, Award, Issued, Permission, Submission};
 use crate::error::{Refusal, Result};
 
 /// `POST init`
@@ -45,14 +45,7 @@ pub async fn finalize(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    let metered = match submission {
-        Ok(submission) => award::redeem(&app, &caller, &submission).await,
-        Err(refusal) => {
-            let rate = award::count_refused(&app, &caller).await;
-            Metered { outcome: Err(refusal.into()), rate, replayed: false }
-        }
-    };
-    rate::respond(metered, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
@@ -61,7 +54,7 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
     let token = fields.optional_text("antiSpamToken");
     let proof = fields.optional_object("proof");
     fields.finish()?;
-    Ok(Submission { token, proof, idempotency })
+    Ok(Submission { permission: Permission::AntiSpam(token), proof, idempotency })
 }
 
 fn show_award(award: &Award) -> Response {

@@ -87,6 +87,18 @@ impl Fields {
         }
     }
 
+    /// A whole number from 0 that has to be there.
+    pub fn number(&mut self, name: &str) -> Option<u64> {
+        let value = self.left.remove(name);
+        let number = value.as_ref().and_then(Value::as_u64);
+        if number.is_none() {
+            let missing = matches!(value, None | Some(Value::Null));
+            let problem = if missing { "is missing" } else { "must be a whole number from 0" };
+            self.problems.push(FieldError::new(name, problem));
+        }
+        number
+    }
+
     /// An object that may be missing.
     pub fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
         match self.left.remove(name) {

@@ -30,9 +30,11 @@ fn status(code: Code) -> StatusCode {
             StatusCode::UNAUTHORIZED
         }
         Code::Forbidden => StatusCode::FORBIDDEN,
-        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::NotFound | Code::TokenNotFound | Code::UserNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Code::TokenAlreadyUsed | Code::AlreadyExists | Code::IdempotencyMismatch => StatusCode::CONFLICT,
+        Code::TokenAlreadyUsed | Code::SessionMismatch | Code::AlreadyExists | Code::IdempotencyMismatch => {
+            StatusCode::CONFLICT
+        }
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::ProofInvalid => StatusCode::UNPROCESSABLE_ENTITY,

@@ -6,10 +6,12 @@ mod auth;
 mod body;
 mod edge;
 mod envelope;
+mod game;
 mod idempotency;
 mod identity;
 mod operations;
 mod rate;
+mod scoreboard;
 mod scores;
 mod socket;
 mod visitors;
@@ -30,6 +32,12 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/api/auth/register", post(auth::register))
         .route("/api/auth/login", post(auth::login))
+        .route("/api/game/start", post(game::start))
+        .route("/api/game/session", get(game::session))
+        .route("/api/game/end", post(game::end))
+        .route("/api/score/update", post(game::update))
+        .route("/api/scoreboard/top10", get(scoreboard::top10))
+        .route("/api/scoreboard/user/{userId}", get(scoreboard::user))
         .route("/api/v1/actions", get(actions::list))
         .route("/api/v1/actions/init", post(actions::init))
         .route("/api/v1/actions/finalize", post(actions::finalize))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,13 +12,17 @@ use crate::app::App;
 /// `GET leaderboard`, with `ETag` and 304.
 pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let frame = app.hub.newest_frame();
-    let tag = format!("\"{}\"", frame.board.version);
+    tagged(&headers, frame.board.version, || frame.answer())
+}
+
+/// A board's answer under its version, or 304 if the client has that.
+pub fn tagged(headers: &HeaderMap, version: i64, body: impl FnOnce() -> Bytes) -> Response {
+    let tag = format!("\"{version}\"");
     let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
     let mut response = if cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], frame.answer())
-            .into_response()
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body()).into_response()
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {

@@ -5,6 +5,8 @@ mod consume;
 mod database;
 mod rebuild;
 mod seed;
+mod sessions;
+mod sweep;
 mod verify;
 mod write;
 
@@ -13,5 +15,6 @@ pub use database::{connect, migrate, sql_fault, watch_forever};
 pub use rebuild::{open_or_rebuild, rebuild};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
+pub use sweep::{sweep, sweep_forever};
 pub use verify::{Difference, Verified, verify};
 pub use write::write;

@@ -4,6 +4,7 @@
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+use super::sessions;
 use crate::store::{Entry, EntryKind};
 
 /// The lock under which batches are written, so that two nodes never wait for each other's rows crosswise.
@@ -13,6 +14,7 @@ const LEDGER_LOCK: i64 = 0x6c61_7572_656c;
 pub async fn write(database: &PgPool, entries: &[Entry]) -> Result<(), sqlx::Error> {
     let mut transaction = database.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LEDGER_LOCK).execute(&mut *transaction).await?;
+    sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
     write_awards(&mut transaction, entries).await?;
     transaction.commit().await
@@ -25,24 +27,29 @@ async fn write_attempts(
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut last = std::collections::HashMap::new();
-    for entry in entries {
+    let attempts = [EntryKind::Issued, EntryKind::Awarded, EntryKind::Refused];
+    for entry in entries.iter().filter(|it| attempts.contains(&it.kind)) {
         let known = last.entry(entry.id).or_insert(entry);
         if known.kind == EntryKind::Issued {
             *known = entry;
         }
     }
     let attempts: Vec<&Entry> = last.into_values().collect();
+    if attempts.is_empty() {
+        return Ok(());
+    }
     let at = |kind| move |it: &&Entry| (it.kind == kind).then_some(it.at_ms);
     sqlx::query(
-        "INSERT INTO user_action (id, user_id, action_type, score_value, proof_of_work, token_hash, created_at,
-                                  expires_at, completed_at, refused_at)
+        "INSERT INTO user_action (id, user_id, action_type, score_value, proof_of_work, token_hash, session_id,
+                                  created_at, expires_at, completed_at, refused_at)
          SELECT id, user_id, action_type, score_value, nullif(proof, '')::jsonb, nullif(token_hash, ''),
+                nullif(session_id, ''),
                 to_timestamp(issued_ms / 1000.0), to_timestamp(expires_ms / 1000.0),
                 to_timestamp(completed_ms / 1000.0), to_timestamp(refused_ms / 1000.0)
          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[])
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
               AS it (id, user_id, action_type, score_value, proof, token_hash, issued_ms, expires_ms, completed_ms,
-                     refused_ms)
+                     refused_ms, session_id)
          ON CONFLICT (id) DO UPDATE
          SET proof_of_work = excluded.proof_of_work, token_hash = excluded.token_hash,
              completed_at = excluded.completed_at, refused_at = excluded.refused_at
@@ -58,6 +65,7 @@ async fn write_attempts(
     .bind(attempts.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())
     .bind(attempts.iter().map(at(EntryKind::Awarded)).collect::<Vec<Option<i64>>>())
     .bind(attempts.iter().map(at(EntryKind::Refused)).collect::<Vec<Option<i64>>>())
+    .bind(attempts.iter().map(|it| it.session.as_str()).collect::<Vec<&str>>())
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -16,6 +16,7 @@ pub struct Frame {
     pub board: Arc<Board>,
     event: OnceLock<Utf8Bytes>,
     answer: OnceLock<Bytes>,
+    top10: OnceLock<Bytes>,
 }
 
 impl Frame {
@@ -46,6 +47,26 @@ impl Frame {
         };
         self.answer.get_or_init(make).clone()
     }
+
+    /// The answer of `GET /api/scoreboard/top10`.
+    pub fn top10(&self) -> Bytes {
+        let make = || {
+            let answer = json!({
+                "data": numbered_rows(&self.board),
+                "message": "Scoreboard retrieved successfully",
+                "statusCode": 200,
+                "metadata": { "total": self.board.rows.len() },
+            });
+            answer.to_string().into()
+        };
+        self.top10.get_or_init(make).clone()
+    }
+}
+
+/// The rows as the game API shows them: users by their number.
+fn numbered_rows(board: &Board) -> Value {
+    let row = |row: &Row| json!({ "rank": row.rank, "userId": row.number, "username": row.username, "score": row.score });
+    board.rows.iter().map(row).collect()
 }
 
 /// The rows as `/api/v1` shows them: users by their UUID.

@@ -44,6 +44,14 @@ pub fn init_rate(user: Uuid) -> String {
     format!("rate:inits:{user}")
 }
 
+pub fn start_rate(user: Uuid) -> String {
+    format!("rate:starts:{user}")
+}
+
+pub fn session(user: Uuid) -> String {
+    format!("session:{user}")
+}
+
 pub fn login_rate(username_digest: &str) -> String {
     format!("rate:logins:{username_digest}")
 }

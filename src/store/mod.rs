@@ -9,6 +9,7 @@ mod outbox;
 mod redeem;
 mod reply;
 mod script;
+mod session;
 mod subscriber;
 mod totals;
 
@@ -25,7 +26,8 @@ pub use board::Look;
 pub use issue::{Issue, IssueOutcome};
 pub use keys::{BOARD_CHANNEL, personal_channel};
 pub use outbox::{Entry, EntryKind, OutboxReader};
-pub use redeem::{Awarded, IdempotencyKey, PersonalNews, Redeem, RedeemOutcome, Redeemed};
+pub use redeem::{Awarded, IdempotencyKey, NextToken, PersonalNews, Redeem, RedeemOutcome, Redeemed};
+pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 

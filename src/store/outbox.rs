@@ -16,6 +16,10 @@ pub enum EntryKind {
     Awarded,
     /// Its proof failed, which spent it.
     Refused,
+    /// A game session began, with its first token.
+    Started,
+    /// It ended before its time.
+    Ended,
 }
 
 /// One entry, as `lua/lib/outbox.lua` writes it.
@@ -25,7 +29,7 @@ pub struct Entry {
     pub stream_id: String,
     /// What happened.
     pub kind: EntryKind,
-    /// The token's id: the event id of an award.
+    /// The attempt's id: the event id of an award.
     pub id: Uuid,
     /// Whose token.
     pub user: Uuid,
@@ -45,6 +49,12 @@ pub struct Entry {
     pub token_hash: String,
     /// The proof as JSON, or empty.
     pub proof: String,
+    /// The game session, or empty.
+    pub session: String,
+    /// SHA-256 of the game token that went out with this, or empty.
+    pub next_hash: String,
+    /// Awards in the session so far.
+    pub actions: i64,
 }
 
 impl Entry {
@@ -56,11 +66,13 @@ impl Entry {
             "issued" => EntryKind::Issued,
             "awarded" => EntryKind::Awarded,
             "refused" => EntryKind::Refused,
+            "started" => EntryKind::Started,
+            "ended" => EntryKind::Ended,
             _ => return None,
         };
         let award = match kind {
             EntryKind::Awarded => Some((number("before")?, number("after")?, number("moment")?)),
-            EntryKind::Issued | EntryKind::Refused => None,
+            _ => None,
         };
         Some(Self {
             stream_id: entry.id.clone(),
@@ -68,13 +80,16 @@ impl Entry {
             id: text("id")?.parse().ok()?,
             user: text("user")?.parse().ok()?,
             action: text("action")?,
-            points: number("points")?,
+            points: number("points").unwrap_or(0),
             award,
             at_ms: number("at")?,
             issued_ms: number("issued")?,
             expires_ms: number("expires")?,
             token_hash: text("token")?,
             proof: text("proof")?,
+            session: text("session")?,
+            next_hash: text("next")?,
+            actions: number("actions").unwrap_or(0),
         })
     }
 }

@@ -18,6 +18,15 @@ pub struct IdempotencyKey {
     pub kept_ms: u64,
 }
 
+/// The token that a game token gives way to.
+#[derive(Clone, Debug)]
+pub struct NextToken {
+    /// The token.
+    pub token: String,
+    /// Its SHA-256, in hex.
+    pub hash: String,
+}
+
 /// What `redeem` needs to know.
 pub struct Redeem<'a> {
     /// Who redeems.
@@ -32,11 +41,13 @@ pub struct Redeem<'a> {
     pub points: u64,
     /// The action's own limits.
     pub limits: &'a Limits,
-    /// The token's id, the event id of the award.
+    /// The attempt's id, the event id of the award.
+    pub attempt_id: Uuid,
+    /// What Redis knows the token by: the attempt's id, or a game token's hash.
     pub token_id: &'a str,
     /// SHA-256 of the token, in hex.
     pub token_hash: &'a str,
-    /// The token's `exp`, rounded up.
+    /// The token's `exp`, rounded up; 0 for a game token, which ends with its session.
     pub expires_s: i64,
     /// The proof that was given, as JSON, or empty.
     pub proof: &'a str,
@@ -56,6 +67,8 @@ pub struct Redeem<'a> {
     pub publish_window_ms: u64,
     /// The request's idempotency key.
     pub idempotency: Option<&'a IdempotencyKey>,
+    /// What a game token gives way to; at the other doors there is none.
+    pub next: Option<&'a NextToken>,
 }
 
 /// An award, as the script saw it.
@@ -71,6 +84,8 @@ pub struct Awarded {
     pub version: i64,
     /// When the changed board may be published, if the script could not.
     pub flush_due_ms: u64,
+    /// The next game token and when it runs out (ms), at the game door.
+    pub next: Option<(String, i64)>,
     /// The ten, best first, if they are newer than the caller's.
     pub ten: Vec<String>,
 }
@@ -91,6 +106,8 @@ pub enum RedeemOutcome {
     BoardClosed,
     OutboxFull,
     KeyReused,
+    NoSession,
+    SessionMismatch,
 }
 
 /// An outcome and how it came about.
@@ -140,6 +157,7 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn redeem(&self, redeem: &Redeem<'_>) -> Result<Redeemed, Fault> {
+        let next_key = redeem.next.map(|it| keys::token(&it.hash));
         let answer_key = redeem.idempotency.map(|it| keys::answer(redeem.user, &it.key_digest));
         let keys = [
             keys::BOARD,
@@ -156,6 +174,9 @@ impl Store {
             &keys::points(redeem.user),
             // Without an idempotency key the script does not look at this one.
             answer_key.as_deref().unwrap_or(keys::BOARD_STATE),
+            &keys::session(redeem.user),
+            // Away from the game door it does not look at this one.
+            next_key.as_deref().unwrap_or(keys::BOARD_STATE),
         ];
         let mut reply = self.run("redeem", &self.scripts.redeem, &keys, &redeem.arguments()).await?;
         let code = reply.code()?;
@@ -166,7 +187,7 @@ impl Store {
 }
 
 impl Redeem<'_> {
-    fn arguments(&self) -> [String; 24] {
+    fn arguments(&self) -> [String; 26] {
         let key = self.idempotency;
         [
             self.user.to_string(),
@@ -174,7 +195,7 @@ impl Redeem<'_> {
             self.username.to_owned(),
             self.action.to_owned(),
             self.points.to_string(),
-            self.token_id.to_owned(),
+            self.attempt_id.to_string(),
             self.token_hash.to_owned(),
             self.expires_s.to_string(),
             self.proof.to_owned(),
@@ -193,6 +214,8 @@ impl Redeem<'_> {
             keys::personal_channel(self.user),
             key.map(|it| it.request_digest.clone()).unwrap_or_default(),
             key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
+            self.next.map(|it| it.token.clone()).unwrap_or_default(),
+            self.next.map(|it| it.hash.clone()).unwrap_or_default(),
         ]
     }
 }
@@ -205,6 +228,10 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
             rank_before: Some(reply.next()?).filter(|it| *it > 0),
             version: reply.next()?,
             flush_due_ms: reply.next()?,
+            next: {
+                let (token, expires_at_ms): (String, i64) = (reply.next()?, reply.next()?);
+                (!token.is_empty()).then_some((token, expires_at_ms))
+            },
             ten: reply.rest()?,
         }),
         ReplyCode::RateLimited => RedeemOutcome::RateLimited,
@@ -218,5 +245,7 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
         ReplyCode::BoardClosed => RedeemOutcome::BoardClosed,
         ReplyCode::OutboxFull => RedeemOutcome::OutboxFull,
         ReplyCode::KeyReused => RedeemOutcome::KeyReused,
+        ReplyCode::NoSession => RedeemOutcome::NoSession,
+        ReplyCode::SessionMismatch => RedeemOutcome::SessionMismatch,
     })
 }

@@ -19,10 +19,12 @@ pub enum ReplyCode {
     BoardClosed,
     OutboxFull,
     KeyReused,
+    NoSession,
+    SessionMismatch,
 }
 
 impl ReplyCode {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Ok,
         Self::RateLimited,
         Self::Banned,
@@ -35,6 +37,8 @@ impl ReplyCode {
         Self::BoardClosed,
         Self::OutboxFull,
         Self::KeyReused,
+        Self::NoSession,
+        Self::SessionMismatch,
     ];
 }
 

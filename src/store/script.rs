@@ -16,6 +16,10 @@ macro_rules! lua {
 pub struct Scripts {
     pub issue: Script,
     pub redeem: Script,
+    pub start: Script,
+    pub session: Script,
+    pub finish: Script,
+    pub standing: Script,
     pub attempt: Script,
     pub look: Script,
     pub flush: Script,
@@ -27,7 +31,11 @@ impl Scripts {
     pub fn new() -> Self {
         Self {
             issue: lua!("issue" needs "reply" "clock" "rate" "limits" "outbox"),
-            redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "board" "outbox"),
+            redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "session" "board" "outbox"),
+            start: lua!("start" needs "reply" "clock" "rate" "session" "outbox"),
+            session: lua!("session" needs "reply" "clock" "session"),
+            finish: lua!("finish" needs "reply" "clock" "session" "outbox"),
+            standing: lua!("standing" needs),
             attempt: lua!("attempt" needs "rate"),
             look: lua!("look" needs),
             flush: lua!("flush" needs "clock" "board"),

@@ -2,6 +2,8 @@
 
 mod anti_spam;
 mod digest;
+mod game;
 
 pub use anti_spam::{AntiSpamClaims, AntiSpamKeys};
 pub use digest::sha256_hex;
+pub use game::{GameToken, new_session_id};

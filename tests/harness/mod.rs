@@ -42,6 +42,7 @@ impl World {
         config.server.drain_seconds = 1;
         config.limits.updates_per_minute = 0;
         config.limits.inits_per_minute = 0;
+        config.limits.starts_per_hour = 0;
         config.limits.logins_per_minute = 0;
         config.limits.logins_per_minute_per_ip = 0;
         Self { config, redis, folder, clock: Clock::default() }

@@ -15,7 +15,7 @@ async fn a_token_lives_to_the_millisecond_and_is_bound_to_user_and_action() {
     assert_eq!(rate, None);
     assert_eq!(
         look.ask::<String>(&format!("GET token:{id}")).await,
-        format!("{} watch_ad {issued_at_ms}", user(1))
+        format!("{} watch_ad - {issued_at_ms}", user(1))
     );
     assert_eq!(look.ask::<i64>(&format!("PEXPIRETIME token:{id}")).await, issued_at_ms + 30_000);
     assert_eq!(look.ask::<u64>("XLEN outbox").await, 1);

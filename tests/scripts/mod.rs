@@ -4,6 +4,7 @@ mod attempt;
 mod board;
 mod issue;
 mod redeem;
+mod session;
 mod settle;
 mod ties;
 
@@ -40,6 +41,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         action: "watch_ad",
         points: 10,
         limits: &ANY,
+        attempt_id: token_id.parse().unwrap_or_default(),
         token_id,
         token_hash: "hash",
         expires_s: i64::from(u32::MAX),
@@ -52,6 +54,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         known_version: 0,
         publish_window_ms: 0,
         idempotency: None,
+        next: None,
     }
 }
 

@@ -118,6 +118,11 @@ impl Proof {
         }
     }
 
+    /// Whether a client has to be asked something first.
+    pub fn asks(&self) -> bool {
+        matches!(self, Self::Quiz(_) | Self::Hashcash { .. })
+    }
+
     /// Makes a challenge; `random` picks the question.
     pub fn challenge(&self, random: u64) -> Challenge {
         match self {

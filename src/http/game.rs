@@ -1,0 +1,93 @@
+//! The game API: `/api/game` and `/api/score`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use super::body::{Body, Fields};
+use super::identity::Caller;
+use super::{envelope, idempotency, rate};
+use crate::app::App;
+use crate::award::{self, Award, Permission, Submission};
+use crate::clock::rfc3339;
+use crate::error::{Refusal, Result};
+use crate::game;
+
+/// `POST /api/game/start`
+pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Response {
+    rate::respond(game::start(&app, &caller).await, |it| {
+        let data = json!({
+            "sessionId": it.session_id,
+            "actionToken": it.token.as_str(),
+            "expiresAt": rfc3339(it.expires_at_ms),
+            "sessionDuration": it.lasts_s,
+        });
+        envelope::answer(StatusCode::OK, "Game session started", data)
+    })
+}
+
+/// `GET /api/game/session`
+pub async fn session(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
+    let it = game::session(&app, &caller).await?;
+    let data = json!({
+        "sessionId": it.id,
+        "actionToken": Some(it.token).filter(|it| !it.is_empty()),
+        "startedAt": rfc3339(it.started_at_ms),
+        "expiresAt": rfc3339(it.expires_at_ms),
+        "actionsCompleted": it.actions,
+    });
+    Ok(envelope::answer(StatusCode::OK, "Game session retrieved successfully", data))
+}
+
+/// `POST /api/game/end`
+pub async fn end(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
+    let it = game::end(&app, &caller).await?;
+    let data = json!({
+        "finalScore": it.score,
+        "actionsCompleted": it.actions,
+        "sessionDuration": it.played_ms / 1000,
+    });
+    Ok(envelope::answer(StatusCode::OK, "Game session ended", data))
+}
+
+/// `POST /api/score/update`
+pub async fn update(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    headers: HeaderMap,
+    body: Result<Body, Refusal>,
+) -> Response {
+    let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
+    rate::respond(award::redeem(&app, &caller, submission).await, |it| show_award(&it))
+}
+
+fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
+    let idempotency = idempotency::read(app, headers, "update", body)?;
+    let mut fields = Fields::read(body)?;
+    let token = fields.optional_text("actionToken");
+    let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
+    let points = fields.number("points");
+    let proof = fields.optional_object("proof");
+    fields.finish()?;
+    let permission = Permission::Game {
+        token,
+        action_type: action_type.unwrap_or_default(),
+        points: points.unwrap_or_default(),
+    };
+    Ok(Submission { permission, proof, idempotency })
+}
+
+fn show_award(award: &Award) -> Response {
+    let (token, expires_at_ms) = award.next.clone().unwrap_or_default();
+    let data = json!({
+        "newScore": award.score,
+        "pointsEarned": award.points,
+        "rank": award.rank,
+        "newActionToken": token,
+        "expiresAt": rfc3339(expires_at_ms),
+    });
+    envelope::answer(StatusCode::OK, "Score updated successfully", data)
+}

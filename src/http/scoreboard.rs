@@ -1,0 +1,29 @@
+//! The board as the game API shows it: `/api/scoreboard`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use super::identity::Caller;
+use super::{envelope, scores};
+use crate::account::{self, UserRef};
+use crate::app::App;
+use crate::error::{Refusal, Result};
+
+/// `GET top10`, with `ETag` and 304.
+pub async fn top10(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let frame = app.hub.newest_frame();
+    scores::tagged(&headers, frame.board.version, || frame.top10())
+}
+
+/// `GET user/:userId`, by number or UUID.
+pub async fn user(State(app): State<Arc<App>>, _: Caller, Path(id): Path<String>) -> Result<Response> {
+    let id = UserRef::parse(&id).map_err(|problem| Refusal::field("userId", problem))?;
+    let user = account::find(&app.database, id).await?.ok_or(Refusal::UserNotFound)?;
+    let (score, rank) = app.store.standing(user.id).await?;
+    let data = json!({ "userId": user.number, "username": user.username, "score": score, "rank": rank });
+    Ok(envelope::answer(StatusCode::OK, "User score retrieved successfully", data))
+}

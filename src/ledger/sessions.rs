@@ -1,0 +1,98 @@
+//! `game_sessions` and `action_tokens`, from the same batches as the rest. Each statement gives the same rows in whatever
+//! order, and however often, a session's entries come.
+
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::store::{Entry, EntryKind};
+
+/// Writes what a batch says of sessions and their tokens.
+pub async fn write(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    let entries: Vec<&Entry> = entries.iter().filter(|it| !it.session.is_empty()).collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    write_sessions(transaction, &entries).await?;
+    write_tokens(transaction, &entries).await
+}
+
+/// One row a session, from all that a batch has of it. Only `started` and `ended` know when it began; until one of them
+/// comes, the first token that is known is the best guess, and it is later.
+async fn write_sessions(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[&Entry],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
+         SELECT session_id, (array_agg(user_id))[1], bool_and(ended_ms IS NULL), to_timestamp(min(issued_ms) / 1000.0),
+                to_timestamp(max(expires_ms) / 1000.0), to_timestamp(max(ended_ms) / 1000.0), max(actions)
+         FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+              AS it (session_id, user_id, issued_ms, expires_ms, ended_ms, actions)
+         GROUP BY session_id ORDER BY session_id
+         ON CONFLICT (session_id) DO UPDATE
+         SET is_active = game_sessions.is_active AND excluded.is_active,
+             created_at = least(game_sessions.created_at, excluded.created_at),
+             ended_at = coalesce(excluded.ended_at, game_sessions.ended_at),
+             actions_count = greatest(game_sessions.actions_count, excluded.actions_count)",
+    )
+    .bind(entries.iter().map(|it| it.session.as_str()).collect::<Vec<&str>>())
+    .bind(entries.iter().map(|it| it.user).collect::<Vec<Uuid>>())
+    .bind(entries.iter().map(|it| it.issued_ms).collect::<Vec<i64>>())
+    .bind(entries.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())
+    .bind(entries.iter().map(|it| (it.kind == EntryKind::Ended).then_some(it.at_ms)).collect::<Vec<Option<i64>>>())
+    .bind(entries.iter().map(|it| it.actions).collect::<Vec<i64>>())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// What one entry says of one token.
+struct Token<'a> {
+    hash: &'a str,
+    entry: &'a Entry,
+    created_ms: i64,
+    used_ms: Option<i64>,
+}
+
+async fn write_tokens(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[&Entry],
+) -> Result<(), sqlx::Error> {
+    let issued = entries.iter().filter(|it| !it.next_hash.is_empty()).map(|it| Token {
+        hash: &it.next_hash,
+        entry: it,
+        created_ms: it.at_ms,
+        used_ms: None,
+    });
+    let used = entries.iter().filter(|it| !it.token_hash.is_empty()).map(|it| Token {
+        hash: &it.token_hash,
+        entry: it,
+        created_ms: it.issued_ms,
+        used_ms: Some(it.at_ms),
+    });
+    let tokens: Vec<Token> = issued.chain(used).collect();
+    sqlx::query(
+        "INSERT INTO action_tokens (action_token_hash, session_id, user_id, is_active, created_at, expires_at, used_at)
+         SELECT hash, min(session_id), (array_agg(user_id))[1], bool_and(used_ms IS NULL),
+                to_timestamp(min(created_ms) / 1000.0), to_timestamp(max(expires_ms) / 1000.0),
+                to_timestamp(max(used_ms) / 1000.0)
+         FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
+              AS it (hash, session_id, user_id, created_ms, expires_ms, used_ms)
+         GROUP BY hash ORDER BY hash
+         ON CONFLICT (action_token_hash) DO UPDATE
+         SET is_active = action_tokens.is_active AND excluded.is_active,
+             used_at = coalesce(action_tokens.used_at, excluded.used_at)",
+    )
+    .bind(tokens.iter().map(|it| it.hash).collect::<Vec<&str>>())
+    .bind(tokens.iter().map(|it| it.entry.session.as_str()).collect::<Vec<&str>>())
+    .bind(tokens.iter().map(|it| it.entry.user).collect::<Vec<Uuid>>())
+    .bind(tokens.iter().map(|it| it.created_ms).collect::<Vec<i64>>())
+    .bind(tokens.iter().map(|it| it.entry.expires_ms).collect::<Vec<i64>>())
+    .bind(tokens.iter().map(|it| it.used_ms).collect::<Vec<Option<i64>>>())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

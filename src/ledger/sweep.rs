@@ -1,0 +1,61 @@
+//! What time has passed over in Postgres: sessions that ran out are closed, token rows beyond the retention go. In small
+//! batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::sql_fault;
+use crate::app::App;
+use crate::error::Fault;
+
+const EVERY: Duration = Duration::from_secs(60);
+/// Rows a statement.
+const BATCH: i64 = 1000;
+
+/// Sweeps once a minute.
+pub async fn sweep_forever(app: Arc<App>) {
+    loop {
+        if let Err(fault) = sweep(&app.database, app.config.outbox.token_retention_days).await {
+            tracing::warn!(%fault, "the sweep goes on in a minute");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Closes sessions that ran out and deletes tokens that ended so many days ago. Returns how many of each.
+///
+/// # Errors
+/// Postgres is away; the next sweep goes on.
+pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<(u64, u64), Fault> {
+    let closed = in_batches(
+        database,
+        "UPDATE game_sessions SET is_active = FALSE, ended_at = expires_at
+         WHERE id IN (SELECT id FROM game_sessions WHERE is_active AND expires_at < now() - make_interval(days => $1)
+                      LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        0,
+    )
+    .await?;
+    let deleted = in_batches(
+        database,
+        "DELETE FROM action_tokens
+         WHERE id IN (SELECT id FROM action_tokens WHERE expires_at < now() - make_interval(days => $1)
+                      LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        retention_days,
+    )
+    .await?;
+    Ok((closed, deleted))
+}
+
+async fn in_batches(database: &PgPool, statement: &'static str, days: u32) -> Result<u64, Fault> {
+    let mut rows = 0;
+    loop {
+        let done = sqlx::query(statement).bind(days as i32).bind(BATCH).execute(database).await;
+        let done = done.map_err(|error| sql_fault("sweep", error))?.rows_affected();
+        rows += done;
+        if done < BATCH as u64 {
+            return Ok(rows);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The `act_` token of the game API and its session's id: random, unpredictable, and known to Redis by a digest.
+
+use rand::RngExt;
+use rand::distr::Alphanumeric;
+use uuid::Uuid;
+
+use super::sha256_hex;
+use crate::error::Refusal;
+
+/// Characters after the prefix: 119 bits.
+const LENGTH: usize = 20;
+
+/// `act_` and 20 of `[A-Za-z0-9]` (scoreboard-system.md, "Security Design").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GameToken(String);
+
+impl GameToken {
+    /// A new one, from the system's random numbers.
+    pub fn new() -> Self {
+        Self(format!("act_{}", random()))
+    }
+
+    /// Reads a token as a client gives it.
+    ///
+    /// # Errors
+    /// Missing, or of another shape.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() {
+            return Err(Refusal::NoActionToken);
+        }
+        match text.strip_prefix("act_") {
+            Some(rest) if rest.len() == LENGTH && rest.bytes().all(|it| it.is_ascii_alphanumeric()) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(Refusal::InvalidActionToken),
+        }
+    }
+
+    /// The token itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// SHA-256 in hex: what is stored.
+    pub fn hash(&self) -> String {
+        sha256_hex(&[self.0.as_bytes()])
+    }
+
+    /// The id of the one attempt that this token can be redeemed for: a UUID v8 (RFC 9562) of its digest.
+    pub fn attempt_id(&self) -> Uuid {
+        let hash = self.hash();
+        let bytes: [u8; 16] =
+            std::array::from_fn(|it| u8::from_str_radix(&hash[it * 2..it * 2 + 2], 16).unwrap_or(0));
+        Uuid::new_v8(bytes)
+    }
+}
+
+impl Default for GameToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A new session's id: `sess_` and 20 of `[A-Za-z0-9]`.
+pub fn new_session_id() -> String {
+    format!("sess_{}", random())
+}
+
+fn random() -> String {
+    rand::rng().sample_iter(Alphanumeric).take(LENGTH).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_documented_shape_is_a_token() {
+        let token = GameToken::new();
+        assert_eq!(GameToken::parse(token.as_str()), Ok(token.clone()));
+        assert_ne!(GameToken::new(), token);
+        assert_eq!(token.attempt_id(), GameToken::parse(token.as_str()).unwrap().attempt_id());
+        assert_eq!(GameToken::parse(""), Err(Refusal::NoActionToken));
+        let long = format!("{}x", token.as_str());
+        for bad in ["act_hacker123", "act_", "act_a1b2c3d4e5f6g7h8i9j!", "ACT_a1b2c3d4e5f6g7h8i9j0", &long] {
+            assert_eq!(GameToken::parse(bad), Err(Refusal::InvalidActionToken), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The game API as scoreboard-system.md tells it.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+
+async fn start(node: &TestNode, player: &Player) -> String {
+    let answer = node.post("/api/game/start", &player.token, &json!({})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body["data"]["actionToken"].as_str().unwrap().to_owned()
+}
+
+async fn update(node: &TestNode, player: &Player, token: &str, action: &str, points: u64) -> Answer {
+    let body = json!({ "actionToken": token, "actionType": action, "points": points });
+    node.post("/api/score/update", &player.token, &body).await
+}
+
+async fn session(node: &TestNode, player: &Player) -> Answer {
+    let bearer = format!("Bearer {}", player.token);
+    node.send(reqwest::Method::GET, "/api/game/session", &[("authorization", &bearer)], Vec::new()).await
+}
+
+#[tokio::test]
+async fn a_game_from_start_to_end() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let john = node.register("john_doe").await;
+    let started = node.post("/api/game/start", &john.token, &json!({})).await;
+    assert_eq!((started.status, started.body["message"].as_str()), (200, Some("Game session started")));
+    let data = &started.body["data"];
+    assert_eq!(data["sessionDuration"], 1800);
+    assert!(data["sessionId"].as_str().unwrap().starts_with("sess_"));
+
+    let mut token = data["actionToken"].as_str().unwrap().to_owned();
+    let mut total = 0;
+    for (action, points) in
+        [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20), ("daily_bonus", 5)]
+    {
+        let answer = update(&node, &john, &token, action, points).await;
+        total += points;
+        assert_eq!(answer.body["message"], "Score updated successfully", "{}", answer.text);
+        let it = &answer.body["data"];
+        assert_eq!(
+            (&it["newScore"], &it["pointsEarned"], &it["rank"]),
+            (&json!(total), &json!(points), &json!(1))
+        );
+        assert_eq!(it["expiresAt"], data["expiresAt"], "all tokens of a session end together");
+        token = it["newActionToken"].as_str().unwrap().to_owned();
+        let kept = session(&node, &john).await;
+        assert_eq!(kept.body["data"]["actionToken"], token, "a reloaded page can go on");
+    }
+    let ended = node.post("/api/game/end", &john.token, &json!({})).await;
+    assert_eq!(ended.body["message"], "Game session ended");
+    assert_eq!(
+        (&ended.body["data"]["finalScore"], &ended.body["data"]["actionsCompleted"]),
+        (&json!(50), &json!(4))
+    );
+    assert!(ended.body["data"]["sessionDuration"].as_u64().unwrap() < 1800);
+    update(&node, &john, &token, "watch_ad", 10).await.assert_refused(404, "TOKEN_NOT_FOUND");
+    session(&node, &john).await.assert_refused(404, "TOKEN_NOT_FOUND");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn the_six_attempts_of_a_malicious_user() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.tokens.session_seconds = 2;
+            it.limits.updates_per_minute = 20;
+        })
+        .await;
+    let eve = node.register("eve").await;
+    let first = start(&node, &eve).await;
+    let second = update(&node, &eve, &first, "watch_ad", 10).await;
+    let second = second.body["data"]["newActionToken"].as_str().unwrap();
+    let told = async |token: &str, points: u64| {
+        let answer = update(&node, &eve, token, "watch_ad", points).await;
+        (answer.code().to_owned(), answer.body["message"].as_str().unwrap().to_owned())
+    };
+    let pair = |code: &str, message: &str| (code.to_owned(), message.to_owned());
+    assert_eq!(told("", 10).await, pair("INVALID_TOKEN", "No action token provided"));
+    assert_eq!(told("act_hacker123", 10).await, pair("INVALID_TOKEN", "Invalid token"));
+    assert_eq!(told("act_a1b2c3d4e5f6g7h8i9j0", 10).await, pair("INVALID_TOKEN", "Invalid token"));
+    let used = pair("TOKEN_ALREADY_USED", "Token has been used, use latest token");
+    assert_eq!(told(&first, 10).await, used);
+    assert_eq!(told(second, 999).await, pair("INVALID_POINTS", "Invalid points value"));
+    let invalid = update(&node, &eve, second, "print_money", 10).await;
+    invalid.assert_refused(400, "INVALID_ACTION");
+    let expired = pair("TOKEN_EXPIRED", "Session expired, please start new game");
+    eventually("the session to run out", async || {
+        (session(&node, &eve).await.code() == "TOKEN_EXPIRED").then_some(())
+    })
+    .await;
+    assert_eq!(told(second, 10).await, expired);
+    let mut refused = 0;
+    for _ in 0..20 {
+        refused += usize::from(told(second, 10).await == pair("RATE_LIMIT_EXCEEDED", "Rate limit exceeded"));
+    }
+    assert!(refused >= 7, "{refused}");
+    assert_eq!(node.board().await, [("eve".to_owned(), 10, 1)]);
+}
+
+#[tokio::test]
+async fn a_second_start_ends_the_first_session() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.starts_per_hour = 5).await;
+    let ada = node.register("ada").await;
+    let first = start(&node, &ada).await;
+    let second = start(&node, &ada).await;
+    update(&node, &ada, &first, "watch_ad", 10).await.assert_refused(409, "SESSION_MISMATCH");
+    assert_eq!(update(&node, &ada, &second, "watch_ad", 10).await.status, 200);
+    for _ in 2..5 {
+        start(&node, &ada).await;
+    }
+    let refused = node.post("/api/game/start", &ada.token, &json!({})).await;
+    refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    let retry: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=3600).contains(&retry));
+    node.written().await;
+    let sessions: (i64, i64) =
+        sqlx::query_as("SELECT count(*), count(*) FILTER (WHERE is_active) FROM game_sessions")
+            .fetch_one(&node.app.database)
+            .await
+            .unwrap();
+    assert_eq!(sessions, (5, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_updates_with_one_token_win_once_and_give_one_next() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let ada = nodes[0].register("ada").await;
+    let token = start(&nodes[0], &ada).await;
+    let updates = (0..100).map(|it| update(&nodes[it % 2], &ada, &token, "watch_ad", 10));
+    let answers = futures::future::join_all(updates).await;
+    let mut outcomes: HashMap<(u16, String), usize> = HashMap::new();
+    for it in &answers {
+        *outcomes.entry((it.status, it.code().to_owned())).or_default() += 1;
+    }
+    let wanted = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 99)]);
+    assert_eq!(outcomes, wanted);
+    let won = answers.iter().find(|it| it.status == 200).unwrap();
+    let kept = session(&nodes[1], &ada).await;
+    assert_eq!(kept.body["data"]["actionToken"], won.body["data"]["newActionToken"]);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_comes_again_with_its_next_token() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let body = json!({ "actionToken": start(&node, &ada).await, "actionType": "watch_ad", "points": 10 });
+    let ask =
+        async || node.post_with("/api/score/update", &ada.token, &[("idempotency-key", "k")], &body).await;
+    let (first, again) = (ask().await, ask().await);
+    assert_eq!((first.status, &first.text), (200, &again.text));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let next = first.body["data"]["newActionToken"].as_str().unwrap();
+    assert_eq!(update(&node, &ada, next, "watch_ad", 10).await.body["data"]["newScore"], 20);
+}
+
+#[tokio::test]
+async fn each_field_of_an_update() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = start(&node, &ada).await;
+    let good = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
+    let cases = [
+        ("actionToken", json!(7), "actionToken"),
+        ("actionType", Value::Null, "actionType"),
+        ("actionType", json!(7), "actionType"),
+        ("points", Value::Null, "points"),
+        ("points", json!(-10), "points"),
+        ("points", json!(10.5), "points"),
+        ("points", json!("10"), "points"),
+        ("proof", json!("x"), "proof"),
+        ("score", json!(1), "score"),
+    ];
+    for (field, value, named) in cases {
+        let mut body = good.clone();
+        body[field] = value;
+        let answer = node.post("/api/score/update", &ada.token, &body).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), [named], "{body}");
+    }
+    // The demo actions that ask a question are not open at this door.
+    update(&node, &ada, &token, "demo_quiz", 15).await.assert_refused(400, "INVALID_ACTION");
+    assert_eq!(node.post("/api/score/update", &ada.token, &good).await.status, 200);
+}

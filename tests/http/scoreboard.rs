@@ -1,0 +1,58 @@
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Player, TestNode, World};
+
+async fn user(node: &TestNode, player: &Player, id: &str) -> Answer {
+    let bearer = format!("Bearer {}", player.token);
+    node.send(Method::GET, &format!("/api/scoreboard/user/{id}"), &[("authorization", &bearer)], Vec::new())
+        .await
+}
+
+#[tokio::test]
+async fn the_top_ten_need_no_login() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "watch_ad").await;
+    node.award(&bob, "watch_ad").await;
+    let answer = node.get("/api/scoreboard/top10").await;
+    let rows = json!([
+        { "rank": 1, "userId": 1, "username": "ada", "score": 10 },
+        { "rank": 1, "userId": 2, "username": "bob", "score": 10 },
+    ]);
+    let wanted = json!({
+        "data": rows, "message": "Scoreboard retrieved successfully", "statusCode": 200, "metadata": { "total": 2 }
+    });
+    assert_eq!(answer.body, wanted);
+    let tag = answer.header("etag").to_owned();
+    let cached =
+        node.send(Method::GET, "/api/scoreboard/top10", &[("if-none-match", &tag)], Vec::new()).await;
+    assert_eq!((cached.status, cached.text.as_str()), (304, ""));
+}
+
+#[tokio::test]
+async fn a_users_place_by_number_or_uuid() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "watch_ad").await;
+    let id = ada.identity.user.to_string();
+    for id in ["1", &id] {
+        let answer = user(&node, &bob, id).await;
+        assert_eq!(answer.body["message"], "User score retrieved successfully", "{}", answer.text);
+        assert_eq!(answer.body["data"], json!({ "userId": 1, "username": "ada", "score": 10, "rank": 1 }));
+    }
+    let without = user(&node, &bob, "2").await;
+    assert_eq!(
+        without.body["data"],
+        json!({ "userId": 2, "username": "bob", "score": 0, "rank": Value::Null })
+    );
+    user(&node, &bob, "99").await.assert_refused(404, "USER_NOT_FOUND");
+    for bad in ["0", "-1", "nobody", "1.5"] {
+        let answer = user(&node, &bob, bad).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), ["userId"]);
+    }
+    node.get("/api/scoreboard/user/1").await.assert_refused(401, "UNAUTHORIZED");
+}

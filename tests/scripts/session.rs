@@ -1,0 +1,134 @@
+//! `start`, `session`, `finish`, `standing`, and `redeem` at the game door.
+
+use laurel::store::{Awarded, NextToken, NoSession, Redeem, RedeemOutcome, Start, StartOutcome, Store};
+use laurel::token::GameToken;
+use uuid::Uuid;
+
+use super::{award, redeem, user};
+use crate::harness::{World, eventually};
+
+async fn start(store: &Store, who: u128, token: &GameToken, ttl_ms: u64) -> StartOutcome {
+    let start = Start {
+        user: user(who),
+        session_id: &format!("sess_of_{who}_{}", token.as_str()),
+        token: token.as_str(),
+        token_hash: &token.hash(),
+        ttl_ms,
+        per_hour: 0,
+        outbox_max: 1_000_000,
+        event_ids: (Uuid::new_v4(), Uuid::new_v4()),
+    };
+    store.start(&start).await.unwrap().0
+}
+
+/// Redeems a game token, for another.
+async fn update(store: &Store, who: u128, token: &GameToken, next: &GameToken) -> RedeemOutcome {
+    let next = NextToken { token: next.as_str().to_owned(), hash: next.hash() };
+    let hash = token.hash();
+    let request = Redeem {
+        attempt_id: token.attempt_id(),
+        expires_s: 0,
+        token_hash: &hash,
+        next: Some(&next),
+        ..redeem(user(who), &hash)
+    };
+    store.redeem(&request).await.unwrap().outcome
+}
+
+fn awarded(outcome: RedeemOutcome) -> Awarded {
+    match outcome {
+        RedeemOutcome::Awarded(awarded) => awarded,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_token_gives_way_to_the_next_until_the_session_ends() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let tokens: Vec<GameToken> = (0..4).map(|_| GameToken::new()).collect();
+    assert_eq!(store.session(user(1)).await.unwrap(), Err(NoSession::None));
+    let StartOutcome::Started { expires_at_ms } = start(&store, 1, &tokens[0], 60_000).await else {
+        panic!()
+    };
+    for pair in tokens[..3].windows(2) {
+        let it = awarded(update(&store, 1, &pair[0], &pair[1]).await);
+        assert_eq!(
+            it.next,
+            Some((pair[1].as_str().to_owned(), expires_at_ms)),
+            "it inherits the session's end"
+        );
+        let key = format!("PEXPIRETIME token:{}", pair[1].hash());
+        assert_eq!(look.ask::<i64>(&key).await, expires_at_ms);
+    }
+    assert_eq!(update(&store, 1, &tokens[0], &tokens[3]).await, RedeemOutcome::TokenUsed);
+    assert_eq!(update(&store, 1, &tokens[3], &tokens[0]).await, RedeemOutcome::TokenUnknown);
+    assert_eq!(update(&store, 2, &tokens[2], &tokens[3]).await, RedeemOutcome::NoSession);
+    let session = store.session(user(1)).await.unwrap().unwrap();
+    assert_eq!((session.token.as_str(), session.actions), (tokens[2].as_str(), 2));
+
+    let finished = store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap().unwrap();
+    assert_eq!((finished.score, finished.actions), (20, 2));
+    assert_eq!(update(&store, 1, &tokens[2], &tokens[3]).await, RedeemOutcome::NoSession);
+    assert_eq!(store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap(), Err(NoSession::None));
+}
+
+#[tokio::test]
+async fn a_token_of_another_session_or_user_wins_nothing() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let [first, second, other, next] = std::array::from_fn(|_| GameToken::new());
+    start(&store, 1, &first, 60_000).await;
+    start(&store, 2, &other, 60_000).await;
+    start(&store, 1, &second, 60_000).await;
+    let before = look.everything().await;
+    assert_eq!(update(&store, 1, &first, &next).await, RedeemOutcome::SessionMismatch);
+    assert_eq!(update(&store, 1, &other, &next).await, RedeemOutcome::TokenUnknown);
+    // A game token is no anti-spam token, nor the other way round.
+    assert_eq!(
+        store.redeem(&redeem(user(1), &second.hash())).await.unwrap().outcome,
+        RedeemOutcome::TokenUnknown
+    );
+    look.assert_unchanged(&before).await;
+    awarded(update(&store, 1, &second, &next).await);
+}
+
+#[tokio::test]
+async fn a_session_that_ran_out_is_told_from_none() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (token, next) = (GameToken::new(), GameToken::new());
+    start(&store, 1, &token, 30).await;
+    eventually("the session to run out", async || {
+        (store.session(user(1)).await.unwrap() == Err(NoSession::Expired)).then_some(())
+    })
+    .await;
+    assert_eq!(update(&store, 1, &token, &next).await, RedeemOutcome::TokenExpired);
+    assert_eq!(store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap(), Err(NoSession::Expired));
+}
+
+#[tokio::test]
+async fn a_failed_proof_leaves_the_session_without_a_token() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (token, next) = (GameToken::new(), GameToken::new());
+    start(&store, 1, &token, 60_000).await;
+    let (hash, given) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
+    let failed = Redeem { proof_ok: false, next: Some(&given), expires_s: 0, ..redeem(user(1), &hash) };
+    assert!(matches!(store.redeem(&failed).await.unwrap().outcome, RedeemOutcome::ProofInvalid { .. }));
+    assert_eq!(store.session(user(1)).await.unwrap().unwrap().token, "");
+    assert_eq!(update(&store, 1, &token, &next).await, RedeemOutcome::TokenUsed);
+    assert_eq!(update(&store, 1, &next, &token).await, RedeemOutcome::TokenUnknown);
+}
+
+#[tokio::test]
+async fn standing_is_the_total_and_the_shared_rank() {
+    let world = World::new().await;
+    let store = world.store().await;
+    assert_eq!(store.standing(user(1)).await.unwrap(), (0, None));
+    for (who, points) in [(1, 10), (2, 20), (3, 10)] {
+        award(&store, user(who), points).await;
+    }
+    assert_eq!(store.standing(user(3)).await.unwrap(), (10, Some(2)));
+    assert_eq!(store.standing(user(2)).await.unwrap(), (20, Some(1)));
+}
