@@ -73,6 +73,8 @@ metrics! {
     redis_seconds: seconds("script", "result") = "laurel_redis_script_duration_seconds";
     /// Sockets open on the plain WebSocket door.
     sockets_websocket: gauge = "laurel_sockets_websocket";
+    /// Sockets open on the Socket.IO door.
+    sockets_socketio: gauge = "laurel_sockets_socketio";
     /// Sockets closed by the node, by close code.
     sockets_closed: counter("code") = "laurel_sockets_closed_total";
     /// Time from a change of the ten in Redis to its arrival at this node.

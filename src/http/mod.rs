@@ -14,6 +14,7 @@ mod rate;
 mod scoreboard;
 mod scores;
 mod socket;
+mod socketio;
 mod visitors;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/actions/finalize", post(actions::finalize))
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/ws", get(socket::open))
+        .merge(socketio::routes(&app))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/readyz/awards", get(operations::readyz_awards))

@@ -70,7 +70,7 @@ fn sub_protocol(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Browsers send an origin; what sends none is no browser, and has no cookies to abuse.
-fn allow_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn allow_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     let allowed = &app.config.live.allowed_origins;
     let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
     if allowed.is_empty() || allowed.iter().any(|it| it.as_bytes() == origin.as_bytes()) {

@@ -17,6 +17,7 @@ pub struct Frame {
     event: OnceLock<Utf8Bytes>,
     answer: OnceLock<Bytes>,
     top10: OnceLock<Bytes>,
+    scoreboard_event: OnceLock<Utf8Bytes>,
 }
 
 impl Frame {
@@ -37,6 +38,19 @@ impl Frame {
             event.to_string().into()
         };
         self.event.get_or_init(make).clone()
+    }
+
+    /// The event `scoreboard:update` of Socket.IO, as a whole packet.
+    pub fn scoreboard_event(&self) -> Utf8Bytes {
+        let make = || {
+            let data = json!({
+                "top10": numbered_rows(&self.board),
+                "version": self.board.version,
+                "timestamp": rfc3339(self.board.changed_at_ms()),
+            });
+            format!("42{}", json!(["scoreboard:update", data])).into()
+        };
+        self.scoreboard_event.get_or_init(make).clone()
     }
 
     /// The answer of `GET /api/v1/scores/leaderboard`.

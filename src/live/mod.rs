@@ -2,11 +2,13 @@
 //! never tells a client an older board after a newer one.
 
 mod board;
+pub mod engineio;
 mod follow;
 mod frame;
 mod health;
 mod hub;
 mod seats;
+pub mod socketio;
 mod websocket;
 
 pub use board::{Board, Row};
@@ -15,4 +17,5 @@ pub use frame::{Frame, rows};
 pub use health::{Health, Status};
 pub use hub::Hub;
 pub use seats::{Seat, Seats};
+pub use socketio::engine as scoreboard_engine;
 pub use websocket::serve as serve_websocket;

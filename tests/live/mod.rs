@@ -1,8 +1,10 @@
 //! `/api/v1/ws` on real sockets.
 
 mod client;
+mod engineio;
 mod fanout;
 mod handshake;
 mod lost;
+mod socketio;
 
 pub use client::Client;

@@ -1,0 +1,119 @@
+//! The echo application that the official Engine.IO and Socket.IO suites, and Autobahn's cases, expect, on Laurel's own
+//! protocol code: `cargo run --example conformance -- --port P`.
+//!
+//! Engine.IO at `/engine.io/`, Socket.IO at `/socket.io/`, a plain WebSocket echo at `/echo`.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::ws::{Message as Frame, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::any;
+use clap::Parser;
+use laurel::live::engineio::{self, Engine, Message, Settings, Socket, Wire};
+use laurel::live::socketio::{Connection, Heard, Kind, Packet};
+use serde_json::{Value, json};
+
+#[derive(Parser)]
+struct Arguments {
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let settings = Settings {
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        max_payload: 1_000_000,
+        write_timeout: Duration::from_secs(10),
+        sid_prefix: String::new(),
+    };
+    let app = Router::new()
+        .merge(engineio::routes("/engine.io/", Engine::new(settings.clone(), echo)))
+        .merge(engineio::routes("/socket.io/", Engine::new(settings, |it| namespaces(Connection::new(it)))))
+        .route("/echo", any(plain_echo));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", Arguments::parse().port)).await?;
+    println!("conformance on http://{}", listener.local_addr()?);
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+}
+
+/// Engine.IO: every message comes back.
+async fn echo(mut socket: Socket) {
+    while let Some(message) = socket.next().await {
+        socket.send(match message {
+            Message::Text(text) => Wire::text(format!("4{text}")),
+            Message::Binary(bytes) => Wire::Binary(bytes),
+        });
+    }
+}
+
+/// Socket.IO: two namespaces that tell the handshake's auth, and echo events.
+async fn namespaces(mut connection: Connection) {
+    let mut joined = HashSet::new();
+    loop {
+        let heard = match joined.is_empty() {
+            true => connection.next_within(Duration::from_secs(1)).await,
+            false => connection.next().await,
+        };
+        match heard {
+            Some(Heard::Connect { namespace, auth }) if namespace == "/" || namespace == "/custom" => {
+                connection.accept(&namespace, &uuid::Uuid::new_v4().to_string());
+                connection
+                    .send(&Packet::new(Kind::Event, &namespace, Some(json!(["auth", auth]))), Vec::new());
+                joined.insert(namespace);
+            }
+            Some(Heard::Connect { namespace, .. }) => {
+                connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
+            }
+            Some(Heard::Disconnect { namespace }) => {
+                joined.remove(&namespace);
+            }
+            Some(Heard::Event { namespace, ack, arguments, attachments }) if joined.contains(&namespace) => {
+                answer(&connection, &namespace, ack, arguments, attachments);
+            }
+            Some(Heard::Event { .. }) | None => return,
+        }
+    }
+}
+
+fn answer(
+    connection: &Connection,
+    namespace: &str,
+    ack: Option<u64>,
+    mut arguments: Vec<Value>,
+    attachments: Vec<Bytes>,
+) {
+    let name = arguments.remove(0);
+    let (kind, binary_kind, data) = match name.as_str() {
+        Some("message") => {
+            arguments.insert(0, json!("message-back"));
+            (Kind::Event, Kind::BinaryEvent, arguments)
+        }
+        Some("message-with-ack") => (Kind::Ack, Kind::BinaryAck, arguments),
+        _ => return,
+    };
+    let kind = if attachments.is_empty() { kind } else { binary_kind };
+    let ack = ack.filter(|_| matches!(kind, Kind::Ack | Kind::BinaryAck));
+    let packet = Packet {
+        kind,
+        attachments: attachments.len(),
+        namespace: namespace.to_owned(),
+        ack,
+        data: Some(Value::Array(data)),
+    };
+    connection.send(&packet, attachments);
+}
+
+async fn plain_echo(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(64 << 20).max_frame_size(64 << 20).on_upgrade(async |mut socket| {
+        while let Some(Ok(frame)) = socket.recv().await {
+            if matches!(frame, Frame::Text(_) | Frame::Binary(_)) && socket.send(frame).await.is_err() {
+                return;
+            }
+        }
+    })
+}

@@ -1,0 +1,93 @@
+//! Engine.IO's packets: a digit and its data; over polling several are joined, and bytes go as base64.
+
+use axum::extract::ws::Utf8Bytes;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+
+/// Joins packets in a polling body.
+pub const SEPARATOR: char = '\u{1e}';
+
+/// What a client says over a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+/// What goes out: a whole text packet with its digit, or a message of bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A packet.
+    Text(Utf8Bytes),
+    /// A message.
+    Binary(Bytes),
+}
+
+impl Wire {
+    /// A text packet.
+    pub fn text(packet: impl Into<Utf8Bytes>) -> Self {
+        Self::Text(packet.into())
+    }
+
+    /// As it stands in a polling body.
+    pub fn push_to(&self, body: &mut String) {
+        match self {
+            Self::Text(packet) => body.push_str(packet),
+            Self::Binary(bytes) => {
+                body.push('b');
+                BASE64_STANDARD.encode_string(bytes, body);
+            }
+        }
+    }
+}
+
+/// A packet from a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// `1`
+    Close,
+    /// `2`, with `probe` on a new transport.
+    Ping(String),
+    /// `3`
+    Pong,
+    /// `4`, or bytes.
+    Message(Message),
+    /// `5`
+    Upgrade,
+}
+
+impl Packet {
+    /// Reads a text packet; `None` for what a client may not send.
+    pub fn read(text: &str) -> Option<Self> {
+        let rest = text.get(1..).unwrap_or_default();
+        Some(match text.as_bytes().first()? {
+            b'1' => Self::Close,
+            b'2' => Self::Ping(rest.to_owned()),
+            b'3' => Self::Pong,
+            b'4' => Self::Message(Message::Text(rest.to_owned())),
+            b'5' => Self::Upgrade,
+            b'b' => Self::Message(Message::Binary(BASE64_STANDARD.decode(rest).ok()?.into())),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_go_as_base64_over_polling() {
+        let bytes = Bytes::from_static(&[1, 2, 3, 4]);
+        let mut body = String::new();
+        Wire::Binary(bytes.clone()).push_to(&mut body);
+        assert_eq!(body, "bAQIDBA==");
+        assert_eq!(Packet::read(&body), Some(Packet::Message(Message::Binary(bytes))));
+        for bad in ["", "0", "6", "7", "x", "b!", "é"] {
+            assert_eq!(Packet::read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One client's session, whatever carries it at the moment. What goes out waits in one short queue that the present
+//! transport takes whole; what comes in goes to the app in order.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+
+use super::packet::{Message, Packet, Wire};
+
+/// Packets that may wait; the app sends the newest state only when the queue is empty, so a full one means a client that
+/// asks for answers and does not take them.
+const MAX_QUEUE: usize = 256;
+/// Messages that may wait for the app; beyond, the client's transport waits.
+const MAX_INCOMING: usize = 64;
+
+/// What carries a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Long polling.
+    Polling,
+    /// Long polling, while a WebSocket is being tried.
+    Probing,
+    /// A WebSocket.
+    WebSocket,
+}
+
+struct State {
+    queue: Vec<Wire>,
+    /// What was taken is still being written.
+    writing: bool,
+    transport: Transport,
+    polled: bool,
+    closed: bool,
+    /// The client said good-bye: its poll is answered with a noop, not with a close.
+    left: bool,
+}
+
+/// A session.
+pub struct Session {
+    /// Its id.
+    pub sid: String,
+    state: Mutex<State>,
+    /// The state changed: a transport looks again.
+    changed: Notify,
+    /// The queue was taken: the app looks again.
+    taken: Notify,
+    ponged: Notify,
+    incoming: mpsc::Sender<Message>,
+}
+
+/// The app's end of a session.
+pub struct Socket {
+    /// The client's address.
+    pub about: IpAddr,
+    session: Arc<Session>,
+    incoming: mpsc::Receiver<Message>,
+}
+
+/// Why a poll got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PollEnd {
+    /// This transport does not carry the session, or carries it already.
+    Refused,
+}
+
+impl Session {
+    /// A session over polling, or over a WebSocket from the start, and its end for the app.
+    pub fn new(sid: String, upgraded: bool, about: IpAddr) -> (Arc<Self>, Socket) {
+        let (sender, incoming) = mpsc::channel(MAX_INCOMING);
+        let transport = if upgraded { Transport::WebSocket } else { Transport::Polling };
+        let session = Arc::new(Self {
+            sid,
+            state: Mutex::new(State {
+                queue: Vec::new(),
+                writing: false,
+                transport,
+                polled: false,
+                closed: false,
+                left: false,
+            }),
+            changed: Notify::new(),
+            taken: Notify::new(),
+            ponged: Notify::new(),
+            incoming: sender,
+        });
+        (session.clone(), Socket { about, session, incoming })
+    }
+
+    /// Takes a packet of the client. `false` if it may not be sent, which ends the session.
+    pub async fn receive(&self, packet: Option<Packet>) -> bool {
+        match packet {
+            Some(Packet::Message(message)) => self.incoming.send(message).await.is_ok(),
+            Some(Packet::Pong) => {
+                self.ponged.notify_one();
+                true
+            }
+            Some(Packet::Close) => {
+                self.state.lock().left = true;
+                self.close();
+                true
+            }
+            _ => {
+                self.close();
+                false
+            }
+        }
+    }
+
+    /// Puts something into the queue. A client that lets it fill up is gone.
+    pub fn send(&self, wire: Wire) {
+        let mut state = self.state.lock();
+        if state.queue.len() >= MAX_QUEUE {
+            state.closed = true;
+        } else if !state.closed {
+            state.queue.push(wire);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Ends the session; what is in the queue still goes out.
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+        self.changed.notify_waiters();
+        self.taken.notify_waiters();
+    }
+
+    /// Waits until the session has ended.
+    pub async fn closed(&self) {
+        self.until(&self.changed, |state| state.closed.then_some(())).await;
+    }
+
+    /// What a poll is answered with. A second poll at once ends the session.
+    pub async fn poll(&self) -> Result<Vec<Wire>, PollEnd> {
+        {
+            let mut state = self.state.lock();
+            if state.polled {
+                drop(state);
+                self.close();
+                return Err(PollEnd::Refused);
+            }
+            if state.transport == Transport::WebSocket || state.closed {
+                return Err(PollEnd::Refused);
+            }
+            state.polled = true;
+        }
+        let _free = FreePoll(self);
+        let wires = self.until(&self.changed, |state| match state {
+            _ if !state.queue.is_empty() => Some(std::mem::take(&mut state.queue)),
+            _ if state.left || state.transport != Transport::Polling => Some(vec![Wire::text("6")]),
+            _ if state.closed => Some(vec![Wire::text("1")]),
+            _ => None,
+        });
+        let wires = wires.await;
+        self.taken.notify_waiters();
+        Ok(wires)
+    }
+
+    /// What goes out over the WebSocket; `None` when all has gone and the session has ended.
+    pub async fn take(&self) -> Option<Vec<Wire>> {
+        self.until(&self.changed, |state| match state {
+            _ if !state.queue.is_empty() => {
+                state.writing = true;
+                Some(Some(std::mem::take(&mut state.queue)))
+            }
+            _ if state.closed => Some(None),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The transport has sent what it took.
+    pub fn sent(&self) {
+        self.state.lock().writing = false;
+        self.taken.notify_waiters();
+    }
+
+    /// Changes the transport, if it is the one that is expected.
+    pub fn change(&self, from: Transport, to: Transport) -> bool {
+        let mut state = self.state.lock();
+        let fits = state.transport == from && !state.closed;
+        if fits {
+            state.transport = to;
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        fits
+    }
+
+    /// Pings until a pong does not come in time.
+    pub async fn beat(&self, interval: Duration, timeout: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            self.send(Wire::text("2"));
+            if tokio::time::timeout(timeout, self.ponged.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the state now, and again whenever `hint` is given, until `look` finds something.
+    async fn until<T>(&self, hint: &Notify, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        loop {
+            let hinted = hint.notified();
+            tokio::pin!(hinted);
+            hinted.as_mut().enable();
+            if let Some(found) = look(&mut self.state.lock()) {
+                return found;
+            }
+            hinted.await;
+        }
+    }
+}
+
+/// Lets the next poll in, also when this one's client has gone.
+struct FreePoll<'a>(&'a Session);
+
+impl Drop for FreePoll<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().polled = false;
+    }
+}
+
+impl Socket {
+    /// The client's next message; `None` at the end.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.incoming.recv().await
+    }
+
+    /// Sends.
+    pub fn send(&self, wire: Wire) {
+        self.session.send(wire);
+    }
+
+    /// Waits until the transport has taken all that was sent: then the newest state may follow.
+    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
+        let session = self.session.clone();
+        async move {
+            let free = |state: &mut State| {
+                (state.closed || (state.queue.is_empty() && !state.writing)).then_some(())
+            };
+            session.until(&session.taken, free).await;
+        }
+    }
+}

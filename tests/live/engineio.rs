@@ -1,0 +1,233 @@
+//! Engine.IO 4 on real sockets: what the official suite looks at, and the client's ways over polling.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use laurel::live::engineio::{self, Engine, Message, Settings, Socket, Wire};
+use reqwest::Method;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+pub fn settings() -> Settings {
+    Settings {
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        max_payload: 1_000_000,
+        write_timeout: Duration::from_secs(5),
+        sid_prefix: "here.".into(),
+    }
+}
+
+/// An engine on a free port, spoken over as `app` does.
+pub struct Served {
+    pub address: SocketAddr,
+    client: reqwest::Client,
+}
+
+impl Served {
+    pub async fn new<F: Future<Output = ()> + Send + 'static>(
+        app: impl Fn(Socket) -> F + Send + Sync + 'static,
+    ) -> Self {
+        let router = engineio::routes("/engine.io/", Engine::new(settings(), app));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self { address, client: reqwest::Client::new() }
+    }
+
+    async fn ask(&self, method: Method, query: &str, body: &str) -> (u16, String) {
+        let url = format!("http://{}/engine.io/?{query}", self.address);
+        let response = self.client.request(method, url).body(body.to_owned()).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn open(&self) -> String {
+        let (status, text) = self.ask(Method::GET, "EIO=4&transport=polling", "").await;
+        assert_eq!(status, 200, "{text}");
+        let greeting: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
+        greeting["sid"].as_str().unwrap().to_owned()
+    }
+
+    async fn poll(&self, sid: &str) -> (u16, String) {
+        self.ask(Method::GET, &format!("EIO=4&transport=polling&sid={sid}"), "").await
+    }
+
+    async fn post(&self, sid: &str, body: &str) -> (u16, String) {
+        self.ask(Method::POST, &format!("EIO=4&transport=polling&sid={sid}"), body).await
+    }
+
+    pub async fn websocket(&self, query: &str) -> Peer {
+        let url = format!("ws://{}/engine.io/?EIO=4&transport=websocket{query}", self.address);
+        Peer(connect_async(url).await.unwrap().0)
+    }
+}
+
+/// A client's end of a WebSocket.
+pub struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Peer {
+    pub async fn say(&mut self, text: &str) {
+        self.0.send(Frame::text(text.to_owned())).await.unwrap();
+    }
+
+    pub async fn say_bytes(&mut self, bytes: &'static [u8]) {
+        self.0.send(Frame::binary(bytes)).await.unwrap();
+    }
+
+    /// The next text or bytes as text, pings left out; `None` when the socket was closed.
+    pub async fn hear(&mut self) -> Option<String> {
+        loop {
+            match self.0.next().await? {
+                Ok(Frame::Text(text)) if text.as_str() == "2" => self.say("3").await,
+                Ok(Frame::Text(text)) => return Some(text.to_string()),
+                Ok(Frame::Binary(bytes)) => return Some(format!("{bytes:?}")),
+                Ok(Frame::Close(_)) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The next frame, pings too.
+    async fn hear_all(&mut self) -> Option<String> {
+        match self.0.next().await? {
+            Ok(Frame::Text(text)) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+}
+
+async fn echo(mut socket: Socket) {
+    while let Some(message) = socket.next().await {
+        socket.send(match message {
+            Message::Text(text) => Wire::text(format!("4{text}")),
+            Message::Binary(bytes) => Wire::Binary(bytes),
+        });
+    }
+}
+
+#[tokio::test]
+async fn the_handshake_has_five_keys_and_refuses_the_rest() {
+    let served = Served::new(echo).await;
+    let (_, text) = served.ask(Method::GET, "EIO=4&transport=polling", "").await;
+    let greeting: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
+    let keys: Vec<_> = greeting.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"]);
+    assert_eq!(greeting["upgrades"], serde_json::json!(["websocket"]));
+    assert!(greeting["sid"].as_str().unwrap().starts_with("here."));
+    let greeting = served.websocket("").await.hear().await.unwrap();
+    assert!(greeting.contains("\"upgrades\":[]"), "{greeting}");
+    let wrong = [
+        (Method::GET, "transport=polling"),
+        (Method::GET, "EIO=abc&transport=polling"),
+        (Method::GET, "EIO=3&transport=polling"),
+        (Method::GET, "EIO=4"),
+        (Method::GET, "EIO=4&transport=abc"),
+        (Method::POST, "EIO=4&transport=polling"),
+        (Method::PUT, "EIO=4&transport=polling"),
+        (Method::GET, "EIO=4&transport=polling&sid=unknown"),
+        (Method::GET, "EIO=4&transport=websocket"),
+    ];
+    for (method, query) in wrong {
+        let (status, text) = served.ask(method.clone(), query, "").await;
+        assert_eq!(status, 400, "{method} {query}: {text}");
+        assert!(serde_json::from_str::<Value>(&text).unwrap()["code"].is_number());
+    }
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_over_polling() {
+    let served = Served::new(echo).await;
+    let sid = served.open().await;
+    assert_eq!(served.post(&sid, "4test1\u{1e}4test2\u{1e}bAQIDBA==").await, (200, "ok".to_owned()));
+    let mut heard = String::new();
+    while heard.split('\u{1e}').filter(|it| !it.is_empty()).count() < 3 {
+        heard.push_str(&served.poll(&sid).await.1);
+        heard.push('\u{1e}');
+    }
+    assert_eq!(heard.trim_end_matches('\u{1e}'), "4test1\u{1e}4test2\u{1e}bAQIDBA==");
+    assert_eq!(served.post(&sid, "abc").await.0, 400);
+    assert_eq!(served.poll(&sid).await.0, 400, "the session has ended");
+}
+
+#[tokio::test]
+async fn a_second_poll_ends_the_session() {
+    let served = Served::new(echo).await;
+    let sid = served.open().await;
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        served.poll(&sid).await
+    };
+    let (first, second) = futures::join!(served.poll(&sid), second);
+    assert_eq!((first, second.0), ((200, "1".to_owned()), 400));
+    assert_eq!(served.poll(&sid).await.0, 400);
+}
+
+#[tokio::test]
+async fn hearts_beat_until_they_do_not() {
+    let served = Served::new(echo).await;
+    let sid = served.open().await;
+    for _ in 0..3 {
+        assert_eq!(served.poll(&sid).await, (200, "2".to_owned()));
+        assert_eq!(served.post(&sid, "3").await.0, 200);
+    }
+    crate::harness::eventually("the session to end without pongs", async || {
+        (served.post(&sid, "4x").await.0 == 400).then_some(())
+    })
+    .await;
+    let mut socket = served.websocket("").await;
+    let mut pings = 0;
+    socket.hear_all().await.unwrap();
+    while let Some(frame) = socket.hear_all().await {
+        assert_eq!(frame, "2");
+        pings += 1;
+        if pings <= 3 {
+            socket.say("3").await;
+        }
+    }
+    assert_eq!(pings, 4, "the fourth was not answered");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_answered_with_a_noop() {
+    let served = Served::new(echo).await;
+    let sid = served.open().await;
+    let leave = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        served.post(&sid, "1").await
+    };
+    let (poll, _) = futures::join!(served.poll(&sid), leave);
+    assert_eq!(poll, (200, "6".to_owned()));
+    assert_eq!(served.poll(&sid).await.0, 400);
+    let mut socket = served.websocket("").await;
+    socket.hear().await.unwrap();
+    socket.say("1").await;
+    assert_eq!(socket.hear().await, None);
+}
+
+#[tokio::test]
+async fn a_session_moves_from_polling_to_a_websocket() {
+    let served = Served::new(echo).await;
+    let sid = served.open().await;
+    let mut socket = served.websocket(&format!("&sid={sid}")).await;
+    socket.say("2probe").await;
+    assert_eq!(socket.hear().await.unwrap(), "3probe");
+    assert_eq!(served.poll(&sid).await, (200, "6".to_owned()));
+    socket.say("5").await;
+    socket.say("4hello").await;
+    assert_eq!(socket.hear().await.unwrap(), "4hello");
+    socket.say_bytes(&[1, 2]).await;
+    assert_eq!(socket.hear().await.unwrap(), "b\"\\x01\\x02\"");
+    assert_eq!(served.poll(&sid).await.0, 400);
+    let again =
+        connect_async(format!("ws://{}/engine.io/?EIO=4&transport=websocket&sid={sid}", served.address))
+            .await;
+    assert!(again.is_err(), "the same sid cannot be taken over again");
+    socket.say("4still here").await;
+    assert_eq!(socket.hear().await.unwrap(), "4still here");
+    socket.say("abc").await;
+    assert_eq!(socket.hear().await, None);
+}
