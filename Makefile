@@ -3,14 +3,19 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps lint bench
+.PHONY: run test deps test-deps lint bench
 
 run: deps
 	cargo build --release
 	exec ./target/release/laurel serve
 
-test: deps lint
+test: deps test-deps lint
 	cargo test --locked
+
+# The official Socket.IO client and a balancer, for the tests that use them.
+test-deps:
+	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy
+	@npm ci --silent --no-audit --no-fund --prefix tests/official
 
 # Format, lints and documentation; all of them as strict as CI.
 lint:
@@ -24,4 +29,4 @@ bench: deps
 	./target/release/examples/loadtest
 
 deps:
-	@bash deploy/install-stores.sh
+	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc

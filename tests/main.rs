@@ -9,6 +9,7 @@ mod embedded;
 mod http;
 mod ledger;
 mod live;
+mod official;
 mod outages;
 mod quickstart;
 mod races;

@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
-# Makes sure that redis-server, postgres and curl are there: Laurel's private stores, and the README's examples. On Debian
-# and its kin what is missing is installed; elsewhere one line says what to install.
+# Makes sure that programs are there. Each argument is `program:package`. On Debian and its kin what is missing is
+# installed; elsewhere one line says what to install.
 set -euo pipefail
 
-have_postgres() {
-  { command -v postgres && command -v initdb; } >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+have() {
+  case "$1" in
+    # Debian keeps the server's programs off PATH.
+    postgres) { command -v postgres && command -v initdb; } || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
+    haproxy) command -v haproxy || [ -x /usr/sbin/haproxy ] ;;
+    *) command -v "$1" ;;
+  esac >/dev/null 2>&1
 }
 
 missing=()
-command -v redis-server >/dev/null 2>&1 || missing+=(redis-server)
-have_postgres || missing+=(postgresql)
-command -v curl >/dev/null 2>&1 || missing+=(curl)
-# Two of the crates compile C.
-command -v cc >/dev/null 2>&1 || missing+=(gcc libc6-dev)
+for wanted in "$@"; do
+  have "${wanted%%:*}" || missing+=("${wanted##*:}")
+done
 [ ${#missing[@]} -eq 0 ] && exit 0
+# The C library's headers come with the compiler only by recommendation.
+case " ${missing[*]} " in *" gcc "*) missing+=(libc6-dev) ;; esac
 
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "Please install: ${missing[*]} (there is no apt-get here to do it)" >&2
@@ -28,7 +33,7 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 echo "Installing ${missing[*]}"
-# Laurel runs stores of its own: the packages' services are not started.
+# Laurel runs processes of its own: the packages' services are not started.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
