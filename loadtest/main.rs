@@ -1,11 +1,13 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
-//! `redis-benchmark` on the same script, in the same run. Writes `loadtest/RESULTS.md`.
+//! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
+//! `loadtest/RESULTS.md`.
 //!
 //! `make bench`
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
 mod cpu;
+mod game;
 mod http;
 mod report;
 mod script;
@@ -43,9 +45,17 @@ async fn measure() {
     let (issued, tokens) = issue(&server, &logins, AWARDS).await;
     let redeemed = redeem(&server, &logins, tokens).await;
     server.wait_until_written().await;
-    let verified = server.verify();
+    let mut verified = server.verify();
+    drop(server);
+
+    // A fresh node, so that what its listeners hold can be told from what awards left behind.
+    let server = Server::start(game::SESSIONS + game::LISTENERS);
+    let game = game::measure(&server, &Arc::new(server.logins())).await;
+    server.wait_until_written().await;
+    verified.push_str("; after the sessions: ");
+    verified.push_str(&server.verify());
     let alone = script::redis_benchmark(AWARDS).await;
-    let report = Report { issued, redeemed, alone, verified };
+    let report = Report { issued, redeemed, game, alone, verified };
     println!("{report}");
     std::fs::write("loadtest/RESULTS.md", report.to_string()).unwrap();
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::cpu::Cpu;
+use crate::game::Game;
 use crate::script::Alone;
 
 /// One kind of request, sent as fast as it was answered.
@@ -44,8 +45,42 @@ impl Phase {
 pub struct Report {
     pub issued: Phase,
     pub redeemed: Phase,
+    pub game: Game,
     pub alone: Alone,
     pub verified: String,
+}
+
+impl Game {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |times: &Histogram<u64>, quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
+        let per_second = self.updates as f64 / self.took.as_secs_f64();
+        writeln!(
+            f,
+            "2,000 game sessions at once (start, ten updates, end) while 1,000 Socket.IO clients listen: {per_second:.0}"
+        )?;
+        writeln!(
+            f,
+            "updates per second; each listener was told {:.0} boards in {:.1} s. An idle Socket.IO connection has",
+            self.boards,
+            self.took.as_secs_f64()
+        )?;
+        writeln!(
+            f,
+            "{:.1} KiB resident. From an update's request to the board at the listeners, in ms:\n",
+            self.bytes_per_listener / 1024.0
+        )?;
+        writeln!(f, "| listener | p50 | p90 | p99 |\n|---|---|---|---|")?;
+        for (name, times) in [("first", &self.first), ("last of 1,000", &self.last)] {
+            writeln!(
+                f,
+                "| {name} | {:.1} | {:.1} | {:.1} |",
+                ms(times, 0.5),
+                ms(times, 0.9),
+                ms(times, 0.99)
+            )?;
+        }
+        writeln!(f)
+    }
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {
@@ -96,6 +131,7 @@ impl fmt::Display for Report {
             "{cpu_seconds_per_1000:.3} CPU seconds for 1,000 ({awarded} of {calls} calls won points, the others met a spent token)."
         )?;
         writeln!(f, "Awards over HTTP reach {:.2} of that.\n", self.redeemed.per_second() / per_second)?;
+        self.game.show(f)?;
         writeln!(f, "`laurel verify` afterwards: {}", self.verified)
     }
 }

@@ -26,6 +26,7 @@ impl Server {
             .env("PORT", "0")
             .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0")
             .env("LAUREL_LIMITS__INITS_PER_MINUTE", "0")
+            .env("LAUREL_LIMITS__STARTS_PER_HOUR", "0")
             .env("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600")
             .stdout(Stdio::piped())
             .spawn()
@@ -59,6 +60,13 @@ impl Server {
             connection.get("/metrics").await.lines().any(|it| it == "laurel_outbox_entries 0")
         })
         .await;
+    }
+
+    /// The node's resident memory.
+    pub fn resident_bytes(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.node.id())).unwrap();
+        let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
     }
 
     /// What `laurel verify` says.

@@ -64,6 +64,6 @@ async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("as documented"), "{said}");
     assert_eq!(two.exit_code(), Some(0));
-    drop(one);
     assert_verified(&world).await;
+    drop(one);
 }

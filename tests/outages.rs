@@ -175,3 +175,22 @@ async fn an_outbox_that_is_full_refuses_awards_until_it_is_written() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn awards_go_on_while_postgres_is_away_and_are_written_when_it_is_back() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let players = node.players(5).await;
+    // Postgres is there but lets nobody write: the ledger's lock is held by somebody else.
+    let mut holder = node.app.database.acquire().await.unwrap().detach();
+    sqlx::query("SELECT pg_advisory_lock(x'6c617572656c'::bigint)").execute(&mut holder).await.unwrap();
+    for player in &players {
+        for _ in 0..20 {
+            node.award(player, "watch_ad").await;
+        }
+    }
+    assert!(node.app.store.look(0).await.unwrap().outbox >= 200, "nothing can have been written");
+    drop(holder);
+    node.written().await;
+    assert_verified(&world).await;
+}

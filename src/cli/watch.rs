@@ -49,12 +49,9 @@ fn show(event: &Value) {
         Some("leaderboard_updated") => {
             println!("\nleaderboard at {}", event["timestamp"].as_str().unwrap_or("?"));
             for row in event["data"].as_array().into_iter().flatten() {
-                println!(
-                    "{:>4}  {:<30} {:>12}",
-                    row["rank"],
-                    row["username"].as_str().unwrap_or("?"),
-                    row["score"]
-                );
+                let number = |name: &str| row[name].as_u64().unwrap_or_default();
+                let username = row["username"].as_str().unwrap_or("?");
+                println!("{:>4}  {username:<40} {:>16}", number("rank"), number("score"));
             }
         }
         Some(name) => println!("{name} {}", event["data"]),

@@ -17,6 +17,8 @@ use crate::store::{Entry, OutboxReader};
 const BLOCK_MS: u64 = 500;
 /// After a fault, before the next try.
 const PAUSE: Duration = Duration::from_millis(500);
+/// An outbox that does not shrink for so long holds what cannot be written.
+const NO_PROGRESS: Duration = Duration::from_secs(30);
 
 /// Consumes until `stop`, as a consumer of this name.
 pub async fn consume_forever(app: Arc<App>, consumer: String, stop: CancellationToken) {
@@ -34,12 +36,10 @@ async fn consume(app: &App, consumer: &str, stop: &CancellationToken) -> Result<
     while !stop.is_cancelled() {
         if looked.elapsed() > Duration::from_millis(outbox.takeover_ms / 2) {
             looked = Instant::now();
-            let (left, unreadable) = reader.take_over(outbox.batch, outbox.takeover_ms).await?;
-            app.metrics.outbox_unreadable.set(unreadable as i64);
-            commit(app, &left).await?;
+            take_over(app, &mut reader, stop).await?;
         }
         let (entries, _) = reader.read(outbox.batch, BLOCK_MS).await?;
-        commit(app, &entries).await?;
+        commit_at_last(app, &entries, stop).await;
         if !entries.is_empty() && entries.len() < outbox.batch {
             tokio::time::sleep(Duration::from_millis(outbox.linger_ms)).await;
         }
@@ -47,16 +47,49 @@ async fn consume(app: &App, consumer: &str, stop: &CancellationToken) -> Result<
     reader.leave().await
 }
 
-/// Consumes until nothing is left, for commands that run beside no node.
+/// Everything that was left alone for too long, by whomever.
+async fn take_over(app: &App, reader: &mut OutboxReader, stop: &CancellationToken) -> Result<(), Fault> {
+    let outbox = &app.config.outbox;
+    loop {
+        let (left, unreadable) = reader.take_over(outbox.batch, outbox.takeover_ms).await?;
+        app.metrics.outbox_unreadable.set(unreadable as i64);
+        commit_at_last(app, &left, stop).await;
+        if left.len() + unreadable < outbox.batch || stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes a batch, however long a store is away: while Postgres is gone a consumer holds one batch and reads no more.
+async fn commit_at_last(app: &App, entries: &[Entry], stop: &CancellationToken) {
+    while let Err(fault) = commit(app, entries).await {
+        tracing::warn!(%fault, entries = entries.len(), "a batch waits for its store");
+        tokio::select! { () = tokio::time::sleep(PAUSE) => {}, () = stop.cancelled() => return }
+    }
+}
+
+/// Consumes until nothing is left, so that the ledger has everything.
+///
+/// # Errors
+/// A store is away, or what is left cannot be written: nothing has gone for a while.
 pub async fn drain(app: &App) -> Result<(), Fault> {
-    let mut reader: OutboxReader = app.store.outbox_reader("drain").await?;
-    while app.store.look(i64::MAX).await?.outbox > 0 {
+    let mut reader = app.store.outbox_reader("drain").await?;
+    let (mut least, mut progress) = (u64::MAX, Instant::now());
+    loop {
+        let left = app.store.look(i64::MAX).await?.outbox;
+        if left == 0 {
+            return reader.leave().await;
+        }
+        if left < least {
+            (least, progress) = (left, Instant::now());
+        } else if progress.elapsed() > NO_PROGRESS {
+            return Err(Fault::new("empty the outbox", format!("{left} entries in it cannot be written")));
+        }
         let (mut entries, _) =
             reader.take_over(app.config.outbox.batch, app.config.outbox.takeover_ms).await?;
         entries.extend(reader.read(app.config.outbox.batch, BLOCK_MS).await?.0);
         commit(app, &entries).await?;
     }
-    reader.leave().await
 }
 
 /// Writes a batch, one by one if it does not go in whole, so that one bad entry holds up no other.

@@ -37,7 +37,11 @@ pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
 pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let lock = Lock::take(&app.database).await?;
     app.store.close_board().await?;
-    drain(app).await?;
+    if let Err(fault) = drain(app).await {
+        // Nothing was changed yet: awards go on as before.
+        app.store.open_board().await?;
+        return Err(fault);
+    }
     let users = load(app, progress).await?;
     lock.release().await?;
     Ok(users)
