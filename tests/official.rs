@@ -1,7 +1,8 @@
 //! The official Socket.IO client, unchanged, through HAProxy over two nodes.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use crate::harness::{World, assert_verified, eventually};
 
@@ -66,4 +67,20 @@ async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
     assert_eq!(two.exit_code(), Some(0));
     assert_verified(&world).await;
     drop(one);
+}
+
+#[tokio::test]
+async fn the_protocols_own_cases_pass() {
+    let example = Path::new(env!("CARGO_BIN_EXE_laurel")).parent().unwrap().join("examples/conformance");
+    let mut served = Command::new(example).args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(served.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official/conformance.mjs");
+    let run = move || Command::new("node").arg(cases).arg(address).output().expect("make test installs it");
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    served.kill().unwrap();
+    served.wait().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("cases as the protocols say"));
 }

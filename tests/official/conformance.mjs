@@ -1,0 +1,214 @@
+// What the protocols' own suites look at, against the conformance example. Argument: its address.
+import assert from "node:assert/strict";
+import WebSocket from "ws";
+
+const [base] = process.argv.slice(2);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+setTimeout(() => assert.fail("took too long"), 60_000).unref();
+
+const http = async (path, query, method = "GET", body) => {
+  const response = await fetch(`${base}/${path}/?${query}`, { method, body });
+  return [response.status, await response.text()];
+};
+const session = async (path) => JSON.parse((await http(path, "EIO=4&transport=polling"))[1].slice(1)).sid;
+
+// A WebSocket whose messages are heard one by one, pings left out unless asked for.
+function open(path, query = "EIO=4&transport=websocket", { pings = false } = {}) {
+  const socket = new WebSocket(`${base.replace("http", "ws")}/${path}/?${query}`);
+  const heard = [];
+  let wake = () => {};
+  const put = (it) => { heard.push(it); wake(); };
+  socket.on("message", (data, binary) => {
+    const it = binary ? Uint8Array.from(data) : data.toString();
+    if (it === "2" && !pings) socket.send("3");
+    else put(it);
+  });
+  socket.on("error", () => {});
+  socket.on("close", () => put(null));
+  const hear = async () => {
+    while (heard.length === 0) await new Promise((resolve) => { wake = resolve; });
+    return heard.shift();
+  };
+  const opened = new Promise((resolve) => socket.on("open", resolve));
+  return { hear, opened, say: (it) => socket.send(it), closed: async () => { while ((await hear()) !== null); } };
+}
+async function joined() {
+  const it = open("socket.io");
+  await it.hear();
+  it.say("40");
+  assert.match(await it.hear(), /^40\{"sid":"[^"]+"\}$/);
+  assert.equal(await it.hear(), '42["auth",{}]');
+  return it;
+}
+
+const cases = [];
+const test = (name, run) => cases.push([name, run]);
+
+for (const path of ["engine.io", "socket.io"]) {
+  test(`${path}: handshake over polling`, async () => {
+    const [status, text] = await http(path, "EIO=4&transport=polling");
+    assert.equal(status, 200);
+    const { sid, ...rest } = JSON.parse(text.slice(1));
+    assert.equal(typeof sid, "string");
+    assert.deepEqual(rest, { upgrades: ["websocket"], pingInterval: 300, pingTimeout: 200, maxPayload: 1000000 });
+  });
+  test(`${path}: handshake over a WebSocket`, async () => {
+    const { sid, ...rest } = JSON.parse((await open(path).hear()).slice(1));
+    assert.deepEqual(rest, { upgrades: [], pingInterval: 300, pingTimeout: 200, maxPayload: 1000000 });
+  });
+  for (const query of ["transport=polling", "EIO=abc&transport=polling", "EIO=4", "EIO=4&transport=abc"]) {
+    test(`${path}: ${query} is refused`, async () => assert.equal((await http(path, query))[0], 400));
+    test(`${path}: ${query} is refused as a WebSocket`, () => open(path, query.replace("polling", "websocket")).closed());
+  }
+  for (const method of ["POST", "PUT"]) {
+    test(`${path}: ${method} without a session`, async () =>
+      assert.equal((await http(path, "EIO=4&transport=polling", method))[0], 400));
+  }
+  test(`${path}: heartbeat over polling`, async () => {
+    const query = `EIO=4&transport=polling&sid=${await session(path)}`;
+    for (let i = 0; i < 3; i++) {
+      assert.deepEqual(await http(path, query), [200, "2"]);
+      assert.deepEqual(await http(path, query, "POST", "3"), [200, "ok"]);
+    }
+  });
+  test(`${path}: no heartbeat over polling`, async () => {
+    const sid = await session(path);
+    await sleep(600);
+    assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
+  });
+  test(`${path}: heartbeat over a WebSocket, until there is none`, async () => {
+    const it = open(path, undefined, { pings: true });
+    await it.hear();
+    if (path === "socket.io") { it.say("40"); await it.hear(); await it.hear(); }
+    for (let i = 0; i < 3; i++) { assert.equal(await it.hear(), "2"); it.say("3"); }
+    assert.equal(await it.hear(), "2");
+    assert.equal(await it.hear(), null);
+  });
+  test(`${path}: close over polling`, async () => {
+    const query = `EIO=4&transport=polling&sid=${await session(path)}`;
+    const [poll] = await Promise.all([http(path, query), sleep(20).then(() => http(path, query, "POST", "1"))]);
+    assert.deepEqual(poll, [200, "6"]);
+    assert.equal((await http(path, query))[0], 400);
+  });
+  test(`${path}: close over a WebSocket`, async () => {
+    const it = open(path);
+    await it.hear();
+    it.say("1");
+    await it.closed();
+  });
+  test(`${path}: upgrade, and its session id is taken`, async () => {
+    const sid = await session(path);
+    const it = open(path, `EIO=4&transport=websocket&sid=${sid}`);
+    await it.opened;
+    it.say("2probe");
+    assert.equal(await it.hear(), "3probe");
+    it.say("5");
+    await sleep(20);
+    assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
+    await open(path, `EIO=4&transport=websocket&sid=${sid}`).closed();
+    if (path === "engine.io") { it.say("4hello"); assert.equal(await it.hear(), "4hello"); }
+  });
+}
+for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="]) {
+  test(`engine.io: ${JSON.stringify(body)} over polling`, async () => {
+    const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
+    assert.deepEqual(await http("engine.io", query, "POST", body), [200, "ok"]);
+    let heard = [];
+    while (heard.length < body.split("\x1e").length) heard.push(...(await http("engine.io", query))[1].split("\x1e"));
+    assert.equal(heard.join("\x1e"), body);
+  });
+}
+test("engine.io: nonsense over polling", async () => {
+  const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
+  assert.equal((await http("engine.io", query, "POST", "abc"))[0], 400);
+  assert.equal((await http("engine.io", query))[0], 400);
+});
+test("engine.io: two polls at once", async () => {
+  const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
+  const [one, two] = await Promise.all([http("engine.io", query), sleep(20).then(() => http("engine.io", query))]);
+  assert.deepEqual([one, two[0]], [[200, "1"], 400]);
+});
+test("engine.io: text, bytes and nonsense over a WebSocket", async () => {
+  const it = open("engine.io");
+  await it.hear();
+  it.say("4hello");
+  assert.equal(await it.hear(), "4hello");
+  it.say(Uint8Array.from([1, 2, 3, 4]));
+  assert.deepEqual(await it.hear(), Uint8Array.from([1, 2, 3, 4]));
+  it.say("abc");
+  await it.closed();
+});
+for (const [namespace, auth] of [["", ""], ["", '{"token":"123"}'], ["/custom,", ""], ["/custom,", '{"token":"abc"}']]) {
+  test(`socket.io: connect to "${namespace}" with "${auth}"`, async () => {
+    const it = open("socket.io");
+    await it.hear();
+    it.say(`40${namespace}${auth}`);
+    const answer = await it.hear();
+    assert.ok(answer.startsWith(`40${namespace}{"sid"`), answer);
+    assert.equal(await it.hear(), `42${namespace}["auth",${auth || "{}"}]`);
+  });
+}
+test("socket.io: an unknown namespace", async () => {
+  const it = open("socket.io");
+  await it.hear();
+  it.say("40/random");
+  assert.equal(await it.hear(), '44/random,{"message":"Invalid namespace"}');
+});
+for (const first of ["4abc", '42["message","before connect"]', "nothing in time"]) {
+  test(`socket.io: ${first} instead of a connect`, async () => {
+    const it = open("socket.io");
+    await it.hear();
+    if (first.startsWith("4")) it.say(first);
+    await it.closed();
+  });
+}
+test("socket.io: leave one namespace, stay in another", async () => {
+  const it = await joined();
+  it.say("40/custom");
+  await it.hear();
+  await it.hear();
+  it.say("41/custom");
+  it.say('42["message","to main"]');
+  assert.equal(await it.hear(), '42["message-back","to main"]');
+});
+test("socket.io: leave the main namespace; hearts still beat", async () => {
+  const it = open("socket.io", undefined, { pings: true });
+  await it.hear();
+  it.say("40");
+  await it.hear();
+  await it.hear();
+  it.say("41");
+  assert.equal(await it.hear(), "2");
+});
+const bytes = [Uint8Array.from([1, 2, 3]), Uint8Array.from([4, 5, 6])];
+const placeholders = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
+for (const [said, heard, attachments] of [
+  ['42["message",1,"2",{"3":[true]}]', '42["message-back",1,"2",{"3":[true]}]', []],
+  [`452-["message",${placeholders}]`, `452-["message-back",${placeholders}]`, bytes],
+  ['42456["message-with-ack",1,"2",{"3":[false]}]', '43456[1,"2",{"3":[false]}]', []],
+  [`452-789["message-with-ack",${placeholders}]`, `462-789[${placeholders}]`, bytes],
+]) {
+  test(`socket.io: ${said}`, async () => {
+    const it = await joined();
+    it.say(said);
+    attachments.forEach((some) => it.say(some));
+    assert.equal(await it.hear(), heard);
+    for (const some of attachments) assert.deepEqual(await it.hear(), some);
+  });
+}
+for (const bad of ["4abc", "42{}", '42abc["message-with-ack",1,"2",{"3":[false]}]']) {
+  test(`socket.io: ${bad} closes`, async () => {
+    const it = await joined();
+    it.say(bad);
+    await it.closed();
+  });
+}
+
+for (const [name, run] of cases) {
+  await run().catch((error) => {
+    console.error(`FAILED ${name}`);
+    throw error;
+  });
+}
+console.log(`${cases.length} cases as the protocols say`);
+process.exit(0);
