@@ -10,7 +10,7 @@
 local entries, seen = {}, {}
 local function consider(entry)
   local score, moment, user = entry:match('^(%d+) (%d+) (%S+)')
-  if not seen[user] and redis.call('ZSCORE', KEYS[1], user) == score then
+  if not seen[user] and tonumber(redis.call('ZSCORE', KEYS[1], user) or -1) == tonumber(score) then
     seen[user] = true
     entries[#entries + 1] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
   end

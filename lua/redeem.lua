@@ -82,7 +82,7 @@ if not token then
     return reply(TOKEN_USED, 0)
   end
   -- The key lives to the millisecond, the token's own claim is rounded up to the second.
-  return reply(now_ms > (expires_s - 1) * 1000 and TOKEN_EXPIRED or TOKEN_UNKNOWN, 0)
+  return reply(not session and now_ms > (expires_s - 1) * 1000 and TOKEN_EXPIRED or TOKEN_UNKNOWN, 0)
 end
 local owner, bound_action, bound_session, issued_ms = token:match('^(%S+) (%S+) (%S+) (%d+)$')
 if owner ~= user or (bound_action ~= '-' and bound_action ~= action) or (bound_action == '-' and not session) then
@@ -99,8 +99,10 @@ end
 if wait_ms > 0 then
   return reply(ACTION_LIMITED, 0, { wait_ms })
 end
-local before = redis.call('ZSCORE', board_key, user)
-local score = tonumber(before or 0) + tonumber(points)
+-- Newer servers write 100000000 as 1e+8, so what ZSCORE says is never passed on as it is.
+local known = redis.call('ZSCORE', board_key, user)
+local before = known and int(tonumber(known))
+local score = tonumber(known or 0) + tonumber(points)
 if score > LARGEST_SCORE then
   return reply(SCORE_FULL, 0)
 end

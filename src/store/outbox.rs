@@ -1,11 +1,17 @@
 //! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it, `lua/settle.lua` empties it.
 
+use std::time::Duration;
+
 use deadpool_redis::Connection;
+use redis::FromRedisValue;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 use uuid::Uuid;
 
 use super::{Store, fault, keys};
 use crate::error::Fault;
+
+/// A blocking read that takes so much longer than it may block will not come back.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,10 +146,7 @@ impl OutboxReader {
             command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS").arg(keys::OUTBOX).arg(">");
-        let reply: Option<StreamReadReply> = command
-            .query_async(&mut self.connection)
-            .await
-            .map_err(|error| fault("read the outbox", error))?;
+        let reply: Option<StreamReadReply> = self.ask("read the outbox", &command, block_ms).await?;
         Ok(sort(reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids)))
     }
 
@@ -155,10 +158,7 @@ impl OutboxReader {
         let mut command = redis::cmd("XAUTOCLAIM");
         command.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer).arg(idle_ms).arg("0");
         command.arg("COUNT").arg(count);
-        let reply: StreamAutoClaimReply = command
-            .query_async(&mut self.connection)
-            .await
-            .map_err(|error| fault("take over entries of the outbox", error))?;
+        let reply: StreamAutoClaimReply = self.ask("take over entries of the outbox", &command, 0).await?;
         Ok(sort(reply.claimed))
     }
 
@@ -170,14 +170,27 @@ impl OutboxReader {
         let doing = "leave the consumer group";
         let mut pending = redis::cmd("XPENDING");
         pending.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("-").arg("+").arg(1).arg(&self.consumer);
-        let left: Vec<redis::Value> =
-            pending.query_async(&mut self.connection).await.map_err(|error| fault(doing, error))?;
+        let left: Vec<redis::Value> = self.ask(doing, &pending, 0).await?;
         if left.is_empty() {
             let mut delete = redis::cmd("XGROUP");
             delete.arg("DELCONSUMER").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer);
-            delete.exec_async(&mut self.connection).await.map_err(|error| fault(doing, error))?;
+            self.ask::<redis::Value>(doing, &delete, 0).await?;
         }
         Ok(())
+    }
+
+    /// The connection has no time-out of its own, since reads may block: a Redis that hangs is found here.
+    async fn ask<T: FromRedisValue>(
+        &mut self,
+        doing: &'static str,
+        command: &redis::Cmd,
+        block_ms: u64,
+    ) -> Result<T, Fault> {
+        let limit = Duration::from_millis(block_ms) + HANGS_AFTER;
+        match tokio::time::timeout(limit, command.query_async(&mut self.connection)).await {
+            Ok(answer) => answer.map_err(|error| fault(doing, error)),
+            Err(_) => Err(Fault::away(doing, "no answer in time")),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ impl Scripts {
             start: lua!("start" needs "reply" "clock" "rate" "session" "outbox"),
             session: lua!("session" needs "reply" "clock" "session"),
             finish: lua!("finish" needs "reply" "clock" "session" "outbox"),
-            standing: lua!("standing" needs),
+            standing: lua!("standing" needs "clock"),
             attempt: lua!("attempt" needs "rate"),
             look: lua!("look" needs),
             flush: lua!("flush" needs "clock" "board"),
