@@ -7,7 +7,7 @@
 --       10 most entries in the outbox
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { issued at (ms) }; ACTION_LIMITED: + { ms to wait }
--- Needs lib/reply, lib/clock, lib/rate, lib/limits, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/limits, lib/outbox.
 
 local state_key, outbox_key, token_key, rate_key, ban_key, limit_key = unpack(KEYS)
 local user, action, token_id, ttl_ms, points = unpack(ARGV, 1, 5)
@@ -15,18 +15,9 @@ local rate_limit, rate_window_ms = tonumber(ARGV[6]), ARGV[7]
 local cooldown_ms, cap_per_day = tonumber(ARGV[8]), tonumber(ARGV[9])
 local outbox_max = tonumber(ARGV[10])
 
-local used, reset_ms = 0, 0
-if rate_limit > 0 then
-  used, reset_ms = count_attempt(rate_key, rate_window_ms)
-end
-if redis.call('HEXISTS', state_key, 'epoch') == 0 then
-  return { BOARD_CLOSED, used, reset_ms }
-end
-if rate_limit > 0 and used > rate_limit then
-  return { RATE_LIMITED, used, reset_ms }
-end
-if redis.call('EXISTS', ban_key) == 1 then
-  return { BANNED, used, reset_ms }
+local code, used, reset_ms = knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key)
+if code ~= OK then
+  return { code, used, reset_ms }
 end
 local wait_ms = action_wait_ms(limit_key, cooldown_ms, cap_per_day)
 if wait_ms > 0 then

@@ -5,24 +5,15 @@
 --       7 window (ms)   8 most entries in the outbox   9 id of this event   10 id of the event that ends an earlier session
 -- Reply { code, starts used, ms until the window closes, … }
 --       OK: + { when it expires (ms) }
--- Needs lib/reply, lib/clock, lib/rate, lib/session, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/session, lib/outbox.
 
 local state_key, outbox_key, session_key, token_key, rate_key, ban_key = unpack(KEYS)
 local user, session_id, token, token_hash = unpack(ARGV, 1, 4)
 local rate_limit, outbox_max = tonumber(ARGV[6]), tonumber(ARGV[8])
 
-local used, reset_ms = 0, 0
-if rate_limit > 0 then
-  used, reset_ms = count_attempt(rate_key, ARGV[7])
-end
-if redis.call('HEXISTS', state_key, 'epoch') == 0 then
-  return { BOARD_CLOSED, used, reset_ms }
-end
-if rate_limit > 0 and used > rate_limit then
-  return { RATE_LIMITED, used, reset_ms }
-end
-if redis.call('EXISTS', ban_key) == 1 then
-  return { BANNED, used, reset_ms }
+local code, used, reset_ms = knock(state_key, rate_key, rate_limit, ARGV[7], ban_key)
+if code ~= OK then
+  return { code, used, reset_ms }
 end
 if redis.call('XLEN', outbox_key) >= outbox_max then
   return { OUTBOX_FULL, used, reset_ms }

@@ -79,6 +79,13 @@ fn every_script_has_its_header_its_function_and_its_test() {
         for part in ["-- KEYS", "-- ARGV", "-- Reply"] {
             assert!(text.contains(part), "{name}.lua has no {part}");
         }
+        let needs = text.lines().find_map(|it| it.strip_prefix("-- Needs ")).unwrap_or_default();
+        let parts = needs.trim_end_matches('.').split(", ").filter(|it| !it.is_empty());
+        let quoted: String = parts.map(|it| format!(" \"{}\"", it.trim_start_matches("lib/"))).collect();
+        assert!(
+            functions.contains(&format!("\"{name}\" needs{quoted})")),
+            "{name}.lua does not say what it needs"
+        );
         assert!(
             functions.contains(&format!("pub async fn {name}(")),
             "{name}.lua has no function of its name"

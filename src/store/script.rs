@@ -30,9 +30,9 @@ pub struct Scripts {
 impl Scripts {
     pub fn new() -> Self {
         Self {
-            issue: lua!("issue" needs "reply" "clock" "rate" "limits" "outbox"),
+            issue: lua!("issue" needs "reply" "clock" "rate" "door" "limits" "outbox"),
             redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "session" "board" "outbox"),
-            start: lua!("start" needs "reply" "clock" "rate" "session" "outbox"),
+            start: lua!("start" needs "reply" "clock" "rate" "door" "session" "outbox"),
             session: lua!("session" needs "reply" "clock" "session"),
             finish: lua!("finish" needs "reply" "clock" "session" "outbox"),
             standing: lua!("standing" needs "clock"),

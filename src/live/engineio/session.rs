@@ -16,6 +16,9 @@ const MAX_QUEUE: usize = 256;
 /// Messages that may wait for the app; beyond, the client's transport waits.
 const MAX_INCOMING: usize = 64;
 
+/// How long a poll waits for the trial of a WebSocket before it is answered with a noop; the reference server's interval.
+const PROBE_WAIT: Duration = Duration::from_millis(100);
+
 /// What carries a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -135,7 +138,7 @@ impl Session {
 
     /// What a poll is answered with. A second poll at once ends the session.
     pub async fn poll(&self) -> Result<Vec<Wire>, PollEnd> {
-        {
+        let probing = {
             let mut state = self.state.lock();
             if state.polled {
                 drop(state);
@@ -146,8 +149,12 @@ impl Session {
                 return Err(PollEnd::Refused);
             }
             state.polled = true;
-        }
+            state.transport == Transport::Probing
+        };
         let _free = FreePoll(self);
+        if probing && self.moves_on().await {
+            return Err(PollEnd::Refused);
+        }
         let wires = self.until(&self.changed, |state| match state {
             _ if !state.queue.is_empty() => Some(std::mem::take(&mut state.queue)),
             _ if state.left || state.transport != Transport::Polling => Some(vec![Wire::text("6")]),
@@ -157,6 +164,16 @@ impl Session {
         let wires = wires.await;
         self.taken.notify_waiters();
         Ok(wires)
+    }
+
+    /// A poll that comes while a WebSocket is being tried gives the trial a moment, since the two connections race; whether
+    /// the WebSocket carries the session then.
+    async fn moves_on(&self) -> bool {
+        let settled = self.until(&self.changed, |state| {
+            let open = state.transport == Transport::Probing && state.queue.is_empty() && !state.closed;
+            (!open).then_some(state.transport == Transport::WebSocket)
+        });
+        tokio::time::timeout(PROBE_WAIT, settled).await == Ok(true)
     }
 
     /// What goes out over the WebSocket; `None` when all has gone and the session has ended.

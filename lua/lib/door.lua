@@ -1,0 +1,19 @@
+-- What is checked first at every door where something begins.
+
+-- Counts the attempt, and looks whether the board is open, the window has room and the user is not banned. Returns the code,
+-- the attempts used and the ms until the window closes.
+local function knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key)
+  local used, reset_ms = 0, 0
+  if rate_limit > 0 then
+    used, reset_ms = count_attempt(rate_key, rate_window_ms)
+  end
+  local code = OK
+  if redis.call('HEXISTS', state_key, 'epoch') == 0 then
+    code = BOARD_CLOSED
+  elseif rate_limit > 0 and used > rate_limit then
+    code = RATE_LIMITED
+  elseif redis.call('EXISTS', ban_key) == 1 then
+    code = BANNED
+  end
+  return code, used, reset_ms
+end
