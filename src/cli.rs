@@ -39,7 +39,7 @@ enum Command {
         #[arg(long)]
         users: u64,
         /// Scores are drawn from 0 to this
-        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1 << 53))]
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 53))]
         max_score: u64,
         /// File for the users' login JWTs, one a line
         #[arg(long)]
