@@ -38,7 +38,7 @@ async fn the_catalogue_is_shown_without_its_answers() {
 #[tokio::test]
 async fn a_token_is_its_users_its_actions_and_its_times() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 1).await;
+    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 4).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let token = node.token(&ada, "watch_ad").await;
     node.written().await;

@@ -68,7 +68,7 @@ async fn the_six_attempts_of_a_malicious_user() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
-            it.tokens.session_seconds = 2;
+            it.tokens.session_seconds = 5;
             it.limits.updates_per_minute = 20;
         })
         .await;

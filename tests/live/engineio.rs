@@ -14,7 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 pub fn settings() -> Settings {
     Settings {
         ping_interval: Duration::from_millis(300),
-        ping_timeout: Duration::from_millis(200),
+        ping_timeout: Duration::from_secs(2),
         max_payload: 1_000_000,
         write_timeout: Duration::from_secs(5),
         sid_prefix: "here.".into(),
@@ -158,7 +158,7 @@ async fn a_second_poll_ends_the_session() {
     let served = Served::new(echo).await;
     let sid = served.open().await;
     let second = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         served.poll(&sid).await
     };
     let (first, second) = futures::join!(served.poll(&sid), second);
@@ -196,7 +196,7 @@ async fn a_client_that_leaves_is_answered_with_a_noop() {
     let served = Served::new(echo).await;
     let sid = served.open().await;
     let leave = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         served.post(&sid, "1").await
     };
     let (poll, _) = futures::join!(served.poll(&sid), leave);
