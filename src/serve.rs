@@ -96,6 +96,7 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(live::flush_forever(app.clone()));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
+    tasks.spawn(ledger::keep_open_forever(app.clone()));
     tasks
 }
 

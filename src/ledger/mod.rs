@@ -12,7 +12,7 @@ mod write;
 
 pub use consume::consume_forever;
 pub use database::{connect, migrate, sql_fault, watch_forever};
-pub use rebuild::{open_or_rebuild, rebuild};
+pub use rebuild::{keep_open_forever, open_or_rebuild, rebuild};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use sweep::{sweep, sweep_forever};

@@ -1,6 +1,7 @@
 //! Redis from the ledger: for an empty Redis at the start, and for `laurel rebuild`. The board is closed meanwhile, so that
 //! no award is made on a total that is not there yet; reads and sockets go on with what they have.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -28,6 +29,17 @@ pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
         tracing::info!(users, "Redis did not hold the board; it was loaded from the ledger");
     }
     lock.release().await
+}
+
+/// Looks once a second, and loads the board again if Redis lost it while nodes serve: without an epoch no award is taken.
+pub async fn keep_open_forever(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let closed = app.store.look(i64::MAX).await.is_ok_and(|it| !it.open);
+        if closed && let Err(fault) = open_or_rebuild(&app).await {
+            tracing::warn!(%fault, "the board stays closed; trying again in a second");
+        }
+    }
 }
 
 /// Rebuilds the board while nodes serve. `progress` hears how many users are loaded. Returns their number.

@@ -104,14 +104,4 @@ impl Store {
             scan.query_async(&mut self.command()).await.map_err(|error| fault("walk the board", error))?;
         Ok(Members { users: pairs.into_iter().map(|(user, _)| user).collect(), cursor })
     }
-
-    /// How many users the board has.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn board_size(&self) -> Result<u64, Fault> {
-        let mut command = redis::cmd("ZCARD");
-        command.arg(keys::BOARD);
-        command.query_async(&mut self.command()).await.map_err(|error| fault("count the board", error))
-    }
 }

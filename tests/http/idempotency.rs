@@ -49,9 +49,12 @@ async fn a_refusal_that_changed_nothing_is_judged_anew() {
     let node = world.node_with(|it| it.outbox.max_entries = 1_000_000).await;
     let ada = node.register("ada").await;
     let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let mut rebuilding = node.app.database.acquire().await.unwrap().detach();
+    sqlx::query("SELECT pg_advisory_lock(x'6c617572656d'::bigint)").execute(&mut rebuilding).await.unwrap();
     node.app.store.close_board().await.unwrap();
     finalize(&node, &ada, "k", &body).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     node.app.store.open_board().await.unwrap();
+    drop(rebuilding);
     assert_eq!(finalize(&node, &ada, "k", &body).await.status, 200);
 }
 

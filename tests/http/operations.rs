@@ -9,12 +9,20 @@ async fn a_node_says_how_it_is() {
     assert_eq!((ready.status, &ready.body["degraded"]), (200, &serde_json::json!([])));
     assert_eq!(node.get("/readyz/awards").await.status, 200);
 
+    // As while another process rebuilds the board: it holds the lock, and the board is closed.
+    let mut rebuilding = node.app.database.acquire().await.unwrap().detach();
+    sqlx::query("SELECT pg_advisory_lock(x'6c617572656d'::bigint)").execute(&mut rebuilding).await.unwrap();
     node.app.store.close_board().await.unwrap();
     eventually("the node to see that the board is closed", async || {
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })
     .await;
     assert_eq!(node.get("/readyz").await.status, 200, "reads and sockets go on");
+    drop(rebuilding);
+    eventually("the board to be open again", async || {
+        (node.get("/readyz/awards").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -63,3 +63,26 @@ async fn nodes_that_start_together_load_an_empty_redis_once() {
         assert_eq!(node.get("/readyz/awards").await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_is_emptied_under_a_serving_node_is_loaded_again() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let players = node.players(12).await;
+    for player in &players {
+        node.award(player, "watch_ad").await;
+    }
+    node.written().await;
+    let board = node.board().await;
+    let _: () = world.look().await.ask("FLUSHALL").await;
+    // No award is made on a total that is not there.
+    let won = eventually("awards to be taken again", async || {
+        let answer = node.init(&players[0], "watch_ad").await;
+        (answer.status == 200).then(|| answer.body["antiSpamToken"].as_str().unwrap().to_owned())
+    })
+    .await;
+    assert_eq!(node.board().await, board);
+    let answer = node.finalize(&players[0], &won, serde_json::Value::Null).await;
+    assert_eq!(answer.body["newScore"], 20, "{}", answer.text);
+    assert_verified(&world).await;
+}

@@ -19,7 +19,7 @@ pub fn open(engine: &Arc<Engine>, about: IpAddr) -> Response {
 
 /// Waits for what goes out.
 pub async fn poll(session: &Session) -> Result<Response, Wrong> {
-    let wires = session.poll().await.map_err(|_| Wrong::Request)?;
+    let wires = session.poll().await.ok_or(Wrong::Request)?;
     Ok(text(join(&wires)))
 }
 

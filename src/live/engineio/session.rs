@@ -62,13 +62,6 @@ pub struct Socket {
     incoming: mpsc::Receiver<Message>,
 }
 
-/// Why a poll got nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PollEnd {
-    /// This transport does not carry the session, or carries it already.
-    Refused,
-}
-
 impl Session {
     /// A session over polling, or over a WebSocket from the start, and its end for the app.
     pub fn new(sid: String, upgraded: bool, about: IpAddr) -> (Arc<Self>, Socket) {
@@ -136,24 +129,24 @@ impl Session {
         self.until(&self.changed, |state| state.closed.then_some(())).await;
     }
 
-    /// What a poll is answered with. A second poll at once ends the session.
-    pub async fn poll(&self) -> Result<Vec<Wire>, PollEnd> {
+    /// What a poll is answered with; `None` if polls do not carry the session. A second one at once ends it.
+    pub async fn poll(&self) -> Option<Vec<Wire>> {
         let probing = {
             let mut state = self.state.lock();
             if state.polled {
                 drop(state);
                 self.close();
-                return Err(PollEnd::Refused);
+                return None;
             }
             if state.transport == Transport::WebSocket || state.closed {
-                return Err(PollEnd::Refused);
+                return None;
             }
             state.polled = true;
             state.transport == Transport::Probing
         };
         let _free = FreePoll(self);
         if probing && self.moves_on().await {
-            return Err(PollEnd::Refused);
+            return None;
         }
         let wires = self.until(&self.changed, |state| match state {
             _ if !state.queue.is_empty() => Some(std::mem::take(&mut state.queue)),
@@ -163,7 +156,7 @@ impl Session {
         });
         let wires = wires.await;
         self.taken.notify_waiters();
-        Ok(wires)
+        Some(wires)
     }
 
     /// A poll that comes while a WebSocket is being tried gives the trial a moment, since the two connections race; whether
