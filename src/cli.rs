@@ -97,16 +97,12 @@ async fn run(command: Command) -> Result<ExitCode> {
 
 /// The private stores are started on this thread and looked after on it: the kernel ends them when the thread ends.
 async fn serve(config: Config, stores: &mut Embedded) -> Result<ExitCode> {
-    let urls = (config.store.redis_url.clone(), config.database.url.clone());
+    let hint = stores.join_hint();
     let mut node = Node::start(config, Clock::default()).await?;
     println!("Laurel serves on http://{}", shown(node.address));
-    if stores.any() {
+    if let Some(hint) = hint {
         println!("A second node joins its stores with:");
-        println!(
-            "  REDIS_URL='{}' DATABASE_URL='{}' PORT=3001 laurel serve",
-            urls.0.expose(),
-            urls.1.expose()
-        );
+        println!("  {hint}PORT=3001 laurel serve");
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
@@ -130,19 +126,21 @@ fn shown(address: std::net::SocketAddr) -> String {
 }
 
 async fn once(command: Command, config: Config) -> Result<ExitCode> {
+    if let Command::Migrate = command {
+        let database = ledger::connect(&config.database).await?;
+        ledger::migrate(&database).await?;
+        println!("Postgres is up to date");
+        return Ok(ExitCode::SUCCESS);
+    }
     let (app, _turns) = App::build(config, Clock::default()).await?;
     let code = match command {
-        Command::Migrate => {
-            println!("Postgres is up to date");
-            ExitCode::SUCCESS
-        }
         Command::Seed { users, max_score, tokens } => {
             ledger::open_or_rebuild(&app).await?;
             seed(&app, SeedOptions { users, max_score, tokens }).await?
         }
         Command::Verify => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
-        Command::Serve | Command::Watch { .. } => unreachable!("these do not come here"),
+        Command::Serve | Command::Migrate | Command::Watch { .. } => unreachable!("these do not come here"),
     };
     app.database.close().await;
     Ok(code)

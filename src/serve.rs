@@ -74,12 +74,20 @@ impl Node {
         self.app.health.drain();
         self.app.draining.cancel();
         self.handle.graceful_shutdown(Some(window));
-        let left = async { tokio::join!(self.app.seats.all_left(), &mut self.listener) };
+        let left = async { tokio::join!(self.app.seats.all_left(), ended(&mut self.listener)) };
         let _ = tokio::time::timeout(window + SLACK, left).await;
         self.stop_consumer.cancel();
-        let _ = tokio::time::timeout(LAST_BATCH, &mut self.consumer).await;
+        let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
+        self.consumer.abort();
         self.tasks.shutdown().await;
-        self.app.database.close().await;
+        let _ = tokio::time::timeout(SLACK, self.app.database.close()).await;
+    }
+}
+
+/// Waits for a part to end; one that has ended may have been asked already.
+async fn ended(part: &mut JoinHandle<()>) {
+    if !part.is_finished() {
+        let _ = part.await;
     }
 }
 

@@ -14,6 +14,8 @@ const SHIPPED: &str = include_str!("actions.toml");
 /// Doubles, and so scores and points, are exact to here.
 const MAX_POINTS: u64 = (1 << 53) - 1;
 
+const YEAR_MS: u64 = 365 * 86_400_000;
+
 /// Where an action can be redeemed (contract, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -170,6 +172,9 @@ fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
     }
     if !(1..=MAX_POINTS).contains(&config.points) {
         problems.push(format!("({name}) points must be between 1 and 2^53 - 1"));
+    }
+    if config.cooldown_ms > YEAR_MS {
+        problems.push(format!("({name}) cooldown_ms must be at most a year"));
     }
     if config.doors.is_empty() {
         problems.push(format!("({name}) doors must name at least one"));

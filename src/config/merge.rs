@@ -16,6 +16,11 @@ const SHORT: [(&str, &str, &str); 5] = [
     ("JWT_SECRET", "auth", "jwt_secret"),
 ];
 
+/// The message alone: the whole error would show the line, and with it perhaps a secret.
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().replace('\n', " ")
+}
+
 /// The settings so far.
 pub struct Merged(Table);
 
@@ -33,7 +38,11 @@ impl Merged {
             }
             Ok(text) => match text.parse() {
                 Err(error) => {
-                    return problems.push(format!("LAUREL_CONFIG: {} is not TOML: {error}", path.display()));
+                    return problems.push(format!(
+                        "LAUREL_CONFIG: {} is not TOML: {}",
+                        path.display(),
+                        one_line(&error)
+                    ));
                 }
                 Ok(table) => table,
             },
@@ -79,7 +88,7 @@ impl Merged {
         match Value::Table(self.0).try_into() {
             Ok(config) => Some(config),
             Err(error) => {
-                problems.push(error.to_string().trim().replace('\n', " "));
+                problems.push(one_line(&error));
                 None
             }
         }

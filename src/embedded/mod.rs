@@ -8,7 +8,7 @@ mod postgres;
 mod redis;
 mod secret;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use child::Child;
 pub use folder::{DataFolder, Holder};
@@ -27,6 +27,7 @@ pub struct StartError(pub String);
 pub struct Embedded {
     redis: Option<Redis>,
     postgres: Option<Postgres>,
+    root: Option<PathBuf>,
 }
 
 impl Embedded {
@@ -57,7 +58,7 @@ impl Embedded {
             Holder::Other { pid, root } => return Err(in_use(pid, &root)),
         };
         secret::make_if_missing(config, folder.root())?;
-        let mut stores = Self::default();
+        let mut stores = Self { root: Some(folder.root().to_owned()), ..Self::default() };
         if needs_redis {
             stores.redis = Some(Redis::start(&folder, &[]).await?);
         }
@@ -68,9 +69,18 @@ impl Embedded {
         Ok(stores)
     }
 
-    /// Whether any store is private.
-    pub fn any(&self) -> bool {
-        self.redis.is_some() || self.postgres.is_some()
+    /// The settings by which another node joins the private stores; a store of the operator's is not named, since its
+    /// URL may have a password.
+    pub fn join_hint(&self) -> Option<String> {
+        let root = self.root.as_ref()?;
+        let mut hint = String::new();
+        if self.redis.is_some() {
+            hint.push_str(&format!("REDIS_URL='{}' ", redis::url(root)));
+        }
+        if self.postgres.is_some() {
+            hint.push_str(&format!("DATABASE_URL='{}' ", postgres::url(root)));
+        }
+        Some(hint)
     }
 
     /// Starts a store again whenever it ends by itself. Ends never; run it beside the node on the main thread.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -42,14 +42,27 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let mut response = next.run(request).instrument(span.clone()).await;
     response.headers_mut().insert(REQUEST_ID, id);
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    let method = if method.as_str().len() > 7 { "other" } else { method.as_str() };
-    app.metrics.http(method, &route, status, took);
+    app.metrics.http(known(&method), &route, status, took);
     let told = response.extensions().get::<Told>().map(|it| it.0);
     if let Some(code) = told {
         app.metrics.refusal(code);
     }
     tracing::debug!(parent: &span, status, code = told.map(Code::as_str), took_us = took.as_micros() as u64, "answered");
     response
+}
+
+/// Anybody can make up a method; as labels there are these.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
 }
 
 /// 1 to 128 visible ASCII characters are taken as they are.
@@ -78,7 +91,11 @@ async fn admit(
     next.run(request).await
 }
 
+/// A poll of Socket.IO waits for as long as there is nothing to say, so it is left alone.
 async fn time_out(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.uri().path() == super::socketio::PATH {
+        return next.run(request).await;
+    }
     let limit = Duration::from_millis(app.config.server.request_timeout_ms);
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,

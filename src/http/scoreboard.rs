@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -20,7 +21,12 @@ pub async fn top10(State(app): State<Arc<App>>, headers: HeaderMap) -> Response 
 }
 
 /// `GET user/:userId`, by number or UUID.
-pub async fn user(State(app): State<Arc<App>>, _: Caller, Path(id): Path<String>) -> Result<Response> {
+pub async fn user(
+    State(app): State<Arc<App>>,
+    _: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response> {
+    let id = id.map(|Path(it)| it).unwrap_or_default();
     let id = UserRef::parse(&id).map_err(|problem| Refusal::field("userId", problem))?;
     let user = account::find(&app.database, id).await?.ok_or(Refusal::UserNotFound)?;
     let (score, rank) = app.store.standing(user.id).await?;

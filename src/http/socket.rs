@@ -59,6 +59,7 @@ pub async fn open(
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(move |socket| live::serve_websocket(app, caller, socket, seat)))
 }
 

@@ -20,6 +20,9 @@ use crate::error::Refusal;
 use crate::live::engineio::{self, Engine};
 use crate::live::scoreboard_engine;
 
+/// Where the official client looks for it.
+pub const PATH: &str = "/socket.io/";
+
 struct Door {
     app: Arc<App>,
     engine: Arc<Engine>,
@@ -28,10 +31,7 @@ struct Door {
 /// The routes, with the engine behind them.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let door = Arc::new(Door { app: app.clone(), engine: scoreboard_engine(app) });
-    Router::new()
-        .route("/socket.io/", any(serve))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(door)
+    Router::new().route(PATH, any(serve)).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(door)
 }
 
 async fn serve(

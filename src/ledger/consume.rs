@@ -85,9 +85,9 @@ pub async fn drain(app: &App) -> Result<(), Fault> {
         } else if progress.elapsed() > NO_PROGRESS {
             return Err(Fault::new("empty the outbox", format!("{left} entries in it cannot be written")));
         }
-        let (mut entries, _) =
-            reader.take_over(app.config.outbox.batch, app.config.outbox.takeover_ms).await?;
-        entries.extend(reader.read(app.config.outbox.batch, BLOCK_MS).await?.0);
+        let (entries, _) = reader.take_over(app.config.outbox.batch, app.config.outbox.takeover_ms).await?;
+        commit(app, &entries).await?;
+        let (entries, _) = reader.read(app.config.outbox.batch, BLOCK_MS).await?;
         commit(app, &entries).await?;
     }
 }

@@ -19,6 +19,13 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
         .map_err(|error| Fault::new("read database.url", error))?
         .application_name("laurel")
+        // A node whose host vanished in the middle of a batch must not hold the ledger's lock for hours.
+        .options([
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+        ])
         // The metrics have the times; a log of SQL would be noise beside them.
         .disable_statement_logging();
     PgPoolOptions::new()

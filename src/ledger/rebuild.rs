@@ -25,6 +25,8 @@ const REBUILD_LOCK: i64 = 0x6c61_7572_656d;
 pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
     let lock = Lock::take(&app.database).await?;
     if !app.store.look(i64::MAX).await?.open {
+        // A rebuild that was cut short may have left entries that the totals still lack.
+        drain(app).await?;
         let users = load(app, |_| ()).await?;
         tracing::info!(users, "Redis did not hold the board; it was loaded from the ledger");
     }
@@ -48,10 +50,12 @@ pub async fn keep_open_forever(app: Arc<App>) {
 /// A store is away; the board stays closed, and the next rebuild goes on.
 pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let lock = Lock::take(&app.database).await?;
-    app.store.close_board().await?;
+    let was_open = app.store.close_board().await?;
     if let Err(fault) = drain(app).await {
-        // Nothing was changed yet: awards go on as before.
-        app.store.open_board().await?;
+        // Nothing was changed yet: a board that was open is as good as before.
+        if was_open {
+            app.store.open_board().await?;
+        }
         return Err(fault);
     }
     let users = load(app, progress).await?;

@@ -1,7 +1,9 @@
 //! Users with scores for a test or a demo: into the ledger first, as everything, then into Redis from there.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use rand::RngExt;
@@ -35,7 +37,12 @@ pub struct SeedOptions {
 pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> Result<(), Fault> {
     let cannot_write = |error| Fault::new("write the tokens", error);
     let mut tokens = match &options.tokens {
-        Some(path) => Some(BufWriter::new(std::fs::File::create(path).map_err(cannot_write)?)),
+        // Each line is a login: for its owner's eyes alone.
+        Some(path) => {
+            let mut options = File::options();
+            options.create(true).write(true).truncate(true).mode(0o600);
+            Some(BufWriter::new(options.open(path).map_err(cannot_write)?))
+        }
         None => None,
     };
     // Moments before now: whoever has reached a score already is ahead of a seeded user no longer than it takes to seed.

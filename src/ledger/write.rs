@@ -1,6 +1,7 @@
 //! One batch of the outbox in one transaction. Every statement may meet rows that are there already: an entry can be
 //! delivered more than once, and in any order across nodes.
 
+use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -111,5 +112,26 @@ async fn write_awards(
 
 /// JSON may carry U+0000, which Postgres' jsonb cannot: it is kept as the six characters that stand for it.
 fn storable(proof: &str) -> String {
-    proof.replace("\\u0000", "\\\\u0000")
+    match serde_json::from_str(proof) {
+        Ok(mut value) if proof.contains("\\u0000") => {
+            spell_out_nul(&mut value);
+            value.to_string()
+        }
+        _ => proof.to_owned(),
+    }
+}
+
+fn spell_out_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace('\0', "\\u0000"),
+        Value::Array(values) => values.iter_mut().for_each(spell_out_nul),
+        Value::Object(fields) => {
+            let spelled = std::mem::take(fields).into_iter().map(|(name, mut value)| {
+                spell_out_nul(&mut value);
+                (name.replace('\0', "\\u0000"), value)
+            });
+            *fields = spelled.collect();
+        }
+        _ => {}
+    }
 }

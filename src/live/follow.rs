@@ -14,9 +14,10 @@ use crate::store::{BOARD_CHANNEL, PersonalNews, personal_channel};
 
 /// A board that got lost on its way is found after so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While Redis is away, it is looked for more often: its return is to be told within two seconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// A subscription that says nothing is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_secs(5);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Channels a SUBSCRIBE.
 const CHANNELS_AT_ONCE: usize = 512;
 
@@ -44,8 +45,9 @@ pub async fn look_forever(app: Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(fault) = look(&app).await {
+        while let Err(fault) = look(&app).await {
             tracing::warn!(%fault, "Redis could not be looked at");
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 }
@@ -74,7 +76,7 @@ async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
                 app.hub.publish(board);
             }
             Ok(None) => return Err(Fault::away("follow the board", "the connection ended")),
-            Err(_) => sign_of_life(subscription.ping()).await?,
+            Err(_) => subscription.ping().await?,
         }
     }
 }
@@ -124,7 +126,7 @@ async fn users_session(
                     subscription.add(&channels(come)).await?;
                 }
             }
-            _ = pings.tick() => sign_of_life(subscription.ping()).await?,
+            _ = pings.tick() => subscription.ping().await?,
         }
     }
 }
@@ -144,12 +146,6 @@ pub async fn flush_forever(app: Arc<App>) {
             }
         }
     }
-}
-
-async fn sign_of_life(ping: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
-    tokio::time::timeout(PING_TIMEOUT, ping)
-        .await
-        .unwrap_or_else(|_| Err(Fault::away("ping a subscription", "no answer in time")))
 }
 
 /// Full jitter from 50 ms to 2 s, for ever (AWS, "Exponential backoff and jitter").

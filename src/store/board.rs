@@ -65,13 +65,13 @@ impl Store {
         command.query_async(&mut self.command()).await.map_err(|error| fault("open the board", error))
     }
 
-    /// Closes the board: awards are refused until it is opened again.
+    /// Closes the board: awards are refused until it is opened again. Returns whether it was open.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn close_board(&self) -> Result<(), Fault> {
+    pub async fn close_board(&self) -> Result<bool, Fault> {
         let mut command = redis::cmd("HDEL");
         command.arg(keys::BOARD_STATE).arg("epoch");
-        command.exec_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
+        command.query_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
     }
 }

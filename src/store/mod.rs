@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::Pool;
-use redis::AsyncConnectionConfig;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, IntoConnectionInfo};
 
 pub use attempt::{AttemptWindow, Attempts};
 pub use board::Look;
@@ -49,6 +50,15 @@ pub struct Store {
     blocking: Pool,
     scripts: Scripts,
     metrics: Arc<Metrics>,
+    /// An answer that takes longer counts as Redis being away.
+    timeout: Duration,
+}
+
+/// Commands go out at once, and a host that vanished is noticed.
+fn connection_info(config: &config::Store) -> redis::RedisResult<redis::ConnectionInfo> {
+    let timeout = Duration::from_millis(config.timeout_ms);
+    let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(timeout * 2);
+    Ok(config.redis_url.expose().into_connection_info()?.set_tcp_settings(tcp))
 }
 
 impl Store {
@@ -58,8 +68,9 @@ impl Store {
     /// A URL that is none, a Redis that does not answer, or one whose `maxmemory-policy` may evict scores.
     pub async fn connect(config: &config::Store, metrics: Arc<Metrics>) -> Result<Self, Fault> {
         let timeout = Duration::from_millis(config.timeout_ms);
-        let client = redis::Client::open(config.redis_url.expose())
-            .map_err(|error| Fault::new("read store.redis_url", error))?;
+        let info = connection_info(config).map_err(|error| Fault::new("read store.redis_url", error))?;
+        let client =
+            redis::Client::open(info.clone()).map_err(|error| Fault::new("read store.redis_url", error))?;
         let settings = ConnectionManagerConfig::new()
             .set_pipeline_buffer_size(1024)
             .set_connection_timeout(Some(timeout))
@@ -72,8 +83,10 @@ impl Store {
             commands.push(connection.map_err(|error| Fault::away("connect to Redis", error))?);
         }
         let manager = deadpool_redis::Manager::new_with_config(
-            config.redis_url.expose(),
-            AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(None),
+            info,
+            AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(timeout))
+                .set_response_timeout(Some(outbox::HANGS_AFTER)),
         )
         .map_err(|error| Fault::new("read store.redis_url", error))?;
         let blocking = Pool::builder(manager)
@@ -81,8 +94,15 @@ impl Store {
             .runtime(deadpool_redis::Runtime::Tokio1)
             .build()
             .map_err(|error| Fault::new("build the pool for blocking reads", error))?;
-        let store =
-            Self { commands, turn: AtomicUsize::new(0), client, blocking, scripts: Scripts::new(), metrics };
+        let store = Self {
+            commands,
+            turn: AtomicUsize::new(0),
+            client,
+            blocking,
+            scripts: Scripts::new(),
+            metrics,
+            timeout,
+        };
         store.refuse_eviction().await?;
         Ok(store)
     }
@@ -127,10 +147,15 @@ impl Store {
             invocation.arg(argument);
         }
         let started = Instant::now();
-        let result: redis::RedisResult<Vec<redis::Value>> =
-            invocation.invoke_async(&mut self.command()).await;
+        let mut connection = self.command();
+        // A reconnection that is under way counts too: nobody waits longer than for an answer.
+        let asked = tokio::time::timeout(self.timeout, invocation.invoke_async(&mut connection)).await;
+        let result: Result<Vec<redis::Value>, Fault> = match asked {
+            Ok(answer) => answer.map_err(|error| fault(name, error)),
+            Err(_) => Err(Fault::away(name, "no answer in time")),
+        };
         self.metrics.redis_call(name, started.elapsed(), result.is_ok());
-        result.map(|values| Reply::new(name, values)).map_err(|error| fault(name, error))
+        result.map(|values| Reply::new(name, values))
     }
 
     /// Microseconds since the Unix epoch by Redis' clock.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::{Store, fault, keys};
 use crate::error::Fault;
 
-/// A blocking read that takes so much longer than it may block will not come back.
-const HANGS_AFTER: Duration = Duration::from_secs(5);
+/// A read that may block for at most a second and takes so long will not come back.
+pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl OutboxReader {
             command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS").arg(keys::OUTBOX).arg(">");
-        let reply: Option<StreamReadReply> = self.ask("read the outbox", &command, block_ms).await?;
+        let reply: Option<StreamReadReply> = self.ask("read the outbox", &command).await?;
         Ok(sort(reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids)))
     }
 
@@ -158,7 +158,7 @@ impl OutboxReader {
         let mut command = redis::cmd("XAUTOCLAIM");
         command.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer).arg(idle_ms).arg("0");
         command.arg("COUNT").arg(count);
-        let reply: StreamAutoClaimReply = self.ask("take over entries of the outbox", &command, 0).await?;
+        let reply: StreamAutoClaimReply = self.ask("take over entries of the outbox", &command).await?;
         Ok(sort(reply.claimed))
     }
 
@@ -170,27 +170,21 @@ impl OutboxReader {
         let doing = "leave the consumer group";
         let mut pending = redis::cmd("XPENDING");
         pending.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("-").arg("+").arg(1).arg(&self.consumer);
-        let left: Vec<redis::Value> = self.ask(doing, &pending, 0).await?;
+        let left: Vec<redis::Value> = self.ask(doing, &pending).await?;
         if left.is_empty() {
             let mut delete = redis::cmd("XGROUP");
             delete.arg("DELCONSUMER").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer);
-            self.ask::<redis::Value>(doing, &delete, 0).await?;
+            self.ask::<redis::Value>(doing, &delete).await?;
         }
         Ok(())
     }
 
-    /// The connection has no time-out of its own, since reads may block: a Redis that hangs is found here.
     async fn ask<T: FromRedisValue>(
         &mut self,
         doing: &'static str,
         command: &redis::Cmd,
-        block_ms: u64,
     ) -> Result<T, Fault> {
-        let limit = Duration::from_millis(block_ms) + HANGS_AFTER;
-        match tokio::time::timeout(limit, command.query_async(&mut self.connection)).await {
-            Ok(answer) => answer.map_err(|error| fault(doing, error)),
-            Err(_) => Err(Fault::away(doing, "no answer in time")),
-        }
+        command.query_async(&mut self.connection).await.map_err(|error| fault(doing, error))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Subscriptions on a connection of their own. A connection that breaks ends the messages; the caller comes back.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use redis::aio::PubSubSink;
@@ -11,6 +13,19 @@ use crate::error::Fault;
 pub struct Subscription {
     sink: PubSubSink,
     messages: BoxStream<'static, (String, String)>,
+    timeout: Duration,
+}
+
+/// This connection has no time-out of its own.
+async fn in_time<T>(
+    doing: &'static str,
+    timeout: Duration,
+    asked: impl Future<Output = redis::RedisResult<T>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(timeout, asked).await {
+        Ok(answer) => answer.map_err(|error| fault(doing, error)),
+        Err(_) => Err(Fault::away(doing, "no answer in time")),
+    }
 }
 
 impl Store {
@@ -19,15 +34,15 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn subscribe(&self, channels: &[String]) -> Result<Subscription, Fault> {
-        let connection =
-            self.client.get_async_pubsub().await.map_err(|error| fault("open a subscription", error))?;
+        let opening = self.client.get_async_pubsub();
+        let connection = in_time("open a subscription", self.timeout, opening).await?;
         let (sink, messages) = connection.split();
         let messages = messages
             .filter_map(async |message| {
                 Some((message.get_channel_name().to_owned(), message.get_payload::<String>().ok()?))
             })
             .boxed();
-        let mut subscription = Subscription { sink, messages };
+        let mut subscription = Subscription { sink, messages, timeout: self.timeout };
         if !channels.is_empty() {
             subscription.add(channels).await?;
         }
@@ -46,7 +61,7 @@ impl Subscription {
     /// # Errors
     /// Redis is away.
     pub async fn add(&mut self, channels: &[String]) -> Result<(), Fault> {
-        self.sink.subscribe(channels).await.map_err(|error| fault("subscribe", error))
+        in_time("subscribe", self.timeout, self.sink.subscribe(channels)).await
     }
 
     /// Leaves channels.
@@ -54,7 +69,7 @@ impl Subscription {
     /// # Errors
     /// Redis is away.
     pub async fn drop(&mut self, channels: &[String]) -> Result<(), Fault> {
-        self.sink.unsubscribe(channels).await.map_err(|error| fault("unsubscribe", error))
+        in_time("unsubscribe", self.timeout, self.sink.unsubscribe(channels)).await
     }
 
     /// Asks Redis for a sign of life on this connection.
@@ -62,6 +77,6 @@ impl Subscription {
     /// # Errors
     /// Redis is away.
     pub async fn ping(&mut self) -> Result<(), Fault> {
-        self.sink.ping::<redis::Value>().await.map(drop).map_err(|error| fault("ping", error))
+        in_time("ping", self.timeout, self.sink.ping::<redis::Value>()).await.map(drop)
     }
 }

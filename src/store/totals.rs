@@ -40,7 +40,8 @@ impl Store {
         pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load totals", error))
     }
 
-    /// Takes everything out of the board but the gate, so that it can be loaded anew.
+    /// Takes all totals out, so that they can be loaded anew. The ten stay: nodes may look at them meanwhile, and `mend`
+    /// takes out what no longer holds.
     ///
     /// # Errors
     /// Redis is away; the board is closed and half empty, and `laurel rebuild` goes on.
@@ -66,7 +67,7 @@ impl Store {
             cursor = next;
         }
         let mut unlink = redis::cmd("UNLINK");
-        unlink.arg(keys::BOARD).arg(keys::BOARD_TEN);
+        unlink.arg(keys::BOARD);
         unlink.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))
     }
 

@@ -49,7 +49,7 @@ async fn a_users_place_by_number_or_uuid() {
         json!({ "userId": 2, "username": "bob", "score": 0, "rank": Value::Null })
     );
     user(&node, &bob, "99").await.assert_refused(404, "USER_NOT_FOUND");
-    for bad in ["0", "-1", "nobody", "1.5"] {
+    for bad in ["0", "-1", "nobody", "1.5", "%ff"] {
         let answer = user(&node, &bob, bad).await;
         answer.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(answer.fields(), ["userId"]);

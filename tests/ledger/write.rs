@@ -25,7 +25,9 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
             .unwrap();
     assert_eq!(open, (true, true, 10));
 
-    node.finalize(&ada, &token, json!({ "seen": "all\u{0} of it" })).await;
+    // U+0000, and the six characters that stand for it: both are text that anybody may send.
+    let given = json!({ "seen": "all\u{0} of it", "k\u{0}": ["\\u0000", "\\\u{0}"] });
+    assert_eq!(node.finalize(&ada, &token, given).await.status, 200);
     node.written().await;
     let (whole, hash, proof): (bool, String, Value) = sqlx::query_as(
         "SELECT completed_at >= created_at AND expires_at > completed_at AND refused_at IS NULL, token_hash, proof_of_work
@@ -36,7 +38,8 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
     .unwrap();
     assert!(whole);
     assert_eq!(hash, laurel::token::sha256_hex(&[token.as_bytes()]));
-    assert_eq!(proof, json!({ "seen": "all\\u0000 of it" }), "jsonb has no U+0000");
+    let kept = json!({ "seen": "all\\u0000 of it", "k\\u0000": ["\\u0000", "\\\\u0000"] });
+    assert_eq!(proof, kept, "jsonb has no U+0000");
     let row: (i64, i64, i64, String) = sqlx::query_as(
         "SELECT score_before, points_earned, score_after, action_token_hash FROM score_history",
     )

@@ -154,3 +154,18 @@ async fn a_foreign_origin_and_an_unready_node_are_refused_before_the_handshake()
     let refused = ask("https://game.example").await;
     refused.assert_refused(503, "SERVICE_UNAVAILABLE");
 }
+
+#[tokio::test]
+async fn a_quiet_poll_may_last_longer_than_a_request() {
+    let world = World::new().await;
+    let change = |it: &mut laurel::config::Config| {
+        it.server.request_timeout_ms = 300;
+        it.live.ping_seconds = 1;
+    };
+    let node = world.node_with(change).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let opened = node.get(path).await.text;
+    let greeting: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
+    let poll = node.get(&format!("{path}&sid={}", greeting["sid"].as_str().unwrap())).await;
+    assert_eq!((poll.status, poll.text.as_str()), (200, "2"));
+}

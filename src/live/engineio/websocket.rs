@@ -28,7 +28,8 @@ pub fn open(
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(64 * 1024 + 2 * max_payload)
-        .max_message_size(max_payload);
+        .max_message_size(max_payload)
+        .max_frame_size(max_payload);
     match session {
         None => Ok(upgrade.on_upgrade(move |mut socket| async move {
             let (session, end) = engine.session(true, about);
