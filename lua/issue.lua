@@ -1,25 +1,31 @@
 -- Issues one single-use token for one action of one user.
 --
 -- KEYS  1 leaderboard:<board>:state   2 outbox   3 token:<tokenId>   4 rate:inits:<userId>   5 ban:<userId>
---       6 limit:<userId>:<action>
+--       6 limit:<userId>:<action>   7 rate:inits-from:<address>   8 asked:<userId>:<action>
 -- ARGV  1 user id   2 action type   3 token id   4 time to live (ms)   5 points
---       6 inits allowed a window (0: any)   7 window (ms)   8 cooldown (ms, 0: none)   9 cap a UTC day (0: none)
---       10 most entries in the outbox
+--       6 inits allowed a window (0: any)   7 window (ms)   8 to 12 the action's limits (see lib/limits)
+--       13 most entries in the outbox   14 count the address too (1 or 0)   15 draw a question (1 or 0)
 -- Reply { code, inits used, ms until the window closes, … }
---       OK: + { issued at (ms) }; ACTION_LIMITED: + { ms to wait }
--- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/limits, lib/outbox.
+--       OK: + { issued at (ms), inits from the address in this window (0: not counted), questions drawn before }
+--       ACTION_LIMITED: + { ms to wait }
+-- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/limits, lib/token, lib/outbox.
 
-local state_key, outbox_key, token_key, rate_key, ban_key, limit_key = unpack(KEYS)
+local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, address_key, asked_key = unpack(KEYS)
 local user, action, token_id, ttl_ms, points = unpack(ARGV, 1, 5)
 local rate_limit, rate_window_ms = tonumber(ARGV[6]), ARGV[7]
-local cooldown_ms, cap_per_day = tonumber(ARGV[8]), tonumber(ARGV[9])
-local outbox_max = tonumber(ARGV[10])
+local limits = read_limits(8)
+local outbox_max, paced, draws = tonumber(ARGV[13]), ARGV[14] == '1', ARGV[15] == '1'
 
-local code, used, reset_ms = knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key)
+local ASKED_MEMORY_MS = 90 * DAY_MS
+
+local code, used, reset_ms = knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key, paced)
 if code ~= OK then
   return { code, used, reset_ms }
 end
-local wait_ms = action_wait_ms(limit_key, cooldown_ms, cap_per_day)
+if not is_open(limits) then
+  return { NOT_OPEN, used, reset_ms }
+end
+local wait_ms = action_wait_ms(limit_key, limits)
 if wait_ms > 0 then
   return { ACTION_LIMITED, used, reset_ms, wait_ms }
 end
@@ -28,9 +34,14 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
 end
 
 local expires_ms = now_ms + tonumber(ttl_ms)
-redis.call('SET', token_key, user .. ' ' .. action .. ' - ' .. int(now_ms), 'PXAT', int(expires_ms))
+local from_address = paced and count_attempt(address_key, rate_window_ms) or 0
+local drawn = 0
+if draws then
+  drawn = redis.call('INCR', asked_key) - 1
+  redis.call('PEXPIRE', asked_key, ASKED_MEMORY_MS)
+end
+write_token(token_key, user, action, '-', '-', expires_ms)
 write_outbox(outbox_key, {
-  kind = 'issued', id = token_id, user = user, action = action, points = points,
-  issued = int(now_ms), expires = int(expires_ms),
+  kind = 'issued', id = token_id, user = user, action = action, points = points, expires = int(expires_ms),
 })
-return { OK, used, reset_ms, now_ms }
+return { OK, used, reset_ms, now_ms, from_address, drawn }

@@ -1,13 +1,22 @@
--- What each node looks at once a second: the board if it is newer, and whether awards can be taken.
+-- What each node looks at once a second: the board if it is newer, whether awards can be taken, who was banned meanwhile.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 outbox
--- ARGV  1 board version that the caller holds
--- Reply { 1 if the board is open, else 0; entries in the outbox; version; the ten… (only if newer) }
+-- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 outbox   4 banned
+-- ARGV  1 board version that the caller holds   2 bans from this moment on are told (ms)
+-- Reply { 1 if the board is open, else 0; entries in the outbox; now (ms); version; how many were banned; their user ids…;
+--         the ten… (only if newer) }
+-- Needs lib/clock.
 
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'version')
 local version = tonumber(state[2]) or 0
-local ten = {}
-if version > tonumber(ARGV[1]) then
-  ten = redis.call('LRANGE', KEYS[2], 0, -1)
+local reply = { state[1] and 1 or 0, redis.call('XLEN', KEYS[3]), now_ms, int(version) }
+local banned = redis.call('ZRANGEBYSCORE', KEYS[4], ARGV[2], '+inf')
+reply[#reply + 1] = #banned
+for _, user in ipairs(banned) do
+  reply[#reply + 1] = user
 end
-return { state[1] and 1 or 0, redis.call('XLEN', KEYS[3]), string.format('%.0f', version), unpack(ten) }
+if version > tonumber(ARGV[1]) then
+  for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+    reply[#reply + 1] = entry
+  end
+end
+return reply

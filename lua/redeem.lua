@@ -4,37 +4,40 @@
 -- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
 --       5 outbox   6 user:score:<userId>   7 token:<tokenId>   8 spent:<tokenId>   9 rate:awards:<userId>
 --       10 ban:<userId>   11 limit:<userId>:<action>   12 points:<userId>   13 answer:<userId>:<idempotency key's digest>
---       14 session:<userId>   15 token:<hash of the next token> (both at the game door alone)
+--       14 session:<userId>   15 token:<hash of the next token> (at the game door alone)   16 aside:<userId>
+--       17… once:<digest> of each attestation in the proof
 -- ARGV  1 user id   2 user number   3 username   4 action type   5 points   6 attempt's id   7 token's hash
---       8 token's expiry (s, rounded up; 0: as its session's)   9 proof (JSON or empty)   10 proof verified (1 or 0)
---       11 least, 12 most ms since the token was issued (0: any)
---       13 attempts allowed a window (0: any)   14 window (ms)
---       15 cooldown (ms, 0: none)   16 cap a UTC day (0: none)   17 points an hour (0: any)
---       18 most entries in the outbox   19 board version that the caller holds   20 least ms between publications
---       21 channel of the board   22 channel of the user
---       23 digest of the request (empty: no idempotency key)   24 how long its answer is kept (ms)
---       25 next token (empty: not the game door)   26 its hash
+--       8 door: `actions`, `game` or `scores`   9 token's expiry (s, rounded up; 0: Redis knows)   10 session that the request
+--       names (or empty)   11 proof (JSON or empty)   12 proof verified (1 or 0)   13 least, 14 most ms since the token was
+--       issued (0: any)   15 when the proof runs out (ms, 0: never)
+--       16 attempts allowed a window (0: any)   17 window (ms)   18 to 22 the action's limits (see lib/limits)
+--       23 points an hour (0: any)   24 most entries in the outbox
+--       25 board version that the caller holds   26 least ms between publications   27 channel of the board
+--       28 channel of the user   29 digest of the request (empty: no idempotency key)   30 how long its answer is kept (ms)
+--       31 next token   32 its hash (at the game door alone)
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), … }
---       OK: + { score, rank, rank before (0: none), board version, ms until a flush is due (0: none), next token (or empty),
---           its expiry (ms), the ten… }; the ten only if newer than the caller's version, or always with an idempotency key
+--       OK: + { score, rank, rank before (0: none), points, board version, ms until a flush is due (0: none), next token (or
+--           empty), its expiry (ms), the ten… }; the ten only if newer than the caller's version, or always with an
+--           idempotency key
 --       ACTION_LIMITED: + { ms to wait }
---       PROOF_INVALID: + { now (ms) }; the token is spent, so that nobody can guess on
--- Needs lib/reply, lib/clock, lib/rate, lib/limits, lib/session, lib/board, lib/outbox.
+--       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the token is spent, so that nobody can guess on
+-- Needs lib/reply, lib/clock, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/board, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, token_key, spent_key, rate_key, ban_key,
-  limit_key, points_key, answer_key, session_key, next_key = unpack(KEYS)
+  limit_key, points_key, answer_key, session_key, next_key, aside_key = unpack(KEYS, 1, 16)
+local FIRST_ONCE_KEY = 17
 local user, number, username, action, points, attempt_id, token_hash = unpack(ARGV, 1, 7)
-local expires_s, proof, proof_ok = tonumber(ARGV[8]), ARGV[9], ARGV[10] == '1'
-local least_ms, most_ms = tonumber(ARGV[11]), tonumber(ARGV[12])
-local rate_limit, rate_window_ms = tonumber(ARGV[13]), ARGV[14]
-local cooldown_ms, cap_per_day, points_per_hour = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
-local outbox_max, known_version, publish_window_ms = tonumber(ARGV[18]), tonumber(ARGV[19]), ARGV[20]
-local board_channel, user_channel = ARGV[21], ARGV[22]
-local request_digest, answer_ttl_ms = ARGV[23], ARGV[24]
-local next_token, next_hash = ARGV[25], ARGV[26]
+local door, expires_s, named_session = ARGV[8], tonumber(ARGV[9]), ARGV[10]
+local proof, proof_ok = ARGV[11], ARGV[12] == '1'
+local least_ms, most_ms, until_ms = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local rate_limit, rate_window_ms = tonumber(ARGV[16]), ARGV[17]
+local limits, points_per_hour = read_limits(18), tonumber(ARGV[23])
+local outbox_max, known_version, publish_window_ms = tonumber(ARGV[24]), tonumber(ARGV[25]), ARGV[26]
+local board_channel, user_channel = ARGV[27], ARGV[28]
+local request_digest, answer_ttl_ms = ARGV[29], ARGV[30]
+local next_token, next_hash = ARGV[31], ARGV[32]
 
 local LARGEST_SCORE = 9007199254740991
-local HOUR_MS = 3600000
 
 local used, reset_ms = 0, 0
 if rate_limit > 0 then
@@ -67,52 +70,76 @@ if redis.call('EXISTS', ban_key) == 1 then
   return reply(BANNED, 0)
 end
 
-local session
-if next_token ~= '' then
-  local code
-  session, code = read_session(session_key)
-  if code ~= OK then
-    return reply(code, 0)
+-- The token as its door knows it, the session it is bound to, and when it runs out; or the code of what is wrong.
+local function find_token()
+  if door == 'actions' then
+    local token, code = read_anti_spam(token_key, spent_key, user, action, expires_s)
+    return code, token, nil, expires_s * 1000
   end
-  expires_s = math.ceil(session.expires / 1000)
-end
-local token = redis.call('GET', token_key)
-if not token then
-  if redis.call('EXISTS', spent_key) == 1 then
-    return reply(TOKEN_USED, 0)
+  local session, session_code
+  if door == 'game' then
+    session, session_code = read_session(session_key)
+    if session_code ~= OK then
+      return session_code
+    end
   end
-  -- The key lives to the millisecond, the token's own claim is rounded up to the second.
-  return reply(not session and now_ms > (expires_s - 1) * 1000 and TOKEN_EXPIRED or TOKEN_UNKNOWN, 0)
-end
-local owner, bound_action, bound_session, issued_ms = token:match('^(%S+) (%S+) (%S+) (%d+)$')
-if owner ~= user or (bound_action ~= '-' and bound_action ~= action) or (bound_action == '-' and not session) then
-  return reply(TOKEN_UNKNOWN, 0)
-end
-if session and bound_session ~= session.id then
-  return reply(SESSION_MISMATCH, 0)
+  local token, code = read_token(token_key, spent_key)
+  if not token then
+    return code
+  end
+  if token.owner ~= user then
+    return TOKEN_FOREIGN
+  end
+  if door == 'game' then
+    if token.action ~= '-' then
+      return TOKEN_UNKNOWN
+    end
+    return token.session == session.id and OK or SESSION_MISMATCH, token, session, session.expires
+  end
+  if token.action ~= action or token.points == '-' then
+    return TOKEN_UNKNOWN
+  end
+  if named_session ~= '' and named_session ~= token.session then
+    return SESSION_MISMATCH
+  end
+  if token.session ~= '-' then
+    session, session_code = read_session(session_key)
+    if session_code ~= OK then
+      return session_code
+    end
+    if session.id ~= token.session then
+      return SESSION_MISMATCH
+    end
+  end
+  points = token.points
+  return OK, token, session, now_ms + redis.call('PTTL', token_key)
 end
 
-local wait_ms = action_wait_ms(limit_key, cooldown_ms, cap_per_day)
+local code, token, session, expires_ms = find_token()
+if code ~= OK then
+  return reply(code, 0)
+end
+
+if not is_open(limits) then
+  return reply(NOT_OPEN, 0)
+end
+local wait_ms = action_wait_ms(limit_key, limits)
 if points_per_hour > 0 and tonumber(redis.call('GET', points_key) or 0) + tonumber(points) > points_per_hour then
   wait_ms = math.max(wait_ms, redis.call('PTTL', points_key), 1)
 end
 if wait_ms > 0 then
   return reply(ACTION_LIMITED, 0, { wait_ms })
 end
--- Newer servers write 100000000 as 1e+8, so what ZSCORE says is never passed on as it is.
-local known = redis.call('ZSCORE', board_key, user)
-local before = known and int(tonumber(known))
-local score = tonumber(known or 0) + tonumber(points)
+local before = redis.call('GET', score_key)
+local score = tonumber(before or 0) + tonumber(points)
 if score > LARGEST_SCORE then
   return reply(SCORE_FULL, 0)
 end
 if redis.call('XLEN', outbox_key) >= outbox_max then
   return reply(OUTBOX_FULL, 0)
 end
-local age_ms = now_ms - tonumber(issued_ms)
-if age_ms < least_ms or (most_ms > 0 and age_ms > most_ms) then
-  proof_ok = false
-end
+local too_young = now_ms - tonumber(token.issued) < least_ms
+proof_ok = proof_ok and proof_stands(token.issued, least_ms, most_ms, until_ms, FIRST_ONCE_KEY)
 
 -- The last check is done: only writes from here on.
 local function keep_answer(code, rest)
@@ -123,44 +150,49 @@ local function keep_answer(code, rest)
   return reply(code, 0, rest)
 end
 
-redis.call('DEL', token_key)
-redis.call('SET', spent_key, '1', 'PXAT', int((expires_s + 1) * 1000))
+spend(token_key, spent_key, door == 'scores' and expires_ms + HOUR_MS or expires_ms)
 local entry = {
-  kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = issued_ms,
-  expires = int(session and session.expires or expires_s * 1000), token = token_hash, proof = proof,
-  session = session and session.id,
+  kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
+  expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id,
 }
 if not proof_ok then
-  if session then
+  if door == 'game' then
     redis.call('HDEL', session_key, 'token')
   end
   write_outbox(outbox_key, entry)
-  return keep_answer(PROOF_INVALID, { int(now_ms) })
+  return keep_answer(PROOF_INVALID, { int(now_ms), too_young and 1 or 0 })
 end
+note_once(until_ms, FIRST_ONCE_KEY)
 
+-- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.
+local held = redis.call('EXISTS', aside_key) == 1
 local rank_before = before and redis.call('ZCOUNT', board_key, '(' .. before, '+inf') + 1 or 0
 local after = int(score)
-redis.call('ZADD', board_key, after, user)
+if not held then
+  redis.call('ZADD', board_key, after, user)
+end
 redis.call('SET', score_key, after)
 local rank = redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1
-note_action(limit_key, cooldown_ms, cap_per_day)
+note_action(limit_key, limits)
 if points_per_hour > 0 and redis.call('INCRBY', points_key, points) == tonumber(points) then
   redis.call('PEXPIRE', points_key, HOUR_MS)
 end
 
 if session then
-  redis.call('SET', next_key, user .. ' - ' .. session.id .. ' ' .. int(now_ms), 'PXAT', int(session.expires))
-  redis.call('HSET', session_key, 'token', next_token)
   entry.actions = int(redis.call('HINCRBY', session_key, 'actions', 1))
+end
+if door == 'game' then
+  write_token(next_key, user, '-', session.id, '-', session.expires)
+  redis.call('HSET', session_key, 'token', next_token)
   entry.next = next_hash
 end
 
 local moment = next_moment(state[2])
-entry.kind, entry.before, entry.after, entry.moment = 'awarded', before or '0', after, int(moment)
+entry.kind, entry.before, entry.after, entry.moment, entry.held = 'awarded', before or '0', after, int(moment), held
 write_outbox(outbox_key, entry)
 
 local version, due_ms, ten = tonumber(state[3]) or 0, 0, nil
-if score > (tonumber(state[4]) or -1) then
+if not held and score > (tonumber(state[4]) or -1) then
   local mine = table.concat({ after, int(moment), user, number, username }, ' ')
   ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
   version = moment
@@ -176,5 +208,8 @@ if request_digest ~= '' or version > known_version then
 else
   ten = {}
 end
-local next_expires = session and int(session.expires) or '0'
-return keep_answer(OK, { after, rank, rank_before, int(version), due_ms, next_token, next_expires, unpack(ten) })
+local game = door == 'game'
+return keep_answer(OK, {
+  after, rank, rank_before, points, int(version), due_ms, game and next_token or '', game and int(session.expires) or '0',
+  unpack(ten),
+})

@@ -5,7 +5,7 @@
 --       7 window (ms)   8 most entries in the outbox   9 id of this event   10 id of the event that ends an earlier session
 -- Reply { code, starts used, ms until the window closes, … }
 --       OK: + { when it expires (ms) }
--- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/session, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/session, lib/token, lib/outbox.
 
 local state_key, outbox_key, session_key, token_key, rate_key, ban_key = unpack(KEYS)
 local user, session_id, token, token_hash = unpack(ARGV, 1, 4)
@@ -31,7 +31,7 @@ redis.call('DEL', session_key)
 redis.call('HSET', session_key, 'id', session_id, 'token', token, 'started', int(now_ms), 'expires', int(expires_ms),
   'actions', '0')
 redis.call('PEXPIREAT', session_key, int(expires_ms + SESSION_MEMORY_MS))
-redis.call('SET', token_key, user .. ' - ' .. session_id .. ' ' .. int(now_ms), 'PXAT', int(expires_ms))
+write_token(token_key, user, '-', session_id, '-', expires_ms)
 write_outbox(outbox_key, {
   kind = 'started', id = ARGV[9], user = user, session = session_id, next = token_hash, actions = '0',
   issued = int(now_ms), expires = int(expires_ms),

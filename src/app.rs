@@ -1,5 +1,6 @@
 //! Everything that is shared, built once and passed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::account::{LoginKeys, Passwords};
-use crate::action::{Catalogue, Proof};
+use crate::account::{Identity, LoginKeys, Passwords};
+use crate::action::Catalogue;
+use crate::action::proof::Check;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
@@ -16,6 +18,7 @@ use crate::ledger::{self, Database};
 use crate::live::{Health, Hub, Seats};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::suspicion::{Sign, Suspicions};
 use crate::token::AntiSpamKeys;
 
 /// One node's parts.
@@ -33,6 +36,7 @@ pub struct App {
     pub hub: Arc<Hub>,
     pub health: Health,
     pub seats: Arc<Seats>,
+    pub suspicions: Suspicions,
     /// Cancelled when the node begins to stop.
     pub draining: CancellationToken,
 }
@@ -70,10 +74,19 @@ impl App {
             hub: Arc::new(hub),
             health: Health::default(),
             seats: Arc::new(Seats::new(&config.limits)),
+            suspicions: Suspicions::default(),
             draining: CancellationToken::new(),
             config,
         };
         Ok((Arc::new(app), turns))
+    }
+
+    /// Notes what looks like cheating, if anything does.
+    pub fn note(&self, sign: Option<Sign>, caller: &Identity, from: IpAddr) {
+        if let Some(sign) = sign {
+            self.metrics.suspicion(sign);
+            self.suspicions.note(sign, Some(caller.user), from);
+        }
     }
 
     /// Waits until the node stops, and then for this socket's turn: all of them together leave at an even rate over the
@@ -90,15 +103,18 @@ impl App {
 /// An action that takes longer than its token lives can be started, but never finished.
 fn warn_of_impossible(catalogue: &Catalogue, token_ms: u64) {
     for action in catalogue.all() {
-        if let Proof::Elapsed { least_ms, .. } = action.proof
-            && least_ms >= token_ms
-        {
-            tracing::warn!(
-                action = action.kind,
-                least_ms,
-                token_ms,
-                "this action takes longer than its token lives"
-            );
+        let token_ms = action.token_seconds.map_or(token_ms, |it| it * 1000);
+        for check in action.proof.checks() {
+            if let Check::Elapsed { least_ms, .. } = check
+                && *least_ms >= token_ms
+            {
+                tracing::warn!(
+                    action = action.kind,
+                    least_ms,
+                    token_ms,
+                    "this action takes longer than its token lives"
+                );
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use crate::error::Code;
+use crate::suspicion::Sign;
 
 /// 100 µs to 10 s.
 const LATENCY_BUCKETS: [f64; 13] =
@@ -67,6 +68,8 @@ metrics! {
     refusals: counter("code") = "laurel_refusals_total";
     /// Proofs judged, by kind and result.
     proofs: counter("kind", "result") = "laurel_proofs_total";
+    /// What looks like cheating, by sign.
+    suspicions: counter("sign") = "laurel_suspicions_total";
     /// Time to answer a request, by method, route and status.
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";
     /// Time of a Redis script, by script and result.
@@ -109,6 +112,11 @@ impl Metrics {
     /// One proof.
     pub fn proof(&self, kind: &str, holds: bool) {
         self.proofs.with_label_values(&[kind, if holds { "holds" } else { "fails" }]).inc();
+    }
+
+    /// One sign of cheating.
+    pub fn suspicion(&self, sign: Sign) {
+        self.suspicions.with_label_values(&[sign.as_str()]).inc();
     }
 
     /// One request.

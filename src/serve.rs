@@ -104,6 +104,7 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(live::flush_forever(app.clone()));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
+    tasks.spawn(ledger::note_suspicions_forever(app.clone()));
     tasks.spawn(ledger::keep_open_forever(app.clone()));
     tasks
 }

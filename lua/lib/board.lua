@@ -6,7 +6,7 @@
 --   floor      the score of the tenth, -1 while there are fewer than ten
 --   published  the newest version that went out over pub/sub
 --
--- Scores only grow here, so the newcomer is the latest to reach its score: it stands behind everybody who has as much.
+-- Awards only raise scores, so the newcomer is the latest to reach its score: it stands behind everybody who has as much.
 -- A score that is not above `floor` therefore cannot change the ten, whoever has it.
 
 local PLACES = 10

@@ -13,3 +13,7 @@ local OUTBOX_FULL = 10
 local KEY_REUSED = 11
 local NO_SESSION = 12
 local SESSION_MISMATCH = 13
+local TOKEN_FOREIGN = 14
+local NOT_OPEN = 15
+local SET_ASIDE = 16
+local TOO_SOON = 17

@@ -6,15 +6,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::proof::{Proof, ProofConfig, Question};
+use super::Limits;
+use super::proof::Proof;
+use super::read::{read_action, read_banks};
 
 /// The catalogue that ships.
 const SHIPPED: &str = include_str!("actions.toml");
-
-/// Doubles, and so scores and points, are exact to here.
-const MAX_POINTS: u64 = (1 << 53) - 1;
-
-const YEAR_MS: u64 = 365 * 86_400_000;
 
 /// Where an action can be redeemed (contract, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,15 +25,6 @@ pub enum Door {
     Game,
 }
 
-/// An action's own limits per user; 0 is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Least time between two awards.
-    pub cooldown_ms: u64,
-    /// Awards in a UTC day.
-    pub cap_per_day: u64,
-}
-
 /// One entry.
 #[derive(Clone, Debug)]
 pub struct Action {
@@ -46,12 +34,28 @@ pub struct Action {
     pub number: u32,
     /// What an award is worth.
     pub points: u64,
+    /// What it is worth where the proof says how hard it was.
+    pub points_by_difficulty: BTreeMap<String, u64>,
+    /// How long a token for it lives between `init` and `finalize`; none: as the settings say.
+    pub token_seconds: Option<u64>,
     /// What has to be shown.
     pub proof: Proof,
     /// Where it is open.
     pub doors: Vec<Door>,
     /// Its own limits.
     pub limits: Limits,
+}
+
+impl Action {
+    /// What an award of some difficulty is worth; of one that the catalogue does not name, what all are worth.
+    pub fn worth(&self, difficulty: Option<&str>) -> u64 {
+        difficulty.and_then(|it| self.points_by_difficulty.get(it)).copied().unwrap_or(self.points)
+    }
+
+    /// Whether an award can be worth so much.
+    pub fn may_be_worth(&self, points: u64) -> bool {
+        self.points == points || self.points_by_difficulty.values().any(|it| *it == points)
+    }
 }
 
 /// All actions, in their order in the file.
@@ -64,28 +68,6 @@ pub struct Catalogue {
 #[derive(Debug, thiserror::Error)]
 #[error("the action catalogue has {} problem(s):\n{}", .0.len(), .0.iter().map(|it| format!("  - {it}")).collect::<Vec<_>>().join("\n"))]
 pub struct CatalogueProblems(pub Vec<String>);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ActionConfig {
-    #[serde(rename = "type")]
-    kind: String,
-    number: u32,
-    points: u64,
-    proof: ProofConfig,
-    #[serde(default = "all_doors")]
-    doors: Vec<Door>,
-    #[serde(default)]
-    cooldown_ms: u64,
-    #[serde(default)]
-    cap_per_day: u64,
-}
-
-fn all_doors() -> Vec<Door> {
-    vec![Door::Actions, Door::Tokens, Door::Game]
-}
-
-type Banks = BTreeMap<String, Vec<Question>>;
 
 impl Catalogue {
     /// Reads the file, or the catalogue that ships if the name is empty.
@@ -136,68 +118,14 @@ impl Catalogue {
         self.actions.iter().find(|it| it.kind == kind && it.doors.contains(&door))
     }
 
+    /// The type of the action with this number.
+    pub fn type_of(&self, number: u64) -> Option<&str> {
+        self.actions.iter().find(|it| u64::from(it.number) == number).map(|it| it.kind.as_str())
+    }
+
     /// All of them.
     pub fn all(&self) -> &[Action] {
         &self.actions
-    }
-}
-
-fn read_banks(value: Option<Value>, problems: &mut Vec<String>) -> Banks {
-    let Some(value) = value else { return Banks::new() };
-    let banks: Banks = match value.try_into() {
-        Ok(banks) => banks,
-        Err(error) => {
-            problems.push(format!("banks: {}", one_line(&error)));
-            return Banks::new();
-        }
-    };
-    for (name, questions) in &banks {
-        for question in questions {
-            if let Err(problem) = question.check() {
-                problems.push(format!("bank {name}: {problem}"));
-            }
-        }
-    }
-    banks
-}
-
-fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
-    let name = entry.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
-    let config: ActionConfig =
-        entry.try_into().map_err(|error| vec![format!("({name}) {}", one_line(&error))])?;
-    let mut problems = Vec::new();
-    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if !(1..=50).contains(&name.len()) || !name.bytes().all(word) {
-        problems.push(format!("({name}) type must be 1 to 50 of a-z, 0-9 and _"));
-    }
-    if !(1..=MAX_POINTS).contains(&config.points) {
-        problems.push(format!("({name}) points must be between 1 and 2^53 - 1"));
-    }
-    if config.cooldown_ms > YEAR_MS {
-        problems.push(format!("({name}) cooldown_ms must be at most a year"));
-    }
-    if config.doors.is_empty() {
-        problems.push(format!("({name}) doors must name at least one"));
-    }
-    let proof = config.proof.read(banks);
-    if config.doors.contains(&Door::Game) && proof.as_ref().is_ok_and(Proof::asks) {
-        problems
-            .push(format!("({name}) doors: the game door has no way to ask a question; leave \"game\" out"));
-    }
-    match proof {
-        Ok(proof) if problems.is_empty() => Ok(Action {
-            kind: config.kind,
-            number: config.number,
-            points: config.points,
-            proof,
-            doors: config.doors,
-            limits: Limits { cooldown_ms: config.cooldown_ms, cap_per_day: config.cap_per_day },
-        }),
-        Ok(_) => Err(problems),
-        Err(problem) => {
-            problems.push(format!("({name}) {problem}"));
-            Err(problems)
-        }
     }
 }
 
@@ -211,10 +139,6 @@ fn find_doubles(actions: &[Action], problems: &mut Vec<String>) {
             problems.push(format!("number {} is there twice ({})", action.number, action.kind));
         }
     }
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! `init`: a single-use token for one action, and what has to be shown to redeem it.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{CLOSED, Metered};
 use crate::account::Identity;
+use crate::action::proof::Asked;
 use crate::action::{Action, Door};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Fault, Refusal};
-use crate::store::{Issue, IssueOutcome};
+use crate::store::{Begun, Issue, IssueOutcome};
 use crate::token::AntiSpamClaims;
 
 /// A token that was given out.
@@ -24,12 +27,13 @@ pub struct Issued {
     pub challenge: Option<Value>,
 }
 
-/// Issues a token for an action of the catalogue.
-pub async fn issue(app: &App, caller: &Identity, action_type: &str) -> Metered<Issued> {
-    let Some(action) = app.catalogue.find(action_type, Door::Actions) else {
-        return Refusal::InvalidAction.into();
-    };
-    let expires_in_s = app.config.tokens.anti_spam_seconds;
+/// Issues a token for an action of the catalogue. It serves `finalize`, and `action-tokens` where the action is open there.
+pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str) -> Metered<Issued> {
+    let catalogue = &app.catalogue;
+    let found =
+        catalogue.find(action_type, Door::Actions).or_else(|| catalogue.find(action_type, Door::Tokens));
+    let Some(action) = found else { return Refusal::InvalidAction.into() };
+    let expires_in_s = action.token_seconds.unwrap_or(app.config.tokens.anti_spam_seconds);
     let request = Issue {
         user: caller.user,
         action: &action.kind,
@@ -39,17 +43,20 @@ pub async fn issue(app: &App, caller: &Identity, action_type: &str) -> Metered<I
         per_minute: app.config.limits.inits_per_minute,
         limits: &action.limits,
         outbox_max: app.config.outbox.max_entries,
+        paced_from: action.proof.is_paced().then_some(from),
+        draws: action.proof.draws(),
     };
     let (outcome, rate) = match app.store.issue(&request).await {
         Ok(answer) => answer,
         Err(fault) => return fault.into(),
     };
     let outcome = match outcome {
-        IssueOutcome::Issued { issued_at_ms } => {
-            sign(app, caller, action, request.token_id, issued_at_ms).map_err(Into::into)
+        IssueOutcome::Issued(begun) => {
+            sign(app, caller, action, request.token_id, begun, expires_in_s).map_err(Into::into)
         }
-        IssueOutcome::RateLimited => Err(super::redeem::rate_limited(rate).into()),
+        IssueOutcome::RateLimited => Err(super::rate_limited(rate).into()),
         IssueOutcome::Banned => Err(Refusal::Banned.into()),
+        IssueOutcome::NotOpen => Err(Refusal::InvalidAction.into()),
         IssueOutcome::ActionLimited { wait_ms } => Err(Refusal::ActionLimited { wait_ms }.into()),
         IssueOutcome::BoardClosed | IssueOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
     };
@@ -62,17 +69,19 @@ fn sign(
     caller: &Identity,
     action: &Action,
     token_id: Uuid,
-    issued_at_ms: i64,
+    begun: Begun,
+    expires_in_s: u64,
 ) -> Result<Issued, Fault> {
-    let expires_in_s = app.config.tokens.anti_spam_seconds;
-    let expires_at_ms = issued_at_ms + expires_in_s as i64 * 1000;
-    let challenge = action.proof.challenge(rand::random());
-    let told = action.proof.tell(&challenge, &token_id.to_string(), issued_at_ms, rfc3339);
+    let expires_at_ms = begun.issued_at_ms + expires_in_s as i64 * 1000;
+    let secret = app.anti_spam.secret();
+    let challenge =
+        action.proof.challenge(&Asked { user: caller.user, paces: begun.paces, drawn: begun.drawn, secret });
+    let told = action.proof.tell(&challenge, &token_id.to_string(), begun.issued_at_ms, rfc3339);
     let claims = AntiSpamClaims {
         sub: caller.user,
         act: action.kind.clone(),
         jti: token_id,
-        iat: issued_at_ms / 1000,
+        iat: begun.issued_at_ms / 1000,
         exp: (expires_at_ms + 999) / 1000,
         chl: challenge,
     };

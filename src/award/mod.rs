@@ -1,15 +1,22 @@
-//! The one door behind all doors: a token is issued, and redeemed for points. It knows no HTTP; the rules that have to
+//! The one door behind all doors: a token is issued, proven, and redeemed for points. It knows no HTTP; the rules that have to
 //! be atomic are in `lua/`.
 
 mod issue;
 mod permission;
+mod prove;
 mod redeem;
+mod verify;
 
 pub use issue::{Issued, issue};
 pub use permission::Permission;
-pub use redeem::{Award, Submission, rate_limited, redeem};
+pub use prove::{Proven, ToProve, prove};
+pub use redeem::{Award, Submission, redeem};
 
-use crate::error::{RateWindow, Result};
+use crate::account::Identity;
+use crate::app::App;
+use crate::error::{Error, Fault, RateWindow, Refusal, Result};
+use crate::suspicion::Sign;
+use crate::token::AntiSpamClaims;
 
 /// An outcome and where the caller's window of attempts stands, which is told whatever the outcome is.
 pub struct Metered<T> {
@@ -21,11 +28,60 @@ pub struct Metered<T> {
     pub replayed: bool,
 }
 
-impl<T, E: Into<crate::error::Error>> From<E> for Metered<T> {
+impl<T, E: Into<Error>> From<E> for Metered<T> {
     fn from(error: E) -> Self {
         Self { outcome: Err(error.into()), rate: None, replayed: false }
     }
 }
 
+/// An error, and what it is a sign of: callers are not told the difference between a forged and another user's token.
+pub struct Denied {
+    /// What the caller is told.
+    pub error: Error,
+    /// What it looks like.
+    pub sign: Option<Sign>,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self { error: refusal.into(), sign: None }
+    }
+}
+
+impl From<Fault> for Denied {
+    fn from(fault: Fault) -> Self {
+        Self { error: fault.into(), sign: None }
+    }
+}
+
+impl From<Error> for Denied {
+    fn from(error: Error) -> Self {
+        Self { error, sign: None }
+    }
+}
+
+impl Denied {
+    fn of(refusal: Refusal, sign: Sign) -> Self {
+        Self { error: refusal.into(), sign: Some(sign) }
+    }
+}
+
 /// What a caller hears while awards cannot be taken.
 pub const CLOSED: &str = "Awards are closed for the moment, please try again";
+
+/// The refusal that goes with a full window.
+pub fn rate_limited(rate: Option<RateWindow>) -> Refusal {
+    Refusal::RateLimited(rate.unwrap_or(RateWindow { limit: 0, used: 0, reset_ms: 1000 }))
+}
+
+/// Reads an anti-spam token of this user.
+fn read_anti_spam(app: &App, caller: &Identity, token: &str) -> Result<AntiSpamClaims, Denied> {
+    let claims = app.anti_spam.read(token).map_err(|refusal| Denied {
+        sign: (refusal == Refusal::InvalidActionToken).then_some(Sign::Forged),
+        error: refusal.into(),
+    })?;
+    if claims.sub != caller.user {
+        return Err(Denied::of(Refusal::InvalidActionToken, Sign::Foreign));
+    }
+    Ok(claims)
+}

@@ -1,17 +1,20 @@
-//! `finalize`: a token and its proof become points, in one atomic step.
+//! `finalize`, `scores` and `update`: a token and its proof become points, in one atomic step.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::permission::Judged;
-use super::{CLOSED, Metered, Permission};
+use super::verify::{Claim, as_text, verify};
+use super::{CLOSED, Denied, Metered, Permission, rate_limited};
 use crate::account::Identity;
-use crate::action::Verdict;
+use crate::action::{Door, Limits, Verdict};
 use crate::app::App;
 use crate::error::{Fault, RateWindow, Refusal, Result};
 use crate::live::Board;
 use crate::store::{AttemptWindow, Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed};
+use crate::suspicion::Sign;
 
 /// What a client hands in, read but not yet judged.
 pub struct Submission {
@@ -38,28 +41,46 @@ pub struct Award {
 }
 
 /// Judges a submission and awards it. One that could not even be read is an attempt too.
-pub async fn redeem(app: &App, caller: &Identity, submission: Result<Submission, Refusal>) -> Metered<Award> {
-    let judged = submission.and_then(|submission| {
-        let judged = submission.permission.judge(app, caller)?;
-        let verdict = verify(app, &judged, &submission)?;
-        Ok((submission, judged, verdict))
-    });
-    let (submission, judged, verdict) = match judged {
-        Ok(judged) => judged,
-        Err(refusal) => {
-            let rate = count_refused(app, caller).await;
-            return Metered { outcome: Err(refusal.into()), rate, replayed: false };
+pub async fn redeem(
+    app: &App,
+    caller: &Identity,
+    from: IpAddr,
+    submission: Result<Submission, Refusal>,
+) -> Metered<Award> {
+    let attempt = match submission {
+        Ok(submission) => try_redeem(app, caller, &submission).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    match attempt {
+        Ok((redeemed, award)) => {
+            let sign = sign_of(&redeemed.outcome).filter(|_| !redeemed.replayed);
+            app.note(sign, caller, from);
+            Metered { outcome: award, rate: redeemed.rate, replayed: redeemed.replayed }
         }
-    };
-    let redeemed = match spend(app, caller, &submission, &judged, verdict).await {
-        Ok(redeemed) => redeemed,
-        Err(fault) => return fault.into(),
-    };
-    if let (RedeemOutcome::Awarded(_), false) = (&redeemed.outcome, redeemed.replayed) {
-        app.metrics.award(&judged.action.kind);
+        Err(denied) => {
+            app.note(denied.sign, caller, from);
+            let rate = count_refused(app, caller).await;
+            Metered { outcome: Err(denied.error), rate, replayed: false }
+        }
     }
-    let outcome = answer(app, redeemed.outcome, redeemed.rate, judged.action.points, &submission);
-    Metered { outcome, rate: redeemed.rate, replayed: redeemed.replayed }
+}
+
+async fn try_redeem(
+    app: &App,
+    caller: &Identity,
+    submission: &Submission,
+) -> Result<(Redeemed, Result<Award>), Denied> {
+    let judged = submission.permission.judge(app, caller).await?;
+    let verdict = weigh(app, caller, &judged, submission).await?;
+    let points = points(&judged, &verdict, &submission.permission)?;
+    let redeemed = spend(app, caller, submission, &judged, &verdict, points).await?;
+    if let (RedeemOutcome::Awarded(_), Some(action), false) =
+        (&redeemed.outcome, judged.action, redeemed.replayed)
+    {
+        app.metrics.award(&action.kind);
+    }
+    let award = answer(app, &redeemed, judged.door, submission.idempotency.is_some());
+    Ok((redeemed, award))
 }
 
 /// Counts an attempt that was refused before it came to `redeem`: tokens cannot be guessed for free. If Redis is away it
@@ -69,14 +90,35 @@ async fn count_refused(app: &App, caller: &Identity) -> Option<RateWindow> {
     app.store.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await.ok()?.window
 }
 
-/// The proof, as far as a node can say.
-fn verify(app: &App, judged: &Judged<'_>, submission: &Submission) -> Result<Verdict, Refusal> {
-    let proof = &judged.action.proof;
-    let verdict = proof
-        .verify(&judged.challenge, &judged.token_id, submission.proof.as_ref())
-        .map_err(Refusal::Validation)?;
-    app.metrics.proof(proof.kind(), verdict.holds);
-    Ok(verdict)
+/// A proven token's proof was verified when it was issued.
+async fn weigh(
+    app: &App,
+    caller: &Identity,
+    judged: &Judged<'_>,
+    submission: &Submission,
+) -> Result<Verdict, Refusal> {
+    let Some(action) = judged.action.filter(|_| judged.door != Door::Tokens) else {
+        return Ok(Verdict::default());
+    };
+    let in_game = judged.door == Door::Game;
+    let claim = Claim {
+        action,
+        token_id: (!in_game).then_some(&judged.token_id),
+        in_game,
+        challenge: &judged.challenge,
+        proof: submission.proof.as_ref(),
+    };
+    verify(app, caller, &claim).await
+}
+
+/// The server's points, which a client that names some has to name too.
+fn points(judged: &Judged<'_>, verdict: &Verdict, permission: &Permission) -> Result<u64, Refusal> {
+    let worth = || judged.action.map(|it| it.worth(verdict.difficulty.as_deref()));
+    let points = judged.points.or_else(worth).unwrap_or_default();
+    match permission {
+        Permission::Game { points: named, .. } if *named != points => Err(Refusal::InvalidPoints),
+        _ => Ok(points),
+    }
 }
 
 async fn spend(
@@ -84,23 +126,26 @@ async fn spend(
     caller: &Identity,
     submission: &Submission,
     judged: &Judged<'_>,
-    verdict: Verdict,
+    verdict: &Verdict,
+    points: u64,
 ) -> Result<Redeemed, Fault> {
-    let proof = submission.proof.as_ref().and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default();
+    let no_limits = Limits::default();
     let request = Redeem {
         user: caller.user,
         number: caller.number,
         username: &caller.username,
-        action: &judged.action.kind,
-        points: judged.action.points,
-        limits: &judged.action.limits,
+        // No action has this name, so a token that Redis does not know any more cannot be redeemed under it.
+        action: judged.action.map_or("-", |it| &it.kind),
+        points,
+        limits: judged.action.map_or(&no_limits, |it| &it.limits),
         attempt_id: judged.attempt_id,
         token_id: &judged.token_id,
         token_hash: &judged.token_hash,
+        door: judged.door,
         expires_s: judged.expires_s,
-        proof: &proof,
-        proof_ok: verdict.holds,
-        age_ms: verdict.age_ms,
+        named_session: submission.permission.named_session(),
+        proof: &as_text(submission.proof.as_ref()),
+        verdict,
         per_minute: app.config.limits.updates_per_minute,
         points_per_hour: app.config.limits.points_per_hour,
         outbox_max: app.config.outbox.max_entries,
@@ -112,27 +157,20 @@ async fn spend(
     app.store.redeem(&request).await
 }
 
-fn answer(
-    app: &App,
-    outcome: RedeemOutcome,
-    rate: Option<RateWindow>,
-    points: u64,
-    submission: &Submission,
-) -> Result<Award> {
-    let keyed = submission.idempotency.is_some();
-    let in_game = matches!(submission.permission, Permission::Game { .. });
-    Err(match outcome {
-        RedeemOutcome::Awarded(awarded) => return Ok(award(app, awarded, points, keyed)?),
-        RedeemOutcome::RateLimited => rate_limited(rate),
+fn answer(app: &App, redeemed: &Redeemed, door: Door, keyed: bool) -> Result<Award> {
+    Err(match &redeemed.outcome {
+        RedeemOutcome::Awarded(awarded) => return Ok(award(app, awarded, keyed)?),
+        RedeemOutcome::RateLimited => rate_limited(redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
-        RedeemOutcome::TokenUnknown => Refusal::InvalidActionToken,
-        RedeemOutcome::TokenExpired if in_game => Refusal::SessionExpired,
+        RedeemOutcome::TokenUnknown | RedeemOutcome::TokenForeign => Refusal::InvalidActionToken,
+        RedeemOutcome::TokenExpired if door == Door::Game => Refusal::SessionExpired,
         RedeemOutcome::TokenExpired => Refusal::TokenExpired,
         RedeemOutcome::NoSession => Refusal::NoSession,
         RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
         RedeemOutcome::TokenUsed => Refusal::TokenAlreadyUsed,
-        RedeemOutcome::ActionLimited { wait_ms } => Refusal::ActionLimited { wait_ms },
-        RedeemOutcome::ProofInvalid { at_ms } => Refusal::ProofInvalid { at_ms },
+        RedeemOutcome::ActionLimited { wait_ms } => Refusal::ActionLimited { wait_ms: *wait_ms },
+        RedeemOutcome::ProofInvalid { at_ms, .. } => Refusal::ProofInvalid { at_ms: *at_ms },
+        RedeemOutcome::NotOpen => Refusal::InvalidAction,
         RedeemOutcome::ScoreFull => Refusal::ScoreFull,
         RedeemOutcome::BoardClosed | RedeemOutcome::OutboxFull => Refusal::Unavailable(CLOSED),
         RedeemOutcome::KeyReused => Refusal::IdempotencyMismatch,
@@ -140,9 +178,22 @@ fn answer(
     .into())
 }
 
+fn sign_of(outcome: &RedeemOutcome) -> Option<Sign> {
+    match outcome {
+        RedeemOutcome::RateLimited => Some(Sign::Flooding),
+        RedeemOutcome::TokenUnknown => Some(Sign::Forged),
+        RedeemOutcome::TokenForeign => Some(Sign::Foreign),
+        RedeemOutcome::TokenExpired => Some(Sign::Expired),
+        RedeemOutcome::TokenUsed => Some(Sign::Replayed),
+        RedeemOutcome::ProofInvalid { too_young: true, .. } => Some(Sign::TooFast),
+        RedeemOutcome::ProofInvalid { .. } => Some(Sign::ProofFailed),
+        _ => None,
+    }
+}
+
 /// The answer's board: the script's own where the request has an idempotency key, since the same must come again; else
 /// the newer of the script's and the node's.
-fn award(app: &App, awarded: Awarded, points: u64, keyed: bool) -> Result<Award, Fault> {
+fn award(app: &App, awarded: &Awarded, keyed: bool) -> Result<Award, Fault> {
     if awarded.flush_due_ms > 0 {
         app.hub.flush_later();
     }
@@ -151,10 +202,11 @@ fn award(app: &App, awarded: Awarded, points: u64, keyed: bool) -> Result<Award,
         board = Arc::new(Board::read(awarded.version, &awarded.ten)?);
         app.hub.learn(&board);
     }
-    Ok(Award { score: awarded.score, rank: awarded.rank, points, next: awarded.next, board })
-}
-
-/// The refusal that goes with a full window.
-pub fn rate_limited(rate: Option<RateWindow>) -> Refusal {
-    Refusal::RateLimited(rate.unwrap_or(RateWindow { limit: 0, used: 0, reset_ms: 1000 }))
+    Ok(Award {
+        score: awarded.score,
+        rank: awarded.rank,
+        points: awarded.points,
+        next: awarded.next.clone(),
+        board,
+    })
 }

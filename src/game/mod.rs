@@ -6,14 +6,14 @@ use crate::app::App;
 use crate::award::{CLOSED, Metered, rate_limited};
 use crate::error::{Error, Refusal, Result};
 use crate::store::{Finished, NoSession, Session, Start, StartOutcome};
-use crate::token::{GameToken, new_session_id};
+use crate::token::{ActToken, new_session_id};
 
 /// A session that has begun.
 pub struct Started {
     /// Its id.
     pub session_id: String,
     /// Its first token.
-    pub token: GameToken,
+    pub token: ActToken,
     /// When it runs out, and all its tokens with it, in ms.
     pub expires_at_ms: i64,
     /// How long it lives.
@@ -22,7 +22,7 @@ pub struct Started {
 
 /// Starts a session; the user's earlier one ends.
 pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
-    let (session_id, token) = (new_session_id(), GameToken::new());
+    let (session_id, token) = (new_session_id(), ActToken::new());
     let lasts_s = app.config.tokens.session_seconds;
     let request = Start {
         user: caller.user,

@@ -1,9 +1,10 @@
 //! The actions API: `/api/v1/actions`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -17,11 +18,16 @@ use crate::award::{self, Award, Issued, Permission, Submission};
 use crate::error::{Refusal, Result};
 
 /// `POST init`
-pub async fn init(State(app): State<Arc<App>>, Caller(caller): Caller, Body(body): Body) -> Result<Response> {
+pub async fn init(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Body(body): Body,
+) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
     fields.finish()?;
-    let metered = award::issue(&app, &caller, &action_type.unwrap_or_default()).await;
+    let metered = award::issue(&app, &caller, from.ip(), &action_type.unwrap_or_default()).await;
     Ok(rate::respond(metered, show_issued))
 }
 
@@ -41,11 +47,12 @@ fn show_issued(issued: Issued) -> Response {
 pub async fn finalize(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, submission).await, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, from.ip(), submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
@@ -57,7 +64,8 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
     Ok(Submission { permission: Permission::AntiSpam(token), proof, idempotency })
 }
 
-fn show_award(award: &Award) -> Response {
+/// How `/api/v1` shows an award.
+pub fn show_award(award: &Award) -> Response {
     let answer = json!({
         "success": true,
         "newScore": award.score,
@@ -73,12 +81,29 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<Value> {
 }
 
 fn show_action(action: &Action) -> Value {
+    let limits = &action.limits;
+    let open = (limits.open_for_ms > 0).then(|| {
+        let end_ms = (limits.opens_at_ms + limits.open_for_ms) % 86_400_000;
+        json!({ "from": time_of_day(limits.opens_at_ms), "to": time_of_day(end_ms) })
+    });
     json!({
         "actionType": action.kind,
         "actionId": action.number,
         "points": action.points,
+        "pointsByDifficulty": action.points_by_difficulty,
         "proof": action.proof.kind(),
+        "checks": action.proof.checks().iter().map(|it| it.kind()).collect::<Value>(),
         "doors": action.doors,
-        "limits": { "cooldownMs": action.limits.cooldown_ms, "capPerDay": action.limits.cap_per_day },
+        "limits": {
+            "cooldownMs": limits.cooldown_ms,
+            "capPerHour": limits.cap_per_hour,
+            "capPerDay": limits.cap_per_day,
+            "openUtc": open,
+        },
     })
+}
+
+fn time_of_day(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }

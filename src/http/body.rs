@@ -99,6 +99,22 @@ impl Fields {
         number
     }
 
+    /// A whole number from 0 that may be missing.
+    pub fn optional_number(&mut self, name: &str) -> Option<u64> {
+        match self.left.get(name) {
+            None | Some(Value::Null) => {
+                self.left.remove(name);
+                None
+            }
+            Some(_) => self.number(name),
+        }
+    }
+
+    /// Something that is wrong with more than one field's shape.
+    pub fn problem(&mut self, name: &str, problem: &str) {
+        self.problems.push(FieldError::new(name, problem));
+    }
+
     /// An object that may be missing.
     pub fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
         match self.left.remove(name) {

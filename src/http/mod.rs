@@ -1,6 +1,7 @@
 //! The edge: routes, identity, envelope. It knows axum and the contract's words; it knows no Redis, no SQL and no rule. A
 //! handler reads, makes one core call, and writes.
 
+mod action_tokens;
 mod actions;
 mod auth;
 mod body;
@@ -42,6 +43,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/actions", get(actions::list))
         .route("/api/v1/actions/init", post(actions::init))
         .route("/api/v1/actions/finalize", post(actions::finalize))
+        .route("/api/v1/action-tokens", post(action_tokens::issue))
+        .route("/api/v1/scores", post(action_tokens::redeem))
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/ws", get(socket::open))
         .merge(socketio::routes(&app))

@@ -47,6 +47,9 @@ pub async fn open(
     if app.health.is_draining() {
         return Err(Refusal::Unavailable("This node is stopping, please connect again").into());
     }
+    if app.store.is_banned(caller.user).await? {
+        return Err(Refusal::Banned.into());
+    }
     let upgrade = upgrade.map_err(|_| Refusal::field("headers", "must ask for a WebSocket (RFC 6455)"))?;
     let seat = app.seats.take(caller.user, from.ip()).ok_or(Refusal::RateLimited(RateWindow {
         limit: app.config.limits.sockets_per_user,

@@ -1,20 +1,24 @@
 //! Postgres as the ledger: the outbox becomes rows, exactly once; totals are compared with Redis and loaded back into it.
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
+mod best;
 mod consume;
 mod database;
 mod rebuild;
 mod seed;
 mod sessions;
+mod suspicions;
 mod sweep;
 mod verify;
 mod write;
 
+pub use best::contenders;
 pub use consume::consume_forever;
 pub use database::{connect, migrate, sql_fault, watch_forever};
 pub use rebuild::{keep_open_forever, open_or_rebuild, rebuild};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
+pub use suspicions::note_suspicions_forever;
 pub use sweep::{sweep, sweep_forever};
 pub use verify::{Difference, Verified, verify};
 pub use write::write;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use sqlx::{PgPool, Row};
-use uuid::Uuid;
 
+use super::best::best;
 use super::consume::drain;
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
+use crate::store::Standing;
 
 /// Totals a round trip.
 const LOAD_BATCH: usize = 5000;
@@ -24,7 +25,7 @@ const REBUILD_LOCK: i64 = 0x6c61_7572_656d;
 /// A store is away.
 pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
     let lock = Lock::take(&app.database).await?;
-    if !app.store.look(i64::MAX).await?.open {
+    if !app.store.backlog().await?.1 {
         // A rebuild that was cut short may have left entries that the totals still lack.
         drain(app).await?;
         let users = load(app, |_| ()).await?;
@@ -37,7 +38,7 @@ pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
 pub async fn keep_open_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let closed = app.store.look(i64::MAX).await.is_ok_and(|it| !it.open);
+        let closed = app.store.backlog().await.is_ok_and(|(_, open)| !open);
         if closed && let Err(fault) = open_or_rebuild(&app).await {
             tracing::warn!(%fault, "the board stays closed; trying again in a second");
         }
@@ -66,13 +67,19 @@ pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
 async fn load(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     app.store.empty_board().await?;
     let mut loaded = 0;
-    let mut batch: Vec<(Uuid, u64)> = Vec::with_capacity(LOAD_BATCH);
-    let mut rows = sqlx::query("SELECT id, score FROM users WHERE score > 0").fetch(&app.database);
+    let mut batch: Vec<Standing> = Vec::with_capacity(LOAD_BATCH);
+    let mut rows = sqlx::query(STANDINGS).fetch(&app.database);
     loop {
         let row = rows.try_next().await.map_err(|error| sql_fault("read totals", error))?;
         let end = row.is_none();
         if let Some(row) = row {
-            batch.push((row.get("id"), row.get::<i64, _>("score") as u64));
+            batch.push(Standing {
+                user: row.get("id"),
+                total: row.get::<i64, _>("score") as u64,
+                held: row.get::<i64, _>("held") as u64,
+                banned: row.get("banned"),
+                aside: row.get("aside"),
+            });
         }
         if batch.len() == LOAD_BATCH || (end && !batch.is_empty()) {
             app.store.load_totals(&batch).await?;
@@ -85,30 +92,20 @@ async fn load(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
         }
     }
     drop(rows);
-    let due_ms = app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms).await?;
+    let mended = app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms).await?;
     app.store.open_board().await?;
-    if due_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(due_ms)).await;
+    if mended.flush_due_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(mended.flush_due_ms)).await;
         app.store.flush(app.config.live.min_interval_ms).await?;
     }
     Ok(loaded)
 }
 
-/// The ledger's ten, as `mend` takes them: by score, then by who reached it first.
-pub async fn best(database: &PgPool) -> Result<Vec<String>, Fault> {
-    let rows = sqlx::query(
-        "SELECT format('%s %s %s %s %s', u.score, h.moment, u.id, u.number, u.username) AS entry
-         FROM users u
-         CROSS JOIN LATERAL (SELECT moment FROM score_history WHERE user_id = u.id ORDER BY moment DESC LIMIT 1) h
-         WHERE u.score >= greatest(1, (SELECT min(score) FROM (SELECT score FROM users ORDER BY score DESC LIMIT 10) t))
-         ORDER BY u.score DESC, h.moment
-         LIMIT 10",
-    )
-    .fetch_all(database)
-    .await
-    .map_err(|error| sql_fault("read the ten best", error))?;
-    Ok(rows.iter().map(|row| row.get("entry")).collect())
-}
+/// What Redis has to hold of each user.
+const STANDINGS: &str = "
+    SELECT id, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, CASE WHEN aside_at IS NULL THEN 0
+           ELSE (SELECT coalesce(sum(points_earned), 0) FROM score_history WHERE user_id = users.id AND held)::bigint END AS held
+    FROM users WHERE score > 0 OR banned_at IS NOT NULL OR aside_at IS NOT NULL";
 
 /// A session's advisory lock, on a connection of its own.
 struct Lock(sqlx::PgConnection);

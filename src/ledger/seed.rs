@@ -10,11 +10,12 @@ use rand::RngExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::rebuild::best;
+use super::best::best;
 use super::sql_fault;
 use crate::account::User;
 use crate::app::App;
 use crate::error::Fault;
+use crate::store::Standing;
 
 /// Users a COPY and a round trip to Redis.
 const BATCH: u64 = 10_000;
@@ -53,8 +54,8 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
         let users = make(app, options, count);
         let numbers = add(app, &users, moment).await?;
         moment += count as i64;
-        let totals: Vec<(Uuid, u64)> =
-            users.iter().filter(|it| it.score > 0).map(|it| (it.id, it.score as u64)).collect();
+        let scored = users.iter().filter(|it| it.score > 0);
+        let totals: Vec<Standing> = scored.map(|it| Standing::of(it.id, it.score as u64)).collect();
         if !totals.is_empty() {
             app.store.load_totals(&totals).await?;
         }

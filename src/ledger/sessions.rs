@@ -11,12 +11,11 @@ pub async fn write(
     transaction: &mut Transaction<'_, Postgres>,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
-    let entries: Vec<&Entry> = entries.iter().filter(|it| !it.session.is_empty()).collect();
-    if entries.is_empty() {
-        return Ok(());
+    let in_sessions: Vec<&Entry> = entries.iter().filter(|it| !it.session.is_empty()).collect();
+    if !in_sessions.is_empty() {
+        write_sessions(transaction, &in_sessions).await?;
     }
-    write_sessions(transaction, &entries).await?;
-    write_tokens(transaction, &entries).await
+    write_tokens(transaction, entries).await
 }
 
 /// One row a session, from all that a batch has of it. Only `started` and `ended` know when it began; until one of them
@@ -52,39 +51,54 @@ async fn write_sessions(
 /// What one entry says of one token.
 struct Token<'a> {
     hash: &'a str,
+    /// What it is for; a game's token is for any action until it is redeemed.
+    action: &'a str,
     entry: &'a Entry,
     created_ms: i64,
     used_ms: Option<i64>,
 }
 
+/// An `act_` token that was redeemed: a game's by its session; a proven one by the id that is made from its hash. An anti-spam
+/// token's id is a UUID v7.
+fn is_act_token(entry: &Entry) -> bool {
+    !entry.token_hash.is_empty() && entry.id.get_version_num() == 8
+}
+
 async fn write_tokens(
     transaction: &mut Transaction<'_, Postgres>,
-    entries: &[&Entry],
+    entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let issued = entries.iter().filter(|it| !it.next_hash.is_empty()).map(|it| Token {
         hash: &it.next_hash,
+        action: if it.kind == EntryKind::Issued { &it.action } else { "" },
         entry: it,
         created_ms: it.at_ms,
         used_ms: None,
     });
-    let used = entries.iter().filter(|it| !it.token_hash.is_empty()).map(|it| Token {
+    let used = entries.iter().filter(|it| is_act_token(it)).map(|it| Token {
         hash: &it.token_hash,
+        action: &it.action,
         entry: it,
         created_ms: it.issued_ms,
         used_ms: Some(it.at_ms),
     });
     let tokens: Vec<Token> = issued.chain(used).collect();
+    if tokens.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
-        "INSERT INTO action_tokens (action_token_hash, session_id, user_id, is_active, created_at, expires_at, used_at)
-         SELECT hash, min(session_id), (array_agg(user_id))[1], bool_and(used_ms IS NULL),
+        "INSERT INTO action_tokens (action_token_hash, session_id, action_type, user_id, is_active, created_at, expires_at,
+                                    used_at)
+         SELECT hash, min(nullif(session_id, '')), min(nullif(action_type, '')), (array_agg(user_id))[1], bool_and(used_ms IS NULL),
                 to_timestamp(min(created_ms) / 1000.0), to_timestamp(max(expires_ms) / 1000.0),
                 to_timestamp(max(used_ms) / 1000.0)
-         FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
-              AS it (hash, session_id, user_id, created_ms, expires_ms, used_ms)
+         FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+              AS it (hash, session_id, user_id, created_ms, expires_ms, used_ms, action_type)
          GROUP BY hash ORDER BY hash
          ON CONFLICT (action_token_hash) DO UPDATE
          SET is_active = action_tokens.is_active AND excluded.is_active,
-             used_at = coalesce(action_tokens.used_at, excluded.used_at)",
+             used_at = coalesce(action_tokens.used_at, excluded.used_at),
+             action_type = coalesce(action_tokens.action_type, excluded.action_type)",
     )
     .bind(tokens.iter().map(|it| it.hash).collect::<Vec<&str>>())
     .bind(tokens.iter().map(|it| it.entry.session.as_str()).collect::<Vec<&str>>())
@@ -92,6 +106,7 @@ async fn write_tokens(
     .bind(tokens.iter().map(|it| it.created_ms).collect::<Vec<i64>>())
     .bind(tokens.iter().map(|it| it.entry.expires_ms).collect::<Vec<i64>>())
     .bind(tokens.iter().map(|it| it.used_ms).collect::<Vec<Option<i64>>>())
+    .bind(tokens.iter().map(|it| it.action).collect::<Vec<&str>>())
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -1,4 +1,5 @@
-//! What time has passed over in Postgres: sessions that ran out are closed, token rows beyond the retention go. In small
+//! What time has passed over in Postgres: sessions and tokens that ran out are closed, rows of tokens and suspicions beyond the
+//! retention go. In small
 //! batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep.
 
 use std::sync::Arc;
@@ -35,6 +36,22 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<(u64, u64),
          WHERE id IN (SELECT id FROM game_sessions WHERE is_active AND expires_at < now() - make_interval(days => $1)
                       LIMIT $2 FOR UPDATE SKIP LOCKED)",
         0,
+    )
+    .await?;
+    in_batches(
+        database,
+        "UPDATE action_tokens SET is_active = FALSE
+         WHERE id IN (SELECT id FROM action_tokens WHERE is_active AND expires_at < now() - make_interval(days => $1)
+                      LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        0,
+    )
+    .await?;
+    in_batches(
+        database,
+        "DELETE FROM suspicions
+         WHERE ctid IN (SELECT ctid FROM suspicions WHERE hour < now() - make_interval(days => $1)
+                        LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        retention_days,
     )
     .await?;
     let deleted = in_batches(

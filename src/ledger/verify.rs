@@ -43,6 +43,15 @@ struct Account {
     ledger: i64,
     entries: i64,
     chained: bool,
+    held: i64,
+    banned: bool,
+}
+
+impl Account {
+    /// What the board has to show.
+    fn shown(&self) -> i64 {
+        if self.banned { 0 } else { self.ledger - self.held }
+    }
 }
 
 /// Compares every user's total in both places of Redis, in `users` and in the ledger, checks that the ledger chains, and
@@ -86,7 +95,7 @@ async fn settle(app: &App, mut suspects: Vec<Uuid>) -> Result<Vec<Difference>, F
                 accounts.iter().zip(totals).filter_map(|(it, total)| Some((it.user, compare(it, total)?)));
             found.extend(differing);
         }
-        let idle = app.store.look(i64::MAX).await?.outbox == 0;
+        let idle = app.store.backlog().await?.0 == 0;
         if found.is_empty()
             || (idle && started.elapsed() > Duration::from_secs(1))
             || started.elapsed() > SETTLING
@@ -102,16 +111,16 @@ async fn settle(app: &App, mut suspects: Vec<Uuid>) -> Result<Vec<Difference>, F
 }
 
 fn compare(account: &Account, total: Total) -> Option<String> {
-    let wanted = (account.ledger > 0).then_some(account.ledger as u64);
+    let some = |points: i64| (points > 0).then_some(points as u64);
     let mut wrong = Vec::new();
     if account.score != account.ledger {
         wrong.push(format!("users.score is {}, the ledger's sum {}", account.score, account.ledger));
     }
-    if total.board != wanted {
-        wrong.push(format!("the board has {:?}, the ledger's sum is {}", total.board, account.ledger));
+    if total.board != some(account.shown()) {
+        wrong.push(format!("the board has {:?}, the ledger shows {}", total.board, account.shown()));
     }
-    if total.own != total.board {
-        wrong.push(format!("user:score has {:?}, the board {:?}", total.own, total.board));
+    if total.own != some(account.ledger) {
+        wrong.push(format!("user:score has {:?}, the ledger's sum is {}", total.own, account.ledger));
     }
     if !account.chained {
         wrong.push("score_before and score_after do not chain".to_owned());
@@ -121,23 +130,24 @@ fn compare(account: &Account, total: Total) -> Option<String> {
 
 const ACCOUNTS: &str = "
     SELECT u.id, u.score, coalesce(h.points, 0)::bigint AS ledger, coalesce(h.entries, 0) AS entries,
-           coalesce(h.chained, true) AS chained
+           coalesce(h.chained, true) AS chained, coalesce(h.held, 0)::bigint AS held, u.banned_at IS NOT NULL AS banned
     FROM picked u
     LEFT JOIN LATERAL (
-        SELECT sum(points_earned) AS points, count(*) AS entries, bool_and(score_before = previous) AS chained
-        FROM (SELECT points_earned, score_before, lag(score_after, 1, 0::bigint) OVER (ORDER BY moment) AS previous
+        SELECT sum(points_earned) AS points, count(*) AS entries, bool_and(score_before = previous) AS chained,
+               sum(points_earned) FILTER (WHERE held) AS held
+        FROM (SELECT points_earned, score_before, held, lag(score_after, 1, 0::bigint) OVER (ORDER BY moment) AS previous
               FROM score_history WHERE user_id = u.id) it
     ) h ON true
     ORDER BY u.id";
 
 async fn page(database: &PgPool, after: Uuid) -> Result<Vec<Account>, Fault> {
-    let picked = "WITH picked AS (SELECT id, score FROM users WHERE id > $1 ORDER BY id LIMIT $2)";
+    let picked = "WITH picked AS (SELECT id, score, banned_at FROM users WHERE id > $1 ORDER BY id LIMIT $2)";
     let sql = sqlx::AssertSqlSafe(format!("{picked}{ACCOUNTS}"));
     read(sqlx::query(sql).bind(after).bind(PAGE).fetch_all(database).await)
 }
 
 async fn these(database: &PgPool, users: &[Uuid]) -> Result<Vec<Account>, Fault> {
-    let picked = "WITH picked AS (SELECT id, score FROM users WHERE id = ANY($1))";
+    let picked = "WITH picked AS (SELECT id, score, banned_at FROM users WHERE id = ANY($1))";
     let sql = sqlx::AssertSqlSafe(format!("{picked}{ACCOUNTS}"));
     read(sqlx::query(sql).bind(users).fetch_all(database).await)
 }
@@ -152,6 +162,8 @@ fn read(rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>) -> Result<Vec<Acc
             ledger: row.get("ledger"),
             entries: row.get("entries"),
             chained: row.get("chained"),
+            held: row.get("held"),
+            banned: row.get("banned"),
         })
         .collect())
 }

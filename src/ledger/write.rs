@@ -18,6 +18,7 @@ pub async fn write(database: &PgPool, entries: &[Entry]) -> Result<(), sqlx::Err
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
     write_awards(&mut transaction, entries).await?;
+    clear_held(&mut transaction, entries).await?;
     transaction.commit().await
 }
 
@@ -28,7 +29,7 @@ async fn write_attempts(
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut last = std::collections::HashMap::new();
-    let attempts = [EntryKind::Issued, EntryKind::Awarded, EntryKind::Refused];
+    let attempts = [EntryKind::Issued, EntryKind::Awarded, EntryKind::Refused, EntryKind::Traded];
     for entry in entries.iter().filter(|it| attempts.contains(&it.kind)) {
         let known = last.entry(entry.id).or_insert(entry);
         if known.kind == EntryKind::Issued {
@@ -39,7 +40,7 @@ async fn write_attempts(
     if attempts.is_empty() {
         return Ok(());
     }
-    let at = |kind| move |it: &&Entry| (it.kind == kind).then_some(it.at_ms);
+    let at = |kinds: &'static [EntryKind]| move |it: &&Entry| kinds.contains(&it.kind).then_some(it.at_ms);
     sqlx::query(
         "INSERT INTO user_action (id, user_id, action_type, score_value, proof_of_work, token_hash, session_id,
                                   created_at, expires_at, completed_at, refused_at)
@@ -52,7 +53,8 @@ async fn write_attempts(
               AS it (id, user_id, action_type, score_value, proof, token_hash, issued_ms, expires_ms, completed_ms,
                      refused_ms, session_id)
          ON CONFLICT (id) DO UPDATE
-         SET proof_of_work = excluded.proof_of_work, token_hash = excluded.token_hash,
+         SET proof_of_work = coalesce(excluded.proof_of_work, user_action.proof_of_work),
+             token_hash = excluded.token_hash, score_value = excluded.score_value,
              completed_at = excluded.completed_at, refused_at = excluded.refused_at
          WHERE excluded.token_hash IS NOT NULL AND user_action.token_hash IS NULL",
     )
@@ -64,8 +66,8 @@ async fn write_attempts(
     .bind(attempts.iter().map(|it| it.token_hash.as_str()).collect::<Vec<&str>>())
     .bind(attempts.iter().map(|it| it.issued_ms).collect::<Vec<i64>>())
     .bind(attempts.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())
-    .bind(attempts.iter().map(at(EntryKind::Awarded)).collect::<Vec<Option<i64>>>())
-    .bind(attempts.iter().map(at(EntryKind::Refused)).collect::<Vec<Option<i64>>>())
+    .bind(attempts.iter().map(at(&[EntryKind::Awarded, EntryKind::Traded])).collect::<Vec<Option<i64>>>())
+    .bind(attempts.iter().map(at(&[EntryKind::Refused])).collect::<Vec<Option<i64>>>())
     .bind(attempts.iter().map(|it| it.session.as_str()).collect::<Vec<&str>>())
     .execute(&mut **transaction)
     .await?;
@@ -85,12 +87,13 @@ async fn write_awards(
     sqlx::query(
         "WITH fresh AS (
              INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                        score_after, moment, created_at)
+                                        score_after, moment, created_at, held, note)
              SELECT event_id, user_id, action_type, points, token_hash, before, after, moment,
-                    to_timestamp(at_ms / 1000.0)
+                    to_timestamp(at_ms / 1000.0), it.held AND moment > users.held_cleared, nullif(it.note, '')::jsonb
              FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-                         $8::bigint[], $9::bigint[])
-                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, at_ms)
+                         $8::bigint[], $9::bigint[], $10::boolean[], $11::text[])
+                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, at_ms, held, note)
+             JOIN users ON users.id = it.user_id
              ON CONFLICT (event_id) DO NOTHING
              RETURNING user_id, points_earned
          ), won AS (SELECT user_id, sum(points_earned)::bigint AS points FROM fresh GROUP BY user_id)
@@ -105,8 +108,35 @@ async fn write_awards(
     .bind(awards.iter().map(|(_, (_, after, _))| *after).collect::<Vec<i64>>())
     .bind(awards.iter().map(|(_, (.., moment))| *moment).collect::<Vec<i64>>())
     .bind(awards.iter().map(|(it, _)| it.at_ms).collect::<Vec<i64>>())
+    .bind(awards.iter().map(|(it, _)| it.held).collect::<Vec<bool>>())
+    .bind(awards.iter().map(|(it, _)| note(it)).collect::<Vec<&str>>())
     .execute(&mut **transaction)
     .await?;
+    Ok(())
+}
+
+/// Who and why, of an operator's entry; an award's proof is with its attempt.
+fn note(entry: &Entry) -> &str {
+    if entry.kind == EntryKind::Awarded { "" } else { &entry.proof }
+}
+
+/// What was held up to a moment is held no more, whichever of the entries comes first.
+async fn clear_held(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    for (user, moment) in entries.iter().filter_map(|it| Some((it.user, it.clears?))) {
+        sqlx::query("UPDATE users SET held_cleared = greatest(held_cleared, $2) WHERE id = $1")
+            .bind(user)
+            .bind(moment)
+            .execute(&mut **transaction)
+            .await?;
+        sqlx::query("UPDATE score_history SET held = FALSE WHERE user_id = $1 AND held AND moment <= $2")
+            .bind(user)
+            .bind(moment)
+            .execute(&mut **transaction)
+            .await?;
+    }
     Ok(())
 }
 

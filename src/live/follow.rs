@@ -10,12 +10,14 @@ use uuid::Uuid;
 use super::Board;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{BOARD_CHANNEL, PersonalNews, personal_channel};
+use crate::store::{BANNED_NEWS, BOARD_CHANNEL, PersonalNews, personal_channel};
 
 /// A board that got lost on its way is found after so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// While Redis is away, it is looked for more often: its return is to be told within two seconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Bans are told again for so long, in case a look was late; telling them twice does no harm.
+const BANS_AGAIN_MS: i64 = 5000;
 /// A subscription that says nothing is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// Channels a SUBSCRIBE.
@@ -27,14 +29,18 @@ const CHANNELS_AT_ONCE: usize = 512;
 /// Redis is away.
 pub async fn look(app: &App) -> Result<(), Fault> {
     let known = app.hub.newest().version;
-    let look = app.store.look(known).await.inspect_err(|_| app.health.redis_away())?;
+    let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
+    let look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
+    for user in look.banned {
+        app.hub.ban_user(user);
+    }
     if look.version > known {
         app.hub.publish(Board::read(look.version, &look.ten)?);
     } else {
         // Perhaps this node learned the board from an award, and its publication got lost.
         app.hub.publish(Board::clone(&app.hub.newest()));
     }
-    app.health.looked(look.open, look.outbox, app.clock.now_ms());
+    app.health.looked(look.open, look.outbox, look.at_ms, app.clock.now_ms());
     app.metrics.outbox_entries.set(look.outbox as i64);
     Ok(())
 }
@@ -112,8 +118,10 @@ async fn users_session(
                     return Err(Fault::away("follow users", "the connection ended"));
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
-                if let (Some(user), Some(news)) = (user, PersonalNews::parse(&text)) {
-                    app.hub.tell_user(user, news);
+                match (user, PersonalNews::parse(&text)) {
+                    (Some(user), Some(news)) => app.hub.tell_user(user, news),
+                    (Some(user), None) if text == BANNED_NEWS => app.hub.ban_user(user),
+                    _ => {}
                 }
             }
             _ = turns.recv_many(&mut turned, CHANNELS_AT_ONCE) => {

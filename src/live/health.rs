@@ -22,6 +22,7 @@ pub struct Health {
     holds_board: AtomicBool,
     draining: AtomicBool,
     looked_at_ms: AtomicI64,
+    looked_at_redis_ms: AtomicI64,
 }
 
 impl Default for Health {
@@ -34,18 +35,25 @@ impl Default for Health {
             holds_board: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             looked_at_ms: AtomicI64::new(0),
+            looked_at_redis_ms: AtomicI64::new(i64::MAX),
         }
     }
 }
 
 impl Health {
-    /// A look at Redis that succeeded.
-    pub fn looked(&self, open: bool, outbox: u64, now_ms: i64) {
+    /// A look at Redis that succeeded, at a moment by its clock and by ours.
+    pub fn looked(&self, open: bool, outbox: u64, redis_ms: i64, now_ms: i64) {
+        self.looked_at_redis_ms.store(redis_ms, Ordering::Relaxed);
         self.open.store(open, Ordering::Relaxed);
         self.outbox.store(outbox, Ordering::Relaxed);
         self.looked_at_ms.store(now_ms, Ordering::Relaxed);
         self.holds_board.store(true, Ordering::Release);
         self.tell(Status { degraded: false, as_of_ms: now_ms });
+    }
+
+    /// When the last look was, by Redis' clock; before the first there is nothing to tell.
+    pub fn looked_at_redis_ms(&self) -> i64 {
+        self.looked_at_redis_ms.load(Ordering::Relaxed)
     }
 
     /// A look that failed.

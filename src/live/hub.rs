@@ -12,7 +12,14 @@ use uuid::Uuid;
 use super::{Board, Frame};
 use crate::store::PersonalNews;
 
-type News = Option<PersonalNews>;
+/// What a user's sockets are told: the newest award, or that it is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The newest award.
+    pub award: Option<PersonalNews>,
+    /// The user is banned: the sockets close.
+    pub banned: bool,
+}
 
 /// The node's hub.
 pub struct Hub {
@@ -88,7 +95,7 @@ impl Hub {
         let sender = news.entry(user).or_insert_with(|| {
             // The channel's task ends with the node; nobody is left to be told then.
             let _ = self.turned.send(user);
-            watch::Sender::new(None)
+            watch::Sender::new(News::default())
         });
         Following { hub: self.clone(), user, news: sender.subscribe() }
     }
@@ -107,12 +114,19 @@ impl Hub {
     pub fn tell_user(&self, user: Uuid, news: PersonalNews) {
         if let Some(sender) = self.news.lock().get(&user) {
             sender.send_if_modified(|known| {
-                let newer = known.is_none_or(|it| it.moment < news.moment);
+                let newer = known.award.is_none_or(|it| it.moment < news.moment);
                 if newer {
-                    *known = Some(news);
+                    known.award = Some(news);
                 }
                 newer
             });
+        }
+    }
+
+    /// Closes a user's sockets.
+    pub fn ban_user(&self, user: Uuid) {
+        if let Some(sender) = self.news.lock().get(&user) {
+            sender.send_if_modified(|known| !std::mem::replace(&mut known.banned, true));
         }
     }
 

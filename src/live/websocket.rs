@@ -76,8 +76,11 @@ impl Session<'_> {
                 }
                 Ok(()) = following.news.changed() => {
                     let news = *following.news.borrow_and_update();
-                    if let Some(news) = news {
-                        self.send_text(socket, personal(self.caller, news)).await?;
+                    if news.banned {
+                        return Err(End::Close(LOGIN_OVER, "this account is banned".into()));
+                    }
+                    if let Some(award) = news.award {
+                        self.send_text(socket, personal(self.caller, award)).await?;
                     }
                 }
                 Ok(()) = status.changed() => {

@@ -11,6 +11,8 @@ use crate::error::{Fault, RateWindow};
 pub enum AttemptWindow<'a> {
     /// A user's attempts to redeem, at all doors together.
     Awards(Uuid),
+    /// Tokens that a user asks for.
+    Inits(Uuid),
     /// Logins under a username, given as a digest.
     Logins(&'a str),
     /// Logins from an address.
@@ -21,6 +23,7 @@ impl AttemptWindow<'_> {
     fn key(&self) -> String {
         match self {
             Self::Awards(user) => keys::award_rate(*user),
+            Self::Inits(user) => keys::init_rate(*user),
             Self::Logins(username_digest) => keys::login_rate(username_digest),
             Self::LoginsFrom(address) => keys::login_rate_from(*address),
         }

@@ -12,26 +12,46 @@ pub struct Look {
     pub open: bool,
     /// Entries that Postgres does not have yet.
     pub outbox: u64,
+    /// When this was, in ms by Redis' clock.
+    pub at_ms: i64,
     /// The board's version.
     pub version: i64,
+    /// Who was banned from the moment on that was asked for.
+    pub banned: Vec<Uuid>,
     /// The ten, best first, if they are newer than the caller's.
     pub ten: Vec<String>,
 }
 
+/// The ten after something else than an award.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mended {
+    /// When the changed board may be published, if the script could not; 0: it was.
+    pub flush_due_ms: u64,
+    /// Whether the ten hold the ten best scores. If not, somebody's newest award was not in the ledger yet.
+    pub whole: bool,
+}
+
 impl Store {
-    /// Looks at the board and the outbox.
+    /// Looks at the board, the outbox, and the bans from a moment on (ms by Redis' clock).
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn look(&self, known_version: i64) -> Result<Look, Fault> {
-        let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::OUTBOX];
-        let mut reply = self.run("look", &self.scripts.look, &keys, &[known_version.to_string()]).await?;
-        Ok(Look {
-            open: reply.next::<u8>()? == 1,
-            outbox: reply.next()?,
-            version: reply.next()?,
-            ten: reply.rest()?,
-        })
+    pub async fn look(&self, known_version: i64, bans_since_ms: i64) -> Result<Look, Fault> {
+        let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::OUTBOX, keys::BANNED];
+        let arguments = [known_version.to_string(), bans_since_ms.to_string()];
+        let mut reply = self.run("look", &self.scripts.look, &keys, &arguments).await?;
+        let (open, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
+        let (at_ms, version, bans) = (reply.next()?, reply.next()?, reply.next()?);
+        let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
+        Ok(Look { open, outbox, at_ms, version, banned, ten: reply.rest()? })
+    }
+
+    /// Entries that Postgres does not have yet, and whether the board is open.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn backlog(&self) -> Result<(u64, bool), Fault> {
+        self.look(i64::MAX, i64::MAX).await.map(|it| (it.outbox, it.open))
     }
 
     /// Publishes a board that was held back. Returns the ms until it should be called again, 0 if nothing is left.
@@ -44,15 +64,27 @@ impl Store {
         self.run("flush", &self.scripts.flush, &keys, &arguments).await?.next()
     }
 
-    /// Merges candidates (`score moment userId number username`) into the ten. Returns as `flush` does.
+    /// Merges candidates (`score moment userId number username`) into the ten.
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn mend(&self, candidates: &[String], publish_window_ms: u64) -> Result<u64, Fault> {
+    pub async fn mend(&self, candidates: &[String], publish_window_ms: u64) -> Result<Mended, Fault> {
         let keys = [keys::BOARD, keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
         let mut arguments = vec![keys::BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
         arguments.extend_from_slice(candidates);
-        self.run("mend", &self.scripts.mend, &keys, &arguments).await?.next()
+        self.run("mend", &self.scripts.mend, &keys, &arguments).await?.mended()
+    }
+
+    /// The best members of the board with their scores; within a tie in no order that matters.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn best(&self, count: usize) -> Result<Vec<(Uuid, u64)>, Fault> {
+        let mut range = redis::cmd("ZREVRANGE");
+        range.arg(keys::BOARD).arg(0).arg(count.saturating_sub(1)).arg("WITHSCORES");
+        let best: Vec<(String, f64)> =
+            range.query_async(&mut self.command()).await.map_err(|error| fault("read the best", error))?;
+        Ok(best.into_iter().filter_map(|(user, score)| Some((user.parse().ok()?, score as u64))).collect())
     }
 
     /// Opens the board for awards under a new epoch. Returns whether it was closed.

@@ -1,9 +1,11 @@
 //! `lua/issue.lua`.
 
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
-use super::reply::ReplyCode;
-use super::{MINUTE_MS, Store, keys};
+use super::reply::{ReplyCode, window};
+use super::{MINUTE_MS, Store, keys, limit_arguments};
 use crate::action::Limits;
 use crate::error::{Fault, RateWindow};
 
@@ -25,6 +27,10 @@ pub struct Issue<'a> {
     pub limits: &'a Limits,
     /// Most entries in the outbox.
     pub outbox_max: u64,
+    /// Count tokens by address too, for a proof that grows harder for who is too fast.
+    pub paced_from: Option<IpAddr>,
+    /// Draw a question.
+    pub draws: bool,
 }
 
 /// What `issue` answered.
@@ -32,16 +38,26 @@ pub struct Issue<'a> {
 #[allow(missing_docs, reason = "named like the refusals they become")]
 pub enum IssueOutcome {
     /// By Redis' clock.
-    Issued {
-        issued_at_ms: i64,
-    },
+    Issued(Begun),
     RateLimited,
     Banned,
     ActionLimited {
         wait_ms: u64,
     },
+    NotOpen,
     BoardClosed,
     OutboxFull,
+}
+
+/// What a challenge is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// By Redis' clock.
+    pub issued_at_ms: i64,
+    /// Tokens in the user's and in the address's minute, this one included; 0 where they were not counted.
+    pub paces: (u32, u32),
+    /// Questions that the user was asked before.
+    pub drawn: u64,
 }
 
 impl Store {
@@ -58,8 +74,11 @@ impl Store {
             &keys::init_rate(issue.user),
             &keys::ban(issue.user),
             &keys::action_limit(issue.user, issue.action),
+            // Without a pace, and without questions, the script does not look at these two.
+            &issue.paced_from.map_or_else(|| keys::OUTBOX.to_owned(), keys::init_rate_from),
+            &keys::asked(issue.user, issue.action),
         ];
-        let arguments = [
+        let mut arguments = vec![
             issue.user.to_string(),
             issue.action.to_owned(),
             token_id.clone(),
@@ -67,18 +86,25 @@ impl Store {
             issue.points.to_string(),
             issue.per_minute.to_string(),
             MINUTE_MS.to_owned(),
-            issue.limits.cooldown_ms.to_string(),
-            issue.limits.cap_per_day.to_string(),
-            issue.outbox_max.to_string(),
         ];
+        arguments.extend(limit_arguments(issue.limits));
+        arguments.push(issue.outbox_max.to_string());
+        arguments.push(u8::from(issue.paced_from.is_some()).to_string());
+        arguments.push(u8::from(issue.draws).to_string());
         let mut reply = self.run("issue", &self.scripts.issue, &keys, &arguments).await?;
         let code = reply.code()?;
-        let rate = reply.rate(issue.per_minute)?;
+        let (used, reset_ms) = reply.window()?;
+        let rate = window(issue.per_minute, used, reset_ms);
         let outcome = match code {
-            ReplyCode::Ok => IssueOutcome::Issued { issued_at_ms: reply.next()? },
+            ReplyCode::Ok => IssueOutcome::Issued(Begun {
+                issued_at_ms: reply.next()?,
+                paces: (used, reply.next()?),
+                drawn: reply.next()?,
+            }),
             ReplyCode::RateLimited => IssueOutcome::RateLimited,
             ReplyCode::Banned => IssueOutcome::Banned,
             ReplyCode::ActionLimited => IssueOutcome::ActionLimited { wait_ms: reply.next()? },
+            ReplyCode::NotOpen => IssueOutcome::NotOpen,
             ReplyCode::BoardClosed => IssueOutcome::BoardClosed,
             ReplyCode::OutboxFull => IssueOutcome::OutboxFull,
             code => return Err(reply.impossible(code)),

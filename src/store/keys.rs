@@ -18,6 +18,9 @@ pub fn personal_channel(user: Uuid) -> String {
     format!("personal:{user}")
 }
 
+/// What goes out on a user's channel with a ban (`lua/restrict.lua`).
+pub const BANNED_NEWS: &str = "banned";
+
 pub fn user_score(user: Uuid) -> String {
     format!("user:score:{user}")
 }
@@ -58,6 +61,29 @@ pub fn login_rate(username_digest: &str) -> String {
 
 pub fn login_rate_from(address: std::net::IpAddr) -> String {
     format!("rate:logins-from:{address}")
+}
+
+/// Everybody who is banned, by the moment of the ban.
+pub const BANNED: &str = "banned";
+
+pub fn init_rate_from(address: std::net::IpAddr) -> String {
+    format!("rate:inits-from:{address}")
+}
+
+pub fn asked(user: Uuid, action: &str) -> String {
+    format!("asked:{user}:{action}")
+}
+
+pub fn proven(user: Uuid) -> String {
+    format!("proven:{user}")
+}
+
+pub fn once(digest: &str) -> String {
+    format!("once:{digest}")
+}
+
+pub fn aside(user: Uuid) -> String {
+    format!("aside:{user}")
 }
 
 pub fn ban(user: Uuid) -> String {

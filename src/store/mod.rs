@@ -5,7 +5,9 @@ mod attempt;
 mod board;
 mod issue;
 mod keys;
+mod operator;
 mod outbox;
+mod prove;
 mod redeem;
 mod reply;
 mod script;
@@ -23,15 +25,18 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, IntoConnectionInfo};
 
 pub use attempt::{AttemptWindow, Attempts};
-pub use board::Look;
-pub use issue::{Issue, IssueOutcome};
-pub use keys::{BOARD_CHANNEL, personal_channel};
+pub use board::{Look, Mended};
+pub use issue::{Begun, Issue, IssueOutcome};
+pub use keys::{BANNED_NEWS, BOARD_CHANNEL, personal_channel};
+pub use operator::{Adjust, Adjusted, NotDone, Restrict};
 pub use outbox::{Entry, EntryKind, OutboxReader};
+pub use prove::{AskedToken, Prove, ProveOutcome};
 pub use redeem::{Awarded, IdempotencyKey, NextToken, PersonalNews, Redeem, RedeemOutcome, Redeemed};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use subscriber::Subscription;
-pub use totals::{Members, Total};
+pub use totals::{Members, Standing, Total};
 
+use crate::action::Limits;
 use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
@@ -40,6 +45,17 @@ use script::Scripts;
 
 /// The window of every limit a minute, as the scripts take it.
 const MINUTE_MS: &str = "60000";
+
+/// An action's own limits, as `lua/lib/limits.lua` reads them.
+fn limit_arguments(limits: &Limits) -> [String; 5] {
+    [
+        limits.cooldown_ms.to_string(),
+        limits.cap_per_hour.to_string(),
+        limits.cap_per_day.to_string(),
+        limits.opens_at_ms.to_string(),
+        limits.open_for_ms.to_string(),
+    ]
+}
 
 /// Redis, as one node sees it.
 pub struct Store {

@@ -26,6 +26,14 @@ pub enum EntryKind {
     Started,
     /// It ended before its time.
     Ended,
+    /// An anti-spam token and its proof were given for a proven token.
+    Traded,
+    /// An operator changed a total.
+    Adjusted,
+    /// An operator took held points away.
+    Voided,
+    /// An operator let held points stand.
+    Confirmed,
 }
 
 /// One entry, as `lua/lib/outbox.lua` writes it.
@@ -43,8 +51,12 @@ pub struct Entry {
     pub action: String,
     /// What it is worth.
     pub points: i64,
-    /// The total before and after, and the board's moment; of an award only.
+    /// The total before and after, and the board's moment; of what moves a total only.
     pub award: Option<(i64, i64, i64)>,
+    /// Whether the points are held back, because the user was set aside.
+    pub held: bool,
+    /// The moment up to which nothing of the user's is held any more.
+    pub clears: Option<i64>,
     /// When it happened, ms by Redis' clock.
     pub at_ms: i64,
     /// When the token was issued.
@@ -74,10 +86,21 @@ impl Entry {
             "refused" => EntryKind::Refused,
             "started" => EntryKind::Started,
             "ended" => EntryKind::Ended,
+            "traded" => EntryKind::Traded,
+            "adjusted" => EntryKind::Adjusted,
+            "voided" => EntryKind::Voided,
+            "confirmed" => EntryKind::Confirmed,
             _ => return None,
         };
         let award = match kind {
-            EntryKind::Awarded => Some((number("before")?, number("after")?, number("moment")?)),
+            EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => {
+                Some((number("before")?, number("after")?, number("moment")?))
+            }
+            _ => None,
+        };
+        // What was held up to here is held no more.
+        let clears = match kind {
+            EntryKind::Voided | EntryKind::Confirmed => Some(number("moment")?),
             _ => None,
         };
         Some(Self {
@@ -88,6 +111,8 @@ impl Entry {
             action: text("action")?,
             points: number("points").unwrap_or(0),
             award,
+            held: text("held").as_deref() == Some("1"),
+            clears,
             at_ms: number("at")?,
             issued_ms: number("issued")?,
             expires_ms: number("expires")?,

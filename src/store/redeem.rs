@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::reply::{Reply, ReplyCode};
-use super::{MINUTE_MS, Store, keys};
-use crate::action::Limits;
+use super::{MINUTE_MS, Store, keys, limit_arguments};
+use crate::action::{Door, Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
 /// An `Idempotency-Key` and the request it came with, both as digests in hex.
@@ -47,14 +47,16 @@ pub struct Redeem<'a> {
     pub token_id: &'a str,
     /// SHA-256 of the token, in hex.
     pub token_hash: &'a str,
-    /// The token's `exp`, rounded up; 0 for a game token, which ends with its session.
+    /// Where the token comes from.
+    pub door: Door,
+    /// An anti-spam token's `exp`, rounded up; 0 for the others, whose end Redis knows.
     pub expires_s: i64,
+    /// The session that the request names, or empty.
+    pub named_session: &'a str,
     /// The proof that was given, as JSON, or empty.
     pub proof: &'a str,
-    /// Whether it verified, as far as that is known before the script.
-    pub proof_ok: bool,
-    /// Least and most age of the token (0: any).
-    pub age_ms: (u64, u64),
+    /// What a node can say about it.
+    pub verdict: &'a Verdict,
     /// Attempts allowed in a minute (0: any).
     pub per_minute: u32,
     /// Points allowed in an hour (0: any).
@@ -67,7 +69,7 @@ pub struct Redeem<'a> {
     pub publish_window_ms: u64,
     /// The request's idempotency key.
     pub idempotency: Option<&'a IdempotencyKey>,
-    /// What a game token gives way to; at the other doors there is none.
+    /// What a game token gives way to, at the game door and there alone.
     pub next: Option<&'a NextToken>,
 }
 
@@ -80,6 +82,8 @@ pub struct Awarded {
     pub rank: u64,
     /// The rank before, if there was a score.
     pub rank_before: Option<u64>,
+    /// What the award was worth.
+    pub points: u64,
     /// The board's version after the award.
     pub version: i64,
     /// When the changed board may be published, if the script could not.
@@ -98,10 +102,12 @@ pub enum RedeemOutcome {
     RateLimited,
     Banned,
     TokenUnknown,
+    TokenForeign,
     TokenExpired,
     TokenUsed,
     ActionLimited { wait_ms: u64 },
-    ProofInvalid { at_ms: i64 },
+    ProofInvalid { at_ms: i64, too_young: bool },
+    NotOpen,
     ScoreFull,
     BoardClosed,
     OutboxFull,
@@ -130,8 +136,8 @@ pub struct PersonalNews {
     pub rank: u64,
     /// The rank before, if there was a score.
     pub rank_before: Option<u64>,
-    /// What the award was worth.
-    pub points: u64,
+    /// What it was worth; below 0 if an operator took points away.
+    pub points: i64,
     /// Grows with every award of the board.
     pub moment: i64,
 }
@@ -140,13 +146,13 @@ impl PersonalNews {
     /// Reads a message of a personal channel.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let mut number = || words.next()?.parse::<u64>().ok();
+        let mut number = || words.next()?.parse::<i64>().ok();
         Some(Self {
-            score: number()?,
-            rank: number()?,
-            rank_before: Some(number()?).filter(|it| *it > 0),
+            score: number()? as u64,
+            rank: number()? as u64,
+            rank_before: Some(number()? as u64).filter(|it| *it > 0),
             points: number()?,
-            moment: number()? as i64,
+            moment: number()?,
         })
     }
 }
@@ -157,27 +163,29 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn redeem(&self, redeem: &Redeem<'_>) -> Result<Redeemed, Fault> {
-        let next_key = redeem.next.map(|it| keys::token(&it.hash));
-        let answer_key = redeem.idempotency.map(|it| keys::answer(redeem.user, &it.key_digest));
-        let keys = [
-            keys::BOARD,
-            keys::BOARD_STATE,
-            keys::BOARD_TEN,
-            keys::BOARD_WINDOW,
-            keys::OUTBOX,
-            &keys::user_score(redeem.user),
-            &keys::token(redeem.token_id),
-            &keys::spent(redeem.token_id),
-            &keys::award_rate(redeem.user),
-            &keys::ban(redeem.user),
-            &keys::action_limit(redeem.user, redeem.action),
-            &keys::points(redeem.user),
+        let unused = || keys::BOARD_STATE.to_owned();
+        let mut keys = vec![
+            keys::BOARD.to_owned(),
+            keys::BOARD_STATE.to_owned(),
+            keys::BOARD_TEN.to_owned(),
+            keys::BOARD_WINDOW.to_owned(),
+            keys::OUTBOX.to_owned(),
+            keys::user_score(redeem.user),
+            keys::token(redeem.token_id),
+            keys::spent(redeem.token_id),
+            keys::award_rate(redeem.user),
+            keys::ban(redeem.user),
+            keys::action_limit(redeem.user, redeem.action),
+            keys::points(redeem.user),
             // Without an idempotency key the script does not look at this one.
-            answer_key.as_deref().unwrap_or(keys::BOARD_STATE),
-            &keys::session(redeem.user),
+            redeem.idempotency.map_or_else(unused, |it| keys::answer(redeem.user, &it.key_digest)),
+            keys::session(redeem.user),
             // Away from the game door it does not look at this one.
-            next_key.as_deref().unwrap_or(keys::BOARD_STATE),
+            redeem.next.map_or_else(unused, |it| keys::token(&it.hash)),
+            keys::aside(redeem.user),
         ];
+        keys.extend(redeem.verdict.once.iter().map(|it| keys::once(it)));
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let mut reply = self.run("redeem", &self.scripts.redeem, &keys, &redeem.arguments()).await?;
         let code = reply.code()?;
         let rate = reply.rate(redeem.per_minute)?;
@@ -187,9 +195,14 @@ impl Store {
 }
 
 impl Redeem<'_> {
-    fn arguments(&self) -> [String; 26] {
+    fn arguments(&self) -> Vec<String> {
         let key = self.idempotency;
-        [
+        let door = match self.door {
+            Door::Actions => "actions",
+            Door::Tokens => "scores",
+            Door::Game => "game",
+        };
+        let mut arguments = vec![
             self.user.to_string(),
             self.number.to_string(),
             self.username.to_owned(),
@@ -197,15 +210,19 @@ impl Redeem<'_> {
             self.points.to_string(),
             self.attempt_id.to_string(),
             self.token_hash.to_owned(),
+            door.to_owned(),
             self.expires_s.to_string(),
+            self.named_session.to_owned(),
             self.proof.to_owned(),
-            u8::from(self.proof_ok).to_string(),
-            self.age_ms.0.to_string(),
-            self.age_ms.1.to_string(),
+            u8::from(self.verdict.holds).to_string(),
+            self.verdict.age_ms.0.to_string(),
+            self.verdict.age_ms.1.to_string(),
+            self.verdict.until_ms.to_string(),
             self.per_minute.to_string(),
             MINUTE_MS.to_owned(),
-            self.limits.cooldown_ms.to_string(),
-            self.limits.cap_per_day.to_string(),
+        ];
+        arguments.extend(limit_arguments(self.limits));
+        arguments.extend([
             self.points_per_hour.to_string(),
             self.outbox_max.to_string(),
             self.known_version.to_string(),
@@ -216,7 +233,8 @@ impl Redeem<'_> {
             key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
             self.next.map(|it| it.token.clone()).unwrap_or_default(),
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),
-        ]
+        ]);
+        arguments
     }
 }
 
@@ -226,6 +244,7 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
             score: reply.next()?,
             rank: reply.next()?,
             rank_before: Some(reply.next()?).filter(|it| *it > 0),
+            points: reply.next()?,
             version: reply.next()?,
             flush_due_ms: reply.next()?,
             next: {
@@ -237,15 +256,20 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
         ReplyCode::RateLimited => RedeemOutcome::RateLimited,
         ReplyCode::Banned => RedeemOutcome::Banned,
         ReplyCode::TokenUnknown => RedeemOutcome::TokenUnknown,
+        ReplyCode::TokenForeign => RedeemOutcome::TokenForeign,
+        ReplyCode::NotOpen => RedeemOutcome::NotOpen,
         ReplyCode::TokenExpired => RedeemOutcome::TokenExpired,
         ReplyCode::TokenUsed => RedeemOutcome::TokenUsed,
         ReplyCode::ActionLimited => RedeemOutcome::ActionLimited { wait_ms: reply.next()? },
-        ReplyCode::ProofInvalid => RedeemOutcome::ProofInvalid { at_ms: reply.next()? },
+        ReplyCode::ProofInvalid => {
+            RedeemOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
+        }
         ReplyCode::ScoreFull => RedeemOutcome::ScoreFull,
         ReplyCode::BoardClosed => RedeemOutcome::BoardClosed,
         ReplyCode::OutboxFull => RedeemOutcome::OutboxFull,
         ReplyCode::KeyReused => RedeemOutcome::KeyReused,
         ReplyCode::NoSession => RedeemOutcome::NoSession,
         ReplyCode::SessionMismatch => RedeemOutcome::SessionMismatch,
+        ReplyCode::SetAside | ReplyCode::TooSoon => return Err(reply.impossible(code)),
     })
 }

@@ -2,6 +2,7 @@
 
 use redis::{FromRedisValue, Value};
 
+use super::Mended;
 use crate::error::{Fault, RateWindow};
 
 /// The numbers of `lua/lib/reply.lua`.
@@ -21,10 +22,14 @@ pub enum ReplyCode {
     KeyReused,
     NoSession,
     SessionMismatch,
+    TokenForeign,
+    NotOpen,
+    SetAside,
+    TooSoon,
 }
 
 impl ReplyCode {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::Ok,
         Self::RateLimited,
         Self::Banned,
@@ -39,7 +44,16 @@ impl ReplyCode {
         Self::KeyReused,
         Self::NoSession,
         Self::SessionMismatch,
+        Self::TokenForeign,
+        Self::NotOpen,
+        Self::SetAside,
+        Self::TooSoon,
     ];
+}
+
+/// Where a window stands, if there is a limit.
+pub fn window(limit: u32, used: u32, reset_ms: u64) -> Option<RateWindow> {
+    (limit > 0).then_some(RateWindow { limit, used, reset_ms })
 }
 
 /// What is left to read of a reply.
@@ -57,6 +71,11 @@ impl Reply {
     pub fn next<T: FromRedisValue>(&mut self) -> Result<T, Fault> {
         let value = self.values.next().ok_or_else(|| Fault::new(self.script, "the reply is too short"))?;
         T::from_redis_value(value).map_err(|error| Fault::new(self.script, error))
+    }
+
+    /// So many elements.
+    pub fn take<T: FromRedisValue>(&mut self, count: usize) -> Result<Vec<T>, Fault> {
+        (0..count).map(|_| self.next()).collect()
     }
 
     /// All that is left.
@@ -77,8 +96,18 @@ impl Reply {
 
     /// Attempts used and ms until the window closes, where `limit` attempts are allowed; `None` where any are.
     pub fn rate(&mut self, limit: u32) -> Result<Option<RateWindow>, Fault> {
-        let (used, reset_ms) = (self.next()?, self.next::<i64>()?.max(0) as u64);
-        Ok((limit > 0).then_some(RateWindow { limit, used, reset_ms }))
+        let (used, reset_ms) = self.window()?;
+        Ok(window(limit, used, reset_ms))
+    }
+
+    /// Attempts used and ms until the window closes.
+    pub fn window(&mut self) -> Result<(u32, u64), Fault> {
+        Ok((self.next()?, self.next::<i64>()?.max(0) as u64))
+    }
+
+    /// What became of the ten.
+    pub fn mended(&mut self) -> Result<Mended, Fault> {
+        Ok(Mended { flush_due_ms: self.next()?, whole: self.next::<u8>()? == 1 })
     }
 
     /// A reply that a script cannot give.

@@ -15,6 +15,7 @@ macro_rules! lua {
 /// One field a script, named like its file.
 pub struct Scripts {
     pub issue: Script,
+    pub prove: Script,
     pub redeem: Script,
     pub start: Script,
     pub session: Script,
@@ -25,22 +26,27 @@ pub struct Scripts {
     pub flush: Script,
     pub mend: Script,
     pub settle: Script,
+    pub restrict: Script,
+    pub adjust: Script,
 }
 
 impl Scripts {
     pub fn new() -> Self {
         Self {
-            issue: lua!("issue" needs "reply" "clock" "rate" "door" "limits" "outbox"),
-            redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "session" "board" "outbox"),
-            start: lua!("start" needs "reply" "clock" "rate" "door" "session" "outbox"),
+            issue: lua!("issue" needs "reply" "clock" "rate" "door" "limits" "token" "outbox"),
+            prove: lua!("prove" needs "reply" "clock" "rate" "door" "limits" "session" "token" "proof" "outbox"),
+            redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "session" "token" "proof" "board" "outbox"),
+            start: lua!("start" needs "reply" "clock" "rate" "door" "session" "token" "outbox"),
             session: lua!("session" needs "reply" "clock" "session"),
             finish: lua!("finish" needs "reply" "clock" "session" "outbox"),
             standing: lua!("standing" needs "clock"),
             attempt: lua!("attempt" needs "rate"),
-            look: lua!("look" needs),
+            look: lua!("look" needs "clock"),
             flush: lua!("flush" needs "clock" "board"),
-            mend: lua!("mend" needs "clock" "board"),
+            mend: lua!("mend" needs "clock" "board" "merge"),
             settle: lua!("settle" needs),
+            restrict: lua!("restrict" needs "reply" "clock" "board" "merge" "outbox"),
+            adjust: lua!("adjust" needs "reply" "clock" "board" "merge" "outbox"),
         }
     }
 }

@@ -22,21 +22,89 @@ pub struct Members {
     pub cursor: u64,
 }
 
+/// What Redis holds of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Who.
+    pub user: Uuid,
+    /// The total.
+    pub total: u64,
+    /// How much of it is not shown.
+    pub held: u64,
+    /// Whether the user is banned.
+    pub banned: bool,
+    /// Whether the user is set aside.
+    pub aside: bool,
+}
+
+impl Standing {
+    /// Of a user without restrictions.
+    pub fn of(user: Uuid, total: u64) -> Self {
+        Self { user, total, held: 0, banned: false, aside: false }
+    }
+}
+
+/// Adds one command with all these words, if there are any.
+fn pipeline_of(
+    pipeline: &mut redis::Pipeline,
+    name: &str,
+    key: Option<&str>,
+    words: impl Iterator<Item = String>,
+) {
+    let mut words = words.peekable();
+    if words.peek().is_some() {
+        let mut command = redis::cmd(name);
+        key.into_iter().for_each(|it| {
+            command.arg(it);
+        });
+        words.for_each(|it| {
+            command.arg(it);
+        });
+        pipeline.add_command(command).ignore();
+    }
+}
+
 impl Store {
-    /// Sets totals; the board must be closed, or the users must be new.
+    /// Sets what users have; the board must be closed, or the users must be new.
     ///
     /// # Errors
     /// Redis is away; some may be set.
-    pub async fn load_totals(&self, totals: &[(Uuid, u64)]) -> Result<(), Fault> {
+    pub async fn load_totals(&self, standings: &[Standing]) -> Result<(), Fault> {
         let mut pipeline = redis::pipe();
-        let mut members = redis::cmd("ZADD");
-        members.arg(keys::BOARD);
-        let mut own = redis::cmd("MSET");
-        for (user, score) in totals {
-            members.arg(*score).arg(user.to_string());
-            own.arg(keys::user_score(*user)).arg(*score);
-        }
-        pipeline.add_command(members).ignore().add_command(own).ignore();
+        let shown = standings.iter().filter(|it| !it.banned && it.total > it.held);
+        pipeline_of(
+            &mut pipeline,
+            "ZADD",
+            Some(keys::BOARD),
+            shown.flat_map(|it| [(it.total - it.held).to_string(), it.user.to_string()]),
+        );
+        let totals = standings.iter().filter(|it| it.total > 0);
+        pipeline_of(
+            &mut pipeline,
+            "MSET",
+            None,
+            totals.flat_map(|it| [keys::user_score(it.user), it.total.to_string()]),
+        );
+        let aside = standings.iter().filter(|it| it.aside);
+        pipeline_of(
+            &mut pipeline,
+            "MSET",
+            None,
+            aside.flat_map(|it| [keys::aside(it.user), (it.total - it.held).to_string()]),
+        );
+        let banned = || standings.iter().filter(|it| it.banned);
+        pipeline_of(
+            &mut pipeline,
+            "MSET",
+            None,
+            banned().flat_map(|it| [keys::ban(it.user), "1".to_owned()]),
+        );
+        pipeline_of(
+            &mut pipeline,
+            "ZADD",
+            Some(keys::BANNED),
+            banned().flat_map(|it| ["0".to_owned(), it.user.to_string()]),
+        );
         pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load totals", error))
     }
 

@@ -98,7 +98,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
 pub async fn assert_verified(world: &World) {
     let app = world.app().await;
     eventually("the outbox to be written", async || {
-        (app.store.look(0).await.ok()?.outbox == 0).then_some(())
+        (app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
     let verified = laurel::ledger::verify(&app).await.unwrap();

@@ -150,7 +150,7 @@ impl TestNode {
     /// Waits until Postgres has everything that happened.
     pub async fn written(&self) {
         super::eventually("the outbox to be written", async || {
-            (self.app.store.look(0).await.ok()?.outbox == 0).then_some(())
+            (self.app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
         })
         .await;
     }

@@ -1,5 +1,6 @@
+use laurel::action::Door;
 use laurel::store::NextToken;
-use laurel::token::{GameToken, new_session_id};
+use laurel::token::{ActToken, new_session_id};
 use uuid::Uuid;
 
 use crate::harness::{World, assert_verified};
@@ -11,7 +12,7 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     let app = world.app().await;
     laurel::ledger::open_or_rebuild(&app).await.unwrap();
     let user = super::verify::insert_user(&app).await;
-    let (session, tokens) = (new_session_id(), [GameToken::new(), GameToken::new(), GameToken::new()]);
+    let (session, tokens) = (new_session_id(), [ActToken::new(), ActToken::new(), ActToken::new()]);
     let start = laurel::store::Start {
         user,
         session_id: &session,
@@ -29,7 +30,7 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
         let it = laurel::store::Redeem {
             attempt_id: pair[0].attempt_id(),
             token_hash: &hash,
-            expires_s: 0,
+            door: Door::Game,
             next: Some(&next),
             ..redeem(user, &hash)
         };

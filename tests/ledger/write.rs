@@ -103,7 +103,8 @@ async fn one_bad_entry_holds_up_no_other() {
     crate::scripts::award(&node.app.store, crate::scripts::user(99), 10).await;
     node.award(&ada, "watch_ad").await;
     eventually("the good entries to be written", async || {
-        (node.app.store.look(0).await.ok()?.outbox == 2 && score(&node, &ada).await == 10).then_some(())
+        (node.app.store.look(0, i64::MAX).await.ok()?.outbox == 2 && score(&node, &ada).await == 10)
+            .then_some(())
     })
     .await;
 }

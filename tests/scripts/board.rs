@@ -1,7 +1,7 @@
 //! `look`, `flush` and `mend`.
 
 use laurel::live::Board;
-use laurel::store::{BOARD_CHANNEL, Redeem, RedeemOutcome};
+use laurel::store::{BOARD_CHANNEL, Redeem, RedeemOutcome, Standing};
 
 use super::{award, redeem, token, user};
 use crate::harness::{World, eventually};
@@ -10,14 +10,14 @@ use crate::harness::{World, eventually};
 async fn a_look_shows_the_ten_only_if_they_are_newer() {
     let world = World::new().await;
     let store = world.store().await;
-    let empty = store.look(0).await.unwrap();
+    let empty = store.look(0, i64::MAX).await.unwrap();
     assert!(empty.open && empty.version == 0 && empty.outbox == 0);
     award(&store, user(1), 10).await;
-    let look = store.look(0).await.unwrap();
+    let look = store.look(0, i64::MAX).await.unwrap();
     assert_eq!((look.ten.len(), look.outbox), (1, 2));
-    assert!(store.look(look.version).await.unwrap().ten.is_empty());
+    assert!(store.look(look.version, i64::MAX).await.unwrap().ten.is_empty());
     store.close_board().await.unwrap();
-    assert!(!store.look(0).await.unwrap().open);
+    assert!(!store.look(0, i64::MAX).await.unwrap().open);
 }
 
 #[tokio::test]
@@ -52,13 +52,13 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 50).await;
-    let loaded: Vec<_> = (2..=15).map(|it| (user(it), 40 + it as u64)).collect();
+    let loaded: Vec<_> = (2..=15).map(|it| Standing::of(user(it), 40 + it as u64)).collect();
     store.load_totals(&loaded).await.unwrap();
     let entry = |who: u128, score: u64, moment: u64| format!("{score} {moment} {} {who} u{who}", user(who));
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));
     store.mend(&candidates, 0).await.unwrap();
-    let look = store.look(0).await.unwrap();
+    let look = store.look(0, i64::MAX).await.unwrap();
     let rows = Board::read(look.version, &look.ten).unwrap().rows;
     // User 10 has 50 as user 1 has, and had them earlier by its moment.
     assert_eq!(

@@ -1,5 +1,5 @@
 use laurel::action::Limits;
-use laurel::store::{Issue, IssueOutcome};
+use laurel::store::{Begun, Issue, IssueOutcome};
 use uuid::Uuid;
 
 use super::{award, issue, user};
@@ -11,11 +11,11 @@ async fn a_token_lives_to_the_millisecond_and_is_bound_to_user_and_action() {
     let (store, mut look) = (world.store().await, world.look().await);
     let id = Uuid::new_v4();
     let (outcome, rate) = store.issue(&issue(user(1), id)).await.unwrap();
-    let IssueOutcome::Issued { issued_at_ms } = outcome else { panic!("{outcome:?}") };
+    let IssueOutcome::Issued(Begun { issued_at_ms, .. }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(rate, None);
     assert_eq!(
         look.ask::<String>(&format!("GET token:{id}")).await,
-        format!("{} watch_ad - {issued_at_ms}", user(1))
+        format!("{} watch_ad - {issued_at_ms} -", user(1))
     );
     assert_eq!(look.ask::<i64>(&format!("PEXPIRETIME token:{id}")).await, issued_at_ms + 30_000);
     assert_eq!(look.ask::<u64>("XLEN outbox").await, 1);
@@ -27,8 +27,8 @@ async fn every_refusal_leaves_redis_as_it_was() {
     let (store, mut look) = (world.store().await, world.look().await);
     award(&store, user(1), 10).await;
     let _: () = look.ask(&format!("SET ban:{} 1", user(2))).await;
-    let slow = Limits { cooldown_ms: 60_000, cap_per_day: 0 };
-    let rare = Limits { cooldown_ms: 0, cap_per_day: 1 };
+    let slow = Limits { cooldown_ms: 60_000, ..Limits::default() };
+    let rare = Limits { cooldown_ms: 0, cap_per_day: 1, ..Limits::default() };
     let before = look.everything().await;
 
     let ask = async |change: fn(Issue<'static>) -> Issue<'static>, who| {

@@ -3,16 +3,25 @@
 mod attempt;
 mod board;
 mod issue;
+mod operator;
+mod prove;
 mod redeem;
 mod session;
 mod settle;
 mod ties;
 
-use laurel::action::Limits;
+use std::sync::LazyLock;
+
+use laurel::action::{Door, Limits, Verdict};
 use laurel::store::{Issue, IssueOutcome, Redeem, RedeemOutcome, Redeemed, Store};
 use uuid::Uuid;
 
-pub const ANY: Limits = Limits { cooldown_ms: 0, cap_per_day: 0 };
+pub const ANY: Limits =
+    Limits { cooldown_ms: 0, cap_per_hour: 0, cap_per_day: 0, opens_at_ms: 0, open_for_ms: 0 };
+
+/// What a node can say about a proof.
+pub static HOLDS: LazyLock<Verdict> = LazyLock::new(Verdict::default);
+pub static FAILS: LazyLock<Verdict> = LazyLock::new(|| Verdict { holds: false, ..Verdict::default() });
 
 pub fn user(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -29,6 +38,8 @@ pub fn issue(user: Uuid, token_id: Uuid) -> Issue<'static> {
         per_minute: 0,
         limits: &ANY,
         outbox_max: 1_000_000,
+        paced_from: None,
+        draws: false,
     }
 }
 
@@ -44,10 +55,11 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         attempt_id: token_id.parse().unwrap_or_default(),
         token_id,
         token_hash: "hash",
+        door: Door::Actions,
         expires_s: i64::from(u32::MAX),
+        named_session: "",
         proof: "",
-        proof_ok: true,
-        age_ms: (0, 0),
+        verdict: &HOLDS,
         per_minute: 0,
         points_per_hour: 0,
         outbox_max: 1_000_000,
@@ -62,7 +74,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
 pub async fn token(store: &Store, user: Uuid) -> String {
     let id = Uuid::new_v4();
     let (outcome, _) = store.issue(&issue(user, id)).await.unwrap();
-    assert!(matches!(outcome, IssueOutcome::Issued { .. }), "{outcome:?}");
+    assert!(matches!(outcome, IssueOutcome::Issued(_)), "{outcome:?}");
     id.to_string()
 }
 

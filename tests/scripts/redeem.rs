@@ -1,7 +1,7 @@
-use laurel::action::Limits;
+use laurel::action::{Limits, Verdict};
 use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, Store};
 
-use super::{award, redeem, token, user};
+use super::{FAILS, award, redeem, token, user};
 use crate::harness::World;
 
 fn awarded(outcome: RedeemOutcome) -> Awarded {
@@ -55,7 +55,7 @@ async fn each_refusal_leaves_redis_as_it_was() {
     expect(redeem(user(1), &used), RedeemOutcome::TokenUsed).await;
     expect(redeem(user(1), "no such token"), RedeemOutcome::TokenUnknown).await;
     expect(Redeem { expires_s: 1, ..redeem(user(1), "gone") }, RedeemOutcome::TokenExpired).await;
-    expect(redeem(user(3), &live), RedeemOutcome::TokenUnknown).await;
+    expect(redeem(user(3), &live), RedeemOutcome::TokenForeign).await;
     expect(Redeem { action: "solve_puzzle", ..redeem(user(1), &live) }, RedeemOutcome::TokenUnknown).await;
     expect(redeem(user(2), &banned), RedeemOutcome::Banned).await;
     expect(Redeem { points: 1 << 53, ..redeem(user(3), &largest) }, RedeemOutcome::ScoreFull).await;
@@ -88,9 +88,9 @@ async fn a_failed_proof_spends_the_token_after_all_other_checks() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     let id = token(&store, user(1)).await;
-    let full = Redeem { proof_ok: false, outbox_max: 1, ..redeem(user(1), &id) };
+    let full = Redeem { verdict: &FAILS, outbox_max: 1, ..redeem(user(1), &id) };
     assert_eq!(outcome(&store, full).await, RedeemOutcome::OutboxFull);
-    let failed = Redeem { proof_ok: false, ..redeem(user(1), &id) };
+    let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };
     assert!(matches!(outcome(&store, failed).await, RedeemOutcome::ProofInvalid { .. }));
     assert_eq!(outcome(&store, redeem(user(1), &id)).await, RedeemOutcome::TokenUsed);
     assert_eq!(look.ask::<u64>("ZCARD leaderboard:global").await, 0);
@@ -102,25 +102,32 @@ async fn the_tokens_age_is_judged_by_redis_clock() {
     let store = world.store().await;
     let (early, late, right) =
         (token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await);
-    let aged = |id, age_ms| Redeem { age_ms, ..redeem(user(1), id) };
-    assert!(matches!(outcome(&store, aged(&early, (20_000, 0))).await, RedeemOutcome::ProofInvalid { .. }));
+    let aged = |age_ms| Verdict { age_ms, ..Verdict::default() };
+    let (too_old, too_young, in_time) = (aged((0, 1)), aged((20_000, 0)), aged((1, 30_000)));
+    assert!(matches!(
+        outcome(&store, Redeem { verdict: &too_young, ..redeem(user(1), &early) }).await,
+        RedeemOutcome::ProofInvalid { .. }
+    ));
     crate::harness::eventually("a token to be older than a millisecond", async || {
         let now_ms = store.now_us().await.unwrap() / 1000;
         let mut look = world.look().await;
         let issued: String = look.ask(&format!("GET token:{late}")).await;
-        let issued_ms: i64 = issued.rsplit(' ').next().unwrap().parse().unwrap();
+        let issued_ms: i64 = issued.split(' ').nth(3).unwrap().parse().unwrap();
         (now_ms > issued_ms + 2).then_some(())
     })
     .await;
-    assert!(matches!(outcome(&store, aged(&late, (0, 1))).await, RedeemOutcome::ProofInvalid { .. }));
-    awarded(outcome(&store, aged(&right, (1, 30_000))).await);
+    assert!(matches!(
+        outcome(&store, Redeem { verdict: &too_old, ..redeem(user(1), &late) }).await,
+        RedeemOutcome::ProofInvalid { .. }
+    ));
+    awarded(outcome(&store, Redeem { verdict: &in_time, ..redeem(user(1), &right) }).await);
 }
 
 #[tokio::test]
 async fn an_actions_own_limits_hold() {
     let world = World::new().await;
     let store = world.store().await;
-    let limits = Limits { cooldown_ms: 0, cap_per_day: 2 };
+    let limits = Limits { cooldown_ms: 0, cap_per_day: 2, ..Limits::default() };
     let ids = [token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await];
     let limited = |id| Redeem { limits: &limits, ..redeem(user(1), id) };
     awarded(outcome(&store, limited(&ids[0])).await);

@@ -1,13 +1,14 @@
 //! `start`, `session`, `finish`, `standing`, and `redeem` at the game door.
 
+use laurel::action::Door;
 use laurel::store::{Awarded, NextToken, NoSession, Redeem, RedeemOutcome, Start, StartOutcome, Store};
-use laurel::token::GameToken;
+use laurel::token::ActToken;
 use uuid::Uuid;
 
-use super::{award, redeem, user};
+use super::{FAILS, award, redeem, user};
 use crate::harness::{World, eventually};
 
-async fn start(store: &Store, who: u128, token: &GameToken, ttl_ms: u64) -> StartOutcome {
+async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> StartOutcome {
     let start = Start {
         user: user(who),
         session_id: &format!("sess_of_{who}_{}", token.as_str()),
@@ -22,13 +23,14 @@ async fn start(store: &Store, who: u128, token: &GameToken, ttl_ms: u64) -> Star
 }
 
 /// Redeems a game token, for another.
-async fn update(store: &Store, who: u128, token: &GameToken, next: &GameToken) -> RedeemOutcome {
+async fn update(store: &Store, who: u128, token: &ActToken, next: &ActToken) -> RedeemOutcome {
     let next = NextToken { token: next.as_str().to_owned(), hash: next.hash() };
     let hash = token.hash();
     let request = Redeem {
         attempt_id: token.attempt_id(),
         expires_s: 0,
         token_hash: &hash,
+        door: Door::Game,
         next: Some(&next),
         ..redeem(user(who), &hash)
     };
@@ -46,7 +48,7 @@ fn awarded(outcome: RedeemOutcome) -> Awarded {
 async fn each_token_gives_way_to_the_next_until_the_session_ends() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
-    let tokens: Vec<GameToken> = (0..4).map(|_| GameToken::new()).collect();
+    let tokens: Vec<ActToken> = (0..4).map(|_| ActToken::new()).collect();
     assert_eq!(store.session(user(1)).await.unwrap(), Err(NoSession::None));
     let StartOutcome::Started { expires_at_ms } = start(&store, 1, &tokens[0], 60_000).await else {
         panic!()
@@ -77,13 +79,13 @@ async fn each_token_gives_way_to_the_next_until_the_session_ends() {
 async fn a_token_of_another_session_or_user_wins_nothing() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
-    let [first, second, other, next] = std::array::from_fn(|_| GameToken::new());
+    let [first, second, other, next] = std::array::from_fn(|_| ActToken::new());
     start(&store, 1, &first, 60_000).await;
     start(&store, 2, &other, 60_000).await;
     start(&store, 1, &second, 60_000).await;
     let before = look.everything().await;
     assert_eq!(update(&store, 1, &first, &next).await, RedeemOutcome::SessionMismatch);
-    assert_eq!(update(&store, 1, &other, &next).await, RedeemOutcome::TokenUnknown);
+    assert_eq!(update(&store, 1, &other, &next).await, RedeemOutcome::TokenForeign);
     // A game token is no anti-spam token, nor the other way round.
     assert_eq!(
         store.redeem(&redeem(user(1), &second.hash())).await.unwrap().outcome,
@@ -97,7 +99,7 @@ async fn a_token_of_another_session_or_user_wins_nothing() {
 async fn a_session_that_ran_out_is_told_from_none() {
     let world = World::new().await;
     let store = world.store().await;
-    let (token, next) = (GameToken::new(), GameToken::new());
+    let (token, next) = (ActToken::new(), ActToken::new());
     start(&store, 1, &token, 30).await;
     eventually("the session to run out", async || {
         (store.session(user(1)).await.unwrap() == Err(NoSession::Expired)).then_some(())
@@ -111,10 +113,16 @@ async fn a_session_that_ran_out_is_told_from_none() {
 async fn a_failed_proof_leaves_the_session_without_a_token() {
     let world = World::new().await;
     let store = world.store().await;
-    let (token, next) = (GameToken::new(), GameToken::new());
+    let (token, next) = (ActToken::new(), ActToken::new());
     start(&store, 1, &token, 60_000).await;
     let (hash, given) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
-    let failed = Redeem { proof_ok: false, next: Some(&given), expires_s: 0, ..redeem(user(1), &hash) };
+    let failed = Redeem {
+        verdict: &FAILS,
+        door: Door::Game,
+        next: Some(&given),
+        expires_s: 0,
+        ..redeem(user(1), &hash)
+    };
     assert!(matches!(store.redeem(&failed).await.unwrap().outcome, RedeemOutcome::ProofInvalid { .. }));
     assert_eq!(store.session(user(1)).await.unwrap().unwrap().token, "");
     assert_eq!(update(&store, 1, &token, &next).await, RedeemOutcome::TokenUsed);

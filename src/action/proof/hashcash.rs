@@ -1,22 +1,80 @@
-//! `hashcash`: work that is hard to do and easy to check, bound to one token by its prefix.
+//! `hashcash`: work that is hard to do and easy to check, bound to one token by its prefix; harder for who is too fast.
 
 use aws_lc_rs::digest;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Challenge;
 
 /// Longer nonces are refused as malformed.
 pub const MAX_NONCE_BYTES: usize = 128;
+
+/// SHA-256(prefix + nonce) has so many leading zero bits.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashcash {
+    bits: u32,
+    /// What it may rise to: a bit, and so twice the work, for each time the pace is doubled.
+    #[serde(default)]
+    max_bits: u32,
+    /// Tokens a minute up to which it does not rise, of a user.
+    #[serde(default = "pace")]
+    pace_per_minute: u32,
+    /// The same, of an address, which a whole school may share.
+    #[serde(default = "pace_per_ip")]
+    pace_per_minute_per_ip: u32,
+}
+
+fn pace() -> u32 {
+    5
+}
+
+fn pace_per_ip() -> u32 {
+    600
+}
+
+impl Hashcash {
+    /// # Errors
+    /// What is impossible about it.
+    pub fn checked(mut self) -> Result<Self, String> {
+        if self.max_bits == 0 {
+            self.max_bits = self.bits;
+        }
+        if !(1..=32).contains(&self.bits) || !(self.bits..=32).contains(&self.max_bits) {
+            return Err("proof.bits must be between 1 and 32, and proof.max_bits between that and 32".into());
+        }
+        if self.pace_per_minute == 0 || self.pace_per_minute_per_ip == 0 {
+            return Err("proof.pace_per_minute and proof.pace_per_minute_per_ip must be above 0".into());
+        }
+        Ok(self)
+    }
+
+    /// Whether it rises at all.
+    pub fn is_paced(&self) -> bool {
+        self.max_bits > self.bits
+    }
+
+    /// The bits for who has asked so often in this minute, and so has the address.
+    pub fn bits_at(&self, (user, address): (u32, u32)) -> u32 {
+        let rise = |used: u32, pace: u32| used.div_ceil(pace).max(1).next_power_of_two().ilog2();
+        let rise = rise(user, self.pace_per_minute).max(rise(address, self.pace_per_minute_per_ip));
+        (self.bits + rise).min(self.max_bits)
+    }
+}
 
 fn prefix(token_id: &str) -> String {
     format!("{token_id}:")
 }
 
 /// What the client is told.
-pub fn tell(token_id: &str, bits: u32) -> Value {
-    json!({ "prefix": prefix(token_id), "bits": bits })
+pub fn tell(token_id: &str, challenge: &Challenge) -> Map<String, Value> {
+    let told = [("prefix", json!(prefix(token_id))), ("bits", json!(challenge.bits))];
+    told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Whether SHA-256(prefix + nonce) has at least so many leading zero bits.
-pub fn holds(token_id: &str, nonce: &str, bits: u32) -> bool {
+/// Whether the work that was asked for was done.
+pub fn holds(token_id: Option<&str>, challenge: &Challenge, nonce: &str) -> bool {
+    let (Some(token_id), Some(bits)) = (token_id, challenge.bits) else { return false };
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(prefix(token_id).as_bytes());
     context.update(nonce.as_bytes());
@@ -47,9 +105,20 @@ mod tests {
 
     #[test]
     fn work_for_one_token_is_worth_nothing_for_another() {
-        let nonce = (0..).map(|it: u32| it.to_string()).find(|it| holds("a", it, 12)).unwrap();
-        assert!(holds("a", &nonce, 12));
-        let others = (0..64).filter(|it| holds(&format!("b{it}"), &nonce, 12)).count();
+        let asked = Challenge { bits: Some(12), ..Challenge::default() };
+        let holds = |token: &str, nonce: &str| holds(Some(token), &asked, nonce);
+        let nonce = (0..).map(|it: u32| it.to_string()).find(|it| holds("a", it)).unwrap();
+        assert!(
+            !super::holds(None, &asked, &nonce) && !super::holds(Some("a"), &Challenge::default(), &nonce)
+        );
+        let others = (0..64).filter(|it| holds(&format!("b{it}"), &nonce)).count();
         assert!(others <= 2, "{others} of 64 other tokens took the nonce");
+    }
+
+    #[test]
+    fn twice_the_pace_is_twice_the_work_up_to_the_most() {
+        let work = Hashcash { bits: 16, max_bits: 20, pace_per_minute: 5, pace_per_minute_per_ip: 100 };
+        let bits = [(0, 0), (5, 100), (6, 0), (10, 0), (11, 0), (20, 0), (21, 0), (0, 101), (5000, 5000)];
+        assert_eq!(bits.map(|it| work.bits_at(it)), [16, 16, 17, 17, 18, 18, 19, 17, 20]);
     }
 }

@@ -1,77 +1,30 @@
-//! How an action is proved: one file a kind, one enum. What a kind asks for goes out with `init`; what it needs to remember
-//! travels inside the signed token, so that verifying needs no look-up.
+//! How an action is proved: some checks, each of a kind with a file of its own; `none` has no check, `all` has several. What a
+//! check asks for goes out with `init`; what it needs to remember travels inside the signed token, so that verifying needs no
+//! look-up.
 
+mod config;
 mod hashcash;
 mod quiz;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use crate::error::FieldError;
+use crate::error::{FieldError, Refusal};
+pub use config::{Banks, ProofConfig};
+pub use hashcash::Hashcash;
 pub use quiz::Question;
 
-/// A proof as it stands in the catalogue's file.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum ProofConfig {
-    /// Token, limits and cooldown alone.
-    None {},
-    /// Time since the token was issued.
-    Elapsed {
-        /// At least so long.
-        least_ms: u64,
-        /// At most so long; 0: as long as the token lives.
-        #[serde(default)]
-        most_ms: u64,
-    },
-    /// A question and its answer.
-    Quiz {
-        /// Where the questions are.
-        bank: String,
-    },
-    /// Work.
-    Hashcash {
-        /// Leading zero bits.
-        bits: u32,
-    },
+/// How one action is proved: every check has to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    checks: Vec<Check>,
 }
 
-impl ProofConfig {
-    /// Checks it against the banks.
-    ///
-    /// # Errors
-    /// What is impossible about it.
-    pub fn read(self, banks: &BTreeMap<String, Vec<Question>>) -> Result<Proof, String> {
-        match self {
-            Self::None {} => Ok(Proof::None),
-            Self::Elapsed { least_ms, most_ms } => {
-                if most_ms > 0 && most_ms <= least_ms {
-                    return Err("proof.least_ms must be below proof.most_ms".into());
-                }
-                Ok(Proof::Elapsed { least_ms, most_ms })
-            }
-            Self::Quiz { bank } => match banks.get(&bank) {
-                Some(questions) if !questions.is_empty() => Ok(Proof::Quiz(questions.clone())),
-                _ => Err(format!("there is no bank {bank} with questions")),
-            },
-            Self::Hashcash { bits } => {
-                if !(1..=32).contains(&bits) {
-                    return Err("proof.bits must be between 1 and 32".into());
-                }
-                Ok(Proof::Hashcash { bits })
-            }
-        }
-    }
-}
-
-/// How one action is proved.
+/// One thing that is checked.
 #[derive(Clone, Debug)]
-pub enum Proof {
-    /// Token, limits and cooldown alone.
-    None,
-    /// At least, and at most (0: any), so long since the token was issued, by Redis' clock: the script looks.
+pub enum Check {
+    /// So long since the token was issued, by Redis' clock: the script looks.
     Elapsed {
         /// At least so long.
         least_ms: u64,
@@ -80,11 +33,8 @@ pub enum Proof {
     },
     /// One question of a bank.
     Quiz(Vec<Question>),
-    /// SHA-256(prefix + nonce) has so many leading zero bits.
-    Hashcash {
-        /// Leading zero bits.
-        bits: u32,
-    },
+    /// Work.
+    Hashcash(Hashcash),
 }
 
 /// What a token has to remember of its challenge. It is signed, but not secret.
@@ -98,41 +48,132 @@ pub struct Challenge {
     pub bits: Option<u32>,
 }
 
+/// What a challenge is made from.
+pub struct Asked<'a> {
+    /// Who is asked.
+    pub user: Uuid,
+    /// Tokens in the user's and in the address's minute, this one included.
+    pub paces: (u32, u32),
+    /// Questions that the user was asked before.
+    pub drawn: u64,
+    /// What makes the order of questions unpredictable.
+    pub secret: &'a [u8],
+}
+
+/// What a proof is held against.
+pub struct Given<'a> {
+    /// Who gives it.
+    pub user: Uuid,
+    /// For which action.
+    pub action: &'a str,
+    /// The token that asked for it; none in a game, and where a proof comes without one.
+    pub token_id: Option<&'a str>,
+    /// Whether it comes with a game's token, which has an age but asks for nothing.
+    pub in_game: bool,
+    /// What was asked.
+    pub challenge: &'a Challenge,
+    /// The proof itself.
+    pub proof: Option<&'a Map<String, Value>>,
+}
+
 /// What a node can say about a proof before the script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it verifies.
     pub holds: bool,
     /// The token's least and most age, which the script looks at (0: any).
     pub age_ms: (u64, u64),
+    /// When it runs out, in ms, which the script looks at (0: never).
+    pub until_ms: i64,
+    /// Digests of what may be used once, which the script looks at.
+    pub once: Vec<String>,
+    /// How hard the action was, where the proof says so.
+    pub difficulty: Option<String>,
 }
 
-impl Proof {
+impl Default for Verdict {
+    /// Of a proof that has nothing to check.
+    fn default() -> Self {
+        Self { holds: true, age_ms: (0, 0), until_ms: 0, once: Vec::new(), difficulty: None }
+    }
+}
+
+impl Check {
     /// The kind's name in the catalogue.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::None => "none",
             Self::Elapsed { .. } => "elapsed",
             Self::Quiz(_) => "quiz",
-            Self::Hashcash { .. } => "hashcash",
+            Self::Hashcash(_) => "hashcash",
         }
+    }
+
+    /// The field of the proof that it reads.
+    fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Elapsed { .. } => None,
+            Self::Quiz(_) => Some("quizResult"),
+            Self::Hashcash(_) => Some("nonce"),
+        }
+    }
+
+    /// Whether it is held against something that goes out with `init`.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Quiz(_) | Self::Hashcash(_) => true,
+            Self::Elapsed { .. } => false,
+        }
+    }
+}
+
+impl Proof {
+    /// Of some checks.
+    pub fn of(checks: Vec<Check>) -> Self {
+        Self { checks }
+    }
+
+    /// The kind's name in the catalogue.
+    pub fn kind(&self) -> &'static str {
+        match self.checks.as_slice() {
+            [] => "none",
+            [check] => check.kind(),
+            _ => "all",
+        }
+    }
+
+    /// The checks.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
     }
 
     /// Whether a client has to be asked something first.
     pub fn asks(&self) -> bool {
-        matches!(self, Self::Quiz(_) | Self::Hashcash { .. })
+        self.checks.iter().any(Check::asks)
     }
 
-    /// Makes a challenge; `random` picks the question.
-    pub fn challenge(&self, random: u64) -> Challenge {
-        match self {
-            Self::None | Self::Elapsed { .. } => Challenge::default(),
-            Self::Quiz(bank) => {
-                let picked = &bank[(random % bank.len() as u64) as usize];
-                Challenge { question: Some(picked.id()), bits: None }
+    /// Whether it grows harder for who is too fast.
+    pub fn is_paced(&self) -> bool {
+        self.checks.iter().any(|it| matches!(it, Check::Hashcash(work) if work.is_paced()))
+    }
+
+    /// Whether it draws questions.
+    pub fn draws(&self) -> bool {
+        self.checks.iter().any(|it| matches!(it, Check::Quiz(_)))
+    }
+
+    /// Makes a challenge.
+    pub fn challenge(&self, asked: &Asked<'_>) -> Challenge {
+        let mut challenge = Challenge::default();
+        for check in &self.checks {
+            match check {
+                Check::Elapsed { .. } => {}
+                Check::Quiz(bank) => {
+                    challenge.question = Some(quiz::draw(bank, asked.user, asked.drawn, asked.secret).id());
+                }
+                Check::Hashcash(work) => challenge.bits = Some(work.bits_at(asked.paces)),
             }
-            Self::Hashcash { bits } => Challenge { question: None, bits: Some(*bits) },
         }
+        challenge
     }
 
     /// What the client is told to do: the `challenge` of `init`. `time` writes a moment as text.
@@ -143,74 +184,89 @@ impl Proof {
         issued_at_ms: i64,
         time: impl Fn(i64) -> String,
     ) -> Option<Value> {
-        match self {
-            Self::None => None,
-            Self::Elapsed { least_ms, most_ms } => {
-                let mut told = Map::new();
-                told.insert("notBefore".into(), time(issued_at_ms + *least_ms as i64).into());
-                if *most_ms > 0 {
-                    told.insert("notAfter".into(), time(issued_at_ms + *most_ms as i64).into());
+        let mut told = Map::new();
+        for check in &self.checks {
+            match check {
+                Check::Elapsed { least_ms, most_ms } => {
+                    told.insert("notBefore".into(), time(issued_at_ms + *least_ms as i64).into());
+                    if *most_ms > 0 {
+                        told.insert("notAfter".into(), time(issued_at_ms + *most_ms as i64).into());
+                    }
                 }
-                Some(Value::Object(told))
+                Check::Quiz(bank) => {
+                    told.extend(quiz::find(bank, challenge).map(Question::tell).unwrap_or_default());
+                }
+                Check::Hashcash(_) => told.extend(hashcash::tell(token_id, challenge)),
             }
-            Self::Quiz(bank) => quiz::find(bank, challenge).map(Question::tell),
-            Self::Hashcash { bits } => Some(hashcash::tell(token_id, *bits)),
         }
+        (!told.is_empty()).then_some(Value::Object(told))
     }
 
-    /// Verifies a proof against its challenge.
+    /// Verifies a proof.
     ///
     /// # Errors
-    /// The proof has not the shape of its kind; that is no try, and the token stays.
-    pub fn verify(
-        &self,
-        challenge: &Challenge,
-        token_id: &str,
-        proof: Option<&Map<String, Value>>,
-    ) -> Result<Verdict, Vec<FieldError>> {
-        let any_age = (0, 0);
-        Ok(match self {
-            Self::None => Verdict { holds: true, age_ms: any_age },
-            Self::Elapsed { least_ms, most_ms } => Verdict { holds: true, age_ms: (*least_ms, *most_ms) },
-            Self::Quiz(bank) => {
-                let answer = only_text(proof, "quizResult", quiz::MAX_ANSWER_BYTES)?;
-                Verdict { holds: quiz::holds(bank, challenge, answer), age_ms: any_age }
+    /// The proof has not the shape of its kind: that is no try, and the token stays.
+    pub async fn verify(&self, given: &Given<'_>) -> Result<Verdict, Refusal> {
+        self.check_shape(given)?;
+        let text = |check: &Check| -> &str {
+            let name = check.field().unwrap_or_default();
+            given.proof.and_then(|it| it.get(name)?.as_str()).unwrap_or_default()
+        };
+        let mut verdict = Verdict::default();
+        for check in &self.checks {
+            match check {
+                Check::Elapsed { least_ms, most_ms } => verdict.age_ms = (*least_ms, *most_ms),
+                Check::Quiz(bank) => {
+                    let question = quiz::find(bank, given.challenge);
+                    verdict.holds &= question.is_some_and(|it| it.is_answered_by(text(check)));
+                    verdict.difficulty = question.and_then(Question::difficulty).or(verdict.difficulty);
+                }
+                Check::Hashcash(_) => {
+                    verdict.holds &= hashcash::holds(given.token_id, given.challenge, text(check));
+                }
             }
-            Self::Hashcash { .. } => {
-                let nonce = only_text(proof, "nonce", hashcash::MAX_NONCE_BYTES)?;
-                let bits = challenge.bits.unwrap_or(u32::MAX);
-                Verdict { holds: hashcash::holds(token_id, nonce, bits), age_ms: any_age }
-            }
-        })
+        }
+        Ok(verdict)
+    }
+
+    /// Every field that a check reads is there, is a text, and is not too long; and no other is.
+    fn check_shape(&self, given: &Given<'_>) -> Result<(), Refusal> {
+        let mut problems = Vec::new();
+        let has_age = given.in_game || !self.checks.iter().any(|it| matches!(it, Check::Elapsed { .. }));
+        if given.token_id.is_none() && (self.asks() || !has_age) {
+            problems
+                .push(FieldError::new("antiSpamToken", "is missing: this proof answers a challenge of init"));
+        }
+        let names: Vec<&str> = self.checks.iter().filter_map(Check::field).collect();
+        if given.proof.is_none() && !names.is_empty() {
+            problems.push(FieldError::new("proof", "is missing"));
+        }
+        if let (Some(proof), false) = (given.proof, names.is_empty()) {
+            let unknown = proof.keys().filter(|it| !names.contains(&it.as_str()));
+            problems
+                .extend(unknown.map(|it| FieldError::new(format!("proof.{}", shortened(it)), "is unknown")));
+            problems.extend(names.iter().filter_map(|it| text_problem(it, proof.get(*it))));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(problems)) }
     }
 }
 
-/// The one text field that a kind's proof has.
-fn only_text<'a>(
-    proof: Option<&'a Map<String, Value>>,
-    name: &str,
-    max_bytes: usize,
-) -> Result<&'a str, Vec<FieldError>> {
-    let field = format!("proof.{name}");
-    let Some(proof) = proof else { return Err(vec![FieldError::new("proof", "is missing")]) };
-    let mut problems: Vec<_> = proof
-        .keys()
-        .filter(|key| *key != name)
-        .map(|key| FieldError::new(format!("proof.{}", shortened(key)), "is unknown"))
-        .collect();
-    match proof.get(name) {
-        None => problems.push(FieldError::new(field, "is missing")),
-        Some(Value::String(text)) if text.len() <= max_bytes => {
-            if problems.is_empty() {
-                return Ok(text);
-            }
-        }
-        Some(Value::String(_)) => {
-            problems.push(FieldError::new(field, format!("must be at most {max_bytes} bytes")));
-        }
-        Some(_) => problems.push(FieldError::new(field, "must be a string")),
+/// Longer texts in a proof are malformed.
+fn max_bytes(field: &str) -> usize {
+    match field {
+        "nonce" => hashcash::MAX_NONCE_BYTES,
+        _ => quiz::MAX_ANSWER_BYTES,
     }
-    Err(problems)
+}
+
+fn text_problem(name: &str, value: Option<&Value>) -> Option<FieldError> {
+    let problem = match value {
+        None => "is missing".to_owned(),
+        Some(Value::String(text)) if text.len() <= max_bytes(name) => return None,
+        Some(Value::String(_)) => format!("must be at most {} bytes", max_bytes(name)),
+        Some(_) => "must be a string".to_owned(),
+    };
+    Some(FieldError::new(format!("proof.{name}"), problem))
 }
 
 /// A field's name as it may be shown again: a client's text, so cut short.

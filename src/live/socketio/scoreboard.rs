@@ -12,7 +12,7 @@ use super::{Connection, Heard, Kind, Packet};
 use crate::account::Identity;
 use crate::app::App;
 use crate::clock::rfc3339;
-use crate::error::Refusal;
+use crate::error::{Error, Refusal, Result};
 use crate::live::engineio::{Engine, Settings, Wire};
 use crate::live::{Seat, Status};
 use crate::store::PersonalNews;
@@ -63,14 +63,19 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
             connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
             continue;
         }
-        match login(app, &auth) {
+        match login(app, &auth).await {
             // With no seat left the transport is closed, so that the client comes back later.
             Ok(caller) => {
                 let seat = app.seats.take(caller.user, connection.address())?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }
-            Err(refusal) => {
+            // Nothing false is told while a store is away: the transport closes, and the client comes back.
+            Err(Error::Fault(fault)) => {
+                tracing::debug!(%fault, "a client could not join");
+                return None;
+            }
+            Err(Error::Refused(refusal)) => {
                 let data = json!({ "code": refusal.code().as_str() });
                 connection.refuse("/", json!({ "message": "Authentication failed", "data": data }));
             }
@@ -79,14 +84,15 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
 }
 
 /// `{token}`, with or without `Bearer `.
-fn login(app: &App, auth: &Value) -> Result<Identity, Refusal> {
+async fn login(app: &App, auth: &Value) -> Result<Identity> {
     let token = auth["token"].as_str().unwrap_or_default();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let token = bare.map_or(token, |(_, token)| token).trim();
     if token.is_empty() {
-        return Err(Refusal::InvalidAccessToken);
+        return Err(Refusal::InvalidAccessToken.into());
     }
-    app.logins.read(token, app.clock.now_s())
+    let caller = app.logins.read(token, app.clock.now_s())?;
+    if app.store.is_banned(caller.user).await? { Err(Refusal::Banned.into()) } else { Ok(caller) }
 }
 
 /// Tells the newest of everything whenever the client has taken what came before.
@@ -107,15 +113,20 @@ async fn play(app: &Arc<App>, caller: &Identity, connection: &mut Connection) {
     loop {
         tokio::select! {
             Ok(()) = board.changed(), if !new_board => new_board = true,
-            Ok(()) = following.news.changed(), if !new_news => new_news = true,
+            Ok(()) = following.news.changed(), if !new_news => {
+                if following.news.borrow().banned {
+                    connection.send(&Packet::new(Kind::Disconnect, "/", None), Vec::new());
+                    return;
+                }
+                new_news = true;
+            }
             Ok(()) = status.changed(), if !new_status => new_status = true,
             () = connection.idle(), if new_board || new_news || new_status => {
                 if std::mem::take(&mut new_board) {
                     connection.send_ready(Wire::Text(board.borrow_and_update().scoreboard_event()));
                 }
-                let news = *following.news.borrow_and_update();
-                if let (true, Some(news)) = (std::mem::take(&mut new_news), news) {
-                    connection.emit("score:personal", &personal(caller, news));
+                if std::mem::take(&mut new_news) && let Some(award) = following.news.borrow_and_update().award {
+                    connection.emit("score:personal", &personal(caller, award));
                 }
                 if std::mem::take(&mut new_status) {
                     connection.emit("status", &told(*status.borrow_and_update()));

@@ -12,9 +12,9 @@ const LENGTH: usize = 20;
 
 /// `act_` and 20 of `[A-Za-z0-9]` (scoreboard-system.md, "Security Design").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GameToken(String);
+pub struct ActToken(String);
 
-impl GameToken {
+impl ActToken {
     /// A new one, from the system's random numbers.
     pub fn new() -> Self {
         Self(format!("act_{}", random()))
@@ -55,7 +55,7 @@ impl GameToken {
     }
 }
 
-impl Default for GameToken {
+impl Default for ActToken {
     fn default() -> Self {
         Self::new()
     }
@@ -76,14 +76,14 @@ mod tests {
 
     #[test]
     fn only_the_documented_shape_is_a_token() {
-        let token = GameToken::new();
-        assert_eq!(GameToken::parse(token.as_str()), Ok(token.clone()));
-        assert_ne!(GameToken::new(), token);
-        assert_eq!(token.attempt_id(), GameToken::parse(token.as_str()).unwrap().attempt_id());
-        assert_eq!(GameToken::parse(""), Err(Refusal::NoActionToken));
+        let token = ActToken::new();
+        assert_eq!(ActToken::parse(token.as_str()), Ok(token.clone()));
+        assert_ne!(ActToken::new(), token);
+        assert_eq!(token.attempt_id(), ActToken::parse(token.as_str()).unwrap().attempt_id());
+        assert_eq!(ActToken::parse(""), Err(Refusal::NoActionToken));
         let long = format!("{}x", token.as_str());
         for bad in ["act_hacker123", "act_", "act_a1b2c3d4e5f6g7h8i9j!", "ACT_a1b2c3d4e5f6g7h8i9j0", &long] {
-            assert_eq!(GameToken::parse(bad), Err(Refusal::InvalidActionToken), "{bad}");
+            assert_eq!(ActToken::parse(bad), Err(Refusal::InvalidActionToken), "{bad}");
         }
     }
 }

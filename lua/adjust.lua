@@ -1,0 +1,67 @@
+-- An operator's change of a total, as an event of its own: by some points up or down, or the held points of somebody who was
+-- set aside taken away.
+--
+-- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
+--       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>
+-- ARGV  1 user id   2 user number   3 username   4 event id   5 points, below 0 to take away (empty: void what is held)
+--       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user
+--       10 most entries in the outbox   11… candidates for the ten `score moment userId number username`
+-- Reply { code, … }
+--       OK: + { total before, total after, rank (0: not shown), ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
+-- Needs lib/reply, lib/clock, lib/board, lib/merge, lib/outbox.
+
+local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key = unpack(KEYS)
+local user, number, username, event_id, points, note = unpack(ARGV, 1, 6)
+local FIRST_CANDIDATE = 11
+local LARGEST_SCORE = 9007199254740991
+
+local state = redis.call('HMGET', state_key, 'epoch', 'moment')
+if not state[1] then
+  return { BOARD_CLOSED }
+end
+if redis.call('XLEN', outbox_key) >= tonumber(ARGV[10]) then
+  return { OUTBOX_FULL }
+end
+local aside = redis.call('GET', aside_key)
+local voids = points == ''
+-- What is shown of somebody who was set aside stays as it is until that is confirmed or voided.
+if voids ~= (aside ~= false) then
+  return { SET_ASIDE }
+end
+local before = redis.call('GET', score_key) or '0'
+local score = voids and tonumber(aside) or tonumber(before) + tonumber(points)
+if score < 0 or score > LARGEST_SCORE then
+  return { SCORE_FULL }
+end
+
+-- The last check is done: only writes from here on.
+local after, moment = int(score), next_moment(state[2])
+local shown = redis.call('EXISTS', ban_key) == 0
+if score > 0 then
+  redis.call('SET', score_key, after)
+else
+  redis.call('DEL', score_key)
+end
+write_outbox(outbox_key, {
+  kind = voids and 'voided' or 'adjusted', id = event_id, user = user, action = voids and 'void' or 'adjust',
+  points = int(score - tonumber(before)), before = before, after = after, moment = int(moment), proof = note,
+})
+if voids or not shown then
+  redis.call('HSET', state_key, 'moment', int(moment))
+  return { OK, before, after, 0, 0, 1 }
+end
+if score > 0 then
+  redis.call('ZADD', board_key, after, user)
+else
+  redis.call('ZREM', board_key, user)
+end
+local ten = merge(board_key, ten_key, FIRST_CANDIDATE)
+if score > 0 then
+  ten = place(ten, table.concat({ after, int(moment), user, number, username }, ' '), user, score)
+end
+write_ten(ten_key, state_key, ten, moment)
+local rank = score > 0 and redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1 or 0
+redis.call('PUBLISH', ARGV[9], table.concat({ after, rank, 0, int(score - tonumber(before)), int(moment) }, ' '))
+return {
+  OK, before, after, rank, publish(ten, state_key, window_key, ARGV[7], moment, ARGV[8]), is_whole(board_key, ten),
+}

@@ -1,0 +1,43 @@
+-- The ten after something else than an award: users were loaded, left or came back, or a score went down. The ledger's
+-- candidates, from place `first` of ARGV on, stand in for those who were not among the ten.
+
+-- The ten of those who are in it and the candidates. Whoever does not have the score that an entry says is passed over: an
+-- award has moved on meanwhile, and it has placed that user itself.
+local function merge(board_key, ten_key, first)
+  local entries, seen = {}, {}
+  local function consider(entry)
+    local score, moment, user = entry:match('^(%d+) (%d+) (%S+)')
+    if not seen[user] and tonumber(redis.call('ZSCORE', board_key, user) or -1) == tonumber(score) then
+      seen[user] = true
+      entries[#entries + 1] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
+    end
+  end
+  for _, entry in ipairs(redis.call('LRANGE', ten_key, 0, -1)) do
+    consider(entry)
+  end
+  for i = first, #ARGV do
+    consider(ARGV[i])
+  end
+  table.sort(entries, function(a, b)
+    if a.score ~= b.score then
+      return a.score > b.score
+    end
+    return a.moment < b.moment
+  end)
+  local ten = {}
+  for i = 1, math.min(PLACES, #entries) do
+    ten[i] = entries[i].text
+  end
+  return ten
+end
+
+-- 1 if these are the ten best scores of the board; 0 if somebody is missing whose newest award the ledger did not have yet.
+local function is_whole(board_key, ten)
+  local best = redis.call('ZREVRANGE', board_key, 0, PLACES - 1, 'WITHSCORES')
+  for i = 1, #best / 2 do
+    if not ten[i] or tonumber(ten[i]:match('^%d+')) ~= tonumber(best[2 * i]) then
+      return 0
+    end
+  end
+  return 1
+end

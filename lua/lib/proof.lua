@@ -1,0 +1,21 @@
+-- What only Redis can say of a proof: how old the token is, whether an attestation has run out, and whether it was used before.
+
+-- `once_keys` are the keys of what may be used once, from place `first` of KEYS on; `until_ms` (0: any) is when it runs out.
+local function proof_stands(issued_ms, least_ms, most_ms, until_ms, first)
+  local age_ms = now_ms - tonumber(issued_ms)
+  if age_ms < least_ms or (most_ms > 0 and age_ms > most_ms) or (until_ms > 0 and now_ms >= until_ms) then
+    return false
+  end
+  for place = first, #KEYS do
+    if redis.call('EXISTS', KEYS[place]) == 1 then
+      return false
+    end
+  end
+  return true
+end
+
+local function note_once(until_ms, first)
+  for place = first, #KEYS do
+    redis.call('SET', KEYS[place], '1', 'PXAT', int(until_ms))
+  end
+end

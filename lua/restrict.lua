@@ -1,0 +1,55 @@
+-- Makes Redis hold what the ledger says of a user: banned or not, set aside or not. The same call twice changes nothing more.
+--
+-- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
+--       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 banned
+-- ARGV  1 user id   2 banned (1 or 0)   3 set aside (1 or 0)   4 id of the event that confirms held points
+--       5 channel of the board   6 least ms between publications   7 channel of the user   8 most entries in the outbox
+--       9… candidates for the ten `score moment userId number username`, the user's own among them
+-- Reply { code, … }
+--       OK: + { ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
+-- Needs lib/reply, lib/clock, lib/board, lib/merge, lib/outbox.
+
+local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, banned_key = unpack(KEYS)
+local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
+
+if redis.call('HEXISTS', state_key, 'epoch') == 0 then
+  return { BOARD_CLOSED }
+end
+local was_shown = redis.call('ZSCORE', board_key, user)
+local own = redis.call('GET', score_key) or '0'
+local aside = redis.call('GET', aside_key)
+local confirms = aside and not set_aside
+if confirms and redis.call('XLEN', outbox_key) >= tonumber(ARGV[8]) then
+  return { OUTBOX_FULL }
+end
+local moment = next_moment(redis.call('HGET', state_key, 'moment'))
+
+-- The last check is done: only writes from here on.
+local shown = set_aside and aside or own
+if set_aside and not aside then
+  redis.call('SET', aside_key, shown)
+elseif confirms then
+  redis.call('DEL', aside_key)
+  write_outbox(outbox_key, { kind = 'confirmed', id = ARGV[4], user = user, moment = int(moment) })
+end
+if banned then
+  redis.call('SET', ban_key, '1')
+  redis.call('ZADD', banned_key, 'NX', int(now_ms), user)
+  redis.call('ZREM', board_key, user)
+  redis.call('PUBLISH', ARGV[7], 'banned')
+else
+  redis.call('DEL', ban_key)
+  redis.call('ZREM', banned_key, user)
+  if tonumber(shown) > 0 then
+    redis.call('ZADD', board_key, shown, user)
+  end
+end
+-- Without a change to what is shown the ten stay, and so does their version.
+local is_shown = redis.call('ZSCORE', board_key, user)
+if tonumber(was_shown or -1) == tonumber(is_shown or -1) and is_whole(board_key, redis.call('LRANGE', ten_key, 0, -1)) == 1 then
+  redis.call('HSET', state_key, 'moment', int(moment))
+  return { OK, 0, 1 }
+end
+local ten = merge(board_key, ten_key, 9)
+write_ten(ten_key, state_key, ten, moment)
+return { OK, publish(ten, state_key, window_key, ARGV[5], moment, ARGV[6]), is_whole(board_key, ten) }

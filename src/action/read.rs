@@ -1,0 +1,137 @@
+//! The catalogue's file, entry by entry.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Value;
+
+use super::limits::read_open_hours;
+use super::proof::{Banks, Proof, ProofConfig};
+use super::{Action, Door, Limits};
+
+/// Doubles, and so scores and points, are exact to here.
+const MAX_POINTS: u64 = (1 << 53) - 1;
+
+const YEAR_MS: u64 = 365 * 86_400_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActionConfig {
+    #[serde(rename = "type")]
+    kind: String,
+    number: u32,
+    points: u64,
+    proof: ProofConfig,
+    #[serde(default = "all_doors")]
+    doors: Vec<Door>,
+    #[serde(default)]
+    cooldown_ms: u64,
+    #[serde(default)]
+    cap_per_hour: u64,
+    #[serde(default)]
+    cap_per_day: u64,
+    #[serde(default)]
+    open_hours: String,
+    #[serde(default)]
+    points_by_difficulty: BTreeMap<String, u64>,
+    #[serde(default)]
+    token_seconds: Option<u64>,
+}
+
+impl ActionConfig {
+    fn limits(&self) -> Result<Limits, String> {
+        let (opens_at_ms, open_for_ms) = match self.open_hours.as_str() {
+            "" => (0, 0),
+            hours => read_open_hours(hours)?,
+        };
+        Ok(Limits {
+            cooldown_ms: self.cooldown_ms,
+            cap_per_hour: self.cap_per_hour,
+            cap_per_day: self.cap_per_day,
+            opens_at_ms,
+            open_for_ms,
+        })
+    }
+}
+
+fn all_doors() -> Vec<Door> {
+    vec![Door::Actions, Door::Tokens, Door::Game]
+}
+
+/// The banks of questions; what is wrong with them goes to `problems`.
+pub fn read_banks(value: Option<Value>, problems: &mut Vec<String>) -> Banks {
+    let Some(value) = value else { return Banks::new() };
+    let banks: Banks = match value.try_into() {
+        Ok(banks) => banks,
+        Err(error) => {
+            problems.push(format!("banks: {}", one_line(&error)));
+            return Banks::new();
+        }
+    };
+    for (name, questions) in &banks {
+        for question in questions {
+            if let Err(problem) = question.check() {
+                problems.push(format!("bank {name}: {problem}"));
+            }
+        }
+    }
+    banks
+}
+
+/// One entry.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
+    let name = entry.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
+    let config: ActionConfig =
+        entry.try_into().map_err(|error| vec![format!("({name}) {}", one_line(&error))])?;
+    let mut problems = Vec::new();
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !(1..=50).contains(&name.len()) || !name.bytes().all(word) {
+        problems.push(format!("({name}) type must be 1 to 50 of a-z, 0-9 and _"));
+    }
+    if !(1..=MAX_POINTS).contains(&config.points) {
+        problems.push(format!("({name}) points must be between 1 and 2^53 - 1"));
+    }
+    if config.cooldown_ms > YEAR_MS {
+        problems.push(format!("({name}) cooldown_ms must be at most a year"));
+    }
+    if config.doors.is_empty() {
+        problems.push(format!("({name}) doors must name at least one"));
+    }
+    if config.points_by_difficulty.values().any(|it| !(1..=MAX_POINTS).contains(it)) {
+        problems.push(format!("({name}) points_by_difficulty must be between 1 and 2^53 - 1 each"));
+    }
+    if config.token_seconds.is_some_and(|it| !(1..=86_400).contains(&it)) {
+        problems.push(format!("({name}) token_seconds must be between 1 and 86400"));
+    }
+    let limits =
+        config.limits().map_err(|problem| problems.push(format!("({name}) {problem}"))).unwrap_or_default();
+    let proof = config.proof.read(banks);
+    if config.doors.contains(&Door::Game) && proof.as_ref().is_ok_and(Proof::asks) {
+        problems
+            .push(format!("({name}) doors: the game door has no way to ask a question; leave \"game\" out"));
+    }
+    match proof {
+        Ok(proof) if problems.is_empty() => Ok(Action {
+            kind: config.kind,
+            number: config.number,
+            points: config.points,
+            points_by_difficulty: config.points_by_difficulty,
+            token_seconds: config.token_seconds,
+            proof,
+            doors: config.doors,
+            limits,
+        }),
+        Ok(_) => Err(problems),
+        Err(problem) => {
+            problems.push(format!("({name}) {problem}"));
+            Err(problems)
+        }
+    }
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().replace('\n', " ")
+}

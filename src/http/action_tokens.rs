@@ -1,0 +1,83 @@
+//! Verified tokens: `/api/v1/action-tokens`, and `/api/v1/scores` that redeems them (action-verifier.md).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::actions::show_award;
+use super::body::{Body, Fields};
+use super::identity::Caller;
+use super::{idempotency, rate};
+use crate::app::App;
+use crate::award::{self, Permission, Proven, Submission, ToProve};
+use crate::clock::rfc3339;
+use crate::error::Refusal;
+
+/// `POST /api/v1/action-tokens`
+pub async fn issue(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    body: Result<Body, Refusal>,
+) -> Response {
+    let to_prove = body.and_then(|Body(body)| read_proof(&app, &body));
+    rate::respond(award::prove(&app, &caller, from.ip(), to_prove).await, show_proven)
+}
+
+fn read_proof(app: &App, body: &[u8]) -> Result<ToProve, Refusal> {
+    let mut fields = Fields::read(body)?;
+    let action_type = fields.optional_text("actionType");
+    let number = fields.optional_number("actionId");
+    let anti_spam = fields.optional_text("antiSpamToken");
+    let session = fields.optional_text("sessionId");
+    let proof = fields.optional_object("proof");
+    if action_type.is_empty() && number.is_none() && anti_spam.is_empty() {
+        fields.problem("actionType", "is missing; or give actionId, or antiSpamToken");
+    }
+    fields.finish()?;
+    let numbered = match number {
+        Some(number) => app.catalogue.type_of(number).ok_or(Refusal::InvalidAction)?,
+        None => "",
+    };
+    if !action_type.is_empty() && !numbered.is_empty() && action_type != numbered {
+        return Err(Refusal::InvalidAction);
+    }
+    let action_type = if action_type.is_empty() { numbered.to_owned() } else { action_type };
+    Ok(ToProve { action_type, anti_spam, session, proof })
+}
+
+fn show_proven(proven: Proven) -> Response {
+    let answer = json!({
+        "actionToken": proven.token.as_str(),
+        "actionType": proven.action_type,
+        "expiresAt": rfc3339(proven.expires_at_ms),
+        "expiresIn": proven.expires_in_s,
+    });
+    (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+/// `POST /api/v1/scores`
+pub async fn redeem(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Body, Refusal>,
+) -> Response {
+    let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
+    rate::respond(award::redeem(&app, &caller, from.ip(), submission).await, |it| show_award(&it))
+}
+
+fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
+    let idempotency = idempotency::read(app, headers, "scores", body)?;
+    let mut fields = Fields::read(body)?;
+    let token = fields.optional_text("actionToken");
+    let session = fields.optional_text("sessionId");
+    fields.finish()?;
+    Ok(Submission { permission: Permission::Proven { token, session }, proof: None, idempotency })
+}

@@ -1,0 +1,166 @@
+//! `lua/restrict.lua` and `lua/adjust.lua`: what operators do to a user.
+
+use uuid::Uuid;
+
+use super::reply::ReplyCode;
+use super::{Mended, Store, fault, keys};
+use crate::error::Fault;
+
+/// What `restrict` needs to know.
+pub struct Restrict<'a> {
+    /// Whom it is about.
+    pub user: Uuid,
+    /// Whether the user is banned.
+    pub banned: bool,
+    /// Whether the user is set aside.
+    pub aside: bool,
+    /// Id of the event that confirms held points, if this does.
+    pub event_id: Uuid,
+    /// Least time between publications.
+    pub publish_window_ms: u64,
+    /// Most entries in the outbox.
+    pub outbox_max: u64,
+    /// The ledger's candidates for the ten, the user among them.
+    pub candidates: &'a [String],
+}
+
+/// What `adjust` needs to know.
+pub struct Adjust<'a> {
+    /// Whose total.
+    pub user: Uuid,
+    /// The user's serial number.
+    pub number: i64,
+    /// The name that boards show.
+    pub username: &'a str,
+    /// Id of the event in the ledger.
+    pub event_id: Uuid,
+    /// Points, below 0 to take away; `None` voids what is held.
+    pub points: Option<i64>,
+    /// Who and why, as JSON.
+    pub note: &'a str,
+    /// Least time between publications.
+    pub publish_window_ms: u64,
+    /// Most entries in the outbox.
+    pub outbox_max: u64,
+    /// The ledger's candidates for the ten.
+    pub candidates: &'a [String],
+}
+
+/// A total that was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adjusted {
+    /// The total before.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+    /// The rank it gives, if it is shown.
+    pub rank: Option<u64>,
+    /// What became of the ten.
+    pub ten: Mended,
+}
+
+/// Why an operator's wish was not done; nothing was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDone {
+    /// Awards are closed, or the outbox is full.
+    Unavailable,
+    /// The total would be below 0 or above 2^53 - 1.
+    OutOfRange,
+    /// Nothing is held of a user who is not set aside; and what is shown of one who is stays as it is.
+    Aside,
+}
+
+impl Store {
+    /// Makes Redis hold what the ledger says of a user's restrictions.
+    ///
+    /// # Errors
+    /// Redis is away, or answers what the script cannot.
+    pub async fn restrict(&self, it: &Restrict<'_>) -> Result<Result<Mended, NotDone>, Fault> {
+        let keys = [
+            keys::BOARD,
+            keys::BOARD_STATE,
+            keys::BOARD_TEN,
+            keys::BOARD_WINDOW,
+            keys::OUTBOX,
+            &keys::user_score(it.user),
+            &keys::ban(it.user),
+            &keys::aside(it.user),
+            keys::BANNED,
+        ];
+        let mut arguments = vec![
+            it.user.to_string(),
+            u8::from(it.banned).to_string(),
+            u8::from(it.aside).to_string(),
+            it.event_id.to_string(),
+            keys::BOARD_CHANNEL.to_owned(),
+            it.publish_window_ms.to_string(),
+            keys::personal_channel(it.user),
+            it.outbox_max.to_string(),
+        ];
+        arguments.extend_from_slice(it.candidates);
+        let mut reply = self.run("restrict", &self.scripts.restrict, &keys, &arguments).await?;
+        match reply.code()? {
+            ReplyCode::Ok => Ok(Ok(reply.mended()?)),
+            code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
+        }
+    }
+
+    /// Changes a total.
+    ///
+    /// # Errors
+    /// Redis is away, or answers what the script cannot.
+    pub async fn adjust(&self, it: &Adjust<'_>) -> Result<Result<Adjusted, NotDone>, Fault> {
+        let keys = [
+            keys::BOARD,
+            keys::BOARD_STATE,
+            keys::BOARD_TEN,
+            keys::BOARD_WINDOW,
+            keys::OUTBOX,
+            &keys::user_score(it.user),
+            &keys::ban(it.user),
+            &keys::aside(it.user),
+        ];
+        let mut arguments = vec![
+            it.user.to_string(),
+            it.number.to_string(),
+            it.username.to_owned(),
+            it.event_id.to_string(),
+            it.points.map(|it| it.to_string()).unwrap_or_default(),
+            it.note.to_owned(),
+            keys::BOARD_CHANNEL.to_owned(),
+            it.publish_window_ms.to_string(),
+            keys::personal_channel(it.user),
+            it.outbox_max.to_string(),
+        ];
+        arguments.extend_from_slice(it.candidates);
+        let mut reply = self.run("adjust", &self.scripts.adjust, &keys, &arguments).await?;
+        match reply.code()? {
+            ReplyCode::Ok => Ok(Ok(Adjusted {
+                before: reply.next()?,
+                after: reply.next()?,
+                rank: Some(reply.next()?).filter(|it| *it > 0),
+                ten: reply.mended()?,
+            })),
+            code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
+        }
+    }
+
+    /// Whether a user is banned.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn is_banned(&self, user: Uuid) -> Result<bool, Fault> {
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(keys::ban(user));
+        exists.query_async(&mut self.command()).await.map_err(|error| fault("look for a ban", error))
+    }
+}
+
+fn not_done(code: ReplyCode) -> Option<NotDone> {
+    match code {
+        ReplyCode::BoardClosed | ReplyCode::OutboxFull => Some(NotDone::Unavailable),
+        ReplyCode::ScoreFull => Some(NotDone::OutOfRange),
+        ReplyCode::SetAside => Some(NotDone::Aside),
+        _ => None,
+    }
+}

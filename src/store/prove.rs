@@ -1,0 +1,170 @@
+//! `lua/prove.lua`, and a look at a proven token.
+
+use uuid::Uuid;
+
+use super::reply::ReplyCode;
+use super::{MINUTE_MS, Store, fault, keys, limit_arguments};
+use crate::action::{Limits, Verdict};
+use crate::error::{Fault, RateWindow};
+
+/// The anti-spam token that is given for a proven one.
+pub struct AskedToken {
+    /// Its id.
+    pub id: Uuid,
+    /// SHA-256 of the token, in hex.
+    pub hash: String,
+    /// Its `exp`, rounded up.
+    pub expires_s: i64,
+}
+
+/// What `prove` needs to know.
+pub struct Prove<'a> {
+    /// Who asks.
+    pub user: Uuid,
+    /// For which action.
+    pub action: &'a str,
+    /// What it will be worth.
+    pub points: u64,
+    /// The action's own limits.
+    pub limits: &'a Limits,
+    /// The attempt's id, the event id of the award to come.
+    pub attempt_id: Uuid,
+    /// The proven token's SHA-256, in hex.
+    pub token_hash: &'a str,
+    /// How long it lives.
+    pub ttl_ms: u64,
+    /// Tokens a user may ask for in a minute (0: any).
+    pub per_minute: u32,
+    /// Least time between two proven tokens of a user (0: any).
+    pub interval_ms: u64,
+    /// Most entries in the outbox.
+    pub outbox_max: u64,
+    /// The token that asked for the proof.
+    pub asked: Option<&'a AskedToken>,
+    /// The session that the request names.
+    pub named_session: &'a str,
+    /// The proof that was given, as JSON, or empty.
+    pub proof: &'a str,
+    /// What a node can say about it.
+    pub verdict: &'a Verdict,
+}
+
+/// What `prove` answered.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named like the refusals they become")]
+pub enum ProveOutcome {
+    Proven { expires_at_ms: i64 },
+    RateLimited,
+    TooSoon { wait_ms: u64 },
+    Banned,
+    NoSession,
+    SessionExpired,
+    SessionMismatch,
+    TokenUnknown,
+    TokenForeign,
+    TokenExpired,
+    TokenUsed,
+    NotOpen,
+    ActionLimited { wait_ms: u64 },
+    ProofInvalid { at_ms: i64, too_young: bool },
+    BoardClosed,
+    OutboxFull,
+}
+
+impl Store {
+    /// Trades a proof for a proven token.
+    ///
+    /// # Errors
+    /// Redis is away, or answers what the script cannot.
+    pub async fn prove(&self, prove: &Prove<'_>) -> Result<(ProveOutcome, Option<RateWindow>), Fault> {
+        let asked_id = prove.asked.map(|it| it.id.to_string());
+        let mut keys = vec![
+            keys::BOARD_STATE.to_owned(),
+            keys::OUTBOX.to_owned(),
+            keys::token(prove.token_hash),
+            keys::spent(prove.token_hash),
+            keys::init_rate(prove.user),
+            keys::ban(prove.user),
+            keys::action_limit(prove.user, prove.action),
+            keys::proven(prove.user),
+            keys::session(prove.user),
+            // Without a token that asked, the script does not look at these two.
+            asked_id.as_deref().map_or_else(|| keys::OUTBOX.to_owned(), keys::token),
+            asked_id.as_deref().map_or_else(|| keys::OUTBOX.to_owned(), keys::spent),
+        ];
+        keys.extend(prove.verdict.once.iter().map(|it| keys::once(it)));
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut reply = self.run("prove", &self.scripts.prove, &keys, &prove.arguments()).await?;
+        let code = reply.code()?;
+        let rate = reply.rate(prove.per_minute)?;
+        let named = !prove.named_session.is_empty();
+        let outcome = match code {
+            ReplyCode::Ok => ProveOutcome::Proven { expires_at_ms: reply.next()? },
+            ReplyCode::RateLimited => ProveOutcome::RateLimited,
+            ReplyCode::TooSoon => ProveOutcome::TooSoon { wait_ms: reply.next()? },
+            ReplyCode::Banned => ProveOutcome::Banned,
+            ReplyCode::NoSession => ProveOutcome::NoSession,
+            ReplyCode::SessionMismatch => ProveOutcome::SessionMismatch,
+            ReplyCode::TokenUnknown => ProveOutcome::TokenUnknown,
+            ReplyCode::TokenForeign => ProveOutcome::TokenForeign,
+            ReplyCode::TokenExpired if named && prove.asked.is_none() => ProveOutcome::SessionExpired,
+            ReplyCode::TokenExpired => ProveOutcome::TokenExpired,
+            ReplyCode::TokenUsed => ProveOutcome::TokenUsed,
+            ReplyCode::NotOpen => ProveOutcome::NotOpen,
+            ReplyCode::ActionLimited => ProveOutcome::ActionLimited { wait_ms: reply.next()? },
+            ReplyCode::ProofInvalid => {
+                ProveOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
+            }
+            ReplyCode::BoardClosed => ProveOutcome::BoardClosed,
+            ReplyCode::OutboxFull => ProveOutcome::OutboxFull,
+            code => return Err(reply.impossible(code)),
+        };
+        Ok((outcome, rate))
+    }
+
+    /// The action that a proven token is for, and its points, if the token can still be redeemed. Only a look: `redeem`
+    /// judges.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn proven_for(&self, token_hash: &str) -> Result<Option<(String, u64)>, Fault> {
+        let mut get = redis::cmd("GET");
+        get.arg(keys::token(token_hash));
+        let kept: Option<String> =
+            get.query_async(&mut self.command()).await.map_err(|error| fault("look at a token", error))?;
+        Ok(kept.and_then(|kept| {
+            let words: Vec<&str> = kept.split(' ').collect();
+            Some((words.get(1)?.to_string(), words.get(4)?.parse().ok()?))
+        }))
+    }
+}
+
+impl Prove<'_> {
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            self.user.to_string(),
+            self.action.to_owned(),
+            self.points.to_string(),
+            self.attempt_id.to_string(),
+            self.token_hash.to_owned(),
+            self.ttl_ms.to_string(),
+            self.per_minute.to_string(),
+            MINUTE_MS.to_owned(),
+            self.interval_ms.to_string(),
+        ];
+        arguments.extend(limit_arguments(self.limits));
+        arguments.extend([
+            self.outbox_max.to_string(),
+            self.asked.map(|it| it.id.to_string()).unwrap_or_default(),
+            self.asked.map(|it| it.hash.clone()).unwrap_or_default(),
+            self.asked.map_or(0, |it| it.expires_s).to_string(),
+            self.named_session.to_owned(),
+            self.proof.to_owned(),
+            u8::from(self.verdict.holds).to_string(),
+            self.verdict.age_ms.0.to_string(),
+            self.verdict.age_ms.1.to_string(),
+            self.verdict.until_ms.to_string(),
+        ]);
+        arguments
+    }
+}

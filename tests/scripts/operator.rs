@@ -1,0 +1,138 @@
+//! `restrict` and `adjust`.
+
+use laurel::store::{Adjust, NotDone, Redeem, RedeemOutcome, Restrict, Store};
+use uuid::Uuid;
+
+use super::{award, redeem, token, user};
+use crate::harness::World;
+
+const FREE: (bool, bool) = (false, false);
+const BANNED: (bool, bool) = (true, false);
+const ASIDE: (bool, bool) = (false, true);
+
+async fn restrict(store: &Store, who: Uuid, (banned, aside): (bool, bool), candidates: &[String]) -> bool {
+    let it = Restrict {
+        user: who,
+        banned,
+        aside,
+        event_id: Uuid::new_v4(),
+        publish_window_ms: 0,
+        outbox_max: 1_000_000,
+        candidates,
+    };
+    store.restrict(&it).await.unwrap().unwrap().whole
+}
+
+async fn adjust(
+    store: &Store,
+    who: Uuid,
+    points: Option<i64>,
+    candidates: &[String],
+) -> Result<u64, NotDone> {
+    let it = Adjust {
+        user: who,
+        number: who.as_u128() as i64,
+        username: "somebody",
+        event_id: Uuid::new_v4(),
+        points,
+        note: "{}",
+        publish_window_ms: 0,
+        outbox_max: 1_000_000,
+        candidates,
+    };
+    store.adjust(&it).await.unwrap().map(|it| it.after)
+}
+
+async fn ten(store: &Store) -> Vec<(u64, u128)> {
+    let entries = store.look(0, i64::MAX).await.unwrap().ten;
+    let row = |it: &String| {
+        let words: Vec<&str> = it.split(' ').collect();
+        (words[0].parse().unwrap(), words[2].parse::<Uuid>().unwrap().as_u128())
+    };
+    entries.iter().map(row).collect()
+}
+
+fn entry(who: u128, score: u64, moment: u64) -> String {
+    format!("{score} {moment} {} {who} u{who}", user(who))
+}
+
+#[tokio::test]
+async fn a_ban_takes_a_user_off_the_board_and_an_unban_brings_the_score_back() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    for who in 1..=12 {
+        award(&store, user(who), 100 - who as u64).await;
+    }
+    assert!(!restrict(&store, user(1), BANNED, &[]).await, "nobody stands in for the one who left");
+    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    assert_eq!(board, (2..=10).collect::<Vec<_>>());
+    assert!(restrict(&store, user(1), BANNED, &[entry(11, 89, 5), entry(12, 88, 6)]).await);
+    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    assert_eq!(board, (2..=11).collect::<Vec<_>>());
+    let told = store.look(0, 0).await.unwrap();
+    assert_eq!(told.banned, [user(1)]);
+    let id = Uuid::new_v4();
+    assert_eq!(store.issue(&super::issue(user(1), id)).await.unwrap().0, laurel::store::IssueOutcome::Banned);
+    assert_eq!(look.ask::<u64>(&format!("GET user:score:{}", user(1))).await, 99, "the total stays");
+
+    assert!(restrict(&store, user(1), FREE, &[entry(1, 99, 1)]).await);
+    assert_eq!(ten(&store).await[0], (99, 1));
+    assert!(store.look(0, 0).await.unwrap().banned.is_empty());
+    award(&store, user(1), 1).await;
+    let version = store.look(0, i64::MAX).await.unwrap().version;
+    assert!(restrict(&store, user(1), FREE, &[entry(1, 99, 1)]).await);
+    assert_eq!(store.look(0, i64::MAX).await.unwrap().version, version, "nothing was to be done");
+}
+
+#[tokio::test]
+async fn held_points_count_for_their_owner_alone_until_they_are_confirmed() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    award(&store, user(1), 50).await;
+    award(&store, user(2), 60).await;
+    assert!(restrict(&store, user(1), ASIDE, &[]).await);
+    let id = token(&store, user(1)).await;
+    let redeemed = store.redeem(&Redeem { points: 30, ..redeem(user(1), &id) }).await.unwrap();
+    let RedeemOutcome::Awarded(won) = redeemed.outcome else { panic!() };
+    assert_eq!((won.score, won.rank), (80, 1), "whoever was set aside is not told");
+    assert_eq!(ten(&store).await, [(60, 2), (50, 1)]);
+    assert_eq!(look.ask::<u64>(&format!("ZSCORE leaderboard:global {}", user(1))).await, 50);
+    assert_eq!(adjust(&store, user(1), Some(5), &[]).await, Err(NotDone::Aside));
+    assert_eq!(adjust(&store, user(2), None, &[]).await, Err(NotDone::Aside));
+
+    assert!(restrict(&store, user(1), FREE, &[entry(1, 80, 9)]).await);
+    assert_eq!(ten(&store).await, [(80, 1), (60, 2)]);
+
+    assert!(restrict(&store, user(1), ASIDE, &[]).await);
+    award(&store, user(1), 1000).await;
+    assert_eq!(adjust(&store, user(1), None, &[]).await, Ok(80), "what was held is gone");
+    assert!(restrict(&store, user(1), FREE, &[]).await);
+    assert_eq!(ten(&store).await, [(80, 1), (60, 2)]);
+    let RedeemOutcome::Awarded(won) = award(&store, user(1), 1).await.outcome else { panic!() };
+    assert_eq!(won.score, 81);
+}
+
+#[tokio::test]
+async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    for who in 1..=11 {
+        award(&store, user(who), 100 - who as u64).await;
+    }
+    assert_eq!(adjust(&store, user(1), Some(-100), &[]).await, Err(NotDone::OutOfRange));
+    assert_eq!(adjust(&store, user(1), Some((1 << 53) - 1), &[]).await, Err(NotDone::OutOfRange));
+    assert_eq!(adjust(&store, user(1), Some(-50), &[entry(11, 89, 3)]).await, Ok(49));
+    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    assert_eq!(board, (2..=11).collect::<Vec<_>>(), "the eleventh moved up");
+    // Whoever comes to a score last stands last, by an adjustment too.
+    assert_eq!(adjust(&store, user(1), Some(48), &[]).await, Ok(97));
+    assert_eq!(ten(&store).await[..3], [(98, 2), (97, 3), (97, 1)]);
+    assert_eq!(adjust(&store, user(1), Some(-97), &[entry(11, 89, 3)]).await, Ok(0));
+    assert_eq!(store.standing(user(1)).await.unwrap(), (0, None));
+    assert_eq!(look.ask::<u64>(&format!("EXISTS user:score:{}", user(1))).await, 0);
+    assert_eq!(ten(&store).await.len(), 10);
+    // A banned user's total moves, but is not shown.
+    restrict(&store, user(2), BANNED, &[]).await;
+    assert_eq!(adjust(&store, user(2), Some(1), &[]).await, Ok(99));
+    assert_eq!(store.standing(user(2)).await.unwrap(), (0, None));
+}

@@ -1,0 +1,206 @@
+use laurel::action::{Door, Limits, Verdict};
+use laurel::store::{AskedToken, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store};
+use laurel::token::ActToken;
+use uuid::Uuid;
+
+use super::{ANY, FAILS, HOLDS, redeem, token, user};
+use crate::harness::{RedisLook, World};
+
+/// A `prove` with nothing in its way.
+fn prove<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Prove<'a> {
+    Prove {
+        user: who,
+        action: "watch_ad",
+        points: 10,
+        limits: &ANY,
+        attempt_id: attempt.attempt_id(),
+        token_hash: hash,
+        ttl_ms: 300_000,
+        per_minute: 0,
+        interval_ms: 0,
+        outbox_max: 1_000_000,
+        asked: None,
+        named_session: "",
+        proof: "",
+        verdict: &HOLDS,
+    }
+}
+
+fn asked(id: &str) -> AskedToken {
+    AskedToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) }
+}
+
+/// A `redeem` of a proven token.
+fn proven<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Redeem<'a> {
+    Redeem {
+        door: Door::Tokens,
+        attempt_id: attempt.attempt_id(),
+        token_hash: hash,
+        expires_s: 0,
+        points: 0,
+        ..redeem(who, hash)
+    }
+}
+
+async fn outcome(store: &Store, it: Prove<'_>) -> ProveOutcome {
+    store.prove(&it).await.unwrap().0
+}
+
+async fn start(store: &Store, who: Uuid, session_id: &str) -> ActToken {
+    let first = ActToken::new();
+    let start = Start {
+        user: who,
+        session_id,
+        token: first.as_str(),
+        token_hash: &first.hash(),
+        ttl_ms: 60_000,
+        per_hour: 0,
+        outbox_max: 1000,
+        event_ids: (Uuid::new_v4(), Uuid::new_v4()),
+    };
+    store.start(&start).await.unwrap();
+    first
+}
+
+#[tokio::test]
+async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let (id, act) = (token(&store, user(1)).await, ActToken::new());
+    let (hash, asked) = (act.hash(), asked(&id));
+    let it = Prove { asked: Some(&asked), points: 25, ..prove(user(1), &act, &hash) };
+    assert!(matches!(outcome(&store, it).await, ProveOutcome::Proven { .. }));
+    let it = Prove { asked: Some(&asked), ..prove(user(1), &act, &hash) };
+    assert_eq!(outcome(&store, it).await, ProveOutcome::TokenUsed);
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::TokenUsed);
+    assert_eq!(store.proven_for(&hash).await.unwrap(), Some(("watch_ad".to_owned(), 25)));
+
+    let RedeemOutcome::Awarded(won) = store.redeem(&proven(user(1), &act, &hash)).await.unwrap().outcome
+    else {
+        panic!()
+    };
+    assert_eq!((won.score, won.points), (25, 25), "the points are the token's");
+    assert_eq!(store.redeem(&proven(user(1), &act, &hash)).await.unwrap().outcome, RedeemOutcome::TokenUsed);
+    // One that ran out is told from one that never was.
+    let late = ActToken::new();
+    let hash = late.hash();
+    outcome(&store, prove(user(1), &late, &hash)).await;
+    let _: () = look.ask(&format!("DEL token:{hash}")).await;
+    assert_eq!(
+        store.redeem(&proven(user(1), &late, &hash)).await.unwrap().outcome,
+        RedeemOutcome::TokenExpired
+    );
+    let never = ActToken::new().hash();
+    assert_eq!(
+        store.redeem(&proven(user(1), &late, &never)).await.unwrap().outcome,
+        RedeemOutcome::TokenUnknown
+    );
+}
+
+#[tokio::test]
+async fn one_in_so_many_seconds() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (first, second) = (ActToken::new(), ActToken::new());
+    let slow =
+        |act: &ActToken, hash: &'static str| Prove { interval_ms: 30_000, ..prove(user(1), act, hash) };
+    assert!(matches!(outcome(&store, slow(&first, "a")).await, ProveOutcome::Proven { .. }));
+    let refused = outcome(&store, slow(&second, "b")).await;
+    assert!(matches!(refused, ProveOutcome::TooSoon { wait_ms } if wait_ms <= 30_000), "{refused:?}");
+    let other = Prove { interval_ms: 30_000, ..prove(user(2), &second, "b") };
+    assert!(matches!(outcome(&store, other).await, ProveOutcome::Proven { .. }));
+}
+
+#[tokio::test]
+async fn each_refusal_leaves_redis_as_it_was() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let foreign = asked(&token(&store, user(2)).await);
+    let mine = asked(&token(&store, user(1)).await);
+    let _: () = look.ask(&format!("SET ban:{} 1", user(3))).await;
+    start(&store, user(1), "sess_live").await;
+    let before = look.everything().await;
+    let act = ActToken::new();
+    let hash = act.hash();
+    let base = |who| prove(who, &act, &hash);
+    let open_never = Limits { opens_at_ms: hours_from_now(&mut look, 5).await, open_for_ms: 60_000, ..ANY };
+    let cases = [
+        (base(user(3)), ProveOutcome::Banned),
+        (Prove { asked: Some(&foreign), ..base(user(1)) }, ProveOutcome::TokenForeign),
+        (Prove { asked: Some(&mine), action: "solve_puzzle", ..base(user(1)) }, ProveOutcome::TokenUnknown),
+        (Prove { named_session: "sess_other", ..base(user(1)) }, ProveOutcome::SessionMismatch),
+        (Prove { named_session: "sess_live", ..base(user(4)) }, ProveOutcome::NoSession),
+        (Prove { limits: &open_never, ..base(user(1)) }, ProveOutcome::NotOpen),
+        (Prove { outbox_max: 1, ..base(user(1)) }, ProveOutcome::OutboxFull),
+    ];
+    for (it, wanted) in cases {
+        assert_eq!(outcome(&store, it).await, wanted);
+    }
+    look.assert_unchanged(&before).await;
+}
+
+/// A moment of the UTC day, so many hours from now, by Redis' clock.
+async fn hours_from_now(look: &mut RedisLook, hours: u64) -> u64 {
+    let now: Vec<String> = look.ask("TIME").await;
+    (now[0].parse::<u64>().unwrap() * 1000 + hours * 3_600_000) % 86_400_000
+}
+
+#[tokio::test]
+async fn a_failed_proof_spends_the_token_that_asked() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (mine, act) = (asked(&token(&store, user(1)).await), ActToken::new());
+    let hash = act.hash();
+    let failed = Prove { asked: Some(&mine), verdict: &FAILS, ..prove(user(1), &act, &hash) };
+    assert!(matches!(outcome(&store, failed).await, ProveOutcome::ProofInvalid { too_young: false, .. }));
+    let again = Prove { asked: Some(&mine), ..prove(user(1), &act, &hash) };
+    assert_eq!(outcome(&store, again).await, ProveOutcome::TokenUsed);
+    assert_eq!(store.proven_for(&hash).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_attestation_counts_once_at_whatever_door() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let until_ms = store.now_us().await.unwrap() / 1000 + 60_000;
+    let attested = Verdict { once: vec!["digest".into()], until_ms, ..Verdict::default() };
+    let outdated = Verdict { once: vec!["other".into()], until_ms: until_ms - 120_000, ..Verdict::default() };
+    let (first, second) = (ActToken::new(), ActToken::new());
+    let it = Prove { verdict: &attested, ..prove(user(1), &first, "a") };
+    assert!(matches!(outcome(&store, it).await, ProveOutcome::Proven { .. }));
+    let it = Prove { verdict: &attested, ..prove(user(2), &second, "b") };
+    assert!(matches!(outcome(&store, it).await, ProveOutcome::ProofInvalid { .. }));
+    for verdict in [&attested, &outdated] {
+        let id = token(&store, user(1)).await;
+        let refused = store.redeem(&Redeem { verdict, ..redeem(user(1), &id) }).await.unwrap().outcome;
+        assert!(matches!(refused, RedeemOutcome::ProofInvalid { .. }), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proven_token_belongs_to_the_session_it_was_made_in() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let game_token = start(&store, user(1), "sess_one").await;
+    let acts = [ActToken::new(), ActToken::new()];
+    let hashes = [acts[0].hash(), acts[1].hash()];
+    for place in 0..2 {
+        let it = prove(user(1), &acts[place], &hashes[place]);
+        assert!(matches!(outcome(&store, it).await, ProveOutcome::Proven { .. }));
+    }
+    let named = |session| Redeem { named_session: session, ..proven(user(1), &acts[0], &hashes[0]) };
+    let redeemed = async |it: Redeem<'_>| store.redeem(&it).await.unwrap().outcome;
+    assert_eq!(redeemed(named("sess_two")).await, RedeemOutcome::SessionMismatch);
+    // A game's token is no proven one, nor the other way round.
+    let hash = game_token.hash();
+    let game_as_proven = Redeem { action: "-", ..proven(user(1), &game_token, &hash) };
+    assert_eq!(redeemed(game_as_proven).await, RedeemOutcome::TokenUnknown);
+    let next = laurel::store::NextToken { token: "act_next".into(), hash: "next".into() };
+    let proven_as_game =
+        Redeem { door: Door::Game, next: Some(&next), ..proven(user(1), &acts[0], &hashes[0]) };
+    assert_eq!(redeemed(proven_as_game).await, RedeemOutcome::TokenUnknown);
+    assert!(matches!(redeemed(named("sess_one")).await, RedeemOutcome::Awarded(_)));
+    start(&store, user(1), "sess_two").await;
+    let other_session = redeemed(proven(user(1), &acts[1], &hashes[1])).await;
+    assert_eq!(other_session, RedeemOutcome::SessionMismatch);
+}
