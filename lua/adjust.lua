@@ -2,7 +2,7 @@
 -- set aside taken away.
 --
 -- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
---       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>
+--       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 once:<event id>
 -- ARGV  1 user id   2 user number   3 username   4 event id   5 points, below 0 to take away (empty: void what is held)
 --       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user
 --       10 most entries in the outbox   11… candidates for the ten `score moment userId number username`
@@ -10,7 +10,8 @@
 --       OK: + { total before, total after, rank (0: not shown), ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/board, lib/merge, lib/outbox.
 
-local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key = unpack(KEYS)
+local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, once_key =
+  unpack(KEYS)
 local user, number, username, event_id, points, note = unpack(ARGV, 1, 6)
 local FIRST_CANDIDATE = 11
 local LARGEST_SCORE = 9007199254740991
@@ -21,6 +22,9 @@ if not state[1] then
 end
 if redis.call('XLEN', outbox_key) >= tonumber(ARGV[10]) then
   return { OUTBOX_FULL }
+end
+if redis.call('EXISTS', once_key) == 1 then
+  return { KEY_REUSED }
 end
 local aside = redis.call('GET', aside_key)
 local voids = points == ''
@@ -35,6 +39,7 @@ if score < 0 or score > LARGEST_SCORE then
 end
 
 -- The last check is done: only writes from here on.
+redis.call('SET', once_key, '1', 'PX', DAY_MS)
 local after, moment = int(score), next_moment(state[2])
 local shown = redis.call('EXISTS', ban_key) == 0
 if score > 0 then
@@ -46,6 +51,9 @@ write_outbox(outbox_key, {
   kind = voids and 'voided' or 'adjusted', id = event_id, user = user, action = voids and 'void' or 'adjust',
   points = int(score - tonumber(before)), before = before, after = after, moment = int(moment), proof = note,
 })
+if voids then
+  redis.call('DEL', aside_key)
+end
 if voids or not shown then
   redis.call('HSET', state_key, 'moment', int(moment))
   return { OK, before, after, 0, 0, 1 }

@@ -1,5 +1,6 @@
 //! The commands (contract, section 10). Each starts what it needs, does one thing, and says in one line what went wrong.
 
+mod admin;
 mod watch;
 
 use std::path::PathBuf;
@@ -49,6 +50,11 @@ enum Command {
     Verify,
     /// Load Redis from the ledger, while nodes serve
     Rebuild,
+    /// Ban, adjust, grant: what operators do, audited
+    Admin {
+        #[command(subcommand)]
+        command: admin::AdminCommand,
+    },
     /// Show a node's live board in the terminal
     Watch {
         /// The node
@@ -140,6 +146,11 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         }
         Command::Verify => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
+        Command::Admin { command } => {
+            ledger::open_or_rebuild(&app).await?;
+            admin::run(&app, command).await?;
+            ExitCode::SUCCESS
+        }
         Command::Serve | Command::Migrate | Command::Watch { .. } => unreachable!("these do not come here"),
     };
     app.database.close().await;

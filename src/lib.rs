@@ -19,6 +19,7 @@ pub mod game;
 pub mod suspicion;
 pub mod token;
 
+pub mod admin;
 pub mod ledger;
 pub mod live;
 pub mod store;

@@ -8,7 +8,7 @@ mod users;
 pub use jwt::{Identity, LoginKeys};
 pub use names::{Email, Password, Username};
 pub use password::Passwords;
-pub use users::{User, UserRef, find};
+pub use users::{User, UserRef, find, find_by_name};
 
 use std::net::IpAddr;
 
@@ -50,6 +50,9 @@ pub async fn login(app: &App, username: &str, password: Password) -> Result<Logg
     let holds = app.passwords.verify(password, hash).await?;
     match found {
         Some((user, _)) if holds => {
+            if app.store.is_banned(user.id).await? {
+                return Err(Refusal::Banned.into());
+            }
             let token = app.logins.sign(&user, app.clock.now_s())?;
             Ok(LoggedIn { user, token })
         }

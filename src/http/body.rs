@@ -99,6 +99,15 @@ impl Fields {
         number
     }
 
+    /// A whole number, below 0 too, that has to be there.
+    pub fn signed_number(&mut self, name: &str) -> Option<i64> {
+        let number = self.left.remove(name).as_ref().and_then(Value::as_i64);
+        if number.is_none() {
+            self.problems.push(FieldError::new(name, "must be a whole number"));
+        }
+        number
+    }
+
     /// A whole number from 0 that may be missing.
     pub fn optional_number(&mut self, name: &str) -> Option<u64> {
         match self.left.get(name) {
@@ -110,9 +119,11 @@ impl Fields {
         }
     }
 
-    /// Something that is wrong with more than one field's shape.
+    /// Something that is wrong with a field beyond its shape, if nothing else is.
     pub fn problem(&mut self, name: &str, problem: &str) {
-        self.problems.push(FieldError::new(name, problem));
+        if self.problems.iter().all(|it| it.field != name) {
+            self.problems.push(FieldError::new(name, problem));
+        }
     }
 
     /// An object that may be missing.

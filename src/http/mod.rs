@@ -3,6 +3,7 @@
 
 mod action_tokens;
 mod actions;
+mod admin;
 mod auth;
 mod body;
 mod edge;
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores", post(action_tokens::redeem))
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/ws", get(socket::open))
+        .merge(admin::routes())
         .merge(socketio::routes(&app))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))

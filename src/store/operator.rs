@@ -32,7 +32,7 @@ pub struct Adjust<'a> {
     pub number: i64,
     /// The name that boards show.
     pub username: &'a str,
-    /// Id of the event in the ledger.
+    /// Id of the event in the ledger; within a day it is taken once.
     pub event_id: Uuid,
     /// Points, below 0 to take away; `None` voids what is held.
     pub points: Option<i64>,
@@ -68,6 +68,8 @@ pub enum NotDone {
     OutOfRange,
     /// Nothing is held of a user who is not set aside; and what is shown of one who is stays as it is.
     Aside,
+    /// It was done before, under the same event id.
+    Again,
 }
 
 impl Store {
@@ -119,6 +121,7 @@ impl Store {
             &keys::user_score(it.user),
             &keys::ban(it.user),
             &keys::aside(it.user),
+            &keys::once(&it.event_id.to_string()),
         ];
         let mut arguments = vec![
             it.user.to_string(),
@@ -161,6 +164,7 @@ fn not_done(code: ReplyCode) -> Option<NotDone> {
         ReplyCode::BoardClosed | ReplyCode::OutboxFull => Some(NotDone::Unavailable),
         ReplyCode::ScoreFull => Some(NotDone::OutOfRange),
         ReplyCode::SetAside => Some(NotDone::Aside),
+        ReplyCode::KeyReused => Some(NotDone::Again),
         _ => None,
     }
 }

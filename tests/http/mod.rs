@@ -1,6 +1,8 @@
 //! The doors, over real HTTP.
 
+mod action_tokens;
 mod actions;
+mod admin;
 mod auth;
 mod bad_input;
 mod edge;
@@ -8,6 +10,6 @@ mod game;
 mod idempotency;
 mod limits;
 mod operations;
-mod proofs;
+pub mod proofs;
 mod scoreboard;
 mod scores;

@@ -10,26 +10,32 @@ fn leading_zero_bits(text: &str) -> u32 {
     zeros as u32 * 4 + next.leading_zeros() - 4
 }
 
+const ANSWERS: [(&str, &str); 10] = [
+    ("France", "Paris"),
+    ("Australia", "Canberra"),
+    ("Canada", "Ottawa"),
+    ("Kenya", "Nairobi"),
+    ("Brazil", "Brasília"),
+    ("Turkey", "Ankara"),
+    ("New Zealand", "Wellington"),
+    ("Morocco", "Rabat"),
+    ("Vietnam", "Hanoi"),
+    ("Switzerland", "Bern"),
+];
+
+/// The answer to a question of the bank that ships.
+pub fn answer(question: &str) -> &'static str {
+    ANSWERS.iter().find(|(country, _)| question.contains(country)).unwrap().1
+}
+
 #[tokio::test]
 async fn a_quiz_is_won_by_its_answer_alone() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let answers = [
-        ("France", "Paris"),
-        ("Australia", "Canberra"),
-        ("Canada", "Ottawa"),
-        ("Kenya", "Nairobi"),
-        ("Brazil", "Brasília"),
-        ("Turkey", "Ankara"),
-        ("New Zealand", "Wellington"),
-        ("Morocco", "Rabat"),
-        ("Vietnam", "Hanoi"),
-        ("Switzerland", "Bern"),
-    ];
     let issued = node.init(&ada, "demo_quiz").await;
     let question = issued.body["challenge"]["question"].as_str().unwrap();
-    let (_, right) = answers.iter().find(|(country, _)| question.contains(country)).unwrap();
+    let right = answer(question);
     let token = issued.body["antiSpamToken"].as_str().unwrap();
     let won =
         node.finalize(&ada, token, json!({ "quizResult": format!(" {} ", right.to_lowercase()) })).await;
@@ -39,9 +45,10 @@ async fn a_quiz_is_won_by_its_answer_alone() {
     node.finalize(&ada, &token, json!({ "quizResult": "Atlantis" }))
         .await
         .assert_refused(422, "PROOF_INVALID");
-    for guess in answers {
-        let answer = node.finalize(&ada, &token, json!({ "quizResult": guess.1 })).await;
-        answer.assert_refused(409, "TOKEN_ALREADY_USED");
+    for guess in ANSWERS {
+        node.finalize(&ada, &token, json!({ "quizResult": guess.1 }))
+            .await
+            .assert_refused(409, "TOKEN_ALREADY_USED");
     }
     assert_eq!(node.board().await, [("ada".to_owned(), 15, 1)]);
     assert_verified(&world).await;

@@ -34,6 +34,13 @@ impl Client {
         Ok(Self { socket, version: -1, closed: None })
     }
 
+    /// The same, of somebody who may be refused.
+    pub async fn try_connect(node: &TestNode, player: &Player) -> Result<Self, Box<Error>> {
+        let mut request = handshake(&node.base, "");
+        request.headers_mut().insert("authorization", format!("Bearer {}", player.token).parse().unwrap());
+        Self::with(request).await
+    }
+
     pub async fn connect(node: &TestNode, player: &Player) -> Self {
         Self::open(&node.base, player).await
     }

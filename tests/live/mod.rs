@@ -1,6 +1,6 @@
 //! `/api/v1/ws` on real sockets.
 
-mod client;
+pub mod client;
 mod engineio;
 mod fanout;
 mod handshake;

@@ -1,0 +1,41 @@
+//! What operators do to users, each with who and why. Postgres holds the decision; Redis is made to agree, at once, and again by
+//! `converge_forever` if that failed. Whoever calls has been let in by `require_admin`, or has the machine (`laurel admin`).
+
+mod adjust;
+mod audit;
+mod restrict;
+mod role;
+mod suspects;
+
+pub use adjust::{Change, adjust};
+pub use audit::{Deed, audit};
+pub use restrict::{Restriction, converge_forever, restrict};
+pub use role::{find_user, grant, require_admin};
+pub use suspects::{Suspected, UserReport, report, suspects};
+
+/// Who decided something, and why.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// A username, or `cli:` and the system's user.
+    pub actor: String,
+    /// Why, in 1 to 500 characters.
+    pub reason: String,
+}
+
+/// Longer reasons are refused.
+pub const MAX_REASON_CHARS: usize = 500;
+
+impl Decision {
+    /// Checks a reason.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read_reason(text: &str) -> Result<String, String> {
+        let text = text.trim();
+        if (1..=MAX_REASON_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("must be 1 to {MAX_REASON_CHARS} characters on one line"))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Who may do what here.
+
+use sqlx::Row;
+
+use super::{Decision, audit};
+use crate::account::{self, Identity, User, UserRef, Username};
+use crate::app::App;
+use crate::error::{Refusal, Result};
+use crate::ledger::sql_fault;
+
+/// Lets admins in. The login's own claim is not enough: a role that was taken back holds at once.
+///
+/// # Errors
+/// The caller is none, or is banned; Postgres is away.
+pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
+    let row = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
+        .bind(caller.user)
+        .fetch_optional(&app.database)
+        .await
+        .map_err(|error| sql_fault("look up a role", error))?;
+    match row {
+        Some(row) if row.get("admin") => Ok(()),
+        _ => Err(Refusal::NotAdmin.into()),
+    }
+}
+
+/// A user by number, UUID or, if neither is one's, by name.
+///
+/// # Errors
+/// There is none; Postgres is away.
+pub async fn find_user(app: &App, text: &str) -> Result<User> {
+    if let Ok(id) = UserRef::parse(text)
+        && let Some(user) = account::find(&app.database, id).await?
+    {
+        return Ok(user);
+    }
+    let name = Username::parse(text).map_err(|_| Refusal::UserNotFound)?;
+    account::find_by_name(&app.database, &name)
+        .await?
+        .map(|(user, _)| user)
+        .ok_or(Refusal::UserNotFound.into())
+}
+
+/// Makes a user an admin, or a player again.
+///
+/// # Errors
+/// Postgres is away; nothing was changed.
+pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> Result<()> {
+    let doing = "grant a role";
+    let (role, deed) = if admin { ("admin", "grant") } else { ("player", "revoke") };
+    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
+    sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
+        .bind(user.id)
+        .bind(role)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| sql_fault(doing, error))?;
+    audit::note(&mut transaction, app.clock.new_id(), user.id, deed, decision, None).await?;
+    transaction.commit().await.map_err(|error| sql_fault(doing, error).into())
+}

@@ -1,0 +1,121 @@
+//! Who looks like cheating, and what is known of one user.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+use crate::account::User;
+use crate::app::App;
+use crate::error::Result;
+use crate::ledger::sql_fault;
+use crate::suspicion::Sign;
+
+/// A suspect and the signs.
+#[derive(Clone, Debug)]
+pub struct Suspected {
+    /// A user's UUID, or an address.
+    pub suspect: String,
+    /// The user's number and name, if it is one.
+    pub user: Option<(i64, String)>,
+    /// The signs' weights, each times its count.
+    pub weight: i64,
+    /// How often each was seen.
+    pub signs: BTreeMap<String, i64>,
+    /// When the last one was, in ms since the Unix epoch.
+    pub last_at_ms: i64,
+    /// Whether the user is banned, or set aside.
+    pub banned: bool,
+    /// Whether the user is set aside.
+    pub aside: bool,
+}
+
+/// What is known of one user.
+#[derive(Clone, Debug)]
+pub struct UserReport {
+    /// Who.
+    pub user: User,
+    /// The total, by Redis.
+    pub total: u64,
+    /// How much of it others see, by Redis.
+    pub shown: u64,
+    /// Whether the user is banned.
+    pub banned: bool,
+    /// Whether the user is set aside.
+    pub aside: bool,
+    /// The signs of the last hours.
+    pub signs: BTreeMap<String, i64>,
+}
+
+/// The heaviest suspects of the last hours, at most `limit`.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn suspects(database: &PgPool, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
+    let rows = sqlx::query(
+        "SELECT s.suspect, s.weight, s.signs, s.last_at_ms, u.number, u.username,
+                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL, FALSE) AS aside
+         FROM (SELECT suspect, bool_or(is_user) AS is_user, sum(count * weight)::bigint AS weight,
+                      jsonb_object_agg(sign, count) AS signs,
+                      (extract(epoch FROM max(last_at)) * 1000)::bigint AS last_at_ms
+               FROM (SELECT suspect, is_user, sign, sum(count)::bigint AS count, max(last_at) AS last_at
+                     FROM suspicions WHERE hour > now() - make_interval(hours => $1)
+                     GROUP BY suspect, is_user, sign) by_sign
+               JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
+               GROUP BY suspect ORDER BY weight DESC, suspect LIMIT $2) s
+         LEFT JOIN users u ON s.is_user AND u.id::text = s.suspect
+         ORDER BY s.weight DESC, s.suspect",
+    )
+    .bind(hours as i32)
+    .bind(i64::from(limit))
+    .bind(Sign::ALL.map(Sign::as_str).to_vec())
+    .bind(Sign::ALL.map(Sign::weight).to_vec())
+    .fetch_all(database)
+    .await
+    .map_err(|error| sql_fault("rank suspects", error))?;
+    Ok(rows.iter().map(read).collect())
+}
+
+fn read(row: &sqlx::postgres::PgRow) -> Suspected {
+    let number: Option<i64> = row.get("number");
+    Suspected {
+        suspect: row.get("suspect"),
+        user: number.map(|number| (number, row.get("username"))),
+        weight: row.get("weight"),
+        signs: signs(row.get("signs")),
+        last_at_ms: row.get("last_at_ms"),
+        banned: row.get("banned"),
+        aside: row.get("aside"),
+    }
+}
+
+fn signs(value: serde_json::Value) -> BTreeMap<String, i64> {
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+/// Everything about one user that an operator decides by.
+///
+/// # Errors
+/// A store is away.
+pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
+    let (banned, aside, signs) = known(&app.database, user.id, hours).await?;
+    let total = app.store.totals(&[user.id]).await?.first().copied();
+    let (own, board) = total.map_or((None, None), |it| (it.own, it.board));
+    Ok(UserReport { user, total: own.unwrap_or(0), shown: board.unwrap_or(0), banned, aside, signs })
+}
+
+async fn known(database: &PgPool, user: Uuid, hours: u32) -> Result<(bool, bool, BTreeMap<String, i64>)> {
+    let row = sqlx::query(
+        "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside,
+                (SELECT coalesce(jsonb_object_agg(sign, count), '{}') FROM (
+                     SELECT sign, sum(count)::bigint AS count FROM suspicions
+                     WHERE suspect = users.id::text AND hour > now() - make_interval(hours => $2) GROUP BY sign) it) AS signs
+         FROM users WHERE id = $1",
+    )
+    .bind(user)
+    .bind(hours as i32)
+    .fetch_one(database)
+    .await
+    .map_err(|error| sql_fault("look at a user", error))?;
+    Ok((row.get("banned"), row.get("aside"), signs(row.get("signs"))))
+}

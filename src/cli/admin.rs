@@ -1,0 +1,107 @@
+//! `laurel admin`: what operators do, on the machine that has the stores.
+
+use anyhow::{Result, anyhow};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::admin::{self, Change, Decision, Restriction};
+use crate::app::App;
+use crate::error::Error;
+
+/// Whom, and why.
+#[derive(Args)]
+pub struct Target {
+    /// The user: number, UUID or name
+    user: String,
+    /// Why, for the audit
+    #[arg(long, value_parser = Decision::read_reason)]
+    reason: String,
+}
+
+/// What a user may do.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Role {
+    /// The operators' API
+    Admin,
+    /// To play
+    Player,
+}
+
+/// What can be done.
+#[derive(Subcommand)]
+pub enum AdminCommand {
+    /// Give a user a role
+    Grant {
+        #[command(flatten)]
+        target: Target,
+        /// Which
+        #[arg(long, value_enum, default_value = "admin")]
+        role: Role,
+    },
+    /// Off every board, no awards, sockets closed
+    Ban(Target),
+    /// Back, with the score
+    Unban(Target),
+    /// Go on taking awards, but do not show them
+    SetAside(Target),
+    /// Show what was held of a user who was set aside
+    Confirm(Target),
+    /// Take away what was held of a user who was set aside
+    Void(Target),
+    /// Change a total by an entry of its own in the ledger
+    Adjust {
+        #[command(flatten)]
+        target: Target,
+        /// How many; below 0 to take away, as in --points=-50
+        #[arg(long, allow_negative_numbers = true)]
+        points: i64,
+    },
+}
+
+/// Does it, and says what came of it.
+pub async fn run(app: &App, command: AdminCommand) -> Result<()> {
+    do_it(app, command).await.map_err(|error| match error {
+        Error::Refused(refusal) => anyhow!(refusal.message()),
+        Error::Fault(fault) => anyhow!(fault),
+    })
+}
+
+async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
+    let (target, done) = match command {
+        AdminCommand::Grant { target, role } => {
+            let user = admin::find_user(app, &target.user).await?;
+            admin::grant(app, &user, matches!(role, Role::Admin), &decision(&target)).await?;
+            (target, "has the role now")
+        }
+        AdminCommand::Ban(target) => (restrict(app, target, Restriction::Ban).await?, "is banned"),
+        AdminCommand::Unban(target) => (restrict(app, target, Restriction::Unban).await?, "is back"),
+        AdminCommand::SetAside(target) => {
+            (restrict(app, target, Restriction::SetAside).await?, "is set aside")
+        }
+        AdminCommand::Confirm(target) => (restrict(app, target, Restriction::Confirm).await?, "is confirmed"),
+        AdminCommand::Void(target) => (change(app, target, Change::Void).await?, "has lost what was held"),
+        AdminCommand::Adjust { target, points } => {
+            (change(app, target, Change::By(points)).await?, "has another total now")
+        }
+    };
+    println!("{} {done}", target.user);
+    Ok(())
+}
+
+async fn restrict(app: &App, target: Target, restriction: Restriction) -> Result<Target, Error> {
+    let user = admin::find_user(app, &target.user).await?;
+    admin::restrict(app, user.id, restriction, &decision(&target)).await?;
+    Ok(target)
+}
+
+async fn change(app: &App, target: Target, change: Change) -> Result<Target, Error> {
+    let user = admin::find_user(app, &target.user).await?;
+    let it = admin::adjust(app, &user, change, app.clock.new_id(), &decision(&target)).await?;
+    println!("{}: {} before, {} now", user.username, it.before, it.after);
+    Ok(target)
+}
+
+fn decision(target: &Target) -> Decision {
+    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".into());
+    let user: String = user.chars().filter(|it| !it.is_control()).take(60).collect();
+    Decision { actor: format!("cli:{user}"), reason: target.reason.clone() }
+}

@@ -1,0 +1,219 @@
+//! The operators' API: `/api/admin`, for callers with the role `admin`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::body::{Body, Fields};
+use super::identity::Caller;
+use super::{envelope, idempotency};
+use crate::account::User;
+use crate::admin::{self, Change, Decision, Restriction};
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::error::{Error, Refusal, Result};
+
+type Id = Result<Path<String>, PathRejection>;
+
+/// The routes.
+pub fn routes() -> Router<Arc<App>> {
+    let restrict = |restriction: Restriction| {
+        post(async move |State(app): State<Arc<App>>, admin: Admin, id: Id, Body(body): Body| {
+            decide(&app, admin, id, &body, restriction).await
+        })
+    };
+    Router::new()
+        .route("/api/admin/suspects", get(suspects))
+        .route("/api/admin/audit", get(audit))
+        .route("/api/admin/users/{userId}", get(user))
+        .route("/api/admin/users/{userId}/ban", restrict(Restriction::Ban))
+        .route("/api/admin/users/{userId}/unban", restrict(Restriction::Unban))
+        .route("/api/admin/users/{userId}/set-aside", restrict(Restriction::SetAside))
+        .route("/api/admin/users/{userId}/confirm", restrict(Restriction::Confirm))
+        .route("/api/admin/users/{userId}/void", post(void))
+        .route("/api/admin/users/{userId}/adjust", post(adjust))
+}
+
+/// A caller with the role `admin`, by name.
+pub struct Admin(String);
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let Caller(caller) = Caller::from_request_parts(parts, app).await?;
+        admin::require_admin(app, &caller).await?;
+        Ok(Self(caller.username))
+    }
+}
+
+/// How far back, and how many.
+#[derive(Deserialize)]
+struct Window {
+    hours: Option<u32>,
+    limit: Option<u32>,
+}
+
+fn window(query: Result<Query<Window>, QueryRejection>) -> Result<(u32, u32), Refusal> {
+    let Query(window) =
+        query.map_err(|_| Refusal::field("query", "hours and limit must be whole numbers"))?;
+    let (hours, limit) = (window.hours.unwrap_or(24), window.limit.unwrap_or(50));
+    if !(1..=720).contains(&hours) {
+        return Err(Refusal::field("hours", "must be between 1 and 720"));
+    }
+    if !(1..=1000).contains(&limit) {
+        return Err(Refusal::field("limit", "must be between 1 and 1000"));
+    }
+    Ok((hours, limit))
+}
+
+async fn suspects(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    query: Result<Query<Window>, QueryRejection>,
+) -> Result<Response> {
+    let (hours, limit) = window(query)?;
+    let found = admin::suspects(&app.database, hours, limit).await?;
+    let shown = found.iter().map(|it| {
+        json!({
+            "suspect": it.suspect,
+            "userId": it.user.as_ref().map(|(number, _)| number),
+            "username": it.user.as_ref().map(|(_, name)| name),
+            "weight": it.weight,
+            "signs": it.signs,
+            "lastAt": rfc3339(it.last_at_ms),
+            "banned": it.banned,
+            "aside": it.aside,
+        })
+    });
+    Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", shown.collect()))
+}
+
+async fn audit(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    query: Result<Query<Window>, QueryRejection>,
+) -> Result<Response> {
+    let (_, limit) = window(query)?;
+    let deeds = admin::audit(&app.database, limit).await?;
+    let shown = deeds.iter().map(|it| {
+        json!({
+            "at": rfc3339(it.at_ms),
+            "actor": it.actor,
+            "action": it.action,
+            "userId": it.number,
+            "username": it.username,
+            "reason": it.reason,
+            "detail": it.detail,
+        })
+    });
+    Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", shown.collect()))
+}
+
+async fn user(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    id: Id,
+    query: Result<Query<Window>, QueryRejection>,
+) -> Result<Response> {
+    let (hours, _) = window(query)?;
+    let user = find(&app, id).await?;
+    let it = admin::report(&app, user, hours).await?;
+    let data = json!({
+        "userId": it.user.number,
+        "id": it.user.id,
+        "username": it.user.username,
+        "role": it.user.role,
+        "score": it.total,
+        "shown": it.shown,
+        "banned": it.banned,
+        "aside": it.aside,
+        "signs": it.signs,
+    });
+    Ok(envelope::answer(StatusCode::OK, "User retrieved successfully", data))
+}
+
+async fn find(app: &App, id: Id) -> Result<User> {
+    let id = id.map(|Path(it)| it).unwrap_or_default();
+    admin::find_user(app, &id).await
+}
+
+async fn decide(
+    app: &App,
+    Admin(actor): Admin,
+    id: Id,
+    body: &[u8],
+    restriction: Restriction,
+) -> Result<Response> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    let user = find(app, id).await?;
+    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    admin::restrict(app, user.id, restriction, &decision).await?;
+    let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
+    Ok(envelope::answer(StatusCode::OK, "Done", data))
+}
+
+async fn void(
+    State(app): State<Arc<App>>,
+    Admin(actor): Admin,
+    id: Id,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response> {
+    let mut fields = Fields::read(&body)?;
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    change(&app, id, &headers, Change::Void, decision).await
+}
+
+async fn adjust(
+    State(app): State<Arc<App>>,
+    Admin(actor): Admin,
+    id: Id,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response> {
+    let mut fields = Fields::read(&body)?;
+    let points = fields.signed_number("points");
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    change(&app, id, &headers, Change::By(points.unwrap_or_default()), decision).await
+}
+
+async fn change(
+    app: &App,
+    id: Id,
+    headers: &HeaderMap,
+    change: Change,
+    decision: Decision,
+) -> Result<Response> {
+    let event_id = idempotency::event_id(headers, &decision.actor)?.unwrap_or_else(|| app.clock.new_id());
+    let user = find(app, id).await?;
+    let it = admin::adjust(app, &user, change, event_id, &decision).await?;
+    let data = shown_change(&user, event_id, it.before, it.after, it.rank);
+    Ok(envelope::answer(StatusCode::OK, "Score adjusted", data))
+}
+
+fn shown_change(user: &User, event_id: Uuid, before: u64, after: u64, rank: Option<u64>) -> Value {
+    json!({
+        "userId": user.number,
+        "username": user.username,
+        "eventId": event_id,
+        "scoreBefore": before,
+        "newScore": after,
+        "rank": rank,
+    })
+}

@@ -1,0 +1,271 @@
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+use crate::live::client::Client;
+
+async fn admin(node: &TestNode) -> Player {
+    let root = node.register("root").await;
+    let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
+    let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+    laurel::admin::grant(&node.app, &user, true, &decision).await.unwrap();
+    root
+}
+
+async fn act(node: &TestNode, root: &Player, user: &str, deed: &str, body: Value) -> Answer {
+    node.post(&format!("/api/admin/users/{user}/{deed}"), &root.token, &body).await
+}
+
+async fn done(node: &TestNode, root: &Player, user: &str, deed: &str) {
+    let answer = act(node, root, user, deed, json!({ "reason": "because" })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+fn names(board: Vec<(String, u64, u64)>) -> Vec<(String, u64)> {
+    board.into_iter().map(|(name, score, _)| (name, score)).collect()
+}
+
+#[tokio::test]
+async fn nobody_but_an_admin_gets_in() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let reason = json!({ "reason": "x" });
+    for deed in ["ban", "unban", "set-aside", "confirm", "void", "adjust"] {
+        let path = format!("/api/admin/users/ada/{deed}");
+        node.post(&path, "", &reason).await.assert_refused(401, "UNAUTHORIZED");
+        node.post(&path, &ada.token, &reason).await.assert_refused(403, "FORBIDDEN");
+    }
+    for path in ["suspects", "audit", "users/ada"] {
+        let bearer = format!("Bearer {}", ada.token);
+        let path = format!("/api/admin/{path}");
+        let answer = node.send(reqwest::Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
+        answer.assert_refused(403, "FORBIDDEN");
+    }
+    // The role that counts is the ledger's, not the login's: one that was taken back holds at once.
+    let root = admin(&node).await;
+    done(&node, &root, "ada", "ban").await;
+    let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
+    let decision = laurel::admin::Decision { actor: "test".into(), reason: "no more".into() };
+    laurel::admin::grant(&node.app, &user, false, &decision).await.unwrap();
+    act(&node, &root, "ada", "unban", reason).await.assert_refused(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_ban_holds_on_every_node_and_socket_and_an_unban_brings_the_score_back() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let root = admin(&nodes[0]).await;
+    let (ada, bob) = (nodes[0].register("ada").await, nodes[0].register("bob").await);
+    nodes[0].award(&ada, "complete_level").await;
+    nodes[0].award(&bob, "watch_ad").await;
+    let kept = nodes[1].token(&ada, "watch_ad").await;
+    let mut sockets = [Client::connect(&nodes[0], &ada).await, Client::connect(&nodes[1], &ada).await];
+    let mut watcher = Client::connect(&nodes[1], &bob).await;
+    watcher.wait_for_board(&[("ada".to_owned(), 20, 1), ("bob".to_owned(), 10, 2)]).await;
+
+    done(&nodes[0], &root, "ada", "ban").await;
+    watcher.wait_for_board(&[("bob".to_owned(), 10, 1)]).await;
+    for socket in &mut sockets {
+        while socket.next().await.is_some() {}
+        assert_eq!(socket.closed, Some(4401));
+    }
+    for node in &nodes {
+        node.finalize(&ada, &kept, Value::Null).await.assert_refused(403, "FORBIDDEN");
+        node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+        node.post("/api/game/start", &ada.token, &json!({})).await.assert_refused(403, "FORBIDDEN");
+        let prove = json!({ "actionType": "watch_ad" });
+        node.post("/api/v1/action-tokens", &ada.token, &prove).await.assert_refused(403, "FORBIDDEN");
+        assert!(Client::try_connect(node, &ada).await.is_err(), "no new socket either");
+    }
+    let login = json!({ "username": "ada", "password": "correct horse" });
+    nodes[1].post("/api/auth/login", "", &login).await.assert_refused(403, "FORBIDDEN");
+    assert_verified(&world).await;
+
+    done(&nodes[1], &root, "ada", "unban").await;
+    watcher.wait_for_board(&[("ada".to_owned(), 20, 1), ("bob".to_owned(), 10, 2)]).await;
+    assert_eq!(nodes[0].award(&ada, "watch_ad").await.body["newScore"], 30);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn whoever_is_eleventh_moves_up_when_one_of_the_ten_is_banned() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let players = node.players(13).await;
+    for (place, player) in players.iter().enumerate() {
+        for _ in 0..=place / 3 {
+            node.award(player, "watch_ad").await;
+        }
+    }
+    node.written().await;
+    let name = |place: usize| players[place].identity.username.clone();
+    // 12 has 50; 9, 10, 11 have 40; 6, 7, 8 30; 3, 4, 5 20, and the first to reach it are listed first.
+    let wanted = |order: &[usize]| order.iter().map(|it| name(*it)).collect::<Vec<_>>();
+    let board = async || node.board().await.into_iter().map(|it| it.0).collect::<Vec<_>>();
+    assert_eq!(board().await, wanted(&[12, 9, 10, 11, 6, 7, 8, 3, 4, 5]));
+    done(&node, &root, &name(10), "ban").await;
+    eventually("the first of the tied to move up", async || {
+        (board().await == wanted(&[12, 9, 11, 6, 7, 8, 3, 4, 5, 0])).then_some(())
+    })
+    .await;
+    done(&node, &root, &name(10), "unban").await;
+    eventually("the old order", async || {
+        (board().await == wanted(&[12, 9, 10, 11, 6, 7, 8, 3, 4, 5])).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "watch_ad").await;
+    node.award(&bob, "complete_level").await;
+    done(&node, &root, "ada", "set-aside").await;
+    let unseen = node.award(&ada, "complete_level").await;
+    assert_eq!((&unseen.body["newScore"], &unseen.body["rank"]), (&json!(30), &json!(1)), "nothing is told");
+    let before = [("bob".to_owned(), 20), ("ada".to_owned(), 10)];
+    assert_eq!(names(node.board().await), before);
+    assert_verified(&world).await;
+    let adjust = json!({ "points": 1, "reason": "x" });
+    act(&node, &root, "ada", "adjust", adjust).await.assert_refused(400, "VALIDATION_ERROR");
+
+    done(&node, &root, "ada", "confirm").await;
+    eventually("what was held to be shown", async || {
+        (names(node.board().await) == [("ada".to_owned(), 30), ("bob".to_owned(), 20)]).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+
+    done(&node, &root, "ada", "set-aside").await;
+    node.award(&ada, "complete_level").await;
+    let voided = act(&node, &root, "ada", "void", json!({ "reason": "a bot" })).await;
+    assert_eq!(
+        (&voided.body["data"]["scoreBefore"], &voided.body["data"]["newScore"]),
+        (&json!(50), &json!(30)),
+        "{}",
+        voided.text
+    );
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
+    assert_eq!(names(node.board().await)[0], ("ada".to_owned(), 40));
+    assert_verified(&world).await;
+    let notes: Vec<(String, i64, Value)> =
+        sqlx::query_as("SELECT action_type, points_earned, note FROM score_history WHERE note IS NOT NULL")
+            .fetch_all(&node.app.database)
+            .await
+            .unwrap();
+    assert_eq!(notes, [("void".to_owned(), -20, json!({ "by": "root", "why": "a bot" }))]);
+}
+
+#[tokio::test]
+async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let path = format!("/api/admin/users/{}/adjust", ada.identity.number);
+    let body = json!({ "points": -4, "reason": "a bug paid too much" });
+    let send = async || node.post_with(&path, &root.token, &[("idempotency-key", "once")], &body).await;
+    let first = send().await;
+    assert_eq!((&first.body["data"]["newScore"], &first.body["data"]["rank"]), (&json!(6), &json!(1)));
+    send().await.assert_refused(409, "ALREADY_EXISTS");
+    assert_eq!(names(node.board().await), [("ada".to_owned(), 6)]);
+    for (bad, field) in [
+        (json!({ "points": -7, "reason": "x" }), "points"),
+        (json!({ "points": 1.5, "reason": "x" }), "points"),
+        (json!({ "points": 1 }), "reason"),
+        (json!({ "points": 1, "reason": " " }), "reason"),
+    ] {
+        let answer = act(&node, &root, "ada", "adjust", bad).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), [field]);
+    }
+    act(&node, &root, "nobody", "ban", json!({ "reason": "x" })).await.assert_refused(404, "USER_NOT_FOUND");
+    act(&node, &root, "ada", "void", json!({ "reason": "x" })).await.assert_refused(400, "VALIDATION_ERROR");
+    assert_verified(&world).await;
+    let bearer = format!("Bearer {}", root.token);
+    let audit =
+        node.send(reqwest::Method::GET, "/api/admin/audit", &[("authorization", &bearer)], Vec::new()).await;
+    let newest = &audit.body["data"][0];
+    assert_eq!(
+        [&newest["actor"], &newest["action"], &newest["username"], &newest["reason"]],
+        ["root", "adjust", "ada", "a bug paid too much"]
+    );
+}
+
+#[tokio::test]
+async fn restrictions_outlive_a_redis_that_lost_everything() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "complete_level").await;
+    node.award(&bob, "watch_ad").await;
+    done(&node, &root, "ada", "ban").await;
+    done(&node, &root, "bob", "set-aside").await;
+    node.award(&bob, "watch_ad").await;
+    node.written().await;
+    node.stop().await;
+    world.redis.kill().await;
+    world.redis.lose_data();
+    world.redis.restart().await;
+    let node = world.node().await;
+    assert_eq!(names(node.board().await), [("bob".to_owned(), 10)]);
+    node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+    assert_eq!(node.award(&bob, "watch_ad").await.body["newScore"], 30);
+    assert_eq!(names(node.board().await), [("bob".to_owned(), 10)]);
+    assert_verified(&world).await;
+    done(&node, &root, "bob", "confirm").await;
+    done(&node, &root, "ada", "unban").await;
+    eventually("both to be shown", async || {
+        (names(node.board().await) == [("bob".to_owned(), 30), ("ada".to_owned(), 20)]).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn suspects_are_ranked_by_what_they_did() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let root = admin(&nodes[0]).await;
+    let (ada, eve) = (nodes[0].register("ada").await, nodes[0].register("eve").await);
+    let token = nodes[0].token(&ada, "watch_ad").await;
+    nodes[0].finalize(&ada, &token, Value::Null).await;
+    nodes[0].finalize(&ada, &token, Value::Null).await.assert_refused(409, "TOKEN_ALREADY_USED");
+    let hers = nodes[0].token(&ada, "watch_ad").await;
+    let early = nodes[0].token(&eve, "demo_elapsed").await;
+    nodes[1].finalize(&eve, &hers, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    nodes[1].finalize(&eve, "a.b.c", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    nodes[0].finalize(&eve, "a.b.c", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    nodes[1].finalize(&eve, &early, Value::Null).await.assert_refused(422, "PROOF_INVALID");
+    let quiz = nodes[1].token(&eve, "demo_quiz").await;
+    nodes[0].finalize(&eve, &quiz, json!({ "quizResult": "?" })).await.assert_refused(422, "PROOF_INVALID");
+    let bearer = format!("Bearer {}", root.token);
+    let path = "/api/admin/suspects?hours=1&limit=10";
+    let wanted = json!({ "forged": 2, "foreign": 1, "too_fast": 1, "proof_failed": 1 });
+    let found = eventually("all signs to be written", async || {
+        let answer =
+            nodes[0].send(reqwest::Method::GET, path, &[("authorization", &bearer)], Vec::new()).await;
+        let rows = answer.body["data"].as_array().unwrap().clone();
+        rows.iter().any(|it| it["username"] == "eve" && it["signs"] == wanted).then_some(rows)
+    })
+    .await;
+    // All of them came from one address.
+    assert_eq!((&found[0]["suspect"], &found[0]["username"]), (&json!("127.0.0.1"), &Value::Null));
+    assert_eq!((&found[1]["username"], &found[1]["weight"]), (&json!("eve"), &json!(38)));
+    assert_eq!((&found[2]["username"], &found[2]["signs"]), (&json!("ada"), &json!({ "replayed": 1 })));
+    let report = nodes[0]
+        .send(reqwest::Method::GET, "/api/admin/users/eve", &[("authorization", &bearer)], Vec::new())
+        .await;
+    assert_eq!((&report.body["data"]["signs"], &report.body["data"]["score"]), (&wanted, &json!(0)));
+    let bad = nodes[0]
+        .send(reqwest::Method::GET, "/api/admin/suspects?hours=0", &[("authorization", &bearer)], Vec::new())
+        .await;
+    bad.assert_refused(400, "VALIDATION_ERROR");
+}
