@@ -16,6 +16,7 @@ pub mod account;
 pub mod action;
 pub mod award;
 pub mod game;
+pub mod keys;
 pub mod token;
 
 pub mod ledger;

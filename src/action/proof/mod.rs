@@ -3,6 +3,7 @@
 
 mod hashcash;
 mod quiz;
+pub mod signed;
 
 use std::collections::BTreeMap;
 
