@@ -17,6 +17,7 @@ pub mod action;
 pub mod award;
 pub mod game;
 pub mod suspicion;
+pub mod keys;
 pub mod token;
 
 pub mod admin;

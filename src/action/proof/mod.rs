@@ -5,6 +5,7 @@
 mod config;
 mod hashcash;
 mod quiz;
+pub mod signed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
