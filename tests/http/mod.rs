@@ -8,6 +8,7 @@ mod game;
 mod idempotency;
 mod limits;
 mod operations;
+mod outside;
 mod proofs;
 mod scoreboard;
 mod scores;

@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::{Connection, Heard, Kind, Packet};
-use crate::account::Identity;
+use crate::account::{self, Identity};
 use crate::app::App;
 use crate::clock::rfc3339;
-use crate::error::Refusal;
+use crate::error::{Error, Refusal, Result};
 use crate::live::engineio::{Engine, Settings, Wire};
 use crate::live::{Seat, Status};
 use crate::store::PersonalNews;
@@ -63,14 +63,19 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
             connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
             continue;
         }
-        match login(app, &auth) {
+        match login(app, &auth).await {
             // With no seat left the transport is closed, so that the client comes back later.
             Ok(caller) => {
                 let seat = app.seats.take(caller.user, connection.address())?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }
-            Err(refusal) => {
+            // Nobody knows yet whether the login is good: as with no seat, the client comes back later.
+            Err(Error::Fault(fault)) => {
+                tracing::warn!(%fault, "a Socket.IO login could not be looked up");
+                return None;
+            }
+            Err(Error::Refused(refusal)) => {
                 let data = json!({ "code": refusal.code().as_str() });
                 connection.refuse("/", json!({ "message": "Authentication failed", "data": data }));
             }
@@ -79,14 +84,14 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
 }
 
 /// `{token}`, with or without `Bearer `.
-fn login(app: &App, auth: &Value) -> Result<Identity, Refusal> {
+async fn login(app: &App, auth: &Value) -> Result<Identity> {
     let token = auth["token"].as_str().unwrap_or_default();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let token = bare.map_or(token, |(_, token)| token).trim();
     if token.is_empty() {
-        return Err(Refusal::InvalidAccessToken);
+        return Err(Refusal::InvalidAccessToken.into());
     }
-    app.logins.read(token, app.clock.now_s())
+    account::identify(app, token).await
 }
 
 /// Tells the newest of everything whenever the client has taken what came before.
