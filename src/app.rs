@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::account::{Identity, LoginKeys, Passwords};
+use crate::account::{Identity, Issuers, LoginKeys, Passwords};
 use crate::action::Catalogue;
 use crate::action::proof::Check;
 use crate::clock::Clock;
@@ -31,6 +31,7 @@ pub struct App {
     pub database: Database,
     pub catalogue: Catalogue,
     pub logins: LoginKeys,
+    pub issuers: Issuers,
     pub anti_spam: AntiSpamKeys,
     pub passwords: Passwords,
     pub hub: Arc<Hub>,
@@ -48,11 +49,14 @@ impl App {
     /// Connects to the stores, migrates, and builds the rest.
     ///
     /// # Errors
-    /// A store does not answer or cannot be used; the catalogue is wrong; there is no login secret.
+    /// A store does not answer or cannot be used; the catalogue or the file of issuers is wrong; there is no login
+    /// secret.
     pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Turns), Fault> {
         let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read the catalogue", problems))?;
         warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
+        let issuers = Issuers::load(&config.auth.issuers_file)
+            .map_err(|problems| Fault::new("read auth.issuers_file", problems))?;
         if config.auth.jwt_secret.is_empty() {
             let hint = "set it to 32 random bytes or more, the same on every node";
             return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
@@ -69,6 +73,7 @@ impl App {
             database,
             catalogue,
             logins: LoginKeys::new(&config.auth),
+            issuers,
             anti_spam: AntiSpamKeys::new(&config.auth),
             passwords: Passwords::new(&config.auth)?,
             hub: Arc::new(hub),

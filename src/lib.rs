@@ -16,8 +16,8 @@ pub mod account;
 pub mod action;
 pub mod award;
 pub mod game;
-pub mod suspicion;
 pub mod keys;
+pub mod suspicion;
 pub mod token;
 
 pub mod admin;

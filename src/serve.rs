@@ -13,7 +13,7 @@ use crate::app::{App, Turns};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
-use crate::{admin, http, ledger, live};
+use crate::{admin, http, keys, ledger, live};
 
 /// A node that serves.
 pub struct Node {
@@ -107,6 +107,7 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(ledger::note_suspicions_forever(app.clone()));
     tasks.spawn(ledger::keep_open_forever(app.clone()));
     tasks.spawn(admin::converge_forever(app.clone()));
+    tasks.spawn(keys::reload_forever(app.issuers.rings().collect()));
     tasks
 }
 

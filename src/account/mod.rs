@@ -1,10 +1,16 @@
-//! Players: who they are, their passwords and their logins. It knows Postgres' `users` and nothing of scores being won.
+//! Players: who they are, their passwords and their logins, our own and those of outside providers. It knows Postgres'
+//! `users` and `outside_users`, and nothing of scores being won.
 
+mod issuers;
 mod jwt;
+mod known;
 mod names;
+mod outside;
+mod outside_users;
 mod password;
 mod users;
 
+pub use issuers::{IssuerProblems, Issuers};
 pub use jwt::{Identity, LoginKeys};
 pub use names::{Email, Password, Username};
 pub use password::Passwords;
@@ -23,6 +29,23 @@ pub struct LoggedIn {
     pub user: User,
     /// The login JWT.
     pub token: String,
+}
+
+/// Who a token says is calling, for every door: a login of ours, which no store is asked about, or one of an outside
+/// provider, whose user is made on first sight.
+///
+/// # Errors
+/// Malformed, forged, or run out, without saying which; Postgres is away, for an outside user that this node does not know.
+pub async fn identify(app: &App, token: &str) -> Result<Identity> {
+    let now_s = app.clock.now_s();
+    let refusal = match app.logins.read(token, now_s) {
+        Ok(identity) => return Ok(identity),
+        Err(refusal) => refusal,
+    };
+    match app.issuers.read(token, now_s) {
+        Some(login) => outside::identity(app, login).await,
+        None => Err(refusal.into()),
+    }
 }
 
 /// Makes a user and logs them in.
@@ -46,7 +69,8 @@ pub async fn login(app: &App, username: &str, password: Password) -> Result<Logg
         Ok(username) => users::find_by_name(&app.database, &username).await?,
         Err(_) => None,
     };
-    let hash = found.as_ref().map(|(_, hash)| hash.clone());
+    // A text that is no hash would be refused at once, and so tell that its user never has a password.
+    let hash = found.as_ref().map(|(_, hash)| hash.clone()).filter(|it| it.starts_with('$'));
     let holds = app.passwords.verify(password, hash).await?;
     match found {
         Some((user, _)) if holds => {

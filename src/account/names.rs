@@ -14,11 +14,14 @@ pub struct Email(String);
 pub struct Password(String);
 
 impl Username {
+    /// The longest one.
+    pub const MAX_BYTES: usize = 50;
+
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if (3..=50).contains(&text.len()) && text.bytes().all(allowed) {
+        if (3..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err("must be 3 to 50 of A-Z, a-z, 0-9, _, . and -".into())

@@ -7,19 +7,19 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use crate::account::Identity;
+use crate::account::{self, Identity};
 use crate::app::App;
-use crate::error::Refusal;
+use crate::error::{Error, Refusal};
 
 /// The caller of a door that needs a login.
 pub struct Caller(pub Identity);
 
 impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = Refusal;
+    type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
         let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        app.logins.read(token, app.clock.now_s()).map(Self)
+        account::identify(app, token).await.map(Self)
     }
 }
 

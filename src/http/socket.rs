@@ -13,6 +13,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::identity::bearer;
+use crate::account;
 use crate::app::App;
 use crate::error::{RateWindow, Refusal, Result};
 use crate::live;
@@ -42,7 +43,7 @@ pub async fn open(
 ) -> Result<Response> {
     let query = query.ok().and_then(|Query(it)| it.access_token);
     let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
-    let caller = app.logins.read(token.ok_or(Refusal::Unauthorized)?, app.clock.now_s())?;
+    let caller = account::identify(&app, token.ok_or(Refusal::Unauthorized)?).await?;
     allow_origin(&app, &headers)?;
     if app.health.is_draining() {
         return Err(Refusal::Unavailable("This node is stopping, please connect again").into());

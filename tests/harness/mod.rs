@@ -3,11 +3,15 @@
 mod keeper;
 mod node;
 mod process;
+mod provider;
 mod redis_look;
+mod signer;
 
 pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
+pub use provider::Provider;
 pub use redis_look::RedisLook;
+pub use signer::Signer;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ mod game;
 mod idempotency;
 mod limits;
 mod operations;
+mod outside;
 pub mod proofs;
 mod scoreboard;
 mod scores;

@@ -7,7 +7,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::harness::{Player, TestNode, World, rows};
+use crate::harness::{Player, Provider, TestNode, World, rows};
 
 struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -139,6 +139,28 @@ async fn a_login_that_runs_out_is_disconnected_and_a_stopping_node_only_closes()
     let stopping = tokio::spawn(node.stop());
     assert_eq!(peer.hear().await, None, "the client comes back by itself");
     stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outside_user_joins_and_one_that_cannot_be_looked_up_is_not_refused() {
+    let world = World::new().await;
+    let provider = Provider::new(laurel::keys::Algorithm::EdDSA);
+    let node = provider.node(&world).await;
+    let ada = provider.player(&world, &node, "ada").await;
+    let mut peer = Peer::join(&node, &ada).await;
+    assert_eq!(peer.wait_for("connect_success").await["username"], "ada");
+    node.award(&ada, "watch_ad").await;
+    assert_eq!(peer.wait_for("score:personal").await["score"], 10);
+
+    let mut claims = provider.claims(&world, "new");
+    let new = provider.signer.sign(&claims);
+    claims["aud"] = "another".into();
+    let mut peer = Peer::open(&node).await;
+    peer.say(&format!("40{}", json!({ "token": provider.signer.sign(&claims) }))).await;
+    assert!(peer.hear().await.unwrap().starts_with("44{\"message\":\"Authentication failed\""));
+    node.app.database.close().await;
+    peer.say(&format!("40{}", json!({ "token": new }))).await;
+    assert_eq!(peer.hear().await, None, "the client comes back by itself");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::{Connection, Heard, Kind, Packet};
-use crate::account::Identity;
+use crate::account::{self, Identity};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
@@ -70,9 +70,9 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }
-            // Nothing false is told while a store is away: the transport closes, and the client comes back.
+            // Nobody knows yet whether the login is good: as with no seat, the client comes back later.
             Err(Error::Fault(fault)) => {
-                tracing::debug!(%fault, "a client could not join");
+                tracing::warn!(%fault, "a Socket.IO login could not be looked up");
                 return None;
             }
             Err(Error::Refused(refusal)) => {
@@ -91,7 +91,7 @@ async fn login(app: &App, auth: &Value) -> Result<Identity> {
     if token.is_empty() {
         return Err(Refusal::InvalidAccessToken.into());
     }
-    let caller = app.logins.read(token, app.clock.now_s())?;
+    let caller = account::identify(app, token).await?;
     if app.store.is_banned(caller.user).await? { Err(Refusal::Banned.into()) } else { Ok(caller) }
 }
 
