@@ -2,6 +2,7 @@
 //! handler reads, makes one core call, and writes.
 
 mod actions;
+mod address;
 mod auth;
 mod body;
 mod edge;

@@ -1,6 +1,7 @@
 //! The doors, over real HTTP.
 
 mod actions;
+mod address;
 mod auth;
 mod bad_input;
 mod edge;
