@@ -1,5 +1,7 @@
 //! Values that have their type but make no sense.
 
+use ipnet::IpNet;
+
 use super::tree::{Config, Secret};
 
 /// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
@@ -16,6 +18,9 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(config.server.port <= 65_535, "server.port: must be between 0 and 65535");
     require(config.server.request_timeout_ms > 0, "server.request_timeout_ms: must be above 0");
     require(config.server.header_timeout_ms > 0, "server.header_timeout_ms: must be above 0");
+    if let Err(problem) = networks(&config.server.trusted_proxies) {
+        require(false, &format!("server.trusted_proxies: {problem}"));
+    }
     require(config.store.shards == 1, "store.shards: only 1 is served so far");
     require((1..=64).contains(&config.store.connections), "store.connections: must be between 1 and 64");
     require(config.store.timeout_ms > 0, "store.timeout_ms: must be above 0");
@@ -49,6 +54,20 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         config.auth.previous_jwt_secrets.iter().all(strong),
         "auth.previous_jwt_secrets: one of them is too weak; use 32 random bytes or more",
     );
+}
+
+/// Networks as they stand in the settings: a CIDR, or one address.
+///
+/// # Errors
+/// The first that is neither.
+pub fn networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
+    let read = |text: &String| {
+        let address = text.parse().map(|it: std::net::IpAddr| IpNet::from(it.to_canonical()));
+        text.parse()
+            .or(address)
+            .map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))
+    };
+    texts.iter().map(read).collect()
 }
 
 fn strong(secret: &Secret) -> bool {

@@ -5,7 +5,7 @@ mod check;
 mod merge;
 mod tree;
 
-pub use check::MIN_SECRET_BYTES;
+pub use check::{MIN_SECRET_BYTES, networks};
 pub use tree::*;
 
 use std::path::Path;
@@ -65,9 +65,10 @@ mod tests {
             ("PORT", "70000"),
             ("JWT_SECRET", "short"),
             ("LAUREL_STORE__SHARDS", "3"),
+            ("LAUREL_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1, balancer"),
         ])
         .unwrap_err();
-        assert_eq!(error.0.len(), 7, "{error}");
+        assert_eq!(error.0.len(), 8, "{error}");
         assert!(!error.to_string().contains("short"), "a secret must not be printed: {error}");
     }
 

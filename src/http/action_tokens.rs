@@ -1,15 +1,15 @@
 //! Verified tokens: `/api/v1/action-tokens`, and `/api/v1/scores` that redeems them (action-verifier.md).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::actions::show_award;
+use super::address::ClientAddress;
 use super::body::{Body, Fields};
 use super::identity::Caller;
 use super::{idempotency, rate};
@@ -22,11 +22,11 @@ use crate::error::Refusal;
 pub async fn issue(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientAddress(from): ClientAddress,
     body: Result<Body, Refusal>,
 ) -> Response {
     let to_prove = body.and_then(|Body(body)| read_proof(&app, &body));
-    rate::respond(award::prove(&app, &caller, from.ip(), to_prove).await, show_proven)
+    rate::respond(award::prove(&app, &caller, from, to_prove).await, show_proven)
 }
 
 fn read_proof(app: &App, body: &[u8]) -> Result<ToProve, Refusal> {
@@ -65,12 +65,12 @@ fn show_proven(proven: Proven) -> Response {
 pub async fn redeem(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from.ip(), submission).await, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, from, submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {

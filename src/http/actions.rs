@@ -1,14 +1,14 @@
 //! The actions API: `/api/v1/actions`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::address::ClientAddress;
 use super::body::{Body, Fields};
 use super::identity::Caller;
 use super::{idempotency, rate};
@@ -21,13 +21,13 @@ use crate::error::{Refusal, Result};
 pub async fn init(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientAddress(from): ClientAddress,
     Body(body): Body,
 ) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
     fields.finish()?;
-    let metered = award::issue(&app, &caller, from.ip(), &action_type.unwrap_or_default()).await;
+    let metered = award::issue(&app, &caller, from, &action_type.unwrap_or_default()).await;
     Ok(rate::respond(metered, show_issued))
 }
 
@@ -47,12 +47,12 @@ fn show_issued(issued: Issued) -> Response {
 pub async fn finalize(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from.ip(), submission).await, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, from, submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {

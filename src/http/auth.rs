@@ -1,13 +1,13 @@
 //! `/api/auth`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
+use super::address::ClientAddress;
 use super::body::{Body, Fields};
 use super::{envelope, rate};
 use crate::account::{self, Email, LoggedIn, Password, Username};
@@ -27,11 +27,7 @@ pub async fn register(State(app): State<Arc<App>>, Body(body): Body) -> Result<R
     Ok(show(StatusCode::CREATED, "Registration successful", &logged_in))
 }
 
-pub async fn login(
-    State(app): State<Arc<App>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Body(body): Body,
-) -> Result<Response> {
+pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body): Body) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let short =
         |it: &str| if it.len() <= 255 { Ok(it.to_owned()) } else { Err("must be at most 255 bytes".into()) };
@@ -41,7 +37,7 @@ pub async fn login(
     let (Some(username), Some(password)) = (username, password) else {
         unreachable!("finish tells of every field that is missing")
     };
-    let window = account::count_login(&app, &username, from.ip()).await?;
+    let window = account::count_login(&app, &username, from.counted_as()).await?;
     let outcome = account::login(&app, &username, password).await;
     let metered = crate::award::Metered { outcome, rate: window, replayed: false };
     Ok(rate::respond(metered, |it| show(StatusCode::OK, "Login successful", &it)))

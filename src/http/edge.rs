@@ -1,27 +1,31 @@
 //! What every request passes: a request id, a time-out, a net under panics, a line in the log, a count.
 
 use std::any::Any;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
+use super::address::{self, ClientAddress};
 use super::envelope::Told;
 use super::visitors::Visitors;
 use crate::app::App;
+use crate::config::networks;
 use crate::error::{Code, Error, Fault, Refusal};
 
 const REQUEST_ID: &str = "x-request-id";
 
 /// Puts the layers around the routes.
 pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
+    // The settings were checked when they were read; of others nobody is trusted.
+    let trusted: Arc<[IpNet]> = networks(&app.config.server.trusted_proxies).unwrap_or_default().into();
     routes
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(from_fn_with_state(app.clone(), time_out))
@@ -29,6 +33,7 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
             Arc::new(Visitors::new(app.config.limits.requests_per_minute_per_ip)),
             admit,
         ))
+        .layer(from_fn_with_state(trusted, address::mark))
         .layer(from_fn_with_state(app, note))
 }
 
@@ -79,12 +84,12 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
 /// Operators' own paths are not limited: a flood must not hide the node from them.
 async fn admit(
     State(visitors): State<Arc<Visitors>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     request: Request,
     next: Next,
 ) -> Response {
     if request.uri().path().starts_with("/api/")
-        && let Err(refusal) = visitors.count(from.ip(), Instant::now())
+        && let Err(refusal) = visitors.count(from.counted_as(), Instant::now())
     {
         return refusal.into_response();
     }

@@ -1,13 +1,13 @@
 //! The game API: `/api/game` and `/api/score`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
+use super::address::ClientAddress;
 use super::body::{Body, Fields};
 use super::identity::Caller;
 use super::{envelope, idempotency, rate};
@@ -58,12 +58,12 @@ pub async fn end(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<
 pub async fn update(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ClientAddress(from): ClientAddress,
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from.ip(), submission).await, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, from, submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {

@@ -4,6 +4,7 @@
 mod action_tokens;
 mod actions;
 mod admin;
+mod address;
 mod auth;
 mod body;
 mod edge;

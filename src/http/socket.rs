@@ -1,17 +1,17 @@
 //! The handshake of `/api/v1/ws`. Whoever is refused is refused with an HTTP answer, before any socket is open.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::address::ClientAddress;
 use super::identity::bearer;
 use crate::account;
 use crate::app::App;
@@ -36,7 +36,7 @@ pub struct Access {
 /// `GET /api/v1/ws`
 pub async fn open(
     State(app): State<Arc<App>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     query: Result<Query<Access>, QueryRejection>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -52,7 +52,7 @@ pub async fn open(
         return Err(Refusal::Banned.into());
     }
     let upgrade = upgrade.map_err(|_| Refusal::field("headers", "must ask for a WebSocket (RFC 6455)"))?;
-    let seat = app.seats.take(caller.user, from.ip()).ok_or(Refusal::RateLimited(RateWindow {
+    let seat = app.seats.take(caller.user, from.counted_as()).ok_or(Refusal::RateLimited(RateWindow {
         limit: app.config.limits.sockets_per_user,
         used: app.config.limits.sockets_per_user,
         reset_ms: 5000,

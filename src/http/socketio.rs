@@ -1,6 +1,5 @@
 //! `/socket.io/`: whoever is refused here is refused with an HTTP answer that the client takes for "come back later".
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,12 +7,13 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
+use super::address::ClientAddress;
 use super::socket::allow_origin;
 use crate::app::App;
 use crate::error::Refusal;
@@ -36,7 +36,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
 
 async fn serve(
     State(door): State<Arc<Door>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     method: Method,
     headers: HeaderMap,
     query: Result<Query<engineio::Query>, QueryRejection>,
@@ -51,5 +51,5 @@ async fn serve(
         return Refusal::Unavailable("This node takes no sockets for the moment, please connect again")
             .into_response();
     }
-    door.engine.serve(&method, &query, upgrade.ok(), body, from.ip()).await
+    door.engine.serve(&method, &query, upgrade.ok(), body, from.counted_as()).await
 }

@@ -3,6 +3,7 @@
 mod action_tokens;
 mod actions;
 mod admin;
+mod address;
 mod auth;
 mod bad_input;
 mod edge;

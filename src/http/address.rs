@@ -1,0 +1,145 @@
+//! Whose request it is: the client's address, found once at the edge. Behind a balancer the peer is the balancer, and the
+//! client stands in `X-Forwarded-For`; but anybody can send that header, so it is believed only as far as trusted proxies
+//! wrote it.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use ipnet::IpNet;
+
+use crate::error::Fault;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The client's address, as far as it can be known. IPv4 is never written as mapped IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// What limits per address count: of IPv6 the first 64 bits, since every household has at least that many addresses
+    /// of its own to go through.
+    pub fn counted_as(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(_) => self.0,
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let marked = parts.extensions.get().copied();
+        marked.ok_or_else(|| Fault::new("tell the client's address", "the edge did not mark the request"))
+    }
+}
+
+/// Marks a request with its client's address.
+pub async fn mark(
+    State(trusted): State<Arc<[IpNet]>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = client(peer.ip(), request.headers(), &trusted);
+    request.extensions_mut().insert(ClientAddress(address));
+    next.run(request).await
+}
+
+/// Walks from the peer towards the client for as long as trusted proxies say who came before them: the header's entries
+/// from the right, since each proxy adds its peer at the end and the left is whatever the client sent.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let lines = headers.get_all(FORWARDED_FOR).iter();
+    // A line that is no text is one entry that is no address.
+    let entries: Vec<&str> =
+        lines.flat_map(|it| std::str::from_utf8(it.as_bytes()).unwrap_or_default().split(',')).collect();
+    let mut address = peer.to_canonical();
+    for entry in entries.into_iter().rev() {
+        if !trusted.iter().any(|it| it.contains(&address)) {
+            break;
+        }
+        match read(entry.trim()) {
+            Some(before) => address = before,
+            None => break,
+        }
+    }
+    address
+}
+
+/// An address, perhaps in brackets, perhaps with a port.
+fn read(entry: &str) -> Option<IpAddr> {
+    let bare = || entry.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(entry).parse();
+    let with_port = || entry.parse().map(|it: SocketAddr| it.ip());
+    bare().or_else(|_| with_port()).ok().map(|it: IpAddr| it.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    /// The client behind a peer, by the header's lines; 10.0.0.0/8 and one IPv6 proxy are trusted.
+    fn behind(peer: &str, lines: &[&[u8]]) -> String {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::1/128".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
+        }
+        client(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        assert_eq!(behind("192.0.2.9", &[b"198.51.100.1"]), "192.0.2.9");
+        assert_eq!(behind("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_left_is_whatever_the_client_sent() {
+        assert_eq!(behind("10.0.0.1", &[b"198.51.100.1, 192.0.2.9"]), "192.0.2.9");
+        assert_eq!(behind("10.0.0.1", &[b"10.9.9.9, 192.0.2.9"]), "192.0.2.9");
+        assert_eq!(behind("10.0.0.1", &[b"198.51.100.1", b"192.0.2.9"]), "192.0.2.9");
+    }
+
+    #[test]
+    fn proxies_before_proxies_are_passed() {
+        assert_eq!(behind("fd00::1", &[b"1.1.1.1,192.0.2.9, 10.1.1.1", b"10.2.2.2"]), "192.0.2.9");
+        assert_eq!(behind("10.0.0.1", &[b"10.1.1.1, 10.2.2.2"]), "10.1.1.1", "all are trusted");
+    }
+
+    #[test]
+    fn what_is_no_address_ends_the_walk() {
+        for garbage in ["unknown", "", "192.0.2.9.", "192.0.2.9:99999", "[192.0.2.9", "1.2.3.4 5.6.7.8"] {
+            let line = format!("192.0.2.9, {garbage}, 10.2.2.2");
+            assert_eq!(behind("10.0.0.1", &[line.as_bytes()]), "10.2.2.2", "{garbage:?}");
+        }
+        assert_eq!(behind("10.0.0.1", &[b"192.0.2.9", b"\xff"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn ports_brackets_and_mapped_addresses_are_read() {
+        for (entry, read) in [
+            ("192.0.2.9:4711", "192.0.2.9"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:192.0.2.9", "192.0.2.9"),
+        ] {
+            assert_eq!(behind("::ffff:10.0.0.1", &[entry.as_bytes()]), read);
+        }
+    }
+
+    #[test]
+    fn a_household_counts_once() {
+        let counted = |it: &str| ClientAddress(it.parse().unwrap()).counted_as().to_string();
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(counted("192.0.2.9"), "192.0.2.9");
+    }
+}

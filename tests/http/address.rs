@@ -1,0 +1,41 @@
+//! Whose requests are counted: the client's, not the balancer's, and never whom a client says it is.
+
+use reqwest::Method;
+
+use crate::harness::{TestNode, World};
+
+/// The status of a request that came with this `X-Forwarded-For`.
+async fn status(node: &TestNode, forwarded_for: &str) -> u16 {
+    let headers = [("x-forwarded-for", forwarded_for)];
+    node.send(Method::GET, "/api/v1/scores/leaderboard", &headers, Vec::new()).await.status
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.server.trusted_proxies = vec!["127.0.0.1".into()];
+            it.limits.requests_per_minute_per_ip = 2;
+        })
+        .await;
+    for client in ["192.0.2.1", "198.51.100.7, 192.0.2.2", "2001:db8::1"] {
+        let answers = [status(&node, client).await, status(&node, client).await, status(&node, client).await];
+        assert_eq!(answers, [200, 200, 429], "{client}");
+    }
+    assert_eq!(status(&node, "203.0.113.5, 192.0.2.1").await, 429, "the left-most is the client's own word");
+    assert_eq!(status(&node, "2001:db8::2:1").await, 429, "the same /64");
+    assert_eq!(status(&node, "2001:db8:0:1::1").await, 200, "another /64");
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_say_who_it_is() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 2).await;
+    let answers = [
+        status(&node, "192.0.2.1").await,
+        status(&node, "192.0.2.2").await,
+        status(&node, "192.0.2.3").await,
+    ];
+    assert_eq!(answers, [200, 200, 429]);
+}
