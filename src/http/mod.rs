@@ -3,8 +3,8 @@
 
 mod action_tokens;
 mod actions;
-mod admin;
 mod address;
+mod admin;
 mod auth;
 mod body;
 mod edge;

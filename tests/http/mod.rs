@@ -2,8 +2,8 @@
 
 mod action_tokens;
 mod actions;
-mod admin;
 mod address;
+mod admin;
 mod auth;
 mod bad_input;
 mod edge;
