@@ -9,7 +9,7 @@
 --       16 anti-spam token's id (empty: none)   17 its hash   18 its expiry (s, rounded up)
 --       19 session that the request names (or empty)
 --       20 proof (JSON or empty)   21 proof verified (1 or 0)   22 least, 23 most ms since the anti-spam token was issued
---       (0: any)   24 when the proof runs out (ms, 0: never)
+--       (0: any)   24 when the proof begins, 25 when it runs out (ms, 0: never)
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { when it runs out (ms) }
 --       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait }
@@ -24,7 +24,8 @@ local rate_limit, rate_window_ms, interval_ms = tonumber(ARGV[7]), ARGV[8], ARGV
 local limits, outbox_max = read_limits(10), tonumber(ARGV[15])
 local asked_id, asked_hash, asked_expires_s, named_session = ARGV[16], ARGV[17], tonumber(ARGV[18]), ARGV[19]
 local proof, proof_ok = ARGV[20], ARGV[21] == '1'
-local least_ms, most_ms, until_ms = tonumber(ARGV[22]), tonumber(ARGV[23]), tonumber(ARGV[24])
+local least_ms, most_ms = tonumber(ARGV[22]), tonumber(ARGV[23])
+local from_ms, until_ms = tonumber(ARGV[24]), tonumber(ARGV[25])
 
 local code, used, reset_ms = knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key)
 if code ~= OK then
@@ -64,7 +65,7 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
 end
 local issued_ms = asked and asked.issued or int(now_ms)
 local too_young = now_ms - tonumber(issued_ms) < least_ms
-proof_ok = proof_ok and proof_stands(issued_ms, least_ms, most_ms, until_ms, FIRST_ONCE_KEY)
+proof_ok = proof_ok and proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
 
 -- The last check is done: only writes from here on.
 local expires_ms = now_ms + tonumber(ttl_ms)

@@ -14,7 +14,7 @@
 --       23 points an hour (0: any)   24 most entries in the outbox
 --       25 board version that the caller holds   26 least ms between publications   27 channel of the board
 --       28 channel of the user   29 digest of the request (empty: no idempotency key)   30 how long its answer is kept (ms)
---       31 next token   32 its hash (at the game door alone)
+--       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), … }
 --       OK: + { score, rank, rank before (0: none), points, board version, ms until a flush is due (0: none), next token (or
 --           empty), its expiry (ms), the ten… }; the ten only if newer than the caller's version, or always with an
@@ -35,7 +35,7 @@ local limits, points_per_hour = read_limits(18), tonumber(ARGV[23])
 local outbox_max, known_version, publish_window_ms = tonumber(ARGV[24]), tonumber(ARGV[25]), ARGV[26]
 local board_channel, user_channel = ARGV[27], ARGV[28]
 local request_digest, answer_ttl_ms = ARGV[29], ARGV[30]
-local next_token, next_hash = ARGV[31], ARGV[32]
+local next_token, next_hash, from_ms = ARGV[31], ARGV[32], tonumber(ARGV[33])
 
 local LARGEST_SCORE = 9007199254740991
 
@@ -139,7 +139,7 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
   return reply(OUTBOX_FULL, 0)
 end
 local too_young = now_ms - tonumber(token.issued) < least_ms
-proof_ok = proof_ok and proof_stands(token.issued, least_ms, most_ms, until_ms, FIRST_ONCE_KEY)
+proof_ok = proof_ok and proof_stands(token.issued, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
 
 -- The last check is done: only writes from here on.
 local function keep_answer(code, rest)

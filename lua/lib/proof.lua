@@ -1,9 +1,16 @@
--- What only Redis can say of a proof: how old the token is, whether an attestation has run out, and whether it was used before.
+-- What only Redis can say of a proof: how old the token is, whether an attestation has begun and has not run out, and whether it
+-- was used before.
 
--- `once_keys` are the keys of what may be used once, from place `first` of KEYS on; `until_ms` (0: any) is when it runs out.
-local function proof_stands(issued_ms, least_ms, most_ms, until_ms, first)
+-- What was used once is remembered until it runs out; so nothing that lasts longer is taken.
+local LONGEST_PROOF_MS = 31 * DAY_MS
+
+-- The keys of what may be used once stand from place `first` of KEYS on.
+local function proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, first)
   local age_ms = now_ms - tonumber(issued_ms)
-  if age_ms < least_ms or (most_ms > 0 and age_ms > most_ms) or (until_ms > 0 and now_ms >= until_ms) then
+  if age_ms < least_ms or (most_ms > 0 and age_ms > most_ms) or now_ms < from_ms then
+    return false
+  end
+  if until_ms > 0 and (now_ms >= until_ms or until_ms - now_ms > LONGEST_PROOF_MS) then
     return false
   end
   for place = first, #KEYS do

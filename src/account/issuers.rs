@@ -113,11 +113,7 @@ impl IssuerConfig {
                     .push(format!("{key}: must be 1 to {MAX_NAME_BYTES} bytes without control characters"));
             }
         }
-        let file = match (self.jwks_file, self.public_key_file, self.algorithm) {
-            (Some(jwks), None, None) => Ok(KeyFile::Jwks(folder.join(jwks))),
-            (None, Some(pem), Some(algorithm)) => Ok(KeyFile::Pem(folder.join(pem), algorithm)),
-            _ => Err("must have either jwks_file, or public_key_file and algorithm".to_owned()),
-        };
+        let file = KeyFile::named(folder, self.jwks_file, self.public_key_file, self.algorithm);
         match file.and_then(|file| KeyRing::open(self.issuer.clone(), file, ALGORITHMS)) {
             Ok(ring) if problems.is_empty() => Ok(Issuer {
                 name: self.issuer,

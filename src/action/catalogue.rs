@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::Limits;
 use super::proof::Proof;
-use super::read::{read_action, read_banks};
+use super::read::{read_action, read_sources};
+use crate::keys::KeyRing;
 
 /// The catalogue that ships.
 const SHIPPED: &str = include_str!("actions.toml");
@@ -59,9 +61,10 @@ impl Action {
 }
 
 /// All actions, in their order in the file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Catalogue {
     actions: Vec<Action>,
+    rings: Vec<Arc<KeyRing>>,
 }
 
 /// Everything that is wrong with a catalogue, a line each.
@@ -76,22 +79,23 @@ impl Catalogue {
     /// Every problem at once.
     pub fn load(file: &str) -> Result<Self, CatalogueProblems> {
         if file.is_empty() {
-            return Self::parse(SHIPPED);
+            return Self::parse(SHIPPED, Path::new(""));
         }
-        let text = std::fs::read_to_string(Path::new(file))
+        let path = Path::new(file);
+        let text = std::fs::read_to_string(path)
             .map_err(|error| CatalogueProblems(vec![format!("cannot read {file}: {error}")]))?;
-        Self::parse(&text)
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// Reads a catalogue's text.
+    /// Reads a catalogue's text; files that it names lie in `folder`.
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn parse(text: &str) -> Result<Self, CatalogueProblems> {
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, CatalogueProblems> {
         let mut table: Table =
             text.parse().map_err(|error| CatalogueProblems(vec![format!("it is not TOML: {error}")]))?;
         let mut problems = Vec::new();
-        let banks = read_banks(table.remove("banks"), &mut problems);
+        let sources = read_sources(&mut table, folder, &mut problems);
         let entries = match table.remove("action") {
             Some(Value::Array(entries)) => entries,
             _ => Vec::new(),
@@ -102,7 +106,7 @@ impl Catalogue {
         problems.extend(table.keys().map(|key| format!("{key}: unknown")));
         let mut actions: Vec<Action> = Vec::new();
         for (place, entry) in entries.into_iter().enumerate() {
-            match read_action(entry, &banks) {
+            match read_action(entry, &sources) {
                 Ok(action) => actions.push(action),
                 Err(found) => {
                     problems.extend(found.into_iter().map(|it| format!("action {}: {it}", place + 1)))
@@ -110,7 +114,11 @@ impl Catalogue {
             }
         }
         find_doubles(&actions, &mut problems);
-        if problems.is_empty() { Ok(Self { actions }) } else { Err(CatalogueProblems(problems)) }
+        if problems.is_empty() {
+            Ok(Self { actions, rings: sources.rings.into_values().collect() })
+        } else {
+            Err(CatalogueProblems(problems))
+        }
     }
 
     /// An action by its type, if it is open at this door.
@@ -121,6 +129,11 @@ impl Catalogue {
     /// The type of the action with this number.
     pub fn type_of(&self, number: u64) -> Option<&str> {
         self.actions.iter().find(|it| u64::from(it.number) == number).map(|it| it.kind.as_str())
+    }
+
+    /// The rings whose files are to be followed.
+    pub fn rings(&self) -> impl Iterator<Item = Arc<KeyRing>> {
+        self.rings.iter().cloned()
     }
 
     /// All of them.
@@ -146,7 +159,10 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        Catalogue::parse(text).expect_err("the catalogue should be refused").0
+        match Catalogue::parse(text, Path::new("")) {
+            Ok(_) => panic!("the catalogue should be refused"),
+            Err(CatalogueProblems(problems)) => problems,
+        }
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The catalogue's file, entry by entry.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
-use toml::Value;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
 
 use super::limits::read_open_hours;
-use super::proof::{Banks, Proof, ProofConfig};
+use super::proof::{Proof, ProofConfig, Question, Sources, signed};
 use super::{Action, Door, Limits};
+use crate::keys::{Algorithm, KeyFile, KeyRing};
 
 /// Doubles, and so scores and points, are exact to here.
 const MAX_POINTS: u64 = (1 << 53) - 1;
@@ -58,31 +62,51 @@ fn all_doors() -> Vec<Door> {
     vec![Door::Actions, Door::Tokens, Door::Game]
 }
 
-/// The banks of questions; what is wrong with them goes to `problems`.
-pub fn read_banks(value: Option<Value>, problems: &mut Vec<String>) -> Banks {
-    let Some(value) = value else { return Banks::new() };
-    let banks: Banks = match value.try_into() {
-        Ok(banks) => banks,
-        Err(error) => {
-            problems.push(format!("banks: {}", one_line(&error)));
-            return Banks::new();
-        }
-    };
-    for (name, questions) in &banks {
-        for question in questions {
-            if let Err(problem) = question.check() {
-                problems.push(format!("bank {name}: {problem}"));
-            }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysConfig {
+    jwks_file: Option<String>,
+    public_key_file: Option<String>,
+    algorithm: Option<Algorithm>,
+}
+
+/// What the proofs draw from, taken out of the file's table; what is wrong with it goes to `problems`. Files that it names lie
+/// beside it.
+pub fn read_sources(table: &mut Table, folder: &Path, problems: &mut Vec<String>) -> Sources {
+    let banks: BTreeMap<String, Vec<Question>> = read_table(table, "banks", problems);
+    for (name, question) in banks.iter().flat_map(|(name, it)| it.iter().map(move |it| (name, it))) {
+        if let Err(problem) = question.check() {
+            problems.push(format!("bank {name}: {problem}"));
         }
     }
-    banks
+    let mut rings = BTreeMap::new();
+    for (name, it) in read_table::<KeysConfig>(table, "keys", problems) {
+        let file = KeyFile::named(folder, it.jwks_file, it.public_key_file, it.algorithm);
+        match file.and_then(|file| KeyRing::open(name.clone(), file, signed::ALGORITHMS)) {
+            Ok(ring) => drop(rings.insert(name, Arc::new(ring))),
+            Err(problem) => problems.push(format!("keys {name}: {problem}")),
+        }
+    }
+    Sources { banks, rings }
+}
+
+fn read_table<T: DeserializeOwned>(
+    table: &mut Table,
+    name: &str,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, T> {
+    let Some(value) = table.remove(name) else { return BTreeMap::new() };
+    value.try_into().unwrap_or_else(|error| {
+        problems.push(format!("{name}: {}", one_line(&error)));
+        BTreeMap::new()
+    })
 }
 
 /// One entry.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
+pub fn read_action(entry: Value, sources: &Sources) -> Result<Action, Vec<String>> {
     let name = entry.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
     let config: ActionConfig =
         entry.try_into().map_err(|error| vec![format!("({name}) {}", one_line(&error))])?;
@@ -108,7 +132,7 @@ pub fn read_action(entry: Value, banks: &Banks) -> Result<Action, Vec<String>> {
     }
     let limits =
         config.limits().map_err(|problem| problems.push(format!("({name}) {problem}"))).unwrap_or_default();
-    let proof = config.proof.read(banks);
+    let proof = config.proof.read(sources);
     if config.doors.contains(&Door::Game) && proof.as_ref().is_ok_and(Proof::asks) {
         problems
             .push(format!("({name}) doors: the game door has no way to ask a question; leave \"game\" out"));

@@ -1,7 +1,7 @@
 //! The file that a ring follows: a JWK set or PEM, read whole or not at all.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jsonwebtoken::Algorithm;
 
@@ -22,6 +22,23 @@ pub enum KeyFile {
 }
 
 impl KeyFile {
+    /// The file that a setting names, beside the settings' own file.
+    ///
+    /// # Errors
+    /// It names none, or both kinds.
+    pub fn named(
+        folder: &Path,
+        jwks_file: Option<String>,
+        public_key_file: Option<String>,
+        algorithm: Option<Algorithm>,
+    ) -> Result<Self, String> {
+        match (jwks_file, public_key_file, algorithm) {
+            (Some(jwks), None, None) => Ok(Self::Jwks(folder.join(jwks))),
+            (None, Some(pem), Some(algorithm)) => Ok(Self::Pem(folder.join(pem), algorithm)),
+            _ => Err("must have either jwks_file, or public_key_file and algorithm".to_owned()),
+        }
+    }
+
     fn path(&self) -> &PathBuf {
         match self {
             Self::Jwks(path) | Self::Pem(path, _) => path,

@@ -163,7 +163,8 @@ impl Prove<'_> {
             u8::from(self.verdict.holds).to_string(),
             self.verdict.age_ms.0.to_string(),
             self.verdict.age_ms.1.to_string(),
-            self.verdict.until_ms.to_string(),
+            self.verdict.valid_ms.0.to_string(),
+            self.verdict.valid_ms.1.to_string(),
         ]);
         arguments
     }

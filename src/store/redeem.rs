@@ -217,7 +217,7 @@ impl Redeem<'_> {
             u8::from(self.verdict.holds).to_string(),
             self.verdict.age_ms.0.to_string(),
             self.verdict.age_ms.1.to_string(),
-            self.verdict.until_ms.to_string(),
+            self.verdict.valid_ms.1.to_string(),
             self.per_minute.to_string(),
             MINUTE_MS.to_owned(),
         ];
@@ -233,6 +233,7 @@ impl Redeem<'_> {
             key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
             self.next.map(|it| it.token.clone()).unwrap_or_default(),
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),
+            self.verdict.valid_ms.0.to_string(),
         ]);
         arguments
     }

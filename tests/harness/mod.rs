@@ -11,7 +11,7 @@ pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use provider::Provider;
 pub use redis_look::RedisLook;
-pub use signer::Signer;
+pub use signer::{Signer, jwks};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ impl World {
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
+        // A busy machine may leave a kept connection idle for long; tests of this time-out set it.
+        config.server.header_timeout_ms = 120_000;
         config.limits.updates_per_minute = 0;
         config.limits.inits_per_minute = 0;
         config.limits.starts_per_hour = 0;

@@ -13,5 +13,6 @@ mod limits;
 mod operations;
 mod outside;
 pub mod proofs;
+mod rules;
 mod scoreboard;
 mod scores;

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::harness::{World, assert_verified, eventually};
 
 /// How many zero bits SHA-256 begins with, counted in the digits of its hex.
-fn leading_zero_bits(text: &str) -> u32 {
+pub fn leading_zero_bits(text: &str) -> u32 {
     let hex = laurel::token::sha256_hex(&[text.as_bytes()]);
     let zeros = hex.bytes().take_while(|it| *it == b'0').count();
     let next = u8::from_str_radix(&hex[zeros..=zeros], 16).unwrap();

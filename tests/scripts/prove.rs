@@ -163,14 +163,20 @@ async fn an_attestation_counts_once_at_whatever_door() {
     let world = World::new().await;
     let store = world.store().await;
     let until_ms = store.now_us().await.unwrap() / 1000 + 60_000;
-    let attested = Verdict { once: vec!["digest".into()], until_ms, ..Verdict::default() };
-    let outdated = Verdict { once: vec!["other".into()], until_ms: until_ms - 120_000, ..Verdict::default() };
+    let attested = Verdict { once: vec!["digest".into()], valid_ms: (0, until_ms), ..Verdict::default() };
+    let outdated =
+        Verdict { once: vec!["other".into()], valid_ms: (0, until_ms - 120_000), ..Verdict::default() };
+    let early =
+        Verdict { once: vec!["early".into()], valid_ms: (until_ms, until_ms + 1), ..Verdict::default() };
+    let year_ms = 365 * 86_400_000;
+    let endless =
+        Verdict { once: vec!["long".into()], valid_ms: (0, until_ms + year_ms), ..Verdict::default() };
     let (first, second) = (ActToken::new(), ActToken::new());
     let it = Prove { verdict: &attested, ..prove(user(1), &first, "a") };
     assert!(matches!(outcome(&store, it).await, ProveOutcome::Proven { .. }));
     let it = Prove { verdict: &attested, ..prove(user(2), &second, "b") };
     assert!(matches!(outcome(&store, it).await, ProveOutcome::ProofInvalid { .. }));
-    for verdict in [&attested, &outdated] {
+    for verdict in [&attested, &outdated, &early, &endless] {
         let id = token(&store, user(1)).await;
         let refused = store.redeem(&Redeem { verdict, ..redeem(user(1), &id) }).await.unwrap().outcome;
         assert!(matches!(refused, RedeemOutcome::ProofInvalid { .. }), "{refused:?}");

@@ -1,13 +1,21 @@
 //! A proof as it stands in the catalogue's file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::{Check, Hashcash, Proof, Question};
+use crate::keys::KeyRing;
 
-/// Questions by their bank's name.
-pub type Banks = BTreeMap<String, Vec<Question>>;
+/// What proofs draw from, by name.
+#[derive(Default)]
+pub struct Sources {
+    /// Banks of questions.
+    pub banks: BTreeMap<String, Vec<Question>>,
+    /// Rings of keys.
+    pub rings: BTreeMap<String, Arc<KeyRing>>,
+}
 
 /// Of one kind.
 #[derive(Debug, Deserialize)]
@@ -30,6 +38,11 @@ pub enum ProofConfig {
     },
     /// Work.
     Hashcash(Hashcash),
+    /// An attestation by a game server or an ad network.
+    Signed {
+        /// The ring of keys that may sign it.
+        keys: String,
+    },
     /// Every one of some.
     All {
         /// Which.
@@ -38,20 +51,20 @@ pub enum ProofConfig {
 }
 
 impl ProofConfig {
-    /// Checks it against the banks.
+    /// Checks it against what it draws from.
     ///
     /// # Errors
     /// What is impossible about it.
-    pub fn read(self, banks: &Banks) -> Result<Proof, String> {
+    pub fn read(self, sources: &Sources) -> Result<Proof, String> {
         let checks: Vec<Check> = match self {
             Self::None {} => Vec::new(),
             Self::All { of } => {
                 if of.len() < 2 || of.iter().any(|it| matches!(it, Self::All { .. } | Self::None {})) {
                     return Err("proof.of must be two or more kinds, none of them \"none\" or \"all\"".into());
                 }
-                of.into_iter().map(|it| it.check(banks)).collect::<Result<_, _>>()?
+                of.into_iter().map(|it| it.check(sources)).collect::<Result<_, _>>()?
             }
-            one => vec![one.check(banks)?],
+            one => vec![one.check(sources)?],
         };
         // Their fields in challenge and proof stand side by side.
         for (place, check) in checks.iter().enumerate() {
@@ -62,7 +75,7 @@ impl ProofConfig {
         Ok(Proof::of(checks))
     }
 
-    fn check(self, banks: &Banks) -> Result<Check, String> {
+    fn check(self, sources: &Sources) -> Result<Check, String> {
         match self {
             Self::None {} | Self::All { .. } => unreachable!("these are not one check"),
             Self::Elapsed { least_ms, most_ms } => {
@@ -71,9 +84,13 @@ impl ProofConfig {
                 }
                 Ok(Check::Elapsed { least_ms, most_ms })
             }
-            Self::Quiz { bank } => match banks.get(&bank) {
+            Self::Quiz { bank } => match sources.banks.get(&bank) {
                 Some(questions) if !questions.is_empty() => Ok(Check::Quiz(questions.clone())),
                 _ => Err(format!("there is no bank {bank} with questions")),
+            },
+            Self::Signed { keys } => match sources.rings.get(&keys) {
+                Some(ring) => Ok(Check::Signed(ring.clone())),
+                None => Err(format!("there are no keys {keys}")),
             },
             Self::Hashcash(work) => work.checked().map(Check::Hashcash),
         }

@@ -5,16 +5,22 @@
 mod config;
 mod hashcash;
 mod quiz;
+mod shape;
 pub mod signed;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::{FieldError, Refusal};
-pub use config::{Banks, ProofConfig};
+use crate::error::Refusal;
+use crate::keys::KeyRing;
+use crate::token::sha256_hex;
+pub use config::{ProofConfig, Sources};
 pub use hashcash::Hashcash;
 pub use quiz::Question;
+use signed::Attestation;
 
 /// How one action is proved: every check has to hold.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +42,8 @@ pub enum Check {
     Quiz(Vec<Question>),
     /// Work.
     Hashcash(Hashcash),
+    /// An attestation, signed by a key of this ring.
+    Signed(Arc<KeyRing>),
 }
 
 /// What a token has to remember of its challenge. It is signed, but not secret.
@@ -84,8 +92,8 @@ pub struct Verdict {
     pub holds: bool,
     /// The token's least and most age, which the script looks at (0: any).
     pub age_ms: (u64, u64),
-    /// When it runs out, in ms, which the script looks at (0: never).
-    pub until_ms: i64,
+    /// When it begins and when it runs out, in ms, which the script looks at (0: at once, never).
+    pub valid_ms: (i64, i64),
     /// Digests of what may be used once, which the script looks at.
     pub once: Vec<String>,
     /// How hard the action was, where the proof says so.
@@ -95,7 +103,15 @@ pub struct Verdict {
 impl Default for Verdict {
     /// Of a proof that has nothing to check.
     fn default() -> Self {
-        Self { holds: true, age_ms: (0, 0), until_ms: 0, once: Vec::new(), difficulty: None }
+        Self { holds: true, age_ms: (0, 0), valid_ms: (0, 0), once: Vec::new(), difficulty: None }
+    }
+}
+
+impl Verdict {
+    fn attested(&mut self, it: Attestation) {
+        self.valid_ms = (it.begins_at_s * 1000, it.expires_at_s * 1000);
+        self.once.push(sha256_hex(&[b"signed\n", it.key.as_bytes(), b"\n", it.jti.as_bytes()]));
+        self.difficulty = it.difficulty.or(self.difficulty.take());
     }
 }
 
@@ -106,6 +122,7 @@ impl Check {
             Self::Elapsed { .. } => "elapsed",
             Self::Quiz(_) => "quiz",
             Self::Hashcash(_) => "hashcash",
+            Self::Signed(_) => "signed",
         }
     }
 
@@ -115,6 +132,7 @@ impl Check {
             Self::Elapsed { .. } => None,
             Self::Quiz(_) => Some("quizResult"),
             Self::Hashcash(_) => Some("nonce"),
+            Self::Signed(_) => Some("attestation"),
         }
     }
 
@@ -122,7 +140,8 @@ impl Check {
     fn asks(&self) -> bool {
         match self {
             Self::Quiz(_) | Self::Hashcash(_) => true,
-            Self::Elapsed { .. } => false,
+            // An attestation may be made for the token, but it stands by itself: it counts once.
+            Self::Elapsed { .. } | Self::Signed(_) => false,
         }
     }
 }
@@ -167,7 +186,7 @@ impl Proof {
         let mut challenge = Challenge::default();
         for check in &self.checks {
             match check {
-                Check::Elapsed { .. } => {}
+                Check::Elapsed { .. } | Check::Signed(_) => {}
                 Check::Quiz(bank) => {
                     challenge.question = Some(quiz::draw(bank, asked.user, asked.drawn, asked.secret).id());
                 }
@@ -198,6 +217,9 @@ impl Proof {
                     told.extend(quiz::find(bank, challenge).map(Question::tell).unwrap_or_default());
                 }
                 Check::Hashcash(_) => told.extend(hashcash::tell(token_id, challenge)),
+                Check::Signed(_) => {
+                    told.insert("nonce".into(), token_id.into());
+                }
             }
         }
         (!told.is_empty()).then_some(Value::Object(told))
@@ -208,7 +230,7 @@ impl Proof {
     /// # Errors
     /// The proof has not the shape of its kind: that is no try, and the token stays.
     pub async fn verify(&self, given: &Given<'_>) -> Result<Verdict, Refusal> {
-        self.check_shape(given)?;
+        shape::check(self, given)?;
         let text = |check: &Check| -> &str {
             let name = check.field().unwrap_or_default();
             given.proof.and_then(|it| it.get(name)?.as_str()).unwrap_or_default()
@@ -222,6 +244,12 @@ impl Proof {
                     verdict.holds &= question.is_some_and(|it| it.is_answered_by(text(check)));
                     verdict.difficulty = question.and_then(Question::difficulty).or(verdict.difficulty);
                 }
+                Check::Signed(ring) => {
+                    match signed::read(ring, text(check), given.user, given.action, given.token_id) {
+                        Some(attestation) => verdict.attested(attestation),
+                        None => verdict.holds = false,
+                    }
+                }
                 Check::Hashcash(_) => {
                     verdict.holds &= hashcash::holds(given.token_id, given.challenge, text(check));
                 }
@@ -229,45 +257,6 @@ impl Proof {
         }
         Ok(verdict)
     }
-
-    /// Every field that a check reads is there, is a text, and is not too long; and no other is.
-    fn check_shape(&self, given: &Given<'_>) -> Result<(), Refusal> {
-        let mut problems = Vec::new();
-        let has_age = given.in_game || !self.checks.iter().any(|it| matches!(it, Check::Elapsed { .. }));
-        if given.token_id.is_none() && (self.asks() || !has_age) {
-            problems
-                .push(FieldError::new("antiSpamToken", "is missing: this proof answers a challenge of init"));
-        }
-        let names: Vec<&str> = self.checks.iter().filter_map(Check::field).collect();
-        if given.proof.is_none() && !names.is_empty() {
-            problems.push(FieldError::new("proof", "is missing"));
-        }
-        if let (Some(proof), false) = (given.proof, names.is_empty()) {
-            let unknown = proof.keys().filter(|it| !names.contains(&it.as_str()));
-            problems
-                .extend(unknown.map(|it| FieldError::new(format!("proof.{}", shortened(it)), "is unknown")));
-            problems.extend(names.iter().filter_map(|it| text_problem(it, proof.get(*it))));
-        }
-        if problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(problems)) }
-    }
-}
-
-/// Longer texts in a proof are malformed.
-fn max_bytes(field: &str) -> usize {
-    match field {
-        "nonce" => hashcash::MAX_NONCE_BYTES,
-        _ => quiz::MAX_ANSWER_BYTES,
-    }
-}
-
-fn text_problem(name: &str, value: Option<&Value>) -> Option<FieldError> {
-    let problem = match value {
-        None => "is missing".to_owned(),
-        Some(Value::String(text)) if text.len() <= max_bytes(name) => return None,
-        Some(Value::String(_)) => format!("must be at most {} bytes", max_bytes(name)),
-        Some(_) => "must be a string".to_owned(),
-    };
-    Some(FieldError::new(format!("proof.{name}"), problem))
 }
 
 /// A field's name as it may be shown again: a client's text, so cut short.

@@ -1,0 +1,267 @@
+//! What the catalogue says of an action holds, whatever the client says.
+
+use laurel::keys::Algorithm;
+use serde_json::{Value, json};
+
+use crate::harness::{Player, Signer, TestNode, World, assert_verified, eventually, jwks};
+
+/// A node with a catalogue of its own, whose files lie in the world's folder.
+async fn node(world: &World, catalogue: &str) -> TestNode {
+    let path = world.folder.path().join("actions.toml");
+    std::fs::write(&path, catalogue).unwrap();
+    world
+        .node_with(|it| {
+            it.actions.file = path.to_str().unwrap().to_owned();
+            it.tokens.action_interval_seconds = 0;
+        })
+        .await
+}
+
+async fn redis_time_ms(node: &TestNode) -> i64 {
+    node.app.store.now_us().await.unwrap() / 1000
+}
+
+fn claims(player: &Player, jti: &str, now_ms: i64) -> Value {
+    json!({ "sub": player.identity.user, "act": "level", "jti": jti, "exp": now_ms / 1000 + 60 })
+}
+
+fn jti(issued: &Value) -> &str {
+    issued["challenge"]["nonce"].as_str().unwrap()
+}
+
+const LEVEL: &str = r#"
+    [keys.game]
+    jwks_file = "game.json"
+    [[action]]
+    type = "level"
+    number = 1
+    points = 10
+    points_by_difficulty = { hard = 50 }
+    proof = { kind = "signed", keys = "game" }
+"#;
+
+#[tokio::test]
+async fn an_attestation_of_each_algorithm_counts_once_and_for_its_token_alone() {
+    let world = World::new().await;
+    let signers =
+        [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256].map(|it| Signer::new(it, &format!("{it:?}")));
+    std::fs::write(world.folder.path().join("game.json"), jwks(&signers.iter().collect::<Vec<_>>())).unwrap();
+    let node = node(&world, LEVEL).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    let now_ms = redis_time_ms(&node).await;
+    for (place, signer) in signers.iter().enumerate() {
+        let issued = node.init(&ada, "level").await;
+        let token = issued.body["antiSpamToken"].as_str().unwrap();
+        let attestation = signer.sign(&claims(&ada, jti(&issued.body), now_ms));
+        let proof = json!({ "attestation": attestation });
+        let won = node.finalize(&ada, token, proof.clone()).await;
+        assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
+        // For the next token the same attestation is no proof.
+        let next = node.token(&ada, "level").await;
+        node.finalize(&ada, &next, proof).await.assert_refused(422, "PROOF_INVALID");
+    }
+    let stranger = Signer::new(Algorithm::EdDSA, "EdDSA");
+    let wrongs = [
+        stranger.sign(&claims(&ada, "x", now_ms)),
+        signers[0].sign(&claims(&bob, "x", now_ms)),
+        signers[0].sign(&claims(&ada, "another token's", now_ms)),
+    ];
+    for wrong in wrongs {
+        let token = node.token(&ada, "level").await;
+        node.finalize(&ada, &token, json!({ "attestation": wrong }))
+            .await
+            .assert_refused(422, "PROOF_INVALID");
+    }
+    for (name, value) in
+        [("act", json!("other")), ("exp", json!(now_ms / 1000 - 1)), ("nbf", json!(now_ms / 1000 + 50))]
+    {
+        let issued = node.init(&ada, "level").await;
+        let mut claims = claims(&ada, jti(&issued.body), now_ms);
+        claims[name] = value;
+        let proof = json!({ "attestation": signers[1].sign(&claims) });
+        let token = issued.body["antiSpamToken"].as_str().unwrap();
+        node.finalize(&ada, token, proof).await.assert_refused(422, "PROOF_INVALID");
+    }
+    assert_eq!(node.board().await, [("ada".to_owned(), 30, 1)]);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it_was() {
+    let world = World::new().await;
+    let signer = Signer::new(Algorithm::ES256, "a");
+    std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
+    let node = node(&world, LEVEL).await;
+    let ada = node.register("ada").await;
+    let now_ms = redis_time_ms(&node).await;
+    let hard = |jti: &str| {
+        let mut claims = claims(&ada, jti, now_ms);
+        claims["difficulty"] = json!("hard");
+        json!({ "attestation": signer.sign(&claims) })
+    };
+    let body = json!({ "actionType": "level", "proof": hard("one") });
+    let proven = node.post("/api/v1/action-tokens", &ada.token, &body).await;
+    assert_eq!(proven.status, 201, "{}", proven.text);
+    let again = node.post("/api/v1/action-tokens", &ada.token, &body).await;
+    again.assert_refused(422, "PROOF_INVALID");
+    let redeem = json!({ "actionToken": proven.body["actionToken"] });
+    let won = node.post("/api/v1/scores", &ada.token, &redeem).await;
+    assert_eq!(won.body["newScore"], 50, "{}", won.text);
+
+    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = &game.body["data"]["actionToken"];
+    let update = |token: &Value, points: u64, proof: Value| json!({ "actionToken": token, "actionType": "level", "points": points, "proof": proof });
+    let send = async |body: Value| node.post("/api/score/update", &ada.token, &body).await;
+    // The client names the points, and the attestation says which are right; the token stays.
+    send(update(token, 10, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
+    send(update(token, 11, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
+    let won = send(update(token, 50, hard("two"))).await;
+    assert_eq!(won.body["data"]["newScore"], 100, "{}", won.text);
+    let next = &won.body["data"]["newActionToken"];
+    send(update(next, 50, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_games_keys_rotate_while_the_node_serves() {
+    let world = World::new().await;
+    let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
+    let file = world.folder.path().join("game.json");
+    std::fs::write(&file, jwks(&[&old])).unwrap();
+    let node = node(&world, LEVEL).await;
+    let ada = node.register("ada").await;
+    let now_ms = redis_time_ms(&node).await;
+    let attest = async |signer: &Signer| {
+        let issued = node.init(&ada, "level").await;
+        let attestation = signer.sign(&claims(&ada, jti(&issued.body), now_ms));
+        let token = issued.body["antiSpamToken"].as_str().unwrap();
+        node.finalize(&ada, token, json!({ "attestation": attestation })).await.status
+    };
+    assert_eq!((attest(&old).await, attest(&new).await), (200, 422));
+    std::fs::write(&file, jwks(&[&new])).unwrap();
+    eventually("the new key to count", async || (attest(&new).await == 200).then_some(())).await;
+    assert_eq!(attest(&old).await, 422);
+}
+
+#[tokio::test]
+async fn caps_and_open_hours_hold_at_every_door() {
+    let world = World::new().await;
+    let look = world.node().await;
+    let hour = redis_time_ms(&look).await / 3_600_000 % 24;
+    look.stop().await;
+    let hours = |from: i64| format!("{:02}:00-{:02}:00", (hour + from) % 24, (hour + from + 4) % 24);
+    let action = |name: &str, number: u32, rule: &str| {
+        format!(
+            "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 10\nproof = {{ kind = \"none\" }}\n{rule}\n"
+        )
+    };
+    let closed = format!("open_hours = \"{}\"", hours(6));
+    let open = format!("open_hours = \"{}\"", hours(22));
+    let catalogue =
+        action("capped", 1, "cap_per_hour = 2") + &action("closed", 2, &closed) + &action("open", 3, &open);
+    let node = node(&world, &catalogue).await;
+    let ada = node.register("ada").await;
+    for _ in 0..2 {
+        node.award(&ada, "open").await;
+    }
+    node.init(&ada, "closed").await.assert_refused(400, "INVALID_ACTION");
+    let prove = |action: &str| json!({ "actionType": action });
+    let proven = node.post("/api/v1/action-tokens", &ada.token, &prove("closed")).await;
+    proven.assert_refused(400, "INVALID_ACTION");
+    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = game.body["data"]["actionToken"].clone();
+    let update = |action: &str| json!({ "actionToken": token, "actionType": action, "points": 10 });
+    node.post("/api/score/update", &ada.token, &update("closed")).await.assert_refused(400, "INVALID_ACTION");
+
+    let (first, kept) = (node.token(&ada, "capped").await, node.token(&ada, "capped").await);
+    assert_eq!(node.finalize(&ada, &first, Value::Null).await.status, 200);
+    let proven = node.post("/api/v1/action-tokens", &ada.token, &prove("capped")).await;
+    let redeem = json!({ "actionToken": proven.body["actionToken"] });
+    assert_eq!(node.post("/api/v1/scores", &ada.token, &redeem).await.status, 200);
+    let full = node.finalize(&ada, &kept, Value::Null).await;
+    full.assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert!((1..=3600).contains(&full.header("retry-after").parse::<u64>().unwrap()));
+    node.post("/api/v1/action-tokens", &ada.token, &prove("capped"))
+        .await
+        .assert_refused(429, "ACTION_LIMIT_REACHED");
+    node.post("/api/score/update", &ada.token, &update("capped"))
+        .await
+        .assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert_eq!(node.post("/api/score/update", &ada.token, &update("open")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_quizs_question_decides_what_it_is_worth_and_comes_once_a_round() {
+    let world = World::new().await;
+    let bank: String = (0..6)
+        .map(|it| {
+            let difficulty = if it % 2 == 0 { "difficulty = \"hard\"" } else { "" };
+            format!("[[banks.sums]]\nquestion = \"{it} + 1?\"\nanswer = \"{}\"\n{difficulty}\n", it + 1)
+        })
+        .collect();
+    let action = "[[action]]\ntype = \"sum\"\nnumber = 1\npoints = 10\npoints_by_difficulty = { hard = 30 }\n\
+                  proof = { kind = \"quiz\", bank = \"sums\" }\ndoors = [\"actions\"]\n";
+    let node = node(&world, &format!("{action}{bank}")).await;
+    let ada = node.register("ada").await;
+    let mut total = 0;
+    for _ in 0..2 {
+        let mut asked = Vec::new();
+        for _ in 0..6 {
+            let issued = node.init(&ada, "sum").await;
+            let question = issued.body["challenge"]["question"].as_str().unwrap().to_owned();
+            let number: u64 = question.split(' ').next().unwrap().parse().unwrap();
+            let token = issued.body["antiSpamToken"].as_str().unwrap();
+            let won = node.finalize(&ada, token, json!({ "quizResult": (number + 1).to_string() })).await;
+            total += if number.is_multiple_of(2) { 30 } else { 10 };
+            assert_eq!(won.body["newScore"], total, "{}", won.text);
+            asked.push(question);
+        }
+        asked.sort();
+        asked.dedup();
+        assert_eq!(asked.len(), 6, "a question came twice: {asked:?}");
+    }
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn work_grows_with_the_pace_and_all_checks_have_to_hold() {
+    let world = World::new().await;
+    let node = node(
+        &world,
+        "[[action]]\ntype = \"both\"\nnumber = 1\npoints = 10\ndoors = [\"actions\"]\n\
+         proof = { kind = \"all\", of = [{ kind = \"quiz\", bank = \"one\" }, \
+                   { kind = \"hashcash\", bits = 4, max_bits = 7, pace_per_minute = 2 }] }\n\
+         [[banks.one]]\nquestion = \"2 + 2?\"\nanswer = \"4\"\n",
+    )
+    .await;
+    let ada = node.register("ada").await;
+    let mut bits = Vec::new();
+    let mut last = Value::Null;
+    for _ in 0..10 {
+        last = node.init(&ada, "both").await.body;
+        bits.push(last["challenge"]["bits"].as_u64().unwrap());
+    }
+    assert_eq!(bits, [4, 4, 5, 5, 6, 6, 6, 6, 7, 7]);
+    let solve = |issued: &Value, quiz: &str| {
+        let prefix = issued["challenge"]["prefix"].as_str().unwrap();
+        let bits = issued["challenge"]["bits"].as_u64().unwrap() as u32;
+        let hard = |it: &u64| super::proofs::leading_zero_bits(&format!("{prefix}{it}")) >= bits;
+        json!({ "quizResult": quiz, "nonce": (0u64..).find(hard).unwrap().to_string() })
+    };
+    let token = |issued: &Value| issued["antiSpamToken"].as_str().unwrap().to_owned();
+    let half = node.finalize(&ada, &token(&last), json!({ "quizResult": "4" })).await;
+    half.assert_refused(400, "VALIDATION_ERROR");
+    assert_eq!(half.fields(), ["proof.nonce"]);
+    let won = node.finalize(&ada, &token(&last), solve(&last, "4")).await;
+    assert_eq!(won.body["newScore"], 10, "{}", won.text);
+    let next = node.init(&ada, "both").await.body;
+    node.finalize(&ada, &token(&next), solve(&next, "5")).await.assert_refused(422, "PROOF_INVALID");
+    let next = node.init(&ada, "both").await.body;
+    let lazy = json!({ "quizResult": "4", "nonce": "no work" });
+    let refused = node.finalize(&ada, &token(&next), lazy).await;
+    let lucky = super::proofs::leading_zero_bits(&format!(
+        "{}no work",
+        next["challenge"]["prefix"].as_str().unwrap()
+    )) >= 7;
+    assert_eq!(refused.status, if lucky { 200 } else { 422 });
+}
