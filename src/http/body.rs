@@ -119,9 +119,9 @@ impl Fields {
         }
     }
 
-    /// Something that is wrong with a field beyond its shape, if nothing else is.
+    /// Something that is wrong with the fields together, if each has its shape.
     pub fn problem(&mut self, name: &str, problem: &str) {
-        if self.problems.iter().all(|it| it.field != name) {
+        if self.problems.is_empty() {
             self.problems.push(FieldError::new(name, problem));
         }
     }
