@@ -65,6 +65,8 @@ metrics! {
     awards: counter("action") = "laurel_awards_total";
     /// Refusals, by error code.
     refusals: counter("code") = "laurel_refusals_total";
+    /// Requests refused without asking what they wanted, by the limit: address, user, award.
+    gate_refusals: counter("by") = "laurel_gate_refusals_total";
     /// Proofs judged, by kind and result.
     proofs: counter("kind", "result") = "laurel_proofs_total";
     /// Time to answer a request, by method, route and status.

@@ -19,7 +19,9 @@ impl FromRequestParts<Arc<App>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        app.logins.read(token, app.clock.now_s()).map(Self)
+        let identity = app.logins.read(token, app.clock.now_s())?;
+        app.gate.user(identity.user).await?;
+        Ok(Self(identity))
     }
 }
 

@@ -16,7 +16,6 @@ mod scoreboard;
 mod scores;
 mod socket;
 mod socketio;
-mod visitors;
 
 use std::sync::Arc;
 
