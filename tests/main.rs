@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod action;
 mod embedded;
 mod gate;
 mod http;

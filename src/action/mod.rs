@@ -1,4 +1,5 @@
-//! What players can do and how it is proved. Pure: no store, no HTTP, no clock.
+//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` alone asks
+//! somebody else.
 
 mod catalogue;
 pub mod proof;

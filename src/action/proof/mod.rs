@@ -3,6 +3,7 @@
 
 mod hashcash;
 mod quiz;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 
