@@ -27,6 +27,8 @@ impl Server {
             .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0")
             .env("LAUREL_LIMITS__INITS_PER_MINUTE", "0")
             .env("LAUREL_LIMITS__STARTS_PER_HOUR", "0")
+            .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
+            .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")
             .env("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600")
             .stdout(Stdio::piped())
             .spawn()

@@ -1,4 +1,4 @@
--- Counts one attempt against each of some windows: logins, and awards that were refused before `redeem` could count them.
+-- Counts one attempt against each of some windows: logins, registrations, and awards that were refused before `redeem` could count them.
 --
 -- KEYS  one rate:* key a window
 -- ARGV  for each key: attempts allowed (0: any), window (ms)

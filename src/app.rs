@@ -14,6 +14,7 @@ use crate::action::proof::Check;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
+use crate::gate::Gate;
 use crate::ledger::{self, Database};
 use crate::live::{Health, Hub, Seats};
 use crate::metrics::Metrics;
@@ -27,7 +28,8 @@ pub struct App {
     pub config: Config,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
-    pub store: Store,
+    pub store: Arc<Store>,
+    pub gate: Gate,
     pub database: Database,
     pub catalogue: Catalogue,
     pub logins: LoginKeys,
@@ -62,11 +64,12 @@ impl App {
             return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
         }
         let metrics = Arc::new(Metrics::default());
-        let store = Store::connect(&config.store, metrics.clone()).await?;
+        let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
         ledger::migrate(&database).await?;
         let (hub, turns) = Hub::new();
         let app = Self {
+            gate: Gate::new(&config.limits, store.clone(), metrics.clone()),
             clock,
             metrics,
             store,

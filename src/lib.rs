@@ -1,7 +1,7 @@
 //! Laurel: a tamper-proof, real-time leaderboard service.
 //!
 //! The modules in the order in which a request meets them; `ARCHITECTURE.md` has the bird's view. Arrows go one way:
-//! `http`, `live` → `award` → `token`, `action`; `award`, `live`, `ledger` → `store`.
+//! `http`, `live` → `award` → `token`, `action`; `award`, `live`, `ledger`, `gate` → `store`.
 
 pub mod cli;
 pub mod config;
@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod app;
 pub mod serve;
 
+pub mod gate;
 pub mod http;
 
 pub mod account;

@@ -5,7 +5,9 @@
 
 mod harness;
 
+mod action;
 mod embedded;
+mod gate;
 mod http;
 mod ledger;
 mod live;

@@ -69,7 +69,8 @@ sections! {
     /// How much anybody may do; 0 is no limit.
     Limits {
         updates_per_minute: u32, inits_per_minute: u32, starts_per_hour: u32, logins_per_minute: u32,
-        logins_per_minute_per_ip: u32, points_per_hour: u64, requests_per_minute_per_ip: u32, sockets_per_user: u32,
+        logins_per_minute_per_ip: u32, points_per_hour: u64, registers_per_minute_per_ip: u32, requests_per_minute_per_ip: u32,
+        requests_per_minute_per_user: u32, sockets_per_user: u32,
         sockets_per_ip: u32,
     }
     /// Fan-out and sockets.

@@ -14,7 +14,11 @@ use crate::account::{self, Email, LoggedIn, Password, Username};
 use crate::app::App;
 use crate::error::Result;
 
-pub async fn register(State(app): State<Arc<App>>, Body(body): Body) -> Result<Response> {
+pub async fn register(
+    State(app): State<Arc<App>>,
+    from: ClientAddress,
+    Body(body): Body,
+) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let username = fields.text("username", Username::parse);
     let email = fields.text("email", Email::parse);
@@ -23,8 +27,10 @@ pub async fn register(State(app): State<Arc<App>>, Body(body): Body) -> Result<R
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {
         unreachable!("finish tells of every field that is missing")
     };
-    let logged_in = account::register(&app, username, email, password).await?;
-    Ok(show(StatusCode::CREATED, "Registration successful", &logged_in))
+    let window = app.gate.register(from.counted_as()).await?;
+    let outcome = account::register(&app, username, email, password).await;
+    let metered = crate::award::Metered { outcome, rate: window, replayed: false };
+    Ok(rate::respond(metered, |it| show(StatusCode::CREATED, "Registration successful", &it)))
 }
 
 pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body): Body) -> Result<Response> {

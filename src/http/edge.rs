@@ -15,7 +15,6 @@ use tracing::Instrument;
 
 use super::address::{self, ClientAddress};
 use super::envelope::Told;
-use super::visitors::Visitors;
 use crate::app::App;
 use crate::config::networks;
 use crate::error::{Code, Error, Fault, Refusal};
@@ -29,10 +28,7 @@ pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
     routes
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(from_fn_with_state(app.clone(), time_out))
-        .layer(from_fn_with_state(
-            Arc::new(Visitors::new(app.config.limits.requests_per_minute_per_ip)),
-            admit,
-        ))
+        .layer(from_fn_with_state(app.clone(), admit))
         .layer(from_fn_with_state(trusted, address::mark))
         .layer(from_fn_with_state(app, note))
 }
@@ -82,14 +78,10 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
 }
 
 /// Operators' own paths are not limited: a flood must not hide the node from them.
-async fn admit(
-    State(visitors): State<Arc<Visitors>>,
-    from: ClientAddress,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.uri().path().starts_with("/api/")
-        && let Err(refusal) = visitors.count(from.counted_as(), Instant::now())
+async fn admit(State(app): State<Arc<App>>, from: ClientAddress, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if (path.starts_with("/api/") || path == super::socketio::PATH)
+        && let Err(refusal) = app.gate.address(from.counted_as()).await
     {
         return refusal.into_response();
     }

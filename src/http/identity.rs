@@ -19,7 +19,9 @@ impl FromRequestParts<Arc<App>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
         let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        account::identify(app, token).await.map(Self)
+        let identity = account::identify(app, token).await?;
+        app.gate.user(identity.user).await?;
+        Ok(Self(identity))
     }
 }
 

@@ -18,7 +18,6 @@ mod scoreboard;
 mod scores;
 mod socket;
 mod socketio;
-mod visitors;
 
 use std::sync::Arc;
 

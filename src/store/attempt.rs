@@ -17,6 +17,8 @@ pub enum AttemptWindow<'a> {
     Logins(&'a str),
     /// Logins from an address.
     LoginsFrom(IpAddr),
+    /// Registrations from an address.
+    RegistersFrom(IpAddr),
 }
 
 impl AttemptWindow<'_> {
@@ -26,6 +28,7 @@ impl AttemptWindow<'_> {
             Self::Inits(user) => keys::init_rate(*user),
             Self::Logins(username_digest) => keys::login_rate(username_digest),
             Self::LoginsFrom(address) => keys::login_rate_from(*address),
+            Self::RegistersFrom(address) => keys::register_rate_from(*address),
         }
     }
 }

@@ -86,6 +86,18 @@ pub fn aside(user: Uuid) -> String {
     format!("aside:{user}")
 }
 
+pub fn register_rate_from(address: std::net::IpAddr) -> String {
+    format!("rate:registers-from:{address}")
+}
+
+pub fn request_rate(user: Uuid) -> String {
+    format!("rate:requests:{user}")
+}
+
+pub fn request_rate_from(address: std::net::IpAddr) -> String {
+    format!("rate:requests-from:{address}")
+}
+
 pub fn ban(user: Uuid) -> String {
     format!("ban:{user}")
 }

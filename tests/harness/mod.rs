@@ -51,6 +51,9 @@ impl World {
         config.limits.starts_per_hour = 0;
         config.limits.logins_per_minute = 0;
         config.limits.logins_per_minute_per_ip = 0;
+        config.limits.registers_per_minute_per_ip = 0;
+        config.limits.requests_per_minute_per_ip = 0;
+        config.limits.requests_per_minute_per_user = 0;
         Self { config, redis, folder, clock: Clock::default() }
     }
 

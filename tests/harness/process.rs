@@ -20,6 +20,9 @@ impl NodeProcess {
             .env("REDIS_URL", config.store.redis_url.expose())
             .env("DATABASE_URL", config.database.url.expose())
             .env("JWT_SECRET", config.auth.jwt_secret.expose())
+            .env("LAUREL_LIMITS__REGISTERS_PER_MINUTE_PER_IP", "0")
+            .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
+            .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -3,6 +3,7 @@
 mod attempt;
 mod board;
 mod issue;
+mod lease;
 mod operator;
 mod prove;
 mod redeem;

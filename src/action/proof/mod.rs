@@ -7,6 +7,7 @@ mod hashcash;
 mod quiz;
 mod shape;
 pub mod signed;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -1,0 +1,49 @@
+//! `lua/lease.lua`.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::{MINUTE_MS, Store, keys};
+use crate::error::Fault;
+
+/// Whose requests a window counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Visitor {
+    /// Whoever calls from an address.
+    Address(IpAddr),
+    /// A user with a login.
+    User(Uuid),
+}
+
+impl Visitor {
+    fn key(self) -> String {
+        match self {
+            Self::Address(address) => keys::request_rate_from(address),
+            Self::User(user) => keys::request_rate(user),
+        }
+    }
+}
+
+/// Requests that a node may serve without asking again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// How many; 0: the window is full.
+    pub granted: u32,
+    /// Milliseconds until the window closes, and the lease with it.
+    pub closes_ms: u64,
+}
+
+impl Store {
+    /// Leases up to `wanted` of the visitor's `limit` requests a minute; both at least 1.
+    ///
+    /// # Errors
+    /// Redis is away, or answers what the script cannot.
+    pub async fn lease(&self, visitor: Visitor, limit: u32, wanted: u32) -> Result<Lease, Fault> {
+        let arguments = [limit.to_string(), MINUTE_MS.to_owned(), wanted.to_string()];
+        let mut reply = self.run("lease", &self.scripts.lease, &[&visitor.key()], &arguments).await?;
+        let granted = reply.next()?;
+        let closes_ms = reply.rate(limit)?.map_or(0, |it| it.reset_ms);
+        Ok(Lease { granted, closes_ms })
+    }
+}

@@ -1,0 +1,227 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use laurel::action::proof::webhook::{Judgement, Question, Webhook, WebhookConfig};
+use laurel::error::Refusal;
+use laurel::metrics::Metrics;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::harness::eventually;
+
+const SECRET: &[u8] = b"for tests: twenty-four and more";
+
+/// A game's backend.
+struct Backend {
+    base: String,
+    asked: AtomicUsize,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+    /// One permit an answer of `/held`.
+    released: Semaphore,
+}
+
+impl Backend {
+    async fn start() -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let backend = Arc::new(Self {
+            base: format!("http://{}", listener.local_addr().unwrap()),
+            asked: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+            released: Semaphore::new(0),
+        });
+        let router = Router::new().route("/{how}", post(answer)).with_state(backend.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        backend
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+async fn answer(
+    State(backend): State<Arc<Backend>>,
+    Path(how): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let turn = backend.asked.fetch_add(1, Ordering::SeqCst);
+    let valid = || r#"{"valid":true,"difficulty":"hard","note":"of no concern"}"#.to_owned();
+    match how.as_str() {
+        "valid" if signed(&headers, &body) => valid().into_response(),
+        "valid" => r#"{"valid":false}"#.into_response(),
+        "second-time" if turn > 1 => valid().into_response(),
+        "held" => {
+            let under_way = backend.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            backend.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+            backend.released.acquire().await.unwrap().forget();
+            backend.under_way.fetch_sub(1, Ordering::SeqCst);
+            valid().into_response()
+        }
+        "echo" => json!({ "valid": serde_json::from_slice::<Value>(&body).unwrap() == expected() })
+            .to_string()
+            .into_response(),
+        "slow" => std::future::pending().await,
+        "created" => (StatusCode::CREATED, valid()).into_response(),
+        "redirect" => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/valid")]).into_response(),
+        "garbage" => "yes".into_response(),
+        "text" => r#"{"valid":"true"}"#.into_response(),
+        "silent" => r#"{"difficulty":"hard"}"#.into_response(),
+        "huge" => format!("{}{}", valid(), " ".repeat(20_000)).into_response(),
+        "wordy" => json!({ "valid": true, "difficulty": "x".repeat(65) }).to_string().into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// As a receiver checks a message of Standard Webhooks.
+fn signed(headers: &HeaderMap, body: &[u8]) -> bool {
+    let text = |name: &str| headers[name].to_str().unwrap();
+    let mut message = format!("{}.{}.", text("webhook-id"), text("webhook-timestamp")).into_bytes();
+    message.extend_from_slice(body);
+    let tag = STANDARD.decode(text("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+    text("webhook-timestamp") == "1704449105" && hmac::verify(&key, &message, &tag).is_ok()
+}
+
+fn expected() -> Value {
+    json!({
+        "type": "proof.submitted",
+        "timestamp": "2024-01-05T10:05:05.007Z",
+        "data": { "userId": Uuid::from_u128(1), "actionType": "raid", "tokenId": "t1", "proof": { "loot": 7 } },
+    })
+}
+
+fn config(url: &str) -> WebhookConfig {
+    let secret = format!("whsec_{}", STANDARD.encode(SECRET));
+    serde_json::from_value(json!({ "url": url, "secret": secret, "timeout_ms": 5000 })).unwrap()
+}
+
+async fn ask(hook: &Webhook, metrics: &Metrics) -> Result<Judgement, Refusal> {
+    let proof = json!({ "loot": 7 });
+    let question = Question {
+        user: Uuid::from_u128(1),
+        action: "raid",
+        token_id: "t1",
+        proof: proof.as_object(),
+        now_ms: 1_704_449_105_007,
+    };
+    hook.ask(question, metrics).await
+}
+
+fn unavailable(answer: &Result<Judgement, Refusal>) -> bool {
+    matches!(answer, Err(Refusal::Unavailable(_)))
+}
+
+fn calls(metrics: &Metrics, result: &str) -> u64 {
+    metrics.webhook_calls.with_label_values(&[result]).get()
+}
+
+#[tokio::test]
+async fn a_signed_question_gets_its_answer() {
+    let (backend, metrics) = (Backend::start().await, Metrics::default());
+    let hook = Webhook::new(&config(&format!("{}/valid", backend.base))).unwrap();
+    let hard = Judgement { valid: true, difficulty: Some("hard".into()) };
+    assert_eq!(ask(&hook, &metrics).await.unwrap(), hard);
+    let hook = Webhook::new(&config(&format!("{}/echo", backend.base))).unwrap();
+    assert_eq!(ask(&hook, &metrics).await.unwrap(), Judgement { valid: true, difficulty: None });
+
+    let mut stranger = config(&format!("{}/valid", backend.base));
+    stranger.secret = format!("whsec_{}", STANDARD.encode([7; 24])).into();
+    let hook = Webhook::new(&stranger).unwrap();
+    assert!(!ask(&hook, &metrics).await.unwrap().valid, "signed with another secret");
+    assert_eq!((calls(&metrics, "valid"), calls(&metrics, "invalid")), (2, 1));
+}
+
+#[tokio::test]
+async fn whatever_is_not_a_clear_answer_is_none() {
+    let (backend, metrics) = (Backend::start().await, Metrics::default());
+    let ways = ["broken", "created", "redirect", "garbage", "text", "silent", "huge", "wordy"];
+    for way in ways {
+        let hook = Webhook::new(&config(&format!("{}/{way}", backend.base))).unwrap();
+        let answer = ask(&hook, &metrics).await;
+        assert!(unavailable(&answer), "{way}: {answer:?}");
+    }
+    assert_eq!(backend.asked(), ways.len(), "the redirect was followed");
+    let slow = WebhookConfig { timeout_ms: 50, ..config(&format!("{}/slow", backend.base)) };
+    assert!(unavailable(&ask(&Webhook::new(&slow).unwrap(), &metrics).await));
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    assert!(unavailable(&ask(&Webhook::new(&config(&format!("http://{nobody}"))).unwrap(), &metrics).await));
+    assert_eq!(calls(&metrics, "failed"), ways.len() as u64 + 2);
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_is_left_alone() {
+    let (backend, metrics) = (Backend::start().await, Metrics::default());
+    let broken = WebhookConfig { opens_after: 2, ..config(&format!("{}/broken", backend.base)) };
+    let hook = Webhook::new(&broken).unwrap();
+    let started = Instant::now();
+    for _ in 0..50 {
+        assert!(unavailable(&ask(&hook, &metrics).await));
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!((backend.asked(), calls(&metrics, "open")), (2, 48));
+}
+
+#[tokio::test]
+async fn one_trial_brings_a_mended_backend_back() {
+    let (backend, metrics) = (Backend::start().await, Metrics::default());
+    let url = format!("{}/second-time", backend.base);
+    let hook = Webhook::new(&WebhookConfig { opens_after: 2, open_ms: 50, ..config(&url) }).unwrap();
+    assert!(unavailable(&ask(&hook, &metrics).await) && unavailable(&ask(&hook, &metrics).await));
+    eventually("the trial", async || ask(&hook, &metrics).await.ok()).await;
+    assert_eq!(backend.asked(), 3);
+    assert!(ask(&hook, &metrics).await.unwrap().valid);
+}
+
+#[tokio::test]
+async fn so_many_ask_at_once_and_the_others_wait() {
+    let (backend, metrics) = (Backend::start().await, Metrics::default());
+    let url = format!("{}/held", backend.base);
+    let hook = Webhook::new(&WebhookConfig { max_in_flight: 2, ..config(&url) }).unwrap();
+    let release = async {
+        eventually("two to be under way", async || (backend.asked() == 2).then_some(())).await;
+        backend.released.add_permits(10);
+    };
+    let asking = futures::future::join_all((0..10).map(|_| ask(&hook, &metrics)));
+    let (answers, ()) = tokio::join!(asking, release);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(backend.most_under_way.load(Ordering::SeqCst), 2);
+
+    let hook = WebhookConfig { max_in_flight: 1, timeout_ms: 100, ..config(&url) };
+    let hook = Webhook::new(&hook).unwrap();
+    let answers = futures::future::join_all((0..5).map(|_| ask(&hook, &metrics))).await;
+    assert!(answers.iter().all(unavailable), "{answers:?}");
+    assert!(calls(&metrics, "busy") >= 1, "nobody waited in vain");
+}
+
+#[test]
+fn an_impossible_hook_is_refused() {
+    let good = || config("https://game.example/judge");
+    assert!(Webhook::new(&good()).is_ok());
+    let bad = [
+        WebhookConfig { url: "ftp://game.example".to_owned().into(), ..good() },
+        WebhookConfig { url: "game.example".to_owned().into(), ..good() },
+        WebhookConfig { secret: "whsec_c2hvcnQ=".to_owned().into(), ..good() },
+        WebhookConfig { timeout_ms: 0, ..good() },
+        WebhookConfig { max_in_flight: 0, ..good() },
+        WebhookConfig { opens_after: 0, ..good() },
+    ];
+    for config in bad {
+        let problem = Webhook::new(&config).unwrap_err();
+        assert!(problem.starts_with("proof.") && !problem.contains("c2hvcnQ"), "{problem}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The limits on requests: one window for all nodes, and floods that cost no script.
+
+use futures::stream::{self, StreamExt};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Player, TestNode, World, eventually};
+
+const BOARD: &str = "/api/v1/scores/leaderboard";
+
+/// How often a node has run `lease`, whatever came of it.
+fn leases(node: &TestNode) -> u64 {
+    let text = node.app.metrics.text();
+    let counts = text.lines().filter(|it| {
+        it.starts_with("laurel_redis_script_duration_seconds_count") && it.contains("script=\"lease\"")
+    });
+    counts.map(|it| it.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// So many requests, many at a time and on each node in turn; gives how many were let in.
+async fn storm(nodes: &[&TestNode], player: Option<&Player>, path: &str, requests: usize) -> usize {
+    let bearer = player.map(|it| format!("Bearer {}", it.token));
+    let headers: Vec<_> = bearer.iter().map(|it| ("authorization", it.as_str())).collect();
+    let send = |turn: usize| nodes[turn % nodes.len()].send(Method::GET, path, &headers, Vec::new());
+    let answers: Vec<_> = stream::iter(0..requests).map(send).buffered(20).collect().await;
+    for refused in answers.iter().filter(|it| it.status == 429) {
+        refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+        let retry: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&retry));
+        assert_eq!(refused.header("ratelimit-remaining"), "0");
+    }
+    answers.iter().filter(|it| it.status != 429).count()
+}
+
+#[tokio::test]
+async fn two_nodes_share_the_window_of_an_address() {
+    let world = World::new().await;
+    let limit = |it: &mut laurel::config::Config| it.limits.requests_per_minute_per_ip = 100;
+    let (one, two) = (world.node_with(limit).await, world.node_with(limit).await);
+    assert_eq!(storm(&[&one, &two], None, BOARD, 300).await, 100);
+    let before = leases(&one) + leases(&two);
+    assert!(before <= 40, "{before} scripts for 100 requests");
+
+    assert_eq!(storm(&[&one, &two], None, BOARD, 300).await, 0);
+    assert_eq!(leases(&one) + leases(&two), before, "a flood's refused requests ran a script");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(one.get(path).await.status, 200, "{path}");
+    }
+    let refusals = "laurel_gate_refusals_total{by=\"address\"}";
+    assert!(one.get("/metrics").await.text.contains(refusals));
+}
+
+#[tokio::test]
+async fn two_nodes_share_the_window_of_a_user() {
+    let world = World::new().await;
+    let limit = |it: &mut laurel::config::Config| it.limits.requests_per_minute_per_user = 30;
+    let (one, two) = (world.node_with(limit).await, world.node_with(limit).await);
+    let (ada, bob) = (one.register("ada").await, one.register("bob").await);
+    let nodes = [&one, &two];
+    assert_eq!(storm(&nodes, Some(&ada), "/api/game/session", 90).await, 30);
+    let before = leases(&one) + leases(&two);
+    assert_eq!(storm(&nodes, Some(&ada), "/api/game/session", 90).await, 0);
+    assert_eq!(leases(&one) + leases(&two), before);
+    assert_eq!(storm(&nodes, Some(&bob), "/api/game/session", 10).await, 10, "others are let in");
+    assert_eq!(storm(&nodes, None, BOARD, 10).await, 10, "so is who only reads");
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_ask_once() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 1600).await;
+    assert_eq!(storm(&[&node], None, BOARD, 100).await, 100);
+    assert_eq!(leases(&node), 1);
+}
+
+#[tokio::test]
+async fn without_redis_a_node_counts_by_itself() {
+    let mut world = World::new().await;
+    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 40).await;
+    world.redis.kill().await;
+    assert_eq!(storm(&[&node], None, BOARD, 100).await, 40, "neither open to all nor closed to players");
+    world.redis.restart().await;
+    eventually("the window that all nodes share", async || {
+        (node.get(BOARD).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_socket_io_poll_is_a_request() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
+    assert_eq!(storm(&[&node], None, "/socket.io/?EIO=4&transport=polling", 10).await, 3);
+}
+
+#[tokio::test]
+async fn an_address_may_register_so_often() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.registers_per_minute_per_ip = 2).await;
+    node.register("ada").await;
+    node.register("bob").await;
+    let body = json!({ "username": "eve", "email": "eve@example.com", "password": "correct horse" });
+    node.post("/api/auth/register", "", &body).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+}
