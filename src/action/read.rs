@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::limits::read_open_hours;
-use super::proof::{Proof, ProofConfig, Question, Sources, signed};
+use super::proof::quiz::Question;
+use super::proof::{Proof, ProofConfig, Sources, signed};
 use super::{Action, Door, Limits};
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 

@@ -54,14 +54,24 @@ pub async fn prove(
         Ok(proven) => Ok(proven),
         Err(denied) => {
             if rate.is_none() {
-                let window = (AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute);
-                rate = app.store.attempt(&[window]).await.ok().and_then(|it| it.window);
+                rate = count(app, caller).await.ok().flatten();
             }
             app.note(denied.sign, caller, from);
             Err(denied.error)
         }
     };
     Metered { outcome, rate, replayed: false }
+}
+
+/// Counts an attempt that does not come to the script, or comes to it late.
+async fn count(app: &App, caller: &Identity) -> Result<Option<RateWindow>, Denied> {
+    let window = (AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute);
+    let attempts = app.store.attempt(&[window]).await?;
+    if attempts.allowed {
+        Ok(attempts.window)
+    } else {
+        Err(Denied::of(rate_limited(attempts.window), Sign::Flooding))
+    }
 }
 
 async fn try_prove(
@@ -77,15 +87,19 @@ async fn try_prove(
     let action = find_action(app, to_prove, asked.as_ref())?;
     let token_id = asked.as_ref().map(|it| it.jti.to_string());
     let nothing = Challenge::default();
+    let token = ActToken::new();
     let claim = Claim {
         action,
         token_id: token_id.as_deref(),
         in_game: false,
+        attempt_id: asked.as_ref().map_or(token.attempt_id(), |it| it.jti),
         challenge: asked.as_ref().map_or(&nothing, |it| &it.chl),
         proof: to_prove.proof.as_ref(),
     };
+    if action.proof.reaches_out() {
+        *rate = count(app, caller).await?;
+    }
     let verdict = verify(app, caller, &claim).await?;
-    let token = ActToken::new();
     let expires_in_s = app.config.tokens.action_seconds;
     let asked = asked.map(|it| AskedToken {
         id: it.jti,
@@ -102,7 +116,8 @@ async fn try_prove(
             attempt_id: token.attempt_id(),
             token_hash: &token.hash(),
             ttl_ms: expires_in_s * 1000,
-            per_minute: app.config.limits.inits_per_minute,
+            // What was counted before somebody was asked is not counted again.
+            per_minute: if rate.is_some() { 0 } else { app.config.limits.inits_per_minute },
             interval_ms: app.config.tokens.action_interval_seconds * 1000,
             outbox_max: app.config.outbox.max_entries,
             asked: asked.as_ref(),
@@ -111,7 +126,7 @@ async fn try_prove(
             verdict: &verdict,
         })
         .await?;
-    *rate = window;
+    *rate = rate.or(window);
     match outcome {
         ProveOutcome::Proven { expires_at_ms } => {
             Ok(Proven { token, action_type: action.kind.clone(), expires_at_ms, expires_in_s })

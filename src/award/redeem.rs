@@ -13,7 +13,7 @@ use crate::action::{Door, Limits, Verdict};
 use crate::app::App;
 use crate::error::{Fault, RateWindow, Refusal, Result};
 use crate::live::Board;
-use crate::store::{AttemptWindow, Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed};
+use crate::store::{AttemptWindow, Attempts, Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
 
 /// What a client hands in, read but not yet judged.
@@ -47,33 +47,55 @@ pub async fn redeem(
     from: IpAddr,
     submission: Result<Submission, Refusal>,
 ) -> Metered<Award> {
+    // Whoever is known to have too many is refused for nothing; but a first answer is given again whatever the window.
+    let keyed = submission.as_ref().is_ok_and(|it| it.idempotency.is_some());
+    if !keyed && let Err(refusal) = app.gate.check_award_window(caller.user) {
+        return refusal.into();
+    }
+    let mut rate = None;
     let attempt = match submission {
-        Ok(submission) => try_redeem(app, caller, &submission).await,
+        Ok(submission) => try_redeem(app, caller, &submission, &mut rate).await,
         Err(refusal) => Err(refusal.into()),
     };
-    match attempt {
+    let (outcome, sign, replayed) = match attempt {
         Ok((redeemed, award)) => {
+            rate = rate.or(redeemed.rate);
             let sign = sign_of(&redeemed.outcome).filter(|_| !redeemed.replayed);
-            app.note(sign, caller, from);
-            Metered { outcome: award, rate: redeemed.rate, replayed: redeemed.replayed }
+            (award, sign, redeemed.replayed)
         }
         Err(denied) => {
-            app.note(denied.sign, caller, from);
-            let rate = count_refused(app, caller).await;
-            Metered { outcome: Err(denied.error), rate, replayed: false }
+            if rate.is_none() {
+                rate = count(app, caller).await.ok().and_then(|it| it.window);
+            }
+            (Err(denied.error), denied.sign, false)
         }
+    };
+    app.note(sign, caller, from);
+    if let Some(full) = rate.filter(|it| it.used > it.limit) {
+        app.gate.award_window_full(caller.user, full);
     }
+    Metered { outcome, rate, replayed }
 }
 
 async fn try_redeem(
     app: &App,
     caller: &Identity,
     submission: &Submission,
+    rate: &mut Option<RateWindow>,
 ) -> Result<(Redeemed, Result<Award>), Denied> {
     let judged = submission.permission.judge(app, caller).await?;
+    if judged.door != Door::Tokens && judged.action.is_some_and(|it| it.proof.reaches_out()) {
+        let attempts = count(app, caller).await?;
+        *rate = attempts.window;
+        if !attempts.allowed {
+            return Err(Denied::of(rate_limited(attempts.window), Sign::Flooding));
+        }
+    }
     let verdict = weigh(app, caller, &judged, submission).await?;
     let points = points(&judged, &verdict, &submission.permission)?;
-    let redeemed = spend(app, caller, submission, &judged, &verdict, points).await?;
+    // What was counted before somebody was asked is not counted again.
+    let per_minute = if rate.is_some() { 0 } else { app.config.limits.updates_per_minute };
+    let redeemed = spend(app, caller, submission, &judged, &verdict, points, per_minute).await?;
     if let (RedeemOutcome::Awarded(_), Some(action), false) =
         (&redeemed.outcome, judged.action, redeemed.replayed)
     {
@@ -83,11 +105,11 @@ async fn try_redeem(
     Ok((redeemed, award))
 }
 
-/// Counts an attempt that was refused before it came to `redeem`: tokens cannot be guessed for free. If Redis is away it
-/// is not counted; nothing can be won then.
-async fn count_refused(app: &App, caller: &Identity) -> Option<RateWindow> {
+/// Counts an attempt that was refused before it came to the script, or comes to it late: tokens cannot be guessed for free, and
+/// nobody else is bothered for free.
+async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
     let limit = app.config.limits.updates_per_minute;
-    app.store.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await.ok()?.window
+    app.store.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
 }
 
 /// A proven token's proof was verified when it was issued.
@@ -105,6 +127,7 @@ async fn weigh(
         action,
         token_id: (!in_game).then_some(&judged.token_id),
         in_game,
+        attempt_id: judged.attempt_id,
         challenge: &judged.challenge,
         proof: submission.proof.as_ref(),
     };
@@ -128,6 +151,7 @@ async fn spend(
     judged: &Judged<'_>,
     verdict: &Verdict,
     points: u64,
+    per_minute: u32,
 ) -> Result<Redeemed, Fault> {
     let no_limits = Limits::default();
     let request = Redeem {
@@ -146,7 +170,7 @@ async fn spend(
         named_session: submission.permission.named_session(),
         proof: &as_text(submission.proof.as_ref()),
         verdict,
-        per_minute: app.config.limits.updates_per_minute,
+        per_minute,
         points_per_hour: app.config.limits.points_per_hour,
         outbox_max: app.config.outbox.max_entries,
         known_version: app.hub.newest().version,

@@ -1,6 +1,7 @@
 //! The proof, as far as a node can say.
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::account::Identity;
 use crate::action::proof::Given;
@@ -16,6 +17,8 @@ pub struct Claim<'a> {
     pub token_id: Option<&'a str>,
     /// Whether it comes with a game's token.
     pub in_game: bool,
+    /// The attempt's id.
+    pub attempt_id: Uuid,
     /// What was asked.
     pub challenge: &'a Challenge,
     /// The proof.
@@ -32,6 +35,9 @@ pub async fn verify(app: &App, caller: &Identity, claim: &Claim<'_>) -> Result<V
         action: &claim.action.kind,
         token_id: claim.token_id,
         in_game: claim.in_game,
+        attempt_id: &claim.attempt_id.to_string(),
+        now_ms: app.clock.now_ms(),
+        metrics: &app.metrics,
         challenge: claim.challenge,
         proof: claim.proof,
     };

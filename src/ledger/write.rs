@@ -22,18 +22,22 @@ pub async fn write(database: &PgPool, entries: &[Entry]) -> Result<(), sqlx::Err
     transaction.commit().await
 }
 
-/// `user_action`. A batch may hold two entries of one attempt; the later one has all that the earlier has, so only that
-/// is written.
+/// `user_action`. A batch may hold two entries of one attempt: the later one is written, with the proof of whichever has one,
+/// since a proven token was proven when it was issued.
 async fn write_attempts(
     transaction: &mut Transaction<'_, Postgres>,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut last = std::collections::HashMap::new();
+    let mut proofs = std::collections::HashMap::new();
     let attempts = [EntryKind::Issued, EntryKind::Awarded, EntryKind::Refused, EntryKind::Traded];
     for entry in entries.iter().filter(|it| attempts.contains(&it.kind)) {
         let known = last.entry(entry.id).or_insert(entry);
         if known.kind == EntryKind::Issued {
             *known = entry;
+        }
+        if !entry.proof.is_empty() {
+            proofs.insert(entry.id, entry.proof.as_str());
         }
     }
     let attempts: Vec<&Entry> = last.into_values().collect();
@@ -53,16 +57,19 @@ async fn write_attempts(
               AS it (id, user_id, action_type, score_value, proof, token_hash, issued_ms, expires_ms, completed_ms,
                      refused_ms, session_id)
          ON CONFLICT (id) DO UPDATE
-         SET proof_of_work = coalesce(excluded.proof_of_work, user_action.proof_of_work),
-             token_hash = excluded.token_hash, score_value = excluded.score_value,
-             completed_at = excluded.completed_at, refused_at = excluded.refused_at
-         WHERE excluded.token_hash IS NOT NULL AND user_action.token_hash IS NULL",
+         SET proof_of_work = coalesce(user_action.proof_of_work, excluded.proof_of_work),
+             token_hash = coalesce(user_action.token_hash, excluded.token_hash),
+             score_value = CASE WHEN excluded.token_hash IS NULL THEN user_action.score_value ELSE excluded.score_value END,
+             completed_at = coalesce(user_action.completed_at, excluded.completed_at),
+             refused_at = coalesce(user_action.refused_at, excluded.refused_at)
+         WHERE (excluded.token_hash IS NOT NULL AND user_action.token_hash IS NULL)
+            OR (excluded.proof_of_work IS NOT NULL AND user_action.proof_of_work IS NULL)",
     )
     .bind(attempts.iter().map(|it| it.id).collect::<Vec<Uuid>>())
     .bind(attempts.iter().map(|it| it.user).collect::<Vec<Uuid>>())
     .bind(attempts.iter().map(|it| it.action.as_str()).collect::<Vec<&str>>())
     .bind(attempts.iter().map(|it| it.points).collect::<Vec<i64>>())
-    .bind(attempts.iter().map(|it| storable(&it.proof)).collect::<Vec<String>>())
+    .bind(attempts.iter().map(|it| storable(proofs.get(&it.id).copied().unwrap_or_default())).collect::<Vec<String>>())
     .bind(attempts.iter().map(|it| it.token_hash.as_str()).collect::<Vec<&str>>())
     .bind(attempts.iter().map(|it| it.issued_ms).collect::<Vec<i64>>())
     .bind(attempts.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())

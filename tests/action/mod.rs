@@ -1,3 +1,3 @@
 //! What verifies proofs by asking somebody, against small real servers.
 
-mod webhook;
+pub mod webhook;

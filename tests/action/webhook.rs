@@ -24,8 +24,8 @@ use crate::harness::eventually;
 const SECRET: &[u8] = b"for tests: twenty-four and more";
 
 /// A game's backend.
-struct Backend {
-    base: String,
+pub struct Backend {
+    pub base: String,
     asked: AtomicUsize,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
@@ -34,7 +34,7 @@ struct Backend {
 }
 
 impl Backend {
-    async fn start() -> Arc<Self> {
+    pub async fn start() -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let backend = Arc::new(Self {
             base: format!("http://{}", listener.local_addr().unwrap()),
@@ -48,7 +48,7 @@ impl Backend {
         backend
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
@@ -64,6 +64,12 @@ async fn answer(
     match how.as_str() {
         "valid" if signed(&headers, &body) => valid().into_response(),
         "valid" => r#"{"valid":false}"#.into_response(),
+        "loot" => {
+            let message: Value = serde_json::from_slice(&body).unwrap();
+            json!({ "valid": message["data"]["proof"]["loot"] == 7, "difficulty": "hard" })
+                .to_string()
+                .into_response()
+        }
         "second-time" if turn > 1 => valid().into_response(),
         "held" => {
             let under_way = backend.under_way.fetch_add(1, Ordering::SeqCst) + 1;

@@ -44,6 +44,8 @@ impl World {
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
+        // A Redis that is slow because the machine is busy is not away; one that is killed refuses at once.
+        config.store.timeout_ms = 10_000;
         // A busy machine may leave a kept connection idle for long; tests of this time-out set it.
         config.server.header_timeout_ms = 120_000;
         config.limits.updates_per_minute = 0;

@@ -16,3 +16,4 @@ pub mod proofs;
 mod rules;
 mod scoreboard;
 mod scores;
+mod webhook;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Check, Hashcash, Proof, Question};
+use super::quiz::Question;
+use super::webhook::{Webhook, WebhookConfig};
+use super::{Check, Hashcash, Proof};
 use crate::keys::KeyRing;
 
 /// What proofs draw from, by name.
@@ -43,6 +45,8 @@ pub enum ProofConfig {
         /// The ring of keys that may sign it.
         keys: String,
     },
+    /// The game's own backend says.
+    Webhook(WebhookConfig),
     /// Every one of some.
     All {
         /// Which.
@@ -92,6 +96,7 @@ impl ProofConfig {
                 Some(ring) => Ok(Check::Signed(ring.clone())),
                 None => Err(format!("there are no keys {keys}")),
             },
+            Self::Webhook(config) => Webhook::new(&config).map(|it| Check::Webhook(Arc::new(it))),
             Self::Hashcash(work) => work.checked().map(Check::Hashcash),
         }
     }

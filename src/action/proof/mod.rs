@@ -2,26 +2,25 @@
 //! check asks for goes out with `init`; what it needs to remember travels inside the signed token, so that verifying needs no
 //! look-up.
 
+mod claim;
 mod config;
 mod hashcash;
-mod quiz;
+pub mod quiz;
 mod shape;
 pub mod signed;
 pub mod webhook;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::error::Refusal;
 use crate::keys::KeyRing;
-use crate::token::sha256_hex;
+pub use claim::{Asked, Challenge, Given, Verdict};
 pub use config::{ProofConfig, Sources};
 pub use hashcash::Hashcash;
-pub use quiz::Question;
-use signed::Attestation;
+
+use webhook::{Question, Webhook};
 
 /// How one action is proved: every check has to hold.
 #[derive(Clone, Debug, Default)]
@@ -40,80 +39,13 @@ pub enum Check {
         most_ms: u64,
     },
     /// One question of a bank.
-    Quiz(Vec<Question>),
+    Quiz(Vec<quiz::Question>),
     /// Work.
     Hashcash(Hashcash),
     /// An attestation, signed by a key of this ring.
     Signed(Arc<KeyRing>),
-}
-
-/// What a token has to remember of its challenge. It is signed, but not secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Challenge {
-    /// The question that was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub question: Option<String>,
-    /// The zero bits that were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bits: Option<u32>,
-}
-
-/// What a challenge is made from.
-pub struct Asked<'a> {
-    /// Who is asked.
-    pub user: Uuid,
-    /// Tokens in the user's and in the address's minute, this one included.
-    pub paces: (u32, u32),
-    /// Questions that the user was asked before.
-    pub drawn: u64,
-    /// What makes the order of questions unpredictable.
-    pub secret: &'a [u8],
-}
-
-/// What a proof is held against.
-pub struct Given<'a> {
-    /// Who gives it.
-    pub user: Uuid,
-    /// For which action.
-    pub action: &'a str,
-    /// The token that asked for it; none in a game, and where a proof comes without one.
-    pub token_id: Option<&'a str>,
-    /// Whether it comes with a game's token, which has an age but asks for nothing.
-    pub in_game: bool,
-    /// What was asked.
-    pub challenge: &'a Challenge,
-    /// The proof itself.
-    pub proof: Option<&'a Map<String, Value>>,
-}
-
-/// What a node can say about a proof before the script.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether it verifies.
-    pub holds: bool,
-    /// The token's least and most age, which the script looks at (0: any).
-    pub age_ms: (u64, u64),
-    /// When it begins and when it runs out, in ms, which the script looks at (0: at once, never).
-    pub valid_ms: (i64, i64),
-    /// Digests of what may be used once, which the script looks at.
-    pub once: Vec<String>,
-    /// How hard the action was, where the proof says so.
-    pub difficulty: Option<String>,
-}
-
-impl Default for Verdict {
-    /// Of a proof that has nothing to check.
-    fn default() -> Self {
-        Self { holds: true, age_ms: (0, 0), valid_ms: (0, 0), once: Vec::new(), difficulty: None }
-    }
-}
-
-impl Verdict {
-    fn attested(&mut self, it: Attestation) {
-        self.valid_ms = (it.begins_at_s * 1000, it.expires_at_s * 1000);
-        self.once.push(sha256_hex(&[b"signed\n", it.key.as_bytes(), b"\n", it.jti.as_bytes()]));
-        self.difficulty = it.difficulty.or(self.difficulty.take());
-    }
+    /// The game's own backend says.
+    Webhook(Arc<Webhook>),
 }
 
 impl Check {
@@ -124,13 +56,14 @@ impl Check {
             Self::Quiz(_) => "quiz",
             Self::Hashcash(_) => "hashcash",
             Self::Signed(_) => "signed",
+            Self::Webhook(_) => "webhook",
         }
     }
 
     /// The field of the proof that it reads.
     fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Elapsed { .. } => None,
+            Self::Elapsed { .. } | Self::Webhook(_) => None,
             Self::Quiz(_) => Some("quizResult"),
             Self::Hashcash(_) => Some("nonce"),
             Self::Signed(_) => Some("attestation"),
@@ -142,7 +75,7 @@ impl Check {
         match self {
             Self::Quiz(_) | Self::Hashcash(_) => true,
             // An attestation may be made for the token, but it stands by itself: it counts once.
-            Self::Elapsed { .. } | Self::Signed(_) => false,
+            Self::Elapsed { .. } | Self::Signed(_) | Self::Webhook(_) => false,
         }
     }
 }
@@ -172,6 +105,11 @@ impl Proof {
         self.checks.iter().any(Check::asks)
     }
 
+    /// Whether somebody else is asked, which takes time and must not be had for free.
+    pub fn reaches_out(&self) -> bool {
+        self.checks.iter().any(|it| matches!(it, Check::Webhook(_)))
+    }
+
     /// Whether it grows harder for who is too fast.
     pub fn is_paced(&self) -> bool {
         self.checks.iter().any(|it| matches!(it, Check::Hashcash(work) if work.is_paced()))
@@ -187,7 +125,7 @@ impl Proof {
         let mut challenge = Challenge::default();
         for check in &self.checks {
             match check {
-                Check::Elapsed { .. } | Check::Signed(_) => {}
+                Check::Elapsed { .. } | Check::Signed(_) | Check::Webhook(_) => {}
                 Check::Quiz(bank) => {
                     challenge.question = Some(quiz::draw(bank, asked.user, asked.drawn, asked.secret).id());
                 }
@@ -215,9 +153,10 @@ impl Proof {
                     }
                 }
                 Check::Quiz(bank) => {
-                    told.extend(quiz::find(bank, challenge).map(Question::tell).unwrap_or_default());
+                    told.extend(quiz::find(bank, challenge).map(quiz::Question::tell).unwrap_or_default());
                 }
                 Check::Hashcash(_) => told.extend(hashcash::tell(token_id, challenge)),
+                Check::Webhook(_) => {}
                 Check::Signed(_) => {
                     told.insert("nonce".into(), token_id.into());
                 }
@@ -239,11 +178,12 @@ impl Proof {
         let mut verdict = Verdict::default();
         for check in &self.checks {
             match check {
+                Check::Webhook(_) => {}
                 Check::Elapsed { least_ms, most_ms } => verdict.age_ms = (*least_ms, *most_ms),
                 Check::Quiz(bank) => {
                     let question = quiz::find(bank, given.challenge);
                     verdict.holds &= question.is_some_and(|it| it.is_answered_by(text(check)));
-                    verdict.difficulty = question.and_then(Question::difficulty).or(verdict.difficulty);
+                    verdict.difficulty = question.and_then(quiz::Question::difficulty).or(verdict.difficulty);
                 }
                 Check::Signed(ring) => {
                     match signed::read(ring, text(check), given.user, given.action, given.token_id) {
@@ -256,7 +196,27 @@ impl Proof {
                 }
             }
         }
+        self.ask_out(given, &mut verdict).await?;
         Ok(verdict)
+    }
+
+    /// Asks backends, if there is anything left to ask.
+    async fn ask_out(&self, given: &Given<'_>, verdict: &mut Verdict) -> Result<(), Refusal> {
+        for check in &self.checks {
+            if let (Check::Webhook(hook), true) = (check, verdict.holds) {
+                let question = Question {
+                    user: given.user,
+                    action: given.action,
+                    token_id: given.attempt_id,
+                    proof: given.proof,
+                    now_ms: given.now_ms,
+                };
+                let judgement = hook.ask(question, given.metrics).await?;
+                verdict.holds = judgement.valid;
+                verdict.difficulty = judgement.difficulty.or(verdict.difficulty.take());
+            }
+        }
+        Ok(())
     }
 }
 

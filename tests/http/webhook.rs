@@ -1,0 +1,103 @@
+//! A game's backend that judges, behind each door.
+
+use serde_json::{Value, json};
+
+use crate::action::webhook::Backend;
+use crate::harness::{TestNode, World, assert_verified};
+
+async fn node(world: &World, url: &str, per_minute: u32) -> TestNode {
+    let path = world.folder.path().join("actions.toml");
+    let action = format!(
+        "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
+         proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\", opens_after = 1000 }}\n",
+        "A".repeat(32)
+    );
+    std::fs::write(&path, action).unwrap();
+    world
+        .node_with(|it| {
+            it.actions.file = path.to_str().unwrap().to_owned();
+            it.limits.updates_per_minute = per_minute;
+            it.limits.inits_per_minute = per_minute;
+            it.tokens.action_interval_seconds = 0;
+        })
+        .await
+}
+
+#[tokio::test]
+async fn the_backend_judges_at_every_door() {
+    let (world, backend) = (World::new().await, Backend::start().await);
+    let node = node(&world, &format!("{}/loot", backend.base), 0).await;
+    let ada = node.register("ada").await;
+    let (good, bad) = (json!({ "loot": 7, "anything": [1, { "else": null }] }), json!({ "loot": 8 }));
+    let token = node.token(&ada, "raid").await;
+    assert_eq!(node.finalize(&ada, &token, good.clone()).await.body["newScore"], 40);
+    let token = node.token(&ada, "raid").await;
+    node.finalize(&ada, &token, bad.clone()).await.assert_refused(422, "PROOF_INVALID");
+    node.finalize(&ada, &token, good.clone()).await.assert_refused(409, "TOKEN_ALREADY_USED");
+
+    let prove = json!({ "actionType": "raid", "proof": good });
+    let proven = node.post("/api/v1/action-tokens", &ada.token, &prove).await;
+    let asked = backend.asked();
+    let redeem = json!({ "actionToken": proven.body["actionToken"] });
+    assert_eq!(node.post("/api/v1/scores", &ada.token, &redeem).await.body["newScore"], 80);
+    assert_eq!(backend.asked(), asked, "a proven token was judged when it was proven");
+
+    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = &game.body["data"]["actionToken"];
+    let update = json!({ "actionToken": token, "actionType": "raid", "points": 40, "proof": good });
+    let won = node.post("/api/score/update", &ada.token, &update).await;
+    assert_eq!(won.body["data"]["newScore"], 120, "{}", won.text);
+    assert_verified(&world).await;
+    let kept: Vec<Value> =
+        sqlx::query_scalar("SELECT proof_of_work FROM user_action WHERE proof_of_work IS NOT NULL")
+            .fetch_all(&node.app.database)
+            .await
+            .unwrap();
+    assert_eq!(kept.iter().filter(|it| **it == good).count(), 3, "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_leaves_every_token_unspent() {
+    let (world, backend) = (World::new().await, Backend::start().await);
+    let failing = node(&world, &format!("{}/nowhere", backend.base), 0).await;
+    let ada = failing.register("ada").await;
+    let token = failing.token(&ada, "raid").await;
+    let good = json!({ "loot": 7 });
+    let mut look = world.look().await;
+    let before = look.everything().await;
+    for _ in 0..3 {
+        let refused = failing.finalize(&ada, &token, good.clone()).await;
+        refused.assert_refused(503, "SERVICE_UNAVAILABLE");
+        assert!(!refused.header("retry-after").is_empty());
+    }
+    let prove = json!({ "antiSpamToken": token, "proof": good });
+    failing
+        .post("/api/v1/action-tokens", &ada.token, &prove)
+        .await
+        .assert_refused(503, "SERVICE_UNAVAILABLE");
+    look.assert_unchanged(&before).await;
+    failing.stop().await;
+    let node = node(&world, &format!("{}/loot", backend.base), 0).await;
+    assert_eq!(node.finalize(&ada, &token, good).await.body["newScore"], 40);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn nobody_makes_us_ask_more_often_than_they_may_try() {
+    let (world, backend) = (World::new().await, Backend::start().await);
+    let node = node(&world, &format!("{}/loot", backend.base), 3).await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "raid").await;
+    let mut codes = Vec::new();
+    for _ in 0..8 {
+        let answer = node.finalize(&ada, &token, json!({ "loot": 8 })).await;
+        codes.push(answer.status);
+    }
+    assert_eq!(codes, [422, 409, 409, 429, 429, 429, 429, 429]);
+    assert_eq!(backend.asked(), 3);
+    let prove = json!({ "actionType": "raid", "proof": { "loot": 8 } });
+    for wanted in [422, 422, 429, 429] {
+        assert_eq!(node.post("/api/v1/action-tokens", &ada.token, &prove).await.status, wanted);
+    }
+    assert_eq!(backend.asked(), 5);
+}
