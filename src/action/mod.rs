@@ -1,4 +1,4 @@
-//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` alone asks
+//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` and `proof/admob.rs` ask
 //! somebody else.
 
 mod catalogue;

@@ -1,6 +1,7 @@
 //! How an action is proved: one file a kind, one enum. What a kind asks for goes out with `init`; what it needs to remember
 //! travels inside the signed token, so that verifying needs no look-up.
 
+pub mod admob;
 mod hashcash;
 mod quiz;
 pub mod webhook;
