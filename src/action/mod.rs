@@ -1,5 +1,5 @@
-//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` and `proof/admob.rs` ask
-//! somebody else.
+//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` and
+//! `proof/admob.rs` ask somebody else.
 
 mod catalogue;
 pub mod proof;
