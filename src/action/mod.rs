@@ -1,5 +1,5 @@
-//! What players can do and how it is proved. It knows no store and no clock; the one thing it reaches out for is a game's own
-//! backend, behind the proof `webhook`.
+//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` and
+//! `proof/admob.rs` ask somebody else.
 
 mod catalogue;
 mod limits;

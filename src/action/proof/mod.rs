@@ -2,6 +2,7 @@
 //! check asks for goes out with `init`; what it needs to remember travels inside the signed token, so that verifying needs no
 //! look-up.
 
+pub mod admob;
 mod claim;
 mod config;
 mod hashcash;
