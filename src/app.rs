@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::account::{Identity, Issuers, LoginKeys, Passwords};
 use crate::action::Catalogue;
 use crate::action::proof::Check;
+use crate::action::proof::admob::AdMobKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
@@ -40,6 +41,8 @@ pub struct App {
     pub health: Health,
     pub seats: Arc<Seats>,
     pub suspicions: Suspicions,
+    /// There if an action of the catalogue needs it.
+    pub admob: Option<Arc<AdMobKeys>>,
     /// Cancelled when the node begins to stop.
     pub draining: CancellationToken,
 }
@@ -67,6 +70,9 @@ impl App {
         let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
         ledger::migrate(&database).await?;
+        let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());
+        let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
+        let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
         let (hub, turns) = Hub::new();
         let app = Self {
             gate: Gate::new(&config.limits, store.clone(), metrics.clone()),
@@ -83,6 +89,7 @@ impl App {
             health: Health::default(),
             seats: Arc::new(Seats::new(&config.limits)),
             suspicions: Suspicions::default(),
+            admob,
             draining: CancellationToken::new(),
             config,
         };

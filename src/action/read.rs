@@ -138,6 +138,9 @@ pub fn read_action(entry: Value, sources: &Sources) -> Result<Action, Vec<String
         problems
             .push(format!("({name}) doors: the game door has no way to ask a question; leave \"game\" out"));
     }
+    if config.doors != [Door::Actions] && proof.as_ref().is_ok_and(Proof::comes_by_callback) {
+        problems.push(format!("({name}) doors must be [\"actions\"]: the callback comes there"));
+    }
     match proof {
         Ok(proof) if problems.is_empty() => Ok(Action {
             kind: config.kind,

@@ -1,12 +1,14 @@
 //! The one door behind all doors: a token is issued, proven, and redeemed for points. It knows no HTTP; the rules that have to
 //! be atomic are in `lua/`.
 
+mod callback;
 mod issue;
 mod permission;
 mod prove;
 mod redeem;
 mod verify;
 
+pub use callback::credit;
 pub use issue::{Issued, issue};
 pub use permission::Permission;
 pub use prove::{Proven, ToProve, prove};

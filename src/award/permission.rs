@@ -15,6 +15,8 @@ use crate::token::{ActToken, sha256_hex};
 pub enum Permission {
     /// The anti-spam JWT of the actions API; it says itself what it is for.
     AntiSpam(String),
+    /// The same, in an ad network's callback: the one way for actions that are proved by one.
+    Callback(String),
     /// The proven token of `/api/v1/scores`; Redis knows what it is for.
     Proven {
         /// The token.
@@ -62,7 +64,8 @@ impl Permission {
     /// The first that is wrong; Redis is away.
     pub async fn judge<'a>(&self, app: &'a App, caller: &Identity) -> Result<Judged<'a>, Denied> {
         match self {
-            Self::AntiSpam(token) => judge_anti_spam(app, caller, token),
+            Self::AntiSpam(token) => judge_anti_spam(app, caller, token, false),
+            Self::Callback(token) => judge_anti_spam(app, caller, token, true),
             Self::Proven { token, .. } => judge_proven(app, token).await,
             Self::Game { token, action_type, points } => judge_game(app, token, action_type, *points),
         }
@@ -77,10 +80,19 @@ impl Permission {
     }
 }
 
-fn judge_anti_spam<'a>(app: &'a App, caller: &Identity, token: &str) -> Result<Judged<'a>, Denied> {
+fn judge_anti_spam<'a>(
+    app: &'a App,
+    caller: &Identity,
+    token: &str,
+    called_back: bool,
+) -> Result<Judged<'a>, Denied> {
     let claims = super::read_anti_spam(app, caller, token)?;
+    let action = app.catalogue.find(&claims.act, Door::Actions).ok_or(Refusal::InvalidAction)?;
+    if action.proof.comes_by_callback() != called_back {
+        return Err(Refusal::InvalidAction.into());
+    }
     Ok(Judged {
-        action: Some(app.catalogue.find(&claims.act, Door::Actions).ok_or(Refusal::InvalidAction)?),
+        action: Some(action),
         points: None,
         door: Door::Actions,
         challenge: claims.chl,

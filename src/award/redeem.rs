@@ -144,7 +144,8 @@ fn points(judged: &Judged<'_>, verdict: &Verdict, permission: &Permission) -> Re
     }
 }
 
-async fn spend(
+/// Asks Redis for all the rest.
+pub(super) async fn spend(
     app: &App,
     caller: &Identity,
     submission: &Submission,
@@ -181,7 +182,8 @@ async fn spend(
     app.store.redeem(&request).await
 }
 
-fn answer(app: &App, redeemed: &Redeemed, door: Door, keyed: bool) -> Result<Award> {
+/// Puts what Redis said into the contract's words.
+pub(super) fn answer(app: &App, redeemed: &Redeemed, door: Door, keyed: bool) -> Result<Award> {
     Err(match &redeemed.outcome {
         RedeemOutcome::Awarded(awarded) => return Ok(award(app, awarded, keyed)?),
         RedeemOutcome::RateLimited => rate_limited(redeemed.rate),

@@ -47,7 +47,7 @@ sections! {
     /// The whole tree.
     Config {
         server: Server, store: Store, database: Database, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
-        live: Live, outbox: Outbox, actions: Actions, log: Log,
+        live: Live, outbox: Outbox, actions: Actions, callbacks: Callbacks, log: Log,
     }
     /// The listener.
     Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, trusted_proxies: Vec<String> }
@@ -79,6 +79,8 @@ sections! {
     Outbox { max_entries: u64, batch: usize, linger_ms: u64, takeover_ms: u64, token_retention_days: u32 }
     /// The catalogue.
     Actions { file: String }
+    /// What ad networks call.
+    Callbacks { admob_keys_url: String }
     /// Logs.
     Log { format: String }
 }

@@ -7,6 +7,7 @@ mod address;
 mod admin;
 mod auth;
 mod body;
+mod callbacks;
 mod edge;
 mod envelope;
 mod game;
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/action-tokens", post(action_tokens::issue))
         .route("/api/v1/scores", post(action_tokens::redeem))
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
+        .route("/api/v1/callbacks/admob", get(callbacks::admob))
         .route("/api/v1/ws", get(socket::open))
         .merge(admin::routes())
         .merge(socketio::routes(&app))

@@ -19,15 +19,15 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 /// Where Google's keys are listed.
-struct Lister {
-    url: String,
+pub struct Lister {
+    pub url: String,
     /// The list as it is told now; nothing: it is out of order.
     list: Mutex<Option<String>>,
     asked: AtomicUsize,
 }
 
 impl Lister {
-    async fn start(list: &str) -> Arc<Self> {
+    pub async fn start(list: &str) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/verifier-keys.json", listener.local_addr().unwrap());
         let lister = Arc::new(Self { url, list: Mutex::new(Some(list.into())), asked: AtomicUsize::new(0) });
@@ -52,23 +52,29 @@ async fn tell(State(lister): State<Arc<Lister>>) -> Response {
 }
 
 /// A key of Google's, by its number.
-struct Key(u64, EcdsaKeyPair);
+pub struct Key(u64, EcdsaKeyPair);
 
 impl Key {
-    fn new(id: u64) -> Self {
+    pub fn new(id: u64) -> Self {
         Self(id, EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
     }
 
     /// A callback that it signed.
     fn callback(&self) -> String {
-        let content =
-            "ad_unit=1&custom_data=t1&reward_amount=5&reward_item=coins&timestamp=1&transaction_id=ab12";
+        self.sign(
+            "ad_unit=1&custom_data=t1&reward_amount=5&reward_item=coins&timestamp=1&transaction_id=ab12",
+        )
+    }
+
+    /// A callback with this content.
+    pub fn sign(&self, content: &str) -> String {
         let signature = self.1.sign(&SystemRandom::new(), content.as_bytes()).unwrap();
         format!("{content}&signature={}&key_id={}", URL_SAFE_NO_PAD.encode(signature), self.0)
     }
 }
 
-fn list(keys: &[&Key]) -> String {
+/// As Google lists its keys.
+pub fn list(keys: &[&Key]) -> String {
     let listed = keys.iter().map(|Key(id, pair)| {
         let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
         json!({ "keyId": id, "pem": "-----BEGIN PUBLIC KEY-----", "base64": STANDARD.encode(der.as_ref()) })

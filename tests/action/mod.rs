@@ -1,4 +1,4 @@
 //! What verifies proofs by asking somebody, against small real servers.
 
-mod admob;
+pub mod admob;
 pub mod webhook;

@@ -6,6 +6,7 @@ mod address;
 mod admin;
 mod auth;
 mod bad_input;
+mod callbacks;
 mod edge;
 mod game;
 mod idempotency;

@@ -63,6 +63,7 @@ async fn a_backend_that_fails_leaves_every_token_unspent() {
     let ada = failing.register("ada").await;
     let token = failing.token(&ada, "raid").await;
     let good = json!({ "loot": 7 });
+    failing.written().await;
     let mut look = world.look().await;
     let before = look.everything().await;
     for _ in 0..3 {

@@ -47,6 +47,12 @@ pub enum ProofConfig {
     },
     /// The game's own backend says.
     Webhook(WebhookConfig),
+    /// AdMob's callback about a rewarded ad.
+    AdMob {
+        /// Ad units that count, by their numbers; any if left out.
+        #[serde(default)]
+        ad_units: Vec<String>,
+    },
     /// Every one of some.
     All {
         /// Which.
@@ -63,8 +69,13 @@ impl ProofConfig {
         let checks: Vec<Check> = match self {
             Self::None {} => Vec::new(),
             Self::All { of } => {
-                if of.len() < 2 || of.iter().any(|it| matches!(it, Self::All { .. } | Self::None {})) {
-                    return Err("proof.of must be two or more kinds, none of them \"none\" or \"all\"".into());
+                if of.len() < 2
+                    || of.iter().any(|it| matches!(it, Self::All { .. } | Self::None {} | Self::AdMob { .. }))
+                {
+                    return Err(
+                        "proof.of must be two or more kinds, none of them \"none\", \"all\" or \"admob\""
+                            .into(),
+                    );
                 }
                 of.into_iter().map(|it| it.check(sources)).collect::<Result<_, _>>()?
             }
@@ -96,6 +107,7 @@ impl ProofConfig {
                 Some(ring) => Ok(Check::Signed(ring.clone())),
                 None => Err(format!("there are no keys {keys}")),
             },
+            Self::AdMob { ad_units } => Ok(Check::AdMob(ad_units)),
             Self::Webhook(config) => Webhook::new(&config).map(|it| Check::Webhook(Arc::new(it))),
             Self::Hashcash(work) => work.checked().map(Check::Hashcash),
         }

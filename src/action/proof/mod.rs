@@ -47,6 +47,8 @@ pub enum Check {
     Signed(Arc<KeyRing>),
     /// The game's own backend says.
     Webhook(Arc<Webhook>),
+    /// Google says, in a callback about one of these ad units; none: about any.
+    AdMob(Vec<String>),
 }
 
 impl Check {
@@ -58,13 +60,14 @@ impl Check {
             Self::Hashcash(_) => "hashcash",
             Self::Signed(_) => "signed",
             Self::Webhook(_) => "webhook",
+            Self::AdMob(_) => "admob",
         }
     }
 
     /// The field of the proof that it reads.
     fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Elapsed { .. } | Self::Webhook(_) => None,
+            Self::Elapsed { .. } | Self::Webhook(_) | Self::AdMob(_) => None,
             Self::Quiz(_) => Some("quizResult"),
             Self::Hashcash(_) => Some("nonce"),
             Self::Signed(_) => Some("attestation"),
@@ -76,7 +79,7 @@ impl Check {
         match self {
             Self::Quiz(_) | Self::Hashcash(_) => true,
             // An attestation may be made for the token, but it stands by itself: it counts once.
-            Self::Elapsed { .. } | Self::Signed(_) | Self::Webhook(_) => false,
+            Self::Elapsed { .. } | Self::Signed(_) | Self::Webhook(_) | Self::AdMob(_) => false,
         }
     }
 }
@@ -111,6 +114,17 @@ impl Proof {
         self.checks.iter().any(|it| matches!(it, Check::Webhook(_)))
     }
 
+    /// Whether the client cannot hand it in: it comes from somebody else.
+    pub fn comes_by_callback(&self) -> bool {
+        self.checks.iter().any(|it| matches!(it, Check::AdMob(_)))
+    }
+
+    /// Whether a callback about this ad unit proves it.
+    pub fn takes_ad_unit(&self, ad_unit: &str) -> bool {
+        let takes = |units: &[String]| units.is_empty() || units.iter().any(|it| it == ad_unit);
+        self.checks.iter().any(|it| matches!(it, Check::AdMob(units) if takes(units)))
+    }
+
     /// Whether it grows harder for who is too fast.
     pub fn is_paced(&self) -> bool {
         self.checks.iter().any(|it| matches!(it, Check::Hashcash(work) if work.is_paced()))
@@ -126,7 +140,7 @@ impl Proof {
         let mut challenge = Challenge::default();
         for check in &self.checks {
             match check {
-                Check::Elapsed { .. } | Check::Signed(_) | Check::Webhook(_) => {}
+                Check::Elapsed { .. } | Check::Signed(_) | Check::Webhook(_) | Check::AdMob(_) => {}
                 Check::Quiz(bank) => {
                     challenge.question = Some(quiz::draw(bank, asked.user, asked.drawn, asked.secret).id());
                 }
@@ -157,7 +171,7 @@ impl Proof {
                     told.extend(quiz::find(bank, challenge).map(quiz::Question::tell).unwrap_or_default());
                 }
                 Check::Hashcash(_) => told.extend(hashcash::tell(token_id, challenge)),
-                Check::Webhook(_) => {}
+                Check::Webhook(_) | Check::AdMob(_) => {}
                 Check::Signed(_) => {
                     told.insert("nonce".into(), token_id.into());
                 }
@@ -180,6 +194,8 @@ impl Proof {
         for check in &self.checks {
             match check {
                 Check::Webhook(_) => {}
+                // It comes by a callback, past this.
+                Check::AdMob(_) => verdict.holds = false,
                 Check::Elapsed { least_ms, most_ms } => verdict.age_ms = (*least_ms, *most_ms),
                 Check::Quiz(bank) => {
                     let question = quiz::find(bank, given.challenge);

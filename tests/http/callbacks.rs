@@ -1,0 +1,131 @@
+//! AdMob's callback about a rewarded ad, signed by a key of the test's.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::action::admob::{Key, Lister, list};
+use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+
+struct Ads {
+    world: World,
+    key: Key,
+    _lister: Arc<Lister>,
+    nodes: [TestNode; 2],
+}
+
+async fn ads() -> Ads {
+    let (world, key) = (World::new().await, Key::new(7));
+    let lister = Lister::start(&list(&[&key])).await;
+    let path = world.folder.path().join("actions.toml");
+    let action = "[[action]]\ntype = \"rewarded_ad\"\nnumber = 1\npoints = 25\ntoken_seconds = 900\ndoors = [\"actions\"]\n\
+                  proof = { kind = \"admob\", ad_units = [\"42\"] }\n";
+    std::fs::write(&path, action).unwrap();
+    let node = async || {
+        world
+            .node_with(|it| {
+                it.actions.file = path.to_str().unwrap().to_owned();
+                it.callbacks.admob_keys_url = lister.url.clone();
+                it.limits.updates_per_minute = 1;
+            })
+            .await
+    };
+    let nodes = [node().await, node().await];
+    Ads { world, key, _lister: lister, nodes }
+}
+
+impl Ads {
+    fn content(&self, token: &str, transaction: &str, user: &str, unit: &str, at_ms: i64) -> String {
+        format!(
+            "ad_network=5450213213286189855&ad_unit={unit}&custom_data={token}&reward_amount=1000000&reward_item=coins\
+             &timestamp={at_ms}&transaction_id={transaction}&user_id={user}"
+        )
+    }
+
+    /// A callback about an ad that was watched just now.
+    async fn watched(&self, token: &str, transaction: &str, player: &Player) -> String {
+        let now_ms = self.nodes[0].app.store.now_us().await.unwrap() / 1000;
+        self.key.sign(&self.content(token, transaction, &player.identity.user.to_string(), "42", now_ms))
+    }
+
+    async fn call(&self, node: usize, query: &str) -> Answer {
+        self.nodes[node].get(&format!("/api/v1/callbacks/admob?{query}")).await
+    }
+}
+
+#[tokio::test]
+async fn an_ad_that_was_watched_pays_once_however_often_the_network_says_so() {
+    let ads = ads().await;
+    let ada = ads.nodes[0].register("ada").await;
+    let issued = ads.nodes[0].init(&ada, "rewarded_ad").await;
+    assert_eq!(issued.body["expiresIn"], 900);
+    let token = issued.body["antiSpamToken"].as_str().unwrap();
+    ads.nodes[0].finalize(&ada, token, Value::Null).await.assert_refused(400, "INVALID_ACTION");
+    let query = ads.watched(token, "t1", &ada).await;
+    let first = ads.call(0, &query).await;
+    assert_eq!((first.status, &first.body["newScore"]), (200, &json!(25)), "{}", first.text);
+    let calls = (0..20).map(|it| ads.call(it % 2, &query));
+    for again in futures::future::join_all(calls).await {
+        assert_eq!((again.status, &again.text), (200, &first.text));
+    }
+    // Another transaction for the same token, and the same for another token.
+    let other = ads.watched(token, "t2", &ada).await;
+    ads.call(1, &other).await.assert_refused(409, "TOKEN_ALREADY_USED");
+    let next = ads.nodes[1].token(&ada, "rewarded_ad").await;
+    let reused = ads.watched(&next, "t1", &ada).await;
+    ads.call(1, &reused).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
+    assert_eq!(ads.nodes[1].board().await, [("ada".to_owned(), 25, 1)]);
+    assert_verified(&ads.world).await;
+    let proof: Value =
+        sqlx::query_scalar("SELECT proof_of_work FROM user_action WHERE completed_at IS NOT NULL")
+            .fetch_one(&ads.nodes[0].app.database)
+            .await
+            .unwrap();
+    assert_eq!((&proof["transactionId"], &proof["adUnit"]), (&json!("t1"), &json!("42")));
+}
+
+#[tokio::test]
+async fn what_the_network_did_not_say_pays_nothing() {
+    let ads = ads().await;
+    let (ada, bob) = (ads.nodes[0].register("ada").await, ads.nodes[0].register("bob").await);
+    let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
+    let now_ms = ads.nodes[0].app.store.now_us().await.unwrap() / 1000;
+    let user = ada.identity.user.to_string();
+    let content = ads.content(&token, "t1", &user, "42", now_ms);
+    let stranger = Key::new(7).sign(&content);
+    let good = ads.key.sign(&content);
+    ads.nodes[0].written().await;
+    let mut look = ads.world.look().await;
+    let before = look.everything().await;
+    for query in [
+        stranger,
+        good.replace("reward_amount=1000000", "reward_amount=9000000"),
+        good.replace("transaction_id=t1", "transaction_id=t2"),
+        format!("{good}&user_id={}", bob.identity.user),
+        content.clone(),
+        String::new(),
+    ] {
+        let refused = ads.call(0, &query).await;
+        refused.assert_refused(400, "VALIDATION_ERROR");
+    }
+    let wrongs = [
+        (ads.content(&token, "t1", &bob.identity.user.to_string(), "42", now_ms), 400, "VALIDATION_ERROR"),
+        (ads.content(&token, "t1", &user, "43", now_ms), 400, "VALIDATION_ERROR"),
+        (ads.content("not.a.token", "t1", &user, "42", now_ms), 401, "INVALID_TOKEN"),
+    ];
+    for (content, status, code) in wrongs {
+        ads.call(1, &ads.key.sign(&content)).await.assert_refused(status, code);
+    }
+    look.assert_unchanged(&before).await;
+    let late = ads.key.sign(&ads.content(&token, "t1", &user, "42", now_ms - 2 * 86_400_000));
+    ads.call(0, &late).await.assert_refused(422, "PROOF_INVALID");
+    assert!(ads.nodes[0].board().await.is_empty());
+    assert_verified(&ads.world).await;
+}
+
+#[tokio::test]
+async fn without_such_an_action_there_is_no_such_door() {
+    let world = World::new().await;
+    let node = world.node().await;
+    node.get("/api/v1/callbacks/admob?x=1").await.assert_refused(404, "NOT_FOUND");
+}
