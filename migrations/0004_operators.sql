@@ -43,7 +43,7 @@ CREATE TABLE suspicions (
     -- A user's UUID, or an address.
     suspect  VARCHAR(50) NOT NULL,
     is_user  BOOLEAN NOT NULL,
-    -- `replayed`, `forged`, `foreign`, `expired`, `proof_failed`, `too_fast`, `flooding`.
+    -- `replayed`, `forged`, `foreign`, `expired`, `proof_failed`, `too_fast`, `flooding`, `bad_login`.
     sign     VARCHAR(20) NOT NULL,
     hour     TIMESTAMPTZ NOT NULL,
     count    BIGINT NOT NULL,

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::account::{Identity, Issuers, LoginKeys, Passwords};
+use crate::account::{Issuers, LoginKeys, Passwords};
 use crate::action::Catalogue;
 use crate::action::proof::Check;
 use crate::action::proof::admob::AdMobKeys;
@@ -97,10 +97,10 @@ impl App {
     }
 
     /// Notes what looks like cheating, if anything does.
-    pub fn note(&self, sign: Option<Sign>, caller: &Identity, from: IpAddr) {
+    pub fn note(&self, sign: Option<Sign>, user: Option<Uuid>, from: IpAddr) {
         if let Some(sign) = sign {
             self.metrics.suspicion(sign);
-            self.suspicions.note(sign, Some(caller.user), from);
+            self.suspicions.note(sign, user, from);
         }
     }
 

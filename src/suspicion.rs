@@ -25,11 +25,13 @@ pub enum Sign {
     TooFast,
     /// More attempts than allowed.
     Flooding,
+    /// A login that is forged or has run out, or a wrong password.
+    BadLogin,
 }
 
 impl Sign {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Replayed,
         Self::Forged,
         Self::Foreign,
@@ -37,6 +39,7 @@ impl Sign {
         Self::ProofFailed,
         Self::TooFast,
         Self::Flooding,
+        Self::BadLogin,
     ];
 
     /// As it stands in the table and in metrics.
@@ -49,6 +52,7 @@ impl Sign {
             Self::ProofFailed => "proof_failed",
             Self::TooFast => "too_fast",
             Self::Flooding => "flooding",
+            Self::BadLogin => "bad_login",
         }
     }
 
@@ -59,7 +63,7 @@ impl Sign {
             Self::TooFast => 5,
             Self::ProofFailed => 3,
             Self::Flooding => 2,
-            Self::Replayed | Self::Expired => 1,
+            Self::Replayed | Self::Expired | Self::BadLogin => 1,
         }
     }
 }

@@ -12,6 +12,7 @@ mod http;
 mod ledger;
 mod live;
 mod official;
+mod operators;
 mod outages;
 mod quickstart;
 mod races;

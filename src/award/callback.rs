@@ -28,10 +28,7 @@ const LATEST_MS: i64 = 86_400_000;
 pub async fn credit(app: &App, from: IpAddr, query: &str) -> Result<Award> {
     let credited = try_credit(app, query).await;
     credited.map_err(|Denied { error, sign }| {
-        if let Some(sign) = sign {
-            app.metrics.suspicion(sign);
-            app.suspicions.note(sign, None, from);
-        }
+        app.note(sign, None, from);
         error
     })
 }

@@ -56,7 +56,7 @@ pub async fn prove(
             if rate.is_none() {
                 rate = count(app, caller).await.ok().flatten();
             }
-            app.note(denied.sign, caller, from);
+            app.note(denied.sign, Some(caller.user), from);
             Err(denied.error)
         }
     };

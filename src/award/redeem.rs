@@ -70,7 +70,7 @@ pub async fn redeem(
             (Err(denied.error), denied.sign, false)
         }
     };
-    app.note(sign, caller, from);
+    app.note(sign, Some(caller.user), from);
     if let Some(full) = rate.filter(|it| it.used > it.limit) {
         app.gate.award_window_full(caller.user, full);
     }

@@ -21,13 +21,13 @@ use crate::error::{Refusal, Result};
 pub async fn init(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ClientAddress(from): ClientAddress,
+    from: ClientAddress,
     Body(body): Body,
 ) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
     fields.finish()?;
-    let metered = award::issue(&app, &caller, from, &action_type.unwrap_or_default()).await;
+    let metered = award::issue(&app, &caller, from.counted_as(), &action_type.unwrap_or_default()).await;
     Ok(rate::respond(metered, show_issued))
 }
 

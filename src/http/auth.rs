@@ -12,7 +12,8 @@ use super::body::{Body, Fields};
 use super::{envelope, rate};
 use crate::account::{self, Email, LoggedIn, Password, Username};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Refusal, Result};
+use crate::suspicion::Sign;
 
 pub async fn register(
     State(app): State<Arc<App>>,
@@ -45,6 +46,9 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
     };
     let window = account::count_login(&app, &username, from.counted_as()).await?;
     let outcome = account::login(&app, &username, password).await;
+    if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
+        app.note(Some(Sign::BadLogin), None, from.0);
+    }
     let metered = crate::award::Metered { outcome, rate: window, replayed: false };
     Ok(rate::respond(metered, |it| show(StatusCode::OK, "Login successful", &it)))
 }

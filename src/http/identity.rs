@@ -7,9 +7,11 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use super::address::ClientAddress;
 use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{Error, Refusal};
+use crate::suspicion::Sign;
 
 /// The caller of a door that needs a login.
 pub struct Caller(pub Identity);
@@ -19,7 +21,13 @@ impl FromRequestParts<Arc<App>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
         let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        let identity = account::identify(app, token).await?;
+        let identity = account::identify(app, token).await.inspect_err(|error| {
+            if let (Error::Refused(Refusal::InvalidAccessToken), Some(from)) = (error, parts.extensions.get())
+            {
+                let ClientAddress(from) = *from;
+                app.note(Some(Sign::BadLogin), None, from);
+            }
+        })?;
         app.gate.user(identity.user).await?;
         Ok(Self(identity))
     }

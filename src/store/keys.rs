@@ -25,7 +25,8 @@ pub fn user_score(user: Uuid) -> String {
     format!("user:score:{user}")
 }
 
-pub const ANY_USER_SCORE: &str = "user:score:*";
+/// What begins so is loaded from the ledger.
+pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "aside:", "ban:"];
 
 pub fn token(id: &str) -> String {
     format!("token:{id}")

@@ -108,7 +108,7 @@ impl Store {
         pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load totals", error))
     }
 
-    /// Takes all totals out, so that they can be loaded anew. The ten stay: nodes may look at them meanwhile, and `mend`
+    /// Takes all totals and restrictions out, so that they can be loaded anew. The ten stay: nodes may look at them meanwhile, and `mend`
     /// takes out what no longer holds.
     ///
     /// # Errors
@@ -118,9 +118,10 @@ impl Store {
         let mut cursor = 0u64;
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(keys::ANY_USER_SCORE).arg("COUNT").arg(5000);
-            let (next, found): (u64, Vec<String>) =
+            scan.arg(cursor).arg("COUNT").arg(5000);
+            let (next, mut found): (u64, Vec<String>) =
                 scan.query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
+            found.retain(|it| keys::IN_THE_LEDGER.iter().any(|prefix| it.starts_with(prefix)));
             if !found.is_empty() {
                 let mut unlink = redis::cmd("UNLINK");
                 unlink
@@ -135,7 +136,7 @@ impl Store {
             cursor = next;
         }
         let mut unlink = redis::cmd("UNLINK");
-        unlink.arg(keys::BOARD);
+        unlink.arg(keys::BOARD).arg(keys::BANNED);
         unlink.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))
     }
 

@@ -92,5 +92,12 @@ async fn the_sweep_closes_sessions_and_forgets_old_tokens() {
     // The session that ends now, and the ten that ended more than thirty days ago.
     let (closed, deleted) = laurel::ledger::sweep(&app.database, 30).await.unwrap();
     assert_eq!((closed, deleted), (41, 1100));
+    let open: (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE is_active), count(*) FILTER (WHERE is_active AND expires_at < now()) FROM action_tokens",
+    )
+    .fetch_one(&app.database)
+    .await
+    .unwrap();
+    assert_eq!(open, (100, 0), "a token that ran out is no longer active");
     assert_eq!(laurel::ledger::sweep(&app.database, 30).await.unwrap(), (0, 0));
 }

@@ -5,6 +5,6 @@ mod engineio;
 mod fanout;
 mod handshake;
 mod lost;
-mod socketio;
+pub mod socketio;
 
 pub use client::Client;

@@ -9,10 +9,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::harness::{Player, Provider, TestNode, World, rows};
 
-struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Peer {
-    async fn open(node: &TestNode) -> Self {
+    pub async fn open(node: &TestNode) -> Self {
         let url = format!("{}/socket.io/?EIO=4&transport=websocket", node.base.replacen("http", "ws", 1));
         let mut peer = Self(connect_async(url).await.unwrap().0);
         assert!(peer.hear().await.unwrap().starts_with("0{"));
@@ -20,18 +20,18 @@ impl Peer {
     }
 
     /// Joined, and greeted.
-    async fn join(node: &TestNode, player: &Player) -> Self {
+    pub async fn join(node: &TestNode, player: &Player) -> Self {
         let mut peer = Self::open(node).await;
         peer.say(&format!("40{}", json!({ "token": format!("Bearer {}", player.token) }))).await;
         assert!(peer.hear().await.unwrap().starts_with("40{\"sid\""));
         peer
     }
 
-    async fn say(&mut self, text: &str) {
+    pub async fn say(&mut self, text: &str) {
         self.0.send(Frame::text(text.to_owned())).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Option<String> {
+    pub async fn hear(&mut self) -> Option<String> {
         loop {
             match self.0.next().await? {
                 Ok(Frame::Text(text)) if text.as_str() == "2" => self.say("3").await,

@@ -1,0 +1,102 @@
+//! `laurel admin`, as an operator types it beside a running node; and what a Socket.IO client sees of a ban.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::harness::{TestNode, World, assert_verified, eventually};
+use crate::live::socketio::Peer;
+
+async fn laurel(world: &World, words: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+    command
+        .args(words.split(' '))
+        .env("REDIS_URL", world.config.store.redis_url.expose())
+        .env("DATABASE_URL", world.config.database.url.expose())
+        .env("JWT_SECRET", world.config.auth.jwt_secret.expose())
+        .env("USER", "mary");
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+async fn done(world: &World, words: &str) -> String {
+    let output = laurel(world, words).await;
+    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn refused(world: &World, words: &str) -> String {
+    let output = laurel(world, words).await;
+    assert!(!output.status.success(), "{words} went through");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+async fn board(node: &TestNode, what: &str, wanted: &[(&str, u64)]) {
+    eventually(what, async || {
+        let board = node.board().await;
+        let rows: Vec<(&str, u64)> = board.iter().map(|it| (it.0.as_str(), it.1)).collect();
+        (rows == wanted).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_type_takes_effect_on_nodes_that_serve() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let (ada, _bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "complete_level").await;
+    done(&world, "admin ban ada --reason cheating").await;
+    board(&node, "the ban", &[]).await;
+    node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+    done(&world, "admin unban ada --reason sorry").await;
+    board(&node, "the unban", &[("ada", 20)]).await;
+    let said = done(&world, "admin adjust bob --points=30 --reason prize").await;
+    assert!(said.contains("bob: 0 before, 30 now"), "{said}");
+    board(&node, "the prize", &[("bob", 30), ("ada", 20)]).await;
+    done(&world, "admin set-aside ada --reason odd").await;
+    node.award(&ada, "complete_level").await;
+    done(&world, "admin void ada --reason bot").await;
+    board(&node, "what was held to be gone", &[("bob", 30), ("ada", 20)]).await;
+    done(&world, "admin grant bob --reason trusted").await;
+    let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
+    assert_eq!(user.role, "admin");
+
+    let said = refused(&world, "admin ban nobody --reason x").await;
+    assert!(said.contains("User not found"), "{said}");
+    let said = refused(&world, "admin adjust ada --points=-21 --reason x").await;
+    assert!(said.contains("points would take the total below 0"), "{said}");
+    assert!(refused(&world, "admin ban ada").await.contains("--reason"));
+    assert_verified(&world).await;
+    let deeds: Vec<(String, String)> =
+        sqlx::query_as("SELECT actor, action FROM admin_audit ORDER BY created_at")
+            .fetch_all(&node.app.database)
+            .await
+            .unwrap();
+    let actions: Vec<&str> = deeds.iter().map(|it| it.1.as_str()).collect();
+    assert_eq!(actions, ["ban", "unban", "adjust", "set_aside", "void", "grant"]);
+    assert!(deeds.iter().all(|it| it.0 == "cli:mary"));
+}
+
+#[tokio::test]
+async fn a_ban_disconnects_socketio_clients_and_keeps_them_out() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let ada = nodes[0].register("ada").await;
+    let mut peers = [Peer::join(&nodes[0], &ada).await, Peer::join(&nodes[1], &ada).await];
+    done(&world, "admin ban ada --reason cheating").await;
+    for peer in &mut peers {
+        let mut last = None;
+        while let Some(text) = peer.hear().await {
+            last = Some(text);
+        }
+        assert_eq!(last.as_deref(), Some("41"), "a disconnect packet comes last");
+    }
+    let mut late = Peer::open(&nodes[1]).await;
+    late.say(&format!("40{{\"token\":\"{}\"}}", ada.token)).await;
+    let refused = late.hear().await.unwrap();
+    let error: Value = serde_json::from_str(refused.strip_prefix("44").unwrap()).unwrap();
+    assert_eq!(
+        (&error["message"], &error["data"]["code"]),
+        (&"Authentication failed".into(), &"FORBIDDEN".into())
+    );
+}
