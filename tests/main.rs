@@ -9,6 +9,7 @@ mod embedded;
 mod http;
 mod ledger;
 mod live;
+mod model;
 mod official;
 mod outages;
 mod quickstart;
