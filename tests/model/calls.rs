@@ -102,13 +102,23 @@ pub enum Operation {
     Adjust(i64),
 }
 
-/// A sequence; each turn is a call or a few that belong together, so that honest play is not drowned by hostile play.
+/// A sequence; each turn is a call or a few that belong together, so that honest play is not drowned by hostile play. Every
+/// other begins with a crowd: everybody has won the same, and two are not among the ten.
 pub fn sequences() -> impl Strategy<Value = Vec<Call>> {
-    prop::collection::vec(turn(), 15..30).prop_map(|turns| turns.into_iter().flatten().collect())
+    let turns = prop::collection::vec(turn(), 12..25);
+    (any::<bool>(), turns).prop_map(|(crowded, turns)| {
+        let crowd = (0..USERS).filter(|_| crowded).flat_map(|who| {
+            let finalize = Deed::Finalize { token: Pick::Mine, proof: Given::Right, key: None };
+            [Deed::Init { action: 0 }, finalize].map(|deed| Call { node: who % 2, who, deed })
+        });
+        crowd.chain(turns.into_iter().flatten()).collect()
+    })
 }
 
+/// Some have much more to do than others, so that much happens to one.
 fn turn() -> impl Strategy<Value = Vec<Call>> {
-    (0..USERS, prop::collection::vec(0..2_usize, 3), deeds()).prop_map(|(who, nodes, deeds)| {
+    let who = prop_oneof![2 => 0..3_usize, 1 => 0..USERS];
+    (who, prop::collection::vec(0..2_usize, 3), deeds()).prop_map(|(who, nodes, deeds)| {
         deeds.into_iter().zip(nodes).map(|(deed, node)| Call { node, who, deed }).collect()
     })
 }
@@ -131,6 +141,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         4 => honest,
         2 => proven,
         2 => game,
+        2 => prop::collection::vec(operation().prop_map(Deed::Operate), 2..=3),
         12 => deed().prop_map(|it| vec![it]),
     ]
 }

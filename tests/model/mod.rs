@@ -6,7 +6,7 @@ mod play;
 mod rules;
 
 use laurel::admin::{self, Change, Decision};
-use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, TestRunner};
 
 use crate::harness::{Player, TestNode, World};
 use calls::{Call, USERS};
@@ -45,11 +45,16 @@ fn laurel_and_the_model_agree_after_every_call() {
         (world, nodes, root)
     });
     let cases = std::env::var("LAUREL_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1000, ..Config::default() };
     let outcome = TestRunner::new(config)
         .run(&calls::sequences(), |calls| runtime.block_on(play(&world, &nodes, &root, &calls)));
-    if let Err(failure) = outcome {
-        panic!("{failure}");
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(why, calls)) => {
+            let calls: Vec<_> = calls.iter().map(|it| format!("{it:?}")).collect();
+            panic!("{why}\n{}", calls.join("\n"));
+        }
+        Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 

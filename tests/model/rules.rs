@@ -301,12 +301,10 @@ impl Model {
                 return Ok(Outcome::Adjusted { score: user.total });
             }
             Operation::Adjust(by) => {
-                require(!user.aside, MALFORMED)?;
+                require(!user.aside && by != 0, MALFORMED)?;
                 user.total = user.total.checked_add_signed(by).ok_or(MALFORMED)?;
-                if by != 0 {
-                    user.total_since = now;
-                }
-                (user.shown, user.shown_since) = (user.total, user.total_since);
+                user.total_since = now;
+                (user.shown, user.shown_since) = (user.total, now);
                 return Ok(Outcome::Adjusted { score: user.total });
             }
         }
