@@ -11,6 +11,7 @@ mod gate;
 mod http;
 mod ledger;
 mod live;
+mod model;
 mod official;
 mod operators;
 mod outages;

@@ -1,4 +1,9 @@
-//! Many at once, over two nodes.
+//! Many at once, over two nodes; in the folder, few at once a thousand times over.
+
+mod games;
+mod operators;
+mod tokens;
+mod track;
 
 use std::collections::HashMap;
 

@@ -34,6 +34,8 @@ pub async fn adjust(
     decision: &Decision,
 ) -> Result<Adjusted> {
     let points = match change {
+        // It would put the user behind everybody who has as much, as if the score had been reached just now.
+        Change::By(0) => return Err(Refusal::field("points", "must not be 0").into()),
         Change::By(points) => Some(points),
         Change::Void => None,
     };

@@ -177,6 +177,7 @@ async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
     assert_eq!(names(node.board().await), [("ada".to_owned(), 6)]);
     for (bad, field) in [
         (json!({ "points": -7, "reason": "x" }), "points"),
+        (json!({ "points": 0, "reason": "x" }), "points"),
         (json!({ "points": 1.5, "reason": "x" }), "points"),
         (json!({ "points": 1 }), "reason"),
         (json!({ "points": 1, "reason": " " }), "reason"),

@@ -1,0 +1,97 @@
+//! Random calls by honest players, hostile ones and operators over two nodes, against the rules as a small model: the two
+//! have to agree after every call. `LAUREL_MODEL_CASES` sets how many sequences are played.
+
+mod calls;
+mod play;
+mod rules;
+
+use laurel::admin::{self, Change, Decision};
+use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, TestRunner};
+
+use crate::harness::{Player, TestNode, World};
+use calls::{Call, USERS};
+use play::Play;
+
+const CASES: u32 = 64;
+
+/// The catalogue that ships, with less work, and a wait that nobody waits for.
+fn catalogue() -> String {
+    include_str!("../../src/action/actions.toml")
+        .replace("bits = 16", "bits = 4")
+        .replace("least_ms = 3000, most_ms = 20000", "least_ms = 3600000")
+}
+
+#[test]
+fn laurel_and_the_model_agree_after_every_call() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (world, nodes, root) = runtime.block_on(async {
+        let world = World::new().await;
+        let file = world.folder.path().join("actions.toml");
+        std::fs::write(&file, catalogue()).unwrap();
+        let node = async || {
+            let change = |it: &mut laurel::config::Config| {
+                it.actions.file = file.to_str().unwrap().to_owned();
+                it.tokens.action_interval_seconds = 0;
+                it.tokens.anti_spam_seconds = 3600;
+                it.tokens.session_seconds = 36_000;
+                it.tokens.action_seconds = 3600;
+            };
+            world.node_with(change).await
+        };
+        let nodes = [node().await, node().await];
+        let root = nodes[0].register("root").await;
+        let user = admin::find_user(&nodes[0].app, "root").await.unwrap();
+        admin::grant(&nodes[0].app, &user, true, &decision()).await.unwrap();
+        (world, nodes, root)
+    });
+    let cases = std::env::var("LAUREL_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1000, ..Config::default() };
+    let outcome = TestRunner::new(config)
+        .run(&calls::sequences(), |calls| runtime.block_on(play(&world, &nodes, &root, &calls)));
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(why, calls)) => {
+            let calls: Vec<_> = calls.iter().map(|it| format!("{it:?}")).collect();
+            panic!("{why}\n{}", calls.join("\n"));
+        }
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+}
+
+fn decision() -> Decision {
+    Decision { actor: "test".into(), reason: "the model".into() }
+}
+
+/// Plays one sequence with users of its own, and takes them off the board again.
+async fn play(world: &World, nodes: &[TestNode; 2], root: &Player, calls: &[Call]) -> TestCaseResult {
+    let today = nodes[0].app.clock.now_s() / 86_400;
+    let mut play = Play::new(world, nodes, root, nodes[0].players(USERS as u64).await);
+    let played = play_all(&mut play, calls).await;
+    clear(&play).await;
+    // What can be had once a day can be had again, so nothing follows from a sequence over midnight.
+    if nodes[0].app.clock.now_s() / 86_400 != today {
+        return Err(TestCaseError::reject("midnight in UTC"));
+    }
+    played
+}
+
+async fn play_all(play: &mut Play<'_>, calls: &[Call]) -> TestCaseResult {
+    for call in calls {
+        play.call(call).await?;
+    }
+    play.finish().await
+}
+
+async fn clear(play: &Play<'_>) {
+    let app = &play.nodes[0].app;
+    let id = || app.clock.new_id();
+    for player in &play.players {
+        let user = admin::find_user(app, &player.identity.number.to_string()).await.unwrap();
+        // Refused if nothing is held, which is as well.
+        let _ = admin::adjust(app, &user, Change::Void, id(), &decision()).await;
+        let total = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0) as i64;
+        if total > 0 {
+            admin::adjust(app, &user, Change::By(-total), id(), &decision()).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! The rules as the contract has them, small: what each request may do, and what comes of it.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::calls::{Given, Operation};
+
+/// How an action is proved.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Proof {
+    None,
+    Quiz,
+    Hashcash,
+    /// The model never waits so long.
+    Elapsed,
+}
+
+pub struct Action {
+    pub name: &'static str,
+    pub points: u64,
+    pub proof: Proof,
+    pub in_game: bool,
+    pub daily: bool,
+}
+
+const fn action(name: &'static str, points: u64, proof: Proof, in_game: bool) -> Action {
+    Action { name, points, proof, in_game, daily: false }
+}
+
+/// The catalogue that ships. One more than these is an action that does not exist.
+pub const ACTIONS: [Action; 7] = [
+    action("watch_ad", 10, Proof::None, true),
+    action("solve_puzzle", 15, Proof::None, true),
+    action("complete_level", 20, Proof::None, true),
+    Action { name: "daily_bonus", points: 5, proof: Proof::None, in_game: true, daily: true },
+    action("demo_quiz", 15, Proof::Quiz, false),
+    action("demo_hashcash", 15, Proof::Hashcash, false),
+    action("demo_elapsed", 10, Proof::Elapsed, false),
+];
+
+#[derive(Clone, Default)]
+pub struct User {
+    pub name: String,
+    pub total: u64,
+    total_since: usize,
+    /// What of it others see, were the user not banned.
+    pub shown: u64,
+    shown_since: usize,
+    pub banned: bool,
+    pub aside: bool,
+    had_daily: bool,
+    pub session: Option<Session>,
+    /// The newest session, which may be over.
+    pub newest_session: Option<usize>,
+}
+
+#[derive(Clone)]
+pub struct Session {
+    pub number: usize,
+    pub actions: u64,
+    pub token: usize,
+}
+
+pub enum Kind {
+    AntiSpam { action: usize },
+    Proven { action: usize, session: Option<usize> },
+    Game { session: usize },
+}
+
+pub struct Token {
+    pub text: String,
+    pub owner: usize,
+    pub kind: Kind,
+    pub used: bool,
+    /// What `init` asked.
+    pub challenge: Value,
+}
+
+/// A token as a request shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown {
+    Known(usize),
+    /// Of the shape of an `act_` token.
+    MadeUp,
+    Malformed,
+    Empty,
+}
+
+/// What a request means; `session` is the number of the one that it names, one of nobody's included.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask {
+    Init { action: usize },
+    Finalize { token: Shown, proof: Given },
+    Prove { action: Option<usize>, asked: Option<Shown>, proof: Given, session: Option<usize> },
+    Redeem { token: Shown, session: Option<usize> },
+    Start,
+    Look,
+    End,
+    Update { token: Shown, action: usize, points: i64 },
+    Operate(Operation),
+}
+
+/// A request as it goes out.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub who: usize,
+    pub path: String,
+    pub body: Option<Value>,
+    pub key: Option<u8>,
+    pub ask: Ask,
+}
+
+/// What has to come of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Refused(u16, &'static str),
+    /// The first answer under the same key.
+    Again(u16, String),
+    Issued,
+    Proven,
+    Started,
+    Looked,
+    Ended {
+        score: u64,
+        actions: u64,
+    },
+    Awarded {
+        score: u64,
+        rank: u64,
+        points: u64,
+    },
+    Restricted,
+    Adjusted {
+        score: u64,
+    },
+}
+
+use Outcome::Refused;
+
+const FOREIGN: Outcome = Refused(401, "INVALID_TOKEN");
+const MALFORMED: Outcome = Refused(400, "VALIDATION_ERROR");
+const NO_ACTION: Outcome = Refused(400, "INVALID_ACTION");
+const NO_SESSION: Outcome = Refused(404, "TOKEN_NOT_FOUND");
+const OTHER_SESSION: Outcome = Refused(409, "SESSION_MISMATCH");
+const UNPROVEN: Outcome = Refused(422, "PROOF_INVALID");
+
+/// A refusal stands on the left, as it ends the checks.
+type Judged = Result<Outcome, Outcome>;
+
+fn require(holds: bool, refusal: Outcome) -> Result<(), Outcome> {
+    if holds { Ok(()) } else { Err(refusal) }
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub users: Vec<User>,
+    pub tokens: Vec<Token>,
+    /// Session numbers are places in here.
+    pub sessions: Vec<String>,
+    /// First answers, by user and key.
+    kept: HashMap<(usize, u8), (String, u16, String)>,
+    events: usize,
+}
+
+impl Model {
+    /// Users by name; nothing has happened.
+    pub fn new(names: impl Iterator<Item = String>) -> Self {
+        Self { users: names.map(|name| User { name, ..User::default() }).collect(), ..Self::default() }
+    }
+
+    pub fn judge(&mut self, request: &Request) -> Outcome {
+        let who = request.who;
+        let judged = match request.ask {
+            Ask::Init { action } => self.init(who, action),
+            Ask::Finalize { token, proof } => self.finalize(request, token, proof),
+            Ask::Prove { action, asked, proof, session } => self.prove(who, action, asked, proof, session),
+            Ask::Redeem { token, session } => self.redeem(request, token, session),
+            Ask::Start => self.admit(who).map(|()| Outcome::Started),
+            Ask::Look => self.live(who).map(|_| Outcome::Looked),
+            Ask::End => self.end(who),
+            Ask::Update { token, action, points } => self.update(request, token, action, points),
+            Ask::Operate(operation) => self.operate(who, operation),
+        };
+        judged.unwrap_or_else(|refused| refused)
+    }
+
+    /// Keeps a first answer: of an award, and of a proof that failed.
+    pub fn keep(&mut self, request: &Request, outcome: &Outcome, status: u16, text: &str) {
+        let is_first = matches!(outcome, Outcome::Awarded { .. }) || *outcome == UNPROVEN;
+        if let (Some(key), true) = (request.key, is_first) {
+            self.kept.insert((request.who, key), (digest(request), status, text.to_owned()));
+        }
+    }
+
+    fn init(&mut self, who: usize, action: usize) -> Judged {
+        require(action < ACTIONS.len(), NO_ACTION)?;
+        self.admit(who)?;
+        self.within_limits(who, action).map(|()| Outcome::Issued)
+    }
+
+    fn finalize(&mut self, request: &Request, token: Shown, proof: Given) -> Judged {
+        let (token, action) = self.anti_spam(request.who, token)?;
+        let holds = holds(action, proof)?;
+        self.first_under_key(request)?;
+        self.admit(request.who)?;
+        self.unused(token)?;
+        self.within_limits(request.who, action)?;
+        self.tokens[token].used = true;
+        require(holds, UNPROVEN)?;
+        Ok(self.award(request.who, action))
+    }
+
+    fn prove(
+        &mut self,
+        who: usize,
+        action: Option<usize>,
+        asked: Option<Shown>,
+        proof: Given,
+        session: Option<usize>,
+    ) -> Judged {
+        let asked = asked.filter(|it| !matches!(it, Shown::Empty));
+        require(action.is_some() || asked.is_some(), MALFORMED)?;
+        let asked = asked.map(|it| self.anti_spam(who, it)).transpose()?;
+        let for_action = asked.map(|it| it.1).or(action).unwrap_or(ACTIONS.len());
+        require(for_action < ACTIONS.len() && action.is_none_or(|it| it == for_action), NO_ACTION)?;
+        require(asked.is_some() || ACTIONS[for_action].proof == Proof::None, MALFORMED)?;
+        let holds = holds(for_action, proof)?;
+        self.admit(who)?;
+        if session.is_some() {
+            let live = self.live(who)?.number;
+            require(session == Some(live), OTHER_SESSION)?;
+        }
+        if let Some((token, _)) = asked {
+            self.unused(token)?;
+        }
+        self.within_limits(who, for_action)?;
+        if let Some((token, _)) = asked {
+            self.tokens[token].used = true;
+        }
+        require(holds, UNPROVEN).map(|()| Outcome::Proven)
+    }
+
+    fn redeem(&mut self, request: &Request, token: Shown, session: Option<usize>) -> Judged {
+        self.act_shaped(token)?;
+        self.first_under_key(request)?;
+        self.admit(request.who)?;
+        let token = self.own(request.who, token)?;
+        let Kind::Proven { action, session: bound } = self.tokens[token].kind else { return Err(FOREIGN) };
+        require(session.is_none() || session == bound, OTHER_SESSION)?;
+        if bound.is_some() {
+            let live = self.live(request.who)?.number;
+            require(bound == Some(live), OTHER_SESSION)?;
+        }
+        self.within_limits(request.who, action)?;
+        self.tokens[token].used = true;
+        if let (Some(_), Some(live)) = (bound, &mut self.users[request.who].session) {
+            live.actions += 1;
+        }
+        Ok(self.award(request.who, action))
+    }
+
+    fn update(&mut self, request: &Request, token: Shown, action: usize, points: i64) -> Judged {
+        require(points >= 0, MALFORMED)?;
+        self.act_shaped(token)?;
+        require(ACTIONS.get(action).is_some_and(|it| it.in_game), NO_ACTION)?;
+        require(ACTIONS[action].points == points as u64, Refused(400, "INVALID_POINTS"))?;
+        self.first_under_key(request)?;
+        self.admit(request.who)?;
+        let live = self.live(request.who)?.number;
+        let token = self.own(request.who, token)?;
+        let Kind::Game { session } = self.tokens[token].kind else { return Err(FOREIGN) };
+        require(session == live, OTHER_SESSION)?;
+        self.within_limits(request.who, action)?;
+        self.tokens[token].used = true;
+        if let Some(live) = &mut self.users[request.who].session {
+            live.actions += 1;
+        }
+        Ok(self.award(request.who, action))
+    }
+
+    fn end(&mut self, who: usize) -> Judged {
+        let actions = self.live(who)?.actions;
+        self.users[who].session = None;
+        Ok(Outcome::Ended { score: self.users[who].total, actions })
+    }
+
+    fn operate(&mut self, who: usize, operation: Operation) -> Judged {
+        let now = self.next_event();
+        let user = &mut self.users[who];
+        match operation {
+            Operation::Ban => user.banned = true,
+            Operation::Unban => user.banned = false,
+            Operation::SetAside => user.aside = true,
+            Operation::Confirm => {
+                (user.aside, user.shown, user.shown_since) = (false, user.total, user.total_since);
+            }
+            Operation::Void => {
+                require(user.aside, MALFORMED)?;
+                (user.aside, user.total, user.total_since) = (false, user.shown, user.shown_since);
+                return Ok(Outcome::Adjusted { score: user.total });
+            }
+            Operation::Adjust(by) => {
+                require(!user.aside && by != 0, MALFORMED)?;
+                user.total = user.total.checked_add_signed(by).ok_or(MALFORMED)?;
+                user.total_since = now;
+                (user.shown, user.shown_since) = (user.total, now);
+                return Ok(Outcome::Adjusted { score: user.total });
+            }
+        }
+        Ok(Outcome::Restricted)
+    }
+
+    fn award(&mut self, who: usize, action: usize) -> Outcome {
+        let now = self.next_event();
+        let Action { points, daily, .. } = ACTIONS[action];
+        let user = &mut self.users[who];
+        user.had_daily |= daily;
+        user.total += points;
+        user.total_since = now;
+        if !user.aside {
+            (user.shown, user.shown_since) = (user.total, now);
+        }
+        let score = user.total;
+        Outcome::Awarded { score, rank: self.rank(score), points }
+    }
+
+    fn next_event(&mut self) -> usize {
+        self.events += 1;
+        self.events
+    }
+
+    fn admit(&self, who: usize) -> Result<(), Outcome> {
+        require(!self.users[who].banned, Refused(403, "FORBIDDEN"))
+    }
+
+    fn live(&self, who: usize) -> Result<&Session, Outcome> {
+        self.users[who].session.as_ref().ok_or(NO_SESSION)
+    }
+
+    fn unused(&self, token: usize) -> Result<(), Outcome> {
+        require(!self.tokens[token].used, Refused(409, "TOKEN_ALREADY_USED"))
+    }
+
+    fn within_limits(&self, who: usize, action: usize) -> Result<(), Outcome> {
+        let reached = ACTIONS[action].daily && self.users[who].had_daily;
+        require(!reached, Refused(429, "ACTION_LIMIT_REACHED"))
+    }
+
+    fn first_under_key(&self, request: &Request) -> Result<(), Outcome> {
+        let kept = request.key.and_then(|it| self.kept.get(&(request.who, it)));
+        match kept {
+            None => Ok(()),
+            Some((first, status, text)) if *first == digest(request) => {
+                Err(Outcome::Again(*status, text.clone()))
+            }
+            Some(_) => Err(Refused(409, "IDEMPOTENCY_MISMATCH")),
+        }
+    }
+
+    /// An anti-spam token of this user, and its action. Its signature says whose it is, before anything else is looked at.
+    fn anti_spam(&self, who: usize, token: Shown) -> Result<(usize, usize), Outcome> {
+        let Shown::Known(place) = token else { return Err(FOREIGN) };
+        match &self.tokens[place] {
+            Token { kind: Kind::AntiSpam { action }, owner, .. } if *owner == who => Ok((place, *action)),
+            _ => Err(FOREIGN),
+        }
+    }
+
+    fn act_shaped(&self, token: Shown) -> Result<(), Outcome> {
+        let is = match token {
+            Shown::Known(place) => self.tokens[place].text.starts_with("act_"),
+            Shown::MadeUp => true,
+            Shown::Malformed | Shown::Empty => false,
+        };
+        require(is, FOREIGN)
+    }
+
+    /// An `act_` token of this user that was not used. Of a used one it is no longer known whose it was.
+    fn own(&self, who: usize, token: Shown) -> Result<usize, Outcome> {
+        let Shown::Known(place) = token else { return Err(FOREIGN) };
+        self.unused(place)?;
+        require(self.tokens[place].owner == who, FOREIGN).map(|()| place)
+    }
+
+    fn on_board(&self) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(|it| !it.banned && it.shown > 0)
+    }
+
+    fn rank(&self, score: u64) -> u64 {
+        1 + self.on_board().filter(|it| it.shown > score).count() as u64
+    }
+
+    /// Score and rank as others see them.
+    pub fn standing(&self, who: usize) -> (u64, Option<u64>) {
+        let user = &self.users[who];
+        if user.banned || user.shown == 0 { (0, None) } else { (user.shown, Some(self.rank(user.shown))) }
+    }
+
+    /// The ten best as (username, score, rank): whoever reached a score first is listed first.
+    pub fn ten(&self) -> Vec<(String, u64, u64)> {
+        let mut all: Vec<_> = self.on_board().collect();
+        all.sort_by_key(|it| (std::cmp::Reverse(it.shown), it.shown_since));
+        all.iter().take(10).map(|it| (it.name.clone(), it.shown, self.rank(it.shown))).collect()
+    }
+}
+
+/// A key is bound to the door and the body that it came with first.
+fn digest(request: &Request) -> String {
+    format!("{} {:?}", request.path, request.body)
+}
+
+/// Whether a proof holds; one of another shape than its action's is no try.
+fn holds(action: usize, proof: Given) -> Result<bool, Outcome> {
+    match (ACTIONS[action].proof, proof) {
+        (Proof::None, _) => Ok(true),
+        (Proof::Elapsed, _) => Ok(false),
+        (_, Given::Right) => Ok(true),
+        (_, Given::Wrong) => Ok(false),
+        (_, Given::OtherKind | Given::Nothing) => Err(MALFORMED),
+    }
+}
