@@ -115,3 +115,29 @@ fn nothing_is_left_undone() {
         }
     }
 }
+
+/// Each threat names a test, and each test that is named is there.
+#[test]
+fn every_threat_has_its_test() {
+    let threats = include_str!("../docs/threats.md");
+    let rows: Vec<&str> =
+        threats.lines().filter(|it| it.starts_with("| ") && it.as_bytes()[2].is_ascii_digit()).collect();
+    assert!(rows.len() >= 30);
+    let sources: Vec<(PathBuf, String)> =
+        files("tests", "rs").into_iter().chain(files("src", "rs")).collect();
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for path in named {
+            let (room, test) = path.rsplit_once("::").unwrap();
+            let file = room.trim_end_matches("::tests").replace("::", "/");
+            let there = sources.iter().any(|(source, text)| {
+                let source = source.with_extension("");
+                (source.ends_with(&file) || source.ends_with(format!("{file}/mod")))
+                    && text.contains(&format!("fn {test}("))
+            });
+            assert!(there, "{path} is named in docs/threats.md, but is not there");
+        }
+    }
+}
