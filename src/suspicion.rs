@@ -78,7 +78,7 @@ pub enum Suspect {
 }
 
 /// Suspects remembered between two writes. Beyond it new ones are only counted in the metrics, so that memory is bounded.
-const MAX_SUSPECTS: usize = 50_000;
+const MAX_SUSPECTS: usize = 5000;
 
 /// The signs since the last write.
 #[derive(Default)]

@@ -24,21 +24,25 @@ pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
     }
 }
 
-/// A user by number, UUID or, if neither is one's, by name.
+/// A user by number, UUID or name.
 ///
 /// # Errors
-/// There is none; Postgres is away.
+/// There is none, or one goes by the number and another by the name; Postgres is away.
 pub async fn find_user(app: &App, text: &str) -> Result<User> {
-    if let Ok(id) = UserRef::parse(text)
-        && let Some(user) = account::find(&app.database, id).await?
-    {
-        return Ok(user);
+    let by_id = match UserRef::parse(text) {
+        Ok(id) => account::find(&app.database, id).await?,
+        Err(_) => None,
+    };
+    let by_name = match Username::parse(text) {
+        Ok(name) => account::find_by_name(&app.database, &name).await?.map(|(user, _)| user),
+        Err(_) => None,
+    };
+    match (by_id, by_name) {
+        (Some(one), Some(other)) if one.id != other.id => {
+            Err(Refusal::field("userId", "is one user's number and another's name; give the UUID").into())
+        }
+        (one, other) => one.or(other).ok_or(Refusal::UserNotFound.into()),
     }
-    let name = Username::parse(text).map_err(|_| Refusal::UserNotFound)?;
-    account::find_by_name(&app.database, &name)
-        .await?
-        .map(|(user, _)| user)
-        .ok_or(Refusal::UserNotFound.into())
 }
 
 /// Makes a user an admin, or a player again.

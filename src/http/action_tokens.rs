@@ -22,11 +22,11 @@ use crate::error::Refusal;
 pub async fn issue(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ClientAddress(from): ClientAddress,
+    from: ClientAddress,
     body: Result<Body, Refusal>,
 ) -> Response {
     let to_prove = body.and_then(|Body(body)| read_proof(&app, &body));
-    rate::respond(award::prove(&app, &caller, from, to_prove).await, show_proven)
+    rate::respond(award::prove(&app, &caller, from.counted_as(), to_prove).await, show_proven)
 }
 
 fn read_proof(app: &App, body: &[u8]) -> Result<ToProve, Refusal> {
@@ -65,12 +65,12 @@ fn show_proven(proven: Proven) -> Response {
 pub async fn redeem(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ClientAddress(from): ClientAddress,
+    from: ClientAddress,
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from, submission).await, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {

@@ -47,12 +47,12 @@ fn show_issued(issued: Issued) -> Response {
 pub async fn finalize(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
-    ClientAddress(from): ClientAddress,
+    from: ClientAddress,
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from, submission).await, |it| show_award(&it))
+    rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
 fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {

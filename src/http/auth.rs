@@ -47,7 +47,7 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
     let window = account::count_login(&app, &username, from.counted_as()).await?;
     let outcome = account::login(&app, &username, password).await;
     if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
-        app.note(Some(Sign::BadLogin), None, from.0);
+        app.note(Some(Sign::BadLogin), None, from.counted_as());
     }
     let metered = crate::award::Metered { outcome, rate: window, replayed: false };
     Ok(rate::respond(metered, |it| show(StatusCode::OK, "Login successful", &it)))

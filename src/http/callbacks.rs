@@ -15,9 +15,9 @@ use crate::error::Result;
 /// `GET admob`: server-side verification of a rewarded ad (developers.google.com/admob/android/ssv).
 pub async fn admob(
     State(app): State<Arc<App>>,
-    ClientAddress(from): ClientAddress,
+    from: ClientAddress,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
-    let award = award::credit(&app, from, &query.unwrap_or_default()).await?;
+    let award = award::credit(&app, from.counted_as(), &query.unwrap_or_default()).await?;
     Ok(Json(json!({ "success": true, "newScore": award.score })).into_response())
 }

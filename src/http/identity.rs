@@ -22,10 +22,9 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
         let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
         let identity = account::identify(app, token).await.inspect_err(|error| {
-            if let (Error::Refused(Refusal::InvalidAccessToken), Some(from)) = (error, parts.extensions.get())
-            {
-                let ClientAddress(from) = *from;
-                app.note(Some(Sign::BadLogin), None, from);
+            let from = parts.extensions.get::<ClientAddress>();
+            if let (Error::Refused(Refusal::InvalidAccessToken), Some(from)) = (error, from) {
+                app.note(Some(Sign::BadLogin), None, from.counted_as());
             }
         })?;
         app.gate.user(identity.user).await?;

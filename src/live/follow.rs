@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Board;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{BANNED_NEWS, BOARD_CHANNEL, PersonalNews, personal_channel};
+use crate::store::{BANNED_NEWS, BOARD_CHANNEL, PersonalNews, Subscription, personal_channel};
 
 /// A board that got lost on its way is found after so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -104,9 +104,9 @@ async fn users_session(
     pause: &mut Pause,
 ) -> Result<(), Fault> {
     let mut subscription = app.store.subscribe(&[]).await?;
-    let followed: Vec<String> = app.hub.followed().into_iter().map(personal_channel).collect();
-    for channels in followed.chunks(CHANNELS_AT_ONCE) {
-        subscription.add(channels).await?;
+    let followed = app.hub.followed();
+    for users in followed.chunks(CHANNELS_AT_ONCE) {
+        follow_some(app, &mut subscription, users).await?;
     }
     *pause = Pause::default();
     let mut turned = Vec::with_capacity(CHANNELS_AT_ONCE);
@@ -126,17 +126,26 @@ async fn users_session(
             }
             _ = turns.recv_many(&mut turned, CHANNELS_AT_ONCE) => {
                 let (come, gone): (Vec<Uuid>, Vec<Uuid>) = turned.drain(..).partition(|it| app.hub.is_followed(*it));
-                let channels = |users: Vec<Uuid>| users.into_iter().map(personal_channel).collect::<Vec<_>>();
                 if !gone.is_empty() {
-                    subscription.drop(&channels(gone)).await?;
+                    subscription.drop(&gone.into_iter().map(personal_channel).collect::<Vec<_>>()).await?;
                 }
                 if !come.is_empty() {
-                    subscription.add(&channels(come)).await?;
+                    follow_some(app, &mut subscription, &come).await?;
                 }
             }
             _ = pings.tick() => subscription.ping().await?,
         }
     }
+}
+
+/// Subscribes to users' channels, then closes the sockets of those who are banned by then: from here on the channel tells.
+async fn follow_some(app: &App, subscription: &mut Subscription, users: &[Uuid]) -> Result<(), Fault> {
+    let channels: Vec<String> = users.iter().copied().map(personal_channel).collect();
+    subscription.add(&channels).await?;
+    for user in app.store.banned_among(users).await? {
+        app.hub.ban_user(user);
+    }
+    Ok(())
 }
 
 /// Publishes boards that were held back, as soon as they may go out.

@@ -148,6 +148,21 @@ impl Store {
         }
     }
 
+    /// Which of some users are banned.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn banned_among(&self, users: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
+        let mut scores = redis::cmd("ZMSCORE");
+        scores.arg(keys::BANNED);
+        for user in users {
+            scores.arg(user.to_string());
+        }
+        let bans: Vec<Option<f64>> =
+            scores.query_async(&mut self.command()).await.map_err(|error| fault("look for bans", error))?;
+        Ok(users.iter().zip(bans).filter(|(_, ban)| ban.is_some()).map(|(user, _)| *user).collect())
+    }
+
     /// Whether a user is banned.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What gets lost on the way is found.
 
+use laurel::admin::Restriction;
 use laurel::store::Standing;
 
 use super::Client;
@@ -46,8 +47,10 @@ async fn subscriptions_that_are_cut_come_back() {
 async fn redis_away_is_told_once_and_the_board_is_back_with_it() {
     let mut world = World::new().await;
     let node = world.node().await;
-    let ada = node.register("ada").await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     node.award(&ada, "watch_ad").await;
+    let decision = laurel::admin::Decision { actor: "test".into(), reason: "a bot".into() };
+    laurel::admin::restrict(&node.app, eve.identity.user, Restriction::Ban, &decision).await.unwrap();
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
     world.redis.kill().await;
@@ -59,8 +62,13 @@ async fn redis_away_is_told_once_and_the_board_is_back_with_it() {
     assert_eq!(node.get("/readyz/awards").await.status, 503);
     let refused = node.init(&ada, "watch_ad").await;
     refused.assert_refused(503, "SERVICE_UNAVAILABLE");
+    // New sockets get the board that the node has; nobody can say who is banned.
+    let mut banned = Client::connect(&node, &eve).await;
+    banned.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
 
     world.redis.restart().await;
+    while banned.next().await.is_some() {}
+    assert_eq!(banned.closed, Some(4401), "now it is known");
     let status = client.wait_for("status").await;
     assert_eq!(status["data"]["degraded"], false);
     eventually("awards to be taken again", async || {
