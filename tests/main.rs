@@ -6,6 +6,7 @@
 mod harness;
 
 mod embedded;
+mod fuzz;
 mod http;
 mod ledger;
 mod live;

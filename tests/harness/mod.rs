@@ -11,7 +11,7 @@ pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use provider::Provider;
 pub use redis_look::RedisLook;
-pub use signer::Signer;
+pub use signer::{Signer, jwks};
 
 use std::sync::Arc;
 use std::time::Duration;
