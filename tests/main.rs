@@ -7,6 +7,7 @@ mod harness;
 
 mod action;
 mod embedded;
+mod fuzz;
 mod gate;
 mod http;
 mod ledger;

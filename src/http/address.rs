@@ -82,6 +82,7 @@ fn read(entry: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -141,5 +142,34 @@ mod tests {
         let counted = |it: &str| ClientAddress(it.parse().unwrap()).counted_as().to_string();
         assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(counted("192.0.2.9"), "192.0.2.9");
+    }
+
+    /// An address, a trusted one more often than not.
+    fn addresses() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            2 => any::<[u8; 3]>().prop_map(|[a, b, c]| IpAddr::from([10, a, b, c])),
+            1 => any::<[u8; 4]>().prop_map(IpAddr::from),
+            1 => any::<[u8; 16]>().prop_map(|it| IpAddr::from(it).to_canonical()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_stranger_sends_only_what_proxies_wrote_counts(
+            peer in addresses(), proxies in prop::collection::vec(addresses(), 0..5), sent in prop::collection::vec(0x20..=0xff_u8, 0..60)
+        ) {
+            let written: Vec<String> = proxies.iter().map(IpAddr::to_string).collect();
+            let lines = [sent.as_slice(), written.join(", ").as_bytes()].map(<[u8]>::to_vec);
+            let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).filter(|it| !it.contains(&0x7f)).collect();
+            prop_assume!(lines.len() == 2 && !proxies.is_empty());
+            // The first from the right that is not trusted, whatever stands to the left of it.
+            let trusted = |it: &IpAddr| matches!(it, IpAddr::V4(it) if it.octets()[0] == 10);
+            let walk = || std::iter::once(&peer).chain(proxies.iter().rev());
+            if let Some(first) = walk().find(|it| !trusted(it)) {
+                prop_assert_eq!(behind(&peer.to_string(), &lines), first.to_string());
+            } else {
+                behind(&peer.to_string(), &lines);
+            }
+        }
     }
 }

@@ -10,12 +10,17 @@ use crate::error::Fault;
 /// Candidates beyond the ten: whoever may take the place of somebody who leaves.
 const AT_HAND: usize = 32;
 
-/// What is shown of a user, and when it was reached: the newest entry that is not held. An entry's `score_after` counts held
-/// points too, but nothing that is not held is written while some are.
+/// What is shown of a user, and when it was reached. It is what the newest entry that is not held came to: such an entry's
+/// `score_after` counts held points too, but nothing that is not held is written while some are. An entry that voids held
+/// points comes back to a score that was reached before; all others reach theirs themselves.
 const ENTRY: &str = "
     SELECT format('%s %s %s %s %s', h.score_after, h.moment, u.id, u.number, u.username) AS entry
     FROM users u
-    CROSS JOIN LATERAL (SELECT moment, score_after FROM score_history WHERE user_id = u.id AND NOT held
+    CROSS JOIN LATERAL (SELECT score_after FROM score_history WHERE user_id = u.id AND NOT held
+                        ORDER BY moment DESC LIMIT 1) shown
+    CROSS JOIN LATERAL (SELECT moment, score_after FROM score_history
+                        WHERE user_id = u.id AND NOT held AND score_after = shown.score_after
+                              AND NOT (action_type = 'void' AND note IS NOT NULL)
                         ORDER BY moment DESC LIMIT 1) h";
 
 /// The ten best of all, by score, then by who reached it first.

@@ -162,6 +162,26 @@ async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
 }
 
 #[tokio::test]
+async fn whoever_is_voided_keeps_the_place_among_those_who_tie() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "watch_ad").await;
+    node.award(&bob, "watch_ad").await;
+    done(&node, &root, "ada", "set-aside").await;
+    node.award(&ada, "watch_ad").await;
+    done(&node, &root, "ada", "void").await;
+    let wanted = [("ada".to_owned(), 10), ("bob".to_owned(), 10)];
+    assert_eq!(names(node.board().await), wanted);
+    node.written().await;
+    for deed in ["ban", "unban"] {
+        done(&node, &root, "ada", deed).await;
+    }
+    assert_eq!(names(node.board().await), wanted, "the ledger knows who was first");
+}
+
+#[tokio::test]
 async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
     let world = World::new().await;
     let node = world.node().await;

@@ -124,7 +124,7 @@ fn turn() -> impl Strategy<Value = Vec<Call>> {
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let action = || 0..super::rules::ACTIONS.len() + 1;
+    let action = || 0..super::state::ACTIONS.len() + 1;
     let honest = (action(), key()).prop_map(|(action, key)| {
         vec![Deed::Init { action }, Deed::Finalize { token: Pick::Mine, proof: Given::Right, key }]
     });
@@ -147,7 +147,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let action = || 0..super::rules::ACTIONS.len() + 1;
+    let action = || 0..super::state::ACTIONS.len() + 1;
     prop_oneof![
         2 => action().prop_map(|action| Deed::Init { action }),
         3 => (pick(), given(), key()).prop_map(|(token, proof, key)| Deed::Finalize { token, proof, key }),

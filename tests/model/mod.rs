@@ -3,7 +3,9 @@
 
 mod calls;
 mod play;
+mod request;
 mod rules;
+mod state;
 
 use laurel::admin::{self, Change, Decision};
 use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, TestRunner};

@@ -77,6 +77,8 @@ impl Packet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -88,6 +90,24 @@ mod tests {
         assert_eq!(Packet::read(&body), Some(Packet::Message(Message::Binary(bytes))));
         for bad in ["", "0", "6", "7", "x", "b!", "é"] {
             assert_eq!(Packet::read(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_read_as_they_were_written(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let Wire::Text(packet) = Wire::text(format!("4{text}")) else { unreachable!() };
+            prop_assert_eq!(Packet::read(&packet), Some(Packet::Message(Message::Text(text))));
+            let mut body = String::new();
+            Wire::Binary(bytes.clone().into()).push_to(&mut body);
+            prop_assert_eq!(Packet::read(&body), Some(Packet::Message(Message::Binary(bytes.into()))));
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in ".{0,80}", digit in "[0-9b]") {
+            let _ = Packet::read(&text);
+            let read = Packet::read(&format!("{digit}{text}"));
+            prop_assert!(read.is_some() || !"12345".contains(&digit));
         }
     }
 }

@@ -1,0 +1,206 @@
+//! Bodies, headers and paths over real HTTP: always the envelope, never a 500, and no key changes for who is refused.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::change::{changed, changes};
+use super::{fuzz, runtime};
+use crate::harness::{Answer, Player, RedisLook, TestNode, World};
+
+/// Every POST door, with a body that has all its fields. None of the tokens was ever given out.
+const DOORS: [(&str, &str); 14] = [
+    ("/api/auth/register", r#"{"username":"ada","email":"ada@example.com","password":"correct horse"}"#),
+    ("/api/auth/login", r#"{"username":"nobody at all","password":"correct horse"}"#),
+    ("/api/game/start", "{}"),
+    ("/api/game/end", "{}"),
+    (
+        "/api/score/update",
+        r#"{"actionToken":"act_a1b2c3d4e5f6g7h8i9j0","actionType":"watch_ad","points":10,"proof":{}}"#,
+    ),
+    ("/api/v1/actions/init", r#"{"actionType":"watch_ad"}"#),
+    ("/api/v1/actions/finalize", r#"{"antiSpamToken":"a.b.c","proof":{"quizResult":"Paris"}}"#),
+    (
+        "/api/v1/action-tokens",
+        r#"{"actionType":"demo_quiz","actionId":102,"antiSpamToken":"a.b.c","sessionId":"s","proof":{"nonce":"1"}}"#,
+    ),
+    (
+        "/api/v1/scores",
+        r#"{"actionToken":"act_a1b2c3d4e5f6g7h8i9j0","sessionId":"sess_a1b2c3d4e5f6g7h8i9j0"}"#,
+    ),
+    ("/api/admin/users/1/ban", r#"{"reason":"x"}"#),
+    ("/api/admin/users/999999/set-aside", r#"{"reason":"x"}"#),
+    ("/api/admin/users/nobody/confirm", r#"{"reason":"x"}"#),
+    ("/api/admin/users/999999/void", r#"{"reason":"x"}"#),
+    ("/api/admin/users/999999/adjust", r#"{"points":-1,"reason":"x"}"#),
+];
+
+const FIELDS: [&str; 10] = [
+    "username",
+    "email",
+    "password",
+    "actionToken",
+    "actionType",
+    "points",
+    "proof",
+    "antiSpamToken",
+    "sessionId",
+    "reason",
+];
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+        prop::sample::select(vec!["watch_ad", "demo_quiz", "\0", "act_a1b2c3d4e5f6g7h8i9j0", "a.b.c"])
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|it| it.into_iter().collect()),
+        ]
+    })
+}
+
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let field = || prop::sample::select(FIELDS.to_vec());
+    let object = prop::collection::vec((field(), values()), 0..5).prop_map(|fields| {
+        // Written by hand, so that a field can come twice.
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", fields.join(",")).into_bytes()
+    });
+    let number = (field(), "-?[0-9]{1,400}(\\.[0-9]{1,30})?(e[+-]?[0-9]{1,6})?")
+        .prop_map(|(name, number)| format!("{{\"{name}\":{number}}}").into_bytes());
+    let deep = (field(), 1..8000_usize, any::<bool>()).prop_map(|(name, depth, closed)| {
+        let end = if closed { "]".repeat(depth) } else { String::new() };
+        format!("{{\"{name}\":{}{end}}}", "[".repeat(depth)).into_bytes()
+    });
+    prop_oneof![
+        6 => object,
+        2 => number,
+        1 => deep,
+        1 => prop::collection::vec("\\{\"[a-z]{1,3}\":", 1..2000).prop_map(|it| it.concat().into_bytes()),
+        1 => values().prop_map(|it| it.to_string().into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..100),
+        1 => (16_000..17_000_usize).prop_map(|length| vec![b' '; length]),
+    ]
+}
+
+/// A node, somebody who asks it, and what Redis held at last.
+struct Door {
+    _world: World,
+    node: TestNode,
+    root: Player,
+    redis: Mutex<(RedisLook, BTreeMap<String, String>)>,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let world = World::new().await;
+        let node = world.node_with(|it| it.auth.hashes_at_once = 1).await;
+        let root = node.register("root").await;
+        let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
+        let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+        laurel::admin::grant(&node.app, &user, true, &decision).await.unwrap();
+        let mut look = world.look().await;
+        let before = look.everything().await;
+        Self { _world: world, node, root, redis: Mutex::new((look, before)) }
+    }
+
+    async fn check(&self, answer: Answer) -> TestCaseResult {
+        let mut redis = self.redis.lock().await;
+        if answer.status < 300 {
+            self.node.written().await;
+            redis.1 = redis.0.everything().await;
+            return Ok(());
+        }
+        let body = &answer.body;
+        prop_assert!(!answer.code().is_empty() && body["data"].is_null(), "{}", answer.text);
+        prop_assert_eq!(&body["statusCode"], answer.status);
+        prop_assert!(body["metadata"]["timestamp"].is_string() && body["message"].is_string());
+        prop_assert_eq!(redis.0.everything().await, redis.1.clone());
+        Ok(())
+    }
+
+    async fn post(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> TestCaseResult {
+        let bearer = format!("Bearer {}", self.root.token);
+        let mut all = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        all.extend(headers);
+        self.check(self.node.send(Method::POST, path, &all, body).await).await
+    }
+}
+
+#[test]
+fn bodies_of_every_door() {
+    let runtime = runtime();
+    let door = runtime.block_on(Door::open());
+    fuzz(1.0, (0..DOORS.len(), bodies()), |(place, body)| {
+        runtime.block_on(door.post(DOORS[place].0, &[], body))
+    });
+    let places = (0..DOORS.len(), 0..DOORS.len());
+    fuzz(1.0, (places, changes()), |((place, other), changes)| {
+        // The admin's own account stays as it is.
+        let (path, valid) = DOORS[place];
+        let body = changed(valid.as_bytes(), DOORS[other].1.as_bytes(), &changes);
+        runtime.block_on(door.post(&path.replace("/1/", "/999999/"), &[], body))
+    });
+}
+
+#[test]
+fn idempotency_keys() {
+    let runtime = runtime();
+    let door = runtime.block_on(Door::open());
+    fuzz(0.5, prop_oneof!["[!-~]{0,80}", "[ -~\\t]{0,70}", "[!-~¡-ÿ]{0,66}"], |key| {
+        // HTTP itself takes blanks off both ends.
+        let arrives = key.trim_matches([' ', '\t']);
+        let good = (1..=64).contains(&arrives.len()) && arrives.bytes().all(|it| it.is_ascii_graphic());
+        let wanted = if good { "INVALID_TOKEN" } else { "VALIDATION_ERROR" };
+        for (path, body) in [DOORS[4], DOORS[6], DOORS[8]] {
+            let body: Value = serde_json::from_str(body).unwrap();
+            let session = json!({});
+            runtime.block_on(async {
+                door.node.post("/api/game/start", &door.root.token, &session).await;
+                let headers = [("idempotency-key", key.as_str())];
+                let answer = door.node.post_with(path, &door.root.token, &headers, &body).await;
+                prop_assert_eq!(answer.code(), wanted, "{:?}", key);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn users_in_paths() {
+    let runtime = runtime();
+    let door = runtime.block_on(Door::open());
+    let bearer = format!("Bearer {}", door.root.token);
+    let user = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..30),
+        any::<i128>().prop_map(|it| it.to_string().into_bytes()),
+        "[{(]?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}[})]?"
+            .prop_map(String::into_bytes),
+    ];
+    fuzz(1.0, user, |user| {
+        let escaped: String = user.iter().map(|it| format!("%{it:02X}")).collect();
+        runtime.block_on(async {
+            for path in ["/api/scoreboard/user/", "/api/admin/users/"] {
+                let path = format!("{path}{escaped}");
+                let answer =
+                    door.node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
+                prop_assert!([200, 400, 404].contains(&answer.status), "{}", answer.text);
+                door.check(answer).await?;
+            }
+            Ok(())
+        })
+    });
+}

@@ -1,0 +1,107 @@
+//! Files that operators write: a wrong one is refused with its problems, and never ends the node in a panic.
+
+use std::collections::HashSet;
+
+use laurel::account::Issuers;
+use laurel::action::Catalogue;
+use proptest::prelude::*;
+
+use super::change::{changed, changes};
+use super::fuzz;
+use crate::harness::{Signer, jwks};
+
+const SHIPPED: &str = include_str!("../../src/action/actions.toml");
+
+fn check_catalogue(text: &str) -> Result<(), TestCaseError> {
+    match Catalogue::parse(text) {
+        Ok(catalogue) => {
+            let types: HashSet<_> = catalogue.all().iter().map(|it| &it.kind).collect();
+            prop_assert_eq!(types.len(), catalogue.all().len());
+            prop_assert!(catalogue.all().iter().all(|it| (1..1 << 53).contains(&it.points)));
+        }
+        Err(problems) => prop_assert!(!problems.0.is_empty()),
+    }
+    Ok(())
+}
+
+/// TOML of the catalogue's own words, put together anyhow.
+fn entries() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "type",
+        "number",
+        "points",
+        "proof",
+        "doors",
+        "cooldown_ms",
+        "cap_per_hour",
+        "cap_per_day",
+        "open_hours",
+        "points_by_difficulty",
+        "token_seconds",
+        "least_ms",
+    ]);
+    let value = prop_oneof![
+        any::<i64>().prop_map(|it| it.to_string()),
+        any::<f64>().prop_map(|it| format!("{it:?}")),
+        "[a-z0-9_:\\-]{0,12}".prop_map(|it| format!("\"{it}\"")),
+        "([0-9]{1,2}:[0-9]{1,2}-[0-9]{1,2}:[0-9]{1,2})".prop_map(|it| format!("\"{it}\"")),
+        prop::sample::select(vec![
+            "{ kind = \"none\" }",
+            "{ kind = \"quiz\", bank = \"b\" }",
+            "{ kind = \"all\", of = [] }",
+            "{ kind = \"elapsed\", least_ms = 9223372036854775807 }",
+            "{ kind = \"hashcash\", bits = 4294967295 }",
+            "[\"game\"]",
+            "[]",
+            "{ easy = 0 }",
+            "{ hard = 9223372036854775807 }",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let entry = prop::collection::vec((key, value), 0..7).prop_map(|fields| {
+        let lines: Vec<_> = fields.into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let good = "type = \"a\"\nnumber = 1\npoints = 1\nproof = { kind = \"none\" }\n";
+        // The fields that are missing are good ones, so that the others are looked at.
+        let missing = good
+            .lines()
+            .filter(|it| !lines.iter().any(|line| line.split(' ').next() == it.split(' ').next()));
+        format!("[[action]]\n{}{}\n", lines.concat(), missing.collect::<Vec<_>>().join("\n"))
+    });
+    prop::collection::vec(entry, 1..3).prop_map(|it| it.concat())
+}
+
+#[test]
+fn catalogues() {
+    fuzz(2.0, changes(), |changes| {
+        let bytes = changed(SHIPPED.as_bytes(), SHIPPED.as_bytes(), &changes);
+        check_catalogue(&String::from_utf8_lossy(&bytes))
+    });
+    fuzz(4.0, entries(), |text| check_catalogue(&text));
+    fuzz(4.0, ".{0,300}", |text| check_catalogue(&text));
+}
+
+#[test]
+fn files_of_issuers_and_their_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let signer = Signer::new(jsonwebtoken::Algorithm::EdDSA, "a");
+    let keys = jwks(&[&signer]);
+    let file =
+        "[[issuer]]\nissuer = \"https://id.example\"\naudience = \"laurel\"\njwks_file = \"keys.json\"\n";
+    let path = |name: &str| folder.path().join(name);
+    let load = |toml: &[u8], keys: &[u8]| {
+        std::fs::write(path("issuers.toml"), toml).unwrap();
+        std::fs::write(path("keys.json"), keys).unwrap();
+        Issuers::load(path("issuers.toml").to_str().unwrap())
+    };
+    assert!(load(file.as_bytes(), keys.as_bytes()).is_ok());
+    let check = |toml: &[u8], keys: &[u8]| {
+        match load(toml, keys) {
+            Ok(issuers) => prop_assert!(issuers.rings().count() > 0),
+            Err(problems) => prop_assert!(!problems.0.is_empty()),
+        }
+        Ok(())
+    };
+    fuzz(2.0, changes(), |it| check(&changed(file.as_bytes(), keys.as_bytes(), &it), keys.as_bytes()));
+    fuzz(2.0, changes(), |it| check(file.as_bytes(), &changed(keys.as_bytes(), file.as_bytes(), &it)));
+    fuzz(2.0, prop::collection::vec(any::<u8>(), 0..300), |it| check(&it, &it));
+}
