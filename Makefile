@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench
+.PHONY: run test deps test-deps lint bench bench-flood
 
 run: deps
 	cargo build --release
@@ -27,6 +27,11 @@ lint:
 bench: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest
+
+# The floods' part of them alone.
+bench-flood: deps
+	cargo build --release --example loadtest --bin laurel
+	./target/release/examples/loadtest flood
 
 deps:
 	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc

@@ -1,7 +1,9 @@
 //! One kept-alive HTTP/1.1 connection, as cheap as can be, since it shares the machine with what it measures.
 
+use std::net::{IpAddr, SocketAddr};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 pub struct Connection {
     stream: TcpStream,
@@ -10,19 +12,24 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// From one of this machine's addresses.
+    pub async fn open_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from, 0)).unwrap();
+        Self::over(socket.connect(address).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::with_capacity(4096) }
     }
 
     /// Sends a request and gives the body of its answer, which has to be a 200.
     pub async fn post(&mut self, path: &str, login: &str, body: &str) -> String {
-        let length = body.len();
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: laurel\r\nauthorization: Bearer {login}\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        self.exchange(&request).await
+        self.exchange(&post(path, login, body)).await
     }
 
     pub async fn get(&mut self, path: &str) -> String {
@@ -46,6 +53,15 @@ impl Connection {
             }
         }
     }
+}
+
+/// A request as it is sent.
+pub fn post(path: &str, login: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: laurel\r\nauthorization: Bearer {login}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// A text field of a JSON answer.

@@ -1,14 +1,18 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
-//! `loadtest/RESULTS.md`.
+//! `loadtest/RESULTS.md`. Then honest players while hostile clients flood the node.
 //!
-//! `make bench`
+//! `make bench`; `make bench-flood` measures the floods alone and leaves the other results as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
 mod cpu;
+mod flood;
+mod flood_report;
 mod game;
+mod hostile;
 mod http;
+mod players;
 mod report;
 mod script;
 mod server;
@@ -20,10 +24,12 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use cpu::Cpu;
+use flood_report::HEADING;
 use http::Connection;
 use report::{Phase, Report};
-use server::Server;
+use server::{Server, UNLIMITED};
 
+const RESULTS: &str = "loadtest/RESULTS.md";
 /// Requests under way at once.
 const CONNECTIONS: usize = 64;
 /// Tokens that are issued, then redeemed.
@@ -32,11 +38,21 @@ const USERS: usize = 10_000;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(measure());
+    let results = match std::env::args().nth(1).as_deref() {
+        None => runtime.block_on(measure()).to_string(),
+        Some("flood") => {
+            let text = std::fs::read_to_string(RESULTS).unwrap();
+            text.split(HEADING).next().unwrap().trim_end().to_owned() + "\n"
+        }
+        Some(other) => panic!("there is no part {other}; there is `flood`"),
+    };
+    let flood = runtime.block_on(flood::measure());
+    println!("{results}\n{flood}");
+    std::fs::write(RESULTS, format!("{results}\n{flood}")).unwrap();
 }
 
-async fn measure() {
-    let server = Server::start(USERS);
+async fn measure() -> Report {
+    let server = Server::start(USERS, UNLIMITED);
     let logins = Arc::new(server.logins());
     // One of each for every connection, to warm up.
     let warm = issue(&server, &logins, CONNECTIONS).await.1;
@@ -49,15 +65,13 @@ async fn measure() {
     drop(server);
 
     // A fresh node, so that what its listeners hold can be told from what awards left behind.
-    let server = Server::start(game::SESSIONS + game::LISTENERS);
+    let server = Server::start(game::SESSIONS + game::LISTENERS, UNLIMITED);
     let game = game::measure(&server, &Arc::new(server.logins())).await;
     server.wait_until_written().await;
     verified.push_str("; after the sessions: ");
     verified.push_str(&server.verify());
     let alone = script::redis_benchmark(AWARDS).await;
-    let report = Report { issued, redeemed, game, alone, verified };
-    println!("{report}");
-    std::fs::write("loadtest/RESULTS.md", report.to_string()).unwrap();
+    Report { issued, redeemed, game, alone, verified }
 }
 
 /// Starts so many actions. Gives the tokens, each with its user's place.

@@ -83,6 +83,12 @@ impl Game {
     }
 }
 
+/// What measured it, where, and of what.
+pub fn provenance(command: &str) -> String {
+    let commit = said("git", &["rev-parse", "--short", "HEAD"]);
+    format!("Written by `{command}`; machine: {}, shared; commit {commit}.", machine())
+}
+
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()
@@ -98,12 +104,7 @@ fn machine() -> String {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# Results\n")?;
-        writeln!(
-            f,
-            "Written by `make bench`; machine: {}, shared; commit {}.\n",
-            machine(),
-            said("git", &["rev-parse", "--short", "HEAD"])
-        )?;
+        writeln!(f, "{}\n", provenance("make bench"))?;
         writeln!(
             f,
             "One node, its private Redis (`appendfsync always`) and Postgres (defaults), and the load on the same"

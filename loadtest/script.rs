@@ -78,7 +78,7 @@ async fn prepare(connection: &mut redis::aio::MultiplexedConnection) {
         let mut pipeline = redis::pipe();
         for token in some {
             let key = format!("token:00000000-0000-4000-8000-{token:012}");
-            pipeline.cmd("SET").arg(key).arg(format!("{USER} watch_ad - 1"));
+            pipeline.cmd("SET").arg(key).arg(format!("{USER} watch_ad - 1 -"));
         }
         run(pipeline, connection).await;
     }
@@ -103,6 +103,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "answer",
         "session",
         "next",
+        "aside",
     ]
     .map(str::to_owned);
     let hash = "0".repeat(64);
@@ -114,13 +115,19 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "10",
         token,
         &hash,
+        "actions",
         "4294967295",
+        "",
         "",
         "1",
         "0",
         "0",
         "0",
+        "0",
         "60000",
+        "0",
+        "0",
+        "0",
         "0",
         "0",
         "0",
@@ -133,6 +140,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "",
         "",
         "",
+        "0",
     ];
     let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
     Command::new("redis-benchmark")
@@ -148,7 +156,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
             "-q",
             "EVALSHA",
             sha,
-            "15",
+            "16",
         ])
         .args(keys)
         .args(arguments)

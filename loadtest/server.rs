@@ -1,6 +1,7 @@
 //! A node as operators run it, a process of its own on private, durable stores, in a folder that goes with it.
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -12,24 +13,29 @@ pub struct Server {
     folder: tempfile::TempDir,
 }
 
+/// Settings that leave nobody waiting for a window: what is measured is what the work costs.
+pub const UNLIMITED: &[(&str, &str)] = &[
+    ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
+    ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
+    ("LAUREL_LIMITS__STARTS_PER_HOUR", "0"),
+    ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0"),
+    ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0"),
+    ("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600"),
+];
+
 fn laurel() -> PathBuf {
     std::env::current_dir().unwrap().join("target/release/laurel")
 }
 
 impl Server {
-    /// Starts it with the limits off and so many users.
-    pub fn start(users: usize) -> Self {
+    /// Starts it with so many users and these settings, the others as they ship.
+    pub fn start(users: usize, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("laurel-load").tempdir().unwrap();
         let mut node = Command::new(laurel())
             .arg("serve")
             .current_dir(folder.path())
             .env("PORT", "0")
-            .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0")
-            .env("LAUREL_LIMITS__INITS_PER_MINUTE", "0")
-            .env("LAUREL_LIMITS__STARTS_PER_HOUR", "0")
-            .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
-            .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")
-            .env("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .expect("build it first: cargo build --release");
@@ -47,6 +53,20 @@ impl Server {
     pub fn logins(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.folder.path().join("logins")).unwrap();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Where it listens, for a socket that is bound itself.
+    pub fn socket_address(&self) -> SocketAddr {
+        let port = self.address.rsplit(':').next().unwrap();
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.parse().unwrap())
+    }
+
+    /// Redis scripts that the node has run so far.
+    pub async fn scripts(&self) -> f64 {
+        let metrics = Connection::open(&self.address).await.get("/metrics").await;
+        let counts =
+            metrics.lines().filter(|it| it.starts_with("laurel_redis_script_duration_seconds_count"));
+        counts.map(|it| it.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
     /// Waits until Postgres has everything.
