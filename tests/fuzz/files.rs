@@ -13,7 +13,7 @@ use crate::harness::{Signer, jwks};
 const SHIPPED: &str = include_str!("../../src/action/actions.toml");
 
 fn check_catalogue(text: &str) -> Result<(), TestCaseError> {
-    match Catalogue::parse(text) {
+    match Catalogue::parse(text, std::path::Path::new("")) {
         Ok(catalogue) => {
             let types: HashSet<_> = catalogue.all().iter().map(|it| &it.kind).collect();
             prop_assert_eq!(types.len(), catalogue.all().len());
