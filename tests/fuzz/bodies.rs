@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use laurel::http::MAX_BODY_BYTES;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use reqwest::Method;
@@ -91,7 +92,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::collection::vec("\\{\"[a-z]{1,3}\":", 1..2000).prop_map(|it| it.concat().into_bytes()),
         1 => values().prop_map(|it| it.to_string().into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..100),
-        1 => (16_000..17_000_usize).prop_map(|length| vec![b' '; length]),
+        1 => (16_000..=MAX_BODY_BYTES).prop_map(|length| vec![b' '; length]),
     ]
 }
 
