@@ -58,13 +58,15 @@ if voids or not shown then
   redis.call('HSET', state_key, 'moment', int(moment))
   return { OK, before, after, 0, 0, 1 }
 end
+-- The others first: an older entry of the user's own, which may have the new score, must take nobody's place.
+redis.call('ZREM', board_key, user)
+local ten = merge(board_key, ten_key, FIRST_CANDIDATE)
+local others_whole = is_whole(board_key, ten) == 1
 if score > 0 then
   redis.call('ZADD', board_key, after, user)
-else
-  redis.call('ZREM', board_key, user)
 end
-local ten = merge(board_key, ten_key, FIRST_CANDIDATE)
-if score > 0 then
+-- Somebody whom the ledger does not have yet may have reached as much before; then the caller looks again until it has.
+if score > 0 and others_whole then
   ten = place(ten, table.concat({ after, int(moment), user, number, username }, ' '), user, score)
 end
 write_ten(ten_key, state_key, ten, moment)

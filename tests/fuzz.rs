@@ -14,15 +14,17 @@ use proptest::test_runner::{Config, TestCaseResult, TestError, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
 const CASES: u32 = 256;
+/// So long a failing input is made smaller.
+const SHRINK_MS: u32 = 30_000;
 
 /// Runs a property over so many times the usual number of inputs.
 fn fuzz<S: Strategy>(times: f64, inputs: S, property: impl Fn(S::Value) -> TestCaseResult) {
     let usual = std::env::var("LAUREL_FUZZ_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
     let cases = (f64::from(usual) * times) as u32;
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_time: SHRINK_MS, ..Config::default() };
     match TestRunner::new(config).run(&inputs, property) {
         Ok(()) => {}
-        Err(TestError::Fail(why, input)) => panic!("{why}\n{input:?}"),
+        Err(TestError::Fail(why, input)) => panic!("{why}\n{:.4000}", format!("{input:?}")),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }

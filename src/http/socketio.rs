@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -41,11 +41,12 @@ async fn serve(
     headers: HeaderMap,
     query: Result<Query<engineio::Query>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
     if let Err(refusal) = allow_origin(&door.app, &headers) {
         return refusal.into_response();
     }
+    let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
     let query = query.map(|Query(it)| it).unwrap_or_default();
     if query.is_new() && !door.app.health.is_ready() {
         return Refusal::Unavailable("This node takes no sockets for the moment, please connect again")

@@ -1,5 +1,6 @@
 //! Socket.IO's packets, and Engine.IO's payloads as they come over polling.
 
+use laurel::http::MAX_BODY_BYTES;
 use laurel::live::engineio::Wire;
 use laurel::live::socketio::{Kind, Packet};
 use proptest::prelude::*;
@@ -102,16 +103,18 @@ fn engine_io_payloads_never_bring_a_node_down() {
     let bodies = prop_oneof![
         4 => prop::collection::vec(packet, 0..6).prop_map(|it| it.join(&SEPARATOR.to_string()).into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..200),
-        1 => (0..40_000_usize).prop_map(|length| vec![b'4'; length]),
+        1 => (0..MAX_BODY_BYTES).prop_map(|length| vec![b'4'; length]),
     ];
     fuzz(1.0, (bodies, changes()), |(body, changes)| {
         runtime.block_on(async {
             let opened = node.get(path).await;
             let greeting: Value = serde_json::from_str(opened.text.strip_prefix('0').unwrap()).unwrap();
             let session = format!("{path}&sid={}", greeting["sid"].as_str().unwrap());
-            for body in [changed(&body, b"40\x1e2probe", &changes), body] {
+            for mut body in [changed(&body, b"40\x1e2probe", &changes), body] {
+                // More is refused before it is read, and the connection may be gone before the answer has arrived.
+                body.truncate(MAX_BODY_BYTES);
                 let answer = node.send(reqwest::Method::POST, &session, &[], body).await;
-                prop_assert!([200, 400, 413].contains(&answer.status), "{} {}", answer.status, answer.text);
+                prop_assert!([200, 400].contains(&answer.status), "{} {}", answer.status, answer.text);
             }
             prop_assert_eq!(node.get("/healthz").await.status, 200);
             Ok(())

@@ -84,6 +84,9 @@ async fn each_body_that_is_none() {
         raw(&node, path, &ada.token, json, big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
         raw(&node, path, &ada.token, "text/plain", "{}").await.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
     }
+    let poll = "/socket.io/?EIO=4&transport=polling&sid=x";
+    let big = "4".repeat(16 * 1024 + 1);
+    raw(&node, poll, &ada.token, "text/plain", big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 
 use proptest::prelude::*;
 
+use super::state::ACTIONS;
+
 /// More than the board has places.
 pub const USERS: usize = 12;
 
@@ -55,6 +57,8 @@ pub enum Deed {
 pub enum Pick {
     /// The newest of one's own for this door, if it was not used.
     Mine,
+    /// Any of one's own for this door, used ones too.
+    Own(usize),
     /// Any that ever went out: somebody else's, a used one, another door's.
     Any(usize),
     Forged(Forgery),
@@ -118,13 +122,12 @@ pub fn sequences() -> impl Strategy<Value = Vec<Call>> {
 /// Some have much more to do than others, so that much happens to one.
 fn turn() -> impl Strategy<Value = Vec<Call>> {
     let who = prop_oneof![2 => 0..3_usize, 1 => 0..USERS];
-    (who, prop::collection::vec(0..2_usize, 3), deeds()).prop_map(|(who, nodes, deeds)| {
+    (who, prop::collection::vec(0..2_usize, 4), deeds()).prop_map(|(who, nodes, deeds)| {
         deeds.into_iter().zip(nodes).map(|(deed, node)| Call { node, who, deed }).collect()
     })
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let action = || 0..super::state::ACTIONS.len() + 1;
     let honest = (action(), key()).prop_map(|(action, key)| {
         vec![Deed::Init { action }, Deed::Finalize { token: Pick::Mine, proof: Given::Right, key }]
     });
@@ -133,21 +136,43 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         let prove = Deed::Prove { action: None, asked, proof: Given::Right, session: Named::None };
         vec![Deed::Init { action }, prove, Deed::Redeem { token: Pick::Mine, session: Named::None, key }]
     });
-    let game = (action(), key()).prop_map(|(action, key)| {
+    let game = (game_action(), pick(), key()).prop_map(|(action, token, key)| {
         let update = Deed::Update { token: Pick::Mine, action, points_off: 0, key };
-        vec![Deed::Start, update, Deed::Update { token: Pick::Mine, action, points_off: 0, key: None }]
+        vec![Deed::Start, update, Deed::Update { token, action, points_off: 0, key: None }]
+    });
+    let held = (action(), operation()).prop_map(|(action, operation)| {
+        let finalize = Deed::Finalize { token: Pick::Mine, proof: Given::Right, key: None };
+        let aside = Deed::Operate(Operation::SetAside);
+        vec![aside, Deed::Init { action }, finalize, Deed::Operate(operation)]
+    });
+    let between = prop_oneof![Just(Deed::Start), Just(Deed::End), Just(Deed::Look)];
+    let bound = (game_action(), between, named()).prop_map(|(action, between, session)| {
+        let (action, asked) = (Some(action), None);
+        let prove = Deed::Prove { action, asked, proof: Given::Right, session: Named::Newest };
+        vec![Deed::Start, prove, between, Deed::Redeem { token: Pick::Mine, session, key: None }]
     });
     prop_oneof![
         4 => honest,
+        1 => bound,
         2 => proven,
         2 => game,
-        2 => prop::collection::vec(operation().prop_map(Deed::Operate), 2..=3),
+        2 => held,
+        1 => prop::collection::vec(operation().prop_map(Deed::Operate), 2..=3),
         12 => deed().prop_map(|it| vec![it]),
     ]
 }
 
+/// Any of the catalogue, and one that is not there.
+fn action() -> impl Strategy<Value = usize> {
+    0..ACTIONS.len() + 1
+}
+
+/// One of the four that are open in a game, most of the time.
+fn game_action() -> impl Strategy<Value = usize> {
+    prop_oneof![6 => 0..4_usize, 1 => action()]
+}
+
 fn deed() -> impl Strategy<Value = Deed> {
-    let action = || 0..super::state::ACTIONS.len() + 1;
     prop_oneof![
         2 => action().prop_map(|action| Deed::Init { action }),
         3 => (pick(), given(), key()).prop_map(|(token, proof, key)| Deed::Finalize { token, proof, key }),
@@ -157,7 +182,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => Just(Deed::Start),
         1 => Just(Deed::Look),
         1 => Just(Deed::End),
-        3 => (pick(), action(), prop_oneof![3 => Just(0), 1 => -5..10_i64], key())
+        3 => (pick(), game_action(), prop_oneof![6 => Just(0), 1 => -5..10_i64], key())
             .prop_map(|(token, action, points_off, key)| Deed::Update { token, action, points_off, key }),
         2 => any::<usize>().prop_map(|nth| Deed::Repeat { nth }),
         3 => operation().prop_map(Deed::Operate),
@@ -174,7 +199,8 @@ fn pick() -> impl Strategy<Value = Pick> {
     ];
     prop_oneof![
         3 => Just(Pick::Mine),
-        4 => any::<usize>().prop_map(Pick::Any),
+        4 => any::<usize>().prop_map(Pick::Own),
+        3 => any::<usize>().prop_map(Pick::Any),
         1 => forgery.prop_map(Pick::Forged),
     ]
 }

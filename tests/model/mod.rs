@@ -15,6 +15,8 @@ use calls::{Call, USERS};
 use play::Play;
 
 const CASES: u32 = 64;
+/// So long a failing sequence is made shorter.
+const SHRINK_MS: u32 = 60_000;
 
 /// The catalogue that ships, with less work, and a wait that nobody waits for.
 fn catalogue() -> String {
@@ -47,7 +49,7 @@ fn laurel_and_the_model_agree_after_every_call() {
         (world, nodes, root)
     });
     let cases = std::env::var("LAUREL_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_time: SHRINK_MS, ..Config::default() };
     let outcome = TestRunner::new(config)
         .run(&calls::sequences(), |calls| runtime.block_on(play(&world, &nodes, &root, &calls)));
     match outcome {

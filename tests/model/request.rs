@@ -82,6 +82,15 @@ impl Play<'_> {
                 Some(place) => return (tokens[place].text.clone(), Shown::Known(place)),
                 None => Forgery::MadeUp,
             },
+            Pick::Own(nth) => {
+                let own = |it: &&Token| it.owner == who && fits(&it.kind);
+                let count = tokens.iter().filter(own).count();
+                let place = (0..tokens.len()).filter(|it| own(&&tokens[*it])).nth(nth % count.max(1));
+                match place {
+                    Some(place) => return (tokens[place].text.clone(), Shown::Known(place)),
+                    None => Forgery::MadeUp,
+                }
+            }
             Pick::Any(nth) if !tokens.is_empty() => {
                 let place = nth % tokens.len();
                 return (tokens[place].text.clone(), Shown::Known(place));

@@ -136,3 +136,24 @@ async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
     assert_eq!(adjust(&store, user(2), Some(1), &[]).await, Ok(99));
     assert_eq!(store.standing(user(2)).await.unwrap(), (0, None));
 }
+
+#[tokio::test]
+async fn whoever_was_first_has_the_tenth_place_when_somebody_comes_down_to_it() {
+    let world = World::new().await;
+    let store = world.store().await;
+    for who in 1..=11 {
+        award(&store, user(who), 10).await;
+    }
+    // The ledger still has the user's own older entry, and nothing of the eleventh yet.
+    let outdated = entry(1, 10, 1);
+    for known in [vec![outdated.clone()], vec![outdated, entry(11, 10, 9_000_000_000_000_000)]] {
+        award(&store, user(1), 10).await;
+        assert_eq!(adjust(&store, user(1), Some(-10), &known).await, Ok(10));
+        if known.len() == 1 {
+            assert_eq!(ten(&store).await.len(), 9, "nobody is shown in a place that may be another's");
+            assert!(restrict(&store, user(1), FREE, &[entry(11, 10, 9_000_000_000_000_000)]).await);
+        }
+        let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+        assert_eq!(board, (2..=11).collect::<Vec<_>>());
+    }
+}
