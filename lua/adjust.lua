@@ -6,8 +6,8 @@
 -- ARGV  1 user id   2 user number   3 username   4 event id   5 points, below 0 to take away (empty: void what is held)
 --       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user
 --       10 most entries in the outbox   11… candidates for the ten `score moment userId number username`
--- Reply { code, … }
---       OK: + { total before, total after, rank (0: not shown), ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
+-- Reply { code, … }; the same event twice is done once, and answered again
+--       OK: + { total before, total after, ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, once_key =
@@ -23,8 +23,10 @@ end
 if redis.call('XLEN', outbox_key) >= tonumber(ARGV[10]) then
   return { OUTBOX_FULL }
 end
-if redis.call('EXISTS', once_key) == 1 then
-  return { KEY_REUSED }
+local done = redis.call('GET', once_key)
+if done then
+  local before, after = done:match('^(%d+) (%d+)$')
+  return { OK, before, after, 0, 1 }
 end
 local aside = redis.call('GET', aside_key)
 local voids = points == ''
@@ -39,8 +41,8 @@ if score < 0 or score > LARGEST_SCORE then
 end
 
 -- The last check is done: only writes from here on.
-redis.call('SET', once_key, '1', 'PX', DAY_MS)
 local after, moment = int(score), next_moment(state[2])
+redis.call('SET', once_key, before .. ' ' .. after, 'PX', DAY_MS)
 local shown = redis.call('EXISTS', ban_key) == 0
 if score > 0 then
   redis.call('SET', score_key, after)
@@ -56,7 +58,7 @@ if voids then
 end
 if voids or not shown then
   redis.call('HSET', state_key, 'moment', int(moment))
-  return { OK, before, after, 0, 0, 1 }
+  return { OK, before, after, 0, 1 }
 end
 -- The others first: an older entry of the user's own, which may have the new score, must take nobody's place.
 redis.call('ZREM', board_key, user)
@@ -69,9 +71,8 @@ end
 if score > 0 and others_whole then
   ten = place(ten, table.concat({ after, int(moment), user, number, username }, ' '), user, score)
 end
-write_ten(ten_key, state_key, ten, moment)
 local rank = score > 0 and redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1 or 0
 redis.call('PUBLISH', ARGV[9], table.concat({ after, rank, 0, int(score - tonumber(before)), int(moment) }, ' '))
 return {
-  OK, before, after, rank, publish(ten, state_key, window_key, ARGV[7], moment, ARGV[8]), is_whole(board_key, ten),
+  OK, before, after, renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[7], ARGV[8]),
 }

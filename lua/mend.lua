@@ -5,7 +5,5 @@
 -- Reply { ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
 -- Needs lib/clock, lib/board, lib/merge.
 
-local ten = merge(KEYS[1], KEYS[3], 3)
-local version = next_moment(redis.call('HGET', KEYS[2], 'moment'))
-write_ten(KEYS[3], KEYS[2], ten, version)
-return { publish(ten, KEYS[2], KEYS[4], ARGV[1], version, ARGV[2]), is_whole(KEYS[1], ten) }
+local moment = next_moment(redis.call('HGET', KEYS[2], 'moment'))
+return { renew(KEYS[1], KEYS[2], KEYS[3], KEYS[4], merge(KEYS[1], KEYS[3], 3), moment, ARGV[1], ARGV[2]) }

@@ -196,7 +196,7 @@ if not held and score > (tonumber(state[4]) or -1) then
   local mine = table.concat({ after, int(moment), user, number, username }, ' ')
   ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
   version = moment
-  write_ten(ten_key, state_key, ten, version)
+  write_ten(board_key, ten_key, state_key, ten, version)
   due_ms = publish(ten, state_key, window_key, board_channel, version, publish_window_ms)
 else
   redis.call('HSET', state_key, 'moment', int(moment))

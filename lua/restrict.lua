@@ -15,7 +15,6 @@ local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 if redis.call('HEXISTS', state_key, 'epoch') == 0 then
   return { BOARD_CLOSED }
 end
-local was_shown = redis.call('ZSCORE', board_key, user)
 local own = redis.call('GET', score_key) or '0'
 local aside = redis.call('GET', aside_key)
 local confirms = aside and not set_aside
@@ -44,12 +43,5 @@ else
     redis.call('ZADD', board_key, shown, user)
   end
 end
--- Without a change to what is shown the ten stay, and so does their version.
-local is_shown = redis.call('ZSCORE', board_key, user)
-if tonumber(was_shown or -1) == tonumber(is_shown or -1) and is_whole(board_key, redis.call('LRANGE', ten_key, 0, -1)) == 1 then
-  redis.call('HSET', state_key, 'moment', int(moment))
-  return { OK, 0, 1 }
-end
 local ten = merge(board_key, ten_key, 9)
-write_ten(ten_key, state_key, ten, moment)
-return { OK, publish(ten, state_key, window_key, ARGV[5], moment, ARGV[6]), is_whole(board_key, ten) }
+return { OK, renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[5], ARGV[6]) }

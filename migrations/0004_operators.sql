@@ -10,7 +10,9 @@ ALTER TABLE users
     ADD COLUMN banned_at TIMESTAMPTZ,
     -- Awards are taken, but not shown until an operator confirms or voids them.
     ADD COLUMN aside_at TIMESTAMPTZ,
-    -- When either changed last: nodes look at what is recent and make Redis agree.
+    -- The event that takes away what is held, and its row in the audit, until that is done.
+    ADD COLUMN voids_id UUID,
+    -- When any of them changed last: nodes look at what is recent and make Redis agree.
     ADD COLUMN restricted_at TIMESTAMPTZ,
     -- The board's moment up to which nothing is held any more; entries may arrive in any order.
     ADD COLUMN held_cleared BIGINT NOT NULL DEFAULT 0;
@@ -33,7 +35,10 @@ CREATE TABLE admin_audit (
     action     VARCHAR(20) NOT NULL,
     user_id    UUID NOT NULL REFERENCES users (id),
     reason     TEXT NOT NULL,
-    detail     JSONB
+    detail     JSONB,
+    -- Of an adjustment that may be repeated: its id is the event's.
+    idempotency_key VARCHAR(64),
+    UNIQUE (actor, idempotency_key)
 );
 CREATE INDEX admin_audit_user ON admin_audit (user_id, created_at);
 CREATE INDEX admin_audit_created ON admin_audit (created_at);

@@ -4,6 +4,7 @@
 --   moment     the last award's moment: µs by Redis' clock, lifted so that it only grows
 --   version    the moment of the last change of the ten
 --   floor      the score of the tenth, -1 while there are fewer than ten
+--   short      1 while somebody is known to be missing among the ten: see lib/merge
 --   published  the newest version that went out over pub/sub
 --
 -- Awards only raise scores, so the newcomer is the latest to reach its score: it stands behind everybody who has as much.
@@ -15,16 +16,22 @@ local function next_moment(last)
   return math.max(now_us, (tonumber(last) or 0) + 1)
 end
 
-local function floor_of(ten)
-  return #ten < PLACES and '-1' or ten[PLACES]:match('^%d+')
+local function floor_of(board_key, ten)
+  if #ten == PLACES then
+    return ten[PLACES]:match('^%d+')
+  end
+  -- Perhaps somebody is missing; nobody else gets in for that.
+  local tenth = redis.call('ZREVRANGE', board_key, PLACES - 1, PLACES - 1, 'WITHSCORES')
+  return tenth[2] and int(tonumber(tenth[2])) or '-1'
 end
 
-local function write_ten(ten_key, state_key, ten, version)
+local function write_ten(board_key, ten_key, state_key, ten, version)
   redis.call('DEL', ten_key)
   if #ten > 0 then
     redis.call('RPUSH', ten_key, unpack(ten))
   end
-  redis.call('HSET', state_key, 'moment', int(version), 'version', int(version), 'floor', floor_of(ten))
+  redis.call('HSET', state_key, 'moment', int(version), 'version', int(version), 'floor',
+    floor_of(board_key, ten))
 end
 
 -- Puts one entry in its place, takes the user's older one out, and keeps the best ten.

@@ -41,3 +41,15 @@ local function is_whole(board_key, ten)
   end
   return 1
 end
+
+-- Takes the new ten, if they are others than before. Returns the ms until a flush is due (0: none), and whether they are
+-- whole; while they are not, `short` says so, and nodes look for who is missing.
+local function renew(board_key, state_key, ten_key, window_key, ten, moment, channel, window_ms)
+  local whole = is_whole(board_key, ten)
+  redis.call('HSET', state_key, 'moment', int(moment), 'floor', floor_of(board_key, ten), 'short', 1 - whole)
+  if table.concat(ten, '\n') == table.concat(redis.call('LRANGE', ten_key, 0, -1), '\n') then
+    return 0, whole
+  end
+  write_ten(board_key, ten_key, state_key, ten, moment)
+  return publish(ten, state_key, window_key, channel, moment, window_ms), whole
+end

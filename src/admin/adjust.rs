@@ -1,99 +1,112 @@
-//! A total that an operator changes, or held points that one takes away.
+//! A total that an operator changes. What is meant is written to the audit first, under the event's id; so a change that was cut
+//! short can be repeated under its key, and is done once.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::Row;
 use uuid::Uuid;
 
-use super::restrict::{agree, show};
 use super::{Decision, audit};
 use crate::account::User;
 use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, sql_fault};
+use crate::ledger::{contenders, show, sql_fault};
 use crate::store::{Adjust, Adjusted, NotDone};
 
-/// How a total changes.
+/// A total that was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// By some points, below 0 to take away.
-    By(i64),
-    /// What is held of somebody who was set aside is taken away, and the user is no longer aside.
-    Void,
+pub struct Changed {
+    /// The event in the ledger.
+    pub event_id: Uuid,
+    /// The total before.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
 }
 
-/// Changes a total by an event of its own in the ledger. `event_id` makes a repeat harmless.
+/// Changes a total by some points, below 0 to take away, as an event of its own in the ledger. The same key of the same actor is
+/// done once; a repeat gets the first answer.
 ///
 /// # Errors
-/// The total would leave its range; the user is set aside, or not, against what the change needs; it was done before; a store
-/// is away.
+/// The total would leave its range; the user is set aside; the key was used for something else; a store is away: a repeat under the
+/// same key goes on.
 pub async fn adjust(
     app: &App,
     user: &User,
-    change: Change,
-    event_id: Uuid,
+    points: i64,
+    key: Option<&str>,
     decision: &Decision,
-) -> Result<Adjusted> {
-    let points = match change {
+) -> Result<Changed> {
+    if points == 0 {
         // It would put the user behind everybody who has as much, as if the score had been reached just now.
-        Change::By(0) => return Err(Refusal::field("points", "must not be 0").into()),
-        Change::By(points) => Some(points),
-        Change::Void => None,
-    };
-    let candidates = contenders(app, user.id).await?;
+        return Err(Refusal::field("points", "must not be 0").into());
+    }
+    let event_id = intend(app, user.id, points, key, decision).await?;
+    if let Some((before, after)) = written(app, event_id).await? {
+        return Ok(Changed { event_id, before, after });
+    }
+    let candidates = contenders(app, Some(user.id)).await?;
     let it = Adjust {
         user: user.id,
         number: user.number,
         username: &user.username,
         event_id,
-        points,
-        note: &json!({ "by": decision.actor, "why": decision.reason }).to_string(),
+        points: Some(points),
+        note: &note(decision),
         publish_window_ms: app.config.live.min_interval_ms,
         outbox_max: app.config.outbox.max_entries,
         candidates: &candidates,
     };
-    let adjusted = app.store.adjust(&it).await?.map_err(refuse)?;
-    note(app, user.id, change, event_id, decision, &adjusted).await?;
+    let adjusted = match app.store.adjust(&it).await? {
+        Ok(adjusted) => adjusted,
+        Err(why) => {
+            // Nothing was done, so nothing was meant.
+            audit::forget(&app.database, event_id).await?;
+            return Err(refuse(why).into());
+        }
+    };
+    audit::complete(&app.database, event_id, outcome(&adjusted)).await?;
     show(app, adjusted.ten).await?;
-    if change == Change::Void || !adjusted.ten.whole {
-        agree(app, user.id).await?;
+    Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
+}
+
+/// Who and why, as the ledger keeps it.
+pub(super) fn note(decision: &Decision) -> String {
+    json!({ "by": decision.actor, "why": decision.reason }).to_string()
+}
+
+/// What came of it, as the audit keeps it.
+pub(super) fn outcome(adjusted: &Adjusted) -> Value {
+    json!({ "before": adjusted.before, "after": adjusted.after })
+}
+
+/// The event's id: a new one, or the one that the key stands for.
+async fn intend(app: &App, user: Uuid, points: i64, key: Option<&str>, decision: &Decision) -> Result<Uuid> {
+    let id = app.clock.new_id();
+    let detail = json!({ "points": points });
+    if audit::note(&app.database, id, user, "adjust", decision, Some(&detail), key).await? {
+        return Ok(id);
     }
-    Ok(adjusted)
+    let sql = "SELECT id, user_id, detail->>'points' AS points FROM admin_audit WHERE actor = $1 AND idempotency_key = $2";
+    let row = sqlx::query(sql).bind(&decision.actor).bind(key).fetch_one(&app.database).await;
+    let row = row.map_err(|error| sql_fault("look up a key", error))?;
+    let same = row.get::<Uuid, _>("user_id") == user
+        && row.get::<Option<String>, _>("points").is_some_and(|it| it == points.to_string());
+    if same { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
+}
+
+/// The totals before and after, if the ledger has the event.
+async fn written(app: &App, event_id: Uuid) -> Result<Option<(u64, u64)>> {
+    let sql = "SELECT score_before, score_after FROM score_history WHERE event_id = $1";
+    let row = sqlx::query(sql).bind(event_id).fetch_optional(&app.database).await;
+    let row = row.map_err(|error| sql_fault("look up an event", error))?;
+    Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
 }
 
 fn refuse(why: NotDone) -> Refusal {
     match why {
         NotDone::Unavailable => Refusal::Unavailable(CLOSED),
         NotDone::OutOfRange => Refusal::field("points", "would take the total below 0 or above 2^53 - 1"),
-        NotDone::Aside => {
-            Refusal::field("userId", "confirm or void what is held first; and nothing else can be voided")
-        }
-        NotDone::Again => Refusal::AlreadyExists { field: "Idempotency-Key" },
+        NotDone::Aside => Refusal::field("userId", "is set aside: confirm or void what is held first"),
     }
-}
-
-/// The ledger's own entry has who and why as well; so nothing is lost if this row is.
-async fn note(
-    app: &App,
-    user: Uuid,
-    change: Change,
-    event_id: Uuid,
-    decision: &Decision,
-    adjusted: &Adjusted,
-) -> Result<()> {
-    let doing = "write the audit";
-    let detail = json!({ "event": event_id, "before": adjusted.before, "after": adjusted.after });
-    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
-    let deed = match change {
-        Change::By(_) => "adjust",
-        Change::Void => {
-            sqlx::query("UPDATE users SET aside_at = NULL, restricted_at = now() WHERE id = $1")
-                .bind(user)
-                .execute(&mut *transaction)
-                .await
-                .map_err(|error| sql_fault(doing, error))?;
-            "void"
-        }
-    };
-    audit::note(&mut transaction, app.clock.new_id(), user, deed, decision, Some(detail)).await?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error).into())
 }

@@ -1,10 +1,10 @@
 //! The table `admin_audit`.
 
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgExecutor, PgPool, Row};
 use uuid::Uuid;
 
-use super::Decision;
+use super::{Changed, Decision};
 use crate::error::Result;
 use crate::ledger::sql_fault;
 
@@ -27,17 +27,19 @@ pub struct Deed {
     pub detail: Value,
 }
 
-/// Writes one row.
+/// Writes one row. Returns whether it is new: under one key an actor has one.
 pub(super) async fn note(
-    connection: &mut PgConnection,
+    database: impl PgExecutor<'_>,
     id: Uuid,
     user: Uuid,
     action: &str,
     decision: &Decision,
-    detail: Option<Value>,
-) -> Result<()> {
+    detail: Option<&Value>,
+    key: Option<&str>,
+) -> Result<bool> {
     let written = sqlx::query(
-        "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (actor, idempotency_key) DO NOTHING",
     )
     .bind(id)
     .bind(&decision.actor)
@@ -45,9 +47,32 @@ pub(super) async fn note(
     .bind(user)
     .bind(&decision.reason)
     .bind(detail)
-    .execute(connection)
+    .bind(key)
+    .execute(database)
     .await;
+    Ok(written.map_err(|error| sql_fault("write the audit", error))?.rows_affected() == 1)
+}
+
+/// Adds what came of it.
+pub(super) async fn complete(database: impl PgExecutor<'_>, id: Uuid, detail: Value) -> Result<()> {
+    let sql = "UPDATE admin_audit SET detail = coalesce(detail, '{}') || $2 WHERE id = $1";
+    let written = sqlx::query(sql).bind(id).bind(detail).execute(database).await;
     written.map(drop).map_err(|error| sql_fault("write the audit", error).into())
+}
+
+/// What came of an event, if it is known.
+pub(super) async fn changed(database: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Changed>> {
+    let sql = "SELECT (detail->>'before')::bigint AS before, (detail->>'after')::bigint AS after FROM admin_audit WHERE id = $1";
+    let row = sqlx::query(sql).bind(id).fetch_optional(database).await;
+    let row = row.map_err(|error| sql_fault("read the audit", error))?;
+    let total = |name: &str| row.as_ref()?.get::<Option<i64>, _>(name).map(|it| it as u64);
+    Ok(total("before").zip(total("after")).map(|(before, after)| Changed { event_id: id, before, after }))
+}
+
+/// Takes a row back of something that was not done.
+pub(super) async fn forget(database: impl PgExecutor<'_>, id: Uuid) -> Result<()> {
+    let gone = sqlx::query("DELETE FROM admin_audit WHERE id = $1").bind(id).execute(database).await;
+    gone.map(drop).map_err(|error| sql_fault("write the audit", error).into())
 }
 
 /// The newest deeds.

@@ -7,9 +7,9 @@ mod restrict;
 mod role;
 mod suspects;
 
-pub use adjust::{Change, adjust};
+pub use adjust::{Changed, adjust};
 pub use audit::{Deed, audit};
-pub use restrict::{Restriction, converge_forever, restrict};
+pub use restrict::{Restriction, converge_forever, restrict, void};
 pub use role::{find_user, grant, require_admin};
 pub use suspects::{Suspected, UserReport, report, suspects};
 

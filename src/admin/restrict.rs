@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Row;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::adjust::{Changed, outcome};
 use super::{Decision, audit};
 use crate::app::App;
-use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, sql_fault};
-use crate::store::{Mended, NotDone, Restrict};
+use crate::ledger::{contenders, show, sql_fault};
+use crate::store::{Adjust, NotDone, Restrict};
 
 /// How often Redis is made to agree with what was decided lately.
 const EVERY: Duration = Duration::from_secs(2);
-/// Looks for somebody who stands in for one who left the ten, while the ledger catches up.
-const TRIES: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What can be decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +41,7 @@ impl Restriction {
         }
     }
 
+    /// A mark of held points that is left over from an earlier time ends where a new one begins.
     fn sql(self) -> &'static str {
         match self {
             Self::Ban => {
@@ -50,9 +49,13 @@ impl Restriction {
             }
             Self::Unban => "UPDATE users SET banned_at = NULL, restricted_at = now() WHERE id = $1",
             Self::SetAside => {
-                "UPDATE users SET aside_at = coalesce(aside_at, now()), restricted_at = now() WHERE id = $1"
+                "WITH turned AS (UPDATE users SET aside_at = now(), restricted_at = now()
+                                 WHERE id = $1 AND aside_at IS NULL RETURNING id)
+                 UPDATE score_history SET held = FALSE FROM turned WHERE user_id = turned.id AND held"
             }
-            Self::Confirm => "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE id = $1",
+            Self::Confirm => {
+                "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE id = $1 AND voids_id IS NULL"
+            }
         }
     }
 }
@@ -69,67 +72,118 @@ pub async fn restrict(app: &App, user: Uuid, restriction: Restriction, decision:
         .execute(&mut *transaction)
         .await
         .map_err(|error| sql_fault(doing, error))?;
-    audit::note(&mut transaction, app.clock.new_id(), user, restriction.as_str(), decision, None).await?;
+    let id = app.clock.new_id();
+    audit::note(&mut *transaction, id, user, restriction.as_str(), decision, None, None).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    agree(app, user).await
+    agree(app, user).await.map(drop)
 }
 
-/// Makes Redis hold what Postgres says of a user.
+/// Takes away what is held of a user who is set aside, which ends that too. Returns the total before and after.
 ///
 /// # Errors
-/// A store is away.
-pub(super) async fn agree(app: &App, user: Uuid) -> Result<()> {
-    for _ in 0..TRIES {
-        let mended = agree_once(app, user).await?;
-        show(app, mended).await?;
-        if mended.whole {
-            return Ok(());
-        }
-        tokio::time::sleep(PAUSE).await;
+/// The user is not set aside; a store is away. If it is Redis, the decision stands, and takes effect when Redis is back.
+pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<Changed>> {
+    let doing = "void what is held";
+    let id = app.clock.new_id();
+    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
+    let marked = sqlx::query(
+        "UPDATE users SET voids_id = coalesce(voids_id, $2), restricted_at = now() WHERE id = $1 AND aside_at IS NOT NULL",
+    )
+    .bind(user)
+    .bind(id)
+    .execute(&mut *transaction)
+    .await
+    .map_err(|error| sql_fault(doing, error))?;
+    if marked.rows_affected() == 0 {
+        return Err(Refusal::field("userId", "is not set aside: nothing is held").into());
     }
-    // The next award, or the next decision, completes the ten.
-    tracing::warn!("the ten lack somebody whose newest award is not in the ledger yet");
-    Ok(())
+    audit::note(&mut *transaction, id, user, "void", decision, None, None).await?;
+    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    match agree(app, user).await? {
+        Some(changed) => Ok(Some(changed)),
+        // Another node was quicker; the audit says what came of it.
+        None => audit::changed(&app.database, id).await,
+    }
 }
 
-/// The row's lock keeps two who decide at once from telling Redis in the wrong order.
-async fn agree_once(app: &App, user: Uuid) -> Result<Mended> {
+/// Makes Redis hold what Postgres says of a user. The row's lock keeps two who decide at once from telling Redis in the wrong
+/// order. Returns what was voided, if something was.
+async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     let doing = "read a user's restrictions";
-    let candidates = contenders(app, user).await?;
+    let candidates = contenders(app, Some(user)).await?;
     let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
     let row = sqlx::query(
-        "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside FROM users WHERE id = $1 FOR UPDATE",
+        "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id, number, username
+         FROM users WHERE id = $1 FOR UPDATE",
     )
     .bind(user)
     .fetch_one(&mut *transaction)
     .await
     .map_err(|error| sql_fault(doing, error))?;
+    let voids: Option<Uuid> = row.get("voids_id");
+    let voided = match voids {
+        None => None,
+        Some(id) => take_away(app, &mut transaction, user, id, &row).await?,
+    };
     let it = Restrict {
         user,
         banned: row.get("banned"),
-        aside: row.get("aside"),
+        aside: row.get("aside") && voids.is_none(),
         event_id: app.clock.new_id(),
         publish_window_ms: app.config.live.min_interval_ms,
         outbox_max: app.config.outbox.max_entries,
         candidates: &candidates,
     };
-    let mended = app.store.restrict(&it).await?;
+    let mended = app.store.restrict(&it).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    mended.map_err(|why| match why {
-        NotDone::Unavailable | NotDone::OutOfRange | NotDone::Aside | NotDone::Again => {
-            Refusal::Unavailable(CLOSED).into()
-        }
-    })
+    show(app, mended).await?;
+    Ok(voided)
 }
 
-/// Publishes a board that was held back.
-pub(super) async fn show(app: &App, mended: Mended) -> Result<()> {
-    let mut due_ms = mended.flush_due_ms;
-    while due_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(due_ms)).await;
-        due_ms = app.store.flush(app.config.live.min_interval_ms).await?;
-    }
-    Ok(())
+/// What an operator hears whose decision waits for Redis.
+const DECIDED: &str = "It is decided, and takes effect as soon as the board is open again";
+
+/// Runs the event that voids; one that ran before is answered again, or finds nobody aside any more.
+async fn take_away(
+    app: &App,
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Uuid,
+    row: &PgRow,
+) -> Result<Option<Changed>> {
+    let note = sqlx::query_scalar(
+        "SELECT jsonb_build_object('by', actor, 'why', reason)::text FROM admin_audit WHERE id = $1",
+    );
+    let note: Option<String> = note
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(|error| sql_fault("read the audit", error))?;
+    let it = Adjust {
+        user,
+        number: row.get("number"),
+        username: row.get("username"),
+        event_id: id,
+        points: None,
+        note: &note.unwrap_or_default(),
+        publish_window_ms: app.config.live.min_interval_ms,
+        outbox_max: app.config.outbox.max_entries,
+        candidates: &[],
+    };
+    let voided = match app.store.adjust(&it).await? {
+        Ok(adjusted) => {
+            audit::complete(&mut *connection, id, outcome(&adjusted)).await?;
+            Some(Changed { event_id: id, before: adjusted.before, after: adjusted.after })
+        }
+        Err(NotDone::Aside) => None,
+        Err(_) => return Err(Refusal::Unavailable(DECIDED).into()),
+    };
+    sqlx::query("UPDATE users SET aside_at = NULL, voids_id = NULL WHERE id = $1")
+        .bind(user)
+        .execute(connection)
+        .await
+        .map_err(|error| sql_fault("void what is held", error))?;
+    Ok(voided)
 }
 
 /// Looks at what was decided lately, by any node or command, and makes Redis agree.
@@ -148,11 +202,22 @@ pub async fn converge_forever(app: Arc<App>) {
     }
 }
 
+/// One who cannot be brought to agree holds up no other.
 async fn converge(app: &App, since_s: f64) -> Result<()> {
-    let sql = "SELECT id FROM users WHERE restricted_at > now() - make_interval(secs => $1)";
-    let rows = sqlx::query(sql).bind(since_s).fetch_all(&app.database).await;
-    for row in rows.map_err(|error| sql_fault("read the latest restrictions", error))? {
-        agree(app, row.get("id")).await?;
+    let rows = sqlx::query(
+        "SELECT id, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id IS NOT NULL AS voids
+         FROM users WHERE restricted_at > now() - make_interval(secs => $1)",
+    );
+    let rows = rows.bind(since_s).fetch_all(&app.database).await;
+    let rows = rows.map_err(|error| sql_fault("read the latest restrictions", error))?;
+    let users: Vec<Uuid> = rows.iter().map(|row| row.get("id")).collect();
+    let known = app.store.restrictions(&users).await?;
+    let mut outcome = Ok(());
+    for (row, (banned, aside)) in rows.iter().zip(known) {
+        if row.get("voids") || row.get::<bool, _>("banned") != banned || row.get::<bool, _>("aside") != aside
+        {
+            outcome = agree(app, row.get("id")).await.map(drop).and(outcome);
+        }
     }
-    Ok(())
+    outcome
 }

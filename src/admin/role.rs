@@ -59,6 +59,6 @@ pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> 
         .execute(&mut *transaction)
         .await
         .map_err(|error| sql_fault(doing, error))?;
-    audit::note(&mut transaction, app.clock.new_id(), user.id, deed, decision, None).await?;
+    audit::note(&mut *transaction, app.clock.new_id(), user.id, deed, decision, None, None).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error).into())
 }

@@ -3,7 +3,8 @@
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::admin::{self, Change, Decision, Restriction};
+use crate::account::User;
+use crate::admin::{self, Changed, Decision, Restriction};
 use crate::app::App;
 use crate::error::Error;
 
@@ -54,6 +55,9 @@ pub enum AdminCommand {
         /// How many; below 0 to take away, as in --points=-50
         #[arg(long, allow_negative_numbers = true)]
         points: i64,
+        /// A word of your own for this one change: a repeat with it is done once
+        #[arg(long)]
+        key: Option<String>,
     },
 }
 
@@ -78,9 +82,16 @@ async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
             (restrict(app, target, Restriction::SetAside).await?, "is set aside")
         }
         AdminCommand::Confirm(target) => (restrict(app, target, Restriction::Confirm).await?, "is confirmed"),
-        AdminCommand::Void(target) => (change(app, target, Change::Void).await?, "has lost what was held"),
-        AdminCommand::Adjust { target, points } => {
-            (change(app, target, Change::By(points)).await?, "has another total now")
+        AdminCommand::Void(target) => {
+            let user = admin::find_user(app, &target.user).await?;
+            tell(&user, admin::void(app, user.id, &decision(&target)).await?);
+            (target, "has lost what was held")
+        }
+        AdminCommand::Adjust { target, points, key } => {
+            let user = admin::find_user(app, &target.user).await?;
+            let changed = admin::adjust(app, &user, points, key.as_deref(), &decision(&target)).await?;
+            tell(&user, Some(changed));
+            (target, "has another total now")
         }
     };
     println!("{} {done}", target.user);
@@ -93,11 +104,10 @@ async fn restrict(app: &App, target: Target, restriction: Restriction) -> Result
     Ok(target)
 }
 
-async fn change(app: &App, target: Target, change: Change) -> Result<Target, Error> {
-    let user = admin::find_user(app, &target.user).await?;
-    let it = admin::adjust(app, &user, change, app.clock.new_id(), &decision(&target)).await?;
-    println!("{}: {} before, {} now", user.username, it.before, it.after);
-    Ok(target)
+fn tell(user: &User, changed: Option<Changed>) {
+    if let Some(it) = changed {
+        println!("{}: {} before, {} now", user.username, it.before, it.after);
+    }
 }
 
 fn decision(target: &Target) -> Decision {

@@ -11,13 +11,12 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::body::{Body, Fields};
 use super::identity::Caller;
 use super::{envelope, idempotency};
 use crate::account::User;
-use crate::admin::{self, Change, Decision, Restriction};
+use crate::admin::{self, Changed, Decision, Restriction};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
@@ -168,14 +167,15 @@ async fn void(
     State(app): State<Arc<App>>,
     Admin(actor): Admin,
     id: Id,
-    headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let reason = fields.text("reason", Decision::read_reason);
     fields.finish()?;
+    let user = find(&app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
-    change(&app, id, &headers, Change::Void, decision).await
+    let changed = admin::void(&app, user.id, &decision).await?;
+    Ok(envelope::answer(StatusCode::OK, "What was held is gone", show_change(&user, changed)))
 }
 
 async fn adjust(
@@ -189,31 +189,19 @@ async fn adjust(
     let points = fields.signed_number("points");
     let reason = fields.text("reason", Decision::read_reason);
     fields.finish()?;
+    let key = idempotency::key(&headers)?;
+    let user = find(&app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
-    change(&app, id, &headers, Change::By(points.unwrap_or_default()), decision).await
+    let changed = admin::adjust(&app, &user, points.unwrap_or_default(), key, &decision).await?;
+    Ok(envelope::answer(StatusCode::OK, "Score adjusted", show_change(&user, Some(changed))))
 }
 
-async fn change(
-    app: &App,
-    id: Id,
-    headers: &HeaderMap,
-    change: Change,
-    decision: Decision,
-) -> Result<Response> {
-    let event_id = idempotency::event_id(headers, &decision.actor)?.unwrap_or_else(|| app.clock.new_id());
-    let user = find(app, id).await?;
-    let it = admin::adjust(app, &user, change, event_id, &decision).await?;
-    let data = shown_change(&user, event_id, it.before, it.after, it.rank);
-    Ok(envelope::answer(StatusCode::OK, "Score adjusted", data))
-}
-
-fn shown_change(user: &User, event_id: Uuid, before: u64, after: u64, rank: Option<u64>) -> Value {
+fn show_change(user: &User, changed: Option<Changed>) -> Value {
     json!({
         "userId": user.number,
         "username": user.username,
-        "eventId": event_id,
-        "scoreBefore": before,
-        "newScore": after,
-        "rank": rank,
+        "eventId": changed.map(|it| it.event_id),
+        "scoreBefore": changed.map(|it| it.before),
+        "newScore": changed.map(|it| it.after),
     })
 }

@@ -2,23 +2,10 @@
 
 use axum::http::HeaderMap;
 
-use uuid::Uuid;
-
 use crate::app::App;
 use crate::error::Refusal;
 use crate::store::IdempotencyKey;
 use crate::token::sha256_hex;
-
-/// The id of the event that a key of this caller's stands for: a UUID v8 (RFC 9562) of their digest.
-///
-/// # Errors
-/// A key of another shape.
-pub fn event_id(headers: &HeaderMap, caller: &str) -> Result<Option<Uuid>, Refusal> {
-    let Some(key) = read_key(headers)? else { return Ok(None) };
-    let digest = sha256_hex(&[caller.as_bytes(), b"\n", key]);
-    let bytes: [u8; 16] = std::array::from_fn(|it| digest.as_bytes()[it]);
-    Ok(Some(Uuid::new_v8(bytes)))
-}
 
 const NAME: &str = "idempotency-key";
 
@@ -32,19 +19,24 @@ pub fn read(
     door: &str,
     body: &[u8],
 ) -> Result<Option<IdempotencyKey>, Refusal> {
-    let Some(key) = read_key(headers)? else { return Ok(None) };
+    let Some(key) = key(headers)? else { return Ok(None) };
     Ok(Some(IdempotencyKey {
-        key_digest: sha256_hex(&[key]),
+        key_digest: sha256_hex(&[key.as_bytes()]),
         request_digest: sha256_hex(&[door.as_bytes(), b"\n", body]),
         kept_ms: app.config.tokens.answer_seconds * 1000,
     }))
 }
 
-fn read_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
+/// The request's key itself.
+///
+/// # Errors
+/// A key of another shape.
+pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(key) = headers.get(NAME) else { return Ok(None) };
-    let key = key.as_bytes();
-    if !(1..=64).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
-        return Err(Refusal::field("Idempotency-Key", "must be 1 to 64 visible ASCII characters"));
+    match key.to_str() {
+        Ok(text) if (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic()) => {
+            Ok(Some(text))
+        }
+        _ => Err(Refusal::field("Idempotency-Key", "must be 1 to 64 visible ASCII characters")),
     }
-    Ok(Some(key))
 }

@@ -10,16 +10,17 @@ use crate::error::Fault;
 /// Candidates beyond the ten: whoever may take the place of somebody who leaves.
 const AT_HAND: usize = 32;
 
-/// What is shown of a user, and when it was reached. It is what the newest entry that is not held came to: such an entry's
+/// What is shown of a user, and when it was reached. Entries that are marked as held are shown once the user is no longer aside,
+/// however late the mark goes. It is what the newest entry that is not held came to: such an entry's
 /// `score_after` counts held points too, but nothing that is not held is written while some are. An entry that voids held
 /// points comes back to a score that was reached before; all others reach theirs themselves.
 const ENTRY: &str = "
     SELECT format('%s %s %s %s %s', h.score_after, h.moment, u.id, u.number, u.username) AS entry
     FROM users u
-    CROSS JOIN LATERAL (SELECT score_after FROM score_history WHERE user_id = u.id AND NOT held
+    CROSS JOIN LATERAL (SELECT score_after FROM score_history WHERE user_id = u.id AND (NOT held OR u.aside_at IS NULL)
                         ORDER BY moment DESC LIMIT 1) shown
     CROSS JOIN LATERAL (SELECT moment, score_after FROM score_history
-                        WHERE user_id = u.id AND NOT held AND score_after = shown.score_after
+                        WHERE user_id = u.id AND (NOT held OR u.aside_at IS NULL) AND score_after = shown.score_after
                               AND NOT (action_type = 'void' AND note IS NOT NULL)
                         ORDER BY moment DESC LIMIT 1) h";
 
@@ -36,19 +37,19 @@ pub async fn best(database: &PgPool) -> Result<Vec<String>, Fault> {
     entries(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(database).await)
 }
 
-/// Whoever may be among the ten once `user` leaves, moves or comes back. Redis knows who has the most; the ledger knows when
+/// Whoever may be among the ten once `user` leaves, moves or comes back, or where somebody is missing. Redis knows who has the most; the ledger knows when
 /// they reached it. Only where more tie for the last place than are at hand does the ledger look through all.
-pub async fn contenders(app: &App, user: Uuid) -> Result<Vec<String>, Fault> {
+pub async fn contenders(app: &App, user: Option<Uuid>) -> Result<Vec<String>, Fault> {
     let at_hand = app.store.best(AT_HAND).await?;
-    let tenth = at_hand.iter().filter(|(it, _)| *it != user).nth(9).map(|(_, score)| *score);
+    let tenth = at_hand.iter().filter(|(it, _)| Some(*it) != user).nth(9).map(|(_, score)| *score);
     let crowded = at_hand.len() == AT_HAND && tenth.is_some() && at_hand.last().map(|it| it.1) == tenth;
     if crowded {
         let mut found = best(&app.database).await?;
-        found.extend(of(&app.database, &[user]).await?);
+        found.extend(of(&app.database, user.as_slice()).await?);
         return Ok(found);
     }
     let mut ids: Vec<Uuid> = at_hand.into_iter().map(|(it, _)| it).collect();
-    ids.push(user);
+    ids.extend(user);
     of(&app.database, &ids).await
 }
 

@@ -76,7 +76,7 @@ pub async fn drain(app: &App) -> Result<(), Fault> {
     let mut reader = app.store.outbox_reader("drain").await?;
     let (mut least, mut progress) = (u64::MAX, Instant::now());
     loop {
-        let (left, _) = app.store.backlog().await?;
+        let left = app.store.glance().await?.outbox;
         if left == 0 {
             return reader.leave().await;
         }

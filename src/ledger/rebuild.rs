@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use sqlx::{PgPool, Row};
 
-use super::best::best;
+use super::best::{best, contenders};
 use super::consume::drain;
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::Standing;
+use crate::store::{Mended, Standing};
 
 /// Totals a round trip.
 const LOAD_BATCH: usize = 5000;
@@ -25,7 +25,7 @@ const REBUILD_LOCK: i64 = 0x6c61_7572_656d;
 /// A store is away.
 pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
     let lock = Lock::take(&app.database).await?;
-    if !app.store.backlog().await?.1 {
+    if !app.store.glance().await?.open {
         // A rebuild that was cut short may have left entries that the totals still lack.
         drain(app).await?;
         let users = load(app, |_| ()).await?;
@@ -34,13 +34,19 @@ pub async fn open_or_rebuild(app: &App) -> Result<(), Fault> {
     lock.release().await
 }
 
-/// Looks once a second, and loads the board again if Redis lost it while nodes serve: without an epoch no award is taken.
+/// Looks once a second, and loads the board again if Redis lost it while nodes serve: without an epoch no award is taken. Where
+/// somebody is missing among the ten, the ledger says who, as soon as it has their newest award.
 pub async fn keep_open_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let closed = app.store.backlog().await.is_ok_and(|(_, open)| !open);
-        if closed && let Err(fault) = open_or_rebuild(&app).await {
-            tracing::warn!(%fault, "the board stays closed; trying again in a second");
+        let Ok(look) = app.store.glance().await else { continue };
+        let tried = match (look.open, look.whole) {
+            (false, _) => open_or_rebuild(&app).await,
+            (true, false) => complete(&app).await,
+            (true, true) => Ok(()),
+        };
+        if let Err(fault) = tried {
+            tracing::warn!(%fault, "the board is not as it should be; trying again in a second");
         }
     }
 }
@@ -92,13 +98,35 @@ async fn load(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
         }
     }
     drop(rows);
+    let newest: Option<i64> = sqlx::query_scalar("SELECT max(moment) FROM score_history")
+        .fetch_one(&app.database)
+        .await
+        .map_err(|error| sql_fault("read the newest moment", error))?;
+    app.store.lift_moment(newest.unwrap_or(0)).await?;
     let mended = app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms).await?;
     app.store.open_board().await?;
-    if mended.flush_due_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(mended.flush_due_ms)).await;
-        app.store.flush(app.config.live.min_interval_ms).await?;
-    }
+    show(app, mended).await?;
     Ok(loaded)
+}
+
+/// Looks for whoever is missing among the ten.
+async fn complete(app: &App) -> Result<(), Fault> {
+    let candidates = contenders(app, None).await?;
+    let mended = app.store.mend(&candidates, app.config.live.min_interval_ms).await?;
+    show(app, mended).await
+}
+
+/// Publishes a board that was held back.
+///
+/// # Errors
+/// Redis is away; the next look finds the board.
+pub async fn show(app: &App, mended: Mended) -> Result<(), Fault> {
+    let mut due_ms = mended.flush_due_ms;
+    while due_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(due_ms)).await;
+        due_ms = app.store.flush(app.config.live.min_interval_ms).await?;
+    }
+    Ok(())
 }
 
 /// What Redis has to hold of each user.

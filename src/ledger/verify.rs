@@ -95,7 +95,7 @@ async fn settle(app: &App, mut suspects: Vec<Uuid>) -> Result<Vec<Difference>, F
                 accounts.iter().zip(totals).filter_map(|(it, total)| Some((it.user, compare(it, total)?)));
             found.extend(differing);
         }
-        let idle = app.store.backlog().await?.0 == 0;
+        let idle = app.store.glance().await?.outbox == 0;
         if found.is_empty()
             || (idle && started.elapsed() > Duration::from_secs(1))
             || started.elapsed() > SETTLING
@@ -130,7 +130,7 @@ fn compare(account: &Account, total: Total) -> Option<String> {
 
 const ACCOUNTS: &str = "
     SELECT u.id, u.score, coalesce(h.points, 0)::bigint AS ledger, coalesce(h.entries, 0) AS entries,
-           coalesce(h.chained, true) AS chained, coalesce(h.held, 0)::bigint AS held, u.banned_at IS NOT NULL AS banned
+           coalesce(h.chained, true) AS chained, CASE WHEN u.aside_at IS NULL THEN 0 ELSE coalesce(h.held, 0) END::bigint AS held, u.banned_at IS NOT NULL AS banned
     FROM picked u
     LEFT JOIN LATERAL (
         SELECT sum(points_earned) AS points, count(*) AS entries, bool_and(score_before = previous) AS chained,
@@ -141,13 +141,13 @@ const ACCOUNTS: &str = "
     ORDER BY u.id";
 
 async fn page(database: &PgPool, after: Uuid) -> Result<Vec<Account>, Fault> {
-    let picked = "WITH picked AS (SELECT id, score, banned_at FROM users WHERE id > $1 ORDER BY id LIMIT $2)";
+    let picked = "WITH picked AS (SELECT id, score, banned_at, aside_at FROM users WHERE id > $1 ORDER BY id LIMIT $2)";
     let sql = sqlx::AssertSqlSafe(format!("{picked}{ACCOUNTS}"));
     read(sqlx::query(sql).bind(after).bind(PAGE).fetch_all(database).await)
 }
 
 async fn these(database: &PgPool, users: &[Uuid]) -> Result<Vec<Account>, Fault> {
-    let picked = "WITH picked AS (SELECT id, score, banned_at FROM users WHERE id = ANY($1))";
+    let picked = "WITH picked AS (SELECT id, score, banned_at, aside_at FROM users WHERE id = ANY($1))";
     let sql = sqlx::AssertSqlSafe(format!("{picked}{ACCOUNTS}"));
     read(sqlx::query(sql).bind(users).fetch_all(database).await)
 }

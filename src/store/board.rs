@@ -10,6 +10,8 @@ use crate::error::Fault;
 pub struct Look {
     /// Whether the board holds what the ledger holds, so that awards can be taken.
     pub open: bool,
+    /// Whether nobody is known to be missing among the ten.
+    pub whole: bool,
     /// Entries that Postgres does not have yet.
     pub outbox: u64,
     /// When this was, in ms by Redis' clock.
@@ -40,18 +42,37 @@ impl Store {
         let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::OUTBOX, keys::BANNED];
         let arguments = [known_version.to_string(), bans_since_ms.to_string()];
         let mut reply = self.run("look", &self.scripts.look, &keys, &arguments).await?;
-        let (open, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
+        let (open, whole, outbox) = (reply.next::<u8>()? == 1, reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, bans) = (reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
-        Ok(Look { open, outbox, at_ms, version, banned, ten: reply.rest()? })
+        Ok(Look { open, whole, outbox, at_ms, version, banned, ten: reply.rest()? })
     }
 
-    /// Entries that Postgres does not have yet, and whether the board is open.
+    /// Looks without the board itself.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn backlog(&self) -> Result<(u64, bool), Fault> {
-        self.look(i64::MAX, i64::MAX).await.map(|it| (it.outbox, it.open))
+    pub async fn glance(&self) -> Result<Look, Fault> {
+        self.look(i64::MAX, i64::MAX).await
+    }
+
+    /// Lifts the board's moment to the ledger's newest: a Redis that lost its data may have a clock that is behind. The board
+    /// must be closed.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn lift_moment(&self, moment: i64) -> Result<(), Fault> {
+        let doing = "lift the board's moment";
+        let mut get = redis::cmd("HGET");
+        get.arg(keys::BOARD_STATE).arg("moment");
+        let known: Option<i64> =
+            get.query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
+        if known.is_some_and(|it| it >= moment) {
+            return Ok(());
+        }
+        let mut set = redis::cmd("HSET");
+        set.arg(keys::BOARD_STATE).arg("moment").arg(moment);
+        set.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))
     }
 
     /// Publishes a board that was held back. Returns the ms until it should be called again, 0 if nothing is left.

@@ -53,8 +53,6 @@ pub struct Adjusted {
     pub before: u64,
     /// And after.
     pub after: u64,
-    /// The rank it gives, if it is shown.
-    pub rank: Option<u64>,
     /// What became of the ten.
     pub ten: Mended,
 }
@@ -68,8 +66,6 @@ pub enum NotDone {
     OutOfRange,
     /// Nothing is held of a user who is not set aside; and what is shown of one who is stays as it is.
     Aside,
-    /// It was done before, under the same event id.
-    Again,
 }
 
 impl Store {
@@ -138,14 +134,30 @@ impl Store {
         arguments.extend_from_slice(it.candidates);
         let mut reply = self.run("adjust", &self.scripts.adjust, &keys, &arguments).await?;
         match reply.code()? {
-            ReplyCode::Ok => Ok(Ok(Adjusted {
-                before: reply.next()?,
-                after: reply.next()?,
-                rank: Some(reply.next()?).filter(|it| *it > 0),
-                ten: reply.mended()?,
-            })),
+            ReplyCode::Ok => {
+                Ok(Ok(Adjusted { before: reply.next()?, after: reply.next()?, ten: reply.mended()? }))
+            }
             code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
         }
+    }
+
+    /// Of each user, whether banned and whether set aside.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn restrictions(&self, users: &[Uuid]) -> Result<Vec<(bool, bool)>, Fault> {
+        let mut pipeline = redis::pipe();
+        for user in users {
+            pipeline.exists(keys::ban(*user)).exists(keys::aside(*user));
+        }
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found: Vec<bool> = pipeline
+            .query_async(&mut self.command())
+            .await
+            .map_err(|error| fault("look for restrictions", error))?;
+        Ok(found.chunks(2).map(|it| (it[0], it[1])).collect())
     }
 
     /// Which of some users are banned.
@@ -179,7 +191,6 @@ fn not_done(code: ReplyCode) -> Option<NotDone> {
         ReplyCode::BoardClosed | ReplyCode::OutboxFull => Some(NotDone::Unavailable),
         ReplyCode::ScoreFull => Some(NotDone::OutOfRange),
         ReplyCode::SetAside => Some(NotDone::Aside),
-        ReplyCode::KeyReused => Some(NotDone::Again),
         _ => None,
     }
 }

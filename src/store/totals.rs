@@ -70,6 +70,8 @@ impl Store {
     /// # Errors
     /// Redis is away; some may be set.
     pub async fn load_totals(&self, standings: &[Standing]) -> Result<(), Fault> {
+        // Bans count from now on, so that nodes are told of whoever came in while the board was loaded.
+        let now_ms = self.now_us().await? / 1000;
         let mut pipeline = redis::pipe();
         let shown = standings.iter().filter(|it| !it.banned && it.total > it.held);
         pipeline_of(
@@ -103,7 +105,7 @@ impl Store {
             &mut pipeline,
             "ZADD",
             Some(keys::BANNED),
-            banned().flat_map(|it| ["0".to_owned(), it.user.to_string()]),
+            banned().flat_map(|it| [now_ms.to_string(), it.user.to_string()]),
         );
         pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load totals", error))
     }

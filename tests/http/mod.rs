@@ -17,4 +17,5 @@ pub mod proofs;
 mod rules;
 mod scoreboard;
 mod scores;
+mod suspects;
 mod webhook;

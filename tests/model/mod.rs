@@ -7,7 +7,7 @@ mod request;
 mod rules;
 mod state;
 
-use laurel::admin::{self, Change, Decision};
+use laurel::admin::{self, Decision};
 use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, TestRunner};
 
 use crate::harness::{Player, TestNode, World};
@@ -88,14 +88,13 @@ async fn play_all(play: &mut Play<'_>, calls: &[Call]) -> TestCaseResult {
 
 async fn clear(play: &Play<'_>) {
     let app = &play.nodes[0].app;
-    let id = || app.clock.new_id();
     for player in &play.players {
         let user = admin::find_user(app, &player.identity.number.to_string()).await.unwrap();
         // Refused if nothing is held, which is as well.
-        let _ = admin::adjust(app, &user, Change::Void, id(), &decision()).await;
+        let _ = admin::void(app, user.id, &decision()).await;
         let total = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0) as i64;
         if total > 0 {
-            admin::adjust(app, &user, Change::By(-total), id(), &decision()).await.unwrap();
+            admin::adjust(app, &user, -total, None, &decision()).await.unwrap();
         }
     }
 }

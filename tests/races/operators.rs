@@ -1,6 +1,6 @@
 //! Operators, raced against the awards of those whom they decide about.
 
-use laurel::admin::{Change, Decision, Restriction, adjust, find_user, restrict};
+use laurel::admin::{Decision, Restriction, adjust, find_user, restrict, void};
 use serde_json::Value;
 
 use super::track::{Track, outcomes};
@@ -57,7 +57,7 @@ async fn an_award_and_an_adjustment_both_count() {
             let decision = decision();
             let (answer, adjusted) = tokio::join!(
                 track.nodes[0].finalize(player, &token, Value::Null),
-                adjust(app, &user, Change::By(5), app.clock.new_id(), &decision),
+                adjust(app, &user, 5, None, &decision),
             );
             let (score, adjusted) = (answer.body["newScore"].as_u64().unwrap(), adjusted.unwrap());
             assert!(score == adjusted.after + 10 || adjusted.after == score + 5, "{score} {adjusted:?}");
@@ -97,9 +97,8 @@ async fn what_is_won_before_a_void_is_lost_and_what_is_won_after_it_stays() {
                 }
             };
             let decision = decision();
-            let ((), voided) =
-                tokio::join!(play, adjust(app, &user, Change::Void, app.clock.new_id(), &decision));
-            let voided = voided.unwrap();
+            let ((), voided) = tokio::join!(play, void(app, user.id, &decision));
+            let voided = voided.unwrap().unwrap();
             let after = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0);
             assert_eq!(after - voided.after, 20 - (voided.before - voided.after));
             after - voided.after
