@@ -79,7 +79,7 @@ end
 if not proof_ok then
   if not asked then
     write_outbox(outbox_key, {
-      kind = 'refused', id = attempt_id, user = user, action = action, points = points, token = token_hash, proof = proof,
+      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof,
     })
   end
   return { PROOF_INVALID, used, reset_ms, now_ms, too_young and 1 or 0 }

@@ -66,13 +66,13 @@ metrics! {
     awards: counter("action") = "laurel_awards_total";
     /// Refusals, by error code.
     refusals: counter("code") = "laurel_refusals_total";
-    /// Requests refused without asking what they wanted, by the limit: address, user, award.
+    /// Requests refused without asking what they wanted, by the limit: address, user, attempt.
     gate_refusals: counter("by") = "laurel_gate_refusals_total";
     /// Proofs judged, by kind and result.
     proofs: counter("kind", "result") = "laurel_proofs_total";
     /// What looks like cheating, by sign.
     suspicions: counter("sign") = "laurel_suspicions_total";
-    /// Proofs that a webhook was to judge, by result: valid, invalid, failed, busy (no place to ask), open (not asked).
+    /// Proofs that a webhook was to judge, by result: valid, invalid, refused (the question), failed, busy (no place to ask), open (not asked).
     webhook_calls: counter("result") = "laurel_webhook_calls_total";
     /// Time to answer a request, by method, route and status.
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";

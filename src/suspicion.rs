@@ -106,7 +106,9 @@ impl Suspicions {
     pub fn give_back(&self, signs: HashMap<(Suspect, Sign), u64>) {
         let mut seen = self.seen.lock();
         for (key, count) in signs {
-            *seen.entry(key).or_default() += count;
+            if seen.len() < MAX_SUSPECTS || seen.contains_key(&key) {
+                *seen.entry(key).or_default() += count;
+            }
         }
     }
 }

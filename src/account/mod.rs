@@ -19,8 +19,9 @@ pub use users::{User, UserRef, find, find_by_name};
 use std::net::IpAddr;
 
 use crate::app::App;
-use crate::error::{RateWindow, Refusal, Result};
+use crate::error::{Error, RateWindow, Refusal, Result};
 use crate::store::AttemptWindow;
+use crate::suspicion::Sign;
 use crate::token::sha256_hex;
 
 /// A user and the login that was just made.
@@ -46,6 +47,22 @@ pub async fn identify(app: &App, token: &str) -> Result<Identity> {
         Some(login) => outside::identity(app, login).await,
         None => Err(refusal.into()),
     }
+}
+
+/// Lets a caller in at any door: who it is, and whether there is room for one more request. What looks like an attack is noted.
+///
+/// # Errors
+/// As `identify`; too many requests this minute.
+pub async fn admit(app: &App, token: &str, from: IpAddr) -> Result<Identity> {
+    let identity = identify(app, token).await.inspect_err(|error| {
+        if let Error::Refused(Refusal::InvalidAccessToken) = error {
+            app.note(Some(Sign::BadLogin), None, from);
+        }
+    })?;
+    app.gate.user(identity.user).await.inspect_err(|_| {
+        app.note(Some(Sign::Flooding), Some(identity.user), from);
+    })?;
+    Ok(identity)
 }
 
 /// Makes a user and logs them in.
@@ -92,10 +109,23 @@ pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Opti
     let digest = sha256_hex(&[username.to_lowercase().as_bytes()]);
     let limits = &app.config.limits;
     let windows = [
-        (AttemptWindow::Logins(&digest), limits.logins_per_minute),
+        (AttemptWindow::Logins(digest), limits.logins_per_minute),
         (AttemptWindow::LoginsFrom(from), limits.logins_per_minute_per_ip),
     ];
-    let attempts = app.store.attempt(&windows).await?;
+    count(app, &windows).await
+}
+
+/// Counts a registration against the address's window.
+///
+/// # Errors
+/// Too many; Redis is away.
+pub async fn count_register(app: &App, from: IpAddr) -> Result<Option<RateWindow>> {
+    let limit = app.config.limits.registers_per_minute_per_ip;
+    count(app, &[(AttemptWindow::RegistersFrom(from), limit)]).await
+}
+
+async fn count(app: &App, windows: &[(AttemptWindow, u32)]) -> Result<Option<RateWindow>> {
+    let attempts = app.gate.attempt(windows).await?;
     match attempts.window {
         Some(window) if !attempts.allowed => Err(Refusal::RateLimited(window).into()),
         window => Ok(window),

@@ -12,7 +12,8 @@ use crate::action::{Action, Door};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Fault, Refusal};
-use crate::store::{Begun, Issue, IssueOutcome};
+use crate::store::{AttemptWindow, Begun, Issue, IssueOutcome};
+use crate::suspicion::Sign;
 use crate::token::AntiSpamClaims;
 
 /// A token that was given out.
@@ -33,6 +34,11 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
     let found =
         catalogue.find(action_type, Door::Actions).or_else(|| catalogue.find(action_type, Door::Tokens));
     let Some(action) = found else { return Refusal::InvalidAction.into() };
+    let window = AttemptWindow::Inits(caller.user);
+    if let Err(refusal) = app.gate.check(&window) {
+        app.note(Some(Sign::Flooding), Some(caller.user), from);
+        return refusal.into();
+    }
     let expires_in_s = action.token_seconds.unwrap_or(app.config.tokens.anti_spam_seconds);
     let request = Issue {
         user: caller.user,
@@ -50,6 +56,7 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
         Ok(answer) => answer,
         Err(fault) => return fault.into(),
     };
+    app.gate.note(&window, rate);
     let outcome = match outcome {
         IssueOutcome::Issued(begun) => {
             sign(app, caller, action, request.token_id, begun, expires_in_s).map_err(Into::into)

@@ -9,8 +9,8 @@ use super::{CLOSED, Denied, Metered, rate_limited};
 use crate::account::Identity;
 use crate::action::{Action, Challenge, Door};
 use crate::app::App;
-use crate::error::{RateWindow, Refusal};
-use crate::store::{AskedToken, AttemptWindow, Prove, ProveOutcome};
+use crate::error::{Error, Fault, RateWindow, Refusal};
+use crate::store::{AskedToken, AttemptWindow, Attempts, Prove, ProveOutcome};
 use crate::suspicion::Sign;
 use crate::token::{ActToken, AntiSpamClaims, sha256_hex};
 
@@ -45,6 +45,11 @@ pub async fn prove(
     from: IpAddr,
     to_prove: Result<ToProve, Refusal>,
 ) -> Metered<Proven> {
+    let window = AttemptWindow::Inits(caller.user);
+    if let Err(refusal) = app.gate.check(&window) {
+        app.note(Some(Sign::Flooding), Some(caller.user), from);
+        return refusal.into();
+    }
     let mut rate = None;
     let outcome = match to_prove {
         Ok(to_prove) => try_prove(app, caller, &to_prove, &mut rate).await,
@@ -53,25 +58,20 @@ pub async fn prove(
     let outcome = match outcome {
         Ok(proven) => Ok(proven),
         Err(denied) => {
-            if rate.is_none() {
-                rate = count(app, caller).await.ok().flatten();
+            if rate.is_none() && matches!(denied.error, Error::Refused(_)) {
+                rate = count(app, caller).await.ok().and_then(|it| it.window);
             }
             app.note(denied.sign, Some(caller.user), from);
             Err(denied.error)
         }
     };
+    app.gate.note(&window, rate);
     Metered { outcome, rate, replayed: false }
 }
 
 /// Counts an attempt that does not come to the script, or comes to it late.
-async fn count(app: &App, caller: &Identity) -> Result<Option<RateWindow>, Denied> {
-    let window = (AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute);
-    let attempts = app.store.attempt(&[window]).await?;
-    if attempts.allowed {
-        Ok(attempts.window)
-    } else {
-        Err(Denied::of(rate_limited(attempts.window), Sign::Flooding))
-    }
+async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
+    app.gate.attempt(&[(AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute)]).await
 }
 
 async fn try_prove(
@@ -97,7 +97,11 @@ async fn try_prove(
         proof: to_prove.proof.as_ref(),
     };
     if action.proof.reaches_out() {
-        *rate = count(app, caller).await?;
+        let attempts = count(app, caller).await?;
+        *rate = attempts.window;
+        if !attempts.allowed {
+            return Err(Denied::of(rate_limited(attempts.window), Sign::Flooding));
+        }
     }
     let verdict = verify(app, caller, &claim).await?;
     let expires_in_s = app.config.tokens.action_seconds;

@@ -11,7 +11,7 @@ use super::{CLOSED, Denied, Metered, Permission, rate_limited};
 use crate::account::Identity;
 use crate::action::{Door, Limits, Verdict};
 use crate::app::App;
-use crate::error::{Fault, RateWindow, Refusal, Result};
+use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::live::Board;
 use crate::store::{AttemptWindow, Attempts, Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
@@ -49,7 +49,9 @@ pub async fn redeem(
 ) -> Metered<Award> {
     // Whoever is known to have too many is refused for nothing; but a first answer is given again whatever the window.
     let keyed = submission.as_ref().is_ok_and(|it| it.idempotency.is_some());
-    if !keyed && let Err(refusal) = app.gate.check_award_window(caller.user) {
+    let window = AttemptWindow::Awards(caller.user);
+    if !keyed && let Err(refusal) = app.gate.check(&window) {
+        app.note(Some(Sign::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;
@@ -64,16 +66,14 @@ pub async fn redeem(
             (award, sign, redeemed.replayed)
         }
         Err(denied) => {
-            if rate.is_none() {
+            if rate.is_none() && matches!(denied.error, Error::Refused(_)) {
                 rate = count(app, caller).await.ok().and_then(|it| it.window);
             }
             (Err(denied.error), denied.sign, false)
         }
     };
     app.note(sign, Some(caller.user), from);
-    if let Some(full) = rate.filter(|it| it.used > it.limit) {
-        app.gate.award_window_full(caller.user, full);
-    }
+    app.gate.note(&window, rate);
     Metered { outcome, rate, replayed }
 }
 
@@ -84,15 +84,21 @@ async fn try_redeem(
     rate: &mut Option<RateWindow>,
 ) -> Result<(Redeemed, Result<Award>), Denied> {
     let judged = submission.permission.judge(app, caller).await?;
-    if judged.door != Door::Tokens && judged.action.is_some_and(|it| it.proof.reaches_out()) {
+    let reaches_out = judged.door != Door::Tokens && judged.action.is_some_and(|it| it.proof.reaches_out());
+    // Where the first answer is given again, nobody else is asked again.
+    let answered = match &submission.idempotency {
+        Some(key) if reaches_out => app.store.has_answer(caller.user, key).await?,
+        _ => false,
+    };
+    if reaches_out && !answered {
         let attempts = count(app, caller).await?;
         *rate = attempts.window;
         if !attempts.allowed {
             return Err(Denied::of(rate_limited(attempts.window), Sign::Flooding));
         }
     }
-    let verdict = weigh(app, caller, &judged, submission).await?;
-    let points = points(&judged, &verdict, &submission.permission)?;
+    let verdict = if answered { Verdict::default() } else { weigh(app, caller, &judged, submission).await? };
+    let points = points(&judged, &verdict, &submission.permission, answered)?;
     // What was counted before somebody was asked is not counted again.
     let per_minute = if rate.is_some() { 0 } else { app.config.limits.updates_per_minute };
     let redeemed = spend(app, caller, submission, &judged, &verdict, points, per_minute).await?;
@@ -109,7 +115,7 @@ async fn try_redeem(
 /// nobody else is bothered for free.
 async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
     let limit = app.config.limits.updates_per_minute;
-    app.store.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
+    app.gate.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
 }
 
 /// A proven token's proof was verified when it was issued.
@@ -135,11 +141,19 @@ async fn weigh(
 }
 
 /// The server's points, which a client that names some has to name too.
-fn points(judged: &Judged<'_>, verdict: &Verdict, permission: &Permission) -> Result<u64, Refusal> {
+/// A proof that fails says nothing of them: it spends the token.
+fn points(
+    judged: &Judged<'_>,
+    verdict: &Verdict,
+    permission: &Permission,
+    answered: bool,
+) -> Result<u64, Refusal> {
     let worth = || judged.action.map(|it| it.worth(verdict.difficulty.as_deref()));
     let points = judged.points.or_else(worth).unwrap_or_default();
     match permission {
-        Permission::Game { points: named, .. } if *named != points => Err(Refusal::InvalidPoints),
+        Permission::Game { points: named, .. } if *named != points && verdict.holds && !answered => {
+            Err(Refusal::InvalidPoints)
+        }
         _ => Ok(points),
     }
 }

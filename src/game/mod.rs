@@ -5,7 +5,7 @@ use crate::account::Identity;
 use crate::app::App;
 use crate::award::{CLOSED, Metered, rate_limited};
 use crate::error::{Error, Refusal, Result};
-use crate::store::{Finished, NoSession, Session, Start, StartOutcome};
+use crate::store::{AttemptWindow, Finished, NoSession, Session, Start, StartOutcome};
 use crate::token::{ActToken, new_session_id};
 
 /// A session that has begun.
@@ -22,6 +22,10 @@ pub struct Started {
 
 /// Starts a session; the user's earlier one ends.
 pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
+    let window = AttemptWindow::Starts(caller.user);
+    if let Err(refusal) = app.gate.check(&window) {
+        return refusal.into();
+    }
     let (session_id, token) = (new_session_id(), ActToken::new());
     let lasts_s = app.config.tokens.session_seconds;
     let request = Start {
@@ -38,6 +42,7 @@ pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
         Ok(answer) => answer,
         Err(fault) => return fault.into(),
     };
+    app.gate.note(&window, rate);
     let outcome = match outcome {
         StartOutcome::Started { expires_at_ms } => Ok(Started { session_id, token, expires_at_ms, lasts_s }),
         StartOutcome::RateLimited => Err(rate_limited(rate).into()),

@@ -13,9 +13,9 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use crate::config;
-use crate::error::{RateWindow, Refusal, Result};
+use crate::error::{Fault, RateWindow, Refusal};
 use crate::metrics::Metrics;
-use crate::store::{AttemptWindow, Store, Visitor};
+use crate::store::{AttemptWindow, Attempts, Store, Visitor};
 use leases::Leases;
 use refusals::Refusals;
 
@@ -25,8 +25,7 @@ pub struct Gate {
     metrics: Arc<Metrics>,
     addresses: Leases,
     users: Leases,
-    awards: Refusals,
-    registers_per_address: u32,
+    full: Refusals,
 }
 
 impl Gate {
@@ -37,8 +36,7 @@ impl Gate {
             metrics,
             addresses: Leases::new(limits.requests_per_minute_per_ip),
             users: Leases::new(limits.requests_per_minute_per_user),
-            awards: Refusals::default(),
-            registers_per_address: limits.registers_per_minute_per_ip,
+            full: Refusals::default(),
         }
     }
 
@@ -60,33 +58,41 @@ impl Gate {
         self.refused("user", counted)
     }
 
-    /// Counts a registration from an address, as limits count it, and tells where the window stands.
+    /// Counts an attempt against some windows, each with its limit (0: any), and tells where the tightest stands. One that is
+    /// known to be full is not asked about.
     ///
     /// # Errors
-    /// Too many this minute; Redis is away.
-    pub async fn register(&self, from: IpAddr) -> Result<Option<RateWindow>> {
-        if self.registers_per_address == 0 {
-            return Ok(None);
+    /// Redis is away.
+    pub async fn attempt(&self, windows: &[(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
+        if windows.iter().all(|(_, limit)| *limit == 0) {
+            return Ok(Attempts { allowed: true, window: None, place: None });
         }
-        let windows = [(AttemptWindow::RegistersFrom(from), self.registers_per_address)];
-        let attempts = self.store.attempt(&windows).await?;
-        match attempts.window {
-            Some(window) if !attempts.allowed => Err(Refusal::RateLimited(window).into()),
-            window => Ok(window),
+        for (place, (window, _)) in windows.iter().enumerate() {
+            if let Err(told) = self.full.check(window, Instant::now()) {
+                self.metrics.gate_refusals.with_label_values(&["attempt"]).inc();
+                return Ok(Attempts { allowed: false, window: Some(told), place: Some(place) });
+            }
         }
+        let attempts = self.store.attempt(windows).await?;
+        if let (Some(told), Some(place)) = (attempts.window, attempts.place) {
+            self.note(&windows[place].0, Some(told));
+        }
+        Ok(attempts)
     }
 
-    /// Looks whether a user's window of awards is known to be full, without asking Redis.
+    /// Looks whether a window is known to be full, without asking Redis.
     ///
     /// # Errors
     /// It is, for as long as the refusal says.
-    pub fn check_award_window(&self, user: Uuid) -> Result<(), Refusal> {
-        self.refused("award", self.awards.check(user, Instant::now()))
+    pub fn check(&self, window: &AttemptWindow) -> Result<(), Refusal> {
+        self.refused("attempt", self.full.check(window, Instant::now()))
     }
 
-    /// Remembers that a user's window of awards is full until it closes.
-    pub fn award_window_full(&self, user: Uuid, window: RateWindow) {
-        self.awards.remember(user, window, Instant::now());
+    /// Remembers where a script said that a window stands, if it is full.
+    pub fn note(&self, window: &AttemptWindow, told: Option<RateWindow>) {
+        if let Some(told) = told.filter(|it| it.used > it.limit) {
+            self.full.remember(window.clone(), told, Instant::now());
+        }
     }
 
     /// Counts a refusal, and puts it into words.

@@ -28,7 +28,7 @@ pub async fn register(
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {
         unreachable!("finish tells of every field that is missing")
     };
-    let window = app.gate.register(from.counted_as()).await?;
+    let window = account::count_register(&app, from.counted_as()).await?;
     let outcome = account::register(&app, username, email, password).await;
     let metered = crate::award::Metered { outcome, rate: window, replayed: false };
     Ok(rate::respond(metered, |it| show(StatusCode::CREATED, "Registration successful", &it)))

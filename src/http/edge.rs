@@ -18,6 +18,7 @@ use super::envelope::Told;
 use crate::app::App;
 use crate::config::networks;
 use crate::error::{Code, Error, Fault, Refusal};
+use crate::suspicion::Sign;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -83,6 +84,7 @@ async fn admit(State(app): State<Arc<App>>, from: ClientAddress, request: Reques
     if (path.starts_with("/api/") || path == super::socketio::PATH)
         && let Err(refusal) = app.gate.address(from.counted_as()).await
     {
+        app.note(Some(Sign::Flooding), None, from.counted_as());
         return refusal.into_response();
     }
     next.run(request).await

@@ -11,7 +11,6 @@ use super::address::ClientAddress;
 use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{Error, Refusal};
-use crate::suspicion::Sign;
 
 /// The caller of a door that needs a login.
 pub struct Caller(pub Identity);
@@ -20,15 +19,9 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let from = ClientAddress::from_request_parts(parts, app).await?;
         let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        let identity = account::identify(app, token).await.inspect_err(|error| {
-            let from = parts.extensions.get::<ClientAddress>();
-            if let (Error::Refused(Refusal::InvalidAccessToken), Some(from)) = (error, from) {
-                app.note(Some(Sign::BadLogin), None, from.counted_as());
-            }
-        })?;
-        app.gate.user(identity.user).await?;
-        Ok(Self(identity))
+        account::admit(app, token, from.counted_as()).await.map(Self)
     }
 }
 

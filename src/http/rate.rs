@@ -23,7 +23,9 @@ pub fn write(response: &mut Response, window: &RateWindow) {
 /// Turns an outcome into an answer with its window.
 pub fn respond<T>(metered: Metered<T>, show: impl FnOnce(T) -> Response) -> Response {
     let mut response = metered.outcome.map_or_else(IntoResponse::into_response, show);
-    if let Some(window) = &metered.rate {
+    // A refusal for a full window tells of that one itself.
+    let told = response.headers().contains_key("ratelimit-limit");
+    if let Some(window) = metered.rate.as_ref().filter(|_| !told) {
         write(&mut response, window);
     }
     if metered.replayed {

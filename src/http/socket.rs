@@ -43,8 +43,7 @@ pub async fn open(
 ) -> Result<Response> {
     let query = query.ok().and_then(|Query(it)| it.access_token);
     let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
-    let caller = account::identify(&app, token.ok_or(Refusal::Unauthorized)?).await?;
-    app.gate.user(caller.user).await?;
+    let caller = account::admit(&app, token.ok_or(Refusal::Unauthorized)?, from.counted_as()).await?;
     allow_origin(&app, &headers)?;
     if app.health.is_draining() {
         return Err(Refusal::Unavailable("This node is stopping, please connect again").into());

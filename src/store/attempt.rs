@@ -8,24 +8,28 @@ use super::{MINUTE_MS, Store, keys};
 use crate::error::{Fault, RateWindow};
 
 /// Whose attempts a window counts.
-pub enum AttemptWindow<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptWindow {
     /// A user's attempts to redeem, at all doors together.
     Awards(Uuid),
     /// Tokens that a user asks for.
     Inits(Uuid),
+    /// Game sessions that a user starts; an hour long.
+    Starts(Uuid),
     /// Logins under a username, given as a digest.
-    Logins(&'a str),
+    Logins(String),
     /// Logins from an address.
     LoginsFrom(IpAddr),
     /// Registrations from an address.
     RegistersFrom(IpAddr),
 }
 
-impl AttemptWindow<'_> {
+impl AttemptWindow {
     fn key(&self) -> String {
         match self {
             Self::Awards(user) => keys::award_rate(*user),
             Self::Inits(user) => keys::init_rate(*user),
+            Self::Starts(user) => keys::start_rate(*user),
             Self::Logins(username_digest) => keys::login_rate(username_digest),
             Self::LoginsFrom(address) => keys::login_rate_from(*address),
             Self::RegistersFrom(address) => keys::register_rate_from(*address),
@@ -40,6 +44,8 @@ pub struct Attempts {
     pub allowed: bool,
     /// The window with the least room, if any has a limit.
     pub window: Option<RateWindow>,
+    /// Its place among those that were asked about.
+    pub place: Option<usize>,
 }
 
 impl Store {
@@ -47,7 +53,7 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn attempt(&self, windows: &[(AttemptWindow<'_>, u32)]) -> Result<Attempts, Fault> {
+    pub async fn attempt(&self, windows: &[(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
         let keys: Vec<String> = windows.iter().map(|(window, _)| window.key()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let arguments: Vec<String> =
@@ -55,6 +61,7 @@ impl Store {
         let mut reply = self.run("attempt", &self.scripts.attempt, &keys, &arguments).await?;
         let allowed = reply.next::<u8>()? == 1;
         let limit = reply.next()?;
-        Ok(Attempts { allowed, window: reply.rate(limit)? })
+        let window = reply.rate(limit)?;
+        Ok(Attempts { allowed, window, place: reply.next::<usize>()?.checked_sub(1) })
     }
 }

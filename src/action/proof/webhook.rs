@@ -100,6 +100,20 @@ pub struct Judgement {
     pub difficulty: Option<String>,
 }
 
+/// Why there is no judgement.
+enum NoAnswer {
+    /// The backend answers, with a status that says the question is wrong.
+    Refused(u16),
+    /// The backend is slow, broken or away.
+    Failed(String),
+}
+
+impl<T: Into<String>> From<T> for NoAnswer {
+    fn from(why: T) -> Self {
+        Self::Failed(why.into())
+    }
+}
+
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("host", &self.url.host_str()).finish_non_exhaustive()
@@ -158,12 +172,17 @@ impl Webhook {
         let Some(call) = self.breaker.admit(Instant::now()) else { return ("open", None) };
         // The backend has all its time, however long the place took: the breaker is to judge it alone.
         let answer = tokio::time::timeout(self.timeout, self.call(question)).await;
-        match answer.unwrap_or_else(|_| Err("no answer in time".into())) {
+        match answer.unwrap_or_else(|_| Err(NoAnswer::Failed("no answer in time".into()))) {
             Ok(judgement) => {
                 call.succeeded();
                 (if judgement.valid { "valid" } else { "invalid" }, Some(judgement))
             }
-            Err(why) => {
+            // It answers, but does not like what the player sent: that must not close it for the others.
+            Err(NoAnswer::Refused(status)) => {
+                tracing::debug!(action = question.action, status, "a webhook refused a question");
+                ("refused", None)
+            }
+            Err(NoAnswer::Failed(why)) => {
                 call.failed(Instant::now());
                 tracing::warn!(action = question.action, why, "a webhook gave no answer");
                 ("failed", None)
@@ -171,12 +190,17 @@ impl Webhook {
         }
     }
 
-    async fn call(&self, question: Question<'_>) -> Result<Judgement, String> {
+    async fn call(&self, question: Question<'_>) -> Result<Judgement, NoAnswer> {
         let (headers, body) = self.write(question)?;
         let request = self.client.post(self.url.clone()).headers(headers).body(body);
         let mut response = request.send().await.map_err(told)?;
-        if response.status() != StatusCode::OK {
-            return Err(format!("status {}", response.status().as_u16()));
+        let status = response.status();
+        let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        if status.is_client_error() && !passing.contains(&status) {
+            return Err(NoAnswer::Refused(status.as_u16()));
+        }
+        if status != StatusCode::OK {
+            return Err(format!("status {}", status.as_u16()).into());
         }
         let mut answer = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(told)? {

@@ -1,6 +1,7 @@
 //! What Laurel says over Socket.IO (scoreboard-system.md, "WebSocket Events"): the board and a player's own news, as over
 //! `/api/v1/ws`, in the game API's words.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::store::PersonalNews;
 
 /// A client that has not joined by then is gone; Socket.IO's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+/// Logins, and other namespaces, that one connection may try.
+const MAX_TRIES: usize = 5;
 /// Clients only listen.
 const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
 /// Socket.IO's default.
@@ -46,7 +49,8 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
 }
 
 async fn serve(app: &Arc<App>, mut connection: Connection) {
-    if let Some((caller, _seat)) = join(app, &mut connection).await {
+    let joined = tokio::time::timeout(CONNECT_TIMEOUT, join(app, &mut connection)).await;
+    if let Ok(Some((caller, _seat))) = joined {
         app.metrics.sockets_socketio.inc();
         play(app, &caller, &mut connection).await;
         app.metrics.sockets_socketio.dec();
@@ -55,15 +59,13 @@ async fn serve(app: &Arc<App>, mut connection: Connection) {
 
 /// Waits for a client with a good login. A bad one is refused and may try another.
 async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)> {
-    loop {
-        let Heard::Connect { namespace, auth } = connection.next_within(CONNECT_TIMEOUT).await? else {
-            return None;
-        };
+    for _ in 0..MAX_TRIES {
+        let Heard::Connect { namespace, auth } = connection.next().await? else { return None };
         if namespace != "/" {
             connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
             continue;
         }
-        match login(app, &auth).await {
+        match login(app, &auth, connection.address()).await {
             // With no seat left the transport is closed, so that the client comes back later.
             Ok(caller) => {
                 let seat = app.seats.take(caller.user, connection.address())?;
@@ -81,17 +83,18 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
             }
         }
     }
+    None
 }
 
 /// `{token}`, with or without `Bearer `.
-async fn login(app: &App, auth: &Value) -> Result<Identity> {
+async fn login(app: &App, auth: &Value, from: IpAddr) -> Result<Identity> {
     let token = auth["token"].as_str().unwrap_or_default();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let token = bare.map_or(token, |(_, token)| token).trim();
     if token.is_empty() {
         return Err(Refusal::InvalidAccessToken.into());
     }
-    let caller = account::identify(app, token).await?;
+    let caller = account::admit(app, token, from).await?;
     // While Redis is away nobody can say; whoever is banned is disconnected when it is back.
     if app.store.is_banned(caller.user).await.unwrap_or(false) {
         Err(Refusal::Banned.into())
