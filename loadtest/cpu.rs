@@ -12,6 +12,8 @@ pub struct Cpu {
     pub postgres: f64,
     /// This process: what the measuring costs.
     pub load: f64,
+    /// All processes of the machine together.
+    pub machine: f64,
 }
 
 struct Process {
@@ -35,6 +37,7 @@ impl Cpu {
             redis: sum(&|it| it.parent == node && it.name == "redis-server"),
             postgres: sum(&|it| it.pid == postmaster || it.parent == postmaster),
             load: sum(&|it| it.pid == std::process::id()),
+            machine: sum(&|_| true),
         }
     }
 
@@ -44,7 +47,13 @@ impl Cpu {
             redis: self.redis - before.redis,
             postgres: self.postgres - before.postgres,
             load: self.load - before.load,
+            machine: self.machine - before.machine,
         }
+    }
+
+    /// What neither the node nor the measuring used.
+    pub fn others(&self) -> f64 {
+        self.machine - self.node - self.redis - self.postgres - self.load
     }
 }
 

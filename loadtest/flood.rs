@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -16,11 +16,13 @@ use crate::players::{self, PER_SECOND, PLAYERS, Played};
 use crate::server::Server;
 
 /// How long each kind of flood lasts for the honest players.
-const SECONDS: usize = 8;
-/// Awards before anything is measured.
-const WARM_UP: usize = 2 * PER_SECOND;
+const SECONDS: usize = 5;
+/// Awards before anything is measured: one for each address.
+const WARM_UP: usize = PLAYERS;
+/// A flood that leaves the node time to breathe.
+const GENTLE_PER_SECOND: u32 = 5000;
 /// Hostile accounts of the flood that comes from many.
-pub const ACCOUNTS: usize = 64;
+const ACCOUNTS: usize = 64;
 /// Honest players come afresh to each phase; hostile users come last.
 const USERS: usize = 8 * PLAYERS + 2 * ACCOUNTS;
 
@@ -43,6 +45,8 @@ pub struct Flood {
 pub struct Phase {
     pub name: &'static str,
     pub played: Played,
+    /// The part of the machine's cores that others used meanwhile.
+    pub others: f64,
     /// How often each status was answered to the flood, over how long.
     pub refused: BTreeMap<u16, u64>,
     pub took: Duration,
@@ -56,6 +60,8 @@ pub async fn measure() -> Flood {
     let (hostile, token) = stage.hostile().await;
     let forged = forged_tokens(&token);
     stage.flood("forged logins", 401, vec![finalize(&flipped(&hostile), &token)]).await;
+    let gentle = Some((401, vec![finalize(&flipped(&hostile), &token)]));
+    stage.measure("forged logins, 5,000 a second", gentle, Some(GENTLE_PER_SECOND)).await;
     stage
         .flood("forged tokens, one account", 429, forged.iter().map(|it| finalize(&hostile, it)).collect())
         .await;
@@ -105,20 +111,25 @@ impl Stage {
         let mut stage = Self { name, logins: server.logins(), server, address, phases: Vec::new() };
         let warm: Vec<String> = stage.logins.drain(..PLAYERS).collect();
         players::play(&stage.server, &warm, WARM_UP, address).await;
-        stage.measure("none", None).await;
+        stage.measure("none", None, None).await;
         stage
     }
 
     /// Floods the node until most is answered with this status, and then lets honest players come too.
     async fn flood(&mut self, name: &'static str, status: u16, requests: Vec<String>) {
-        self.measure(name, Some((status, requests))).await;
+        self.measure(name, Some((status, requests)), None).await;
     }
 
-    async fn measure(&mut self, name: &'static str, flood: Option<(u16, Vec<String>)>) {
-        let (scripts, cpu) = (self.server.scripts().await, Cpu::of(&self.server));
+    async fn measure(
+        &mut self,
+        name: &'static str,
+        flood: Option<(u16, Vec<String>)>,
+        per_second: Option<u32>,
+    ) {
+        let (scripts, cpu, started) = (self.server.scripts().await, Cpu::of(&self.server), Instant::now());
         let attack = match flood {
             Some((status, requests)) => {
-                let attack = Attack::start(self.server.socket_address(), requests);
+                let attack = Attack::start(self.server.socket_address(), requests, per_second);
                 attack.meets(status).await;
                 Some(attack)
             }
@@ -128,9 +139,10 @@ impl Stage {
         let played = players::play(&self.server, &logins, SECONDS * PER_SECOND, self.address).await;
         let (refused, took) = attack.map(Attack::stop).unwrap_or_default();
         let cpu = Cpu::of(&self.server).since(&cpu);
-        self.server.wait_until_written().await;
+        let cores = std::thread::available_parallelism().unwrap().get() as f64;
+        let others = cpu.others() / cores / started.elapsed().as_secs_f64();
         let scripts = self.server.scripts().await - scripts;
-        self.phases.push(Phase { name, played, refused, took, cpu, scripts });
+        self.phases.push(Phase { name, played, others, refused, took, cpu, scripts });
     }
 
     /// The login of a user who means ill, and a token that was given out to them.

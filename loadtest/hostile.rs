@@ -1,5 +1,5 @@
-//! Hostile clients: many connections, each sending its next prepared request as soon as the last one is answered. They have
-//! a thread of their own, so that honest players do not wait for them inside this process too.
+//! Hostile clients: many connections, each sending its next prepared request as soon as the last one is answered, or at a
+//! steady pace. They have a thread of their own, so that honest players do not wait for them inside this process too.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Interval, interval_at};
 
 pub const CONNECTIONS: usize = 256;
 
@@ -26,8 +27,8 @@ struct Answers {
 }
 
 impl Attack {
-    /// Sends these requests again and again.
-    pub fn start(address: SocketAddr, requests: Vec<String>) -> Self {
+    /// Sends these requests again and again, so many a second, or as many as are answered.
+    pub fn start(address: SocketAddr, requests: Vec<String>, per_second: Option<u32>) -> Self {
         let by_status = (0..600).map(|_| AtomicU64::default()).collect();
         let answers = Arc::new(Answers { by_status, stop: AtomicBool::default() });
         let told = answers.clone();
@@ -36,17 +37,17 @@ impl Attack {
             let requests = &requests;
             let clients = (0..CONNECTIONS).map(|place| {
                 let requests = requests.iter().cycle().skip(place % requests.len());
-                bombard(address, requests, &told)
+                bombard(address, requests, &told, per_second.map(|it| (place, it)))
             });
             runtime.block_on(futures::future::join_all(clients));
         });
         Self { answers, started: Instant::now(), thread }
     }
 
-    /// Waits until a thousand requests were answered so.
+    /// Waits until two hundred requests were answered so.
     pub async fn meets(&self, status: u16) {
         let met = &self.answers.by_status[usize::from(status)];
-        crate::wait_until(async || met.load(Ordering::Relaxed) >= 1000).await;
+        crate::wait_until(async || met.load(Ordering::Relaxed) >= 200).await;
     }
 
     /// Ends it. Gives how often each status was answered, and how long it took.
@@ -60,11 +61,26 @@ impl Attack {
     }
 }
 
-async fn bombard<'a>(address: SocketAddr, requests: impl Iterator<Item = &'a String>, answers: &Answers) {
+/// When one connection of all sends, so that together they send at an even rate.
+fn turns(place: usize, per_second: u32) -> Interval {
+    let every = Duration::from_secs(1) * CONNECTIONS as u32 / per_second;
+    interval_at((Instant::now() + every * place as u32 / CONNECTIONS as u32).into(), every)
+}
+
+async fn bombard<'a>(
+    address: SocketAddr,
+    requests: impl Iterator<Item = &'a String>,
+    answers: &Answers,
+    pace: Option<(usize, u32)>,
+) {
+    let mut turns = pace.map(|(place, per_second)| turns(place, per_second));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = [0; 4096];
     for request in requests {
+        if let Some(turns) = &mut turns {
+            turns.tick().await;
+        }
         if answers.stop.load(Ordering::Relaxed) {
             return;
         }

@@ -29,14 +29,19 @@ impl Connection {
 
     /// Sends a request and gives the body of its answer, which has to be a 200.
     pub async fn post(&mut self, path: &str, login: &str, body: &str) -> String {
+        self.try_post(path, login, body).await.unwrap()
+    }
+
+    /// The same; another answer is given as a whole.
+    pub async fn try_post(&mut self, path: &str, login: &str, body: &str) -> Result<String, String> {
         self.exchange(&post(path, login, body)).await
     }
 
     pub async fn get(&mut self, path: &str) -> String {
-        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: laurel\r\n\r\n")).await
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: laurel\r\n\r\n")).await.unwrap()
     }
 
-    async fn exchange(&mut self, request: &str) -> String {
+    async fn exchange(&mut self, request: &str) -> Result<String, String> {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.buffer.clear();
         loop {
@@ -48,8 +53,8 @@ impl Connection {
             let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
             let length = head.lines().find_map(|it| it.strip_prefix("content-length: ")).unwrap();
             if body.len() >= length.parse().unwrap() {
-                assert!(head.starts_with("HTTP/1.1 200"), "{text}");
-                return body.to_owned();
+                let ok = head.starts_with("HTTP/1.1 200");
+                return if ok { Ok(body.to_owned()) } else { Err(text.to_owned()) };
             }
         }
     }

@@ -61,12 +61,16 @@ impl Server {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.parse().unwrap())
     }
 
-    /// Redis scripts that the node has run so far.
+    /// Redis scripts that requests made the node run so far; those of its own clock are left out.
     pub async fn scripts(&self) -> f64 {
         let metrics = Connection::open(&self.address).await.get("/metrics").await;
         let counts =
             metrics.lines().filter(|it| it.starts_with("laurel_redis_script_duration_seconds_count"));
-        counts.map(|it| it.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        let asked = ["issue", "redeem", "attempt", "lease"].map(|it| format!("script=\"{it}\""));
+        counts
+            .filter(|line| asked.iter().any(|it| line.contains(it)))
+            .map(|it| it.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
     }
 
     /// Waits until Postgres has everything.

@@ -39,6 +39,7 @@ pub struct LoginKeys {
     header: Header,
     /// Newest first, each with its `kid`.
     verify: Vec<(String, DecodingKey)>,
+    validation: Validation,
     life_s: i64,
 }
 
@@ -52,10 +53,14 @@ impl LoginKeys {
             .collect();
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(verify[0].0.clone());
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Whether it has run out is judged by a clock that is passed in.
+        validation.validate_exp = false;
         Self {
             sign: EncodingKey::from_secret(auth.jwt_secret.expose().as_bytes()),
             header,
             verify,
+            validation,
             life_s: i64::from(auth.jwt_hours) * 3600,
         }
     }
@@ -86,13 +91,10 @@ impl LoginKeys {
             return Err(Refusal::InvalidAccessToken);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::InvalidAccessToken)?;
-        let mut validation = Validation::new(Algorithm::HS256);
-        // Whether it has run out is judged below, by a clock that is passed in.
-        validation.validate_exp = false;
         self.verify
             .iter()
             .filter(|(kid, _)| header.kid.as_ref().is_none_or(|it| it == kid))
-            .find_map(|(_, key)| jsonwebtoken::decode::<Identity>(token, key, &validation).ok())
+            .find_map(|(_, key)| jsonwebtoken::decode::<Identity>(token, key, &self.validation).ok())
             .map(|data| data.claims)
             .filter(|identity| now_s < identity.expires_at_s)
             .filter(|identity| !identity.username.chars().any(char::is_control))

@@ -34,6 +34,7 @@ pub struct AntiSpamClaims {
 pub struct AntiSpamKeys {
     sign: EncodingKey,
     verify: Vec<DecodingKey>,
+    validation: Validation,
     secret: [u8; 32],
 }
 
@@ -42,9 +43,13 @@ impl AntiSpamKeys {
     pub fn new(auth: &config::Auth) -> Self {
         let key = |secret: &str| derive(secret, b"anti-spam token");
         let newest = key(auth.jwt_secret.expose());
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Whether it has run out, Redis says.
+        validation.validate_exp = false;
         let previous = auth.previous_jwt_secrets.iter().map(|it| key(it.expose()));
         Self {
             sign: EncodingKey::from_secret(&newest),
+            validation,
             secret: derive(auth.jwt_secret.expose(), b"order of questions"),
             verify: std::iter::once(newest).chain(previous).map(|it| DecodingKey::from_secret(&it)).collect(),
         }
@@ -75,9 +80,7 @@ impl AntiSpamKeys {
         if token.len() > MAX_BYTES {
             return Err(Refusal::InvalidActionToken);
         }
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.validate_exp = false;
-        let read = |key| jsonwebtoken::decode::<AntiSpamClaims>(token, key, &validation).ok();
+        let read = |key| jsonwebtoken::decode::<AntiSpamClaims>(token, key, &self.validation).ok();
         self.verify.iter().find_map(read).map(|data| data.claims).ok_or(Refusal::InvalidActionToken)
     }
 }
