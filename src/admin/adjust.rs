@@ -10,7 +10,7 @@ use crate::account::User;
 use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, show, sql_fault};
+use crate::ledger::{contenders, finish, sql_fault};
 use crate::store::{Adjust, Adjusted, NotDone};
 
 /// A total that was changed.
@@ -66,7 +66,7 @@ pub async fn adjust(
         }
     };
     audit::complete(&app.database, event_id, outcome(&adjusted)).await?;
-    show(app, adjusted.ten).await?;
+    finish(app, adjusted.ten).await?;
     Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
 }
 

@@ -11,7 +11,7 @@ use super::adjust::{Changed, outcome};
 use super::{Decision, audit};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, show, sql_fault};
+use crate::ledger::{contenders, finish, sql_fault};
 use crate::store::{Adjust, NotDone, Restrict};
 
 /// How often Redis is made to agree with what was decided lately.
@@ -136,7 +136,7 @@ async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     };
     let mended = app.store.restrict(&it).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    show(app, mended).await?;
+    finish(app, mended).await?;
     Ok(voided)
 }
 

@@ -15,7 +15,7 @@ mod write;
 pub use best::contenders;
 pub use consume::consume_forever;
 pub use database::{connect, migrate, sql_fault, watch_forever};
-pub use rebuild::{keep_open_forever, open_or_rebuild, rebuild, show};
+pub use rebuild::{finish, keep_open_forever, open_or_rebuild, rebuild};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use suspicions::note_suspicions_forever;

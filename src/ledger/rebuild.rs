@@ -14,6 +14,9 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::store::{Mended, Standing};
 
+/// How long an operator waits for the ledger to say who is missing.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
 /// Totals a round trip.
 const LOAD_BATCH: usize = 5000;
 /// The lock under which a board is rebuilt: nodes that start together wait for the first.
@@ -42,7 +45,7 @@ pub async fn keep_open_forever(app: Arc<App>) {
         let Ok(look) = app.store.glance().await else { continue };
         let tried = match (look.open, look.whole) {
             (false, _) => open_or_rebuild(&app).await,
-            (true, false) => complete(&app).await,
+            (true, false) => complete(&app).await.map(drop),
             (true, true) => Ok(()),
         };
         if let Err(fault) = tried {
@@ -109,18 +112,33 @@ async fn load(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     Ok(loaded)
 }
 
-/// Looks for whoever is missing among the ten.
-async fn complete(app: &App) -> Result<(), Fault> {
+/// Looks for whoever is missing among the ten. Returns whether anybody still is not.
+async fn complete(app: &App) -> Result<bool, Fault> {
     let candidates = contenders(app, None).await?;
     let mended = app.store.mend(&candidates, app.config.live.min_interval_ms).await?;
-    show(app, mended).await
+    show(app, mended).await?;
+    Ok(mended.whole)
 }
 
-/// Publishes a board that was held back.
+/// Publishes a board that was held back, and waits a moment for the ledger if somebody is missing among the ten. What takes longer
+/// is left to `keep_open_forever`.
 ///
 /// # Errors
-/// Redis is away; the next look finds the board.
-pub async fn show(app: &App, mended: Mended) -> Result<(), Fault> {
+/// A store is away; the next look finds the board.
+pub async fn finish(app: &App, mended: Mended) -> Result<(), Fault> {
+    show(app, mended).await?;
+    let mut whole = mended.whole;
+    for _ in 0..TRIES {
+        if whole {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        whole = complete(app).await?;
+    }
+    Ok(())
+}
+
+async fn show(app: &App, mended: Mended) -> Result<(), Fault> {
     let mut due_ms = mended.flush_due_ms;
     while due_ms > 0 {
         tokio::time::sleep(Duration::from_millis(due_ms)).await;

@@ -21,7 +21,7 @@ use crate::store::PersonalNews;
 /// A client that has not joined by then is gone; Socket.IO's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// Logins, and other namespaces, that one connection may try.
-const MAX_TRIES: usize = 5;
+const MAX_TRIES: usize = 20;
 /// Clients only listen.
 const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
 /// Socket.IO's default.
