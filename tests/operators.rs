@@ -100,3 +100,47 @@ async fn a_ban_disconnects_socketio_clients_and_keeps_them_out() {
         (&"Authentication failed".into(), &"FORBIDDEN".into())
     );
 }
+
+#[tokio::test]
+async fn decisions_that_were_cut_short_are_finished() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    done(&world, "admin set-aside ada --reason odd").await;
+    node.award(&ada, "complete_level").await;
+    node.written().await;
+    // As if a node had been killed after Postgres and before Redis.
+    let sql = "UPDATE users SET voids_id = gen_random_uuid(), restricted_at = now() WHERE username = 'ada'";
+    sqlx::query(sql).execute(&node.app.database).await.unwrap();
+    eventually("what was held to be gone", async || {
+        let totals = node.app.store.totals(&[ada.identity.user]).await.unwrap()[0];
+        (totals.own == Some(10)).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+    let sql = "UPDATE users SET banned_at = now(), restricted_at = now() WHERE username = 'ada'";
+    sqlx::query(sql).execute(&node.app.database).await.unwrap();
+    board(&node, "the ban", &[]).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_confirmation_while_the_board_is_closed_holds_after_a_rebuild() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    done(&world, "admin set-aside ada --reason odd").await;
+    node.award(&ada, "complete_level").await;
+    node.written().await;
+    let mut look = world.look().await;
+    let sql = "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE username = 'ada'";
+    node.app.store.close_board().await.unwrap();
+    sqlx::query(sql).execute(&node.app.database).await.unwrap();
+    let _: () = look.ask("FLUSHALL").await;
+    board(&node, "what was held to be shown", &[("ada", 20)]).await;
+    assert_verified(&world).await;
+    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    board(&node, "the same after a rebuild", &[("ada", 20)]).await;
+    assert_verified(&world).await;
+}

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{TestNode, World};
 
 #[tokio::test]
 async fn ten_attempts_a_minute_over_all_nodes_whatever_they_were() {
@@ -64,4 +64,43 @@ async fn an_address_may_ask_so_often() {
     let refused = node.get("/api/v1/scores/leaderboard").await;
     refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     assert_eq!(node.get("/readyz").await.status, 200);
+}
+
+/// Calls of a script by all nodes of this process, as the metrics count them.
+fn calls(node: &TestNode, script: &str) -> u64 {
+    let metrics = node.app.metrics.text();
+    let name = format!("laurel_redis_script_duration_seconds_count{{result=\"ok\",script=\"{script}\"}} ");
+    metrics.lines().find_map(|it| it.strip_prefix(&name)).map_or(0, |it| it.parse().unwrap())
+}
+
+#[tokio::test]
+async fn beyond_a_limit_no_script_is_run() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.limits.updates_per_minute = 2;
+            it.limits.inits_per_minute = 2;
+            it.limits.starts_per_hour = 2;
+            it.limits.logins_per_minute = 2;
+        })
+        .await;
+    let ada = node.register("ada").await;
+    let login = json!({ "username": "ada", "password": "correct horse" });
+    let prove = json!({ "actionType": "watch_ad" });
+    let mut seen = Vec::new();
+    for round in 0..20 {
+        let answers = [
+            node.finalize(&ada, "forged", Value::Null).await,
+            node.init(&ada, "watch_ad").await,
+            node.post("/api/v1/action-tokens", &ada.token, &prove).await,
+            node.post("/api/game/start", &ada.token, &json!({})).await,
+            node.post("/api/auth/login", "", &login).await,
+        ];
+        if round >= 3 {
+            assert!(answers.iter().all(|it| it.status == 429 && !it.header("retry-after").is_empty()));
+        }
+        seen.push(["attempt", "issue", "prove", "start", "redeem"].map(|it| calls(&node, it)));
+    }
+    assert_eq!(seen[3], seen[19], "{seen:?}");
+    assert!(seen[19].iter().sum::<u64>() <= 20, "{seen:?}");
 }

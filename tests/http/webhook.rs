@@ -102,3 +102,25 @@ async fn nobody_makes_us_ask_more_often_than_they_may_try() {
     }
     assert_eq!(backend.asked(), 5);
 }
+
+#[tokio::test]
+async fn a_wrong_guess_is_spent_whatever_points_are_named_and_a_repeat_asks_nobody() {
+    let (world, backend) = (World::new().await, Backend::start().await);
+    let node = node(&world, &format!("{}/loot", backend.base), 0).await;
+    let ada = node.register("ada").await;
+    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = game.body["data"]["actionToken"].clone();
+    let update = |loot: u64| json!({ "actionToken": token, "actionType": "raid", "points": 40, "proof": { "loot": loot } });
+    node.post("/api/score/update", &ada.token, &update(1)).await.assert_refused(422, "PROOF_INVALID");
+    node.post("/api/score/update", &ada.token, &update(7)).await.assert_refused(409, "TOKEN_ALREADY_USED");
+
+    let token = node.token(&ada, "raid").await;
+    let body = json!({ "antiSpamToken": token, "proof": { "loot": 7 } });
+    let key = [("idempotency-key", "k")];
+    let first = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
+    assert_eq!(first.body["newScore"], 40, "{}", first.text);
+    let asked = backend.asked();
+    let again = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
+    assert_eq!((again.status, &again.text, backend.asked()), (200, &first.text, asked));
+    assert_verified(&world).await;
+}

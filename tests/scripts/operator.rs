@@ -157,3 +157,37 @@ async fn whoever_was_first_has_the_tenth_place_when_somebody_comes_down_to_it() 
         assert_eq!(board, (2..=11).collect::<Vec<_>>());
     }
 }
+
+#[tokio::test]
+async fn nobody_takes_the_place_of_one_whom_the_ledger_does_not_know_yet() {
+    let world = World::new().await;
+    let store = world.store().await;
+    for who in 1..=11 {
+        award(&store, user(who), 100 - who as u64).await;
+    }
+    assert!(!restrict(&store, user(1), BANNED, &[]).await, "the eleventh is not at hand");
+    assert!(!store.look(0, i64::MAX).await.unwrap().whole);
+    award(&store, user(12), 2).await;
+    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    assert_eq!(board, (2..=10).collect::<Vec<_>>(), "two points are no tenth place");
+    award(&store, user(13), 90).await;
+    assert!(ten(&store).await.contains(&(90, 13)), "who has more than the tenth gets in");
+    let mended = store.mend(&[entry(11, 89, 3)], 0).await.unwrap();
+    assert!(mended.whole && store.look(0, i64::MAX).await.unwrap().whole);
+    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    assert_eq!(board, [2, 3, 4, 5, 6, 7, 8, 9, 10, 13], "the eleventh was passed meanwhile");
+}
+
+#[tokio::test]
+async fn what_changes_nothing_among_the_ten_is_no_news() {
+    let world = World::new().await;
+    let store = world.store().await;
+    for who in 1..=12 {
+        award(&store, user(who), 100 - who as u64).await;
+    }
+    let version = store.look(0, i64::MAX).await.unwrap().version;
+    restrict(&store, user(12), BANNED, &[]).await;
+    adjust(&store, user(11), Some(-5), &[]).await.unwrap();
+    store.mend(&[], 0).await.unwrap();
+    assert_eq!(store.look(0, i64::MAX).await.unwrap().version, version);
+}
