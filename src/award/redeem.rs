@@ -85,7 +85,8 @@ async fn try_redeem(
 ) -> Result<(Redeemed, Result<Award>), Denied> {
     let judged = submission.permission.judge(app, caller).await?;
     let reaches_out = judged.door != Door::Tokens && judged.action.is_some_and(|it| it.proof.reaches_out());
-    // Where the first answer is given again, nobody else is asked again.
+    // Where the first answer is given again, nobody else is asked again. What nobody judged does not hold: should the answer
+    // have gone meanwhile, nothing is won by that.
     let answered = match &submission.idempotency {
         Some(key) if reaches_out => app.store.has_answer(caller.user, key).await?,
         _ => false,
@@ -97,8 +98,12 @@ async fn try_redeem(
             return Err(Denied::of(rate_limited(attempts.window), Sign::Flooding));
         }
     }
-    let verdict = if answered { Verdict::default() } else { weigh(app, caller, &judged, submission).await? };
-    let points = points(&judged, &verdict, &submission.permission, answered)?;
+    let verdict = if answered {
+        Verdict { holds: false, ..Verdict::default() }
+    } else {
+        weigh(app, caller, &judged, submission).await?
+    };
+    let points = points(&judged, &verdict, &submission.permission)?;
     // What was counted before somebody was asked is not counted again.
     let per_minute = if rate.is_some() { 0 } else { app.config.limits.updates_per_minute };
     let redeemed = spend(app, caller, submission, &judged, &verdict, points, per_minute).await?;
@@ -140,18 +145,13 @@ async fn weigh(
     verify(app, caller, &claim).await
 }
 
-/// The server's points, which a client that names some has to name too.
-/// A proof that fails says nothing of them: it spends the token.
-fn points(
-    judged: &Judged<'_>,
-    verdict: &Verdict,
-    permission: &Permission,
-    answered: bool,
-) -> Result<u64, Refusal> {
+/// The server's points, which a client that names some has to name too. A proof that fails says nothing of them: it spends the
+/// token.
+fn points(judged: &Judged<'_>, verdict: &Verdict, permission: &Permission) -> Result<u64, Refusal> {
     let worth = || judged.action.map(|it| it.worth(verdict.difficulty.as_deref()));
     let points = judged.points.or_else(worth).unwrap_or_default();
     match permission {
-        Permission::Game { points: named, .. } if *named != points && verdict.holds && !answered => {
+        Permission::Game { points: named, .. } if *named != points && verdict.holds => {
             Err(Refusal::InvalidPoints)
         }
         _ => Ok(points),
