@@ -20,6 +20,7 @@ use crate::admin::{self, Changed, Decision, Restriction};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
+use crate::live;
 
 type Id = Result<Path<String>, PathRejection>;
 
@@ -159,6 +160,7 @@ async fn decide(
     let user = find(app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
     admin::restrict(app, user.id, restriction, &decision).await?;
+    see(app).await;
     let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
     Ok(envelope::answer(StatusCode::OK, "Done", data))
 }
@@ -175,6 +177,7 @@ async fn void(
     let user = find(&app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
     let changed = admin::void(&app, user.id, &decision).await?;
+    see(&app).await;
     Ok(envelope::answer(StatusCode::OK, "What was held is gone", show_change(&user, changed)))
 }
 
@@ -193,7 +196,15 @@ async fn adjust(
     let user = find(&app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
     let changed = admin::adjust(&app, &user, points.unwrap_or_default(), key, &decision).await?;
+    see(&app).await;
     Ok(envelope::answer(StatusCode::OK, "Score adjusted", show_change(&user, Some(changed))))
+}
+
+/// Whoever decides reads the outcome on this node at once; the others hear of it as always.
+async fn see(app: &App) {
+    if let Err(fault) = live::look(app).await {
+        tracing::debug!(%fault, "the next look finds the board");
+    }
 }
 
 fn show_change(user: &User, changed: Option<Changed>) -> Value {

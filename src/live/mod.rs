@@ -12,7 +12,7 @@ pub mod socketio;
 mod websocket;
 
 pub use board::{Board, Row};
-pub use follow::{flush_forever, follow_board, follow_users, look_forever};
+pub use follow::{flush_forever, follow_board, follow_users, look, look_forever};
 pub use frame::{Frame, rows};
 pub use health::{Health, Status};
 pub use hub::Hub;

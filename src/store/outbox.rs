@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deadpool_redis::Connection;
 use redis::FromRedisValue;
-use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
+use redis::streams::{StreamAutoClaimReply, StreamId, StreamRangeReply, StreamReadReply};
 use uuid::Uuid;
 
 use super::{Store, fault, keys};
@@ -145,6 +145,34 @@ impl Store {
             Err(error) if error.code() != Some("BUSYGROUP") => Err(fault("make the consumer group", error)),
             _ => Ok(OutboxReader { connection, consumer: consumer.to_owned() }),
         }
+    }
+
+    /// The newest entry that Postgres does not have yet.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn newest_entry(&self) -> Result<Option<String>, Fault> {
+        let mut range = redis::cmd("XREVRANGE");
+        range.arg(keys::OUTBOX).arg("+").arg("-").arg("COUNT").arg(1);
+        let reply: StreamRangeReply = range
+            .query_async(&mut self.command())
+            .await
+            .map_err(|error| fault("look at the outbox", error))?;
+        Ok(reply.ids.into_iter().next().map(|it| it.id))
+    }
+
+    /// Whether Postgres has everything up to an entry.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn is_written_to(&self, stream_id: &str) -> Result<bool, Fault> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(keys::OUTBOX).arg("-").arg(stream_id).arg("COUNT").arg(1);
+        let reply: StreamRangeReply = range
+            .query_async(&mut self.command())
+            .await
+            .map_err(|error| fault("look at the outbox", error))?;
+        Ok(reply.ids.is_empty())
     }
 
     /// Takes committed entries out of the outbox.
