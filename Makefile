@@ -34,4 +34,5 @@ bench-flood: deps
 	./target/release/examples/loadtest flood
 
 deps:
-	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc
+	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc \
+		update-ca-certificates:ca-certificates

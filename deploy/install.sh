@@ -7,6 +7,8 @@ have() {
   case "$1" in
     # Debian keeps the server's programs off PATH.
     postgres) { command -v postgres && command -v initdb; } || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
+    # Not on every user's PATH. Whoever asks others over TLS needs the certificates.
+    update-ca-certificates) [ -x /usr/sbin/update-ca-certificates ] ;;
     haproxy) command -v haproxy || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
