@@ -49,7 +49,8 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
 }
 
 async fn serve(app: &Arc<App>, mut connection: Connection) {
-    let joined = tokio::time::timeout(CONNECT_TIMEOUT, join(app, &mut connection)).await;
+    // Boxed, so that what a login may need, a look into Postgres at the most, is not held as long as the socket lives.
+    let joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(app, &mut connection))).await;
     if let Ok(Some((caller, _seat))) = joined {
         app.metrics.sockets_socketio.inc();
         play(app, &caller, &mut connection).await;
