@@ -45,7 +45,7 @@ pub async fn adjust(
     if let Some((before, after)) = written(app, event_id).await? {
         return Ok(Changed { event_id, before, after });
     }
-    let candidates = contenders(app, Some(user.id)).await?;
+    let candidates = contenders(app, user.id).await?;
     let it = Adjust {
         user: user.id,
         number: user.number,

@@ -110,7 +110,7 @@ pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<C
 /// order. Returns what was voided, if something was.
 async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     let doing = "read a user's restrictions";
-    let candidates = contenders(app, Some(user)).await?;
+    let candidates = contenders(app, user).await?;
     let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
     let row = sqlx::query(
         "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id, number, username

@@ -43,22 +43,37 @@ pub async fn best(database: &PgPool) -> Result<Vec<String>, Fault> {
     entries(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(database).await)
 }
 
-/// Whoever may be among the ten once `user` leaves, moves or comes back, or where somebody is missing. Redis knows who has the
-/// most; the ledger knows when they reached it. Only where more tie for the last place than are at hand does the ledger look
-/// through all.
-pub async fn contenders(app: &App, user: Option<Uuid>) -> Result<Vec<String>, Fault> {
+/// Whoever may be among the ten once `user` leaves, moves or comes back, as far as that is known at once: Redis knows who has
+/// the most, the ledger when they reached it. Where more tie for the last place than are at hand it is the user alone, and
+/// `missing` looks for the rest.
+///
+/// # Errors
+/// A store is away.
+pub async fn contenders(app: &App, user: Uuid) -> Result<Vec<String>, Fault> {
     catch_up(app).await?;
-    let at_hand = app.store.best(AT_HAND).await?;
-    let tenth = at_hand.iter().filter(|(it, _)| Some(*it) != user).nth(9).map(|(_, score)| *score);
-    let crowded = at_hand.len() == AT_HAND && tenth.is_some() && at_hand.last().map(|it| it.1) == tenth;
-    if crowded {
-        let mut found = best(&app.database).await?;
-        found.extend(of(&app.database, user.as_slice()).await?);
-        return Ok(found);
-    }
-    let mut ids: Vec<Uuid> = at_hand.into_iter().map(|(it, _)| it).collect();
-    ids.extend(user);
+    let mut ids = at_hand(app, Some(user)).await?.unwrap_or_default();
+    ids.push(user);
     of(&app.database, &ids).await
+}
+
+/// Whoever may be missing among the ten.
+///
+/// # Errors
+/// A store is away.
+pub async fn missing(app: &App) -> Result<Vec<String>, Fault> {
+    catch_up(app).await?;
+    match at_hand(app, None).await? {
+        Some(ids) => of(&app.database, &ids).await,
+        None => best(&app.database).await,
+    }
+}
+
+/// The best by Redis; none if more than are at hand tie for the last place.
+async fn at_hand(app: &App, leaves: Option<Uuid>) -> Result<Option<Vec<Uuid>>, Fault> {
+    let best = app.store.best(AT_HAND).await?;
+    let tenth = best.iter().filter(|(it, _)| Some(*it) != leaves).nth(9).map(|(_, score)| *score);
+    let crowded = best.len() == AT_HAND && tenth.is_some() && best.last().map(|it| it.1) == tenth;
+    Ok((!crowded).then(|| best.into_iter().map(|(it, _)| it).collect()))
 }
 
 /// Waits a moment until the ledger has what has happened by now, so that it knows who of those who tie came first. Where it takes

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use sqlx::{PgPool, Row};
 
-use super::best::{best, contenders};
+use super::best::{best, missing};
 use super::consume::drain;
 use super::sql_fault;
 use crate::app::App;
@@ -114,7 +114,7 @@ async fn load(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
 
 /// Looks for whoever is missing among the ten. Returns whether anybody still is not.
 async fn complete(app: &App) -> Result<bool, Fault> {
-    let candidates = contenders(app, None).await?;
+    let candidates = missing(app).await?;
     let mended = app.store.mend(&candidates, app.config.live.min_interval_ms).await?;
     show(app, mended).await?;
     Ok(mended.whole)
