@@ -4,6 +4,7 @@
 mod best;
 mod consume;
 mod database;
+mod limits;
 mod rebuild;
 mod seed;
 mod sessions;

@@ -9,6 +9,7 @@ use sqlx::{PgPool, Row};
 
 use super::best::{best, missing};
 use super::consume::drain;
+use super::limits::load_limits;
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
@@ -106,6 +107,7 @@ async fn load(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
         .await
         .map_err(|error| sql_fault("read the newest moment", error))?;
     app.store.lift_moment(newest.unwrap_or(0)).await?;
+    load_limits(app).await?;
     let mended = app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms).await?;
     app.store.open_board().await?;
     show(app, mended).await?;

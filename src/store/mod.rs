@@ -36,7 +36,7 @@ pub use prove::{AskedToken, Prove, ProveOutcome};
 pub use redeem::{Awarded, IdempotencyKey, NextToken, PersonalNews, Redeem, RedeemOutcome, Redeemed};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use subscriber::Subscription;
-pub use totals::{Members, Standing, Total};
+pub use totals::{Counted, Members, Standing, Total};
 
 use crate::action::Limits;
 use crate::config;

@@ -22,6 +22,27 @@ pub struct Members {
     pub cursor: u64,
 }
 
+/// What an action's own limits have counted of a user, as `lua/lib/limits.lua` keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Who.
+    pub user: Uuid,
+    /// Of which action.
+    pub action: String,
+    /// When the last award was, in ms.
+    pub at_ms: i64,
+    /// The UTC hour's number.
+    pub hour: i64,
+    /// Awards in it.
+    pub in_hour: i64,
+    /// The UTC day's number.
+    pub day: i64,
+    /// Awards in it.
+    pub in_day: i64,
+    /// When no limit can look at it any more, in ms.
+    pub until_ms: i64,
+}
+
 /// What Redis holds of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -108,6 +129,27 @@ impl Store {
             banned().flat_map(|it| [now_ms.to_string(), it.user.to_string()]),
         );
         pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load totals", error))
+    }
+
+    /// Sets what limits have counted; the board must be closed.
+    ///
+    /// # Errors
+    /// Redis is away; some may be set.
+    pub async fn load_limits(&self, counted: &[Counted]) -> Result<(), Fault> {
+        let mut pipeline = redis::pipe();
+        for it in counted {
+            let key = keys::action_limit(it.user, &it.action);
+            let fields = [
+                ("at", it.at_ms),
+                ("hour", it.hour),
+                ("in_hour", it.in_hour),
+                ("day", it.day),
+                ("in_day", it.in_day),
+            ];
+            pipeline.hset_multiple(&key, &fields).ignore();
+            pipeline.cmd("PEXPIREAT").arg(&key).arg(it.until_ms).ignore();
+        }
+        pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load limits", error))
     }
 
     /// Takes all totals and restrictions out, so that they can be loaded anew. The ten stay: nodes may look at them meanwhile, and `mend`

@@ -247,21 +247,24 @@ async fn restrictions_outlive_a_redis_that_lost_everything() {
     done(&node, &root, "ada", "ban").await;
     done(&node, &root, "bob", "set-aside").await;
     node.award(&bob, "watch_ad").await;
+    node.award(&root, "daily_bonus").await;
     node.written().await;
     node.stop().await;
     world.redis.kill().await;
     world.redis.lose_data();
     world.redis.restart().await;
     let node = world.node().await;
-    assert_eq!(names(node.board().await), [("bob".to_owned(), 10)]);
+    assert_eq!(names(node.board().await), [("bob".to_owned(), 10), ("root".to_owned(), 5)]);
     node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+    node.init(&root, "daily_bonus").await.assert_refused(429, "ACTION_LIMIT_REACHED");
     assert_eq!(node.award(&bob, "watch_ad").await.body["newScore"], 30);
-    assert_eq!(names(node.board().await), [("bob".to_owned(), 10)]);
+    assert_eq!(names(node.board().await), [("bob".to_owned(), 10), ("root".to_owned(), 5)]);
     assert_verified(&world).await;
     done(&node, &root, "bob", "confirm").await;
     done(&node, &root, "ada", "unban").await;
     eventually("both to be shown", async || {
-        (names(node.board().await) == [("bob".to_owned(), 30), ("ada".to_owned(), 20)]).then_some(())
+        let board = names(node.board().await);
+        (board == [("bob".to_owned(), 30), ("ada".to_owned(), 20), ("root".to_owned(), 5)]).then_some(())
     })
     .await;
     assert_verified(&world).await;

@@ -1,0 +1,67 @@
+//! What an action's own limits have counted, from the ledger: so that a Redis that lost its data does not let anybody have a daily
+//! bonus twice.
+
+use sqlx::Row;
+
+use super::sql_fault;
+use crate::action::Action;
+use crate::app::App;
+use crate::error::Fault;
+use crate::store::Counted;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 86_400_000;
+/// Counters a round trip.
+const BATCH: usize = 5000;
+
+/// Loads them. The board must be closed.
+///
+/// # Errors
+/// A store is away.
+pub async fn load_limits(app: &App) -> Result<(), Fault> {
+    let limited =
+        |it: &&Action| it.limits.cooldown_ms > 0 || it.limits.cap_per_hour > 0 || it.limits.cap_per_day > 0;
+    let actions: Vec<&Action> = app.catalogue.all().iter().filter(limited).collect();
+    if actions.is_empty() {
+        return Ok(());
+    }
+    let now_ms = app.store.now_us().await? / 1000;
+    let (hour, day) = (now_ms / HOUR_MS, now_ms / DAY_MS);
+    let longest_ms = actions.iter().map(|it| it.limits.cooldown_ms as i64).max().unwrap_or(0);
+    let rows = sqlx::query(
+        "SELECT user_id, action_type, (extract(epoch FROM max(created_at)) * 1000)::bigint AS at_ms,
+                count(*) FILTER (WHERE created_at >= to_timestamp($3 / 1000.0)) AS in_hour,
+                count(*) FILTER (WHERE created_at >= to_timestamp($4 / 1000.0)) AS in_day
+         FROM score_history WHERE action_type = ANY($1) AND created_at >= to_timestamp($2 / 1000.0)
+         GROUP BY user_id, action_type",
+    )
+    .bind(actions.iter().map(|it| it.kind.as_str()).collect::<Vec<&str>>())
+    .bind((day * DAY_MS).min(now_ms - longest_ms) as f64)
+    .bind((hour * HOUR_MS) as f64)
+    .bind((day * DAY_MS) as f64)
+    .fetch_all(&app.database)
+    .await
+    .map_err(|error| sql_fault("read what limits have counted", error))?;
+    let counted: Vec<Counted> = rows
+        .iter()
+        .filter_map(|row| {
+            let kind: String = row.get("action_type");
+            let cooldown_ms = actions.iter().find(|it| it.kind == kind)?.limits.cooldown_ms as i64;
+            let at_ms: i64 = row.get("at_ms");
+            Some(Counted {
+                user: row.get("user_id"),
+                action: kind,
+                at_ms,
+                hour,
+                in_hour: row.get("in_hour"),
+                day,
+                in_day: row.get("in_day"),
+                until_ms: (at_ms + cooldown_ms).max((day + 1) * DAY_MS),
+            })
+        })
+        .collect();
+    for some in counted.chunks(BATCH) {
+        app.store.load_limits(some).await?;
+    }
+    Ok(())
+}
