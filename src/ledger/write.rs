@@ -2,19 +2,15 @@
 //! delivered more than once, and in any order across nodes.
 
 use serde_json::Value;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::sessions;
 use crate::store::{Entry, EntryKind};
 
-/// The lock under which batches are written, so that two nodes never wait for each other's rows crosswise.
-const LEDGER_LOCK: i64 = 0x6c61_7572_656c;
-
-/// Writes the entries. After it returns they are committed.
-pub async fn write(database: &PgPool, entries: &[Entry]) -> Result<(), sqlx::Error> {
-    let mut transaction = database.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LEDGER_LOCK).execute(&mut *transaction).await?;
+/// Writes the entries. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
+pub async fn write(connection: &mut PgConnection, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
     write_awards(&mut transaction, entries).await?;

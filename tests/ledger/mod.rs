@@ -1,5 +1,7 @@
 //! From the outbox to Postgres, and back.
 
+mod lead;
+mod outbox;
 mod rebuild;
 mod sessions;
 mod verify;
