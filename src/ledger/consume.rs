@@ -98,7 +98,7 @@ async fn commit(app: &App, entries: &[Entry]) -> Result<(), Fault> {
         return Ok(());
     }
     let started = Instant::now();
-    match write(&app.database, entries).await.map_err(|error| sql_fault("write the ledger", error)) {
+    match write_down(&app.database, entries).await {
         Ok(()) => settle(app, entries).await?,
         Err(fault) if fault.away => return Err(fault),
         Err(fault) => {
@@ -113,7 +113,7 @@ async fn commit(app: &App, entries: &[Entry]) -> Result<(), Fault> {
 async fn one_by_one(app: &App, database: &Database, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match write(database, one).await.map_err(|error| sql_fault("write the ledger", error)) {
+        match write_down(database, one).await {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {
@@ -122,6 +122,12 @@ async fn one_by_one(app: &App, database: &Database, entries: &[Entry]) -> Result
         }
     }
     Ok(())
+}
+
+async fn write_down(database: &Database, entries: &[Entry]) -> Result<(), Fault> {
+    let doing = "write the ledger";
+    let mut connection = database.acquire().await.map_err(|error| sql_fault(doing, error))?;
+    write(&mut connection, entries).await.map_err(|error| sql_fault(doing, error))
 }
 
 async fn settle(app: &App, entries: &[Entry]) -> Result<(), Fault> {

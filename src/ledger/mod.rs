@@ -1,7 +1,9 @@
 //! Postgres as the ledger: the outbox becomes rows, exactly once; totals are compared with Redis and loaded back into it.
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
+mod awards;
 mod best;
+mod chain;
 mod consume;
 mod database;
 mod limits;

@@ -58,14 +58,15 @@ async fn an_entry_that_comes_twice_counts_once() {
     let user = super::verify::insert_user(&app).await;
     crate::scripts::award(&app.store, user, 10).await;
     crate::scripts::award(&app.store, user, 5).await;
+    let mut database = app.database.acquire().await.unwrap();
     let mut reader = app.store.outbox_reader("one").await.unwrap();
     let (mut entries, _) = reader.read(100, 0).await.unwrap();
     // A node writes and dies before it settles; another writes again, and in another order.
-    laurel::ledger::write(&app.database, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &entries).await.unwrap();
     entries.reverse();
-    laurel::ledger::write(&app.database, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &entries).await.unwrap();
     for entry in &entries {
-        laurel::ledger::write(&app.database, std::slice::from_ref(entry)).await.unwrap();
+        laurel::ledger::write(&mut database, std::slice::from_ref(entry)).await.unwrap();
     }
     let sums: (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT score FROM users), (SELECT sum(points_earned)::bigint FROM score_history),
