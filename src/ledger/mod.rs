@@ -1,7 +1,9 @@
 //! Postgres as the ledger: the outbox becomes rows, exactly once; totals are compared with Redis and loaded back into it.
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
+mod awards;
 mod best;
+mod chain;
 mod consume;
 mod database;
 mod lead;
@@ -24,5 +26,5 @@ pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use suspicions::note_suspicions_forever;
 pub use sweep::{sweep, sweep_forever};
-pub use verify::{Difference, Verified, verify};
+pub use verify::{Difference, Verified, verify, verify_ledger};
 pub use write::write;

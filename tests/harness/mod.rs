@@ -19,6 +19,7 @@ use std::time::Duration;
 use laurel::app::App;
 use laurel::clock::Clock;
 use laurel::config::{self, Config};
+use laurel::ledger::Difference;
 use laurel::metrics::Metrics;
 use laurel::serve::Node;
 use laurel::store::Store;
@@ -118,6 +119,20 @@ pub async fn assert_verified(world: &World) {
         (app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
-    let verified = laurel::ledger::verify(&app).await.unwrap();
-    assert_eq!(verified.differences, []);
+    assert_eq!(differences(&app).await, []);
+    assert_eq!(ledger_differences(&app).await, []);
+}
+
+/// What does not agree between Redis and the ledger.
+pub async fn differences(app: &App) -> Vec<Difference> {
+    let mut found = Vec::new();
+    laurel::ledger::verify(app, &mut |it| found.push(it)).await.unwrap();
+    found
+}
+
+/// What does not agree within the ledger.
+pub async fn ledger_differences(app: &App) -> Vec<Difference> {
+    let mut found = Vec::new();
+    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |it| found.push(it)).await.unwrap();
+    found
 }

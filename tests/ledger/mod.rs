@@ -1,5 +1,6 @@
 //! From the outbox to Postgres, and back.
 
+mod chain;
 mod lead;
 mod outbox;
 mod rebuild;
