@@ -1,5 +1,6 @@
 //! From the outbox to Postgres, and back.
 
+mod acknowledge;
 mod rebuild;
 mod sessions;
 mod verify;
