@@ -1,7 +1,7 @@
 //! Actions whose awards are answered by the ledger, behind each door.
 
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::harness::{Answer, Player, TestNode, World, assert_verified};
@@ -20,16 +20,6 @@ async fn node(world: &World) -> TestNode {
             it.tokens.action_interval_seconds = 0;
         })
         .await
-}
-
-/// While this is there, the ledger can be read but not written.
-async fn nobody_writes(world: &World) -> PgConnection {
-    let mut connection = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
-    sqlx::raw_sql("BEGIN; LOCK TABLE score_history IN EXCLUSIVE MODE")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection
 }
 
 /// A token for the jackpot at each door, as the request that redeems it.
@@ -79,7 +69,7 @@ async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let requests = requests(&node, &ada).await;
     node.written().await;
-    let holder = nobody_writes(&world).await;
+    let holder = world.nobody_writes().await;
     for round in 0..2 {
         for (path, body) in &requests {
             let refused = redeem(&node, &ada, path, body).await;
