@@ -1,5 +1,6 @@
 //! From the outbox to Postgres, and back.
 
+mod acknowledge;
 mod chain;
 mod lead;
 mod outbox;
