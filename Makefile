@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench bench-flood
+.PHONY: run test deps test-deps lint bench bench-flood faults
 
 run: deps
 	cargo build --release
@@ -13,7 +13,12 @@ test: deps test-deps lint
 	cargo test --locked
 
 # The official Socket.IO client and a balancer, for the tests that use them.
-test-deps:
+test-# Everything that can fail fails, under load, a hundred rounds; the seed is printed. FAULTS="--seed 7" and such are passed on.
+faults: deps
+	cargo build --release --example faults --bin laurel
+	./target/release/examples/faults --rounds 100 $(FAULTS)
+
+deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
 

@@ -1,6 +1,6 @@
 //! What must hold when everything is healed: the record of requests and answers against both stores.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -43,7 +43,7 @@ impl Checker {
     /// Checks everything; what is wrong is in `wrong`.
     pub async fn check(
         &mut self,
-        world: &World,
+        world: &World<'_>,
         history: &History,
         losses: &[Loss],
         shown: &Shown,
@@ -69,9 +69,8 @@ impl Checker {
                 self.say(format!("laurel {}: {}", arguments.join(" "), String::from_utf8_lossy(&said)));
             }
         }
-        // A request without an answer may be done late.
-        let there: std::collections::HashSet<Uuid> = rows.iter().map(|it| it.event_id).collect();
-        history.put_back(events.into_iter().filter(|(id, it)| it.is_unsure() && !there.contains(id)));
+        let there: HashSet<Uuid> = rows.iter().map(|it| it.event_id).collect();
+        history.put_back(events.into_iter().filter(|(id, _)| !there.contains(id)));
         outcome
     }
 
@@ -97,7 +96,8 @@ impl Checker {
 
     fn check_events(&mut self, rows: &[Row], events: &HashMap<Uuid, Event>, losses: &[Loss]) -> Outcome {
         let rows: HashMap<Uuid, &Row> = rows.iter().map(|it| (it.event_id, it)).collect();
-        let mut outcome = Outcome { events: events.len(), ..Outcome::default() };
+        let new = events.values().filter(|it| !it.late).count();
+        let mut outcome = Outcome { events: new, ..Outcome::default() };
         for (id, event) in events {
             let row = rows.get(id);
             let mut lost = false;
@@ -120,7 +120,7 @@ impl Checker {
                 (true, _) => outcome.replays_refused += usize::from(refused.is_some()),
                 (false, Some(_)) if event.is_unsure() => outcome.unsure_counted += 1,
                 (false, Some(row)) => self.say(format!("{row:?} was refused: {}", event.tell(*id))),
-                (false, None) => outcome.unsure_not += usize::from(event.is_unsure()),
+                (false, None) => outcome.unsure_not += usize::from(event.is_unsure() && !event.late),
             }
             // A repeat under a key gets the first answer, unless Redis lost it.
             if let Some(refused) = refused
@@ -136,7 +136,7 @@ impl Checker {
     }
 
     /// `users.score`, `user:score`, the board and the ten are what the rows come to.
-    async fn check_totals(&mut self, world: &World, totals: HashMap<Uuid, i64>) {
+    async fn check_totals(&mut self, world: &World<'_>, totals: HashMap<Uuid, i64>) {
         let mut look = Look::new(world.ports.0).await;
         let board: HashMap<String, f64> = look.ask("ZRANGE leaderboard:global 0 -1 WITHSCORES").await;
         for (user, total) in totals {
@@ -162,7 +162,7 @@ impl Checker {
     }
 
     /// Nobody was shown an older board, and everybody is shown the newest now.
-    async fn check_versions(&mut self, world: &World, shown: &Shown) {
+    async fn check_versions(&mut self, world: &World<'_>, shown: &Shown) {
         self.wrong.extend(shown.take_wrong());
         let version: i64 = Look::new(world.ports.0).await.ask("HGET leaderboard:global:state version").await;
         let newest = shown.newest();
@@ -172,7 +172,7 @@ impl Checker {
         for base in &world.bases {
             let began = Instant::now();
             while readiness(&world.client, base).await.is_none_or(|it| it.version < version) {
-                if began.elapsed() > Duration::from_secs(10) {
+                if began.elapsed() > WRITTEN {
                     self.say(format!("{base} does not come to show version {version}"));
                     break;
                 }
@@ -183,7 +183,7 @@ impl Checker {
 }
 
 /// Waits until nothing moves any more: the outbox is written, and stays so.
-async fn settle(world: &World) -> Result<(), String> {
+async fn settle(world: &World<'_>) -> Result<(), String> {
     let mut look = Look::new(world.ports.0).await;
     let (began, mut before) = (Instant::now(), None);
     loop {

@@ -8,14 +8,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::signal;
+use crate::stores::copy_folder;
 
 /// Holds the history of a few hundred rounds.
 const SIZE: &str = "size=1200m,mode=0700";
+const BALLAST: &str = "ballast";
 /// Postgres' files are larger, or soon will be.
 const LARGEST_FILE: u64 = 256 * 1024;
 
 pub enum Disk {
-    Mounted { ballast: PathBuf },
+    Mounted { folder: PathBuf },
     Limited,
 }
 
@@ -33,7 +35,7 @@ impl Disk {
                     == 0
                 && libc::mount(none, path.as_ptr(), c"tmpfs".as_ptr(), 0, size.as_ptr().cast()) == 0
         };
-        if mounted { Self::Mounted { ballast: folder.join("ballast") } } else { Self::Limited }
+        if mounted { Self::Mounted { folder: folder.to_owned() } } else { Self::Limited }
     }
 
     pub fn kind(&self) -> &'static str {
@@ -46,8 +48,8 @@ impl Disk {
     /// No byte more.
     pub fn fill(&self, postgres: Option<u32>) {
         match self {
-            Self::Mounted { ballast } => {
-                let mut file = File::create(ballast).unwrap();
+            Self::Mounted { folder } => {
+                let mut file = File::create(folder.join(BALLAST)).unwrap();
                 let piece = vec![0; 1024 * 1024];
                 while file.write_all(&piece).is_ok() {}
                 while file.write_all(&piece[..4096]).is_ok() {}
@@ -59,9 +61,20 @@ impl Disk {
     /// Room again.
     pub fn free(&self, postgres: Option<u32>) {
         match self {
-            Self::Mounted { ballast } => drop(fs::remove_file(ballast)),
+            Self::Mounted { folder } => drop(fs::remove_file(folder.join(BALLAST))),
             Self::Limited => postgres.into_iter().for_each(|it| limit_files(it, libc::RLIM_INFINITY)),
         }
+    }
+
+    /// The disk goes, when Postgres has ended; what is on it is kept beside it if somebody will look.
+    pub fn end(&self, held: bool) {
+        let Self::Mounted { folder } = self else { return };
+        if !held {
+            copy_folder(folder, &folder.with_extension("kept"));
+        }
+        let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
+        // SAFETY: the path lives until the call returns; the mount is ours.
+        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
     }
 }
 

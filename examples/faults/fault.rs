@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::dice::Dice;
 use crate::history::History;
 use crate::proxy::{Proxy, Way};
-use crate::signal;
+use crate::signal::Paused;
 use crate::world::World;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,9 +80,9 @@ impl Deck {
         Self { dice: Dice::new(seed, 0, 0), cards: Vec::new() }
     }
 
-    /// One to three faults; often the next begins while the last one lasts.
-    pub fn deal(&mut self, nodes: usize) -> Vec<Fault> {
-        let count = [1, 1, 2, 2, 3][self.dice.below(5)];
+    /// One to three faults, or so many; often the next begins while the last one lasts.
+    pub fn deal(&mut self, count: Option<u64>, nodes: usize) -> Vec<Fault> {
+        let count = count.unwrap_or_else(|| [1, 1, 2, 2, 3][self.dice.below(5)]);
         let mut after_ms = self.dice.between(500, 1500);
         (0..count)
             .map(|_| {
@@ -126,7 +126,7 @@ impl Fault {
     /// Waits for its time, happens, and ends; what Redis lost by it, if anything.
     pub async fn happen(
         &self,
-        world: &World,
+        world: &World<'_>,
         history: &History,
         fsync_always: bool,
         seq: i64,
@@ -142,9 +142,8 @@ impl Fault {
             PauseNode => {
                 let node = world.nodes[self.place()].lock().await;
                 if let Some(pid) = node.pid() {
-                    signal::send(pid, libc::SIGSTOP);
+                    let _paused = Paused::new(&[pid]);
                     sleep(self.lasts).await;
-                    signal::send(pid, libc::SIGCONT);
                 }
             }
             KillRedis | EmptyRedis | OldRedis => {
@@ -153,9 +152,8 @@ impl Fault {
             PauseRedis => {
                 let redis = world.redis.lock().await;
                 if let Some(pid) = redis.pid() {
-                    signal::send(pid, libc::SIGSTOP);
+                    let _paused = Paused::new(&[pid]);
                     sleep(self.lasts).await;
-                    signal::send(pid, libc::SIGCONT);
                 }
             }
             KillPostgres => {
@@ -167,9 +165,8 @@ impl Fault {
             PausePostgres => {
                 let postgres = world.postgres.lock().await;
                 if let Some(pid) = postgres.pid() {
-                    signal::send_to_family(pid, libc::SIGSTOP);
+                    let _paused = Paused::family(pid);
                     sleep(self.lasts).await;
-                    signal::send_to_family(pid, libc::SIGCONT);
                 }
             }
             FullDisk => {
@@ -200,7 +197,7 @@ impl Fault {
         self.node.unwrap_or(0)
     }
 
-    async fn lose_redis(&self, world: &World, history: &History, safe: bool, seq: i64) -> Option<Loss> {
+    async fn lose_redis(&self, world: &World<'_>, history: &History, safe: bool, seq: i64) -> Option<Loss> {
         let copy = world.folder.join("copy");
         let from = if self.kind == OldRedis { history.now() } else { Duration::ZERO };
         if self.kind == OldRedis {
@@ -231,7 +228,7 @@ impl Fault {
         Some(Loss { from, until, written })
     }
 
-    async fn disturb(&self, world: &World) {
+    async fn disturb(&self, world: &World<'_>) {
         let way = match self.kind {
             CutRedis | CutPostgres => Way::Cut,
             SilentRedis | SilentPostgres => Way::Swallow,

@@ -40,6 +40,8 @@ pub struct Event {
     pub points: i64,
     /// Whether its action is acknowledged by the ledger.
     pub by_ledger: bool,
+    /// Whether it is of the round before, where a request for it had no answer.
+    pub late: bool,
     pub attempts: Vec<Attempt>,
 }
 
@@ -110,12 +112,18 @@ impl History {
             .push(attempt);
     }
 
-    /// Everything so far; what is put back is still open.
+    /// Everything so far.
     pub fn take(&self) -> HashMap<Uuid, Event> {
         std::mem::take(&mut *self.events.lock())
     }
 
+    /// What is not in the ledger, but may still come: a request without an answer may be done late, within a round.
     pub fn put_back(&self, open: impl Iterator<Item = (Uuid, Event)>) {
-        self.events.lock().extend(open);
+        let unsure = open.filter(|(_, it)| it.is_unsure() && !it.late).map(|(id, mut it)| {
+            it.attempts.retain(|it| matches!(it.answer, Answer::Failed(_) | Answer::Nothing(_)));
+            it.late = true;
+            (id, it)
+        });
+        self.events.lock().extend(unsure);
     }
 }

@@ -58,8 +58,14 @@ impl Load {
                 continue;
             };
             let (_, points, by_ledger) = ACTIONS[action];
-            let event =
-                Event { user: player.user, door: door.name(), points, by_ledger, attempts: Vec::new() };
+            let event = Event {
+                user: player.user,
+                door: door.name(),
+                points,
+                by_ledger,
+                late: false,
+                attempts: Vec::new(),
+            };
             self.history.issued(ticket.id, event);
             let given = self.hand_in(&player, &ticket, &mut dice).await;
             if door == Door::Game {

@@ -1,7 +1,7 @@
 //! The fault suite: players on several nodes, everything that can fail fails, in an order that a seed decides; after each round the
 //! record of all requests and answers is held against both stores.
 //!
-//! `make faults`, or `faults --rounds N --seed S --users U --nodes K --fsync always|everysec --folder F`. A round that does not hold
+//! `make faults`, or `faults --rounds N --seed S --users U --nodes K` (`--help` has the others). A round that does not hold
 //! says the seed, what is wrong and where the folder is, and ends the suite with 1.
 
 #![allow(clippy::unwrap_used, reason = "a suite that cannot go on should stop where it stands")]
@@ -57,6 +57,9 @@ struct Options {
     /// Redis' appendfsync; with everysec a killed Redis may lose a second
     #[arg(long, default_value = "always")]
     fsync: String,
+    /// Faults in a round; one to three if left out
+    #[arg(long)]
+    faults: Option<u64>,
     /// Go on after a round that does not hold
     #[arg(long)]
     keep_going: bool,
@@ -78,10 +81,16 @@ fn main() -> ExitCode {
     let disk = Disk::prepare(&folder.join("p/postgres"));
     println!("a full disk is {}", disk.kind());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let held = runtime.block_on(Suite::run(&options, &folder, disk));
+    let held = runtime.block_on(async {
+        tokio::select! {
+            held = Suite::run(&options, &folder, &disk) => held,
+            // What is paused goes on when the suite is dropped, and ends with it.
+            _ = tokio::signal::ctrl_c() => false,
+        }
+    });
     drop(runtime);
+    disk.end(held);
     if held {
-        // The mount, if there is one, goes with this process.
         let _ = std::fs::remove_dir_all(&folder);
         return ExitCode::SUCCESS;
     }
@@ -89,8 +98,8 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-struct Suite {
-    world: World,
+struct Suite<'a> {
+    world: World<'a>,
     players: Vec<Arc<Player>>,
     history: Arc<History>,
     shown: Arc<Shown>,
@@ -99,9 +108,9 @@ struct Suite {
     fsync_always: bool,
 }
 
-impl Suite {
+impl<'a> Suite<'a> {
     /// All rounds; whether all held.
-    async fn run(options: &Options, folder: &std::path::Path, disk: Disk) -> bool {
+    async fn run(options: &Options, folder: &std::path::Path, disk: &'a Disk) -> bool {
         let world = World::start(folder, disk, options.nodes.into(), &options.fsync).await;
         world.recover().await.unwrap();
         let players: Vec<_> = world.players(options.users).await.into_iter().map(Arc::new).collect();
@@ -114,7 +123,7 @@ impl Suite {
         let mut deck = Deck::new(options.seed);
         let mut held = true;
         for round in 1..=options.rounds {
-            let faults = deck.deal(options.nodes.into());
+            let faults = deck.deal(options.faults, options.nodes.into());
             held &= suite.round(options.seed, round, &faults).await;
             if !held && !options.keep_going {
                 break;

@@ -1,5 +1,29 @@
 //! Signals to the processes that the suite started, and to their children.
 
+/// Processes that stand still as long as this is there.
+pub struct Paused(Vec<u32>);
+
+impl Paused {
+    pub fn new(pids: &[u32]) -> Self {
+        pids.iter().for_each(|it| send(*it, libc::SIGSTOP));
+        Self(pids.to_vec())
+    }
+
+    /// A process and its children, the process first, so that it makes no more of them.
+    pub fn family(pid: u32) -> Self {
+        send(pid, libc::SIGSTOP);
+        let mut family = children(pid);
+        family.insert(0, pid);
+        Self::new(&family)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|it| send(*it, libc::SIGCONT));
+    }
+}
+
 /// A process's children, as `/proc` has them.
 pub fn children(pid: u32) -> Vec<u32> {
     let running = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -19,13 +43,10 @@ pub fn send(pid: u32, signal: libc::c_int) {
     unsafe { libc::kill(pid as libc::pid_t, signal) };
 }
 
-/// Sends a signal to a process and its children, the process first, so that it makes no more of them.
-pub fn send_to_family(pid: u32, signal: libc::c_int) {
-    let family = children(pid);
-    send(pid, signal);
-    for child in family.into_iter().chain(children(pid)) {
-        send(child, signal);
-    }
+/// SIGKILL to a process and its children.
+pub fn kill_family(pid: u32) {
+    let paused = Paused::family(pid);
+    paused.0.iter().for_each(|it| send(*it, libc::SIGKILL));
 }
 
 /// Whether a process of ours is a zombie or gone.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use laurel::embedded::{DataFolder, Holder, Postgres, Redis};
 
-use crate::signal;
+use crate::signal::{self, Paused};
 
 /// Postgres keeps little WAL ahead, so that a full disk is felt at once.
 const LITTLE_WAL: [&str; 4] =
@@ -64,10 +64,8 @@ impl RedisStore {
 
     /// Copies its data while it stands still: what a disk's snapshot would hold.
     pub fn copy(&self, to: &Path) {
-        let pid = self.pid().unwrap();
-        signal::send(pid, libc::SIGSTOP);
+        let _paused = Paused::new(&[self.pid().unwrap()]);
         copy_folder(&self.data(), to);
-        signal::send(pid, libc::SIGCONT);
     }
 
     /// Puts an earlier copy in the place of its data; it must not run.
@@ -88,7 +86,7 @@ impl RedisStore {
 }
 
 /// Copies files and folders; sockets stay where they are.
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
         let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
@@ -129,7 +127,7 @@ impl PostgresStore {
     pub async fn kill(&mut self) {
         let Some(server) = self.server.take() else { return };
         if let Some(pid) = server.pid() {
-            signal::send_to_family(pid, libc::SIGKILL);
+            signal::kill_family(pid);
         }
         server.stop().await;
     }

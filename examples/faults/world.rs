@@ -21,11 +21,11 @@ pub struct Ways {
     pub postgres: Proxy,
 }
 
-pub struct World {
+pub struct World<'a> {
     pub folder: PathBuf,
     pub redis: Mutex<RedisStore>,
     pub postgres: Mutex<PostgresStore>,
-    pub disk: Disk,
+    pub disk: &'a Disk,
     pub nodes: Vec<Mutex<Node>>,
     pub ways: Vec<Ways>,
     pub bases: Vec<String>,
@@ -34,9 +34,9 @@ pub struct World {
     pub ports: (u16, u16),
 }
 
-impl World {
+impl<'a> World<'a> {
     /// Starts the stores and the nodes. Call it on the main thread: they end with the thread that started them.
-    pub async fn start(folder: &Path, disk: Disk, nodes: usize, fsync: &str) -> Self {
+    pub async fn start(folder: &Path, disk: &'a Disk, nodes: usize, fsync: &str) -> Self {
         let redis = RedisStore::start(folder.join("r"), fsync).await;
         let postgres = PostgresStore::start(folder.join("p")).await;
         std::fs::write(folder.join("actions.toml"), CATALOGUE).unwrap();
