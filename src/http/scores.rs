@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::error::Refusal;
 
 /// `GET leaderboard`, with `ETag` and 304.
 pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
@@ -15,8 +16,12 @@ pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     tagged(&headers, frame.board.version, || frame.answer())
 }
 
-/// A board's answer under its version, or 304 if the client has that.
+/// A board's answer under its version, or 304 if the client has that; 503 before there is one.
 pub fn tagged(headers: &HeaderMap, version: i64, body: impl FnOnce() -> Bytes) -> Response {
+    // A node that was just started has none yet, and an empty one would be older than what a client saw before.
+    if version == 0 {
+        return Refusal::Unavailable("The board is loaded, please try again").into_response();
+    }
     let tag = format!("\"{version}\"");
     let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
     let mut response = if cached {
