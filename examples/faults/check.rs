@@ -13,7 +13,7 @@ use crate::watch::Shown;
 use crate::world::World;
 
 /// An outbox that is not written by then hangs.
-const WRITTEN: Duration = Duration::from_secs(60);
+const WRITTEN: Duration = Duration::from_secs(120);
 
 /// What a round came to.
 #[derive(Clone, Copy, Debug, Default)]

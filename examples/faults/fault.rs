@@ -124,77 +124,60 @@ pub struct Loss {
 
 impl Fault {
     /// Waits for its time, happens, and ends; what Redis lost by it, if anything.
-    pub async fn happen(
-        &self,
-        world: &World<'_>,
-        history: &History,
-        fsync_always: bool,
-        seq: i64,
-    ) -> Option<Loss> {
+    pub async fn happen(&self, world: &World<'_>, history: &History, safe: bool, seq: i64) -> Option<Loss> {
         sleep(self.after).await;
         match self.kind {
-            KillNode => {
-                let mut node = world.nodes[self.place()].lock().await;
-                node.kill();
-                sleep(self.lasts).await;
-                node.start();
-            }
+            KillRedis | EmptyRedis | OldRedis => return self.lose_redis(world, history, safe, seq).await,
+            KillNode => self.kill_node(world).await,
+            KillPostgres => self.kill_postgres(world).await,
             PauseNode => {
                 let node = world.nodes[self.place()].lock().await;
-                if let Some(pid) = node.pid() {
-                    let _paused = Paused::new(&[pid]);
-                    sleep(self.lasts).await;
-                }
-            }
-            KillRedis | EmptyRedis | OldRedis => {
-                return self.lose_redis(world, history, fsync_always, seq).await;
+                let _paused = node.pid().map(|it| Paused::new(&[it]));
+                sleep(self.lasts).await;
             }
             PauseRedis => {
                 let redis = world.redis.lock().await;
-                if let Some(pid) = redis.pid() {
-                    let _paused = Paused::new(&[pid]);
-                    sleep(self.lasts).await;
-                }
-            }
-            KillPostgres => {
-                let mut postgres = world.postgres.lock().await;
-                postgres.kill().await;
+                let _paused = redis.pid().map(|it| Paused::new(&[it]));
                 sleep(self.lasts).await;
-                postgres.restart().await;
             }
             PausePostgres => {
                 let postgres = world.postgres.lock().await;
-                if let Some(pid) = postgres.pid() {
-                    let _paused = Paused::family(pid);
-                    sleep(self.lasts).await;
-                }
-            }
-            FullDisk => {
-                let mut postgres = world.postgres.lock().await;
-                world.disk.fill(postgres.pid());
+                let _paused = postgres.pid().map(Paused::family);
                 sleep(self.lasts).await;
-                world.disk.free(postgres.pid());
-                postgres.kill_if_ended().await;
-                postgres.restart().await;
             }
+            FullDisk => self.fill_disk(world).await,
+            Rebuild => rebuild(world).await,
             CutRedis | SilentRedis | LateRedis | SlowRedis | CutPostgres | SilentPostgres | LatePostgres
             | SlowPostgres => self.disturb(world).await,
-            Rebuild => {
-                let rebuild = world.laurel(&["rebuild"]);
-                let done = tokio::time::timeout(Duration::from_secs(30), rebuild).await;
-                let said = match &done {
-                    Ok(it) if it.status.success() => return None,
-                    Ok(it) => String::from_utf8_lossy(&it.stderr).trim().replace('\n', " | "),
-                    Err(_) => "it did not end in 30 s".into(),
-                };
-                println!("  a rebuild failed: {said}");
-            }
         }
         None
     }
 
     fn place(&self) -> usize {
         self.node.unwrap_or(0)
+    }
+
+    async fn kill_node(&self, world: &World<'_>) {
+        let mut node = world.nodes[self.place()].lock().await;
+        node.kill();
+        sleep(self.lasts).await;
+        node.start();
+    }
+
+    async fn kill_postgres(&self, world: &World<'_>) {
+        let mut postgres = world.postgres.lock().await;
+        postgres.kill().await;
+        sleep(self.lasts).await;
+        postgres.restart().await;
+    }
+
+    async fn fill_disk(&self, world: &World<'_>) {
+        let mut postgres = world.postgres.lock().await;
+        world.disk.fill(postgres.pid());
+        sleep(self.lasts).await;
+        world.disk.free(postgres.pid());
+        postgres.kill_if_ended().await;
+        postgres.restart().await;
     }
 
     async fn lose_redis(&self, world: &World<'_>, history: &History, safe: bool, seq: i64) -> Option<Loss> {
@@ -244,4 +227,15 @@ impl Fault {
         sleep(self.lasts).await;
         proxies.iter().for_each(|it| it.set(Way::Pass));
     }
+}
+
+/// It may fail where a store is away meanwhile.
+async fn rebuild(world: &World<'_>) {
+    let rebuild = world.laurel(&["rebuild"]);
+    let said = match tokio::time::timeout(Duration::from_secs(30), rebuild).await {
+        Ok(it) if it.status.success() => return,
+        Ok(it) => String::from_utf8_lossy(&it.stderr).trim().replace('\n', " | "),
+        Err(_) => "it did not end in 30 s".into(),
+    };
+    println!("  a rebuild failed: {said}");
 }

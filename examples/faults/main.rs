@@ -132,6 +132,7 @@ impl<'a> Suite<'a> {
         suite.report.requests = suite.history.requests.load(Ordering::Relaxed);
         suite.report.acknowledged = suite.history.acknowledged.load(Ordering::Relaxed);
         suite.report.boards = suite.shown.boards.load(Ordering::Relaxed);
+        suite.report.older_elsewhere = suite.shown.older_elsewhere.load(Ordering::Relaxed);
         println!("\n{}", suite.report);
         held
     }

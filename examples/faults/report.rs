@@ -13,6 +13,7 @@ pub struct Report {
     pub requests: u64,
     pub acknowledged: u64,
     pub boards: u64,
+    pub older_elsewhere: u64,
     total: Outcome,
     /// How often, and the longest recovery of a round that had it.
     kinds: BTreeMap<Kind, (u64, Duration)>,
@@ -46,6 +47,7 @@ impl fmt::Display for Report {
             ("used tokens handed in again, refused", total.replays_refused as u64),
             ("lost within the promise", total.lost as u64),
             ("boards seen by clients", self.boards),
+            ("older boards met at another node", self.older_elsewhere),
         ];
         for (name, count) in lines {
             writeln!(f, "{name:38} {count:>9}")?;

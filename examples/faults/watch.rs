@@ -1,5 +1,6 @@
 //! Clients who look at the board: over WebSocket, Socket.IO and HTTP, each at its own node for as long as the suite lasts. None is
-//! ever shown an older board than one it saw before, over all its reconnections.
+//! ever shown an older board than one it saw before, over all its reconnections. One more asks every node in turn: a node that was
+//! cut off cannot know what others show, so how often that one met an older board is counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -21,6 +22,7 @@ const SILENCE: Duration = Duration::from_secs(40);
 pub struct Shown {
     newest: AtomicI64,
     pub boards: AtomicU64,
+    pub older_elsewhere: AtomicU64,
     wrong: Mutex<Vec<String>>,
 }
 
@@ -37,7 +39,8 @@ impl Shown {
 /// One client and the newest version that it saw.
 struct Client {
     name: String,
-    base: String,
+    /// Where it looks, in turn.
+    bases: Vec<String>,
     login: String,
     seen: i64,
     shown: Arc<Shown>,
@@ -48,7 +51,9 @@ impl Client {
     fn see(&mut self, version: i64) {
         self.shown.boards.fetch_add(1, Ordering::Relaxed);
         self.shown.newest.fetch_max(version, Ordering::Relaxed);
-        if version < self.seen {
+        if version < self.seen && self.bases.len() > 1 {
+            self.shown.older_elsewhere.fetch_add(1, Ordering::Relaxed);
+        } else if version < self.seen {
             let at = self.history.now().as_secs_f64();
             let text = format!("{} was shown version {version} after {} at {at:.3} s", self.name, self.seen);
             self.shown.wrong.lock().push(text);
@@ -58,8 +63,9 @@ impl Client {
 
     async fn poll_forever(mut self) {
         let client = reqwest::Client::new();
-        loop {
-            let asked = client.get(format!("{}/api/v1/scores/leaderboard", self.base));
+        for turn in 0.. {
+            let base = &self.bases[turn % self.bases.len()];
+            let asked = client.get(format!("{base}/api/v1/scores/leaderboard"));
             if let Ok(answer) = asked.timeout(Duration::from_secs(3)).send().await
                 && answer.status() == 200
                 && let Ok(board) = answer.json::<Value>().await
@@ -80,7 +86,7 @@ impl Client {
     /// Listens until the socket ends. Both protocols come over WebSocket; Socket.IO's packets begin with digits.
     async fn listen(&mut self, path: &str) -> Option<()> {
         let mut request =
-            format!("{}{path}", self.base.replace("http:", "ws:")).into_client_request().ok()?;
+            format!("{}{path}", self.bases[0].replace("http:", "ws:")).into_client_request().ok()?;
         let bearer = format!("Bearer {}", self.login);
         request.headers_mut().insert("authorization", bearer.parse().ok()?);
         let opened = timeout(Duration::from_secs(5), tokio_tungstenite::connect_async(request)).await;
@@ -117,20 +123,22 @@ impl Client {
 
 /// Starts a few of each kind at every node.
 pub fn start(bases: &[String], logins: &[String], shown: &Arc<Shown>, history: &Arc<History>) {
-    for (place, base) in bases.iter().enumerate() {
+    let client = |kind: &str, turn: usize, bases: &[String]| Client {
+        name: format!("{kind} {turn} at {}", bases.join(", ")),
+        bases: bases.to_vec(),
+        login: logins[turn % logins.len()].clone(),
+        seen: 0,
+        shown: shown.clone(),
+        history: history.clone(),
+    };
+    tokio::spawn(client("the poller", 0, bases).poll_forever());
+    for base in bases {
         for turn in 0..2 {
-            let client = |kind: &str| Client {
-                name: format!("{kind} {turn} at node {place}"),
-                base: base.clone(),
-                login: logins[(place * 2 + turn) % logins.len()].clone(),
-                seen: 0,
-                shown: shown.clone(),
-                history: history.clone(),
-            };
-            tokio::spawn(client("the poller").poll_forever());
-            tokio::spawn(client("the WebSocket").listen_forever("/api/v1/ws"));
+            let at = std::slice::from_ref(base);
+            tokio::spawn(client("the poller", turn, at).poll_forever());
+            tokio::spawn(client("the WebSocket", turn, at).listen_forever("/api/v1/ws"));
             let socketio = "/socket.io/?EIO=4&transport=websocket";
-            tokio::spawn(client("the Socket.IO client").listen_forever(socketio));
+            tokio::spawn(client("the Socket.IO client", turn, at).listen_forever(socketio));
         }
     }
 }

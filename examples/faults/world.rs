@@ -13,7 +13,7 @@ use crate::proxy::{Proxy, Way};
 use crate::stores::{PostgresStore, RedisStore};
 
 /// Whoever is not back by then hangs.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(120);
 
 /// A node's ways to its stores.
 pub struct Ways {
