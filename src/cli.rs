@@ -149,13 +149,13 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
     let (app, _turns) = App::build(config, Clock::default()).await?;
     let code = match command {
         Command::Seed { users, max_score, tokens } => {
-            ledger::open_or_rebuild(&app).await?;
+            ledger::wait_open(&app, |_| ()).await?;
             seed(&app, SeedOptions { users, max_score, tokens }).await?
         }
         Command::Verify { .. } => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
         Command::Admin { command } => {
-            ledger::open_or_rebuild(&app).await?;
+            ledger::wait_open(&app, |_| ()).await?;
             admin::run(&app, command).await?;
             ExitCode::SUCCESS
         }

@@ -97,11 +97,7 @@ async fn under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnO
 async fn nodes_are_killed_under_load() {
     let world = World::new().await;
     let survivor = world.node().await;
-    let settings = [
-        ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
-        ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
-        ("LAUREL_OUTBOX__TAKEOVER_MS", "500"),
-    ];
+    let settings = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__INITS_PER_MINUTE", "0")];
     let mut first = world.process(&settings).await;
     let mut second = world.process(&settings).await;
     let addresses = [survivor.base.clone(), first.base.clone(), second.base.clone()];
@@ -181,16 +177,35 @@ async fn awards_go_on_while_postgres_is_away_and_are_written_when_it_is_back() {
     let world = World::new().await;
     let node = world.node().await;
     let players = node.players(5).await;
-    // Postgres is there but lets nobody write: the ledger's lock is held by somebody else.
+    let mut outsider = world.app().await.database.acquire().await.unwrap().detach();
+    // Postgres is there but lets nobody write: somebody else has the lead, and is busy.
     let mut holder = node.app.database.acquire().await.unwrap().detach();
-    sqlx::query("SELECT pg_advisory_lock(x'6c617572656c'::bigint)").execute(&mut holder).await.unwrap();
+    let busy = tokio::spawn(async move {
+        let _ = sqlx::query("SELECT pg_advisory_lock(x'6c617572656c'::bigint), pg_sleep(600)")
+            .execute(&mut holder)
+            .await;
+    });
+    let end_the_leader = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                          WHERE locktype = 'advisory' AND granted AND query NOT LIKE '%pg_sleep%' AND datname = current_database()";
+    let wait_for_it = "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+                       WHERE locktype = 'advisory' AND granted AND query LIKE '%pg_sleep%' AND datname = current_database()
+                             AND pid <> pg_backend_pid()";
+    eventually("the lead to be taken", async || {
+        let mut asked = node.app.database.acquire().await.unwrap();
+        sqlx::query(end_the_leader).execute(&mut *asked).await.unwrap();
+        sqlx::query(wait_for_it).fetch_optional(&mut *asked).await.unwrap().map(drop)
+    })
+    .await;
     for player in &players {
         for _ in 0..20 {
             node.award(player, "watch_ad").await;
         }
     }
     assert!(node.app.store.look(0, i64::MAX).await.unwrap().outbox >= 200, "nothing can have been written");
-    drop(holder);
+    let end_the_holder = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                          WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid() AND datname = current_database()";
+    sqlx::query(end_the_holder).execute(&mut outsider).await.unwrap();
+    busy.await.unwrap();
     node.written().await;
     assert_verified(&world).await;
 }

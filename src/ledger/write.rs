@@ -9,13 +9,9 @@ use super::chain::Head;
 use super::{awards, sessions};
 use crate::store::{Entry, EntryKind};
 
-/// The lock under which batches are written, so that two nodes never wait for each other's rows crosswise.
-const LEDGER_LOCK: i64 = 0x6c61_7572_656c;
-
-/// Writes the entries. After it returns they are committed.
+/// Writes the entries. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
 pub async fn write(connection: &mut PgConnection, entries: &[Entry]) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LEDGER_LOCK).execute(&mut *transaction).await?;
     let mut head = Head::take(&mut transaction).await?;
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;

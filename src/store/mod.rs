@@ -3,6 +3,7 @@
 
 mod attempt;
 mod board;
+mod epoch;
 mod issue;
 mod keys;
 mod lease;
@@ -17,7 +18,7 @@ mod subscriber;
 mod totals;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::Pool;
@@ -67,6 +68,8 @@ pub struct Store {
     /// Connections that may block: readers of the outbox.
     blocking: Pool,
     scripts: Scripts,
+    /// The latest epoch of the board that this node has heard of.
+    epoch: AtomicI64,
     metrics: Arc<Metrics>,
     /// An answer that takes longer counts as Redis being away.
     timeout: Duration,
@@ -118,6 +121,7 @@ impl Store {
             client,
             blocking,
             scripts: Scripts::new(),
+            epoch: AtomicI64::new(0),
             metrics,
             timeout,
         };

@@ -80,7 +80,7 @@ impl World {
     /// Redis alone, for tests of scripts; the board is open.
     pub async fn store(&self) -> Store {
         let store = Store::connect(&self.config.store, Arc::new(Metrics::default())).await.unwrap();
-        store.open_board().await.unwrap();
+        open_board(&store).await;
         store
     }
 
@@ -93,6 +93,12 @@ impl World {
     pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
     }
+}
+
+/// Opens a board as a leader does who found nothing amiss.
+pub async fn open_board(store: &Store) {
+    let look = store.glance().await.unwrap();
+    store.confirm(&look.run, store.known_epoch() + 1, 0, 0).await.unwrap().unwrap();
 }
 
 /// Waits until something holds; a test that waits for longer than a minute has failed.

@@ -10,12 +10,12 @@ use crate::harness::{World, ledger_differences};
 
 /// Two users' awards in the outbox, in turn.
 async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
-    laurel::ledger::open_or_rebuild(app).await.unwrap();
+    laurel::ledger::wait_open(app, |_| ()).await.unwrap();
     let users = [super::verify::insert_user(app).await, super::verify::insert_user(app).await];
     for award in 0..awards {
         crate::scripts::award(&app.store, users[award as usize % 2], 10).await;
     }
-    let mut reader = app.store.outbox_reader("one").await.unwrap();
+    let mut reader = app.store.outbox_reader().await.unwrap();
     reader.read(1000, 0).await.unwrap().0
 }
 

@@ -1,6 +1,8 @@
 //! From the outbox to Postgres, and back.
 
 mod chain;
+mod lead;
+mod outbox;
 mod rebuild;
 mod sessions;
 mod verify;
