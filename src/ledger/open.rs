@@ -131,10 +131,13 @@ async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fa
     .map_err(|error| sql_fault("write the epoch", error))
 }
 
+/// The head knows; what an older node writes meanwhile is not chained yet.
 async fn newest_moment(connection: &mut PgConnection) -> Result<i64, Fault> {
-    let newest: Option<i64> = sqlx::query_scalar("SELECT max(moment) FROM score_history")
-        .fetch_one(connection)
-        .await
-        .map_err(|error| sql_fault("read the newest moment", error))?;
+    let newest: Option<i64> = sqlx::query_scalar(
+        "SELECT greatest(max(moment), (SELECT max(moment) FROM score_history WHERE seq IS NULL)) FROM ledger_heads",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|error| sql_fault("read the newest moment", error))?;
     Ok(newest.unwrap_or(0))
 }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod lead;
+mod migrate;
 mod outbox;
 mod rebuild;
 mod sessions;
