@@ -71,6 +71,9 @@ impl App {
         let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
         ledger::migrate(&database).await?;
+        if let Err(fault) = ledger::contract(&database).await {
+            tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
+        }
         let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;

@@ -136,15 +136,12 @@ fn shown(address: std::net::SocketAddr) -> String {
 }
 
 async fn once(command: Command, config: Config) -> Result<ExitCode> {
-    // These need Postgres alone.
-    if let Command::Migrate | Command::Verify { ledger: true } = command {
-        let database = ledger::connect(&config.database).await?;
-        ledger::migrate(&database).await?;
-        if let Command::Verify { .. } = command {
-            return verify_ledger(&database).await;
+    match command {
+        Command::Migrate => return migrate(&ledger::connect(&config.database).await?).await,
+        Command::Verify { ledger: true } => {
+            return verify_ledger(&ledger::connect(&config.database).await?).await;
         }
-        println!("Postgres is up to date");
-        return Ok(ExitCode::SUCCESS);
+        _ => {}
     }
     let (app, _turns) = App::build(config, Clock::default()).await?;
     let code = match command {
@@ -165,6 +162,16 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
     Ok(code)
 }
 
+async fn migrate(database: &Database) -> Result<ExitCode> {
+    ledger::migrate(database).await?;
+    let done = ledger::contract(database).await?;
+    println!(
+        "Postgres is up to date{}",
+        if done { "" } else { ", but for what waits until older nodes are gone" }
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
     let bar = progress(options.users);
     ledger::seed(app, &options, |done| bar.set_position(done)).await?;
@@ -181,6 +188,7 @@ async fn verify(app: &App) -> Result<ExitCode> {
 }
 
 async fn verify_ledger(database: &Database) -> Result<ExitCode> {
+    ledger::migrate(database).await?;
     let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
     let bar = ProgressBar::new_spinner().with_style(style);
     let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));

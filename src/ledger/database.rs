@@ -1,4 +1,4 @@
-//! The connection to Postgres and its migrations.
+//! The connection to Postgres.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
+use super::migrate::application_name;
 use crate::app::App;
 use crate::config;
 use crate::error::Fault;
@@ -18,7 +19,7 @@ use crate::error::Fault;
 pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
         .map_err(|error| Fault::new("read database.url", error))?
-        .application_name("laurel")
+        .application_name(&application_name())
         // A node whose host vanished in the middle of a batch must not hold the ledger's lock for hours.
         .options([
             ("idle_in_transaction_session_timeout", "10s"),
@@ -34,14 +35,6 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
         .connect_with(options)
         .await
         .map_err(|error| sql_fault("connect to Postgres", error))
-}
-
-/// Brings the tables up to date. Nodes that start together wait for each other.
-///
-/// # Errors
-/// A migration that was changed after it ran, or Postgres away.
-pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
-    sqlx::migrate!().run(database).await.map_err(|error| Fault::new("migrate Postgres", error))
 }
 
 /// Sorts what Postgres says: away (try again), or wrong.

@@ -2,14 +2,19 @@
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
 mod acknowledge;
+mod adopt;
 mod awards;
 mod best;
 mod chain;
 mod consume;
 mod database;
+mod entry;
 mod lead;
 mod limits;
+mod migrate;
+mod month;
 mod open;
+mod parts;
 mod rebuild;
 mod seed;
 mod sessions;
@@ -21,7 +26,9 @@ mod write;
 pub use acknowledge::{Commits, acknowledge_forever};
 pub use best::contenders;
 pub use consume::consume_forever;
-pub use database::{connect, migrate, sql_fault, watch_forever};
+pub use database::{connect, sql_fault, watch_forever};
+pub use migrate::{contract, migrate};
+pub use month::Month;
 pub use open::wait_open;
 pub use rebuild::{finish, keep_whole_forever, rebuild};
 pub use seed::{SeedOptions, seed};

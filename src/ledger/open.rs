@@ -114,8 +114,12 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
 
 /// The epoch that was confirmed last, and the newest moment in the ledger.
 async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
-    let head = sqlx::query_as("SELECT epoch, moment FROM ledger_heads WHERE shard = $1").bind(SHARD);
-    head.fetch_one(connection).await.map_err(|error| sql_fault("read the ledger's head", error))
+    // The head's own moment lacks what an older node writes meanwhile, which is not chained yet.
+    let head = sqlx::query_as(
+        "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
+         FROM ledger_heads WHERE shard = $1",
+    );
+    head.bind(SHARD).fetch_one(connection).await.map_err(|error| sql_fault("read the ledger's head", error))
 }
 
 async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::harness::{World, ledger_differences};
 
 /// Two users' awards in the outbox, in turn.
-async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
+pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
     laurel::ledger::wait_open(app, |_| ()).await.unwrap();
     let users = [super::verify::insert_user(app).await, super::verify::insert_user(app).await];
     for award in 0..awards {
@@ -50,7 +50,7 @@ async fn a_changed_entry_is_named() {
         "points_earned = points_earned + 1, score_after = score_after + 1",
         "created_at = created_at + interval '1 microsecond'",
         "note = '{}'",
-        "hash = NULL",
+        "hash = ''",
     ] {
         let mut transaction = app.database.begin().await.unwrap();
         transaction.execute("CREATE TABLE kept AS SELECT * FROM score_history WHERE seq = 3").await.unwrap();

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod chain;
 mod lead;
+mod migrate;
 mod older;
 mod outbox;
 mod rebuild;

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{Difference, Found, Verified};
 use crate::error::Fault;
-use crate::ledger::chain::{BEGINNING, Hash, Link, SHARD};
+use crate::ledger::chain::{BEGINNING, Hash, SHARD};
+use crate::ledger::entry::{COLUMNS, link};
 use crate::ledger::sql_fault;
 
 /// Entries a page.
@@ -38,7 +39,7 @@ pub async fn walk(
     loop {
         let rows = page(database, &at, head_seq).await?;
         for row in &rows {
-            step(&mut at, row, found);
+            step(&mut at, row, found)?;
         }
         verified.entries += rows.len() as u64;
         progress(verified.entries);
@@ -56,8 +57,9 @@ pub async fn walk(
 }
 
 /// Holds one entry against the one before it.
-fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
-    let (seq, event_id): (i64, Uuid) = (row.get("seq"), row.get("event_id"));
+fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) -> Result<(), Fault> {
+    let link = link(row).map_err(|error| sql_fault(READ, error))?;
+    let (seq, event_id): (i64, Uuid) = (row.get("seq"), link.event_id);
     let twin = seq == at.seq;
     if twin {
         let other = at.event_id;
@@ -74,7 +76,7 @@ fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
         (at.seq, at.event_id) = (seq, event_id);
     }
     let stored = row.get::<Option<Vec<u8>>, _>("hash").and_then(|it| Hash::try_from(it).ok());
-    let right: Vec<Hash> = at.before.iter().map(|it| hash(row, seq, it)).collect();
+    let right: Vec<Hash> = at.before.iter().map(|it| link.hash(seq, it)).collect();
     let fits = stored.is_some_and(|it| right.contains(&it));
     if !fits && !right.is_empty() {
         let what =
@@ -85,22 +87,7 @@ fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
         // Go on from what is there, so that one change is told once.
         at.hashes.extend(stored.or(right.first().copied()));
     }
-}
-
-fn hash(row: &PgRow, seq: i64, previous: &Hash) -> Hash {
-    let link = Link {
-        event_id: row.get("event_id"),
-        user: row.get("user_id"),
-        action: row.get("action_type"),
-        points: row.get("points_earned"),
-        token_hash: row.get("action_token_hash"),
-        before: row.get("score_before"),
-        after: row.get("score_after"),
-        moment: row.get("moment"),
-        created_us: row.get::<Option<i64>, _>("created_us").unwrap_or(i64::MIN),
-        note: row.get("note"),
-    };
-    link.hash(seq, previous)
+    Ok(())
 }
 
 async fn head(database: &PgPool) -> Result<(i64, Vec<u8>), Fault> {
@@ -112,14 +99,11 @@ async fn head(database: &PgPool) -> Result<(i64, Vec<u8>), Fault> {
 }
 
 async fn page(database: &PgPool, at: &Standpoint, head_seq: i64) -> Result<Vec<PgRow>, Fault> {
-    let rows = sqlx::query(
-        "SELECT seq, hash, event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment,
-                CASE WHEN isfinite(created_at) THEN (extract(epoch FROM created_at) * 1000000)::bigint END AS created_us,
-                coalesce(note::text, '') AS note
-         FROM score_history
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT seq, hash, {COLUMNS} FROM score_history
          WHERE shard = $1 AND (seq, event_id) > ($2, $3) AND seq <= $4
-         ORDER BY seq, event_id LIMIT $5",
-    );
+         ORDER BY seq, event_id LIMIT $5"
+    )));
     let rows = rows.bind(SHARD).bind(at.seq).bind(at.event_id).bind(head_seq).bind(PAGE);
     rows.fetch_all(database).await.map_err(|error| sql_fault(READ, error))
 }
