@@ -1,7 +1,10 @@
 //! Postgres as the ledger: the outbox becomes rows, exactly once; totals are compared with Redis and loaded back into it.
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
+mod acknowledge;
+mod awards;
 mod best;
+mod chain;
 mod consume;
 mod database;
 mod lead;
@@ -15,6 +18,7 @@ mod sweep;
 mod verify;
 mod write;
 
+pub use acknowledge::{Commits, acknowledge_forever};
 pub use best::contenders;
 pub use consume::consume_forever;
 pub use database::{connect, migrate, sql_fault, watch_forever};
@@ -24,5 +28,5 @@ pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use suspicions::note_suspicions_forever;
 pub use sweep::{sweep, sweep_forever};
-pub use verify::{Difference, Verified, verify};
+pub use verify::{Difference, Verified, verify, verify_ledger};
 pub use write::write;

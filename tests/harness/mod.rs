@@ -19,9 +19,11 @@ use std::time::Duration;
 use laurel::app::App;
 use laurel::clock::Clock;
 use laurel::config::{self, Config};
+use laurel::ledger::Difference;
 use laurel::metrics::Metrics;
 use laurel::serve::Node;
 use laurel::store::Store;
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 /// The stores of one test.
@@ -88,6 +90,14 @@ impl World {
         RedisLook::new(&self.redis.url).await
     }
 
+    /// While this is there, the ledger can be read but not written.
+    pub async fn nobody_writes(&self) -> PgConnection {
+        let mut connection = PgConnection::connect(self.config.database.url.expose()).await.unwrap();
+        let lock = "BEGIN; LOCK TABLE score_history IN EXCLUSIVE MODE";
+        sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+        connection
+    }
+
     /// A node as a process of its own, to be killed.
     pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
@@ -118,6 +128,20 @@ pub async fn assert_verified(world: &World) {
         (app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
-    let verified = laurel::ledger::verify(&app).await.unwrap();
-    assert_eq!(verified.differences, []);
+    assert_eq!(differences(&app).await, []);
+    assert_eq!(ledger_differences(&app).await, []);
+}
+
+/// What does not agree between Redis and the ledger.
+pub async fn differences(app: &App) -> Vec<Difference> {
+    let mut found = Vec::new();
+    laurel::ledger::verify(app, &mut |it| found.push(it)).await.unwrap();
+    found
+}
+
+/// What does not agree within the ledger.
+pub async fn ledger_differences(app: &App) -> Vec<Difference> {
+    let mut found = Vec::new();
+    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |it| found.push(it)).await.unwrap();
+    found
 }

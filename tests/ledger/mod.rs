@@ -1,6 +1,9 @@
 //! From the outbox to Postgres, and back.
 
+mod acknowledge;
+mod chain;
 mod lead;
+mod older;
 mod outbox;
 mod rebuild;
 mod sessions;
