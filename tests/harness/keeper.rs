@@ -52,9 +52,7 @@ impl KeptRedis {
     /// Kills it with SIGKILL and waits until it is gone.
     pub async fn kill(&mut self) {
         let server = self.server.take().unwrap();
-        let pid = server.pid().unwrap();
-        // SAFETY: a child of ours that was not reaped yet.
-        unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        signal(server.pid(), libc::SIGKILL);
         let (tell, told) = oneshot::channel();
         keeper().spawn(async move {
             server.stop().await;
@@ -68,10 +66,60 @@ impl KeptRedis {
         self.server = Some(start_redis(self.folder.clone()).await);
     }
 
+    /// Stops it, as a host that hangs would: connections stay open, nothing is answered.
+    pub fn stop(&self) {
+        signal(self.server.as_ref().unwrap().pid(), libc::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        signal(self.server.as_ref().unwrap().pid(), libc::SIGCONT);
+    }
+
     /// Throws its data away; it must not run.
     pub fn lose_data(&self) {
         assert!(self.server.is_none());
         std::fs::remove_dir_all(self.folder.join("redis")).unwrap();
+    }
+}
+
+fn signal(pid: Option<u32>, signal: libc::c_int) {
+    // SAFETY: a child of ours that was not reaped yet.
+    unsafe { libc::kill(pid.unwrap() as libc::pid_t, signal) };
+}
+
+/// A test's own Postgres; it ends with this value.
+pub struct KeptPostgres {
+    pub url: String,
+    folder: PathBuf,
+    server: Option<Postgres>,
+}
+
+async fn start_postgres(path: PathBuf) -> Postgres {
+    let settings = ["fsync=off", "max_connections=50", "shared_buffers=16MB"];
+    let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };
+    keeper().spawn(start).await.unwrap()
+}
+
+/// Starts a Postgres in a folder of its own inside another.
+pub async fn postgres(path: &Path) -> KeptPostgres {
+    let folder = path.join("own");
+    let server = start_postgres(folder.clone()).await;
+    let host = folder.canonicalize().unwrap().join("postgres");
+    let url = format!("postgres:///laurel?host={}&user=laurel", host.display());
+    KeptPostgres { url, folder, server: Some(server) }
+}
+
+impl KeptPostgres {
+    /// Takes it down, whoever is connected.
+    pub async fn stop(&mut self) {
+        let server = self.server.take().unwrap();
+        keeper().spawn(server.stop()).await.unwrap();
+    }
+
+    /// Starts it again on its data.
+    pub async fn restart(&mut self) {
+        self.server = Some(start_postgres(self.folder.clone()).await);
     }
 }
 

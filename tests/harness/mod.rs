@@ -4,12 +4,15 @@ mod keeper;
 mod node;
 mod process;
 mod provider;
+mod proxy;
 mod redis_look;
 mod signer;
 
+pub use keeper::KeptPostgres;
 pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use provider::Provider;
+pub use proxy::Proxy;
 pub use redis_look::RedisLook;
 pub use signer::{Signer, jwks};
 
@@ -58,6 +61,14 @@ impl World {
         config.limits.requests_per_minute_per_ip = 0;
         config.limits.requests_per_minute_per_user = 0;
         Self { config, redis, folder, clock: Clock::default() }
+    }
+
+    /// The same with a Postgres of its own, which can go.
+    pub async fn with_postgres() -> (Self, KeptPostgres) {
+        let mut world = Self::new().await;
+        let postgres = keeper::postgres(world.folder.path()).await;
+        world.config.database.url = postgres.url.clone().into();
+        (world, postgres)
     }
 
     /// A node on these stores.
