@@ -1,6 +1,7 @@
 //! Things that die in the middle. Afterwards every acknowledged award is there once, and the ledger agrees.
 
 mod redis_away;
+mod redis_refuses;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -37,13 +37,13 @@ async fn open(path: PathBuf) -> DataFolder {
     }
 }
 
-async fn start_redis(path: PathBuf) -> Redis {
-    keeper().spawn(async move { Redis::start(&open(path).await, &[]).await.unwrap() }).await.unwrap()
+async fn start_redis(path: PathBuf, extra: &'static [&str]) -> Redis {
+    keeper().spawn(async move { Redis::start(&open(path).await, extra).await.unwrap() }).await.unwrap()
 }
 
 /// Starts a Redis in a folder.
 pub async fn redis(path: &Path) -> KeptRedis {
-    let server = start_redis(path.to_owned()).await;
+    let server = start_redis(path.to_owned(), &[]).await;
     let socket = path.canonicalize().unwrap().join("redis/redis.sock");
     KeptRedis { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
 }
@@ -63,7 +63,12 @@ impl KeptRedis {
 
     /// Starts it again on its data.
     pub async fn restart(&mut self) {
-        self.server = Some(start_redis(self.folder.clone()).await);
+        self.restart_with(&[]).await;
+    }
+
+    /// The same with further options.
+    pub async fn restart_with(&mut self, extra: &'static [&str]) {
+        self.server = Some(start_redis(self.folder.clone(), extra).await);
     }
 
     /// Stops it, as a host that hangs would: connections stay open, nothing is answered.
