@@ -3,6 +3,7 @@
 mod postgres_away;
 mod redis_away;
 mod redis_refuses;
+mod replicas;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -11,6 +11,7 @@ mod operator;
 mod outbox;
 mod prove;
 mod redeem;
+mod replicas;
 mod reply;
 mod script;
 mod session;
@@ -45,6 +46,7 @@ use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use line::Line;
+use replicas::Replicas;
 use reply::Reply;
 use script::Scripts;
 use silence::Silence;
@@ -68,6 +70,7 @@ pub struct Store {
     lines: Vec<Line>,
     turn: AtomicUsize,
     silence: Silence,
+    replicas: Replicas,
     client: redis::Client,
     /// Connections that may block: readers of the outbox.
     blocking: Pool,
@@ -121,6 +124,7 @@ impl Store {
             lines,
             turn: AtomicUsize::new(0),
             silence: Silence::default(),
+            replicas: Replicas::new(config),
             client,
             blocking,
             scripts: Scripts::new(),

@@ -10,6 +10,8 @@ use sqlx::Connection;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OnceCell, oneshot};
 
+use super::RedisLook;
+
 fn keeper() -> &'static Handle {
     static KEEPER: OnceLock<Handle> = OnceLock::new();
     KEEPER.get_or_init(|| {
@@ -41,14 +43,19 @@ async fn start_redis(path: PathBuf, extra: &'static [&str]) -> Redis {
     keeper().spawn(async move { Redis::start(&open(path).await, extra).await.unwrap() }).await.unwrap()
 }
 
-/// Starts a Redis in a folder.
-pub async fn redis(path: &Path) -> KeptRedis {
-    let server = start_redis(path.to_owned(), &[]).await;
-    let socket = path.canonicalize().unwrap().join("redis/redis.sock");
-    KeptRedis { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
-}
-
 impl KeptRedis {
+    /// Starts a Redis in a folder.
+    pub async fn start(path: &Path) -> Self {
+        let server = start_redis(path.to_owned(), &[]).await;
+        let socket = path.canonicalize().unwrap().join("redis/redis.sock");
+        Self { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
+    }
+
+    /// As a test looks at it from outside.
+    pub async fn look(&self) -> RedisLook {
+        RedisLook::new(&self.url).await
+    }
+
     /// Kills it with SIGKILL and waits until it is gone.
     pub async fn kill(&mut self) {
         let server = self.server.take().unwrap();
@@ -106,16 +113,15 @@ async fn start_postgres(path: PathBuf) -> Postgres {
     keeper().spawn(start).await.unwrap()
 }
 
-/// Starts a Postgres in a folder of its own inside another.
-pub async fn postgres(path: &Path) -> KeptPostgres {
-    let folder = path.join("own");
-    let server = start_postgres(folder.clone()).await;
-    let host = folder.canonicalize().unwrap().join("postgres");
-    let url = format!("postgres:///laurel?host={}&user=laurel", host.display());
-    KeptPostgres { url, folder, server: Some(server) }
-}
-
 impl KeptPostgres {
+    /// Starts a Postgres in a folder.
+    pub async fn start(path: &Path) -> Self {
+        let server = start_postgres(path.to_owned()).await;
+        let host = path.canonicalize().unwrap().join("postgres");
+        let url = format!("postgres:///laurel?host={}&user=laurel", host.display());
+        Self { url, folder: path.to_owned(), server: Some(server) }
+    }
+
     /// Takes it down, whoever is connected.
     pub async fn stop(&mut self) {
         let server = self.server.take().unwrap();

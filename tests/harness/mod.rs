@@ -8,7 +8,7 @@ mod proxy;
 mod redis_look;
 mod signer;
 
-pub use keeper::KeptPostgres;
+pub use keeper::{KeptPostgres, KeptRedis};
 pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use provider::Provider;
@@ -31,7 +31,7 @@ use tempfile::TempDir;
 /// The stores of one test.
 pub struct World {
     pub config: Config,
-    pub redis: keeper::KeptRedis,
+    pub redis: KeptRedis,
     pub folder: TempDir,
     pub clock: Clock,
 }
@@ -40,7 +40,7 @@ impl World {
     /// A fresh Redis and a fresh database. Limits that would get into a test's way are off; tests of limits set them.
     pub async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
-        let redis = keeper::redis(folder.path()).await;
+        let redis = KeptRedis::start(folder.path()).await;
         let mut config = config::load([]).unwrap();
         config.store.redis_url = redis.url.clone().into();
         config.database.url = keeper::database().await.into();
@@ -66,7 +66,7 @@ impl World {
     /// The same with a Postgres of its own, which can go.
     pub async fn with_postgres() -> (Self, KeptPostgres) {
         let mut world = Self::new().await;
-        let postgres = keeper::postgres(world.folder.path()).await;
+        let postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
         world.config.database.url = postgres.url.clone().into();
         (world, postgres)
     }
@@ -97,7 +97,7 @@ impl World {
 
     /// Redis as a test looks at it from outside.
     pub async fn look(&self) -> RedisLook {
-        RedisLook::new(&self.redis.url).await
+        self.redis.look().await
     }
 
     /// While this is there, the ledger can be read but not written.
