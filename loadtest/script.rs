@@ -64,8 +64,10 @@ async fn prepare(connection: &mut redis::aio::MultiplexedConnection) {
     let run = async |pipeline: redis::Pipeline, connection: &mut redis::aio::MultiplexedConnection| {
         pipeline.exec_async(connection).await.unwrap();
     };
+    let info: redis::InfoDict = redis::cmd("INFO").query_async(connection).await.unwrap();
+    let run_id: String = info.get("run_id").unwrap();
     let mut first = redis::pipe();
-    first.cmd("HSET").arg("leaderboard:global:state").arg("epoch").arg("e");
+    first.cmd("HSET").arg("leaderboard:global:state").arg("epoch").arg(1).arg("run").arg(run_id);
     for place in 0..10_000u32 {
         first
             .cmd("ZADD")
@@ -141,6 +143,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "",
         "",
         "0",
+        "1",
     ];
     let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
     Command::new("redis-benchmark")

@@ -5,19 +5,20 @@
 --       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 once:<event id>
 -- ARGV  1 user id   2 user number   3 username   4 event id   5 points, below 0 to take away (empty: void what is held)
 --       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user
---       10 most entries in the outbox   11… candidates for the ten `score moment userId number username`
+--       10 most entries in the outbox   11 latest epoch that the caller knows
+--       12… candidates for the ten `score moment userId number username`
 -- Reply { code, … }; the same event twice is done once, and answered again
 --       OK: + { total before, total after, ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
--- Needs lib/reply, lib/clock, lib/board, lib/merge, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, once_key =
   unpack(KEYS)
 local user, number, username, event_id, points, note = unpack(ARGV, 1, 6)
-local FIRST_CANDIDATE = 11
+local FIRST_CANDIDATE = 12
 local LARGEST_SCORE = 9007199254740991
 
-local state = redis.call('HMGET', state_key, 'epoch', 'moment')
-if not state[1] then
+local state = read_open(state_key, tonumber(ARGV[11]), 'moment')
+if not state then
   return { BOARD_CLOSED }
 end
 if redis.call('XLEN', outbox_key) >= tonumber(ARGV[10]) then
@@ -41,7 +42,7 @@ if score < 0 or score > LARGEST_SCORE then
 end
 
 -- The last check is done: only writes from here on.
-local after, moment = int(score), next_moment(state[2])
+local after, moment = int(score), next_moment(state[3])
 redis.call('SET', once_key, before .. ' ' .. after, 'PX', DAY_MS)
 local shown = redis.call('EXISTS', ban_key) == 0
 if score > 0 then

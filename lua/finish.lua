@@ -4,9 +4,9 @@
 -- ARGV  1 user id   2 most entries in the outbox   3 id of this event
 -- Reply { code, … }
 --       OK: + { the user's total, awards in the session, ms played }
--- Needs lib/reply, lib/clock, lib/session, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/session, lib/outbox.
 
-if redis.call('HEXISTS', KEYS[1], 'epoch') == 0 then
+if not read_open(KEYS[1], 0) then
   return { BOARD_CLOSED }
 end
 local session, code = read_session(KEYS[3])

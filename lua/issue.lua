@@ -8,7 +8,7 @@
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { issued at (ms), inits from the address in this window (0: not counted), questions drawn before }
 --       ACTION_LIMITED: + { ms to wait }
--- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/limits, lib/token, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/token, lib/outbox.
 
 local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, address_key, asked_key = unpack(KEYS)
 local user, action, token_id, ttl_ms, points = unpack(ARGV, 1, 5)

@@ -14,7 +14,7 @@
 --       OK: + { when it runs out (ms) }
 --       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the anti-spam token is spent
--- Needs lib/reply, lib/clock, lib/rate, lib/door, lib/limits, lib/session, lib/token, lib/proof, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/session, lib/token, lib/proof, lib/outbox.
 
 local state_key, outbox_key, token_key, spent_key, rate_key, ban_key, limit_key, interval_key, session_key, asked_key,
   asked_spent_key = unpack(KEYS, 1, 11)

@@ -14,14 +14,14 @@
 --       23 points an hour (0: any)   24 most entries in the outbox
 --       25 board version that the caller holds   26 least ms between publications   27 channel of the board
 --       28 channel of the user   29 digest of the request (empty: no idempotency key)   30 how long its answer is kept (ms)
---       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)
+--       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)   34 latest epoch that the caller knows
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), … }
 --       OK: + { score, rank, rank before (0: none), points, board version, ms until a flush is due (0: none), next token (or
 --           empty), its expiry (ms), the ten… }; the ten only if newer than the caller's version, or always with an
 --           idempotency key
 --       ACTION_LIMITED: + { ms to wait }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the token is spent, so that nobody can guess on
--- Needs lib/reply, lib/clock, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/board, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/board, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, token_key, spent_key, rate_key, ban_key,
   limit_key, points_key, answer_key, session_key, next_key, aside_key = unpack(KEYS, 1, 16)
@@ -59,8 +59,8 @@ if request_digest ~= '' then
   end
 end
 
-local state = redis.call('HMGET', state_key, 'epoch', 'moment', 'version', 'floor')
-if not state[1] then
+local state = read_open(state_key, tonumber(ARGV[34]), 'moment', 'version', 'floor')
+if not state then
   return reply(BOARD_CLOSED, 0)
 end
 if rate_limit > 0 and used > rate_limit then
@@ -187,12 +187,12 @@ if door == 'game' then
   entry.next = next_hash
 end
 
-local moment = next_moment(state[2])
+local moment = next_moment(state[3])
 entry.kind, entry.before, entry.after, entry.moment, entry.held = 'awarded', before or '0', after, int(moment), held
 write_outbox(outbox_key, entry)
 
-local version, due_ms, ten = tonumber(state[3]) or 0, 0, nil
-if not held and score > (tonumber(state[4]) or -1) then
+local version, due_ms, ten = tonumber(state[4]) or 0, 0, nil
+if not held and score > (tonumber(state[5]) or -1) then
   local mine = table.concat({ after, int(moment), user, number, username }, ' ')
   ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
   version = moment

@@ -7,12 +7,12 @@
 --       9… candidates for the ten `score moment userId number username`, the user's own among them
 -- Reply { code, … }
 --       OK: + { ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
--- Needs lib/reply, lib/clock, lib/board, lib/merge, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, banned_key = unpack(KEYS)
 local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 
-if redis.call('HEXISTS', state_key, 'epoch') == 0 then
+if not read_open(state_key, 0) then
   return { BOARD_CLOSED }
 end
 local own = redis.call('GET', score_key) or '0'

@@ -1,12 +1,16 @@
 -- Where one user stands.
 --
--- KEYS  1 leaderboard:<board>
+-- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state
 -- ARGV  1 user id
--- Reply { total, rank (0: no points) }
--- Needs lib/clock.
+-- Reply { code, … }
+--       OK: + { total, rank (0: no points) }
+-- Needs lib/reply, lib/clock, lib/epoch.
 
+if not read_open(KEYS[2], 0) then
+  return { BOARD_CLOSED }
+end
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score then
-  return { '0', 0 }
+  return { OK, '0', 0 }
 end
-return { int(tonumber(score)), redis.call('ZCOUNT', KEYS[1], '(' .. score, '+inf') + 1 }
+return { OK, int(tonumber(score)), redis.call('ZCOUNT', KEYS[1], '(' .. score, '+inf') + 1 }

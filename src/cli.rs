@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::Embedded;
-use crate::ledger::{self, SeedOptions};
+use crate::ledger::{self, Database, Difference, SeedOptions, Verified};
 use crate::serve::Node;
 use crate::telemetry;
 
@@ -47,7 +47,11 @@ enum Command {
         tokens: Option<PathBuf>,
     },
     /// Compare Redis with the ledger; exit 1 if they differ
-    Verify,
+    Verify {
+        /// Check the ledger itself instead: its chain, its checkpoints and each user's history
+        #[arg(long)]
+        ledger: bool,
+    },
     /// Load Redis from the ledger, while nodes serve
     Rebuild,
     /// Ban, adjust, grant: what operators do, audited
@@ -132,22 +136,26 @@ fn shown(address: std::net::SocketAddr) -> String {
 }
 
 async fn once(command: Command, config: Config) -> Result<ExitCode> {
-    if let Command::Migrate = command {
+    // These need Postgres alone.
+    if let Command::Migrate | Command::Verify { ledger: true } = command {
         let database = ledger::connect(&config.database).await?;
         ledger::migrate(&database).await?;
+        if let Command::Verify { .. } = command {
+            return verify_ledger(&database).await;
+        }
         println!("Postgres is up to date");
         return Ok(ExitCode::SUCCESS);
     }
     let (app, _turns) = App::build(config, Clock::default()).await?;
     let code = match command {
         Command::Seed { users, max_score, tokens } => {
-            ledger::open_or_rebuild(&app).await?;
+            ledger::wait_open(&app, |_| ()).await?;
             seed(&app, SeedOptions { users, max_score, tokens }).await?
         }
-        Command::Verify => verify(&app).await?,
+        Command::Verify { .. } => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
         Command::Admin { command } => {
-            ledger::open_or_rebuild(&app).await?;
+            ledger::wait_open(&app, |_| ()).await?;
             admin::run(&app, command).await?;
             ExitCode::SUCCESS
         }
@@ -169,13 +177,24 @@ async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
 }
 
 async fn verify(app: &App) -> Result<ExitCode> {
-    let verified = ledger::verify(app).await?;
-    for difference in &verified.differences {
-        println!("{}: {}", difference.user, difference.what);
+    Ok(report(ledger::verify(app, &mut |it| println!("{}: {}", it.of, it.what)).await?))
+}
+
+async fn verify_ledger(database: &Database) -> Result<ExitCode> {
+    let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
+    let bar = ProgressBar::new_spinner().with_style(style);
+    let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));
+    let verified = ledger::verify_ledger(database, &|done| bar.set_position(done), &mut print).await?;
+    bar.finish_and_clear();
+    if verified.unchained > 0 {
+        println!("{} more entries are of older nodes, and not chained yet", verified.unchained);
     }
-    let differences = verified.differences.len();
-    println!("{} users, {} ledger entries, {differences} differences", verified.users, verified.entries);
-    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report(verified))
+}
+
+fn report(Verified { users, entries, differences, .. }: Verified) -> ExitCode {
+    println!("{users} users, {entries} ledger entries, {differences} differences");
+    if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn rebuild(app: &App) -> Result<ExitCode> {

@@ -90,6 +90,10 @@ metrics! {
     outbox_entries: gauge = "laurel_outbox_entries";
     /// Entries of the outbox that cannot be read and stay there.
     outbox_unreadable: gauge = "laurel_outbox_unreadable_entries";
+    /// 1 while this node has the ledger's lead.
+    ledger_lead: gauge = "laurel_ledger_lead";
+    /// Times that this node loaded the board from the ledger.
+    rebuilds: counter = "laurel_board_rebuilds_total";
     /// Entries written to the ledger by this node.
     ledger_entries: counter = "laurel_ledger_entries_total";
     /// Time to write a batch to the ledger.

@@ -41,13 +41,12 @@ impl Node {
         listener.set_nonblocking(true).map_err(|error| Fault::new("listen", error))?;
         let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
         let (app, turns) = App::build(config, clock).await?;
-        ledger::open_or_rebuild(&app).await?;
         let tasks = background(&app, turns);
         let stop_consumer = CancellationToken::new();
-        let name = app.clock.new_id().to_string();
-        let consumer = tokio::spawn(ledger::consume_forever(app.clone(), name, stop_consumer.clone()));
+        let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));
         let handle = axum_server::Handle::new();
         let listener = tokio::spawn(listen(app.clone(), listener, handle.clone())?);
+        // A board that does not come to be open is what `/readyz/awards` says.
         while !app.health.is_ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -105,7 +104,7 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks.spawn(ledger::note_suspicions_forever(app.clone()));
-    tasks.spawn(ledger::keep_open_forever(app.clone()));
+    tasks.spawn(ledger::keep_whole_forever(app.clone()));
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
     tasks.spawn(admin::converge_forever(app.clone()));
     let store = app.store.clone();

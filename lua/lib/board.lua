@@ -1,6 +1,8 @@
 -- The ten best of one board: a LIST of at most ten entries `score moment userId number username`, best first, and a HASH
 -- with the board's state:
---   epoch      set while the board holds what the ledger holds; without it no award is taken
+--   epoch      the last time that this Redis was found to hold what the ledger holds: a number that grows; and
+--   run        which run of Redis that was: see lib/epoch
+--   loaded     users whom the last load from the ledger has loaded so far
 --   moment     the last award's moment: µs by Redis' clock, lifted so that it only grows
 --   version    the moment of the last change of the ten
 --   floor      the score of the tenth, -1 while there are fewer than ten
@@ -64,4 +66,11 @@ local function publish(ten, state_key, window_key, channel, version, window_ms)
   redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(ten, '\n'))
   redis.call('HSET', state_key, 'published', int(version))
   return 0
+end
+
+-- Lifts the board above a moment, and shows it again under the new version: whoever has seen as much takes it.
+local function lift(state_key, ten_key, window_key, least_moment, channel, window_ms)
+  local moment = math.max(next_moment(redis.call('HGET', state_key, 'moment')), least_moment + 1)
+  redis.call('HSET', state_key, 'moment', int(moment), 'version', int(moment))
+  return publish(redis.call('LRANGE', ten_key, 0, -1), state_key, window_key, channel, moment, window_ms)
 end

@@ -8,7 +8,7 @@ local function knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key, a
     used, reset_ms = count_attempt(rate_key, rate_window_ms)
   end
   local code = OK
-  if redis.call('HEXISTS', state_key, 'epoch') == 0 then
+  if not read_open(state_key, 0) then
     code = BOARD_CLOSED
   elseif rate_limit > 0 and used > rate_limit then
     code = RATE_LIMITED

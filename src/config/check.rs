@@ -55,7 +55,6 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     );
     require(config.outbox.max_entries > 0, "outbox.max_entries: must be above 0");
     require((1..=5000).contains(&config.outbox.batch), "outbox.batch: must be between 1 and 5000");
-    require(config.outbox.takeover_ms > 0, "outbox.takeover_ms: must be above 0");
     require(["text", "json"].contains(&config.log.format.as_str()), "log.format: must be text or json");
     require(
         config.auth.jwt_secret.is_empty() || strong(&config.auth.jwt_secret),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, Row};
+use sqlx::{PgExecutor, PgPool, Row};
 use uuid::Uuid;
 
 use super::sql_fault;
@@ -31,7 +31,7 @@ const ENTRY: &str = "
                         ORDER BY moment DESC LIMIT 1) h";
 
 /// The ten best of all, by score, then by who reached it first.
-pub async fn best(database: &PgPool) -> Result<Vec<String>, Fault> {
+pub async fn best(database: impl PgExecutor<'_>) -> Result<Vec<String>, Fault> {
     let sql = format!(
         "{ENTRY}
          WHERE u.banned_at IS NULL AND h.score_after > 0 AND u.score >= greatest(1, (

@@ -2,10 +2,14 @@
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
 mod acknowledge;
+mod awards;
 mod best;
+mod chain;
 mod consume;
 mod database;
+mod lead;
 mod limits;
+mod open;
 mod rebuild;
 mod seed;
 mod sessions;
@@ -18,10 +22,11 @@ pub use acknowledge::{Commits, acknowledge_forever};
 pub use best::contenders;
 pub use consume::consume_forever;
 pub use database::{connect, migrate, sql_fault, watch_forever};
-pub use rebuild::{finish, keep_open_forever, open_or_rebuild, rebuild};
+pub use open::wait_open;
+pub use rebuild::{finish, keep_whole_forever, rebuild};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use suspicions::note_suspicions_forever;
 pub use sweep::{sweep, sweep_forever};
-pub use verify::{Difference, Verified, verify};
+pub use verify::{Difference, Verified, verify, verify_ledger};
 pub use write::write;

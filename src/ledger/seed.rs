@@ -6,11 +6,13 @@ use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use rand::RngExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::best::best;
+use super::chain::{Head, Link};
 use super::sql_fault;
 use crate::account::User;
 use crate::app::App;
@@ -99,21 +101,16 @@ async fn add(app: &App, users: &[User], first_moment: i64) -> Result<Vec<i64>, F
 
 async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Result<Vec<i64>, sqlx::Error> {
     let mut transaction = app.database.begin().await?;
+    let mut head = Head::take(&mut transaction).await?;
     let mut text = String::with_capacity(users.len() * 140);
     for User { id, username, score, .. } in users {
         let _ = writeln!(text, "{id}\t{username}\t{username}@seed.invalid\t!\t{score}");
     }
     copy(&mut transaction, "COPY users (id, username, email, password_hash, score) FROM STDIN", text).await?;
 
-    let mut text = String::with_capacity(users.len() * 160);
-    for (moment, User { id, score, .. }) in (first_moment..).zip(users).filter(|(_, it)| it.score > 0) {
-        let event = app.clock.new_id();
-        let _ = writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\tnow");
-    }
-    let history =
-        "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                       score_after, moment, created_at) FROM STDIN";
-    copy(&mut transaction, history, text).await?;
+    let history = entries(app, &mut head, users, first_moment);
+    copy(&mut transaction, HISTORY, history).await?;
+    head.save(&mut transaction).await?;
 
     let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
     let numbers = sqlx::query_scalar(
@@ -124,6 +121,41 @@ async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Res
     .await?;
     transaction.commit().await?;
     Ok(numbers)
+}
+
+const HISTORY: &str =
+    "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment,
+                         created_at, seq, hash) FROM STDIN";
+
+/// The rows of `score_history`, chained. An entry's time is its moment.
+fn entries(app: &App, head: &mut Head, users: &[User], first_moment: i64) -> String {
+    let mut text = String::with_capacity(users.len() * 240);
+    for (moment, User { id, score, .. }) in (first_moment..).zip(users).filter(|(_, it)| it.score > 0) {
+        let link = Link {
+            event_id: app.clock.new_id(),
+            user: *id,
+            action: "seed",
+            points: *score,
+            token_hash: "",
+            before: 0,
+            after: *score,
+            moment,
+            created_us: moment,
+            note: "",
+        };
+        let (seq, hash) = head.append(&link);
+        let at = Timestamp::from_microsecond(moment).unwrap_or_default();
+        let _ = write!(
+            text,
+            "{}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\t{at}\t{seq}\t\\\\x",
+            link.event_id
+        );
+        for byte in hash {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('\n');
+    }
+    text
 }
 
 async fn copy(connection: &mut PgConnection, statement: &str, rows: String) -> Result<(), sqlx::Error> {

@@ -2,22 +2,20 @@
 //! delivered more than once, and in any order across nodes.
 
 use serde_json::Value;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::sessions;
+use super::chain::Head;
+use super::{awards, sessions};
 use crate::store::{Entry, EntryKind};
 
-/// The lock under which batches are written, so that two nodes never wait for each other's rows crosswise.
-const LEDGER_LOCK: i64 = 0x6c61_7572_656c;
-
-/// Writes the entries. After it returns they are committed.
-pub async fn write(database: &PgPool, entries: &[Entry]) -> Result<(), sqlx::Error> {
-    let mut transaction = database.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LEDGER_LOCK).execute(&mut *transaction).await?;
+/// Writes the entries. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
+pub async fn write(connection: &mut PgConnection, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let mut head = Head::take(&mut transaction).await?;
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
-    write_awards(&mut transaction, entries).await?;
+    awards::write(&mut transaction, &mut head, entries).await?;
     clear_held(&mut transaction, entries).await?;
     transaction.commit().await
 }
@@ -81,52 +79,6 @@ async fn write_attempts(
     Ok(())
 }
 
-/// `score_history` and `users.score`. Only rows that were not there before move a total.
-async fn write_awards(
-    transaction: &mut Transaction<'_, Postgres>,
-    entries: &[Entry],
-) -> Result<(), sqlx::Error> {
-    let awards: Vec<(&Entry, (i64, i64, i64))> =
-        entries.iter().filter_map(|it| it.award.map(|award| (it, award))).collect();
-    if awards.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "WITH fresh AS (
-             INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                        score_after, moment, created_at, held, note)
-             SELECT event_id, user_id, action_type, points, token_hash, before, after, moment,
-                    to_timestamp(at_ms / 1000.0), it.held AND moment > users.held_cleared, nullif(it.note, '')::jsonb
-             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-                         $8::bigint[], $9::bigint[], $10::boolean[], $11::text[])
-                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, at_ms, held, note)
-             JOIN users ON users.id = it.user_id
-             ON CONFLICT (event_id) DO NOTHING
-             RETURNING user_id, points_earned
-         ), won AS (SELECT user_id, sum(points_earned)::bigint AS points FROM fresh GROUP BY user_id)
-         UPDATE users SET score = score + won.points, updated_at = now() FROM won WHERE users.id = won.user_id",
-    )
-    .bind(awards.iter().map(|(it, _)| it.id).collect::<Vec<Uuid>>())
-    .bind(awards.iter().map(|(it, _)| it.user).collect::<Vec<Uuid>>())
-    .bind(awards.iter().map(|(it, _)| it.action.as_str()).collect::<Vec<&str>>())
-    .bind(awards.iter().map(|(it, _)| it.points).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|(it, _)| it.token_hash.as_str()).collect::<Vec<&str>>())
-    .bind(awards.iter().map(|(_, (before, ..))| *before).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|(_, (_, after, _))| *after).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|(_, (.., moment))| *moment).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|(it, _)| it.at_ms).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|(it, _)| it.held).collect::<Vec<bool>>())
-    .bind(awards.iter().map(|(it, _)| note(it)).collect::<Vec<&str>>())
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
-}
-
-/// Who and why, of an operator's entry; an award's proof is with its attempt.
-fn note(entry: &Entry) -> &str {
-    if entry.kind == EntryKind::Awarded { "" } else { &entry.proof }
-}
-
 /// What was held up to a moment is held no more, whichever of the entries comes first.
 async fn clear_held(
     transaction: &mut Transaction<'_, Postgres>,
@@ -148,7 +100,7 @@ async fn clear_held(
 }
 
 /// JSON may carry U+0000, which Postgres' jsonb cannot: it is kept as the six characters that stand for it.
-fn storable(proof: &str) -> String {
+pub(super) fn storable(proof: &str) -> String {
     match serde_json::from_str(proof) {
         Ok(mut value) if proof.contains("\\u0000") => {
             spell_out_nul(&mut value);

@@ -34,11 +34,14 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     for user in look.banned {
         app.hub.ban_user(user);
     }
-    if look.version > known {
+    if look.version > known && look.open {
         app.hub.publish(Board::read(look.version, &look.ten)?);
     } else {
         // Perhaps this node learned the board from an award, and its publication got lost.
         app.hub.publish(Board::clone(&app.hub.newest()));
+    }
+    if look.open && look.version < known {
+        app.store.lift(known, app.config.live.min_interval_ms).await?;
     }
     app.health.looked(look.open, look.outbox, look.at_ms, app.clock.now_ms());
     app.metrics.outbox_entries.set(look.outbox as i64);

@@ -47,7 +47,10 @@ impl Health {
         self.open.store(open, Ordering::Relaxed);
         self.outbox.store(outbox, Ordering::Relaxed);
         self.looked_at_ms.store(now_ms, Ordering::Relaxed);
-        self.holds_board.store(true, Ordering::Release);
+        // What a closed board shows may be old.
+        if open {
+            self.holds_board.store(true, Ordering::Release);
+        }
         self.tell(Status { degraded: false, as_of_ms: now_ms });
     }
 

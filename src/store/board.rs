@@ -1,4 +1,4 @@
-//! `lua/look.lua`, `lua/flush.lua`, `lua/mend.lua`, and the gate: the board is open while its state has an epoch.
+//! `lua/look.lua`, `lua/flush.lua`, `lua/mend.lua`.
 
 use uuid::Uuid;
 
@@ -8,8 +8,16 @@ use crate::error::Fault;
 /// What a node sees when it looks.
 #[derive(Debug)]
 pub struct Look {
-    /// Whether the board holds what the ledger holds, so that awards can be taken.
+    /// Whether this run of Redis was found to hold what the ledger holds, so that awards can be taken.
     pub open: bool,
+    /// The epoch in which some run of it was: -1 if none, 0 if that was before epochs had numbers.
+    pub epoch: i64,
+    /// Redis' `run_id`.
+    pub run: String,
+    /// The last award's moment, µs by Redis' clock.
+    pub moment: i64,
+    /// Users whom the last load from the ledger has loaded so far.
+    pub loaded: u64,
     /// Whether nobody is known to be missing among the ten.
     pub whole: bool,
     /// Entries that Postgres does not have yet.
@@ -42,10 +50,26 @@ impl Store {
         let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::OUTBOX, keys::BANNED];
         let arguments = [known_version.to_string(), bans_since_ms.to_string()];
         let mut reply = self.run("look", &self.scripts.look, &keys, &arguments).await?;
-        let (open, whole, outbox) = (reply.next::<u8>()? == 1, reply.next::<u8>()? == 1, reply.next()?);
+        let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next()?);
+        let (moment, loaded) = (reply.next()?, reply.next()?);
+        let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, bans) = (reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
-        Ok(Look { open, whole, outbox, at_ms, version, banned, ten: reply.rest()? })
+        // A Redis that was left behind in an earlier epoch may think that it is open.
+        let open = open && self.learn_epoch(epoch);
+        Ok(Look {
+            open,
+            epoch,
+            run,
+            moment,
+            loaded,
+            whole,
+            outbox,
+            at_ms,
+            version,
+            banned,
+            ten: reply.rest()?,
+        })
     }
 
     /// Looks without the board itself.
@@ -54,25 +78,6 @@ impl Store {
     /// Redis is away.
     pub async fn glance(&self) -> Result<Look, Fault> {
         self.look(i64::MAX, i64::MAX).await
-    }
-
-    /// Lifts the board's moment to the ledger's newest: a Redis that lost its data may have a clock that is behind. The board
-    /// must be closed.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn lift_moment(&self, moment: i64) -> Result<(), Fault> {
-        let doing = "lift the board's moment";
-        let mut get = redis::cmd("HGET");
-        get.arg(keys::BOARD_STATE).arg("moment");
-        let known: Option<i64> =
-            get.query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
-        if known.is_some_and(|it| it >= moment) {
-            return Ok(());
-        }
-        let mut set = redis::cmd("HSET");
-        set.arg(keys::BOARD_STATE).arg("moment").arg(moment);
-        set.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))
     }
 
     /// Publishes a board that was held back. Returns the ms until it should be called again, 0 if nothing is left.
@@ -106,25 +111,5 @@ impl Store {
         let best: Vec<(String, f64)> =
             range.query_async(&mut self.command()).await.map_err(|error| fault("read the best", error))?;
         Ok(best.into_iter().filter_map(|(user, score)| Some((user.parse().ok()?, score as u64))).collect())
-    }
-
-    /// Opens the board for awards under a new epoch. Returns whether it was closed.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn open_board(&self) -> Result<bool, Fault> {
-        let mut command = redis::cmd("HSETNX");
-        command.arg(keys::BOARD_STATE).arg("epoch").arg(Uuid::new_v4().to_string());
-        command.query_async(&mut self.command()).await.map_err(|error| fault("open the board", error))
-    }
-
-    /// Closes the board: awards are refused until it is opened again. Returns whether it was open.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn close_board(&self) -> Result<bool, Fault> {
-        let mut command = redis::cmd("HDEL");
-        command.arg(keys::BOARD_STATE).arg("epoch");
-        command.query_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
     }
 }

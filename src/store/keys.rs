@@ -9,8 +9,6 @@ pub const BOARD_TEN: &str = "leaderboard:global:ten";
 pub const BOARD_FENCE: &str = "leaderboard:global:fence";
 pub const BOARD_WINDOW: &str = "leaderboard:global:window";
 pub const OUTBOX: &str = "outbox";
-/// The consumer group that writes the outbox to Postgres.
-pub const LEDGER_GROUP: &str = "ledger";
 
 /// Where a changed board is published.
 pub const BOARD_CHANNEL: &str = "board:global";
@@ -29,6 +27,9 @@ pub fn user_score(user: Uuid) -> String {
 
 /// What begins so is loaded from the ledger.
 pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "aside:", "ban:"];
+
+/// What begins so may have been used up since an older copy of Redis was made.
+pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
 
 pub fn token(id: &str) -> String {
     format!("token:{id}")

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod board;
+mod epoch;
 mod issue;
 mod keys;
 mod lease;
@@ -20,7 +21,7 @@ mod subscriber;
 mod totals;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::Pool;
@@ -75,6 +76,8 @@ pub struct Store {
     /// Connections that may block: readers of the outbox.
     blocking: Pool,
     scripts: Scripts,
+    /// The latest epoch of the board that this node has heard of.
+    epoch: AtomicI64,
     metrics: Arc<Metrics>,
     /// An answer that takes longer counts as Redis being away.
     timeout: Duration,
@@ -128,6 +131,7 @@ impl Store {
             client,
             blocking,
             scripts: Scripts::new(),
+            epoch: AtomicI64::new(0),
             metrics,
             timeout,
         };

@@ -130,6 +130,7 @@ impl Store {
             it.publish_window_ms.to_string(),
             keys::personal_channel(it.user),
             it.outbox_max.to_string(),
+            self.known_epoch().to_string(),
         ];
         arguments.extend_from_slice(it.candidates);
         let mut reply = self.run("adjust", &self.scripts.adjust, &keys, &arguments).await?;

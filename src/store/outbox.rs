@@ -1,10 +1,10 @@
-//! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it, `lua/settle.lua` empties it.
+//! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it; what is
+//! committed is deleted.
 
 use std::time::Duration;
 
 use deadpool_redis::Connection;
-use redis::FromRedisValue;
-use redis::streams::{StreamAutoClaimReply, StreamId, StreamRangeReply, StreamReadReply};
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use uuid::Uuid;
 
 use super::{Store, fault, keys};
@@ -125,26 +125,20 @@ impl Entry {
     }
 }
 
-/// One consumer of the outbox, on a connection of its own that may block.
+/// A reader of the outbox, from its oldest entry on, with a connection of its own that may block.
 pub struct OutboxReader {
     connection: Connection,
-    consumer: String,
+    last_id: String,
 }
 
 impl Store {
-    /// Takes a connection for blocking reads and makes the consumer group if it is missing.
+    /// Takes a connection for blocking reads.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn outbox_reader(&self, consumer: &str) -> Result<OutboxReader, Fault> {
-        let mut connection =
-            self.blocking.get().await.map_err(|error| Fault::away("read the outbox", error))?;
-        let mut create = redis::cmd("XGROUP");
-        create.arg("CREATE").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("0").arg("MKSTREAM");
-        match create.exec_async(&mut connection).await {
-            Err(error) if error.code() != Some("BUSYGROUP") => Err(fault("make the consumer group", error)),
-            _ => Ok(OutboxReader { connection, consumer: consumer.to_owned() }),
-        }
+    pub async fn outbox_reader(&self) -> Result<OutboxReader, Fault> {
+        let connection = self.blocking.get().await.map_err(|error| Fault::away("read the outbox", error))?;
+        Ok(OutboxReader { connection, last_id: OLDEST.to_owned() })
     }
 
     /// The newest entry that Postgres does not have yet.
@@ -175,71 +169,49 @@ impl Store {
         Ok(reply.ids.is_empty())
     }
 
-    /// Takes committed entries out of the outbox.
+    /// Takes committed entries out of the outbox: so its length is what Postgres does not have yet. Returns how many went.
     ///
     /// # Errors
     /// Redis is away; the entries are read again later, and Postgres knows them.
     pub async fn settle(&self, stream_ids: &[&str]) -> Result<u64, Fault> {
-        let mut arguments = vec![keys::LEDGER_GROUP.to_owned()];
-        arguments.extend(stream_ids.iter().map(|it| (*it).to_owned()));
-        self.run("settle", &self.scripts.settle, &[keys::OUTBOX], &arguments).await?.next()
+        let mut delete = redis::cmd("XDEL");
+        delete.arg(keys::OUTBOX).arg(stream_ids);
+        delete.query_async(&mut self.command()).await.map_err(|error| fault("settle entries", error))
     }
 }
 
 impl OutboxReader {
-    /// New entries, at most `count`, waiting at most `block_ms` for the first. Entries that cannot be read are left where
-    /// they are and counted in the second value.
+    /// The next entries, at most `count`, waiting at most `block_ms` for the first (0: not at all). Entries that cannot be read
+    /// are left where they are and counted in the second value.
     ///
     /// # Errors
     /// Redis is away; this reader is of no more use.
     pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
-        let mut command = redis::cmd("XREADGROUP");
-        command.arg("GROUP").arg(keys::LEDGER_GROUP).arg(&self.consumer).arg("COUNT").arg(count);
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(count);
         if block_ms > 0 {
             command.arg("BLOCK").arg(block_ms);
         }
-        command.arg("STREAMS").arg(keys::OUTBOX).arg(">");
-        let reply: Option<StreamReadReply> = self.ask("read the outbox", &command).await?;
-        Ok(sort(reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids)))
-    }
-
-    /// Entries that some node read at least `idle_ms` ago and never settled: this consumer has them from now on.
-    ///
-    /// # Errors
-    /// Redis is away; this reader is of no more use.
-    pub async fn take_over(&mut self, count: usize, idle_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
-        let mut command = redis::cmd("XAUTOCLAIM");
-        command.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer).arg(idle_ms).arg("0");
-        command.arg("COUNT").arg(count);
-        let reply: StreamAutoClaimReply = self.ask("take over entries of the outbox", &command).await?;
-        Ok(sort(reply.claimed))
-    }
-
-    /// Takes this consumer out of the group, if nothing is left with it.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn leave(mut self) -> Result<(), Fault> {
-        let doing = "leave the consumer group";
-        let mut pending = redis::cmd("XPENDING");
-        pending.arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg("-").arg("+").arg(1).arg(&self.consumer);
-        let left: Vec<redis::Value> = self.ask(doing, &pending).await?;
-        if left.is_empty() {
-            let mut delete = redis::cmd("XGROUP");
-            delete.arg("DELCONSUMER").arg(keys::OUTBOX).arg(keys::LEDGER_GROUP).arg(&self.consumer);
-            self.ask::<redis::Value>(doing, &delete).await?;
+        command.arg("STREAMS").arg(keys::OUTBOX).arg(&self.last_id);
+        let reply: Option<StreamReadReply> = command
+            .query_async(&mut self.connection)
+            .await
+            .map_err(|error| fault("read the outbox", error))?;
+        let entries: Vec<StreamId> = reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids).collect();
+        if let Some(last) = entries.last() {
+            self.last_id.clone_from(&last.id);
         }
-        Ok(())
+        Ok(sort(entries))
     }
 
-    async fn ask<T: FromRedisValue>(
-        &mut self,
-        doing: &'static str,
-        command: &redis::Cmd,
-    ) -> Result<T, Fault> {
-        command.query_async(&mut self.connection).await.map_err(|error| fault(doing, error))
+    /// Goes back to the oldest entry that is left.
+    pub fn rewind(&mut self) {
+        OLDEST.clone_into(&mut self.last_id);
     }
 }
+
+/// Comes before every entry's id.
+const OLDEST: &str = "0-0";
 
 fn sort(entries: impl IntoIterator<Item = StreamId>) -> (Vec<Entry>, usize) {
     let mut unreadable = 0;

@@ -196,7 +196,8 @@ impl Store {
         ];
         keys.extend(redeem.verdict.once.iter().map(|it| keys::once(it)));
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut reply = self.run("redeem", &self.scripts.redeem, &keys, &redeem.arguments()).await?;
+        let mut reply =
+            self.run("redeem", &self.scripts.redeem, &keys, &redeem.arguments(self.known_epoch())).await?;
         let code = reply.code()?;
         let rate = reply.rate(redeem.per_minute)?;
         let replayed = reply.next::<u8>()? == 1;
@@ -205,7 +206,7 @@ impl Store {
 }
 
 impl Redeem<'_> {
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, known_epoch: i64) -> Vec<String> {
         let key = self.idempotency;
         let door = match self.door {
             Door::Actions => "actions",
@@ -244,6 +245,7 @@ impl Redeem<'_> {
             self.next.map(|it| it.token.clone()).unwrap_or_default(),
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),
             self.verdict.valid_ms.0.to_string(),
+            known_epoch.to_string(),
         ]);
         arguments
     }

@@ -26,7 +26,8 @@ pub struct Scripts {
     pub look: Script,
     pub flush: Script,
     pub mend: Script,
-    pub settle: Script,
+    pub confirm: Script,
+    pub lift: Script,
     pub restrict: Script,
     pub adjust: Script,
 }
@@ -34,21 +35,22 @@ pub struct Scripts {
 impl Scripts {
     pub fn new() -> Self {
         Self {
-            issue: lua!("issue" needs "reply" "clock" "rate" "door" "limits" "token" "outbox"),
-            prove: lua!("prove" needs "reply" "clock" "rate" "door" "limits" "session" "token" "proof" "outbox"),
-            redeem: lua!("redeem" needs "reply" "clock" "rate" "limits" "session" "token" "proof" "board" "outbox"),
-            start: lua!("start" needs "reply" "clock" "rate" "door" "session" "token" "outbox"),
+            issue: lua!("issue" needs "reply" "clock" "epoch" "rate" "door" "limits" "token" "outbox"),
+            prove: lua!("prove" needs "reply" "clock" "epoch" "rate" "door" "limits" "session" "token" "proof" "outbox"),
+            redeem: lua!("redeem" needs "reply" "clock" "epoch" "rate" "limits" "session" "token" "proof" "board" "outbox"),
+            start: lua!("start" needs "reply" "clock" "epoch" "rate" "door" "session" "token" "outbox"),
             session: lua!("session" needs "reply" "clock" "session"),
-            finish: lua!("finish" needs "reply" "clock" "session" "outbox"),
-            standing: lua!("standing" needs "clock"),
+            finish: lua!("finish" needs "reply" "clock" "epoch" "session" "outbox"),
+            standing: lua!("standing" needs "reply" "clock" "epoch"),
             attempt: lua!("attempt" needs "rate"),
-            look: lua!("look" needs "clock"),
+            look: lua!("look" needs "clock" "epoch"),
             lease: lua!("lease" needs),
             flush: lua!("flush" needs "clock" "board"),
             mend: lua!("mend" needs "clock" "board" "merge"),
-            settle: lua!("settle" needs),
-            restrict: lua!("restrict" needs "reply" "clock" "board" "merge" "outbox"),
-            adjust: lua!("adjust" needs "reply" "clock" "board" "merge" "outbox"),
+            confirm: lua!("confirm" needs "clock" "epoch" "board"),
+            lift: lua!("lift" needs "clock" "epoch" "board"),
+            restrict: lua!("restrict" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
+            adjust: lua!("adjust" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
         }
     }
 }

@@ -156,14 +156,18 @@ impl Store {
         }
     }
 
-    /// A user's total and rank; no rank without points.
+    /// A user's total and rank, with no rank without points; nothing while the board is closed, since what Redis holds may be old.
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn standing(&self, user: Uuid) -> Result<(u64, Option<u64>), Fault> {
-        let mut reply =
-            self.run("standing", &self.scripts.standing, &[keys::BOARD], &[user.to_string()]).await?;
-        Ok((reply.next()?, Some(reply.next()?).filter(|it| *it > 0)))
+    pub async fn standing(&self, user: Uuid) -> Result<Option<(u64, Option<u64>)>, Fault> {
+        let keys = [keys::BOARD, keys::BOARD_STATE];
+        let mut reply = self.run("standing", &self.scripts.standing, &keys, &[user.to_string()]).await?;
+        match reply.code()? {
+            ReplyCode::Ok => Ok(Some((reply.next()?, Some(reply.next()?).filter(|it| *it > 0)))),
+            ReplyCode::BoardClosed => Ok(None),
+            code => Err(reply.impossible(code)),
+        }
     }
 }
 

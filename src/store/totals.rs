@@ -152,36 +152,31 @@ impl Store {
         pipeline.exec_async(&mut self.command()).await.map_err(|error| fault("load limits", error))
     }
 
-    /// Takes all totals and restrictions out, so that they can be loaded anew. The ten stay: nodes may look at them meanwhile, and `mend`
-    /// takes out what no longer holds.
+    /// Takes all totals and restrictions out, so that they can be loaded anew; of an older copy the tokens and sessions too, since
+    /// nobody can say which were used. The ten stay: nodes may look at them meanwhile, and `mend` takes out what no longer
+    /// holds. One step of a walk: returns where to go on, 0 at the end.
     ///
     /// # Errors
     /// Redis is away; the board is closed and half empty, and `laurel rebuild` goes on.
-    pub async fn empty_board(&self) -> Result<(), Fault> {
+    pub async fn empty_some(&self, cursor: u64, older_copy: bool) -> Result<u64, Fault> {
         let doing = "empty the board";
-        let mut cursor = 0u64;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("COUNT").arg(5000);
-            let (next, mut found): (u64, Vec<String>) =
-                scan.query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
-            found.retain(|it| keys::IN_THE_LEDGER.iter().any(|prefix| it.starts_with(prefix)));
-            if !found.is_empty() {
-                let mut unlink = redis::cmd("UNLINK");
-                unlink
-                    .arg(found)
-                    .exec_async(&mut self.command())
-                    .await
-                    .map_err(|error| fault(doing, error))?;
-            }
-            if next == 0 {
-                break;
-            }
-            cursor = next;
+        if cursor == 0 {
+            let mut unlink = redis::cmd("UNLINK");
+            unlink.arg(keys::BOARD).arg(keys::BANNED);
+            unlink.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
         }
-        let mut unlink = redis::cmd("UNLINK");
-        unlink.arg(keys::BOARD).arg(keys::BANNED);
-        unlink.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("COUNT").arg(5000);
+        let (next, mut found): (u64, Vec<String>) =
+            scan.query_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
+        let begins = |it: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| it.starts_with(prefix));
+        found.retain(|it| begins(it, &keys::IN_THE_LEDGER) || (older_copy && begins(it, &keys::USED_UP)));
+        if !found.is_empty() {
+            let mut unlink = redis::cmd("UNLINK");
+            unlink.arg(found);
+            unlink.exec_async(&mut self.command()).await.map_err(|error| fault(doing, error))?;
+        }
+        Ok(next)
     }
 
     /// The totals of some users, in their order.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use laurel::app::App;
 use laurel::clock::Clock;
 use laurel::config::{self, Config};
+use laurel::ledger::Difference;
 use laurel::metrics::Metrics;
 use laurel::serve::Node;
 use laurel::store::Store;
@@ -91,7 +92,7 @@ impl World {
     /// Redis alone, for tests of scripts; the board is open.
     pub async fn store(&self) -> Store {
         let store = Store::connect(&self.config.store, Arc::new(Metrics::default())).await.unwrap();
-        store.open_board().await.unwrap();
+        open_board(&store).await;
         store
     }
 
@@ -114,6 +115,12 @@ impl World {
     }
 }
 
+/// Opens a board as a leader does who found nothing amiss.
+pub async fn open_board(store: &Store) {
+    let look = store.glance().await.unwrap();
+    store.confirm(&look.run, store.known_epoch() + 1, 0, 0).await.unwrap().unwrap();
+}
+
 /// Waits until something holds; a test that waits for longer than a minute has failed.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     for _ in 0..6000 {
@@ -132,6 +139,20 @@ pub async fn assert_verified(world: &World) {
         (app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
-    let verified = laurel::ledger::verify(&app).await.unwrap();
-    assert_eq!(verified.differences, []);
+    assert_eq!(differences(&app).await, []);
+    assert_eq!(ledger_differences(&app).await, []);
+}
+
+/// What does not agree between Redis and the ledger.
+pub async fn differences(app: &App) -> Vec<Difference> {
+    let mut found = Vec::new();
+    laurel::ledger::verify(app, &mut |it| found.push(it)).await.unwrap();
+    found
+}
+
+/// What does not agree within the ledger.
+pub async fn ledger_differences(app: &App) -> Vec<Difference> {
+    let mut found = Vec::new();
+    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |it| found.push(it)).await.unwrap();
+    found
 }

@@ -78,7 +78,11 @@ async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_
             assert_eq!(refused.header("retry-after"), "1");
         }
     }
-    assert_eq!(node.app.store.standing(ada.identity.user).await.unwrap().0, 300, "they are counted, once");
+    assert_eq!(
+        node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0,
+        300,
+        "they are counted, once"
+    );
     assert_eq!(node.award(&bob, "crumb").await.status, 200, "other actions do not wait");
     assert_eq!((written(&node, &ada).await, written(&node, &bob).await), (0, 0));
 

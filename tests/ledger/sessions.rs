@@ -10,8 +10,9 @@ use crate::scripts::redeem;
 async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     let world = World::new().await;
     let app = world.app().await;
-    laurel::ledger::open_or_rebuild(&app).await.unwrap();
+    laurel::ledger::wait_open(&app, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
+    let username = format!("u{}", user.as_u128());
     let (session, tokens) = (new_session_id(), [ActToken::new(), ActToken::new(), ActToken::new()]);
     let start = laurel::store::Start {
         user,
@@ -32,20 +33,22 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
             token_hash: &hash,
             door: Door::Game,
             next: Some(&next),
+            username: &username,
             ..redeem(user, &hash)
         };
         app.store.redeem(&it).await.unwrap();
     }
     app.store.finish(user, 1000, Uuid::new_v4()).await.unwrap().unwrap();
-    let mut reader = app.store.outbox_reader("one").await.unwrap();
+    let mut reader = app.store.outbox_reader().await.unwrap();
     let (mut entries, _) = reader.read(100, 0).await.unwrap();
     assert_eq!(entries.len(), 4);
+    let mut writer = app.database.acquire().await.unwrap();
     for _ in 0..2 {
         entries.reverse();
         for entry in &entries {
-            laurel::ledger::write(&app.database, std::slice::from_ref(entry)).await.unwrap();
+            laurel::ledger::write(&mut writer, std::slice::from_ref(entry)).await.unwrap();
         }
-        laurel::ledger::write(&app.database, &entries).await.unwrap();
+        laurel::ledger::write(&mut writer, &entries).await.unwrap();
     }
     let row: (String, bool, i64, bool) = sqlx::query_as(
         "SELECT session_id, is_active, actions_count, created_at <= ended_at AND ended_at < expires_at FROM game_sessions",

@@ -1,15 +1,18 @@
 use laurel::app::App;
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{World, assert_verified, differences};
 
+/// A user with the number and the name that `scripts::award` gives to this id.
 pub async fn insert_user(app: &App) -> Uuid {
     let id = app.clock.new_id();
     sqlx::query(
-        "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $2 || '@example.com', '!')",
+        "INSERT INTO users (id, number, username, email, password_hash) OVERRIDING SYSTEM VALUE
+         VALUES ($1, $2, $3, $3 || '@example.com', '!')",
     )
     .bind(id)
-    .bind(format!("u{}", id.simple()))
+    .bind(id.as_u128() as i64)
+    .bind(format!("u{}", id.as_u128()))
     .execute(&app.database)
     .await
     .unwrap();
@@ -40,10 +43,12 @@ async fn every_kind_of_difference_is_found() {
     update("UPDATE users SET score = 25 WHERE id = $1", 3).await;
     update("UPDATE score_history SET score_before = 11, score_after = 21 WHERE user_id = $1 AND score_before = 10", 4).await;
 
-    let found = laurel::ledger::verify(&node.app).await.unwrap().differences;
-    let mut users: Vec<_> = found.iter().map(|it| it.user.clone()).collect();
+    let found = differences(&node.app).await;
+    let mut users: Vec<_> = found.iter().map(|it| it.of.clone()).collect();
     users.sort();
     let mut wanted: Vec<_> = (0..5).map(|it| id(it).to_string()).chain(["a-stranger".to_owned()]).collect();
+    // The ledger has one with 21 points now, ahead of the others.
+    wanted.extend((1..=5).map(|place| format!("place {place}")));
     wanted.sort();
     assert_eq!(users, wanted, "{found:#?}");
 }

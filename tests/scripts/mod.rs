@@ -2,13 +2,13 @@
 
 mod attempt;
 mod board;
+mod epoch;
 mod issue;
 mod lease;
 mod operator;
 mod prove;
 mod redeem;
 mod session;
-mod settle;
 mod ties;
 
 use std::sync::LazyLock;

@@ -128,13 +128,13 @@ async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
     assert_eq!(adjust(&store, user(1), Some(48), &[]).await, Ok(97));
     assert_eq!(ten(&store).await[..3], [(98, 2), (97, 3), (97, 1)]);
     assert_eq!(adjust(&store, user(1), Some(-97), &[entry(11, 89, 3)]).await, Ok(0));
-    assert_eq!(store.standing(user(1)).await.unwrap(), (0, None));
+    assert_eq!(store.standing(user(1)).await.unwrap(), Some((0, None)));
     assert_eq!(look.ask::<u64>(&format!("EXISTS user:score:{}", user(1))).await, 0);
     assert_eq!(ten(&store).await.len(), 10);
     // A banned user's total moves, but is not shown.
     restrict(&store, user(2), BANNED, &[]).await;
     assert_eq!(adjust(&store, user(2), Some(1), &[]).await, Ok(99));
-    assert_eq!(store.standing(user(2)).await.unwrap(), (0, None));
+    assert_eq!(store.standing(user(2)).await.unwrap(), Some((0, None)));
 }
 
 #[tokio::test]

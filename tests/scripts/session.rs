@@ -133,10 +133,12 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
 async fn standing_is_the_total_and_the_shared_rank() {
     let world = World::new().await;
     let store = world.store().await;
-    assert_eq!(store.standing(user(1)).await.unwrap(), (0, None));
+    assert_eq!(store.standing(user(1)).await.unwrap(), Some((0, None)));
     for (who, points) in [(1, 10), (2, 20), (3, 10)] {
         award(&store, user(who), points).await;
     }
-    assert_eq!(store.standing(user(3)).await.unwrap(), (10, Some(2)));
-    assert_eq!(store.standing(user(2)).await.unwrap(), (20, Some(1)));
+    assert_eq!(store.standing(user(3)).await.unwrap(), Some((10, Some(2))));
+    assert_eq!(store.standing(user(2)).await.unwrap(), Some((20, Some(1))));
+    store.close_board().await.unwrap();
+    assert_eq!(store.standing(user(2)).await.unwrap(), None, "what is there may be old");
 }

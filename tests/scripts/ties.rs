@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{award, user};
-use crate::harness::World;
+use crate::harness::{World, open_board};
 
 /// Who has how much, and since which award.
 #[derive(Default)]
@@ -46,7 +46,7 @@ async fn the_board_is_the_models_after_every_award() {
         let mut random = StdRng::seed_from_u64(seed);
         let first = u128::from(seed) * 1000 + 1;
         let _: () = world.look().await.ask("FLUSHALL").await;
-        store.open_board().await.unwrap();
+        open_board(&store).await;
         let mut model = Model::default();
         for _ in 0..150 {
             // Few different points and many users: ties everywhere, at the tenth place too.

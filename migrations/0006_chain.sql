@@ -1,0 +1,27 @@
+-- Entries of the ledger are chained: each carries the SHA-256 of the one before it and of itself, so that a row that was changed,
+-- taken out or put in is found (`laurel verify --ledger`). `src/ledger/chain.rs` has the bytes that are hashed.
+ALTER TABLE score_history
+    -- Each shard has a chain of its own.
+    ADD COLUMN shard SMALLINT NOT NULL DEFAULT 0,
+    -- The place in it, from 1 on without gaps. Nodes that are older than this write none; what they wrote is chained once they are
+    -- gone (migrations/contract).
+    ADD COLUMN seq   BIGINT,
+    ADD COLUMN hash  BYTEA;
+-- The walk along a chain. Not unique: what was put in twice has to be found, and a unique index could not span the months.
+CREATE INDEX score_history_shard_seq ON score_history (shard, seq);
+-- What is still to be chained, in the order in which that happens.
+CREATE INDEX score_history_unchained ON score_history (moment) WHERE seq IS NULL;
+
+-- Where each chain ends. Whoever appends to one locks its row first.
+CREATE TABLE ledger_heads (
+    shard  SMALLINT PRIMARY KEY,
+    -- The newest entry; 0 and 32 zero bytes before the first.
+    seq    BIGINT NOT NULL,
+    hash   BYTEA NOT NULL,
+    -- The greatest moment of the board in it.
+    moment BIGINT NOT NULL,
+    -- The board's epoch that was confirmed last.
+    epoch  BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO ledger_heads (shard, seq, hash, moment)
+SELECT 0, 0, decode(repeat('00', 32), 'hex'), coalesce(max(moment), 0) FROM score_history;

@@ -1,0 +1,100 @@
+//! The lead: the right to write the ledger, and to open a board that was compared with it. Over all nodes one holds it at a
+//! time, by a lock of a connection to Postgres; all that the holder writes goes through that connection. So who lost the lead,
+//! without knowing perhaps, cannot write any more.
+
+use sqlx::{Connection, PgConnection, PgPool};
+
+use super::sql_fault;
+use crate::error::Fault;
+
+/// The lock; older versions of Laurel hold it while they write.
+const LOCK: i64 = 0x6c61_7572_656c;
+/// How long one try waits for the lock.
+const TRY_MS: u64 = 1000;
+/// A holder that asks nothing for so long is paused, cut off, or without Redis: somebody else may have more luck.
+const IDLE_S: f64 = 5.0;
+
+/// The lead, as long as its connection lives.
+pub struct Lead {
+    connection: PgConnection,
+}
+
+impl Lead {
+    /// Waits for the lead. A holder that asks nothing any more is ended.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn take(database: &PgPool) -> Result<Self, Fault> {
+        loop {
+            if let Some(lead) = Self::try_take(database).await? {
+                return Ok(lead);
+            }
+        }
+    }
+
+    /// Waits a second for the lead.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn try_take(database: &PgPool) -> Result<Option<Self>, Fault> {
+        let doing = "take the ledger's lead";
+        let connection = database.acquire().await.map_err(|error| sql_fault(doing, error))?;
+        let mut connection = connection.detach();
+        dismiss_idle_holder(&mut connection).await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("SET lock_timeout = {TRY_MS}")))
+            .execute(&mut connection)
+            .await
+            .map_err(|error| sql_fault(doing, error))?;
+        let locked = sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await;
+        match locked {
+            Ok(_) => Ok(Some(Self { connection })),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+                let _ = connection.close().await;
+                Ok(None)
+            }
+            Err(error) => Err(sql_fault(doing, error)),
+        }
+    }
+
+    /// The connection that holds the lead.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Shows the others a sign of life.
+    ///
+    /// # Errors
+    /// The lead is lost: somebody else may have it.
+    pub async fn beat(&mut self) -> Result<(), Fault> {
+        let beat = sqlx::query("SELECT 1").execute(&mut self.connection).await;
+        beat.map(drop).map_err(|error| sql_fault("keep the ledger's lead", error))
+    }
+
+    /// Gives it to whoever waits. So does a crash.
+    pub async fn release(self) {
+        let _ = self.connection.close().await;
+    }
+}
+
+/// SQLSTATE of a lock that did not come in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Ends the connection of a holder that asks nothing any more; what it had not committed is undone.
+async fn dismiss_idle_holder(connection: &mut PgConnection) -> Result<(), Fault> {
+    let dismissed = sqlx::query(
+        "SELECT pg_terminate_backend(pid)
+         FROM pg_locks JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = $1
+               AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+               AND state <> 'active' AND state_change < now() - make_interval(secs => $2)",
+    )
+    .bind(LOCK)
+    .bind(IDLE_S)
+    .execute(connection)
+    .await
+    .map_err(|error| sql_fault("look who has the ledger's lead", error))?;
+    if dismissed.rows_affected() > 0 {
+        tracing::warn!("whoever had the ledger's lead asked nothing for {IDLE_S} s; it goes to the next");
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The board is opened by the leader alone, and only after this run of Redis was compared with the ledger. One that holds what
+//! the ledger holds is confirmed; one that was emptied, is an older copy or was left behind is loaded from the ledger first.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::chain::SHARD;
+use super::lead::Lead;
+use super::rebuild::load;
+use super::sql_fault;
+use crate::app::App;
+use crate::error::Fault;
+use crate::store::{Look, OutboxReader};
+
+/// Between two looks at a board that somebody else opens.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a board has to be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It has no epoch: Redis lost its data, a load was cut short, or an operator asked for one.
+    Missing,
+    /// A later epoch is known: this Redis was cut off, and others went on without it.
+    LeftBehind,
+    /// The ledger has awards that this Redis does not: it was restored, or failed over to, with older data.
+    Older,
+}
+
+/// Opens the board if it is closed. Nothing is done to one that is open in the latest epoch.
+///
+/// # Errors
+/// A store is away; the board stays closed.
+pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
+    let look = app.store.glance().await?;
+    let (written, newest) = read_head(lead.connection()).await?;
+    let latest = written.max(app.store.known_epoch());
+    if look.open && look.epoch >= latest {
+        return Ok(());
+    }
+    match why(&look, latest, newest) {
+        None => tracing::info!(run = look.run, "another run of Redis holds what the ledger holds"),
+        Some(why) => {
+            tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
+            app.metrics.rebuilds.inc();
+            app.store.suspend_board().await?;
+            let users = load(app, lead, reader, why != Why::Missing).await?;
+            reader.rewind();
+            tracing::info!(users, "the board was loaded from the ledger");
+        }
+    }
+    // What was shown here is passed, and so is every moment in the ledger.
+    let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
+    let epoch = latest.max(look.epoch) + 1;
+    let window_ms = app.config.live.min_interval_ms;
+    let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms).await? else {
+        return Err(Fault::away("open the board", "Redis is another one by now"));
+    };
+    write_epoch(lead.connection(), epoch).await?;
+    show(app, due_ms).await
+}
+
+fn why(look: &Look, latest: i64, newest_moment: i64) -> Option<Why> {
+    match look.epoch {
+        ..0 => Some(Why::Missing),
+        epoch if epoch < latest => Some(Why::LeftBehind),
+        _ if look.moment < newest_moment => Some(Why::Older),
+        _ => None,
+    }
+}
+
+/// Waits until the board is open, and opens it where nobody else does. `progress` hears how many users are loaded. Returns their
+/// number.
+///
+/// # Errors
+/// A store is away, or the board does not come to be open.
+pub async fn wait_open(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
+    let (mut seen, mut tries) = (None, 0);
+    loop {
+        let look = app.store.glance().await?;
+        progress(look.loaded);
+        if look.open {
+            return Ok(look.loaded);
+        }
+        tries = if seen == Some((look.outbox, look.loaded)) { tries + 1 } else { 0 };
+        seen = Some((look.outbox, look.loaded));
+        if tries > MOST_TRIES {
+            let left = format!("{} entries in the outbox cannot be written; the log says why", look.outbox);
+            return Err(Fault::new("open the board", left));
+        }
+        if let Some(mut lead) = Lead::try_take(&app.database).await? {
+            let mut reader = app.store.outbox_reader().await?;
+            open(app, &mut lead, &mut reader).await?;
+            lead.release().await;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Looks without any change; each takes about a second.
+const MOST_TRIES: u32 = 30;
+
+/// Publishes a board that was held back.
+///
+/// # Errors
+/// Redis is away; the next look finds the board.
+pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
+    while due_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(due_ms)).await;
+        due_ms = app.store.flush(app.config.live.min_interval_ms).await?;
+    }
+    Ok(())
+}
+
+/// The epoch that was confirmed last, and the newest moment in the ledger.
+async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
+    let head = sqlx::query_as("SELECT epoch, moment FROM ledger_heads WHERE shard = $1").bind(SHARD);
+    head.fetch_one(connection).await.map_err(|error| sql_fault("read the ledger's head", error))
+}
+
+async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fault> {
+    let update = sqlx::query("UPDATE ledger_heads SET epoch = $2 WHERE shard = $1").bind(SHARD).bind(epoch);
+    let done = update.execute(connection).await;
+    done.map(drop).map_err(|error| sql_fault("write the epoch", error))
+}

@@ -1,0 +1,167 @@
+//! The walk along the chain: every entry is hashed again, so what was changed, taken out or put in is found, and named.
+
+use futures::TryStreamExt;
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+use super::{Difference, Found, Verified};
+use crate::error::Fault;
+use crate::ledger::chain::{BEGINNING, Hash, Link, SHARD};
+use crate::ledger::sql_fault;
+
+/// Entries a page.
+const PAGE: i64 = 5000;
+/// Entries with the same place that are told apart; there should be one.
+const TWINS: usize = 16;
+const READ: &str = "read the ledger's chain";
+
+/// Where the walk is: the last place, and what may be its hash. They are several if entries share a place.
+struct Standpoint {
+    seq: i64,
+    hashes: Vec<Hash>,
+    /// Those of the place before.
+    before: Vec<Hash>,
+    event_id: Uuid,
+}
+
+/// Walks the chain up to the head as it is when the walk begins.
+pub async fn walk(
+    database: &PgPool,
+    progress: &(dyn Fn(u64) + Sync),
+    found: &mut Found<'_>,
+) -> Result<Verified, Fault> {
+    let (head_seq, head_hash) = head(database).await?;
+    let mut at = Standpoint { seq: 0, hashes: vec![BEGINNING], before: Vec::new(), event_id: Uuid::max() };
+    let start = at.seq;
+    let mut verified = Verified::default();
+    loop {
+        let rows = page(database, &at, head_seq).await?;
+        for row in &rows {
+            step(&mut at, row, found);
+        }
+        verified.entries += rows.len() as u64;
+        progress(verified.entries);
+        if rows.len() < PAGE as usize {
+            break;
+        }
+    }
+    if at.seq < head_seq {
+        found(entries(at.seq + 1, head_seq, "missing: the head says that the chain goes on to there"));
+    } else if !at.hashes.iter().any(|it| it.as_slice() == head_hash) {
+        found(Difference { of: "the head".into(), what: format!("has not the hash of entry {head_seq}") });
+    }
+    verified.unchained = strays(database, start, found).await?;
+    Ok(verified)
+}
+
+/// Holds one entry against the one before it.
+fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
+    let (seq, event_id): (i64, Uuid) = (row.get("seq"), row.get("event_id"));
+    let twin = seq == at.seq;
+    if twin {
+        let other = at.event_id;
+        found(entry(seq, event_id, &format!("has the place of event {other} too: one of them was put in")));
+    } else {
+        if seq > at.seq + 1 {
+            found(entries(at.seq + 1, seq - 1, "missing"));
+        }
+        at.before = std::mem::take(&mut at.hashes);
+        // What follows a gap has nothing to be held against.
+        if seq > at.seq + 1 {
+            at.before.clear();
+        }
+        (at.seq, at.event_id) = (seq, event_id);
+    }
+    let stored = row.get::<Option<Vec<u8>>, _>("hash").and_then(|it| Hash::try_from(it).ok());
+    let right: Vec<Hash> = at.before.iter().map(|it| hash(row, seq, it)).collect();
+    let fits = stored.is_some_and(|it| right.contains(&it));
+    if !fits && !right.is_empty() {
+        let what =
+            format!("was changed, or entry {} with its hash was: it does not hash to what it says", seq - 1);
+        found(entry(seq, event_id, &what));
+    }
+    if at.hashes.len() < TWINS {
+        // Go on from what is there, so that one change is told once.
+        at.hashes.extend(stored.or(right.first().copied()));
+    }
+}
+
+fn hash(row: &PgRow, seq: i64, previous: &Hash) -> Hash {
+    let link = Link {
+        event_id: row.get("event_id"),
+        user: row.get("user_id"),
+        action: row.get("action_type"),
+        points: row.get("points_earned"),
+        token_hash: row.get("action_token_hash"),
+        before: row.get("score_before"),
+        after: row.get("score_after"),
+        moment: row.get("moment"),
+        created_us: row.get::<Option<i64>, _>("created_us").unwrap_or(i64::MIN),
+        note: row.get("note"),
+    };
+    link.hash(seq, previous)
+}
+
+async fn head(database: &PgPool) -> Result<(i64, Vec<u8>), Fault> {
+    sqlx::query_as("SELECT seq, hash FROM ledger_heads WHERE shard = $1")
+        .bind(SHARD)
+        .fetch_one(database)
+        .await
+        .map_err(|error| sql_fault(READ, error))
+}
+
+async fn page(database: &PgPool, at: &Standpoint, head_seq: i64) -> Result<Vec<PgRow>, Fault> {
+    let rows = sqlx::query(
+        "SELECT seq, hash, event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment,
+                CASE WHEN isfinite(created_at) THEN (extract(epoch FROM created_at) * 1000000)::bigint END AS created_us,
+                coalesce(note::text, '') AS note
+         FROM score_history
+         WHERE shard = $1 AND (seq, event_id) > ($2, $3) AND seq <= $4
+         ORDER BY seq, event_id LIMIT $5",
+    );
+    let rows = rows.bind(SHARD).bind(at.seq).bind(at.event_id).bind(head_seq).bind(PAGE);
+    rows.fetch_all(database).await.map_err(|error| sql_fault(READ, error))
+}
+
+/// Entries that are not on the way from the start to the head. Returns how many wait to be chained.
+async fn strays(database: &PgPool, start: i64, found: &mut Found<'_>) -> Result<u64, Fault> {
+    let mut rows = sqlx::query(
+        "SELECT it.event_id, it.seq, it.shard, head.seq AS last,
+                it.seq IS NULL AND NOT EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = 'score_history'::regclass)
+                    AS waits
+         FROM score_history it, ledger_heads head
+         WHERE head.shard = $1 AND (it.shard <> $1 OR it.seq IS NULL OR it.seq > head.seq OR it.seq <= $2)",
+    )
+    .bind(SHARD)
+    .bind(start)
+    .fetch(database);
+    let mut waiting = 0;
+    while let Some(row) = rows.try_next().await.map_err(|error| sql_fault(READ, error))? {
+        if row.get("waits") {
+            waiting += 1;
+            continue;
+        }
+        let (shard, seq): (i16, Option<i64>) = (row.get("shard"), row.get("seq"));
+        let what = match seq {
+            _ if shard != SHARD => format!("was put in: shard {shard} has no chain"),
+            None => "was put in: it has no place in the chain".to_owned(),
+            Some(seq) => format!(
+                "was put in as entry {seq}: the chain goes from {} to {}",
+                start + 1,
+                row.get::<i64, _>("last")
+            ),
+        };
+        found(Difference { of: format!("event {}", row.get::<Uuid, _>("event_id")), what });
+    }
+    Ok(waiting)
+}
+
+fn entry(seq: i64, event_id: Uuid, what: &str) -> Difference {
+    Difference { of: format!("entry {seq} (event {event_id})"), what: what.to_owned() }
+}
+
+fn entries(first: i64, last: i64, what: &str) -> Difference {
+    let of = if first == last { format!("entry {first}") } else { format!("entries {first} to {last}") };
+    Difference { of, what: what.to_owned() }
+}

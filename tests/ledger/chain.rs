@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use laurel::app::App;
+use laurel::ledger::Difference;
+use laurel::store::Entry;
+use sqlx::Executor;
+use uuid::Uuid;
+
+use crate::harness::{World, ledger_differences};
+
+/// Two users' awards in the outbox, in turn.
+async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
+    laurel::ledger::wait_open(app, |_| ()).await.unwrap();
+    let users = [super::verify::insert_user(app).await, super::verify::insert_user(app).await];
+    for award in 0..awards {
+        crate::scripts::award(&app.store, users[award as usize % 2], 10).await;
+    }
+    let mut reader = app.store.outbox_reader().await.unwrap();
+    reader.read(1000, 0).await.unwrap().0
+}
+
+/// A ledger of eight entries.
+async fn ledger(world: &World) -> Arc<App> {
+    let app = world.app().await;
+    let entries = outbox(&app, 8).await;
+    laurel::ledger::write(&mut app.database.acquire().await.unwrap(), &entries).await.unwrap();
+    assert_eq!(ledger_differences(&app).await, []);
+    app
+}
+
+async fn event(app: &App, seq: i64) -> Uuid {
+    let event = sqlx::query_scalar("SELECT event_id FROM score_history WHERE seq = $1").bind(seq);
+    event.fetch_one(&app.database).await.unwrap()
+}
+
+/// What the chain's walk finds; what users lack follows from it.
+async fn found(app: &App) -> Vec<Difference> {
+    let mut found = ledger_differences(app).await;
+    found.retain(|it| it.of.parse::<Uuid>().is_err());
+    found
+}
+
+#[tokio::test]
+async fn a_changed_entry_is_named() {
+    let world = World::new().await;
+    let app = ledger(&world).await;
+    let third = event(&app, 3).await;
+    for change in [
+        "action_type = 'another'",
+        "points_earned = points_earned + 1, score_after = score_after + 1",
+        "created_at = created_at + interval '1 microsecond'",
+        "note = '{}'",
+        "hash = NULL",
+    ] {
+        let mut transaction = app.database.begin().await.unwrap();
+        transaction.execute("CREATE TABLE kept AS SELECT * FROM score_history WHERE seq = 3").await.unwrap();
+        transaction.commit().await.unwrap();
+        let update = format!("UPDATE score_history SET {change} WHERE seq = 3");
+        app.database.execute(sqlx::AssertSqlSafe(update)).await.unwrap();
+        let found = found(&app).await;
+        assert_eq!(found.len(), 1, "{change}: {found:?}");
+        assert_eq!(found[0].of, format!("entry 3 (event {third})"));
+        app.database.execute("DELETE FROM score_history WHERE seq = 3").await.unwrap();
+        app.database.execute("INSERT INTO score_history SELECT * FROM kept").await.unwrap();
+        app.database.execute("DROP TABLE kept").await.unwrap();
+    }
+    // Whoever changes its hash too, has changed what the next one follows.
+    app.database.execute("UPDATE score_history SET hash = sha256(hash) WHERE seq = 3").await.unwrap();
+    let names: Vec<String> = found(&app).await.into_iter().map(|it| it.of).collect();
+    let fourth = event(&app, 4).await;
+    assert_eq!(names, [format!("entry 3 (event {third})"), format!("entry 4 (event {fourth})")]);
+}
+
+#[tokio::test]
+async fn what_was_taken_out_is_named() {
+    let world = World::new().await;
+    let app = ledger(&world).await;
+    let names = async || found(&app).await.into_iter().map(|it| it.of).collect::<Vec<_>>();
+    app.database.execute("DELETE FROM score_history WHERE seq IN (3, 5, 6)").await.unwrap();
+    assert_eq!(names().await, ["entry 3", "entries 5 to 6"]);
+    app.database.execute("DELETE FROM score_history WHERE seq = 8").await.unwrap();
+    assert_eq!(names().await, ["entry 3", "entries 5 to 6", "entry 8"]);
+}
+
+#[tokio::test]
+async fn what_was_put_in_is_named() {
+    let world = World::new().await;
+    let app = ledger(&world).await;
+    let third = event(&app, 3).await;
+    let put_in = async |id: u128, seq: i64, shard: i16| {
+        let insert = "
+            INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
+                                       score_after, moment, created_at, held, note, shard, seq, hash)
+            SELECT $1, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment, created_at,
+                   held, note, $2, $3, hash FROM score_history WHERE event_id = $4";
+        let insert = sqlx::query(insert).bind(Uuid::from_u128(id)).bind(shard).bind(seq).bind(third);
+        insert.execute(&app.database).await.unwrap();
+    };
+    put_in(u128::MAX, 3, 0).await;
+    put_in(1, 0, 0).await;
+    put_in(2, 9, 0).await;
+    put_in(3, 4, 1).await;
+    let mut names: Vec<String> = found(&app).await.into_iter().map(|it| it.of).collect();
+    names.sort();
+    let twin = format!("entry 3 (event {})", Uuid::max());
+    let strays = [1, 2, 3].map(|it| format!("event {}", Uuid::from_u128(it)));
+    assert_eq!(
+        names,
+        [vec![twin.clone(), twin], strays.to_vec()].concat(),
+        "it shares a place, and does not fit"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_is_chained_once() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let mut entries = outbox(&app, 9).await;
+    let mut database = app.database.acquire().await.unwrap();
+    laurel::ledger::write(&mut database, &entries[..9]).await.unwrap();
+    laurel::ledger::write(&mut database, &entries).await.unwrap();
+    entries.reverse();
+    laurel::ledger::write(&mut database, &entries).await.unwrap();
+    let doubled = [entries.clone(), entries].concat();
+    laurel::ledger::write(&mut database, &doubled).await.unwrap();
+    let head: i64 =
+        sqlx::query_scalar("SELECT seq FROM ledger_heads").fetch_one(&mut *database).await.unwrap();
+    assert_eq!(head, 9);
+    assert_eq!(ledger_differences(&app).await, []);
+}
+
+#[tokio::test]
+async fn batches_on_two_connections_make_one_chain() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let entries = outbox(&app, 40).await;
+    let write = async |entries: &[Entry]| {
+        for some in entries.chunks(7) {
+            let mut database = app.database.acquire().await.unwrap();
+            laurel::ledger::write(&mut database, some).await.unwrap();
+        }
+    };
+    futures::join!(write(&entries), write(&entries[20..]), write(&entries[..60]));
+    let chained: (i64, i64) = sqlx::query_as("SELECT count(*), max(seq) FROM score_history")
+        .fetch_one(&app.database)
+        .await
+        .unwrap();
+    assert_eq!(chained, (40, 40));
+    assert_eq!(found(&app).await, []);
+}

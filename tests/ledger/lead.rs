@@ -1,0 +1,53 @@
+//! Who writes the ledger.
+
+use sqlx::PgConnection;
+
+use crate::harness::{World, assert_verified, eventually};
+
+/// Takes the lead away from whoever has it, and asks nothing.
+async fn hold_and_pause(world: &World) -> PgConnection {
+    let app = world.app().await;
+    let mut holder = app.database.acquire().await.unwrap().detach();
+    let lock = "SELECT pg_advisory_lock(x'6c617572656c'::bigint)";
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_locks
+                  WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()";
+    let mut ended = app.database.acquire().await.unwrap();
+    let (_, locked) =
+        futures::join!(async { sqlx::query(others).execute(&mut *ended).await.unwrap() }, async {
+            sqlx::query(lock).execute(&mut holder).await.unwrap()
+        },);
+    assert_eq!(locked.rows_affected(), 1);
+    holder
+}
+
+#[tokio::test]
+async fn a_leader_that_asks_nothing_is_ended() {
+    let world = World::new().await;
+    let mut paused = hold_and_pause(&world).await;
+    // A node cannot be ready before it has the lead: nobody else opens its board.
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    let late = sqlx::query("SELECT 1").execute(&mut paused).await;
+    assert!(late.is_err(), "whoever was ended cannot write any more");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn what_a_dead_leader_left_is_written_by_the_next() {
+    let world = World::new().await;
+    let mut first = world.process(&[]).await;
+    let second = world.node().await;
+    let ada = second.register("ada").await;
+    first.kill();
+    second.award(&ada, "watch_ad").await;
+    second.written().await;
+    let leads = eventually("the second node to lead", async || {
+        let text = second.get("/metrics").await.text;
+        text.lines().find(|it| *it == "laurel_ledger_lead 1").map(str::to_owned)
+    })
+    .await;
+    assert!(!leads.is_empty());
+    assert_verified(&world).await;
+}

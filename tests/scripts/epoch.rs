@@ -1,0 +1,64 @@
+//! `confirm`, `lift`, and the gate that they open.
+
+use laurel::store::RedeemOutcome;
+
+use super::{award, redeem, token, user};
+use crate::harness::{World, open_board};
+
+#[tokio::test]
+async fn a_board_is_open_in_the_run_that_was_looked_at() {
+    let mut world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    let (id, before) = (token(&store, user(1)).await, store.glance().await.unwrap());
+    assert!(before.open && before.epoch == 1);
+    world.redis.kill().await;
+    world.redis.restart().await;
+    let after = loop {
+        if let Ok(look) = store.glance().await {
+            break look;
+        }
+    };
+    assert!(!after.open && after.epoch == 1 && after.run != before.run && after.moment == before.moment);
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
+    assert_eq!(store.confirm(&before.run, 2, 0, 0).await.unwrap(), None, "that run is over");
+    assert!(!store.glance().await.unwrap().open);
+    assert_eq!(store.confirm(&after.run, 2, 0, 0).await.unwrap(), Some(0));
+    assert!(store.glance().await.unwrap().open);
+    assert!(matches!(
+        store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
+        RedeemOutcome::Awarded(awarded) if awarded.score == 20
+    ));
+}
+
+#[tokio::test]
+async fn a_redis_that_was_left_behind_takes_no_award() {
+    let world = World::new().await;
+    let store = world.store().await;
+    open_board(&store).await;
+    let id = token(&store, user(1)).await;
+    // As if nodes had gone on with another Redis, and came back to this one.
+    let _: i64 = world.look().await.ask("HSET leaderboard:global:state epoch 1").await;
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
+    assert!(!store.glance().await.unwrap().open);
+}
+
+#[tokio::test]
+async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    let look = store.glance().await.unwrap();
+    let shown = look.version + 3_600_000_000;
+    store.confirm(&look.run, 2, shown, 0).await.unwrap().unwrap();
+    let lifted = store.look(shown, i64::MAX).await.unwrap();
+    assert!(lifted.version > shown && lifted.ten.len() == 1);
+    assert_eq!(store.lift(shown, 0).await.unwrap(), 0);
+    assert_eq!(store.glance().await.unwrap().version, lifted.version, "it was newer already");
+    store.lift(lifted.version + 5, 0).await.unwrap();
+    let again = store.look(lifted.version + 5, i64::MAX).await.unwrap();
+    assert_eq!(again.ten, lifted.ten, "the same board under a newer version");
+    store.close_board().await.unwrap();
+    store.lift(again.version + 5, 0).await.unwrap();
+    assert_eq!(store.glance().await.unwrap().version, again.version, "a closed board is not lifted");
+}
