@@ -59,7 +59,11 @@ async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_agai
         refused.assert_refused(503, "SERVICE_UNAVAILABLE");
         assert!(refused.text.contains("counted but not safe yet"), "{}", refused.text);
     }
-    assert_eq!(node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0, 10, "it is counted, once");
+    assert_eq!(
+        node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0,
+        10,
+        "it is counted, once"
+    );
     assert_eq!(node.init(&ada, "watch_ad").await.status, 200, "what does not wait is not held up");
     replica.go_on();
     let told =
