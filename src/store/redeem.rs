@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::reply::{Reply, ReplyCode};
-use super::{MINUTE_MS, Store, fault, keys, limit_arguments};
+use super::{MINUTE_MS, Store, keys, limit_arguments};
 use crate::action::{Door, Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
@@ -157,7 +157,7 @@ impl Store {
     pub async fn has_answer(&self, user: Uuid, key: &IdempotencyKey) -> Result<bool, Fault> {
         let mut exists = redis::cmd("EXISTS");
         exists.arg(keys::answer(user, &key.key_digest));
-        exists.query_async(&mut self.command()).await.map_err(|error| fault("look for an answer", error))
+        self.ask("look for an answer", &exists).await
     }
 
     /// Redeems a token: the only function that adds points.
