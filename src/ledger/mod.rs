@@ -35,5 +35,5 @@ pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;
 pub use suspicions::note_suspicions_forever;
 pub use sweep::{sweep, sweep_forever};
-pub use verify::{Difference, Verified, verify, verify_ledger};
+pub use verify::{Difference, Verified, check, check_forever, verify, verify_ledger};
 pub use write::write;

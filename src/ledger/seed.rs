@@ -59,7 +59,7 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
         let scored = users.iter().filter(|it| it.score > 0);
         let totals: Vec<Standing> = scored.map(|it| Standing::of(it.id, it.score as u64)).collect();
         if !totals.is_empty() {
-            app.store.load_totals(&totals).await?;
+            app.store.add_totals(&totals).await?;
         }
         if let Some(file) = &mut tokens {
             let now_s = app.clock.now_s();
