@@ -19,7 +19,9 @@ CREATE TABLE ledger_heads (
     seq    BIGINT NOT NULL,
     hash   BYTEA NOT NULL,
     -- The greatest moment of the board in it.
-    moment BIGINT NOT NULL
+    moment BIGINT NOT NULL,
+    -- The board's epoch that was confirmed last.
+    epoch  BIGINT NOT NULL DEFAULT 0
 );
 INSERT INTO ledger_heads (shard, seq, hash, moment)
 SELECT 0, 0, decode(repeat('00', 32), 'hex'), coalesce(max(moment), 0) FROM score_history;

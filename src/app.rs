@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
 use crate::gate::Gate;
-use crate::ledger::{self, Database};
+use crate::ledger::{self, Commits, Database};
 use crate::live::{Health, Hub, Seats};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -32,6 +32,7 @@ pub struct App {
     pub store: Arc<Store>,
     pub gate: Gate,
     pub database: Database,
+    pub commits: Commits,
     pub catalogue: Catalogue,
     pub logins: LoginKeys,
     pub issuers: Issuers,
@@ -83,6 +84,7 @@ impl App {
             metrics,
             store,
             database,
+            commits: Commits::default(),
             catalogue,
             logins: LoginKeys::new(&config.auth),
             issuers,

@@ -96,7 +96,7 @@ pub enum Refusal {
     MethodNotAllowed,
     PayloadTooLarge,
     UnsupportedMediaType,
-    /// Nothing was done; the caller may come back.
+    /// For the moment; the caller may come back. The sentence says whether anything was done.
     Unavailable(&'static str),
 }
 

@@ -27,6 +27,17 @@ pub enum Door {
     Game,
 }
 
+/// When an award is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Acknowledge {
+    /// As soon as Redis has it.
+    #[default]
+    Redis,
+    /// When Postgres has committed it.
+    Ledger,
+}
+
 /// One entry.
 #[derive(Clone, Debug)]
 pub struct Action {
@@ -46,6 +57,8 @@ pub struct Action {
     pub doors: Vec<Door>,
     /// Its own limits.
     pub limits: Limits,
+    /// When an award is answered.
+    pub acknowledge: Acknowledge,
 }
 
 impl Action {

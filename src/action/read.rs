@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use super::limits::read_open_hours;
 use super::proof::quiz::Question;
 use super::proof::{Proof, ProofConfig, Sources, signed};
-use super::{Action, Door, Limits};
+use super::{Acknowledge, Action, Door, Limits};
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 
 /// Doubles, and so scores and points, are exact to here.
@@ -41,6 +41,8 @@ struct ActionConfig {
     points_by_difficulty: BTreeMap<String, u64>,
     #[serde(default)]
     token_seconds: Option<u64>,
+    #[serde(default)]
+    acknowledge: Acknowledge,
 }
 
 impl ActionConfig {
@@ -151,6 +153,7 @@ pub fn read_action(entry: Value, sources: &Sources) -> Result<Action, Vec<String
             proof,
             doors: config.doors,
             limits,
+            acknowledge: config.acknowledge,
         }),
         Ok(_) => Err(problems),
         Err(problem) => {

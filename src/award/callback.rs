@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::redeem::{answer, spend};
+use super::safe::wait_until_safe;
 use super::{Award, Denied, Permission, Submission};
 use crate::account::{self, Identity, UserRef};
 use crate::action::Verdict;
@@ -66,7 +67,9 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
     if !redeemed.replayed {
         app.metrics.award(&action.kind);
     }
-    Ok(answer(app, &redeemed, judged.door, true)?)
+    let award = answer(app, &redeemed, judged.door, true)?;
+    wait_until_safe(app, &judged).await?;
+    Ok(award)
 }
 
 async fn owner(app: &App, id: UserRef) -> Result<Identity, Error> {

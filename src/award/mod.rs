@@ -6,6 +6,7 @@ mod issue;
 mod permission;
 mod prove;
 mod redeem;
+mod safe;
 mod verify;
 
 pub use callback::credit;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::permission::Judged;
+use super::safe::wait_until_safe;
 use super::verify::{Claim, as_text, verify};
 use super::{CLOSED, Denied, Metered, Permission, rate_limited};
 use crate::account::Identity;
@@ -113,6 +114,10 @@ async fn try_redeem(
         app.metrics.award(&action.kind);
     }
     let award = answer(app, &redeemed, judged.door, submission.idempotency.is_some());
+    if award.is_ok() {
+        *rate = rate.or(redeemed.rate);
+        wait_until_safe(app, &judged).await?;
+    }
     Ok((redeemed, award))
 }
 

@@ -39,9 +39,16 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         config.outbox.token_retention_days <= 36_500,
         "outbox.token_retention_days: must be at most 36500",
     );
-    require(config.tokens.answer_seconds > 0, "tokens.answer_seconds: must be above 0");
+    require(
+        (1..=2_592_000).contains(&config.tokens.answer_seconds),
+        "tokens.answer_seconds: must be between 1 and 2592000",
+    );
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
+    require(
+        (1..config.server.request_timeout_ms).contains(&config.outbox.acknowledge_timeout_ms),
+        "outbox.acknowledge_timeout_ms: must be above 0 and below server.request_timeout_ms",
+    );
     require(config.outbox.max_entries > 0, "outbox.max_entries: must be above 0");
     require((1..=5000).contains(&config.outbox.batch), "outbox.batch: must be between 1 and 5000");
     require(["text", "json"].contains(&config.log.format.as_str()), "log.format: must be text or json");

@@ -76,7 +76,7 @@ sections! {
     /// Fan-out and sockets.
     Live { min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, node_name: String }
     /// From Redis to Postgres.
-    Outbox { max_entries: u64, batch: usize, linger_ms: u64, token_retention_days: u32 }
+    Outbox { max_entries: u64, batch: usize, linger_ms: u64, acknowledge_timeout_ms: u64, token_retention_days: u32 }
     /// The catalogue.
     Actions { file: String }
     /// What ad networks call.

@@ -1,6 +1,7 @@
 //! Postgres as the ledger: the outbox becomes rows, exactly once; totals are compared with Redis and loaded back into it.
 //! With `account` the only importer of `sqlx`. Nothing here decides what an award is worth.
 
+mod acknowledge;
 mod adopt;
 mod awards;
 mod best;
@@ -22,6 +23,7 @@ mod sweep;
 mod verify;
 mod write;
 
+pub use acknowledge::{Commits, acknowledge_forever};
 pub use best::contenders;
 pub use consume::consume_forever;
 pub use database::{connect, sql_fault, watch_forever};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use super::chain::SHARD;
 use super::lead::Lead;
 use super::rebuild::load;
 use super::sql_fault;
@@ -32,11 +33,11 @@ enum Why {
 /// A store is away; the board stays closed.
 pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
     let look = app.store.glance().await?;
-    let latest = read_epoch(lead.connection()).await?.max(app.store.known_epoch());
+    let (written, newest) = read_head(lead.connection()).await?;
+    let latest = written.max(app.store.known_epoch());
     if look.open && look.epoch >= latest {
         return Ok(());
     }
-    let newest = newest_moment(lead.connection()).await?;
     match why(&look, latest, newest) {
         None => tracing::info!(run = look.run, "another run of Redis holds what the ledger holds"),
         Some(why) => {
@@ -49,7 +50,7 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
         }
     }
     // What was shown here is passed, and so is every moment in the ledger.
-    let newest = newest_moment(lead.connection()).await?.max(app.hub.newest().version);
+    let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
     let epoch = latest.max(look.epoch) + 1;
     let window_ms = app.config.live.min_interval_ms;
     let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms).await? else {
@@ -111,33 +112,17 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-const BOARD: &str = "global";
-
-async fn read_epoch(connection: &mut PgConnection) -> Result<i64, Fault> {
-    let epoch = sqlx::query_scalar("SELECT epoch FROM board_epochs WHERE board = $1").bind(BOARD);
-    let epoch = epoch.fetch_optional(connection).await.map_err(|error| sql_fault("read the epoch", error))?;
-    Ok(epoch.unwrap_or(0))
+/// The epoch that was confirmed last, and the newest moment in the ledger: what an older node writes is not in the head.
+async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
+    let head = sqlx::query_as(
+        "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
+         FROM ledger_heads WHERE shard = $1",
+    );
+    head.bind(SHARD).fetch_one(connection).await.map_err(|error| sql_fault("read the ledger's head", error))
 }
 
 async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO board_epochs (board, epoch) VALUES ($1, $2) ON CONFLICT (board) DO UPDATE SET epoch = excluded.epoch",
-    )
-    .bind(BOARD)
-    .bind(epoch)
-    .execute(connection)
-    .await
-    .map(drop)
-    .map_err(|error| sql_fault("write the epoch", error))
-}
-
-/// The head knows; what an older node writes meanwhile is not chained yet.
-async fn newest_moment(connection: &mut PgConnection) -> Result<i64, Fault> {
-    let newest: Option<i64> = sqlx::query_scalar(
-        "SELECT greatest(max(moment), (SELECT max(moment) FROM score_history WHERE seq IS NULL)) FROM ledger_heads",
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(|error| sql_fault("read the newest moment", error))?;
-    Ok(newest.unwrap_or(0))
+    let update = sqlx::query("UPDATE ledger_heads SET epoch = $2 WHERE shard = $1").bind(SHARD).bind(epoch);
+    let done = update.execute(connection).await;
+    done.map(drop).map_err(|error| sql_fault("write the epoch", error))
 }

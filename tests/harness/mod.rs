@@ -23,6 +23,7 @@ use laurel::ledger::Difference;
 use laurel::metrics::Metrics;
 use laurel::serve::Node;
 use laurel::store::Store;
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 /// The stores of one test.
@@ -87,6 +88,14 @@ impl World {
     /// Redis as a test looks at it from outside.
     pub async fn look(&self) -> RedisLook {
         RedisLook::new(&self.redis.url).await
+    }
+
+    /// While this is there, the ledger can be read but not written.
+    pub async fn nobody_writes(&self) -> PgConnection {
+        let mut connection = PgConnection::connect(self.config.database.url.expose()).await.unwrap();
+        let lock = "BEGIN; LOCK TABLE score_history IN EXCLUSIVE MODE";
+        sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+        connection
     }
 
     /// A node as a process of its own, to be killed.

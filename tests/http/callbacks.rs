@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::action::admob::{Key, Lister, list};
-use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
 
 struct Ads {
     world: World,
@@ -19,7 +19,7 @@ async fn ads() -> Ads {
     let lister = Lister::start(&list(&[&key])).await;
     let path = world.folder.path().join("actions.toml");
     let action = "[[action]]\ntype = \"rewarded_ad\"\nnumber = 1\npoints = 25\ntoken_seconds = 900\ndoors = [\"actions\"]\n\
-                  proof = { kind = \"admob\", ad_units = [\"42\"] }\n";
+                  acknowledge = \"ledger\"\nproof = { kind = \"admob\", ad_units = [\"42\"] }\n";
     std::fs::write(&path, action).unwrap();
     let node = async || {
         world
@@ -27,6 +27,7 @@ async fn ads() -> Ads {
                 it.actions.file = path.to_str().unwrap().to_owned();
                 it.callbacks.admob_keys_url = lister.url.clone();
                 it.limits.updates_per_minute = 1;
+                it.outbox.acknowledge_timeout_ms = 2000;
             })
             .await
     };
@@ -82,6 +83,22 @@ async fn an_ad_that_was_watched_pays_once_however_often_the_network_says_so() {
             .await
             .unwrap();
     assert_eq!((&proof["transactionId"], &proof["adUnit"]), (&json!("t1"), &json!("42")));
+}
+
+#[tokio::test]
+async fn a_callback_waits_for_the_ledger_where_its_action_does() {
+    let ads = ads().await;
+    let ada = ads.nodes[0].register("ada").await;
+    let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
+    let query = ads.watched(&token, "t1", &ada).await;
+    let holder = ads.world.nobody_writes().await;
+    ads.call(0, &query).await.assert_refused(503, "SERVICE_UNAVAILABLE");
+    drop(holder);
+    let told = eventually("the network's next try to be answered", async || {
+        Some(ads.call(1, &query).await).filter(|it| it.status != 503)
+    })
+    .await;
+    assert_eq!((told.status, &told.body["newScore"]), (200, &json!(25)), "{}", told.text);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! From the outbox to Postgres, and back.
 
+mod acknowledge;
 mod chain;
 mod lead;
 mod migrate;
+mod older;
 mod outbox;
 mod rebuild;
 mod sessions;

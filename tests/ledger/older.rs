@@ -1,0 +1,126 @@
+//! A Redis that is replaced by an older copy of itself while nodes serve.
+
+use std::path::{Path, PathBuf};
+
+use laurel::token::ActToken;
+use serde_json::{Value, json};
+
+use crate::harness::{TestNode, World, assert_verified, eventually};
+use crate::live::Client;
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Redis' data as it is now.
+async fn copy_of(world: &mut World) -> PathBuf {
+    world.redis.kill().await;
+    let copy = world.folder.path().join("older");
+    copy_folder(&world.folder.path().join("redis"), &copy);
+    world.redis.restart().await;
+    copy
+}
+
+async fn restore(world: &mut World, copy: &Path) {
+    world.redis.kill().await;
+    world.redis.lose_data();
+    copy_folder(copy, &world.folder.path().join("redis"));
+    world.redis.restart().await;
+}
+
+/// Waits until the board is open in a later epoch.
+async fn opened_after(node: &TestNode, epoch: i64) {
+    eventually("awards to be taken again", async || {
+        let look = node.app.store.glance().await.ok()?;
+        (look.open && look.epoch > epoch).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_older_copy_is_found_and_loaded_and_nothing_used_since_can_be_used_again() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    node.award(&ada, "watch_ad").await;
+    let spent = node.token(&ada, "complete_level").await;
+    let game = node.post("/api/game/start", &eve.token, &json!({})).await;
+    let update =
+        json!({ "actionToken": game.body["data"]["actionToken"], "actionType": "watch_ad", "points": 10 });
+    let epoch = node.app.store.known_epoch();
+    let copy = copy_of(&mut world).await;
+    opened_after(&node, epoch).await;
+
+    assert_eq!(node.finalize(&ada, &spent, Value::Null).await.body["newScore"], 30);
+    assert_eq!(node.post("/api/score/update", &eve.token, &update).await.body["data"]["newScore"], 10);
+    node.award(&eve, "complete_level").await;
+    node.written().await;
+    let mut client = Client::connect(&node, &ada).await;
+    let both = [("ada".to_owned(), 30, 1), ("eve".to_owned(), 30, 1)];
+    client.wait_for_board(&both).await;
+    let shown = node.get("/api/v1/scores/leaderboard").await.body["version"].as_i64().unwrap();
+    let epoch = node.app.store.known_epoch();
+    restore(&mut world, &copy).await;
+    opened_after(&node, epoch).await;
+    assert_verified(&world).await;
+    assert_eq!(node.board().await, both);
+    assert!(node.app.store.glance().await.unwrap().version > shown, "a board never steps back");
+    node.finalize(&ada, &spent, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    node.post("/api/score/update", &eve.token, &update).await.assert_refused(404, "TOKEN_NOT_FOUND");
+    node.award(&ada, "watch_ad").await;
+    client.wait_for_board(&[("ada".to_owned(), 40, 1), ("eve".to_owned(), 30, 2)]).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_restarted_redis_that_lost_nothing_is_confirmed_and_keeps_its_tokens() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let token = node.token(&ada, "watch_ad").await;
+    let before = node.app.store.glance().await.unwrap();
+    world.redis.kill().await;
+    world.redis.restart().await;
+    let answer = eventually("the token to be redeemed", async || {
+        let answer = node.finalize(&ada, &token, Value::Null).await;
+        (answer.status != 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.body["newScore"], 20, "{}", answer.text);
+    let after = node.app.store.glance().await.unwrap();
+    assert!(after.epoch > before.epoch && after.run != before.run);
+    let metrics = node.get("/metrics").await.text;
+    assert!(metrics.contains("\nlaurel_board_rebuilds_total 1\n"), "loaded at the start, and not again");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_left_behind_is_loaded_though_it_is_ahead_of_the_ledger() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    // Nodes went on with another Redis, which the ledger knows; this one took awards meanwhile that nobody was told of.
+    sqlx::query("UPDATE ledger_heads SET epoch = epoch + 1").execute(&node.app.database).await.unwrap();
+    let stray = ActToken::new().hash();
+    let mut look = world.look().await;
+    let _: () = look.ask(&format!("SET token:{stray} {}", ada.identity.user)).await;
+    let _: i64 = look.ask(&format!("INCRBY user:score:{} 500", ada.identity.user)).await;
+    eventually("the board to be loaded", async || {
+        let own: String = world.look().await.ask(&format!("GET user:score:{}", ada.identity.user)).await;
+        (own == "10").then_some(())
+    })
+    .await;
+    assert_eq!(look.ask::<u64>(&format!("EXISTS token:{stray}")).await, 0);
+    assert_verified(&world).await;
+}
