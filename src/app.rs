@@ -19,6 +19,7 @@ use crate::gate::Gate;
 use crate::ledger::{self, Commits, Database};
 use crate::live::{Health, Hub, Seats};
 use crate::metrics::Metrics;
+use crate::receipt::ReceiptKeys;
 use crate::store::Store;
 use crate::suspicion::{Sign, Suspicions};
 use crate::token::AntiSpamKeys;
@@ -37,6 +38,7 @@ pub struct App {
     pub logins: LoginKeys,
     pub issuers: Issuers,
     pub anti_spam: AntiSpamKeys,
+    pub receipts: ReceiptKeys,
     pub passwords: Passwords,
     pub hub: Arc<Hub>,
     pub health: Health,
@@ -55,8 +57,8 @@ impl App {
     /// Connects to the stores, migrates, and builds the rest.
     ///
     /// # Errors
-    /// A store does not answer or cannot be used; the catalogue or the file of issuers is wrong; there is no login
-    /// secret.
+    /// A store does not answer or cannot be used; the catalogue, the file of issuers or that of receipts' keys is wrong;
+    /// there is no login secret.
     pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Turns), Fault> {
         let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read the catalogue", problems))?;
@@ -67,6 +69,8 @@ impl App {
             let hint = "set it to 32 random bytes or more, the same on every node";
             return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
         }
+        let receipts = ReceiptKeys::new(&config.auth)
+            .map_err(|problem| Fault::new("make the keys of receipts", problem))?;
         let metrics = Arc::new(Metrics::default());
         let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
@@ -89,6 +93,7 @@ impl App {
             logins: LoginKeys::new(&config.auth),
             issuers,
             anti_spam: AntiSpamKeys::new(&config.auth),
+            receipts,
             passwords: Passwords::new(&config.auth)?,
             hub: Arc::new(hub),
             health: Health::default(),
