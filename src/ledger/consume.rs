@@ -93,7 +93,7 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
         return Ok(());
     }
     let started = Instant::now();
-    let written = write(lead.connection(), entries).await;
+    let written = write(lead.connection(), &app.receipts, entries).await;
     match written.map_err(|error| sql_fault("write the ledger", error)) {
         Ok(()) => settle(app, entries).await?,
         Err(fault) if fault.away => return Err(fault),
@@ -109,7 +109,10 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match write(lead.connection(), one).await.map_err(|error| sql_fault("write the ledger", error)) {
+        match write(lead.connection(), &app.receipts, one)
+            .await
+            .map_err(|error| sql_fault("write the ledger", error))
+        {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {

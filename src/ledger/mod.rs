@@ -6,6 +6,7 @@ mod adopt;
 mod awards;
 mod best;
 mod chain;
+mod checkpoint;
 mod consume;
 mod database;
 mod entry;

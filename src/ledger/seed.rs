@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::best::best;
 use super::chain::{Head, Link};
+use super::checkpoint::{self, Checkpoint};
 use super::sql_fault;
 use crate::account::User;
 use crate::app::App;
@@ -111,6 +112,7 @@ async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Res
     let history = entries(app, &mut head, users, first_moment);
     copy(&mut transaction, HISTORY, history).await?;
     head.save(&mut transaction).await?;
+    let checkpoint = checkpoint::write_if_due(&mut transaction, &app.receipts, &head).await?;
 
     let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
     let numbers = sqlx::query_scalar(
@@ -120,6 +122,7 @@ async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Res
     .fetch_all(&mut *transaction)
     .await?;
     transaction.commit().await?;
+    checkpoint.iter().for_each(Checkpoint::log);
     Ok(numbers)
 }
 
