@@ -55,6 +55,11 @@ enum Command {
     },
     /// Load Redis from the ledger, while nodes serve
     Rebuild,
+    /// Look after the ledger's months
+    Ledger {
+        #[command(subcommand)]
+        command: postgres::LedgerCommand,
+    },
     /// Ban, adjust, grant: what operators do, audited
     Admin {
         #[command(subcommand)]
@@ -150,6 +155,7 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         }
         Command::Verify { .. } => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
+        Command::Ledger { command } => postgres::look_after(&app, command).await?,
         Command::Admin { command } => {
             ledger::wait_open(&app, |_| ()).await?;
             admin::run(&app, command).await?;

@@ -1,14 +1,37 @@
-//! The commands that need Postgres alone: what is there is brought up to date, or held against itself.
+//! The commands about what is in Postgres: it is brought up to date, held against itself, or taken off.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::report;
-use crate::app::receipt_keys;
+use crate::app::{App, receipt_keys};
 use crate::config::Config;
-use crate::ledger::{self, Difference};
+use crate::ledger::{self, Detached, Difference, Month};
+
+/// What can be done with the ledger's months.
+#[derive(Subcommand)]
+pub enum LedgerCommand {
+    /// Make plain tables of old months, to be dumped and dropped; totals are carried over
+    Detach {
+        /// Parts that end before this month, as in 2026-12
+        #[arg(long)]
+        before: Month,
+    },
+}
+
+/// `laurel ledger`.
+pub async fn look_after(app: &App, command: LedgerCommand) -> Result<ExitCode> {
+    let LedgerCommand::Detach { before } = command;
+    let Detached { tables, entries, carried } = ledger::detach(app, before).await?;
+    for table in &tables {
+        println!("{table} is a table of its own now");
+    }
+    println!("{} parts with {entries} entries were detached, {carried} totals carried over", tables.len());
+    Ok(ExitCode::SUCCESS)
+}
 
 /// `laurel migrate`.
 pub async fn migrate(config: &Config) -> Result<ExitCode> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::chain::{Hash, Head, SHARD};
+use super::chain::{Hash, Head, SHARD, hex};
 use crate::receipt::{NotVerified, ReceiptKeys, ReceiptVerifier};
 
 /// After so many entries there is another one,
@@ -109,8 +109,7 @@ pub async fn write(
     let at: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM now()) * 1000)::bigint")
         .fetch_one(&mut *transaction)
         .await?;
-    let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let checkpoint = Checkpoint { shard: SHARD, seq, hash: hex, begins, at };
+    let checkpoint = Checkpoint { shard: SHARD, seq, hash: hex(hash), begins, at };
     let signature =
         keys.sign_checkpoint(&checkpoint).map_err(|fault| sqlx::Error::Encode(fault.to_string().into()))?;
     sqlx::query(

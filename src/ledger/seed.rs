@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::best::best;
-use super::chain::{Head, Link};
+use super::chain::{Head, Link, hex};
 use super::checkpoint::{self, Checkpoint};
 use super::sql_fault;
 use crate::account::User;
@@ -148,15 +148,9 @@ fn entries(app: &App, head: &mut Head, users: &[User], first_moment: i64) -> Str
         };
         let (seq, hash) = head.append(&link);
         let at = Timestamp::from_microsecond(moment).unwrap_or_default();
-        let _ = write!(
-            text,
-            "{}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\t{at}\t{seq}\t\\\\x",
-            link.event_id
-        );
-        for byte in hash {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
+        let (event, hash) = (link.event_id, hex(&hash));
+        let _ =
+            writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\t{at}\t{seq}\t\\\\x{hash}");
     }
     text
 }

@@ -69,6 +69,9 @@ pub async fn walk(
         found(Difference { of: "the head".into(), what: format!("has not the hash of entry {head_seq}") });
     }
     checkpoints.end(database, head_seq, found).await?;
+    if Checkpoints::begin(database, keys, &mut |_| ()).await?.1 != begins {
+        return Err(Fault::away(READ, "older parts were detached meanwhile: look again"));
+    }
     verified.unchained = strays(database, start, found).await?;
     Ok(verified)
 }

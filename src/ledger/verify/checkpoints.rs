@@ -6,7 +6,7 @@ use sqlx::{PgPool, Row};
 
 use super::{Difference, Found};
 use crate::error::Fault;
-use crate::ledger::chain::SHARD;
+use crate::ledger::chain::{SHARD, hex};
 use crate::ledger::checkpoint::{COLUMNS, Checkpoint, EVERY};
 use crate::ledger::sql_fault;
 use crate::receipt::{NotVerified, ReceiptVerifier};
@@ -128,8 +128,7 @@ impl<'a> Checkpoints<'a> {
 }
 
 fn hash_of(entry: &PgRow) -> String {
-    let hash: Option<Vec<u8>> = entry.get("hash");
-    hash.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&entry.get::<Option<Vec<u8>>, _>("hash").unwrap_or_default())
 }
 
 fn at(seq: i64, what: &str) -> Difference {
