@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench bench-flood
+.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood
 
 run: deps
 	cargo build --release
@@ -28,10 +28,10 @@ bench: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest
 
-# The floods' part of them alone.
-bench-flood: deps
+# One part of them alone.
+bench-durability bench-ledger bench-flood: bench-%: deps
 	cargo build --release --example loadtest --bin laurel
-	./target/release/examples/loadtest flood
+	./target/release/examples/loadtest $*
 
 deps:
 	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc \

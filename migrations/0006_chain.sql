@@ -20,7 +20,7 @@ CREATE TABLE ledger_heads (
     hash   BYTEA NOT NULL,
     -- The greatest moment of the board in it.
     moment BIGINT NOT NULL,
-    -- The board's epoch that was confirmed last.
+    -- In which epoch a board's Redis was last found to hold what the ledger holds; one that says an earlier one was left behind.
     epoch  BIGINT NOT NULL DEFAULT 0
 );
 INSERT INTO ledger_heads (shard, seq, hash, moment)

@@ -2,6 +2,7 @@
 
 mod admin;
 mod postgres;
+mod receipt;
 mod watch;
 
 use std::path::PathBuf;
@@ -65,6 +66,11 @@ enum Command {
         #[command(subcommand)]
         command: admin::AdminCommand,
     },
+    /// Check what nodes signed
+    Receipt {
+        #[command(subcommand)]
+        command: receipt::ReceiptCommand,
+    },
     /// Show a node's live board in the terminal
     Watch {
         /// The node
@@ -99,6 +105,9 @@ async fn run(command: Command) -> Result<ExitCode> {
     if let Command::Watch { url, token } = command {
         watch::watch(&url, &token).await?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Receipt { command } = command {
+        return receipt::run(command);
     }
     let mut config = config::load(std::env::vars())?;
     telemetry::start(&config.log);
@@ -161,7 +170,9 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
             admin::run(&app, command).await?;
             ExitCode::SUCCESS
         }
-        Command::Serve | Command::Migrate | Command::Watch { .. } => unreachable!("these do not come here"),
+        Command::Serve | Command::Migrate | Command::Watch { .. } | Command::Receipt { .. } => {
+            unreachable!("these do not come here")
+        }
     };
     app.database.close().await;
     Ok(code)

@@ -52,7 +52,7 @@ sections! {
     /// The listener.
     Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, trusted_proxies: Vec<String> }
     /// Redis.
-    Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32 }
+    Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32, wait_replicas: u32, wait_timeout_ms: u64 }
     /// Postgres.
     Database { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
     /// Private stores.

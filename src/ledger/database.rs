@@ -50,10 +50,30 @@ pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
 }
 
+/// A small question that takes longer is not answered any more: its connection was cut off without a word, and would be waited
+/// on for ever.
+pub const HANGS_AFTER: Duration = Duration::from_secs(5);
+
+/// Waits for an answer, but not for ever.
+///
+/// # Errors
+/// Postgres is away, or says something else than what was asked for.
+pub async fn in_time<T>(
+    doing: &'static str,
+    most: Duration,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(most, asked).await {
+        Ok(answer) => answer.map_err(|error| sql_fault(doing, error)),
+        Err(_) => Err(Fault::away(doing, "no answer in time")),
+    }
+}
+
 /// Looks once a second whether Postgres answers.
 pub async fn watch_forever(app: Arc<App>) {
     loop {
-        let answer = sqlx::query("SELECT 1").execute(&app.database).await;
+        let asked = sqlx::query("SELECT 1").execute(&app.database);
+        let answer = in_time("look whether Postgres answers", HANGS_AFTER, asked).await;
         app.health.postgres(answer.is_ok());
         let (size, idle) = (app.database.size() as usize, app.database.num_idle());
         app.metrics.pools(app.store.pool_use(), (size.saturating_sub(idle), size));

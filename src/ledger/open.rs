@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::chain::SHARD;
+use super::database::{HANGS_AFTER, in_time};
 use super::lead::Lead;
 use super::rebuild::load;
-use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{Look, OutboxReader};
@@ -118,11 +118,10 @@ async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
         "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
          FROM ledger_heads WHERE shard = $1",
     );
-    head.bind(SHARD).fetch_one(connection).await.map_err(|error| sql_fault("read the ledger's head", error))
+    in_time("read the ledger's head", HANGS_AFTER, head.bind(SHARD).fetch_one(connection)).await
 }
 
 async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fault> {
     let update = sqlx::query("UPDATE ledger_heads SET epoch = $2 WHERE shard = $1").bind(SHARD).bind(epoch);
-    let done = update.execute(connection).await;
-    done.map(drop).map_err(|error| sql_fault("write the epoch", error))
+    in_time("write the epoch", HANGS_AFTER, update.execute(connection)).await.map(drop)
 }

@@ -97,6 +97,11 @@ impl ReceiptKeys {
         &self.verify
     }
 
+    /// The public halves alone.
+    pub fn into_verifier(self) -> ReceiptVerifier {
+        self.verify
+    }
+
     /// The public halves as a JWK set (RFC 7517).
     pub fn published(&self) -> Bytes {
         self.published.clone()
