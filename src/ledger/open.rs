@@ -113,9 +113,8 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The epoch that was confirmed last, and the newest moment in the ledger.
+/// The epoch that was confirmed last, and the newest moment in the ledger: what an older node writes is not in the head.
 async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
-    // The head's own moment lacks what an older node writes meanwhile, which is not chained yet.
     let head = sqlx::query_as(
         "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
          FROM ledger_heads WHERE shard = $1",

@@ -153,6 +153,8 @@ pub async fn differences(app: &App) -> Vec<Difference> {
 /// What does not agree within the ledger.
 pub async fn ledger_differences(app: &App) -> Vec<Difference> {
     let mut found = Vec::new();
-    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |it| found.push(it)).await.unwrap();
+    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |it| found.push(it))
+        .await
+        .unwrap();
     found
 }

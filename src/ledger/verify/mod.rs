@@ -3,6 +3,7 @@
 
 mod accounts;
 mod chain;
+mod checkpoints;
 mod light;
 mod ten;
 
@@ -18,6 +19,7 @@ use self::accounts::{Account, PAGE, page, these};
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
+use crate::receipt::ReceiptVerifier;
 use crate::store::Total;
 
 /// How long a difference may be a matter of the outbox.
@@ -92,6 +94,7 @@ pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault>
 /// Postgres is away.
 pub async fn verify_ledger(
     database: &PgPool,
+    keys: &ReceiptVerifier,
     progress: &(dyn Fn(u64) + Sync),
     found: &mut Found<'_>,
 ) -> Result<Verified, Fault> {
@@ -100,7 +103,7 @@ pub async fn verify_ledger(
         differences += 1;
         found(it);
     };
-    let mut verified = chain::walk(database, progress, &mut found).await?;
+    let mut verified = chain::walk(database, keys, progress, &mut found).await?;
     let mut after = Uuid::nil();
     loop {
         let accounts = page(database, after).await?;
