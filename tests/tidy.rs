@@ -22,7 +22,7 @@ fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
 
 #[test]
 fn no_file_is_a_wall() {
-    for folder in ["src", "tests", "loadtest"] {
+    for folder in ["src", "tests", "loadtest", "examples"] {
         for (path, text) in files(folder, "rs") {
             assert!(text.lines().count() <= 300, "{} is long", path.display());
         }
