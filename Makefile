@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench bench-flood faults
+.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood faults
 
 run: deps
 	cargo build --release
@@ -13,12 +13,7 @@ test: deps test-deps lint
 	cargo test --locked
 
 # The official Socket.IO client and a balancer, for the tests that use them.
-test-# Everything that can fail fails, under load, a hundred rounds; the seed is printed. FAULTS="--seed 7" and such are passed on.
-faults: deps
-	cargo build --release --example faults --bin laurel
-	./target/release/examples/faults --rounds 100 $(FAULTS)
-
-deps:
+test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
 
@@ -33,10 +28,15 @@ bench: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest
 
-# The floods' part of them alone.
-bench-flood: deps
+# One part of them alone.
+bench-durability bench-ledger bench-flood: bench-%: deps
 	cargo build --release --example loadtest --bin laurel
-	./target/release/examples/loadtest flood
+	./target/release/examples/loadtest $*
+
+# Everything that can fail fails, under load, a hundred rounds; the seed is printed. FAULTS="--seed 7" and such are passed on.
+faults: deps
+	cargo build --release --example faults --bin laurel
+	./target/release/examples/faults --rounds 100 $(FAULTS)
 
 deps:
 	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc \

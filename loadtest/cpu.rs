@@ -29,7 +29,8 @@ impl Cpu {
             fs::read_dir("/proc").unwrap().flatten().filter_map(|it| read(&it.path())).collect();
         let node = server.node.id();
         let children: Vec<&Process> = all.iter().filter(|it| it.parent == node).collect();
-        let postmaster = children.iter().find(|it| it.name == "postgres").unwrap().pid;
+        let own = || children.iter().find(|it| it.name == "postgres").map(|it| it.pid);
+        let postmaster = server.postmaster.or_else(own).unwrap();
         let sum =
             |holds: &dyn Fn(&Process) -> bool| all.iter().filter(|it| holds(it)).map(|it| it.seconds).sum();
         Self {

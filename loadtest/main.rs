@@ -1,21 +1,26 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
-//! `loadtest/RESULTS.md`. Then honest players while hostile clients flood the node.
+//! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, and honest players while
+//! hostile clients flood the node.
 //!
-//! `make bench`; `make bench-flood` measures the floods alone and leaves the other results as they are.
+//! `make bench`; `make bench-durability`, `bench-ledger` and `bench-flood` measure their part alone and leave the other results
+//! as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
 mod cpu;
+mod durability;
 mod flood;
 mod flood_report;
 mod game;
 mod hostile;
 mod http;
+mod ledger;
 mod players;
 mod report;
 mod script;
 mod server;
+mod session;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +29,6 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use cpu::Cpu;
-use flood_report::HEADING;
 use http::Connection;
 use report::{Phase, Report};
 use server::{Server, UNLIMITED};
@@ -38,17 +42,35 @@ const USERS: usize = 10_000;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let results = match std::env::args().nth(1).as_deref() {
-        None => runtime.block_on(measure()).to_string(),
-        Some("flood") => {
-            let text = std::fs::read_to_string(RESULTS).unwrap();
-            text.split(HEADING).next().unwrap().trim_end().to_owned() + "\n"
+    let part = std::env::args().nth(1);
+    let results = runtime.block_on(async {
+        match part.as_deref() {
+            None => {
+                let first = measure().await.to_string();
+                let rest = [
+                    durability::measure().await.to_string(),
+                    ledger::measure().await.to_string(),
+                    flood::measure().await.to_string(),
+                ];
+                format!("{first}\n{}", rest.join("\n"))
+            }
+            Some("durability") => anew(durability::HEADING, &durability::measure().await.to_string()),
+            Some("ledger") => anew(ledger::HEADING, &ledger::measure().await.to_string()),
+            Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
+            Some(other) => panic!("there is no part {other}; there are `durability`, `ledger` and `flood`"),
         }
-        Some(other) => panic!("there is no part {other}; there is `flood`"),
-    };
-    let flood = runtime.block_on(flood::measure());
-    println!("{results}\n{flood}");
-    std::fs::write(RESULTS, format!("{results}\n{flood}")).unwrap();
+    });
+    println!("{results}");
+    std::fs::write(RESULTS, results).unwrap();
+}
+
+/// The results with one part written anew, in its place or at the end.
+fn anew(heading: &str, part: &str) -> String {
+    println!("{part}");
+    let text = std::fs::read_to_string(RESULTS).unwrap();
+    let (before, old) = text.split_once(heading).unwrap_or((&text, ""));
+    let after = old.find("\n## ").map_or("", |place| &old[place + 1..]);
+    [before.trim_end(), part.trim_end(), after.trim_end()].join("\n\n").trim_end().to_owned() + "\n"
 }
 
 async fn measure() -> Report {

@@ -38,7 +38,7 @@ pub async fn play(server: &Server, logins: &[String], awards: usize, address: fn
         let connection = Connection::open_from(address(place), server.socket_address()).await;
         players.push(Arc::new(Player { login: login.clone(), connection: connection.into() }));
     }
-    let (mut due, mut under_way) = (pace(awards), Vec::with_capacity(awards));
+    let (mut due, mut under_way) = (pace(awards, PER_SECOND), Vec::with_capacity(awards));
     while let Some(moment) = due.recv().await {
         let player = players[under_way.len() % players.len()].clone();
         under_way.push(tokio::spawn(async move { player.win(moment).await }));
@@ -56,9 +56,9 @@ pub async fn play(server: &Server, logins: &[String], awards: usize, address: fn
 
 /// Tells when each award is due. A thread of its own sleeps more exactly than the runtime's timer, which knows whole
 /// milliseconds.
-fn pace(awards: usize) -> mpsc::UnboundedReceiver<Instant> {
+pub fn pace(awards: usize, per_second: usize) -> mpsc::UnboundedReceiver<Instant> {
     let (tell, due) = mpsc::unbounded_channel();
-    let (every, started) = (Duration::from_secs(1) / PER_SECOND as u32, Instant::now());
+    let (every, started) = (Duration::from_secs(1) / per_second as u32, Instant::now());
     std::thread::spawn(move || {
         for number in 1..=awards as u32 {
             let moment = started + every * number;

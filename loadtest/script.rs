@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use laurel::embedded::{DataFolder, Holder, Redis};
 
@@ -36,9 +36,7 @@ pub async fn redis_benchmark(calls: usize) -> Alone {
     let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
     let server = Redis::start(&data, &[]).await.unwrap();
     let socket = data.root().join("redis/redis.sock");
-    let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    connection.set_response_timeout(Duration::from_secs(60));
+    let mut connection = crate::server::connect(&socket).await;
     prepare(&mut connection).await;
     let sha: String =
         redis::cmd("SCRIPT").arg("LOAD").arg(source("redeem")).query_async(&mut connection).await.unwrap();

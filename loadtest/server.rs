@@ -2,14 +2,20 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
 
 use crate::http::Connection;
 
 pub struct Server {
     pub address: String,
     pub node: Child,
+    /// Of a Postgres that is not the node's own child.
+    pub postmaster: Option<u32>,
+    settings: Vec<(String, String)>,
     folder: tempfile::TempDir,
 }
 
@@ -27,6 +33,14 @@ fn laurel() -> PathBuf {
     std::env::current_dir().unwrap().join("target/release/laurel")
 }
 
+/// A Redis behind a socket file.
+pub async fn connect(socket: &Path) -> MultiplexedConnection {
+    let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    connection.set_response_timeout(Duration::from_secs(60));
+    connection
+}
+
 impl Server {
     /// Starts it with so many users and these settings, the others as they ship.
     pub fn start(users: usize, settings: &[(&str, &str)]) -> Self {
@@ -42,11 +56,25 @@ impl Server {
         let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
         let address = lines.next().unwrap().unwrap().rsplit('/').next().unwrap().to_owned();
         std::thread::spawn(move || lines.for_each(drop));
+        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let server = Self { address, node, postmaster: None, settings, folder };
         let users = users.to_string();
-        let seed = ["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"];
-        let seeded = Command::new(laurel()).args(seed).current_dir(folder.path()).output().unwrap();
+        let seeded = server.run(&["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"]);
         assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
-        Self { address, node, folder }
+        server
+    }
+
+    /// A command on the same stores.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let settings = self.settings.iter().map(|(name, value)| (name, value));
+        let mut command = Command::new(laurel());
+        command.args(arguments).current_dir(self.folder.path()).envs(settings).output().unwrap()
+    }
+
+    /// The private Redis, past the node.
+    pub async fn redis(&self) -> MultiplexedConnection {
+        let socket = self.folder.path().join("data/redis/redis.sock");
+        connect(&socket).await
     }
 
     /// The users' logins.
@@ -81,7 +109,7 @@ impl Server {
         })
         .await;
         // The gauge is a second old; what it did not see yet is seen now.
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
         crate::wait_until(async || {
             connection.get("/metrics").await.lines().any(|it| it == "laurel_outbox_entries 0")
         })
@@ -97,8 +125,7 @@ impl Server {
 
     /// What `laurel verify` says.
     pub fn verify(&self) -> String {
-        let output = Command::new(laurel()).arg("verify").current_dir(self.folder.path()).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        String::from_utf8(self.run(&["verify"]).stdout).unwrap().trim().to_owned()
     }
 }
 

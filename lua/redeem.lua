@@ -15,10 +15,11 @@
 --       25 board version that the caller holds   26 least ms between publications   27 channel of the board
 --       28 channel of the user   29 digest of the request (empty: no idempotency key)   30 how long its answer is kept (ms)
 --       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)   34 latest epoch that the caller knows
+--       35 name of the key that signs the receipt
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), … }
 --       OK: + { score, rank, rank before (0: none), points, board version, ms until a flush is due (0: none), next token (or
---           empty), its expiry (ms), the ten… }; the ten only if newer than the caller's version, or always with an
---           idempotency key
+--           empty), its expiry (ms), `receipt moment key action`, the ten… }; the ten only if newer than the caller's version, or
+--           always with an idempotency key; an older release kept answers without the receipt's words
 --       ACTION_LIMITED: + { ms to wait }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the token is spent, so that nobody can guess on
 -- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/board, lib/outbox.
@@ -36,6 +37,7 @@ local outbox_max, known_version, publish_window_ms = tonumber(ARGV[24]), tonumbe
 local board_channel, user_channel = ARGV[27], ARGV[28]
 local request_digest, answer_ttl_ms = ARGV[29], ARGV[30]
 local next_token, next_hash, from_ms = ARGV[31], ARGV[32], tonumber(ARGV[33])
+local receipt_kid = ARGV[35]
 
 local LARGEST_SCORE = 9007199254740991
 
@@ -209,7 +211,9 @@ else
   ten = {}
 end
 local game = door == 'game'
+-- What a receipt says besides, so that it can be signed again by the same key in the same words.
+local receipt = table.concat({ 'receipt', int(moment), receipt_kid, action }, ' ')
 return keep_answer(OK, {
   after, rank, rank_before, points, int(version), due_ms, game and next_token or '', game and int(session.expires) or '0',
-  unpack(ten),
+  receipt, unpack(ten),
 })

@@ -20,8 +20,21 @@ CREATE TABLE ledger_heads (
     hash   BYTEA NOT NULL,
     -- The greatest moment of the board in it.
     moment BIGINT NOT NULL,
-    -- The board's epoch that was confirmed last.
+    -- In which epoch a board's Redis was last found to hold what the ledger holds; one that says an earlier one was left behind.
     epoch  BIGINT NOT NULL DEFAULT 0
 );
 INSERT INTO ledger_heads (shard, seq, hash, moment)
 SELECT 0, 0, decode(repeat('00', 32), 'hex'), coalesce(max(moment), 0) FROM score_history;
+
+-- Hashes that a node has signed. Whoever can write here, but has not the key, cannot recompute the chain unseen.
+CREATE TABLE ledger_checkpoints (
+    shard      SMALLINT NOT NULL,
+    seq        BIGINT NOT NULL,
+    hash       BYTEA NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    -- A compact JWS over all of the above.
+    signature  TEXT NOT NULL,
+    -- Everything up to here was detached; the chain is walked from here on.
+    begins     BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (shard, seq)
+);

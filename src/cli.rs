@@ -1,6 +1,8 @@
 //! The commands (contract, section 10). Each starts what it needs, does one thing, and says in one line what went wrong.
 
 mod admin;
+mod postgres;
+mod receipt;
 mod watch;
 
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::Embedded;
-use crate::ledger::{self, Database, Difference, SeedOptions, Verified};
+use crate::ledger::{self, SeedOptions, Verified};
 use crate::serve::Node;
 use crate::telemetry;
 
@@ -54,10 +56,20 @@ enum Command {
     },
     /// Load Redis from the ledger, while nodes serve
     Rebuild,
+    /// Look after the ledger's months
+    Ledger {
+        #[command(subcommand)]
+        command: postgres::LedgerCommand,
+    },
     /// Ban, adjust, grant: what operators do, audited
     Admin {
         #[command(subcommand)]
         command: admin::AdminCommand,
+    },
+    /// Check what nodes signed
+    Receipt {
+        #[command(subcommand)]
+        command: receipt::ReceiptCommand,
     },
     /// Show a node's live board in the terminal
     Watch {
@@ -93,6 +105,9 @@ async fn run(command: Command) -> Result<ExitCode> {
     if let Command::Watch { url, token } = command {
         watch::watch(&url, &token).await?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Receipt { command } = command {
+        return receipt::run(command);
     }
     let mut config = config::load(std::env::vars())?;
     telemetry::start(&config.log);
@@ -136,15 +151,10 @@ fn shown(address: std::net::SocketAddr) -> String {
 }
 
 async fn once(command: Command, config: Config) -> Result<ExitCode> {
-    // These need Postgres alone.
-    if let Command::Migrate | Command::Verify { ledger: true } = command {
-        let database = ledger::connect(&config.database).await?;
-        ledger::migrate(&database).await?;
-        if let Command::Verify { .. } = command {
-            return verify_ledger(&database).await;
-        }
-        println!("Postgres is up to date");
-        return Ok(ExitCode::SUCCESS);
+    match command {
+        Command::Migrate => return postgres::migrate(&config).await,
+        Command::Verify { ledger: true } => return postgres::verify(&config).await,
+        _ => {}
     }
     let (app, _turns) = App::build(config, Clock::default()).await?;
     let code = match command {
@@ -154,12 +164,15 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         }
         Command::Verify { .. } => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
+        Command::Ledger { command } => postgres::look_after(&app, command).await?,
         Command::Admin { command } => {
             ledger::wait_open(&app, |_| ()).await?;
             admin::run(&app, command).await?;
             ExitCode::SUCCESS
         }
-        Command::Serve | Command::Migrate | Command::Watch { .. } => unreachable!("these do not come here"),
+        Command::Serve | Command::Migrate | Command::Watch { .. } | Command::Receipt { .. } => {
+            unreachable!("these do not come here")
+        }
     };
     app.database.close().await;
     Ok(code)
@@ -178,18 +191,6 @@ async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
 
 async fn verify(app: &App) -> Result<ExitCode> {
     Ok(report(ledger::verify(app, &mut |it| println!("{}: {}", it.of, it.what)).await?))
-}
-
-async fn verify_ledger(database: &Database) -> Result<ExitCode> {
-    let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
-    let bar = ProgressBar::new_spinner().with_style(style);
-    let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));
-    let verified = ledger::verify_ledger(database, &|done| bar.set_position(done), &mut print).await?;
-    bar.finish_and_clear();
-    if verified.unchained > 0 {
-        println!("{} more entries are of older nodes, and not chained yet", verified.unchained);
-    }
-    Ok(report(verified))
 }
 
 fn report(Verified { users, entries, differences, .. }: Verified) -> ExitCode {

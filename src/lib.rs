@@ -18,6 +18,7 @@ pub mod action;
 pub mod award;
 pub mod game;
 pub mod keys;
+pub mod receipt;
 pub mod suspicion;
 pub mod token;
 

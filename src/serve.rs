@@ -105,8 +105,11 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks.spawn(ledger::note_suspicions_forever(app.clone()));
     tasks.spawn(ledger::keep_whole_forever(app.clone()));
+    tasks.spawn(ledger::check_forever(app.clone()));
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
     tasks.spawn(admin::converge_forever(app.clone()));
+    let store = app.store.clone();
+    tasks.spawn(async move { store.fence_forever().await });
     tasks.spawn(keys::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));
     tasks
 }

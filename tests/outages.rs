@@ -1,5 +1,10 @@
 //! Things that die in the middle. Afterwards every acknowledged award is there once, and the ledger agrees.
 
+mod postgres_away;
+mod redis_away;
+mod redis_refuses;
+mod replicas;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

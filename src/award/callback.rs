@@ -67,7 +67,7 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
     if !redeemed.replayed {
         app.metrics.award(&action.kind);
     }
-    let award = answer(app, &redeemed, judged.door, true)?;
+    let award = answer(app, &caller, &redeemed, &judged, true)?;
     wait_until_safe(app, &judged).await?;
     Ok(award)
 }

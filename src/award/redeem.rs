@@ -14,6 +14,7 @@ use crate::action::{Door, Limits, Verdict};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::live::Board;
+use crate::receipt::Receipt;
 use crate::store::{AttemptWindow, Attempts, Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
 
@@ -39,6 +40,8 @@ pub struct Award {
     pub next: Option<(String, i64)>,
     /// The ten best, this award included.
     pub board: Arc<Board>,
+    /// The signed receipt; not there in an answer that an older release gave first.
+    pub receipt: Option<String>,
 }
 
 /// Judges a submission and awards it. One that could not even be read is an attempt too.
@@ -113,7 +116,7 @@ async fn try_redeem(
     {
         app.metrics.award(&action.kind);
     }
-    let award = answer(app, &redeemed, judged.door, submission.idempotency.is_some());
+    let award = answer(app, caller, &redeemed, &judged, submission.idempotency.is_some());
     if award.is_ok() {
         *rate = rate.or(redeemed.rate);
         wait_until_safe(app, &judged).await?;
@@ -197,18 +200,27 @@ pub(super) async fn spend(
         publish_window_ms: app.config.live.min_interval_ms,
         idempotency: submission.idempotency.as_ref(),
         next: judged.next.as_ref(),
+        receipt_kid: app.receipts.kid(),
     };
     app.store.redeem(&request).await
 }
 
 /// Puts what Redis said into the contract's words.
-pub(super) fn answer(app: &App, redeemed: &Redeemed, door: Door, keyed: bool) -> Result<Award> {
+pub(super) fn answer(
+    app: &App,
+    caller: &Identity,
+    redeemed: &Redeemed,
+    judged: &Judged<'_>,
+    keyed: bool,
+) -> Result<Award> {
     Err(match &redeemed.outcome {
-        RedeemOutcome::Awarded(awarded) => return Ok(award(app, awarded, keyed)?),
+        RedeemOutcome::Awarded(awarded) => {
+            return Ok(award(app, awarded, keyed, receipt(app, caller, awarded, judged)?)?);
+        }
         RedeemOutcome::RateLimited => rate_limited(redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
         RedeemOutcome::TokenUnknown | RedeemOutcome::TokenForeign => Refusal::InvalidActionToken,
-        RedeemOutcome::TokenExpired if door == Door::Game => Refusal::SessionExpired,
+        RedeemOutcome::TokenExpired if judged.door == Door::Game => Refusal::SessionExpired,
         RedeemOutcome::TokenExpired => Refusal::TokenExpired,
         RedeemOutcome::NoSession => Refusal::NoSession,
         RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
@@ -238,7 +250,7 @@ fn sign_of(outcome: &RedeemOutcome) -> Option<Sign> {
 
 /// The answer's board: the script's own where the request has an idempotency key, since the same must come again; else
 /// the newer of the script's and the node's.
-fn award(app: &App, awarded: &Awarded, keyed: bool) -> Result<Award, Fault> {
+fn award(app: &App, awarded: &Awarded, keyed: bool, receipt: Option<String>) -> Result<Award, Fault> {
     if awarded.flush_due_ms > 0 {
         app.hub.flush_later();
     }
@@ -253,5 +265,26 @@ fn award(app: &App, awarded: &Awarded, keyed: bool) -> Result<Award, Fault> {
         points: awarded.points,
         next: awarded.next.clone(),
         board,
+        receipt,
     })
+}
+
+/// Signed now or again: the same words by the same key.
+fn receipt(
+    app: &App,
+    caller: &Identity,
+    awarded: &Awarded,
+    judged: &Judged<'_>,
+) -> Result<Option<String>, Fault> {
+    let Some(stamp) = &awarded.stamp else { return Ok(None) };
+    let receipt = Receipt {
+        jti: judged.attempt_id,
+        sub: caller.user,
+        act: stamp.action.clone(),
+        points: awarded.points,
+        score: awarded.score,
+        version: awarded.version,
+        iat: stamp.moment / 1_000_000,
+    };
+    app.receipts.sign(&stamp.kid, &receipt).map(Some)
 }

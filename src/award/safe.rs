@@ -1,4 +1,4 @@
-//! What an award must have survived before it is answered: that depends on its action. See docs/durability.md.
+//! What an award must have survived before it is answered: that depends on its action and on the settings. See docs/durability.md.
 
 use std::time::Duration;
 
@@ -11,16 +11,20 @@ use crate::error::Refusal;
 const NOT_SAFE: &str =
     "The points are counted but not safe yet, please ask again with the same Idempotency-Key";
 
-/// Waits until an award, made now or the first time, is as safe as its action asks.
+/// Waits until an award, made now or the first time, is as safe as its action and the settings ask.
 ///
 /// # Errors
 /// It is not yet.
 pub async fn wait_until_safe(app: &App, judged: &Judged<'_>) -> Result<(), Refusal> {
-    let most = Duration::from_millis(app.config.outbox.acknowledge_timeout_ms);
-    if by_the_ledger(app, judged) && !app.commits.wait(judged.attempt_id, most).await {
-        return Err(Refusal::Unavailable(NOT_SAFE));
+    match futures::join!(app.store.replicated(), committed(app, judged)) {
+        (true, true) => Ok(()),
+        _ => Err(Refusal::Unavailable(NOT_SAFE)),
     }
-    Ok(())
+}
+
+async fn committed(app: &App, judged: &Judged<'_>) -> bool {
+    let most = Duration::from_millis(app.config.outbox.acknowledge_timeout_ms);
+    !by_the_ledger(app, judged) || app.commits.wait(judged.attempt_id, most).await
 }
 
 /// Of a proven token that was redeemed before, Redis does not know any more what it was for: it counts as the strictest.

@@ -24,6 +24,10 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(config.store.shards == 1, "store.shards: only 1 is served so far");
     require((1..=64).contains(&config.store.connections), "store.connections: must be between 1 and 64");
     require(config.store.timeout_ms > 0, "store.timeout_ms: must be above 0");
+    require(
+        (1..config.server.request_timeout_ms).contains(&config.store.wait_timeout_ms),
+        "store.wait_timeout_ms: must be above 0 and below server.request_timeout_ms",
+    );
     require(config.database.max_connections >= 2, "database.max_connections: must be at least 2");
     require(config.auth.jwt_hours > 0, "auth.jwt_hours: must be above 0");
     require((1..=64).contains(&config.auth.hashes_at_once), "auth.hashes_at_once: must be between 1 and 64");

@@ -52,7 +52,7 @@ sections! {
     /// The listener.
     Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, trusted_proxies: Vec<String> }
     /// Redis.
-    Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32 }
+    Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32, wait_replicas: u32, wait_timeout_ms: u64 }
     /// Postgres.
     Database { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
     /// Private stores.
@@ -60,7 +60,7 @@ sections! {
     /// Logins.
     Auth {
         jwt_secret: Secret, previous_jwt_secrets: Vec<Secret>, jwt_hours: u32, hashes_at_once: usize, hash_wait_ms: u64,
-        issuers_file: String,
+        issuers_file: String, receipt_key_file: String,
     }
     /// How long single-use tokens live.
     Tokens {

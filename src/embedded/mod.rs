@@ -116,6 +116,16 @@ impl Embedded {
     }
 }
 
+/// Puts the login secret of the private stores into the settings, if these have none and it was made: for what needs the
+/// secret, but no store.
+///
+/// # Errors
+/// It cannot be read.
+pub fn take_secret(config: &mut Config) -> Result<(), StartError> {
+    let folder = config.embedded.data_dir.clone();
+    secret::take_if_there(config, Path::new(&folder))
+}
+
 fn set_urls(config: &mut Config, redis: &str, postgres: &str) {
     if config.store.redis_url.is_empty() {
         config.store.redis_url = redis.to_owned().into();

@@ -66,12 +66,15 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
 
 /// How `/api/v1` shows an award.
 pub fn show_award(award: &Award) -> Response {
-    let answer = json!({
+    let mut answer = json!({
         "success": true,
         "newScore": award.score,
         "rank": award.rank,
         "leaderboard": crate::live::rows(&award.board),
     });
+    if let Some(receipt) = &award.receipt {
+        answer["receipt"] = receipt.as_str().into();
+    }
     Json(answer).into_response()
 }
 

@@ -84,12 +84,15 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
 
 fn show_award(award: &Award) -> Response {
     let (token, expires_at_ms) = award.next.clone().unwrap_or_default();
-    let data = json!({
+    let mut data = json!({
         "newScore": award.score,
         "pointsEarned": award.points,
         "rank": award.rank,
         "newActionToken": token,
         "expiresAt": rfc3339(expires_at_ms),
     });
+    if let Some(receipt) = &award.receipt {
+        data["receipt"] = receipt.as_str().into();
+    }
     envelope::answer(StatusCode::OK, "Score updated successfully", data)
 }

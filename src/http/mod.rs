@@ -15,6 +15,7 @@ mod idempotency;
 mod identity;
 mod operations;
 mod rate;
+mod receipts;
 mod scoreboard;
 mod scores;
 mod socket;
@@ -52,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/ws", get(socket::open))
         .merge(admin::routes())
         .merge(socketio::routes(&app))
+        .route("/.well-known/laurel-receipts.json", get(receipts::keys))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/readyz/awards", get(operations::readyz_awards))

@@ -13,11 +13,11 @@ use super::{envelope, scores};
 use crate::account::{self, UserRef};
 use crate::app::App;
 use crate::error::{Refusal, Result};
+use crate::live::Frame;
 
 /// `GET top10`, with `ETag` and 304.
 pub async fn top10(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let frame = app.hub.newest_frame();
-    scores::tagged(&headers, frame.board.version, || frame.top10())
+    scores::board(&app, &headers, Frame::top10)
 }
 
 /// `GET user/:userId`, by number or UUID.

@@ -54,6 +54,11 @@ impl Key {
         Self::new(kid, algorithm, verify)
     }
 
+    /// Whether it is tried for a token of this name: names that differ are told apart, one that is missing is not.
+    pub(super) fn is_for(&self, kid: Option<&str>) -> bool {
+        self.kid.as_deref().zip(kid).is_none_or(|(mine, other)| mine == other)
+    }
+
     fn new(kid: Option<String>, algorithm: Algorithm, verify: DecodingKey) -> Result<Self, String> {
         if kid.as_ref().is_some_and(|it| it.len() > MAX_KID_BYTES) {
             return Err(format!("its kid has more than {MAX_KID_BYTES} bytes"));

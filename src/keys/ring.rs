@@ -66,6 +66,11 @@ impl KeyRing {
         &self.name
     }
 
+    /// Whether a token of this name is tried with any key.
+    pub fn has(&self, kid: Option<&str>) -> bool {
+        self.keys.load().iter().any(|key| key.is_for(kid))
+    }
+
     /// The claims of a compact JWS (RFC 7515) that one of the keys signed. The key decides about the algorithm, and the
     /// caller about times. `None` if it is malformed or forged, without saying which.
     pub fn verify<Claims: DeserializeOwned>(&self, token: &str) -> Option<Claims> {
@@ -77,11 +82,8 @@ impl KeyRing {
         if header.crit.is_some() {
             return None;
         }
-        let named = |key: &&Key| match (&key.kid, &header.kid) {
-            (Some(key), Some(token)) => key == token,
-            _ => true,
-        };
-        self.keys.load().iter().filter(named).find_map(|key| {
+        let kid = header.kid.as_deref();
+        self.keys.load().iter().filter(|key| key.is_for(kid)).find_map(|key| {
             let mut validation = Validation::new(key.algorithm);
             validation.validate_exp = false;
             validation.validate_aud = false;

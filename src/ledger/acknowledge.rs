@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use super::sql_fault;
+use super::database::{HANGS_AFTER, in_time};
 use crate::app::App;
 use crate::error::Fault;
 
@@ -21,8 +21,6 @@ const PACE: Duration = Duration::from_millis(3);
 const AT_ONCE: usize = 1000;
 /// After a fault, before the next question.
 const PAUSE: Duration = Duration::from_millis(200);
-/// A question that takes longer is put again, on another connection.
-const HANGS_AFTER: Duration = Duration::from_secs(3);
 
 struct Waiter {
     event_id: Uuid,
@@ -91,9 +89,6 @@ async fn committed(database: &PgPool, event_ids: &[Uuid]) -> Result<HashSet<Uuid
     // Answers are kept for at most 30 days, so a repeat asks for nothing older; the bound keeps old partitions out of it.
     let sql = "SELECT event_id FROM score_history WHERE event_id = ANY($1) AND created_at >= now() - interval '40 days'";
     let asked = sqlx::query_scalar(sql).bind(event_ids).fetch_all(database);
-    let found: Vec<Uuid> = tokio::time::timeout(HANGS_AFTER, asked)
-        .await
-        .map_err(|_| Fault::away(doing, "no answer in time"))?
-        .map_err(|error| sql_fault(doing, error))?;
+    let found: Vec<Uuid> = in_time(doing, HANGS_AFTER, asked).await?;
     Ok(found.into_iter().collect())
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::database::in_time;
 use super::lead::Lead;
 use super::open::open;
-use super::sql_fault;
 use super::write::write;
 use crate::app::App;
 use crate::error::Fault;
@@ -21,6 +21,9 @@ const BLOCK_MS: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often the leader looks whether the board is open.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A batch that takes longer will not be answered any more: its connection was cut off without a word.
+const BATCH_HANGS_AFTER: Duration = Duration::from_secs(30);
 
 /// Waits for the lead and consumes, until `stop`.
 pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
@@ -93,8 +96,9 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
         return Ok(());
     }
     let started = Instant::now();
-    let written = write(lead.connection(), entries).await;
-    match written.map_err(|error| sql_fault("write the ledger", error)) {
+    match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, entries))
+        .await
+    {
         Ok(()) => settle(app, entries).await?,
         Err(fault) if fault.away => return Err(fault),
         Err(fault) => {
@@ -109,7 +113,9 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match write(lead.connection(), one).await.map_err(|error| sql_fault("write the ledger", error)) {
+        match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, one))
+            .await
+        {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {

@@ -1,4 +1,4 @@
-//! The connection to Postgres and its migrations.
+//! The connection to Postgres.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
+use super::migrate::application_name;
 use crate::app::App;
 use crate::config;
 use crate::error::Fault;
@@ -18,7 +19,7 @@ use crate::error::Fault;
 pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
         .map_err(|error| Fault::new("read database.url", error))?
-        .application_name("laurel")
+        .application_name(&application_name())
         // A node whose host vanished in the middle of a batch must not hold the ledger's lock for hours.
         .options([
             ("idle_in_transaction_session_timeout", "10s"),
@@ -36,14 +37,6 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
         .map_err(|error| sql_fault("connect to Postgres", error))
 }
 
-/// Brings the tables up to date. Nodes that start together wait for each other.
-///
-/// # Errors
-/// A migration that was changed after it ran, or Postgres away.
-pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
-    sqlx::migrate!().run(database).await.map_err(|error| Fault::new("migrate Postgres", error))
-}
-
 /// Sorts what Postgres says: away (try again), or wrong.
 pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let away = match &error {
@@ -57,10 +50,30 @@ pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
 }
 
+/// A small question that takes longer is not answered any more: its connection was cut off without a word, and would be waited
+/// on for ever.
+pub const HANGS_AFTER: Duration = Duration::from_secs(5);
+
+/// Waits for an answer, but not for ever.
+///
+/// # Errors
+/// Postgres is away, or says something else than what was asked for.
+pub async fn in_time<T>(
+    doing: &'static str,
+    most: Duration,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(most, asked).await {
+        Ok(answer) => answer.map_err(|error| sql_fault(doing, error)),
+        Err(_) => Err(Fault::away(doing, "no answer in time")),
+    }
+}
+
 /// Looks once a second whether Postgres answers.
 pub async fn watch_forever(app: Arc<App>) {
     loop {
-        let answer = sqlx::query("SELECT 1").execute(&app.database).await;
+        let asked = sqlx::query("SELECT 1").execute(&app.database);
+        let answer = in_time("look whether Postgres answers", HANGS_AFTER, asked).await;
         app.health.postgres(answer.is_ok());
         let (size, idle) = (app.database.size() as usize, app.database.num_idle());
         app.metrics.pools(app.store.pool_use(), (size.saturating_sub(idle), size));

@@ -4,6 +4,7 @@
 
 use sqlx::{Connection, PgConnection, PgPool};
 
+use super::database::{HANGS_AFTER, in_time};
 use super::sql_fault;
 use crate::error::Fault;
 
@@ -40,20 +41,11 @@ impl Lead {
         let doing = "take the ledger's lead";
         let connection = database.acquire().await.map_err(|error| sql_fault(doing, error))?;
         let mut connection = connection.detach();
-        dismiss_idle_holder(&mut connection).await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("SET lock_timeout = {TRY_MS}")))
-            .execute(&mut connection)
-            .await
-            .map_err(|error| sql_fault(doing, error))?;
-        let locked = sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await;
-        match locked {
-            Ok(_) => Ok(Some(Self { connection })),
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
-                let _ = connection.close().await;
-                Ok(None)
-            }
-            Err(error) => Err(sql_fault(doing, error)),
+        if in_time(doing, HANGS_AFTER, lock(&mut connection)).await? {
+            return Ok(Some(Self { connection }));
         }
+        let _ = connection.close().await;
+        Ok(None)
     }
 
     /// The connection that holds the lead.
@@ -66,8 +58,8 @@ impl Lead {
     /// # Errors
     /// The lead is lost: somebody else may have it.
     pub async fn beat(&mut self) -> Result<(), Fault> {
-        let beat = sqlx::query("SELECT 1").execute(&mut self.connection).await;
-        beat.map(drop).map_err(|error| sql_fault("keep the ledger's lead", error))
+        let beat = sqlx::query("SELECT 1").execute(&mut self.connection);
+        in_time("keep the ledger's lead", HANGS_AFTER, beat).await.map(drop)
     }
 
     /// Gives it to whoever waits. So does a crash.
@@ -79,8 +71,20 @@ impl Lead {
 /// SQLSTATE of a lock that did not come in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// Returns whether the lock came in time.
+async fn lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    dismiss_idle_holder(connection).await?;
+    let patience = sqlx::AssertSqlSafe(format!("SET lock_timeout = {TRY_MS}"));
+    sqlx::query(patience).execute(&mut *connection).await?;
+    match sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Ends the connection of a holder that asks nothing any more; what it had not committed is undone.
-async fn dismiss_idle_holder(connection: &mut PgConnection) -> Result<(), Fault> {
+async fn dismiss_idle_holder(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let dismissed = sqlx::query(
         "SELECT pg_terminate_backend(pid)
          FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -91,8 +95,7 @@ async fn dismiss_idle_holder(connection: &mut PgConnection) -> Result<(), Fault>
     .bind(LOCK)
     .bind(IDLE_S)
     .execute(connection)
-    .await
-    .map_err(|error| sql_fault("look who has the ledger's lead", error))?;
+    .await?;
     if dismissed.rows_affected() > 0 {
         tracing::warn!("whoever had the ledger's lead asked nothing for {IDLE_S} s; it goes to the next");
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::chain::SHARD;
+use super::database::{HANGS_AFTER, in_time};
 use super::lead::Lead;
 use super::rebuild::load;
-use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{Look, OutboxReader};
@@ -38,13 +38,14 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     if look.open && look.epoch >= latest {
         return Ok(());
     }
+    let mut loaded = None;
     match why(&look, latest, newest) {
         None => tracing::info!(run = look.run, "another run of Redis holds what the ledger holds"),
         Some(why) => {
             tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
             app.metrics.rebuilds.inc();
-            app.store.suspend_board().await?;
-            let users = load(app, lead, reader, why != Why::Missing).await?;
+            let begun = loaded.insert(app.store.begin_load().await?);
+            let users = load(app, lead, reader, begun, why != Why::Missing).await?;
             reader.rewind();
             tracing::info!(users, "the board was loaded from the ledger");
         }
@@ -53,8 +54,8 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
     let epoch = latest.max(look.epoch) + 1;
     let window_ms = app.config.live.min_interval_ms;
-    let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms).await? else {
-        return Err(Fault::away("open the board", "Redis is another one by now"));
+    let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms, loaded.as_ref()).await? else {
+        return Err(Fault::away("open the board", "Redis is another one by now, or somebody else opens it"));
     };
     write_epoch(lead.connection(), epoch).await?;
     show(app, due_ms).await
@@ -112,14 +113,16 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The epoch that was confirmed last, and the newest moment in the ledger.
+/// The epoch that was confirmed last, and the newest moment in the ledger: what an older node writes is not in the head.
 async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
-    let head = sqlx::query_as("SELECT epoch, moment FROM ledger_heads WHERE shard = $1").bind(SHARD);
-    head.fetch_one(connection).await.map_err(|error| sql_fault("read the ledger's head", error))
+    let head = sqlx::query_as(
+        "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
+         FROM ledger_heads WHERE shard = $1",
+    );
+    in_time("read the ledger's head", HANGS_AFTER, head.bind(SHARD).fetch_one(connection)).await
 }
 
 async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fault> {
     let update = sqlx::query("UPDATE ledger_heads SET epoch = $2 WHERE shard = $1").bind(SHARD).bind(epoch);
-    let done = update.execute(connection).await;
-    done.map(drop).map_err(|error| sql_fault("write the epoch", error))
+    in_time("write the epoch", HANGS_AFTER, update.execute(connection)).await.map(drop)
 }

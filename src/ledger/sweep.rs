@@ -1,12 +1,13 @@
 //! What time has passed over in Postgres: sessions and tokens that ran out are closed, rows of tokens and suspicions beyond the
-//! retention go. In small
-//! batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep.
+//! retention go, in small batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep. And
+//! what has waited for its time: migrations that contract, and the ledger's next months.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
+use super::migrate::contract;
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
@@ -18,7 +19,8 @@ const BATCH: i64 = 1000;
 /// Sweeps once a minute.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
-        if let Err(fault) = sweep(&app.database, app.config.outbox.token_retention_days).await {
+        let swept = sweep(&app.database, app.config.outbox.token_retention_days).await;
+        if let Err(fault) = swept.and(contract(&app.database, &app.receipts).await) {
             tracing::warn!(%fault, "the sweep goes on in a minute");
         }
         tokio::time::sleep(EVERY).await;

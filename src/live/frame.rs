@@ -15,8 +15,9 @@ pub struct Frame {
     /// What it shows.
     pub board: Arc<Board>,
     event: OnceLock<Utf8Bytes>,
-    answer: OnceLock<Bytes>,
-    top10: OnceLock<Bytes>,
+    /// Each as it is while the board is known to be the newest, and while it may be stale.
+    answers: [OnceLock<Bytes>; 2],
+    top10s: [OnceLock<Bytes>; 2],
     scoreboard_event: OnceLock<Utf8Bytes>,
 }
 
@@ -53,27 +54,33 @@ impl Frame {
         self.scoreboard_event.get_or_init(make).clone()
     }
 
-    /// The answer of `GET /api/v1/scores/leaderboard`.
-    pub fn answer(&self) -> Bytes {
+    /// The answer of `GET /api/v1/scores/leaderboard`, which says so if the board may be stale.
+    pub fn answer(&self, stale: bool) -> Bytes {
         let make = || {
-            let answer = json!({ "leaderboard": rows(&self.board), "version": self.board.version });
+            let mut answer = json!({ "leaderboard": rows(&self.board), "version": self.board.version });
+            if stale {
+                answer["stale"] = true.into();
+            }
             answer.to_string().into()
         };
-        self.answer.get_or_init(make).clone()
+        self.answers[usize::from(stale)].get_or_init(make).clone()
     }
 
-    /// The answer of `GET /api/scoreboard/top10`.
-    pub fn top10(&self) -> Bytes {
+    /// The answer of `GET /api/scoreboard/top10`, which says so if the board may be stale.
+    pub fn top10(&self, stale: bool) -> Bytes {
         let make = || {
-            let answer = json!({
+            let mut answer = json!({
                 "data": numbered_rows(&self.board),
                 "message": "Scoreboard retrieved successfully",
                 "statusCode": 200,
                 "metadata": { "total": self.board.rows.len() },
             });
+            if stale {
+                answer["metadata"]["stale"] = true.into();
+            }
             answer.to_string().into()
         };
-        self.top10.get_or_init(make).clone()
+        self.top10s[usize::from(stale)].get_or_init(make).clone()
     }
 }
 

@@ -104,6 +104,12 @@ impl Health {
         away.into_iter().filter(|(_, away)| *away).map(|(name, _)| name).collect()
     }
 
+    /// While Redis is away: when the board was last known to be the newest, in ms since the Unix epoch.
+    pub fn stale_since_ms(&self) -> Option<i64> {
+        let status = *self.redis.borrow();
+        status.degraded.then_some(status.as_of_ms)
+    }
+
     /// Follows whether Redis is away.
     pub fn follow(&self) -> watch::Receiver<Status> {
         self.redis.subscribe()

@@ -5,6 +5,8 @@ use uuid::Uuid;
 pub const BOARD: &str = "leaderboard:global";
 pub const BOARD_STATE: &str = "leaderboard:global:state";
 pub const BOARD_TEN: &str = "leaderboard:global:ten";
+/// What replicas are asked for: whoever has it has what was written before it.
+pub const BOARD_FENCE: &str = "leaderboard:global:fence";
 pub const BOARD_WINDOW: &str = "leaderboard:global:window";
 pub const OUTBOX: &str = "outbox";
 

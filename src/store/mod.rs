@@ -7,13 +7,18 @@ mod epoch;
 mod issue;
 mod keys;
 mod lease;
+mod line;
+mod load;
+mod news;
 mod operator;
 mod outbox;
 mod prove;
 mod redeem;
+mod replicas;
 mod reply;
 mod script;
 mod session;
+mod silence;
 mod subscriber;
 mod totals;
 
@@ -24,27 +29,32 @@ use std::time::{Duration, Instant};
 use deadpool_redis::Pool;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, IntoConnectionInfo};
+use redis::{AsyncConnectionConfig, FromRedisValue, IntoConnectionInfo};
 
 pub use attempt::{AttemptWindow, Attempts};
 pub use board::{Look, Mended};
 pub use issue::{Begun, Issue, IssueOutcome};
 pub use keys::{BANNED_NEWS, BOARD_CHANNEL, personal_channel};
 pub use lease::{Lease, Visitor};
+pub use load::{Counted, Load, Standing};
+pub use news::PersonalNews;
 pub use operator::{Adjust, Adjusted, NotDone, Restrict};
 pub use outbox::{Entry, EntryKind, OutboxReader};
 pub use prove::{AskedToken, Prove, ProveOutcome};
-pub use redeem::{Awarded, IdempotencyKey, NextToken, PersonalNews, Redeem, RedeemOutcome, Redeemed};
+pub use redeem::{Awarded, IdempotencyKey, NextToken, Redeem, RedeemOutcome, Redeemed, Stamp};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use subscriber::Subscription;
-pub use totals::{Counted, Members, Standing, Total};
+pub use totals::{Members, Total};
 
 use crate::action::Limits;
 use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
+use line::Line;
+use replicas::Replicas;
 use reply::Reply;
 use script::Scripts;
+use silence::Silence;
 
 /// The window of every limit a minute, as the scripts take it.
 const MINUTE_MS: &str = "60000";
@@ -62,8 +72,10 @@ fn limit_arguments(limits: &Limits) -> [String; 5] {
 
 /// Redis, as one node sees it.
 pub struct Store {
-    commands: Vec<ConnectionManager>,
+    lines: Vec<Line>,
     turn: AtomicUsize,
+    silence: Silence,
+    replicas: Replicas,
     client: redis::Client,
     /// Connections that may block: readers of the outbox.
     blocking: Pool,
@@ -98,10 +110,10 @@ impl Store {
             .set_response_timeout(Some(timeout))
             .set_number_of_retries(1)
             .set_max_delay(Duration::from_millis(500));
-        let mut commands = Vec::new();
+        let mut lines = Vec::new();
         for _ in 0..config.connections {
-            let connection = client.get_connection_manager_with_config(settings.clone()).await;
-            commands.push(connection.map_err(|error| Fault::away("connect to Redis", error))?);
+            let line = Line::connect(&client, &settings).await;
+            lines.push(line.map_err(|error| Fault::away("connect to Redis", error))?);
         }
         let manager = deadpool_redis::Manager::new_with_config(
             info,
@@ -116,8 +128,10 @@ impl Store {
             .build()
             .map_err(|error| Fault::new("build the pool for blocking reads", error))?;
         let store = Self {
-            commands,
+            lines,
             turn: AtomicUsize::new(0),
+            silence: Silence::default(),
+            replicas: Replicas::new(config),
             client,
             blocking,
             scripts: Scripts::new(),
@@ -147,10 +161,51 @@ impl Store {
         }
     }
 
-    /// One of the multiplexed connections, in turn.
-    fn command(&self) -> ConnectionManager {
+    /// One of the lines, in turn.
+    fn line(&self) -> &Line {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.commands[turn % self.commands.len()].clone()
+        &self.lines[turn % self.lines.len()]
+    }
+
+    /// A connection for what no caller waits for.
+    fn command(&self) -> ConnectionManager {
+        self.line().connection()
+    }
+
+    /// Waits for an answer over a line. A reconnection that is under way counts too: nobody waits longer than for an answer.
+    async fn in_time<T>(
+        &self,
+        doing: &'static str,
+        line: &Line,
+        asked: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, Fault> {
+        if !self.silence.may_ask(Instant::now()) {
+            return Err(Fault::away(doing, "Redis did not answer just now"));
+        }
+        let answer = tokio::time::timeout(self.timeout, asked).await;
+        match answer.ok().filter(|it| !it.as_ref().is_err_and(redis::RedisError::is_timeout)) {
+            Some(Ok(answer)) => {
+                if self.silence.ended() {
+                    self.lines.iter().for_each(Line::redis_is_back);
+                }
+                Ok(answer)
+            }
+            Some(Err(error)) => {
+                line.failed(&error);
+                Err(fault(doing, error))
+            }
+            None => {
+                self.silence.fell(Instant::now());
+                line.fell_silent();
+                Err(Fault::away(doing, "no answer in time"))
+            }
+        }
+    }
+
+    /// Asks one command that a caller waits for.
+    async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, Fault> {
+        let line = self.line();
+        self.in_time(doing, line, command.query_async(&mut line.connection())).await
     }
 
     /// Runs one script and times it under its name.
@@ -168,14 +223,10 @@ impl Store {
         for argument in arguments {
             invocation.arg(argument);
         }
-        let started = Instant::now();
-        let mut connection = self.command();
-        // A reconnection that is under way counts too: nobody waits longer than for an answer.
-        let asked = tokio::time::timeout(self.timeout, invocation.invoke_async(&mut connection)).await;
-        let result: Result<Vec<redis::Value>, Fault> = match asked {
-            Ok(answer) => answer.map_err(|error| fault(name, error)),
-            Err(_) => Err(Fault::away(name, "no answer in time")),
-        };
+        let (started, line) = (Instant::now(), self.line());
+        let mut connection = line.connection();
+        let result: Result<Vec<redis::Value>, Fault> =
+            self.in_time(name, line, invocation.invoke_async(&mut connection)).await;
         self.metrics.redis_call(name, started.elapsed(), result.is_ok());
         result.map(|values| Reply::new(name, values))
     }
@@ -185,8 +236,7 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn now_us(&self) -> Result<i64, Fault> {
-        let time: redis::RedisResult<(i64, i64)> = redis::cmd("TIME").query_async(&mut self.command()).await;
-        let (seconds, micros) = time.map_err(|error| fault("read Redis' clock", error))?;
+        let (seconds, micros): (i64, i64) = self.ask("read Redis' clock", &redis::cmd("TIME")).await?;
         Ok(seconds * 1_000_000 + micros)
     }
 
@@ -199,12 +249,24 @@ impl Store {
 
 /// Sorts what Redis says: away (try again), or wrong.
 fn fault(doing: &'static str, error: redis::RedisError) -> Fault {
-    let passing =
-        ["LOADING", "OOM", "BUSY", "READONLY", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "NOREPLICAS"];
+    // A password that is being changed is wrong for a moment (the last two).
+    let passing = [
+        "LOADING",
+        "OOM",
+        "BUSY",
+        "READONLY",
+        "MASTERDOWN",
+        "MISCONF",
+        "CLUSTERDOWN",
+        "NOREPLICAS",
+        "NOAUTH",
+        "WRONGPASS",
+    ];
     let away = error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.is_connection_refusal()
+        || error.kind() == redis::ErrorKind::AuthenticationFailed
         || error.code().is_some_and(|code| passing.contains(&code));
     if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
 }

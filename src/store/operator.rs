@@ -171,8 +171,7 @@ impl Store {
         for user in users {
             scores.arg(user.to_string());
         }
-        let bans: Vec<Option<f64>> =
-            scores.query_async(&mut self.command()).await.map_err(|error| fault("look for bans", error))?;
+        let bans: Vec<Option<f64>> = self.ask("look for bans", &scores).await?;
         Ok(users.iter().zip(bans).filter(|(_, ban)| ban.is_some()).map(|(user, _)| *user).collect())
     }
 
@@ -183,7 +182,7 @@ impl Store {
     pub async fn is_banned(&self, user: Uuid) -> Result<bool, Fault> {
         let mut exists = redis::cmd("EXISTS");
         exists.arg(keys::ban(user));
-        exists.query_async(&mut self.command()).await.map_err(|error| fault("look for a ban", error))
+        self.ask("look for a ban", &exists).await
     }
 }
 

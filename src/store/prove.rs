@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::reply::ReplyCode;
-use super::{MINUTE_MS, Store, fault, keys, limit_arguments};
+use super::{MINUTE_MS, Store, keys, limit_arguments};
 use crate::action::{Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
@@ -130,8 +130,7 @@ impl Store {
     pub async fn proven_for(&self, token_hash: &str) -> Result<Option<(String, u64)>, Fault> {
         let mut get = redis::cmd("GET");
         get.arg(keys::token(token_hash));
-        let kept: Option<String> =
-            get.query_async(&mut self.command()).await.map_err(|error| fault("look at a token", error))?;
+        let kept: Option<String> = self.ask("look at a token", &get).await?;
         Ok(kept.and_then(|kept| {
             let words: Vec<&str> = kept.split(' ').collect();
             Some((words.get(1)?.to_string(), words.get(4)?.parse().ok()?))

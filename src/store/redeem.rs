@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::reply::{Reply, ReplyCode};
-use super::{MINUTE_MS, Store, fault, keys, limit_arguments};
+use super::{MINUTE_MS, Store, keys, limit_arguments};
 use crate::action::{Door, Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
@@ -71,6 +71,8 @@ pub struct Redeem<'a> {
     pub idempotency: Option<&'a IdempotencyKey>,
     /// What a game token gives way to, at the game door and there alone.
     pub next: Option<&'a NextToken>,
+    /// Name of the key that signs the receipt.
+    pub receipt_kid: &'a str,
 }
 
 /// An award, as the script saw it.
@@ -90,6 +92,8 @@ pub struct Awarded {
     pub flush_due_ms: u64,
     /// The next game token and when it runs out (ms), at the game door.
     pub next: Option<(String, i64)>,
+    /// What its receipt says besides; not there in an answer that an older release kept.
+    pub stamp: Option<Stamp>,
     /// The ten, best first, if they are newer than the caller's.
     pub ten: Vec<String>,
 }
@@ -127,33 +131,21 @@ pub struct Redeemed {
     pub rate: Option<RateWindow>,
 }
 
-/// What goes out on a user's own channel after an award.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PersonalNews {
-    /// The new total.
-    pub score: u64,
-    /// The rank it gives.
-    pub rank: u64,
-    /// The rank before, if there was a score.
-    pub rank_before: Option<u64>,
-    /// What it was worth; below 0 if an operator took points away.
-    pub points: i64,
-    /// Grows with every award of the board.
+/// What the script says for a receipt alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The award's moment: µs by Redis' clock.
     pub moment: i64,
+    /// The key that signed the receipt first.
+    pub kid: String,
+    /// The action, which the token alone knew.
+    pub action: String,
 }
 
-impl PersonalNews {
-    /// Reads a message of a personal channel.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        let mut number = || words.next()?.parse::<i64>().ok();
-        Some(Self {
-            score: number()? as u64,
-            rank: number()? as u64,
-            rank_before: Some(number()? as u64).filter(|it| *it > 0),
-            points: number()?,
-            moment: number()?,
-        })
+impl Stamp {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.strip_prefix("receipt ")?.splitn(3, ' ').map(str::to_owned);
+        Some(Self { moment: words.next()?.parse().ok()?, kid: words.next()?, action: words.next()? })
     }
 }
 
@@ -165,7 +157,7 @@ impl Store {
     pub async fn has_answer(&self, user: Uuid, key: &IdempotencyKey) -> Result<bool, Fault> {
         let mut exists = redis::cmd("EXISTS");
         exists.arg(keys::answer(user, &key.key_digest));
-        exists.query_async(&mut self.command()).await.map_err(|error| fault("look for an answer", error))
+        self.ask("look for an answer", &exists).await
     }
 
     /// Redeems a token: the only function that adds points.
@@ -246,26 +238,37 @@ impl Redeem<'_> {
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),
             self.verdict.valid_ms.0.to_string(),
             known_epoch.to_string(),
+            self.receipt_kid.to_owned(),
         ]);
         arguments
     }
 }
 
+fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
+    let mut awarded = Awarded {
+        score: reply.next()?,
+        rank: reply.next()?,
+        rank_before: Some(reply.next()?).filter(|it| *it > 0),
+        points: reply.next()?,
+        version: reply.next()?,
+        flush_due_ms: reply.next()?,
+        next: {
+            let (token, expires_at_ms): (String, i64) = (reply.next()?, reply.next()?);
+            (!token.is_empty()).then_some((token, expires_at_ms))
+        },
+        stamp: None,
+        ten: reply.rest()?,
+    };
+    awarded.stamp = awarded.ten.first().and_then(|it| Stamp::read(it));
+    if awarded.stamp.is_some() {
+        awarded.ten.remove(0);
+    }
+    Ok(awarded)
+}
+
 fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
     Ok(match code {
-        ReplyCode::Ok => RedeemOutcome::Awarded(Awarded {
-            score: reply.next()?,
-            rank: reply.next()?,
-            rank_before: Some(reply.next()?).filter(|it| *it > 0),
-            points: reply.next()?,
-            version: reply.next()?,
-            flush_due_ms: reply.next()?,
-            next: {
-                let (token, expires_at_ms): (String, i64) = (reply.next()?, reply.next()?);
-                (!token.is_empty()).then_some((token, expires_at_ms))
-            },
-            ten: reply.rest()?,
-        }),
+        ReplyCode::Ok => RedeemOutcome::Awarded(awarded(reply)?),
         ReplyCode::RateLimited => RedeemOutcome::RateLimited,
         ReplyCode::Banned => RedeemOutcome::Banned,
         ReplyCode::TokenUnknown => RedeemOutcome::TokenUnknown,

@@ -1,10 +1,10 @@
 //! The anti-spam token of the actions API: a JWT (RFC 7519) bound to user and action, signed with a key of its own.
 
-use aws_lc_rs::hkdf;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::derive;
 use crate::action::Challenge;
 use crate::config;
 use crate::error::{Fault, Refusal};
@@ -83,16 +83,6 @@ impl AntiSpamKeys {
         let read = |key| jsonwebtoken::decode::<AntiSpamClaims>(token, key, &self.validation).ok();
         self.verify.iter().find_map(read).map(|data| data.claims).ok_or(Refusal::InvalidActionToken)
     }
-}
-
-fn derive(secret: &str, purpose: &[u8]) -> [u8; 32] {
-    let mut key = [0; 32];
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"laurel");
-    salt.extract(secret.as_bytes())
-        .expand(&[purpose], hkdf::HKDF_SHA256)
-        .and_then(|it| it.fill(&mut key))
-        .expect("HKDF-SHA256 gives up to 8160 bytes");
-    key
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 mod act;
 mod anti_spam;
+mod derive;
 mod digest;
 
 pub use act::{ActToken, new_session_id};
 pub use anti_spam::{AntiSpamClaims, AntiSpamKeys};
+pub use derive::derive;
 pub use digest::sha256_hex;

@@ -10,6 +10,8 @@ use sqlx::Connection;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OnceCell, oneshot};
 
+use super::RedisLook;
+
 fn keeper() -> &'static Handle {
     static KEEPER: OnceLock<Handle> = OnceLock::new();
     KEEPER.get_or_init(|| {
@@ -37,24 +39,27 @@ async fn open(path: PathBuf) -> DataFolder {
     }
 }
 
-async fn start_redis(path: PathBuf) -> Redis {
-    keeper().spawn(async move { Redis::start(&open(path).await, &[]).await.unwrap() }).await.unwrap()
-}
-
-/// Starts a Redis in a folder.
-pub async fn redis(path: &Path) -> KeptRedis {
-    let server = start_redis(path.to_owned()).await;
-    let socket = path.canonicalize().unwrap().join("redis/redis.sock");
-    KeptRedis { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
+async fn start_redis(path: PathBuf, extra: &'static [&str]) -> Redis {
+    keeper().spawn(async move { Redis::start(&open(path).await, extra).await.unwrap() }).await.unwrap()
 }
 
 impl KeptRedis {
+    /// Starts a Redis in a folder.
+    pub async fn start(path: &Path) -> Self {
+        let server = start_redis(path.to_owned(), &[]).await;
+        let socket = path.canonicalize().unwrap().join("redis/redis.sock");
+        Self { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
+    }
+
+    /// As a test looks at it from outside.
+    pub async fn look(&self) -> RedisLook {
+        RedisLook::new(&self.url).await
+    }
+
     /// Kills it with SIGKILL and waits until it is gone.
     pub async fn kill(&mut self) {
         let server = self.server.take().unwrap();
-        let pid = server.pid().unwrap();
-        // SAFETY: a child of ours that was not reaped yet.
-        unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        signal(server.pid(), libc::SIGKILL);
         let (tell, told) = oneshot::channel();
         keeper().spawn(async move {
             server.stop().await;
@@ -65,13 +70,67 @@ impl KeptRedis {
 
     /// Starts it again on its data.
     pub async fn restart(&mut self) {
-        self.server = Some(start_redis(self.folder.clone()).await);
+        self.restart_with(&[]).await;
+    }
+
+    /// The same with further options.
+    pub async fn restart_with(&mut self, extra: &'static [&str]) {
+        self.server = Some(start_redis(self.folder.clone(), extra).await);
+    }
+
+    /// Stops it, as a host that hangs would: connections stay open, nothing is answered.
+    pub fn stop(&self) {
+        signal(self.server.as_ref().unwrap().pid(), libc::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        signal(self.server.as_ref().unwrap().pid(), libc::SIGCONT);
     }
 
     /// Throws its data away; it must not run.
     pub fn lose_data(&self) {
         assert!(self.server.is_none());
         std::fs::remove_dir_all(self.folder.join("redis")).unwrap();
+    }
+}
+
+fn signal(pid: Option<u32>, signal: libc::c_int) {
+    // SAFETY: a child of ours that was not reaped yet.
+    unsafe { libc::kill(pid.unwrap() as libc::pid_t, signal) };
+}
+
+/// A test's own Postgres; it ends with this value.
+pub struct KeptPostgres {
+    pub url: String,
+    folder: PathBuf,
+    server: Option<Postgres>,
+}
+
+async fn start_postgres(path: PathBuf) -> Postgres {
+    let settings = ["fsync=off", "max_connections=50", "shared_buffers=16MB"];
+    let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };
+    keeper().spawn(start).await.unwrap()
+}
+
+impl KeptPostgres {
+    /// Starts a Postgres in a folder.
+    pub async fn start(path: &Path) -> Self {
+        let server = start_postgres(path.to_owned()).await;
+        let host = path.canonicalize().unwrap().join("postgres");
+        let url = format!("postgres:///laurel?host={}&user=laurel", host.display());
+        Self { url, folder: path.to_owned(), server: Some(server) }
+    }
+
+    /// Takes it down, whoever is connected.
+    pub async fn stop(&mut self) {
+        let server = self.server.take().unwrap();
+        keeper().spawn(server.stop()).await.unwrap();
+    }
+
+    /// Starts it again on its data.
+    pub async fn restart(&mut self) {
+        self.server = Some(start_postgres(self.folder.clone()).await);
     }
 }
 

@@ -4,12 +4,15 @@ mod keeper;
 mod node;
 mod process;
 mod provider;
+mod proxy;
 mod redis_look;
 mod signer;
 
+pub use keeper::{KeptPostgres, KeptRedis};
 pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use provider::Provider;
+pub use proxy::Proxy;
 pub use redis_look::RedisLook;
 pub use signer::{Signer, jwks};
 
@@ -29,7 +32,7 @@ use tempfile::TempDir;
 /// The stores of one test.
 pub struct World {
     pub config: Config,
-    pub redis: keeper::KeptRedis,
+    pub redis: KeptRedis,
     pub folder: TempDir,
     pub clock: Clock,
 }
@@ -38,7 +41,7 @@ impl World {
     /// A fresh Redis and a fresh database. Limits that would get into a test's way are off; tests of limits set them.
     pub async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
-        let redis = keeper::redis(folder.path()).await;
+        let redis = KeptRedis::start(folder.path()).await;
         let mut config = config::load([]).unwrap();
         config.store.redis_url = redis.url.clone().into();
         config.database.url = keeper::database().await.into();
@@ -59,6 +62,14 @@ impl World {
         config.limits.requests_per_minute_per_ip = 0;
         config.limits.requests_per_minute_per_user = 0;
         Self { config, redis, folder, clock: Clock::default() }
+    }
+
+    /// The same with a Postgres of its own, which can go.
+    pub async fn with_postgres() -> (Self, KeptPostgres) {
+        let mut world = Self::new().await;
+        let postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
+        world.config.database.url = postgres.url.clone().into();
+        (world, postgres)
     }
 
     /// A node on these stores.
@@ -87,7 +98,7 @@ impl World {
 
     /// Redis as a test looks at it from outside.
     pub async fn look(&self) -> RedisLook {
-        RedisLook::new(&self.redis.url).await
+        self.redis.look().await
     }
 
     /// While this is there, the ledger can be read but not written.
@@ -107,7 +118,7 @@ impl World {
 /// Opens a board as a leader does who found nothing amiss.
 pub async fn open_board(store: &Store) {
     let look = store.glance().await.unwrap();
-    store.confirm(&look.run, store.known_epoch() + 1, 0, 0).await.unwrap().unwrap();
+    store.confirm(&look.run, store.known_epoch() + 1, 0, 0, None).await.unwrap().unwrap();
 }
 
 /// Waits until something holds; a test that waits for longer than a minute has failed.
@@ -142,6 +153,8 @@ pub async fn differences(app: &App) -> Vec<Difference> {
 /// What does not agree within the ledger.
 pub async fn ledger_differences(app: &App) -> Vec<Difference> {
     let mut found = Vec::new();
-    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |it| found.push(it)).await.unwrap();
+    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |it| found.push(it))
+        .await
+        .unwrap();
     found
 }

@@ -18,7 +18,10 @@ async fn an_action_is_started_proved_and_on_the_board() {
 
     let answer = node.finalize(&ada, token, Value::Null).await;
     let row = json!({ "userId": ada.identity.user, "username": "ada", "score": 10, "rank": 1 });
-    assert_eq!(answer.body, json!({ "success": true, "newScore": 10, "rank": 1, "leaderboard": [row] }));
+    let receipt = &answer.body["receipt"];
+    let wanted =
+        json!({ "success": true, "newScore": 10, "rank": 1, "leaderboard": [row], "receipt": receipt });
+    assert_eq!(answer.body, wanted);
     let board = node.get("/api/v1/scores/leaderboard").await;
     assert_eq!(board.body["leaderboard"], answer.body["leaderboard"]);
     assert_verified(&world).await;

@@ -14,6 +14,7 @@ mod limits;
 mod operations;
 mod outside;
 pub mod proofs;
+mod receipts;
 mod rules;
 mod scoreboard;
 mod scores;

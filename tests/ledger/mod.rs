@@ -3,8 +3,10 @@
 mod acknowledge;
 mod chain;
 mod lead;
+mod migrate;
 mod older;
 mod outbox;
+mod parts;
 mod rebuild;
 mod sessions;
 mod verify;

@@ -117,8 +117,9 @@ async fn a_redis_that_was_left_behind_is_loaded_though_it_is_ahead_of_the_ledger
     let _: () = look.ask(&format!("SET token:{stray} {}", ada.identity.user)).await;
     let _: i64 = look.ask(&format!("INCRBY user:score:{} 500", ada.identity.user)).await;
     eventually("the board to be loaded", async || {
-        let own: String = world.look().await.ask(&format!("GET user:score:{}", ada.identity.user)).await;
-        (own == "10").then_some(())
+        let own: Option<String> =
+            world.look().await.ask(&format!("GET user:score:{}", ada.identity.user)).await;
+        (own.as_deref() == Some("10")).then_some(())
     })
     .await;
     assert_eq!(look.ask::<u64>(&format!("EXISTS token:{stray}")).await, 0);

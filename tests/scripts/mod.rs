@@ -68,6 +68,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         publish_window_ms: 0,
         idempotency: None,
         next: None,
+        receipt_kid: "kid",
     }
 }
 

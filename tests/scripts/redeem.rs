@@ -185,6 +185,30 @@ async fn the_first_answer_comes_again_under_its_key() {
     assert_eq!(reused.outcome, RedeemOutcome::KeyReused);
 }
 
+#[tokio::test]
+async fn what_a_receipt_says_comes_with_the_award_and_again_under_its_key() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let key = IdempotencyKey { key_digest: "key".into(), request_digest: "mine".into(), kept_ms: 60_000 };
+    let id = token(&store, user(1)).await;
+    let first = awarded(outcome(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
+    let stamp = first.stamp.clone().unwrap();
+    assert_eq!((stamp.kid.as_str(), stamp.action.as_str()), ("kid", "watch_ad"));
+    assert_eq!(look.ask::<i64>("HGET leaderboard:global:state moment").await, stamp.moment);
+
+    // By the time of the repeat another key signs, and the token says no more what it was for.
+    let again =
+        || Redeem { idempotency: Some(&key), receipt_kid: "newer", action: "-", ..redeem(user(1), &id) };
+    assert_eq!(awarded(outcome(&store, again()).await), first);
+
+    // As an older release kept it: without these words.
+    let kept = format!("answer:{}:key", user(1));
+    assert!(look.ask::<String>(&format!("LINDEX {kept} 10")).await.starts_with("receipt "));
+    let _: () = look.ask(&format!("LSET {kept} 10 gone")).await;
+    assert_eq!(look.ask::<u64>(&format!("LREM {kept} 1 gone")).await, 1);
+    assert_eq!(awarded(outcome(&store, again()).await), Awarded { stamp: None, ..first });
+}
+
 fn redeem_with<'a>(it: &Redeem<'a>) -> Redeem<'a> {
     Redeem { idempotency: it.idempotency, ..redeem(it.user, it.token_id) }
 }

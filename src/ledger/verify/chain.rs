@@ -5,10 +5,14 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
+use super::checkpoints::Checkpoints;
 use super::{Difference, Found, Verified};
 use crate::error::Fault;
-use crate::ledger::chain::{BEGINNING, Hash, Link, SHARD};
+use crate::ledger::chain::{BEGINNING, Hash, SHARD};
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::entry::{COLUMNS, link};
 use crate::ledger::sql_fault;
+use crate::receipt::ReceiptVerifier;
 
 /// Entries a page.
 const PAGE: i64 = 5000;
@@ -25,24 +29,37 @@ struct Standpoint {
     event_id: Uuid,
 }
 
+impl Standpoint {
+    /// Before the first entry; after the last that was detached.
+    fn new(begins: Option<&Checkpoint>) -> Self {
+        let (seq, hash) = begins.map_or((0, None), |it| (it.seq, it.hash()));
+        Self { seq, hashes: vec![hash.unwrap_or(BEGINNING)], before: Vec::new(), event_id: Uuid::max() }
+    }
+}
+
 /// Walks the chain up to the head as it is when the walk begins.
 pub async fn walk(
     database: &PgPool,
+    keys: &ReceiptVerifier,
     progress: &(dyn Fn(u64) + Sync),
     found: &mut Found<'_>,
 ) -> Result<Verified, Fault> {
     let (head_seq, head_hash) = head(database).await?;
-    let mut at = Standpoint { seq: 0, hashes: vec![BEGINNING], before: Vec::new(), event_id: Uuid::max() };
+    let (mut checkpoints, begins) = Checkpoints::begin(database, keys, found).await?;
+    let mut at = Standpoint::new(begins.as_ref());
     let start = at.seq;
     let mut verified = Verified::default();
     loop {
-        let rows = page(database, &at, head_seq).await?;
+        let (rows, after) = (page(database, &at, head_seq).await?, at.seq);
         for row in &rows {
-            step(&mut at, row, found);
+            step(&mut at, row, found)?;
         }
+        let last_page = rows.len() < PAGE as usize;
+        let to = if last_page { head_seq } else { at.seq };
+        checkpoints.compare(database, after, to, &rows, found).await?;
         verified.entries += rows.len() as u64;
         progress(verified.entries);
-        if rows.len() < PAGE as usize {
+        if last_page {
             break;
         }
     }
@@ -51,13 +68,18 @@ pub async fn walk(
     } else if !at.hashes.iter().any(|it| it.as_slice() == head_hash) {
         found(Difference { of: "the head".into(), what: format!("has not the hash of entry {head_seq}") });
     }
+    checkpoints.end(database, head_seq, found).await?;
+    if Checkpoints::begin(database, keys, &mut |_| ()).await?.1 != begins {
+        return Err(Fault::away(READ, "older parts were detached meanwhile: look again"));
+    }
     verified.unchained = strays(database, start, found).await?;
     Ok(verified)
 }
 
 /// Holds one entry against the one before it.
-fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
-    let (seq, event_id): (i64, Uuid) = (row.get("seq"), row.get("event_id"));
+fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) -> Result<(), Fault> {
+    let link = link(row).map_err(|error| sql_fault(READ, error))?;
+    let (seq, event_id): (i64, Uuid) = (row.get("seq"), link.event_id);
     let twin = seq == at.seq;
     if twin {
         let other = at.event_id;
@@ -74,7 +96,7 @@ fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
         (at.seq, at.event_id) = (seq, event_id);
     }
     let stored = row.get::<Option<Vec<u8>>, _>("hash").and_then(|it| Hash::try_from(it).ok());
-    let right: Vec<Hash> = at.before.iter().map(|it| hash(row, seq, it)).collect();
+    let right: Vec<Hash> = at.before.iter().map(|it| link.hash(seq, it)).collect();
     let fits = stored.is_some_and(|it| right.contains(&it));
     if !fits && !right.is_empty() {
         let what =
@@ -85,22 +107,7 @@ fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) {
         // Go on from what is there, so that one change is told once.
         at.hashes.extend(stored.or(right.first().copied()));
     }
-}
-
-fn hash(row: &PgRow, seq: i64, previous: &Hash) -> Hash {
-    let link = Link {
-        event_id: row.get("event_id"),
-        user: row.get("user_id"),
-        action: row.get("action_type"),
-        points: row.get("points_earned"),
-        token_hash: row.get("action_token_hash"),
-        before: row.get("score_before"),
-        after: row.get("score_after"),
-        moment: row.get("moment"),
-        created_us: row.get::<Option<i64>, _>("created_us").unwrap_or(i64::MIN),
-        note: row.get("note"),
-    };
-    link.hash(seq, previous)
+    Ok(())
 }
 
 async fn head(database: &PgPool) -> Result<(i64, Vec<u8>), Fault> {
@@ -112,14 +119,11 @@ async fn head(database: &PgPool) -> Result<(i64, Vec<u8>), Fault> {
 }
 
 async fn page(database: &PgPool, at: &Standpoint, head_seq: i64) -> Result<Vec<PgRow>, Fault> {
-    let rows = sqlx::query(
-        "SELECT seq, hash, event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment,
-                CASE WHEN isfinite(created_at) THEN (extract(epoch FROM created_at) * 1000000)::bigint END AS created_us,
-                coalesce(note::text, '') AS note
-         FROM score_history
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT seq, hash, {COLUMNS} FROM score_history
          WHERE shard = $1 AND (seq, event_id) > ($2, $3) AND seq <= $4
-         ORDER BY seq, event_id LIMIT $5",
-    );
+         ORDER BY seq, event_id LIMIT $5"
+    )));
     let rows = rows.bind(SHARD).bind(at.seq).bind(at.event_id).bind(head_seq).bind(PAGE);
     rows.fetch_all(database).await.map_err(|error| sql_fault(READ, error))
 }

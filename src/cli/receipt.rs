@@ -1,0 +1,78 @@
+//! `laurel receipt`: checks receipts without asking any node or store.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+use clap::Subcommand;
+
+use crate::clock::rfc3339;
+use crate::config;
+use crate::embedded;
+use crate::receipt::{Receipt, ReceiptKeys, ReceiptVerifier};
+
+#[derive(Subcommand)]
+pub enum ReceiptCommand {
+    /// Check receipts offline; exit 1 if one is not genuine
+    Verify {
+        /// The keys as a node publishes them at /.well-known/laurel-receipts.json; without them those of the settings
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// The receipt; without it they are read from the standard input, one a line
+        receipt: Option<String>,
+    },
+}
+
+/// Checks all of them, however many are wrong.
+pub fn run(command: ReceiptCommand) -> Result<ExitCode> {
+    let ReceiptCommand::Verify { keys, receipt } = command;
+    let verifier = match keys {
+        Some(path) => ReceiptVerifier::open(&path).map_err(|problem| anyhow!(problem))?,
+        None => own_keys()?,
+    };
+    let texts: Box<dyn Iterator<Item = std::io::Result<String>>> = match receipt {
+        Some(text) => Box::new(std::iter::once(Ok(text))),
+        None => Box::new(std::io::stdin().lock().lines()),
+    };
+    let (mut genuine, mut wrong) = (0u64, 0u64);
+    for (place, text) in texts.enumerate() {
+        let text = text?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        match verifier.receipt(text.trim()) {
+            Ok(receipt) => {
+                genuine += 1;
+                println!("{}", shown(&receipt));
+            }
+            Err(problem) => {
+                wrong += 1;
+                eprintln!("laurel: receipt {}: {problem}", place + 1);
+            }
+        }
+    }
+    match (genuine, wrong) {
+        (0, 0) => bail!("no receipt was given"),
+        (_, 0) => Ok(ExitCode::SUCCESS),
+        _ => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// The keys of the nodes that have these settings.
+fn own_keys() -> Result<ReceiptVerifier> {
+    let mut config = config::load(std::env::vars())?;
+    embedded::take_secret(&mut config)?;
+    if config.auth.jwt_secret.is_empty() {
+        bail!("JWT_SECRET is not set; name the published keys with --keys instead");
+    }
+    Ok(ReceiptKeys::new(&config.auth).map_err(|problem| anyhow!(problem))?.into_verifier())
+}
+
+fn shown(it: &Receipt) -> String {
+    let (at, points) = (rfc3339(it.iat.saturating_mul(1000)), it.points);
+    format!(
+        "genuine: {at} user {} action {} points {points} score {} board {} event {}",
+        it.sub, it.act, it.score, it.version, it.jti
+    )
+}

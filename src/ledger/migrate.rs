@@ -1,0 +1,85 @@
+//! Migrations that expand and that contract: see migrations/README.md.
+
+use sqlx::migrate::Migrator;
+use sqlx::{PgPool, Row};
+
+use super::adopt::adopt;
+use super::parts::make_months;
+use super::sql_fault;
+use crate::error::Fault;
+use crate::receipt::ReceiptKeys;
+
+fn expand() -> Migrator {
+    sqlx::migrate!("./migrations")
+}
+
+fn contracting() -> Migrator {
+    sqlx::migrate!("./migrations/contract")
+}
+
+/// What a node calls itself at Postgres, so that others know which steps it can live with.
+pub fn application_name() -> String {
+    format!("laurel/{}", newest_step())
+}
+
+fn newest_step() -> i64 {
+    let newest = |it: Migrator| it.iter().map(|it| it.version).max();
+    newest(expand()).max(newest(contracting())).unwrap_or(0)
+}
+
+/// Brings the tables up to date, as far as older nodes can live with it. Nodes that start together wait for each other.
+///
+/// # Errors
+/// A migration that was changed after it ran, or Postgres away.
+pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
+    run(expand(), database).await
+}
+
+/// Does what older nodes could not live with, if none is connected. Returns whether it is done.
+///
+/// # Errors
+/// Postgres is away or busy, or an older node wrote in the middle of it: the next try goes on.
+pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fault> {
+    if !is_contracted(database).await? {
+        let older = older_nodes(database).await?;
+        if !older.is_empty() {
+            tracing::info!(?older, "migrations that contract wait until these connections are gone");
+            return Ok(false);
+        }
+        adopt(database, keys).await?;
+        run(contracting(), database).await?;
+        tracing::info!("the ledger is by months now");
+    }
+    make_months(database).await?;
+    Ok(true)
+}
+
+/// Steps of newer nodes are theirs.
+async fn run(mut migrator: Migrator, database: &PgPool) -> Result<(), Fault> {
+    migrator.set_ignore_missing(true);
+    migrator.run(database).await.map_err(|error| Fault::new("migrate Postgres", error))
+}
+
+async fn is_contracted(database: &PgPool) -> Result<bool, Fault> {
+    let steps: Vec<i64> = contracting().iter().map(|it| it.version).collect();
+    sqlx::query_scalar("SELECT count(*) = $2 FROM _sqlx_migrations WHERE version = ANY($1) AND success")
+        .bind(&steps)
+        .bind(steps.len() as i64)
+        .fetch_one(database)
+        .await
+        .map_err(|error| sql_fault("look at the migrations", error))
+}
+
+/// Connections of nodes that do not know the newest step, by name and address.
+async fn older_nodes(database: &PgPool) -> Result<Vec<String>, Fault> {
+    let rows = sqlx::query(
+        "SELECT application_name || ' ' || coalesce(host(client_addr), 'local') AS node FROM pg_stat_activity
+         WHERE datname = current_database()
+               AND (application_name = 'laurel'
+                    OR substring(application_name FROM '^laurel/([0-9]{1,18})$')::bigint < $1)
+         GROUP BY 1 ORDER BY 1",
+    );
+    let rows = rows.bind(newest_step()).fetch_all(database).await;
+    let rows = rows.map_err(|error| sql_fault("look for older nodes", error))?;
+    Ok(rows.iter().map(|row| row.get("node")).collect())
+}

@@ -1,0 +1,64 @@
+//! A store reached through a proxy that can swallow: connections stay open, and nothing comes of what is said on them, as
+//! behind a firewall that forgot them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::task::JoinSet;
+
+pub struct Proxy {
+    pub port: u16,
+    swallows: Arc<AtomicBool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Proxy {
+    /// In front of a socket file.
+    pub async fn before(socket: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, socket) = (listener.local_addr().unwrap().port(), socket.to_owned());
+        let swallows = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        let seen = swallows.clone();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                connections.spawn(carry(client, socket.clone(), seen.clone()));
+            }
+        });
+        Self { port, swallows, _tasks: tasks }
+    }
+
+    /// From now on nothing passes, in neither direction. What was swallowed once never passes, so those connections are of
+    /// no use afterwards.
+    pub fn swallow(&self) {
+        self.swallows.store(true, Ordering::Relaxed);
+    }
+
+    /// New connections work again.
+    pub fn mend(&self) {
+        self.swallows.store(false, Ordering::Relaxed);
+    }
+}
+
+async fn carry(client: TcpStream, socket: PathBuf, swallows: Arc<AtomicBool>) {
+    let Ok(store) = UnixStream::connect(socket).await else { return };
+    let ((from_client, to_client), (from_store, to_store)) = (client.into_split(), store.into_split());
+    let (there, back) = (pass(from_client, to_store, &swallows), pass(from_store, to_client, &swallows));
+    tokio::select! { () = there => {}, () = back => {} }
+}
+
+/// One direction of one connection, which swallows for ever from its first swallowed byte on.
+async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWrite + Unpin, swallows: &AtomicBool) {
+    let (mut bytes, mut lost) = (vec![0; 64 * 1024], false);
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        lost |= swallows.load(Ordering::Relaxed);
+        if !lost && to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}

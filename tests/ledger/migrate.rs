@@ -1,0 +1,110 @@
+use std::str::FromStr;
+
+use laurel::app::App;
+use laurel::store::Entry;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::chain::outbox;
+use crate::harness::{World, assert_verified, eventually, ledger_differences};
+
+/// A connection of a node of this version; a node of before the chain said none.
+async fn node_of(world: &World, name: &str) -> PgConnection {
+    let options = PgConnectOptions::from_str(world.config.database.url.expose()).unwrap();
+    options.application_name(name).connect().await.unwrap()
+}
+
+/// What a node of before the chain does with an award.
+async fn write_as_before(connection: &mut PgConnection, entry: &Entry) {
+    let Some((before, after, moment)) = entry.award else { return };
+    sqlx::query(
+        "WITH fresh AS (
+             INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
+                                        score_after, moment, created_at, held, note)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint / 1000.0), FALSE, NULL)
+             ON CONFLICT (event_id) DO NOTHING RETURNING user_id, points_earned)
+         UPDATE users SET score = score + points_earned FROM fresh WHERE id = user_id",
+    )
+    .bind(entry.id)
+    .bind(entry.user)
+    .bind(&entry.action)
+    .bind(entry.points)
+    .bind(&entry.token_hash)
+    .bind(before)
+    .bind(after)
+    .bind(moment)
+    .bind(entry.at_ms)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
+async fn is_by_months(app: &App) -> bool {
+    let kind: String =
+        sqlx::query_scalar("SELECT relkind::text FROM pg_class WHERE oid = 'score_history'::regclass")
+            .fetch_one(&app.database)
+            .await
+            .unwrap();
+    kind == "p"
+}
+
+async fn unchained(app: &App) -> u64 {
+    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |_| ())
+        .await
+        .unwrap()
+        .unchained
+}
+
+#[tokio::test]
+async fn what_contracts_waits_for_the_last_older_node() {
+    let world = World::new().await;
+    let mut older = node_of(&world, "laurel").await;
+    let app = world.app().await;
+    assert!(!is_by_months(&app).await);
+    let entries = outbox(&app, 12).await;
+    let mut database = app.database.acquire().await.unwrap();
+
+    // Both write, in turn, and each what the other has already.
+    for (place, entry) in entries.iter().enumerate() {
+        if place / 2 % 2 == 0 {
+            write_as_before(&mut older, entry).await;
+        }
+        laurel::ledger::write(&mut database, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
+        write_as_before(&mut older, entry).await;
+    }
+    assert_eq!(unchained(&app).await, 6);
+    assert_eq!(ledger_differences(&app).await, []);
+    assert!(!laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(), "an older node is there");
+    assert!(!is_by_months(&app).await);
+    // The node of this version starts again beside it.
+    drop(world.app().await);
+
+    older.close().await.unwrap();
+    let other = node_of(&world, "laurel/6").await;
+    assert!(
+        !laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(),
+        "one that is older by a step"
+    );
+    other.close().await.unwrap();
+    let _newer = node_of(&world, "laurel/999").await;
+    let _operator = node_of(&world, "psql").await;
+    eventually("the older nodes to be gone", async || {
+        laurel::ledger::contract(&app.database, &app.receipts).await.unwrap().then_some(())
+    })
+    .await;
+    assert!(is_by_months(&app).await);
+    assert_eq!(unchained(&app).await, 0);
+
+    // The same connection goes on, with statements that it prepared before.
+    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
+    crate::scripts::award(&app.store, entries[0].user, 10).await;
+    let (more, _) = app.store.outbox_reader().await.unwrap().read(1000, 0).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &more).await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM score_history").fetch_one(&app.database).await.unwrap();
+    assert_eq!(rows, 13);
+    let ids: Vec<&str> = more.iter().map(|it| it.stream_id.as_str()).collect();
+    app.store.settle(&ids).await.unwrap();
+    assert_verified(&world).await;
+    assert!(laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(), "once is enough");
+}

@@ -1,0 +1,88 @@
+//! Awards that are answered when a replica has them.
+
+use serde_json::json;
+
+use crate::harness::{KeptRedis, World, assert_verified, eventually};
+
+/// A replica of the world's Redis, in step with it.
+async fn replica(world: &World) -> KeptRedis {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut primary = world.look().await;
+    for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
+        let _: () = primary.ask(&format!("CONFIG SET {setting}")).await;
+    }
+    let replica = KeptRedis::start(&world.folder.path().join("replica")).await;
+    let _: () = replica.look().await.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
+    eventually("the replica to be in step", async || {
+        let told: String = replica.look().await.ask("INFO replication").await;
+        told.contains("master_link_status:up").then_some(())
+    })
+    .await;
+    replica
+}
+
+#[tokio::test]
+async fn an_award_that_is_answered_is_on_the_replica() {
+    let world = World::new().await;
+    let replica = replica(&world).await;
+    let node = world.node_with(|it| it.store.wait_replicas = 1).await;
+    let players = node.players(10).await;
+    let mut look = replica.look().await;
+    for round in 1..=5 {
+        futures::future::join_all(players.iter().map(|it| node.award(it, "watch_ad"))).await;
+        for player in &players {
+            let there: u64 = look.ask(&format!("GET user:score:{}", player.identity.user)).await;
+            assert_eq!(there, round * 10);
+        }
+    }
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_again() {
+    let world = World::new().await;
+    let replica = replica(&world).await;
+    let node = world
+        .node_with(|it| {
+            it.store.wait_replicas = 1;
+            it.store.wait_timeout_ms = 500;
+        })
+        .await;
+    let ada = node.register("ada").await;
+    let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let finalize = async || {
+        node.post_with("/api/v1/actions/finalize", &ada.token, &[("idempotency-key", "k")], &body).await
+    };
+    replica.stop();
+    for _ in 0..2 {
+        let refused = finalize().await;
+        refused.assert_refused(503, "SERVICE_UNAVAILABLE");
+        assert!(refused.text.contains("counted but not safe yet"), "{}", refused.text);
+    }
+    assert_eq!(
+        node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0,
+        10,
+        "it is counted, once"
+    );
+    assert_eq!(node.init(&ada, "watch_ad").await.status, 200, "what does not wait is not held up");
+    replica.go_on();
+    let told =
+        eventually("the retry to be answered", async || Some(finalize().await).filter(|it| it.status != 503))
+            .await;
+    assert_eq!((told.status, told.header("idempotent-replayed")), (200, "true"), "{}", told.text);
+    assert_eq!(told.body["newScore"], 10);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_misses_its_replicas_takes_no_award() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "watch_ad").await;
+    let mut look = world.look().await;
+    let _: () = look.ask("CONFIG SET min-replicas-to-write 1").await;
+    node.finalize(&ada, &token, json!({})).await.assert_refused(503, "SERVICE_UNAVAILABLE");
+    let _: () = look.ask("CONFIG SET min-replicas-to-write 0").await;
+    assert_eq!(node.finalize(&ada, &token, json!({})).await.body["newScore"], 10);
+}
