@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::chain::SHARD;
+use super::consume::drain;
 use super::database::{HANGS_AFTER, in_time};
 use super::lead::Lead;
 use super::rebuild::load;
@@ -19,12 +20,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Why a board has to be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// It has no epoch: Redis lost its data, a load was cut short, or an operator asked for one.
+    /// It has no epoch: Redis lost its data.
     Missing,
     /// A later epoch is known: this Redis was cut off, and others went on without it.
     LeftBehind,
     /// The ledger has awards that this Redis does not: it was restored, or failed over to, with older data.
     Older,
+    /// A load was cut short, perhaps after all of it was done but the opening, or an operator asked for one.
+    Unfinished,
 }
 
 /// Opens the board if it is closed. Nothing is done to one that is open in the latest epoch.
@@ -44,8 +47,11 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
         Some(why) => {
             tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
             app.metrics.rebuilds.inc();
+            app.store.close_board().await?;
+            // While this fails nothing is changed, and whoever asked for the load may open the board again.
+            drain(app, lead, reader).await?;
             let begun = loaded.insert(app.store.begin_load().await?);
-            let users = load(app, lead, reader, begun, why != Why::Missing).await?;
+            let users = load(app, lead, begun, why != Why::Unfinished).await?;
             reader.rewind();
             tracing::info!(users, "the board was loaded from the ledger");
         }
@@ -66,7 +72,7 @@ fn why(look: &Look, latest: i64, newest_moment: i64) -> Option<Why> {
         ..0 => Some(Why::Missing),
         epoch if epoch < latest => Some(Why::LeftBehind),
         _ if look.moment < newest_moment => Some(Why::Older),
-        _ => None,
+        _ => look.loading.then_some(Why::Unfinished),
     }
 }
 

@@ -8,14 +8,13 @@ use futures::TryStreamExt;
 use sqlx::Row;
 
 use super::best::{best, missing};
-use super::consume::drain;
 use super::lead::Lead;
 use super::limits::load_limits;
 use super::open::{show, wait_open};
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{Load, Mended, OutboxReader, Standing};
+use crate::store::{Load, Mended, Standing};
 
 /// How long an operator waits for the ledger to say who is missing.
 const TRIES: u32 = 20;
@@ -30,31 +29,25 @@ const LOAD_BATCH: usize = 5000;
 /// A store is away, and the board stays closed until it is back; or the outbox cannot be written, and the board is as before.
 pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let before = app.store.glance().await?;
-    app.store.close_board().await?;
+    let asked = app.store.begin_load().await?;
     let rebuilt = wait_open(app, progress).await;
     if let Err(fault) = &rebuilt
         && !fault.away
         && before.open
     {
-        // Nothing was changed yet: a board that was open is as good as before.
+        // If nobody has begun the load, a board that was open is as good as before.
         let window_ms = app.config.live.min_interval_ms;
-        app.store.confirm(&before.run, before.epoch, before.moment, window_ms, None).await?;
+        app.store.confirm(&before.run, before.epoch + 1, before.moment, window_ms, Some(&asked)).await?;
     }
     rebuilt
 }
 
-/// Loads the board, which must be closed. Of an older copy what may have been used up since goes. Returns the number of users.
+/// Loads the board, which must be closed, when the ledger has all of the outbox. Of an older copy what may have been used up
+/// since goes. Returns the number of users.
 ///
 /// # Errors
 /// A store is away, or the lead is lost: the board stays closed, and the next load begins anew.
-pub async fn load(
-    app: &App,
-    lead: &mut Lead,
-    reader: &mut OutboxReader,
-    begun: &Load<'_>,
-    older_copy: bool,
-) -> Result<u64, Fault> {
-    drain(app, lead, reader).await?;
+pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool) -> Result<u64, Fault> {
     let mut cursor = 0;
     loop {
         lead.beat().await?;

@@ -16,6 +16,8 @@ pub struct Look {
     pub run: String,
     /// The last award's moment, µs by Redis' clock.
     pub moment: i64,
+    /// Whether a load from the ledger was begun, or asked for, and has not ended: it may have been cut short.
+    pub loading: bool,
     /// Users whom the last load from the ledger has loaded so far.
     pub loaded: u64,
     /// Whether nobody is known to be missing among the ten.
@@ -51,7 +53,7 @@ impl Store {
         let arguments = [known_version.to_string(), bans_since_ms.to_string()];
         let mut reply = self.run("look", &self.scripts.look, &keys, &arguments).await?;
         let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next()?);
-        let (moment, loaded) = (reply.next()?, reply.next()?);
+        let (moment, loading, loaded) = (reply.next()?, reply.next::<u8>()? == 1, reply.next()?);
         let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, bans) = (reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
@@ -62,6 +64,7 @@ impl Store {
             epoch,
             run,
             moment,
+            loading,
             loaded,
             whole,
             outbox,

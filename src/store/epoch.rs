@@ -58,13 +58,14 @@ impl Store {
         self.run("lift", &self.scripts.lift, &keys, &arguments).await?.next()
     }
 
-    /// Closes the board: awards are refused until it was loaded again.
+    /// Closes the board: awards are refused until the leader has compared it with the ledger again. Its epoch stays known, for
+    /// that says whether it was left behind.
     ///
     /// # Errors
     /// Redis is away.
     pub async fn close_board(&self) -> Result<(), Fault> {
         let mut command = redis::cmd("HDEL");
-        command.arg(keys::BOARD_STATE).arg("epoch");
+        command.arg(keys::BOARD_STATE).arg("run");
         command.exec_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
     }
 }

@@ -56,7 +56,7 @@ pub struct Load<'a> {
 }
 
 impl Store {
-    /// Closes the board and begins to load it; its epoch stays known.
+    /// Closes the board and begins to load it, or asks the leader to; its epoch stays known.
     ///
     /// # Errors
     /// Redis is away.

@@ -81,6 +81,44 @@ async fn an_older_copy_is_found_and_loaded_and_nothing_used_since_can_be_used_ag
 }
 
 #[tokio::test]
+async fn a_token_that_was_used_after_the_copy_stays_used_when_an_operator_asks_for_a_rebuild_first() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let used = node.token(&ada, "complete_level").await;
+    let epoch = node.app.store.known_epoch();
+    let copy = copy_of(&mut world).await;
+    opened_after(&node, epoch).await;
+    assert_eq!(node.finalize(&ada, &used, Value::Null).await.body["newScore"], 30);
+    node.written().await;
+    node.stop().await;
+    restore(&mut world, &copy).await;
+
+    laurel::ledger::rebuild(&*world.app().await, |_| ()).await.unwrap();
+    let node = world.node().await;
+    node.finalize(&ada, &used, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_load_that_was_cut_short_is_begun_anew() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    let epoch = node.app.store.known_epoch();
+    // A leader that ends when all is loaded, and before it opens the board.
+    let load = node.app.store.begin_load().await.unwrap();
+    load.empty_some(0, true).await.unwrap();
+    node.app.store.mend(&[], 0).await.unwrap();
+    opened_after(&node, epoch).await;
+    node.award(&ada, "watch_ad").await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
 async fn a_restarted_redis_that_lost_nothing_is_confirmed_and_keeps_its_tokens() {
     let mut world = World::new().await;
     let node = world.node().await;

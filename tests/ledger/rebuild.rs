@@ -56,6 +56,18 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_rebuild_that_cannot_be_made_leaves_the_board_as_it_was() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    // Nobody can write this entry, so the ledger does not have everything.
+    let _: String = world.look().await.ask("XADD outbox * kind unknown").await;
+    assert!(laurel::ledger::rebuild(&node.app, |_| ()).await.is_err());
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
+}
+
+#[tokio::test]
 async fn nodes_that_start_together_load_an_empty_redis_once() {
     let world = World::new().await;
     let (one, two, three) = futures::join!(world.node(), world.node(), world.node());
