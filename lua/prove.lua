@@ -84,7 +84,7 @@ if not proof_ok then
   end
   return { PROOF_INVALID, used, reset_ms, now_ms, too_young and 1 or 0 }
 end
-note_once(until_ms, FIRST_ONCE_KEY)
+local once = note_once(until_ms, FIRST_ONCE_KEY)
 if tonumber(interval_ms) > 0 then
   redis.call('SET', interval_key, '1', 'PX', interval_ms)
 end
@@ -93,5 +93,6 @@ redis.call('SET', spent_key, '0', 'PXAT', int(expires_ms + HOUR_MS))
 write_outbox(outbox_key, {
   kind = 'issued', id = attempt_id, user = user, action = action, points = points, expires = int(expires_ms),
   proof = proof, session = session_id ~= '-' and session_id, next = token_hash, actions = session and int(session.actions),
+  once = once,
 })
 return { OK, used, reset_ms, int(expires_ms) }

@@ -164,7 +164,7 @@ if not proof_ok then
   write_outbox(outbox_key, entry)
   return keep_answer(PROOF_INVALID, { int(now_ms), too_young and 1 or 0 })
 end
-note_once(until_ms, FIRST_ONCE_KEY)
+entry.once = note_once(until_ms, FIRST_ONCE_KEY)
 
 -- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.
 local held = redis.call('EXISTS', aside_key) == 1

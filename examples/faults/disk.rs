@@ -83,6 +83,10 @@ fn limit_files(pid: u32, largest: u64) {
     let limit = libc::rlimit { rlim_cur: largest, rlim_max: libc::RLIM_INFINITY };
     for it in std::iter::once(pid).chain(signal::children(pid)) {
         // SAFETY: the limit lives until the call returns, and the old one is not asked for.
-        unsafe { libc::prlimit(it as libc::pid_t, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+        let done =
+            unsafe { libc::prlimit(it as libc::pid_t, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+        if done != 0 {
+            println!("  process {it} was not limited: {}", std::io::Error::last_os_error());
+        }
     }
 }

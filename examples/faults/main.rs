@@ -133,6 +133,9 @@ impl<'a> Suite<'a> {
         suite.report.acknowledged = suite.history.acknowledged.load(Ordering::Relaxed);
         suite.report.boards = suite.shown.boards.load(Ordering::Relaxed);
         suite.report.older_elsewhere = suite.shown.older_elsewhere.load(Ordering::Relaxed);
+        let log = std::fs::read_to_string(folder.join("p/postgres.log")).unwrap_or_default();
+        let no_room = |line: &&str| line.contains("No space left") || line.contains("File too large");
+        suite.report.unwritten = log.lines().filter(no_room).count() as u64;
         println!("\n{}", suite.report);
         held
     }

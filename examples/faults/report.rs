@@ -14,6 +14,8 @@ pub struct Report {
     pub acknowledged: u64,
     pub boards: u64,
     pub older_elsewhere: u64,
+    /// Lines of Postgres' log: whether a full disk was felt.
+    pub unwritten: u64,
     total: Outcome,
     /// How often, and the longest recovery of a round that had it.
     kinds: BTreeMap<Kind, (u64, Duration)>,
@@ -48,6 +50,7 @@ impl fmt::Display for Report {
             ("lost within the promise", total.lost as u64),
             ("boards seen by clients", self.boards),
             ("older boards met at another node", self.older_elsewhere),
+            ("writes that Postgres had no room for", self.unwritten),
         ];
         for (name, count) in lines {
             writeln!(f, "{name:38} {count:>9}")?;

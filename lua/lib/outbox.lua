@@ -7,6 +7,7 @@
 --   session  the game session's id
 --   next     hash of the act_ token that goes out with this entry
 --   actions  awards in the session so far
+--   once     when the proof's attestations run out (ms), and their keys
 --   held     1 if the user was set aside, so that the points are not shown
 local function write_outbox(outbox_key, entry)
   redis.call('XADD', outbox_key, '*',
@@ -14,5 +15,5 @@ local function write_outbox(outbox_key, entry)
     'before', entry.before or '', 'after', entry.after or '', 'moment', entry.moment or '', 'at', int(now_ms),
     'issued', entry.issued or int(now_ms), 'expires', entry.expires or int(now_ms), 'token', entry.token or '',
     'proof', entry.proof or '', 'session', entry.session or '', 'next', entry.next or '', 'actions', entry.actions or '',
-    'held', entry.held and '1' or '0')
+    'held', entry.held and '1' or '0', 'once', entry.once or '')
 end

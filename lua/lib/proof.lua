@@ -21,8 +21,10 @@ local function proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, fir
   return true
 end
 
+-- Returns what the ledger keeps of it, so that an emptied Redis does not forget: when they run out (ms), and the keys.
 local function note_once(until_ms, first)
   for place = first, #KEYS do
     redis.call('SET', KEYS[place], '1', 'PXAT', int(until_ms))
   end
+  return first <= #KEYS and int(until_ms) .. ' ' .. table.concat(KEYS, ' ', first) or ''
 end

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::redeem::{answer, spend};
+use super::answer::answer;
+use super::redeem::spend;
 use super::safe::wait_until_safe;
 use super::{Award, Denied, Permission, Submission};
 use crate::account::{self, Identity, UserRef};

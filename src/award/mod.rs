@@ -1,6 +1,7 @@
 //! The one door behind all doors: a token is issued, proven, and redeemed for points. It knows no HTTP; the rules that have to
 //! be atomic are in `lua/`.
 
+mod answer;
 mod callback;
 mod issue;
 mod permission;
@@ -9,11 +10,12 @@ mod redeem;
 mod safe;
 mod verify;
 
+pub use answer::Award;
 pub use callback::credit;
 pub use issue::{Issued, issue};
 pub use permission::Permission;
 pub use prove::{Proven, ToProve, prove};
-pub use redeem::{Award, Submission, redeem};
+pub use redeem::{Submission, redeem};
 
 use crate::account::Identity;
 use crate::app::App;

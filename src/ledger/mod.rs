@@ -22,6 +22,7 @@ mod seed;
 mod sessions;
 mod suspicions;
 mod sweep;
+mod used;
 mod verify;
 mod write;
 

@@ -12,6 +12,7 @@ use super::lead::Lead;
 use super::limits::load_limits;
 use super::open::{show, wait_open};
 use super::sql_fault;
+use super::used::load_used;
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{Load, Mended, Standing};
@@ -58,6 +59,7 @@ pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool
     }
     let loaded = load_totals(lead, begun).await?;
     load_limits(app, lead.connection(), begun).await?;
+    load_used(lead.connection(), begun).await?;
     let best = best(lead.connection()).await?;
     app.store.mend(&best, app.config.live.min_interval_ms).await?;
     Ok(loaded)

@@ -56,6 +56,14 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<(u64, u64),
         retention_days,
     )
     .await?;
+    in_batches(
+        database,
+        "DELETE FROM used_proofs
+         WHERE digest IN (SELECT digest FROM used_proofs WHERE until_at < now() - make_interval(days => $1)
+                          LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        1,
+    )
+    .await?;
     let deleted = in_batches(
         database,
         "DELETE FROM action_tokens

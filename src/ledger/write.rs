@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::chain::Head;
 use super::checkpoint::{self, Checkpoint};
-use super::{awards, sessions};
+use super::{awards, sessions, used};
 use crate::receipt::ReceiptKeys;
 use crate::store::{Entry, EntryKind};
 
@@ -22,6 +22,7 @@ pub async fn write(
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
     awards::write(&mut transaction, &mut head, entries).await?;
+    used::write(&mut transaction, entries).await?;
     clear_held(&mut transaction, entries).await?;
     let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;
     transaction.commit().await?;

@@ -82,8 +82,10 @@ pub fn proven(user: Uuid) -> String {
     format!("proven:{user}")
 }
 
+pub const ONCE: &str = "once:";
+
 pub fn once(digest: &str) -> String {
-    format!("once:{digest}")
+    format!("{ONCE}{digest}")
 }
 
 pub fn aside(user: Uuid) -> String {

@@ -140,6 +140,17 @@ impl Load<'_> {
         self.load(counted.iter().flat_map(set).flatten()).await
     }
 
+    /// Notes attestations that were used, each by its digest, until they run out (ms).
+    ///
+    /// # Errors
+    /// Redis is away, or somebody else loads the board.
+    pub async fn used(&self, used: &[(String, i64)]) -> Result<(), Fault> {
+        let set = |(digest, until_ms): &(String, i64)| {
+            ["SET", &keys::once(digest), "1", "PXAT", &until_ms.to_string()].map(str::to_owned).to_vec()
+        };
+        self.load(used.iter().map(set)).await
+    }
+
     /// Takes all totals and restrictions out, so that they can be loaded anew; of an older copy the tokens and sessions too, since
     /// nobody can say which were used. The ten stay: nodes may look at them meanwhile, and `mend` takes out what no longer
     /// holds. One step of a walk: returns where to go on, 0 at the end.

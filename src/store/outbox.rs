@@ -57,6 +57,8 @@ pub struct Entry {
     pub held: bool,
     /// The moment up to which nothing of the user's is held any more.
     pub clears: Option<i64>,
+    /// Attestations that were used, each by its digest, and when they run out (ms).
+    pub once: Option<(i64, Vec<String>)>,
     /// When it happened, ms by Redis' clock.
     pub at_ms: i64,
     /// When the token was issued.
@@ -113,6 +115,7 @@ impl Entry {
             award,
             held: text("held").as_deref() == Some("1"),
             clears,
+            once: text("once").and_then(|it| read_once(&it)),
             at_ms: number("at")?,
             issued_ms: number("issued")?,
             expires_ms: number("expires")?,
@@ -208,6 +211,13 @@ impl OutboxReader {
     pub fn rewind(&mut self) {
         OLDEST.clone_into(&mut self.last_id);
     }
+}
+
+/// Reads `until key key…`, as `lua/lib/proof.lua` writes it.
+fn read_once(text: &str) -> Option<(i64, Vec<String>)> {
+    let mut words = text.split(' ');
+    let until_ms = words.next()?.parse().ok()?;
+    Some((until_ms, words.filter_map(|it| it.strip_prefix(keys::ONCE)).map(str::to_owned).collect()))
 }
 
 /// Comes before every entry's id.

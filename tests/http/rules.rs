@@ -123,6 +123,39 @@ async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it
 }
 
 #[tokio::test]
+async fn an_attestation_that_was_used_is_known_to_a_redis_that_was_emptied() {
+    let world = World::new().await;
+    let signer = Signer::new(Algorithm::ES256, "a");
+    std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
+    let node = node(&world, LEVEL).await;
+    let ada = node.register("ada").await;
+    let now_ms = redis_time_ms(&node).await;
+    let proof = |jti: &str| json!({ "attestation": signer.sign(&claims(&ada, jti, now_ms)) });
+    let prove = async |jti: &str| {
+        let body = json!({ "actionType": "level", "proof": proof(jti) });
+        node.post("/api/v1/action-tokens", &ada.token, &body).await
+    };
+    let start = async || {
+        let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+        game.body["data"]["actionToken"].as_str().map(str::to_owned)
+    };
+    let update = async |token: &str, jti: &str| {
+        let body = json!({ "actionToken": token, "actionType": "level", "points": 10, "proof": proof(jti) });
+        node.post("/api/score/update", &ada.token, &body).await
+    };
+    assert_eq!(prove("proven").await.status, 201);
+    let token = start().await.unwrap();
+    assert_eq!(update(&token, "played").await.status, 200);
+    node.written().await;
+    let _: () = world.look().await.ask("FLUSHALL").await;
+    let token = eventually("a game to start again", start).await;
+    update(&token, "played").await.assert_refused(422, "PROOF_INVALID");
+    prove("proven").await.assert_refused(422, "PROOF_INVALID");
+    assert_eq!(prove("fresh").await.status, 201);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
 async fn a_games_keys_rotate_while_the_node_serves() {
     let world = World::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));

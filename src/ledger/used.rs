@@ -1,0 +1,59 @@
+//! Attestations that were used: kept until they run out, and loaded into a Redis that lost them.
+
+use futures::TryStreamExt;
+use sqlx::{PgConnection, Postgres, Row, Transaction};
+
+use super::sql_fault;
+use crate::error::Fault;
+use crate::store::{Entry, Load};
+
+/// Attestations a round trip.
+const BATCH: usize = 2000;
+
+/// Writes what a batch used up.
+pub async fn write(
+    transaction: &mut Transaction<'_, Postgres>,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    let used = entries.iter().filter_map(|it| it.once.as_ref());
+    let used: Vec<(&str, i64)> =
+        used.flat_map(|(until_ms, all)| all.iter().map(move |it| (it.as_str(), *until_ms))).collect();
+    if used.is_empty() {
+        return Ok(());
+    }
+    let (digests, until): (Vec<&str>, Vec<i64>) = used.into_iter().unzip();
+    sqlx::query(
+        "INSERT INTO used_proofs (digest, until_at)
+         SELECT digest, to_timestamp(until_ms / 1000.0) FROM unnest($1::text[], $2::bigint[]) AS it (digest, until_ms)
+         ON CONFLICT (digest) DO NOTHING",
+    )
+    .bind(digests)
+    .bind(until)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// Loads those that have not run out.
+///
+/// # Errors
+/// A store is away, or somebody else loads the board.
+pub async fn load_used(connection: &mut PgConnection, load: &Load<'_>) -> Result<(), Fault> {
+    let mut rows = sqlx::query(
+        "SELECT digest, (extract(epoch FROM until_at) * 1000)::bigint AS until_ms FROM used_proofs WHERE until_at > now()",
+    )
+    .fetch(connection);
+    let mut batch: Vec<(String, i64)> = Vec::new();
+    loop {
+        let row = rows.try_next().await.map_err(|error| sql_fault("read used attestations", error))?;
+        let end = row.is_none();
+        batch.extend(row.map(|it| (it.get("digest"), it.get("until_ms"))));
+        if batch.len() == BATCH || end {
+            load.used(&batch).await?;
+            batch.clear();
+        }
+        if end {
+            return Ok(());
+        }
+    }
+}
