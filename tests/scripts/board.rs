@@ -48,6 +48,20 @@ async fn a_board_goes_out_at_once_and_then_once_a_window() {
 }
 
 #[tokio::test]
+async fn mend_leaves_a_closed_board_as_it_is() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    store.close_board().await.unwrap();
+    let moment = store.glance().await.unwrap().moment;
+    store.mend(&[], 0).await.unwrap();
+    assert_eq!(store.glance().await.unwrap().moment, moment, "an older copy is known by it");
+    store.begin_load().await.unwrap();
+    store.mend(&[], 0).await.unwrap();
+    assert!(store.glance().await.unwrap().moment > moment);
+}
+
+#[tokio::test]
 async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let world = World::new().await;
     let store = world.store().await;
