@@ -1,6 +1,6 @@
 //! `score_history` and `users.score`: what moved a total is chained to the ledger, once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -57,6 +57,34 @@ pub async fn write(
     let places: Vec<(i64, Hash)> = awards.iter().map(|it| head.append(&it.link())).collect();
     insert(transaction, &awards, &places).await?;
     head.save(transaction).await
+}
+
+/// Puts what only an older copy of Redis still had behind what the ledger has won meanwhile without it: the points count, and come
+/// on top of the user's total as it is now.
+pub async fn put_behind(connection: &mut PgConnection, entries: &mut [Entry]) -> Result<(), sqlx::Error> {
+    let awards: Vec<Award> = entries.iter().filter_map(award).collect();
+    let mut known = known(connection, &awards).await?;
+    let users: Vec<Uuid> = awards.iter().map(|it| it.entry.user).collect();
+    let scores: Vec<(Uuid, i64)> = sqlx::query_as("SELECT id, score FROM users WHERE id = ANY($1)")
+        .bind(users)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut scores: HashMap<Uuid, i64> = scores.into_iter().collect();
+    let mut newest: i64 = sqlx::query_scalar("SELECT moment FROM ledger_heads WHERE shard = $1")
+        .bind(SHARD)
+        .fetch_one(connection)
+        .await?;
+    for entry in entries {
+        if let Some((before, after, moment)) = &mut entry.award
+            && known.insert(entry.id)
+            && let Some(score) = scores.get_mut(&entry.user)
+        {
+            newest = (newest + 1).max(*moment);
+            (*before, *after, *moment) = (*score, *score + *after - *before, newest);
+            *score = *after;
+        }
+    }
+    Ok(())
 }
 
 fn award(entry: &Entry) -> Option<Award<'_>> {

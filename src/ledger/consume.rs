@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::awards;
 use super::database::in_time;
 use super::lead::Lead;
 use super::open::open;
@@ -71,16 +72,26 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
     Ok(())
 }
 
-/// Consumes until nothing is left, so that the ledger has everything. The board must be closed.
+/// Consumes until nothing is left, so that the ledger has everything. The board must be closed. What an older copy has may come
+/// after what the ledger went on with.
 ///
 /// # Errors
 /// A store is away, or something is left that cannot be written.
-pub async fn drain(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
+pub async fn drain(
+    app: &App,
+    lead: &mut Lead,
+    reader: &mut OutboxReader,
+    older_copy: bool,
+) -> Result<(), Fault> {
     reader.rewind();
     loop {
-        let (entries, unreadable) = reader.read(app.config.outbox.batch, 0).await?;
+        let (mut entries, unreadable) = reader.read(app.config.outbox.batch, 0).await?;
         if entries.is_empty() && unreadable == 0 {
             break;
+        }
+        if older_copy {
+            let put = awards::put_behind(lead.connection(), &mut entries);
+            in_time("compare the outbox with the ledger", BATCH_HANGS_AFTER, put).await?;
         }
         commit(app, lead, &entries).await?;
     }

@@ -49,9 +49,10 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
             app.metrics.rebuilds.inc();
             app.store.close_board().await?;
             // While this fails nothing is changed, and whoever asked for the load may open the board again.
-            drain(app, lead, reader).await?;
+            let older_copy = why != Why::Unfinished;
+            drain(app, lead, reader, older_copy).await?;
             let begun = loaded.insert(app.store.begin_load().await?);
-            let users = load(app, lead, begun, why != Why::Unfinished).await?;
+            let users = load(app, lead, begun, older_copy).await?;
             reader.rewind();
             tracing::info!(users, "the board was loaded from the ledger");
         }

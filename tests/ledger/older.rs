@@ -81,6 +81,36 @@ async fn an_older_copy_is_found_and_loaded_and_nothing_used_since_can_be_used_ag
 }
 
 #[tokio::test]
+async fn what_an_older_copy_alone_still_has_is_put_behind_what_was_won_meanwhile() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    let epoch = node.app.store.known_epoch();
+    let copy = copy_of(&mut world).await;
+    opened_after(&node, epoch).await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    node.stop().await;
+    restore(&mut world, &copy).await;
+    // An award that came no further than this Redis, before the ledger went on without it.
+    let mut look = world.look().await;
+    let moment: i64 = look.ask("HGET leaderboard:global:state moment").await;
+    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, moment / 1000);
+    let entry = format!(
+        "kind awarded id {id} user {user} action complete_level points 20 before 10 after 30 moment {} at {at_ms} issued {at_ms} \
+         expires {at_ms} token hash proof  session  next  actions  held 0",
+        moment + 1
+    );
+    let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
+
+    let node = world.node().await;
+    assert_verified(&world).await;
+    assert_eq!(node.board().await, [("ada".to_owned(), 40, 1)]);
+}
+
+#[tokio::test]
 async fn a_token_that_was_used_after_the_copy_stays_used_when_an_operator_asks_for_a_rebuild_first() {
     let mut world = World::new().await;
     let node = world.node().await;
