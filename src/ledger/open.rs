@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::chain::SHARD;
+use super::consume::drain;
 use super::database::{HANGS_AFTER, in_time};
 use super::lead::Lead;
 use super::rebuild::load;
@@ -25,6 +26,8 @@ enum Why {
     LeftBehind,
     /// The ledger has awards that this Redis does not: it was restored, or failed over to, with older data.
     Older,
+    /// A load of it was cut short.
+    Unfinished,
 }
 
 /// Opens the board if it is closed. Nothing is done to one that is open in the latest epoch.
@@ -36,6 +39,9 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     let (written, newest) = read_head(lead.connection()).await?;
     let latest = written.max(app.store.known_epoch());
     if look.open && look.epoch >= latest {
+        if written < look.epoch {
+            write_epoch(lead.connection(), look.epoch).await?;
+        }
         return Ok(());
     }
     let mut loaded = None;
@@ -44,12 +50,16 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
         Some(why) => {
             tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
             app.metrics.rebuilds.inc();
+            app.store.suspend_board().await?;
+            // What cannot be written keeps the board closed, but undoes nothing: an operator's rebuild is given up then.
+            drain(app, lead, reader).await?;
             let begun = loaded.insert(app.store.begin_load().await?);
-            let users = load(app, lead, reader, begun, why != Why::Missing).await?;
-            reader.rewind();
+            let older_copy = why != Why::Missing || look.moment < newest;
+            let users = load(app, lead, begun, older_copy).await?;
             tracing::info!(users, "the board was loaded from the ledger");
         }
     }
+    reader.rewind();
     // What was shown here is passed, and so is every moment in the ledger.
     let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
     let epoch = latest.max(look.epoch) + 1;
@@ -64,6 +74,7 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
 fn why(look: &Look, latest: i64, newest_moment: i64) -> Option<Why> {
     match look.epoch {
         ..0 => Some(Why::Missing),
+        _ if look.loading => Some(Why::Unfinished),
         epoch if epoch < latest => Some(Why::LeftBehind),
         _ if look.moment < newest_moment => Some(Why::Older),
         _ => None,
@@ -83,7 +94,8 @@ pub async fn wait_open(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> 
         if look.open {
             return Ok(look.loaded);
         }
-        tries = if seen == Some((look.outbox, look.loaded)) { tries + 1 } else { 0 };
+        let stuck = look.outbox > 0 && seen == Some((look.outbox, look.loaded));
+        tries = if stuck { tries + 1 } else { 0 };
         seen = Some((look.outbox, look.loaded));
         if tries > MOST_TRIES {
             let left = format!("{} entries in the outbox cannot be written; the log says why", look.outbox);

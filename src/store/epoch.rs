@@ -58,6 +58,16 @@ impl Store {
         self.run("lift", &self.scripts.lift, &keys, &arguments).await?.next()
     }
 
+    /// Closes the board until this run is confirmed anew; its epoch stays known.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn suspend_board(&self) -> Result<(), Fault> {
+        let mut command = redis::cmd("HDEL");
+        command.arg(keys::BOARD_STATE).arg("run");
+        command.exec_async(&mut self.command()).await.map_err(|error| fault("suspend the board", error))
+    }
+
     /// Closes the board: awards are refused until it was loaded again.
     ///
     /// # Errors

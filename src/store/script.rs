@@ -47,7 +47,7 @@ impl Scripts {
             look: lua!("look" needs "clock" "epoch"),
             lease: lua!("lease" needs),
             flush: lua!("flush" needs "clock" "board"),
-            mend: lua!("mend" needs "clock" "board" "merge"),
+            mend: lua!("mend" needs "clock" "epoch" "board" "merge"),
             confirm: lua!("confirm" needs "clock" "epoch" "board"),
             load: lua!("load" needs),
             lift: lua!("lift" needs "clock" "epoch" "board"),
