@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood
+.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood faults
 
 run: deps
 	cargo build --release
@@ -32,6 +32,11 @@ bench: deps
 bench-durability bench-ledger bench-flood: bench-%: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest $*
+
+# Everything that can fail fails, under load, a hundred rounds; the seed is printed. FAULTS="--seed 7" and such are passed on.
+faults: deps
+	cargo build --release --example faults --bin laurel
+	./target/release/examples/faults --rounds 100 $(FAULTS)
 
 deps:
 	@bash deploy/install.sh redis-server:redis-server postgres:postgresql curl:curl cc:gcc \

@@ -13,7 +13,7 @@ use crate::action::Catalogue;
 use crate::action::proof::Check;
 use crate::action::proof::admob::AdMobKeys;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::Fault;
 use crate::gate::Gate;
 use crate::ledger::{self, Commits, Database};
@@ -65,17 +65,12 @@ impl App {
         warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
         let issuers = Issuers::load(&config.auth.issuers_file)
             .map_err(|problems| Fault::new("read auth.issuers_file", problems))?;
-        if config.auth.jwt_secret.is_empty() {
-            let hint = "set it to 32 random bytes or more, the same on every node";
-            return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
-        }
-        let receipts = ReceiptKeys::new(&config.auth)
-            .map_err(|problem| Fault::new("make the keys of receipts", problem))?;
+        let receipts = receipt_keys(&config.auth)?;
         let metrics = Arc::new(Metrics::default());
         let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
         ledger::migrate(&database).await?;
-        if let Err(fault) = ledger::contract(&database).await {
+        if let Err(fault) = ledger::contract(&database, &receipts).await {
             tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
         }
         let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());
@@ -123,6 +118,18 @@ impl App {
         let turn_ms = rand::random_range(0..=window_ms * 9 / 10);
         tokio::time::sleep(Duration::from_millis(turn_ms)).await;
     }
+}
+
+/// The keys that sign receipts and checkpoints; like those of logins, they need the login secret.
+///
+/// # Errors
+/// There is none, or a file cannot be read.
+pub fn receipt_keys(auth: &config::Auth) -> Result<ReceiptKeys, Fault> {
+    if auth.jwt_secret.is_empty() {
+        let hint = "set it to 32 random bytes or more, the same on every node";
+        return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
+    }
+    ReceiptKeys::new(auth).map_err(|problem| Fault::new("make the keys of receipts", problem))
 }
 
 /// An action that takes longer than its token lives can be started, but never finished.

@@ -1,6 +1,7 @@
 //! The commands (contract, section 10). Each starts what it needs, does one thing, and says in one line what went wrong.
 
 mod admin;
+mod postgres;
 mod receipt;
 mod watch;
 
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::Embedded;
-use crate::ledger::{self, Database, Difference, SeedOptions, Verified};
+use crate::ledger::{self, SeedOptions, Verified};
 use crate::serve::Node;
 use crate::telemetry;
 
@@ -55,6 +56,11 @@ enum Command {
     },
     /// Load Redis from the ledger, while nodes serve
     Rebuild,
+    /// Look after the ledger's months
+    Ledger {
+        #[command(subcommand)]
+        command: postgres::LedgerCommand,
+    },
     /// Ban, adjust, grant: what operators do, audited
     Admin {
         #[command(subcommand)]
@@ -146,10 +152,8 @@ fn shown(address: std::net::SocketAddr) -> String {
 
 async fn once(command: Command, config: Config) -> Result<ExitCode> {
     match command {
-        Command::Migrate => return migrate(&ledger::connect(&config.database).await?).await,
-        Command::Verify { ledger: true } => {
-            return verify_ledger(&ledger::connect(&config.database).await?).await;
-        }
+        Command::Migrate => return postgres::migrate(&config).await,
+        Command::Verify { ledger: true } => return postgres::verify(&config).await,
         _ => {}
     }
     let (app, _turns) = App::build(config, Clock::default()).await?;
@@ -160,6 +164,7 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         }
         Command::Verify { .. } => verify(&app).await?,
         Command::Rebuild => rebuild(&app).await?,
+        Command::Ledger { command } => postgres::look_after(&app, command).await?,
         Command::Admin { command } => {
             ledger::wait_open(&app, |_| ()).await?;
             admin::run(&app, command).await?;
@@ -171,16 +176,6 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
     };
     app.database.close().await;
     Ok(code)
-}
-
-async fn migrate(database: &Database) -> Result<ExitCode> {
-    ledger::migrate(database).await?;
-    let done = ledger::contract(database).await?;
-    println!(
-        "Postgres is up to date{}",
-        if done { "" } else { ", but for what waits until older nodes are gone" }
-    );
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
@@ -196,19 +191,6 @@ async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
 
 async fn verify(app: &App) -> Result<ExitCode> {
     Ok(report(ledger::verify(app, &mut |it| println!("{}: {}", it.of, it.what)).await?))
-}
-
-async fn verify_ledger(database: &Database) -> Result<ExitCode> {
-    ledger::migrate(database).await?;
-    let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
-    let bar = ProgressBar::new_spinner().with_style(style);
-    let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));
-    let verified = ledger::verify_ledger(database, &|done| bar.set_position(done), &mut print).await?;
-    bar.finish_and_clear();
-    if verified.unchained > 0 {
-        println!("{} more entries are of older nodes, and not chained yet", verified.unchained);
-    }
-    Ok(report(verified))
 }
 
 fn report(Verified { users, entries, differences, .. }: Verified) -> ExitCode {

@@ -94,6 +94,10 @@ metrics! {
     ledger_lead: gauge = "laurel_ledger_lead";
     /// Times that this node loaded the board from the ledger.
     rebuilds: counter = "laurel_board_rebuilds_total";
+    /// Users and places among whom the light check found Redis and the ledger at odds, the last time.
+    drift: gauge = "laurel_drift";
+    /// Users whom the light check has compared.
+    drift_checked: counter = "laurel_drift_checked_users_total";
     /// Entries written to the ledger by this node.
     ledger_entries: counter = "laurel_ledger_entries_total";
     /// Time to write a batch to the ledger.

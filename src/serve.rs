@@ -105,6 +105,7 @@ fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
     tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks.spawn(ledger::note_suspicions_forever(app.clone()));
     tasks.spawn(ledger::keep_whole_forever(app.clone()));
+    tasks.spawn(ledger::check_forever(app.clone()));
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
     tasks.spawn(admin::converge_forever(app.clone()));
     let store = app.store.clone();

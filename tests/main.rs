@@ -7,6 +7,7 @@ mod harness;
 
 mod action;
 mod embedded;
+mod faults;
 mod fuzz;
 mod gate;
 mod http;

@@ -2,6 +2,7 @@
 -- with the board's state:
 --   epoch      the last time that this Redis was found to hold what the ledger holds: a number that grows; and
 --   run        which run of Redis that was: see lib/epoch
+--   loader     who loads it from the ledger, while it is closed for that
 --   loaded     users whom the last load from the ledger has loaded so far
 --   moment     the last award's moment: µs by Redis' clock, lifted so that it only grows
 --   version    the moment of the last change of the ten

@@ -215,7 +215,12 @@ pub(super) fn answer(
 ) -> Result<Award> {
     Err(match &redeemed.outcome {
         RedeemOutcome::Awarded(awarded) => {
-            return Ok(award(app, awarded, keyed, receipt(app, caller, awarded, judged)?)?);
+            return Ok(award(
+                app,
+                awarded,
+                (keyed, redeemed.replayed),
+                receipt(app, caller, awarded, judged)?,
+            )?);
         }
         RedeemOutcome::RateLimited => rate_limited(redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
@@ -250,14 +255,22 @@ fn sign_of(outcome: &RedeemOutcome) -> Option<Sign> {
 
 /// The answer's board: the script's own where the request has an idempotency key, since the same must come again; else
 /// the newer of the script's and the node's.
-fn award(app: &App, awarded: &Awarded, keyed: bool, receipt: Option<String>) -> Result<Award, Fault> {
+fn award(
+    app: &App,
+    awarded: &Awarded,
+    (keyed, replayed): (bool, bool),
+    receipt: Option<String>,
+) -> Result<Award, Fault> {
     if awarded.flush_due_ms > 0 {
         app.hub.flush_later();
     }
     let mut board = app.hub.newest();
     if keyed || awarded.version > board.version {
         board = Arc::new(Board::read(awarded.version, &awarded.ten)?);
-        app.hub.learn(&board);
+        // The board of a first answer that is given again is an old one, which a node that was just started would take for the newest.
+        if !replayed {
+            app.hub.learn(&board);
+        }
     }
     Ok(Award {
         score: awarded.score,

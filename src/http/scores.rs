@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::error::Refusal;
 use crate::live::Frame;
 
 /// `GET leaderboard`, with `ETag` and 304.
@@ -15,12 +16,16 @@ pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     board(&app, &headers, Frame::answer)
 }
 
-/// The board as `encode` writes it, under its version, or 304 if the client has that. While Redis is away it carries its `Age`
+/// The board as `encode` writes it, under its version, or 304 if the client has that; 503 before there is one. While Redis is away it carries its `Age`
 /// and says that it may be stale; that is another text, so it has another tag.
 pub fn board(app: &App, headers: &HeaderMap, encode: fn(&Frame, bool) -> Bytes) -> Response {
     let stale_since_ms = app.health.stale_since_ms();
     let frame = app.hub.newest_frame();
     let version = frame.board.version;
+    // A node that was just started has none yet, and an empty one would be older than what a client saw before.
+    if version == 0 {
+        return Refusal::Unavailable("The board is loaded, please try again").into_response();
+    }
     let tag =
         if stale_since_ms.is_some() { format!("\"{version}-stale\"") } else { format!("\"{version}\"") };
     let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|it| names(it, &tag));

@@ -45,8 +45,10 @@ pub async fn open(
     let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
     let caller = account::admit(&app, token.ok_or(Refusal::Unauthorized)?, from.counted_as()).await?;
     allow_origin(&app, &headers)?;
-    if app.health.is_draining() {
-        return Err(Refusal::Unavailable("This node is stopping, please connect again").into());
+    if !app.health.is_ready() {
+        return Err(
+            Refusal::Unavailable("This node takes no sockets for the moment, please connect again").into()
+        );
     }
     // While Redis is away nobody can say; whoever is banned is closed when it is back.
     if app.store.is_banned(caller.user).await.unwrap_or(false) {

@@ -4,9 +4,11 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool};
 
 use super::chain::{Hash, Head, SHARD};
+use super::checkpoint::{self, Checkpoint};
 use super::entry::{COLUMNS, link};
 use super::sql_fault;
 use crate::error::Fault;
+use crate::receipt::ReceiptKeys;
 
 /// Entries a transaction.
 const PAGE: i64 = 5000;
@@ -15,10 +17,11 @@ const PAGE: i64 = 5000;
 ///
 /// # Errors
 /// Postgres is away; the next try goes on.
-pub async fn adopt(database: &PgPool) -> Result<(), Fault> {
+pub async fn adopt(database: &PgPool, keys: &ReceiptKeys) -> Result<(), Fault> {
     let mut adopted = 0;
     loop {
-        let page = adopt_page(database).await.map_err(|error| sql_fault("chain older entries", error))?;
+        let page =
+            adopt_page(database, keys).await.map_err(|error| sql_fault("chain older entries", error))?;
         adopted += page;
         if page > 0 {
             tracing::info!(adopted, "entries of older nodes were chained");
@@ -29,7 +32,7 @@ pub async fn adopt(database: &PgPool) -> Result<(), Fault> {
     }
 }
 
-async fn adopt_page(database: &PgPool) -> Result<u64, sqlx::Error> {
+async fn adopt_page(database: &PgPool, keys: &ReceiptKeys) -> Result<u64, sqlx::Error> {
     let mut transaction = database.begin().await?;
     let mut head = Head::take(&mut transaction).await?;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
@@ -44,7 +47,9 @@ async fn adopt_page(database: &PgPool) -> Result<u64, sqlx::Error> {
     }
     set_places(&mut transaction, &rows, &places).await?;
     head.save(&mut transaction).await?;
+    let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;
     transaction.commit().await?;
+    checkpoint.iter().for_each(Checkpoint::log);
     Ok(rows.len() as u64)
 }
 

@@ -96,7 +96,9 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
         return Ok(());
     }
     let started = Instant::now();
-    match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), entries)).await {
+    match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, entries))
+        .await
+    {
         Ok(()) => settle(app, entries).await?,
         Err(fault) if fault.away => return Err(fault),
         Err(fault) => {
@@ -111,7 +113,9 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), one)).await {
+        match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, one))
+            .await
+        {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {

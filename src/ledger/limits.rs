@@ -7,7 +7,7 @@ use super::sql_fault;
 use crate::action::Action;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::Counted;
+use crate::store::{Counted, Load};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
@@ -18,7 +18,7 @@ const BATCH: usize = 5000;
 ///
 /// # Errors
 /// A store is away.
-pub async fn load_limits(app: &App, connection: &mut PgConnection) -> Result<(), Fault> {
+pub async fn load_limits(app: &App, connection: &mut PgConnection, load: &Load<'_>) -> Result<(), Fault> {
     let limited =
         |it: &&Action| it.limits.cooldown_ms > 0 || it.limits.cap_per_hour > 0 || it.limits.cap_per_day > 0;
     let actions: Vec<&Action> = app.catalogue.all().iter().filter(limited).collect();
@@ -61,7 +61,7 @@ pub async fn load_limits(app: &App, connection: &mut PgConnection) -> Result<(),
         })
         .collect();
     for some in counted.chunks(BATCH) {
-        app.store.load_limits(some).await?;
+        load.limits(some).await?;
     }
     Ok(())
 }

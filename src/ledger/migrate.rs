@@ -7,6 +7,7 @@ use super::adopt::adopt;
 use super::parts::make_months;
 use super::sql_fault;
 use crate::error::Fault;
+use crate::receipt::ReceiptKeys;
 
 fn expand() -> Migrator {
     sqlx::migrate!("./migrations")
@@ -38,14 +39,14 @@ pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
 ///
 /// # Errors
 /// Postgres is away or busy, or an older node wrote in the middle of it: the next try goes on.
-pub async fn contract(database: &PgPool) -> Result<bool, Fault> {
+pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fault> {
     if !is_contracted(database).await? {
         let older = older_nodes(database).await?;
         if !older.is_empty() {
             tracing::info!(?older, "migrations that contract wait until these connections are gone");
             return Ok(false);
         }
-        adopt(database).await?;
+        adopt(database, keys).await?;
         run(contracting(), database).await?;
         tracing::info!("the ledger is by months now");
     }

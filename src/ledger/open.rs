@@ -38,13 +38,14 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     if look.open && look.epoch >= latest {
         return Ok(());
     }
+    let mut loaded = None;
     match why(&look, latest, newest) {
         None => tracing::info!(run = look.run, "another run of Redis holds what the ledger holds"),
         Some(why) => {
             tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
             app.metrics.rebuilds.inc();
-            app.store.suspend_board().await?;
-            let users = load(app, lead, reader, why != Why::Missing).await?;
+            let begun = loaded.insert(app.store.begin_load().await?);
+            let users = load(app, lead, reader, begun, why != Why::Missing).await?;
             reader.rewind();
             tracing::info!(users, "the board was loaded from the ledger");
         }
@@ -53,8 +54,8 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
     let epoch = latest.max(look.epoch) + 1;
     let window_ms = app.config.live.min_interval_ms;
-    let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms).await? else {
-        return Err(Fault::away("open the board", "Redis is another one by now"));
+    let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms, loaded.as_ref()).await? else {
+        return Err(Fault::away("open the board", "Redis is another one by now, or somebody else opens it"));
     };
     write_epoch(lead.connection(), epoch).await?;
     show(app, due_ms).await
@@ -112,9 +113,8 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The epoch that was confirmed last, and the newest moment in the ledger.
+/// The epoch that was confirmed last, and the newest moment in the ledger: what an older node writes is not in the head.
 async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
-    // The head's own moment lacks what an older node writes meanwhile, which is not chained yet.
     let head = sqlx::query_as(
         "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
          FROM ledger_heads WHERE shard = $1",

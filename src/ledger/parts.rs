@@ -78,7 +78,8 @@ async fn make_missing(database: &PgPool) -> Result<(), sqlx::Error> {
 /// Makes a month's part. What the rest has of it moves there.
 async fn make(connection: &mut PgConnection, month: Month) -> Result<(), sqlx::Error> {
     let mut transaction = sqlx::Connection::begin(connection).await?;
-    lock(&mut transaction).await?;
+    begin(&mut transaction).await?;
+    lock_users(&mut transaction).await?;
     if parts(&mut transaction).await?.iter().any(|it| it.has(month)) {
         // Another node was quicker.
         return Ok(());
@@ -94,10 +95,15 @@ async fn make(connection: &mut PgConnection, month: Month) -> Result<(), sqlx::E
     transaction.commit().await
 }
 
-/// Locks what changing the parts needs, in the order in which writers and operators lock it.
-pub async fn lock(transaction: &mut PgConnection) -> Result<Head, sqlx::Error> {
+/// Locks the chain, so that nobody writes meanwhile. It comes first of all that is locked, `lock_users` after it.
+pub async fn begin(transaction: &mut PgConnection) -> Result<Head, sqlx::Error> {
     sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
-    let head = Head::take(transaction).await?;
-    sqlx::query("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE").execute(transaction).await?;
-    Ok(head)
+    Head::take(transaction).await
+}
+
+/// Locks what attaching and detaching a table with a key into `users` locks, in the order in which operators do: users, then
+/// their history. So nobody waits crosswise.
+pub async fn lock_users(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let lock = "LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE";
+    sqlx::query(lock).execute(transaction).await.map(drop)
 }

@@ -15,7 +15,7 @@ use super::open::{show, wait_open};
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{Mended, OutboxReader, Standing};
+use crate::store::{Load, Mended, OutboxReader, Standing};
 
 /// How long an operator waits for the ledger to say who is missing.
 const TRIES: u32 = 20;
@@ -37,7 +37,8 @@ pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
         && before.open
     {
         // Nothing was changed yet: a board that was open is as good as before.
-        app.store.confirm(&before.run, before.epoch, before.moment, app.config.live.min_interval_ms).await?;
+        let window_ms = app.config.live.min_interval_ms;
+        app.store.confirm(&before.run, before.epoch, before.moment, window_ms, None).await?;
     }
     rebuilt
 }
@@ -50,27 +51,27 @@ pub async fn load(
     app: &App,
     lead: &mut Lead,
     reader: &mut OutboxReader,
+    begun: &Load<'_>,
     older_copy: bool,
 ) -> Result<u64, Fault> {
     drain(app, lead, reader).await?;
     let mut cursor = 0;
     loop {
         lead.beat().await?;
-        cursor = app.store.empty_some(cursor, older_copy).await?;
+        cursor = begun.empty_some(cursor, older_copy).await?;
         if cursor == 0 {
             break;
         }
     }
-    let loaded = load_totals(app, lead).await?;
-    load_limits(app, lead.connection()).await?;
+    let loaded = load_totals(lead, begun).await?;
+    load_limits(app, lead.connection(), begun).await?;
     let best = best(lead.connection()).await?;
     app.store.mend(&best, app.config.live.min_interval_ms).await?;
     Ok(loaded)
 }
 
-async fn load_totals(app: &App, lead: &mut Lead) -> Result<u64, Fault> {
+async fn load_totals(lead: &mut Lead, begun: &Load<'_>) -> Result<u64, Fault> {
     let mut loaded = 0;
-    app.store.note_loaded(loaded).await?;
     let mut batch: Vec<Standing> = Vec::with_capacity(LOAD_BATCH);
     let mut rows = sqlx::query(STANDINGS).fetch(lead.connection());
     loop {
@@ -84,9 +85,8 @@ async fn load_totals(app: &App, lead: &mut Lead) -> Result<u64, Fault> {
             aside: row.get("aside"),
         }));
         if batch.len() == LOAD_BATCH || (end && !batch.is_empty()) {
-            app.store.load_totals(&batch).await?;
             loaded += batch.len() as u64;
-            app.store.note_loaded(loaded).await?;
+            begun.totals(&batch, Some(loaded)).await?;
             batch.clear();
         }
         if end {

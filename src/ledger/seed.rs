@@ -12,7 +12,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::best::best;
-use super::chain::{Head, Link};
+use super::chain::{Head, Link, hex};
+use super::checkpoint::{self, Checkpoint};
 use super::sql_fault;
 use crate::account::User;
 use crate::app::App;
@@ -59,7 +60,7 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
         let scored = users.iter().filter(|it| it.score > 0);
         let totals: Vec<Standing> = scored.map(|it| Standing::of(it.id, it.score as u64)).collect();
         if !totals.is_empty() {
-            app.store.load_totals(&totals).await?;
+            app.store.add_totals(&totals).await?;
         }
         if let Some(file) = &mut tokens {
             let now_s = app.clock.now_s();
@@ -111,6 +112,7 @@ async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Res
     let history = entries(app, &mut head, users, first_moment);
     copy(&mut transaction, HISTORY, history).await?;
     head.save(&mut transaction).await?;
+    let checkpoint = checkpoint::write_if_due(&mut transaction, &app.receipts, &head).await?;
 
     let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
     let numbers = sqlx::query_scalar(
@@ -120,6 +122,7 @@ async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Res
     .fetch_all(&mut *transaction)
     .await?;
     transaction.commit().await?;
+    checkpoint.iter().for_each(Checkpoint::log);
     Ok(numbers)
 }
 
@@ -145,15 +148,9 @@ fn entries(app: &App, head: &mut Head, users: &[User], first_moment: i64) -> Str
         };
         let (seq, hash) = head.append(&link);
         let at = Timestamp::from_microsecond(moment).unwrap_or_default();
-        let _ = write!(
-            text,
-            "{}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\t{at}\t{seq}\t\\\\x",
-            link.event_id
-        );
-        for byte in hash {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
+        let (event, hash) = (link.event_id, hex(&hash));
+        let _ =
+            writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\t{at}\t{seq}\t\\\\x{hash}");
     }
     text
 }

@@ -20,7 +20,7 @@ const BATCH: i64 = 1000;
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
         let swept = sweep(&app.database, app.config.outbox.token_retention_days).await;
-        if let Err(fault) = swept.and(contract(&app.database).await) {
+        if let Err(fault) = swept.and(contract(&app.database, &app.receipts).await) {
             tracing::warn!(%fault, "the sweep goes on in a minute");
         }
         tokio::time::sleep(EVERY).await;

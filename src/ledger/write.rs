@@ -6,18 +6,27 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::chain::Head;
+use super::checkpoint::{self, Checkpoint};
 use super::{awards, sessions};
+use crate::receipt::ReceiptKeys;
 use crate::store::{Entry, EntryKind};
 
 /// Writes the entries. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
-pub async fn write(connection: &mut PgConnection, entries: &[Entry]) -> Result<(), sqlx::Error> {
+pub async fn write(
+    connection: &mut PgConnection,
+    keys: &ReceiptKeys,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut head = Head::take(&mut transaction).await?;
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
     awards::write(&mut transaction, &mut head, entries).await?;
     clear_held(&mut transaction, entries).await?;
-    transaction.commit().await
+    let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;
+    transaction.commit().await?;
+    checkpoint.iter().for_each(Checkpoint::log);
+    Ok(())
 }
 
 /// `user_action`. A batch may hold two entries of one attempt: the later one is written, with the proof of whichever has one,

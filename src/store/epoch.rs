@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Store, fault, keys};
+use super::{Load, Store, fault, keys};
 use crate::error::Fault;
 
 impl Store {
@@ -17,7 +17,8 @@ impl Store {
     }
 
     /// Opens the board under an epoch and lifts its version above `least_moment` (µs), if Redis is still in the `run` that was
-    /// looked at. Returns when the board may be published (ms; 0: it was); `None` if it is another run, and nothing was done.
+    /// looked at. A board that was loaded is opened by who loaded it. Returns when the board may be published (ms; 0: it was);
+    /// `None` if nothing was done: it is another run, or somebody else loads the board or has opened it.
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
@@ -27,6 +28,7 @@ impl Store {
         epoch: i64,
         least_moment: i64,
         publish_window_ms: u64,
+        load: Option<&Load<'_>>,
     ) -> Result<Option<u64>, Fault> {
         let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
         let arguments = [
@@ -35,6 +37,7 @@ impl Store {
             least_moment.to_string(),
             keys::BOARD_CHANNEL.to_owned(),
             publish_window_ms.to_string(),
+            load.map(|it| it.loader.clone()).unwrap_or_default(),
         ];
         let mut reply = self.run("confirm", &self.scripts.confirm, &keys, &arguments).await?;
         let done = reply.next::<u8>()? == 1;
@@ -63,25 +66,5 @@ impl Store {
         let mut command = redis::cmd("HDEL");
         command.arg(keys::BOARD_STATE).arg("epoch");
         command.exec_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
-    }
-
-    /// Closes the board until this run is confirmed anew; its epoch stays known.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn suspend_board(&self) -> Result<(), Fault> {
-        let mut command = redis::cmd("HDEL");
-        command.arg(keys::BOARD_STATE).arg("run");
-        command.exec_async(&mut self.command()).await.map_err(|error| fault("suspend the board", error))
-    }
-
-    /// Says how many users are loaded into a closed board.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn note_loaded(&self, users: u64) -> Result<(), Fault> {
-        let mut command = redis::cmd("HSET");
-        command.arg(keys::BOARD_STATE).arg("loaded").arg(users);
-        command.exec_async(&mut self.command()).await.map_err(|error| fault("note the progress", error))
     }
 }

@@ -28,6 +28,7 @@ pub struct Scripts {
     pub mend: Script,
     pub confirm: Script,
     pub lift: Script,
+    pub load: Script,
     pub restrict: Script,
     pub adjust: Script,
 }
@@ -48,6 +49,7 @@ impl Scripts {
             flush: lua!("flush" needs "clock" "board"),
             mend: lua!("mend" needs "clock" "board" "merge"),
             confirm: lua!("confirm" needs "clock" "epoch" "board"),
+            load: lua!("load" needs),
             lift: lua!("lift" needs "clock" "epoch" "board"),
             restrict: lua!("restrict" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
             adjust: lua!("adjust" needs "reply" "clock" "epoch" "board" "merge" "outbox"),

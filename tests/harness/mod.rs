@@ -118,7 +118,7 @@ impl World {
 /// Opens a board as a leader does who found nothing amiss.
 pub async fn open_board(store: &Store) {
     let look = store.glance().await.unwrap();
-    store.confirm(&look.run, store.known_epoch() + 1, 0, 0).await.unwrap().unwrap();
+    store.confirm(&look.run, store.known_epoch() + 1, 0, 0, None).await.unwrap().unwrap();
 }
 
 /// Waits until something holds; a test that waits for longer than a minute has failed.
@@ -153,6 +153,8 @@ pub async fn differences(app: &App) -> Vec<Difference> {
 /// What does not agree within the ledger.
 pub async fn ledger_differences(app: &App) -> Vec<Difference> {
     let mut found = Vec::new();
-    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |it| found.push(it)).await.unwrap();
+    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |it| found.push(it))
+        .await
+        .unwrap();
     found
 }

@@ -1,5 +1,8 @@
 use serde_json::{Value, json};
 
+use laurel::award::{Permission, Submission};
+use laurel::store::IdempotencyKey;
+
 use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
 
 async fn finalize(node: &TestNode, player: &Player, key: &str, body: &Value) -> Answer {
@@ -74,4 +77,30 @@ async fn a_key_of_another_shape_is_refused() {
         assert_eq!(answer.fields(), ["Idempotency-Key"]);
     }
     assert_eq!(finalize(&node, &ada, &"k".repeat(64), &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_old_answer_is_no_board_for_a_node_that_has_none_yet() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "watch_ad").await;
+    let starting = world.app().await;
+    for (app, replayed) in [(&node.app, false), (&starting, true)] {
+        let submission = Submission {
+            permission: Permission::AntiSpam(token.clone()),
+            proof: None,
+            idempotency: Some(IdempotencyKey {
+                key_digest: "k".into(),
+                request_digest: "r".into(),
+                kept_ms: 60_000,
+            }),
+        };
+        let from = std::net::Ipv4Addr::LOCALHOST.into();
+        let metered = laurel::award::redeem(app, &ada.identity, from, Ok(submission)).await;
+        assert_eq!(metered.outcome.unwrap().score, 10);
+        assert_eq!(metered.replayed, replayed);
+    }
+    assert!(node.app.hub.newest().version > 0);
+    assert_eq!(starting.hub.newest().version, 0, "newer ones may have been shown since");
 }

@@ -23,7 +23,7 @@ pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
 async fn ledger(world: &World) -> Arc<App> {
     let app = world.app().await;
     let entries = outbox(&app, 8).await;
-    laurel::ledger::write(&mut app.database.acquire().await.unwrap(), &entries).await.unwrap();
+    laurel::ledger::write(&mut app.database.acquire().await.unwrap(), &app.receipts, &entries).await.unwrap();
     assert_eq!(ledger_differences(&app).await, []);
     app
 }
@@ -111,18 +111,77 @@ async fn what_was_put_in_is_named() {
     );
 }
 
+/// What somebody can do who can write to Postgres and has read how entries are hashed.
+const HASH_ANEW: &str = "
+    DO $$
+    DECLARE
+        it RECORD;
+        last BYTEA := decode(repeat('00', 32), 'hex');
+    BEGIN
+        FOR it IN SELECT * FROM score_history ORDER BY seq LOOP
+            last := sha256(last || int8send(it.seq) || uuid_send(it.event_id) || uuid_send(it.user_id)
+                || int8send(octet_length(it.action_type)) || convert_to(it.action_type, 'UTF8') || int8send(it.points_earned)
+                || int8send(octet_length(it.action_token_hash)) || convert_to(it.action_token_hash, 'UTF8')
+                || int8send(it.score_before) || int8send(it.score_after) || int8send(it.moment)
+                || int8send((extract(epoch FROM it.created_at) * 1000000)::bigint) || int8send(0));
+            UPDATE score_history SET hash = last WHERE event_id = it.event_id;
+            UPDATE ledger_heads SET seq = it.seq, hash = last;
+        END LOOP;
+    END $$";
+
+#[tokio::test]
+async fn a_chain_that_was_hashed_anew_without_the_key_is_found() {
+    let world = World::new().await;
+    let app = ledger(&world).await;
+    app.database.execute(HASH_ANEW).await.unwrap();
+    assert_eq!(found(&app).await, [], "it is hashed as it is documented");
+
+    app.database.execute("UPDATE score_history SET action_type = 'another' WHERE seq = 3").await.unwrap();
+    app.database.execute(HASH_ANEW).await.unwrap();
+    let checkpoint =
+        |it: &[Difference]| (it[0].of.clone(), it.len()) == ("the checkpoint at entry 8".into(), 1);
+    assert!(checkpoint(&found(&app).await), "the chain is in order, but nobody has signed it");
+    app.database
+        .execute("UPDATE ledger_checkpoints SET hash = (SELECT hash FROM score_history WHERE seq = 8)")
+        .await
+        .unwrap();
+    assert!(checkpoint(&found(&app).await), "the checkpoint says what nobody has signed");
+    let theirs = laurel::config::load([("JWT_SECRET".to_owned(), "another secret, ".repeat(3))]).unwrap();
+    let theirs = laurel::receipt::ReceiptKeys::new(&theirs.auth).unwrap();
+    let forged = theirs.sign_checkpoint(&serde_json::json!({})).unwrap();
+    sqlx::query("UPDATE ledger_checkpoints SET signature = $1")
+        .bind(forged)
+        .execute(&app.database)
+        .await
+        .unwrap();
+    assert!(checkpoint(&found(&app).await), "a key that nobody knows has signed it");
+    app.database.execute("DELETE FROM ledger_checkpoints").await.unwrap();
+    assert_eq!(found(&app).await[0].of, "the checkpoints");
+}
+
+#[tokio::test]
+async fn a_tail_that_was_cut_off_with_its_head_is_found() {
+    let world = World::new().await;
+    let app = ledger(&world).await;
+    app.database.execute("DELETE FROM score_history WHERE seq > 6").await.unwrap();
+    app.database.execute(HASH_ANEW).await.unwrap();
+    let found = found(&app).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].of, "the checkpoint at entry 8");
+}
+
 #[tokio::test]
 async fn a_batch_that_comes_again_is_chained_once() {
     let world = World::new().await;
     let app = world.app().await;
     let mut entries = outbox(&app, 9).await;
     let mut database = app.database.acquire().await.unwrap();
-    laurel::ledger::write(&mut database, &entries[..9]).await.unwrap();
-    laurel::ledger::write(&mut database, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &entries[..9]).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
     entries.reverse();
-    laurel::ledger::write(&mut database, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
     let doubled = [entries.clone(), entries].concat();
-    laurel::ledger::write(&mut database, &doubled).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &doubled).await.unwrap();
     let head: i64 =
         sqlx::query_scalar("SELECT seq FROM ledger_heads").fetch_one(&mut *database).await.unwrap();
     assert_eq!(head, 9);
@@ -137,7 +196,7 @@ async fn batches_on_two_connections_make_one_chain() {
     let write = async |entries: &[Entry]| {
         for some in entries.chunks(7) {
             let mut database = app.database.acquire().await.unwrap();
-            laurel::ledger::write(&mut database, some).await.unwrap();
+            laurel::ledger::write(&mut database, &app.receipts, some).await.unwrap();
         }
     };
     futures::join!(write(&entries), write(&entries[20..]), write(&entries[..60]));

@@ -49,7 +49,10 @@ async fn is_by_months(app: &App) -> bool {
 }
 
 async fn unchained(app: &App) -> u64 {
-    laurel::ledger::verify_ledger(&app.database, &|_| (), &mut |_| ()).await.unwrap().unchained
+    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |_| ())
+        .await
+        .unwrap()
+        .unchained
 }
 
 #[tokio::test]
@@ -66,39 +69,42 @@ async fn what_contracts_waits_for_the_last_older_node() {
         if place / 2 % 2 == 0 {
             write_as_before(&mut older, entry).await;
         }
-        laurel::ledger::write(&mut database, std::slice::from_ref(entry)).await.unwrap();
+        laurel::ledger::write(&mut database, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
         write_as_before(&mut older, entry).await;
     }
     assert_eq!(unchained(&app).await, 6);
     assert_eq!(ledger_differences(&app).await, []);
-    assert!(!laurel::ledger::contract(&app.database).await.unwrap(), "an older node is there");
+    assert!(!laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(), "an older node is there");
     assert!(!is_by_months(&app).await);
     // The node of this version starts again beside it.
     drop(world.app().await);
 
     older.close().await.unwrap();
     let other = node_of(&world, "laurel/6").await;
-    assert!(!laurel::ledger::contract(&app.database).await.unwrap(), "one that is older by a step");
+    assert!(
+        !laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(),
+        "one that is older by a step"
+    );
     other.close().await.unwrap();
     let _newer = node_of(&world, "laurel/999").await;
     let _operator = node_of(&world, "psql").await;
     eventually("the older nodes to be gone", async || {
-        laurel::ledger::contract(&app.database).await.unwrap().then_some(())
+        laurel::ledger::contract(&app.database, &app.receipts).await.unwrap().then_some(())
     })
     .await;
     assert!(is_by_months(&app).await);
     assert_eq!(unchained(&app).await, 0);
 
     // The same connection goes on, with statements that it prepared before.
-    laurel::ledger::write(&mut database, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
     crate::scripts::award(&app.store, entries[0].user, 10).await;
     let (more, _) = app.store.outbox_reader().await.unwrap().read(1000, 0).await.unwrap();
-    laurel::ledger::write(&mut database, &more).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, &more).await.unwrap();
     let rows: i64 =
         sqlx::query_scalar("SELECT count(*) FROM score_history").fetch_one(&app.database).await.unwrap();
     assert_eq!(rows, 13);
     let ids: Vec<&str> = more.iter().map(|it| it.stream_id.as_str()).collect();
     app.store.settle(&ids).await.unwrap();
     assert_verified(&world).await;
-    assert!(laurel::ledger::contract(&app.database).await.unwrap(), "once is enough");
+    assert!(laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(), "once is enough");
 }

@@ -6,6 +6,7 @@ mod lead;
 mod migrate;
 mod older;
 mod outbox;
+mod parts;
 mod rebuild;
 mod sessions;
 mod verify;

@@ -46,9 +46,9 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     for _ in 0..2 {
         entries.reverse();
         for entry in &entries {
-            laurel::ledger::write(&mut writer, std::slice::from_ref(entry)).await.unwrap();
+            laurel::ledger::write(&mut writer, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
         }
-        laurel::ledger::write(&mut writer, &entries).await.unwrap();
+        laurel::ledger::write(&mut writer, &app.receipts, &entries).await.unwrap();
     }
     let row: (String, bool, i64, bool) = sqlx::query_as(
         "SELECT session_id, is_active, actions_count, created_at <= ended_at AND ended_at < expires_at FROM game_sessions",

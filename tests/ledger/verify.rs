@@ -52,3 +52,22 @@ async fn every_kind_of_difference_is_found() {
     wanted.sort();
     assert_eq!(users, wanted, "{found:#?}");
 }
+
+#[tokio::test]
+async fn the_light_check_goes_round_and_finds_drift() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let players = node.players(5).await;
+    for player in &players {
+        node.award(player, "watch_ad").await;
+    }
+    node.written().await;
+    let mut after = uuid::Uuid::nil();
+    assert_eq!(laurel::ledger::check(&node.app, &mut after).await.unwrap(), []);
+    assert!(after.is_nil(), "all were looked at; the next check begins anew");
+    let who = players[4].identity.user;
+    let _: i64 = world.look().await.ask(&format!("INCRBY user:score:{who} 5")).await;
+    let found = laurel::ledger::check(&node.app, &mut after).await.unwrap();
+    assert_eq!(found.iter().map(|it| it.of.clone()).collect::<Vec<_>>(), [who.to_string()]);
+    assert!(found[0].what.contains("user:score has Some(15), the ledger's sum is 10"), "{}", found[0].what);
+}

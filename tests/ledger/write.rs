@@ -62,11 +62,11 @@ async fn an_entry_that_comes_twice_counts_once() {
     let (mut entries, _) = reader.read(100, 0).await.unwrap();
     let mut writer = app.database.acquire().await.unwrap();
     // A node writes and dies before it settles; another writes again, and in another order.
-    laurel::ledger::write(&mut writer, &entries).await.unwrap();
+    laurel::ledger::write(&mut writer, &app.receipts, &entries).await.unwrap();
     entries.reverse();
-    laurel::ledger::write(&mut writer, &entries).await.unwrap();
+    laurel::ledger::write(&mut writer, &app.receipts, &entries).await.unwrap();
     for entry in &entries {
-        laurel::ledger::write(&mut writer, std::slice::from_ref(entry)).await.unwrap();
+        laurel::ledger::write(&mut writer, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
     }
     let sums: (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT score FROM users), (SELECT sum(points_earned)::bigint FROM score_history),

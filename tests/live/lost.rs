@@ -15,7 +15,7 @@ async fn a_lost_publication_heals() {
     client.wait_for("leaderboard_updated").await;
     // As if the message had been lost: the board changes, and nobody is told.
     let mut look = world.look().await;
-    node.app.store.load_totals(&[Standing::of(ada.identity.user, 77)]).await.unwrap();
+    node.app.store.add_totals(&[Standing::of(ada.identity.user, 77)]).await.unwrap();
     let _: () = look.ask("SET leaderboard:global:window 1 PX 600000").await;
     let due = node.app.store.mend(&[format!("77 5 {} 1 ada", ada.identity.user)], 600_000).await.unwrap();
     assert!(due.flush_due_ms > 0, "it was held back");

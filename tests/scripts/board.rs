@@ -53,7 +53,7 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let store = world.store().await;
     award(&store, user(1), 50).await;
     let loaded: Vec<_> = (2..=15).map(|it| Standing::of(user(it), 40 + it as u64)).collect();
-    store.load_totals(&loaded).await.unwrap();
+    store.add_totals(&loaded).await.unwrap();
     let entry = |who: u128, score: u64, moment: u64| format!("{score} {moment} {} {who} u{who}", user(who));
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));

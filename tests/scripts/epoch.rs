@@ -1,6 +1,6 @@
 //! `confirm`, `lift`, and the gate that they open.
 
-use laurel::store::RedeemOutcome;
+use laurel::store::{RedeemOutcome, Standing};
 
 use super::{award, redeem, token, user};
 use crate::harness::{World, open_board};
@@ -21,9 +21,9 @@ async fn a_board_is_open_in_the_run_that_was_looked_at() {
     };
     assert!(!after.open && after.epoch == 1 && after.run != before.run && after.moment == before.moment);
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
-    assert_eq!(store.confirm(&before.run, 2, 0, 0).await.unwrap(), None, "that run is over");
+    assert_eq!(store.confirm(&before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
     assert!(!store.glance().await.unwrap().open);
-    assert_eq!(store.confirm(&after.run, 2, 0, 0).await.unwrap(), Some(0));
+    assert_eq!(store.confirm(&after.run, 2, 0, 0, None).await.unwrap(), Some(0));
     assert!(store.glance().await.unwrap().open);
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
@@ -50,7 +50,7 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
     award(&store, user(1), 10).await;
     let look = store.glance().await.unwrap();
     let shown = look.version + 3_600_000_000;
-    store.confirm(&look.run, 2, shown, 0).await.unwrap().unwrap();
+    store.confirm(&look.run, 2, shown, 0, None).await.unwrap().unwrap();
     let lifted = store.look(shown, i64::MAX).await.unwrap();
     assert!(lifted.version > shown && lifted.ten.len() == 1);
     assert_eq!(store.lift(shown, 0).await.unwrap(), 0);
@@ -61,4 +61,27 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
     store.close_board().await.unwrap();
     store.lift(again.version + 5, 0).await.unwrap();
     assert_eq!(store.glance().await.unwrap().version, again.version, "a closed board is not lifted");
+}
+
+#[tokio::test]
+async fn a_load_ends_without_effect_when_somebody_else_begins_one() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    let run = store.glance().await.unwrap().run;
+    let paused = store.begin_load().await.unwrap();
+    assert!(!store.glance().await.unwrap().open, "nobody wins points on totals that are not there yet");
+    assert_eq!(store.confirm(&run, 2, 0, 0, None).await.unwrap(), None, "it is being loaded");
+    let next = store.begin_load().await.unwrap();
+    next.totals(&[Standing::of(user(1), 30)], Some(1)).await.unwrap();
+    assert!(paused.totals(&[Standing::of(user(1), 20)], Some(7)).await.is_err());
+    assert!(paused.load([["DEL", "leaderboard:global"].map(str::to_owned).to_vec()]).await.is_err());
+    assert!(paused.empty_some(0, true).await.is_err());
+    assert_eq!(store.confirm(&run, 3, 0, 0, Some(&paused)).await.unwrap(), None);
+    assert_eq!(store.confirm(&run, 3, 0, 0, Some(&next)).await.unwrap(), Some(0));
+    assert!(next.totals(&[Standing::of(user(1), 40)], None).await.is_err(), "it is over");
+    assert_eq!(store.confirm(&run, 3, 0, 0, None).await.unwrap(), None, "that epoch has begun");
+    let look = store.glance().await.unwrap();
+    assert_eq!((look.open, look.epoch, look.loaded), (true, 3, 1));
+    assert_eq!(store.standing(user(1)).await.unwrap(), Some((30, Some(1))));
 }

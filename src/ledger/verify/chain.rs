@@ -5,11 +5,14 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
+use super::checkpoints::Checkpoints;
 use super::{Difference, Found, Verified};
 use crate::error::Fault;
 use crate::ledger::chain::{BEGINNING, Hash, SHARD};
+use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::entry::{COLUMNS, link};
 use crate::ledger::sql_fault;
+use crate::receipt::ReceiptVerifier;
 
 /// Entries a page.
 const PAGE: i64 = 5000;
@@ -26,24 +29,37 @@ struct Standpoint {
     event_id: Uuid,
 }
 
+impl Standpoint {
+    /// Before the first entry; after the last that was detached.
+    fn new(begins: Option<&Checkpoint>) -> Self {
+        let (seq, hash) = begins.map_or((0, None), |it| (it.seq, it.hash()));
+        Self { seq, hashes: vec![hash.unwrap_or(BEGINNING)], before: Vec::new(), event_id: Uuid::max() }
+    }
+}
+
 /// Walks the chain up to the head as it is when the walk begins.
 pub async fn walk(
     database: &PgPool,
+    keys: &ReceiptVerifier,
     progress: &(dyn Fn(u64) + Sync),
     found: &mut Found<'_>,
 ) -> Result<Verified, Fault> {
     let (head_seq, head_hash) = head(database).await?;
-    let mut at = Standpoint { seq: 0, hashes: vec![BEGINNING], before: Vec::new(), event_id: Uuid::max() };
+    let (mut checkpoints, begins) = Checkpoints::begin(database, keys, found).await?;
+    let mut at = Standpoint::new(begins.as_ref());
     let start = at.seq;
     let mut verified = Verified::default();
     loop {
-        let rows = page(database, &at, head_seq).await?;
+        let (rows, after) = (page(database, &at, head_seq).await?, at.seq);
         for row in &rows {
             step(&mut at, row, found)?;
         }
+        let last_page = rows.len() < PAGE as usize;
+        let to = if last_page { head_seq } else { at.seq };
+        checkpoints.compare(database, after, to, &rows, found).await?;
         verified.entries += rows.len() as u64;
         progress(verified.entries);
-        if rows.len() < PAGE as usize {
+        if last_page {
             break;
         }
     }
@@ -51,6 +67,10 @@ pub async fn walk(
         found(entries(at.seq + 1, head_seq, "missing: the head says that the chain goes on to there"));
     } else if !at.hashes.iter().any(|it| it.as_slice() == head_hash) {
         found(Difference { of: "the head".into(), what: format!("has not the hash of entry {head_seq}") });
+    }
+    checkpoints.end(database, head_seq, found).await?;
+    if Checkpoints::begin(database, keys, &mut |_| ()).await?.1 != begins {
+        return Err(Fault::away(READ, "older parts were detached meanwhile: look again"));
     }
     verified.unchained = strays(database, start, found).await?;
     Ok(verified)

@@ -3,7 +3,11 @@
 
 mod accounts;
 mod chain;
+mod checkpoints;
+mod light;
 mod ten;
+
+pub use light::{check, check_forever};
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,6 +19,7 @@ use self::accounts::{Account, PAGE, page, these};
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
+use crate::receipt::ReceiptVerifier;
 use crate::store::Total;
 
 /// How long a difference may be a matter of the outbox.
@@ -57,7 +62,7 @@ pub struct Verified {
 /// A store is away.
 pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault> {
     let mut verified = Verified::default();
-    let mut suspects = Vec::new();
+    let mut suspected = Vec::new();
     let mut after = Uuid::nil();
     let mut differences = 0;
     let mut found = |it| {
@@ -70,19 +75,12 @@ pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault>
         after = last.user;
         verified.users += accounts.len() as u64;
         verified.entries += accounts.iter().map(|it| it.entries as u64).sum::<u64>();
-        let totals = app.store.totals(&accounts.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
-        suspects.extend(
-            accounts
-                .iter()
-                .zip(totals)
-                .filter(|(it, total)| compare(it, *total).is_some())
-                .map(|(it, _)| it.user),
-        );
-        if suspects.len() >= SUSPECTS {
-            settle(app, std::mem::take(&mut suspects)).await?.into_iter().for_each(&mut found);
+        suspected.extend(suspects(app, &accounts).await?);
+        if suspected.len() >= SUSPECTS {
+            settle(app, std::mem::take(&mut suspected)).await?.into_iter().for_each(&mut found);
         }
     }
-    settle(app, suspects).await?.into_iter().for_each(&mut found);
+    settle(app, suspected).await?.into_iter().for_each(&mut found);
     strangers(app, &mut found).await?;
     ten::compare(app).await?.into_iter().for_each(&mut found);
     verified.differences = differences;
@@ -96,6 +94,7 @@ pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault>
 /// Postgres is away.
 pub async fn verify_ledger(
     database: &PgPool,
+    keys: &ReceiptVerifier,
     progress: &(dyn Fn(u64) + Sync),
     found: &mut Found<'_>,
 ) -> Result<Verified, Fault> {
@@ -104,7 +103,7 @@ pub async fn verify_ledger(
         differences += 1;
         found(it);
     };
-    let mut verified = chain::walk(database, progress, &mut found).await?;
+    let mut verified = chain::walk(database, keys, progress, &mut found).await?;
     let mut after = Uuid::nil();
     loop {
         let accounts = page(database, after).await?;
@@ -117,6 +116,13 @@ pub async fn verify_ledger(
     }
     verified.differences = differences;
     Ok(verified)
+}
+
+/// Those whom Redis shows otherwise than the ledger, which the outbox may explain.
+async fn suspects(app: &App, accounts: &[Account]) -> Result<Vec<Uuid>, Fault> {
+    let totals = app.store.totals(&accounts.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
+    let both = accounts.iter().zip(totals);
+    Ok(both.filter(|(it, total)| compare(it, *total).is_some()).map(|(it, _)| it.user).collect())
 }
 
 /// Looks at suspects again until they agree or time is up.

@@ -1,0 +1,79 @@
+//! Both stores as they are, past Laurel's own code and past the proxies.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+/// A row of `score_history`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Row {
+    pub event_id: Uuid,
+    pub user_id: Uuid,
+    #[sqlx(rename = "points_earned")]
+    pub points: i64,
+    #[sqlx(rename = "score_before")]
+    pub before: i64,
+    #[sqlx(rename = "score_after")]
+    pub after: i64,
+    pub moment: i64,
+    pub seq: Option<i64>,
+}
+
+/// A connection to Postgres; none if it is away.
+pub async fn connect(port: u16) -> Option<PgConnection> {
+    let url = format!("postgres://laurel@127.0.0.1:{port}/laurel?sslmode=disable");
+    tokio::time::timeout(Duration::from_secs(10), PgConnection::connect(&url)).await.ok()?.ok()
+}
+
+/// The events after a place in the ledger; none if Postgres is away.
+pub async fn written_since(port: u16, seq: i64) -> Option<HashSet<Uuid>> {
+    let mut connection = connect(port).await?;
+    let ids = sqlx::query_scalar("SELECT event_id FROM score_history WHERE seq > $1").bind(seq);
+    let ids: Vec<Uuid> =
+        tokio::time::timeout(Duration::from_secs(10), ids.fetch_all(&mut connection)).await.ok()?.ok()?;
+    Some(ids.into_iter().collect())
+}
+
+/// The rows after a place in the ledger, and those without one.
+pub async fn rows(connection: &mut PgConnection, seq: i64) -> Vec<Row> {
+    let sql =
+        "SELECT event_id, user_id, points_earned, score_before, score_after, moment, seq FROM score_history
+               WHERE seq > $1 OR seq IS NULL ORDER BY moment";
+    sqlx::query_as(sql).bind(seq).fetch_all(connection).await.unwrap()
+}
+
+/// Events that are there more than once, over all rounds.
+pub async fn doubles(connection: &mut PgConnection) -> Vec<Uuid> {
+    let sql = "SELECT event_id FROM score_history GROUP BY event_id HAVING count(*) > 1";
+    sqlx::query_scalar(sql).fetch_all(connection).await.unwrap()
+}
+
+/// `users.score` of everybody.
+pub async fn totals(connection: &mut PgConnection) -> HashMap<Uuid, i64> {
+    let rows: Vec<(Uuid, i64)> =
+        sqlx::query_as("SELECT id, score FROM users").fetch_all(connection).await.unwrap();
+    rows.into_iter().collect()
+}
+
+/// Redis, asked directly.
+pub struct Look(MultiplexedConnection);
+
+impl Look {
+    pub async fn new(port: u16) -> Self {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        Self(client.get_multiplexed_async_connection().await.unwrap())
+    }
+
+    /// One command, its words parted by blanks.
+    pub async fn ask<T: redis::FromRedisValue>(&mut self, command: &str) -> T {
+        let mut words = command.split(' ');
+        let mut asked = redis::cmd(words.next().unwrap());
+        for word in words {
+            asked.arg(word);
+        }
+        asked.query_async(&mut self.0).await.unwrap()
+    }
+}

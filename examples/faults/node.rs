@@ -1,0 +1,136 @@
+//! One `laurel serve` as a process of its own, behind proxies to its stores.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use crate::signal;
+use crate::stores::free_port;
+
+/// What all nodes and commands share: no limits of the players' pace, and stores that are given up soon.
+const SETTINGS: [(&str, &str); 16] = [
+    ("JWT_SECRET", "only for the fault suite, only for the fault suite"),
+    ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
+    ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
+    ("LAUREL_LIMITS__STARTS_PER_HOUR", "0"),
+    ("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0"),
+    ("LAUREL_LIMITS__LOGINS_PER_MINUTE_PER_IP", "0"),
+    ("LAUREL_LIMITS__REGISTERS_PER_MINUTE_PER_IP", "0"),
+    ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0"),
+    ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0"),
+    ("LAUREL_TOKENS__ACTION_INTERVAL_SECONDS", "0"),
+    ("LAUREL_STORE__TIMEOUT_MS", "800"),
+    ("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "1500"),
+    ("LAUREL_DATABASE__MAX_CONNECTIONS", "6"),
+    ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "2000"),
+    ("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "5000"),
+    ("RUST_LOG", "info"),
+];
+
+/// The binary beside this example's.
+fn laurel() -> PathBuf {
+    let built = std::env::current_exe().unwrap();
+    let path = built.ancestors().nth(2).unwrap().join("laurel");
+    assert!(path.exists(), "{} is missing: build it first", path.display());
+    path
+}
+
+fn command(folder: &Path, redis_port: u16, postgres_port: u16) -> Command {
+    let mut command = Command::new(laurel());
+    command
+        .current_dir(folder)
+        .envs(SETTINGS)
+        .env("LAUREL_ACTIONS__FILE", folder.join("actions.toml"))
+        .env("REDIS_URL", format!("redis://127.0.0.1:{redis_port}"))
+        .env("DATABASE_URL", format!("postgres://laurel@127.0.0.1:{postgres_port}/laurel?sslmode=disable"));
+    // SAFETY: between fork and exec only prctl is called. Nodes end with the thread that starts them, the main one.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+    command
+}
+
+/// Runs one of the other commands to its end.
+pub async fn run(folder: &Path, redis_port: u16, postgres_port: u16, arguments: &[&str]) -> Output {
+    let mut command = tokio::process::Command::from(command(folder, redis_port, postgres_port));
+    command.args(arguments).kill_on_drop(true).output().await.unwrap()
+}
+
+/// A node, its place in the suite, and the ports where it looks for its stores.
+pub struct Node {
+    pub place: usize,
+    pub base: String,
+    ports: (u16, u16),
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Node {
+    pub fn new(place: usize, folder: &Path, redis_port: u16, postgres_port: u16) -> Self {
+        let base = format!("http://127.0.0.1:{}", free_port());
+        Self { place, base, ports: (redis_port, postgres_port), folder: folder.to_owned(), child: None }
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// SIGKILL, and gone.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            signal::send(child.id(), libc::SIGKILL);
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts it, if it does not run. It may take its time, or end where its stores are away.
+    pub fn start(&mut self) {
+        if self.child.is_none() {
+            let path = self.folder.join(format!("node-{}.log", self.place));
+            let log = File::options().create(true).append(true).open(path).unwrap();
+            let port = self.base.rsplit(':').next().unwrap();
+            let mut command = command(&self.folder, self.ports.0, self.ports.1);
+            command.arg("serve").env("PORT", port).env("LAUREL_LIVE__NODE_NAME", format!("n{}", self.place));
+            command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+            self.child = Some(command.spawn().unwrap());
+        }
+    }
+
+    /// How it ended, if it did by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().unwrap()?;
+        self.child = None;
+        Some(status)
+    }
+}
+
+/// What `/readyz/awards` says.
+pub struct Readiness {
+    pub ready: bool,
+    pub outbox: u64,
+    pub version: i64,
+}
+
+/// Asks a node; none: no answer.
+pub async fn readiness(client: &reqwest::Client, base: &str) -> Option<Readiness> {
+    let request = client.get(format!("{base}/readyz/awards")).timeout(Duration::from_secs(2));
+    let response = request.send().await.ok()?;
+    let ready = response.status() == 200;
+    let body: serde_json::Value = response.json().await.ok()?;
+    Some(Readiness {
+        ready,
+        outbox: body["outboxEntries"].as_u64()?,
+        version: body["boardVersion"].as_i64()?,
+    })
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,65 @@
+//! The commands about what is in Postgres: it is brought up to date, held against itself, or taken off.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::report;
+use crate::app::{App, receipt_keys};
+use crate::config::Config;
+use crate::ledger::{self, Detached, Difference, Month};
+
+/// What can be done with the ledger's months.
+#[derive(Subcommand)]
+pub enum LedgerCommand {
+    /// Make plain tables of old months, to be dumped and dropped; totals are carried over
+    Detach {
+        /// Parts that end before this month, as in 2026-12
+        #[arg(long)]
+        before: Month,
+    },
+}
+
+/// `laurel ledger`.
+pub async fn look_after(app: &App, command: LedgerCommand) -> Result<ExitCode> {
+    let LedgerCommand::Detach { before } = command;
+    let Detached { tables, entries, carried } = ledger::detach(app, before).await?;
+    for table in &tables {
+        println!("{table} is a table of its own now");
+    }
+    println!("{} parts with {entries} entries were detached, {carried} totals carried over", tables.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `laurel migrate`.
+pub async fn migrate(config: &Config) -> Result<ExitCode> {
+    let database = ledger::connect(&config.database).await?;
+    ledger::migrate(&database).await?;
+    if config.auth.jwt_secret.is_empty() {
+        println!("Postgres is up to date, but for what needs JWT_SECRET: the nodes do that");
+    } else if ledger::contract(&database, &receipt_keys(&config.auth)?).await? {
+        println!("Postgres is up to date");
+    } else {
+        println!("Postgres is up to date, but for what waits until older nodes are gone");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `laurel verify --ledger`.
+pub async fn verify(config: &Config) -> Result<ExitCode> {
+    let keys = receipt_keys(&config.auth)?;
+    let database = ledger::connect(&config.database).await?;
+    ledger::migrate(&database).await?;
+    let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
+    let bar = ProgressBar::new_spinner().with_style(style);
+    let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));
+    let progress = |done| bar.set_position(done);
+    let verified = ledger::verify_ledger(&database, keys.verifier(), &progress, &mut print).await?;
+    bar.finish_and_clear();
+    if verified.unchained > 0 {
+        println!("{} more entries are of older nodes, and not chained yet", verified.unchained);
+    }
+    Ok(report(verified))
+}

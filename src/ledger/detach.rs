@@ -1,0 +1,255 @@
+//! Old parts of the ledger are taken off it. What they came to is carried over, an entry a user, so that sums, each user's
+//! history, ties and a rebuild stay as they were; and the chain is walked from a signed checkpoint on.
+
+use sqlx::{Acquire, PgConnection, Row};
+use uuid::Uuid;
+
+use super::chain::{Hash, Head, Link, SHARD};
+use super::checkpoint::{self, Checkpoint};
+use super::month::Month;
+use super::parts::{self, Part};
+use super::sql_fault;
+use crate::app::App;
+use crate::error::Fault;
+
+/// What an entry of this kind sums up is in a part that was detached. It follows the one of an earlier time, which stays.
+const CARRIED: &str = "carried";
+/// Tokens live for at most 31 days: what is older comes never again, and is not looked for.
+const AGE_DAYS: i32 = 32;
+/// Entries a statement.
+const PAGE: i64 = 5000;
+const DOING: &str = "detach older parts of the ledger";
+
+/// What was detached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detached {
+    /// The tables, as they are called now.
+    pub tables: Vec<String>,
+    /// Entries in them.
+    pub entries: i64,
+    /// Users whose total was carried over.
+    pub carried: i64,
+}
+
+/// Takes the parts that end before a month off the ledger. Nothing to do is no error.
+///
+/// # Errors
+/// A store is away; or the parts cannot go yet: one line that says why. Nothing was changed then.
+pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
+    let fault = |error| sql_fault(DOING, error);
+    let mut connection = app.database.acquire().await.map_err(fault)?;
+    let mut transaction = connection.begin().await.map_err(fault)?;
+    let mut head = parts::begin(&mut transaction).await.map_err(fault)?;
+    let mut gone = parts::parts(&mut transaction).await.map_err(fault)?;
+    gone.retain(|it| it.before <= before);
+    let Some(end) = gone.last().map(|it| it.before) else { return Ok(Detached::default()) };
+    if is_young(&mut transaction, end).await.map_err(fault)? {
+        let why = format!("they go up to {end}, which began less than {AGE_DAYS} days ago");
+        return Err(Fault::new(DOING, why));
+    }
+    if !app.store.is_written_to(&format!("{}-0", end.begins_ms())).await? {
+        return Err(Fault::new(
+            DOING,
+            "the outbox still has entries of that time: try again once they are written",
+        ));
+    }
+    let (entries, last) = count(&mut transaction, end).await.map_err(fault)?;
+    let mut checkpoints = Vec::new();
+    let mut carried = 0;
+    if let Some(last) = last {
+        sum_up(&mut transaction, end).await.map_err(fault)?;
+        if let Some(why) = objection(&mut transaction, end, last).await.map_err(fault)? {
+            return Err(Fault::new(DOING, why));
+        }
+        let begins = begin_after(app, &mut transaction, last).await.map_err(fault)?;
+        carried = carry(app, &mut transaction, &mut head).await.map_err(fault)?;
+        let written = checkpoint::write(&mut transaction, &app.receipts, head.seq, &head.hash, false).await;
+        checkpoints = vec![begins, written.map_err(fault)?];
+    }
+    let tables = take_off(&mut transaction, &gone, end).await.map_err(fault)?;
+    transaction.commit().await.map_err(fault)?;
+    checkpoints.iter().for_each(Checkpoint::log);
+    Ok(Detached { tables, entries, carried })
+}
+
+async fn is_young(transaction: &mut PgConnection, end: Month) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT now() < $1::timestamptz + make_interval(days => $2)")
+        .bind(end.begins())
+        .bind(AGE_DAYS)
+        .fetch_one(transaction)
+        .await
+}
+
+/// How many entries go, and the last of them.
+async fn count(transaction: &mut PgConnection, end: Month) -> Result<(i64, Option<i64>), sqlx::Error> {
+    sqlx::query_as("SELECT count(*), max(seq) FROM score_history WHERE created_at < $1::timestamptz")
+        .bind(end.begins())
+        .fetch_one(transaction)
+        .await
+}
+
+/// What the parts came to, by user: the total before and after, when that was reached (as `best.rs` sees it), and the newest
+/// moment.
+async fn sum_up(transaction: &mut PgConnection, end: Month) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "CREATE TEMPORARY TABLE carried (n BIGINT PRIMARY KEY, user_id UUID, before BIGINT, after BIGINT, reached BIGINT,
+                                         newest BIGINT, whole BOOLEAN, held BOOLEAN) ON COMMIT DROP",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO carried
+         SELECT row_number() OVER (ORDER BY user_id), user_id, min(before), min(after),
+                coalesce(max(moment) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND note IS NOT NULL)),
+                         max(moment)),
+                max(moment), coalesce(max(moment) FILTER (WHERE score_after = after) = max(moment), FALSE), bool_or(held)
+         FROM (SELECT *, before + sum(points_earned) OVER (PARTITION BY user_id) AS after
+               FROM (SELECT *, first_value(score_before) OVER (PARTITION BY user_id ORDER BY moment) AS before
+                     FROM score_history WHERE created_at < $1::timestamptz) it) it
+         GROUP BY user_id",
+    )
+    .bind(end.begins())
+    .execute(transaction)
+    .await
+    .map(drop)
+}
+
+/// Why the parts cannot go: they must be whole, in order before all that stays, and nothing in them may be undecided.
+async fn objection(
+    transaction: &mut PgConnection,
+    end: Month,
+    last: i64,
+) -> Result<Option<String>, sqlx::Error> {
+    let early: Option<i64> = sqlx::query_scalar(
+        "SELECT min(seq) FROM score_history WHERE created_at >= $1::timestamptz AND shard = $2 AND seq < $3",
+    )
+    .bind(end.begins())
+    .bind(SHARD)
+    .bind(last)
+    .fetch_one(&mut *transaction)
+    .await?;
+    if let Some(seq) = early {
+        let why =
+            format!("entry {seq} would stay, but entry {last} goes: a clock went back; choose another month");
+        return Ok(Some(why));
+    }
+    let checks = [
+        ("held", "has points in them that are held: confirm or void them first"),
+        ("NOT whole", "has a history in them that does not chain: see laurel verify --ledger"),
+        (
+            "EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id AND it.moment < carried.newest
+                     AND it.created_at >= $1::timestamptz AND it.action_type <> 'carried')",
+            "has an entry that stays and is older than one that goes: choose another month",
+        ),
+    ];
+    for (check, why) in checks {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT user_id FROM carried WHERE {check} LIMIT 1"));
+        let user: Option<Uuid> =
+            sqlx::query_scalar(sql).bind(end.begins()).fetch_optional(&mut *transaction).await?;
+        if let Some(user) = user {
+            return Ok(Some(format!("user {user} {why}")));
+        }
+    }
+    Ok(None)
+}
+
+/// From now on the chain is walked after this entry.
+async fn begin_after(
+    app: &App,
+    transaction: &mut PgConnection,
+    last: i64,
+) -> Result<Checkpoint, sqlx::Error> {
+    let hash: Hash = sqlx::query_scalar("SELECT hash FROM score_history WHERE shard = $1 AND seq = $2")
+        .bind(SHARD)
+        .bind(last)
+        .fetch_one(&mut *transaction)
+        .await?;
+    checkpoint::write(transaction, &app.receipts, last, &hash, true).await
+}
+
+/// Appends the users' totals. Returns how many there were.
+async fn carry(app: &App, transaction: &mut PgConnection, head: &mut Head) -> Result<i64, sqlx::Error> {
+    let created_us: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM now()) * 1000000)::bigint")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let mut carried = 0;
+    loop {
+        let rows = sqlx::query(
+            "SELECT user_id, before, after, reached FROM carried WHERE n > $1 AND n <= $1 + $2 ORDER BY n",
+        );
+        let rows = rows.bind(carried).bind(PAGE).fetch_all(&mut *transaction).await?;
+        if rows.is_empty() {
+            head.save(transaction).await?;
+            return Ok(carried);
+        }
+        carried += rows.len() as i64;
+        let links = rows.iter().map(|row| Link {
+            event_id: app.clock.new_id(),
+            user: row.get("user_id"),
+            action: CARRIED,
+            points: row.get::<i64, _>("after") - row.get::<i64, _>("before"),
+            token_hash: "",
+            before: row.get("before"),
+            after: row.get("after"),
+            moment: row.get("reached"),
+            created_us,
+            note: "",
+        });
+        insert(transaction, head, &links.collect::<Vec<_>>()).await?;
+    }
+}
+
+async fn insert(
+    transaction: &mut PgConnection,
+    head: &mut Head,
+    links: &[Link<'_>],
+) -> Result<(), sqlx::Error> {
+    let places: Vec<(i64, Hash)> = links.iter().map(|it| head.append(it)).collect();
+    sqlx::query(
+        "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
+                                    moment, created_at, shard, seq, hash)
+         SELECT event_id, user_id, $8, after - before, '', before, after, moment, now(), $9, seq, hash
+         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
+              AS it (event_id, user_id, before, after, moment, seq, hash)",
+    )
+    .bind(links.iter().map(|it| it.event_id).collect::<Vec<Uuid>>())
+    .bind(links.iter().map(|it| it.user).collect::<Vec<Uuid>>())
+    .bind(links.iter().map(|it| it.before).collect::<Vec<i64>>())
+    .bind(links.iter().map(|it| it.after).collect::<Vec<i64>>())
+    .bind(links.iter().map(|it| it.moment).collect::<Vec<i64>>())
+    .bind(places.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>())
+    .bind(places.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<&[u8]>>())
+    .bind(CARRIED)
+    .bind(SHARD)
+    .execute(transaction)
+    .await
+    .map(drop)
+}
+
+/// Makes plain tables of the parts. What the rest has from before goes into the newest of them.
+async fn take_off(
+    transaction: &mut PgConnection,
+    gone: &[Part],
+    end: Month,
+) -> Result<Vec<String>, sqlx::Error> {
+    parts::lock_users(transaction).await?;
+    let mut tables = Vec::new();
+    for Part { name, .. } in gone {
+        let table = name.replacen("score_history_", "score_history_detached_", 1);
+        let statements = format!(
+            "ALTER TABLE score_history DETACH PARTITION {name};
+             ALTER TABLE {name} RENAME TO {table}"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut *transaction).await?;
+        tables.push(table);
+    }
+    if let Some(newest) = tables.last() {
+        let statement = sqlx::AssertSqlSafe(format!(
+            "WITH gone AS (DELETE FROM score_history_rest WHERE created_at < '{}' RETURNING *)
+             INSERT INTO {newest} SELECT * FROM gone",
+            end.begins()
+        ));
+        sqlx::query(statement).execute(transaction).await?;
+    }
+    Ok(tables)
+}

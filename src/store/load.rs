@@ -1,0 +1,191 @@
+//! `lua/load.lua`: a board that is loaded from the ledger.
+
+use uuid::Uuid;
+
+use super::{Store, fault, keys};
+use crate::error::Fault;
+
+/// What an action's own limits have counted of a user, as `lua/lib/limits.lua` keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Who.
+    pub user: Uuid,
+    /// Of which action.
+    pub action: String,
+    /// When the last award was, in ms.
+    pub at_ms: i64,
+    /// The UTC hour's number.
+    pub hour: i64,
+    /// Awards in it.
+    pub in_hour: i64,
+    /// The UTC day's number.
+    pub day: i64,
+    /// Awards in it.
+    pub in_day: i64,
+    /// When no limit can look at it any more, in ms.
+    pub until_ms: i64,
+}
+
+/// What Redis holds of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Who.
+    pub user: Uuid,
+    /// The total.
+    pub total: u64,
+    /// How much of it is not shown.
+    pub held: u64,
+    /// Whether the user is banned.
+    pub banned: bool,
+    /// Whether the user is set aside.
+    pub aside: bool,
+}
+
+impl Standing {
+    /// Of a user without restrictions.
+    pub fn of(user: Uuid, total: u64) -> Self {
+        Self { user, total, held: 0, banned: false, aside: false }
+    }
+}
+
+/// A load that was begun. It ends without effect as soon as somebody else begins one.
+pub struct Load<'a> {
+    store: &'a Store,
+    /// Empty where nothing is guarded.
+    pub(super) loader: String,
+}
+
+impl Store {
+    /// Closes the board and begins to load it; its epoch stays known.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn begin_load(&self) -> Result<Load<'_>, Fault> {
+        let loader = Uuid::new_v4().to_string();
+        let mut begin = redis::pipe();
+        begin.cmd("HDEL").arg(keys::BOARD_STATE).arg("run").ignore();
+        begin.cmd("HSET").arg(keys::BOARD_STATE).arg("loader").arg(&loader).arg("loaded").arg(0).ignore();
+        begin
+            .exec_async(&mut self.command())
+            .await
+            .map_err(|error| fault("begin to load the board", error))?;
+        Ok(Load { store: self, loader })
+    }
+
+    /// Sets what users have who are new; the board may be open.
+    ///
+    /// # Errors
+    /// Redis is away; some may be set.
+    pub async fn add_totals(&self, standings: &[Standing]) -> Result<(), Fault> {
+        Load { store: self, loader: String::new() }.totals(standings, None).await
+    }
+}
+
+impl Load<'_> {
+    /// Sets what users have; `loaded` of all are loaded then.
+    ///
+    /// # Errors
+    /// Redis is away, or somebody else loads the board.
+    pub async fn totals(&self, standings: &[Standing], loaded: Option<u64>) -> Result<(), Fault> {
+        // Bans count from now on, so that nodes are told of whoever came in while the board was loaded.
+        let now_ms = self.store.now_us().await? / 1000;
+        for some in standings.chunks(AT_ONCE) {
+            let shown = some.iter().filter(|it| !it.banned && it.total > it.held);
+            let totals = some.iter().filter(|it| it.total > 0);
+            let aside = some.iter().filter(|it| it.aside);
+            let banned = || some.iter().filter(|it| it.banned);
+            let commands = [
+                command(
+                    &["ZADD", keys::BOARD],
+                    shown.flat_map(|it| [(it.total - it.held).to_string(), it.user.to_string()]),
+                ),
+                command(&["MSET"], totals.flat_map(|it| [keys::user_score(it.user), it.total.to_string()])),
+                command(
+                    &["MSET"],
+                    aside.flat_map(|it| [keys::aside(it.user), (it.total - it.held).to_string()]),
+                ),
+                command(&["MSET"], banned().flat_map(|it| [keys::ban(it.user), "1".to_owned()])),
+                command(
+                    &["ZADD", keys::BANNED],
+                    banned().flat_map(|it| [now_ms.to_string(), it.user.to_string()]),
+                ),
+            ];
+            self.load(commands.into_iter().flatten()).await?;
+        }
+        let loaded = loaded
+            .map(|it| ["HSET", keys::BOARD_STATE, "loaded", &it.to_string()].map(str::to_owned).to_vec());
+        self.load(loaded).await
+    }
+
+    /// Sets what limits have counted.
+    ///
+    /// # Errors
+    /// Redis is away, or somebody else loads the board.
+    pub async fn limits(&self, counted: &[Counted]) -> Result<(), Fault> {
+        let set = |it: &Counted| {
+            let key = keys::action_limit(it.user, &it.action);
+            let fields = [
+                ("at", it.at_ms),
+                ("hour", it.hour),
+                ("in_hour", it.in_hour),
+                ("day", it.day),
+                ("in_day", it.in_day),
+            ];
+            let words = fields.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_string()]);
+            [
+                command(&["HSET", &key], words),
+                command(&["PEXPIREAT", &key], [it.until_ms.to_string()].into_iter()),
+            ]
+        };
+        self.load(counted.iter().flat_map(set).flatten()).await
+    }
+
+    /// Takes all totals and restrictions out, so that they can be loaded anew; of an older copy the tokens and sessions too, since
+    /// nobody can say which were used. The ten stay: nodes may look at them meanwhile, and `mend` takes out what no longer
+    /// holds. One step of a walk: returns where to go on, 0 at the end.
+    ///
+    /// # Errors
+    /// Redis is away, or somebody else loads the board.
+    pub async fn empty_some(&self, cursor: u64, older_copy: bool) -> Result<u64, Fault> {
+        let first = [keys::BOARD, keys::BANNED].map(str::to_owned).into_iter().filter(|_| cursor == 0);
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
+        let scanned = scan.query_async(&mut self.store.command()).await;
+        let (next, found): (u64, Vec<String>) = scanned.map_err(|error| fault("empty the board", error))?;
+        let begins = |it: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| it.starts_with(prefix));
+        let goes =
+            |it: &String| begins(it, &keys::IN_THE_LEDGER) || (older_copy && begins(it, &keys::USED_UP));
+        self.load(command(&["UNLINK"], first.chain(found.into_iter().filter(goes)))).await?;
+        Ok(next)
+    }
+
+    /// Runs some commands, all or none of them.
+    ///
+    /// # Errors
+    /// Redis is away, or somebody else loads the board: then nothing was done.
+    pub async fn load(&self, commands: impl IntoIterator<Item = Vec<String>>) -> Result<(), Fault> {
+        let mut arguments = vec![self.loader.clone()];
+        for command in commands {
+            arguments.push(command.len().to_string());
+            arguments.extend(command);
+        }
+        if arguments.len() == 1 {
+            return Ok(());
+        }
+        let store = self.store;
+        match store.run("load", &store.scripts.load, &[keys::BOARD_STATE], &arguments).await?.next()? {
+            1u8 => Ok(()),
+            _ => Err(Fault::away("load the board", "somebody else loads it by now")),
+        }
+    }
+}
+
+/// Users a command: Lua takes no more than 8,000 words.
+const AT_ONCE: usize = 2000;
+
+/// One command with all these words, if there are any.
+fn command(first: &[&str], words: impl Iterator<Item = String>) -> Option<Vec<String>> {
+    let mut command: Vec<String> = first.iter().map(|it| (*it).to_owned()).collect();
+    command.extend(words);
+    (command.len() > first.len()).then_some(command)
+}
