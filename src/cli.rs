@@ -123,14 +123,20 @@ async fn run(command: Command) -> Result<ExitCode> {
 /// The private stores are started on this thread and looked after on it: the kernel ends them when the thread ends.
 async fn serve(config: Config, stores: &mut Embedded) -> Result<ExitCode> {
     let hint = stores.join_hint();
-    let mut node = Node::start(config, Clock::default()).await?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    // A board that has to be loaded first may take a while.
+    let mut node = tokio::select! {
+        started = Node::start(config, Clock::default()) => started?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        () = stores.keep_alive() => bail!("a private store ended"),
+    };
     println!("Laurel serves on http://{}", shown(node.address));
     if let Some(hint) = hint {
         println!("A second node joins its stores with:");
         println!("  {hint}PORT=3001 laurel serve");
     }
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let died = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,

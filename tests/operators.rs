@@ -135,7 +135,7 @@ async fn a_confirmation_while_the_board_is_closed_holds_after_a_rebuild() {
     node.written().await;
     let mut look = world.look().await;
     let sql = "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE username = 'ada'";
-    node.app.store.begin_load().await.unwrap();
+    node.app.store.close_board().await.unwrap();
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     let _: () = look.ask("FLUSHALL").await;
     board(&node, "what was held to be shown", &[("ada", 20)]).await;

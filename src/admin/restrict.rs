@@ -14,6 +14,8 @@ use crate::error::{Refusal, Result};
 use crate::ledger::{contenders, finish, sql_fault};
 use crate::store::{Adjust, NotDone, Restrict};
 
+/// Longer ago than anything.
+const ALL_S: f64 = 1e9;
 /// How often Redis is made to agree with what was decided lately.
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -188,9 +190,14 @@ async fn take_away(
 
 /// Looks at what was decided lately, by any node or command, and makes Redis agree.
 pub async fn converge_forever(app: Arc<App>) {
-    let mut since_s = 86_400.0;
+    let (mut since_s, mut epoch) = (86_400.0, 0);
     loop {
         let started = tokio::time::Instant::now();
+        // Another run of Redis may lack decisions of any age.
+        let latest = app.store.known_epoch();
+        if std::mem::replace(&mut epoch, latest) != latest {
+            since_s = ALL_S;
+        }
         match converge(&app, since_s).await {
             Ok(()) => since_s = 10.0,
             Err(error) => {

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::report;
 use crate::app::{App, receipt_keys};
 use crate::config::Config;
-use crate::ledger::{self, Detached, Difference, Month};
+use crate::ledger::{self, Database, Detached, Difference, Month, Verified};
+use crate::receipt::ReceiptVerifier;
 
 /// What can be done with the ledger's months.
 #[derive(Subcommand)]
@@ -25,6 +26,10 @@ pub enum LedgerCommand {
 /// `laurel ledger`.
 pub async fn look_after(app: &App, command: LedgerCommand) -> Result<ExitCode> {
     let LedgerCommand::Detach { before } = command;
+    // What is detached is signed as it stands, and what it came to is carried over: so it had better be whole.
+    if verify_chain(&app.database, app.receipts.verifier()).await?.differences > 0 {
+        bail!("nothing was detached: the ledger is not whole");
+    }
     let Detached { tables, entries, carried } = ledger::detach(app, before).await?;
     for table in &tables {
         println!("{table} is a table of its own now");
@@ -52,14 +57,18 @@ pub async fn verify(config: &Config) -> Result<ExitCode> {
     let keys = receipt_keys(&config.auth)?;
     let database = ledger::connect(&config.database).await?;
     ledger::migrate(&database).await?;
+    Ok(report(verify_chain(&database, keys.verifier()).await?))
+}
+
+async fn verify_chain(database: &Database, keys: &ReceiptVerifier) -> Result<Verified> {
     let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
     let bar = ProgressBar::new_spinner().with_style(style);
     let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));
     let progress = |done| bar.set_position(done);
-    let verified = ledger::verify_ledger(&database, keys.verifier(), &progress, &mut print).await?;
+    let verified = ledger::verify_ledger(database, keys, &progress, &mut print).await?;
     bar.finish_and_clear();
     if verified.unchained > 0 {
         println!("{} more entries are of older nodes, and not chained yet", verified.unchained);
     }
-    Ok(report(verified))
+    Ok(verified)
 }

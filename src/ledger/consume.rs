@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often the leader looks whether the board is open.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often entries that were left behind, because they could not be written or read, are tried again.
+const REWIND_EVERY: Duration = Duration::from_secs(30);
 /// A batch that takes longer will not be answered any more: its connection was cut off without a word.
 const BATCH_HANGS_AFTER: Duration = Duration::from_secs(30);
 
@@ -52,11 +54,16 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
     let outbox = &app.config.outbox;
     let mut reader = app.store.outbox_reader().await?;
     app.metrics.outbox_unreadable.set(0);
-    let mut looked = None::<Instant>;
+    let (mut looked, mut rewound) = (None::<Instant>, Instant::now());
     while !stop.is_cancelled() {
         if looked.is_none_or(|it| it.elapsed() > LOOK_EVERY) {
             looked = Some(Instant::now());
             open(app, &mut lead, &mut reader).await?;
+            if rewound.elapsed() > REWIND_EVERY {
+                rewound = Instant::now();
+                app.metrics.outbox_unreadable.set(0);
+                reader.rewind();
+            }
         }
         let (entries, unreadable) = reader.read(outbox.batch, BLOCK_MS).await?;
         app.metrics.outbox_unreadable.add(unreadable as i64);

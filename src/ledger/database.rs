@@ -26,6 +26,7 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),
             ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "20000"),
         ])
         // The metrics have the times; a log of SQL would be noise beside them.
         .disable_statement_logging();
@@ -41,10 +42,11 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
 pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let away = match &error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // Class 57: the server is shutting down or starting; 53: out of resources; 08: connection.
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| ["57", "53", "08"].iter().any(|it| code.starts_with(it)))
-        }
+        // Class 57: the server is shutting down or starting; 53: out of resources; 08: connection; 55: a lock did not come in
+        // time; 40: the transaction was chosen to give way; 25P03: it was idle for too long.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["57", "53", "08", "55", "40", "25P03"].iter().any(|it| code.starts_with(it))
+        }),
         _ => false,
     };
     if away { Fault::away(doing, error) } else { Fault::new(doing, error) }

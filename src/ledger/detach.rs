@@ -89,24 +89,27 @@ async fn count(transaction: &mut PgConnection, end: Month) -> Result<(i64, Optio
 }
 
 /// What the parts came to, by user: the total before and after, when that was reached (as `best.rs` sees it), and the newest
-/// moment.
+/// moment. What was carried over from earlier parts may stand in a month that stays; so a user's entries can be in pieces.
 async fn sum_up(transaction: &mut PgConnection, end: Month) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "CREATE TEMPORARY TABLE carried (n BIGINT PRIMARY KEY, user_id UUID, before BIGINT, after BIGINT, reached BIGINT,
-                                         newest BIGINT, whole BOOLEAN, held BOOLEAN) ON COMMIT DROP",
+        "CREATE TEMPORARY TABLE carried (n BIGINT PRIMARY KEY, user_id UUID, piece BIGINT, before BIGINT, after BIGINT,
+                                         reached BIGINT, newest BIGINT, held BOOLEAN) ON COMMIT DROP",
     )
     .execute(&mut *transaction)
     .await?;
     sqlx::query(
         "INSERT INTO carried
-         SELECT row_number() OVER (ORDER BY user_id), user_id, min(before), min(after),
+         SELECT row_number() OVER (ORDER BY user_id, piece), user_id, piece, min(before), min(after),
                 coalesce(max(moment) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND note IS NOT NULL)),
                          max(moment)),
-                max(moment), coalesce(max(moment) FILTER (WHERE score_after = after) = max(moment), FALSE), bool_or(held)
-         FROM (SELECT *, before + sum(points_earned) OVER (PARTITION BY user_id) AS after
-               FROM (SELECT *, first_value(score_before) OVER (PARTITION BY user_id ORDER BY moment) AS before
-                     FROM score_history WHERE created_at < $1::timestamptz) it) it
-         GROUP BY user_id",
+                max(moment), bool_or(held)
+         FROM (SELECT *, first_value(score_before) OVER piece AS before, last_value(score_after) OVER piece AS after
+               FROM (SELECT *, count(*) FILTER (WHERE apart) OVER (PARTITION BY user_id ORDER BY moment) AS piece
+                     FROM (SELECT *, score_before <> lag(score_after) OVER (PARTITION BY user_id ORDER BY moment) AS apart
+                           FROM score_history WHERE created_at < $1::timestamptz) it) it
+               WINDOW piece AS (PARTITION BY user_id, piece ORDER BY moment
+                                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) it
+         GROUP BY user_id, piece",
     )
     .bind(end.begins())
     .execute(transaction)
@@ -135,7 +138,12 @@ async fn objection(
     }
     let checks = [
         ("held", "has points in them that are held: confirm or void them first"),
-        ("NOT whole", "has a history in them that does not chain: see laurel verify --ledger"),
+        (
+            "piece > 0 AND NOT EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id
+                                       AND it.created_at >= $1::timestamptz AND it.action_type = 'carried'
+                                       AND it.score_after = carried.before)",
+            "has a history in them that does not chain: see laurel verify --ledger",
+        ),
         (
             "EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id AND it.moment < carried.newest
                      AND it.created_at >= $1::timestamptz AND it.action_type <> 'carried')",

@@ -76,8 +76,9 @@ async fn lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     dismiss_idle_holder(connection).await?;
     let patience = sqlx::AssertSqlSafe(format!("SET lock_timeout = {TRY_MS}"));
     sqlx::query(patience).execute(&mut *connection).await?;
-    match sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(connection).await {
-        Ok(_) => Ok(true),
+    match sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await {
+        // Whoever leads waits for rows as long as it takes: a batch must not fail because somebody else holds one.
+        Ok(_) => sqlx::query("SET lock_timeout = 0").execute(connection).await.map(|_| true),
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => Ok(false),
         Err(error) => Err(error),
     }

@@ -1,8 +1,9 @@
 //! What an action's own limits have counted, from the ledger: so that a Redis that lost its data does not let anybody have a daily
 //! bonus twice.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
+use super::lead::Lead;
 use super::sql_fault;
 use crate::action::Action;
 use crate::app::App;
@@ -18,7 +19,7 @@ const BATCH: usize = 5000;
 ///
 /// # Errors
 /// A store is away.
-pub async fn load_limits(app: &App, connection: &mut PgConnection, load: &Load<'_>) -> Result<(), Fault> {
+pub async fn load_limits(app: &App, lead: &mut Lead, load: &Load<'_>) -> Result<(), Fault> {
     let limited =
         |it: &&Action| it.limits.cooldown_ms > 0 || it.limits.cap_per_hour > 0 || it.limits.cap_per_day > 0;
     let actions: Vec<&Action> = app.catalogue.all().iter().filter(limited).collect();
@@ -39,7 +40,7 @@ pub async fn load_limits(app: &App, connection: &mut PgConnection, load: &Load<'
     .bind((day * DAY_MS).min(now_ms - longest_ms) as f64)
     .bind((hour * HOUR_MS) as f64)
     .bind((day * DAY_MS) as f64)
-    .fetch_all(connection)
+    .fetch_all(lead.connection())
     .await
     .map_err(|error| sql_fault("read what limits have counted", error))?;
     let counted: Vec<Counted> = rows
@@ -62,6 +63,7 @@ pub async fn load_limits(app: &App, connection: &mut PgConnection, load: &Load<'
         .collect();
     for some in counted.chunks(BATCH) {
         load.limits(some).await?;
+        lead.beat().await?;
     }
     Ok(())
 }

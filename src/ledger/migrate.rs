@@ -41,6 +41,7 @@ pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
 /// Postgres is away or busy, or an older node wrote in the middle of it: the next try goes on.
 pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fault> {
     if !is_contracted(database).await? {
+        end_ghosts(database).await?;
         let older = older_nodes(database).await?;
         if !older.is_empty() {
             tracing::info!(?older, "migrations that contract wait until these connections are gone");
@@ -68,6 +69,16 @@ async fn is_contracted(database: &PgPool) -> Result<bool, Fault> {
         .fetch_one(database)
         .await
         .map_err(|error| sql_fault("look at the migrations", error))
+}
+
+/// Older nodes wait for the ledger's lock, which the leader keeps. Postgres does not notice that such a node is gone while its
+/// connection waits; one that is there comes again.
+async fn end_ghosts(database: &PgPool) -> Result<(), Fault> {
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name = 'laurel' AND wait_event = 'advisory'
+                     AND state_change < now() - interval '5 s'";
+    let ended = sqlx::query(end).execute(database).await;
+    ended.map(drop).map_err(|error| sql_fault("end connections of nodes that are gone", error))
 }
 
 /// Connections of nodes that do not know the newest step, by name and address.

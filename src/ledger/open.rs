@@ -20,13 +20,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Why a board has to be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// It has no epoch: Redis lost its data.
+    /// It has no epoch: Redis lost its data, a load was cut short, or an operator asked for one.
     Missing,
     /// A later epoch is known: this Redis was cut off, and others went on without it.
     LeftBehind,
     /// The ledger has awards that this Redis does not: it was restored, or failed over to, with older data.
     Older,
-    /// A load was cut short, perhaps after all of it was done but the opening, or an operator asked for one.
+    /// A load of it was cut short.
     Unfinished,
 }
 
@@ -39,6 +39,9 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     let (written, newest) = read_head(lead.connection()).await?;
     let latest = written.max(app.store.known_epoch());
     if look.open && look.epoch >= latest {
+        if written < look.epoch {
+            write_epoch(lead.connection(), look.epoch).await?;
+        }
         return Ok(());
     }
     let mut loaded = None;
@@ -47,16 +50,16 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
         Some(why) => {
             tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
             app.metrics.rebuilds.inc();
-            app.store.close_board().await?;
-            // While this fails nothing is changed, and whoever asked for the load may open the board again.
-            let older_copy = why != Why::Unfinished;
+            app.store.suspend_board().await?;
+            // What cannot be written keeps the board closed, but undoes nothing: an operator's rebuild is given up then.
+            let older_copy = why != Why::Missing || look.moment < newest;
             drain(app, lead, reader, older_copy).await?;
             let begun = loaded.insert(app.store.begin_load().await?);
             let users = load(app, lead, begun, older_copy).await?;
-            reader.rewind();
             tracing::info!(users, "the board was loaded from the ledger");
         }
     }
+    reader.rewind();
     // What was shown here is passed, and so is every moment in the ledger.
     let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
     let epoch = latest.max(look.epoch) + 1;
@@ -71,9 +74,10 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
 fn why(look: &Look, latest: i64, newest_moment: i64) -> Option<Why> {
     match look.epoch {
         ..0 => Some(Why::Missing),
+        _ if look.loading => Some(Why::Unfinished),
         epoch if epoch < latest => Some(Why::LeftBehind),
         _ if look.moment < newest_moment => Some(Why::Older),
-        _ => look.loading.then_some(Why::Unfinished),
+        _ => None,
     }
 }
 
@@ -90,7 +94,8 @@ pub async fn wait_open(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> 
         if look.open {
             return Ok(look.loaded);
         }
-        tries = if seen == Some((look.outbox, look.loaded)) { tries + 1 } else { 0 };
+        let stuck = look.outbox > 0 && seen == Some((look.outbox, look.loaded));
+        tries = if stuck { tries + 1 } else { 0 };
         seen = Some((look.outbox, look.loaded));
         if tries > MOST_TRIES {
             let left = format!("{} entries in the outbox cannot be written; the log says why", look.outbox);

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use sqlx::Row;
+use uuid::Uuid;
 
 use super::best::{best, missing};
+use super::database::{HANGS_AFTER, in_time};
 use super::lead::Lead;
 use super::limits::load_limits;
 use super::open::{show, wait_open};
-use super::sql_fault;
 use super::used::load_used;
 use crate::app::App;
 use crate::error::Fault;
@@ -21,7 +21,7 @@ use crate::store::{Load, Mended, Standing};
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Totals a round trip.
-const LOAD_BATCH: usize = 5000;
+const LOAD_BATCH: i64 = 5000;
 
 /// Rebuilds the board while nodes serve: whoever has the ledger's lead does it. `progress` hears how many users are loaded. Returns
 /// their number.
@@ -30,21 +30,21 @@ const LOAD_BATCH: usize = 5000;
 /// A store is away, and the board stays closed until it is back; or the outbox cannot be written, and the board is as before.
 pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let before = app.store.glance().await?;
-    let asked = app.store.begin_load().await?;
+    app.store.close_board().await?;
     let rebuilt = wait_open(app, progress).await;
     if let Err(fault) = &rebuilt
         && !fault.away
         && before.open
     {
-        // If nobody has begun the load, a board that was open is as good as before.
+        // Nothing was changed yet: a board that was open is as good as before.
         let window_ms = app.config.live.min_interval_ms;
-        app.store.confirm(&before.run, before.epoch + 1, before.moment, window_ms, Some(&asked)).await?;
+        let reopened = app.store.confirm(&before.run, before.epoch, before.moment, window_ms, None).await?;
+        tracing::warn!(reopened = reopened.is_some(), "the rebuild was given up");
     }
     rebuilt
 }
 
-/// Loads the board, which must be closed, when the ledger has all of the outbox. Of an older copy what may have been used up
-/// since goes. Returns the number of users.
+/// Loads the board, which must be closed. Of an older copy what may have been used up since goes. Returns the number of users.
 ///
 /// # Errors
 /// A store is away, or the lead is lost: the board stays closed, and the next load begins anew.
@@ -58,35 +58,30 @@ pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool
         }
     }
     let loaded = load_totals(lead, begun).await?;
-    load_limits(app, lead.connection(), begun).await?;
+    load_limits(app, lead, begun).await?;
     load_used(lead.connection(), begun).await?;
     let best = best(lead.connection()).await?;
-    app.store.mend(&best, app.config.live.min_interval_ms).await?;
+    app.store.mend(&best, app.config.live.min_interval_ms, Some(begun)).await?;
     Ok(loaded)
 }
 
+/// Page by page: each is a sign of life, which others look for.
 async fn load_totals(lead: &mut Lead, begun: &Load<'_>) -> Result<u64, Fault> {
-    let mut loaded = 0;
-    let mut batch: Vec<Standing> = Vec::with_capacity(LOAD_BATCH);
-    let mut rows = sqlx::query(STANDINGS).fetch(lead.connection());
+    let (mut loaded, mut after) = (0, Uuid::nil());
     loop {
-        let row = rows.try_next().await.map_err(|error| sql_fault("read totals", error))?;
-        let end = row.is_none();
-        batch.extend(row.map(|row| Standing {
+        let page = sqlx::query(STANDINGS).bind(after).bind(LOAD_BATCH).fetch_all(lead.connection());
+        let rows = in_time("read totals", HANGS_AFTER, page).await?;
+        let Some(last) = rows.last() else { return Ok(loaded) };
+        after = last.get("id");
+        loaded += rows.len() as u64;
+        let standings = rows.iter().map(|row| Standing {
             user: row.get("id"),
             total: row.get::<i64, _>("score") as u64,
             held: row.get::<i64, _>("held") as u64,
             banned: row.get("banned"),
             aside: row.get("aside"),
-        }));
-        if batch.len() == LOAD_BATCH || (end && !batch.is_empty()) {
-            loaded += batch.len() as u64;
-            begun.totals(&batch, Some(loaded)).await?;
-            batch.clear();
-        }
-        if end {
-            return Ok(loaded);
-        }
+        });
+        begun.totals(&standings.collect::<Vec<_>>(), Some(loaded)).await?;
     }
 }
 
@@ -107,7 +102,7 @@ pub async fn keep_whole_forever(app: Arc<App>) {
 /// Looks for whoever is missing among the ten. Returns whether anybody still is not.
 async fn complete(app: &App) -> Result<bool, Fault> {
     let candidates = missing(app).await?;
-    let mended = app.store.mend(&candidates, app.config.live.min_interval_ms).await?;
+    let mended = app.store.mend(&candidates, app.config.live.min_interval_ms, None).await?;
     show(app, mended.flush_due_ms).await?;
     Ok(mended.whole)
 }
@@ -134,4 +129,4 @@ pub async fn finish(app: &App, mended: Mended) -> Result<(), Fault> {
 const STANDINGS: &str = "
     SELECT id, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, CASE WHEN aside_at IS NULL THEN 0
            ELSE (SELECT coalesce(sum(points_earned), 0) FROM score_history WHERE user_id = users.id AND held)::bigint END AS held
-    FROM users WHERE score > 0 OR banned_at IS NOT NULL OR aside_at IS NOT NULL";
+    FROM users WHERE id > $1 AND (score > 0 OR banned_at IS NOT NULL OR aside_at IS NOT NULL) ORDER BY id LIMIT $2";

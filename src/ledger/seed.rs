@@ -75,7 +75,7 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     if let Some(mut file) = tokens {
         file.flush().map_err(cannot_write)?;
     }
-    app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms).await.map(drop)
+    app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms, None).await.map(drop)
 }
 
 fn make(app: &App, options: &SeedOptions, count: u64) -> Vec<User> {

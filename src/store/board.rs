@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Store, fault, keys};
+use super::{Load, Store, fault, keys};
 use crate::error::Fault;
 
 /// What a node sees when it looks.
@@ -16,7 +16,7 @@ pub struct Look {
     pub run: String,
     /// The last award's moment, µs by Redis' clock.
     pub moment: i64,
-    /// Whether a load from the ledger was begun, or asked for, and has not ended: it may have been cut short.
+    /// Whether a load from the ledger goes on, or was cut short.
     pub loading: bool,
     /// Users whom the last load from the ledger has loaded so far.
     pub loaded: u64,
@@ -93,13 +93,23 @@ impl Store {
         self.run("flush", &self.scripts.flush, &keys, &arguments).await?.next()
     }
 
-    /// Merges candidates (`score moment userId number username`) into the ten.
+    /// Merges candidates (`score moment userId number username`) into the ten, of an open board or of one that this load fills.
+    /// Of any other nothing changes.
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn mend(&self, candidates: &[String], publish_window_ms: u64) -> Result<Mended, Fault> {
+    pub async fn mend(
+        &self,
+        candidates: &[String],
+        publish_window_ms: u64,
+        load: Option<&Load<'_>>,
+    ) -> Result<Mended, Fault> {
         let keys = [keys::BOARD, keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
-        let mut arguments = vec![keys::BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
+        let mut arguments = vec![
+            keys::BOARD_CHANNEL.to_owned(),
+            publish_window_ms.to_string(),
+            load.map(|it| it.loader.clone()).unwrap_or_default(),
+        ];
         arguments.extend_from_slice(candidates);
         self.run("mend", &self.scripts.mend, &keys, &arguments).await?.mended()
     }

@@ -58,14 +58,23 @@ impl Store {
         self.run("lift", &self.scripts.lift, &keys, &arguments).await?.next()
     }
 
-    /// Closes the board: awards are refused until the leader has compared it with the ledger again. Its epoch stays known, for
-    /// that says whether it was left behind.
+    /// Closes the board until this run is confirmed anew; its epoch stays known.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn suspend_board(&self) -> Result<(), Fault> {
+        let mut command = redis::cmd("HDEL");
+        command.arg(keys::BOARD_STATE).arg("run");
+        command.exec_async(&mut self.command()).await.map_err(|error| fault("suspend the board", error))
+    }
+
+    /// Closes the board: awards are refused until it was loaded again.
     ///
     /// # Errors
     /// Redis is away.
     pub async fn close_board(&self) -> Result<(), Fault> {
         let mut command = redis::cmd("HDEL");
-        command.arg(keys::BOARD_STATE).arg("run");
+        command.arg(keys::BOARD_STATE).arg("epoch");
         command.exec_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
     }
 }

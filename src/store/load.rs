@@ -56,7 +56,7 @@ pub struct Load<'a> {
 }
 
 impl Store {
-    /// Closes the board and begins to load it, or asks the leader to; its epoch stays known.
+    /// Closes the board and begins to load it; its epoch stays known.
     ///
     /// # Errors
     /// Redis is away.
@@ -97,12 +97,12 @@ impl Load<'_> {
             let commands = [
                 command(
                     &["ZADD", keys::BOARD],
-                    shown.flat_map(|it| [(it.total - it.held).to_string(), it.user.to_string()]),
+                    shown.flat_map(|it| [it.total.saturating_sub(it.held).to_string(), it.user.to_string()]),
                 ),
                 command(&["MSET"], totals.flat_map(|it| [keys::user_score(it.user), it.total.to_string()])),
                 command(
                     &["MSET"],
-                    aside.flat_map(|it| [keys::aside(it.user), (it.total - it.held).to_string()]),
+                    aside.flat_map(|it| [keys::aside(it.user), it.total.saturating_sub(it.held).to_string()]),
                 ),
                 command(&["MSET"], banned().flat_map(|it| [keys::ban(it.user), "1".to_owned()])),
                 command(

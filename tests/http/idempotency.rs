@@ -55,7 +55,7 @@ async fn a_refusal_that_changed_nothing_is_judged_anew() {
     let mut look = world.look().await;
     // An entry that nobody can read keeps a closed board from being opened.
     let _: String = look.ask("XADD outbox * kind unknown").await;
-    node.app.store.begin_load().await.unwrap();
+    node.app.store.close_board().await.unwrap();
     finalize(&node, &ada, "k", &body).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     let _: u64 = look.ask("XTRIM outbox MAXLEN 0").await;
     eventually("the repeat to be judged anew", async || {

@@ -12,7 +12,7 @@ async fn a_node_says_how_it_is() {
     // An entry that nobody can read keeps a closed board from being opened.
     let mut look = world.look().await;
     let _: String = look.ask("XADD outbox * kind unknown").await;
-    node.app.store.begin_load().await.unwrap();
+    node.app.store.close_board().await.unwrap();
     eventually("the node to see that the board is closed", async || {
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })

@@ -51,3 +51,24 @@ async fn what_a_dead_leader_left_is_written_by_the_next() {
     assert!(!leads.is_empty());
     assert_verified(&world).await;
 }
+
+#[tokio::test]
+async fn a_row_that_somebody_holds_delays_the_ledger_and_skips_nothing() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut holder = node.app.database.begin().await.unwrap();
+    sqlx::query("SELECT seq FROM ledger_heads FOR UPDATE").execute(&mut *holder).await.unwrap();
+    node.award(&ada, "watch_ad").await;
+    // Longer than the leader waits for its lead.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                 AND query_start < clock_timestamp() - interval '1.5 s'";
+    eventually("the leader to wait", async || {
+        let waiting: i64 = sqlx::query_scalar(waits).fetch_one(&node.app.database).await.unwrap();
+        (waiting == 1).then_some(())
+    })
+    .await;
+    holder.rollback().await.unwrap();
+    node.written().await;
+    assert_verified(&world).await;
+}

@@ -132,23 +132,6 @@ async fn a_token_that_was_used_after_the_copy_stays_used_when_an_operator_asks_f
 }
 
 #[tokio::test]
-async fn a_load_that_was_cut_short_is_begun_anew() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let ada = node.register("ada").await;
-    node.award(&ada, "watch_ad").await;
-    node.written().await;
-    let epoch = node.app.store.known_epoch();
-    // A leader that ends when all is loaded, and before it opens the board.
-    let load = node.app.store.begin_load().await.unwrap();
-    load.empty_some(0, true).await.unwrap();
-    node.app.store.mend(&[], 0).await.unwrap();
-    opened_after(&node, epoch).await;
-    node.award(&ada, "watch_ad").await;
-    assert_verified(&world).await;
-}
-
-#[tokio::test]
 async fn a_restarted_redis_that_lost_nothing_is_confirmed_and_keeps_its_tokens() {
     let mut world = World::new().await;
     let node = world.node().await;

@@ -99,6 +99,32 @@ async fn the_next_months_have_their_parts_and_take_what_the_rest_has_of_them() {
 }
 
 #[tokio::test]
+async fn month_after_month_can_be_detached_also_the_one_in_which_others_were_carried_over() {
+    let world = World::new().await;
+    let app = aged(&world).await;
+    let user = super::verify::insert_user(&app).await;
+    for days in [130, 100, 70] {
+        award(&app, &[user], 10).await;
+        write_aged(&app, days).await;
+    }
+    // What was carried over first lies in a month that goes later than the one that is carried over next.
+    detach(&app, month(&app, 3).await).await.unwrap();
+    let moved =
+        "UPDATE score_history SET created_at = created_at - interval '65 days' WHERE action_type = 'carried'";
+    app.database.execute(moved).await.unwrap();
+    for days in [40, 0] {
+        award(&app, &[user], 10).await;
+        write_aged(&app, days).await;
+    }
+    detach(&app, month(&app, 2).await).await.unwrap();
+    detach(&app, month(&app, 1).await).await.unwrap();
+    let totals =
+        "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY moment) FROM score_history";
+    assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
 async fn what_was_detached_is_carried_over_and_nothing_else_changes() {
     let world = World::new().await;
     let app = aged(&world).await;

@@ -56,18 +56,6 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_rebuild_that_cannot_be_made_leaves_the_board_as_it_was() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let ada = node.register("ada").await;
-    node.award(&ada, "watch_ad").await;
-    // Nobody can write this entry, so the ledger does not have everything.
-    let _: String = world.look().await.ask("XADD outbox * kind unknown").await;
-    assert!(laurel::ledger::rebuild(&node.app, |_| ()).await.is_err());
-    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
-}
-
-#[tokio::test]
 async fn nodes_that_start_together_load_an_empty_redis_once() {
     let world = World::new().await;
     let (one, two, three) = futures::join!(world.node(), world.node(), world.node());
@@ -97,4 +85,58 @@ async fn a_redis_that_is_emptied_under_a_serving_node_is_loaded_again() {
     let answer = node.finalize(&players[0], &won, serde_json::Value::Null).await;
     assert_eq!(answer.body["newScore"], 20, "{}", answer.text);
     assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_load_that_was_cut_short_is_done_anew() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let players = node.players(12).await;
+    for player in &players {
+        node.award(player, "watch_ad").await;
+    }
+    node.written().await;
+    let board = node.board().await;
+    // As a leader leaves it that dies between the last step and the confirmation.
+    let store = &node.app.store;
+    let epoch = store.known_epoch();
+    let load = store.begin_load().await.unwrap();
+    while load.empty_some(0, true).await.unwrap() != 0 {}
+    let _ = store.mend(&[], 0, Some(&load)).await.unwrap();
+    eventually("the board to be open again", async || {
+        let look = store.glance().await.ok()?;
+        (look.open && look.epoch > epoch).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+    assert_eq!(node.board().await, board);
+}
+
+#[tokio::test]
+async fn a_closed_board_is_mended_by_nobody_but_who_loads_it() {
+    let world = World::new().await;
+    let store = world.store().await;
+    crate::scripts::award(&store, crate::scripts::user(1), 10).await;
+    let load = store.begin_load().await.unwrap();
+    let before = store.look(0, i64::MAX).await.unwrap();
+    store.mend(&[], 0, None).await.unwrap();
+    let after = store.look(0, i64::MAX).await.unwrap();
+    assert_eq!((after.moment, after.ten), (before.moment, before.ten), "an older copy must not look newer");
+    store.mend(&[], 0, Some(&load)).await.unwrap();
+    assert!(store.glance().await.unwrap().moment > before.moment);
+}
+
+#[tokio::test]
+async fn a_rebuild_that_cannot_write_the_outbox_is_given_up_and_the_board_is_as_before() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    let mut look = world.look().await;
+    let _: String = look.ask("XADD outbox * kind unknown").await;
+    let given_up = laurel::ledger::rebuild(&node.app, |_| ()).await;
+    assert!(given_up.unwrap_err().to_string().contains("cannot be written"));
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20, "awards go on");
+    let _: u64 = look.ask("XTRIM outbox MAXLEN 0").await;
 }

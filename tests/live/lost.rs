@@ -17,7 +17,8 @@ async fn a_lost_publication_heals() {
     let mut look = world.look().await;
     node.app.store.add_totals(&[Standing::of(ada.identity.user, 77)]).await.unwrap();
     let _: () = look.ask("SET leaderboard:global:window 1 PX 600000").await;
-    let due = node.app.store.mend(&[format!("77 5 {} 1 ada", ada.identity.user)], 600_000).await.unwrap();
+    let due =
+        node.app.store.mend(&[format!("77 5 {} 1 ada", ada.identity.user)], 600_000, None).await.unwrap();
     assert!(due.flush_due_ms > 0, "it was held back");
     let event = client.wait_for("leaderboard_updated").await;
     assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);

@@ -48,20 +48,6 @@ async fn a_board_goes_out_at_once_and_then_once_a_window() {
 }
 
 #[tokio::test]
-async fn mend_leaves_a_closed_board_as_it_is() {
-    let world = World::new().await;
-    let store = world.store().await;
-    award(&store, user(1), 10).await;
-    store.close_board().await.unwrap();
-    let moment = store.glance().await.unwrap().moment;
-    store.mend(&[], 0).await.unwrap();
-    assert_eq!(store.glance().await.unwrap().moment, moment, "an older copy is known by it");
-    store.begin_load().await.unwrap();
-    store.mend(&[], 0).await.unwrap();
-    assert!(store.glance().await.unwrap().moment > moment);
-}
-
-#[tokio::test]
 async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let world = World::new().await;
     let store = world.store().await;
@@ -71,7 +57,7 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let entry = |who: u128, score: u64, moment: u64| format!("{score} {moment} {} {who} u{who}", user(who));
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));
-    store.mend(&candidates, 0).await.unwrap();
+    store.mend(&candidates, 0, None).await.unwrap();
     let look = store.look(0, i64::MAX).await.unwrap();
     let rows = Board::read(look.version, &look.ten).unwrap().rows;
     // User 10 has 50 as user 1 has, and had them earlier by its moment.

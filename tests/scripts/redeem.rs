@@ -62,10 +62,10 @@ async fn each_refusal_leaves_redis_as_it_was() {
     expect(Redeem { outbox_max: 1, ..redeem(user(1), &live) }, RedeemOutcome::OutboxFull).await;
     look.assert_unchanged(&before).await;
 
-    let closed = look.ask::<String>("HGET leaderboard:global:state run").await;
+    let closed = look.ask::<String>("HGET leaderboard:global:state epoch").await;
     store.close_board().await.unwrap();
     expect(redeem(user(1), &live), RedeemOutcome::BoardClosed).await;
-    let _: () = look.ask(&format!("HSET leaderboard:global:state run {closed}")).await;
+    let _: () = look.ask(&format!("HSET leaderboard:global:state epoch {closed}")).await;
     look.assert_unchanged(&before).await;
     awarded(outcome(&store, redeem(user(1), &live)).await);
 }

@@ -43,9 +43,17 @@ impl<'a> Checkpoints<'a> {
         .and_then(|row| row.as_ref().map(Checkpoint::read).transpose())
         .map_err(|error| sql_fault(READ, error))?;
         let Some((checkpoint, signature)) = newest else { return Ok((it, None)) };
-        let begins = it.look(&checkpoint, &signature, found);
+        // Where the walk begins is believed to a key that is known, and to no other.
+        let begins = checkpoint.check(&signature, keys);
+        if let Err(why) = &begins {
+            found(at(
+                checkpoint.seq,
+                &format!("says that all before it was detached, but was not signed by us: {why}"),
+            ));
+        }
         it.last = checkpoint.seq;
-        Ok((it, begins.then_some(checkpoint)))
+        it.signed = if begins.is_ok() { checkpoint.seq } else { 0 };
+        Ok((it, begins.is_ok().then_some(checkpoint)))
     }
 
     /// Holds those after one entry and up to another against the entries between them.
