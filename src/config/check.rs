@@ -18,10 +18,6 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(config.server.port <= 65_535, "server.port: must be between 0 and 65535");
     require(config.server.request_timeout_ms > 0, "server.request_timeout_ms: must be above 0");
     require(config.server.header_timeout_ms > 0, "server.header_timeout_ms: must be above 0");
-    require(
-        config.store.wait_replicas == 0 || !config.store.redis_url.is_empty(),
-        "store.wait_replicas: a private Redis has no replicas; set REDIS_URL",
-    );
     if let Err(problem) = networks(&config.server.trusted_proxies) {
         require(false, &format!("server.trusted_proxies: {problem}"));
     }
