@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::ws::{Message as Frame, WebSocketUpgrade};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clap::Parser;
 use laurel::live::engineio::{self, Engine, Message, Settings, Socket, Wire};
-use laurel::live::socketio::{Connection, Heard, Kind, Packet};
+use laurel::live::socketio::{Connection, Heard as Said, Kind, Packet};
+use laurel::live::websocket::{self, Heard, Limits, Upgrade};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 #[derive(Parser)]
 struct Arguments {
@@ -60,22 +62,22 @@ async fn namespaces(mut connection: Connection) {
             false => connection.next().await,
         };
         match heard {
-            Some(Heard::Connect { namespace, auth }) if namespace == "/" || namespace == "/custom" => {
+            Some(Said::Connect { namespace, auth }) if namespace == "/" || namespace == "/custom" => {
                 connection.accept(&namespace, &uuid::Uuid::new_v4().to_string());
                 connection
                     .send(&Packet::new(Kind::Event, &namespace, Some(json!(["auth", auth]))), Vec::new());
                 joined.insert(namespace);
             }
-            Some(Heard::Connect { namespace, .. }) => {
+            Some(Said::Connect { namespace, .. }) => {
                 connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
             }
-            Some(Heard::Disconnect { namespace }) => {
+            Some(Said::Disconnect { namespace }) => {
                 joined.remove(&namespace);
             }
-            Some(Heard::Event { namespace, ack, arguments, attachments }) if joined.contains(&namespace) => {
+            Some(Said::Event { namespace, ack, arguments, attachments }) if joined.contains(&namespace) => {
                 answer(&connection, &namespace, ack, arguments, attachments);
             }
-            Some(Heard::Event { .. }) | None => return,
+            Some(Said::Event { .. }) | None => return,
         }
     }
 }
@@ -108,12 +110,26 @@ fn answer(
     connection.send(&packet, attachments);
 }
 
-async fn plain_echo(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(64 << 20).max_frame_size(64 << 20).on_upgrade(async |mut socket| {
-        while let Some(Ok(frame)) = socket.recv().await {
-            if matches!(frame, Frame::Text(_) | Frame::Binary(_)) && socket.send(frame).await.is_err() {
+async fn plain_echo(upgrade: Option<Upgrade>) -> Response {
+    let Some(upgrade) = upgrade else { return StatusCode::BAD_REQUEST.into_response() };
+    upgrade.accept(Limits { max_message_bytes: 64 << 20 }, async |mut socket| {
+        let mut replies = Vec::new();
+        loop {
+            let heard = socket.next(&mut replies).await;
+            match &heard {
+                Heard::Message(Frame::Text(text)) => {
+                    replies.extend_from_slice(&websocket::text(text.clone()))
+                }
+                Heard::Message(Frame::Binary(bytes)) => {
+                    replies.extend_from_slice(&websocket::binary(bytes.clone()));
+                }
+                Heard::Broken(code) => replies.extend_from_slice(&websocket::close(Some((*code, "")))),
+                Heard::Message(_) | Heard::Gone => {}
+            }
+            if socket.write(&replies).await.is_err() || matches!(heard, Heard::Gone | Heard::Broken(_)) {
                 return;
             }
+            replies.clear();
         }
     })
 }

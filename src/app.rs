@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,7 +15,7 @@ use crate::config::{self, Config};
 use crate::error::Fault;
 use crate::gate::Gate;
 use crate::ledger::{self, Commits, Database};
-use crate::live::{Health, Hub, Seats};
+use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats};
 use crate::metrics::Metrics;
 use crate::receipt::ReceiptKeys;
 use crate::store::Store;
@@ -40,9 +38,11 @@ pub struct App {
     pub anti_spam: AntiSpamKeys,
     pub receipts: ReceiptKeys,
     pub passwords: Passwords,
-    pub hub: Arc<Hub>,
+    pub hub: Hub,
+    pub fanout: Fanout,
     pub health: Health,
     pub seats: Arc<Seats>,
+    pub handshakes: Handshakes,
     pub suspicions: Suspicions,
     /// There if an action of the catalogue needs it.
     pub admob: Option<Arc<AdMobKeys>>,
@@ -50,16 +50,13 @@ pub struct App {
     pub draining: CancellationToken,
 }
 
-/// The users whose following changes: for the one task that subscribes to their channels.
-pub type Turns = UnboundedReceiver<Uuid>;
-
 impl App {
     /// Connects to the stores, migrates, and builds the rest.
     ///
     /// # Errors
     /// A store does not answer or cannot be used; the catalogue, the file of issuers or that of receipts' keys is wrong;
     /// there is no login secret.
-    pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Turns), Fault> {
+    pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Inboxes), Fault> {
         let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read the catalogue", problems))?;
         warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
@@ -76,7 +73,8 @@ impl App {
         let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
-        let (hub, turns) = Hub::new();
+        let (fanout, inboxes) = Fanout::new();
+        let live = &config.live;
         let app = Self {
             gate: Gate::new(&config.limits, store.clone(), metrics.clone()),
             clock,
@@ -90,15 +88,17 @@ impl App {
             anti_spam: AntiSpamKeys::new(&config.auth),
             receipts,
             passwords: Passwords::new(&config.auth)?,
-            hub: Arc::new(hub),
+            hub: Hub::default(),
+            fanout,
             health: Health::default(),
-            seats: Arc::new(Seats::new(&config.limits)),
+            seats: Arc::new(Seats::new(&config.limits, live.max_sockets)),
+            handshakes: Handshakes::new(live.handshakes_at_once, live.handshakes_waiting),
             suspicions: Suspicions::default(),
             admob,
             draining: CancellationToken::new(),
             config,
         };
-        Ok((Arc::new(app), turns))
+        Ok((Arc::new(app), inboxes))
     }
 
     /// Notes what looks like cheating, if anything does.
@@ -107,16 +107,6 @@ impl App {
             self.metrics.suspicion(sign);
             self.suspicions.note(sign, user, from);
         }
-    }
-
-    /// Waits until the node stops, and then for this socket's turn: all of them together leave at an even rate over the
-    /// window.
-    pub async fn drain_delay(&self) {
-        self.draining.cancelled().await;
-        let window_ms = self.config.server.drain_seconds * 1000;
-        // The last tenth is left for the answers to arrive.
-        let turn_ms = rand::random_range(0..=window_ms * 9 / 10);
-        tokio::time::sleep(Duration::from_millis(turn_ms)).await;
     }
 }
 

@@ -96,6 +96,8 @@ pub enum Refusal {
     MethodNotAllowed,
     PayloadTooLarge,
     UnsupportedMediaType,
+    /// This node takes no more of those who listen for the moment.
+    NoSocket,
     /// For the moment; the caller may come back. The sentence says whether anything was done.
     Unavailable(&'static str),
 }
@@ -130,7 +132,7 @@ impl Refusal {
             Self::MethodNotAllowed => Code::MethodNotAllowed,
             Self::PayloadTooLarge => Code::PayloadTooLarge,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
-            Self::Unavailable(_) => Code::ServiceUnavailable,
+            Self::NoSocket | Self::Unavailable(_) => Code::ServiceUnavailable,
         }
     }
 
@@ -164,6 +166,7 @@ impl Refusal {
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::PayloadTooLarge => "The body is larger than 16 KiB",
             Self::UnsupportedMediaType => "The body must be application/json",
+            Self::NoSocket => "This node takes no sockets for the moment, please connect again",
             Self::Unavailable(why) => why,
         };
         plain.to_owned()

@@ -78,12 +78,12 @@ metrics! {
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";
     /// Time of a Redis script, by script and result.
     redis_seconds: seconds("script", "result") = "laurel_redis_script_duration_seconds";
-    /// Sockets open on the plain WebSocket door.
-    sockets_websocket: gauge = "laurel_sockets_websocket";
-    /// Sockets open on the Socket.IO door.
-    sockets_socketio: gauge = "laurel_sockets_socketio";
+    /// Listeners, by protocol: websocket, socketio, events (server-sent ones).
+    sockets: gauge("protocol") = "laurel_sockets";
     /// Sockets closed by the node, by close code.
     sockets_closed: counter("code") = "laurel_sockets_closed_total";
+    /// Time from a board's arrival at this node until its last listener on a core was written to.
+    fanout_seconds: seconds = "laurel_fanout_duration_seconds";
     /// Time from a change of the ten in Redis to its arrival at this node.
     board_lag_seconds: seconds = "laurel_board_lag_seconds";
     /// Entries of the outbox that Postgres does not have yet.
@@ -141,6 +141,11 @@ impl Metrics {
     pub fn redis_call(&self, script: &str, took: Duration, answered: bool) {
         let labels = [script, if answered { "ok" } else { "error" }];
         self.redis_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Listeners that came or went.
+    pub fn sockets(&self, protocol: &str, by: i64) {
+        self.sockets.with_label_values(&[protocol]).add(by);
     }
 
     /// One socket closed by us.

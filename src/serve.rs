@@ -1,18 +1,20 @@
 //! A node: its listener, its tasks, and the order in which it stops.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::accept::NoDelayAcceptor;
 use hyper_util::rt::TokioTimer;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Turns};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Fault;
+use crate::live::Inboxes;
 use crate::{admin, http, keys, ledger, live};
 
 /// A node that serves.
@@ -36,12 +38,11 @@ impl Node {
     /// One line: what could not be read, reached or bound.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, Fault> {
         let address = listen_address(&config)?;
-        let listener = TcpListener::bind(address)
+        let listener = bind(address)
             .map_err(|error| Fault::new("listen", format!("{address}: {error}; set PORT to another one")))?;
-        listener.set_nonblocking(true).map_err(|error| Fault::new("listen", error))?;
         let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
-        let (app, turns) = App::build(config, clock).await?;
-        let tasks = background(&app, turns);
+        let (app, inboxes) = App::build(config, clock).await?;
+        let tasks = background(&app, inboxes);
         let stop_consumer = CancellationToken::new();
         let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));
         let handle = axum_server::Handle::new();
@@ -90,16 +91,29 @@ async fn ended(part: &mut JoinHandle<()>) {
     }
 }
 
+/// What the kernel keeps for a client that does not read, beyond what is on its way: a few boards. The rest of what it misses
+/// is skipped, not stored.
+const UNSENT_BYTES: u32 = 4096;
+/// A client that takes nothing, or whose machine is gone, is given up by the kernel after so long, whatever speaks to it.
+const PEER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that wait to be accepted: all clients of a node that died come at once.
+const BACKLOG: i32 = 4096;
+/// Bytes of a request's head, and of an answer that waits for its client.
+const HTTP_BUFFER_BYTES: usize = 16 * 1024;
+
 /// What closing the last socket may take beyond the window.
 const SLACK: Duration = Duration::from_secs(1);
 /// A batch that takes longer is left to another node.
 const LAST_BATCH: Duration = Duration::from_secs(5);
 
-fn background(app: &Arc<App>, turns: Turns) -> JoinSet<()> {
+fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
+    for orders in inboxes.orders {
+        tasks.spawn(live::fan_out(app.clone(), orders));
+    }
     tasks.spawn(live::look_forever(app.clone()));
     tasks.spawn(live::follow_board(app.clone()));
-    tasks.spawn(live::follow_users(app.clone(), turns));
+    tasks.spawn(live::follow_users(app.clone(), inboxes.turned));
     tasks.spawn(live::flush_forever(app.clone()));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
@@ -120,15 +134,30 @@ fn listen_address(config: &Config) -> Result<SocketAddr, Fault> {
     Ok(SocketAddr::new(host, port))
 }
 
+/// A listener whose connections have these settings from the start.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    // What is sent is whole: waiting for more would only delay it.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 fn listen(
     app: Arc<App>,
     listener: TcpListener,
     handle: axum_server::Handle<SocketAddr>,
 ) -> Result<impl Future<Output = ()>, Fault> {
     let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
-    let mut server = server.acceptor(NoDelayAcceptor::new()).handle(handle);
+    let mut server = server.handle(handle);
     let header_timeout = Duration::from_millis(app.config.server.header_timeout_ms);
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    let mut http1 = server.http_builder().http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HTTP_BUFFER_BYTES);
     let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
     Ok(async move {
         if let Err(error) = server.serve(service).await {

@@ -49,6 +49,8 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     );
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
+    require(config.live.max_sockets > 0, "live.max_sockets: must be above 0");
+    require(config.live.handshakes_at_once > 0, "live.handshakes_at_once: must be above 0");
     require(
         (1..config.server.request_timeout_ms).contains(&config.outbox.acknowledge_timeout_ms),
         "outbox.acknowledge_timeout_ms: must be above 0 and below server.request_timeout_ms",

@@ -74,7 +74,10 @@ sections! {
         sockets_per_ip: u32,
     }
     /// Fan-out and sockets.
-    Live { min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, node_name: String }
+    Live {
+        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, max_sockets: usize,
+        handshakes_at_once: usize, handshakes_waiting: usize, node_name: String,
+    }
     /// From Redis to Postgres.
     Outbox { max_entries: u64, batch: usize, linger_ms: u64, acknowledge_timeout_ms: u64, token_retention_days: u32 }
     /// The catalogue.

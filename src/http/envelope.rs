@@ -66,6 +66,8 @@ impl IntoResponse for Refusal {
             Self::RateLimited(window) => (now_ms, Some(window.reset_ms), None),
             Self::ActionLimited { wait_ms } => (now_ms, Some(*wait_ms), None),
             Self::Unavailable(_) => (now_ms, Some(1000), None),
+            // Those who are refused together should not come back together.
+            Self::NoSocket => (now_ms, Some(rand::random_range(1000..=5000)), None),
             Self::Validation(fields) => {
                 let named = fields.iter().map(|it| json!({ "field": it.field, "problem": it.problem }));
                 (now_ms, None, Some(named.collect()))

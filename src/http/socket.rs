@@ -1,31 +1,30 @@
-//! The handshake of `/api/v1/ws`. Whoever is refused is refused with an HTTP answer, before any socket is open.
+//! The doors of those who listen: the handshake of `/api/v1/ws`, and `/api/v1/leaderboard/stream`. Whoever is refused is
+//! refused with an HTTP answer, before any socket is open.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_PROTOCOL, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::address::ClientAddress;
 use super::identity::bearer;
-use crate::account;
+use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{RateWindow, Refusal, Result};
-use crate::live;
+use crate::live::websocket::{Limits, Upgrade};
+use crate::live::{self, NoSeat, Seat};
 
 /// The sub-protocol that is spoken; the login comes beside it, since browsers cannot set headers.
 const PROTOCOL: &str = "laurel.v1";
 /// What a client may say: it only listens.
-const MAX_MESSAGE_BYTES: usize = 4 * 1024;
-/// tungstenite's default of 128 KiB is allocated and zeroed for every socket.
-const READ_BUFFER_BYTES: usize = 1024;
-/// A client that takes nothing holds at most so much.
-const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
+const LIMITS: Limits = Limits { max_message_bytes: 4 * 1024 };
 
 /// The login as a query, for clients that can do nothing else. The query is never logged.
 #[derive(Deserialize)]
@@ -33,41 +32,93 @@ pub struct Access {
     access_token: Option<String>,
 }
 
+type AccessQuery = std::result::Result<Query<Access>, QueryRejection>;
+
 /// `GET /api/v1/ws`
 pub async fn open(
     State(app): State<Arc<App>>,
     from: ClientAddress,
-    query: Result<Query<Access>, QueryRejection>,
+    query: AccessQuery,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Option<Upgrade>,
 ) -> Result<Response> {
+    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
     let query = query.ok().and_then(|Query(it)| it.access_token);
     let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
-    let caller = account::admit(&app, token.ok_or(Refusal::Unauthorized)?, from.counted_as()).await?;
-    allow_origin(&app, &headers)?;
-    if !app.health.is_ready() {
-        return Err(
-            Refusal::Unavailable("This node takes no sockets for the moment, please connect again").into()
-        );
+    let caller = admit(&app, token.ok_or(Refusal::Unauthorized)?, &from).await?;
+    check_origin(&app, &headers)?;
+    check_open(&app)?;
+    let upgrade = upgrade.ok_or(Refusal::field("headers", "must ask for a WebSocket (RFC 6455)"))?;
+    let seat = seat(&app, Some(&caller), from.counted_as())?;
+    let app = app.clone();
+    Ok(upgrade
+        .protocol(PROTOCOL, &headers)
+        .accept(LIMITS, move |socket| live::serve_plain(app, caller, socket, seat)))
+}
+
+/// `GET /api/v1/leaderboard/stream`: the board is everybody's, so a login is only needed for one's own news.
+pub async fn stream(
+    State(app): State<Arc<App>>,
+    from: ClientAddress,
+    query: AccessQuery,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
+    let query = query.ok().and_then(|Query(it)| it.access_token);
+    let caller = match bearer(&headers).or(query.as_deref()) {
+        Some(token) => Some(admit(&app, token, &from).await?),
+        None => None,
+    };
+    check_origin(&app, &headers)?;
+    check_open(&app)?;
+    let seat = seat(&app, caller.as_ref(), from.counted_as())?;
+    let body = live::serve_events(&app, caller, seat).await.ok_or(Refusal::NoSocket)?;
+    let mut response = Response::new(body);
+    let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
+    set(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies of the nginx kind would wait for more before they pass an event on.
+    set(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    // A page elsewhere may read what a socket from there may hear.
+    if let Some(origin) = headers.get(ORIGIN) {
+        set(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        set(VARY, HeaderValue::from_static("origin"));
     }
+    Ok(response)
+}
+
+async fn admit(app: &App, token: &str, from: &ClientAddress) -> Result<Identity> {
+    let caller = account::admit(app, token, from.counted_as()).await?;
     // While Redis is away nobody can say; whoever is banned is closed when it is back.
     if app.store.is_banned(caller.user).await.unwrap_or(false) {
         return Err(Refusal::Banned.into());
     }
-    let upgrade = upgrade.map_err(|_| Refusal::field("headers", "must ask for a WebSocket (RFC 6455)"))?;
-    let seat = app.seats.take(caller.user, from.counted_as()).ok_or(Refusal::RateLimited(RateWindow {
-        limit: app.config.limits.sockets_per_user,
-        used: app.config.limits.sockets_per_user,
-        reset_ms: 5000,
-    }))?;
-    Ok(upgrade
-        .protocols([PROTOCOL])
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
-        .max_message_size(MAX_MESSAGE_BYTES)
-        .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| live::serve_websocket(app, caller, socket, seat)))
+    Ok(caller)
+}
+
+/// Browsers send an origin; what sends none is no browser, and has no cookies to abuse.
+pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
+    let allowed = &app.config.live.allowed_origins;
+    match headers.get(ORIGIN) {
+        Some(origin)
+            if !allowed.is_empty() && allowed.iter().all(|it| it.as_bytes() != origin.as_bytes()) =>
+        {
+            Err(Refusal::OriginNotAllowed)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the node takes anybody for the moment.
+pub fn check_open(app: &App) -> Result<(), Refusal> {
+    if app.health.is_ready() { Ok(()) } else { Err(Refusal::NoSocket) }
+}
+
+fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
+    app.seats.take(caller.map(|it| it.user), from).map_err(|why| match why {
+        NoSeat::Full => Refusal::NoSocket,
+        NoSeat::Taken { limit } => Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 }),
+    })
 }
 
 /// The login in `Sec-WebSocket-Protocol: laurel.v1, bearer.<jwt>`.
@@ -75,15 +126,4 @@ fn sub_protocol(headers: &HeaderMap) -> Option<&str> {
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL);
     let mut offered = offered.iter().filter_map(|it| it.to_str().ok()).flat_map(|it| it.split(','));
     offered.find_map(|it| it.trim().strip_prefix("bearer."))
-}
-
-/// Browsers send an origin; what sends none is no browser, and has no cookies to abuse.
-pub fn allow_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
-    let allowed = &app.config.live.allowed_origins;
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    if allowed.is_empty() || allowed.iter().any(|it| it.as_bytes() == origin.as_bytes()) {
-        Ok(())
-    } else {
-        Err(Refusal::OriginNotAllowed)
-    }
 }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
@@ -14,11 +12,12 @@ use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
 use super::address::ClientAddress;
-use super::socket::allow_origin;
+use super::socket::{check_open, check_origin};
 use crate::app::App;
 use crate::error::Refusal;
 use crate::live::engineio::{self, Engine};
 use crate::live::scoreboard_engine;
+use crate::live::websocket::Upgrade;
 
 /// Where the official client looks for it.
 pub const PATH: &str = "/socket.io/";
@@ -40,17 +39,16 @@ async fn serve(
     method: Method,
     headers: HeaderMap,
     query: Result<Query<engineio::Query>, QueryRejection>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Option<Upgrade>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if let Err(refusal) = allow_origin(&door.app, &headers) {
+    let query = query.map(|Query(it)| it).unwrap_or_default();
+    let full = door.engine.sessions() >= door.app.seats.most();
+    let open = || if full { Err(Refusal::NoSocket) } else { check_open(&door.app) };
+    let may = check_origin(&door.app, &headers).and_then(|()| if query.is_new() { open() } else { Ok(()) });
+    if let Err(refusal) = may {
         return refusal.into_response();
     }
     let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
-    let query = query.map(|Query(it)| it).unwrap_or_default();
-    if query.is_new() && !door.app.health.is_ready() {
-        return Refusal::Unavailable("This node takes no sockets for the moment, please connect again")
-            .into_response();
-    }
-    door.engine.serve(&method, &query, upgrade.ok(), body, from.counted_as()).await
+    door.engine.serve(&method, &query, upgrade, body, from.counted_as()).await
 }

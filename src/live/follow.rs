@@ -32,7 +32,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
     let look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
     for user in look.banned {
-        app.hub.ban_user(user);
+        app.fanout.ban(user);
     }
     if look.version > known && look.open {
         app.hub.publish(Board::read(look.version, &look.ten)?);
@@ -107,7 +107,7 @@ async fn users_session(
     pause: &mut Pause,
 ) -> Result<(), Fault> {
     let mut subscription = app.store.subscribe(&[]).await?;
-    let followed = app.hub.followed();
+    let followed = app.fanout.followed().all();
     for users in followed.chunks(CHANNELS_AT_ONCE) {
         follow_some(app, &mut subscription, users).await?;
     }
@@ -122,13 +122,13 @@ async fn users_session(
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
                 match (user, PersonalNews::parse(&text)) {
-                    (Some(user), Some(news)) => app.hub.tell_user(user, news),
-                    (Some(user), None) if text == BANNED_NEWS => app.hub.ban_user(user),
+                    (Some(user), Some(news)) => app.fanout.tell(user, news),
+                    (Some(user), None) if text == BANNED_NEWS => app.fanout.ban(user),
                     _ => {}
                 }
             }
             _ = turns.recv_many(&mut turned, CHANNELS_AT_ONCE) => {
-                let (come, gone): (Vec<Uuid>, Vec<Uuid>) = turned.drain(..).partition(|it| app.hub.is_followed(*it));
+                let (come, gone): (Vec<Uuid>, Vec<Uuid>) = turned.drain(..).partition(|it| app.fanout.followed().has(*it));
                 if !gone.is_empty() {
                     subscription.drop(&gone.into_iter().map(personal_channel).collect::<Vec<_>>()).await?;
                 }
@@ -146,7 +146,7 @@ async fn follow_some(app: &App, subscription: &mut Subscription, users: &[Uuid])
     let channels: Vec<String> = users.iter().copied().map(personal_channel).collect();
     subscription.add(&channels).await?;
     for user in app.store.banned_among(users).await? {
-        app.hub.ban_user(user);
+        app.fanout.ban(user);
     }
     Ok(())
 }

@@ -2,23 +2,21 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::fanout::{DIALECTS, Dialect};
 use super::{Board, Row};
-use crate::clock::rfc3339;
 
 /// A board, ready to be sent.
 #[derive(Debug, Default)]
 pub struct Frame {
     /// What it shows.
     pub board: Arc<Board>,
-    event: OnceLock<Utf8Bytes>,
     /// Each as it is while the board is known to be the newest, and while it may be stale.
     answers: [OnceLock<Bytes>; 2],
     top10s: [OnceLock<Bytes>; 2],
-    scoreboard_event: OnceLock<Utf8Bytes>,
+    told: [OnceLock<Bytes>; DIALECTS],
 }
 
 impl Frame {
@@ -27,31 +25,9 @@ impl Frame {
         Self { board, ..Self::default() }
     }
 
-    /// The event `leaderboard_updated` of `/api/v1/ws`.
-    pub fn event(&self) -> Utf8Bytes {
-        let make = || {
-            let event = json!({
-                "event": "leaderboard_updated",
-                "data": rows(&self.board),
-                "version": self.board.version,
-                "timestamp": rfc3339(self.board.changed_at_ms()),
-            });
-            event.to_string().into()
-        };
-        self.event.get_or_init(make).clone()
-    }
-
-    /// The event `scoreboard:update` of Socket.IO, as a whole packet.
-    pub fn scoreboard_event(&self) -> Utf8Bytes {
-        let make = || {
-            let data = json!({
-                "top10": numbered_rows(&self.board),
-                "version": self.board.version,
-                "timestamp": rfc3339(self.board.changed_at_ms()),
-            });
-            format!("42{}", json!(["scoreboard:update", data])).into()
-        };
-        self.scoreboard_event.get_or_init(make).clone()
+    /// The event that tells a listener of this board, in its protocol's words, ready to be written.
+    pub fn told(&self, dialect: Dialect) -> Bytes {
+        self.told[dialect as usize].get_or_init(|| dialect.board(&self.board)).clone()
     }
 
     /// The answer of `GET /api/v1/scores/leaderboard`, which says so if the board may be stale.
@@ -85,7 +61,7 @@ impl Frame {
 }
 
 /// The rows as the game API shows them: users by their number.
-fn numbered_rows(board: &Board) -> Value {
+pub fn numbered_rows(board: &Board) -> Value {
     let row = |row: &Row| json!({ "rank": row.rank, "userId": row.number, "username": row.username, "score": row.score });
     board.rows.iter().map(row).collect()
 }

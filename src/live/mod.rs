@@ -3,19 +3,27 @@
 
 mod board;
 pub mod engineio;
+mod events;
+mod fanout;
 mod follow;
 mod frame;
+mod handshakes;
 mod health;
 mod hub;
+mod listen;
+mod plain;
 mod seats;
 pub mod socketio;
-mod websocket;
+pub mod websocket;
 
 pub use board::{Board, Row};
+pub use events::serve as serve_events;
+pub use fanout::{Fanout, Inboxes, run as fan_out};
 pub use follow::{flush_forever, follow_board, follow_users, look, look_forever};
-pub use frame::{Frame, rows};
+pub use frame::{Frame, numbered_rows, rows};
+pub use handshakes::Handshakes;
 pub use health::{Health, Status};
 pub use hub::Hub;
-pub use seats::{Seat, Seats};
+pub use plain::serve as serve_plain;
+pub use seats::{NoSeat, Seat, Seats};
 pub use socketio::engine as scoreboard_engine;
-pub use websocket::serve as serve_websocket;

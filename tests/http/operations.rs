@@ -38,7 +38,7 @@ async fn metrics_count_what_happened() {
         "laurel_http_request_duration_seconds_count{method=\"POST\",route=\"/api/v1/actions/finalize\",status=\"200\"} 1",
         "laurel_redis_script_duration_seconds_count{result=\"ok\",script=\"redeem\"} 1",
         "laurel_ledger_entries_total 2",
-        "laurel_sockets_websocket 0",
+        "laurel_outbox_entries 0",
         "process_resident_memory_bytes",
     ];
     for line in wanted {

@@ -103,11 +103,11 @@ async fn a_peer_that_says_nothing_is_gone() {
     // A client that is not polled answers no ping.
     let silent = Client::connect(&node, &ada).await;
     crate::harness::eventually("the socket to be there", async || {
-        (node.app.metrics.sockets_websocket.get() == 1).then_some(())
+        (node.app.metrics.sockets.with_label_values(&["websocket"]).get() == 1).then_some(())
     })
     .await;
     crate::harness::eventually("the socket to be gone", async || {
-        (node.app.metrics.sockets_websocket.get() == 0).then_some(())
+        (node.app.metrics.sockets.with_label_values(&["websocket"]).get() == 0).then_some(())
     })
     .await;
     drop(silent);

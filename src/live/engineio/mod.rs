@@ -4,6 +4,7 @@
 mod packet;
 mod polling;
 mod session;
+mod socket;
 mod websocket;
 
 use std::collections::HashMap;
@@ -13,8 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -25,8 +24,11 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-pub use packet::{Message, Wire};
-pub use session::{Session, Socket};
+use super::websocket::Upgrade;
+
+pub use packet::{Message, Packet, Wire};
+pub use session::Session;
+pub use socket::Socket;
 
 /// How an engine behaves.
 #[derive(Clone, Debug)]
@@ -62,10 +64,10 @@ async fn serve(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     method: Method,
     axum::extract::Query(query): axum::extract::Query<Query>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Option<Upgrade>,
     body: Bytes,
 ) -> Response {
-    engine.serve(&method, &query, upgrade.ok(), body, from.ip()).await
+    engine.serve(&method, &query, upgrade, body, from.ip()).await
 }
 
 /// The query of every request.
@@ -122,7 +124,7 @@ impl Engine {
         self: &Arc<Self>,
         method: &Method,
         query: &Query,
-        upgrade: Option<WebSocketUpgrade>,
+        upgrade: Option<Upgrade>,
         body: Bytes,
         about: IpAddr,
     ) -> Response {
@@ -136,7 +138,7 @@ impl Engine {
         self: &Arc<Self>,
         method: &Method,
         query: &Query,
-        upgrade: Option<WebSocketUpgrade>,
+        upgrade: Option<Upgrade>,
         body: Bytes,
         about: IpAddr,
     ) -> Result<Response, Wrong> {
@@ -155,7 +157,7 @@ impl Engine {
             }
             (Some("websocket"), session, &Method::GET) => {
                 let upgrade = upgrade.ok_or(Wrong::Request)?;
-                websocket::open(self.clone(), upgrade, session, about)
+                websocket::open(self, upgrade, session, about)
             }
             (Some("polling" | "websocket"), None, _) => Err(Wrong::HandshakeMethod),
             (Some("polling" | "websocket"), Some(_), _) => Err(Wrong::Request),
@@ -169,6 +171,11 @@ impl Engine {
         let (session, socket) = Session::new(sid, upgraded, about);
         self.sessions.lock().insert(session.sid.clone(), session.clone());
         (session, socket)
+    }
+
+    /// How many sessions there are that no WebSocket was taken over from.
+    pub fn sessions(&self) -> usize {
+        self.sessions.lock().len()
     }
 
     /// The life of a session: the app is spoken and hearts beat, until one of them ends. Then it is forgotten.

@@ -1,9 +1,9 @@
 //! Engine.IO's packets: a digit and its data; over polling several are joined, and bytes go as base64.
 
-use axum::extract::ws::Utf8Bytes;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Joins packets in a polling body.
 pub const SEPARATOR: char = '\u{1e}';

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::Socket;
 use super::packet::{Message, Packet, Wire};
+use crate::live::websocket;
 
 /// Packets that may wait; the app sends the newest state only when the queue is empty, so a full one means a client that
 /// asks for answers and does not take them.
@@ -39,6 +41,20 @@ struct State {
     closed: bool,
     /// The client said good-bye: its poll is answered with a noop, not with a close.
     left: bool,
+    /// Who takes the WebSocket over as soon as one carries the session and the queue has gone out.
+    heir: Option<oneshot::Sender<websocket::Socket>>,
+    /// It was; nothing goes over the session any more.
+    inherited: bool,
+}
+
+/// What a WebSocket is to do for its session.
+pub enum Task {
+    /// Write these.
+    Write(Vec<Wire>),
+    /// Give itself away; nothing is sent over the session from here on.
+    Leave(oneshot::Sender<websocket::Socket>),
+    /// Close: all has gone out.
+    Close,
 }
 
 /// A session.
@@ -52,14 +68,6 @@ pub struct Session {
     taken: Notify,
     ponged: Notify,
     incoming: mpsc::Sender<Message>,
-}
-
-/// The app's end of a session.
-pub struct Socket {
-    /// The client's address.
-    pub about: IpAddr,
-    session: Arc<Session>,
-    incoming: mpsc::Receiver<Message>,
 }
 
 impl Session {
@@ -76,13 +84,15 @@ impl Session {
                 polled: false,
                 closed: false,
                 left: false,
+                heir: None,
+                inherited: false,
             }),
             changed: Notify::new(),
             taken: Notify::new(),
             ponged: Notify::new(),
             incoming: sender,
         });
-        (session.clone(), Socket { about, session, incoming })
+        (session.clone(), Socket::new(about, session, incoming))
     }
 
     /// Takes a packet of the client. `false` if it may not be sent, which ends the session.
@@ -115,6 +125,28 @@ impl Session {
         }
         drop(state);
         self.changed.notify_waiters();
+    }
+
+    /// Puts something into the queue if all before it has gone out. `None` if the session carries nothing any more.
+    pub fn offer(&self, wire: Wire) -> Option<bool> {
+        let mut state = self.state.lock();
+        if state.closed || state.inherited {
+            return None;
+        }
+        let free = state.queue.is_empty() && !state.writing;
+        if free {
+            state.queue.push(wire);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        Some(free)
+    }
+
+    /// Waits until all that was sent has gone out, or the session has ended.
+    pub async fn idle(&self) {
+        let free =
+            |state: &mut State| (state.closed || (state.queue.is_empty() && !state.writing)).then_some(());
+        self.until(&self.taken, free).await;
     }
 
     /// Ends the session; what is in the queue still goes out.
@@ -169,17 +201,29 @@ impl Session {
         tokio::time::timeout(PROBE_WAIT, settled).await == Ok(true)
     }
 
-    /// What goes out over the WebSocket; `None` when all has gone and the session has ended.
-    pub async fn take(&self) -> Option<Vec<Wire>> {
-        self.until(&self.changed, |state| match state {
-            _ if !state.queue.is_empty() => {
+    /// What the WebSocket does next.
+    pub async fn task(&self) -> Task {
+        self.until(&self.changed, |state| {
+            if !state.queue.is_empty() {
                 state.writing = true;
-                Some(Some(std::mem::take(&mut state.queue)))
+                return Some(Task::Write(std::mem::take(&mut state.queue)));
             }
-            _ if state.closed => Some(None),
-            _ => None,
+            if state.closed {
+                return Some(Task::Close);
+            }
+            let heir = state.heir.take()?;
+            state.inherited = true;
+            Some(Task::Leave(heir))
         })
         .await
+    }
+
+    /// The WebSocket, as soon as one carries the session; the session is over then.
+    pub fn inherit(&self) -> oneshot::Receiver<websocket::Socket> {
+        let (heir, socket) = oneshot::channel();
+        self.state.lock().heir = Some(heir);
+        self.changed.notify_waiters();
+        socket
     }
 
     /// The transport has sent what it took.
@@ -231,28 +275,5 @@ struct FreePoll<'a>(&'a Session);
 impl Drop for FreePoll<'_> {
     fn drop(&mut self) {
         self.0.state.lock().polled = false;
-    }
-}
-
-impl Socket {
-    /// The client's next message; `None` at the end.
-    pub async fn next(&mut self) -> Option<Message> {
-        self.incoming.recv().await
-    }
-
-    /// Sends.
-    pub fn send(&self, wire: Wire) {
-        self.session.send(wire);
-    }
-
-    /// Waits until the transport has taken all that was sent: then the newest state may follow.
-    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
-        let session = self.session.clone();
-        async move {
-            let free = |state: &mut State| {
-                (state.closed || (state.queue.is_empty() && !state.writing)).then_some(())
-            };
-            session.until(&session.taken, free).await;
-        }
     }
 }

@@ -1,48 +1,45 @@
 //! The WebSocket transport: from the start, or taken over from polling by a probe.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message as Frame, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::packet::{Message, Packet, Wire};
-use super::session::Transport;
+use super::session::{Task, Transport};
 use super::{Engine, Session, Wrong};
+use crate::live::websocket::{self, Heard, Limits, Socket, Upgrade};
 
 /// How long an upgrade may take.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The library's default of 128 KiB is allocated and zeroed for every socket.
-const READ_BUFFER_BYTES: usize = 1024;
 
 /// Opens a session over a WebSocket, or moves one there.
 pub fn open(
-    engine: Arc<Engine>,
-    upgrade: WebSocketUpgrade,
+    engine: &Arc<Engine>,
+    upgrade: Upgrade,
     session: Option<Arc<Session>>,
     about: IpAddr,
 ) -> Result<Response, Wrong> {
-    let max_payload = engine.settings.max_payload;
-    let upgrade = upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(64 * 1024 + 2 * max_payload)
-        .max_message_size(max_payload)
-        .max_frame_size(max_payload);
+    let limits = Limits { max_message_bytes: engine.settings.max_payload };
+    let write_timeout = engine.settings.write_timeout;
     match session {
-        None => Ok(upgrade.on_upgrade(move |mut socket| async move {
-            let (session, end) = engine.session(true, about);
-            session.send(Wire::text(engine.greeting(&session, &[])));
-            let write_timeout = engine.settings.write_timeout;
-            tokio::join!(engine.live(session.clone(), end), pump(&session, &mut socket, write_timeout));
-        })),
+        None => {
+            let engine = engine.clone();
+            Ok(upgrade.accept(limits, async move |socket| {
+                let (session, end) = engine.session(true, about);
+                session.send(Wire::text(engine.greeting(&session, &[])));
+                tokio::spawn(engine.live(session.clone(), end));
+                pump(&session, socket, write_timeout).await;
+            }))
+        }
         Some(session) if session.change(Transport::Polling, Transport::Probing) => {
-            let write_timeout = engine.settings.write_timeout;
-            Ok(upgrade.on_upgrade(move |mut socket| async move {
+            Ok(upgrade.accept(limits, async move |mut socket| {
                 let probed = tokio::time::timeout(UPGRADE_TIMEOUT, probe(&session, &mut socket)).await;
                 if probed == Ok(true) {
-                    pump(&session, &mut socket, write_timeout).await;
+                    pump(&session, socket, write_timeout).await;
                 } else {
                     session.change(Transport::Probing, Transport::Polling);
                 }
@@ -53,12 +50,21 @@ pub fn open(
 }
 
 /// `2probe` is answered by `3probe`, the pending poll by a noop; then `5` moves the session.
-async fn probe(session: &Session, socket: &mut WebSocket) -> bool {
-    while let Some(Ok(frame)) = socket.recv().await {
-        let Frame::Text(text) = frame else { continue };
+async fn probe(session: &Session, socket: &mut Socket) -> bool {
+    loop {
+        let mut replies = Vec::new();
+        let heard = socket.next(&mut replies).await;
+        if socket.write(&replies).await.is_err() {
+            return false;
+        }
+        let text = match heard {
+            Heard::Message(Frame::Text(text)) => text,
+            Heard::Message(_) => continue,
+            Heard::Gone | Heard::Broken(_) => return false,
+        };
         match Packet::read(&text) {
             Some(Packet::Ping(data)) if data == "probe" => {
-                if socket.send(Frame::text("3probe")).await.is_err() {
+                if socket.write(&websocket::text("3probe")).await.is_err() {
                     return false;
                 }
             }
@@ -66,45 +72,61 @@ async fn probe(session: &Session, socket: &mut WebSocket) -> bool {
             _ => return false,
         }
     }
-    false
 }
 
-/// Carries packets both ways until one side ends.
-async fn pump(session: &Session, socket: &mut WebSocket, write_timeout: Duration) {
+/// Carries packets both ways until one side ends, or somebody else takes the socket.
+async fn pump(session: &Session, mut socket: Socket, write_timeout: Duration) {
+    let mut replies = Vec::new();
     loop {
-        tokio::select! {
-            frame = socket.recv() => {
-                let packet = match frame {
-                    Some(Ok(Frame::Text(text))) => Packet::read(&text),
-                    Some(Ok(Frame::Binary(bytes))) => Some(Packet::Message(Message::Binary(bytes))),
-                    Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => continue,
-                    Some(Ok(Frame::Close(_)) | Err(_)) | None => break,
-                };
-                if !session.receive(packet).await {
+        let sent = tokio::select! {
+            heard = socket.next(&mut replies) => {
+                if !hear(session, heard).await {
                     break;
                 }
+                tokio::time::timeout(write_timeout, socket.write(&replies)).await
             }
-            wires = session.take() => {
-                let Some(wires) = wires else { break };
-                if !matches!(tokio::time::timeout(write_timeout, write(socket, wires)).await, Ok(Ok(()))) {
-                    break;
+            task = session.task() => match task {
+                Task::Write(wires) => {
+                    let written = tokio::time::timeout(write_timeout, write(&socket, wires)).await;
+                    session.sent();
+                    written
                 }
-                session.sent();
-            }
+                Task::Leave(heir) => {
+                    let _ = heir.send(socket);
+                    return;
+                }
+                Task::Close => break,
+            },
+        };
+        replies.clear();
+        if !matches!(sent, Ok(Ok(()))) {
+            break;
         }
     }
     session.close();
     // Without a packet of its own: the client takes it for a transport that went, and comes back.
-    let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Frame::Close(None))).await;
+    replies.extend_from_slice(&websocket::close(None));
+    let _ = tokio::time::timeout(Duration::from_secs(1), socket.write(&replies)).await;
 }
 
-async fn write(socket: &mut WebSocket, wires: Vec<Wire>) -> Result<(), axum::Error> {
+/// Whether the session goes on.
+async fn hear(session: &Session, heard: Heard) -> bool {
+    let packet = match heard {
+        Heard::Message(Frame::Text(text)) => Packet::read(&text),
+        Heard::Message(Frame::Binary(bytes)) => Some(Packet::Message(Message::Binary(bytes))),
+        Heard::Message(Frame::Close(_)) | Heard::Gone | Heard::Broken(_) => return false,
+        Heard::Message(_) => return true,
+    };
+    session.receive(packet).await
+}
+
+async fn write(socket: &Socket, wires: Vec<Wire>) -> io::Result<()> {
     for wire in wires {
         let frame = match wire {
-            Wire::Text(packet) => Frame::Text(packet),
-            Wire::Binary(bytes) => Frame::Binary(bytes),
+            Wire::Text(packet) => websocket::text(packet),
+            Wire::Binary(bytes) => websocket::binary(bytes),
         };
-        socket.send(frame).await?;
+        socket.write(&frame).await?;
     }
     Ok(())
 }

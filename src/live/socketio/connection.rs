@@ -1,13 +1,16 @@
 //! One client's Socket.IO connection: packets become what was heard, with their attachments gathered.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{Kind, Packet};
-use crate::live::engineio::{Message, Socket, Wire};
+use crate::live::engineio::{Message, Session, Socket, Wire};
+use crate::live::websocket;
 
 /// What a client said.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,9 +110,14 @@ impl Connection {
         self.send(&Packet::new(Kind::ConnectError, namespace, Some(error)), Vec::new());
     }
 
-    /// Waits until the client's transport has taken everything.
-    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.socket.idle()
+    /// What carries it, for somebody else to send over.
+    pub fn session(&self) -> &Arc<Session> {
+        self.socket.session()
+    }
+
+    /// The WebSocket, as soon as one carries the session: see `engineio::Socket`.
+    pub fn inherit(&self) -> oneshot::Receiver<websocket::Socket> {
+        self.socket.inherit()
     }
 }
 

@@ -1,22 +1,21 @@
-//! What Laurel says over Socket.IO (scoreboard-system.md, "WebSocket Events"): the board and a player's own news, as over
-//! `/api/v1/ws`, in the game API's words.
+//! How a client comes to listen over Socket.IO (scoreboard-system.md, "WebSocket Events"): its login, then long polling until a
+//! WebSocket carries the session.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::{Connection, Heard, Kind, Packet};
 use crate::account::{self, Identity};
 use crate::app::App;
-use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
-use crate::live::engineio::{Engine, Settings, Wire};
-use crate::live::{Seat, Status};
-use crate::store::PersonalNews;
+use crate::live::engineio::{self, Engine, Message, Settings};
+use crate::live::fanout::{Dialect, Newcomer, Sink, Ticket};
+use crate::live::listen::listen;
+use crate::live::{Seat, websocket};
 
 /// A client that has not joined by then is gone; Socket.IO's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
@@ -42,20 +41,71 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
         let app = app.upgrade();
         async move {
             if let Some(app) = app {
-                serve(&app, Connection::new(socket)).await;
+                serve(app, Connection::new(socket)).await;
             }
         }
     })
 }
 
-async fn serve(app: &Arc<App>, mut connection: Connection) {
-    // Boxed, so that what a login may need, a look into Postgres at the most, is not held as long as the socket lives.
-    let joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(app, &mut connection))).await;
-    if let Ok(Some((caller, _seat))) = joined {
-        app.metrics.sockets_socketio.inc();
-        play(app, &caller, &mut connection).await;
-        app.metrics.sockets_socketio.dec();
+async fn serve(app: Arc<App>, mut connection: Connection) {
+    // Boxed, so that what a login may need, a look into Postgres at the most, is not held as long as the session lives.
+    let joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(&app, &mut connection))).await;
+    let Ok(Some((caller, seat))) = joined else { return };
+    let sink = Sink::Session(connection.session().clone());
+    let newcomer = Newcomer::player(&app, caller, sink, Dialect::Polling, seat);
+    if let Some(ticket) = app.fanout.join(newcomer).await {
+        poll(connection, ticket).await;
     }
+}
+
+/// A client that polls, until a WebSocket carries its session: then the shard writes there.
+async fn poll(mut connection: Connection, ticket: Ticket) {
+    let mut inherited = connection.inherit();
+    loop {
+        tokio::select! {
+            Ok(socket) = &mut inherited => {
+                ticket.move_to(Sink::Socket(socket.stream().clone()), Dialect::SocketIo);
+                tokio::spawn(listen(socket, ticket, heed));
+                return;
+            }
+            heard = connection.next() => match heard {
+                Some(Heard::Connect { namespace, .. }) if namespace != "/" => {
+                    connection.refuse(&namespace, invalid_namespace());
+                }
+                // Clients only listen; what they say is not answered.
+                Some(Heard::Event { .. }) => {}
+                _ => return,
+            },
+        }
+    }
+}
+
+/// What a client says over its WebSocket: whether it stays.
+fn heed(ticket: &Ticket, text: &str) -> bool {
+    let stays = match engineio::Packet::read(text) {
+        Some(engineio::Packet::Pong) => true,
+        Some(engineio::Packet::Message(Message::Text(text))) => match Packet::read(&text) {
+            Some(Packet { kind: Kind::Connect, namespace, .. }) if namespace != "/" => {
+                let refusal = Packet::new(Kind::ConnectError, &namespace, Some(invalid_namespace()));
+                ticket.say(websocket::text(refusal.write()));
+                true
+            }
+            Some(packet) => {
+                matches!(packet.kind, Kind::Event | Kind::BinaryEvent | Kind::Ack | Kind::BinaryAck)
+            }
+            None => false,
+        },
+        _ => false,
+    };
+    if !stays {
+        // Without a code: a client that did not want to leave takes it for a transport that went, and comes back.
+        ticket.say(websocket::close(None));
+    }
+    stays
+}
+
+fn invalid_namespace() -> Value {
+    json!({ "message": "Invalid namespace" })
 }
 
 /// Waits for a client with a good login. A bad one is refused and may try another.
@@ -63,13 +113,14 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
     for _ in 0..MAX_TRIES {
         let Heard::Connect { namespace, auth } = connection.next().await? else { return None };
         if namespace != "/" {
-            connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
+            connection.refuse(&namespace, invalid_namespace());
             continue;
         }
+        // With no turn and no seat left the transport is closed, so that the client comes back later.
+        let _turn = app.handshakes.turn().await?;
         match login(app, &auth, connection.address()).await {
-            // With no seat left the transport is closed, so that the client comes back later.
             Ok(caller) => {
-                let seat = app.seats.take(caller.user, connection.address())?;
+                let seat = app.seats.take(Some(caller.user), connection.address()).ok()?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }
@@ -102,72 +153,4 @@ async fn login(app: &App, auth: &Value, from: IpAddr) -> Result<Identity> {
     } else {
         Ok(caller)
     }
-}
-
-/// Tells the newest of everything whenever the client has taken what came before.
-async fn play(app: &Arc<App>, caller: &Identity, connection: &mut Connection) {
-    let mut following = app.hub.follow_user(caller.user);
-    let mut board = app.hub.follow_board();
-    let mut status = app.health.follow();
-    let left_ms = caller.expires_at_s * 1000 - app.clock.now_ms();
-    let login_ends = Instant::now() + Duration::from_millis(left_ms.max(0) as u64);
-    let drained = app.drain_delay();
-    tokio::pin!(drained);
-    let greeting = json!({
-        "message": "Connected successfully", "userId": caller.number, "username": caller.username
-    });
-    connection.emit("connect_success", &greeting);
-    connection.send_ready(Wire::Text(board.borrow_and_update().scoreboard_event()));
-    let (mut new_board, mut new_news, mut new_status) = (false, false, status.borrow_and_update().degraded);
-    loop {
-        tokio::select! {
-            Ok(()) = board.changed(), if !new_board => new_board = true,
-            Ok(()) = following.news.changed(), if !new_news => {
-                if following.news.borrow().banned {
-                    connection.send(&Packet::new(Kind::Disconnect, "/", None), Vec::new());
-                    return;
-                }
-                new_news = true;
-            }
-            Ok(()) = status.changed(), if !new_status => new_status = true,
-            () = connection.idle(), if new_board || new_news || new_status => {
-                if std::mem::take(&mut new_board) {
-                    connection.send_ready(Wire::Text(board.borrow_and_update().scoreboard_event()));
-                }
-                if std::mem::take(&mut new_news) && let Some(award) = following.news.borrow_and_update().award {
-                    connection.emit("score:personal", &personal(caller, award));
-                }
-                if std::mem::take(&mut new_status) {
-                    connection.emit("status", &told(*status.borrow_and_update()));
-                }
-            }
-            heard = connection.next() => match heard {
-                Some(Heard::Connect { namespace, .. }) if namespace != "/" => {
-                    connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
-                }
-                // Clients only listen; what they say is not answered.
-                Some(Heard::Event { .. }) => {}
-                _ => return,
-            },
-            () = sleep_until(login_ends) => {
-                connection.send(&Packet::new(Kind::Disconnect, "/", None), Vec::new());
-                return;
-            }
-            () = &mut drained => return,
-        }
-    }
-}
-
-fn personal(caller: &Identity, news: PersonalNews) -> Value {
-    json!({
-        "userId": caller.number,
-        "score": news.score,
-        "rank": news.rank,
-        "pointsEarned": news.points,
-        "previousRank": news.rank_before,
-    })
-}
-
-fn told(status: Status) -> Value {
-    json!({ "degraded": status.degraded, "asOf": rfc3339(status.as_of_ms) })
 }

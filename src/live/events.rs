@@ -1,0 +1,28 @@
+//! Server-sent events (WHATWG HTML, section 9.2): the body of an answer that goes on as long as somebody reads it.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use futures::stream;
+use tokio::sync::mpsc;
+
+use super::Seat;
+use super::fanout::{Dialect, Newcomer, Sink};
+use crate::account::Identity;
+use crate::app::App;
+
+/// The events of a player, or of a spectator; `None` if the node ends. The client is gone when the body is dropped.
+pub async fn serve(app: &App, caller: Option<Identity>, seat: Seat) -> Option<Body> {
+    // One event waits here; the connection itself keeps a few more.
+    let (sink, pieces) = mpsc::channel(1);
+    let (sink, dialect) = (Sink::Body(sink), Dialect::Events);
+    let newcomer = match caller {
+        Some(caller) => Newcomer::player(app, caller, sink, dialect, seat),
+        None => Newcomer { sink, dialect, caller: None, login_ends: None, seat },
+    };
+    let ticket = app.fanout.join(newcomer).await?;
+    Some(Body::from_stream(stream::unfold((pieces, ticket), async |(mut pieces, ticket)| {
+        let piece = pieces.recv().await?;
+        Some((Ok::<_, Infallible>(piece), (pieces, ticket)))
+    })))
+}

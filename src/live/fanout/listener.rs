@@ -1,0 +1,245 @@
+//! One listener: what it was told, what it is still to be told, and when it is over. No queue but for what the protocol itself
+//! answers: board, status and news are the newest of each, so a client that reads slowly skips, and costs no more than others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use uuid::Uuid;
+
+use super::dialect::{Addressee, Dialect};
+use super::end::End;
+use super::sink::{Sink, Written};
+use crate::account::Identity;
+use crate::app::App;
+use crate::live::{Frame, Seat, Status, websocket};
+use crate::store::PersonalNews;
+
+/// Answers of the protocol itself that may wait. A client that asks for more without reading them is closed.
+const MAX_WAITING: usize = 64;
+/// How long a client may take to read its last words and to close.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A listener that is about to come.
+pub struct Newcomer {
+    /// Where it is written to.
+    pub sink: Sink,
+    /// How it is spoken to.
+    pub dialect: Dialect,
+    /// Who it is; `None` is a spectator.
+    pub caller: Option<Identity>,
+    /// When its login runs out.
+    pub login_ends: Option<Instant>,
+    /// Its seat.
+    pub seat: Seat,
+}
+
+impl Newcomer {
+    /// A player, until the login runs out.
+    pub fn player(app: &App, caller: Identity, sink: Sink, dialect: Dialect, seat: Seat) -> Self {
+        let left_ms = caller.expires_at_s * 1000 - app.clock.now_ms();
+        let login_ends = Instant::now() + Duration::from_millis(left_ms.max(0) as u64);
+        Self { sink, dialect, caller: Some(caller), login_ends: Some(login_ends), seat }
+    }
+}
+
+/// What all listeners of a shard are to be told.
+pub struct World {
+    /// The newest board.
+    pub frame: Arc<Frame>,
+    /// Whether Redis is away.
+    pub status: Status,
+}
+
+/// A listener.
+pub struct Listener {
+    sink: Sink,
+    dialect: Dialect,
+    whose: Option<Addressee>,
+    _seat: Seat,
+    login_ends: Option<Instant>,
+    /// Tells it from others that had its place before.
+    pub serial: u32,
+    /// What was begun and is to be written to its end.
+    rest: Option<Bytes>,
+    waiting: VecDeque<Bytes>,
+    shown: i64,
+    told_degraded: bool,
+    news: Option<PersonalNews>,
+    /// The newest award that it was told of.
+    news_moment: i64,
+    heard: bool,
+    ping_at: Instant,
+    /// Since when nothing could be written.
+    blocked: Option<Instant>,
+    closing: Option<Instant>,
+}
+
+impl Listener {
+    /// A newcomer, who is pinged from a moment on.
+    pub fn new(newcomer: Newcomer, serial: u32, ping_at: Instant) -> Self {
+        let Newcomer { sink, dialect, caller, login_ends, seat } = newcomer;
+        Self {
+            sink,
+            dialect,
+            whose: caller.as_ref().map(|it| Addressee { user: it.user, number: it.number }),
+            _seat: seat,
+            login_ends,
+            serial,
+            rest: Some(dialect.greeting(caller.as_ref())),
+            waiting: VecDeque::new(),
+            shown: -1,
+            told_degraded: false,
+            news: None,
+            news_moment: 0,
+            heard: true,
+            ping_at,
+            blocked: None,
+            closing: None,
+        }
+    }
+
+    /// The user, if it is not a spectator.
+    pub fn user(&self) -> Option<Uuid> {
+        self.whose.map(|it| it.user)
+    }
+
+    /// How it is spoken to.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The client may take something again.
+    pub fn unblock(&mut self) {
+        self.blocked = None;
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Writes all that is due, as far as the client takes it. If it stops taking, here is what to wait for.
+    pub fn advance(&mut self, world: &World) -> Option<Sink> {
+        if self.blocked.is_some() {
+            return None;
+        }
+        while let Some(bytes) = self.rest.take().or_else(|| self.next(world)) {
+            match self.sink.write(&bytes) {
+                Written::Some(count) if count == bytes.len() => {}
+                Written::Some(count) => self.rest = Some(bytes.slice(count..)),
+                Written::Blocked => {
+                    self.rest = Some(bytes);
+                    self.blocked = Some(Instant::now());
+                    return Some(self.sink.clone());
+                }
+                Written::Gone => {
+                    // Perhaps it only moves, and is told there.
+                    self.rest = Some(bytes);
+                    self.sink = Sink::Closed;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn next(&mut self, world: &World) -> Option<Bytes> {
+        if let Some(bytes) = self.waiting.pop_front() {
+            return Some(bytes);
+        }
+        if self.closing.is_some() {
+            self.sink.finish();
+            return None;
+        }
+        if self.shown < world.frame.board.version {
+            self.shown = world.frame.board.version;
+            return Some(world.frame.told(self.dialect));
+        }
+        if self.told_degraded != world.status.degraded {
+            self.told_degraded = world.status.degraded;
+            return Some(self.dialect.status(world.status));
+        }
+        let (whose, news) = (self.whose?, self.news.take()?);
+        Some(self.dialect.news(whose, news))
+    }
+
+    /// Takes news, unless newer ones are known.
+    pub fn tell(&mut self, news: PersonalNews) {
+        if self.news_moment < news.moment {
+            self.news_moment = news.moment;
+            self.news = Some(news);
+        }
+    }
+
+    /// Takes bytes of the protocol's own.
+    pub fn say(&mut self, bytes: Bytes) {
+        if self.waiting.len() >= MAX_WAITING {
+            self.sink.abort();
+        } else if self.closing.is_none() {
+            self.waiting.push_back(bytes);
+        }
+    }
+
+    /// Goes on elsewhere: from long polling to a WebSocket.
+    pub fn move_to(&mut self, sink: Sink, dialect: Dialect) {
+        self.sink = sink;
+        self.dialect = dialect;
+        self.blocked = None;
+        self.heard = true;
+        // A packet that polling did not take any more.
+        self.rest =
+            self.rest.take().and_then(|it| it.try_into().ok()).map(|it: Utf8Bytes| websocket::text(it));
+        if self.closing.is_some() {
+            self.sink.abort();
+        }
+    }
+
+    /// The client lives.
+    pub fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// Says good-bye. Nothing else is told from here on.
+    pub fn end(&mut self, why: &End, now: Instant) {
+        self.waiting = self.dialect.farewell(why).into();
+        self.closing = Some(now + FAREWELL);
+    }
+
+    /// Looks at the time. Returns why it is to be ended, if it is; a ping may be waiting afterwards.
+    pub fn tick(&mut self, limits: &Limits, now: Instant) -> Option<End> {
+        if let Some(deadline) = self.closing {
+            if now >= deadline {
+                self.sink.abort();
+            }
+            return None;
+        }
+        if self.login_ends.is_some_and(|it| now >= it) {
+            return Some(End::LoginOver);
+        }
+        if self.blocked.is_some_and(|since| now >= since + limits.write_timeout) {
+            return Some(End::TooSlow);
+        }
+        if now >= self.ping_at {
+            self.ping_at = now + limits.ping_every;
+            if !std::mem::replace(&mut self.heard, !self.dialect.answers_pings()) {
+                self.sink.abort();
+            } else if self.blocked.is_none() {
+                self.waiting.extend(self.dialect.ping());
+            }
+        }
+        None
+    }
+}
+
+/// How long a listener is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Time between two pings; the answer to one has come by the next.
+    pub ping_every: Duration,
+    /// A client that takes nothing for so long is closed.
+    pub write_timeout: Duration,
+}

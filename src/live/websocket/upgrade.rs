@@ -1,0 +1,94 @@
+//! The handshake (RFC 6455, section 4.2), and the TCP connection that is left when HTTP is over.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::OptionalFromRequestParts;
+use axum::http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{Limits, Socket};
+
+/// A request that may become a WebSocket. As an extractor it is there if the request asks for one as the RFC wants it.
+pub struct Upgrade {
+    accept: HeaderValue,
+    /// The client offered a sub-protocol, and this one is spoken.
+    protocol: Option<HeaderValue>,
+    upgrade: OnUpgrade,
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Upgrade {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(read(parts))
+    }
+}
+
+fn read(parts: &mut Parts) -> Option<Upgrade> {
+    let is = |name: HeaderName, value: &str| {
+        parts.headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
+    };
+    let asks = parts.method == Method::GET
+        && names(&parts.headers, &CONNECTION).any(|it| it.eq_ignore_ascii_case("upgrade"))
+        && is(UPGRADE, "websocket")
+        && is(SEC_WEBSOCKET_VERSION, "13");
+    if !asks {
+        return None;
+    }
+    let accept = derive_accept_key(parts.headers.get(SEC_WEBSOCKET_KEY)?.as_bytes());
+    let upgrade = parts.extensions.remove::<OnUpgrade>()?;
+    Some(Upgrade { accept: accept.try_into().ok()?, protocol: None, upgrade })
+}
+
+/// The names in a header that lists some.
+fn names<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(header).iter().filter_map(|it| it.to_str().ok());
+    values.flat_map(|it| it.split(',')).map(str::trim)
+}
+
+impl Upgrade {
+    /// Speaks a sub-protocol, if the client offered it.
+    pub fn protocol(mut self, name: &'static str, headers: &HeaderMap) -> Self {
+        let offered = names(headers, &SEC_WEBSOCKET_PROTOCOL).any(|it| it == name);
+        self.protocol = offered.then_some(HeaderValue::from_static(name));
+        self
+    }
+
+    /// Answers the handshake; `serve` gets the socket as soon as the answer is out.
+    pub fn accept<F>(self, limits: Limits, serve: impl FnOnce(Socket) -> F + Send + 'static) -> Response
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        tokio::spawn(async move {
+            let Ok(upgraded) = self.upgrade.await else { return };
+            // There is no TLS and no HTTP/2 at this port, so below is always a TCP connection.
+            let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
+                return tracing::error!("a connection that was upgraded is no TCP connection");
+            };
+            let socket = Socket::new(parts.io.into_inner(), parts.read_buf, limits);
+            // A task of its own: this one is as large as an upgrade, the other lives as long as the socket.
+            tokio::spawn(serve(socket));
+        });
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
+        if let Some(protocol) = self.protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        response
+    }
+}
