@@ -4,6 +4,7 @@
 use sqlx::{Acquire, PgConnection, Row};
 use uuid::Uuid;
 
+use super::awards;
 use super::chain::{Hash, Head, Link, SHARD};
 use super::checkpoint::{self, Checkpoint};
 use super::month::Month;
@@ -203,35 +204,9 @@ async fn carry(app: &App, transaction: &mut PgConnection, head: &mut Head) -> Re
             created_us,
             note: "",
         });
-        insert(transaction, head, &links.collect::<Vec<_>>()).await?;
+        let rows: Vec<_> = links.map(|it| (it, false)).collect();
+        awards::append(transaction, head, &rows, false).await?;
     }
-}
-
-async fn insert(
-    transaction: &mut PgConnection,
-    head: &mut Head,
-    links: &[Link<'_>],
-) -> Result<(), sqlx::Error> {
-    let places: Vec<(i64, Hash)> = links.iter().map(|it| head.append(it)).collect();
-    sqlx::query(
-        "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
-                                    moment, created_at, shard, seq, hash)
-         SELECT event_id, user_id, $8, after - before, '', before, after, moment, now(), $9, seq, hash
-         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
-              AS it (event_id, user_id, before, after, moment, seq, hash)",
-    )
-    .bind(links.iter().map(|it| it.event_id).collect::<Vec<Uuid>>())
-    .bind(links.iter().map(|it| it.user).collect::<Vec<Uuid>>())
-    .bind(links.iter().map(|it| it.before).collect::<Vec<i64>>())
-    .bind(links.iter().map(|it| it.after).collect::<Vec<i64>>())
-    .bind(links.iter().map(|it| it.moment).collect::<Vec<i64>>())
-    .bind(places.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>())
-    .bind(places.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<&[u8]>>())
-    .bind(CARRIED)
-    .bind(SHARD)
-    .execute(transaction)
-    .await
-    .map(drop)
 }
 
 /// Makes plain tables of the parts. What the rest has from before goes into the newest of them.
