@@ -141,20 +141,23 @@ async fn objection(
         ("held", "has points in them that are held: confirm or void them first"),
         (
             "piece > 0 AND NOT EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id
-                                       AND it.created_at >= $1::timestamptz AND it.action_type = 'carried'
+                                       AND it.created_at >= $1::timestamptz AND it.action_type = $2
                                        AND it.score_after = carried.before)",
             "has a history in them that does not chain: see laurel verify --ledger",
         ),
         (
             "EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id AND it.moment < carried.newest
-                     AND it.created_at >= $1::timestamptz AND it.action_type <> 'carried')",
+                     AND it.created_at >= $1::timestamptz AND it.action_type <> $2)",
             "has an entry that stays and is older than one that goes: choose another month",
         ),
     ];
     for (check, why) in checks {
         let sql = sqlx::AssertSqlSafe(format!("SELECT user_id FROM carried WHERE {check} LIMIT 1"));
-        let user: Option<Uuid> =
-            sqlx::query_scalar(sql).bind(end.begins()).fetch_optional(&mut *transaction).await?;
+        let user: Option<Uuid> = sqlx::query_scalar(sql)
+            .bind(end.begins())
+            .bind(CARRIED)
+            .fetch_optional(&mut *transaction)
+            .await?;
         if let Some(user) = user {
             return Ok(Some(format!("user {user} {why}")));
         }
