@@ -9,9 +9,9 @@ use super::chain::{Hash, Head, Link, SHARD};
 use super::write::storable;
 use crate::store::{Entry, EntryKind};
 
-/// A token lives for at most 31 days, so an event that comes again under another time is not further away from the first one. An
-/// entry that is delivered again has its old time.
-const AGAIN_WITHIN_DAYS: i32 = 32;
+/// Tokens and attestations live for at most 31 days, so an event that comes again under another time is not further away from the
+/// first one; an entry that is delivered again has its old time. What is older is not looked for, and may be detached.
+pub const AGAIN_WITHIN_DAYS: i32 = 32;
 
 /// What an entry says of a total, with its note as Postgres can keep it.
 struct Award<'a> {

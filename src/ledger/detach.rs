@@ -4,7 +4,7 @@
 use sqlx::{Acquire, PgConnection, Row};
 use uuid::Uuid;
 
-use super::awards;
+use super::awards::{self, AGAIN_WITHIN_DAYS};
 use super::chain::{Hash, Head, Link, SHARD};
 use super::checkpoint::{self, Checkpoint};
 use super::month::Month;
@@ -15,8 +15,6 @@ use crate::error::Fault;
 
 /// What an entry of this kind sums up is in a part that was detached. It follows the one of an earlier time, which stays.
 const CARRIED: &str = "carried";
-/// Tokens live for at most 31 days: what is older comes never again, and is not looked for.
-const AGE_DAYS: i32 = 32;
 /// Entries a statement.
 const PAGE: i64 = 5000;
 const DOING: &str = "detach older parts of the ledger";
@@ -45,7 +43,7 @@ pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
     gone.retain(|it| it.before <= before);
     let Some(end) = gone.last().map(|it| it.before) else { return Ok(Detached::default()) };
     if is_young(&mut transaction, end).await.map_err(fault)? {
-        let why = format!("they go up to {end}, which began less than {AGE_DAYS} days ago");
+        let why = format!("they go up to {end}, which began less than {AGAIN_WITHIN_DAYS} days ago");
         return Err(Fault::new(DOING, why));
     }
     if !app.store.is_written_to(&format!("{}-0", end.begins_ms())).await? {
@@ -76,7 +74,7 @@ pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
 async fn is_young(transaction: &mut PgConnection, end: Month) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT now() < $1::timestamptz + make_interval(days => $2)")
         .bind(end.begins())
-        .bind(AGE_DAYS)
+        .bind(AGAIN_WITHIN_DAYS)
         .fetch_one(transaction)
         .await
 }
