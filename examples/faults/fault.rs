@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -12,7 +13,8 @@ use crate::proxy::{Proxy, Way};
 use crate::signal::Paused;
 use crate::world::World;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A `ValueEnum` for its list of all: in the order below, by which a seed deals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
     KillNode,
     PauseNode,
@@ -35,27 +37,6 @@ pub enum Kind {
 }
 
 use Kind::*;
-
-pub const KINDS: [Kind; 18] = [
-    KillNode,
-    PauseNode,
-    KillRedis,
-    PauseRedis,
-    OldRedis,
-    EmptyRedis,
-    KillPostgres,
-    PausePostgres,
-    FullDisk,
-    CutRedis,
-    SilentRedis,
-    LateRedis,
-    SlowRedis,
-    CutPostgres,
-    SilentPostgres,
-    LatePostgres,
-    SlowPostgres,
-    Rebuild,
-];
 
 /// One fault of a round.
 #[derive(Clone, Debug)]
@@ -96,7 +77,7 @@ impl Deck {
 
     fn fault(&mut self, after: Duration, nodes: usize) -> Fault {
         if self.cards.is_empty() {
-            self.cards = KINDS.to_vec();
+            self.cards = Kind::value_variants().to_vec();
             self.dice.shuffle(&mut self.cards);
         }
         let kind = self.cards.pop().expect("there are cards");

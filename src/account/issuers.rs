@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::known::KnownUsers;
+use crate::config::one_line;
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 
 /// Public keys alone: whoever can verify must not be able to sign.
@@ -127,10 +128,6 @@ impl IssuerConfig {
             }
         }
     }
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().replace('\n', " ")
 }
 
 #[cfg(test)]

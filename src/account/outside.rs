@@ -9,12 +9,10 @@ use super::known::KnownUser;
 use super::{Identity, Username, outside_users};
 use crate::app::App;
 use crate::error::{Fault, Result};
-use crate::keys::MAX_TOKEN_BYTES;
+use crate::keys::{LAST_SECOND, MAX_TOKEN_BYTES};
 
 /// A node's clock may be so far behind the provider's. It helps nobody to a longer login.
 const NOT_BEFORE_LEEWAY_S: i64 = 5;
-/// The last second of the year 9999; later ones are no times, but mistakes.
-const LAST_SECOND: i64 = 253_402_300_799;
 /// As the table has it.
 const MAX_SUBJECT_BYTES: usize = 255;
 /// With 24 bits of chance behind each, more than a few taken names are none.

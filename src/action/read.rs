@@ -12,6 +12,7 @@ use super::limits::read_open_hours;
 use super::proof::quiz::Question;
 use super::proof::{Proof, ProofConfig, Sources, signed};
 use super::{Acknowledge, Action, Door, Limits};
+use crate::config::one_line;
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 
 /// Doubles, and so scores and points, are exact to here.
@@ -161,8 +162,4 @@ pub fn read_action(entry: Value, sources: &Sources) -> Result<Action, Vec<String
             Err(problems)
         }
     }
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().replace('\n', " ")
 }

@@ -10,7 +10,7 @@ use crate::account::User;
 use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, finish, sql_fault};
+use crate::ledger::{AGAIN_WITHIN_DAYS, contenders, finish, sql_fault};
 use crate::store::{Adjust, Adjusted, NotDone};
 
 /// A total that was changed.
@@ -95,14 +95,15 @@ async fn intend(app: &App, user: Uuid, points: i64, key: Option<&str>, decision:
     if same { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
 }
 
-/// The totals before and after, if the ledger has the event; or had it, in a month that was detached, which is never younger.
+/// The totals before and after, if the ledger has the event; or had it, in a month that was detached, which is never younger. The
+/// audit and the ledger go by two clocks: a day is for these.
 async fn written(app: &App, event_id: Uuid) -> Result<Option<(u64, u64)>> {
     let sql = "SELECT score_before, score_after FROM score_history WHERE event_id = $1
                UNION ALL
                SELECT (detail->>'before')::bigint, (detail->>'after')::bigint FROM admin_audit
-               WHERE id = $1 AND detail ? 'after' AND created_at < now() - interval '31 days'
+               WHERE id = $1 AND detail ? 'after' AND created_at < now() - make_interval(days => $2)
                LIMIT 1";
-    let row = sqlx::query(sql).bind(event_id).fetch_optional(&app.database).await;
+    let row = sqlx::query(sql).bind(event_id).bind(AGAIN_WITHIN_DAYS - 1).fetch_optional(&app.database).await;
     let row = row.map_err(|error| sql_fault("look up an event", error))?;
     Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
 }

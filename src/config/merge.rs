@@ -16,8 +16,9 @@ const SHORT: [(&str, &str, &str); 5] = [
     ("JWT_SECRET", "auth", "jwt_secret"),
 ];
 
-/// The message alone: the whole error would show the line, and with it perhaps a secret.
-fn one_line(error: &toml::de::Error) -> String {
+/// What is wrong with a file or a value in it: the message alone, since the whole error would show the line, and with it perhaps a
+/// secret.
+pub fn one_line(error: &toml::de::Error) -> String {
     error.message().replace('\n', " ")
 }
 

@@ -6,6 +6,7 @@ mod merge;
 mod tree;
 
 pub use check::{MIN_SECRET_BYTES, networks};
+pub use merge::one_line;
 pub use tree::*;
 
 use std::path::Path;

@@ -14,4 +14,4 @@ pub mod signer;
 pub use file::KeyFile;
 pub use jsonwebtoken::Algorithm;
 pub use key::Key;
-pub use ring::{KeyRing, MAX_TOKEN_BYTES, reload_forever};
+pub use ring::{KeyRing, LAST_SECOND, MAX_TOKEN_BYTES, reload_forever};

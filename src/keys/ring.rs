@@ -14,6 +14,9 @@ use super::{Key, KeyFile};
 
 /// Longer tokens are refused unread.
 pub const MAX_TOKEN_BYTES: usize = 4096;
+/// The last second of the year 9999, which is the last one that RFC 3339 can write: what a token says comes later is no time, but a
+/// mistake.
+pub const LAST_SECOND: i64 = 253_402_300_799;
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

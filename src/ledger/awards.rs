@@ -9,9 +9,9 @@ use super::chain::{Hash, Head, Link, SHARD};
 use super::write::storable;
 use crate::store::{Entry, EntryKind};
 
-/// A token lives for at most 31 days, so an event that comes again under another time is not further away from the first one. An
-/// entry that is delivered again has its old time.
-const AGAIN_WITHIN_DAYS: i32 = 32;
+/// Tokens and attestations live for at most 31 days, so an event that comes again under another time is not further away from the
+/// first one; an entry that is delivered again has its old time. What is older is not looked for, and may be detached.
+pub const AGAIN_WITHIN_DAYS: i32 = 32;
 
 /// What an entry says of a total, with its note as Postgres can keep it.
 struct Award<'a> {
@@ -54,8 +54,8 @@ pub async fn write(
     if awards.is_empty() {
         return Ok(());
     }
-    let places: Vec<(i64, Hash)> = awards.iter().map(|it| head.append(&it.link())).collect();
-    insert(transaction, &awards, &places).await?;
+    let rows: Vec<_> = awards.iter().map(|it| (it.link(), it.entry.held)).collect();
+    append(transaction, head, &rows, true).await?;
     head.save(transaction).await
 }
 
@@ -111,42 +111,48 @@ async fn known(transaction: &mut PgConnection, awards: &[Award<'_>]) -> Result<H
     Ok(found.into_iter().collect())
 }
 
+/// Chains entries, each with whether its user was set aside when it was made; the caller saves the head. Their users' totals move by
+/// them, unless what they sum up is in the totals already.
+///
 /// A user whom Postgres does not know is an error here, by the foreign key: such an entry stays in the outbox, where it is seen.
-async fn insert(
+pub async fn append(
     transaction: &mut PgConnection,
-    awards: &[Award<'_>],
-    places: &[(i64, Hash)],
+    head: &mut Head,
+    rows: &[(Link<'_>, bool)],
+    moves_totals: bool,
 ) -> Result<(), sqlx::Error> {
+    let places: Vec<(i64, Hash)> = rows.iter().map(|(link, _)| head.append(link)).collect();
     sqlx::query(
         "WITH fresh AS (
              INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
                                         score_after, moment, created_at, held, note, shard, seq, hash)
              SELECT event_id, user_id, action_type, points, token_hash, before, after, moment,
-                    to_timestamp(at_ms / 1000.0), it.held AND moment > coalesce(users.held_cleared, 0),
+                    to_timestamp(created_us / 1000000.0), it.held AND moment > coalesce(users.held_cleared, 0),
                     nullif(it.note, '')::jsonb, $14, seq, hash
              FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
                          $8::bigint[], $9::bigint[], $10::boolean[], $11::text[], $12::bigint[], $13::bytea[])
-                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, at_ms, held, note, seq, hash)
+                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, created_us, held, note, seq, hash)
              LEFT JOIN users ON users.id = it.user_id
              RETURNING user_id, points_earned
-         ), won AS (SELECT user_id, sum(points_earned)::bigint AS points FROM fresh GROUP BY user_id)
+         ), won AS (SELECT user_id, sum(points_earned)::bigint AS points FROM fresh WHERE $15 GROUP BY user_id)
          UPDATE users SET score = score + won.points, updated_at = now() FROM won WHERE users.id = won.user_id",
     )
-    .bind(awards.iter().map(|it| it.entry.id).collect::<Vec<Uuid>>())
-    .bind(awards.iter().map(|it| it.entry.user).collect::<Vec<Uuid>>())
-    .bind(awards.iter().map(|it| it.entry.action.as_str()).collect::<Vec<&str>>())
-    .bind(awards.iter().map(|it| it.entry.points).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|it| it.entry.token_hash.as_str()).collect::<Vec<&str>>())
-    .bind(awards.iter().map(|it| it.before).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|it| it.after).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|it| it.moment).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|it| it.entry.at_ms).collect::<Vec<i64>>())
-    .bind(awards.iter().map(|it| it.entry.held).collect::<Vec<bool>>())
-    .bind(awards.iter().map(|it| it.note.as_str()).collect::<Vec<&str>>())
+    .bind(rows.iter().map(|(it, _)| it.event_id).collect::<Vec<Uuid>>())
+    .bind(rows.iter().map(|(it, _)| it.user).collect::<Vec<Uuid>>())
+    .bind(rows.iter().map(|(it, _)| it.action).collect::<Vec<&str>>())
+    .bind(rows.iter().map(|(it, _)| it.points).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(it, _)| it.token_hash).collect::<Vec<&str>>())
+    .bind(rows.iter().map(|(it, _)| it.before).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(it, _)| it.after).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(it, _)| it.moment).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(it, _)| it.created_us).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(_, held)| *held).collect::<Vec<bool>>())
+    .bind(rows.iter().map(|(it, _)| it.note).collect::<Vec<&str>>())
     .bind(places.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>())
     .bind(places.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<&[u8]>>())
     .bind(SHARD)
+    .bind(moves_totals)
     .execute(transaction)
-    .await?;
-    Ok(())
+    .await
+    .map(drop)
 }

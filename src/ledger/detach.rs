@@ -4,6 +4,7 @@
 use sqlx::{Acquire, PgConnection, Row};
 use uuid::Uuid;
 
+use super::awards::{self, AGAIN_WITHIN_DAYS};
 use super::chain::{Hash, Head, Link, SHARD};
 use super::checkpoint::{self, Checkpoint};
 use super::month::Month;
@@ -14,8 +15,6 @@ use crate::error::Fault;
 
 /// What an entry of this kind sums up is in a part that was detached. It follows the one of an earlier time, which stays.
 const CARRIED: &str = "carried";
-/// Tokens live for at most 31 days: what is older comes never again, and is not looked for.
-const AGE_DAYS: i32 = 32;
 /// Entries a statement.
 const PAGE: i64 = 5000;
 const DOING: &str = "detach older parts of the ledger";
@@ -44,7 +43,7 @@ pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
     gone.retain(|it| it.before <= before);
     let Some(end) = gone.last().map(|it| it.before) else { return Ok(Detached::default()) };
     if is_young(&mut transaction, end).await.map_err(fault)? {
-        let why = format!("they go up to {end}, which began less than {AGE_DAYS} days ago");
+        let why = format!("they go up to {end}, which began less than {AGAIN_WITHIN_DAYS} days ago");
         return Err(Fault::new(DOING, why));
     }
     if !app.store.is_written_to(&format!("{}-0", end.begins_ms())).await? {
@@ -75,7 +74,7 @@ pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
 async fn is_young(transaction: &mut PgConnection, end: Month) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT now() < $1::timestamptz + make_interval(days => $2)")
         .bind(end.begins())
-        .bind(AGE_DAYS)
+        .bind(AGAIN_WITHIN_DAYS)
         .fetch_one(transaction)
         .await
 }
@@ -140,20 +139,23 @@ async fn objection(
         ("held", "has points in them that are held: confirm or void them first"),
         (
             "piece > 0 AND NOT EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id
-                                       AND it.created_at >= $1::timestamptz AND it.action_type = 'carried'
+                                       AND it.created_at >= $1::timestamptz AND it.action_type = $2
                                        AND it.score_after = carried.before)",
             "has a history in them that does not chain: see laurel verify --ledger",
         ),
         (
             "EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id AND it.moment < carried.newest
-                     AND it.created_at >= $1::timestamptz AND it.action_type <> 'carried')",
+                     AND it.created_at >= $1::timestamptz AND it.action_type <> $2)",
             "has an entry that stays and is older than one that goes: choose another month",
         ),
     ];
     for (check, why) in checks {
         let sql = sqlx::AssertSqlSafe(format!("SELECT user_id FROM carried WHERE {check} LIMIT 1"));
-        let user: Option<Uuid> =
-            sqlx::query_scalar(sql).bind(end.begins()).fetch_optional(&mut *transaction).await?;
+        let user: Option<Uuid> = sqlx::query_scalar(sql)
+            .bind(end.begins())
+            .bind(CARRIED)
+            .fetch_optional(&mut *transaction)
+            .await?;
         if let Some(user) = user {
             return Ok(Some(format!("user {user} {why}")));
         }
@@ -203,35 +205,9 @@ async fn carry(app: &App, transaction: &mut PgConnection, head: &mut Head) -> Re
             created_us,
             note: "",
         });
-        insert(transaction, head, &links.collect::<Vec<_>>()).await?;
+        let rows: Vec<_> = links.map(|it| (it, false)).collect();
+        awards::append(transaction, head, &rows, false).await?;
     }
-}
-
-async fn insert(
-    transaction: &mut PgConnection,
-    head: &mut Head,
-    links: &[Link<'_>],
-) -> Result<(), sqlx::Error> {
-    let places: Vec<(i64, Hash)> = links.iter().map(|it| head.append(it)).collect();
-    sqlx::query(
-        "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
-                                    moment, created_at, shard, seq, hash)
-         SELECT event_id, user_id, $8, after - before, '', before, after, moment, now(), $9, seq, hash
-         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
-              AS it (event_id, user_id, before, after, moment, seq, hash)",
-    )
-    .bind(links.iter().map(|it| it.event_id).collect::<Vec<Uuid>>())
-    .bind(links.iter().map(|it| it.user).collect::<Vec<Uuid>>())
-    .bind(links.iter().map(|it| it.before).collect::<Vec<i64>>())
-    .bind(links.iter().map(|it| it.after).collect::<Vec<i64>>())
-    .bind(links.iter().map(|it| it.moment).collect::<Vec<i64>>())
-    .bind(places.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>())
-    .bind(places.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<&[u8]>>())
-    .bind(CARRIED)
-    .bind(SHARD)
-    .execute(transaction)
-    .await
-    .map(drop)
 }
 
 /// Makes plain tables of the parts. What the rest has from before goes into the newest of them.

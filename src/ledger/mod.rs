@@ -27,6 +27,7 @@ mod verify;
 mod write;
 
 pub use acknowledge::{Commits, acknowledge_forever};
+pub use awards::AGAIN_WITHIN_DAYS;
 pub use best::contenders;
 pub use consume::consume_forever;
 pub use database::{connect, sql_fault, watch_forever};

@@ -40,15 +40,22 @@ const LEVEL: &str = r#"
     proof = { kind = "signed", keys = "game" }
 "#;
 
+/// A node that knows these signers' levels, a player of it, and its time.
+async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i64) {
+    std::fs::write(world.folder.path().join("game.json"), jwks(signers)).unwrap();
+    let node = node(world, LEVEL).await;
+    let ada = node.register("ada").await;
+    let now_ms = redis_time_ms(&node).await;
+    (node, ada, now_ms)
+}
+
 #[tokio::test]
 async fn an_attestation_of_each_algorithm_counts_once_and_for_its_token_alone() {
     let world = World::new().await;
     let signers =
         [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256].map(|it| Signer::new(it, &format!("{it:?}")));
-    std::fs::write(world.folder.path().join("game.json"), jwks(&signers.iter().collect::<Vec<_>>())).unwrap();
-    let node = node(&world, LEVEL).await;
-    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
-    let now_ms = redis_time_ms(&node).await;
+    let (node, ada, now_ms) = level_node(&world, &signers.each_ref()).await;
+    let bob = node.register("bob").await;
     for (place, signer) in signers.iter().enumerate() {
         let issued = node.init(&ada, "level").await;
         let token = issued.body["antiSpamToken"].as_str().unwrap();
@@ -90,10 +97,7 @@ async fn an_attestation_of_each_algorithm_counts_once_and_for_its_token_alone() 
 async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it_was() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
-    let node = node(&world, LEVEL).await;
-    let ada = node.register("ada").await;
-    let now_ms = redis_time_ms(&node).await;
+    let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
     let hard = |jti: &str| {
         let mut claims = claims(&ada, jti, now_ms);
         claims["difficulty"] = json!("hard");
@@ -126,10 +130,7 @@ async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it
 async fn an_attestation_that_was_used_is_known_to_a_redis_that_was_emptied() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
-    let node = node(&world, LEVEL).await;
-    let ada = node.register("ada").await;
-    let now_ms = redis_time_ms(&node).await;
+    let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
     let proof = |jti: &str| json!({ "attestation": signer.sign(&claims(&ada, jti, now_ms)) });
     let prove = async |jti: &str| {
         let body = json!({ "actionType": "level", "proof": proof(jti) });
@@ -159,11 +160,7 @@ async fn an_attestation_that_was_used_is_known_to_a_redis_that_was_emptied() {
 async fn a_games_keys_rotate_while_the_node_serves() {
     let world = World::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
-    let file = world.folder.path().join("game.json");
-    std::fs::write(&file, jwks(&[&old])).unwrap();
-    let node = node(&world, LEVEL).await;
-    let ada = node.register("ada").await;
-    let now_ms = redis_time_ms(&node).await;
+    let (node, ada, now_ms) = level_node(&world, &[&old]).await;
     let attest = async |signer: &Signer| {
         let issued = node.init(&ada, "level").await;
         let attestation = signer.sign(&claims(&ada, jti(&issued.body), now_ms));
@@ -171,7 +168,7 @@ async fn a_games_keys_rotate_while_the_node_serves() {
         node.finalize(&ada, token, json!({ "attestation": attestation })).await.status
     };
     assert_eq!((attest(&old).await, attest(&new).await), (200, 422));
-    std::fs::write(&file, jwks(&[&new])).unwrap();
+    std::fs::write(world.folder.path().join("game.json"), jwks(&[&new])).unwrap();
     eventually("the new key to count", async || (attest(&new).await == 200).then_some(())).await;
     assert_eq!(attest(&old).await, 422);
 }

@@ -1,13 +1,20 @@
-use crate::harness::{World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, World, assert_verified, eventually};
+
+/// A node whose ledger has an award of each of so many players.
+async fn node_with_awards(world: &World, count: u64) -> (TestNode, Vec<Player>) {
+    let node = world.node().await;
+    let players = node.players(count).await;
+    for player in &players {
+        node.award(player, "watch_ad").await;
+    }
+    node.written().await;
+    (node, players)
+}
 
 #[tokio::test]
 async fn an_emptied_redis_is_loaded_from_the_ledger_at_the_start() {
     let mut world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(15).await;
-    for player in &players {
-        node.award(player, "watch_ad").await;
-    }
+    let (node, players) = node_with_awards(&world, 15).await;
     let board = node.get("/api/v1/scores/leaderboard").await;
     assert_verified(&world).await;
     node.stop().await;
@@ -67,12 +74,7 @@ async fn nodes_that_start_together_load_an_empty_redis_once() {
 #[tokio::test]
 async fn a_redis_that_is_emptied_under_a_serving_node_is_loaded_again() {
     let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(12).await;
-    for player in &players {
-        node.award(player, "watch_ad").await;
-    }
-    node.written().await;
+    let (node, players) = node_with_awards(&world, 12).await;
     let board = node.board().await;
     let _: () = world.look().await.ask("FLUSHALL").await;
     // No award is made on a total that is not there.
@@ -90,12 +92,7 @@ async fn a_redis_that_is_emptied_under_a_serving_node_is_loaded_again() {
 #[tokio::test]
 async fn a_load_that_was_cut_short_is_done_anew() {
     let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(12).await;
-    for player in &players {
-        node.award(player, "watch_ad").await;
-    }
-    node.written().await;
+    let (node, _) = node_with_awards(&world, 12).await;
     let board = node.board().await;
     // As a leader leaves it that dies between the last step and the confirmation.
     let store = &node.app.store;

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::keys::{Algorithm, KeyRing};
+use crate::keys::{Algorithm, KeyRing, LAST_SECOND};
 
 /// What may sign attestations.
 pub const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256];
@@ -13,8 +13,6 @@ pub const MAX_BYTES: usize = crate::keys::MAX_TOKEN_BYTES;
 
 const MAX_JTI_BYTES: usize = 128;
 const MAX_DIFFICULTY_BYTES: usize = 50;
-/// The last second of the year 9999, which is the last one that RFC 3339 can write.
-const LAST_SECOND: i64 = 253_402_300_799;
 
 /// What an attestation says, but for whom and what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
