@@ -24,18 +24,14 @@ pub async fn listen(mut socket: Socket, ticket: Ticket, heed: fn(&Ticket, &str) 
         let message = match heard {
             Heard::Message(message) => message,
             Heard::Gone => return,
-            Heard::Broken(code) => {
-                ticket.end(End::Broken(code));
-                return socket.discard().await;
-            }
+            Heard::Broken(code) => break ticket.end(End::Broken(code)),
         };
         if second.elapsed() >= Duration::from_secs(1) {
             (second, messages) = (Instant::now(), 0);
         }
         messages += 1;
         if messages > MAX_MESSAGES {
-            ticket.end(End::TooMuch);
-            return socket.discard().await;
+            break ticket.end(End::TooMuch);
         }
         ticket.heard();
         match message {
@@ -44,4 +40,6 @@ pub async fn listen(mut socket: Socket, ticket: Ticket, heed: fn(&Ticket, &str) 
             _ => {}
         }
     }
+    // What the client still says would reset the connection before it has read why.
+    socket.discard().await;
 }

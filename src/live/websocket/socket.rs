@@ -1,5 +1,6 @@
 //! The reading half of a WebSocket, and the connection for whoever writes.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ pub struct Limits {
 /// A WebSocket. Its answers to pings and to a close are handed out, not written: one place writes to a connection.
 pub struct Socket {
     stream: Arc<TcpStream>,
-    context: WebSocketContext,
+    /// Boxed, since a future that waits for a socket holds it more than once.
+    context: Box<WebSocketContext>,
 }
 
 /// What a socket heard.
@@ -45,8 +47,9 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(limits.max_message_bytes))
             .max_frame_size(Some(limits.max_message_bytes));
-        let context = WebSocketContext::from_partially_read(read.into(), Role::Server, Some(config));
-        Self { stream: Arc::new(stream), context }
+        // A copy, since what was read stands in the large buffer that HTTP had.
+        let context = WebSocketContext::from_partially_read(read.to_vec(), Role::Server, Some(config));
+        Self { stream: Arc::new(stream), context: Box::new(context) }
     }
 
     /// The connection, to write frames to.
@@ -67,7 +70,7 @@ impl Socket {
                     return Heard::Message(message);
                 }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                    if self.stream.readable().await.is_err() {
+                    if self.readable().await.is_err() {
                         return Heard::Gone;
                     }
                 }
@@ -76,10 +79,16 @@ impl Socket {
         }
     }
 
+    /// The connection remembers whom to wake. Waiting in this way takes the place of the task that spoke HTTP on it, which is
+    /// over but would otherwise be kept in memory as long as the socket.
+    async fn readable(&self) -> io::Result<()> {
+        poll_fn(|context| self.stream.poll_read_ready(context)).await
+    }
+
     /// Throws away what the client says until it is gone, or the connection was shut down.
     pub async fn discard(self) {
         let mut bytes = [0; READ_BUFFER_BYTES];
-        while self.stream.readable().await.is_ok() {
+        while self.readable().await.is_ok() {
             consume_budget().await;
             match self.stream.try_read(&mut bytes) {
                 Ok(1..) => {}
