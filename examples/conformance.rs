@@ -31,6 +31,7 @@ async fn main() -> std::io::Result<()> {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
+        packed: false,
         write_timeout: Duration::from_secs(10),
         sid_prefix: String::new(),
     };
@@ -112,7 +113,7 @@ fn answer(
 
 async fn plain_echo(upgrade: Option<Upgrade>) -> Response {
     let Some(upgrade) = upgrade else { return StatusCode::BAD_REQUEST.into_response() };
-    upgrade.accept(Limits { max_message_bytes: 64 << 20 }, async |mut socket| {
+    upgrade.accept(Limits { max_message_bytes: 64 << 20, packed: false }, async |mut socket| {
         let mut replies = Vec::new();
         loop {
             let heard = socket.next(&mut replies).await;

@@ -69,6 +69,22 @@ async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
     drop(one);
 }
 
+/// What a script of other people's clients prints; it has to succeed.
+async fn run(script: &str, argument: String) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official").join(script);
+    let run = move || Command::new("node").arg(path).arg(argument).output().expect("make test installs it");
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn packed_boards_are_unpacked_by_others() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.live.compression = true).await;
+    assert!(run("packed.mjs", node.base.clone()).await.contains("packed and unpacked"));
+}
+
 #[tokio::test]
 async fn the_protocols_own_cases_pass() {
     let example = Path::new(env!("CARGO_BIN_EXE_laurel")).parent().unwrap().join("examples/conformance");
@@ -76,11 +92,8 @@ async fn the_protocols_own_cases_pass() {
     let mut line = String::new();
     BufReader::new(served.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official/conformance.mjs");
-    let run = move || Command::new("node").arg(cases).arg(address).output().expect("make test installs it");
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let said = run("conformance.mjs", address).await;
     served.kill().unwrap();
     served.wait().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("cases as the protocols say"));
+    assert!(said.contains("cases as the protocols say"));
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_PROTOCOL, VARY,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
+    SEC_WEBSOCKET_PROTOCOL, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -24,7 +25,7 @@ use crate::live::{self, NoSeat, Seat};
 /// The sub-protocol that is spoken; the login comes beside it, since browsers cannot set headers.
 const PROTOCOL: &str = "laurel.v1";
 /// What a client may say: it only listens.
-const LIMITS: Limits = Limits { max_message_bytes: 4 * 1024 };
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The login as a query, for clients that can do nothing else. The query is never logged.
 #[derive(Deserialize)]
@@ -50,10 +51,11 @@ pub async fn open(
     check_open(&app)?;
     let upgrade = upgrade.ok_or(Refusal::field("headers", "must ask for a WebSocket (RFC 6455)"))?;
     let seat = seat(&app, Some(&caller), from.counted_as())?;
+    let limits = Limits { max_message_bytes: MAX_MESSAGE_BYTES, packed: app.config.live.compression };
     let app = app.clone();
     Ok(upgrade
         .protocol(PROTOCOL, &headers)
-        .accept(LIMITS, move |socket| live::serve_plain(app, caller, socket, seat)))
+        .accept(limits, move |socket| live::serve_plain(app, caller, socket, seat)))
 }
 
 /// `GET /api/v1/leaderboard/stream`: the board is everybody's, so a login is only needed for one's own news.
@@ -72,11 +74,15 @@ pub async fn stream(
     check_origin(&app, &headers)?;
     check_open(&app)?;
     let seat = seat(&app, caller.as_ref(), from.counted_as())?;
-    let body = live::serve_events(&app, caller, seat).await.ok_or(Refusal::NoSocket)?;
+    let packed = app.config.live.compression && takes_gzip(&headers);
+    let body = live::serve_events(&app, caller, packed, seat).await.ok_or(Refusal::NoSocket)?;
     let mut response = Response::new(body);
     let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
     set(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if packed {
+        set(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     // Proxies of the nginx kind would wait for more before they pass an event on.
     set(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     // A page elsewhere may read what a socket from there may hear.
@@ -85,6 +91,12 @@ pub async fn stream(
         set(VARY, HeaderValue::from_static("origin"));
     }
     Ok(response)
+}
+
+/// Clients that do not want it do not name it; one that names it with a weight of 0 asks for the impossible.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    named.split(',').any(|it| it.trim().eq_ignore_ascii_case("gzip"))
 }
 
 async fn admit(app: &App, token: &str, from: &ClientAddress) -> Result<Identity> {

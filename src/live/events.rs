@@ -7,15 +7,15 @@ use futures::stream;
 use tokio::sync::mpsc;
 
 use super::Seat;
-use super::fanout::{Dialect, Newcomer, Sink};
+use super::fanout::{Dialect, Newcomer, Protocol, Sink};
 use crate::account::Identity;
 use crate::app::App;
 
-/// The events of a player, or of a spectator; `None` if the node ends. The client is gone when the body is dropped.
-pub async fn serve(app: &App, caller: Option<Identity>, seat: Seat) -> Option<Body> {
+/// The events of a player, or of a spectator, packed as gzip or not; `None` if the node ends. The client is gone when the body is dropped.
+pub async fn serve(app: &App, caller: Option<Identity>, packed: bool, seat: Seat) -> Option<Body> {
     // One event waits here; the connection itself keeps a few more.
     let (sink, pieces) = mpsc::channel(1);
-    let (sink, dialect) = (Sink::Body(sink), Dialect::Events);
+    let (sink, dialect) = (Sink::Body(sink), Dialect { protocol: Protocol::Events, packed });
     let newcomer = match caller {
         Some(caller) => Newcomer::player(app, caller, sink, dialect, seat),
         None => Newcomer { sink, dialect, caller: None, login_ends: None, seat },

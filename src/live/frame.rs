@@ -27,7 +27,7 @@ impl Frame {
 
     /// The event that tells a listener of this board, in its protocol's words, ready to be written.
     pub fn told(&self, dialect: Dialect) -> Bytes {
-        self.told[dialect as usize].get_or_init(|| dialect.board(&self.board)).clone()
+        self.told[dialect.index()].get_or_init(|| dialect.board(&self.board)).clone()
     }
 
     /// The answer of `GET /api/v1/scores/leaderboard`, which says so if the board may be stale.

@@ -39,6 +39,8 @@ pub struct Settings {
     pub ping_timeout: Duration,
     /// Largest message and polling body, in bytes.
     pub max_payload: usize,
+    /// Whether messages over a WebSocket may be packed.
+    pub packed: bool,
     /// A client that takes nothing for so long is gone.
     pub write_timeout: Duration,
     /// What every session id begins with, so that a balancer can find the node by it.

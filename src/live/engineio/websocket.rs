@@ -23,7 +23,7 @@ pub fn open(
     session: Option<Arc<Session>>,
     about: IpAddr,
 ) -> Result<Response, Wrong> {
-    let limits = Limits { max_message_bytes: engine.settings.max_payload };
+    let limits = Limits { max_message_bytes: engine.settings.max_payload, packed: engine.settings.packed };
     let write_timeout = engine.settings.write_timeout;
     match session {
         None => {

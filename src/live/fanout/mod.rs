@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use dialect::{DIALECTS, Dialect};
+pub use dialect::{DIALECTS, Dialect, Protocol};
 pub use end::End;
 pub use listener::Newcomer;
 pub use order::Ticket;

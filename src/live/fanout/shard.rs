@@ -178,7 +178,7 @@ impl Shard {
 
     fn count(&self, place: usize, by: i64) {
         if let Some(listener) = self.listeners.get(place) {
-            self.metrics.sockets(listener.dialect().protocol(), by);
+            self.metrics.sockets(listener.dialect().name(), by);
         }
     }
 

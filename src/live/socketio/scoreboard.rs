@@ -13,7 +13,7 @@ use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};
 use crate::live::engineio::{self, Engine, Message, Settings};
-use crate::live::fanout::{Dialect, Newcomer, Sink, Ticket};
+use crate::live::fanout::{Dialect, Newcomer, Protocol, Sink, Ticket};
 use crate::live::listen::listen;
 use crate::live::{Seat, websocket};
 
@@ -33,6 +33,7 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
         ping_interval: Duration::from_secs(live.ping_seconds),
         ping_timeout: PING_TIMEOUT,
         max_payload: MAX_PAYLOAD_BYTES,
+        packed: live.compression,
         write_timeout: Duration::from_millis(live.write_timeout_ms),
         sid_prefix: if live.node_name.is_empty() { String::new() } else { format!("{}.", live.node_name) },
     };
@@ -52,7 +53,8 @@ async fn serve(app: Arc<App>, mut connection: Connection) {
     let joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(&app, &mut connection))).await;
     let Ok(Some((caller, seat))) = joined else { return };
     let sink = Sink::Session(connection.session().clone());
-    let newcomer = Newcomer::player(&app, caller, sink, Dialect::Polling, seat);
+    let dialect = Dialect { protocol: Protocol::Polling, packed: false };
+    let newcomer = Newcomer::player(&app, caller, sink, dialect, seat);
     if let Some(ticket) = app.fanout.join(newcomer).await {
         poll(connection, ticket).await;
     }
@@ -64,7 +66,8 @@ async fn poll(mut connection: Connection, ticket: Ticket) {
     loop {
         tokio::select! {
             Ok(socket) = &mut inherited => {
-                ticket.move_to(Sink::Socket(socket.stream().clone()), Dialect::SocketIo);
+                let dialect = Dialect { protocol: Protocol::SocketIo, packed: socket.is_packed() };
+                ticket.move_to(Sink::Socket(socket.stream().clone()), dialect);
                 tokio::spawn(listen(socket, ticket, heed));
                 return;
             }

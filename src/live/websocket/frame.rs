@@ -6,6 +6,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
+use super::packed;
+
 /// A whole message of text.
 pub fn text(message: impl Into<Utf8Bytes>) -> Bytes {
     bytes(Frame::message(message.into(), OpCode::Data(Data::Text), true))
@@ -26,7 +28,15 @@ pub fn close(why: Option<(u16, &str)>) -> Bytes {
     bytes(Frame::close(why.map(|(code, reason)| CloseFrame { code: code.into(), reason: reason.into() })))
 }
 
-fn bytes(frame: Frame) -> Bytes {
+/// A whole message of text, packed (RFC 7692): for clients that take it.
+pub fn packed_text(message: &str) -> Bytes {
+    let mut frame = Frame::message(packed::pack(message.as_bytes()), OpCode::Data(Data::Text), true);
+    frame.header_mut().rsv1 = true;
+    bytes(frame)
+}
+
+/// A frame as it goes over the connection.
+pub fn bytes(frame: Frame) -> Bytes {
     let mut bytes = Vec::with_capacity(frame.len());
     // Writing into memory does not fail.
     let _ = frame.format(&mut bytes);

@@ -1,31 +1,32 @@
 //! The reading half of a WebSocket, and the connection for whoever writes.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::Message;
 
-/// What a client says is short: pongs, and once a login. The buffer is kept as long as the socket is open.
-const READ_BUFFER_BYTES: usize = 256;
+use super::reader::{Reader, Said};
+
+/// What a client says is short: pongs, and once a login.
+const READ_BYTES: usize = 512;
 
 /// What a client may say.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes a message.
     pub max_message_bytes: usize,
+    /// Whether it may pack its messages.
+    pub packed: bool,
 }
 
 /// A WebSocket. Its answers to pings and to a close are handed out, not written: one place writes to a connection.
 pub struct Socket {
     stream: Arc<TcpStream>,
-    /// Boxed, since a future that waits for a socket holds it more than once.
-    context: Box<WebSocketContext>,
+    reader: Reader,
+    packed: bool,
 }
 
 /// What a socket heard.
@@ -33,7 +34,7 @@ pub struct Socket {
 pub enum Heard {
     /// A message.
     Message(Message),
-    /// The client went, or said good-bye.
+    /// The client went.
     Gone,
     /// The client broke the protocol; the code to close with (RFC 6455, section 7.4.1).
     Broken(u16),
@@ -41,15 +42,8 @@ pub enum Heard {
 
 impl Socket {
     /// On a connection from which `read` has been read already.
-    pub fn new(stream: TcpStream, read: Bytes, limits: Limits) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(limits.max_message_bytes))
-            .max_frame_size(Some(limits.max_message_bytes));
-        // A copy, since what was read stands in the large buffer that HTTP had.
-        let context = WebSocketContext::from_partially_read(read.to_vec(), Role::Server, Some(config));
-        Self { stream: Arc::new(stream), context: Box::new(context) }
+    pub fn new(stream: TcpStream, read: &[u8], limits: Limits) -> Self {
+        Self { stream: Arc::new(stream), reader: Reader::new(read, limits), packed: limits.packed }
     }
 
     /// The connection, to write frames to.
@@ -57,24 +51,34 @@ impl Socket {
         &self.stream
     }
 
+    /// Whether the client takes packed messages.
+    pub fn is_packed(&self) -> bool {
+        self.packed
+    }
+
     /// What the client says next. What is to be answered at once, a pong or a close, is appended to `replies`. Nothing is
     /// lost if the waiting is given up.
     pub async fn next(&mut self, replies: &mut Vec<u8>) -> Heard {
         loop {
             consume_budget().await;
-            let mut half = Half { stream: &self.stream, replies };
-            match self.context.read(&mut half) {
-                Ok(message) => {
-                    // The answer to what was just read. It only goes into memory, so it does not fail.
-                    let _ = self.context.flush(&mut half);
-                    return Heard::Message(message);
-                }
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+            match self.reader.next(replies) {
+                Ok(Said::Message(message)) => return Heard::Message(message),
+                Ok(Said::Unfinished) => {}
+                Err(code) => return Heard::Broken(code),
+            }
+            let buffer = self.reader.buffer();
+            if buffer.capacity() == buffer.len() {
+                buffer.reserve(READ_BYTES);
+            }
+            match self.stream.try_read_buf(buffer) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.reader.rest();
                     if self.readable().await.is_err() {
                         return Heard::Gone;
                     }
                 }
-                Err(error) => return broken(&error),
+                _ => return Heard::Gone,
             }
         }
     }
@@ -87,7 +91,7 @@ impl Socket {
 
     /// Throws away what the client says until it is gone, or the connection was shut down.
     pub async fn discard(self) {
-        let mut bytes = [0; READ_BUFFER_BYTES];
+        let mut bytes = [0; READ_BYTES];
         while self.readable().await.is_ok() {
             consume_budget().await;
             match self.stream.try_read(&mut bytes) {
@@ -111,39 +115,6 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
-    }
-}
-
-fn broken(error: &Error) -> Heard {
-    match error {
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Heard::Gone,
-        Error::Protocol(_) => Heard::Broken(1002),
-        Error::Utf8(_) => Heard::Broken(1007),
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => Heard::Broken(1009),
-        _ => Heard::Gone,
-    }
-}
-
-/// Reads from the connection, writes into memory.
-struct Half<'a> {
-    stream: &'a TcpStream,
-    replies: &'a mut Vec<u8>,
-}
-
-impl Read for Half<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(buffer)
-    }
-}
-
-impl Write for Half<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.replies.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::extract::OptionalFromRequestParts;
 use axum::http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -17,13 +17,15 @@ use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Limits, Socket};
+use super::{Limits, Socket, packed};
 
 /// A request that may become a WebSocket. As an extractor it is there if the request asks for one as the RFC wants it.
 pub struct Upgrade {
     accept: HeaderValue,
     /// The client offered a sub-protocol, and this one is spoken.
     protocol: Option<HeaderValue>,
+    /// The client offered to take packed messages.
+    offers_packing: bool,
     upgrade: OnUpgrade,
 }
 
@@ -47,8 +49,9 @@ fn read(parts: &mut Parts) -> Option<Upgrade> {
         return None;
     }
     let accept = derive_accept_key(parts.headers.get(SEC_WEBSOCKET_KEY)?.as_bytes());
+    let offers_packing = names(&parts.headers, &SEC_WEBSOCKET_EXTENSIONS).any(packed::accepts);
     let upgrade = parts.extensions.remove::<OnUpgrade>()?;
-    Some(Upgrade { accept: accept.try_into().ok()?, protocol: None, upgrade })
+    Some(Upgrade { accept: accept.try_into().ok()?, protocol: None, offers_packing, upgrade })
 }
 
 /// The names in a header that lists some.
@@ -65,18 +68,19 @@ impl Upgrade {
         self
     }
 
-    /// Answers the handshake; `serve` gets the socket as soon as the answer is out.
-    pub fn accept<F>(self, limits: Limits, serve: impl FnOnce(Socket) -> F + Send + 'static) -> Response
+    /// Answers the handshake; messages are packed if both sides want it. `serve` gets the socket as soon as the answer is out.
+    pub fn accept<F>(self, mut limits: Limits, serve: impl FnOnce(Socket) -> F + Send + 'static) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        limits.packed &= self.offers_packing;
         tokio::spawn(async move {
             let Ok(upgraded) = self.upgrade.await else { return };
             // There is no TLS and no HTTP/2 at this port, so below is always a TCP connection.
             let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
                 return tracing::error!("a connection that was upgraded is no TCP connection");
             };
-            let socket = Socket::new(parts.io.into_inner(), parts.read_buf, limits);
+            let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, limits);
             // A task of its own: this one is as large as an upgrade, the other lives as long as the socket.
             tokio::spawn(serve(socket));
         });
@@ -86,6 +90,9 @@ impl Upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
+        if limits.packed {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(packed::ACCEPTED));
+        }
         if let Some(protocol) = self.protocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         }
