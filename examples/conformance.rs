@@ -31,6 +31,7 @@ async fn main() -> std::io::Result<()> {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
+        max_messages: 0,
         packed: false,
         write_timeout: Duration::from_secs(10),
         sid_prefix: String::new(),

@@ -154,8 +154,8 @@ fn listen(
     handle: axum_server::Handle<SocketAddr>,
 ) -> Result<impl Future<Output = ()>, Fault> {
     let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
-    let mut server = server.handle(handle);
     let header_timeout = Duration::from_millis(app.config.server.header_timeout_ms);
+    let mut server = server.acceptor(http::FirstBytes { within: header_timeout }).handle(handle);
     let mut http1 = server.http_builder().http1();
     http1.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HTTP_BUFFER_BYTES);
     let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();

@@ -65,6 +65,19 @@ pub async fn admit(app: &App, token: &str, from: IpAddr) -> Result<Identity> {
     Ok(identity)
 }
 
+/// Lets a caller listen. While Redis is away nobody can say who is banned: whoever is, is closed when it is back.
+///
+/// # Errors
+/// As `admit`; a banned user.
+pub async fn admit_listener(app: &App, token: &str, from: IpAddr) -> Result<Identity> {
+    let identity = admit(app, token, from).await?;
+    let away = app.health.stale_since_ms().is_some();
+    if !away && app.store.is_banned(identity.user).await.unwrap_or(false) {
+        return Err(Refusal::Banned.into());
+    }
+    Ok(identity)
+}
+
 /// Makes a user and logs them in.
 ///
 /// # Errors

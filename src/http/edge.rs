@@ -92,7 +92,7 @@ async fn admit(State(app): State<Arc<App>>, from: ClientAddress, request: Reques
 
 /// A poll of Socket.IO waits for as long as there is nothing to say, so it is left alone.
 async fn time_out(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if request.uri().path() == super::socketio::PATH {
+    if request.uri().path() == super::socketio::PATH && request.method() == Method::GET {
         return next.run(request).await;
     }
     let limit = Duration::from_millis(app.config.server.request_timeout_ms);

@@ -1,6 +1,7 @@
 //! The edge: routes, identity, envelope. It knows axum and the contract's words; it knows no Redis, no SQL and no rule. A
 //! handler reads, makes one core call, and writes.
 
+mod accept;
 mod action_tokens;
 mod actions;
 mod address;
@@ -20,6 +21,8 @@ mod scoreboard;
 mod scores;
 mod socket;
 mod socketio;
+
+pub use accept::FirstBytes;
 
 use std::sync::Arc;
 
@@ -51,7 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/callbacks/admob", get(callbacks::admob))
         .route("/api/v1/ws", get(socket::open))
-        .route("/api/v1/leaderboard/stream", get(socket::stream))
+        .route("/api/v1/leaderboard/stream", get(socket::stream).layer(socket::cors(&app)))
         .merge(admin::routes())
         .merge(socketio::routes(&app))
         .route("/.well-known/laurel-receipts.json", get(receipts::keys))

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{
-    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
-    SEC_WEBSOCKET_PROTOCOL, VARY,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::address::ClientAddress;
 use super::identity::bearer;
@@ -43,13 +44,14 @@ pub async fn open(
     headers: HeaderMap,
     upgrade: Option<Upgrade>,
 ) -> Result<Response> {
-    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
     let query = query.ok().and_then(|Query(it)| it.access_token);
     let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
-    let caller = admit(&app, token.ok_or(Refusal::Unauthorized)?, &from).await?;
+    let token = token.ok_or(Refusal::Unauthorized)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
-    let upgrade = upgrade.ok_or(Refusal::field("headers", "must ask for a WebSocket (RFC 6455)"))?;
+    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
+    let caller = account::admit_listener(&app, token, from.counted_as()).await?;
+    let Some(upgrade) = upgrade else { return Ok(no_handshake()) };
     let seat = seat(&app, Some(&caller), from.counted_as())?;
     let limits = Limits { max_message_bytes: MAX_MESSAGE_BYTES, packed: app.config.live.compression };
     let app = app.clone();
@@ -65,14 +67,14 @@ pub async fn stream(
     query: AccessQuery,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
-    let query = query.ok().and_then(|Query(it)| it.access_token);
-    let caller = match bearer(&headers).or(query.as_deref()) {
-        Some(token) => Some(admit(&app, token, &from).await?),
-        None => None,
-    };
     check_origin(&app, &headers)?;
     check_open(&app)?;
+    let query = query.ok().and_then(|Query(it)| it.access_token);
+    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
+    let caller = match bearer(&headers).or(query.as_deref()) {
+        Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
+        None => None,
+    };
     let seat = seat(&app, caller.as_ref(), from.counted_as())?;
     let packed = app.config.live.compression && takes_gzip(&headers);
     let body = live::serve_events(&app, caller, packed, seat).await.ok_or(Refusal::NoSocket)?;
@@ -85,11 +87,6 @@ pub async fn stream(
     }
     // Proxies of the nginx kind would wait for more before they pass an event on.
     set(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    // A page elsewhere may read what a socket from there may hear.
-    if let Some(origin) = headers.get(ORIGIN) {
-        set(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        set(VARY, HeaderValue::from_static("origin"));
-    }
     Ok(response)
 }
 
@@ -99,13 +96,23 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     named.split(',').any(|it| it.trim().eq_ignore_ascii_case("gzip"))
 }
 
-async fn admit(app: &App, token: &str, from: &ClientAddress) -> Result<Identity> {
-    let caller = account::admit(app, token, from.counted_as()).await?;
-    // While Redis is away nobody can say; whoever is banned is closed when it is back.
-    if app.store.is_banned(caller.user).await.unwrap_or(false) {
-        return Err(Refusal::Banned.into());
-    }
-    Ok(caller)
+/// The answer to what asks for no WebSocket as RFC 6455 has it, with the version that is spoken (section 4.4).
+fn no_handshake() -> Response {
+    let mut response = Refusal::field("headers", "must ask for a WebSocket (RFC 6455)").into_response();
+    response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+/// Pages elsewhere may read what sockets from there may hear.
+pub fn cors(app: &App) -> CorsLayer {
+    let allowed = app.config.live.allowed_origins.iter().filter_map(|it| it.parse().ok());
+    let origins = match app.config.live.allowed_origins.is_empty() {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(allowed),
+    };
+    let headers =
+        [ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName::from_static("last-event-id")];
+    CorsLayer::new().allow_origin(origins).allow_methods([Method::GET, Method::POST]).allow_headers(headers)
 }
 
 /// Browsers send an origin; what sends none is no browser, and has no cookies to abuse.
@@ -126,7 +133,8 @@ pub fn check_open(app: &App) -> Result<(), Refusal> {
     if app.health.is_ready() { Ok(()) } else { Err(Refusal::NoSocket) }
 }
 
-fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
+/// A seat of the node, for a user or a spectator.
+pub fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
     app.seats.take(caller.map(|it| it.user), from).map_err(|why| match why {
         NoSeat::Full => Refusal::NoSocket,
         NoSeat::Taken { limit } => Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 }),

@@ -1,23 +1,24 @@
 //! `/socket.io/`: whoever is refused here is refused with an HTTP answer that the client takes for "come back later".
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
 use super::address::ClientAddress;
-use super::socket::{check_open, check_origin};
+use super::socket::{check_open, check_origin, cors, seat};
 use crate::app::App;
 use crate::error::Refusal;
-use crate::live::engineio::{self, Engine};
-use crate::live::scoreboard_engine;
+use crate::live::engineio::{self, Engine, Guest};
 use crate::live::websocket::Upgrade;
+use crate::live::{Seat, scoreboard_engine};
 
 /// Where the official client looks for it.
 pub const PATH: &str = "/socket.io/";
@@ -30,7 +31,7 @@ struct Door {
 /// The routes, with the engine behind them.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let door = Arc::new(Door { app: app.clone(), engine: scoreboard_engine(app) });
-    Router::new().route(PATH, any(serve)).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(door)
+    Router::new().route(PATH, any(serve)).layer(cors(app)).with_state(door)
 }
 
 async fn serve(
@@ -40,15 +41,31 @@ async fn serve(
     headers: HeaderMap,
     query: Result<Query<engineio::Query>, QueryRejection>,
     upgrade: Option<Upgrade>,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
     let query = query.map(|Query(it)| it).unwrap_or_default();
-    let full = door.engine.sessions() >= door.app.seats.most();
-    let open = || if full { Err(Refusal::NoSocket) } else { check_open(&door.app) };
-    let may = check_origin(&door.app, &headers).and_then(|()| if query.is_new() { open() } else { Ok(()) });
-    if let Err(refusal) = may {
-        return refusal.into_response();
-    }
+    let seat = match admit(&door.app, &headers, &query, from.counted_as()) {
+        Ok(seat) => seat,
+        Err(refusal) => return refusal.into_response(),
+    };
+    // A poll has no body; whoever announces one is not waited for.
+    let body = if method == Method::POST { to_bytes(body, MAX_BODY_BYTES).await } else { Ok(Bytes::new()) };
     let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
-    door.engine.serve(&method, &query, upgrade, body, from.counted_as()).await
+    let guest = Guest { address: from.counted_as(), seat };
+    door.engine.serve(&method, &query, upgrade, body, guest).await
+}
+
+/// A seat for a new session; one that goes on has its own.
+fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    query: &engineio::Query,
+    from: IpAddr,
+) -> Result<Option<Seat>, Refusal> {
+    check_origin(app, headers)?;
+    if !query.is_new() {
+        return Ok(None);
+    }
+    check_open(app)?;
+    seat(app, None, from).map(Some)
 }

@@ -20,6 +20,9 @@ impl Handshakes {
 
     /// Waits for a turn, which lasts as long as what is returned; `None` if the line is too long already.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Some(turn);
+        }
         let _place = Place::take(&self.waiting, self.max_waiting)?;
         self.turns.acquire().await.ok()
     }

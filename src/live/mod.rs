@@ -11,6 +11,7 @@ mod handshakes;
 mod health;
 mod hub;
 mod listen;
+mod pace;
 mod plain;
 mod seats;
 pub mod socketio;

@@ -65,12 +65,7 @@ impl Seats {
         }
     }
 
-    /// How many the node has, taken or not.
-    pub fn most(&self) -> usize {
-        self.most
-    }
-
-    /// Waits until the last socket has left. No seats are given out by then: the node drains.
+    /// Waits until the last socket has left; whoever still comes while the node drains is sent away at once.
     pub async fn all_left(&self) {
         self.open.close();
         self.open.wait().await;
@@ -97,6 +92,25 @@ impl Seats {
         *taken.by_address.entry(address).or_default() += 1;
         taken.all += 1;
         Ok(Seat { seats: self.clone(), user, address, _open: self.open.token() })
+    }
+}
+
+impl Seat {
+    /// The seat of a spectator becomes a user's.
+    ///
+    /// # Errors
+    /// The user has as many as it may have.
+    pub fn of(mut self, user: Uuid) -> Result<Self, NoSeat> {
+        let limit = self.seats.per_user;
+        let mut taken = self.seats.taken.lock();
+        let count = taken.by_user.entry(user).or_default();
+        if limit > 0 && *count >= limit {
+            return Err(NoSeat::Taken { limit });
+        }
+        *count += 1;
+        drop(taken);
+        self.user = Some(user);
+        Ok(self)
     }
 }
 

@@ -24,11 +24,15 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::Seat;
 use super::websocket::Upgrade;
 
 pub use packet::{Message, Packet, Wire};
 pub use session::Session;
 pub use socket::Socket;
+
+/// How long the last packets of a session wait to be polled.
+const LAST_POLL: Duration = Duration::from_secs(2);
 
 /// How an engine behaves.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct Settings {
     pub ping_timeout: Duration,
     /// Largest message and polling body, in bytes.
     pub max_payload: usize,
+    /// Packets a second that a client may send; 0: any.
+    pub max_messages: u32,
     /// Whether messages over a WebSocket may be packed.
     pub packed: bool,
     /// A client that takes nothing for so long is gone.
@@ -48,6 +54,14 @@ pub struct Settings {
 }
 
 type App = Box<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Who is at the other end of a new session.
+pub struct Guest {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The seat that it was given at the door.
+    pub seat: Option<Seat>,
+}
 
 /// The sessions of one path, and what is spoken over them.
 pub struct Engine {
@@ -69,7 +83,8 @@ async fn serve(
     upgrade: Option<Upgrade>,
     body: Bytes,
 ) -> Response {
-    engine.serve(&method, &query, upgrade, body, from.ip()).await
+    let guest = Guest { address: from.ip(), seat: None };
+    engine.serve(&method, &query, upgrade, body, guest).await
 }
 
 /// The query of every request.
@@ -121,16 +136,16 @@ impl Engine {
         Arc::new(Self { settings, sessions: Mutex::default(), app })
     }
 
-    /// Answers one request. `about` goes to the app with a new session: who is at the other end.
+    /// Answers one request. `guest` goes to the app with a new session.
     pub async fn serve(
         self: &Arc<Self>,
         method: &Method,
         query: &Query,
         upgrade: Option<Upgrade>,
         body: Bytes,
-        about: IpAddr,
+        guest: Guest,
     ) -> Response {
-        match self.route(method, query, upgrade, body, about).await {
+        match self.route(method, query, upgrade, body, guest).await {
             Ok(response) => response,
             Err(wrong) => wrong.into_response(),
         }
@@ -142,7 +157,7 @@ impl Engine {
         query: &Query,
         upgrade: Option<Upgrade>,
         body: Bytes,
-        about: IpAddr,
+        guest: Guest,
     ) -> Result<Response, Wrong> {
         if query.version.as_deref() != Some("4") {
             return Err(Wrong::Version);
@@ -152,14 +167,14 @@ impl Engine {
             None => None,
         };
         match (query.transport.as_deref(), session, method) {
-            (Some("polling"), None, &Method::GET) => Ok(polling::open(self, about)),
+            (Some("polling"), None, &Method::GET) => Ok(polling::open(self, guest)),
             (Some("polling"), Some(session), &Method::GET) => polling::poll(&session).await,
             (Some("polling"), Some(session), &Method::POST) => {
                 polling::post(&session, &self.settings, &body).await
             }
             (Some("websocket"), session, &Method::GET) => {
                 let upgrade = upgrade.ok_or(Wrong::Request)?;
-                websocket::open(self, upgrade, session, about)
+                websocket::open(self, upgrade, session, guest)
             }
             (Some("polling" | "websocket"), None, _) => Err(Wrong::HandshakeMethod),
             (Some("polling" | "websocket"), Some(_), _) => Err(Wrong::Request),
@@ -168,16 +183,11 @@ impl Engine {
     }
 
     /// Makes a session and gives it with its socket for the app.
-    fn session(self: &Arc<Self>, upgraded: bool, about: IpAddr) -> (Arc<Session>, Socket) {
+    fn session(self: &Arc<Self>, upgraded: bool, guest: Guest) -> (Arc<Session>, Socket) {
         let sid = format!("{}{}", self.settings.sid_prefix, Uuid::new_v4().simple());
-        let (session, socket) = Session::new(sid, upgraded, about);
+        let (session, socket) = Session::new(sid, upgraded, self.settings.max_messages, guest);
         self.sessions.lock().insert(session.sid.clone(), session.clone());
         (session, socket)
-    }
-
-    /// How many sessions there are that no WebSocket was taken over from.
-    pub fn sessions(&self) -> usize {
-        self.sessions.lock().len()
     }
 
     /// The life of a session: the app is spoken and hearts beat, until one of them ends. Then it is forgotten.
@@ -188,6 +198,8 @@ impl Engine {
             () = session.closed() => {}
         }
         session.close();
+        // A client that polls may be between two polls.
+        let _ = tokio::time::timeout(LAST_POLL, session.emptied()).await;
         self.sessions.lock().remove(&session.sid);
     }
 

@@ -1,17 +1,16 @@
 //! HTTP long polling: GET takes what waits, POST brings what the client says.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::packet::{Packet, SEPARATOR, Wire};
-use super::{Engine, Session, Settings, Wrong};
+use super::{Engine, Guest, Session, Settings, Wrong};
 
 /// Opens a session.
-pub fn open(engine: &Arc<Engine>, about: IpAddr) -> Response {
-    let (session, socket) = engine.session(false, about);
+pub fn open(engine: &Arc<Engine>, guest: Guest) -> Response {
+    let (session, socket) = engine.session(false, guest);
     let greeting = engine.greeting(&session, &["websocket"]);
     tokio::spawn(engine.clone().live(session, socket));
     text(greeting)
@@ -31,7 +30,8 @@ pub async fn post(session: &Session, settings: &Settings, body: &[u8]) -> Result
         return Err(Wrong::Request);
     };
     for packet in body.split(SEPARATOR) {
-        if !session.receive(Packet::read(packet)).await {
+        if !session.has_time_for_more() || !session.receive(Packet::read(packet)).await {
+            session.close();
             return Err(Wrong::Request);
         }
     }

@@ -1,15 +1,15 @@
 //! One client's session, whatever carries it at the moment. What goes out waits in one short queue that the present
 //! transport takes whole; what comes in goes to the app in order.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::Socket;
 use super::packet::{Message, Packet, Wire};
+use super::{Guest, Socket};
+use crate::live::pace::Pace;
 use crate::live::websocket;
 
 /// Packets that may wait; the app sends the newest state only when the queue is empty, so a full one means a client that
@@ -45,6 +45,7 @@ struct State {
     heir: Option<oneshot::Sender<websocket::Socket>>,
     /// It was; nothing goes over the session any more.
     inherited: bool,
+    pace: Pace,
 }
 
 /// What a WebSocket is to do for its session.
@@ -72,7 +73,7 @@ pub struct Session {
 
 impl Session {
     /// A session over polling, or over a WebSocket from the start, and its end for the app.
-    pub fn new(sid: String, upgraded: bool, about: IpAddr) -> (Arc<Self>, Socket) {
+    pub fn new(sid: String, upgraded: bool, max_messages: u32, guest: Guest) -> (Arc<Self>, Socket) {
         let (sender, incoming) = mpsc::channel(MAX_INCOMING);
         let transport = if upgraded { Transport::WebSocket } else { Transport::Polling };
         let session = Arc::new(Self {
@@ -86,13 +87,19 @@ impl Session {
                 left: false,
                 heir: None,
                 inherited: false,
+                pace: Pace::new(max_messages),
             }),
             changed: Notify::new(),
             taken: Notify::new(),
             ponged: Notify::new(),
             incoming: sender,
         });
-        (session.clone(), Socket::new(about, session, incoming))
+        (session.clone(), Socket::new(guest, session, incoming))
+    }
+
+    /// Counts what the client says. One that says too much in a second is not heard out.
+    pub fn has_time_for_more(&self) -> bool {
+        self.state.lock().pace.allows_one_more()
     }
 
     /// Takes a packet of the client. `false` if it may not be sent, which ends the session.
@@ -149,6 +156,11 @@ impl Session {
         self.until(&self.taken, free).await;
     }
 
+    /// Waits until the queue has gone out, also after the end.
+    pub async fn emptied(&self) {
+        self.until(&self.taken, |state| (state.queue.is_empty() && !state.writing).then_some(())).await;
+    }
+
     /// Ends the session; what is in the queue still goes out.
     pub fn close(&self) {
         self.state.lock().closed = true;
@@ -170,7 +182,8 @@ impl Session {
                 self.close();
                 return None;
             }
-            if state.transport == Transport::WebSocket || state.closed {
+            // What was said before the end is still told.
+            if state.transport == Transport::WebSocket || (state.closed && state.queue.is_empty()) {
                 return None;
             }
             state.polled = true;

@@ -1,26 +1,26 @@
 //! What an app has of a session.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Guest;
 use super::packet::{Message, Wire};
 use super::session::Session;
 use crate::live::websocket;
 
 /// The app's end of a session.
 pub struct Socket {
-    /// The client's address.
-    pub about: IpAddr,
+    /// Who is at the other end.
+    pub guest: Guest,
     session: Arc<Session>,
     incoming: mpsc::Receiver<Message>,
 }
 
 impl Socket {
     /// The end of a session at which its messages come in.
-    pub fn new(about: IpAddr, session: Arc<Session>, incoming: mpsc::Receiver<Message>) -> Self {
-        Self { about, session, incoming }
+    pub fn new(guest: Guest, session: Arc<Session>, incoming: mpsc::Receiver<Message>) -> Self {
+        Self { guest, session, incoming }
     }
 
     /// The client's next message; `None` at the end.

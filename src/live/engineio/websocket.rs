@@ -1,7 +1,6 @@
 //! The WebSocket transport: from the start, or taken over from polling by a probe.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::packet::{Message, Packet, Wire};
 use super::session::{Task, Transport};
-use super::{Engine, Session, Wrong};
+use super::{Engine, Guest, Session, Wrong};
 use crate::live::websocket::{self, Heard, Limits, Socket, Upgrade};
 
 /// How long an upgrade may take.
@@ -21,7 +20,7 @@ pub fn open(
     engine: &Arc<Engine>,
     upgrade: Upgrade,
     session: Option<Arc<Session>>,
-    about: IpAddr,
+    guest: Guest,
 ) -> Result<Response, Wrong> {
     let limits = Limits { max_message_bytes: engine.settings.max_payload, packed: engine.settings.packed };
     let write_timeout = engine.settings.write_timeout;
@@ -29,23 +28,31 @@ pub fn open(
         None => {
             let engine = engine.clone();
             Ok(upgrade.accept(limits, async move |socket| {
-                let (session, end) = engine.session(true, about);
+                let (session, end) = engine.session(true, guest);
                 session.send(Wire::text(engine.greeting(&session, &[])));
                 tokio::spawn(engine.live(session.clone(), end));
                 pump(&session, socket, write_timeout).await;
             }))
         }
         Some(session) if session.change(Transport::Polling, Transport::Probing) => {
+            let trial = Trial(session);
             Ok(upgrade.accept(limits, async move |mut socket| {
-                let probed = tokio::time::timeout(UPGRADE_TIMEOUT, probe(&session, &mut socket)).await;
-                if probed == Ok(true) {
-                    pump(&session, socket, write_timeout).await;
-                } else {
-                    session.change(Transport::Probing, Transport::Polling);
+                let session = &trial.0;
+                if tokio::time::timeout(UPGRADE_TIMEOUT, probe(session, &mut socket)).await == Ok(true) {
+                    pump(session, socket, write_timeout).await;
                 }
             }))
         }
         Some(_) => Err(Wrong::Request),
+    }
+}
+
+/// A WebSocket that is tried; if nothing comes of it, also if its handshake never ends, polling goes on.
+struct Trial(Arc<Session>);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.0.change(Transport::Probing, Transport::Polling);
     }
 }
 
@@ -80,7 +87,7 @@ async fn pump(session: &Session, mut socket: Socket, write_timeout: Duration) {
     loop {
         let sent = tokio::select! {
             heard = socket.next(&mut replies) => {
-                if !hear(session, heard).await {
+                if !session.has_time_for_more() || !hear(session, heard).await {
                     break;
                 }
                 tokio::time::timeout(write_timeout, socket.write(&replies)).await
@@ -105,7 +112,9 @@ async fn pump(session: &Session, mut socket: Socket, write_timeout: Duration) {
     }
     session.close();
     // Without a packet of its own: the client takes it for a transport that went, and comes back.
-    replies.extend_from_slice(&websocket::close(None));
+    if replies.is_empty() {
+        replies.extend_from_slice(&websocket::close(None));
+    }
     let _ = tokio::time::timeout(Duration::from_secs(1), socket.write(&replies)).await;
 }
 

@@ -1,5 +1,8 @@
 //! Why a listener is closed, and what it is told then.
 
+/// A client that comes back after a drain does so within this time.
+const RETRY_WITHIN_MS: u64 = 2000;
+
 /// Why a listener is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -21,6 +24,11 @@ pub enum End {
 }
 
 impl End {
+    /// The node stops: each client hears another moment to come back.
+    pub fn drain() -> Self {
+        Self::Draining { retry_ms: rand::random_range(0..RETRY_WITHIN_MS) }
+    }
+
     /// The close code: RFC 6455's, and ours from 4000.
     pub fn code(&self) -> u16 {
         match self {

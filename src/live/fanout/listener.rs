@@ -13,9 +13,10 @@ use uuid::Uuid;
 use super::dialect::{Addressee, Dialect};
 use super::end::End;
 use super::sink::{Sink, Written};
+use super::status::StatusFrame;
 use crate::account::Identity;
 use crate::app::App;
-use crate::live::{Frame, Seat, Status, websocket};
+use crate::live::{Frame, Seat, websocket};
 use crate::store::PersonalNews;
 
 /// Answers of the protocol itself that may wait. A client that asks for more without reading them is closed.
@@ -50,8 +51,8 @@ impl Newcomer {
 pub struct World {
     /// The newest board.
     pub frame: Arc<Frame>,
-    /// Whether Redis is away.
-    pub status: Status,
+    /// Whether Redis is away, ready to be told.
+    pub status: StatusFrame,
 }
 
 /// A listener.
@@ -159,9 +160,9 @@ impl Listener {
             self.shown = world.frame.board.version;
             return Some(world.frame.told(self.dialect));
         }
-        if self.told_degraded != world.status.degraded {
-            self.told_degraded = world.status.degraded;
-            return Some(self.dialect.status(world.status));
+        if self.told_degraded != world.status.is_degraded() {
+            self.told_degraded = world.status.is_degraded();
+            return Some(world.status.told(self.dialect));
         }
         let (whose, news) = (self.whose?, self.news.take()?);
         Some(self.dialect.news(whose, news))
@@ -190,6 +191,8 @@ impl Listener {
         self.dialect = dialect;
         self.blocked = None;
         self.heard = true;
+        // Over polling the session pinged; nobody knows when it did so last.
+        self.ping_at = Instant::now();
         // A packet that polling did not take any more.
         self.rest =
             self.rest.take().and_then(|it| it.try_into().ok()).map(|it: Utf8Bytes| websocket::text(it));
@@ -203,14 +206,19 @@ impl Listener {
         self.heard = true;
     }
 
+    /// Ends the connection, whatever is still to be written.
+    pub fn abort(&mut self) {
+        self.sink.abort();
+    }
+
     /// Says good-bye. Nothing else is told from here on.
     pub fn end(&mut self, why: &End, now: Instant) {
         self.waiting = self.dialect.farewell(why).into();
         self.closing = Some(now + FAREWELL);
     }
 
-    /// Looks at the time. Returns why it is to be ended, if it is; a ping may be waiting afterwards.
-    pub fn tick(&mut self, limits: &Limits, now: Instant) -> Option<End> {
+    /// Looks at the time: what is due, if anything is.
+    pub fn tick(&mut self, limits: &Limits, now: Instant) -> Option<Due> {
         if let Some(deadline) = self.closing {
             if now >= deadline {
                 self.sink.abort();
@@ -218,21 +226,33 @@ impl Listener {
             return None;
         }
         if self.login_ends.is_some_and(|it| now >= it) {
-            return Some(End::LoginOver);
+            return Some(Due::End(End::LoginOver));
         }
         if self.blocked.is_some_and(|since| now >= since + limits.write_timeout) {
-            return Some(End::TooSlow);
+            return Some(Due::End(End::TooSlow));
         }
         if now >= self.ping_at {
             self.ping_at = now + limits.ping_every;
             if !std::mem::replace(&mut self.heard, !self.dialect.answers_pings()) {
-                self.sink.abort();
-            } else if self.blocked.is_none() {
+                return Some(Due::Silence);
+            } else {
+                // It goes out before any board, so that a client that reads slowly is still heard of.
                 self.waiting.extend(self.dialect.ping());
+                return Some(Due::Ping);
             }
         }
         None
     }
+}
+
+/// What time has brought.
+pub enum Due {
+    /// A ping waits to be written.
+    Ping,
+    /// The client did not answer the last one.
+    Silence,
+    /// It is over.
+    End(End),
 }
 
 /// How long a listener is waited for.

@@ -1,6 +1,6 @@
 //! Who listens on this node, whichever way: a WebSocket, Socket.IO or server-sent events. Listeners are dealt out to shards,
-//! one for each core; a shard writes to its listeners by itself, so that a change of the board costs each of them one system
-//! call: no lock, no allocation, no task that has to wake up. It knows what each protocol's words look like, and nothing of
+//! one for each core; a shard writes to its listeners by itself, so that a change of the board costs each of them that reads
+//! one system call: no lock, no allocation, no task that has to wake up. It knows what each protocol's words look like, and nothing of
 //! how a client came to listen.
 
 mod dialect;
@@ -9,6 +9,7 @@ mod listener;
 mod order;
 mod shard;
 mod sink;
+mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -10,13 +10,15 @@ use futures::stream::FuturesUnordered;
 use rand::seq::SliceRandom;
 use slab::Slab;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::end::End;
-use super::listener::{Limits, Listener, World};
+use super::listener::{Due, Limits, Listener, World};
 use super::order::{Order, Ticket};
+use super::status::StatusFrame;
 use super::{Followed, Newcomer};
 use crate::app::App;
 use crate::metrics::Metrics;
@@ -25,10 +27,11 @@ use crate::metrics::Metrics;
 const SLICE: usize = 256;
 /// Orders that are taken at once.
 const ORDERS: usize = 256;
-/// How exactly time-outs, pings and the pace of a drain are kept.
-const TICK: Duration = Duration::from_millis(200);
-/// A client that comes back after a drain does so within this time.
-const RETRY_WITHIN_MS: u64 = 2000;
+/// How exactly the pace of a drain is kept; time-outs and pings are to the second.
+const TICK: Duration = Duration::from_millis(100);
+const TICKS_A_SECOND: usize = 10;
+/// The code under which a connection is counted that was given up without one (RFC 6455, section 7.1.5).
+const SILENT: u16 = 1006;
 
 /// Gives a listener's place and serial when its client takes something again.
 type Free = Pin<Box<dyn Future<Output = (usize, u32)> + Send>>;
@@ -46,33 +49,45 @@ struct Shard {
     /// The next listener to be written to, while something is new for all.
     pass: Option<usize>,
     pass_began: Instant,
-    /// While the node drains: who is still to be closed, in no order, and how many at a tick.
-    leaving: Option<(Vec<usize>, usize)>,
+    /// The next listener whose time is looked at.
+    watched: usize,
+    drain_window: Duration,
+    leaving: Option<Leaving>,
+}
+
+/// Who leaves a node that drains.
+struct Leaving {
+    /// Who is still there, in no order.
+    places: Vec<usize>,
+    /// How many there were.
+    all: usize,
+    since: Instant,
 }
 
 /// Runs a shard until the node ends.
 pub async fn run(app: Arc<App>, mut orders: UnboundedReceiver<Order>) {
     let (mut board, mut status) = (app.hub.follow_board(), app.health.follow());
-    let world = World { frame: board.borrow_and_update().clone(), status: *status.borrow_and_update() };
+    let frame = board.borrow_and_update().clone();
+    let world = World { frame, status: StatusFrame::new(*status.borrow_and_update()) };
     let mut shard = Shard::new(&app, world);
     let mut batch = Vec::with_capacity(ORDERS);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let drain_ticks = app.config.server.drain_seconds * 1000 * 9 / 10 / TICK.as_millis() as u64;
     let draining = app.draining.cancelled();
-    tokio::pin!(draining);
+    // Kept from one turn to the next: others that are always ready must not put it off for ever.
+    let others_turn = yield_now();
+    tokio::pin!(draining, others_turn);
     loop {
         tokio::select! {
             _ = orders.recv_many(&mut batch, ORDERS) => {
                 batch.drain(..).for_each(|it| shard.obey(it));
             }
             Some((place, serial)) = shard.blocked.next(), if !shard.blocked.is_empty() => {
-                if let Some(listener) = shard.listeners.get_mut(place).filter(|it| it.serial == serial) {
-                    listener.unblock();
-                    shard.advance(place);
-                }
+                shard.unblock(place, serial);
+                consume_budget().await;
             }
-            () = yield_now(), if shard.pass.is_some() => {
+            () = &mut others_turn, if shard.pass.is_some() => {
+                others_turn.set(yield_now());
                 // Whoever has not had its turn gets what is the newest by then.
                 shard.world.frame = board.borrow().clone();
                 shard.write_some();
@@ -82,11 +97,11 @@ pub async fn run(app: Arc<App>, mut orders: UnboundedReceiver<Order>) {
                 shard.begin_pass();
             }
             Ok(()) = status.changed(), if shard.pass.is_none() => {
-                shard.world.status = *status.borrow_and_update();
+                shard.world.status = StatusFrame::new(*status.borrow_and_update());
                 shard.begin_pass();
             }
             _ = ticks.tick() => shard.tick(),
-            () = &mut draining, if shard.leaving.is_none() => shard.drain(drain_ticks),
+            () = &mut draining, if shard.leaving.is_none() => shard.drain(),
         }
     }
 }
@@ -108,6 +123,9 @@ impl Shard {
             serial: 0,
             pass: None,
             pass_began: Instant::now(),
+            watched: 0,
+            // The last tenth is left for the answers to arrive.
+            drain_window: Duration::from_secs(app.config.server.drain_seconds).mul_f64(0.9),
             leaving: None,
         }
     }
@@ -119,6 +137,9 @@ impl Shard {
                 // If nobody waits for the ticket any more, it comes back at once.
                 let _ = reply.send(Ticket::new(place, shard));
                 self.advance(place);
+                if self.leaving.is_some() {
+                    self.end(place, End::drain());
+                }
             }
             Order::Leave(place) => self.leave(place),
             Order::Move(place, sink, dialect) => {
@@ -133,17 +154,16 @@ impl Shard {
                 }
             }
             Order::End(place, why) => self.end(place, why),
-            Order::Tell(user, news) => {
-                for place in self.by_user.get(&user).cloned().unwrap_or_default() {
-                    self.with(place, |it| it.tell(news));
-                }
-            }
-            Order::Ban(user) => {
-                for place in self.by_user.get(&user).cloned().unwrap_or_default() {
-                    self.end(place, End::Banned);
-                }
-            }
+            Order::Tell(user, news) => self.each_of(user, |shard, it| shard.with(it, |it| it.tell(news))),
+            Order::Ban(user) => self.each_of(user, |shard, it| shard.end(it, End::Banned)),
         }
+    }
+
+    fn each_of(&mut self, user: Uuid, act: impl Fn(&mut Self, usize)) {
+        // None of them leaves meanwhile: that takes an order.
+        let Some(places) = self.by_user.remove(&user) else { return };
+        places.iter().for_each(|it| act(self, *it));
+        self.by_user.insert(user, places);
     }
 
     fn join(&mut self, newcomer: Newcomer) -> usize {
@@ -157,18 +177,20 @@ impl Shard {
             self.by_user.entry(user).or_default().push(place);
             self.followed.come(user);
         }
-        if let Some((leaving, _)) = &mut self.leaving {
-            leaving.push(place);
-        }
         self.count(place, 1);
         place
     }
 
     fn leave(&mut self, place: usize) {
         self.count(place, -1);
-        let Some(user) = self.listeners.try_remove(place).and_then(|it| it.user()) else { return };
+        let Some(mut listener) = self.listeners.try_remove(place) else { return };
+        // Also for who waits for the client to take something: the connection is not to outlive its seat.
+        listener.abort();
+        let Some(user) = listener.user() else { return };
         if let Some(places) = self.by_user.get_mut(&user) {
-            places.retain(|it| *it != place);
+            if let Some(found) = places.iter().position(|it| *it == place) {
+                places.swap_remove(found);
+            }
             if places.is_empty() {
                 self.by_user.remove(&user);
             }
@@ -195,6 +217,13 @@ impl Shard {
         listener.end(&why, Instant::now());
         self.metrics.socket_closed(why.code());
         self.advance(place);
+    }
+
+    fn unblock(&mut self, place: usize, serial: u32) {
+        if let Some(listener) = self.listeners.get_mut(place).filter(|it| it.serial == serial) {
+            listener.unblock();
+            self.advance(place);
+        }
     }
 
     fn advance(&mut self, place: usize) {
@@ -226,32 +255,38 @@ impl Shard {
         }
     }
 
+    /// Looks at the time for the next of the listeners, so that each of them is looked at once a second.
     fn tick(&mut self) {
-        let now = Instant::now();
-        for place in 0..self.listeners.capacity() {
-            let Some(listener) = self.listeners.get_mut(place) else { continue };
-            match listener.tick(&self.limits, now) {
-                Some(why) => self.end(place, why),
-                // Perhaps a ping.
-                None => self.advance(place),
+        let (now, all) = (Instant::now(), self.listeners.capacity());
+        let to = (self.watched + all / TICKS_A_SECOND + 1).min(all);
+        for place in self.watched..to {
+            match self.listeners.get_mut(place).and_then(|it| it.tick(&self.limits, now)) {
+                Some(Due::End(why)) => self.end(place, why),
+                Some(Due::Ping) => self.advance(place),
+                Some(Due::Silence) => {
+                    self.metrics.socket_closed(SILENT);
+                    self.with(place, Listener::abort);
+                }
+                None => {}
             }
         }
+        self.watched = if to < all { to } else { 0 };
         self.let_some_go();
     }
 
-    /// From here on all of them leave, at an even rate over so many ticks.
-    fn drain(&mut self, ticks: u64) {
+    /// From here on all of them leave, at an even rate over the window.
+    fn drain(&mut self) {
         let mut places: Vec<usize> = self.listeners.iter().map(|(place, _)| place).collect();
         places.shuffle(&mut rand::rng());
-        let at_once = places.len().div_ceil(ticks.max(1) as usize).max(1);
-        self.leaving = Some((places, at_once));
+        self.leaving = Some(Leaving { all: places.len(), places, since: Instant::now() });
     }
 
     fn let_some_go(&mut self) {
-        let Some((leaving, at_once)) = &mut self.leaving else { return };
-        let stay = leaving.len().saturating_sub(*at_once);
-        for place in leaving.split_off(stay) {
-            self.end(place, End::Draining { retry_ms: rand::random_range(0..RETRY_WITHIN_MS) });
+        let Some(leaving) = &mut self.leaving else { return };
+        let left = 1.0 - leaving.since.elapsed().div_duration_f64(self.drain_window);
+        let stay = (leaving.all as f64 * left.clamp(0.0, 1.0)) as usize;
+        for place in leaving.places.split_off(stay.min(leaving.places.len())) {
+            self.end(place, End::drain());
         }
     }
 }

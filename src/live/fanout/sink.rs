@@ -20,6 +20,8 @@ pub enum Sink {
     Body(mpsc::Sender<Bytes>),
     /// A Socket.IO session over long polling.
     Session(Arc<Session>),
+    /// A TCP connection that we have said all over; the client closes it.
+    Finished(Arc<TcpStream>),
     /// It was closed.
     Closed,
 }
@@ -56,7 +58,7 @@ impl Sink {
                     None => Written::Gone,
                 }
             }
-            Self::Closed => Written::Gone,
+            Self::Finished(_) | Self::Closed => Written::Gone,
         }
     }
 
@@ -66,26 +68,33 @@ impl Sink {
             Self::Socket(stream) => drop(stream.writable().await),
             Self::Body(pieces) => drop(pieces.reserve().await),
             Self::Session(session) => session.idle().await,
-            Self::Closed => {}
+            Self::Finished(_) | Self::Closed => {}
         }
     }
 
     /// Says that all was written. The client closes the rest of a socket, or the deadline does.
     pub fn finish(&mut self) {
-        match self {
-            Self::Socket(stream) => drop(SockRef::from(stream.as_ref()).shutdown(Shutdown::Write)),
-            Self::Session(session) => session.close(),
-            Self::Body(_) | Self::Closed => {}
-        }
-        if !matches!(self, Self::Socket(_)) {
-            *self = Self::Closed;
-        }
+        *self = match std::mem::replace(self, Self::Closed) {
+            Self::Socket(stream) => {
+                let _ = SockRef::from(stream.as_ref()).shutdown(Shutdown::Write);
+                Self::Finished(stream)
+            }
+            Self::Session(session) => {
+                session.close();
+                Self::Closed
+            }
+            Self::Finished(stream) => Self::Finished(stream),
+            Self::Body(_) | Self::Closed => Self::Closed,
+        };
     }
 
-    /// Ends it, whatever is still to be written.
+    /// Ends it, whatever is still to be written. Whoever waits for it is woken. A body that HTTP still writes ends when the
+    /// client reads on, or the kernel gives it up.
     pub fn abort(&mut self) {
         match self {
-            Self::Socket(stream) => drop(SockRef::from(stream.as_ref()).shutdown(Shutdown::Both)),
+            Self::Socket(stream) | Self::Finished(stream) => {
+                drop(SockRef::from(stream.as_ref()).shutdown(Shutdown::Both))
+            }
             Self::Session(session) => session.close(),
             Self::Body(_) | Self::Closed => {}
         }

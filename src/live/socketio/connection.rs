@@ -10,7 +10,10 @@ use tokio::sync::oneshot;
 
 use super::{Kind, Packet};
 use crate::live::engineio::{Message, Session, Socket, Wire};
-use crate::live::websocket;
+use crate::live::{Seat, websocket};
+
+/// Of the attachments of one packet, which wait for each other in memory.
+const MAX_ATTACHED_BYTES: usize = 64 * 1024;
 
 /// What a client said.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +58,12 @@ impl Connection {
 
     /// The client's address.
     pub fn address(&self) -> IpAddr {
-        self.socket.about
+        self.socket.guest.address
+    }
+
+    /// The seat that the client was given at the door; there is one.
+    pub fn take_seat(&mut self) -> Option<Seat> {
+        self.socket.guest.seat.take()
     }
 
     /// What the client says next; `None` when it is gone, or said what the protocol does not allow. Nothing is lost if
@@ -71,7 +79,12 @@ impl Connection {
             }
             match (self.socket.next().await?, &mut self.begun) {
                 (Message::Text(text), None) => self.begun = Some((Packet::read(&text)?, Vec::new())),
-                (Message::Binary(bytes), Some((_, attachments))) => attachments.push(bytes),
+                (Message::Binary(bytes), Some((_, attachments))) => {
+                    attachments.push(bytes);
+                    if attachments.iter().map(Bytes::len).sum::<usize>() > MAX_ATTACHED_BYTES {
+                        return None;
+                    }
+                }
                 _ => return None,
             }
         }

@@ -5,6 +5,9 @@ use serde_json::Value;
 /// More attachments than any client of ours sends; each waits in memory for the last.
 const MAX_ATTACHMENTS: usize = 16;
 
+/// Longer than any namespace there is; a client hears the name again that it asked for.
+const MAX_NAMESPACE_BYTES: usize = 128;
+
 /// The type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as in the protocol")]
@@ -60,6 +63,9 @@ impl Packet {
         let mut namespace = "/";
         if rest.starts_with('/') {
             (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
+            if namespace.len() > MAX_NAMESPACE_BYTES {
+                return None;
+            }
         }
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let ack = if digits > 0 { Some(rest[..digits].parse().ok()?) } else { None };

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::app::App;
 use crate::error::{Error, Refusal, Result};
 use crate::live::engineio::{self, Engine, Message, Settings};
 use crate::live::fanout::{Dialect, Newcomer, Protocol, Sink, Ticket};
-use crate::live::listen::listen;
+use crate::live::listen::{MAX_MESSAGES, listen};
 use crate::live::{Seat, websocket};
 
 /// A client that has not joined by then is gone; Socket.IO's default.
@@ -33,6 +34,7 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
         ping_interval: Duration::from_secs(live.ping_seconds),
         ping_timeout: PING_TIMEOUT,
         max_payload: MAX_PAYLOAD_BYTES,
+        max_messages: MAX_MESSAGES,
         packed: live.compression,
         write_timeout: Duration::from_millis(live.write_timeout_ms),
         sid_prefix: if live.node_name.is_empty() { String::new() } else { format!("{}.", live.node_name) },
@@ -50,7 +52,11 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
 
 async fn serve(app: Arc<App>, mut connection: Connection) {
     // Boxed, so that what a login may need, a look into Postgres at the most, is not held as long as the session lives.
-    let joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(&app, &mut connection))).await;
+    let joined = tokio::select! {
+        joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(&app, &mut connection))) => joined,
+        // Whoever has not joined by now does so at another node.
+        () = app.draining.cancelled() => return,
+    };
     let Ok(Some((caller, seat))) = joined else { return };
     let sink = Sink::Session(connection.session().clone());
     let dialect = Dialect { protocol: Protocol::Polling, packed: false };
@@ -68,6 +74,16 @@ async fn poll(mut connection: Connection, ticket: Ticket) {
             Ok(socket) = &mut inherited => {
                 let dialect = Dialect { protocol: Protocol::SocketIo, packed: socket.is_packed() };
                 ticket.move_to(Sink::Socket(socket.stream().clone()), dialect);
+                // What the client said before.
+                while let Some(heard) = connection.next().now_or_never() {
+                    match heard {
+                        Some(Heard::Connect { namespace, .. }) if namespace != "/" => {
+                            ticket.say(websocket::text(not_there(&namespace)));
+                        }
+                        Some(Heard::Event { .. }) => {}
+                        _ => return ticket.say(websocket::close(None)),
+                    }
+                }
                 tokio::spawn(listen(socket, ticket, heed));
                 return;
             }
@@ -89,8 +105,7 @@ fn heed(ticket: &Ticket, text: &str) -> bool {
         Some(engineio::Packet::Pong) => true,
         Some(engineio::Packet::Message(Message::Text(text))) => match Packet::read(&text) {
             Some(Packet { kind: Kind::Connect, namespace, .. }) if namespace != "/" => {
-                let refusal = Packet::new(Kind::ConnectError, &namespace, Some(invalid_namespace()));
-                ticket.say(websocket::text(refusal.write()));
+                ticket.say(websocket::text(not_there(&namespace)));
                 true
             }
             Some(packet) => {
@@ -105,6 +120,11 @@ fn heed(ticket: &Ticket, text: &str) -> bool {
         ticket.say(websocket::close(None));
     }
     stays
+}
+
+/// The packet that keeps a client out of a namespace.
+fn not_there(namespace: &str) -> String {
+    Packet::new(Kind::ConnectError, namespace, Some(invalid_namespace())).write()
 }
 
 fn invalid_namespace() -> Value {
@@ -123,7 +143,7 @@ async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)
         let _turn = app.handshakes.turn().await?;
         match login(app, &auth, connection.address()).await {
             Ok(caller) => {
-                let seat = app.seats.take(Some(caller.user), connection.address()).ok()?;
+                let seat = connection.take_seat()?.of(caller.user).ok()?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }
@@ -149,11 +169,5 @@ async fn login(app: &App, auth: &Value, from: IpAddr) -> Result<Identity> {
     if token.is_empty() {
         return Err(Refusal::InvalidAccessToken.into());
     }
-    let caller = account::admit(app, token, from).await?;
-    // While Redis is away nobody can say; whoever is banned is disconnected when it is back.
-    if app.store.is_banned(caller.user).await.unwrap_or(false) {
-        Err(Refusal::Banned.into())
-    } else {
-        Ok(caller)
-    }
+    account::admit_listener(app, token, from).await
 }

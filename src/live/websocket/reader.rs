@@ -19,6 +19,7 @@ const TOO_BIG: u16 = 1009;
 struct Begun {
     is_text: bool,
     is_packed: bool,
+    frames: usize,
     bytes: BytesMut,
 }
 
@@ -105,11 +106,14 @@ impl Reader {
             (Data::Text | Data::Binary, None) => Box::new(Begun {
                 is_text: kind == Data::Text,
                 is_packed: header.rsv1,
+                frames: 0,
                 bytes: BytesMut::new(),
             }),
             _ => return Err(PROTOCOL_ERROR),
         };
-        if message.bytes.len() + payload.len() > self.limits.max_message_bytes {
+        message.frames += 1;
+        // Each frame counts as a byte at least: a message of empty ones would have no end.
+        if (message.bytes.len() + payload.len()).max(message.frames) > self.limits.max_message_bytes.max(1) {
             return Err(TOO_BIG);
         }
         message.bytes.extend_from_slice(payload);

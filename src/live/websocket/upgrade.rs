@@ -11,6 +11,8 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
@@ -18,6 +20,9 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Limits, Socket, packed};
+
+/// What a client makes up for each handshake.
+const KEY_BYTES: usize = 16;
 
 /// A request that may become a WebSocket. As an extractor it is there if the request asks for one as the RFC wants it.
 pub struct Upgrade {
@@ -38,18 +43,18 @@ impl<S: Sync> OptionalFromRequestParts<S> for Upgrade {
 }
 
 fn read(parts: &mut Parts) -> Option<Upgrade> {
-    let is = |name: HeaderName, value: &str| {
-        parts.headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
-    };
+    let names = |header| names(&parts.headers, header);
     let asks = parts.method == Method::GET
-        && names(&parts.headers, &CONNECTION).any(|it| it.eq_ignore_ascii_case("upgrade"))
-        && is(UPGRADE, "websocket")
-        && is(SEC_WEBSOCKET_VERSION, "13");
+        && names(&CONNECTION).any(|it| it.eq_ignore_ascii_case("upgrade"))
+        && names(&UPGRADE).any(|it| it.eq_ignore_ascii_case("websocket"))
+        && names(&SEC_WEBSOCKET_VERSION).eq(["13"]);
     if !asks {
         return None;
     }
-    let accept = derive_accept_key(parts.headers.get(SEC_WEBSOCKET_KEY)?.as_bytes());
-    let offers_packing = names(&parts.headers, &SEC_WEBSOCKET_EXTENSIONS).any(packed::accepts);
+    let offers_packing = names(&SEC_WEBSOCKET_EXTENSIONS).any(packed::accepts);
+    let key = parts.headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
+    BASE64_STANDARD.decode(key).ok().filter(|it| it.len() == KEY_BYTES)?;
+    let accept = derive_accept_key(key);
     let upgrade = parts.extensions.remove::<OnUpgrade>()?;
     Some(Upgrade { accept: accept.try_into().ok()?, protocol: None, offers_packing, upgrade })
 }
@@ -76,7 +81,7 @@ impl Upgrade {
         limits.packed &= self.offers_packing;
         tokio::spawn(async move {
             let Ok(upgraded) = self.upgrade.await else { return };
-            // There is no TLS and no HTTP/2 at this port, so below is always a TCP connection.
+            // There is no TLS at this port, and HTTP/2 is not spoken, so below is always a TCP connection.
             let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
                 return tracing::error!("a connection that was upgraded is no TCP connection");
             };
