@@ -1,7 +1,9 @@
-//! `/api/v1/ws` on real sockets.
+//! `/api/v1/ws`, Socket.IO and server-sent events on real sockets.
 
 pub mod client;
+mod clients;
 mod engineio;
+mod events;
 mod fanout;
 mod handshake;
 mod lost;
