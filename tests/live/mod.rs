@@ -7,6 +7,7 @@ mod events;
 mod fanout;
 mod handshake;
 mod lost;
+mod slow;
 pub mod socketio;
 
 pub use client::Client;

@@ -25,6 +25,11 @@ pub enum Protocol {
     Events,
 }
 
+pub const ALL: [Protocol; 4] = [Protocol::Plain, Protocol::SocketIo, Protocol::Polling, Protocol::Events];
+
+/// Bytes that the kernel keeps for a client that does not read, if it is to be few.
+pub const FEW: usize = 4096;
+
 enum Line {
     Plain(WebSocket),
     SocketIo(WebSocket),
@@ -58,6 +63,11 @@ impl Listener {
         Self::try_open(base, protocol, token, None).await.expect("a connection")
     }
 
+    /// The same, with few bytes kept for it while it does not read.
+    pub async fn narrow(base: &str, protocol: Protocol, token: &str) -> Self {
+        Self::try_open(base, protocol, token, Some(FEW)).await.expect("a connection")
+    }
+
     /// `None` if the node does not take it.
     pub async fn try_open(
         base: &str,
@@ -75,6 +85,22 @@ impl Listener {
             Line::SocketIo(_) => Protocol::SocketIo,
             Line::Polling(_) => Protocol::Polling,
             Line::Events(_) => Protocol::Events,
+        }
+    }
+
+    /// The code and the reason of a WebSocket's close frame.
+    pub fn closed(&self) -> Option<&(u16, String)> {
+        match &self.line {
+            Line::Plain(line) | Line::SocketIo(line) => line.closed.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Writes bytes that may be no frame to a WebSocket.
+    pub async fn say_raw(&mut self, bytes: &[u8]) {
+        match &mut self.line {
+            Line::Plain(line) | Line::SocketIo(line) => line.say_raw(bytes).await,
+            _ => panic!("no WebSocket"),
         }
     }
 
@@ -122,6 +148,13 @@ impl Listener {
     /// Waits until the board is as wanted.
     pub async fn wait_for_board(&mut self, wanted: &[(String, u64, u64)]) {
         while rows(&self.wait_for("leaderboard_updated").await.data) != wanted {}
+    }
+
+    /// Waits for a board of this version or a newer one.
+    pub async fn wait_for_version(&mut self, version: i64) {
+        while self.shown < version {
+            self.wait_for("leaderboard_updated").await;
+        }
     }
 
     /// Everything until the end.

@@ -1,6 +1,7 @@
 //! A client's end of a WebSocket.
 
 use futures::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -42,5 +43,10 @@ impl WebSocket {
     /// Says something, to whoever may be gone by now.
     pub async fn say(&mut self, text: &str) {
         let _ = self.stream.send(Frame::text(text.to_owned())).await;
+    }
+
+    /// Writes bytes that may be no frame.
+    pub async fn say_raw(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).await.unwrap();
     }
 }
