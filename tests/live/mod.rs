@@ -7,6 +7,7 @@ mod events;
 mod fanout;
 mod handshake;
 mod lost;
+mod newest;
 mod slow;
 pub mod socketio;
 

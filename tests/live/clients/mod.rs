@@ -25,7 +25,8 @@ pub enum Protocol {
     Events,
 }
 
-pub const ALL: [Protocol; 4] = [Protocol::Plain, Protocol::SocketIo, Protocol::Polling, Protocol::Events];
+/// Polling is the last: that such a client is gone is seen only after a while.
+pub const ALL: [Protocol; 4] = [Protocol::Plain, Protocol::SocketIo, Protocol::Events, Protocol::Polling];
 
 /// Bytes that the kernel keeps for a client that does not read, if it is to be few.
 pub const FEW: usize = 4096;
@@ -77,6 +78,14 @@ impl Listener {
     ) -> Option<Self> {
         let line = line(base, protocol, token, receive_bytes).await?;
         Some(Self { line, shown: -1, fresh: true, boards: 0 })
+    }
+
+    /// Comes back, to this node or to another; what was shown is remembered. `false` if the node does not take it.
+    pub async fn reopen(&mut self, base: &str, token: &str) -> bool {
+        let Some(line) = line(base, self.protocol(), token, None).await else { return false };
+        self.line = line;
+        self.fresh = true;
+        true
     }
 
     pub fn protocol(&self) -> Protocol {

@@ -30,7 +30,8 @@ impl Polling {
     pub async fn hear(&mut self) -> Option<String> {
         loop {
             if self.waiting.is_empty() {
-                self.poll().await?;
+                let packets = self.poll().await?;
+                self.waiting.extend(packets);
             }
             match self.waiting.pop_front()?.as_str() {
                 "2" => self.say("3").await,
@@ -42,10 +43,9 @@ impl Polling {
     }
 
     /// Asks once for what waits; `None` if the session has ended.
-    async fn poll(&mut self) -> Option<()> {
+    pub async fn poll(&self) -> Option<Vec<String>> {
         let response = self.client.get(&self.url).send().await.ok().filter(|it| it.status() == 200)?;
         let body = response.text().await.ok()?;
-        self.waiting.extend(body.split('\u{1e}').map(str::to_owned));
-        Some(())
+        Some(body.split('\u{1e}').map(str::to_owned).collect())
     }
 }
