@@ -43,7 +43,8 @@ async fn serve(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let query = query.map(|Query(it)| it).unwrap_or_default();
-    let full = door.engine.sessions() >= door.app.seats.most();
+    // Those who have not joined yet have no seat.
+    let full = door.app.seats.are_taken() || door.engine.sessions() >= door.app.seats.most();
     let open = || if full { Err(Refusal::NoSocket) } else { check_open(&door.app) };
     let may = check_origin(&door.app, &headers).and_then(|()| if query.is_new() { open() } else { Ok(()) });
     if let Err(refusal) = may {

@@ -70,6 +70,11 @@ impl Seats {
         self.most
     }
 
+    /// Whether all that the node has are taken.
+    pub fn are_taken(&self) -> bool {
+        self.taken.lock().all >= self.most
+    }
+
     /// Waits until the last socket has left. No seats are given out by then: the node drains.
     pub async fn all_left(&self) {
         self.open.close();
@@ -149,7 +154,8 @@ mod tests {
         );
         let _fourth = seats.take(two, IpAddr::from([127, 0, 0, 2])).unwrap();
         assert_eq!(seats.take(None, IpAddr::from([127, 0, 0, 3])).err(), Some(NoSeat::Full));
+        assert!(seats.are_taken());
         drop(held);
-        assert!(seats.take(one, address).is_ok());
+        assert!(!seats.are_taken() && seats.take(one, address).is_ok());
     }
 }
