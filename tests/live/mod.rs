@@ -2,6 +2,7 @@
 
 pub mod client;
 mod clients;
+mod doors;
 mod engineio;
 mod events;
 mod fanout;
@@ -10,5 +11,6 @@ mod lost;
 mod newest;
 mod slow;
 pub mod socketio;
+mod upgrade;
 
 pub use client::Client;

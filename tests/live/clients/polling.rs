@@ -7,6 +7,8 @@ use serde_json::Value;
 pub struct Polling {
     client: reqwest::Client,
     url: String,
+    /// The session's id.
+    pub sid: String,
     waiting: VecDeque<String>,
 }
 
@@ -17,8 +19,8 @@ impl Polling {
         let url = format!("{base}/socket.io/?EIO=4&transport=polling");
         let response = client.get(&url).send().await.ok().filter(|it| it.status() == 200)?;
         let greeting: Value = serde_json::from_str(response.text().await.ok()?.strip_prefix('0')?).unwrap();
-        let sid = greeting["sid"].as_str().unwrap();
-        Some(Self { client, url: format!("{url}&sid={sid}"), waiting: VecDeque::new() })
+        let sid = greeting["sid"].as_str().unwrap().to_owned();
+        Some(Self { client, url: format!("{url}&sid={sid}"), sid, waiting: VecDeque::new() })
     }
 
     /// Says packets, to whoever may be gone by now.
