@@ -30,6 +30,9 @@ pub use packet::{Message, Packet, Wire};
 pub use session::Session;
 pub use socket::Socket;
 
+/// How long a session that has ended waits for the poll that takes its last words.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// How an engine behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -186,6 +189,8 @@ impl Engine {
             () = session.closed() => {}
         }
         session.close();
+        // Perhaps the client is between two polls.
+        let _ = tokio::time::timeout(LAST_WORDS, session.last_words()).await;
         self.sessions.lock().remove(&session.sid);
     }
 
