@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -73,9 +74,12 @@ impl Node {
         let window = Duration::from_secs(self.app.config.server.drain_seconds);
         self.app.health.drain();
         self.app.draining.cancel();
-        self.handle.graceful_shutdown(Some(window));
-        let left = async { tokio::join!(self.app.seats.all_left(), ended(&mut self.listener)) };
-        let _ = tokio::time::timeout(window + SLACK, left).await;
+        // Over long polling each answer is a request of its own, so the listener stays as long as the sockets.
+        let ends = Instant::now() + window;
+        let _ = tokio::time::timeout_at(ends, self.app.seats.all_left()).await;
+        let rest = ends.saturating_duration_since(Instant::now()).max(SLACK);
+        self.handle.graceful_shutdown(Some(rest));
+        let _ = tokio::time::timeout(rest + SLACK, ended(&mut self.listener)).await;
         self.stop_consumer.cancel();
         let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
         self.consumer.abort();
@@ -101,7 +105,7 @@ const BACKLOG: i32 = 4096;
 /// Bytes of a request's head, and of an answer that waits for its client.
 const HTTP_BUFFER_BYTES: usize = 16 * 1024;
 
-/// What closing the last socket may take beyond the window.
+/// What closing the last socket, and answering the last request, may take beyond the window.
 const SLACK: Duration = Duration::from_secs(1);
 /// A batch that takes longer is left to another node.
 const LAST_BATCH: Duration = Duration::from_secs(5);

@@ -1,10 +1,16 @@
-//! `/api/v1/ws` on real sockets.
+//! `/api/v1/ws`, Socket.IO and server-sent events on real sockets.
 
 pub mod client;
+mod clients;
+mod doors;
 mod engineio;
+mod events;
 mod fanout;
 mod handshake;
 mod lost;
+mod newest;
+mod slow;
 pub mod socketio;
+mod upgrade;
 
 pub use client::Client;

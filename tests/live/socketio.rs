@@ -7,6 +7,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::clients::{Listener, Protocol};
 use crate::harness::{Player, Provider, TestNode, World, rows};
 
 pub struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -139,6 +140,21 @@ async fn a_login_that_runs_out_is_disconnected_and_a_stopping_node_only_closes()
     let stopping = tokio::spawn(node.stop());
     assert_eq!(peer.hear().await, None, "the client comes back by itself");
     stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_is_between_two_polls_is_told_that_it_is_banned() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut line = Listener::open(&node.base, Protocol::Polling, &ada.token).await;
+    line.wait_for("leaderboard_updated").await;
+    let sockets = || node.app.metrics.sockets.with_label_values(&["socketio"]).get();
+    assert_eq!(sockets(), 1);
+    node.app.fanout.ban(ada.identity.user);
+    crate::harness::eventually("the seat to come back", async || (sockets() == 0).then_some(())).await;
+    let told: Vec<_> = line.rest().await.into_iter().map(|it| it.name).collect();
+    assert_eq!(told, ["disconnect"], "the client must not come back by itself");
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ pub use packet::{Message, Packet, Wire};
 pub use session::Session;
 pub use socket::Socket;
 
-/// How long the last packets of a session wait to be polled.
-const LAST_POLL: Duration = Duration::from_secs(2);
+/// How long a session that has ended waits for the poll that takes its last words.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How an engine behaves.
 #[derive(Clone, Debug)]
@@ -198,8 +198,8 @@ impl Engine {
             () = session.closed() => {}
         }
         session.close();
-        // A client that polls may be between two polls.
-        let _ = tokio::time::timeout(LAST_POLL, session.emptied()).await;
+        // Perhaps the client is between two polls.
+        let _ = tokio::time::timeout(LAST_WORDS, session.last_words()).await;
         self.sessions.lock().remove(&session.sid);
     }
 

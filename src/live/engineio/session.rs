@@ -156,11 +156,6 @@ impl Session {
         self.until(&self.taken, free).await;
     }
 
-    /// Waits until the queue has gone out, also after the end.
-    pub async fn emptied(&self) {
-        self.until(&self.taken, |state| (state.queue.is_empty() && !state.writing).then_some(())).await;
-    }
-
     /// Ends the session; what is in the queue still goes out.
     pub fn close(&self) {
         self.state.lock().closed = true;
@@ -173,6 +168,15 @@ impl Session {
         self.until(&self.changed, |state| state.closed.then_some(())).await;
     }
 
+    /// Waits until a client that polls has taken what was sent before the end.
+    pub async fn last_words(&self) {
+        let taken = |state: &mut State| {
+            let gone = state.left || state.transport == Transport::WebSocket || state.queue.is_empty();
+            gone.then_some(())
+        };
+        self.until(&self.taken, taken).await;
+    }
+
     /// What a poll is answered with; `None` if polls do not carry the session. A second one at once ends it.
     pub async fn poll(&self) -> Option<Vec<Wire>> {
         let probing = {
@@ -182,8 +186,8 @@ impl Session {
                 self.close();
                 return None;
             }
-            // What was said before the end is still told.
-            if state.transport == Transport::WebSocket || (state.closed && state.queue.is_empty()) {
+            let over = state.closed && (state.queue.is_empty() || state.left);
+            if state.transport == Transport::WebSocket || over {
                 return None;
             }
             state.polled = true;
@@ -257,13 +261,13 @@ impl Session {
         fits
     }
 
-    /// Pings until a pong does not come in time.
+    /// Pings until a pong does not come in time: the client is gone, and what waits for it has no use.
     pub async fn beat(&self, interval: Duration, timeout: Duration) {
         loop {
             tokio::time::sleep(interval).await;
             self.send(Wire::text("2"));
             if tokio::time::timeout(timeout, self.ponged.notified()).await.is_err() {
-                return;
+                return self.state.lock().queue.clear();
             }
         }
     }

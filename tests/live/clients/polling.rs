@@ -1,0 +1,53 @@
+//! A client's end of a Socket.IO session over long polling.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+pub struct Polling {
+    client: reqwest::Client,
+    url: String,
+    /// The session's id.
+    pub sid: String,
+    waiting: VecDeque<String>,
+}
+
+impl Polling {
+    /// A session, or `None` if the node gives none.
+    pub async fn open(base: &str) -> Option<Self> {
+        let client = reqwest::Client::new();
+        let url = format!("{base}/socket.io/?EIO=4&transport=polling");
+        let response = client.get(&url).send().await.ok().filter(|it| it.status() == 200)?;
+        let greeting: Value = serde_json::from_str(response.text().await.ok()?.strip_prefix('0')?).unwrap();
+        let sid = greeting["sid"].as_str().unwrap().to_owned();
+        Some(Self { client, url: format!("{url}&sid={sid}"), sid, waiting: VecDeque::new() })
+    }
+
+    /// Says packets, to whoever may be gone by now.
+    pub async fn say(&mut self, packets: &str) {
+        let _ = self.client.post(&self.url).body(packets.to_owned()).send().await;
+    }
+
+    /// The next packet but for those of the session itself; `None` at the end.
+    pub async fn hear(&mut self) -> Option<String> {
+        loop {
+            if self.waiting.is_empty() {
+                let packets = self.poll().await?;
+                self.waiting.extend(packets);
+            }
+            match self.waiting.pop_front()?.as_str() {
+                "2" => self.say("3").await,
+                "1" => return None,
+                "6" => {}
+                packet => return Some(packet.to_owned()),
+            }
+        }
+    }
+
+    /// Asks once for what waits; `None` if the session has ended.
+    pub async fn poll(&self) -> Option<Vec<String>> {
+        let response = self.client.get(&self.url).send().await.ok().filter(|it| it.status() == 200)?;
+        let body = response.text().await.ok()?;
+        Some(body.split('\u{1e}').map(str::to_owned).collect())
+    }
+}

@@ -1,0 +1,209 @@
+//! `/api/v1/leaderboard/stream`: server-sent events.
+
+use laurel::admin::{Decision, Restriction, restrict};
+use reqwest::Method;
+use serde_json::json;
+
+use super::clients::events::Events;
+use super::clients::{Listener, Protocol};
+use crate::harness::{Player, TestNode, World, eventually, rows};
+
+const PATH: &str = "/api/v1/leaderboard/stream";
+
+async fn watch(node: &TestNode, token: &str) -> Listener {
+    Listener::open(&node.base, Protocol::Events, token).await
+}
+
+async fn ban(node: &TestNode, player: &Player) {
+    let decision = Decision { actor: "test".into(), reason: "a bot".into() };
+    restrict(&node.app, player.identity.user, Restriction::Ban, &decision).await.unwrap();
+}
+
+/// Waits until this player's news come to so many nodes.
+async fn followed(world: &World, player: &Player) {
+    let channel = format!("personal:{}", player.identity.user);
+    eventually("the node to follow the player", async || {
+        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        (count == 1).then_some(())
+    })
+    .await;
+}
+
+fn readers(node: &TestNode) -> i64 {
+    node.app.metrics.sockets.with_label_values(&["events"]).get()
+}
+
+#[tokio::test]
+async fn a_spectator_needs_no_login_to_see_every_board() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    eventually("the board to be published", async || {
+        (!node.app.hub.follow_board().borrow().board.rows.is_empty()).then_some(())
+    })
+    .await;
+    let mut reader = watch(&node, "").await;
+    let greeting = reader.next().await.unwrap();
+    assert_eq!(greeting.name, "connect_success");
+    assert_eq!(greeting.data, json!({ "message": "Connected successfully" }), "nobody is named");
+    let board = reader.next().await.unwrap();
+    assert_eq!(board.name, "leaderboard_updated");
+    let row = json!({ "userId": ada.identity.user, "username": "ada", "score": 10, "rank": 1 });
+    assert_eq!(board.data, json!([row]));
+    for score in [20, 30, 40] {
+        node.award(&ada, "watch_ad").await;
+        let told = reader.next().await.unwrap();
+        assert_eq!(
+            (told.name.as_str(), rows(&told.data)),
+            ("leaderboard_updated", vec![("ada".into(), score, 1)])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_login_in_the_header_or_the_query_brings_ones_own_news() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let header = format!("Authorization: Bearer {}\r\n", ada.token);
+    let query = format!("?access_token={}", ada.token);
+    let mut readers = [
+        Events::ask(&node.base, "", &header, None).await.unwrap(),
+        Events::ask(&node.base, &query, "", None).await.unwrap(),
+    ];
+    let mut spectator = watch(&node, "").await;
+    followed(&world, &ada).await;
+    node.award(&ada, "watch_ad").await;
+    for reader in &mut readers {
+        assert!(reader.head.contains("\r\ncontent-type: text/event-stream\r\n"), "{}", reader.head);
+        assert!(reader.head.contains("\r\ncache-control: no-store\r\n"), "{}", reader.head);
+        let greeting = reader.hear().await.unwrap();
+        assert_eq!(greeting["data"]["userId"], json!(ada.identity.user));
+        assert_eq!(greeting["data"]["username"], "ada");
+        let news = loop {
+            let event = reader.hear().await.unwrap();
+            if event["event"] == "score_personal" {
+                break event;
+            }
+        };
+        assert_eq!((&news["data"]["score"], &news["data"]["rank"]), (&json!(10), &json!(1)));
+    }
+    // The spectator was told all that it is ever told of this award, and of the next one not more.
+    for score in [10, 20] {
+        let told = loop {
+            let told = spectator.next().await.unwrap();
+            assert_ne!(told.name, "score_personal");
+            if told.name == "leaderboard_updated" && !rows(&told.data).is_empty() {
+                break told;
+            }
+        };
+        assert_eq!(rows(&told.data), [("ada".to_owned(), score, 1)]);
+        node.award(&ada, "watch_ad").await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_refused_gets_no_stream() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.live.allowed_origins = vec!["https://game.example".into()]).await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    ban(&node, &eve).await;
+    let ask = async |headers: &[(&str, &str)]| node.send(Method::GET, PATH, headers, Vec::new()).await;
+    ask(&[("authorization", "Bearer forged")]).await.assert_refused(401, "INVALID_TOKEN");
+    node.get(&format!("{PATH}?access_token=forged")).await.assert_refused(401, "INVALID_TOKEN");
+    let banned = format!("Bearer {}", eve.token);
+    ask(&[("authorization", &banned)]).await.assert_refused(403, "FORBIDDEN");
+    ask(&[("origin", "https://evil.example")]).await.assert_refused(403, "FORBIDDEN");
+    let good = format!("Authorization: Bearer {}\r\nOrigin: https://game.example\r\n", ada.token);
+    let reader = Events::ask(&node.base, "", &good, None).await.unwrap();
+    let allowed = "\r\naccess-control-allow-origin: https://game.example\r\n";
+    assert!(reader.head.contains(allowed) && reader.head.contains("\r\nvary: origin\r\n"), "{}", reader.head);
+    let reader = Events::ask(&node.base, "", "", None).await.unwrap();
+    assert!(!reader.head.contains("access-control"), "no page asked");
+}
+
+#[tokio::test]
+async fn the_limits_of_sockets_count_streams() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.limits.sockets_per_user = 1;
+            it.limits.sockets_per_ip = 2;
+        })
+        .await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    let ask = async |player: &Player| {
+        let bearer = format!("Bearer {}", player.token);
+        node.send(Method::GET, PATH, &[("authorization", &bearer)], Vec::new()).await
+    };
+    let mut held = watch(&node, &ada.token).await;
+    held.wait_for("connect_success").await;
+    let refused = ask(&ada).await;
+    refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    let spectator = watch(&node, "").await;
+    ask(&eve).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(readers(&node), 2);
+    drop((held, spectator));
+    eventually("both seats to come back", async || {
+        let one = Listener::try_open(&node.base, Protocol::Events, &ada.token, None).await?;
+        let two = Listener::try_open(&node.base, Protocol::Events, "", None).await?;
+        Some((one, two))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_ban_a_login_that_runs_out_and_a_drain_end_a_stream() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    let mut banned = watch(&node, &eve.token).await;
+    followed(&world, &eve).await;
+    ban(&node, &eve).await;
+    let last = banned.rest().await.pop().unwrap();
+    assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)), "it should not come back soon");
+
+    // All but a moment of the day has passed.
+    world.clock.shift(86_395_000);
+    let last = watch(&node, &ada.token).await.rest().await.pop().unwrap();
+    assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)));
+    world.clock.shift(-86_395_000);
+
+    let (mut player, mut spectator) = (watch(&node, &ada.token).await, watch(&node, "").await);
+    player.wait_for("leaderboard_updated").await;
+    spectator.wait_for("leaderboard_updated").await;
+    assert_eq!(readers(&node), 2);
+    let app = node.app.clone();
+    let stopping = tokio::spawn(node.stop());
+    for reader in [&mut player, &mut spectator] {
+        let last = reader.rest().await.pop().unwrap();
+        assert_eq!(last.name, "retry");
+        assert!(last.data.as_u64().unwrap() < 2000, "{last:?}");
+    }
+    stopping.await.unwrap();
+    assert_eq!(app.metrics.sockets.with_label_values(&["events"]).get(), 0);
+}
+
+#[tokio::test]
+async fn redis_away_is_told_once_over_a_stream() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let mut reader = watch(&node, "").await;
+    reader.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+    world.redis.kill().await;
+    let told = reader.next().await.unwrap();
+    assert_eq!((told.name.as_str(), &told.data["degraded"]), ("status", &json!(true)));
+    assert!(told.data["asOf"].as_str().unwrap().ends_with('Z'));
+    // Whoever comes now is told, too.
+    let mut late = watch(&node, "").await;
+    late.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+    assert_eq!(late.next().await.unwrap().data["degraded"], true);
+    world.redis.restart().await;
+    for reader in [&mut reader, &mut late] {
+        assert_eq!(reader.wait_for("status").await.data["degraded"], false);
+    }
+}
