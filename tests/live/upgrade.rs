@@ -91,8 +91,11 @@ async fn nothing_is_lost_or_doubled_while_a_session_moves() {
         let count = |start: &str| heard.iter().filter(|it| it.starts_with(start)).count();
         assert_eq!(count("40{\"sid\""), 1, "{heard:?}");
         assert_eq!(count("42[\"connect_success\""), 1, "{heard:?}");
-        let order =
-            heard.iter().filter(|it| *it != "6").map(|it| &it[..it.len().min(10)]).collect::<Vec<_>>();
+        let order = heard
+            .iter()
+            .filter(|it| *it != "6" && *it != "2")
+            .map(|it| &it[..it.len().min(10)])
+            .collect::<Vec<_>>();
         assert!(order[0].starts_with("40{") && order[1].starts_with("42[\"conne"), "{order:?}");
         let versions: Vec<i64> = heard.iter().filter_map(|it| version(it)).collect();
         assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
