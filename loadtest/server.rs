@@ -1,7 +1,7 @@
 //! A node as operators run it, a process of its own on private, durable stores, in a folder that goes with it.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -57,6 +57,12 @@ pub fn serve(folder: &Path, settings: &[(&str, &str)]) -> (Child, String) {
     (node, address)
 }
 
+/// Where a node listens, for a socket that is bound itself.
+pub fn socket_address(address: &str) -> SocketAddrV4 {
+    let port = address.rsplit(':').next().unwrap();
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.parse().unwrap())
+}
+
 /// A process' resident memory.
 pub fn resident_bytes(pid: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -106,10 +112,9 @@ impl Server {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Where it listens, for a socket that is bound itself.
+    /// The same as its address.
     pub fn socket_address(&self) -> SocketAddr {
-        let port = self.address.rsplit(':').next().unwrap();
-        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.parse().unwrap())
+        socket_address(&self.address).into()
     }
 
     /// Redis scripts that requests made the node run so far; those of its own clock are left out.

@@ -10,17 +10,14 @@ use crate::session::Session;
 
 pub struct Leader {
     login: String,
-    /// To the node with the stores.
-    reader: Connection,
 }
 
 impl Leader {
     /// Who leads a seeded board, by the user that the logins name.
     pub async fn find(home: &Server) -> Self {
-        let mut reader = Connection::open(&home.address).await;
-        let first = board(&mut reader).await["leaderboard"][0]["userId"].clone();
-        let login = home.logins().into_iter().find(|it| user(it) == first);
-        Self { login: login.expect("the leader has a login"), reader }
+        let first = &board(&home.address).await["leaderboard"][0]["userId"];
+        let login = home.logins().into_iter().find(|it| user(it) == *first);
+        Self { login: login.expect("the leader has a login") }
     }
 
     pub fn login(&self) -> &String {
@@ -31,21 +28,21 @@ impl Leader {
     pub async fn play(&self, address: &str) -> Session {
         Session::start(address, &self.login).await
     }
+}
 
-    /// The present rows as JSON.
-    pub async fn rows(&mut self) -> String {
-        board(&mut self.reader).await["leaderboard"].to_string()
-    }
+/// The rows that a node shows, as JSON.
+pub async fn rows(address: &str) -> String {
+    board(address).await["leaderboard"].to_string()
 }
 
 /// The version of the board that a node shows.
 pub async fn version(address: &str) -> u64 {
-    let board = board(&mut Connection::open(address).await).await;
-    board["version"].as_u64().unwrap()
+    board(address).await["version"].as_u64().unwrap()
 }
 
-async fn board(reader: &mut Connection) -> Value {
-    serde_json::from_str(&reader.get("/api/v1/scores/leaderboard").await).unwrap()
+async fn board(address: &str) -> Value {
+    let answer = Connection::open(address).await.get("/api/v1/scores/leaderboard").await;
+    serde_json::from_str(&answer).unwrap()
 }
 
 fn user(login: &str) -> Value {

@@ -102,11 +102,13 @@ pub struct Fanout {
 
 pub async fn measure(options: &Options) -> Fanout {
     let home = Server::start(options.scaled(MOST_CLIENTS.0), &nodes::settings());
-    let mut leader = Leader::find(&home).await;
+    let leader = Leader::find(&home).await;
     let mut floors = Vec::new();
     for (clients, changes) in [FEW_CLIENTS, CLIENTS, MANY_CLIENTS] {
         let clients = options.scaled(clients);
-        floors.push(floor::measure(clients, changes, &home.logins_file(), &leader.rows().await).await);
+        floors.push(
+            floor::measure(clients, changes, &home.logins_file(), &leader::rows(&home.address).await).await,
+        );
     }
     let mut rows = Vec::new();
     for scenario in scenarios() {

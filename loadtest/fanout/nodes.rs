@@ -1,6 +1,5 @@
 //! Nodes beside the one that has the private stores: they share these, and hold nothing but their sockets.
 
-use std::net::SocketAddrV4;
 use std::process::Child;
 use std::time::Duration;
 
@@ -40,10 +39,6 @@ impl Node {
 
     pub fn pid(&self) -> u32 {
         self.process.id()
-    }
-
-    pub fn socket_address(&self) -> SocketAddrV4 {
-        self.address.parse().unwrap()
     }
 
     pub fn resident_bytes(&self) -> f64 {

@@ -8,7 +8,7 @@ use super::nodes::Node;
 use super::orders::Protocol;
 use super::{PAUSE, SETTLE, Scenario};
 use crate::cpu::Cpu;
-use crate::server::Server;
+use crate::server::{self, Server};
 
 /// The first clients let a node touch what it needs once: they are not counted in bytes and in the pace.
 const FIRST: usize = 100;
@@ -35,7 +35,7 @@ pub struct Row {
 
 pub async fn measure(home: &Server, leader: &Leader, scenario: &Scenario) -> Row {
     let nodes: Vec<Node> = (0..scenario.nodes).map(|it| Node::join(home, &format!("n{it}"))).collect();
-    let addresses: Vec<_> = nodes.iter().map(Node::socket_address).collect();
+    let addresses: Vec<_> = nodes.iter().map(|it| server::socket_address(&it.address)).collect();
     let each = scenario.clients / nodes.len();
     let first = FIRST.min(each / 2);
     let mut crew = Crew::start(nodes.len(), &home.logins_file(), each);

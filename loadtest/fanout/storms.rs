@@ -11,7 +11,7 @@ use super::nodes::{self, Node};
 use super::orders::Protocol;
 pub use super::storms_report::HEADING;
 use super::{Options, SETTLE, now_us};
-use crate::server::Server;
+use crate::server::{Server, socket_address};
 
 /// Clients of each of the nodes, of each of the two protocols.
 const CLIENTS: usize = 2_500;
@@ -55,7 +55,7 @@ pub async fn measure(options: &Options) -> Storms {
     let listeners = 2 * each * NODES;
     let home = Server::start(listeners + PLAYERS, &nodes::settings());
     let (killed, drained) = (Node::join(&home, "killed"), Node::join(&home, "drained"));
-    let addresses = [&home.address, &killed.address, &drained.address].map(|it| it.parse().unwrap());
+    let addresses = [&home.address, &killed.address, &drained.address].map(|it| socket_address(it));
     let leader = Leader::find(&home).await;
     let players = home.logins().split_off(listeners).into_iter().filter(|it| it != leader.login()).collect();
     let mut crew = Crew::start(NODES, &home.logins_file(), 2 * each);
@@ -78,7 +78,7 @@ impl Stage {
         tokio::time::sleep(BEFORE).await;
         let before = awards.so_far();
         self.crew.counted().await;
-        let left_addresses: Vec<SocketAddrV4> = left.iter().map(|it| it.parse().unwrap()).collect();
+        let left_addresses: Vec<SocketAddrV4> = left.iter().map(|it| socket_address(it)).collect();
         self.crew.flee(&left_addresses, now_us()).await;
         let from_us = now_us();
         let since = |moment_us: u64| Duration::from_micros(moment_us.saturating_sub(from_us));
