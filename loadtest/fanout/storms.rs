@@ -20,8 +20,6 @@ const NODES: usize = 3;
 const BEFORE: Duration = Duration::from_secs(10);
 /// How long they are watched in it, if all clients are back sooner.
 const DURING_AT_LEAST: Duration = Duration::from_secs(5);
-/// `server.drain_seconds` as it ships.
-pub const WINDOW_SECONDS: usize = 10;
 
 /// Everything that was measured.
 pub struct Storms {

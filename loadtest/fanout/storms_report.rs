@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::awards::{PER_SECOND, Won};
-use super::storms::{Storm, Storms, WINDOW_SECONDS};
+use super::storms::{Storm, Storms};
 use crate::report;
 
 /// What the part begins with, so that it can be written anew alone.
@@ -30,10 +30,10 @@ the one it had before its connection was lost.\n",
         self.killed.show(f, "killed")?;
         self.drained.show(f, "drained")?;
         let closed = &self.drained.counted.closed;
-        let middle = closed.get(1..WINDOW_SECONDS - 1).unwrap_or_default().iter();
+        let middle = closed.get(1..closed.len() - 1).unwrap_or_default().iter();
         writeln!(
             f,
-            "\nThe node that drained closed {} to {} connections a second in the middle of its window of {WINDOW_SECONDS} s ({closed:?}), and ended with exit code 0.\n",
+            "\nThe node that drained closed {} to {} connections a second between the first and the last second of its window ({closed:?}), and ended with exit code 0.\n",
             middle.clone().min().unwrap_or(&0),
             middle.max().unwrap_or(&0),
         )?;

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsFd;
 
 use super::client::{Client, End};
 use super::now_us;
@@ -37,13 +38,16 @@ struct Worker {
     waiting: Option<Order>,
     tally: Tally,
     buffer: Vec<u8>,
-    input: Vec<u8>,
+    /// The standard input past its buffer, of which the queue knows nothing; and what came of a line.
+    input: File,
+    line: Vec<u8>,
 }
 
 pub fn run(arguments: &[String]) {
     let [logins, skip, from] = arguments else { panic!("what a worker is told is logins, skip and address") };
     let poll = Poll::new();
-    poll.add_pipe(&std::io::stdin(), INPUT);
+    let input = File::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    poll.add_pipe(&input, INPUT);
     let worker = Worker {
         poll,
         from: from.parse().unwrap(),
@@ -57,7 +61,8 @@ pub fn run(arguments: &[String]) {
         waiting: None,
         tally: Tally::new(),
         buffer: vec![0; BUFFER],
-        input: Vec::new(),
+        input,
+        line: Vec::new(),
     };
     worker.work();
 }
@@ -88,10 +93,10 @@ impl Worker {
 
     /// Reads orders. False: there will be none any more.
     fn listen(&mut self) -> bool {
-        let count = std::io::stdin().lock().read(&mut self.buffer).unwrap();
-        self.input.extend(&self.buffer[..count]);
-        while let Some(end) = self.input.iter().position(|it| *it == b'\n') {
-            let line: Vec<u8> = self.input.drain(..=end).collect();
+        let count = self.input.read(&mut self.buffer).unwrap();
+        self.line.extend(&self.buffer[..count]);
+        while let Some(end) = self.line.iter().position(|it| *it == b'\n') {
+            let line: Vec<u8> = self.line.drain(..=end).collect();
             self.obey(serde_json::from_slice(&line).unwrap());
         }
         count > 0
