@@ -63,6 +63,26 @@ pub fn of_process(pid: u32) -> f64 {
     read(format!("/proc/{pid}").as_ref()).map_or(0.0, |it| it.seconds)
 }
 
+/// CPU seconds of one process by its own clock, which is finer than the ticks in /proc.
+pub fn exactly(pid: u32) -> f64 {
+    let mut clock = 0;
+    // SAFETY: the clock's id lives over the call.
+    assert_eq!(unsafe { libc::clock_getcpuclockid(pid as i32, &mut clock) }, 0, "process {pid} runs");
+    seconds(clock)
+}
+
+/// CPU seconds of the thread that asks.
+pub fn of_this_thread() -> f64 {
+    seconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn seconds(clock: libc::clockid_t) -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time lives over the call.
+    assert_eq!(unsafe { libc::clock_gettime(clock, &mut time) }, 0);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
 /// `/proc/<pid>/stat`: pid (name) state ppid … utime stime cutime cstime, in ticks of 10 ms.
 fn read(folder: &std::path::Path) -> Option<Process> {
     let text = fs::read_to_string(folder.join("stat")).ok()?;

@@ -1,15 +1,16 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
-//! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, and honest players while
-//! hostile clients flood the node.
+//! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
+//! hostile clients flood the node, a board on its way to 100,000 sockets, and nodes that end under theirs.
 //!
-//! `make bench`; `make bench-durability`, `bench-ledger` and `bench-flood` measure their part alone and leave the other results
-//! as they are.
+//! `make bench`; `make bench-durability`, `bench-ledger`, `bench-flood`, `bench-fanout` and `bench-storms` measure their part
+//! alone and leave the other results as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
 mod cpu;
 mod durability;
+mod fanout;
 mod flood;
 mod flood_report;
 mod game;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use cpu::Cpu;
+use fanout::{Options, storms};
 use http::Connection;
 use report::{Phase, Report};
 use server::{Server, UNLIMITED};
@@ -41,27 +43,40 @@ const AWARDS: usize = 40_000;
 const USERS: usize = 10_000;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let part = arguments.first().map(String::as_str);
+    if part == Some("fanout-worker") {
+        return fanout::worker::run(&arguments[1..]);
+    }
+    let options = Options::read(&arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let part = std::env::args().nth(1);
     let results = runtime.block_on(async {
-        match part.as_deref() {
+        match part {
             None => {
                 let first = measure().await.to_string();
                 let rest = [
                     durability::measure().await.to_string(),
                     ledger::measure().await.to_string(),
                     flood::measure().await.to_string(),
+                    fanout::measure(&options).await.to_string(),
+                    storms::measure(&options).await.to_string(),
                 ];
                 format!("{first}\n{}", rest.join("\n"))
             }
             Some("durability") => anew(durability::HEADING, &durability::measure().await.to_string()),
             Some("ledger") => anew(ledger::HEADING, &ledger::measure().await.to_string()),
             Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
-            Some(other) => panic!("there is no part {other}; there are `durability`, `ledger` and `flood`"),
+            Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
+            Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
+            Some(other) => panic!(
+                "there is no part {other}; there are `durability`, `ledger`, `flood`, `fanout` and `storms`"
+            ),
         }
     });
     println!("{results}");
-    std::fs::write(RESULTS, results).unwrap();
+    if options.is_whole() {
+        std::fs::write(RESULTS, results).unwrap();
+    }
 }
 
 /// The results with one part written anew, in its place or at the end.

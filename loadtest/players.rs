@@ -63,7 +63,10 @@ pub fn pace(awards: usize, per_second: usize) -> mpsc::UnboundedReceiver<Instant
         for number in 1..=awards as u32 {
             let moment = started + every * number;
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-            let _ = tell.send(moment);
+            // Nobody may want to know any more.
+            if tell.send(moment).is_err() {
+                return;
+            }
         }
     });
     due

@@ -1,7 +1,7 @@
 //! A node as operators run it, a process of its own on private, durable stores, in a folder that goes with it.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -41,21 +41,40 @@ pub async fn connect(socket: &Path) -> MultiplexedConnection {
     connection
 }
 
+/// Starts a node in a folder, and says where it listens.
+pub fn serve(folder: &Path, settings: &[(&str, &str)]) -> (Child, String) {
+    let mut node = Command::new(laurel())
+        .arg("serve")
+        .current_dir(folder)
+        .env("PORT", "0")
+        .envs(settings.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("build it first: cargo build --release");
+    let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+    let address = lines.next().unwrap().unwrap().rsplit('/').next().unwrap().to_owned();
+    std::thread::spawn(move || lines.for_each(drop));
+    (node, address)
+}
+
+/// Where a node listens, for a socket that is bound itself.
+pub fn socket_address(address: &str) -> SocketAddrV4 {
+    let port = address.rsplit(':').next().unwrap();
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.parse().unwrap())
+}
+
+/// A process' resident memory.
+pub fn resident_bytes(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+}
+
 impl Server {
     /// Starts it with so many users and these settings, the others as they ship.
     pub fn start(users: usize, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("laurel-load").tempdir().unwrap();
-        let mut node = Command::new(laurel())
-            .arg("serve")
-            .current_dir(folder.path())
-            .env("PORT", "0")
-            .envs(settings.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("build it first: cargo build --release");
-        let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
-        let address = lines.next().unwrap().unwrap().rsplit('/').next().unwrap().to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
+        let (node, address) = serve(folder.path(), settings);
         let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let server = Self { address, node, postmaster: None, settings, folder };
         let users = users.to_string();
@@ -77,16 +96,25 @@ impl Server {
         connect(&socket).await
     }
 
+    /// Where its stores are, and what it was started in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file of the users' logins, one a line.
+    pub fn logins_file(&self) -> PathBuf {
+        self.folder.path().join("logins")
+    }
+
     /// The users' logins.
     pub fn logins(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("logins")).unwrap();
+        let text = std::fs::read_to_string(self.logins_file()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Where it listens, for a socket that is bound itself.
+    /// The same as its address.
     pub fn socket_address(&self) -> SocketAddr {
-        let port = self.address.rsplit(':').next().unwrap();
-        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.parse().unwrap())
+        socket_address(&self.address).into()
     }
 
     /// Redis scripts that requests made the node run so far; those of its own clock are left out.
@@ -118,9 +146,7 @@ impl Server {
 
     /// The node's resident memory.
     pub fn resident_bytes(&self) -> f64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.node.id())).unwrap();
-        let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+        resident_bytes(self.node.id())
     }
 
     /// What `laurel verify` says.
