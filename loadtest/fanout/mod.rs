@@ -115,7 +115,9 @@ pub async fn measure(options: &Options) -> Fanout {
         let name = scenario.protocol.name();
         if options.only.as_ref().is_none_or(|it| it.eq_ignore_ascii_case(name)) {
             let scenario = Scenario { clients: options.scaled(scenario.clients), ..scenario };
-            rows.push(row::measure(&home, &leader, &scenario).await);
+            let row = row::measure(&home, &leader, &scenario).await;
+            println!("{}", row.line(&floors));
+            rows.push(row);
         }
     }
     home.wait_until_written().await;

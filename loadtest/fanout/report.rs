@@ -38,10 +38,9 @@ impl fmt::Display for Fanout {
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")?;
         self.floors.iter().try_for_each(|it| writeln!(f, "{}", it.line()))?;
         for row in &self.rows {
-            let near = self.floors.iter().rfind(|it| it.clients <= row.clients);
-            writeln!(f, "{}", row.line(near))?;
+            writeln!(f, "{}", row.line(&self.floors))?;
         }
-        let refused: u64 = self.rows.iter().map(|it| it.counted.refused).sum();
+        let refused: u64 = self.rows.iter().map(|it| it.refused).sum();
         writeln!(f, "\nHandshakes that were refused and made again: {refused}.\n")?;
         writeln!(f, "`laurel verify` afterwards: {}", self.verified)
     }
@@ -61,8 +60,9 @@ impl Floor {
 }
 
 impl Row {
-    /// A row of the table, beside a floor if there is one.
-    pub fn line(&self, floor: Option<&Floor>) -> String {
+    /// A row of the table, beside the floor that has as many clients, or the most.
+    pub fn line(&self, floors: &[Floor]) -> String {
+        let floor = floors.iter().rfind(|it| it.clients <= self.clients);
         format!(
             "| {} | {} | {} | {:.0} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {:.0} |",
             self.protocol.name(),
@@ -74,7 +74,7 @@ impl Row {
             self.node_us,
             self.node_us / floor.map_or(f64::NAN, |it| it.send_us),
             self.client_us,
-            times(&self.counted.times, &self.lasts),
+            times(&self.times, &self.lasts),
             self.others * 100.0,
         )
     }

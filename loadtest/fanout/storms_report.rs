@@ -18,7 +18,8 @@ impl fmt::Display for Storms {
 another is asked to go (SIGTERM). Their clients come back by themselves to the nodes that are left: Socket.IO's as the
 official client does (0.5 to 1.5 s, then twice as long each time up to 5 s), the others within 2 s, or when the close frame says.
 Meanwhile players win {PER_SECOND} awards a second at the nodes that are left, one of a hundred by the leader, so that the board changes; they
-are timed from the moment when they were due, for 10 s before each storm and until all clients are back. No client was told a board older than
+are timed from the moment when they were due, for 10 s before each storm and until all clients are back; clients and nodes share the cores, so
+their p99 is that of awards that met a board on its way to all clients. No client was told a board older than
 the one it had before its connection was lost.\n",
             self.clients
         )?;
