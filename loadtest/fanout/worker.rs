@@ -161,7 +161,7 @@ impl Worker {
 
     fn begin(&mut self, place: usize) {
         self.under_way += 1;
-        match poll::connect(self.from, self.clients[place].address) {
+        match poll::connect(self.from, place, self.clients[place].address) {
             Ok(stream) => {
                 self.poll.add_stream(&stream, place as u64);
                 self.clients[place].begin(stream);
