@@ -54,7 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/callbacks/admob", get(callbacks::admob))
         .route("/api/v1/ws", get(socket::open))
-        .route("/api/v1/leaderboard/stream", get(socket::stream).layer(socket::cors(&app)))
+        .route("/api/v1/leaderboard/stream", socket::stream_route(&app))
         .merge(admin::routes())
         .merge(socketio::routes(&app))
         .route("/.well-known/laurel-receipts.json", get(receipts::keys))

@@ -12,6 +12,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
 use serde::Deserialize;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -60,8 +61,13 @@ pub async fn open(
         .accept(limits, move |socket| live::serve_plain(app, caller, socket, seat)))
 }
 
+/// The route of the stream. A preflight is CORS' own to answer, where there is a route for it.
+pub fn stream_route(app: &App) -> MethodRouter<Arc<App>> {
+    get(stream).options(async || Refusal::MethodNotAllowed).layer(cors(app))
+}
+
 /// `GET /api/v1/leaderboard/stream`: the board is everybody's, so a login is only needed for one's own news.
-pub async fn stream(
+async fn stream(
     State(app): State<Arc<App>>,
     from: ClientAddress,
     query: AccessQuery,

@@ -7,6 +7,7 @@ mod admin;
 mod auth;
 mod bad_input;
 mod callbacks;
+mod connections;
 mod edge;
 mod game;
 mod idempotency;
