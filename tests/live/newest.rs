@@ -80,7 +80,7 @@ impl Crowd {
 
 async fn follow(mut listener: Listener, home: Home, token: String, seen: watch::Sender<Seen>) {
     loop {
-        while let Some(told) = listener.next().await {
+        while let Some(told) = listener.hear().await {
             if told.name == "leaderboard_updated" {
                 seen.send_modify(|it| {
                     (it.version, it.rows, it.boards) = (told.version, rows(&told.data), it.boards + 1);
