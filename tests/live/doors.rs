@@ -222,6 +222,6 @@ async fn a_drain_closes_sockets_at_an_even_rate() {
             Protocol::Events => assert_eq!(last.as_deref(), Some("retry")),
         }
     }
-    assert!(retries.iter().all(|it| *it < 2000), "{retries:?}");
+    assert!(retries.iter().all(|it| (200..2000).contains(it)), "{retries:?}");
     assert!(retries.iter().any(|it| *it != retries[0]), "all come back at the same moment");
 }

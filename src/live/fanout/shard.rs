@@ -1,6 +1,7 @@
 //! One shard: a task that has its listeners to itself. It never waits for a client.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,8 @@ const SLICE: usize = 256;
 const ORDERS: usize = 256;
 /// How exactly time-outs, pings and the pace of a drain are kept.
 const TICK: Duration = Duration::from_millis(200);
-/// A client that comes back after a drain does so within this time.
-const RETRY_WITHIN_MS: u64 = 2000;
+/// When a client comes back after a drain, in ms: when the other nodes surely have the board that it saw last, and soon.
+const RETRY_MS: Range<u64> = 200..2000;
 
 /// Gives a listener's place and serial when its client takes something again.
 type Free = Pin<Box<dyn Future<Output = (usize, u32)> + Send>>;
@@ -251,7 +252,7 @@ impl Shard {
         let Some((leaving, at_once)) = &mut self.leaving else { return };
         let stay = leaving.len().saturating_sub(*at_once);
         for place in leaving.split_off(stay) {
-            self.end(place, End::Draining { retry_ms: rand::random_range(0..RETRY_WITHIN_MS) });
+            self.end(place, End::Draining { retry_ms: rand::random_range(RETRY_MS) });
         }
     }
 }
