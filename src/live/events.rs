@@ -7,7 +7,8 @@ use futures::stream;
 use tokio::sync::mpsc;
 
 use super::Seat;
-use super::fanout::{Dialect, Newcomer, Protocol, Sink};
+use super::fanout::{Dialect, Protocol, Sink};
+use super::join::join;
 use crate::account::Identity;
 use crate::app::App;
 
@@ -16,11 +17,7 @@ pub async fn serve(app: &App, caller: Option<Identity>, packed: bool, seat: Seat
     // One event waits here; the connection itself keeps a few more.
     let (sink, pieces) = mpsc::channel(1);
     let (sink, dialect) = (Sink::Body(sink), Dialect { protocol: Protocol::Events, packed });
-    let newcomer = match caller {
-        Some(caller) => Newcomer::player(app, caller, sink, dialect, seat),
-        None => Newcomer { sink, dialect, caller: None, login_ends: None, seat },
-    };
-    let ticket = app.fanout.join(newcomer).await?;
+    let ticket = join(app, caller, sink, dialect, seat).await?;
     Some(Body::from_stream(stream::unfold((pieces, ticket), async |(mut pieces, ticket)| {
         let piece = pieces.recv().await?;
         Some((Ok::<_, Infallible>(piece), (pieces, ticket)))

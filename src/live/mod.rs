@@ -10,6 +10,7 @@ mod frame;
 mod handshakes;
 mod health;
 mod hub;
+mod join;
 mod listen;
 mod pace;
 mod plain;

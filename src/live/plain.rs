@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Seat;
-use super::fanout::{Dialect, Newcomer, Protocol, Sink};
+use super::fanout::{Dialect, Protocol, Sink};
+use super::join::join;
 use super::listen::listen;
 use super::websocket::Socket;
 use crate::account::Identity;
@@ -13,8 +14,7 @@ use crate::app::App;
 pub async fn serve(app: Arc<App>, caller: Identity, socket: Socket, seat: Seat) {
     let sink = Sink::Socket(socket.stream().clone());
     let dialect = Dialect { protocol: Protocol::Plain, packed: socket.is_packed() };
-    let newcomer = Newcomer::player(&app, caller, sink, dialect, seat);
-    if let Some(ticket) = app.fanout.join(newcomer).await {
+    if let Some(ticket) = join(&app, Some(caller), sink, dialect, seat).await {
         tokio::spawn(listen(socket, ticket, |_, _| true));
     }
 }

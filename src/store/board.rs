@@ -83,6 +83,17 @@ impl Store {
         self.look(i64::MAX, i64::MAX).await
     }
 
+    /// The version of the newest board that was published.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn published(&self) -> Result<i64, Fault> {
+        let mut get = redis::cmd("HGET");
+        get.arg(keys::BOARD_STATE).arg("published");
+        let version: Option<i64> = self.ask("look for the published version", &get).await?;
+        Ok(version.unwrap_or(0))
+    }
+
     /// Publishes a board that was held back. Returns the ms until it should be called again, 0 if nothing is left.
     ///
     /// # Errors

@@ -14,6 +14,10 @@ impl NodeProcess {
     /// Starts it and waits until it says where it serves.
     pub async fn start(config: &Config, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+        // What tests are told in this way is no setting of a node.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
+            command.env_remove(name);
+        }
         command
             .arg("serve")
             .env("PORT", "0")

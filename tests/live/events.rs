@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::clients::events::Events;
-use super::clients::{Listener, Protocol};
+use super::clients::{Listener, Protocol, soon};
 use crate::harness::{Player, TestNode, World, eventually, rows};
 
 const PATH: &str = "/api/v1/leaderboard/stream";
@@ -109,7 +109,9 @@ async fn whoever_is_refused_gets_no_stream() {
     let node = world.node_with(|it| it.live.allowed_origins = vec!["https://game.example".into()]).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     ban(&node, &eve).await;
-    let ask = async |headers: &[(&str, &str)]| node.send(Method::GET, PATH, headers, Vec::new()).await;
+    let ask = async |headers: &[(&str, &str)]| {
+        soon("an answer that ends", node.send(Method::GET, PATH, headers, Vec::new())).await
+    };
     ask(&[("authorization", "Bearer forged")]).await.assert_refused(401, "INVALID_TOKEN");
     node.get(&format!("{PATH}?access_token=forged")).await.assert_refused(401, "INVALID_TOKEN");
     let banned = format!("Bearer {}", eve.token);
@@ -135,7 +137,8 @@ async fn the_limits_of_sockets_count_streams() {
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     let ask = async |player: &Player| {
         let bearer = format!("Bearer {}", player.token);
-        node.send(Method::GET, PATH, &[("authorization", &bearer)], Vec::new()).await
+        soon("an answer that ends", node.send(Method::GET, PATH, &[("authorization", &bearer)], Vec::new()))
+            .await
     };
     let mut held = watch(&node, &ada.token).await;
     held.wait_for("connect_success").await;

@@ -20,8 +20,8 @@ const MINUTE_MS: i64 = 60_000;
 const CLIENTS: usize = 2;
 /// Between two awards on a node: about as many boards as are published.
 const AWARD_EVERY: Duration = Duration::from_millis(25);
-/// Between two tries of a client to come back.
-const COME_BACK_EVERY: Duration = Duration::from_millis(50);
+/// When a client comes back that was not told when, and when it tries again: the least of Socket.IO's.
+const COME_BACK: Duration = Duration::from_millis(500);
 
 /// What a client has seen by now.
 #[derive(Clone, Default)]
@@ -58,8 +58,10 @@ impl Crowd {
     }
 
     /// Waits until every client of these nodes has seen a board that is newer than all that was there when it was asked for.
-    async fn advance(&mut self, two: &TestNode, nodes: &[usize], why: &str) {
+    /// An old board that comes late must change nothing.
+    async fn advance(&mut self, world: &World, two: &TestNode, nodes: &[usize], why: &str) {
         let newest = two.app.hub.newest().version;
+        let _: u64 = world.look().await.ask("PUBLISH board:global 5\n").await;
         let clients = || self.clients.iter().filter(|(node, _)| nodes.contains(node));
         eventually(&format!("a newer board on every client, {why}"), async || {
             clients().all(|(_, seen)| seen.borrow().version > newest).then_some(())
@@ -80,17 +82,28 @@ impl Crowd {
 
 async fn follow(mut listener: Listener, home: Home, token: String, seen: watch::Sender<Seen>) {
     loop {
-        while let Some(told) = listener.next().await {
+        let mut retry = COME_BACK;
+        while let Some(told) = listener.hear().await {
+            if told.name == "retry" {
+                retry = Duration::from_millis(told.data.as_u64().unwrap());
+            }
             if told.name == "leaderboard_updated" {
                 seen.send_modify(|it| {
                     (it.version, it.rows, it.boards) = (told.version, rows(&told.data), it.boards + 1);
                 });
             }
         }
-        let mut base = home.lock().unwrap().clone();
-        while !listener.reopen(&base, &token).await {
-            tokio::time::sleep(COME_BACK_EVERY).await;
-            base = home.lock().unwrap().clone();
+        // As real clients do, it comes back when it was asked to.
+        if let Some(ms) = listener.closed().and_then(|(_, why)| why.split(' ').nth(2)?.parse().ok()) {
+            retry = Duration::from_millis(ms);
+        }
+        loop {
+            tokio::time::sleep(retry).await;
+            let base = home.lock().unwrap().clone();
+            if listener.reopen(&base, &token).await {
+                break;
+            }
+            retry = COME_BACK;
         }
         seen.send_modify(|it| it.reconnects += 1);
     }
@@ -153,11 +166,11 @@ async fn every_client_ends_on_the_newest_board_and_none_sees_an_older_one_after_
     for (base, players) in bases.iter().zip(players.chunks(4)) {
         play_on.spawn(play(base.clone(), players.to_vec()));
     }
-    crowd.advance(&two, &[0, 1, 2], "while all is well").await;
+    crowd.advance(&world, &two, &[0, 1, 2], "while all is well").await;
 
     for _ in 0..3 {
         cut(&world).await;
-        crowd.advance(&two, &[0, 1, 2], "with the subscriptions cut").await;
+        crowd.advance(&world, &two, &[0, 1, 2], "with the subscriptions cut").await;
     }
     world.redis.kill().await;
     eventually("both nodes to miss Redis", async || {
@@ -165,22 +178,22 @@ async fn every_client_ends_on_the_newest_board_and_none_sees_an_older_one_after_
     })
     .await;
     world.redis.restart().await;
-    crowd.advance(&two, &[0, 1, 2], "after Redis was away").await;
+    crowd.advance(&world, &two, &[0, 1, 2], "after Redis was away").await;
 
     signal(&three, libc::SIGSTOP);
     cut(&world).await;
-    crowd.advance(&two, &[0, 1], "beside a node that is paused").await;
+    crowd.advance(&world, &two, &[0, 1], "beside a node that is paused").await;
     tokio::time::sleep(pause()).await;
-    crowd.advance(&two, &[0, 1], "beside a node that is paused").await;
+    crowd.advance(&world, &two, &[0, 1], "beside a node that is paused").await;
     signal(&three, libc::SIGCONT);
-    crowd.advance(&two, &[0, 1, 2], "after a node was paused").await;
+    crowd.advance(&world, &two, &[0, 1, 2], "after a node was paused").await;
 
     // The clients of the one that stops go to another.
     *homes[0].lock().unwrap() = bases[1].clone();
     one.stop().await;
-    crowd.advance(&two, &[0, 1, 2], "after a node was stopped").await;
+    crowd.advance(&world, &two, &[0, 1, 2], "after a node was stopped").await;
     cut(&world).await;
-    crowd.advance(&two, &[0, 1, 2], "with the subscriptions cut again").await;
+    crowd.advance(&world, &two, &[0, 1, 2], "with the subscriptions cut again").await;
 
     play_on.shutdown().await;
     let http = Http::new();

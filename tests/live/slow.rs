@@ -5,7 +5,7 @@ use std::time::Duration;
 use laurel::live::{Board, Row};
 use uuid::Uuid;
 
-use super::clients::{ALL, Listener, Protocol, WebSocket};
+use super::clients::{ALL, Listener, Protocol};
 use crate::harness::{TestNode, World, eventually};
 
 /// Versions are µs; boards of the test are a second apart, so what the node's own looks publish finds a place between.
@@ -142,17 +142,14 @@ async fn whoever_says_what_no_listener_says_is_closed_with_the_code_for_it() {
         (1007, frame(0x81, &"\u{e9}".as_bytes()[..1]), "half a character"),
     ];
     for (code, bytes, what) in cases {
-        let mut plain = WebSocket::open(&node.base, "/api/v1/ws", &ada.token, None).await.unwrap();
-        plain.hear().await.unwrap();
-        plain.say_raw(&bytes).await;
-        while plain.hear().await.is_some() {}
-        assert_eq!(plain.closed.map(|it| it.0), Some(code), "{what}");
         // Over Socket.IO there is no code, so that the client comes back.
-        let mut line = Listener::open(&node.base, Protocol::SocketIo, &ada.token).await;
-        line.wait_for("leaderboard_updated").await;
-        line.say_raw(&bytes).await;
-        line.rest().await;
-        assert_eq!(line.closed().map(|it| it.0), Some(1005), "{what}");
+        for (protocol, code) in [(Protocol::Plain, code), (Protocol::SocketIo, 1005)] {
+            let mut listener = Listener::open(&node.base, protocol, &ada.token).await;
+            listener.wait_for("leaderboard_updated").await;
+            listener.say_raw(&bytes).await;
+            listener.rest().await;
+            assert_eq!(listener.closed().map(|it| it.0), Some(code), "{protocol:?}: {what}");
+        }
     }
     eventually("the seats to come back", async || (sockets(&node) == 0).then_some(())).await;
 }

@@ -1,7 +1,9 @@
 //! Why a listener is closed, and what it is told then.
 
-/// A client that comes back after a drain does so within this time.
-const RETRY_WITHIN_MS: u64 = 2000;
+use std::ops::Range;
+
+/// When a client comes back after a drain, in ms from then.
+const RETRY_MS: Range<u64> = 200..2000;
 
 /// Why a listener is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub enum End {
 impl End {
     /// The node stops: each client hears another moment to come back.
     pub fn drain() -> Self {
-        Self::Draining { retry_ms: rand::random_range(0..RETRY_WITHIN_MS) }
+        Self::Draining { retry_ms: rand::random_range(RETRY_MS) }
     }
 
     /// The close code: RFC 6455's, and ours from 4000.

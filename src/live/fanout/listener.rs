@@ -15,7 +15,6 @@ use super::end::End;
 use super::sink::{Sink, Written};
 use super::status::StatusFrame;
 use crate::account::Identity;
-use crate::app::App;
 use crate::live::{Frame, Seat, websocket};
 use crate::store::PersonalNews;
 
@@ -36,15 +35,8 @@ pub struct Newcomer {
     pub login_ends: Option<Instant>,
     /// Its seat.
     pub seat: Seat,
-}
-
-impl Newcomer {
-    /// A player, until the login runs out.
-    pub fn player(app: &App, caller: Identity, sink: Sink, dialect: Dialect, seat: Seat) -> Self {
-        let left_ms = caller.expires_at_s * 1000 - app.clock.now_ms();
-        let login_ends = Instant::now() + Duration::from_millis(left_ms.max(0) as u64);
-        Self { sink, dialect, caller: Some(caller), login_ends: Some(login_ends), seat }
-    }
+    /// An older board than this it is not told.
+    pub least_version: i64,
 }
 
 /// What all listeners of a shard are to be told.
@@ -82,7 +74,7 @@ pub struct Listener {
 impl Listener {
     /// A newcomer, who is pinged from a moment on.
     pub fn new(newcomer: Newcomer, serial: u32, ping_at: Instant) -> Self {
-        let Newcomer { sink, dialect, caller, login_ends, seat } = newcomer;
+        let Newcomer { sink, dialect, caller, login_ends, seat, least_version } = newcomer;
         Self {
             sink,
             dialect,
@@ -92,7 +84,7 @@ impl Listener {
             serial,
             rest: Some(dialect.greeting(caller.as_ref())),
             waiting: VecDeque::new(),
-            shown: -1,
+            shown: least_version - 1,
             told_degraded: false,
             news: None,
             news_moment: 0,

@@ -14,7 +14,8 @@ use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};
 use crate::live::engineio::{self, Engine, Message, Settings};
-use crate::live::fanout::{Dialect, Newcomer, Protocol, Sink, Ticket};
+use crate::live::fanout::{Dialect, Protocol, Sink, Ticket};
+use crate::live::join::join;
 use crate::live::listen::{MAX_MESSAGES, listen};
 use crate::live::{Seat, websocket};
 
@@ -53,15 +54,14 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
 async fn serve(app: Arc<App>, mut connection: Connection) {
     // Boxed, so that what a login may need, a look into Postgres at the most, is not held as long as the session lives.
     let joined = tokio::select! {
-        joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(join(&app, &mut connection))) => joined,
+        joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(admit(&app, &mut connection))) => joined,
         // Whoever has not joined by now does so at another node.
         () = app.draining.cancelled() => return,
     };
     let Ok(Some((caller, seat))) = joined else { return };
     let sink = Sink::Session(connection.session().clone());
     let dialect = Dialect { protocol: Protocol::Polling, packed: false };
-    let newcomer = Newcomer::player(&app, caller, sink, dialect, seat);
-    if let Some(ticket) = app.fanout.join(newcomer).await {
+    if let Some(ticket) = join(&app, Some(caller), sink, dialect, seat).await {
         poll(connection, ticket).await;
     }
 }
@@ -132,7 +132,7 @@ fn invalid_namespace() -> Value {
 }
 
 /// Waits for a client with a good login. A bad one is refused and may try another.
-async fn join(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)> {
+async fn admit(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)> {
     for _ in 0..MAX_TRIES {
         let Heard::Connect { namespace, auth } = connection.next().await? else { return None };
         if namespace != "/" {

@@ -5,6 +5,7 @@ mod polling;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -113,8 +114,13 @@ impl Listener {
         }
     }
 
-    /// The next thing that it is told; `None` at the end.
+    /// The next thing that it is told, which comes soon; `None` at the end.
     pub async fn next(&mut self) -> Option<Told> {
+        soon("something for a listener", self.hear()).await
+    }
+
+    /// The next thing that it is told, whenever it comes; `None` at the end.
+    pub async fn hear(&mut self) -> Option<Told> {
         let told = loop {
             match &mut self.line {
                 Line::Plain(line) => break plain(&serde_json::from_str(&line.hear().await?).unwrap()),
@@ -166,13 +172,16 @@ impl Listener {
         }
     }
 
-    /// Everything until the end.
+    /// Everything until the end, which comes soon.
     pub async fn rest(&mut self) -> Vec<Told> {
-        let mut all = Vec::new();
-        while let Some(told) = self.next().await {
-            all.push(told);
-        }
-        all
+        let all = async {
+            let mut all = Vec::new();
+            while let Some(told) = self.hear().await {
+                all.push(told);
+            }
+            all
+        };
+        soon("a listener's end", all).await
     }
 }
 
@@ -223,6 +232,12 @@ fn packet_told(packet: &str) -> Option<Told> {
         _ if packet.starts_with("44") => other("connect_error", serde_json::from_str(&packet[2..]).unwrap()),
         _ => None,
     }
+}
+
+/// What a busy machine may take for long, but not for ever.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let found = tokio::time::timeout(Duration::from_secs(60), future).await;
+    found.unwrap_or_else(|_| panic!("waited a minute for: {what}"))
 }
 
 /// A connection to a node, with few bytes kept for it by the kernel if so wanted.
