@@ -25,6 +25,20 @@ async fn a_lost_publication_heals() {
 }
 
 #[tokio::test]
+async fn whoever_comes_is_told_no_board_older_than_the_newest_that_was_published() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let newest = node.app.hub.newest().version + 60_000_000;
+    // As if another node had published, and its message had not come here yet.
+    let _: u64 = world.look().await.ask(&format!("HSET leaderboard:global:state published {newest}")).await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("connect_success").await;
+    node.app.hub.publish(laurel::live::Board { version: newest, rows: Vec::new() });
+    assert_eq!(client.wait_for("leaderboard_updated").await["version"], newest);
+}
+
+#[tokio::test]
 async fn subscriptions_that_are_cut_come_back() {
     let world = World::new().await;
     let node = world.node().await;
