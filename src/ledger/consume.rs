@@ -37,9 +37,9 @@ pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
         };
         let led = match led {
             Ok(lead) => {
-                app.metrics.ledger_lead.set(1);
+                note_lead(&app, true);
                 let consumed = consume(&app, lead, &stop).await;
-                app.metrics.ledger_lead.set(0);
+                note_lead(&app, false);
                 consumed
             }
             Err(fault) => Err(fault),
@@ -48,6 +48,11 @@ pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
         tracing::warn!(%fault, "the ledger's lead is given up and tried for again");
         tokio::select! { () = tokio::time::sleep(PAUSE) => {}, () = stop.cancelled() => {} }
     }
+}
+
+fn note_lead(app: &App, has: bool) {
+    app.health.lead(has);
+    app.metrics.ledger_lead.set(has.into());
 }
 
 async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<(), Fault> {

@@ -21,6 +21,7 @@ pub struct Health {
     postgres: AtomicBool,
     holds_board: AtomicBool,
     draining: AtomicBool,
+    leads: AtomicBool,
     looked_at_ms: AtomicI64,
     looked_at_redis_ms: AtomicI64,
 }
@@ -34,6 +35,7 @@ impl Default for Health {
             postgres: AtomicBool::new(true),
             holds_board: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            leads: AtomicBool::new(false),
             looked_at_ms: AtomicI64::new(0),
             looked_at_redis_ms: AtomicI64::new(i64::MAX),
         }
@@ -68,6 +70,16 @@ impl Health {
     /// Whether Postgres answered just now.
     pub fn postgres(&self, answers: bool) {
         self.postgres.store(answers, Ordering::Relaxed);
+    }
+
+    /// Whether this node has the ledger's lead, from now on.
+    pub fn lead(&self, has: bool) {
+        self.leads.store(has, Ordering::Relaxed);
+    }
+
+    /// Whether this node has the ledger's lead.
+    pub fn leads(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
     }
 
     /// No new sockets from now on; the balancer should look elsewhere.

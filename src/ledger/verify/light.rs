@@ -19,7 +19,7 @@ pub async fn check_forever(app: Arc<App>) {
     let mut after = Uuid::nil();
     loop {
         tokio::time::sleep(EVERY).await;
-        if app.metrics.ledger_lead.get() == 0 {
+        if !app.health.leads() {
             continue;
         }
         match check(&app, &mut after).await {

@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 /// Listeners that are written to before others have their turn on this core: about 2 ms.
 const SLICE: usize = 256;
 /// Orders that are taken at once.
-const ORDERS: usize = 256;
+const ORDERS: usize = 16;
 /// How exactly the pace of a drain is kept; time-outs and pings are to the second.
 const TICK: Duration = Duration::from_millis(100);
 const TICKS_A_SECOND: usize = 10;
