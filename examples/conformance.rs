@@ -31,6 +31,7 @@ async fn main() -> std::io::Result<()> {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
+        max_frames: usize::MAX,
         max_messages: 0,
         packed: false,
         write_timeout: Duration::from_secs(10),
@@ -114,24 +115,27 @@ fn answer(
 
 async fn plain_echo(upgrade: Option<Upgrade>) -> Response {
     let Some(upgrade) = upgrade else { return StatusCode::BAD_REQUEST.into_response() };
-    upgrade.accept(Limits { max_message_bytes: 64 << 20, packed: false }, async |mut socket| {
-        let mut replies = Vec::new();
-        loop {
-            let heard = socket.next(&mut replies).await;
-            match &heard {
-                Heard::Message(Frame::Text(text)) => {
-                    replies.extend_from_slice(&websocket::text(text.clone()))
+    upgrade.accept(
+        Limits { max_message_bytes: 64 << 20, max_frames: usize::MAX, packed: false },
+        async |mut socket| {
+            let mut replies = Vec::new();
+            loop {
+                let heard = socket.next(&mut replies).await;
+                match &heard {
+                    Heard::Message(Frame::Text(text)) => {
+                        replies.extend_from_slice(&websocket::text(text.clone()))
+                    }
+                    Heard::Message(Frame::Binary(bytes)) => {
+                        replies.extend_from_slice(&websocket::binary(bytes.clone()));
+                    }
+                    Heard::Broken(code) => replies.extend_from_slice(&websocket::close(Some((*code, "")))),
+                    Heard::Message(_) | Heard::Gone => {}
                 }
-                Heard::Message(Frame::Binary(bytes)) => {
-                    replies.extend_from_slice(&websocket::binary(bytes.clone()));
+                if socket.write(&replies).await.is_err() || matches!(heard, Heard::Gone | Heard::Broken(_)) {
+                    return;
                 }
-                Heard::Broken(code) => replies.extend_from_slice(&websocket::close(Some((*code, "")))),
-                Heard::Message(_) | Heard::Gone => {}
+                replies.clear();
             }
-            if socket.write(&replies).await.is_err() || matches!(heard, Heard::Gone | Heard::Broken(_)) {
-                return;
-            }
-            replies.clear();
-        }
-    })
+        },
+    )
 }

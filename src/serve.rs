@@ -25,6 +25,8 @@ pub struct Node {
     /// Its parts.
     pub app: Arc<App>,
     handle: axum_server::Handle<SocketAddr>,
+    /// Connections that have not said anything are not waited for any more.
+    closing: CancellationToken,
     listener: JoinHandle<()>,
     consumer: JoinHandle<()>,
     stop_consumer: CancellationToken,
@@ -46,13 +48,13 @@ impl Node {
         let tasks = background(&app, inboxes);
         let stop_consumer = CancellationToken::new();
         let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));
-        let handle = axum_server::Handle::new();
-        let listener = tokio::spawn(listen(app.clone(), listener, handle.clone())?);
+        let (handle, closing) = (axum_server::Handle::new(), CancellationToken::new());
+        let listener = tokio::spawn(listen(app.clone(), listener, handle.clone(), closing.clone())?);
         // A board that does not come to be open is what `/readyz/awards` says.
         while !app.health.is_ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(Self { address, app, handle, listener, consumer, stop_consumer, tasks })
+        Ok(Self { address, app, handle, closing, listener, consumer, stop_consumer, tasks })
     }
 
     /// Waits until a part of the node ends, which none should: the process had better start anew.
@@ -78,6 +80,7 @@ impl Node {
         let ends = Instant::now() + window;
         let _ = tokio::time::timeout_at(ends, self.app.seats.all_left()).await;
         let rest = ends.saturating_duration_since(Instant::now()).max(SLACK);
+        self.closing.cancel();
         self.handle.graceful_shutdown(Some(rest));
         let _ = tokio::time::timeout(rest + SLACK, ended(&mut self.listener)).await;
         self.stop_consumer.cancel();
@@ -156,10 +159,11 @@ fn listen(
     app: Arc<App>,
     listener: TcpListener,
     handle: axum_server::Handle<SocketAddr>,
+    closing: CancellationToken,
 ) -> Result<impl Future<Output = ()>, Fault> {
     let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
     let header_timeout = Duration::from_millis(app.config.server.header_timeout_ms);
-    let mut server = server.acceptor(http::FirstBytes { within: header_timeout }).handle(handle);
+    let mut server = server.acceptor(http::FirstBytes { within: header_timeout, closing }).handle(handle);
     let mut http1 = server.http_builder().http1();
     http1.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HTTP_BUFFER_BYTES);
     let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();

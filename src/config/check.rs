@@ -7,6 +7,14 @@ use super::tree::{Config, Secret};
 /// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
 pub const MIN_SECRET_BYTES: usize = 32;
 
+/// As browsers send it (RFC 6454, section 6.2).
+fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").map(|(_, host)| host).unwrap_or_default();
+    !host.is_empty()
+        && text.bytes().all(|it| it.is_ascii_graphic())
+        && !host.contains(['/', '*', '?', '#', '@'])
+}
+
 /// Names every impossible value.
 pub fn check(config: &Config, problems: &mut Vec<String>) {
     let mut require = |holds: bool, problem: &str| {
@@ -49,6 +57,10 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     );
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
+    require(
+        config.live.allowed_origins.iter().all(|it| is_origin(it)),
+        "live.allowed_origins: each must be scheme://host or scheme://host:port; leave it empty to allow any",
+    );
     require(config.live.max_sockets > 0, "live.max_sockets: must be above 0");
     require(config.live.handshakes_at_once > 0, "live.handshakes_at_once: must be above 0");
     require(

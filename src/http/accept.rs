@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum_server::accept::Accept;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 /// What an HTTP/2 client says first (RFC 9113, section 3.4); no method of HTTP/1.1 begins so.
 const HTTP2: [u8; 3] = *b"PRI";
@@ -18,6 +19,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct FirstBytes {
     /// How long they may take.
     pub within: Duration,
+    /// Nobody is waited for any more.
+    pub closing: CancellationToken,
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for FirstBytes {
@@ -26,12 +29,13 @@ impl<S: Send + 'static> Accept<TcpStream, S> for FirstBytes {
     type Future = Pin<Box<dyn Future<Output = io::Result<(TcpStream, S)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let within = self.within;
+        let Self { within, closing } = self.clone();
         Box::pin(async move {
-            match tokio::time::timeout(within, speaks_http1(&stream)).await {
-                Ok(Ok(true)) => Ok((stream, service)),
-                _ => Err(io::ErrorKind::ConnectionAborted.into()),
-            }
+            let speaks = tokio::select! {
+                speaks = tokio::time::timeout(within, speaks_http1(&stream)) => matches!(speaks, Ok(Ok(true))),
+                () = closing.cancelled() => false,
+            };
+            if speaks { Ok((stream, service)) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
         })
     }
 }

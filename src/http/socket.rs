@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
@@ -54,14 +54,15 @@ pub async fn open(
     let caller = account::admit_listener(&app, token, from.counted_as()).await?;
     let Some(upgrade) = upgrade else { return Ok(no_handshake()) };
     let seat = seat(&app, Some(&caller), from.counted_as())?;
-    let limits = Limits { max_message_bytes: MAX_MESSAGE_BYTES, packed: app.config.live.compression };
+    let packed = app.config.live.compression;
+    let limits = Limits { max_message_bytes: MAX_MESSAGE_BYTES, max_frames: live::MAX_FRAMES, packed };
     let app = app.clone();
     Ok(upgrade
         .protocol(PROTOCOL, &headers)
         .accept(limits, move |socket| live::serve_plain(app, caller, socket, seat)))
 }
 
-/// The route of the stream. A preflight is CORS' own to answer, where there is a route for it.
+/// The route of the stream. CORS answers every OPTIONS before it gets here, but only where there is a route for that method.
 pub fn stream_route(app: &App) -> MethodRouter<Arc<App>> {
     get(stream).options(async || Refusal::MethodNotAllowed).layer(cors(app))
 }
@@ -118,7 +119,11 @@ pub fn cors(app: &App) -> CorsLayer {
     };
     let headers =
         [ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName::from_static("last-event-id")];
-    CorsLayer::new().allow_origin(origins).allow_methods([Method::GET, Method::POST]).allow_headers(headers)
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(headers)
+        .expose_headers([RETRY_AFTER])
 }
 
 /// Browsers send an origin; what sends none is no browser, and has no cookies to abuse.

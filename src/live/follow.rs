@@ -35,13 +35,21 @@ pub async fn look(app: &App) -> Result<(), Fault> {
         app.fanout.ban(user);
     }
     if look.version > known && look.open {
-        app.hub.publish(Board::read(look.version, &look.ten)?);
-    } else {
-        // Perhaps this node learned the board from an award, and its publication got lost.
-        app.hub.publish(Board::clone(&app.hub.newest()));
+        app.hub.learn(&Arc::new(Board::read(look.version, &look.ten)?));
+    }
+    let newest = app.hub.newest();
+    if newest.version <= look.published {
+        // Its publication got lost.
+        app.hub.publish(Board::clone(&newest));
+    } else if look.open {
+        // It is held back, and whoever should have published it by now may be gone.
+        app.hub.flush_later();
     }
     if look.open && look.version < known {
-        app.store.lift(known, app.config.live.min_interval_ms).await?;
+        let due_ms = app.store.lift(known, app.config.live.min_interval_ms).await?;
+        if due_ms > 0 {
+            app.hub.flush_later();
+        }
     }
     app.health.looked(look.open, look.outbox, look.at_ms, app.clock.now_ms());
     app.metrics.outbox_entries.set(look.outbox as i64);

@@ -122,6 +122,11 @@ impl Health {
         status.degraded.then_some(status.as_of_ms)
     }
 
+    /// Whether Redis answers, and holds the newest board.
+    pub fn is_current(&self) -> bool {
+        self.open.load(Ordering::Relaxed) && !self.redis.borrow().degraded
+    }
+
     /// Follows whether Redis is away.
     pub fn follow(&self) -> watch::Receiver<Status> {
         self.redis.subscribe()

@@ -20,9 +20,9 @@ pub async fn join(
     dialect: Dialect,
     seat: Seat,
 ) -> Option<Ticket> {
-    let away = app.health.stale_since_ms().is_some();
-    // While Redis is away there is nothing newer than what this node has.
-    let least_version = if away { 0 } else { app.store.published().await.unwrap_or(0) };
+    // While Redis is away, or its board is closed, what this node has is all that there is to tell.
+    let current = app.health.is_current();
+    let least_version = if current { app.store.published().await.unwrap_or(0) } else { 0 };
     let left_ms = caller.as_ref().map(|it| it.expires_at_s * 1000 - app.clock.now_ms());
     let login_ends = left_ms.map(|it| Instant::now() + Duration::from_millis(it.max(0) as u64));
     app.fanout.join(Newcomer { sink, dialect, caller, login_ends, seat, least_version }).await

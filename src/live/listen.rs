@@ -6,6 +6,8 @@ use super::fanout::{End, Ticket};
 use super::pace::Pace;
 use super::websocket::{Heard, Socket};
 
+/// Frames that a message of a listener may have.
+pub const MAX_FRAMES: usize = 64;
 /// Messages a second that a listener may say.
 pub const MAX_MESSAGES: u32 = 100;
 

@@ -26,6 +26,7 @@ pub use frame::{Frame, numbered_rows, rows};
 pub use handshakes::Handshakes;
 pub use health::{Health, Status};
 pub use hub::Hub;
+pub use listen::MAX_FRAMES;
 pub use plain::serve as serve_plain;
 pub use seats::{NoSeat, Seat, Seats};
 pub use socketio::engine as scoreboard_engine;

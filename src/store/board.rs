@@ -28,6 +28,8 @@ pub struct Look {
     pub at_ms: i64,
     /// The board's version.
     pub version: i64,
+    /// The newest version that was published.
+    pub published: i64,
     /// Who was banned from the moment on that was asked for.
     pub banned: Vec<Uuid>,
     /// The ten, best first, if they are newer than the caller's.
@@ -55,7 +57,7 @@ impl Store {
         let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next()?);
         let (moment, loading, loaded) = (reply.next()?, reply.next::<u8>()? == 1, reply.next()?);
         let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
-        let (at_ms, version, bans) = (reply.next()?, reply.next()?, reply.next()?);
+        let (at_ms, version, published, bans) = (reply.next()?, reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
         // A Redis that was left behind in an earlier epoch may think that it is open.
         let open = open && self.learn_epoch(epoch);
@@ -70,6 +72,7 @@ impl Store {
             outbox,
             at_ms,
             version,
+            published,
             banned,
             ten: reply.rest()?,
         })

@@ -16,6 +16,7 @@ pub fn settings() -> Settings {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_secs(2),
         max_payload: 1_000_000,
+        max_frames: usize::MAX,
         max_messages: 0,
         packed: false,
         write_timeout: Duration::from_secs(5),

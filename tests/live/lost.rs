@@ -4,7 +4,16 @@ use laurel::admin::Restriction;
 use laurel::store::Standing;
 
 use super::Client;
-use crate::harness::{World, eventually, rows};
+use crate::harness::{Player, TestNode, World, eventually, rows};
+
+/// The board changes while the window of publications is closed for so long, and nobody is told.
+async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_ms: u64) {
+    let user = player.identity.user;
+    node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
+    let _: () = world.look().await.ask(&format!("SET leaderboard:global:window 1 PX {window_ms}")).await;
+    let due = node.app.store.mend(&[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
+    assert!(due.flush_due_ms > 0, "it was held back");
+}
 
 #[tokio::test]
 async fn a_lost_publication_heals() {
@@ -13,15 +22,28 @@ async fn a_lost_publication_heals() {
     let ada = node.register("ada").await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
-    // As if the message had been lost: the board changes, and nobody is told.
+    change_unseen(&world, &node, &ada, 600_000).await;
+    // As if it had gone out, and the message had been lost.
     let mut look = world.look().await;
-    node.app.store.add_totals(&[Standing::of(ada.identity.user, 77)]).await.unwrap();
-    let _: () = look.ask("SET leaderboard:global:window 1 PX 600000").await;
-    let due =
-        node.app.store.mend(&[format!("77 5 {} 1 ada", ada.identity.user)], 600_000, None).await.unwrap();
-    assert!(due.flush_due_ms > 0, "it was held back");
+    let version: i64 = look.ask("HGET leaderboard:global:state version").await;
+    let _: u64 = look.ask(&format!("HSET leaderboard:global:state published {version}")).await;
     let event = client.wait_for("leaderboard_updated").await;
     assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
+}
+
+#[tokio::test]
+async fn a_board_that_nobody_published_is_published_by_whoever_looks() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    change_unseen(&world, &node, &ada, 1500).await;
+    let event = client.wait_for("leaderboard_updated").await;
+    assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
+    // It went out over Redis, to every node, and not from this one's look alone.
+    let published: i64 = world.look().await.ask("HGET leaderboard:global:state published").await;
+    assert_eq!(event["version"], published);
 }
 
 #[tokio::test]

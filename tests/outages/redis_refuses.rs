@@ -1,5 +1,7 @@
 //! Redis is there, but refuses in words: what redis-rs' own connections would keep for ever.
 
+use std::time::Duration;
+
 use crate::harness::{TestNode, World, eventually};
 
 async fn awards_answer(node: &TestNode, status: u16) {
@@ -47,7 +49,10 @@ async fn a_redis_that_loads_its_data_is_waited_for_and_the_scripts_are_loaded_ag
     for number in 0..30_000 {
         filler.set("filler", number).ignore();
     }
-    filler.exec_async(&mut client.get_multiplexed_async_connection().await.unwrap()).await.unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // On a busy machine so much takes longer than an answer may by default.
+    connection.set_response_timeout(Duration::from_secs(60));
+    filler.exec_async(&mut connection).await.unwrap();
     world.redis.kill().await;
     let loads = async {
         eventually("Redis to say that it loads", async || {

@@ -43,6 +43,8 @@ pub struct Settings {
     pub ping_timeout: Duration,
     /// Largest message and polling body, in bytes.
     pub max_payload: usize,
+    /// Frames a message that a client may send over a WebSocket.
+    pub max_frames: usize,
     /// Packets a second that a client may send; 0: any.
     pub max_messages: u32,
     /// Whether messages over a WebSocket may be packed.

@@ -22,7 +22,11 @@ pub fn open(
     session: Option<Arc<Session>>,
     guest: Guest,
 ) -> Result<Response, Wrong> {
-    let limits = Limits { max_message_bytes: engine.settings.max_payload, packed: engine.settings.packed };
+    let limits = Limits {
+        max_message_bytes: engine.settings.max_payload,
+        max_frames: engine.settings.max_frames,
+        packed: engine.settings.packed,
+    };
     let write_timeout = engine.settings.write_timeout;
     match session {
         None => {
@@ -61,7 +65,7 @@ async fn probe(session: &Session, socket: &mut Socket) -> bool {
     loop {
         let mut replies = Vec::new();
         let heard = socket.next(&mut replies).await;
-        if socket.write(&replies).await.is_err() {
+        if !session.has_time_for_more() || socket.write(&replies).await.is_err() {
             return false;
         }
         let text = match heard {

@@ -23,6 +23,9 @@ const MAX_WAITING: usize = 64;
 /// How long a client may take to read its last words and to close.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a board that a newcomer may have seen elsewhere is waited for: two looks at Redis, which find what got lost.
+const LEAST_FOR: Duration = Duration::from_secs(3);
+
 /// A listener that is about to come.
 pub struct Newcomer {
     /// Where it is written to.
@@ -35,7 +38,7 @@ pub struct Newcomer {
     pub login_ends: Option<Instant>,
     /// Its seat.
     pub seat: Seat,
-    /// An older board than this it is not told.
+    /// The newest board that it may have seen elsewhere.
     pub least_version: i64,
 }
 
@@ -60,6 +63,8 @@ pub struct Listener {
     rest: Option<Bytes>,
     waiting: VecDeque<Bytes>,
     shown: i64,
+    /// No older board than this is shown, until a moment by which a newer one would have been found.
+    least: Option<(i64, Instant)>,
     told_degraded: bool,
     news: Option<PersonalNews>,
     /// The newest award that it was told of.
@@ -84,7 +89,8 @@ impl Listener {
             serial,
             rest: Some(dialect.greeting(caller.as_ref())),
             waiting: VecDeque::new(),
-            shown: least_version - 1,
+            shown: -1,
+            least: Some((least_version, Instant::now() + LEAST_FOR)),
             told_degraded: false,
             news: None,
             news_moment: 0,
@@ -148,7 +154,7 @@ impl Listener {
             self.sink.finish();
             return None;
         }
-        if self.shown < world.frame.board.version {
+        if self.shown < world.frame.board.version && self.may_show(world) {
             self.shown = world.frame.board.version;
             return Some(world.frame.told(self.dialect));
         }
@@ -158,6 +164,16 @@ impl Listener {
         }
         let (whose, news) = (self.whose?, self.news.take()?);
         Some(self.dialect.news(whose, news))
+    }
+
+    /// While Redis is away nothing newer comes.
+    fn may_show(&mut self, world: &World) -> bool {
+        let waits = self.least.is_some_and(|(least, _)| world.frame.board.version < least);
+        let may = !waits || world.status.is_degraded();
+        if may {
+            self.least = None;
+        }
+        may
     }
 
     /// Takes news, unless newer ones are known.
@@ -223,6 +239,10 @@ impl Listener {
         if self.blocked.is_some_and(|since| now >= since + limits.write_timeout) {
             return Some(Due::End(End::TooSlow));
         }
+        if self.least.is_some_and(|(_, until)| now >= until) {
+            self.least = None;
+            return Some(Due::Write);
+        }
         if now >= self.ping_at {
             self.ping_at = now + limits.ping_every;
             if !std::mem::replace(&mut self.heard, !self.dialect.answers_pings()) {
@@ -230,7 +250,7 @@ impl Listener {
             } else {
                 // It goes out before any board, so that a client that reads slowly is still heard of.
                 self.waiting.extend(self.dialect.ping());
-                return Some(Due::Ping);
+                return Some(Due::Write);
             }
         }
         None
@@ -239,8 +259,8 @@ impl Listener {
 
 /// What time has brought.
 pub enum Due {
-    /// A ping waits to be written.
-    Ping,
+    /// Something waits to be written.
+    Write,
     /// The client did not answer the last one.
     Silence,
     /// It is over.

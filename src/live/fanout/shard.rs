@@ -262,7 +262,7 @@ impl Shard {
         for place in self.watched..to {
             match self.listeners.get_mut(place).and_then(|it| it.tick(&self.limits, now)) {
                 Some(Due::End(why)) => self.end(place, why),
-                Some(Due::Ping) => self.advance(place),
+                Some(Due::Write) => self.advance(place),
                 Some(Due::Silence) => {
                     self.metrics.socket_closed(SILENT);
                     self.with(place, Listener::abort);
@@ -271,6 +271,9 @@ impl Shard {
             }
         }
         self.watched = if to < all { to } else { 0 };
+        if self.watched == 0 && self.listeners.len() < all / 4 {
+            self.listeners.shrink_to_fit();
+        }
         self.let_some_go();
     }
 

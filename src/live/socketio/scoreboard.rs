@@ -16,7 +16,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::live::engineio::{self, Engine, Message, Settings};
 use crate::live::fanout::{Dialect, Protocol, Sink, Ticket};
 use crate::live::join::join;
-use crate::live::listen::{MAX_MESSAGES, listen};
+use crate::live::listen::{MAX_FRAMES, MAX_MESSAGES, listen};
 use crate::live::{Seat, websocket};
 
 /// A client that has not joined by then is gone; Socket.IO's default.
@@ -35,6 +35,7 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
         ping_interval: Duration::from_secs(live.ping_seconds),
         ping_timeout: PING_TIMEOUT,
         max_payload: MAX_PAYLOAD_BYTES,
+        max_frames: MAX_FRAMES,
         max_messages: MAX_MESSAGES,
         packed: live.compression,
         write_timeout: Duration::from_millis(live.write_timeout_ms),

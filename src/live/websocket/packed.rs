@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use super::reader::{NOT_CONSISTENT, TOO_BIG};
+
 /// What the answer to an offer says: neither side keeps a context.
 pub const ACCEPTED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
@@ -49,8 +51,11 @@ pub fn store(message: &[u8]) -> Vec<u8> {
     [&[0], &length.to_le_bytes()[..], &(!length).to_le_bytes(), message].concat()
 }
 
-/// Unpacks a message of at most so many bytes; `None` if it is larger, or not packed.
-pub fn unpack(message: &[u8], max_bytes: usize) -> Option<Bytes> {
+/// Unpacks a message of at most so many bytes.
+///
+/// # Errors
+/// It is larger, or not packed: the code to close with.
+pub fn unpack(message: &[u8], max_bytes: usize) -> Result<Bytes, u16> {
     let mut inflate = Decompress::new(false);
     let mut bytes = Vec::new();
     for part in [message, &TAIL] {
@@ -60,17 +65,21 @@ pub fn unpack(message: &[u8], max_bytes: usize) -> Option<Bytes> {
                 bytes.reserve(bytes.len().max(1024));
             }
             let rest = &part[(inflate.total_in() - begin) as usize..];
-            let status = inflate.decompress_vec(rest, &mut bytes, FlushDecompress::Sync).ok()?;
+            let status = inflate.decompress_vec(rest, &mut bytes, FlushDecompress::Sync);
             if bytes.len() > max_bytes {
-                return None;
+                return Err(TOO_BIG);
             }
-            // With room left over, all that was there has come out.
-            if status == Status::StreamEnd || bytes.len() < bytes.capacity() {
-                break;
+            match status.map_err(|_| NOT_CONSISTENT)? {
+                // A last block ends the message; the tail is there for messages without one.
+                Status::StreamEnd if inflate.total_in() == message.len() as u64 => return Ok(bytes.into()),
+                Status::StreamEnd => return Err(NOT_CONSISTENT),
+                // With room left over, all that was there has come out.
+                _ if bytes.len() < bytes.capacity() => break,
+                _ => {}
             }
         }
     }
-    Some(bytes.into())
+    Ok(bytes.into())
 }
 
 #[cfg(test)]
@@ -85,8 +94,11 @@ mod tests {
             assert_eq!(unpack(&pack(message), 5000).unwrap(), message);
         }
         assert_eq!(pack(b"Hello"), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], "RFC 7692, section 7.2.3.1");
-        assert!(unpack(&pack(&[7; 5000]), 4999).is_none(), "too large");
-        assert!(unpack(b"not packed", 100).is_none());
+        assert_eq!(unpack(&pack(&[7; 5000]), 4999), Err(TOO_BIG));
+        assert_eq!(unpack(b"not packed", 100), Err(NOT_CONSISTENT));
+        let last = [&[1, 1, 0, 0xfe, 0xff][..], b"x"].concat();
+        assert_eq!(unpack(&last, 100).unwrap(), "x", "a last block, RFC 7692, section 7.2.3.4");
+        assert_eq!(unpack(&[&last[..], b"more"].concat(), 100), Err(NOT_CONSISTENT));
     }
 
     #[test]

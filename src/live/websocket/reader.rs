@@ -11,9 +11,13 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::{Limits, frame, packed};
 
 /// Close codes (RFC 6455, section 7.4.1).
-const PROTOCOL_ERROR: u16 = 1002;
-const NOT_UTF8: u16 = 1007;
-const TOO_BIG: u16 = 1009;
+pub const PROTOCOL_ERROR: u16 = 1002;
+/// Text that is no UTF-8, or what was not packed.
+pub const NOT_CONSISTENT: u16 = 1007;
+pub const TOO_BIG: u16 = 1009;
+
+/// RFC 6455, section 5.5.
+const MAX_CONTROL_BYTES: usize = 125;
 
 /// A message whose last frame has not come.
 struct Begun {
@@ -64,7 +68,7 @@ impl Reader {
     pub fn next(&mut self, replies: &mut Vec<u8>) -> Result<Said, u16> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {
-                OpCode::Control(kind) => Some(control(kind, &header, payload, replies)?),
+                OpCode::Control(kind) => Some(control(kind, payload, replies)?),
                 OpCode::Data(kind) => self.data(kind, &header, &payload)?,
             };
             if let Some(message) = message {
@@ -86,6 +90,10 @@ impl Reader {
         else {
             return Err(PROTOCOL_ERROR);
         };
+        let control = matches!(header.opcode, OpCode::Control(_));
+        if control && (!header.is_final || length > MAX_CONTROL_BYTES) {
+            return Err(PROTOCOL_ERROR);
+        }
         if length > self.limits.max_message_bytes {
             return Err(TOO_BIG);
         }
@@ -112,8 +120,9 @@ impl Reader {
             _ => return Err(PROTOCOL_ERROR),
         };
         message.frames += 1;
-        // Each frame counts as a byte at least: a message of empty ones would have no end.
-        if (message.bytes.len() + payload.len()).max(message.frames) > self.limits.max_message_bytes.max(1) {
+        if message.bytes.len() + payload.len() > self.limits.max_message_bytes
+            || message.frames > self.limits.max_frames
+        {
             return Err(TOO_BIG);
         }
         message.bytes.extend_from_slice(payload);
@@ -122,32 +131,25 @@ impl Reader {
             return Ok(None);
         }
         let bytes = match message.is_packed {
-            true => packed::unpack(&message.bytes, self.limits.max_message_bytes).ok_or(TOO_BIG)?,
+            true => packed::unpack(&message.bytes, self.limits.max_message_bytes)?,
             false => message.bytes.freeze(),
         };
         if !message.is_text {
             return Ok(Some(Message::Binary(bytes)));
         }
-        Ok(Some(Message::Text(Utf8Bytes::try_from(bytes).map_err(|_| NOT_UTF8)?)))
+        Ok(Some(Message::Text(Utf8Bytes::try_from(bytes).map_err(|_| NOT_CONSISTENT)?)))
     }
 }
 
-fn control(
-    kind: Control,
-    header: &FrameHeader,
-    payload: Bytes,
-    replies: &mut Vec<u8>,
-) -> Result<Message, u16> {
-    if !header.is_final || payload.len() > 125 {
-        return Err(PROTOCOL_ERROR);
-    }
+fn control(kind: Control, payload: Bytes, replies: &mut Vec<u8>) -> Result<Message, u16> {
     Ok(match kind {
         Control::Ping => {
             replies.extend_from_slice(&frame::bytes(Frame::pong(payload.clone())));
             Message::Ping(payload)
         }
         Control::Pong => Message::Pong(payload),
-        Control::Close | Control::Reserved(_) => {
+        Control::Reserved(_) => return Err(PROTOCOL_ERROR),
+        Control::Close => {
             let code = close_code(&payload)?;
             replies.extend_from_slice(&frame::close(code.map(|it| (it, ""))));
             Message::Close(None)
@@ -165,7 +167,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, u16> {
         return Err(PROTOCOL_ERROR);
     }
     if std::str::from_utf8(reason).is_err() {
-        return Err(NOT_UTF8);
+        return Err(NOT_CONSISTENT);
     }
     Ok(Some(code))
 }

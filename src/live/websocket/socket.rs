@@ -18,6 +18,8 @@ const READ_BYTES: usize = 512;
 pub struct Limits {
     /// Bytes a message.
     pub max_message_bytes: usize,
+    /// Frames a message.
+    pub max_frames: usize,
     /// Whether it may pack its messages.
     pub packed: bool,
 }
