@@ -1,6 +1,7 @@
-//! What Prometheus' own tool says of a node's metrics.
+//! What Prometheus' own tool says of a node's metrics, and of the rules that go by them.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::live::clients::{ALL, Listener, Protocol};
 /// Whether `promtool` is content, and what it says.
 fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     let mut command = Command::new("promtool");
-    command.args(arguments);
+    command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("make test installs it");
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -71,4 +72,52 @@ async fn every_metric_is_as_prometheus_wants_it() {
     let text = node.get("/metrics").await.text;
     assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
     assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "it does look");
+}
+
+#[test]
+fn the_rules_and_their_tests_hold() {
+    let checks = [
+        ["check", "config", "prometheus.yml"],
+        ["check", "rules", "rules.yml"],
+        ["test", "rules", "rules_test.yml"],
+    ];
+    for check in checks {
+        let (content, said) = promtool(&check, "");
+        assert!(content, "{said}");
+    }
+}
+
+fn names(text: &str, before: &str) -> Vec<String> {
+    let after = text.lines().filter_map(|it| it.trim_start().strip_prefix(before));
+    after.map(|it| it.trim().to_owned()).collect()
+}
+
+#[test]
+fn every_alert_is_explained_and_tested() {
+    let docs = names(include_str!("../docs/operations.md"), "### ");
+    let tests = include_str!("../deploy/prometheus/rules_test.yml");
+    let alerts = names(include_str!("../deploy/prometheus/rules.yml"), "- alert: ");
+    assert_eq!(docs, alerts, "docs/operations.md has a section for each alert, in their order");
+    for alert in alerts {
+        let fires = tests.contains(&format!("alertname=\"{alert}\""));
+        let keeps_quiet = tests.contains(&format!("# {alert}: not yet"));
+        assert!(fires && keeps_quiet, "{alert} has no test");
+    }
+}
+
+/// A name that nobody exposes would make an alert that never fires.
+#[test]
+fn rules_and_documents_name_metrics_that_are_there() {
+    let declared = include_str!("../src/metrics.rs");
+    let texts = [
+        include_str!("../deploy/prometheus/rules.yml"),
+        include_str!("../docs/operations.md"),
+        include_str!("../docs/durability.md"),
+    ];
+    let words = texts.iter().flat_map(|it| it.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_')));
+    for name in words.filter(|it| it.starts_with("laurel_")) {
+        let parts = ["_bucket", "_count", "_sum"];
+        let base = parts.iter().find_map(|it| name.strip_suffix(it)).unwrap_or(name);
+        assert!(declared.contains(&format!("= \"{base}\";")), "there is no {name}");
+    }
 }
