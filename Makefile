@@ -12,9 +12,9 @@ run: deps
 test: deps test-deps lint
 	cargo test --locked
 
-# The official Socket.IO client and a balancer, for the tests that use them.
+# The official Socket.IO client, a balancer, and the tool that checks metrics and rules, for the tests that use them.
 test-deps:
-	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy
+	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
 
 # Format, lints and documentation; all of them as strict as CI.

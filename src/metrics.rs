@@ -6,6 +6,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use tokio::runtime::RuntimeMetrics;
 
 use crate::error::Code;
 use crate::suspicion::Sign;
@@ -78,14 +79,22 @@ metrics! {
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";
     /// Time of a Redis script, by script and result.
     redis_seconds: seconds("script", "result") = "laurel_redis_script_duration_seconds";
+    /// Time until Postgres answered the look that is taken once a second, the wait for a connection included, by result.
+    postgres_look_seconds: seconds("result") = "laurel_postgres_look_duration_seconds";
     /// Listeners, by protocol: websocket, socketio, events (server-sent ones).
     sockets: gauge("protocol") = "laurel_sockets";
+    /// Listeners that were taken in, by protocol.
+    sockets_opened: counter("protocol") = "laurel_sockets_opened_total";
+    /// Listeners that were not taken in, by reason: closed (the node starts or drains), busy (too many handshakes at once), full (the node), limit (of the user or the address).
+    sockets_refused: counter("reason") = "laurel_sockets_refused_total";
     /// Sockets closed by the node, by close code.
     sockets_closed: counter("code") = "laurel_sockets_closed_total";
     /// Time from a board's arrival at this node until its last listener on a core was written to.
     fanout_seconds: seconds = "laurel_fanout_duration_seconds";
     /// Time from a change of the ten in Redis to its arrival at this node.
     board_lag_seconds: seconds = "laurel_board_lag_seconds";
+    /// Time from a change of the ten in Redis until the last listener on a core was written to.
+    screen_lag_seconds: seconds = "laurel_screen_lag_seconds";
     /// Entries of the outbox that Postgres does not have yet.
     outbox_entries: gauge = "laurel_outbox_entries";
     /// Entries of the outbox that cannot be read and stay there.
@@ -95,7 +104,7 @@ metrics! {
     /// Times that this node loaded the board from the ledger.
     rebuilds: counter = "laurel_board_rebuilds_total";
     /// Users and places among whom the light check found Redis and the ledger at odds, the last time.
-    drift: gauge = "laurel_drift";
+    drift: gauge = "laurel_drift_entries";
     /// Users whom the light check has compared.
     drift_checked: counter = "laurel_drift_checked_users_total";
     /// Entries written to the ledger by this node.
@@ -108,6 +117,12 @@ metrics! {
     pool_in_use: gauge("pool") = "laurel_pool_connections_in_use";
     /// Connections open, by pool.
     pool_open: gauge("pool") = "laurel_pool_connections_open";
+    /// Threads that run the node's tasks.
+    runtime_workers: gauge = "laurel_runtime_workers";
+    /// Tasks that are not done.
+    runtime_tasks: gauge = "laurel_runtime_tasks";
+    /// Tasks that are ready and wait for a thread.
+    runtime_waiting: gauge = "laurel_runtime_waiting_tasks";
 }
 
 impl Metrics {
@@ -148,6 +163,22 @@ impl Metrics {
         self.sockets.with_label_values(&[protocol]).add(by);
     }
 
+    /// One look at Postgres.
+    pub fn postgres_look(&self, took: Duration, answered: bool) {
+        let result = if answered { "ok" } else { "error" };
+        self.postgres_look_seconds.with_label_values(&[result]).observe(took.as_secs_f64());
+    }
+
+    /// One listener that was taken in.
+    pub fn socket_opened(&self, protocol: &str) {
+        self.sockets_opened.with_label_values(&[protocol]).inc();
+    }
+
+    /// One listener that was not taken in.
+    pub fn socket_refused(&self, reason: &str) {
+        self.sockets_refused.with_label_values(&[reason]).inc();
+    }
+
     /// One socket closed by us.
     pub fn socket_closed(&self, code: u16) {
         self.sockets_closed.with_label_values(&[&code.to_string()]).inc();
@@ -156,6 +187,11 @@ impl Metrics {
     /// One board that arrived; Redis' clock and ours may differ, so it is never below 0.
     pub fn board_lag(&self, lag_ms: i64) {
         self.board_lag_seconds.observe(lag_ms.max(0) as f64 / 1000.0);
+    }
+
+    /// One board that all listeners of a core were told of; the clocks are as with `board_lag`.
+    pub fn screen_lag(&self, lag_ms: i64) {
+        self.screen_lag_seconds.observe(lag_ms.max(0) as f64 / 1000.0);
     }
 
     /// One batch of the ledger.
@@ -175,6 +211,13 @@ impl Metrics {
             self.pool_in_use.with_label_values(&[pool]).set(in_use as i64);
             self.pool_open.with_label_values(&[pool]).set(open as i64);
         }
+    }
+
+    /// How busy tokio is.
+    pub fn runtime(&self, runtime: &RuntimeMetrics) {
+        self.runtime_workers.set(runtime.num_workers() as i64);
+        self.runtime_tasks.set(runtime.num_alive_tasks() as i64);
+        self.runtime_waiting.set(runtime.global_queue_depth() as i64);
     }
 
     /// Prometheus' text format.

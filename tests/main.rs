@@ -13,6 +13,7 @@ mod gate;
 mod http;
 mod ledger;
 mod live;
+mod metrics;
 mod model;
 mod official;
 mod operators;

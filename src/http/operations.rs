@@ -43,5 +43,6 @@ fn tell(app: &App, ready: bool) -> Response {
 
 /// Prometheus' text format.
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    app.metrics.runtime(&tokio::runtime::Handle::current().metrics());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.text()).into_response()
 }

@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::address::ClientAddress;
@@ -50,7 +51,7 @@ pub async fn open(
     let token = token.ok_or(Refusal::Unauthorized)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
-    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
+    let _turn = turn(&app).await?;
     let caller = account::admit_listener(&app, token, from.counted_as()).await?;
     let Some(upgrade) = upgrade else { return Ok(no_handshake()) };
     let seat = seat(&app, Some(&caller), from.counted_as())?;
@@ -77,7 +78,7 @@ async fn stream(
     check_origin(&app, &headers)?;
     check_open(&app)?;
     let query = query.ok().and_then(|Query(it)| it.access_token);
-    let _turn = app.handshakes.turn().await.ok_or(Refusal::NoSocket)?;
+    let _turn = turn(&app).await?;
     let caller = match bearer(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
         None => None,
@@ -141,14 +142,28 @@ pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Whether the node takes anybody for the moment.
 pub fn check_open(app: &App) -> Result<(), Refusal> {
-    if app.health.is_ready() { Ok(()) } else { Err(Refusal::NoSocket) }
+    if app.health.is_ready() { Ok(()) } else { Err(no_socket(app, "closed")) }
+}
+
+/// A turn for a handshake.
+async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Refusal> {
+    app.handshakes.turn().await.ok_or_else(|| no_socket(app, "busy"))
+}
+
+/// Nothing that the client could help: it comes back later.
+fn no_socket(app: &App, reason: &str) -> Refusal {
+    app.metrics.socket_refused(reason);
+    Refusal::NoSocket
 }
 
 /// A seat of the node, for a user or a spectator.
 pub fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
     app.seats.take(caller.map(|it| it.user), from).map_err(|why| match why {
-        NoSeat::Full => Refusal::NoSocket,
-        NoSeat::Taken { limit } => Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 }),
+        NoSeat::Full => no_socket(app, "full"),
+        NoSeat::Taken { limit } => {
+            app.metrics.socket_refused("limit");
+            Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 })
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
@@ -74,9 +74,11 @@ pub async fn in_time<T>(
 /// Looks once a second whether Postgres answers.
 pub async fn watch_forever(app: Arc<App>) {
     loop {
+        let started = Instant::now();
         let asked = sqlx::query("SELECT 1").execute(&app.database);
         let answer = in_time("look whether Postgres answers", HANGS_AFTER, asked).await;
         app.health.postgres(answer.is_ok());
+        app.metrics.postgres_look(started.elapsed(), answer.is_ok());
         let (size, idle) = (app.database.size() as usize, app.database.num_idle());
         app.metrics.pools(app.store.pool_use(), (size.saturating_sub(idle), size));
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,7 +1,7 @@
 //! `/api/v1/ws`, Socket.IO and server-sent events on real sockets.
 
 pub mod client;
-mod clients;
+pub mod clients;
 mod doors;
 mod engineio;
 mod events;

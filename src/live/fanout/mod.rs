@@ -7,6 +7,7 @@ mod dialect;
 mod end;
 mod listener;
 mod order;
+mod pass;
 mod shard;
 mod sink;
 mod status;

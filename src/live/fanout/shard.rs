@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::end::End;
 use super::listener::{Due, Limits, Listener, World};
 use super::order::{Order, Ticket};
+use super::pass::{Pass, Timing};
 use super::status::StatusFrame;
 use super::{Followed, Newcomer};
 use crate::app::App;
@@ -46,9 +47,9 @@ struct Shard {
     /// Listeners whose client takes nothing: each is looked at again when it does.
     blocked: FuturesUnordered<Free>,
     serial: u32,
-    /// The next listener to be written to, while something is new for all.
-    pass: Option<usize>,
-    pass_began: Instant,
+    /// While something is new for all.
+    pass: Option<Pass>,
+    timing: Timing,
     /// The next listener whose time is looked at.
     watched: usize,
     drain_window: Duration,
@@ -122,7 +123,7 @@ impl Shard {
             blocked: FuturesUnordered::new(),
             serial: 0,
             pass: None,
-            pass_began: Instant::now(),
+            timing: Timing::new(app.clock.clone(), app.metrics.clone()),
             watched: 0,
             // The last tenth is left for the answers to arrive.
             drain_window: Duration::from_secs(app.config.server.drain_seconds).mul_f64(0.9),
@@ -172,6 +173,7 @@ impl Shard {
         let ping_in = self.limits.ping_every.mul_f64(rand::random_range(0.1..1.0));
         let listener = Listener::new(newcomer, self.serial, Instant::now() + ping_in);
         let user = listener.user();
+        self.metrics.socket_opened(listener.dialect().name());
         let place = self.listeners.insert(listener);
         if let Some(user) = user {
             self.by_user.entry(user).or_default().push(place);
@@ -238,20 +240,20 @@ impl Shard {
     }
 
     fn begin_pass(&mut self) {
-        self.pass = Some(0);
-        self.pass_began = Instant::now();
+        self.pass = Some(Pass::of(&self.world.frame.board));
     }
 
     /// Writes what is new to the next listeners.
     fn write_some(&mut self) {
-        let Some(from) = self.pass else { return };
-        let to = (from + SLICE).min(self.listeners.capacity());
-        for place in from..to {
+        let Some(mut pass) = self.pass.take() else { return };
+        let from = pass.next;
+        pass.next = (from + SLICE).min(self.listeners.capacity());
+        for place in from..pass.next {
             self.advance(place);
         }
-        self.pass = Some(to).filter(|it| *it < self.listeners.capacity());
-        if self.pass.is_none() {
-            self.metrics.fanout_seconds.observe(self.pass_began.elapsed().as_secs_f64());
+        match pass.next < self.listeners.capacity() {
+            true => self.pass = Some(pass),
+            false => self.timing.done(&pass, !self.listeners.is_empty()),
         }
     }
 

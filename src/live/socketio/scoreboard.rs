@@ -141,10 +141,14 @@ async fn admit(app: &App, connection: &mut Connection) -> Option<(Identity, Seat
             continue;
         }
         // With no turn and no seat left the transport is closed, so that the client comes back later.
-        let _turn = app.handshakes.turn().await?;
+        let Some(_turn) = app.handshakes.turn().await else {
+            app.metrics.socket_refused("busy");
+            return None;
+        };
         match login(app, &auth, connection.address()).await {
             Ok(caller) => {
-                let seat = connection.take_seat()?.of(caller.user).ok()?;
+                let seat = connection.take_seat()?.of(caller.user);
+                let seat = seat.inspect_err(|_| app.metrics.socket_refused("limit")).ok()?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }

@@ -1,0 +1,123 @@
+//! What Prometheus' own tool says of a node's metrics, and of the rules that go by them.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Player, TestNode, World, eventually};
+use crate::live::clients::{ALL, Listener, Protocol};
+
+/// Whether `promtool` is content, and what it says.
+fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
+    let mut command = Command::new("promtool");
+    command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("make test installs it");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// One award at each door.
+async fn play(node: &TestNode, player: &Player) {
+    node.award(player, "watch_ad").await;
+    let proven =
+        node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "watch_ad" })).await;
+    let redeem = json!({ "actionToken": proven.body["actionToken"] });
+    assert_eq!(node.post("/api/v1/scores", &player.token, &redeem).await.status, 200);
+    let started = node.post("/api/game/start", &player.token, &json!({})).await;
+    let token = &started.body["data"]["actionToken"];
+    let update = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
+    assert_eq!(node.post("/api/score/update", &player.token, &update).await.status, 200);
+    node.board().await;
+}
+
+#[tokio::test]
+async fn every_metric_is_as_prometheus_wants_it() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.sockets_per_user = 1).await;
+    let players = node.players(ALL.len() as u64).await;
+    let mut listeners = Vec::new();
+    for (protocol, player) in ALL.into_iter().zip(&players) {
+        let mut listener = Listener::open(&node.base, protocol, &player.token).await;
+        listener.wait_for("leaderboard_updated").await;
+        listeners.push(listener);
+    }
+    assert!(Listener::try_open(&node.base, Protocol::Plain, &players[0].token, None).await.is_none());
+    play(&node, &players[0]).await;
+    node.finalize(&players[0], "forged", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    let wanted = [
+        "laurel_awards_total{action=\"watch_ad\"} 3",
+        "laurel_sockets_opened_total{protocol=\"websocket\"} 1",
+        "laurel_sockets_opened_total{protocol=\"events\"} 1",
+        "laurel_sockets_refused_total{reason=\"limit\"} 1",
+        "laurel_screen_lag_seconds_bucket{le=\"1\"}",
+        "laurel_postgres_look_duration_seconds_count{result=\"ok\"}",
+        "laurel_ledger_lag_seconds_count",
+        "laurel_runtime_workers",
+        "process_open_fds",
+        "process_max_fds",
+    ];
+    for line in wanted {
+        eventually(line, async || node.get("/metrics").await.text.contains(line).then_some(())).await;
+    }
+    // Boards that change at once may come to the screens as one.
+    eventually("a change to be timed on its way to the screens", async || {
+        node.award(&players[1], "watch_ad").await;
+        (node.app.metrics.screen_lag_seconds.get_sample_count() > 0).then_some(())
+    })
+    .await;
+    let text = node.get("/metrics").await.text;
+    assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
+    assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "it does look");
+}
+
+#[test]
+fn the_rules_and_their_tests_hold() {
+    let checks = [
+        ["check", "config", "prometheus.yml"],
+        ["check", "rules", "rules.yml"],
+        ["test", "rules", "rules_test.yml"],
+    ];
+    for check in checks {
+        let (content, said) = promtool(&check, "");
+        assert!(content, "{said}");
+    }
+}
+
+fn names(text: &str, before: &str) -> Vec<String> {
+    let after = text.lines().filter_map(|it| it.trim_start().strip_prefix(before));
+    after.map(|it| it.trim().to_owned()).collect()
+}
+
+#[test]
+fn every_alert_is_explained_and_tested() {
+    let docs = names(include_str!("../docs/operations.md"), "### ");
+    let tests = include_str!("../deploy/prometheus/rules_test.yml");
+    let alerts = names(include_str!("../deploy/prometheus/rules.yml"), "- alert: ");
+    assert_eq!(docs, alerts, "docs/operations.md has a section for each alert, in their order");
+    for alert in alerts {
+        let fires = tests.contains(&format!("alertname=\"{alert}\""));
+        let keeps_quiet = tests.contains(&format!("# {alert}: not yet"));
+        assert!(fires && keeps_quiet, "{alert} has no test");
+    }
+}
+
+/// A name that nobody exposes would make an alert that never fires.
+#[test]
+fn rules_and_documents_name_metrics_that_are_there() {
+    let declared = include_str!("../src/metrics.rs");
+    let texts = [
+        include_str!("../deploy/prometheus/rules.yml"),
+        include_str!("../docs/operations.md"),
+        include_str!("../docs/durability.md"),
+    ];
+    let words = texts.iter().flat_map(|it| it.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_')));
+    for name in words.filter(|it| it.starts_with("laurel_")) {
+        let parts = ["_bucket", "_count", "_sum"];
+        let base = parts.iter().find_map(|it| name.strip_suffix(it)).unwrap_or(name);
+        assert!(declared.contains(&format!("= \"{base}\";")), "there is no {name}");
+    }
+}
