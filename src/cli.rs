@@ -20,7 +20,7 @@ use crate::config::{self, Config};
 use crate::embedded::Embedded;
 use crate::ledger::{self, SeedOptions, Verified};
 use crate::serve::Node;
-use crate::telemetry;
+use crate::{http, telemetry};
 
 /// A tamper-proof, real-time leaderboard service.
 #[derive(Parser)]
@@ -71,6 +71,8 @@ enum Command {
         #[command(subcommand)]
         command: receipt::ReceiptCommand,
     },
+    /// Print the OpenAPI document
+    Openapi,
     /// Show a node's live board in the terminal
     Watch {
         /// The node
@@ -108,6 +110,10 @@ async fn run(command: Command) -> Result<ExitCode> {
     }
     if let Command::Receipt { command } = command {
         return receipt::run(command);
+    }
+    if let Command::Openapi = command {
+        println!("{:#}", http::openapi());
+        return Ok(ExitCode::SUCCESS);
     }
     let mut config = config::load(std::env::vars())?;
     telemetry::start(&config.log);
@@ -176,7 +182,11 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
             admin::run(&app, command).await?;
             ExitCode::SUCCESS
         }
-        Command::Serve | Command::Migrate | Command::Watch { .. } | Command::Receipt { .. } => {
+        Command::Serve
+        | Command::Migrate
+        | Command::Watch { .. }
+        | Command::Receipt { .. }
+        | Command::Openapi => {
             unreachable!("these do not come here")
         }
     };

@@ -24,7 +24,8 @@ pub fn mark_replayed(response: &mut Response) {
     response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
 }
 
-fn status(code: Code) -> StatusCode {
+/// What a code is answered with.
+pub fn status(code: Code) -> StatusCode {
     match code {
         Code::Unauthorized | Code::InvalidToken | Code::InvalidCredentials | Code::TokenExpired => {
             StatusCode::UNAUTHORIZED

@@ -14,6 +14,7 @@ mod envelope;
 mod game;
 mod idempotency;
 mod identity;
+mod openapi;
 mod operations;
 mod rate;
 mod receipts;
@@ -23,6 +24,7 @@ mod socket;
 mod socketio;
 
 pub use accept::FirstBytes;
+pub use openapi::document as openapi;
 
 use std::sync::Arc;
 
@@ -62,6 +64,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(operations::readyz))
         .route("/readyz/awards", get(operations::readyz_awards))
         .route("/metrics", get(operations::metrics))
+        .route("/openapi.json", get(openapi::serve))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed);
     edge::wrap(api, app.clone()).with_state(app)

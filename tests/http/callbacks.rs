@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::action::admob::{Key, Lister, list};
 use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
 
-struct Ads {
+pub struct Ads {
     world: World,
     key: Key,
     _lister: Arc<Lister>,
-    nodes: [TestNode; 2],
+    pub nodes: [TestNode; 2],
 }
 
-async fn ads() -> Ads {
+pub async fn ads() -> Ads {
     let (world, key) = (World::new().await, Key::new(7));
     let lister = Lister::start(&list(&[&key])).await;
     let path = world.folder.path().join("actions.toml");
@@ -44,7 +44,7 @@ impl Ads {
     }
 
     /// A callback about an ad that was watched just now.
-    async fn watched(&self, token: &str, transaction: &str, player: &Player) -> String {
+    pub async fn watched(&self, token: &str, transaction: &str, player: &Player) -> String {
         let now_ms = self.nodes[0].app.store.now_us().await.unwrap() / 1000;
         self.key.sign(&self.content(token, transaction, &player.identity.user.to_string(), "42", now_ms))
     }

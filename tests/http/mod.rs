@@ -12,6 +12,7 @@ mod edge;
 mod game;
 mod idempotency;
 mod limits;
+mod openapi;
 mod operations;
 mod outside;
 pub mod proofs;

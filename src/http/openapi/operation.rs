@@ -1,0 +1,234 @@
+//! One operation, put together word by word.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::schema::refusal;
+use crate::error::Code;
+use crate::http::envelope::status;
+
+const JSON: &str = "application/json";
+
+/// A method at a path.
+pub struct Operation {
+    /// Where it is.
+    pub path: &'static str,
+    /// `get` or `post`.
+    pub method: &'static str,
+    about: Map<String, Value>,
+    parameters: Vec<Value>,
+    answers: BTreeMap<u16, Answer>,
+    codes: Vec<Code>,
+    replays: bool,
+    metered: bool,
+}
+
+#[derive(Default)]
+struct Answer {
+    about: Vec<String>,
+    headers: Map<String, Value>,
+    /// Under each media type, what it can be.
+    content: BTreeMap<&'static str, Vec<Value>>,
+}
+
+impl Operation {
+    /// A `GET`.
+    pub fn get(path: &'static str, id: &str, summary: &str) -> Self {
+        Self::new("get", path, id, summary)
+    }
+
+    /// A `POST`.
+    pub fn post(path: &'static str, id: &str, summary: &str) -> Self {
+        Self::new("post", path, id, summary)
+    }
+
+    fn new(method: &'static str, path: &'static str, id: &str, summary: &str) -> Self {
+        let about = json!({ "operationId": id, "summary": summary, "security": [] });
+        Self {
+            path,
+            method,
+            about: about.as_object().cloned().unwrap_or_default(),
+            parameters: Vec::new(),
+            answers: BTreeMap::new(),
+            // Any request can meet a store that is away, a time-out or a panic.
+            codes: vec![Code::ServiceUnavailable, Code::InternalError],
+            replays: false,
+            metered: false,
+        }
+        // Whatever is below `/api/` is counted by address.
+        .refused(if path.starts_with("/api/") { &[Code::RateLimitExceeded] } else { &[] })
+    }
+
+    /// More than the summary says.
+    pub fn about(mut self, about: &str) -> Self {
+        self.about.insert("description".to_owned(), about.into());
+        self
+    }
+
+    /// The room it stands in.
+    pub fn tag(mut self, tag: &str) -> Self {
+        self.about.insert("tags".to_owned(), json!([tag]));
+        self
+    }
+
+    /// It needs a login.
+    pub fn login(mut self) -> Self {
+        self.about.insert("security".to_owned(), json!([{ "bearer": [] }]));
+        self.refused(&[Code::Unauthorized, Code::InvalidToken])
+    }
+
+    /// It takes a login, as a header or in the query.
+    pub fn login_of_a_listener(mut self, needed: bool) -> Self {
+        let mut ways = vec![json!({ "bearer": [] }), json!({ "accessToken": [] })];
+        if !needed {
+            ways.push(json!({}));
+        }
+        self.about.insert("security".to_owned(), ways.into());
+        self.refused(if needed { &[Code::Unauthorized] } else { &[] })
+            .refused(&[Code::InvalidToken, Code::Forbidden])
+    }
+
+    /// It takes a JSON body, and no field that is not named.
+    pub fn body(mut self, mut schema: Value) -> Self {
+        schema["additionalProperties"] = false.into();
+        let body = json!({ "required": true, "content": { JSON: { "schema": schema } } });
+        self.about.insert("requestBody".to_owned(), body);
+        self.refused(&[Code::ValidationError, Code::PayloadTooLarge, Code::UnsupportedMediaType])
+    }
+
+    /// It takes a body of plain text.
+    pub fn plain_body(mut self, about: &str) -> Self {
+        let body = json!({ "required": true, "description": about, "content": { "text/plain": { "schema": { "type": "string" } } } });
+        self.about.insert("requestBody".to_owned(), body);
+        self.refused(&[Code::PayloadTooLarge])
+    }
+
+    /// It takes a part of its path, or of its query, which may be missing.
+    pub fn parameter(mut self, place: &str, name: &str, required: bool, schema: Value) -> Self {
+        self.parameters.push(json!({ "name": name, "in": place, "required": required, "schema": schema }));
+        self
+    }
+
+    /// It takes a header.
+    pub fn header(mut self, name: &str) -> Self {
+        self.parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
+        self
+    }
+
+    /// It is done once under an `Idempotency-Key`.
+    pub fn once(self) -> Self {
+        self.header("IdempotencyKey").refused(&[Code::IdempotencyMismatch, Code::ValidationError])
+    }
+
+    /// A repeat under the key says that it is one.
+    pub fn says_replayed(mut self) -> Self {
+        self.replays = true;
+        self.once()
+    }
+
+    /// It tells where the caller's window of attempts stands.
+    pub fn metered(mut self) -> Self {
+        self.metered = true;
+        self
+    }
+
+    /// A JSON answer.
+    pub fn answer(self, status: u16, about: &str, schema: Value) -> Self {
+        self.answer_as(status, about, JSON, schema)
+    }
+
+    /// An answer of another media type.
+    pub fn answer_as(mut self, status: u16, about: &str, kind: &'static str, schema: Value) -> Self {
+        let answer = self.answers.entry(status).or_default();
+        answer.about.push(about.to_owned());
+        answer.content.entry(kind).or_default().push(schema);
+        self
+    }
+
+    /// An answer without a body.
+    pub fn bare_answer(mut self, status: u16, about: &str) -> Self {
+        self.answers.entry(status).or_default().about.push(about.to_owned());
+        self
+    }
+
+    /// A header that answers of a status always have.
+    pub fn answer_header(mut self, status: u16, name: &str, header: &str) -> Self {
+        let headers = &mut self.answers.entry(status).or_default().headers;
+        headers.insert(name.to_owned(), header_of(header));
+        self
+    }
+
+    /// What it can be refused for.
+    pub fn refused(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+
+    /// The operation as it stands in the document.
+    pub fn build(mut self) -> Value {
+        self.refusals();
+        let mut responses = Map::new();
+        for (status, mut answer) in self.answers {
+            answer.headers.insert("X-Request-Id".to_owned(), header_of("RequestId"));
+            if matches!(status, 429 | 503) {
+                answer.headers.insert("Retry-After".to_owned(), header_of("RetryAfter"));
+            }
+            if self.metered || status == 429 {
+                for (name, header) in RATE {
+                    answer.headers.insert(name.to_owned(), header_of(header));
+                }
+            }
+            // A failed proof spent the token, so a repeat gets that answer again too.
+            if self.replays && matches!(status, 200 | 422) {
+                answer.headers.insert("Idempotent-Replayed".to_owned(), header_of("IdempotentReplayed"));
+            }
+            responses.insert(status.to_string(), answer.build());
+        }
+        if !self.parameters.is_empty() {
+            self.about.insert("parameters".to_owned(), self.parameters.into());
+        }
+        self.about.insert("responses".to_owned(), responses.into());
+        self.about.into()
+    }
+
+    /// Sorts the codes by their status, in the contract's order.
+    fn refusals(&mut self) {
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        for code in Code::ALL.iter().filter(|it| self.codes.contains(it)) {
+            by_status.entry(status(*code).as_u16()).or_default().push(*code);
+        }
+        for (status, codes) in by_status {
+            let answer = self.answers.entry(status).or_default();
+            let named: Vec<_> = codes.iter().map(|it| format!("`{}`", it.as_str())).collect();
+            answer.about.push(named.join(", "));
+            answer.content.entry(JSON).or_default().push(refusal(status, &codes));
+        }
+    }
+}
+
+const RATE: [(&str, &str); 3] = [
+    ("RateLimit-Limit", "RateLimitLimit"),
+    ("RateLimit-Remaining", "RateLimitRemaining"),
+    ("RateLimit-Reset", "RateLimitReset"),
+];
+
+fn header_of(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+impl Answer {
+    fn build(mut self) -> Value {
+        let mut content = Map::new();
+        for (kind, mut schemas) in self.content {
+            let schema = if schemas.len() == 1 { schemas.remove(0) } else { json!({ "anyOf": schemas }) };
+            content.insert(kind.to_owned(), json!({ "schema": schema }));
+        }
+        self.headers.sort_keys();
+        let mut answer = json!({ "description": self.about.join("; or "), "headers": self.headers });
+        if !content.is_empty() {
+            answer["content"] = content.into();
+        }
+        answer
+    }
+}

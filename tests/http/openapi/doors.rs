@@ -1,0 +1,169 @@
+//! Each door's operations, as a client calls them and as one gets them wrong.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::driver::{Driver, Request};
+use crate::harness::{Player, TestNode};
+use crate::http::admin::admin as make_admin;
+use crate::http::callbacks::ads;
+
+fn by(player: &Player) -> Request {
+    Request::default().login(player)
+}
+
+pub async fn auth(driver: &mut Driver, node: &TestNode) {
+    let register = |name: &str, password: &str| {
+        let email = format!("{name}@example.com");
+        Request::default().body(json!({ "username": name, "email": email, "password": password }))
+    };
+    driver.call(node, "register", register("cleo", "correct horse"), 201).await;
+    driver.call(node, "register", register("CLEO", "correct horse"), 409).await;
+    driver.call(node, "register", register("cleo", "short"), 400).await;
+    driver.call(node, "register", Request::default().body(json!("{}")), 415).await;
+    driver.call(node, "register", register(&"x".repeat(17_000), "correct horse"), 413).await;
+    let login = |password| Request::default().body(json!({ "username": "cleo", "password": password }));
+    driver.call(node, "login", login("correct horse"), 200).await;
+    driver.call(node, "login", login("another horse"), 401).await;
+}
+
+pub async fn game(driver: &mut Driver, node: &TestNode) {
+    let ada = node.register("gamer").await;
+    driver.call(node, "getGameSession", by(&ada), 404).await;
+    let started = driver.call(node, "startGame", by(&ada), 200).await;
+    driver.call(node, "getGameSession", by(&ada), 200).await;
+    let token = started.body["data"]["actionToken"].clone();
+    let update = |points| {
+        let body = json!({ "actionToken": token, "actionType": "watch_ad", "points": points });
+        by(&ada).header("idempotency-key", "game").body(body)
+    };
+    driver.call(node, "updateScore", update(11), 400).await;
+    driver.call(node, "updateScore", update(10), 200).await;
+    let again = driver.call(node, "updateScore", update(10), 200).await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    driver.call(node, "endGame", by(&ada), 200).await;
+    driver.call(node, "endGame", by(&ada), 404).await;
+    driver.call(node, "updateScore", update(10).body(json!({})), 400).await;
+}
+
+pub async fn actions(driver: &mut Driver, node: &TestNode) {
+    let ada = node.register("actor").await;
+    driver.call(node, "listActions", Request::default(), 200).await;
+    let init = |action| by(&ada).body(json!({ "actionType": action }));
+    for action in ["demo_elapsed", "demo_hashcash"] {
+        driver.call(node, "initAction", init(action), 200).await;
+    }
+    driver.call(node, "initAction", init("nothing"), 400).await;
+    let quiz = driver.call(node, "initAction", init("demo_quiz"), 200).await;
+    let finalize = |token: &Value, proof: Value| {
+        by(&ada).header("idempotency-key", "finalize").body(json!({ "antiSpamToken": token, "proof": proof }))
+    };
+    let wrong = finalize(&quiz.body["antiSpamToken"], json!({ "quizResult": "Atlantis" }));
+    driver.call(node, "finalizeAction", wrong.clone(), 422).await;
+    assert_eq!(driver.call(node, "finalizeAction", wrong, 422).await.header("idempotent-replayed"), "true");
+    let ad = driver.call(node, "initAction", init("watch_ad"), 200).await;
+    let reused = finalize(&ad.body["antiSpamToken"], Value::Null);
+    driver.call(node, "finalizeAction", reused, 409).await;
+    let right = by(&ada).body(json!({ "antiSpamToken": ad.body["antiSpamToken"] }));
+    driver.call(node, "finalizeAction", right.clone().header("idempotency-key", ""), 400).await;
+    driver.call(node, "finalizeAction", right, 200).await;
+
+    let prove = |action| by(&ada).body(json!({ "actionType": action }));
+    driver.call(node, "issueActionToken", prove("nothing"), 400).await;
+    let proven = driver.call(node, "issueActionToken", prove("watch_ad"), 201).await;
+    driver.call(node, "issueActionToken", prove("watch_ad"), 429).await;
+    let redeem = by(&ada).body(json!({ "actionToken": proven.body["actionToken"] }));
+    driver.call(node, "redeemActionToken", redeem.clone(), 200).await;
+    driver.call(node, "redeemActionToken", redeem, 409).await;
+}
+
+pub async fn callbacks(driver: &mut Driver, without: &TestNode) {
+    driver.call(without, "creditAd", Request::default(), 404).await;
+    let ads = ads().await;
+    let node = &ads.nodes[0];
+    let ada = node.register("ada").await;
+    let token = node.token(&ada, "rewarded_ad").await;
+    let query = ads.watched(&token, "t1", &ada).await;
+    driver.call(node, "creditAd", Request::default().query(&query), 200).await;
+    driver.call(node, "creditAd", Request::default().query("x=1"), 400).await;
+    driver.call(node, "listActions", Request::default(), 200).await;
+}
+
+pub async fn board(driver: &mut Driver, node: &TestNode) {
+    let ada = node.register("watcher").await;
+    for id in ["getTop10", "getLeaderboard"] {
+        let tag = driver.call(node, id, Request::default(), 200).await.header("etag").to_owned();
+        driver.call(node, id, Request::default().header("if-none-match", &tag), 304).await;
+    }
+    let without_points = driver.call(node, "getUserScore", by(&ada).user("watcher"), 400).await;
+    assert_eq!(without_points.fields(), ["userId"]);
+    let number = ada.identity.number.to_string();
+    driver.call(node, "getUserScore", by(&ada).user(&number), 200).await;
+    driver.call(node, "getUserScore", by(&ada).user("1"), 200).await;
+    driver.call(node, "getUserScore", by(&ada).user("999"), 404).await;
+}
+
+pub async fn admin(driver: &mut Driver, node: &TestNode) {
+    let (root, ada) = (make_admin(node).await, node.register("suspect").await);
+    node.award(&ada, "watch_ad").await;
+    let because = || by(&root).user("suspect").body(json!({ "reason": "because" }));
+    for id in ["banUser", "unbanUser", "setUserAside", "confirmUser", "setUserAside", "voidUser"] {
+        driver.call(node, id, because(), 200).await;
+        driver.call(node, id, because().user("nobody"), 404).await;
+        driver.call(node, id, because().body(json!({})), 400).await;
+    }
+    let adjust = || {
+        let body = json!({ "points": -3, "reason": "too much" });
+        by(&root).user("suspect").header("idempotency-key", "adjust").body(body)
+    };
+    driver.call(node, "adjustUser", adjust(), 200).await;
+    driver.call(node, "adjustUser", adjust(), 200).await;
+    let other = adjust().body(json!({ "points": 4, "reason": "too little" }));
+    driver.call(node, "adjustUser", other, 409).await;
+    driver.call(node, "reportUser", by(&root).user("suspect").query("hours=1"), 200).await;
+    for id in ["listSuspects", "listAudit"] {
+        driver.call(node, id, by(&root).query("hours=720&limit=1000"), 200).await;
+        driver.call(node, id, by(&root).query("limit=0"), 400).await;
+    }
+    for operation in driver.operations().iter().filter(|it| it.path.starts_with("/api/admin/")) {
+        driver.call(node, &operation.id, by(&ada).user("suspect").body(json!({})), 403).await;
+    }
+}
+
+pub async fn listen(driver: &mut Driver, node: &TestNode) {
+    let ada = node.register("listener").await;
+    let handshake = by(&ada)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    driver.call(node, "openWebSocket", handshake, 101).await;
+    let refused = driver.call(node, "openWebSocket", by(&ada), 400).await;
+    assert_eq!(refused.header("sec-websocket-version"), "13");
+    driver.call(node, "streamEvents", Request::default(), 200).await;
+    driver.call(node, "streamEvents", Request::default().header("authorization", "Bearer x"), 401).await;
+
+    let open = "EIO=4&transport=polling";
+    let greeting = driver.call(node, "pollSocketIo", Request::default().query(open), 200).await;
+    let greeting: Value = serde_json::from_str(&greeting.text[1..]).unwrap();
+    let session = Request::default().query(&format!("{open}&sid={}", greeting["sid"].as_str().unwrap()));
+    let connect = json!({ "token": ada.token });
+    driver.call(node, "sendSocketIo", session.body(json!(format!("40{connect}"))), 200).await;
+    let older = || Request::default().query("EIO=3&transport=polling");
+    driver.call(node, "pollSocketIo", older(), 400).await;
+    driver.call(node, "sendSocketIo", older().body(json!("")), 400).await;
+}
+
+pub async fn operations(driver: &mut Driver, node: &TestNode) {
+    let all =
+        ["getHealth", "getReadiness", "getAwardReadiness", "getMetrics", "getReceiptKeys", "getOpenApi"];
+    for id in all {
+        driver.call(node, id, Request::default(), 200).await;
+    }
+    let served = node.send(Method::GET, "/openapi.json", &[], Vec::new()).await;
+    assert_eq!(served.body, driver.document);
+    node.app.health.drain();
+    for id in ["getReadiness", "getAwardReadiness", "streamEvents"] {
+        driver.call(node, id, Request::default(), 503).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! The document against the router, and against what a node really answers.
+
+mod doors;
+mod driver;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use self::driver::{Driver, Request};
+use crate::harness::World;
+
+/// Nothing but a fault of the node keeps these from answering.
+const NEVER_REFUSED: [&str; 4] = ["getHealth", "getMetrics", "getReceiptKeys", "getOpenApi"];
+
+#[tokio::test]
+async fn every_operation_answers_as_the_document_says() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            // So that the windows are told.
+            it.limits.updates_per_minute = 1000;
+            it.limits.inits_per_minute = 1000;
+            it.limits.starts_per_hour = 1000;
+            it.limits.logins_per_minute = 1000;
+            it.limits.registers_per_minute_per_ip = 1000;
+        })
+        .await;
+    let mut driver = Driver::new();
+    doors::auth(&mut driver, &node).await;
+    doors::game(&mut driver, &node).await;
+    doors::actions(&mut driver, &node).await;
+    doors::callbacks(&mut driver, &node).await;
+    doors::board(&mut driver, &node).await;
+    doors::admin(&mut driver, &node).await;
+    doors::listen(&mut driver, &node).await;
+    for operation in driver.operations().iter().filter(|it| it.needs_login()) {
+        let strangers = Request::default().user("1").body(json!({}));
+        driver.call(&node, &operation.id, strangers, 401).await.assert_refused(401, "UNAUTHORIZED");
+    }
+    doors::operations(&mut driver, &node).await;
+    flood(&mut driver).await;
+    driver.assert_all_seen(&NEVER_REFUSED);
+}
+
+/// Whatever is below `/api/` is refused to an address that asks too often.
+async fn flood(driver: &mut Driver) {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 1).await;
+    assert_eq!(node.get("/api/v1/actions").await.status, 200);
+    for operation in driver.operations() {
+        if operation.path.starts_with("/api/") || operation.path == "/socket.io/" {
+            let flood = Request::default().user("1").body(json!({}));
+            driver.call(&node, &operation.id, flood, 429).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+        }
+    }
+}
+
+/// The router tells its paths as its debug text, and its methods by refusing the others.
+#[tokio::test]
+async fn the_document_has_what_the_router_has_and_nothing_else() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let text = format!("{:?}", laurel::http::router(node.app.clone()));
+    let routes = text.split("fallback_router").next().unwrap();
+    let paths: BTreeSet<&str> = routes.split('"').filter(|it| it.starts_with('/')).collect();
+    let driver = Driver::new();
+    let documented: BTreeSet<&str> =
+        driver.document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(paths, documented);
+
+    let operations = driver.operations();
+    for path in paths {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            // A stream has no end to wait for, and that it is there the other tests show.
+            if operations.iter().any(|it| it.path == path && it.method == method) {
+                continue;
+            }
+            let answer = node.send(method.clone(), &path.replace("{userId}", "1"), &[], Vec::new()).await;
+            if path == "/socket.io/" {
+                assert_eq!((answer.status, &answer.body["code"]), (400, &json!(5)), "{method} {path}");
+            } else {
+                answer.assert_refused(405, "METHOD_NOT_ALLOWED");
+            }
+        }
+    }
+    node.get("/api/v1/nowhere").await.assert_refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn every_code_is_told_by_some_operation() {
+    let document = laurel::http::openapi();
+    let text = document["paths"].to_string();
+    for code in laurel::error::Code::ALL.iter().map(|it| it.as_str()) {
+        // There is no operation whose method is not allowed.
+        assert!(text.contains(&format!("\"{code}\"")) || code == "METHOD_NOT_ALLOWED", "{code}");
+    }
+}
+
+#[test]
+fn the_command_prints_the_document_without_any_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+    let output = command.arg("openapi").current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), laurel::http::openapi());
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is made");
+}
