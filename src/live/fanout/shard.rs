@@ -184,11 +184,14 @@ impl Shard {
     }
 
     fn leave(&mut self, place: usize) {
-        self.count(place, -1);
         let Some(mut listener) = self.listeners.try_remove(place) else { return };
         // Also for who waits for the client to take something: the connection is not to outlive its seat.
         listener.abort();
-        let Some(user) = listener.user() else { return };
+        let (protocol, user) = (listener.dialect().name(), listener.user());
+        // The seat is free before anybody can see that the listener is gone.
+        drop(listener);
+        self.metrics.sockets(protocol, -1);
+        let Some(user) = user else { return };
         if let Some(places) = self.by_user.get_mut(&user) {
             if let Some(found) = places.iter().position(|it| *it == place) {
                 places.swap_remove(found);
