@@ -38,7 +38,7 @@ impl Hub {
         self.newest.load_full()
     }
 
-    /// Takes a board that an award's answer brought; reads show it at once, sockets when it is published.
+    /// Takes a board that an award's answer or a look brought; reads show it at once, sockets when it is published.
     pub fn learn(&self, board: &Arc<Board>) {
         self.offer(&Arc::new(Frame::new(board.clone())));
     }

@@ -77,27 +77,31 @@ async fn poll(mut connection: Connection, ticket: Ticket) {
                 ticket.move_to(Sink::Socket(socket.stream().clone()), dialect);
                 // What the client said before.
                 while let Some(heard) = connection.next().now_or_never() {
-                    match heard {
-                        Some(Heard::Connect { namespace, .. }) if namespace != "/" => {
-                            ticket.say(websocket::text(not_there(&namespace)));
-                        }
-                        Some(Heard::Event { .. }) => {}
-                        _ => return ticket.say(websocket::close(None)),
+                    if !stays(heard, |namespace| ticket.say(websocket::text(not_there(namespace)))) {
+                        return ticket.say(websocket::close(None));
                     }
                 }
                 tokio::spawn(listen(socket, ticket, heed));
                 return;
             }
-            heard = connection.next() => match heard {
-                Some(Heard::Connect { namespace, .. }) if namespace != "/" => {
-                    connection.refuse(&namespace, invalid_namespace());
+            heard = connection.next() => {
+                if !stays(heard, |namespace| connection.refuse(namespace, invalid_namespace())) {
+                    return;
                 }
-                // Clients only listen; what they say is not answered.
-                Some(Heard::Event { .. }) => {}
-                _ => return,
-            },
+            }
         }
     }
+}
+
+/// Whether a client that has joined stays after what it said; another namespace is refused. Clients only listen, so events
+/// are not answered.
+fn stays(heard: Option<Heard>, refuse: impl FnOnce(&str)) -> bool {
+    match heard {
+        Some(Heard::Connect { namespace, .. }) if namespace != "/" => refuse(&namespace),
+        Some(Heard::Event { .. }) => {}
+        _ => return false,
+    }
+    true
 }
 
 /// What a client says over its WebSocket: whether it stays.
