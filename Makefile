@@ -12,10 +12,12 @@ run: deps
 test: deps test-deps lint
 	cargo test --locked
 
-# The official Socket.IO client, a balancer, and the tool that checks metrics and rules, for the tests that use them.
+# The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them.
 test-deps:
-	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus
+	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
+		chromium:chromium
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
+	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/browser
 
 # Format, lints and documentation; all of them as strict as CI.
 lint:

@@ -26,6 +26,7 @@ pub mod admin;
 pub mod ledger;
 pub mod live;
 pub mod store;
+pub mod web;
 
 pub mod clock;
 pub mod error;

@@ -4,6 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let read = |path: PathBuf| (path.clone(), fs::read_to_string(&path).unwrap());
+    paths(folder, ending).into_iter().map(read).collect()
+}
+
+fn paths(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -12,7 +17,7 @@ fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == ending) {
-                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+                found.push(path);
             }
         }
     }
@@ -138,6 +143,18 @@ fn every_threat_has_its_test() {
                     && text.contains(&format!("fn {test}("))
             });
             assert!(there, "{path} is named in docs/threats.md, but is not there");
+        }
+    }
+}
+
+/// What lies in the pages' folders is compiled in.
+#[test]
+fn every_file_of_a_page_is_in_the_table() {
+    let table = include_str!("../src/web/files.rs");
+    for ending in ["html", "css", "js", "svg", "woff2"] {
+        for path in paths("src/web", ending) {
+            let path = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src/web")).unwrap().display();
+            assert!(table.contains(&format!("\"{path}\"")), "src/web/files.rs does not name {path}");
         }
     }
 }

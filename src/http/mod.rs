@@ -16,6 +16,7 @@ mod idempotency;
 mod identity;
 mod openapi;
 mod operations;
+mod pages;
 mod rate;
 mod receipts;
 mod scoreboard;
@@ -65,6 +66,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz/awards", get(operations::readyz_awards))
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(openapi::serve))
+        .route("/", get(pages::live))
+        .route("/admin", get(pages::admin))
+        .route("/docs", get(pages::docs))
+        .route("/assets/{*path}", get(pages::asset))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed);
     edge::wrap(api, app.clone()).with_state(app)

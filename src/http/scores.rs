@@ -47,7 +47,7 @@ pub fn board(app: &App, headers: &HeaderMap, encode: fn(&Frame, bool) -> Bytes) 
 }
 
 /// Whether `If-None-Match` names a tag, weak or strong (RFC 9110, section 13.1.2).
-fn names(value: &HeaderValue, tag: &str) -> bool {
+pub fn names(value: &HeaderValue, tag: &str) -> bool {
     let listed = value.to_str().unwrap_or_default().split(',').map(str::trim);
     listed.into_iter().any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == tag)
 }

@@ -15,6 +15,7 @@ mod limits;
 mod openapi;
 mod operations;
 mod outside;
+mod pages;
 pub mod proofs;
 mod receipts;
 mod rules;

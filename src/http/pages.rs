@@ -1,0 +1,89 @@
+//! The pages: `/`, `/admin`, `/docs`, and their files. They load nothing from elsewhere, and a browser holds them to it.
+
+use axum::extract::Path;
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::scores::names;
+use crate::error::Refusal;
+use crate::web;
+
+/// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
+/// What tries out the API draws with styles on its elements, and makes markup of its own; its script is still our file.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /`
+pub async fn live(headers: HeaderMap) -> Response {
+    page(&headers, "live/index.html", POLICY)
+}
+
+/// `GET /admin`
+pub async fn admin(headers: HeaderMap) -> Response {
+    page(&headers, "admin/index.html", POLICY)
+}
+
+/// `GET /docs`
+pub async fn docs(headers: HeaderMap) -> Response {
+    page(&headers, "docs/index.html", DOCS_POLICY)
+}
+
+/// `GET /assets/{*path}`
+pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    if path.ends_with(".html") {
+        return Refusal::NotFound.into_response();
+    }
+    // A worker has the policy of its own script.
+    page(&headers, &path, POLICY)
+}
+
+/// A file, or 304 if the browser has it. It asks each time, so that after an upgrade no old file meets a new one.
+fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
+    let Some(asset) = web::asset(path) else { return Refusal::NotFound.into_response() };
+    let takes_gzip = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).is_some_and(takes_gzip);
+    let packed = asset.packed.as_ref().filter(|_| takes_gzip);
+    // Two encodings are two representations, so they have two strong tags.
+    let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
+    let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
+    let mut response = if kept {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        packed.unwrap_or(&asset.plain).clone().into_response()
+    };
+    let fixed: [(HeaderName, &'static str); 7] = [
+        (CONTENT_TYPE, asset.content_type),
+        (CACHE_CONTROL, "no-cache"),
+        (VARY, "accept-encoding"),
+        (CONTENT_SECURITY_POLICY, policy),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let answered = response.headers_mut();
+    for (name, value) in fixed {
+        answered.insert(name, HeaderValue::from_static(value));
+    }
+    if packed.is_some() && !kept {
+        answered.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        answered.insert(ETAG, tag);
+    }
+    response
+}
+
+/// Whether `Accept-Encoding` lists gzip without refusing it (RFC 9110, section 12.5.3).
+fn takes_gzip(offer: &str) -> bool {
+    offer.split(',').any(|it| {
+        let (coding, weight) = it.split_once(';').unwrap_or((it, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|it| it.parse() == Ok(0.0));
+        coding.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}

@@ -1,0 +1,79 @@
+//! The pages, compiled in: each file as a browser is given it, packed once, under its tag. It must never know who asks, nor
+//! anything of a board; the pages learn that from the same doors as everybody else.
+
+mod files;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::token::sha256_hex;
+
+/// A file of a page.
+pub struct Asset {
+    /// What a browser takes it for.
+    pub content_type: &'static str,
+    /// As it lies in the tree.
+    pub plain: Bytes,
+    /// The same as gzip (RFC 1952), unless that is no shorter.
+    pub packed: Option<Bytes>,
+    /// A strong tag (RFC 9110, section 8.8.3) of the plain bytes.
+    pub tag: String,
+}
+
+static ASSETS: LazyLock<HashMap<&'static str, Asset>> =
+    LazyLock::new(|| files::FILES.iter().map(|(path, bytes)| (*path, Asset::new(path, bytes))).collect());
+
+/// The file at `path`, such as `live/index.html`.
+pub fn asset(path: &str) -> Option<&'static Asset> {
+    ASSETS.get(path)
+}
+
+impl Asset {
+    fn new(path: &str, bytes: &'static [u8]) -> Self {
+        let packed = pack(bytes);
+        Self {
+            content_type: content_type(path),
+            plain: Bytes::from_static(bytes),
+            packed: (packed.len() < bytes.len()).then(|| packed.into()),
+            tag: sha256_hex(&[bytes])[..32].to_owned(),
+        }
+    }
+}
+
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(bytes).and_then(|()| packer.finish()).expect("memory takes everything")
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "woff2" => "font/woff2",
+        "json" => "application/json",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_has_a_type_and_comes_back_unpacked() {
+        for (path, asset) in ASSETS.iter() {
+            assert_ne!(asset.content_type, "application/octet-stream", "{path}");
+            let Some(packed) = &asset.packed else { continue };
+            let mut plain = Vec::new();
+            std::io::copy(&mut flate2::read::GzDecoder::new(&packed[..]), &mut plain).unwrap();
+            assert_eq!(plain, asset.plain, "{path}");
+        }
+    }
+}

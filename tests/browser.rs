@@ -1,0 +1,36 @@
+//! The pages in a real browser, over two nodes. The scripts are in `tests/browser/`; pictures of what they saw come to
+//! `target/screenshots/`.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{World, assert_verified};
+
+/// Runs a script with these values in its environment; it has to succeed.
+async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("node");
+    command
+        .arg("--test")
+        .arg(root.join("tests/browser").join(script))
+        .env("SCREENSHOTS", root.join("target/screenshots"))
+        .envs(environment);
+    let output =
+        tokio::task::spawn_blocking(move || command.output().expect("make test installs it")).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("# pass 0"), "{said}");
+}
+
+#[tokio::test]
+async fn other_peoples_files_are_as_they_published_them() {
+    run("vendor.mjs", Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_page_over_two_nodes() {
+    let world = World::new().await;
+    let (one, two) = (world.process(&[]).await, world.process(&[]).await);
+    run("live.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone())]).await;
+    assert_verified(&world).await;
+}

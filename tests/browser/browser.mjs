@@ -1,0 +1,52 @@
+// A real Chromium for the tests of a page: what it says in its console and what it asks of others are failures.
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+export async function launch() {
+  const executablePath = places.find((it) => it && existsSync(it));
+  assert.ok(executablePath, 'make test installs chromium');
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** A page that fails its test if it complains, throws, breaks its own policy, or asks anybody but `hosts`. */
+export async function open(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const wrong = [];
+  const own = new URL(url).host;
+  page.on('pageerror', (error) => wrong.push(`threw: ${error.message}`));
+  // A refusal of the API is logged by the browser itself; a test looks for what the page makes of it.
+  page.on('console', (line) => {
+    const refused = line.text().startsWith('Failed to load resource') || line.text().includes('WebSocket connection to');
+    if (['error', 'warning'].includes(line.type()) && !refused) wrong.push(`said: ${line.text()}`);
+  });
+  page.on('request', (request) => {
+    const asked = new URL(request.url());
+    if (!['data:', 'blob:'].includes(asked.protocol) && asked.host !== own) wrong.push(`asked ${request.url()}`);
+  });
+  await page.goto(url);
+  return { page, context, wrong, assertQuiet: () => assert.deepEqual(wrong, []) };
+}
+
+/** A picture for people, and what axe finds: nothing serious may be among it. */
+export async function look(page, name) {
+  const folder = process.env.SCREENSHOTS;
+  if (folder) {
+    mkdirSync(folder, { recursive: true });
+    await page.screenshot({ path: path.join(folder, `${name}.png`) });
+  }
+  // Not as a script tag: the page's policy forbids that, as it should.
+  const { readFileSync } = await import('node:fs');
+  await page.evaluate(readFileSync(AXE, 'utf8'));
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const serious = found.violations.filter((it) => ['serious', 'critical'].includes(it.impact));
+  const told = serious.map((it) => `${it.id}: ${it.nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`);
+  assert.deepEqual(told, [], `${name}: what axe calls serious`);
+}

@@ -1,0 +1,82 @@
+//! The pages' files: what they carry, and what a browser is told to hold them to.
+
+use reqwest::Method;
+use reqwest::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+};
+
+use crate::harness::World;
+
+const PAGES: [&str; 3] = ["/", "/admin", "/docs"];
+
+#[tokio::test]
+async fn a_page_runs_its_own_files_and_nothing_else() {
+    let world = World::new().await;
+    let node = world.node().await;
+    for page in PAGES {
+        let answer = node.get(page).await;
+        assert_eq!(answer.status, 200, "{page}");
+        assert_eq!(answer.headers[CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = answer.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        for rule in ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"]
+        {
+            assert!(policy.contains(rule), "{page}: {policy}");
+        }
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+        let text = answer.text.clone();
+        for outside in ["http://", "https://", "<style", "onclick", "javascript:"] {
+            assert!(!text.contains(outside), "{page} has {outside}");
+        }
+        for named in named_files(&text) {
+            assert_eq!(node.get(&named).await.status, 200, "{page} names {named}");
+        }
+    }
+    let live = node.get("/").await;
+    assert!(!live.headers[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("unsafe"));
+}
+
+/// What `src` and `href` name.
+fn named_files(page: &str) -> Vec<String> {
+    let values = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
+    let values = values.filter_map(|it| it.split('"').next()).filter(|it| it.starts_with("/assets/"));
+    let found: Vec<_> = values.map(str::to_owned).collect();
+    assert!(!found.is_empty());
+    found
+}
+
+#[tokio::test]
+async fn a_file_is_packed_for_whom_it_may_be_and_sent_once() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let path = "/assets/common/common.css";
+    let get = async |name, value: &str| node.send(Method::GET, path, &[(name, value)], Vec::new()).await;
+    let plain = get(ACCEPT_ENCODING.as_str(), "br, gzip;q=0").await;
+    let packed = get(ACCEPT_ENCODING.as_str(), "br, gzip").await;
+    assert!(!plain.headers.contains_key(CONTENT_ENCODING));
+    assert_eq!(packed.headers[CONTENT_ENCODING], "gzip");
+    assert_ne!(plain.headers[ETAG], packed.headers[ETAG]);
+    for answer in [&plain, &packed] {
+        assert_eq!(
+            (&answer.headers[CACHE_CONTROL], &answer.headers["vary"]),
+            (&"no-cache".parse().unwrap(), &"accept-encoding".parse().unwrap())
+        );
+    }
+    let again = get("if-none-match", plain.headers[ETAG].to_str().unwrap()).await;
+    assert_eq!((again.status, again.text.len()), (304, 0));
+}
+
+#[tokio::test]
+async fn there_is_nothing_beside_the_table() {
+    let world = World::new().await;
+    let node = world.node().await;
+    for path in [
+        "live/index.html",
+        "nothing.js",
+        "../Cargo.toml",
+        "%2e%2e/Cargo.toml",
+        "common/",
+        "common%2fcommon.css%00",
+    ] {
+        node.get(&format!("/assets/{path}")).await.assert_refused(404, "NOT_FOUND");
+    }
+}
