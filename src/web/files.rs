@@ -9,6 +9,7 @@ pub const FILES: &[(&str, &[u8])] = files! {
     "admin/index.html"
     "common/common.css"
     "common/icon.svg"
+    "common/theme.js"
     "docs/index.html"
     "live/index.html"
     "vendor/figtree.woff2"
