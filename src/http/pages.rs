@@ -12,10 +12,11 @@ use super::scores::names;
 use crate::error::Refusal;
 use crate::web;
 
-/// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup.
+/// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup or script, but for the
+/// name of one worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
+    require-trusted-types-for 'script'; trusted-types laurel";
 /// What tries out the API draws with styles on its elements, and makes markup of its own; its script is still our file.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

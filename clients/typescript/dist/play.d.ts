@@ -16,7 +16,7 @@ export interface PlayOptions extends CallOptions {
      * Gives the proof. Waiting for `elapsed` is done for it, and so is `hashcash` if it gives no `nonce`; `quiz`,
      * `signed` and `webhook` need it.
      */
-    readonly prove?: ((challenge: Challenge, action: Action) => Proof | Promise<Proof>) | undefined;
+    readonly prove?: ((challenge: Challenge, action: Action, started: Started) => Proof | Promise<Proof>) | undefined;
 }
 /** What a verified token is asked for: the type alone, or the token of `init` where the proof has a challenge. */
 export interface TokenRequest {

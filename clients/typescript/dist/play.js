@@ -43,7 +43,7 @@ export class Actions {
         const action = await this.find(type, { signal });
         const started = await this.init(type, { signal });
         const mayEnd = performance.now() + leastWaitMs(started);
-        const proof = await complete(action, started.challenge ?? {}, prove, signal);
+        const proof = await complete(action, started, prove, signal);
         const wait = mayEnd - performance.now();
         if (wait > 0)
             await pause(wait, signal);
@@ -65,8 +65,9 @@ function leastWaitMs({ antiSpamToken, challenge }) {
     return typeof issued === 'number' ? Date.parse(challenge.notBefore) - issued * 1000 : 0;
 }
 /** What was proven, and what can be proven without anybody. A proof that lacks something is not sent: it would spend the token. */
-async function complete(action, challenge, prove, signal) {
-    let proof = prove ? await prove(challenge, action) : null;
+async function complete(action, started, prove, signal) {
+    const challenge = started.challenge ?? {};
+    let proof = prove ? await prove(challenge, action, started) : null;
     const { prefix, bits } = challenge;
     if (prefix !== undefined && bits !== undefined && proof?.['nonce'] === undefined) {
         proof = { ...proof, ...(await solveHashcash({ prefix, bits }, { signal })) };

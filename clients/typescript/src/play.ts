@@ -25,7 +25,7 @@ export interface PlayOptions extends CallOptions {
    * Gives the proof. Waiting for `elapsed` is done for it, and so is `hashcash` if it gives no `nonce`; `quiz`,
    * `signed` and `webhook` need it.
    */
-  readonly prove?: ((challenge: Challenge, action: Action) => Proof | Promise<Proof>) | undefined;
+  readonly prove?: ((challenge: Challenge, action: Action, started: Started) => Proof | Promise<Proof>) | undefined;
 }
 
 /** What a verified token is asked for: the type alone, or the token of `init` where the proof has a challenge. */
@@ -81,7 +81,7 @@ export class Actions {
     const action = await this.find(type, { signal });
     const started = await this.init(type, { signal });
     const mayEnd = performance.now() + leastWaitMs(started);
-    const proof = await complete(action, started.challenge ?? {}, prove, signal);
+    const proof = await complete(action, started, prove, signal);
     const wait = mayEnd - performance.now();
     if (wait > 0) await pause(wait, signal);
     return this.finalize(started.antiSpamToken, proof, { signal });
@@ -106,11 +106,12 @@ function leastWaitMs({ antiSpamToken, challenge }: Started): number {
 /** What was proven, and what can be proven without anybody. A proof that lacks something is not sent: it would spend the token. */
 async function complete(
   action: Action,
-  challenge: Challenge,
+  started: Started,
   prove: PlayOptions['prove'],
   signal?: AbortSignal,
 ): Promise<Proof | null> {
-  let proof: Proof | null = prove ? await prove(challenge, action) : null;
+  const challenge = started.challenge ?? {};
+  let proof: Proof | null = prove ? await prove(challenge, action, started) : null;
   const { prefix, bits } = challenge;
   if (prefix !== undefined && bits !== undefined && proof?.['nonce'] === undefined) {
     proof = { ...proof, ...(await solveHashcash({ prefix, bits }, { signal })) };
