@@ -75,7 +75,7 @@ sections! {
     }
     /// Fan-out and sockets.
     Live {
-        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, compression: bool, max_sockets: usize,
+        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, spectators: bool, compression: bool, max_sockets: usize,
         handshakes_at_once: usize, handshakes_waiting: usize, node_name: String,
     }
     /// From Redis to Postgres.

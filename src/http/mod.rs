@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod callbacks;
 mod edge;
+mod encoding;
 mod envelope;
 mod game;
 mod idempotency;

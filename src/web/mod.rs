@@ -25,8 +25,7 @@ pub struct Asset {
     pub tag: String,
 }
 
-static ASSETS: LazyLock<HashMap<&'static str, Asset>> =
-    LazyLock::new(|| {
+static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
     let all = files::PAGES.iter().chain(files::CLIENT);
     all.map(|(path, bytes)| (*path, Asset::new(path, bytes))).collect()
 });
