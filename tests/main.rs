@@ -6,6 +6,7 @@
 mod harness;
 
 mod action;
+mod client;
 mod embedded;
 mod faults;
 mod fuzz;
