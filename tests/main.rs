@@ -7,6 +7,7 @@ mod harness;
 
 mod action;
 mod browser;
+mod client;
 mod embedded;
 mod faults;
 mod fuzz;

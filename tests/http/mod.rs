@@ -3,7 +3,7 @@
 mod action_tokens;
 mod actions;
 mod address;
-mod admin;
+pub mod admin;
 mod auth;
 mod bad_input;
 mod callbacks;

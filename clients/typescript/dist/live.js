@@ -1,4 +1,5 @@
 // A board that stays true: one link at a time, another when it is lost, and never a step back.
+import { LaurelError } from './errors.js';
 import { backOff } from './retry.js';
 import { openSocket } from './socket.js';
 import { openStream } from './stream.js';
@@ -8,7 +9,7 @@ const CAP_MS = 30_000;
 const PROVEN_MS = 5_000;
 /** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
 const GRACE_MS = 3_000;
-/** The least time between two such looks. */
+/** The least time between looks that the page's own events ask for. */
 const LOOK_EVERY_MS = 5_000;
 /** A live connection; it lives until `close`. */
 export class Live {
@@ -111,8 +112,9 @@ export class Live {
     #nudge() {
         if (globalThis.document?.visibilityState === 'hidden')
             return;
+        const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
         if (this.#link !== null)
-            void this.#look();
+            due && void this.#look();
         else if (this.#state === 'reconnecting')
             this.#connect();
     }
@@ -125,17 +127,18 @@ export class Live {
     /** Pings of a WebSocket are not told to pages, so silence is no sign; a board that it did not bring is one. */
     async #look() {
         const link = this.#link;
-        if (performance.now() - this.#lookedAt < LOOK_EVERY_MS)
-            return;
         this.#lookedAt = performance.now();
         this.#wait();
-        const newest = await this.parts.boards.glance().then((it) => it.version, () => null);
-        if (link === null || link !== this.#link || newest === null || newest <= this.#shown)
+        const newest = await this.parts.boards.glance().then((it) => it.version, silent);
+        const behind = () => link !== null && link === this.#link && newest > this.#shown;
+        if (!behind())
             return;
+        clearTimeout(this.#silence);
         this.#silence = setTimeout(() => {
-            if (link !== this.#link || newest <= this.#shown)
-                return;
-            this.#lost({ refused: false, reason: 'a board did not come' });
+            if (behind())
+                this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
+            else if (link === this.#link)
+                this.#wait();
         }, GRACE_MS);
     }
     #drop() {
@@ -160,6 +163,10 @@ export class Live {
         target?.addEventListener?.(event, nudge);
         this.#ends.push(() => target?.removeEventListener?.(event, nudge));
     }
+}
+/** What it means that HTTP does not tell: without any answer the network is away, and whatever is newest did not come. */
+function silent(error) {
+    return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
 }
 /** What a page's own code throws must not break the connection; it is told where uncaught errors are. */
 function call(callback) {

@@ -1,6 +1,7 @@
 // A board that stays true: one link at a time, another when it is lost, and never a step back.
 
 import type { Boards } from './boards.js';
+import { LaurelError } from './errors.js';
 import type { Ending, Hooks, Link } from './link.js';
 import type { Login } from './login.js';
 import { backOff } from './retry.js';
@@ -56,7 +57,7 @@ const CAP_MS = 30_000;
 const PROVEN_MS = 5_000;
 /** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
 const GRACE_MS = 3_000;
-/** The least time between two such looks. */
+/** The least time between looks that the page's own events ask for. */
 const LOOK_EVERY_MS = 5_000;
 
 /** A live connection; it lives until `close`. */
@@ -158,7 +159,8 @@ export class Live {
   /** The network is back, or somebody looks again. */
   #nudge(): void {
     if (globalThis.document?.visibilityState === 'hidden') return;
-    if (this.#link !== null) void this.#look();
+    const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
+    if (this.#link !== null) due && void this.#look();
     else if (this.#state === 'reconnecting') this.#connect();
   }
 
@@ -172,14 +174,15 @@ export class Live {
   /** Pings of a WebSocket are not told to pages, so silence is no sign; a board that it did not bring is one. */
   async #look(): Promise<void> {
     const link = this.#link;
-    if (performance.now() - this.#lookedAt < LOOK_EVERY_MS) return;
     this.#lookedAt = performance.now();
     this.#wait();
-    const newest = await this.parts.boards.glance().then((it) => it.version, () => null);
-    if (link === null || link !== this.#link || newest === null || newest <= this.#shown) return;
+    const newest = await this.parts.boards.glance().then((it) => it.version, silent);
+    const behind = () => link !== null && link === this.#link && newest > this.#shown;
+    if (!behind()) return;
+    clearTimeout(this.#silence);
     this.#silence = setTimeout(() => {
-      if (link !== this.#link || newest <= this.#shown) return;
-      this.#lost({ refused: false, reason: 'a board did not come' });
+      if (behind()) this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
+      else if (link === this.#link) this.#wait();
     }, GRACE_MS);
   }
 
@@ -207,6 +210,11 @@ export class Live {
     target?.addEventListener?.(event, nudge);
     this.#ends.push(() => target?.removeEventListener?.(event, nudge));
   }
+}
+
+/** What it means that HTTP does not tell: without any answer the network is away, and whatever is newest did not come. */
+function silent(error: unknown): number {
+  return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
 }
 
 /** What a page's own code throws must not break the connection; it is told where uncaught errors are. */
