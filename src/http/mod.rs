@@ -16,6 +16,7 @@ mod idempotency;
 mod identity;
 mod openapi;
 mod operations;
+mod query;
 mod rate;
 mod receipts;
 mod scoreboard;
