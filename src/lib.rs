@@ -31,3 +31,4 @@ pub mod clock;
 pub mod error;
 pub mod metrics;
 pub mod telemetry;
+pub mod traces;

@@ -22,3 +22,4 @@ mod quickstart;
 mod races;
 mod scripts;
 mod tidy;
+mod traces;

@@ -22,6 +22,7 @@ mod seed;
 mod sessions;
 mod suspicions;
 mod sweep;
+mod traced;
 mod used;
 mod verify;
 mod write;
