@@ -117,6 +117,8 @@ metrics! {
     pool_in_use: gauge("pool") = "laurel_pool_connections_in_use";
     /// Connections open, by pool.
     pool_open: gauge("pool") = "laurel_pool_connections_open";
+    /// Spans of traces, by result: sent, failed (the collector did not take them), dropped (too many waited).
+    trace_spans: counter("result") = "laurel_trace_spans_total";
     /// Threads that run the node's tasks.
     runtime_workers: gauge = "laurel_runtime_workers";
     /// Tasks that are not done.

@@ -24,3 +24,4 @@ mod quickstart;
 mod races;
 mod scripts;
 mod tidy;
+mod traces;

@@ -25,6 +25,7 @@ mod scoreboard;
 mod scores;
 mod socket;
 mod socketio;
+mod traced;
 
 pub use accept::FirstBytes;
 pub use openapi::document as openapi;

@@ -10,6 +10,7 @@ use super::awards;
 use super::database::in_time;
 use super::lead::Lead;
 use super::open::open;
+use super::traced;
 use super::write::write;
 use crate::app::App;
 use crate::error::Fault;
@@ -119,9 +120,7 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
         return Ok(());
     }
     let started = Instant::now();
-    match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, entries))
-        .await
-    {
+    match write_in_time(app, lead, entries).await {
         Ok(()) => settle(app, entries).await?,
         Err(fault) if fault.away => return Err(fault),
         Err(fault) => {
@@ -136,9 +135,7 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, one))
-            .await
-        {
+        match write_in_time(app, lead, one).await {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {
@@ -147,6 +144,14 @@ async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(),
         }
     }
     Ok(())
+}
+
+async fn write_in_time(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+    let spans = traced::begin(app, entries);
+    let writing = write(lead.connection(), &app.receipts, entries);
+    let written = in_time("write the ledger", BATCH_HANGS_AFTER, writing).await;
+    traced::end(spans, &written);
+    written
 }
 
 async fn settle(app: &App, entries: &[Entry]) -> Result<(), Fault> {

@@ -23,6 +23,7 @@ mod seed;
 mod sessions;
 mod suspicions;
 mod sweep;
+mod traced;
 mod used;
 mod verify;
 mod write;

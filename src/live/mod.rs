@@ -16,6 +16,7 @@ mod pace;
 mod plain;
 mod seats;
 pub mod socketio;
+mod ways;
 pub mod websocket;
 
 pub use board::{Board, Row};
@@ -30,3 +31,4 @@ pub use listen::MAX_FRAMES;
 pub use plain::serve as serve_plain;
 pub use seats::{NoSeat, Seat, Seats};
 pub use socketio::engine as scoreboard_engine;
+pub use ways::Ways;

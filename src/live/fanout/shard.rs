@@ -123,7 +123,7 @@ impl Shard {
             blocked: FuturesUnordered::new(),
             serial: 0,
             pass: None,
-            timing: Timing::new(app.clock.clone(), app.metrics.clone()),
+            timing: Timing::new(app.clock.clone(), app.metrics.clone(), app.ways.clone()),
             watched: 0,
             // The last tenth is left for the answers to arrive.
             drain_window: Duration::from_secs(app.config.server.drain_seconds).mul_f64(0.9),
@@ -256,7 +256,7 @@ impl Shard {
         }
         match pass.next < self.listeners.capacity() {
             true => self.pass = Some(pass),
-            false => self.timing.done(&pass, !self.listeners.is_empty()),
+            false => self.timing.done(&pass, self.listeners.len()),
         }
     }
 
