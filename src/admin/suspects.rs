@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 use crate::suspicion::Sign;
 
 /// A suspect and the signs.
@@ -51,8 +51,9 @@ pub struct UserReport {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn suspects(database: &PgPool, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
-    let rows = sqlx::query(
+pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
+    let doing = "rank suspects";
+    let asked = sqlx::query(
         "SELECT s.suspect, s.weight, s.signs, s.last_at_ms, u.number, u.username,
                 coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL, FALSE) AS aside
          FROM (SELECT suspect, bool_or(is_user) AS is_user, sum(count * weight)::bigint AS weight,
@@ -69,10 +70,9 @@ pub async fn suspects(database: &PgPool, hours: u32, limit: u32) -> Result<Vec<S
     .bind(hours as i32)
     .bind(i64::from(limit))
     .bind(Sign::ALL.map(Sign::as_str).to_vec())
-    .bind(Sign::ALL.map(Sign::weight).to_vec())
-    .fetch_all(database)
-    .await
-    .map_err(|error| sql_fault("rank suspects", error))?;
+    .bind(Sign::ALL.map(Sign::weight).to_vec());
+    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = rows.map_err(|error| sql_fault(doing, error))?;
     Ok(rows.iter().map(read).collect())
 }
 
@@ -98,14 +98,15 @@ fn signs(value: serde_json::Value) -> BTreeMap<String, i64> {
 /// # Errors
 /// A store is away.
 pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
-    let (banned, aside, signs) = known(&app.database, user.id, hours).await?;
+    let (banned, aside, signs) = known(app, user.id, hours).await?;
     let total = app.store.totals(&[user.id]).await?.first().copied();
     let (own, board) = total.map_or((None, None), |it| (it.own, it.board));
     Ok(UserReport { user, total: own.unwrap_or(0), shown: board.unwrap_or(0), banned, aside, signs })
 }
 
-async fn known(database: &PgPool, user: Uuid, hours: u32) -> Result<(bool, bool, BTreeMap<String, i64>)> {
-    let row = sqlx::query(
+async fn known(app: &App, user: Uuid, hours: u32) -> Result<(bool, bool, BTreeMap<String, i64>)> {
+    let doing = "look at a user";
+    let asked = sqlx::query(
         "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside,
                 (SELECT coalesce(jsonb_object_agg(sign, count), '{}') FROM (
                      SELECT sign, sum(count)::bigint AS count FROM suspicions
@@ -113,9 +114,8 @@ async fn known(database: &PgPool, user: Uuid, hours: u32) -> Result<(bool, bool,
          FROM users WHERE id = $1",
     )
     .bind(user)
-    .bind(hours as i32)
-    .fetch_one(database)
-    .await
-    .map_err(|error| sql_fault("look at a user", error))?;
+    .bind(hours as i32);
+    let row = timed(&app.metrics, doing, asked.fetch_one(&app.database)).await;
+    let row = row.map_err(|error| sql_fault(doing, error))?;
     Ok((row.get("banned"), row.get("aside"), signs(row.get("signs"))))
 }

@@ -82,7 +82,7 @@ async fn suspects(
     query: Result<Query<Window>, QueryRejection>,
 ) -> Result<Response> {
     let (hours, limit) = window(query)?;
-    let found = admin::suspects(&app.database, hours, limit).await?;
+    let found = admin::suspects(&app, hours, limit).await?;
     let shown = found.iter().map(|it| {
         json!({
             "suspect": it.suspect,
@@ -104,7 +104,7 @@ async fn audit(
     query: Result<Query<Window>, QueryRejection>,
 ) -> Result<Response> {
     let (_, limit) = window(query)?;
-    let deeds = admin::audit(&app.database, limit).await?;
+    let deeds = admin::audit(&app, limit).await?;
     let shown = deeds.iter().map(|it| {
         json!({
             "at": rfc3339(it.at_ms),
