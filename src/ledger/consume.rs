@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::awards;
-use super::database::in_time;
+use super::database::{in_time, timed};
 use super::lead::Lead;
 use super::open::open;
 use super::traced;
@@ -74,7 +74,7 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
         let (entries, unreadable) = reader.read(outbox.batch, BLOCK_MS).await?;
         app.metrics.outbox_unreadable.add(unreadable as i64);
         if entries.is_empty() {
-            lead.beat().await?;
+            lead.beat(&app.metrics).await?;
         }
         commit(app, &mut lead, &entries).await?;
         if !entries.is_empty() && entries.len() < outbox.batch {
@@ -104,7 +104,8 @@ pub async fn drain(
         }
         if older_copy {
             let put = awards::put_behind(lead.connection(), &mut entries);
-            in_time("compare the outbox with the ledger", BATCH_HANGS_AFTER, put).await?;
+            let doing = "compare the outbox with the ledger";
+            in_time(doing, BATCH_HANGS_AFTER, timed(&app.metrics, doing, put)).await?;
         }
         commit(app, lead, &entries).await?;
     }
@@ -130,6 +131,12 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
     }
     note(&app.metrics, entries, started, app.clock.now_ms());
     Ok(())
+}
+
+async fn write_in_time(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+    let doing = "write the ledger";
+    let written = timed(&app.metrics, doing, write(lead.connection(), &app.receipts, entries));
+    in_time(doing, BATCH_HANGS_AFTER, written).await
 }
 
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {

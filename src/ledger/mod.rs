@@ -32,7 +32,7 @@ pub use acknowledge::{Commits, acknowledge_forever};
 pub use awards::AGAIN_WITHIN_DAYS;
 pub use best::contenders;
 pub use consume::consume_forever;
-pub use database::{connect, sql_fault, watch_forever};
+pub use database::{connect, sql_fault, timed, watch_forever};
 pub use detach::{Detached, detach};
 pub use migrate::{contract, migrate};
 pub use month::Month;

@@ -207,8 +207,10 @@ impl Store {
 
     /// Asks one command that a caller waits for.
     async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, Fault> {
-        let line = self.line();
-        self.in_time(doing, line, command.query_async(&mut line.connection())).await
+        let (started, line) = (Instant::now(), self.line());
+        let answer = self.in_time(doing, line, command.query_async(&mut line.connection())).await;
+        self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
+        answer
     }
 
     /// Runs one script and times it under its name.
