@@ -6,6 +6,7 @@ mod action_tokens;
 mod actions;
 mod address;
 mod admin;
+mod asyncapi;
 mod auth;
 mod body;
 mod callbacks;
@@ -28,6 +29,7 @@ mod socketio;
 mod traced;
 
 pub use accept::FirstBytes;
+pub use asyncapi::document as asyncapi;
 pub use openapi::document as openapi;
 
 use std::sync::Arc;
@@ -69,6 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz/awards", get(operations::readyz_awards))
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(openapi::serve))
+        .route("/asyncapi.json", get(asyncapi::serve))
         .route("/", get(pages::live))
         .route("/admin", get(pages::admin))
         .route("/docs", get(pages::docs))
