@@ -133,12 +133,6 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
     Ok(())
 }
 
-async fn write_in_time(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
-    let doing = "write the ledger";
-    let written = timed(&app.metrics, doing, write(lead.connection(), &app.receipts, entries));
-    in_time(doing, BATCH_HANGS_AFTER, written).await
-}
-
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
@@ -154,9 +148,10 @@ async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(),
 }
 
 async fn write_in_time(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+    let doing = "write the ledger";
     let spans = traced::begin(app, entries);
-    let writing = write(lead.connection(), &app.receipts, entries);
-    let written = in_time("write the ledger", BATCH_HANGS_AFTER, writing).await;
+    let writing = timed(&app.metrics, doing, write(lead.connection(), &app.receipts, entries));
+    let written = in_time(doing, BATCH_HANGS_AFTER, writing).await;
     traced::end(spans, &written);
     written
 }
