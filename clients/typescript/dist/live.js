@@ -63,7 +63,8 @@ export class Live {
         if (transport === 'events' || token === null || WebSocket === undefined)
             return byEvents();
         // A handshake that failed does not say why; asking by events tells, or is a connection as good.
-        const hooks = this.#hooks((ending) => (this.#openedAt === Infinity ? byEvents() : this.#lost(ending)));
+        const unknown = (it) => this.#openedAt === Infinity && !it.refused && it.waitMs === undefined;
+        const hooks = this.#hooks((ending) => (unknown(ending) ? byEvents() : this.#lost(ending)));
         this.#link = openSocket(WebSocket, base, token, hooks);
     }
     #hooks(end) {
