@@ -161,8 +161,8 @@ export class Live {
   #nudge(): void {
     if (globalThis.document?.visibilityState === 'hidden') return;
     const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
-    if (this.#link !== null) due && void this.#look();
-    else if (this.#state === 'reconnecting') this.#connect();
+    if (this.#openedAt !== Infinity && due) void this.#look();
+    if (this.#link === null && this.#state === 'reconnecting') this.#connect();
   }
 
   #wait(): void {
