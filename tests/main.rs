@@ -6,6 +6,7 @@
 mod harness;
 
 mod action;
+mod dashboards;
 mod embedded;
 mod faults;
 mod fuzz;
