@@ -11,7 +11,7 @@ pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
     let webhook = |name: &str, number: u32, path: &str| {
         format!(
             "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 10\nproof = {{ kind = \"webhook\", \
-             url = \"{}/{path}\", secret = \"whsec_{}\" }}\n",
+             url = \"{}/{path}\", secret = \"whsec_{}\", timeout_ms = 5000 }}\n",
             backend.base,
             "A".repeat(32)
         )
