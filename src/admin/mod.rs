@@ -2,15 +2,22 @@
 //! `converge_forever` if that failed. Whoever calls has been let in by `require_admin`, or has the machine (`laurel admin`).
 
 mod adjust;
+pub mod analytics;
 mod audit;
+mod evidence;
+mod history;
 mod restrict;
 mod role;
+mod search;
 mod suspects;
 
 pub use adjust::{Changed, adjust};
 pub use audit::{Deed, audit};
+pub use evidence::{Evidence, RefusedAttempt, Seen, evidence};
+pub use history::{Cursor, Event, Page, history};
 pub use restrict::{Restriction, converge_forever, restrict, void};
 pub use role::{find_user, grant, require_admin};
+pub use search::{Found, search};
 pub use suspects::{Suspected, UserReport, report, suspects};
 
 /// Who decided something, and why.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use sqlx::{PgPool, Row};
-use uuid::Uuid;
 
 use crate::account::User;
 use crate::app::App;
@@ -45,6 +44,14 @@ pub struct UserReport {
     pub aside: bool,
     /// The signs of the last hours.
     pub signs: BTreeMap<String, i64>,
+    /// When the user registered, in ms since the Unix epoch.
+    pub created_at_ms: i64,
+    /// Awards, as far as they are summed up.
+    pub awards: i64,
+    /// The newest of them.
+    pub last_at_ms: Option<i64>,
+    /// The place on the board, if there is one.
+    pub rank: Option<u64>,
 }
 
 /// The heaviest suspects of the last hours, at most `limit`.
@@ -98,24 +105,33 @@ fn signs(value: serde_json::Value) -> BTreeMap<String, i64> {
 /// # Errors
 /// A store is away.
 pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
-    let (banned, aside, signs) = known(&app.database, user.id, hours).await?;
     let total = app.store.totals(&[user.id]).await?.first().copied();
     let (own, board) = total.map_or((None, None), |it| (it.own, it.board));
-    Ok(UserReport { user, total: own.unwrap_or(0), shown: board.unwrap_or(0), banned, aside, signs })
-}
-
-async fn known(database: &PgPool, user: Uuid, hours: u32) -> Result<(bool, bool, BTreeMap<String, i64>)> {
+    let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
     let row = sqlx::query(
-        "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside,
+        "SELECT users.banned_at IS NOT NULL AS banned, users.aside_at IS NOT NULL AS aside,
+                (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
+                coalesce(known.awards, 0) AS awards, (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 (SELECT coalesce(jsonb_object_agg(sign, count), '{}') FROM (
                      SELECT sign, sum(count)::bigint AS count FROM suspicions
                      WHERE suspect = users.id::text AND hour > now() - make_interval(hours => $2) GROUP BY sign) it) AS signs
-         FROM users WHERE id = $1",
+         FROM users LEFT JOIN rollup_users known ON known.user_id = users.id WHERE users.id = $1",
     )
-    .bind(user)
+    .bind(user.id)
     .bind(hours as i32)
-    .fetch_one(database)
+    .fetch_one(&app.database)
     .await
     .map_err(|error| sql_fault("look at a user", error))?;
-    Ok((row.get("banned"), row.get("aside"), signs(row.get("signs"))))
+    Ok(UserReport {
+        total: own.unwrap_or(0),
+        shown: board.unwrap_or(0),
+        banned: row.get("banned"),
+        aside: row.get("aside"),
+        signs: signs(row.get("signs")),
+        created_at_ms: row.get("created_at_ms"),
+        awards: row.get("awards"),
+        last_at_ms: row.get("last_at_ms"),
+        rank,
+        user,
+    })
 }

@@ -17,6 +17,7 @@ mod identity;
 mod openapi;
 mod operations;
 mod pages;
+mod query;
 mod rate;
 mod receipts;
 mod scoreboard;

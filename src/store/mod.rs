@@ -18,6 +18,7 @@ mod replicas;
 mod reply;
 mod script;
 mod session;
+mod shape;
 mod silence;
 mod subscriber;
 mod totals;
@@ -43,6 +44,7 @@ pub use outbox::{Entry, EntryKind, OutboxReader};
 pub use prove::{AskedToken, Prove, ProveOutcome};
 pub use redeem::{Awarded, IdempotencyKey, NextToken, Redeem, RedeemOutcome, Redeemed, Stamp};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
+pub use shape::{BoardShape, Bucket};
 pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 

@@ -109,6 +109,14 @@ impl TestNode {
         self.player(answer.body["data"]["token"].as_str().unwrap())
     }
 
+    /// Logs a player in who has registered.
+    pub async fn login(&self, username: &str) -> Player {
+        let body = json!({ "username": username, "password": "correct horse" });
+        let answer = self.post("/api/auth/login", "", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        self.player(answer.body["data"]["token"].as_str().unwrap())
+    }
+
     /// Many players at once, past the password hashes.
     pub async fn players(&self, count: u64) -> Vec<Player> {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::analytics;
 use super::operation::Operation;
 use super::schema::{envelope, flag, list, map, object, one_of, or_null, text, time, uuid, whole};
 use crate::error::Code;
@@ -17,7 +18,7 @@ pub fn operations() -> Vec<Operation> {
             done(list(deed())),
         ),
         windowed(one(Operation::get("/api/admin/users/{userId}", "reportUser", "What is known of a user")))
-            .answer(200, "The user", done(user())),
+            .answer(200, "The user", done(analytics::user())),
     ];
     for (path, id, summary) in [
         ("/api/admin/users/{userId}/ban", "banUser", "Off every board, no awards, sockets closed"),
@@ -44,11 +45,13 @@ pub fn operations() -> Vec<Operation> {
     operations
 }
 
-fn admin(operation: Operation) -> Operation {
+/// For admins.
+pub fn admin(operation: Operation) -> Operation {
     operation.login().refused(&[Code::Forbidden])
 }
 
-fn one(operation: Operation) -> Operation {
+/// About one user.
+pub fn one(operation: Operation) -> Operation {
     admin(operation)
         .parameter("path", "userId", true, text("The user's number, UUID or name"))
         .refused(&[Code::UserNotFound, Code::ValidationError])
@@ -66,7 +69,8 @@ fn reason() -> Value {
     json!({ "type": "string", "minLength": 1, "description": "Why, in at most 500 characters on one line" })
 }
 
-fn signs() -> Value {
+/// Signs of cheating.
+pub fn signs() -> Value {
     map(whole("How often it was seen"))
 }
 
@@ -92,20 +96,6 @@ fn deed() -> Value {
         ("username", text("To whom")),
         ("reason", text("Why")),
         ("detail", or_null(json!({ "type": "object", "additionalProperties": true }))),
-    ])
-}
-
-fn user() -> Value {
-    object(&[
-        ("userId", whole("The user's number")),
-        ("id", uuid("The user's UUID")),
-        ("username", text("The name")),
-        ("role", one_of(&["player", "admin"])),
-        ("score", whole("The total")),
-        ("shown", whole("How much of it others see")),
-        ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
-        ("signs", signs()),
     ])
 }
 

@@ -2,6 +2,7 @@
 //! beside this folder; a test holds the document against the router and against what a node really answers.
 
 mod admin;
+mod analytics;
 mod auth;
 mod board;
 mod game;
@@ -35,13 +36,14 @@ pub async fn serve() -> Response {
 
 /// The document.
 pub fn document() -> Value {
-    let rooms: [(&str, &str, Vec<Operation>); 7] = [
+    let rooms: [(&str, &str, Vec<Operation>); 8] = [
         ("auth", "Logins", auth::operations()),
         ("game", "The game API: a session, whose tokens give way to each other", game::operations()),
         ("board", "The ten best, and a user's place", board::operations()),
         ("actions", "The actions API and verified tokens", v1::operations()),
         ("listen", "Sockets and events", listen::operations()),
         ("admin", "For callers with the role `admin`", admin::operations()),
+        ("analytics", "What operators see at a glance, and of one user", analytics::operations()),
         ("operations", "For operators, balancers and tools", operations::operations()),
     ];
     let tags: Vec<_> =

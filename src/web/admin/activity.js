@@ -53,7 +53,7 @@ function spark(all, ink) {
 }
 
 /** Two drawings over the same time, whose pointers go together. */
-export function course() {
+export function course(signal) {
   const { element, body } = panel('course', 'Over time', make('p.quiet.small', { 'data-step': true }));
   let rows = [];
   let step = 'hour';
@@ -71,11 +71,11 @@ export function course() {
     range: (_, low, high) => { const half = (step === 'day' ? DAY_S : HOUR_S) / 2; return [low - half, high + half]; },
   };
   const awards = chart({
-    name: 'Awards', x, series: [{ ink: 'laurel', bars: true }], sync: 'course', columns: [at, ...figures],
+    name: 'Awards', signal, x, series: [{ ink: 'laurel', bars: true }], sync: 'course', columns: [at, ...figures],
     read: (index) => [when(rows[index]), counted(rows[index].awards, 'award'), counted(rows[index].points, 'point'), counted(rows[index].activeUsers, 'player')].join(' · '),
   });
   const refusals = chart({
-    name: 'Refusals', x, series: [{ ink: 'danger', bars: true }], sync: 'course', height: 130,
+    name: 'Refusals', signal, x, series: [{ ink: 'danger', bars: true }], sync: 'course', height: 130,
     columns: [at, { title: 'Refusals', class: 'number', cell: (it) => number(refused(it)) }],
     read: (index) => `${when(rows[index])} · ${counted(refused(rows[index]), 'refusal')}`,
   });

@@ -16,7 +16,7 @@ export function audit({ query, signal }) {
       { title: 'Who', cell: (it) => it.actor },
       { title: 'Did', cell: (it) => make(`span.badge.${it.action}`, {}, words(it.action)) },
       { title: 'To', head: true, cell: (it) => userLink(it) },
-      { title: 'Why', class: 'text', cell: (it) => [it.reason, detail(it.detail)] },
+      { title: 'Why', class: 'text', cell: (it) => [make('span.reason', {}, it.reason), detail(it.detail)] },
     ], deeds, { empty: 'No operator did anything yet.', stacked: true })));
   return make('div', {}, heading('Audit', make('p.quiet', {}, 'Everything that operators did, with who and why.')), element);
 }

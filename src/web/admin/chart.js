@@ -1,8 +1,10 @@
 // A drawing by uPlot in the page's colours. It is one picture to a screen reader, with a name; the same values are in a table below.
 
 import { make, table } from './element.js';
+import { compact } from './format.js';
 
 const HEIGHT = 190;
+const system = matchMedia('(prefers-color-scheme: dark)');
 const probe = make('span', { hidden: true });
 
 /** What the browser makes of a colour of the palette, for a canvas that knows no variables. */
@@ -16,9 +18,9 @@ const ink = (name, share = 100) => colour(`color-mix(in srgb, var(--${name}) ${s
 
 /**
  * `x` is `{ time: true, values(splits, step) }` or `{ values(splits) }`; `series` are `{ ink, bars }`; `read(index)` says in words
- * what is under the pointer, and `columns` are those of the table, whose rows `draw` gets.
+ * what is under the pointer, and `columns` are those of the table, whose rows `draw` gets. With the `signal` the drawing goes.
  */
-export function chart({ name, x, series, read, columns, height = HEIGHT, sync }) {
+export function chart({ name, x, series, read, columns, height = HEIGHT, sync, signal }) {
   const canvas = make('div.canvas', { role: 'img', 'aria-label': name });
   const readout = make('p.readout', { 'aria-hidden': 'true' });
   const values = make('div', {});
@@ -54,7 +56,7 @@ export function chart({ name, x, series, read, columns, height = HEIGHT, sync })
       scales: { x: { time: Boolean(x.time), range: x.range }, y: { range: (_, low, high) => [0, Math.max(4, high * 1.08)] } },
       axes: [
         { ...axis, size: 28, gap: 4, space: x.space ?? 56, incrs: x.incrs, grid: { show: false }, values: (_, splits, __, ___, step) => x.values(splits, step) },
-        { ...axis, size: 46, gap: 6, space: 26, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? short.format(it) : '')) },
+        { ...axis, size: 46, gap: 6, space: 26, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? compact(it) : '')) },
       ],
       series: [{}, ...series.map((it) => ({
         stroke: ink(it.ink),
@@ -73,7 +75,14 @@ export function chart({ name, x, series, read, columns, height = HEIGHT, sync })
   });
   resized.observe(canvas);
   details.addEventListener('toggle', list);
-  repaint.add(element, build);
+  system.addEventListener('change', build, { signal });
+  const chosen = new MutationObserver(build);
+  chosen.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+  signal.addEventListener('abort', () => {
+    resized.disconnect();
+    chosen.disconnect();
+    plot?.destroy();
+  });
   return {
     element,
     /** Shows `data` (uPlot's columns), the same as `rows` of the table, and the picture in a sentence. */
@@ -88,19 +97,3 @@ export function chart({ name, x, series, read, columns, height = HEIGHT, sync })
     },
   };
 }
-
-const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
-
-/** The drawings that are to be drawn anew in other colours. */
-const repaint = (() => {
-  const drawn = new Map();
-  const all = () => {
-    for (const [element, build] of drawn) {
-      if (element.isConnected) build();
-      else drawn.delete(element);
-    }
-  };
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', all);
-  new MutationObserver(all).observe(document.documentElement, { attributeFilter: ['data-theme'] });
-  return { add: (element, build) => drawn.set(element, build) };
-})();

@@ -59,15 +59,23 @@ function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (it) => it.toString(16).padStart(2, '0')).join('');
 }
 
+let opening = false;
+
 /** Opens the dialog on the newest of what is known of the user. */
 async function open(path, listed, after) {
+  if (opening) return;
+  opening = true;
+  const place = location.hash;
   let user;
   try {
-    user = await get(`/api/admin/users/${encodeURIComponent(listed.id ?? listed.suspect ?? listed.userId)}`);
+    user = await get(`/api/admin/users/${listed.id}`);
   } catch (error) {
     outcome(error.message);
     return;
+  } finally {
+    opening = false;
   }
+  if (place !== location.hash) return;
   const deed = DEEDS[path];
   if (!deed.when(user)) {
     outcome(`Another operator was quicker: ${user.username} is as shown now.`);
@@ -119,7 +127,9 @@ function dialogFor(path, deed, user, after) {
       const to = await post(`/api/admin/users/${user.id}/${path}`, body, key);
       dialog.close();
       outcome(deed.done(user, to));
-      after();
+      await after();
+      // The button that had the focus may be another now.
+      document.querySelector('main h1')?.focus({ preventScroll: true });
     } catch (error) {
       failed(error);
     } finally {

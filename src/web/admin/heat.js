@@ -10,7 +10,7 @@ const LEVELS = 5;
 /** On a narrow screen the hours go down. */
 const narrow = matchMedia('(max-width: 760px)');
 
-export function heat() {
+export function heat(signal) {
   const { element, body } = panel('heat', 'Peak hours', make('p.quiet.small', {}, 'awards by UTC weekday and hour'));
   let held;
   const draw = (found) => {
@@ -23,7 +23,7 @@ export function heat() {
       : 'Nothing was awarded yet.';
     fill(body, [drawTable(found.awards, most), make('p.quiet.small', {}, sentence)]);
   };
-  narrow.addEventListener('change', () => { if (held && element.isConnected) draw(held); });
+  narrow.addEventListener('change', () => { if (held) draw(held); }, { signal });
   return { element, draw };
 }
 

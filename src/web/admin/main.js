@@ -35,6 +35,7 @@ function show({ focus = true, told } = {}) {
     if (link.hash === `#/${name}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   scrollTo(0, 0);
   if (!inside) return fill(main, [loginCard(told, () => show())]);
   fill(main, [view({ key, query, signal: leave.signal })]);
@@ -44,7 +45,6 @@ function show({ focus = true, told } = {}) {
 addEventListener('hashchange', () => show());
 turnedAway.addEventListener('turned-away', ({ detail }) => {
   session.forget();
-  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   show({ told: detail.status === 403 ? detail.message : 'Your login has run out. Log in again to go on where you were.' });
 });
 document.querySelector('[data-log-out]').addEventListener('click', () => {

@@ -21,7 +21,9 @@ const PERIODS = {
 export function overview({ query, signal }) {
   let period = PERIODS[query.get('period')] ? query.get('period') : '24h';
   let newest = 0;
-  const parts = { sums: tiles(), course: course(), refusals: refusals(), active: mostActive(query, signal), heat: heat(), scores: scores(), sessions: sessions() };
+  const parts = {
+    sums: tiles(), course: course(signal), refusals: refusals(), active: mostActive(query, signal), heat: heat(signal), scores: scores(signal), sessions: sessions(signal),
+  };
   const stamp = make('p.quiet.small', {}, '');
   const pick = choice('Period', Object.entries(PERIODS).map(([key, it]) => [key, it.title]), period, (value) => {
     period = value;

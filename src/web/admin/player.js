@@ -33,16 +33,11 @@ export function player({ key, query, signal }) {
     title.querySelector('h1').textContent = user.username;
     for (const it of title.querySelectorAll('.badge')) it.remove();
     title.append(...states(user));
-    fill(top, [standing(user), make('div.deeds', { role: 'group', 'aria-label': 'What can be done' }, deedButtons(user, after))]);
+    fill(top, [standing(user), make('div.deeds', { role: 'group', 'aria-label': 'What can be done' }, deedButtons(user, look))]);
     if (stream) return stream.again();
     stream = history(user.id, query, signal, element.querySelector('header'));
     body.append(stream.element);
   });
-  // The button that had the focus may be another now.
-  const after = async () => {
-    await look();
-    title.querySelector('h1').focus({ preventScroll: true });
-  };
   look();
   return make('div', {}, make('p.back', {}, make('a', { href: '#/players' }, '← Players')), title, top, element);
 }

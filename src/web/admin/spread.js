@@ -18,12 +18,13 @@ function facts(pairs) {
   return make('dl.facts', {}, pairs.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
 }
 
-export function scores() {
+export function scores(signal) {
   const { element, body } = panel('scores', 'Scores');
   let buckets = [];
   const range = (it) => (it.to === null || it.to === undefined ? `from ${number(it.from)}` : it.from === it.to ? number(it.from) : `${number(it.from)} to ${number(it.to)}`);
   const drawing = chart({
     name: 'Players by score',
+    signal,
     x: bars(() => buckets.map((it) => compact(it.from))),
     series: [{ ink: 'gold', bars: true }],
     columns: [
@@ -45,7 +46,7 @@ export function scores() {
   };
 }
 
-export function sessions() {
+export function sessions(signal) {
   const { element, body } = panel('sessions', 'Actions per game session');
   let buckets = [];
   // A class ends where the next begins; the last one has no end.
@@ -56,6 +57,7 @@ export function sessions() {
   };
   const drawing = chart({
     name: 'Game sessions by actions',
+    signal,
     x: bars(() => buckets.map(named)),
     series: [{ ink: 'laurel', bars: true }],
     columns: [

@@ -130,6 +130,49 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
     }
 }
 
+/// Every kind of event is among the history: `admin` came before.
+pub async fn analytics(driver: &mut Driver, node: &TestNode) {
+    let root = node.login("root").await;
+    let at_a_glance = [
+        ("getActivity", "hours=48&step=day", "hours=0"),
+        ("getMostActive", "period=hour&limit=100", "period=year"),
+        ("getPeakHours", "days=365", "days=366"),
+        ("getScores", "", "users=1"),
+        ("getSessions", "days=1", "days=x"),
+        ("searchUsers", "search=SUSP&limit=5", "limit=0"),
+    ];
+    for (id, right, wrong) in at_a_glance {
+        driver.call(node, id, by(&root).query(right), 200).await;
+        let refused = driver.call(node, id, by(&root).query(wrong), 400).await;
+        assert_eq!(refused.fields(), [wrong.split('=').next().unwrap()]);
+    }
+    let eve = node.login("suspect").await;
+    node.post("/api/game/start", &eve.token, &json!({})).await;
+    let quiz = node.token(&eve, "demo_quiz").await;
+    node.finalize(&eve, &quiz, json!({ "quizResult": "Atlantis" })).await;
+    node.token(&eve, "demo_quiz").await;
+    node.written().await;
+    for suspect in ["suspect", "127.0.0.1"] {
+        driver.call(node, "getEvidence", by(&root).user(suspect).query("hours=1"), 200).await;
+    }
+    driver.call(node, "getEvidence", by(&root).user("nobody"), 404).await;
+    let mut query = "limit=5".to_owned();
+    let mut kinds = std::collections::BTreeSet::new();
+    loop {
+        let page = driver.call(node, "getHistory", by(&root).user("suspect").query(&query), 200).await;
+        let events = page.body["data"]["events"].as_array().unwrap();
+        kinds.extend(events.iter().map(|it| it["kind"].as_str().unwrap().to_owned()));
+        let Some(next) = page.body["data"]["next"].as_str() else { break };
+        query = format!("limit=5&before={next}");
+    }
+    assert_eq!(
+        kinds,
+        ["adjustment", "award", "deed", "open", "refused", "session"].map(str::to_owned).into()
+    );
+    let wrong = driver.call(node, "getHistory", by(&root).user("suspect").query("before=x"), 400).await;
+    assert_eq!(wrong.fields(), ["before"]);
+}
+
 pub async fn listen(driver: &mut Driver, node: &TestNode) {
     let ada = node.register("listener").await;
     let handshake = by(&ada)

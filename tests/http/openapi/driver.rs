@@ -223,7 +223,7 @@ fn close(schema: &mut Value) {
 
 /// The body of what never ends is not read.
 async fn send(node: &TestNode, operation: &Operation, request: Request) -> Answer {
-    let path = operation.path.replace("{userId}", &request.user);
+    let path = operation.path.replace("{userId}", &request.user).replace("{suspect}", &request.user);
     let url = format!("{}{path}{}", node.base, request.query);
     let mut sent = reqwest::Client::new().request(operation.method.clone(), url);
     for (name, value) in request.headers {

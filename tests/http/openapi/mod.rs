@@ -35,6 +35,7 @@ async fn every_operation_answers_as_the_document_says() {
     doors::callbacks(&mut driver, &node).await;
     doors::board(&mut driver, &node).await;
     doors::admin(&mut driver, &node).await;
+    doors::analytics(&mut driver, &node).await;
     doors::listen(&mut driver, &node).await;
     for operation in driver.operations().iter().filter(|it| it.needs_login()) {
         let strangers = Request::default().user("1").body(json!({}));
@@ -80,7 +81,14 @@ async fn the_document_has_what_the_router_has_and_nothing_else() {
             if operations.iter().any(|it| it.path == path && it.method == method) {
                 continue;
             }
-            let answer = node.send(method.clone(), &path.replace("{userId}", "1"), &[], Vec::new()).await;
+            let answer = node
+                .send(
+                    method.clone(),
+                    &path.replace("{userId}", "1").replace("{suspect}", "1"),
+                    &[],
+                    Vec::new(),
+                )
+                .await;
             if path == "/socket.io/" {
                 assert_eq!((answer.status, &answer.body["code"]), (400, &json!(5)), "{method} {path}");
             } else {

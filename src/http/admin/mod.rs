@@ -1,19 +1,22 @@
 //! The operators' API: `/api/admin`, for callers with the role `admin`.
 
+mod analytics;
+mod users;
+
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::{Body, Fields};
 use super::identity::Caller;
+use super::query::Query;
 use super::{envelope, idempotency};
 use crate::account::User;
 use crate::admin::{self, Changed, Decision, Restriction};
@@ -34,7 +37,15 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/admin/suspects", get(suspects))
         .route("/api/admin/audit", get(audit))
-        .route("/api/admin/users/{userId}", get(user))
+        .route("/api/admin/suspects/{suspect}", get(users::evidence))
+        .route("/api/admin/activity", get(analytics::activity))
+        .route("/api/admin/most-active", get(analytics::most_active))
+        .route("/api/admin/peak-hours", get(analytics::peak_hours))
+        .route("/api/admin/scores", get(analytics::scores))
+        .route("/api/admin/sessions", get(analytics::sessions))
+        .route("/api/admin/users", get(users::search))
+        .route("/api/admin/users/{userId}", get(users::report))
+        .route("/api/admin/users/{userId}/history", get(users::history))
         .route("/api/admin/users/{userId}/ban", restrict(Restriction::Ban))
         .route("/api/admin/users/{userId}/unban", restrict(Restriction::Unban))
         .route("/api/admin/users/{userId}/set-aside", restrict(Restriction::SetAside))
@@ -57,30 +68,12 @@ impl FromRequestParts<Arc<App>> for Admin {
 }
 
 /// How far back, and how many.
-#[derive(Deserialize)]
-struct Window {
-    hours: Option<u32>,
-    limit: Option<u32>,
+fn window(mut query: Query) -> Result<(u32, u32), Refusal> {
+    let window = (query.number("hours", 1..=720, 24), query.number("limit", 1..=1000, 50));
+    query.finish().map(|()| window)
 }
 
-fn window(query: Result<Query<Window>, QueryRejection>) -> Result<(u32, u32), Refusal> {
-    let Query(window) =
-        query.map_err(|_| Refusal::field("query", "hours and limit must be whole numbers"))?;
-    let (hours, limit) = (window.hours.unwrap_or(24), window.limit.unwrap_or(50));
-    if !(1..=720).contains(&hours) {
-        return Err(Refusal::field("hours", "must be between 1 and 720"));
-    }
-    if !(1..=1000).contains(&limit) {
-        return Err(Refusal::field("limit", "must be between 1 and 1000"));
-    }
-    Ok((hours, limit))
-}
-
-async fn suspects(
-    State(app): State<Arc<App>>,
-    _: Admin,
-    query: Result<Query<Window>, QueryRejection>,
-) -> Result<Response> {
+async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (hours, limit) = window(query)?;
     let found = admin::suspects(&app.database, hours, limit).await?;
     let shown = found.iter().map(|it| {
@@ -98,11 +91,7 @@ async fn suspects(
     Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", shown.collect()))
 }
 
-async fn audit(
-    State(app): State<Arc<App>>,
-    _: Admin,
-    query: Result<Query<Window>, QueryRejection>,
-) -> Result<Response> {
+async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (_, limit) = window(query)?;
     let deeds = admin::audit(&app.database, limit).await?;
     let shown = deeds.iter().map(|it| {
@@ -117,29 +106,6 @@ async fn audit(
         })
     });
     Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", shown.collect()))
-}
-
-async fn user(
-    State(app): State<Arc<App>>,
-    _: Admin,
-    id: Id,
-    query: Result<Query<Window>, QueryRejection>,
-) -> Result<Response> {
-    let (hours, _) = window(query)?;
-    let user = find(&app, id).await?;
-    let it = admin::report(&app, user, hours).await?;
-    let data = json!({
-        "userId": it.user.number,
-        "id": it.user.id,
-        "username": it.user.username,
-        "role": it.user.role,
-        "score": it.total,
-        "shown": it.shown,
-        "banned": it.banned,
-        "aside": it.aside,
-        "signs": it.signs,
-    });
-    Ok(envelope::answer(StatusCode::OK, "User retrieved successfully", data))
 }
 
 async fn find(app: &App, id: Id) -> Result<User> {

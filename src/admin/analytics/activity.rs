@@ -1,0 +1,101 @@
+//! Awards, users, sessions and refusals over time.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgPool, Row};
+
+use super::{Span, Step};
+use crate::error::Result;
+use crate::ledger::{UNCOUNTED_SESSIONS, sql_fault};
+
+/// One hour or day.
+#[derive(Clone, Debug, Default)]
+pub struct ActivityRow {
+    /// When it begins, in ms since the Unix epoch.
+    pub at_ms: i64,
+    /// Awards in it.
+    pub awards: i64,
+    /// What they came to.
+    pub points: i64,
+    /// Users who had one.
+    pub active_users: i64,
+    /// Requests that were refused, by code.
+    pub refusals: BTreeMap<String, i64>,
+}
+
+/// The whole of some hours or days, and each of them.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    /// Users who had an award since it began.
+    pub active_users: i64,
+    /// Users who registered.
+    pub new_users: i64,
+    /// Sessions that began in it and have ended.
+    pub sessions: i64,
+    /// Their actions.
+    pub session_actions: i64,
+    /// Every hour or day, oldest first; none is left out.
+    pub rows: Vec<ActivityRow>,
+}
+
+/// What happened in a span that ends now, by the hour or by the day.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activity> {
+    let doing = "read the activity";
+    let mut rows: Vec<ActivityRow> = (span.from_ms..span.to_ms)
+        .step_by(step.ms() as usize)
+        .map(|at_ms| ActivityRow { at_ms, ..ActivityRow::default() })
+        .collect();
+    let place = |at_ms: i64| ((at_ms - span.from_ms) / step.ms()) as usize;
+    let hours = sqlx::query(
+        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS at_ms, awards, least(points, 9007199254740991)::bigint AS points,
+                users, day_users, last_users, new_users
+         FROM rollup_hours WHERE hour >= to_timestamp($1 / 1000.0)",
+    );
+    let hours = hours.bind(span.from_ms as f64).fetch_all(database).await;
+    let (mut active_users, mut new_users) = (0, 0);
+    for hour in hours.map_err(|error| sql_fault(doing, error))? {
+        // An hour that begins after the span is one of a clock that runs ahead; who was active in it was active since.
+        active_users += hour.get::<i64, _>("last_users");
+        new_users += hour.get::<i64, _>("new_users");
+        let Some(row) = rows.get_mut(place(hour.get("at_ms"))) else { continue };
+        row.awards += hour.get::<i64, _>("awards");
+        row.points += hour.get::<i64, _>("points");
+        row.active_users += match step {
+            Step::Hour => hour.get::<i64, _>("users"),
+            Step::Day => hour.get::<i64, _>("day_users"),
+        };
+    }
+    let refused = sqlx::query(
+        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS at_ms, code, count FROM rollup_refusals
+         WHERE hour >= to_timestamp($1 / 1000.0)",
+    );
+    let refused = refused.bind(span.from_ms as f64).fetch_all(database).await;
+    for refusals in refused.map_err(|error| sql_fault(doing, error))? {
+        if let Some(row) = rows.get_mut(place(refusals.get("at_ms"))) {
+            *row.refusals.entry(refusals.get("code")).or_default() += refusals.get::<i64, _>("count");
+        }
+    }
+    // Who registered in the last minute is not in the sums.
+    let newest = sqlx::query_scalar::<_, i64>(
+        "SELECT count(*) FROM users WHERE number > (SELECT user_number FROM rollup_heads WHERE shard = 0)
+               AND created_at >= to_timestamp($1 / 1000.0)",
+    );
+    new_users += newest
+        .bind(span.from_ms as f64)
+        .fetch_one(database)
+        .await
+        .map_err(|error| sql_fault(doing, error))?;
+    let (sessions, session_actions) = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "SELECT coalesce(sum(sessions), 0)::bigint, coalesce(sum(actions), 0)::bigint
+         FROM (SELECT * FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) AS it (hour, least, sessions, actions, seconds)
+         WHERE hour >= to_timestamp($1 / 1000.0)"
+    )))
+    .bind(span.from_ms as f64)
+    .fetch_one(database)
+    .await
+    .map_err(|error| sql_fault(doing, error))?;
+    Ok(Activity { active_users, new_users, sessions, session_actions, rows })
+}

@@ -1,0 +1,130 @@
+//! Who is most active, and when most happens.
+
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+use super::{DAY_MS, HOUR_MS, Span};
+use crate::error::Result;
+use crate::ledger::sql_fault;
+
+/// A period of the calendar, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// From the full hour.
+    Hour,
+    /// From midnight.
+    Day,
+    /// From Monday.
+    Week,
+    /// From the first.
+    Month,
+}
+
+impl Period {
+    /// As it stands in queries and in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// One of the most active.
+#[derive(Clone, Debug)]
+pub struct Busy {
+    /// The user's number.
+    pub number: i64,
+    /// The same, by UUID.
+    pub id: Uuid,
+    /// The name.
+    pub username: String,
+    /// Awards in the period.
+    pub awards: i64,
+    /// What they came to.
+    pub points: i64,
+    /// The newest one, in ms since the Unix epoch.
+    pub last_at_ms: i64,
+    /// Whether the user is banned.
+    pub banned: bool,
+    /// Whether the user is set aside.
+    pub aside: bool,
+}
+
+/// The most active of a period.
+#[derive(Clone, Debug)]
+pub struct MostActive {
+    /// The period.
+    pub span: Span,
+    /// Most awards first; of as many, most points.
+    pub users: Vec<Busy>,
+}
+
+/// The most active of the present period, at most a hundred.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: i64) -> Result<MostActive> {
+    let fault = |error| sql_fault("read who is most active", error);
+    let (from_ms, to_ms) = sqlx::query_as(
+        "SELECT (extract(epoch FROM begins) * 1000)::bigint,
+                (extract(epoch FROM (begins AT TIME ZONE 'UTC' + ('1 ' || $1)::interval) AT TIME ZONE 'UTC') * 1000)::bigint
+         FROM date_trunc($1, to_timestamp($2 / 1000.0), 'UTC') AS begins",
+    )
+    .bind(period.as_str())
+    .bind(now_ms as f64)
+    .fetch_one(database)
+    .await
+    .map_err(fault)?;
+    let rows = sqlx::query(
+        "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991)::bigint AS points,
+                (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
+                u.banned_at IS NOT NULL AS banned, u.aside_at IS NOT NULL AS aside
+         FROM (SELECT user_id, awards, points FROM rollup_best WHERE period = $1 AND begins = to_timestamp($2 / 1000.0)
+               ORDER BY awards DESC, points DESC, user_id LIMIT $3) best
+         JOIN users u ON u.id = best.user_id JOIN rollup_users known ON known.user_id = best.user_id
+         ORDER BY best.awards DESC, best.points DESC, best.user_id",
+    )
+    .bind(period.as_str())
+    .bind(from_ms as f64)
+    .bind(i64::from(limit))
+    .fetch_all(database)
+    .await
+    .map_err(fault)?;
+    let busy = |row: &sqlx::postgres::PgRow| Busy {
+        number: row.get("number"),
+        id: row.get("id"),
+        username: row.get("username"),
+        awards: row.get("awards"),
+        points: row.get("points"),
+        last_at_ms: row.get("last_at_ms"),
+        banned: row.get("banned"),
+        aside: row.get("aside"),
+    };
+    Ok(MostActive { span: Span { from_ms, to_ms }, users: rows.iter().map(busy).collect() })
+}
+
+/// Awards by weekday, from Monday on, and hour.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn peak_hours(database: &PgPool, span: Span) -> Result<[[i64; 24]; 7]> {
+    let rows: Result<Vec<(i64, i64)>, _> = sqlx::query_as(
+        "SELECT (extract(epoch FROM hour) * 1000)::bigint, awards FROM rollup_hours
+         WHERE hour >= to_timestamp($1 / 1000.0) AND hour < to_timestamp($2 / 1000.0)",
+    )
+    .bind(span.from_ms as f64)
+    .bind(span.to_ms as f64)
+    .fetch_all(database)
+    .await;
+    let mut awards = [[0; 24]; 7];
+    for (at_ms, count) in rows.map_err(|error| sql_fault("read the peak hours", error))? {
+        // The Unix epoch was a Thursday.
+        let weekday = (at_ms.div_euclid(DAY_MS) + 3).rem_euclid(7);
+        let hour = at_ms.rem_euclid(DAY_MS) / HOUR_MS;
+        awards[weekday as usize][hour as usize] += count;
+    }
+    Ok(awards)
+}

@@ -1,0 +1,113 @@
+//! What there is against one suspect.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+use super::find_user;
+use crate::account::User;
+use crate::app::App;
+use crate::error::Result;
+use crate::ledger::sql_fault;
+
+/// Refused attempts that are shown, the newest.
+const REFUSED: i64 = 50;
+
+/// One sign in one hour.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When the UTC hour begins, in ms since the Unix epoch.
+    pub hour_ms: i64,
+    /// The sign.
+    pub sign: String,
+    /// How often it was seen.
+    pub count: i64,
+    /// When first, in ms since the Unix epoch.
+    pub first_at_ms: i64,
+    /// When last.
+    pub last_at_ms: i64,
+}
+
+/// An attempt whose proof failed.
+#[derive(Clone, Debug)]
+pub struct RefusedAttempt {
+    /// When, in ms since the Unix epoch.
+    pub at_ms: i64,
+    /// The attempt.
+    pub event_id: Uuid,
+    /// What it was for.
+    pub action: String,
+    /// What it would have been worth.
+    pub points: i64,
+    /// What was handed in.
+    pub proof: Value,
+}
+
+/// What there is against a suspect.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// A user's UUID, or an address.
+    pub suspect: String,
+    /// The user, if it is one.
+    pub user: Option<User>,
+    /// By hour, the newest first.
+    pub seen: Vec<Seen>,
+    /// Of a user, the newest first.
+    pub refused: Vec<RefusedAttempt>,
+}
+
+/// The signs of the last hours against an address or a user, and what of the user's was refused meanwhile.
+///
+/// # Errors
+/// It is no address, and there is no such user; Postgres is away.
+pub async fn evidence(app: &App, suspect: &str, hours: u32) -> Result<Evidence> {
+    if let Ok(address) = suspect.parse::<IpAddr>() {
+        let suspect = address.to_string();
+        let seen = seen(&app.database, &suspect, hours).await?;
+        return Ok(Evidence { suspect, user: None, seen, refused: Vec::new() });
+    }
+    let user = find_user(app, suspect).await?;
+    let suspect = user.id.to_string();
+    let seen = seen(&app.database, &suspect, hours).await?;
+    let refused = refused(&app.database, user.id, hours).await?;
+    Ok(Evidence { suspect, user: Some(user), seen, refused })
+}
+
+async fn seen(database: &PgPool, suspect: &str, hours: u32) -> Result<Vec<Seen>> {
+    let rows = sqlx::query(
+        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS hour_ms, sign, count,
+                (extract(epoch FROM first_at) * 1000)::bigint AS first_at_ms,
+                (extract(epoch FROM last_at) * 1000)::bigint AS last_at_ms
+         FROM suspicions WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, sign",
+    );
+    let rows = rows.bind(suspect).bind(hours as i32).fetch_all(database).await;
+    let read = |row: &sqlx::postgres::PgRow| Seen {
+        hour_ms: row.get("hour_ms"),
+        sign: row.get("sign"),
+        count: row.get("count"),
+        first_at_ms: row.get("first_at_ms"),
+        last_at_ms: row.get("last_at_ms"),
+    };
+    Ok(rows.map_err(|error| sql_fault("read the signs", error))?.iter().map(read).collect())
+}
+
+async fn refused(database: &PgPool, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt>> {
+    let rows = sqlx::query(
+        "SELECT (extract(epoch FROM refused_at) * 1000)::bigint AS at_ms, id, action_type, score_value,
+                coalesce(proof_of_work, 'null') AS proof
+         FROM user_action
+         WHERE user_id = $1 AND completed_at IS NULL AND created_at > now() - make_interval(hours => $2) AND refused_at IS NOT NULL
+         ORDER BY created_at DESC LIMIT $3",
+    );
+    let rows = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(database).await;
+    let read = |row: &sqlx::postgres::PgRow| RefusedAttempt {
+        at_ms: row.get("at_ms"),
+        event_id: row.get("id"),
+        action: row.get("action_type"),
+        points: row.get("score_value"),
+        proof: row.get("proof"),
+    };
+    Ok(rows.map_err(|error| sql_fault("read what was refused", error))?.iter().map(read).collect())
+}

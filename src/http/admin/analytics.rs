@@ -1,0 +1,136 @@
+//! What operators see at a glance.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::super::envelope;
+use super::super::query::Query;
+use super::Admin;
+use crate::admin::analytics::{self, ActivityRow, DAY_MS, Period, Span, Step};
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::error::Result;
+
+/// `GET activity?hours=24&step=hour`.
+pub async fn activity(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
+    let hours = i64::from(query.number("hours", 1..=8760, 24));
+    let step = query.choice("step", &[("hour", Step::Hour), ("day", Step::Day)]);
+    query.finish()?;
+    let count = match step {
+        Step::Hour => hours,
+        Step::Day => (hours + 23) / 24,
+    };
+    let span = Span::last(count, step, app.clock.now_ms());
+    let it = analytics::activity(&app.database, span, step).await?;
+    let sum = |of: fn(&ActivityRow) -> i64| it.rows.iter().map(of).sum::<i64>();
+    let data = json!({
+        "from": rfc3339(span.from_ms),
+        "to": rfc3339(span.to_ms),
+        "step": step.as_str(),
+        "summary": {
+            "activeUsers": it.active_users,
+            "awards": sum(|it| it.awards),
+            "points": sum(|it| it.points),
+            "refusals": sum(|it| it.refusals.values().sum()),
+            "sessions": it.sessions,
+            "actionsPerSession": per(it.session_actions, it.sessions),
+            "newUsers": it.new_users,
+        },
+        "rows": it.rows.iter().map(activity_row).collect::<Value>(),
+    });
+    Ok(envelope::answer(StatusCode::OK, "Activity retrieved successfully", data))
+}
+
+fn activity_row(it: &ActivityRow) -> Value {
+    json!({
+        "at": rfc3339(it.at_ms),
+        "awards": it.awards,
+        "points": it.points,
+        "activeUsers": it.active_users,
+        "refusals": it.refusals,
+    })
+}
+
+/// How many of some there are to each of others, to two digits; 0 if there are none.
+fn per(some: i64, others: i64) -> f64 {
+    let quotient = if others == 0 { 0.0 } else { some as f64 / others as f64 };
+    (quotient * 100.0).round() / 100.0
+}
+
+/// `GET most-active?period=day&limit=10`.
+pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
+    let periods = [Period::Day, Period::Hour, Period::Week, Period::Month].map(|it| (it.as_str(), it));
+    let period = query.choice("period", &periods);
+    let limit = query.number("limit", 1..=100, 10);
+    query.finish()?;
+    let it = analytics::most_active(&app.database, period, limit, app.clock.now_ms()).await?;
+    let users = it.users.iter().map(|it| {
+        json!({
+            "userId": it.number,
+            "id": it.id,
+            "username": it.username,
+            "awards": it.awards,
+            "points": it.points,
+            "lastAt": rfc3339(it.last_at_ms),
+            "banned": it.banned,
+            "aside": it.aside,
+        })
+    });
+    let data = json!({
+        "from": rfc3339(it.span.from_ms),
+        "to": rfc3339(it.span.to_ms),
+        "users": users.collect::<Value>(),
+    });
+    Ok(envelope::answer(StatusCode::OK, "Most active users retrieved successfully", data))
+}
+
+/// `GET peak-hours?days=28`.
+pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
+    let span = days(&app, query, 28)?;
+    let awards = analytics::peak_hours(&app.database, span).await?;
+    let data = json!({ "from": rfc3339(span.from_ms), "to": rfc3339(span.to_ms), "awards": awards });
+    Ok(envelope::answer(StatusCode::OK, "Peak hours retrieved successfully", data))
+}
+
+/// `GET sessions?days=28`.
+pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
+    let span = days(&app, query, 28)?;
+    let it = analytics::sessions(&app.database, span).await?;
+    let bucket = |(actions, sessions): &(i64, i64)| json!({ "actions": actions, "sessions": sessions });
+    let data = json!({
+        "from": rfc3339(span.from_ms),
+        "to": rfc3339(span.to_ms),
+        "sessions": it.sessions,
+        "actionsPerSession": per(it.actions, it.sessions),
+        "averageSeconds": per(it.seconds, it.sessions),
+        "buckets": it.classes.iter().map(bucket).collect::<Value>(),
+    });
+    Ok(envelope::answer(StatusCode::OK, "Sessions retrieved successfully", data))
+}
+
+/// The last days, today among them.
+fn days(app: &App, mut query: Query, default: u32) -> Result<Span> {
+    let days = query.number("days", 1..=365, default);
+    query.finish()?;
+    let span = Span::last(i64::from(days), Step::Day, app.clock.now_ms());
+    debug_assert_eq!(span.to_ms - span.from_ms, i64::from(days) * DAY_MS);
+    Ok(span)
+}
+
+/// `GET scores`.
+pub async fn scores(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
+    query.finish()?;
+    let it = analytics::scores(&app).await?;
+    let buckets = it.buckets.iter().map(|it| json!({ "from": it.from, "to": it.to, "users": it.users }));
+    let shape = &it.shape;
+    let data = json!({
+        "users": shape.users,
+        "percentiles": { "p50": shape.p50, "p90": shape.p90, "p99": shape.p99, "max": shape.max },
+        "buckets": buckets.collect::<Value>(),
+    });
+    Ok(envelope::answer(StatusCode::OK, "Scores retrieved successfully", data))
+}

@@ -1,0 +1,122 @@
+//! Queries: read field by field. All that is wrong with a query is told at once, and a field that nobody asked for, or that comes
+//! twice, is wrong too.
+
+use std::convert::Infallible;
+use std::ops::RangeInclusive;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use crate::action::proof::shortened;
+use crate::error::{FieldError, Refusal};
+
+/// The fields of a query that are not read yet, and what was wrong with those that are.
+pub struct Query {
+    left: Vec<(String, String)>,
+    problems: Vec<FieldError>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::read(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Query {
+    fn read(text: &str) -> Self {
+        let plain = |it: &str| percent_decode_str(&it.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let fields = text.split('&').filter(|it| !it.is_empty());
+        let left = fields
+            .map(|it| it.split_once('=').unwrap_or((it, "")))
+            .map(|(name, value)| (plain(name), plain(value)));
+        Self { left: left.collect(), problems: Vec::new() }
+    }
+
+    /// A text that may be missing.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let place = self.left.iter().position(|it| it.0 == name)?;
+        let (_, value) = self.left.remove(place);
+        if self.left.iter().any(|it| it.0 == name) {
+            self.left.retain(|it| it.0 != name);
+            self.problems.push(FieldError::new(name, "is given twice"));
+        }
+        Some(value)
+    }
+
+    /// A text of a shape of its own, which may be missing.
+    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.text(name)?;
+        parse(&value).map_err(|problem| self.problems.push(FieldError::new(name, problem))).ok()
+    }
+
+    /// A whole number in a range.
+    pub fn number(&mut self, name: &str, range: RangeInclusive<u32>, default: u32) -> u32 {
+        let parsed = self.parsed(name, |it| match it.parse() {
+            Ok(number) if range.contains(&number) => Ok(number),
+            _ => Err(format!("must be a whole number between {} and {}", range.start(), range.end())),
+        });
+        parsed.unwrap_or(default)
+    }
+
+    /// One of some words; the first if it is missing.
+    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {
+        let parsed = self.parsed(name, |it| {
+            let found = words.iter().find(|(word, _)| *word == it).map(|(_, meant)| *meant);
+            let all: Vec<&str> = words.iter().map(|it| it.0).collect();
+            found.ok_or_else(|| format!("must be one of {}", all.join(", ")))
+        });
+        parsed.unwrap_or(words[0].1)
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// Everything that was wrong, and every field that is left.
+    pub fn finish(mut self) -> Result<(), Refusal> {
+        self.problems
+            .extend(self.left.iter().map(|(name, _)| FieldError::new(shortened(name), "is unknown")));
+        if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(query: Query) -> Vec<(String, String)> {
+        match query.finish() {
+            Err(Refusal::Validation(fields)) => fields.into_iter().map(|it| (it.field, it.problem)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn fields_are_read_by_name_and_decoded() {
+        let mut query = Query::read("search=a%20b+c%C3%A9&limit=7");
+        assert_eq!(query.text("search").as_deref(), Some("a b cé"));
+        assert_eq!((query.number("limit", 1..=10, 5), query.number("hours", 1..=24, 24)), (7, 24));
+        assert_eq!(query.choice("step", &[("hour", 1), ("day", 2)]), 1);
+        assert_eq!(problems(query), []);
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let mut query = Query::read("limit=11&limit=2&hours=-1&step=week&x=1&");
+        query.number("limit", 1..=10, 5);
+        query.number("hours", 1..=24, 24);
+        query.choice("step", &[("hour", 1), ("day", 2)]);
+        let named: Vec<String> =
+            problems(query).into_iter().map(|(field, problem)| format!("{field} {problem}")).collect();
+        let wanted = [
+            "limit is given twice",
+            "limit must be a whole number between 1 and 10",
+            "hours must be a whole number between 1 and 24",
+            "step must be one of hour, day",
+            "x is unknown",
+        ];
+        assert_eq!(named, wanted);
+    }
+}
