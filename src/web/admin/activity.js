@@ -15,7 +15,7 @@ export function tiles() {
   return {
     element,
     draw({ summary, rows }) {
-      const line = (read, ink) => (rows.length > 2 ? spark(rows.map(read), ink) : null);
+      const line = (read, ink) => (rows.some((it) => read(it) > 0) ? spark(rows.map(read), ink) : null);
       fill(element, [
         tile('Active players', compact(summary.activeUsers), line((it) => it.activeUsers, 'laurel')),
         tile('Awards', compact(summary.awards), line((it) => it.awards, 'laurel')),

@@ -64,9 +64,14 @@ export function history(id, query, signal, header) {
   function draw() {
     const visible = shown();
     list.replaceChildren(...days(visible));
-    if (!visible.length) list.append(make('p.empty.quiet', {}, next === null ? 'Nothing of this kind happened.' : 'Nothing of this kind among what is loaded.'));
+    if (!visible.length) list.append(make('p.empty.quiet', {}, empty()));
     count.textContent = `${number(visible.length)} shown of ${number(rows.length)} loaded${next === null ? ', which is all' : ''}.`;
     more.hidden = next === null;
+  }
+
+  function empty() {
+    if (!filter[2]) return 'Nothing happened yet.';
+    return next === null ? 'Nothing of this kind happened.' : 'Nothing of this kind among what is loaded.';
   }
 
   function again() {
@@ -87,15 +92,15 @@ function days(rows) {
 /** What a row says in a line, and the points if it has some. */
 const KINDS = {
   award: (it) => ['award', words(it.actionType), it.held && make('span.badge.set_aside', {}, 'held')],
-  carried: () => ['award', 'carried over from months that were detached'],
-  adjustment: (it) => ['adjust', it.note ? `${it.note.by}: ${it.note.why}` : ''],
+  carried: (it) => [it.actionType, it.actionType === 'carried' ? 'what older months came to' : 'not won by an action'],
+  adjustment: (it) => [it.actionType, it.note ? `${it.note.by}: ${it.note.why}` : ''],
   refused: (it) => ['refused', `${words(it.actionType)}: the proof did not verify`],
   expired: (it) => ['expired', `${words(it.actionType)}: never finished`],
   open: (it) => ['open', `${words(it.actionType)}: may still be finished`],
   session: (it) => ['session', `${counted(it.actions ?? 0, 'action')}${it.active ? ', still on' : ''}`],
   deed: (it) => [it.action, `${it.actor}: ${it.reason}`, detail(it.detail)],
 };
-const NAMES = { award: 'award', adjust: 'adjusted', carried: 'carried' };
+const NAMES = { adjust: 'adjusted', void: 'voided' };
 
 function entry(row) {
   const [badge, text, extra] = (KINDS[row.kind] ?? ((it) => [it.kind, '']))(row);
@@ -117,6 +122,7 @@ function facts(row) {
     if (typeof it === 'object') return make('code', {}, proofText(it));
     if (/At$|^at$/.test(name)) return asMoment(it);
     if (name === 'points') return points(it);
+    if (typeof it === 'boolean') return it ? 'yes' : 'no';
     return typeof it === 'number' ? number(it) : String(it);
   };
   const spaced = (name) => name.replace(/[A-Z]/g, (it) => ` ${it.toLowerCase()}`);

@@ -24,6 +24,7 @@ async function find(key, signal) {
 
 export function player({ key, query, signal }) {
   const title = heading(`Player ${key}`);
+  title.classList.add('name');
   const top = make('div', {});
   const { element, body } = panel('history', 'History');
   let stream;

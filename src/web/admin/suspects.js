@@ -51,6 +51,7 @@ function legend() {
 export function suspect({ key, query, signal }) {
   let hours = hoursOf(query);
   const title = heading(key);
+  title.classList.add('name');
   const done = make('div', {});
   const byHour = panel('evidence', 'Signs by hour', choice('Seen within', HOURS, hours, (value) => {
     hours = value;
