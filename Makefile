@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood bench-fanout bench-storms faults
+.PHONY: run test deps test-deps client lint bench bench-durability bench-ledger bench-flood bench-fanout bench-storms faults
 
 run: deps
 	cargo build --release
@@ -18,6 +18,12 @@ test-deps:
 		chromium:chromium
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
 	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/browser
+	@npm ci --silent --no-audit --no-fund --prefix clients/typescript
+
+# Compiles the TypeScript client. What comes of it is kept in the tree, so that Rust alone builds Laurel.
+client:
+	npm ci --silent --no-audit --no-fund --prefix clients/typescript
+	npm run --silent --prefix clients/typescript build
 
 # Format, lints and documentation; all of them as strict as CI.
 lint:

@@ -16,6 +16,7 @@
 --       28 channel of the user   29 digest of the request (empty: no idempotency key)   30 how long its answer is kept (ms)
 --       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)   34 latest epoch that the caller knows
 --       35 name of the key that signs the receipt
+--       36 traceparent, 37 channel of traces (both left out unless the request is traced)
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), … }
 --       OK: + { score, rank, rank before (0: none), points, board version, ms until a flush is due (0: none), next token (or
 --           empty), its expiry (ms), `receipt moment key action`, the ten… }; the ten only if newer than the caller's version, or
@@ -37,7 +38,7 @@ local outbox_max, known_version, publish_window_ms = tonumber(ARGV[24]), tonumbe
 local board_channel, user_channel = ARGV[27], ARGV[28]
 local request_digest, answer_ttl_ms = ARGV[29], ARGV[30]
 local next_token, next_hash, from_ms = ARGV[31], ARGV[32], tonumber(ARGV[33])
-local receipt_kid = ARGV[35]
+local receipt_kid, trace, trace_channel = ARGV[35], ARGV[36], ARGV[37]
 
 local LARGEST_SCORE = 9007199254740991
 
@@ -155,7 +156,7 @@ end
 spend(token_key, spent_key, door == 'scores' and expires_ms + HOUR_MS or expires_ms)
 local entry = {
   kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
-  expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id,
+  expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id, trace = trace,
 }
 if not proof_ok then
   if door == 'game' then
@@ -199,6 +200,10 @@ if not held and score > (tonumber(state[5]) or -1) then
   ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
   version = moment
   write_ten(board_key, ten_key, state_key, ten, version)
+  if trace then
+    -- Ahead of the board, whoever publishes it and when: each node keeps it until a board of this version or a newer one comes.
+    redis.call('PUBLISH', trace_channel, int(version) .. ' ' .. trace)
+  end
   due_ms = publish(ten, state_key, window_key, board_channel, version, publish_window_ms)
 else
   redis.call('HSET', state_key, 'moment', int(moment))

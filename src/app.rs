@@ -15,12 +15,13 @@ use crate::config::{self, Config};
 use crate::error::Fault;
 use crate::gate::Gate;
 use crate::ledger::{self, Commits, Database};
-use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats};
+use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats, Ways};
 use crate::metrics::Metrics;
 use crate::receipt::ReceiptKeys;
 use crate::store::Store;
 use crate::suspicion::{Sign, Suspicions};
 use crate::token::AntiSpamKeys;
+use crate::traces::Traces;
 
 /// One node's parts.
 #[allow(missing_docs, reason = "each part is documented at its type")]
@@ -39,11 +40,14 @@ pub struct App {
     pub receipts: ReceiptKeys,
     pub passwords: Passwords,
     pub hub: Hub,
+    pub ways: Arc<Ways>,
     pub fanout: Fanout,
     pub health: Health,
     pub seats: Arc<Seats>,
     pub handshakes: Handshakes,
     pub suspicions: Suspicions,
+    /// There if tracing is on.
+    pub traces: Option<Arc<Traces>>,
     /// There if an action of the catalogue needs it.
     pub admob: Option<Arc<AdMobKeys>>,
     /// Cancelled when the node begins to stop.
@@ -64,6 +68,7 @@ impl App {
             .map_err(|problems| Fault::new("read auth.issuers_file", problems))?;
         let receipts = receipt_keys(&config.auth)?;
         let metrics = Arc::new(Metrics::default());
+        let traces = Traces::new(&config.traces, &metrics)?;
         let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
         ledger::migrate(&database).await?;
@@ -89,11 +94,13 @@ impl App {
             receipts,
             passwords: Passwords::new(&config.auth)?,
             hub: Hub::default(),
+            ways: Arc::default(),
             fanout,
             health: Health::default(),
             seats: Arc::new(Seats::new(&config.limits, live.max_sockets)),
             handshakes: Handshakes::new(live.handshakes_at_once, live.handshakes_waiting),
             suspicions: Suspicions::default(),
+            traces,
             admob,
             draining: CancellationToken::new(),
             config,

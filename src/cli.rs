@@ -73,6 +73,8 @@ enum Command {
     },
     /// Print the OpenAPI document
     Openapi,
+    /// Print the AsyncAPI document: what is said over sockets and streams
+    Asyncapi,
     /// Show a node's live board in the terminal
     Watch {
         /// The node
@@ -113,6 +115,10 @@ async fn run(command: Command) -> Result<ExitCode> {
     }
     if let Command::Openapi = command {
         println!("{:#}", http::openapi());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Asyncapi = command {
+        println!("{:#}", http::asyncapi());
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = config::load(std::env::vars())?;
@@ -186,7 +192,8 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         | Command::Migrate
         | Command::Watch { .. }
         | Command::Receipt { .. }
-        | Command::Openapi => {
+        | Command::Openapi
+        | Command::Asyncapi => {
             unreachable!("these do not come here")
         }
     };

@@ -32,3 +32,4 @@ pub mod clock;
 pub mod error;
 pub mod metrics;
 pub mod telemetry;
+pub mod traces;

@@ -1,6 +1,6 @@
 //! Every metric, declared once with its help text. One registry a node; labels are bounded by the code.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -77,10 +77,12 @@ metrics! {
     webhook_calls: counter("result") = "laurel_webhook_calls_total";
     /// Time to answer a request, by method, route and status.
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";
-    /// Time of a Redis script, by script and result.
+    /// Time of a Redis script, by script and result: ok, error.
     redis_seconds: seconds("script", "result") = "laurel_redis_script_duration_seconds";
-    /// Time until Postgres answered the look that is taken once a second, the wait for a connection included, by result.
-    postgres_look_seconds: seconds("result") = "laurel_postgres_look_duration_seconds";
+    /// Time of a Redis command outside the scripts that a caller waits for, by what it is for and result: ok, error.
+    redis_command_seconds: seconds("operation", "result") = "laurel_redis_command_duration_seconds";
+    /// Time of a call to Postgres, the wait for a connection included, by what it is for and result: ok, error (also what nobody waited for to its end).
+    postgres_seconds: seconds("operation", "result") = "laurel_postgres_call_duration_seconds";
     /// Listeners, by protocol: websocket, socketio, events (server-sent ones).
     sockets: gauge("protocol") = "laurel_sockets";
     /// Listeners that were taken in, by protocol.
@@ -89,6 +91,8 @@ metrics! {
     sockets_refused: counter("reason") = "laurel_sockets_refused_total";
     /// Sockets closed by the node, by close code.
     sockets_closed: counter("code") = "laurel_sockets_closed_total";
+    /// Boards that a listener was not told because the next one came before it took the last, or before its turn.
+    boards_skipped: counter = "laurel_boards_skipped_total";
     /// Time from a board's arrival at this node until its last listener on a core was written to.
     fanout_seconds: seconds = "laurel_fanout_duration_seconds";
     /// Time from a change of the ten in Redis to its arrival at this node.
@@ -117,6 +121,8 @@ metrics! {
     pool_in_use: gauge("pool") = "laurel_pool_connections_in_use";
     /// Connections open, by pool.
     pool_open: gauge("pool") = "laurel_pool_connections_open";
+    /// Spans of traces, by result: sent, failed (the collector did not take them), dropped (too many waited).
+    trace_spans: counter("result") = "laurel_trace_spans_total";
     /// Threads that run the node's tasks.
     runtime_workers: gauge = "laurel_runtime_workers";
     /// Tasks that are not done.
@@ -163,10 +169,15 @@ impl Metrics {
         self.sockets.with_label_values(&[protocol]).add(by);
     }
 
-    /// One look at Postgres.
-    pub fn postgres_look(&self, took: Duration, answered: bool) {
-        let result = if answered { "ok" } else { "error" };
-        self.postgres_look_seconds.with_label_values(&[result]).observe(took.as_secs_f64());
+    /// A Redis command that is no script.
+    pub fn redis_command(&self, operation: &str, took: Duration, answered: bool) {
+        let labels = [operation, if answered { "ok" } else { "error" }];
+        self.redis_command_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A call to Postgres begins.
+    pub fn postgres(&self, operation: &'static str) -> PostgresCall<'_> {
+        PostgresCall { metrics: self, operation, began: Instant::now(), answered: false }
     }
 
     /// One listener that was taken in.
@@ -223,5 +234,29 @@ impl Metrics {
     /// Prometheus' text format.
     pub fn text(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+/// A call to Postgres that is under way. It is noted when it is dropped, so that one that was given up is in the times too: as
+/// an error, unless Postgres has answered.
+pub struct PostgresCall<'a> {
+    metrics: &'a Metrics,
+    operation: &'static str,
+    began: Instant,
+    answered: bool,
+}
+
+impl PostgresCall<'_> {
+    /// Postgres has done what was asked, or has said why that cannot be.
+    pub fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for PostgresCall<'_> {
+    fn drop(&mut self) {
+        let labels = [self.operation, if self.answered { "ok" } else { "error" }];
+        let took = self.began.elapsed();
+        self.metrics.postgres_seconds.with_label_values(&labels).observe(took.as_secs_f64());
     }
 }

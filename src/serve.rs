@@ -87,6 +87,9 @@ impl Node {
         let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
         self.consumer.abort();
         self.tasks.shutdown().await;
+        if let Some(traces) = &self.app.traces {
+            traces.clone().stop().await;
+        }
         let _ = tokio::time::timeout(SLACK, self.app.database.close()).await;
     }
 }

@@ -33,7 +33,9 @@ async fn other_peoples_files_are_as_they_published_them() {
 async fn the_live_page_over_two_nodes() {
     let world = World::new().await;
     let (one, two) = (world.process(&[]).await, world.process(&[]).await);
-    run("live.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone())]).await;
+    let closed = world.process(&[("LAUREL_LIVE__SPECTATORS", "false")]).await;
+    let bases = [("ONE", &one), ("TWO", &two), ("CLOSED", &closed)];
+    run("live.mjs", bases.map(|(name, node)| (name, node.base.clone())).into()).await;
     assert_verified(&world).await;
 }
 

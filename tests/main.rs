@@ -7,6 +7,7 @@ mod harness;
 
 mod action;
 mod browser;
+mod client;
 mod embedded;
 mod faults;
 mod fuzz;
@@ -23,3 +24,4 @@ mod quickstart;
 mod races;
 mod scripts;
 mod tidy;
+mod traces;

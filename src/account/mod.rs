@@ -84,7 +84,7 @@ pub async fn admit_listener(app: &App, token: &str, from: IpAddr) -> Result<Iden
 /// The name or address is taken; too many hashes wait; Postgres is away.
 pub async fn register(app: &App, username: Username, email: Email, password: Password) -> Result<LoggedIn> {
     let hash = app.passwords.hash(password).await?;
-    let user = users::insert(&app.database, app.clock.new_id(), &username, &email, &hash).await?;
+    let user = users::insert(app, app.clock.new_id(), &username, &email, &hash).await?;
     let token = app.logins.sign(&user, app.clock.now_s())?;
     Ok(LoggedIn { user, token })
 }
@@ -96,7 +96,7 @@ pub async fn register(app: &App, username: Username, email: Email, password: Pas
 pub async fn login(app: &App, username: &str, password: Password) -> Result<LoggedIn> {
     // What is no username belongs to nobody; Postgres could not even be asked for some of it.
     let found = match Username::parse(username) {
-        Ok(username) => users::find_by_name(&app.database, &username).await?,
+        Ok(username) => users::find_by_name(app, &username).await?,
         Err(_) => None,
     };
     // A text that is no hash would be refused at once, and so tell that its user never has a password.

@@ -88,7 +88,7 @@ pub async fn identity(app: &App, login: OutsideLogin) -> Result<Identity> {
     let known = match app.issuers.known.find(&issuer, &subject) {
         Some(known) => known,
         None => {
-            let found = match outside_users::find(&app.database, &issuer, &subject).await? {
+            let found = match outside_users::find(app, &issuer, &subject).await? {
                 Some(found) => found,
                 None => make(app, &issuer, &subject, &called).await?,
             };
@@ -104,11 +104,11 @@ async fn make(app: &App, issuer: &str, subject: &str, called: &str) -> Result<Kn
     for attempt in 0..NAMES_TRIED {
         let id = app.clock.new_id();
         let username = name(called, id, attempt > 0);
-        if let Some(made) = outside_users::insert(&app.database, id, &username, issuer, subject).await? {
+        if let Some(made) = outside_users::insert(app, id, &username, issuer, subject).await? {
             return Ok(made);
         }
         // Either the name is taken, or the same user has just been made elsewhere.
-        if let Some(found) = outside_users::find(&app.database, issuer, subject).await? {
+        if let Some(found) = outside_users::find(app, issuer, subject).await? {
             return Ok(found);
         }
     }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::Username;
 use super::known::KnownUser;
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 fn read(row: &PgRow) -> Result<KnownUser, sqlx::Error> {
     Ok(KnownUser {
@@ -21,11 +22,12 @@ fn read(row: &PgRow) -> Result<KnownUser, sqlx::Error> {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn find(database: &PgPool, issuer: &str, subject: &str) -> Result<Option<KnownUser>> {
+pub async fn find(app: &App, issuer: &str, subject: &str) -> Result<Option<KnownUser>> {
     let doing = "look up an outside user";
     let sql = "SELECT u.id, u.number, u.username FROM outside_users o JOIN users u ON u.id = o.user_id
                WHERE o.issuer = $1 AND o.subject = $2";
-    let row = sqlx::query(sql).bind(issuer).bind(subject).fetch_optional(database).await;
+    let asked = sqlx::query(sql).bind(issuer).bind(subject).fetch_optional(&app.database);
+    let row = timed(&app.metrics, doing, asked).await;
     let row = row.map_err(|error| sql_fault(doing, error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(doing, error).into())
 }
@@ -36,15 +38,15 @@ pub async fn find(database: &PgPool, issuer: &str, subject: &str) -> Result<Opti
 /// # Errors
 /// Postgres is away.
 pub async fn insert(
-    database: &PgPool,
+    app: &App,
     id: Uuid,
     username: &Username,
     issuer: &str,
     subject: &str,
 ) -> Result<Option<KnownUser>> {
-    insert_in_transaction(database, id, username, issuer, subject)
-        .await
-        .map_err(|error| sql_fault("make an outside user", error).into())
+    let doing = "make an outside user";
+    let made = insert_in_transaction(&app.database, id, username, issuer, subject);
+    timed(&app.metrics, doing, made).await.map_err(|error| sql_fault(doing, error).into())
 }
 
 async fn insert_in_transaction(

@@ -1,11 +1,12 @@
 //! The table `users`.
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::{Email, Username};
+use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 /// A player.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<User, sqlx::Error> {
 /// # Errors
 /// The name or address is taken; Postgres is away.
 pub async fn insert(
-    database: &PgPool,
+    app: &App,
     id: Uuid,
     username: &Username,
     email: &Email,
@@ -64,19 +65,14 @@ pub async fn insert(
 ) -> Result<User> {
     let sql = "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $3, $4)
                RETURNING id, number, username, role, score";
-    let row = sqlx::query(sql)
-        .bind(id)
-        .bind(username.as_str())
-        .bind(email.as_str())
-        .bind(password_hash)
-        .fetch_one(database)
-        .await;
-    match row {
+    let doing = "make a user";
+    let made = sqlx::query(sql).bind(id).bind(username.as_str()).bind(email.as_str()).bind(password_hash);
+    match timed(&app.metrics, doing, made.fetch_one(&app.database)).await {
         Ok(row) => Ok(read(&row).map_err(|error| sql_fault("read a new user", error))?),
         Err(error) => match error.as_database_error().and_then(|it| it.constraint()) {
             Some("users_username_key") => Err(Refusal::AlreadyExists { field: "username" }.into()),
             Some("users_email_key") => Err(Refusal::AlreadyExists { field: "email" }.into()),
-            _ => Err(sql_fault("make a user", error).into()),
+            _ => Err(sql_fault(doing, error).into()),
         },
     }
 }
@@ -85,18 +81,17 @@ pub async fn insert(
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn find(database: &PgPool, id: UserRef) -> Result<Option<User>> {
+pub async fn find(app: &App, id: UserRef) -> Result<Option<User>> {
     let doing = "look up a user";
-    let row = match id {
+    let asked = match id {
         UserRef::Id(id) => {
-            let sql = "SELECT id, number, username, role, score FROM users WHERE id = $1";
-            sqlx::query(sql).bind(id).fetch_optional(database).await
+            sqlx::query("SELECT id, number, username, role, score FROM users WHERE id = $1").bind(id)
         }
         UserRef::Number(number) => {
-            let sql = "SELECT id, number, username, role, score FROM users WHERE number = $1";
-            sqlx::query(sql).bind(number).fetch_optional(database).await
+            sqlx::query("SELECT id, number, username, role, score FROM users WHERE number = $1").bind(number)
         }
     };
+    let row = timed(&app.metrics, doing, asked.fetch_optional(&app.database)).await;
     let row = row.map_err(|error| sql_fault(doing, error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(doing, error).into())
 }
@@ -105,10 +100,11 @@ pub async fn find(database: &PgPool, id: UserRef) -> Result<Option<User>> {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn find_by_name(database: &PgPool, username: &Username) -> Result<Option<(User, String)>> {
-    let doing = "look up a user";
+pub async fn find_by_name(app: &App, username: &Username) -> Result<Option<(User, String)>> {
+    let doing = "look up a name";
     let sql = "SELECT id, number, username, role, score, password_hash FROM users WHERE lower(username) = lower($1)";
-    let row = sqlx::query(sql).bind(username.as_str()).fetch_optional(database).await;
+    let asked = sqlx::query(sql).bind(username.as_str()).fetch_optional(&app.database);
+    let row = timed(&app.metrics, doing, asked).await;
     let row = row.map_err(|error| sql_fault(doing, error))?;
     row.map(|row| Ok((read(&row)?, row.try_get("password_hash")?)))
         .transpose()

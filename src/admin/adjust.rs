@@ -10,7 +10,7 @@ use crate::account::User;
 use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{AGAIN_WITHIN_DAYS, contenders, finish, sql_fault};
+use crate::ledger::{AGAIN_WITHIN_DAYS, contenders, finish, sql_fault, timed};
 use crate::store::{Adjust, Adjusted, NotDone};
 
 /// A total that was changed.
@@ -84,12 +84,16 @@ pub(super) fn outcome(adjusted: &Adjusted) -> Value {
 async fn intend(app: &App, user: Uuid, points: i64, key: Option<&str>, decision: &Decision) -> Result<Uuid> {
     let id = app.clock.new_id();
     let detail = json!({ "points": points });
-    if audit::note(&app.database, id, user, "adjust", decision, Some(&detail), key).await? {
+    let call = app.metrics.postgres("note an adjustment");
+    let is_new = audit::note(&app.database, id, user, "adjust", decision, Some(&detail), key).await?;
+    call.answered();
+    if is_new {
         return Ok(id);
     }
     let sql = "SELECT id, user_id, detail->>'points' AS points FROM admin_audit WHERE actor = $1 AND idempotency_key = $2";
-    let row = sqlx::query(sql).bind(&decision.actor).bind(key).fetch_one(&app.database).await;
-    let row = row.map_err(|error| sql_fault("look up a key", error))?;
+    let doing = "look up a key";
+    let asked = sqlx::query(sql).bind(&decision.actor).bind(key).fetch_one(&app.database);
+    let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let same = row.get::<Uuid, _>("user_id") == user
         && row.get::<Option<String>, _>("points").is_some_and(|it| it == points.to_string());
     if same { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
@@ -103,8 +107,9 @@ async fn written(app: &App, event_id: Uuid) -> Result<Option<(u64, u64)>> {
                SELECT (detail->>'before')::bigint, (detail->>'after')::bigint FROM admin_audit
                WHERE id = $1 AND detail ? 'after' AND created_at < now() - make_interval(days => $2)
                LIMIT 1";
-    let row = sqlx::query(sql).bind(event_id).bind(AGAIN_WITHIN_DAYS - 1).fetch_optional(&app.database).await;
-    let row = row.map_err(|error| sql_fault("look up an event", error))?;
+    let doing = "look up an event";
+    let asked = sqlx::query(sql).bind(event_id).bind(AGAIN_WITHIN_DAYS - 1).fetch_optional(&app.database);
+    let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
 }
 

@@ -1,12 +1,13 @@
 //! The table `admin_audit`.
 
 use serde_json::Value;
-use sqlx::{PgExecutor, PgPool, Row};
+use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
 use super::{Changed, Decision};
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 /// One thing that an operator did.
 #[derive(Clone, Debug)]
@@ -79,17 +80,17 @@ pub(super) async fn forget(database: impl PgExecutor<'_>, id: Uuid) -> Result<()
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn audit(database: &PgPool, limit: u32) -> Result<Vec<Deed>> {
-    let rows = sqlx::query(
+pub async fn audit(app: &App, limit: u32) -> Result<Vec<Deed>> {
+    let doing = "read the audit";
+    let asked = sqlx::query(
         "SELECT (extract(epoch FROM a.created_at) * 1000)::bigint AS at_ms, a.actor, a.action, a.reason,
                 coalesce(a.detail, 'null') AS detail, u.username, u.number
          FROM admin_audit a JOIN users u ON u.id = a.user_id
          ORDER BY a.created_at DESC LIMIT $1",
     )
-    .bind(i64::from(limit))
-    .fetch_all(database)
-    .await
-    .map_err(|error| sql_fault("read the audit", error))?;
+    .bind(i64::from(limit));
+    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = rows.map_err(|error| sql_fault(doing, error))?;
     let deed = |row: &sqlx::postgres::PgRow| Deed {
         at_ms: row.get("at_ms"),
         actor: row.get("actor"),

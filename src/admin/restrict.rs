@@ -11,7 +11,7 @@ use super::adjust::{Changed, outcome};
 use super::{Decision, audit};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, finish, sql_fault};
+use crate::ledger::{contenders, finish, sql_fault, timed};
 use crate::store::{Adjust, NotDone, Restrict};
 
 /// Longer ago than anything.
@@ -68,6 +68,7 @@ impl Restriction {
 /// A store is away. If it is Redis, the decision stands, and takes effect when Redis is back.
 pub async fn restrict(app: &App, user: Uuid, restriction: Restriction, decision: &Decision) -> Result<()> {
     let doing = "restrict a user";
+    let call = app.metrics.postgres(doing);
     let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
     sqlx::query(restriction.sql())
         .bind(user)
@@ -77,6 +78,7 @@ pub async fn restrict(app: &App, user: Uuid, restriction: Restriction, decision:
     let id = app.clock.new_id();
     audit::note(&mut *transaction, id, user, restriction.as_str(), decision, None, None).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    call.answered();
     agree(app, user).await.map(drop)
 }
 
@@ -86,6 +88,7 @@ pub async fn restrict(app: &App, user: Uuid, restriction: Restriction, decision:
 /// The user is not set aside; a store is away. If it is Redis, the decision stands, and takes effect when Redis is back.
 pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<Changed>> {
     let doing = "void what is held";
+    let call = app.metrics.postgres(doing);
     let id = app.clock.new_id();
     let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
     let marked = sqlx::query(
@@ -97,10 +100,12 @@ pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<C
     .await
     .map_err(|error| sql_fault(doing, error))?;
     if marked.rows_affected() == 0 {
+        call.answered();
         return Err(Refusal::field("userId", "is not set aside: nothing is held").into());
     }
     audit::note(&mut *transaction, id, user, "void", decision, None, None).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    call.answered();
     match agree(app, user).await? {
         Some(changed) => Ok(Some(changed)),
         // Another node was quicker; the audit says what came of it.
@@ -113,6 +118,7 @@ pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<C
 async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     let doing = "read a user's restrictions";
     let candidates = contenders(app, user).await?;
+    let call = app.metrics.postgres(doing);
     let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
     let row = sqlx::query(
         "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id, number, username
@@ -122,6 +128,7 @@ async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     .fetch_one(&mut *transaction)
     .await
     .map_err(|error| sql_fault(doing, error))?;
+    call.answered();
     let voids: Option<Uuid> = row.get("voids_id");
     let voided = match voids {
         None => None,
@@ -215,8 +222,9 @@ async fn converge(app: &App, since_s: f64) -> Result<()> {
         "SELECT id, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id IS NOT NULL AS voids
          FROM users WHERE restricted_at > now() - make_interval(secs => $1)",
     );
-    let rows = rows.bind(since_s).fetch_all(&app.database).await;
-    let rows = rows.map_err(|error| sql_fault("read the latest restrictions", error))?;
+    let doing = "read the latest restrictions";
+    let asked = rows.bind(since_s).fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let users: Vec<Uuid> = rows.iter().map(|row| row.get("id")).collect();
     let known = app.store.restrictions(&users).await?;
     let mut outcome = Ok(());

@@ -6,19 +6,18 @@ use super::{Decision, audit};
 use crate::account::{self, Identity, User, UserRef, Username};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 /// Lets admins in. The login's own claim is not enough: a role that was taken back holds at once.
 ///
 /// # Errors
 /// The caller is none, or is banned; Postgres is away.
 pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
-    let row = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
-        .bind(caller.user)
-        .fetch_optional(&app.database)
-        .await
-        .map_err(|error| sql_fault("look up a role", error))?;
-    match row {
+    let doing = "look up a role";
+    let asked = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
+        .bind(caller.user);
+    let row = timed(&app.metrics, doing, asked.fetch_optional(&app.database)).await;
+    match row.map_err(|error| sql_fault(doing, error))? {
         Some(row) if row.get("admin") => Ok(()),
         _ => Err(Refusal::NotAdmin.into()),
     }
@@ -30,11 +29,11 @@ pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
 /// There is none, or one goes by the number and another by the name; Postgres is away.
 pub async fn find_user(app: &App, text: &str) -> Result<User> {
     let by_id = match UserRef::parse(text) {
-        Ok(id) => account::find(&app.database, id).await?,
+        Ok(id) => account::find(app, id).await?,
         Err(_) => None,
     };
     let by_name = match Username::parse(text) {
-        Ok(name) => account::find_by_name(&app.database, &name).await?.map(|(user, _)| user),
+        Ok(name) => account::find_by_name(app, &name).await?.map(|(user, _)| user),
         Err(_) => None,
     };
     match (by_id, by_name) {
@@ -51,6 +50,7 @@ pub async fn find_user(app: &App, text: &str) -> Result<User> {
 /// Postgres is away; nothing was changed.
 pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> Result<()> {
     let doing = "grant a role";
+    let call = app.metrics.postgres(doing);
     let (role, deed) = if admin { ("admin", "grant") } else { ("player", "revoke") };
     let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
@@ -60,5 +60,7 @@ pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> 
         .await
         .map_err(|error| sql_fault(doing, error))?;
     audit::note(&mut *transaction, app.clock.new_id(), user.id, deed, decision, None, None).await?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error).into())
+    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    call.answered();
+    Ok(())
 }

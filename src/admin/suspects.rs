@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 use crate::suspicion::Sign;
 
 /// A suspect and the signs.
@@ -58,8 +58,9 @@ pub struct UserReport {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn suspects(database: &PgPool, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
-    let rows = sqlx::query(
+pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
+    let doing = "rank suspects";
+    let asked = sqlx::query(
         "SELECT s.suspect, s.weight, s.signs, s.last_at_ms, u.number, u.username,
                 coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL, FALSE) AS aside
          FROM (SELECT suspect, bool_or(is_user) AS is_user, sum(count * weight)::bigint AS weight,
@@ -76,10 +77,9 @@ pub async fn suspects(database: &PgPool, hours: u32, limit: u32) -> Result<Vec<S
     .bind(hours as i32)
     .bind(i64::from(limit))
     .bind(Sign::ALL.map(Sign::as_str).to_vec())
-    .bind(Sign::ALL.map(Sign::weight).to_vec())
-    .fetch_all(database)
-    .await
-    .map_err(|error| sql_fault("rank suspects", error))?;
+    .bind(Sign::ALL.map(Sign::weight).to_vec());
+    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = rows.map_err(|error| sql_fault(doing, error))?;
     Ok(rows.iter().map(read).collect())
 }
 
@@ -108,7 +108,8 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     let total = app.store.totals(&[user.id]).await?.first().copied();
     let (own, board) = total.map_or((None, None), |it| (it.own, it.board));
     let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
-    let row = sqlx::query(
+    let doing = "look at a user";
+    let asked = sqlx::query(
         "SELECT users.banned_at IS NOT NULL AS banned, users.aside_at IS NOT NULL AS aside,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
                 coalesce(known.awards, 0) AS awards, (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
@@ -118,10 +119,9 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
          FROM users LEFT JOIN rollup_users known ON known.user_id = users.id WHERE users.id = $1",
     )
     .bind(user.id)
-    .bind(hours as i32)
-    .fetch_one(&app.database)
-    .await
-    .map_err(|error| sql_fault("look at a user", error))?;
+    .bind(hours as i32);
+    let row = timed(&app.metrics, doing, asked.fetch_one(&app.database)).await;
+    let row = row.map_err(|error| sql_fault(doing, error))?;
     Ok(UserReport {
         total: own.unwrap_or(0),
         shown: board.unwrap_or(0),

@@ -74,7 +74,7 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
 }
 
 async fn owner(app: &App, id: UserRef) -> Result<Identity, Error> {
-    let user = account::find(&app.database, id).await?.ok_or(Refusal::UserNotFound)?;
+    let user = account::find(app, id).await?.ok_or(Refusal::UserNotFound)?;
     // Nobody logs in: this identity lives as long as the call.
     Ok(Identity {
         user: user.id,

@@ -8,6 +8,7 @@ use crate::action::proof::Given;
 use crate::action::{Action, Challenge, Verdict};
 use crate::app::App;
 use crate::error::Refusal;
+use crate::traces::{self, SpanKind};
 
 /// A proof and what it is held against.
 pub struct Claim<'a> {
@@ -42,7 +43,10 @@ pub async fn verify(app: &App, caller: &Identity, claim: &Claim<'_>) -> Result<V
         proof: claim.proof,
     };
     let proof = &claim.action.proof;
-    let verdict = proof.verify(&given).await?;
+    let mut span = traces::child(SpanKind::Internal, || "verify proof".into());
+    span.set("laurel.proof.kind", proof.kind());
+    let verdict = traces::within(&span, proof.verify(&given)).await?;
+    span.set("laurel.proof.holds", verdict.holds);
     app.metrics.proof(proof.kind(), verdict.holds);
     Ok(verdict)
 }

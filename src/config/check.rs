@@ -1,8 +1,9 @@
 //! Values that have their type but make no sense.
 
 use ipnet::IpNet;
+use reqwest::Url;
 
-use super::tree::{Config, Secret};
+use super::tree::{Config, Secret, Traces};
 
 /// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -70,6 +71,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(config.outbox.max_entries > 0, "outbox.max_entries: must be above 0");
     require((1..=5000).contains(&config.outbox.batch), "outbox.batch: must be between 1 and 5000");
     require(["text", "json"].contains(&config.log.format.as_str()), "log.format: must be text or json");
+    check_traces(&config.traces, &mut require);
     require(
         config.auth.jwt_secret.is_empty() || strong(&config.auth.jwt_secret),
         "auth.jwt_secret: too weak; use 32 random bytes or more, such as `openssl rand -hex 32` prints",
@@ -77,6 +79,27 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(
         config.auth.previous_jwt_secrets.iter().all(strong),
         "auth.previous_jwt_secrets: one of them is too weak; use 32 random bytes or more",
+    );
+}
+
+fn check_traces(traces: &Traces, require: &mut impl FnMut(bool, &str)) {
+    require((0.0..=1.0).contains(&traces.sample_ratio), "traces.sample_ratio: must be between 0.0 and 1.0");
+    if traces.endpoint.is_empty() {
+        return;
+    }
+    let url = Url::parse(&traces.endpoint).ok().filter(|it| ["http", "https"].contains(&it.scheme()));
+    require(
+        url.is_some(),
+        "traces.endpoint: must be a URL such as http://localhost:4318; /v1/traces is put behind it",
+    );
+    let bare = |it: &Url| it.username().is_empty() && it.password().is_none() && it.query().is_none();
+    require(
+        url.as_ref().is_none_or(bare),
+        "traces.endpoint: must have no password and no query; put what the collector wants into OTEL_EXPORTER_OTLP_HEADERS",
+    );
+    require(
+        traces.protocol == "http/protobuf",
+        "traces.protocol: must be http/protobuf, which collectors take on port 4318; grpc is not spoken",
     );
 }
 

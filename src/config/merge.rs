@@ -8,12 +8,14 @@ use toml::{Table, Value};
 use super::tree::Config;
 
 /// The short names of the contract, section 10, and what they stand for.
-const SHORT: [(&str, &str, &str); 5] = [
+const SHORT: [(&str, &str, &str); 7] = [
     ("HOST", "server", "host"),
     ("PORT", "server", "port"),
     ("REDIS_URL", "store", "redis_url"),
     ("DATABASE_URL", "database", "url"),
     ("JWT_SECRET", "auth", "jwt_secret"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces", "endpoint"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "traces", "protocol"),
 ];
 
 /// What is wrong with a file or a value in it: the message alone, since the whole error would show the line, and with it perhaps a
@@ -96,6 +98,12 @@ impl Merged {
     }
 
     fn put(&mut self, section: &str, key: &str, value: Value, from: &str, problems: &mut Vec<String>) {
+        let place = self.0.get(section).and_then(|it| it.get(key));
+        // A fraction may be a whole number too.
+        let value = match (place, &value) {
+            (Some(Value::Float(_)), Value::Integer(whole)) => Value::Float(*whole as f64),
+            _ => value,
+        };
         match self.0.get_mut(section).and_then(|it| it.get_mut(key)) {
             None => problems.push(format!("{section}.{key}: no such setting ({from})")),
             Some(place) if !place.same_type(&value) => problems.push(format!(
@@ -119,6 +127,9 @@ impl Merged {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| format!("{section}.{key} must be a whole number in digits")),
+            Some(Value::Float(_)) => {
+                text.parse().map(Value::Float).map_err(|_| format!("{section}.{key} must be a number"))
+            }
             Some(Value::Boolean(_)) => {
                 text.parse().map(Value::Boolean).map_err(|_| format!("{section}.{key} must be true or false"))
             }

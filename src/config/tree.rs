@@ -47,7 +47,7 @@ sections! {
     /// The whole tree.
     Config {
         server: Server, store: Store, database: Database, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
-        live: Live, outbox: Outbox, actions: Actions, callbacks: Callbacks, log: Log,
+        live: Live, outbox: Outbox, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
     }
     /// The listener.
     Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, trusted_proxies: Vec<String> }
@@ -75,7 +75,7 @@ sections! {
     }
     /// Fan-out and sockets.
     Live {
-        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, compression: bool, max_sockets: usize,
+        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, spectators: bool, compression: bool, max_sockets: usize,
         handshakes_at_once: usize, handshakes_waiting: usize, node_name: String,
     }
     /// From Redis to Postgres.
@@ -86,4 +86,6 @@ sections! {
     Callbacks { admob_keys_url: String }
     /// Logs.
     Log { format: String }
+    /// Traces.
+    Traces { endpoint: String, protocol: String, sample_ratio: f64, trust_parent: bool }
 }

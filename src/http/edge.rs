@@ -15,10 +15,12 @@ use tracing::Instrument;
 
 use super::address::{self, ClientAddress};
 use super::envelope::Told;
+use super::traced;
 use crate::app::App;
 use crate::config::networks;
 use crate::error::{Code, Error, Fault, Refusal};
 use crate::suspicion::Sign;
+use crate::traces;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -40,9 +42,26 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let id = request_id(&app, &request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |it| it.as_str()).to_owned();
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), %method, route);
-    let mut response = next.run(request).instrument(span.clone()).await;
-    response.headers_mut().insert(REQUEST_ID, id);
+    let request_id = id.to_str().unwrap_or_default();
+    let traced = traced::begin(&app, request.headers(), request.uri().path());
+    // Whatever is logged at all is logged with the ids, so the span is there at every level.
+    let span = tracing::error_span!(
+        "request",
+        request_id,
+        trace_id = traced.as_ref().map(traces::Request::trace_id),
+        span_id = traced.as_ref().map(traces::Request::span_id),
+        %method,
+        route
+    );
+    let answer = next.run(request).instrument(span.clone());
+    let mut response = match &traced {
+        Some(traced) => traced.run(answer).await,
+        None => answer.await,
+    };
+    if let Some(traced) = traced {
+        traced::answered(traced, &method, &route, request_id, response.status());
+    }
+    response.headers_mut().insert(REQUEST_ID, id.clone());
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.metrics.http(known(&method), &route, status, took);
     let told = response.extensions().get::<Told>().map(|it| it.0);
@@ -54,7 +73,7 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
 }
 
 /// Anybody can make up a method; as labels there are these.
-fn known(method: &Method) -> &'static str {
+pub fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -6,10 +6,12 @@ mod action_tokens;
 mod actions;
 mod address;
 mod admin;
+mod asyncapi;
 mod auth;
 mod body;
 mod callbacks;
 mod edge;
+mod encoding;
 mod envelope;
 mod game;
 mod idempotency;
@@ -24,8 +26,10 @@ mod scoreboard;
 mod scores;
 mod socket;
 mod socketio;
+mod traced;
 
 pub use accept::FirstBytes;
+pub use asyncapi::document as asyncapi;
 pub use openapi::document as openapi;
 
 use std::sync::Arc;
@@ -67,6 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz/awards", get(operations::readyz_awards))
         .route("/metrics", get(operations::metrics))
         .route("/openapi.json", get(openapi::serve))
+        .route("/asyncapi.json", get(asyncapi::serve))
         .route("/", get(pages::live))
         .route("/admin", get(pages::admin))
         .route("/docs", get(pages::docs))

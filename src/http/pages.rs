@@ -2,20 +2,22 @@
 
 use axum::extract::Path;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::encoding::takes_gzip;
 use super::scores::names;
 use crate::error::Refusal;
 use crate::web;
 
-/// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup.
+/// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup or script, but for the
+/// name of one worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
+    require-trusted-types-for 'script'; trusted-types laurel";
 /// What tries out the API draws with styles on its elements, and makes markup of its own; its script is still our file.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -47,8 +49,7 @@ pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
 /// A file, or 304 if the browser has it. It asks each time, so that after an upgrade no old file meets a new one.
 fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
     let Some(asset) = web::asset(path) else { return Refusal::NotFound.into_response() };
-    let takes_gzip = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).is_some_and(takes_gzip);
-    let packed = asset.packed.as_ref().filter(|_| takes_gzip);
+    let packed = asset.packed.as_ref().filter(|_| takes_gzip(headers));
     // Two encodings are two representations, so they have two strong tags.
     let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
     let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
@@ -77,13 +78,4 @@ fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
         answered.insert(ETAG, tag);
     }
     response
-}
-
-/// Whether `Accept-Encoding` lists gzip without refusing it (RFC 9110, section 12.5.3).
-fn takes_gzip(offer: &str) -> bool {
-    offer.split(',').any(|it| {
-        let (coding, weight) = it.split_once(';').unwrap_or((it, ""));
-        let refused = weight.trim().strip_prefix("q=").is_some_and(|it| it.parse() == Ok(0.0));
-        coding.trim().eq_ignore_ascii_case("gzip") && !refused
-    })
 }

@@ -28,7 +28,7 @@ pub async fn user(
 ) -> Result<Response> {
     let id = id.map(|Path(it)| it).unwrap_or_default();
     let id = UserRef::parse(&id).map_err(|problem| Refusal::field("userId", problem))?;
-    let user = account::find(&app.database, id).await?.ok_or(Refusal::UserNotFound)?;
+    let user = account::find(&app, id).await?.ok_or(Refusal::UserNotFound)?;
     let standing = app.store.standing(user.id).await?;
     let (score, rank) = standing.ok_or(Refusal::Unavailable("The board is loaded, please try again"))?;
     let data = json!({ "userId": user.number, "username": user.username, "score": score, "rank": rank });

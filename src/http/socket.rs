@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
-    RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use tokio::sync::SemaphorePermit;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::address::ClientAddress;
+use super::encoding::takes_gzip;
 use super::identity::bearer;
 use crate::account::{self, Identity};
 use crate::app::App;
@@ -68,7 +69,8 @@ pub fn stream_route(app: &App) -> MethodRouter<Arc<App>> {
     get(stream).options(async || Refusal::MethodNotAllowed).layer(cors(app))
 }
 
-/// `GET /api/v1/leaderboard/stream`: the board is everybody's, so a login is only needed for one's own news.
+/// `GET /api/v1/leaderboard/stream`: where spectators are, a login is only needed for one's own
+/// news.
 async fn stream(
     State(app): State<Arc<App>>,
     from: ClientAddress,
@@ -81,7 +83,8 @@ async fn stream(
     let _turn = turn(&app).await?;
     let caller = match bearer(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
-        None => None,
+        None if app.config.live.spectators => None,
+        None => return Err(Refusal::Unauthorized.into()),
     };
     let seat = seat(&app, caller.as_ref(), from.counted_as())?;
     let packed = app.config.live.compression && takes_gzip(&headers);
@@ -96,12 +99,6 @@ async fn stream(
     // Proxies of the nginx kind would wait for more before they pass an event on.
     set(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
-}
-
-/// Clients that do not want it do not name it; one that names it with a weight of 0 asks for the impossible.
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let named = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    named.split(',').any(|it| it.trim().eq_ignore_ascii_case("gzip"))
 }
 
 /// The answer to what asks for no WebSocket as RFC 6455 has it, with the version that is spoken (section 4.4).

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use sqlx::PgPool;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use super::database::{HANGS_AFTER, in_time};
+use super::database::{HANGS_AFTER, in_time, timed};
 use crate::app::App;
 use crate::error::Fault;
 
@@ -71,7 +70,7 @@ pub async fn acknowledge_forever(app: Arc<App>) {
             continue;
         }
         let asked = Instant::now();
-        match committed(&app.database, &wanted).await {
+        match committed(&app, &wanted).await {
             Ok(found) => {
                 app.commits.tell(&found);
                 tokio::time::sleep(asked.elapsed().max(PACE)).await;
@@ -84,11 +83,11 @@ pub async fn acknowledge_forever(app: Arc<App>) {
     }
 }
 
-async fn committed(database: &PgPool, event_ids: &[Uuid]) -> Result<HashSet<Uuid>, Fault> {
+async fn committed(app: &App, event_ids: &[Uuid]) -> Result<HashSet<Uuid>, Fault> {
     let doing = "look whether awards are committed";
     // Answers are kept for at most 30 days, so a repeat asks for nothing older; the bound keeps old partitions out of it.
     let sql = "SELECT event_id FROM score_history WHERE event_id = ANY($1) AND created_at >= now() - interval '40 days'";
-    let asked = sqlx::query_scalar(sql).bind(event_ids).fetch_all(database);
-    let found: Vec<Uuid> = in_time(doing, HANGS_AFTER, asked).await?;
+    let asked = sqlx::query_scalar(sql).bind(event_ids).fetch_all(&app.database);
+    let found: Vec<Uuid> = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, asked)).await?;
     Ok(found.into_iter().collect())
 }

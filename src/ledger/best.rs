@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, PgPool, Row};
+use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
-use super::sql_fault;
+use super::{sql_fault, timed};
 use crate::app::App;
 use crate::error::Fault;
 
@@ -53,7 +53,7 @@ pub async fn contenders(app: &App, user: Uuid) -> Result<Vec<String>, Fault> {
     catch_up(app).await?;
     let mut ids = at_hand(app, Some(user)).await?.unwrap_or_default();
     ids.push(user);
-    of(&app.database, &ids).await
+    of(app, &ids).await
 }
 
 /// Whoever may be missing among the ten.
@@ -63,7 +63,7 @@ pub async fn contenders(app: &App, user: Uuid) -> Result<Vec<String>, Fault> {
 pub async fn missing(app: &App) -> Result<Vec<String>, Fault> {
     catch_up(app).await?;
     match at_hand(app, None).await? {
-        Some(ids) => of(&app.database, &ids).await,
+        Some(ids) => of(app, &ids).await,
         None => best(&app.database).await,
     }
 }
@@ -89,9 +89,10 @@ async fn catch_up(app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn of(database: &PgPool, users: &[Uuid]) -> Result<Vec<String>, Fault> {
+async fn of(app: &App, users: &[Uuid]) -> Result<Vec<String>, Fault> {
     let sql = format!("{ENTRY} WHERE u.id = ANY($1)");
-    entries(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(users).fetch_all(database).await)
+    let asked = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(users).fetch_all(&app.database);
+    entries(timed(&app.metrics, "read the best", asked).await)
 }
 
 fn entries(rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>) -> Result<Vec<String>, Fault> {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::awards;
-use super::database::in_time;
+use super::database::{in_time, timed};
 use super::lead::Lead;
 use super::open::open;
+use super::traced;
 use super::write::write;
 use crate::app::App;
 use crate::error::Fault;
@@ -73,7 +74,7 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
         let (entries, unreadable) = reader.read(outbox.batch, BLOCK_MS).await?;
         app.metrics.outbox_unreadable.add(unreadable as i64);
         if entries.is_empty() {
-            lead.beat().await?;
+            lead.beat(&app.metrics).await?;
         }
         commit(app, &mut lead, &entries).await?;
         if !entries.is_empty() && entries.len() < outbox.batch {
@@ -103,7 +104,8 @@ pub async fn drain(
         }
         if older_copy {
             let put = awards::put_behind(lead.connection(), &mut entries);
-            in_time("compare the outbox with the ledger", BATCH_HANGS_AFTER, put).await?;
+            let doing = "compare the outbox with the ledger";
+            in_time(doing, BATCH_HANGS_AFTER, timed(&app.metrics, doing, put)).await?;
         }
         commit(app, lead, &entries).await?;
     }
@@ -119,9 +121,7 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
         return Ok(());
     }
     let started = Instant::now();
-    match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, entries))
-        .await
-    {
+    match write_in_time(app, lead, entries).await {
         Ok(()) => settle(app, entries).await?,
         Err(fault) if fault.away => return Err(fault),
         Err(fault) => {
@@ -136,9 +136,7 @@ async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fau
 async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match in_time("write the ledger", BATCH_HANGS_AFTER, write(lead.connection(), &app.receipts, one))
-            .await
-        {
+        match write_in_time(app, lead, one).await {
             Ok(()) => settle(app, one).await?,
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {
@@ -147,6 +145,15 @@ async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(),
         }
     }
     Ok(())
+}
+
+async fn write_in_time(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+    let doing = "write the ledger";
+    let spans = traced::begin(app, entries);
+    let writing = timed(&app.metrics, doing, write(lead.connection(), &app.receipts, entries));
+    let written = in_time(doing, BATCH_HANGS_AFTER, writing).await;
+    traced::end(spans, &written);
+    written
 }
 
 async fn settle(app: &App, entries: &[Entry]) -> Result<(), Fault> {

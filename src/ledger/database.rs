@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
@@ -11,6 +11,7 @@ use super::migrate::application_name;
 use crate::app::App;
 use crate::config;
 use crate::error::Fault;
+use crate::metrics::Metrics;
 
 /// Opens the pool. A Postgres that is away later is waited for by each request, up to `acquire_timeout_ms`.
 ///
@@ -56,6 +57,24 @@ pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
 /// on for ever.
 pub const HANGS_AFTER: Duration = Duration::from_secs(5);
 
+/// Notes how long an answer takes, under what is done. That a row is there already is an answer.
+///
+/// # Errors
+/// As `asked`.
+pub async fn timed<T>(
+    metrics: &Metrics,
+    doing: &'static str,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let call = metrics.postgres(doing);
+    let answer = asked.await;
+    let known = |error: &sqlx::Error| error.as_database_error().is_some_and(|it| it.is_unique_violation());
+    if answer.as_ref().map_or_else(known, |_| true) {
+        call.answered();
+    }
+    answer
+}
+
 /// Waits for an answer, but not for ever.
 ///
 /// # Errors
@@ -74,11 +93,9 @@ pub async fn in_time<T>(
 /// Looks once a second whether Postgres answers.
 pub async fn watch_forever(app: Arc<App>) {
     loop {
-        let started = Instant::now();
-        let asked = sqlx::query("SELECT 1").execute(&app.database);
-        let answer = in_time("look whether Postgres answers", HANGS_AFTER, asked).await;
-        app.health.postgres(answer.is_ok());
-        app.metrics.postgres_look(started.elapsed(), answer.is_ok());
+        let doing = "look whether Postgres answers";
+        let asked = timed(&app.metrics, doing, sqlx::query("SELECT 1").execute(&app.database));
+        app.health.postgres(in_time(doing, HANGS_AFTER, asked).await.is_ok());
         let (size, idle) = (app.database.size() as usize, app.database.num_idle());
         app.metrics.pools(app.store.pool_use(), (size.saturating_sub(idle), size));
         tokio::time::sleep(Duration::from_secs(1)).await;

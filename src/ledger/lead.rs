@@ -4,9 +4,10 @@
 
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::database::{HANGS_AFTER, in_time};
+use super::database::{HANGS_AFTER, in_time, timed};
 use super::sql_fault;
 use crate::error::Fault;
+use crate::metrics::Metrics;
 
 /// The lock; older versions of Laurel hold it while they write.
 const LOCK: i64 = 0x6c61_7572_656c;
@@ -57,9 +58,10 @@ impl Lead {
     ///
     /// # Errors
     /// The lead is lost: somebody else may have it.
-    pub async fn beat(&mut self) -> Result<(), Fault> {
-        let beat = sqlx::query("SELECT 1").execute(&mut self.connection);
-        in_time("keep the ledger's lead", HANGS_AFTER, beat).await.map(drop)
+    pub async fn beat(&mut self, metrics: &Metrics) -> Result<(), Fault> {
+        let doing = "keep the ledger's lead";
+        let beat = timed(metrics, doing, sqlx::query("SELECT 1").execute(&mut self.connection));
+        in_time(doing, HANGS_AFTER, beat).await.map(drop)
     }
 
     /// Gives it to whoever waits. So does a crash.

@@ -63,7 +63,7 @@ pub async fn load_limits(app: &App, lead: &mut Lead, load: &Load<'_>) -> Result<
         .collect();
     for some in counted.chunks(BATCH) {
         load.limits(some).await?;
-        lead.beat().await?;
+        lead.beat(&app.metrics).await?;
     }
     Ok(())
 }

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use super::chain::SHARD;
 use super::consume::drain;
-use super::database::{HANGS_AFTER, in_time};
+use super::database::{HANGS_AFTER, in_time, timed};
 use super::lead::Lead;
 use super::rebuild::load;
 use crate::app::App;
@@ -36,11 +34,11 @@ enum Why {
 /// A store is away; the board stays closed.
 pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
     let look = app.store.glance().await?;
-    let (written, newest) = read_head(lead.connection()).await?;
+    let (written, newest) = read_head(app, lead).await?;
     let latest = written.max(app.store.known_epoch());
     if look.open && look.epoch >= latest {
         if written < look.epoch {
-            write_epoch(lead.connection(), look.epoch).await?;
+            write_epoch(app, lead, look.epoch).await?;
         }
         return Ok(());
     }
@@ -61,13 +59,13 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     }
     reader.rewind();
     // What was shown here is passed, and so is every moment in the ledger.
-    let newest = read_head(lead.connection()).await?.1.max(app.hub.newest().version);
+    let newest = read_head(app, lead).await?.1.max(app.hub.newest().version);
     let epoch = latest.max(look.epoch) + 1;
     let window_ms = app.config.live.min_interval_ms;
     let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms, loaded.as_ref()).await? else {
         return Err(Fault::away("open the board", "Redis is another one by now, or somebody else opens it"));
     };
-    write_epoch(lead.connection(), epoch).await?;
+    write_epoch(app, lead, epoch).await?;
     show(app, due_ms).await
 }
 
@@ -126,15 +124,19 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
 }
 
 /// The epoch that was confirmed last, and the newest moment in the ledger: what an older node writes is not in the head.
-async fn read_head(connection: &mut PgConnection) -> Result<(i64, i64), Fault> {
+async fn read_head(app: &App, lead: &mut Lead) -> Result<(i64, i64), Fault> {
     let head = sqlx::query_as(
         "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
          FROM ledger_heads WHERE shard = $1",
     );
-    in_time("read the ledger's head", HANGS_AFTER, head.bind(SHARD).fetch_one(connection)).await
+    let doing = "read the ledger's head";
+    let asked = timed(&app.metrics, doing, head.bind(SHARD).fetch_one(lead.connection()));
+    in_time(doing, HANGS_AFTER, asked).await
 }
 
-async fn write_epoch(connection: &mut PgConnection, epoch: i64) -> Result<(), Fault> {
+async fn write_epoch(app: &App, lead: &mut Lead, epoch: i64) -> Result<(), Fault> {
     let update = sqlx::query("UPDATE ledger_heads SET epoch = $2 WHERE shard = $1").bind(SHARD).bind(epoch);
-    in_time("write the epoch", HANGS_AFTER, update.execute(connection)).await.map(drop)
+    let doing = "write the epoch";
+    let asked = timed(&app.metrics, doing, update.execute(lead.connection()));
+    in_time(doing, HANGS_AFTER, asked).await.map(drop)
 }

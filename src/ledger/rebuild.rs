@@ -51,7 +51,7 @@ pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
 pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool) -> Result<u64, Fault> {
     let mut cursor = 0;
     loop {
-        lead.beat().await?;
+        lead.beat(&app.metrics).await?;
         cursor = begun.empty_some(cursor, older_copy).await?;
         if cursor == 0 {
             break;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
-
-use super::sql_fault;
+use super::{sql_fault, timed};
 use crate::app::App;
 use crate::error::Fault;
 use crate::suspicion::{Sign, Suspect};
@@ -21,18 +19,19 @@ pub async fn note_suspicions_forever(app: Arc<App>) {
             continue;
         }
         let rows: Vec<_> = signs.iter().map(|((suspect, sign), count)| (*suspect, *sign, *count)).collect();
-        if let Err(fault) = write(&app.database, &rows).await {
+        if let Err(fault) = write(&app, &rows).await {
             tracing::debug!(%fault, "suspicions wait for Postgres");
             app.suspicions.give_back(signs);
         }
     }
 }
 
-async fn write(database: &PgPool, rows: &[(Suspect, Sign, u64)]) -> Result<(), Fault> {
+async fn write(app: &App, rows: &[(Suspect, Sign, u64)]) -> Result<(), Fault> {
     let name = |suspect: &Suspect| match suspect {
         Suspect::User(user) => user.to_string(),
         Suspect::Address(address) => address.to_string(),
     };
+    let doing = "write suspicions";
     let written = sqlx::query(
         "INSERT INTO suspicions AS known (suspect, is_user, sign, hour, count)
          SELECT suspect, is_user, sign, date_trunc('hour', now()), count
@@ -43,8 +42,7 @@ async fn write(database: &PgPool, rows: &[(Suspect, Sign, u64)]) -> Result<(), F
     .bind(rows.iter().map(|(it, ..)| name(it)).collect::<Vec<String>>())
     .bind(rows.iter().map(|(it, ..)| matches!(it, Suspect::User(_))).collect::<Vec<bool>>())
     .bind(rows.iter().map(|(_, sign, _)| sign.as_str()).collect::<Vec<&str>>())
-    .bind(rows.iter().map(|(.., count)| *count as i64).collect::<Vec<i64>>())
-    .execute(database)
-    .await;
-    written.map(drop).map_err(|error| sql_fault("write suspicions", error))
+    .bind(rows.iter().map(|(.., count)| *count as i64).collect::<Vec<i64>>());
+    let written = timed(&app.metrics, doing, written.execute(&app.database)).await;
+    written.map(drop).map_err(|error| sql_fault(doing, error))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Board;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{BANNED_NEWS, BOARD_CHANNEL, PersonalNews, Subscription, personal_channel};
+use crate::store::{BANNED_NEWS, BOARD_CHANNEL, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel};
 
 /// A board that got lost on its way is found after so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     let newest = app.hub.newest();
     if newest.version <= look.published {
         // Its publication got lost.
-        app.hub.publish(Board::clone(&newest));
+        publish(app, Board::clone(&newest));
     } else if look.open {
         // It is held back, and whoever should have published it by now may be gone.
         app.hub.flush_later();
@@ -54,6 +54,12 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     app.health.looked(look.open, look.outbox, look.at_ms, app.clock.now_ms());
     app.metrics.outbox_entries.set(look.outbox as i64);
     Ok(())
+}
+
+/// Takes a published board; what was on its way with it is there.
+fn publish(app: &App, board: Board) {
+    app.ways.arrived(board.version);
+    app.hub.publish(board);
 }
 
 /// Looks once a second.
@@ -82,15 +88,23 @@ pub async fn follow_board(app: Arc<App>) {
 
 /// One connection's life: subscribed, then looked, so that nothing between the two is missed.
 async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
-    let mut subscription = app.store.subscribe(&[BOARD_CHANNEL.to_owned()]).await?;
+    // What is traced is told only to who wants to know, and over the same connection, so that it comes before its board.
+    let traced = app.traces.is_some().then(|| TRACE_CHANNEL.to_owned());
+    let channels: Vec<String> = [BOARD_CHANNEL.to_owned()].into_iter().chain(traced).collect();
+    let mut subscription = app.store.subscribe(&channels).await?;
     look(app).await?;
     *pause = Pause::default();
     loop {
         match tokio::time::timeout(PING_EVERY, subscription.next()).await {
+            Ok(Some((channel, text))) if channel == TRACE_CHANNEL => {
+                if let Some(traces) = &app.traces {
+                    app.ways.expect(traces, &text);
+                }
+            }
             Ok(Some((_, text))) => {
                 let board = Board::read_publication(&text)?;
                 app.metrics.board_lag(app.clock.now_ms() - board.changed_at_ms());
-                app.hub.publish(board);
+                publish(app, board);
             }
             Ok(None) => return Err(Fault::away("follow the board", "the connection ended")),
             Err(_) => subscription.ping().await?,

@@ -16,11 +16,12 @@ mod pace;
 mod plain;
 mod seats;
 pub mod socketio;
+mod ways;
 pub mod websocket;
 
 pub use board::{Board, Row};
 pub use events::serve as serve_events;
-pub use fanout::{Fanout, Inboxes, run as fan_out};
+pub use fanout::{End, Fanout, Inboxes, run as fan_out};
 pub use follow::{flush_forever, follow_board, follow_users, look, look_forever};
 pub use frame::{Frame, numbered_rows, rows};
 pub use handshakes::Handshakes;
@@ -30,3 +31,4 @@ pub use listen::MAX_FRAMES;
 pub use plain::serve as serve_plain;
 pub use seats::{NoSeat, Seat, Seats};
 pub use socketio::engine as scoreboard_engine;
+pub use ways::Ways;

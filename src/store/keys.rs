@@ -13,6 +13,10 @@ pub const OUTBOX: &str = "outbox";
 /// Where a changed board is published.
 pub const BOARD_CHANNEL: &str = "board:global";
 
+/// Where a traced award says, before the board it changed is published, which trace that board belongs to. Not a line of the
+/// publication, whose readers of older releases know no more lines; and nobody listens here whose tracing is off.
+pub const TRACE_CHANNEL: &str = "trace:global";
+
 /// Where a user's own changes are published.
 pub fn personal_channel(user: Uuid) -> String {
     format!("personal:{user}")

@@ -35,7 +35,7 @@ use redis::{AsyncConnectionConfig, FromRedisValue, IntoConnectionInfo};
 pub use attempt::{AttemptWindow, Attempts};
 pub use board::{Look, Mended};
 pub use issue::{Begun, Issue, IssueOutcome};
-pub use keys::{BANNED_NEWS, BOARD_CHANNEL, personal_channel};
+pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
 pub use lease::{Lease, Visitor};
 pub use load::{Counted, Load, Standing};
 pub use news::PersonalNews;
@@ -52,6 +52,7 @@ use crate::action::Limits;
 use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
+use crate::traces::{self, Span, SpanKind};
 use line::Line;
 use replicas::Replicas;
 use reply::Reply;
@@ -206,13 +207,27 @@ impl Store {
 
     /// Asks one command that a caller waits for.
     async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, Fault> {
-        let line = self.line();
-        self.in_time(doing, line, command.query_async(&mut line.connection())).await
+        let (started, line) = (Instant::now(), self.line());
+        let answer = self.in_time(doing, line, command.query_async(&mut line.connection())).await;
+        self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
+        answer
     }
 
     /// Runs one script and times it under its name.
     async fn run(
         &self,
+        name: &'static str,
+        script: &redis::Script,
+        keys: &[&str],
+        arguments: &[String],
+    ) -> Result<Reply, Fault> {
+        self.run_in(script_span(name), name, script, keys, arguments).await
+    }
+
+    /// The same in a span that has begun.
+    async fn run_in(
+        &self,
+        mut span: Span,
         name: &'static str,
         script: &redis::Script,
         keys: &[&str],
@@ -230,6 +245,9 @@ impl Store {
         let result: Result<Vec<redis::Value>, Fault> =
             self.in_time(name, line, invocation.invoke_async(&mut connection)).await;
         self.metrics.redis_call(name, started.elapsed(), result.is_ok());
+        if let Err(fault) = &result {
+            span.fail(if fault.away { "away" } else { "refused" });
+        }
         result.map(|values| Reply::new(name, values))
     }
 
@@ -247,6 +265,15 @@ impl Store {
         let status = self.blocking.status();
         (status.size.saturating_sub(status.available), status.size)
     }
+}
+
+/// A script's span, in OpenTelemetry's words for databases.
+fn script_span(name: &'static str) -> Span {
+    let mut span = traces::child(SpanKind::Client, || format!("EVALSHA {name}").into());
+    span.set("db.system.name", "redis");
+    span.set("db.operation.name", "EVALSHA");
+    span.set("db.stored_procedure.name", name);
+    span
 }
 
 /// Sorts what Redis says: away (try again), or wrong.

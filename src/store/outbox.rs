@@ -75,6 +75,8 @@ pub struct Entry {
     pub next_hash: String,
     /// Awards in the session so far.
     pub actions: i64,
+    /// The `traceparent` to go on from, of what was traced.
+    pub trace: Option<String>,
 }
 
 impl Entry {
@@ -124,6 +126,7 @@ impl Entry {
             session: text("session")?,
             next_hash: text("next")?,
             actions: number("actions").unwrap_or(0),
+            trace: text("trace"),
         })
     }
 }

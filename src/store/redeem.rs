@@ -188,8 +188,13 @@ impl Store {
         ];
         keys.extend(redeem.verdict.once.iter().map(|it| keys::once(it)));
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut reply =
-            self.run("redeem", &self.scripts.redeem, &keys, &redeem.arguments(self.known_epoch())).await?;
+        let mut arguments = redeem.arguments(self.known_epoch());
+        let span = super::script_span("redeem");
+        // Whoever writes the award to the ledger, or shows it, goes on from here.
+        if let Some(parent) = span.traceparent() {
+            arguments.extend([parent, keys::TRACE_CHANNEL.to_owned()]);
+        }
+        let mut reply = self.run_in(span, "redeem", &self.scripts.redeem, &keys, &arguments).await?;
         let code = reply.code()?;
         let rate = reply.rate(redeem.per_minute)?;
         let replayed = reply.next::<u8>()? == 1;

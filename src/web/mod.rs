@@ -25,8 +25,10 @@ pub struct Asset {
     pub tag: String,
 }
 
-static ASSETS: LazyLock<HashMap<&'static str, Asset>> =
-    LazyLock::new(|| files::FILES.iter().map(|(path, bytes)| (*path, Asset::new(path, bytes))).collect());
+static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
+    let all = files::PAGES.iter().chain(files::CLIENT);
+    all.map(|(path, bytes)| (*path, Asset::new(path, bytes))).collect()
+});
 
 /// The file at `path`, such as `live/index.html`.
 pub fn asset(path: &str) -> Option<&'static Asset> {

@@ -37,6 +37,9 @@ export async function open(browser, url, options = {}) {
 
 /** A picture for people, and what axe finds: nothing serious may be among it. */
 export async function look(page, name) {
+  // What still moves is neither seen nor measured as it will be.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations()
+    .filter((it) => Number.isFinite(it.effect.getComputedTiming().endTime)).map((it) => it.finished)));
   const folder = process.env.SCREENSHOTS;
   if (folder) {
     mkdirSync(folder, { recursive: true });

@@ -1,17 +1,202 @@
-// The live page: what a player sees, on a phone and on a desktop, over two nodes.
+// The live page: what players and spectators see, on a phone, a desktop and a wall, over two nodes.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, look, open } from './browser.mjs';
 
-const { ONE } = process.env;
+const { ONE, TWO, CLOSED } = process.env;
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 let browser;
 before(async () => { browser = await launch(); });
 after(() => browser.close());
 
-test('the page opens', async () => {
-  const { page, assertQuiet } = await open(browser, ONE);
-  assert.equal(await page.title(), 'Laurel');
-  await look(page, 'live-desktop');
+/** What the board shows, as rank, name and score. */
+const rows = (page) => page.$$eval('.place:not(.free)', (all) =>
+  all.map((row) => [...row.children].slice(0, 3).map((it) => it.textContent).join(' ')));
+
+async function shows(page, wanted) {
+  const text = JSON.stringify(wanted);
+  await page.waitForFunction((text) => JSON.stringify([...document.querySelectorAll('.place:not(.free)')]
+    .map((row) => [...row.children].slice(0, 3).map((it) => it.textContent).join(' '))) === text, text)
+    .catch(async () => assert.deepEqual(await rows(page), wanted));
+}
+
+async function register(page, name) {
+  await page.fill('[name=username]', name);
+  await page.fill('[name=email]', `${name}@example.com`);
+  await page.fill('[name=password]', 'correct horse');
+  await page.click('#door-go');
+  await page.waitForSelector('#mine:not([hidden])');
+}
+
+const action = (page, name) => page.locator('.action', { hasText: name });
+const play = (page, name) => action(page, name).getByRole('button').click();
+const total = (page, points) => page.waitForFunction((it) => document.getElementById('mine-score').textContent === it, String(points));
+const live = (page, state = 'open') => page.waitForSelector(`#connection[data-state=${state}]`);
+
+test('an award on one node moves the board on the other’s page, for players and spectators', async () => {
+  const [ada, spectator] = [await open(browser, ONE), await open(browser, TWO, { colorScheme: 'dark' })];
+  await live(spectator.page);
+  await spectator.page.waitForSelector('#board-empty:not([hidden])');
+  await register(ada.page, 'ada');
+  await play(ada.page, 'Complete a level');
+  await total(ada.page, 20);
+  assert.equal(await ada.page.textContent('#mine-rank'), '#1');
+  await shows(ada.page, ['1 ada 20']);
+  await shows(spectator.page, ['1 ada 20']);
+  assert.equal(await ada.page.locator('.place.own .name').textContent(), 'ada');
+  assert.equal(await spectator.page.locator('.place.own').count(), 0);
+
+  const bob = await open(browser, TWO);
+  await register(bob.page, 'bob');
+  await play(bob.page, 'Solve a puzzle');
+  await shows(ada.page, ['1 ada 20', '2 bob 15']);
+  await play(bob.page, 'Watch an ad');
+  await shows(ada.page, ['1 bob 25', '2 ada 20']);
+  await ada.page.waitForFunction(() => document.getElementById('mine-rank').textContent === '#2');
+  await ada.page.waitForFunction(() => document.getElementById('said').textContent.includes('bob is first'));
+  await shows(spectator.page, ['1 bob 25', '2 ada 20']);
+  await look(ada.page, 'live-desktop');
+  await look(spectator.page, 'live-dark');
+  // A second page of the same player hears of it too.
+  const again = await ada.context.newPage();
+  await again.goto(TWO);
+  await again.fill('[name=username]', 'ada').catch(() => {});
+  for (const it of [ada, bob, spectator]) {
+    it.assertQuiet();
+    await it.context.close();
+  }
+});
+
+test('the quiz, work and waiting are proven on the page', async () => {
+  const { page, context, assertQuiet } = await open(browser, ONE);
+  await register(page, 'carol');
+  await play(page, 'Do some work');
+  await total(page, 15);
+  await play(page, 'Take your time');
+  await page.waitForSelector('.action progress:not([hidden])');
+  await total(page, 25);
+
+  await play(page, 'Answer a question');
+  await page.waitForSelector('#quiz[open]');
+  await look(page, 'live-quiz');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#quiz:not([open])', { state: 'attached' });
+  await total(page, 25);
+
+  const answers = { France: 'Paris', Australia: 'Canberra', Canada: 'Ottawa', Kenya: 'Nairobi', Brazil: 'Brasília', Turkey: 'Ankara',
+    'New Zealand': 'Wellington', Morocco: 'Rabat', Vietnam: 'Hanoi', Switzerland: 'Bern' };
+  await play(page, 'Answer a question');
+  await page.waitForSelector('#quiz[open]');
+  const question = await page.locator('#quiz-question').textContent();
+  const answer = answers[Object.keys(answers).find((it) => question.includes(it))];
+  if (await page.isVisible('#quiz-free')) {
+    await page.fill('#quiz-free input', answer);
+    await page.click('#quiz-go');
+  } else {
+    await page.getByRole('button', { name: answer }).click();
+  }
+  await total(page, 40);
+
+  await play(page, 'Daily bonus');
+  await total(page, 45);
+  await play(page, 'Daily bonus');
+  await page.waitForFunction(() => /^\d+ (s|min|h)$/.test(document.querySelectorAll('.action button')[3].textContent));
+  assert.ok(await action(page, 'Daily bonus').getByRole('button').isDisabled());
   assertQuiet();
+  await context.close();
+});
+
+test('a wrong answer and a limit are told where they happened', async () => {
+  const { page, context } = await open(browser, ONE);
+  await play(page, 'Watch an ad');
+  await page.waitForSelector('#problem-door:not([hidden])');
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'username');
+  await page.fill('[name=username]', 'a');
+  await page.click('#door-go');
+  assert.equal(await page.getAttribute('[name=username]', 'aria-invalid'), 'true');
+  await page.fill('[name=username]', 'no spaces please');
+  await page.fill('[name=email]', 'dave@example.com');
+  await page.fill('[name=password]', 'correct horse');
+  await page.click('#door-go');
+  await page.waitForFunction(() => document.getElementById('problem-username').textContent.length > 0);
+  await register(page, 'dave');
+
+  for (let points = 10; points <= 100; points += 10) {
+    await play(page, 'Watch an ad');
+    await total(page, points);
+  }
+  // Ten a minute: every action waits now, and says for how long.
+  await play(page, 'Watch an ad');
+  await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((it) => it.disabled && /\ds$/.test(it.textContent.replace(' ', ''))));
+  await look(page, 'live-limited');
+  await context.close();
+});
+
+test('a reload keeps the login, leaving ends it, and coming back works', async () => {
+  const { page, context, assertQuiet } = await open(browser, ONE);
+  await register(page, 'erin');
+  await play(page, 'Solve a puzzle');
+  await total(page, 15);
+  await page.reload();
+  await total(page, 15);
+  await live(page);
+  await page.click('#leave');
+  await page.waitForSelector('#door:not([hidden])');
+  assert.equal(await page.evaluate(() => localStorage.getItem('laurel.login')), null);
+  await page.click('#door-login');
+  await page.fill('[name=username]', 'erin');
+  await page.fill('[name=password]', 'wrong horse');
+  await page.click('#door-go');
+  await page.waitForSelector('#problem-door:not([hidden])');
+  await page.fill('[name=password]', 'correct horse');
+  await page.keyboard.press('Enter');
+  await total(page, 15);
+  assertQuiet();
+  await context.close();
+});
+
+test('by keyboard alone', async () => {
+  const { page, context } = await open(browser, ONE);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+  await register(page, 'frank');
+  await action(page, 'Solve a puzzle').getByRole('button').focus();
+  await page.keyboard.press('Enter');
+  await total(page, 15);
+  await context.close();
+});
+
+test('on a phone', async () => {
+  const { page, context, assertQuiet } = await open(browser, ONE, { ...PHONE, colorScheme: 'light' });
+  await register(page, 'grace');
+  await play(page, 'Complete a level');
+  await total(page, 20);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(wide, 0, 'nothing is wider than the phone');
+  await page.evaluate(() => scrollTo(0, 0));
+  await look(page, 'live-phone');
+  assertQuiet();
+  await context.close();
+});
+
+test('on a wall', async () => {
+  const { page, context, assertQuiet } = await open(browser, `${TWO}/#wall`, { viewport: { width: 1920, height: 1080 }, colorScheme: 'dark' });
+  await page.waitForSelector('.place:not(.free)');
+  const bottom = await page.evaluate(() => document.getElementById('board').lastElementChild.getBoundingClientRect().bottom);
+  assert.ok(bottom <= 1080, `the tenth place ends at ${bottom}`);
+  assert.equal(await page.isVisible('#door'), false);
+  await look(page, 'live-wall');
+  assertQuiet();
+  await context.close();
+});
+
+test('without spectators the page asks for a login', async () => {
+  const { page, context } = await open(browser, CLOSED);
+  await live(page, 'refused');
+  await page.waitForSelector('#problem-door:not([hidden])');
+  await register(page, 'heidi');
+  await live(page);
+  await page.waitForSelector('.place:not(.free)');
+  await context.close();
 });

@@ -3,7 +3,8 @@
 mod action_tokens;
 mod actions;
 mod address;
-mod admin;
+pub mod admin;
+mod asyncapi;
 mod auth;
 mod bad_input;
 mod callbacks;

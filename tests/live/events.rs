@@ -126,6 +126,16 @@ async fn whoever_is_refused_gets_no_stream() {
 }
 
 #[tokio::test]
+async fn without_spectators_a_stream_needs_a_login() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.live.spectators = false).await;
+    let ada = node.register("ada").await;
+    node.get(PATH).await.assert_refused(401, "UNAUTHORIZED");
+    let reader = Events::ask(&node.base, "", &format!("Authorization: Bearer {}\r\n", ada.token), None).await;
+    assert!(reader.unwrap().head.contains("text/event-stream"));
+}
+
+#[tokio::test]
 async fn the_limits_of_sockets_count_streams() {
     let world = World::new().await;
     let node = world

@@ -66,6 +66,8 @@ async fn a_client_that_reads_late_sees_few_old_boards_and_then_the_newest() {
         let old = listener.boards - before - 1;
         assert!(old <= most, "{:?} saw {old} old boards", listener.protocol());
     }
+    let skipped = node.app.metrics.boards_skipped.get();
+    assert!(skipped >= 250 * late.len() as u64, "{skipped} are counted");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod breaker;
 mod signature;
+mod traced;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::clock::rfc3339;
 use crate::config::Secret;
 use crate::error::Refusal;
 use crate::metrics::Metrics;
+use crate::traces;
 use breaker::Breaker;
 use signature::SigningKey;
 
@@ -171,7 +173,9 @@ impl Webhook {
         };
         let Some(call) = self.breaker.admit(Instant::now()) else { return ("open", None) };
         // The backend has all its time, however long the place took: the breaker is to judge it alone.
-        let answer = tokio::time::timeout(self.timeout, self.call(question)).await;
+        let span = traced::begin(&self.url);
+        let answer = traces::within(&span, tokio::time::timeout(self.timeout, self.call(question))).await;
+        traced::end(span, &answer);
         match answer.unwrap_or_else(|_| Err(NoAnswer::Failed("no answer in time".into()))) {
             Ok(judgement) => {
                 call.succeeded();
@@ -239,6 +243,7 @@ impl Webhook {
         {
             headers.insert(name, HeaderValue::from_str(&value).map_err(|error| error.to_string())?);
         }
+        traced::pass_on(&mut headers);
         Ok((headers, body))
     }
 }

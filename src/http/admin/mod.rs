@@ -75,7 +75,7 @@ fn window(mut query: Query) -> Result<(u32, u32), Refusal> {
 
 async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (hours, limit) = window(query)?;
-    let found = admin::suspects(&app.database, hours, limit).await?;
+    let found = admin::suspects(&app, hours, limit).await?;
     let shown = found.iter().map(|it| {
         json!({
             "suspect": it.suspect,
@@ -93,7 +93,7 @@ async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result
 
 async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (_, limit) = window(query)?;
-    let deeds = admin::audit(&app.database, limit).await?;
+    let deeds = admin::audit(&app, limit).await?;
     let shown = deeds.iter().map(|it| {
         json!({
             "at": rfc3339(it.at_ms),

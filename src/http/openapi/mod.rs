@@ -9,7 +9,7 @@ mod game;
 mod listen;
 mod operation;
 mod operations;
-mod schema;
+pub mod schema;
 mod v1;
 
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ const ABOUT: &str = "A tamper-proof, real-time leaderboard service. Answers at `
     `/api/v1/*` bare; every refusal comes in the envelope. Every path that has `GET` answers `HEAD` too. Bodies are JSON of at \
     most 16 KiB.";
 /// A node that was replaced by a newer release serves another document.
-const CACHED: &str = "public, max-age=300";
+pub const CACHED: &str = "public, max-age=300";
 
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
 

@@ -85,8 +85,7 @@ impl Operation {
             ways.push(json!({}));
         }
         self.about.insert("security".to_owned(), ways.into());
-        self.refused(if needed { &[Code::Unauthorized] } else { &[] })
-            .refused(&[Code::InvalidToken, Code::Forbidden])
+        self.refused(&[Code::Unauthorized, Code::InvalidToken, Code::Forbidden])
     }
 
     /// It takes a JSON body, and no field that is not named.

@@ -1,4 +1,4 @@
-//! What operators, balancers and tools ask: health, metrics, the keys of receipts, this document.
+//! What operators, balancers and tools ask: health, metrics, the keys of receipts, this document, and that of the sockets.
 
 use serde_json::{Value, json};
 
@@ -22,6 +22,9 @@ pub fn operations() -> Vec<Operation> {
             .answer_header(200, "Cache-Control", "CacheControl"),
         Operation::get("/openapi.json", "getOpenApi", "This document")
             .answer(200, "OpenAPI 3.1", json!({ "type": "object", "additionalProperties": true }))
+            .answer_header(200, "Cache-Control", "CacheControl"),
+        Operation::get("/asyncapi.json", "getAsyncApi", "What is said over sockets and streams")
+            .answer(200, "AsyncAPI 3.0", json!({ "type": "object", "additionalProperties": true }))
             .answer_header(200, "Cache-Control", "CacheControl"),
     ]
 }

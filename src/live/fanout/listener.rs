@@ -2,7 +2,6 @@
 //! answers: board, status and news are the newest of each, so a client that reads slowly skips, and costs no more than others.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +12,9 @@ use uuid::Uuid;
 use super::dialect::{Addressee, Dialect};
 use super::end::End;
 use super::sink::{Sink, Written};
-use super::status::StatusFrame;
+use super::world::World;
 use crate::account::Identity;
-use crate::live::{Frame, Seat, websocket};
+use crate::live::{Seat, websocket};
 use crate::store::PersonalNews;
 
 /// Answers of the protocol itself that may wait. A client that asks for more without reading them is closed.
@@ -42,14 +41,6 @@ pub struct Newcomer {
     pub least_version: i64,
 }
 
-/// What all listeners of a shard are to be told.
-pub struct World {
-    /// The newest board.
-    pub frame: Arc<Frame>,
-    /// Whether Redis is away, ready to be told.
-    pub status: StatusFrame,
-}
-
 /// A listener.
 pub struct Listener {
     sink: Sink,
@@ -63,6 +54,8 @@ pub struct Listener {
     rest: Option<Bytes>,
     waiting: VecDeque<Bytes>,
     shown: i64,
+    /// Which of the shard's boards that was.
+    nth: u32,
     /// No older board than this is shown, until a moment by which a newer one would have been found.
     least: Option<(i64, Instant)>,
     told_degraded: bool,
@@ -90,6 +83,7 @@ impl Listener {
             rest: Some(dialect.greeting(caller.as_ref())),
             waiting: VecDeque::new(),
             shown: -1,
+            nth: 0,
             least: Some((least_version, Instant::now() + LEAST_FOR)),
             told_degraded: false,
             news: None,
@@ -156,6 +150,7 @@ impl Listener {
         }
         if self.shown < world.frame.board.version && self.may_show(world) {
             self.shown = world.frame.board.version;
+            self.nth = world.tell_after(self.nth);
             return Some(world.frame.told(self.dialect));
         }
         if self.told_degraded != world.status.is_degraded() {

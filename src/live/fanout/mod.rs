@@ -11,6 +11,7 @@ mod pass;
 mod shard;
 mod sink;
 mod status;
+mod world;
 
 use std::collections::HashMap;
 use std::sync::Arc;

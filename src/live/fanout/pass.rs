@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::live::Board;
+use crate::live::{Board, Ways};
 use crate::metrics::Metrics;
 
 /// A pass that is under way.
@@ -28,22 +28,27 @@ impl Pass {
 pub struct Timing {
     clock: Clock,
     metrics: Arc<Metrics>,
+    ways: Arc<Ways>,
     /// The newest board's version among those that were told.
     told: i64,
 }
 
 impl Timing {
     /// Nothing was told yet.
-    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
-        Self { clock, metrics, told: 0 }
+    pub fn new(clock: Clock, metrics: Arc<Metrics>, ways: Arc<Ways>) -> Self {
+        Self { clock, metrics, ways, told: 0 }
     }
 
-    /// A pass is over; `heard` if anybody listens.
-    pub fn done(&mut self, pass: &Pass, heard: bool) {
-        self.metrics.fanout_seconds.observe(pass.began.elapsed().as_secs_f64());
+    /// A pass over so many listeners is over.
+    pub fn done(&mut self, pass: &Pass, listeners: usize) {
+        let took = pass.began.elapsed();
+        self.metrics.fanout_seconds.observe(took.as_secs_f64());
         // The first board that a node learns may have stood for days.
         let changed = pass.board.version > self.told && self.told > 0;
-        if changed && heard {
+        if listeners > 0 {
+            self.ways.told(self.told, pass.board.version, took, listeners);
+        }
+        if changed && listeners > 0 {
             self.metrics.screen_lag(self.clock.now_ms() - pass.board.changed_at_ms());
         }
         self.told = self.told.max(pass.board.version);
@@ -57,15 +62,15 @@ mod tests {
     #[test]
     fn a_change_is_timed_once_and_only_if_somebody_saw_it() {
         let (clock, metrics) = (Clock::default(), Arc::new(Metrics::default()));
-        let mut timing = Timing::new(clock.clone(), metrics.clone());
+        let mut timing = Timing::new(clock.clone(), metrics.clone(), Arc::default());
         let board =
             |ago_ms: i64| Arc::new(Board { version: (clock.now_ms() - ago_ms) * 1000, rows: Vec::new() });
-        timing.done(&Pass::of(&board(86_400_000)), true);
+        timing.done(&Pass::of(&board(86_400_000)), 1);
         assert_eq!(metrics.screen_lag_seconds.get_sample_count(), 0, "as old as the node found it");
         let changed = board(2000);
-        timing.done(&Pass::of(&changed), true);
-        timing.done(&Pass::of(&changed), true);
-        timing.done(&Pass::of(&board(1000)), false);
+        timing.done(&Pass::of(&changed), 1);
+        timing.done(&Pass::of(&changed), 1);
+        timing.done(&Pass::of(&board(1000)), 0);
         assert_eq!(metrics.screen_lag_seconds.get_sample_count(), 1);
         assert!((2.0..60.0).contains(&metrics.screen_lag_seconds.get_sample_sum()));
         assert_eq!(metrics.fanout_seconds.get_sample_count(), 4);

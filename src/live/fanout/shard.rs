@@ -16,10 +16,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::end::End;
-use super::listener::{Due, Limits, Listener, World};
+use super::listener::{Due, Limits, Listener};
 use super::order::{Order, Ticket};
 use super::pass::{Pass, Timing};
-use super::status::StatusFrame;
+use super::world::World;
 use super::{Followed, Newcomer};
 use crate::app::App;
 use crate::metrics::Metrics;
@@ -69,7 +69,7 @@ struct Leaving {
 pub async fn run(app: Arc<App>, mut orders: UnboundedReceiver<Order>) {
     let (mut board, mut status) = (app.hub.follow_board(), app.health.follow());
     let frame = board.borrow_and_update().clone();
-    let world = World { frame, status: StatusFrame::new(*status.borrow_and_update()) };
+    let world = World::new(frame, *status.borrow_and_update(), &app.metrics);
     let mut shard = Shard::new(&app, world);
     let mut batch = Vec::with_capacity(ORDERS);
     let mut ticks = interval(TICK);
@@ -90,15 +90,15 @@ pub async fn run(app: Arc<App>, mut orders: UnboundedReceiver<Order>) {
             () = &mut others_turn, if shard.pass.is_some() => {
                 others_turn.set(yield_now());
                 // Whoever has not had its turn gets what is the newest by then.
-                shard.world.frame = board.borrow().clone();
+                shard.world.show(board.borrow().clone());
                 shard.write_some();
             }
             Ok(()) = board.changed(), if shard.pass.is_none() => {
-                shard.world.frame = board.borrow_and_update().clone();
+                shard.world.show(board.borrow_and_update().clone());
                 shard.begin_pass();
             }
             Ok(()) = status.changed(), if shard.pass.is_none() => {
-                shard.world.status = StatusFrame::new(*status.borrow_and_update());
+                shard.world.turn(*status.borrow_and_update());
                 shard.begin_pass();
             }
             _ = ticks.tick() => shard.tick(),
@@ -123,7 +123,7 @@ impl Shard {
             blocked: FuturesUnordered::new(),
             serial: 0,
             pass: None,
-            timing: Timing::new(app.clock.clone(), app.metrics.clone()),
+            timing: Timing::new(app.clock.clone(), app.metrics.clone(), app.ways.clone()),
             watched: 0,
             // The last tenth is left for the answers to arrive.
             drain_window: Duration::from_secs(app.config.server.drain_seconds).mul_f64(0.9),
@@ -256,7 +256,7 @@ impl Shard {
         }
         match pass.next < self.listeners.capacity() {
             true => self.pass = Some(pass),
-            false => self.timing.done(&pass, !self.listeners.is_empty()),
+            false => self.timing.done(&pass, self.listeners.len()),
         }
     }
 

@@ -198,11 +198,12 @@ pub async fn listen(driver: &mut Driver, node: &TestNode) {
 }
 
 pub async fn operations(driver: &mut Driver, node: &TestNode) {
-    let all =
-        ["getHealth", "getReadiness", "getAwardReadiness", "getMetrics", "getReceiptKeys", "getOpenApi"];
-    for id in all {
+    for id in ["getHealth", "getReadiness", "getAwardReadiness", "getMetrics", "getReceiptKeys", "getOpenApi"]
+    {
         driver.call(node, id, Request::default(), 200).await;
     }
+    let sockets = driver.call(node, "getAsyncApi", Request::default(), 200).await;
+    assert_eq!(sockets.body, laurel::http::asyncapi());
     let served = node.send(Method::GET, "/openapi.json", &[], Vec::new()).await;
     assert_eq!(served.body, driver.document);
     node.app.health.drain();

@@ -206,7 +206,7 @@ impl Driver {
 
 /// Clients should let pass what they do not know; here nothing is let pass. What only narrows another schema names no fields
 /// that are required.
-fn close(schema: &mut Value) {
+pub fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             let whole = object.get("properties").is_some_and(Value::is_object)

@@ -56,7 +56,8 @@ impl Events {
         }
     }
 
-    async fn piece(&mut self) -> Option<String> {
+    /// The next piece as it came, without its empty line; `None` at the end of the answer.
+    pub async fn piece(&mut self) -> Option<String> {
         loop {
             if let Some((piece, rest)) = self.text.split_once("\n\n") {
                 let piece = piece.to_owned();

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+#[derive(Clone)]
 pub struct Polling {
     client: reqwest::Client,
     url: String,

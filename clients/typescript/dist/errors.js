@@ -1,0 +1,23 @@
+// What can go wrong. Nothing here may ever hold a token: errors end up in logs.
+/** Every failure of a call, but for an `AbortSignal`'s own reason. */
+export class LaurelError extends Error {
+    name = 'LaurelError';
+    /** One of `ErrorCode`; a newer server may have others. */
+    code;
+    /** The HTTP status; 0 if there was no answer. */
+    status;
+    /** What was wrong with which field, for `VALIDATION_ERROR`. */
+    fields;
+    /** When it may be worth another try. */
+    retryAfterSeconds;
+    /** The request's id in the server's logs. */
+    requestId;
+    constructor(code, message, details = {}) {
+        super(message);
+        this.code = code;
+        this.status = details.status ?? 0;
+        this.fields = details.fields ?? [];
+        this.retryAfterSeconds = details.retryAfterSeconds;
+        this.requestId = details.requestId;
+    }
+}

@@ -1,0 +1,6 @@
+// The client of Laurel, a tamper-proof real-time leaderboard.
+export { Laurel } from './client.js';
+export { LaurelError } from './errors.js';
+export { Game } from './game.js';
+export { Live } from './live.js';
+export { solveHashcash } from './proofs.js';

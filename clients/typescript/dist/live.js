@@ -1,0 +1,181 @@
+// A board that stays true: one link at a time, another when it is lost, and never a step back.
+import { LaurelError } from './errors.js';
+import { backOff } from './retry.js';
+import { openSocket } from './socket.js';
+import { openStream } from './stream.js';
+const BASE_MS = 500;
+const CAP_MS = 30_000;
+/** A connection that held so long was a good one, and the next failure is a first one again. */
+const PROVEN_MS = 5_000;
+/** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
+const GRACE_MS = 3_000;
+/** The least time between looks that the page's own events ask for. */
+const LOOK_EVERY_MS = 5_000;
+/** A live connection; it lives until `close`. */
+export class Live {
+    parts;
+    options;
+    #state = null;
+    #link = null;
+    #tries = 0;
+    #shown = -1;
+    #openedAt = Infinity;
+    #lookedAt = -Infinity;
+    #retry;
+    #silence;
+    #ends = [];
+    /** @internal `Laurel.live` makes them. */
+    constructor(parts, options) {
+        this.parts = parts;
+        this.options = options;
+        this.#ends.push(parts.login.onChange(() => this.#restart()));
+        this.#hear(globalThis, 'online');
+        this.#hear(globalThis.document, 'visibilitychange');
+        this.#restart();
+    }
+    /** How it is. */
+    get state() {
+        return this.#state ?? 'connecting';
+    }
+    /** Ends it for good. */
+    close() {
+        if (this.#state === 'closed')
+            return;
+        for (const end of this.#ends)
+            end();
+        this.#drop();
+        this.#tell('closed');
+    }
+    #restart() {
+        this.#drop();
+        this.#tries = 0;
+        this.#tell('connecting');
+        this.#connect();
+    }
+    #connect() {
+        clearTimeout(this.#retry);
+        const { base, login, fetch, WebSocket } = this.parts;
+        const { transport = 'websocket', silenceMs = 75_000 } = this.options;
+        const token = login.token;
+        const byEvents = () => {
+            this.#link = openStream(fetch, base, token, silenceMs, this.#hooks((ending) => this.#lost(ending)));
+        };
+        if (transport === 'events' || token === null || WebSocket === undefined)
+            return byEvents();
+        // A handshake that failed does not say why; asking by events tells, or is a connection as good.
+        const hooks = this.#hooks((ending) => (this.#openedAt === Infinity ? byEvents() : this.#lost(ending)));
+        this.#link = openSocket(WebSocket, base, token, hooks);
+    }
+    #hooks(end) {
+        return { end, alive: () => this.#wait(), event: (event) => this.#heard(event) };
+    }
+    #heard({ event, data, version, timestamp }) {
+        const { login } = this.parts;
+        if (event === 'connect_success') {
+            const { userId, username } = (data ?? {});
+            if (userId !== undefined && username !== undefined)
+                login.learn(login.token, { uuid: userId, username });
+            this.#openedAt = performance.now();
+            this.#tell('open', this.#carried());
+        }
+        else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#shown) {
+            this.#shown = version;
+            const board = { rows: data, version, timestamp: String(timestamp), stale: this.#state === 'degraded' };
+            call(() => this.options.onBoard?.(board));
+        }
+        else if (event === 'score_personal') {
+            const personal = data;
+            login.learn(login.token, { score: personal.score });
+            call(() => this.options.onPersonal?.(personal));
+        }
+        else if (event === 'status') {
+            const status = data;
+            call(() => this.options.onStatus?.(status));
+            this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
+        }
+    }
+    #lost(ending) {
+        if (performance.now() - this.#openedAt >= PROVEN_MS)
+            this.#tries = 0;
+        this.#drop();
+        const { reason, code, waitMs = 0 } = ending;
+        const detail = { reason, ...(code !== undefined && { code }) };
+        if (ending.refused)
+            return this.#tell('refused', detail);
+        const jitter = ending.drawn === true ? 0 : backOff(this.#tries, this.parts.random, BASE_MS, CAP_MS);
+        this.#tries += 1;
+        const retryInMs = Math.round(waitMs + jitter);
+        this.#retry = setTimeout(() => this.#connect(), retryInMs);
+        this.#tell('reconnecting', { ...detail, retryInMs });
+    }
+    /** The network is back, or somebody looks again. */
+    #nudge() {
+        if (globalThis.document?.visibilityState === 'hidden')
+            return;
+        const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
+        if (this.#link !== null)
+            due && void this.#look();
+        else if (this.#state === 'reconnecting')
+            this.#connect();
+    }
+    #wait() {
+        clearTimeout(this.#silence);
+        const { silenceMs = 75_000 } = this.options;
+        // Those who fell silent together do not ask together.
+        this.#silence = setTimeout(() => void this.#look(), silenceMs * (1 + this.parts.random() / 4));
+    }
+    /** Pings of a WebSocket are not told to pages, so silence is no sign; a board that it did not bring is one. */
+    async #look() {
+        const link = this.#link;
+        this.#lookedAt = performance.now();
+        this.#wait();
+        const newest = await this.parts.boards.glance().then((it) => it.version, silent);
+        const behind = () => link !== null && link === this.#link && newest > this.#shown;
+        if (!behind())
+            return;
+        clearTimeout(this.#silence);
+        this.#silence = setTimeout(() => {
+            if (behind())
+                this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
+            else if (link === this.#link)
+                this.#wait();
+        }, GRACE_MS);
+    }
+    #drop() {
+        clearTimeout(this.#retry);
+        clearTimeout(this.#silence);
+        this.#link?.close();
+        this.#link = null;
+        this.#openedAt = Infinity;
+    }
+    #carried() {
+        return this.#link === null ? {} : { transport: this.#link.transport };
+    }
+    #tell(state, detail = {}) {
+        // Waiting for the next try is told each time; everything else when it changes.
+        if (state === this.#state && state !== 'reconnecting')
+            return;
+        this.#state = state;
+        call(() => this.options.onState?.(state, detail));
+    }
+    #hear(target, event) {
+        const nudge = () => this.#nudge();
+        target?.addEventListener?.(event, nudge);
+        this.#ends.push(() => target?.removeEventListener?.(event, nudge));
+    }
+}
+/** What it means that HTTP does not tell: without any answer the network is away, and whatever is newest did not come. */
+function silent(error) {
+    return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
+}
+/** What a page's own code throws must not break the connection; it is told where uncaught errors are. */
+function call(callback) {
+    try {
+        callback();
+    }
+    catch (error) {
+        queueMicrotask(() => {
+            throw error;
+        });
+    }
+}

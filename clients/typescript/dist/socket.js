@@ -1,0 +1,37 @@
+// A link over a WebSocket. Browsers do not say why a handshake failed, so whoever needs to know asks by events then.
+import { OPENING_MS, untilEnd } from './link.js';
+import { parse } from './rest.js';
+const REFUSED = 4401;
+/** Opens one; the login goes as a sub-protocol, never in the URL. */
+export function openSocket(make, base, token, hooks) {
+    const socket = new make(socketUrl(base), ['laurel.v1', `bearer.${token}`]);
+    const slow = setTimeout(() => told.end({ refused: false, reason: 'nobody took the connection' }), OPENING_MS);
+    const told = untilEnd(hooks, () => {
+        clearTimeout(slow);
+        socket.close();
+    });
+    socket.addEventListener('open', () => clearTimeout(slow));
+    socket.addEventListener('message', ({ data }) => {
+        told.alive();
+        const event = typeof data === 'string' ? parse(data) : null;
+        if (typeof event === 'object' && event !== null)
+            told.event(event);
+    });
+    // A close follows every error, and says more; without a listener some would throw.
+    socket.addEventListener('error', () => undefined);
+    socket.addEventListener('close', ({ code, reason }) => {
+        const wait = /retry in (\d{1,6}) ms/.exec(reason)?.[1];
+        told.end({
+            refused: code === REFUSED,
+            reason: reason || `the connection was closed (${code})`,
+            code,
+            ...(wait !== undefined && { waitMs: Number(wait), drawn: true }),
+        });
+    });
+    return { transport: 'websocket', close: () => told.stop() };
+}
+function socketUrl(base) {
+    const url = new URL(`${base}/api/v1/ws`, globalThis.location?.href);
+    url.protocol = url.protocol.replace('http', 'ws');
+    return url.href;
+}

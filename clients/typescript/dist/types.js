@@ -1,0 +1,2 @@
+// What goes over the wire, as the OpenAPI document has it.
+export {};

@@ -1,0 +1,122 @@
+// One HTTP request: the login, the key, the time-out, the answer in its envelope or bare, and the error.
+
+import { LaurelError, type FieldProblem } from './errors.js';
+import type { Login } from './login.js';
+import { retried, type Patience } from './retry.js';
+
+/** A request. */
+export interface Ask {
+  readonly body?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Makes it safe to repeat: the server gives the first answer again. */
+  readonly idempotencyKey?: string;
+  /** Safe to repeat without a key, although it is a POST. */
+  readonly repeatable?: boolean;
+  /** Tried once, whatever happens. */
+  readonly once?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer with a good status, or 304. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+const KEY = /^[\x21-\x7e]{1,64}$/;
+
+export class Rest {
+  constructor(
+    private readonly url: string,
+    private readonly fetch: typeof globalThis.fetch,
+    private readonly login: Login,
+    private readonly patience: Patience,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /** An answer of `/api/v1`, which is bare. */
+  async bare<T>(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<T> {
+    return (await this.answer(method, path, ask)).body as T;
+  }
+
+  /** An answer of `/api`: what its envelope holds. */
+  async enveloped<T>(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<T> {
+    return ((await this.answer(method, path, ask)).body as { data: T }).data;
+  }
+
+  /** Asks, again if that is safe. */
+  async answer(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<Answer> {
+    if (ask.idempotencyKey !== undefined && !KEY.test(ask.idempotencyKey)) {
+      throw new TypeError('an idempotency key is 1 to 64 visible ASCII characters');
+    }
+    // One login for all tries: another user's must not repeat this one's request.
+    const token = this.login.token;
+    const call = () => this.#try(method, path, ask, token);
+    const safe = method === 'GET' || ask.idempotencyKey !== undefined || ask.repeatable === true;
+    return safe && ask.once !== true ? retried(call, this.patience, ask.signal) : call();
+  }
+
+  async #try(method: string, path: string, ask: Ask, token: string | null): Promise<Answer> {
+    ask.signal?.throwIfAborted();
+    const headers: Record<string, string> = { accept: 'application/json', ...ask.headers };
+    if (token !== null) headers['authorization'] = `Bearer ${token}`;
+    if (ask.idempotencyKey !== undefined) headers['idempotency-key'] = ask.idempotencyKey;
+    const request: RequestInit = { method, headers };
+    if (ask.body !== undefined) {
+      headers['content-type'] = 'application/json';
+      request.body = JSON.stringify(ask.body);
+    }
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), this.timeoutMs);
+    const passOn = () => stop.abort();
+    ask.signal?.addEventListener('abort', passOn, { once: true });
+    try {
+      const response = await this.fetch(this.url + path, { ...request, signal: stop.signal });
+      return read(response, await response.text());
+    } catch (error) {
+      if (error instanceof LaurelError) throw error;
+      ask.signal?.throwIfAborted();
+      throw new LaurelError('NETWORK', `${method} ${path} got no answer`);
+    } finally {
+      clearTimeout(timer);
+      ask.signal?.removeEventListener('abort', passOn);
+    }
+  }
+}
+
+function read({ ok, status, headers }: Response, text: string): Answer {
+  const body = status === 304 ? null : parse(text);
+  if (status === 304 || (ok && typeof body === 'object' && body !== null)) return { status, headers, body };
+  throw refusal(status, headers, body);
+}
+
+/** The error that an answer tells. */
+export function refusal(status: number, headers: Headers, body: unknown): LaurelError {
+  const told = (body ?? {}) as { message?: unknown; metadata?: { errorCode?: unknown; fields?: unknown } };
+  const code = told.metadata?.errorCode;
+  const details = {
+    status,
+    retryAfterSeconds: retryAfter(headers),
+    requestId: headers.get('x-request-id') ?? undefined,
+    fields: Array.isArray(told.metadata?.fields) ? (told.metadata.fields as FieldProblem[]) : [],
+  };
+  return typeof code === 'string' && typeof told.message === 'string'
+    ? new LaurelError(code, told.message, details)
+    : new LaurelError('UNREADABLE', `an answer with status ${status} that is not Laurel's`, details);
+}
+
+/** `Retry-After` in seconds; the form with a date is not Laurel's, and is passed over. */
+export function retryAfter(headers: Headers): number | undefined {
+  const told = headers.get('retry-after');
+  return told !== null && /^\d{1,9}$/.test(told) ? Number(told) : undefined;
+}
+
+/** JSON, or null for anything else. */
+export function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,75 @@
+// When to try again: full jitter, so that those who failed together do not come back together.
+
+import { LaurelError } from './errors.js';
+
+/** How often, and how long, a call is tried again. */
+export interface RetryOptions {
+  /** All tries, the first one included; 1: none but that. Default 5. */
+  readonly attempts?: number;
+  /** A `Retry-After` beyond this is not waited for: the error is thrown, and says it. Default 10. */
+  readonly maxWaitSeconds?: number;
+}
+
+/** Anything from 0 to the least of `capMs` and `baseMs` doubled for each earlier try. */
+export function backOff(tries: number, random: () => number, baseMs: number, capMs: number): number {
+  return random() * Math.min(capMs, baseMs * 2 ** Math.min(tries, 30));
+}
+
+/** Waits; throws the signal's reason as soon as it is aborted. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/** What `retried` needs to know. */
+export interface Patience {
+  readonly attempts: number;
+  readonly maxWaitMs: number;
+  readonly random: () => number;
+}
+
+const BASE_MS = 200;
+const CAP_MS = 5_000;
+
+/** Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. */
+export async function retried<T>(
+  call: () => Promise<T>,
+  { attempts, maxWaitMs, random }: Patience,
+  signal?: AbortSignal,
+): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (tries + 1 >= attempts || !(error instanceof LaurelError) || !mayPass(error)) throw error;
+      const told = (error.retryAfterSeconds ?? 0) * 1000;
+      if (told > maxWaitMs) throw error;
+      await pause(told + backOff(tries, random, BASE_MS, CAP_MS), signal);
+    }
+  }
+}
+
+/** Whether the same request may succeed later: nobody answered, a balancer did, or it was too early. */
+function mayPass(error: LaurelError): boolean {
+  switch (error.status) {
+    case 0:
+      return error.code === 'NETWORK';
+    case 429:
+      return error.retryAfterSeconds !== undefined;
+    default:
+      return [502, 503, 504].includes(error.status);
+  }
+}

@@ -1,0 +1,54 @@
+// A link over a WebSocket. Browsers do not say why a handshake failed, so whoever needs to know asks by events then.
+
+import { OPENING_MS, untilEnd, type Hooks, type Link } from './link.js';
+import { parse } from './rest.js';
+
+/** As much of a WebSocket as is needed: a browser's, node's, or that of the package `ws`. */
+export interface WebSocketLike {
+  addEventListener(type: 'open' | 'error', listener: () => void): void;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(
+    type: 'close',
+    listener: (event: { readonly code: number; readonly reason: string }) => void,
+  ): void;
+  close(): void;
+}
+
+/** What makes them. */
+export type WebSocketMaker = new (url: string, protocols: string[]) => WebSocketLike;
+
+const REFUSED = 4401;
+
+/** Opens one; the login goes as a sub-protocol, never in the URL. */
+export function openSocket(make: WebSocketMaker, base: string, token: string, hooks: Hooks): Link {
+  const socket = new make(socketUrl(base), ['laurel.v1', `bearer.${token}`]);
+  const slow = setTimeout(() => told.end({ refused: false, reason: 'nobody took the connection' }), OPENING_MS);
+  const told = untilEnd(hooks, () => {
+    clearTimeout(slow);
+    socket.close();
+  });
+  socket.addEventListener('open', () => clearTimeout(slow));
+  socket.addEventListener('message', ({ data }) => {
+    told.alive();
+    const event = typeof data === 'string' ? parse(data) : null;
+    if (typeof event === 'object' && event !== null) told.event(event as Record<string, unknown>);
+  });
+  // A close follows every error, and says more; without a listener some would throw.
+  socket.addEventListener('error', () => undefined);
+  socket.addEventListener('close', ({ code, reason }) => {
+    const wait = /retry in (\d{1,6}) ms/.exec(reason)?.[1];
+    told.end({
+      refused: code === REFUSED,
+      reason: reason || `the connection was closed (${code})`,
+      code,
+      ...(wait !== undefined && { waitMs: Number(wait), drawn: true }),
+    });
+  });
+  return { transport: 'websocket', close: () => told.stop() };
+}
+
+function socketUrl(base: string): string {
+  const url = new URL(`${base}/api/v1/ws`, globalThis.location?.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url.href;
+}

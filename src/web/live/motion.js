@@ -1,0 +1,45 @@
+// Movement that shows what changed; none for whoever asked their system for none.
+
+const still = matchMedia('(prefers-reduced-motion: reduce)');
+const EASE = 'cubic-bezier(.2, .8, .2, 1)';
+
+export function move(element, frames, ms = 650) {
+  if (still.matches || document.hidden) return null;
+  return element.animate(frames, { duration: ms, easing: EASE });
+}
+
+/** Counts a number up or down to where it is. */
+export function count(element, to) {
+  const from = Number(element.dataset.value ?? to);
+  element.dataset.value = to;
+  const write = (value) => { element.textContent = Math.round(value).toLocaleString('en'); };
+  if (from === to || still.matches || document.hidden) return write(to);
+  const began = performance.now();
+  const step = (now) => {
+    // A newer number has its own steps.
+    if (Number(element.dataset.value) !== to) return;
+    const part = Math.min(1, Math.max(0, (now - began) / 650));
+    write(from + (to - from) * (1 - (1 - part) ** 3));
+    if (part < 1) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+}
+
+/** Points that fly from where they were won to where they count. */
+export function fly(text, from, to) {
+  const [start, end] = [from.getBoundingClientRect(), to.getBoundingClientRect()];
+  const note = document.createElement('span');
+  note.className = 'flight';
+  note.setAttribute('aria-hidden', 'true');
+  note.textContent = text;
+  document.body.append(note);
+  const at = (box, scale) => `translate(${box.left + box.width / 2}px, ${box.top + box.height / 2}px) translate(-50%, -50%) scale(${scale})`;
+  const flight = move(note, [
+    { transform: at(start, 0.6), opacity: 0 },
+    { transform: at(start, 1.25), opacity: 1, offset: 0.25 },
+    { transform: at(end, 0.9), opacity: 1, offset: 0.85 },
+    { transform: at(end, 0.5), opacity: 0 },
+  ], 900);
+  if (flight === null) note.remove();
+  else flight.onfinish = flight.oncancel = () => note.remove();
+}

@@ -1,0 +1,92 @@
+//! An OpenTelemetry collector, as far as a node sees one: it takes spans over HTTP.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use parking_lot::Mutex;
+use prost::Message;
+
+use super::eventually;
+
+pub struct Collector {
+    /// The setting that sends spans here.
+    pub endpoint: String,
+    taken: Arc<Mutex<Vec<Collected>>>,
+}
+
+/// A span, with its ids in hex.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    /// The node that sent it.
+    pub node: String,
+    pub name: String,
+    pub trace: String,
+    pub id: String,
+    pub parent: String,
+    pub failed: bool,
+    pub attributes: HashMap<String, String>,
+    pub times_ns: (u64, u64),
+}
+
+impl Collector {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let router = Router::new().route("/v1/traces", post(take)).with_state(taken.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { endpoint, taken }
+    }
+
+    pub fn all(&self) -> Vec<Collected> {
+        self.taken.lock().clone()
+    }
+
+    /// Waits for a span.
+    pub async fn wait_for(&self, what: &str, is: impl Fn(&Collected) -> bool) -> Collected {
+        eventually(what, async || self.taken.lock().iter().find(|it| is(it)).cloned()).await
+    }
+}
+
+type Taken = Arc<Mutex<Vec<Collected>>>;
+
+async fn take(State(taken): State<Taken>, body: Bytes) -> Vec<u8> {
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    for of_node in request.resource_spans {
+        let node = attributes(&of_node.resource.unwrap().attributes)["service.instance.id"].clone();
+        let spans = of_node.scope_spans.into_iter().flat_map(|it| it.spans);
+        taken.lock().extend(spans.map(|it| collected(&node, it)));
+    }
+    Vec::new()
+}
+
+fn collected(node: &str, span: Span) -> Collected {
+    let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
+    Collected {
+        node: node.to_owned(),
+        trace: hex(&span.trace_id),
+        id: hex(&span.span_id),
+        parent: hex(&span.parent_span_id),
+        failed: span.status.is_some_and(|it| it.code == 2),
+        attributes: attributes(&span.attributes),
+        times_ns: (span.start_time_unix_nano, span.end_time_unix_nano),
+        name: span.name,
+    }
+}
+
+fn attributes(attributes: &[KeyValue]) -> HashMap<String, String> {
+    let text = |it: &KeyValue| match it.value.clone()?.value? {
+        any_value::Value::StringValue(text) => Some(text),
+        any_value::Value::IntValue(number) => Some(number.to_string()),
+        any_value::Value::BoolValue(is) => Some(is.to_string()),
+        _ => None,
+    };
+    attributes.iter().map(|it| (it.key.clone(), text(it).unwrap_or_default())).collect()
+}

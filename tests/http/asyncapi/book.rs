@@ -1,0 +1,147 @@
+//! Holds what was said on the wire against the document, and remembers what of it was seen.
+
+use std::collections::BTreeSet;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::http::openapi::driver::close;
+
+pub struct Book {
+    pub document: Value,
+    /// Channel and message, or channel and end.
+    seen: BTreeSet<(String, String)>,
+}
+
+/// A message of the document.
+pub struct Message {
+    pub key: String,
+    about: Value,
+}
+
+impl Book {
+    pub fn new() -> Self {
+        Self { document: laurel::http::asyncapi(), seen: BTreeSet::new() }
+    }
+
+    pub fn channels(&self) -> Vec<String> {
+        self.document["channels"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    /// The messages of a channel that a node sends, or that it receives.
+    pub fn messages(&self, channel: &str, action: &str) -> Vec<Message> {
+        let operations = self.document["operations"].as_object().unwrap().values();
+        let of_channel = format!("#/channels/{channel}");
+        let its = operations.filter(|it| it["action"] == action && it["channel"]["$ref"] == of_channel);
+        let references = its.flat_map(|it| it["messages"].as_array().unwrap());
+        let message = |it: &Value| {
+            let reference = it["$ref"].as_str().unwrap();
+            let about = self.document.pointer(reference.trim_start_matches('#')).unwrap().clone();
+            Message { key: reference.rsplit('/').next().unwrap().to_owned(), about }
+        };
+        references.map(message).collect()
+    }
+
+    /// What a node said is one of the documented messages. Returns its name in the document, and its payload.
+    #[track_caller]
+    pub fn told(&mut self, channel: &str, text: &str) -> (String, Value) {
+        self.find(channel, "send", text)
+    }
+
+    /// The same of what a client says, which a test should say only if it is documented.
+    #[track_caller]
+    pub fn said(&mut self, channel: &str, text: &str) {
+        self.find(channel, "receive", text);
+    }
+
+    #[track_caller]
+    fn find(&mut self, channel: &str, action: &str, text: &str) -> (String, Value) {
+        let messages = self.messages(channel, action);
+        let fits = |it: &Message| {
+            it.read(text).map(|payload| (it.key.clone(), self.problems(it, &payload), payload))
+        };
+        let fitting: Vec<_> = messages.iter().filter_map(fits).collect();
+        let mut sound: Vec<_> = fitting.iter().filter(|(_, problems, _)| problems.is_empty()).collect();
+        assert_eq!(sound.len(), 1, "{channel}: {text:?} is not one of the messages: {fitting:#?}");
+        let (key, _, payload) = sound.remove(0).clone();
+        self.seen.insert((channel.to_owned(), key.clone()));
+        (key, payload)
+    }
+
+    /// What was seen by another.
+    pub fn add(&mut self, other: Self) {
+        self.seen.extend(other.seen);
+    }
+
+    /// A WebSocket was closed so.
+    #[track_caller]
+    pub fn closed(&mut self, channel: &str, code: u16, reason: &str) {
+        let ends = self.document["channels"][channel]["x-ends"].as_array().unwrap();
+        let same = |it: &&Value| {
+            let documented = it["reason"].as_str().unwrap();
+            it["code"] == code && without_digits(documented) == without_digits(reason)
+        };
+        let end = ends.iter().find(same).unwrap_or_else(|| panic!("{code} {reason:?} is not documented"));
+        self.seen.insert((channel.to_owned(), end.to_string()));
+    }
+
+    /// Every message both ways was seen, and every close code.
+    pub fn assert_all_seen(&self) {
+        let mut missing = Vec::new();
+        for channel in self.channels() {
+            let both = [self.messages(&channel, "send"), self.messages(&channel, "receive")];
+            let keys = both.into_iter().flatten().map(|it| it.key);
+            let ends = self.document["channels"][&channel]["x-ends"].as_array().unwrap();
+            let ends = ends.iter().filter(|it| it["code"].is_number()).map(Value::to_string);
+            let all = keys.chain(ends).map(|it| (channel.clone(), it));
+            missing.extend(all.filter(|it| !self.seen.contains(it)));
+        }
+        assert_eq!(missing, [], "never seen");
+    }
+
+    /// What of a payload is not as documented, with no field let pass that is not.
+    pub fn problems(&self, message: &Message, payload: &Value) -> Vec<String> {
+        let schema = &message.about["payload"];
+        if schema.is_null() {
+            return Vec::new();
+        }
+        self.validator(schema).iter_errors(payload).map(|it| it.to_string()).collect()
+    }
+
+    fn validator(&self, schema: &Value) -> Validator {
+        let mut root = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "allOf": [schema],
+            "components": self.document["components"],
+        });
+        close(&mut root);
+        jsonschema::options().should_validate_formats(true).build(&root).unwrap()
+    }
+}
+
+impl Message {
+    pub fn examples(&self) -> Vec<Value> {
+        self.about["examples"].as_array().into_iter().flatten().map(|it| it["payload"].clone()).collect()
+    }
+
+    pub fn has_payload(&self) -> bool {
+        self.about["payload"].is_object()
+    }
+
+    /// The payload of a text, if it has this message's words around it.
+    fn read(&self, text: &str) -> Option<Value> {
+        let wire = self.about["x-wire"].as_str().unwrap();
+        let Some((before, after)) = wire.split_once("{payload}") else {
+            return (wire == text).then_some(Value::Null);
+        };
+        let payload = text.strip_prefix(before)?.strip_suffix(after)?;
+        if self.about["contentType"] == "text/plain" {
+            return Some(payload.into());
+        }
+        serde_json::from_str(payload).ok()
+    }
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|it| !it.is_ascii_digit()).collect()
+}

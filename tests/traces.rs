@@ -1,0 +1,72 @@
+//! One award's trace from its request to the sockets of another node, as a collector gets it; and who decides what is traced.
+
+use laurel::config::Config;
+use serde_json::{Value, json};
+
+use crate::harness::{Collected, Collector, Player, TestNode, World};
+use crate::live::Client;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+/// A request for points in somebody's trace.
+async fn finalize(node: &TestNode, player: &Player, action: &str, parent: &str) {
+    let body = json!({ "antiSpamToken": node.token(player, action).await, "proof": Value::Null });
+    let headers = [("traceparent", parent), ("x-request-id", "asked-by-a-test")];
+    let answer = node.post_with("/api/v1/actions/finalize", &player.token, &headers, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+fn trusting(collector: &Collector) -> impl Fn(&mut Config) {
+    let endpoint = collector.endpoint.clone();
+    move |it| {
+        it.traces.endpoint.clone_from(&endpoint);
+        it.traces.sample_ratio = 0.0;
+        it.traces.trust_parent = true;
+    }
+}
+
+fn has(span: &Collected, attributes: &[(&str, &str)]) {
+    for (name, value) in attributes {
+        assert_eq!(span.attributes.get(*name).map(String::as_str), Some(*value), "{name} of {span:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_award_is_one_trace_from_its_request_to_the_sockets_of_another_node() {
+    let (world, collector) = (World::new().await, Collector::start().await);
+    let asked = world.node_with(trusting(&collector)).await;
+    let other = world.node_with(trusting(&collector)).await;
+    let players = asked.players(2).await;
+    // The first board that a node learns is no change.
+    asked.award(&players[1], "watch_ad").await;
+    let mut listener = Client::connect(&other, &players[1]).await;
+    let second = asked.board().await;
+    listener.wait_for_board(&second).await;
+
+    finalize(&asked, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
+    let of_trace = |name: &'static str| move |it: &Collected| it.trace == TRACE && it.name == name;
+    let request = collector.wait_for("the request", of_trace("POST /api/v1/actions/finalize")).await;
+    let proof = collector.wait_for("the proof", of_trace("verify proof")).await;
+    let script = collector.wait_for("the script", of_trace("EVALSHA redeem")).await;
+    let ledger = collector.wait_for("the ledger", of_trace("process outbox")).await;
+    let at_other = |it: &Collected| of_trace("receive board:global")(it) && it.node != request.node;
+    let received = collector.wait_for("the board at the other node", at_other).await;
+    let told = collector.wait_for("the sockets", of_trace("fan out")).await;
+
+    let parents = [&request, &proof, &script, &ledger, &received, &told].map(|it| it.parent.as_str());
+    assert_eq!(parents, [CALLER, &request.id, &request.id, &script.id, &script.id, &received.id]);
+    assert_eq!((script.node == request.node, told.node == received.node), (true, true));
+    has(&request, &[("http.response.status_code", "200"), ("laurel.request.id", "asked-by-a-test")]);
+    has(&proof, &[("laurel.proof.kind", "none"), ("laurel.proof.holds", "true")]);
+    has(&script, &[("db.system.name", "redis"), ("db.stored_procedure.name", "redeem")]);
+    has(&told, &[("laurel.listeners", "1")]);
+    assert!(ledger.times_ns.0 >= script.times_ns.0 && ledger.times_ns.1 > ledger.times_ns.0);
+    assert!(told.times_ns.1 >= received.times_ns.1);
+    // The registration, the other award and the looks of the nodes were nobody's business.
+    assert!(collector.all().iter().all(|it| it.trace == TRACE && !it.failed));
+    let said = format!("{:?}", collector.all());
+    for secret in [&players[0].token, &players[0].identity.username] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}
