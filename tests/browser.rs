@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::harness::{World, assert_verified};
 
 /// Runs a script with these values in its environment; it has to succeed.
@@ -34,5 +36,21 @@ async fn the_live_page_over_two_nodes() {
     let closed = world.process(&[("LAUREL_LIVE__SPECTATORS", "false")]).await;
     let bases = [("ONE", &one), ("TWO", &two), ("CLOSED", &closed)];
     run("live.mjs", bases.map(|(name, node)| (name, node.base.clone())).into()).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_page_over_two_nodes() {
+    let world = World::new().await;
+    let free = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
+    let (one, two) = (world.process(&free).await, world.process(&free).await);
+    let root = json!({ "username": "root", "email": "root@example.com", "password": "correct horse" });
+    let register = reqwest::Client::new().post(format!("{}/api/auth/register", one.base)).json(&root);
+    assert_eq!(register.send().await.unwrap().status(), 201);
+    let app = world.app().await;
+    let user = laurel::admin::find_user(&app, "root").await.unwrap();
+    let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+    laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
+    run("admin.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone())]).await;
     assert_verified(&world).await;
 }

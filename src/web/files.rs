@@ -8,7 +8,30 @@ macro_rules! files {
 
 /// The pages' own files, by their paths below `/assets/`.
 pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
+    "admin/activity.js"
+    "admin/api.js"
+    "admin/audit.js"
+    "admin/chart.js"
+    "admin/deeds.js"
+    "admin/element.js"
+    "admin/format.js"
+    "admin/frame.css"
+    "admin/heat.js"
+    "admin/history.js"
     "admin/index.html"
+    "admin/login.js"
+    "admin/main.js"
+    "admin/overview.js"
+    "admin/parts.css"
+    "admin/place.js"
+    "admin/player.js"
+    "admin/players.js"
+    "admin/session.js"
+    "admin/spread.js"
+    "admin/suspects.js"
+    "admin/tell.js"
+    "admin/user.js"
+    "admin/views.css"
     "common/common.css"
     "common/icon.svg"
     "common/theme.js"
@@ -33,6 +56,8 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "live/wreath.svg"
     "vendor/figtree.woff2"
     "vendor/marcellus.woff2"
+    "vendor/uplot.css"
+    "vendor/uplot.js"
 };
 
 /// The client for browsers, as its package has it.

@@ -1,0 +1,64 @@
+// The frame of the operators' page: who is in, which view is shown, and the way between them, which is the address's hash.
+
+import { turnedAway } from './api.js';
+import { audit } from './audit.js';
+import { fill } from './element.js';
+import { asHour } from './format.js';
+import { loginCard } from './login.js';
+import { overview } from './overview.js';
+import { player } from './player.js';
+import { players } from './players.js';
+import * as session from './session.js';
+import { suspect, suspects } from './suspects.js';
+
+const main = document.getElementById('main');
+const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], audit: [audit] };
+let leave = new AbortController();
+
+/** The place that the hash names: `#/players/12?kind=deed`. */
+function place() {
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
+  const [name, ...rest] = path.split('/').map((it) => { try { return decodeURIComponent(it); } catch { return it; } });
+  const views = VIEWS[name] ?? VIEWS.overview;
+  const view = views[rest[0] ? 1 : 0] ?? views[0];
+  return { name: VIEWS[name] ? name : 'overview', view, key: rest[0], query: new URLSearchParams(query) };
+}
+
+function show({ focus = true, told } = {}) {
+  leave.abort();
+  leave = new AbortController();
+  const inside = Boolean(session.token());
+  for (const it of document.querySelectorAll('[data-signed-in]')) it.hidden = !inside;
+  document.querySelector('.who').textContent = inside ? session.name() : '';
+  const { name, view, key, query } = place();
+  for (const link of document.querySelectorAll('nav a')) {
+    if (link.hash === `#/${name}`) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  scrollTo(0, 0);
+  if (!inside) return fill(main, [loginCard(told, () => show())]);
+  fill(main, [view({ key, query, signal: leave.signal })]);
+  if (focus) main.querySelector('h1')?.focus({ preventScroll: true });
+}
+
+addEventListener('hashchange', () => show());
+turnedAway.addEventListener('turned-away', ({ detail }) => {
+  session.forget();
+  show({ told: detail.status === 403 ? detail.message : 'Your login has run out. Log in again to go on where you were.' });
+});
+document.querySelector('[data-log-out]').addEventListener('click', () => {
+  session.forget();
+  show({ told: 'You are logged out.' });
+});
+// A hash names a view here, so the way to the content cannot be one.
+document.querySelector('[data-skip]').addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
+const time = document.querySelector('.clock time');
+const tick = () => { time.textContent = asHour(new Date()); };
+tick();
+setInterval(tick, 5000);
+show({ focus: false });

@@ -1,0 +1,79 @@
+// Distributions: how many players have how much, and how many actions a game session has.
+
+import { chart } from './chart.js';
+import { make, panel } from './element.js';
+import { compact, counted, decimal, number, span } from './format.js';
+
+/** Bars side by side, each with a name; `named` gets the splits of the axis. */
+function bars(names) {
+  return {
+    range: (_, low, high) => [low - 0.6, high + 0.6],
+    incrs: [1, 2, 5, 10],
+    space: 46,
+    values: (splits) => splits.map((it) => names()[it] ?? ''),
+  };
+}
+
+function facts(pairs) {
+  return make('dl.facts', {}, pairs.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
+}
+
+export function scores(signal) {
+  const { element, body } = panel('scores', 'Scores');
+  let buckets = [];
+  const range = (it) => (it.to === null || it.to === undefined ? `from ${number(it.from)}` : it.from === it.to ? number(it.from) : `${number(it.from)} to ${number(it.to)}`);
+  const drawing = chart({
+    name: 'Players by score',
+    signal,
+    x: bars(() => buckets.map((it) => compact(it.from))),
+    series: [{ ink: 'gold', bars: true }],
+    columns: [
+      { title: 'Score', head: true, cell: range },
+      { title: 'Players', class: 'number', cell: (it) => number(it.users) },
+    ],
+    read: (index) => `${range(buckets[index])} points · ${counted(buckets[index].users, 'player')}`,
+  });
+  const about = make('div', {});
+  body.append(about, drawing.element);
+  return {
+    element,
+    draw(found) {
+      buckets = found.buckets;
+      const { p50, p90, p99, max } = found.percentiles;
+      about.replaceChildren(facts([['Players', number(found.users)], ['Half have', `≤ ${number(p50)}`], ['90 %', `≤ ${number(p90)}`], ['99 %', `≤ ${number(p99)}`], ['Best', number(max)]]));
+      drawing.draw([buckets.map((_, it) => it), buckets.map((it) => it.users)], buckets, `${number(found.users)} players; half have ${number(p50)} or less, one in a hundred more than ${number(p99)}.`);
+    },
+  };
+}
+
+export function sessions(signal) {
+  const { element, body } = panel('sessions', 'Actions per game session');
+  let buckets = [];
+  // A class ends where the next begins; the last one has no end.
+  const named = (it, index) => {
+    const next = buckets[index + 1];
+    if (!next) return `${number(it.actions)}+`;
+    return next.actions - it.actions > 1 ? `${number(it.actions)}–${number(next.actions - 1)}` : number(it.actions);
+  };
+  const drawing = chart({
+    name: 'Game sessions by actions',
+    signal,
+    x: bars(() => buckets.map(named)),
+    series: [{ ink: 'laurel', bars: true }],
+    columns: [
+      { title: 'Actions', head: true, cell: (it) => named(it, buckets.indexOf(it)) },
+      { title: 'Sessions', class: 'number', cell: (it) => number(it.sessions) },
+    ],
+    read: (index) => `${named(buckets[index], index)} actions · ${counted(buckets[index].sessions, 'session')}`,
+  });
+  const about = make('div', {});
+  body.append(about, drawing.element);
+  return {
+    element,
+    draw(found) {
+      buckets = found.buckets;
+      about.replaceChildren(facts([['Sessions', number(found.sessions)], ['Actions each', decimal(found.actionsPerSession)], ['Length', span(found.averageSeconds ?? 0)]]));
+      drawing.draw([buckets.map((_, it) => it), buckets.map((it) => it.sessions)], buckets, `${number(found.sessions)} sessions of ${decimal(found.actionsPerSession)} actions each.`);
+    },
+  };
+}

@@ -1,0 +1,24 @@
+// A user as the lists show one.
+
+import { make } from './element.js';
+import { words } from './format.js';
+
+/** The name, as a link to the player's page. */
+export function userLink({ userId, username }) {
+  return make('a.user', { href: `#/players/${userId}` }, username);
+}
+
+/** What holds of a user, in words. */
+export function states({ banned, aside, role }) {
+  return [
+    banned && make('span.badge.ban', {}, 'banned'),
+    aside && make('span.badge.set_aside', {}, 'set aside'),
+    role === 'admin' && make('span.badge.grant', {}, 'operator'),
+  ].filter(Boolean);
+}
+
+/** Signs of cheating with how often each was seen. */
+export function signs(seen) {
+  const most = Object.entries(seen).sort((one, other) => other[1] - one[1]);
+  return make('span.signs', {}, most.map(([sign, count]) => make('span.sign', {}, words(sign), ' ', make('b', {}, `×${count}`))));
+}
