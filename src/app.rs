@@ -18,6 +18,7 @@ use crate::ledger::{self, Commits, Database};
 use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats};
 use crate::metrics::Metrics;
 use crate::receipt::ReceiptKeys;
+use crate::refusals::Refusals;
 use crate::store::Store;
 use crate::suspicion::{Sign, Suspicions};
 use crate::token::AntiSpamKeys;
@@ -44,6 +45,7 @@ pub struct App {
     pub seats: Arc<Seats>,
     pub handshakes: Handshakes,
     pub suspicions: Suspicions,
+    pub refusals: Refusals,
     /// There if an action of the catalogue needs it.
     pub admob: Option<Arc<AdMobKeys>>,
     /// Cancelled when the node begins to stop.
@@ -94,6 +96,7 @@ impl App {
             seats: Arc::new(Seats::new(&config.limits, live.max_sockets)),
             handshakes: Handshakes::new(live.handshakes_at_once, live.handshakes_waiting),
             suspicions: Suspicions::default(),
+            refusals: Refusals::default(),
             admob,
             draining: CancellationToken::new(),
             config,
