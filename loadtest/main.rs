@@ -74,9 +74,7 @@ fn main() {
             Some("metrics") => anew(metrics::HEADING, &metrics::measure().await.to_string()),
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
             Some("page") => anew(page::HEADING, &page::measure().to_string()),
-            Some(other) => panic!(
-                "there is no part {other}; the Makefile lists them"
-            ),
+            Some(other) => panic!("there is no part {other}; the Makefile lists them"),
         }
     });
     println!("{results}");
