@@ -1,10 +1,10 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
-//! hostile clients flood the node, a board on its way to 100,000 sockets, and nodes that end under theirs.
+//! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, and what traces cost.
 //!
-//! `make bench`; `make bench-durability`, `bench-ledger`, `bench-flood`, `bench-fanout` and `bench-storms` measure their part
-//! alone and leave the other results as they are.
+//! `make bench`; `make bench-durability`, `bench-ledger`, `bench-flood`, `bench-fanout`, `bench-storms` and `bench-traces` measure their
+//! part alone and leave the other results as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
@@ -22,6 +22,7 @@ mod report;
 mod script;
 mod server;
 mod session;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,6 +61,7 @@ fn main() {
                     flood::measure().await.to_string(),
                     fanout::measure(&options).await.to_string(),
                     storms::measure(&options).await.to_string(),
+                    traces::measure().await.to_string(),
                 ];
                 format!("{first}\n{}", rest.join("\n"))
             }
@@ -67,9 +69,10 @@ fn main() {
             Some("ledger") => anew(ledger::HEADING, &ledger::measure().await.to_string()),
             Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
             Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
+            Some("traces") => anew(traces::HEADING, &traces::measure().await.to_string()),
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
             Some(other) => panic!(
-                "there is no part {other}; there are `durability`, `ledger`, `flood`, `fanout` and `storms`"
+                "there is no part {other}; there are `durability`, `ledger`, `flood`, `fanout`, `storms` and `traces`"
             ),
         }
     });
