@@ -39,13 +39,13 @@ CREATE TABLE rollup_users (
     last_at      TIMESTAMPTZ NOT NULL,
     awards       BIGINT NOT NULL,
     hour_awards  BIGINT NOT NULL,
-    hour_points  NUMERIC NOT NULL,
+    hour_points  BIGINT NOT NULL,
     day_awards   BIGINT NOT NULL,
-    day_points   NUMERIC NOT NULL,
+    day_points   BIGINT NOT NULL,
     week_awards  BIGINT NOT NULL,
-    week_points  NUMERIC NOT NULL,
+    week_points  BIGINT NOT NULL,
     month_awards BIGINT NOT NULL,
-    month_points NUMERIC NOT NULL
+    month_points BIGINT NOT NULL
 -- Room for the next version of a row on its own page, so that no index changes.
 ) WITH (fillfactor = 80);
 
@@ -56,7 +56,7 @@ CREATE TABLE rollup_best (
     begins  TIMESTAMPTZ NOT NULL,
     user_id UUID NOT NULL,
     awards  BIGINT NOT NULL,
-    points  NUMERIC NOT NULL,
+    points  BIGINT NOT NULL,
     PRIMARY KEY (period, begins, user_id)
 );
 

@@ -18,6 +18,7 @@ use crate::ledger::{self, Commits, Database};
 use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats, Ways};
 use crate::metrics::Metrics;
 use crate::receipt::ReceiptKeys;
+use crate::refusals::Refusals;
 use crate::store::Store;
 use crate::suspicion::{Sign, Suspicions};
 use crate::token::AntiSpamKeys;
@@ -48,6 +49,7 @@ pub struct App {
     pub suspicions: Suspicions,
     /// There if tracing is on.
     pub traces: Option<Arc<Traces>>,
+    pub refusals: Refusals,
     /// There if an action of the catalogue needs it.
     pub admob: Option<Arc<AdMobKeys>>,
     /// Cancelled when the node begins to stop.
@@ -101,6 +103,7 @@ impl App {
             handshakes: Handshakes::new(live.handshakes_at_once, live.handshakes_waiting),
             suspicions: Suspicions::default(),
             traces,
+            refusals: Refusals::default(),
             admob,
             draining: CancellationToken::new(),
             config,

@@ -19,6 +19,7 @@ pub mod award;
 pub mod game;
 pub mod keys;
 pub mod receipt;
+pub mod refusals;
 pub mod suspicion;
 pub mod token;
 

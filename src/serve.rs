@@ -128,6 +128,8 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks.spawn(ledger::note_suspicions_forever(app.clone()));
+    tasks.spawn(ledger::note_refusals_forever(app.clone()));
+    tasks.spawn(ledger::roll_up_forever(app.clone()));
     tasks.spawn(ledger::keep_whole_forever(app.clone()));
     tasks.spawn(ledger::check_forever(app.clone()));
     tasks.spawn(ledger::acknowledge_forever(app.clone()));

@@ -67,6 +67,7 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let told = response.extensions().get::<Told>().map(|it| it.0);
     if let Some(code) = told {
         app.metrics.refusal(code);
+        app.refusals.note(code);
     }
     tracing::debug!(parent: &span, status, code = told.map(Code::as_str), took_us = took.as_micros() as u64, "answered");
     response

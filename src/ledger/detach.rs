@@ -9,6 +9,7 @@ use super::chain::{Hash, Head, Link, SHARD};
 use super::checkpoint::{self, Checkpoint};
 use super::month::Month;
 use super::parts::{self, Part};
+use super::rollup::add_all_awards;
 use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
@@ -36,6 +37,8 @@ pub struct Detached {
 /// A store is away; or the parts cannot go yet: one line that says why. Nothing was changed then.
 pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
     let fault = |error| sql_fault(DOING, error);
+    // What is gone cannot be summed up later.
+    add_all_awards(app).await?;
     let mut connection = app.database.acquire().await.map_err(fault)?;
     let mut transaction = connection.begin().await.map_err(fault)?;
     let mut head = parts::begin(&mut transaction).await.map_err(fault)?;

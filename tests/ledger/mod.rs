@@ -8,6 +8,7 @@ mod older;
 mod outbox;
 mod parts;
 mod rebuild;
+mod rollup;
 mod sessions;
 mod verify;
 mod write;

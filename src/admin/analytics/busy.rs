@@ -3,34 +3,9 @@
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use super::{DAY_MS, HOUR_MS, Span};
+use super::{DAY_MS, Span};
 use crate::error::Result;
-use crate::ledger::sql_fault;
-
-/// A period of the calendar, in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Period {
-    /// From the full hour.
-    Hour,
-    /// From midnight.
-    Day,
-    /// From Monday.
-    Week,
-    /// From the first.
-    Month,
-}
-
-impl Period {
-    /// As it stands in queries and in the table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
-    }
-}
+use crate::ledger::{HOUR_MS, Period, sql_fault};
 
 /// One of the most active.
 #[derive(Clone, Debug)]
@@ -68,18 +43,10 @@ pub struct MostActive {
 /// Postgres is away.
 pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: i64) -> Result<MostActive> {
     let fault = |error| sql_fault("read who is most active", error);
-    let (from_ms, to_ms) = sqlx::query_as(
-        "SELECT (extract(epoch FROM begins) * 1000)::bigint,
-                (extract(epoch FROM (begins AT TIME ZONE 'UTC' + ('1 ' || $1)::interval) AT TIME ZONE 'UTC') * 1000)::bigint
-         FROM date_trunc($1, to_timestamp($2 / 1000.0), 'UTC') AS begins",
-    )
-    .bind(period.as_str())
-    .bind(now_ms as f64)
-    .fetch_one(database)
-    .await
-    .map_err(fault)?;
+    let hour = now_ms.div_euclid(HOUR_MS);
+    let span = Span { from_ms: period.begins(hour) * HOUR_MS, to_ms: period.ends(hour) * HOUR_MS };
     let rows = sqlx::query(
-        "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991)::bigint AS points,
+        "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991) AS points,
                 (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 u.banned_at IS NOT NULL AS banned, u.aside_at IS NOT NULL AS aside
          FROM (SELECT user_id, awards, points FROM rollup_best WHERE period = $1 AND begins = to_timestamp($2 / 1000.0)
@@ -88,7 +55,7 @@ pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: 
          ORDER BY best.awards DESC, best.points DESC, best.user_id",
     )
     .bind(period.as_str())
-    .bind(from_ms as f64)
+    .bind(span.from_ms as f64)
     .bind(i64::from(limit))
     .fetch_all(database)
     .await
@@ -103,7 +70,7 @@ pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: 
         banned: row.get("banned"),
         aside: row.get("aside"),
     };
-    Ok(MostActive { span: Span { from_ms, to_ms }, users: rows.iter().map(busy).collect() })
+    Ok(MostActive { span, users: rows.iter().map(busy).collect() })
 }
 
 /// Awards by weekday, from Monday on, and hour.

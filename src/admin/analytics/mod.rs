@@ -7,12 +7,13 @@ mod scores;
 mod sessions;
 
 pub use activity::{Activity, ActivityRow, activity};
-pub use busy::{Busy, MostActive, Period, most_active, peak_hours};
+pub use busy::{Busy, MostActive, most_active, peak_hours};
 pub use scores::{Scores, scores};
 pub use sessions::{Sessions, sessions};
 
-/// An hour, in ms.
-pub const HOUR_MS: i64 = 3_600_000;
+use crate::ledger::HOUR_MS;
+pub use crate::ledger::Period;
+
 /// A day, in ms.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 

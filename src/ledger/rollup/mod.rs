@@ -1,5 +1,100 @@
-//! What operators look at, summed up from the ledger and beside it (migrations/README.md).
+//! What operators look at, summed up from the other tables: see migrations/README.md. The leader adds what is new, in batches; each is
+//! a transaction that locks how far the sums have come, so whoever else adds waits, and goes on behind it. It is not part of the
+//! ledger's own transactions: many awards of one user are one write here, and the busier it is, the longer they gather.
 
+mod awards;
+mod best;
+mod period;
 mod sessions;
+mod tally;
+mod users;
 
+pub use period::{HOUR_MS, Period};
 pub use sessions::{SESSION_CLASSES, UNCOUNTED_SESSIONS};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use super::chain::SHARD;
+use super::database::in_time;
+use crate::app::App;
+use crate::error::Fault;
+
+/// While there is much to catch up with, at most every other moment is spent on it.
+const CATCHING_UP: u32 = 1;
+/// Otherwise it rests so many times as long as it took, within these bounds: so it takes a twentieth of one core at most, and whoever
+/// looks at a quiet service sees the last second.
+const RESTS: u32 = 20;
+const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A batch that takes longer is not answered any more: its connection was cut off without a word.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
+/// Of what happened less than so long ago some may be on its way to Postgres.
+const ON_ITS_WAY_MS: i64 = 10_000;
+
+/// Adds up for as long as the node runs, while it has the ledger's lead.
+pub async fn roll_up_forever(app: Arc<App>) {
+    let mut rest = REST.0;
+    loop {
+        tokio::time::sleep(rest).await;
+        rest = REST.0;
+        if !app.health.leads() {
+            continue;
+        }
+        let started = Instant::now();
+        match roll_up(&app).await {
+            Ok(true) => rest = started.elapsed() * CATCHING_UP,
+            Ok(false) => rest = (started.elapsed() * RESTS).clamp(REST.0, REST.1),
+            Err(fault) => tracing::debug!(%fault, "the sums for operators wait"),
+        }
+    }
+}
+
+/// Adds a batch of each. Returns whether there is another one already.
+///
+/// # Errors
+/// A store is away; the next try goes on.
+pub async fn roll_up(app: &App) -> Result<bool, Fault> {
+    let now_ms = app.clock.now_ms();
+    // What is less than a whole batch gathers for a while.
+    let batch = async |it: &mut PgConnection| Ok(awards::add_batch(it, now_ms).await? >= awards::BATCH);
+    let mut more = add("sum up the ledger", &app.database, batch).await?;
+    more |= add("sum up users", &app.database, async |it| users::add_batch(it).await).await?;
+    let written_to_ms = app.store.now_us().await? / 1000 - ON_ITS_WAY_MS;
+    if app.store.is_written_to(&format!("{written_to_ms}-0")).await? {
+        more |=
+            add("sum up sessions", &app.database, async |it| sessions::add_batch(it, written_to_ms).await)
+                .await?;
+    }
+    Ok(more)
+}
+
+/// Adds all entries that the ledger has, before some of them are detached.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn add_all_awards(app: &App) -> Result<(), Fault> {
+    let now_ms = app.clock.now_ms();
+    while add("sum up the ledger", &app.database, async |it| Ok(awards::add_batch(it, now_ms).await? > 0))
+        .await?
+    {}
+    Ok(())
+}
+
+/// One batch, in a transaction that has locked how far the sums have come.
+async fn add(
+    doing: &'static str,
+    database: &PgPool,
+    batch: impl AsyncFnOnce(&mut PgConnection) -> Result<bool, sqlx::Error>,
+) -> Result<bool, Fault> {
+    let whole = async {
+        let mut transaction: Transaction<'_, Postgres> = database.begin().await?;
+        let lock = "SELECT FROM rollup_heads WHERE shard = $1 FOR UPDATE";
+        sqlx::query(lock).bind(SHARD).execute(&mut *transaction).await?;
+        let more = batch(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(more)
+    };
+    in_time(doing, HANGS_AFTER, whole).await
+}

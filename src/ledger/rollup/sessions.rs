@@ -1,5 +1,9 @@
 //! Game sessions that have ended, by hour and size.
 
+use sqlx::PgConnection;
+
+use crate::ledger::chain::SHARD;
+
 /// Sessions are told apart by how many actions they have at least.
 pub const SESSION_CLASSES: [i64; 9] = [0, 1, 2, 5, 10, 20, 50, 100, 200];
 
@@ -10,3 +14,36 @@ pub const UNCOUNTED_SESSIONS: &str = "
                AS least,
            1::bigint AS sessions, actions_count AS actions, extract(epoch FROM ended_at - created_at)::bigint AS seconds
     FROM game_sessions WHERE id > (SELECT session_id FROM rollup_heads WHERE shard = 0) AND ended_at IS NOT NULL";
+
+/// Rows a transaction.
+const BATCH: i64 = 20_000;
+
+/// Adds sessions in the order of their rows, up to the first that is not over; Postgres must have all that happened up to a moment.
+/// A session that ran out before it is over, whatever it was: nothing about it is still to come. Returns whether there may be more.
+pub async fn add_batch(transaction: &mut PgConnection, written_to_ms: i64) -> Result<bool, sqlx::Error> {
+    let (end, full): (Option<i64>, bool) = sqlx::query_as(
+        "SELECT coalesce(min(id) FILTER (WHERE ended_at IS NULL OR expires_at >= to_timestamp($2 / 1000.0::float8)) - 1, max(id)),
+                count(*) = $3
+         FROM (SELECT id, ended_at, expires_at FROM game_sessions
+               WHERE id > (SELECT session_id FROM rollup_heads WHERE shard = $1) ORDER BY id LIMIT $3) it",
+    )
+    .bind(SHARD)
+    .bind(written_to_ms)
+    .bind(BATCH)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let Some(end) = end else { return Ok(false) };
+    let added = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "INSERT INTO rollup_sessions AS known
+         SELECT hour, least, count(*), sum(actions), sum(seconds) FROM ({UNCOUNTED_SESSIONS} AND id <= $1) it GROUP BY hour, least
+         ON CONFLICT (hour, least) DO UPDATE
+         SET sessions = known.sessions + excluded.sessions, actions = known.actions + excluded.actions,
+             seconds = known.seconds + excluded.seconds"
+    )));
+    let added = added.bind(end).execute(&mut *transaction).await?.rows_affected();
+    if added > 0 {
+        let moved = sqlx::query("UPDATE rollup_heads SET session_id = $2 WHERE shard = $1");
+        moved.bind(SHARD).bind(end).execute(transaction).await?;
+    }
+    Ok(full && added > 0)
+}

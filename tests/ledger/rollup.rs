@@ -1,0 +1,186 @@
+//! The sums for operators against the ledger that they are sums of: whatever the order, whoever adds, wherever it is cut off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use laurel::app::App;
+use laurel::ledger::roll_up;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::verify::insert_user;
+use crate::harness::World;
+
+const HOUR_US: i64 = 3_600_000_000;
+
+/// Entries at random: awards of some users over the last six weeks, most in the order of time, some late, some of this hour; and what
+/// operators do.
+pub struct Ledger {
+    random: StdRng,
+    users: Vec<Uuid>,
+    seq: i64,
+    now_us: i64,
+}
+
+impl Ledger {
+    pub async fn new(app: &App, users: usize, seed: u64) -> Self {
+        let mut all = Vec::new();
+        for _ in 0..users {
+            all.push(insert_user(app).await);
+        }
+        let now_us = app.clock.now_ms() * 1000;
+        Self { random: StdRng::seed_from_u64(seed), users: all, seq: 0, now_us }
+    }
+
+    /// Appends so many entries; `progress`, from 0 to 1, is how far the weeks have gone.
+    pub async fn append(&mut self, app: &App, count: usize, progress: f64) {
+        let mut sql = String::from(
+            "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
+                                        moment, created_at, note, seq, hash) VALUES ",
+        );
+        for place in 0..count {
+            self.seq += 1;
+            // Few have most, as in life.
+            let who = (self.random.random_range(0.0..1.0f64).powi(2) * self.users.len() as f64) as usize;
+            let spent = match self.random.random_range(0..10) {
+                0 => self.random.random_range(0.0..=progress),
+                _ => progress,
+            };
+            let from_us = self.now_us - (1000 * HOUR_US);
+            let jitter = self.random.random_range(0..HOUR_US * 3);
+            let at_us = (from_us + (spent * 1000.0) as i64 * HOUR_US + jitter).min(self.now_us);
+            let (hash, note, points) = match self.random.random_range(0..20) {
+                0 => ("", r#"'{"by":"root","why":"x"}'"#, -5),
+                1 => ("", "NULL", 100),
+                _ => ("f00d", "NULL", self.random.random_range(1..50)),
+            };
+            let comma = if place == 0 { "" } else { "," };
+            sql += &format!(
+                "{comma}('{}', '{}', 'watch_ad', {points}, '{hash}', 0, {points}, {}, to_timestamp({at_us} / 1000000.0), {note}, {}, '\\x00')",
+                Uuid::from_u128(self.random.random()),
+                self.users[who],
+                self.seq,
+                self.seq,
+            );
+        }
+        let sql = format!("{sql}; UPDATE ledger_heads SET seq = {}", self.seq);
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&app.database).await.unwrap();
+    }
+}
+
+/// Rows of a query as text, in order.
+async fn rows(app: &App, sql: &str) -> Vec<String> {
+    let sql = format!("SELECT coalesce(row(it.*)::text, '') AS row FROM ({sql}) it ORDER BY 1");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&app.database).await.unwrap();
+    rows.iter().map(|row| row.get("row")).collect()
+}
+
+const AWARDS: &str =
+    "(SELECT *, date_trunc('hour', created_at, 'UTC') AS hour, date_trunc('day', created_at, 'UTC') AS day
+                       FROM score_history WHERE action_token_hash <> '') a";
+
+/// Every sum is what the ledger says.
+pub async fn assert_summed_up(app: &App) {
+    let pairs = [
+        (
+            "SELECT hour, awards, points, users FROM rollup_hours WHERE awards > 0".to_owned(),
+            format!("SELECT hour, count(*), sum(points_earned), count(DISTINCT user_id) FROM {AWARDS} GROUP BY hour"),
+        ),
+        (
+            "SELECT date_trunc('day', hour, 'UTC'), sum(day_users) FROM rollup_hours WHERE awards > 0 GROUP BY 1".to_owned(),
+            format!("SELECT day, count(DISTINCT user_id) FROM {AWARDS} GROUP BY day"),
+        ),
+        (
+            "SELECT hour, last_users FROM rollup_hours WHERE last_users <> 0".to_owned(),
+            format!("SELECT hour, count(*) FROM (SELECT user_id, max(hour) AS hour FROM {AWARDS} GROUP BY user_id) it GROUP BY hour"),
+        ),
+        (
+            "SELECT user_id, awards, last_at FROM rollup_users".to_owned(),
+            format!("SELECT user_id, count(*), max(created_at) FROM {AWARDS} GROUP BY user_id"),
+        ),
+    ];
+    for (sums, ledger) in pairs {
+        assert_eq!(rows(app, &sums).await, rows(app, &ledger).await, "{sums}");
+    }
+    for period in ["hour", "day", "week", "month"] {
+        let now = format!("date_trunc('{period}', to_timestamp({}), 'UTC')", app.clock.now_s());
+        let best = format!(
+            "SELECT user_id, awards, points FROM rollup_best WHERE period = '{period}' AND begins = {now}"
+        );
+        let ledger = format!(
+            "SELECT user_id, count(*) AS awards, sum(points_earned) AS points FROM {AWARDS} WHERE created_at >= {now}
+             GROUP BY user_id ORDER BY awards DESC, points DESC, user_id LIMIT 100"
+        );
+        assert_eq!(rows(app, &best).await, rows(app, &ledger).await, "{period}");
+    }
+}
+
+async fn add_all(app: &App) {
+    while roll_up(app).await.unwrap() {}
+}
+
+#[tokio::test]
+async fn the_sums_are_what_the_ledger_says_after_every_batch() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let mut ledger = Ledger::new(&app, 250, 7).await;
+    for round in 1..=12 {
+        ledger.append(&app, 400, f64::from(round) / 12.0).await;
+        add_all(&app).await;
+        assert_summed_up(&app).await;
+    }
+}
+
+/// A node that is killed in the middle of a batch has added nothing; two that add at once add one after the other.
+#[tokio::test]
+async fn nothing_is_missed_or_counted_twice_wherever_it_is_cut_off() {
+    let world = World::new().await;
+    let apps: [Arc<App>; 2] = [world.app().await, world.app().await];
+    let mut ledger = Ledger::new(&apps[0], 60, 8).await;
+    let mut cut = 0;
+    for round in 1..=40 {
+        ledger.append(&apps[0], 100, f64::from(round) / 40.0).await;
+        let patience = Duration::from_micros(ledger.random.random_range(100..20_000));
+        cut += usize::from(tokio::time::timeout(patience, roll_up(&apps[round as usize % 2])).await.is_err());
+        if round % 4 == 0 {
+            let (one, other) = tokio::join!(roll_up(&apps[0]), roll_up(&apps[1]));
+            one.and(other).unwrap();
+        }
+    }
+    assert!(cut > 5, "{cut} were cut off");
+    add_all(&apps[0]).await;
+    assert_summed_up(&apps[0]).await;
+}
+
+async fn register(app: &App) {
+    let id = app.clock.new_id();
+    let sql = "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $2, '!')";
+    sqlx::query(sql).bind(id).bind(id.to_string()).execute(&app.database).await.unwrap();
+}
+
+/// Operators see who registered at once; the sums take them when no older number can come any more.
+#[tokio::test]
+async fn every_user_is_counted_once_in_the_hour_of_the_registration() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let settle = "UPDATE rollup_heads SET seen_number_at = now() - interval '2 minutes'";
+    let counted = "SELECT sum(new_users) FROM rollup_hours";
+    for round in 1..=3 {
+        for _ in 0..5 {
+            register(&app).await;
+        }
+        roll_up(&app).await.unwrap();
+        let before = if round < 3 { "()".to_owned() } else { format!("({})", (round - 2) * 5) };
+        assert_eq!(rows(&app, counted).await, [before], "not before they are settled");
+        sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
+        roll_up(&app).await.unwrap();
+    }
+    sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
+    add_all(&app).await;
+    assert_eq!(rows(&app, counted).await, ["(15)"]);
+    let hours = "SELECT hour, new_users FROM rollup_hours WHERE new_users > 0";
+    let users = "SELECT date_trunc('hour', created_at, 'UTC'), count(*) FROM users GROUP BY 1";
+    assert_eq!(rows(&app, hours).await, rows(&app, users).await);
+}
