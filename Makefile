@@ -3,7 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps client lint bench bench-durability bench-ledger bench-flood bench-fanout bench-storms faults
+# Each measures one part alone.
+BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics page)
+
+.PHONY: run test deps test-deps client lint bench $(BENCHES) faults
 
 run: deps
 	cargo build --release
@@ -36,8 +39,7 @@ bench: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest
 
-# One part of them alone.
-bench-durability bench-ledger bench-flood bench-fanout bench-storms: bench-%: deps
+$(BENCHES): bench-%: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest $*
 

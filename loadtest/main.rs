@@ -1,10 +1,10 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
-//! hostile clients flood the node, a board on its way to 100,000 sockets, and nodes that end under theirs.
+//! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics cost, and a
+//! browser that opens the page.
 //!
-//! `make bench`; `make bench-durability`, `bench-ledger`, `bench-flood`, `bench-fanout` and `bench-storms` measure their part
-//! alone and leave the other results as they are.
+//! `make bench`; `make bench-` and the name of a part measures that alone and leaves the other results as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
@@ -17,6 +17,8 @@ mod game;
 mod hostile;
 mod http;
 mod ledger;
+mod metrics;
+mod page;
 mod players;
 mod report;
 mod script;
@@ -60,6 +62,8 @@ fn main() {
                     flood::measure().await.to_string(),
                     fanout::measure(&options).await.to_string(),
                     storms::measure(&options).await.to_string(),
+                    metrics::measure().await.to_string(),
+                    page::measure().to_string(),
                 ];
                 format!("{first}\n{}", rest.join("\n"))
             }
@@ -67,10 +71,10 @@ fn main() {
             Some("ledger") => anew(ledger::HEADING, &ledger::measure().await.to_string()),
             Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
             Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
+            Some("metrics") => anew(metrics::HEADING, &metrics::measure().await.to_string()),
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
-            Some(other) => panic!(
-                "there is no part {other}; there are `durability`, `ledger`, `flood`, `fanout` and `storms`"
-            ),
+            Some("page") => anew(page::HEADING, &page::measure().to_string()),
+            Some(other) => panic!("there is no part {other}; the Makefile lists them"),
         }
     });
     println!("{results}");

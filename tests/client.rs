@@ -106,6 +106,12 @@ async fn a_live_board_says_when_it_may_be_old() {
     assert!(script.wait().unwrap().success(), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn its_readme_is_true() {
+    let world = World::new().await;
+    run("readme.mjs", &[node(&world, &[]).await], "").await;
+}
+
 /// Runs a program in the client's folder.
 async fn there(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);

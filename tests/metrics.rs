@@ -48,7 +48,11 @@ async fn every_metric_is_as_prometheus_wants_it() {
     assert!(Listener::try_open(&node.base, Protocol::Plain, &players[0].token, None).await.is_none());
     play(&node, &players[0]).await;
     node.finalize(&players[0], "forged", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    for path in ["/made-up/1", "/made-up/2"] {
+        assert_eq!(node.get(path).await.status, 404);
+    }
     let wanted = [
+        "laurel_http_request_duration_seconds_count{method=\"GET\",route=\"unmatched\",status=\"404\"} 2",
         "laurel_awards_total{action=\"watch_ad\"} 3",
         "laurel_sockets_opened_total{protocol=\"websocket\"} 1",
         "laurel_sockets_opened_total{protocol=\"events\"} 1",
@@ -70,6 +74,7 @@ async fn every_metric_is_as_prometheus_wants_it() {
     })
     .await;
     let text = node.get("/metrics").await.text;
+    assert!(!text.contains("made-up"), "whoever asks makes no labels");
     assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
     assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "it does look");
 }

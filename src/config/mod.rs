@@ -88,6 +88,31 @@ mod tests {
     }
 
     #[test]
+    fn traces_go_to_a_collector_that_is_understood() {
+        let good =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"), ("LAUREL_TRACES__SAMPLE_RATIO", "1")];
+        assert_eq!(with(&good).unwrap().traces.sample_ratio, 1.0);
+        // Others' variables do not stop a node that does not trace.
+        assert!(with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).is_ok());
+        let bad = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@localhost:4318"),
+            ("LAUREL_TRACES__SAMPLE_RATIO", "1.5"),
+            ("LAUREL_TRACES__SAMPLE_RATIO", "NaN"),
+            ("LAUREL_TRACES__SAMPLE_RATIO", "some"),
+        ];
+        for (name, value) in bad {
+            let mut settings = good.to_vec();
+            settings.retain(|it| it.0 != name);
+            settings.push((name, value));
+            let error = with(&settings).unwrap_err();
+            assert!(error.0.len() == 1 && error.0[0].contains("traces."), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
         let secret = "correct horse battery staple, thirty-two";
         let config = with(&[("JWT_SECRET", secret), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();

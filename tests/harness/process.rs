@@ -13,6 +13,11 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts it and waits until it says where it serves.
     pub async fn start(config: &Config, settings: &[(&str, &str)]) -> Self {
+        Self::with_log(config, settings, Stdio::inherit()).await
+    }
+
+    /// The same, with its log elsewhere.
+    pub async fn with_log(config: &Config, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
         // What tests are told in this way is no setting of a node.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
@@ -28,7 +33,8 @@ impl NodeProcess {
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")
             .envs(settings.iter().copied())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(log);
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let first = tokio::task::spawn_blocking(move || {

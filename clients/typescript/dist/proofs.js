@@ -1,31 +1,44 @@
 // The proof that is work.
 import { pause } from './retry.js';
-import { leadingZeroBits, sha256 } from './sha256.js';
+import { leadingZeroBits, padded, sha256 } from './sha256.js';
 /** Longer turns would be felt as a page that does not answer. */
 const TURN_MS = 12;
 const LOOK_AT_CLOCK_EVERY = 256;
+/** Always as many digits, so that nothing but they change from try to try. */
+const NONCE_LENGTH = 16;
+const ZERO = 0x30;
+const NINE = 0x39;
 /**
  * Finds a nonce such that SHA-256(prefix + nonce) begins with so many zero bits. It gives way to other work every
  * 12 ms; for more than some 16 bits a worker is the better place.
  */
 export async function solveHashcash({ prefix, bits }, { signal, onProgress } = {}) {
-    const encoder = new TextEncoder();
-    const start = encoder.encode(prefix);
-    const bytes = new Uint8Array(start.length + 16);
-    bytes.set(start);
+    signal?.throwIfAborted();
+    const start = new TextEncoder().encode(prefix);
+    const text = padded(Uint8Array.of(...start, ...new Uint8Array(NONCE_LENGTH).fill(ZERO)));
+    const nonce = text.subarray(start.length, start.length + NONCE_LENGTH);
+    const hash = new Int32Array(8);
     let until = performance.now() + TURN_MS;
-    for (let tried = 0;; tried += 1) {
+    for (let tried = 1;; tried += 1) {
+        if (leadingZeroBits(sha256(text, hash)) >= bits) {
+            onProgress?.(tried);
+            return { nonce: new TextDecoder().decode(nonce) };
+        }
+        count(nonce);
         if (tried % LOOK_AT_CLOCK_EVERY === 0 && performance.now() >= until) {
             onProgress?.(tried);
             await pause(0, signal);
             until = performance.now() + TURN_MS;
         }
-        signal?.throwIfAborted();
-        const nonce = tried.toString(36);
-        const { written } = encoder.encodeInto(nonce, bytes.subarray(start.length));
-        if (leadingZeroBits(sha256(bytes.subarray(0, start.length + written))) >= bits) {
-            onProgress?.(tried + 1);
-            return { nonce };
+    }
+}
+/** The next number, in decimal digits. */
+function count(digits) {
+    for (let at = digits.length - 1; at >= 0; at -= 1) {
+        if (digits[at] !== NINE) {
+            digits[at] += 1;
+            return;
         }
+        digits[at] = ZERO;
     }
 }

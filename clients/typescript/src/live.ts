@@ -113,7 +113,8 @@ export class Live {
     };
     if (transport === 'events' || token === null || WebSocket === undefined) return byEvents();
     // A handshake that failed does not say why; asking by events tells, or is a connection as good.
-    const hooks = this.#hooks((ending) => (this.#openedAt === Infinity ? byEvents() : this.#lost(ending)));
+    const unknown = (it: Ending) => this.#openedAt === Infinity && !it.refused && it.waitMs === undefined;
+    const hooks = this.#hooks((ending) => (unknown(ending) ? byEvents() : this.#lost(ending)));
     this.#link = openSocket(WebSocket, base, token, hooks);
   }
 
@@ -160,8 +161,8 @@ export class Live {
   #nudge(): void {
     if (globalThis.document?.visibilityState === 'hidden') return;
     const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
-    if (this.#link !== null) due && void this.#look();
-    else if (this.#state === 'reconnecting') this.#connect();
+    if (this.#openedAt !== Infinity && due) void this.#look();
+    if (this.#link === null && this.#state === 'reconnecting') this.#connect();
   }
 
   #wait(): void {

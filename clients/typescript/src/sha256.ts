@@ -47,15 +47,20 @@ function mix(state: Int32Array, bytes: Uint8Array, offset: number): void {
   state[4]! += e; state[5]! += f; state[6]! += g; state[7]! += h;
 }
 
-/** The hash, as eight words. */
-export function sha256(bytes: Uint8Array): Int32Array {
-  const padded = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
-  padded.set(bytes);
-  padded[bytes.length] = 0x80;
-  new DataView(padded.buffer).setUint32(padded.length - 4, bytes.length * 8);
-  const state = START.slice();
-  for (let offset = 0; offset < padded.length; offset += 64) mix(state, padded, offset);
-  return state;
+/** A text with room for its padding, which depends on its length alone: so the text may change in place. */
+export function padded(bytes: Uint8Array): Uint8Array {
+  const whole = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
+  whole.set(bytes);
+  whole[bytes.length] = 0x80;
+  new DataView(whole.buffer).setUint32(whole.length - 4, bytes.length * 8);
+  return whole;
+}
+
+/** The hash of a padded text, as eight words. */
+export function sha256(whole: Uint8Array, hash = new Int32Array(8)): Int32Array {
+  hash.set(START);
+  for (let offset = 0; offset < whole.length; offset += 64) mix(hash, whole, offset);
+  return hash;
 }
 
 /** How many bits are zero before the first that is not. */

@@ -27,14 +27,20 @@ export function openSocket(make: WebSocketMaker, base: string, token: string, ho
     clearTimeout(slow);
     socket.close();
   });
-  socket.addEventListener('open', () => clearTimeout(slow));
+  let opened = false;
+  socket.addEventListener('open', () => {
+    opened = true;
+    clearTimeout(slow);
+  });
   socket.addEventListener('message', ({ data }) => {
     told.alive();
     const event = typeof data === 'string' ? parse(data) : null;
     if (typeof event === 'object' && event !== null) told.event(event as Record<string, unknown>);
   });
-  // A close follows every error, and says more; without a listener some would throw.
-  socket.addEventListener('error', () => undefined);
+  // A close follows, and says more; but not everywhere if the handshake failed, of which it would say nothing either.
+  socket.addEventListener('error', () => {
+    if (!opened) told.end({ refused: false, reason: 'the WebSocket could not be opened' });
+  });
   socket.addEventListener('close', ({ code, reason }) => {
     const wait = /retry in (\d{1,6}) ms/.exec(reason)?.[1];
     told.end({

@@ -51,7 +51,8 @@ export function openStream(
     return { refused: false, reason, waitMs, drawn: waitMs !== undefined };
   };
   // Whether it was refused, broke off or was stopped: an error of fetch says no more than that.
-  read().then(told.end, () => told.end({ refused: false, reason: 'the connection was lost' }));
+  const lost = () => told.end({ refused: false, reason: 'the connection was lost' });
+  void read().then(told.end, lost).finally(() => clearTimeout(watch));
   return { transport: 'events', close: () => told.stop() };
 }
 

@@ -7,7 +7,7 @@ import { Laurel } from '../../dist/index.js';
 import { nodes, player, recorder, scoreOn, state } from './world.mjs';
 
 test('a board that may be old is said to be, and is true again afterwards', async () => {
-  const bob = await player();
+  const bob = await player({ retry: { attempts: 30 } });
   const { newScore } = await bob.play('watch_ad');
   const laurel = new Laurel({ url: nodes[0].url });
   const { heard, hooks, until } = recorder();

@@ -1,5 +1,8 @@
 //! One award's trace from its request to the sockets of another node, as a collector gets it; and who decides what is traced.
 
+mod away;
+mod drawn;
+
 use laurel::config::Config;
 use serde_json::{Value, json};
 
@@ -69,4 +72,30 @@ async fn an_award_is_one_trace_from_its_request_to_the_sockets_of_another_node()
     for secret in [&players[0].token, &players[0].identity.username] {
         assert!(!said.contains(secret), "{said}");
     }
+}
+
+/// A board that waits for the publication window takes along whoever changed it.
+#[tokio::test]
+async fn a_board_that_is_held_back_is_still_on_its_way() {
+    let (world, collector) = (World::new().await, Collector::start().await);
+    let node = world
+        .node_with(|it| {
+            trusting(&collector)(it);
+            it.live.min_interval_ms = 500;
+        })
+        .await;
+    let players = node.players(3).await;
+    node.award(&players[1], "watch_ad").await;
+    let mut listener = Client::connect(&node, &players[1]).await;
+    listener.wait_for_board(&node.board().await).await;
+    // The first of these opens a window, unless one is open; the next ones fall into it.
+    node.award(&players[2], "watch_ad").await;
+    finalize(&node, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
+    node.award(&players[2], "watch_ad").await;
+    let received = collector.wait_for("the board", |it| it.name == "receive board:global").await;
+    let told = collector.wait_for("the sockets", |it| it.name == "fan out").await;
+    assert_eq!((told.trace.as_str(), told.parent), (TRACE, received.id));
+    node.stop().await;
+    let told = collector.all().iter().filter(|it| it.name == "fan out").count();
+    assert_eq!(told, 1, "each core's listeners are told once");
 }

@@ -1,0 +1,200 @@
+// A live connection's own rules, against a server that is made up: what is shown, when it comes back, when it does not.
+
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+
+import { Laurel } from '../dist/index.js';
+
+/** A WebSocket whose server is the test. */
+class Socket {
+  static made = [];
+  #listeners = new Map();
+  constructor(url, protocols) {
+    Object.assign(this, { url, protocols, closed: false });
+    Socket.made.push(this);
+  }
+  addEventListener(type, listener) {
+    this.#listeners.set(type, listener);
+  }
+  close() {
+    this.closed = true;
+  }
+  emit(type, event = {}) {
+    this.#listeners.get(type)?.(event);
+  }
+  say(event) {
+    this.emit('message', { data: JSON.stringify(event) });
+  }
+  greet() {
+    this.emit('open');
+    this.say({ event: 'connect_success', data: { message: 'hello', userId: 'u', username: 'ada' } });
+  }
+}
+
+const TOKEN = 'h.e30.s';
+const board = (version) => ({ event: 'leaderboard_updated', data: [], version, timestamp: '2026-01-01T00:00:00Z' });
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A player who listens with made-up sockets, HTTP answers and a clock that the test turns. */
+function listening(context, { answer = () => Promise.reject(new TypeError()), ...options } = {}) {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  Socket.made = [];
+  const [told, asked] = [[], []];
+  const fetch = (url, init) => (asked.push({ url, init }), answer(url, init));
+  const laurel = new Laurel({ url: 'http://x', token: TOKEN, fetch, WebSocket: Socket, random: () => 0.5 });
+  const live = laurel.live({
+    onBoard: ({ version }) => told.push(version),
+    onState: (state, { retryInMs, code }) => told.push([state, retryInMs, code].filter((it) => it !== undefined).join(' ')),
+    ...options,
+  });
+  context.after(() => {
+    live.close();
+    mock.timers.reset();
+  });
+  return { told, asked, laurel, live, sockets: Socket.made };
+}
+
+test('the login goes as a sub-protocol, and the first board follows', (context) => {
+  const { told, sockets, laurel } = listening(context);
+  assert.equal(sockets[0].url, 'ws://x/api/v1/ws');
+  assert.deepEqual(sockets[0].protocols, ['laurel.v1', `bearer.${TOKEN}`]);
+  sockets[0].greet();
+  sockets[0].say(board(5));
+  assert.deepEqual(told, ['connecting', 'open', 5]);
+  assert.deepEqual([laurel.user.uuid, laurel.user.username], ['u', 'ada']);
+});
+
+test('no board is shown after a newer one, also not by the next connection', (context) => {
+  const { told, sockets } = listening(context);
+  sockets[0].greet();
+  for (const version of [5, 4, 5, 7]) sockets[0].say(board(version));
+  sockets[0].emit('close', { code: 1012, reason: 'retry in 300 ms' });
+  mock.timers.tick(299);
+  assert.equal(sockets.length, 1);
+  mock.timers.tick(1);
+  sockets[1].greet();
+  for (const version of [6, 7, 8]) sockets[1].say(board(version));
+  assert.deepEqual(told, ['connecting', 'open', 5, 7, 'reconnecting 300 1012', 'open', 8]);
+});
+
+test('what is no event is passed over', (context) => {
+  const { told, sockets } = listening(context);
+  sockets[0].greet();
+  for (const data of ['{', 'null', '7', new ArrayBuffer(3)]) sockets[0].emit('message', { data });
+  sockets[0].say({ event: 'something_new', data: {} });
+  sockets[0].say(board(1));
+  assert.deepEqual(told, ['connecting', 'open', 1]);
+});
+
+test('waits grow while it fails, and are short again after a connection that held', async (context) => {
+  const { told, sockets } = listening(context);
+  for (const wait of [250, 500, 1000, 2000]) {
+    sockets.at(-1).emit('error');
+    await settled();
+    assert.equal(told.at(-1), `reconnecting ${wait}`);
+    mock.timers.tick(wait);
+  }
+  sockets.at(-1).greet();
+  const now = performance.now();
+  const clock = context.mock.method(performance, 'now', () => now + 6000);
+  sockets.at(-1).emit('close', { code: 1006, reason: '' });
+  clock.mock.restore();
+  assert.equal(told.at(-1), 'reconnecting 250 1006');
+});
+
+test('who is refused does not come back before the login is another', async (context) => {
+  const { told, sockets, laurel } = listening(context);
+  sockets[0].greet();
+  sockets[0].emit('close', { code: 4401, reason: 'this account is banned' });
+  mock.timers.tick(600_000);
+  assert.deepEqual([told, sockets.length], [['connecting', 'open', 'refused 4401'], 1]);
+  laurel.token = 'h.another.s';
+  assert.deepEqual([told.at(-1), sockets.length], ['connecting', 2]);
+});
+
+test('where no WebSocket comes through, events do; and their answer says why nothing does', async (context) => {
+  const answers = [
+    new Response('', { status: 503, headers: { 'retry-after': '3' } }),
+    new Response(`event: a\ndata: ${JSON.stringify({ event: 'connect_success', data: {} })}\n\nretry: 60000\n\n`),
+  ];
+  const { told, sockets, asked } = listening(context, { answer: async () => answers.shift() });
+  sockets[0].emit('error');
+  for (let i = 0; i < 5; i += 1) await settled();
+  assert.deepEqual(told, ['connecting', 'reconnecting 3250 503']);
+  assert.equal(asked[0].init.headers.authorization, `Bearer ${TOKEN}`);
+  mock.timers.tick(3250);
+  sockets[1].emit('close', { code: 1006, reason: '' });
+  for (let i = 0; i < 5; i += 1) await settled();
+  assert.deepEqual(told.slice(2), ['open', 'refused'], 'a minute is said to who is banned or logged out');
+});
+
+test('the page is online again: it comes back at once', async (context) => {
+  const page = new EventTarget();
+  for (const name of ['addEventListener', 'removeEventListener']) {
+    const given = Object.getOwnPropertyDescriptor(globalThis, name);
+    globalThis[name] = page[name].bind(page);
+    context.after(() => (given ? Object.defineProperty(globalThis, name, given) : delete globalThis[name]));
+  }
+  const { told, sockets } = listening(context);
+  sockets[0].emit('error');
+  await settled();
+  assert.deepEqual([told.at(-1), sockets.length], ['reconnecting 250', 1]);
+  page.dispatchEvent(new Event('online'));
+  assert.equal(sockets.length, 2);
+  mock.timers.tick(250);
+  assert.equal(sockets.length, 2, 'and not once more when its wait is over');
+});
+
+test('what a listener throws is told as uncaught, and breaks nothing', async (context) => {
+  const uncaught = [];
+  const keep = (error) => uncaught.push(error.message);
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException').on('uncaughtException', keep);
+  const onBoard = ({ version }) => {
+    throw new Error(`cannot draw ${version}`);
+  };
+  const { told, sockets } = listening(context, { onBoard });
+  sockets[0].greet();
+  sockets[0].say(board(1));
+  sockets[0].say(board(2));
+  await settled();
+  process.removeAllListeners('uncaughtException');
+  for (const other of others) process.on('uncaughtException', other);
+  assert.deepEqual([uncaught, told], [['cannot draw 1', 'cannot draw 2'], ['connecting', 'open']]);
+});
+
+test('a silent connection is kept as long as HTTP has nothing newer', async (context) => {
+  let version = 5;
+  const answer = async () => Response.json({ leaderboard: [], version }, { headers: { etag: `"${version}"` } });
+  const { told, sockets } = listening(context, { answer, silenceMs: 1000 });
+  const turn = async (ms) => {
+    mock.timers.tick(ms);
+    for (let i = 0; i < 8; i += 1) await settled();
+  };
+  sockets[0].greet();
+  sockets[0].say(board(5));
+  await turn(1200);
+  await turn(3000);
+  assert.equal(told.at(-1), 5);
+  version = 6;
+  await turn(1200);
+  sockets[0].say(board(6));
+  await turn(3000);
+  assert.equal(told.at(-1), 6, 'it came in time');
+  version = 7;
+  await turn(1200);
+  await turn(3000);
+  assert.equal(told.at(-1), 'reconnecting 250');
+});
+
+test('a connection that was closed hears nothing any more', (context) => {
+  const { told, sockets, live, laurel } = listening(context);
+  sockets[0].greet();
+  live.close();
+  live.close();
+  sockets[0].say(board(9));
+  sockets[0].emit('close', { code: 1006, reason: '' });
+  laurel.logout();
+  mock.timers.tick(600_000);
+  assert.deepEqual([told, sockets[0].closed, live.state], [['connecting', 'open', 'closed'], true, 'closed']);
+});

@@ -1,0 +1,168 @@
+//! The dashboards: each query against a real Prometheus that scrapes two nodes under load, and what they say against the rules
+//! and the document they point to.
+
+mod load;
+mod prometheus;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::action::webhook::Backend;
+use crate::harness::{World, eventually};
+use crate::live::clients::ALL;
+use load::{listen, nodes, outages, play_forever};
+use prometheus::Prometheus;
+
+const DASHBOARDS: [&str; 3] = [
+    include_str!("../deploy/grafana/dashboards/laurel-overview.json"),
+    include_str!("../deploy/grafana/dashboards/laurel-cheating.json"),
+    include_str!("../deploy/grafana/dashboards/laurel-stores.json"),
+];
+/// How long all queries together may take to find something.
+const MOST: Duration = Duration::from_secs(60);
+const RULES: &str = include_str!("../deploy/prometheus/rules.yml");
+
+/// The panels that show something, each with its dashboard's title.
+fn panels() -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    for text in DASHBOARDS {
+        let dashboard: Value = serde_json::from_str(text).unwrap();
+        let title = dashboard["title"].as_str().unwrap();
+        let shown = dashboard["panels"].as_array().unwrap().iter().filter(|it| it["type"] != "row");
+        all.extend(shown.map(|it| (format!("{title}: {}", it["title"].as_str().unwrap()), it.clone())));
+    }
+    assert!(all.len() > 40);
+    all
+}
+
+fn queries(panel: &Value) -> impl Iterator<Item = &str> {
+    panel["targets"].as_array().unwrap().iter().map(|it| it["expr"].as_str().unwrap())
+}
+
+/// Names of metrics, those of a histogram's parts included.
+fn names(text: &str, prefix: &str) -> BTreeSet<String> {
+    let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+    let base = |it: &str| {
+        let parts = ["_bucket", "_count", "_sum"];
+        parts.iter().find_map(|part| it.strip_suffix(part)).unwrap_or(it).to_owned()
+    };
+    words.filter(|it| it.starts_with(prefix)).map(base).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_finds_something_under_load() {
+    let backend = Backend::start().await;
+    let (mut world, mut postgres) = World::with_postgres().await;
+    let nodes = nodes(&world, &backend).await;
+    outages(&mut world, &mut postgres, &nodes[0]).await;
+    let players = nodes[0].players(2 * (ALL.len() as u64 + 2)).await;
+    let (mine, yours) = players.split_at(ALL.len() + 2);
+    for (node, players) in nodes.iter().zip([mine, yours]) {
+        listen(node, players).await;
+    }
+    let prometheus = Prometheus::start(world.folder.path(), &[&nodes[0].base, &nodes[1].base]).await;
+    tokio::select! {
+        () = play_forever(&nodes[0], mine.last().unwrap()) => {}
+        () = play_forever(&nodes[1], yours.last().unwrap()) => {}
+        () = each_finds_something(&prometheus) => {}
+    }
+}
+
+async fn each_finds_something(prometheus: &Prometheus) {
+    let both = "count(up{job=\"laurel\"} == 1)";
+    eventually("both nodes to be scraped", async || {
+        (prometheus.ask(both).await == Ok(vec![2.0])).then_some(())
+    })
+    .await;
+    let mut missing = Vec::new();
+    for (title, panel) in panels() {
+        let replaced = |it: &str| it.replace("$__rate_interval", "15s").replace("$node", ".+");
+        missing.extend(queries(&panel).map(|it| (title.clone(), replaced(it))));
+    }
+    let deadline = Instant::now() + MOST;
+    while !missing.is_empty() {
+        assert!(Instant::now() < deadline, "these find nothing: {missing:#?}");
+        for (title, query) in std::mem::take(&mut missing) {
+            let values = prometheus.ask(&query).await.unwrap_or_else(|it| panic!("{title}: {query}: {it}"));
+            if !values.iter().any(|it| it.is_finite()) {
+                missing.push((title, query));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_files_are_what_their_source_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana");
+    let made = Command::new("node").args(["make.mjs", "--check"]).current_dir(folder).output();
+    let made = made.expect("make test installs it");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[test]
+fn every_metric_is_shown_or_watched_and_no_other_is_named() {
+    let shown: String = panels()
+        .iter()
+        .flat_map(|(_, it)| queries(it).map(|it| format!("{it} ")).collect::<Vec<_>>())
+        .collect();
+    let declared: BTreeSet<String> = names(include_str!("../src/metrics.rs"), "laurel_");
+    let named: BTreeSet<String> = names(&shown, "laurel_");
+    assert_eq!(named.difference(&declared).collect::<Vec<_>>(), [] as [&String; 0], "nobody exposes these");
+    let watched: BTreeSet<String> = named.union(&names(RULES, "laurel_")).cloned().collect();
+    assert_eq!(declared.difference(&watched).collect::<Vec<_>>(), [] as [&String; 0], "nobody sees these");
+}
+
+/// Each alert with its expression.
+fn alerts() -> BTreeMap<&'static str, &'static str> {
+    let rules = RULES.split("- alert: ").skip(1);
+    rules
+        .map(|it| it.split_once('\n').unwrap())
+        .map(|(name, it)| (name, it.split("annotations").next().unwrap()))
+        .collect()
+}
+
+/// A limit that is drawn is one of the alert that the panel points to. At 1 something is there at all, or a node.
+#[test]
+fn limits_are_those_of_the_alerts_that_are_explained() {
+    let (alerts, docs) = (alerts(), include_str!("../docs/operations.md"));
+    let anchors: BTreeMap<String, &str> = alerts.keys().map(|it| (it.to_lowercase(), *it)).collect();
+    for (title, panel) in panels() {
+        let mut expressions = String::new();
+        for link in panel["links"].as_array().unwrap() {
+            let anchor = link["url"].as_str().unwrap().strip_prefix("${docs}#").unwrap();
+            let alert = anchors.get(anchor).unwrap_or_else(|| panic!("{title}: there is no {anchor}"));
+            assert!(docs.contains(&format!("### {alert}\n")), "{title}: {alert} is not explained");
+            expressions.push_str(alerts[alert]);
+        }
+        let numbers: BTreeSet<&str> =
+            expressions.split(|it: char| !(it.is_ascii_digit() || it == '.')).collect();
+        let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"].as_array().unwrap();
+        for limit in steps.iter().filter_map(|it| it["value"].as_f64()).filter(|it| ![1.0, 2.0].contains(it))
+        {
+            assert!(numbers.contains(limit.to_string().as_str()), "{title}: no alert has {limit}");
+        }
+    }
+}
+
+#[test]
+fn panels_have_titles_of_their_own_and_places_of_their_own() {
+    for text in DASHBOARDS {
+        let dashboard: Value = serde_json::from_str(text).unwrap();
+        let (mut titles, mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let title = panel["title"].as_str().unwrap();
+            assert!(titles.insert(title) && ids.insert(panel["id"].as_u64()), "{title} is there twice");
+            let at = |name: &str| panel["gridPos"][name].as_u64().unwrap();
+            assert!(at("x") + at("w") <= 24, "{title} is too wide");
+            for x in at("x")..at("x") + at("w") {
+                for y in at("y")..at("y") + at("h") {
+                    assert!(cells.insert((x, y)), "{title} covers another");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A load that makes two nodes count everything that there is to count: what is won, what is refused and what fails.
+
+use serde_json::{Value, json};
+
+use crate::action::webhook::Backend;
+use crate::harness::{KeptPostgres, Player, TestNode, World, eventually};
+use crate::live::clients::{ALL, Listener, Protocol};
+
+/// Two nodes; their catalogue is the one that ships, with two webhooks: one judges, one is broken.
+pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
+    let webhook = |name: &str, number: u32, path: &str| {
+        format!(
+            "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 10\nproof = {{ kind = \"webhook\", \
+             url = \"{}/{path}\", secret = \"whsec_{}\", timeout_ms = 5000 }}\n",
+            backend.base,
+            "A".repeat(32)
+        )
+    };
+    let shipped = include_str!("../../src/action/actions.toml");
+    let file = world.folder.path().join("actions.toml");
+    let raids = [webhook("raid", 900, "loot"), webhook("lost_raid", 901, "nowhere")];
+    std::fs::write(&file, format!("{}\n{shipped}", raids.concat())).unwrap();
+    let node = || {
+        world.node_with(|it| {
+            it.actions.file = file.to_str().unwrap().to_owned();
+            it.tokens.action_interval_seconds = 0;
+            it.limits.logins_per_minute = 3;
+            it.limits.sockets_per_user = 1;
+            it.live.write_timeout_ms = 600_000;
+        })
+    };
+    [node().await, node().await]
+}
+
+/// Each store is away for a moment, and the node that a player asks has noticed.
+pub async fn outages(world: &mut World, postgres: &mut KeptPostgres, node: &TestNode) {
+    let ada = node.register("ada").await;
+    let proven = node.post("/api/v1/action-tokens", &ada.token, &json!({ "actionType": "watch_ad" })).await;
+    let redeem = json!({ "actionToken": proven.body["actionToken"] });
+    let login = json!({ "username": "ada", "password": "correct horse" });
+    let failed = async |path: &str, body: &Value, operation: &str| {
+        eventually(operation, async || {
+            node.post(path, &ada.token, body).await;
+            let text = node.get("/metrics").await.text;
+            text.contains(&format!("_count{{operation=\"{operation}\",result=\"error\"}}")).then_some(())
+        })
+        .await;
+    };
+    postgres.stop().await;
+    failed("/api/auth/login", &login, "look up a name").await;
+    postgres.restart().await;
+    world.redis.kill().await;
+    failed("/api/v1/scores", &redeem, "look at a token").await;
+    eventually("a script to fail", async || {
+        let text = node.get("/metrics").await.text;
+        text.contains("laurel_redis_script_duration_seconds_count{result=\"error\"").then_some(())
+    })
+    .await;
+    world.redis.restart().await;
+    eventually("awards to be taken again", async || {
+        (node.get("/readyz/awards").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Listeners of every protocol who read for as long as the node is there, a second one that there is no seat for, and one that says
+/// what no listener says.
+pub async fn listen(node: &TestNode, players: &[Player]) {
+    for (protocol, player) in ALL.into_iter().zip(players) {
+        let mut listener = Listener::open(&node.base, protocol, &player.token).await;
+        tokio::spawn(async move { while listener.hear().await.is_some() {} });
+    }
+    assert!(Listener::try_open(&node.base, Protocol::Plain, &players[0].token, None).await.is_none());
+    let mut rude = Listener::open(&node.base, Protocol::Plain, &players[ALL.len()].token).await;
+    rude.say_raw(&[0x81, 1, b'x']).await;
+    rude.rest().await;
+}
+
+/// Plays until the test is over.
+pub async fn play_forever(node: &TestNode, player: &Player) {
+    loop {
+        play(node, player).await;
+    }
+}
+
+async fn play(node: &TestNode, player: &Player) {
+    node.award(player, "watch_ad").await;
+    let prove = json!({ "actionType": "raid", "proof": { "loot": 7 } });
+    let proven = node.post("/api/v1/action-tokens", &player.token, &prove).await;
+    let redeem = json!({ "actionToken": proven.body["actionToken"] });
+    assert_eq!(node.post("/api/v1/scores", &player.token, &redeem).await.status, 200);
+    let started = node.post("/api/game/start", &player.token, &json!({})).await;
+    let token = &started.body["data"]["actionToken"];
+    let update = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
+    assert_eq!(node.post("/api/score/update", &player.token, &update).await.status, 200);
+    node.board().await;
+    let listener = Listener::open(&node.base, Protocol::Events, &player.token).await;
+    drop(listener);
+
+    let guess = json!({ "loot": 8 });
+    let token = node.token(player, "raid").await;
+    node.finalize(player, &token, guess).await.assert_refused(422, "PROOF_INVALID");
+    let token = node.token(player, "lost_raid").await;
+    node.finalize(player, &token, json!({ "loot": 7 })).await.assert_refused(503, "SERVICE_UNAVAILABLE");
+    node.finalize(player, "forged", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    let login = json!({ "username": "mallory", "password": "a guess of mallory's" });
+    let refused = node.post("/api/auth/login", "", &login).await;
+    assert!([401, 429].contains(&refused.status), "{}", refused.text);
+}
