@@ -187,6 +187,30 @@ test('a login that has run out comes back to its place, and a full or absent ser
   assertQuiet();
 });
 
+test('the overview counts what is played and what is refused, and looks again by itself', async () => {
+  const { token, id } = await player('tim');
+  const { page, assertQuiet } = await open(browser, `${ONE}/admin`);
+  await page.clock.install();
+  await logIn(page, 'root');
+  await page.locator('.tile').first().waitFor();
+  await win(token, 5);
+  await call(ONE, 'POST', '/api/v1/scores', { actionToken: `act_${'y'.repeat(32)}` }, token);
+  const row = page.locator('[data-panel=active]').getByRole('row', { name: /^tim 5 50/ });
+  const refused = page.locator('[data-panel=refusals]').getByRole('row', { name: /invalid token/ });
+  await until('the page has looked again', async () => {
+    await page.clock.runFor(31_000);
+    return (await row.count()) === 1 && (await refused.count()) === 1;
+  });
+  const awards = Number(await page.locator('.tile', { hasText: 'Awards' }).locator('dd').textContent());
+  assert.ok(awards >= 5, `${awards} awards`);
+  assert.match(await page.locator('[data-panel=heat]').textContent(), /Busiest: /);
+  await page.getByRole('link', { name: 'Suspects' }).click();
+  await page.getByRole('link', { name: 'tim', exact: true }).click();
+  await page.getByRole('columnheader', { name: 'forged' }).waitFor();
+  assert.ok(page.url().includes(`#/suspects/${id}`));
+  assertQuiet();
+});
+
 test('the keyboard is enough, and a drawing has a table', async () => {
   const { number } = await player('hedy');
   const { page, assertQuiet } = await open(browser, `${ONE}/admin`);
