@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood bench-fanout bench-storms faults
+.PHONY: run test deps test-deps lint bench bench-durability bench-ledger bench-flood bench-fanout bench-storms bench-analytics faults
 
 run: deps
 	cargo build --release
@@ -29,7 +29,7 @@ bench: deps
 	./target/release/examples/loadtest
 
 # One part of them alone.
-bench-durability bench-ledger bench-flood bench-fanout bench-storms: bench-%: deps
+bench-durability bench-ledger bench-flood bench-fanout bench-storms bench-analytics: bench-%: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest $*
 

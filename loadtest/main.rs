@@ -1,13 +1,15 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
-//! hostile clients flood the node, a board on its way to 100,000 sockets, and nodes that end under theirs.
+//! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, and
+//! what operators ask over a ledger of ten million entries.
 //!
-//! `make bench`; `make bench-durability`, `bench-ledger`, `bench-flood`, `bench-fanout` and `bench-storms` measure their part
-//! alone and leave the other results as they are.
+//! `make bench`; `make bench-durability`, `bench-ledger`, `bench-flood`, `bench-fanout`, `bench-storms` and `bench-analytics` measure
+//! their part alone and leave the other results as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
+mod analytics;
 mod cpu;
 mod durability;
 mod fanout;
@@ -60,6 +62,7 @@ fn main() {
                     flood::measure().await.to_string(),
                     fanout::measure(&options).await.to_string(),
                     storms::measure(&options).await.to_string(),
+                    analytics::measure().await.to_string(),
                 ];
                 format!("{first}\n{}", rest.join("\n"))
             }
@@ -68,8 +71,9 @@ fn main() {
             Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
             Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
+            Some("analytics") => anew(analytics::HEADING, &analytics::measure().await.to_string()),
             Some(other) => panic!(
-                "there is no part {other}; there are `durability`, `ledger`, `flood`, `fanout` and `storms`"
+                "there is no part {other}; there are `durability`, `ledger`, `flood`, `fanout`, `storms` and `analytics`"
             ),
         }
     });

@@ -4,6 +4,7 @@ mod action_tokens;
 mod actions;
 mod address;
 mod admin;
+mod analytics;
 mod auth;
 mod bad_input;
 mod callbacks;
