@@ -63,6 +63,12 @@ pub fn of_process(pid: u32) -> f64 {
     read(format!("/proc/{pid}").as_ref()).map_or(0.0, |it| it.seconds)
 }
 
+/// CPU seconds of a Postgres with all its processes.
+pub fn of_postgres(postmaster: u32) -> f64 {
+    let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|it| read(&it.path()));
+    all.filter(|it| it.pid == postmaster || it.parent == postmaster).map(|it| it.seconds).sum()
+}
+
 /// CPU seconds of one process by its own clock, which is finer than the ticks in /proc.
 pub fn exactly(pid: u32) -> f64 {
     let mut clock = 0;

@@ -1,13 +1,14 @@
 //! Awards per second, and what each process spends on them: a node on its private, durable stores, and beside it
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
-//! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics cost, and a
-//! browser that opens the page.
+//! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
+//! what operators ask over a ledger of ten million entries, and a browser that opens the page.
 //!
 //! `make bench`; `make bench-` and the name of a part measures that alone and leaves the other results as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
+mod analytics;
 mod cpu;
 mod durability;
 mod fanout;
@@ -24,6 +25,7 @@ mod report;
 mod script;
 mod server;
 mod session;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,6 +65,8 @@ fn main() {
                     fanout::measure(&options).await.to_string(),
                     storms::measure(&options).await.to_string(),
                     metrics::measure().await.to_string(),
+                    traces::measure().await.to_string(),
+                    analytics::measure().await.to_string(),
                     page::measure().to_string(),
                 ];
                 format!("{first}\n{}", rest.join("\n"))
@@ -73,6 +77,8 @@ fn main() {
             Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
             Some("metrics") => anew(metrics::HEADING, &metrics::measure().await.to_string()),
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
+            Some("traces") => anew(traces::HEADING, &traces::measure().await.to_string()),
+            Some("analytics") => anew(analytics::HEADING, &analytics::measure().await.to_string()),
             Some("page") => anew(page::HEADING, &page::measure().to_string()),
             Some(other) => panic!("there is no part {other}; the Makefile lists them"),
         }

@@ -54,3 +54,11 @@ async fn the_operators_page_over_two_nodes() {
     run("admin.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone())]).await;
     assert_verified(&world).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_is_read_and_tried() {
+    let world = World::new().await;
+    let node = world.process(&[]).await;
+    run("docs.mjs", vec![("ONE", node.base.clone())]).await;
+    assert_verified(&world).await;
+}

@@ -61,11 +61,11 @@ pub async fn adjust(
         Ok(adjusted) => adjusted,
         Err(why) => {
             // Nothing was done, so nothing was meant.
-            audit::forget(&app.database, event_id).await?;
+            audit::forget(app, event_id).await?;
             return Err(refuse(why).into());
         }
     };
-    audit::complete(&app.database, event_id, outcome(&adjusted)).await?;
+    audit::complete(app, &app.database, event_id, outcome(&adjusted)).await?;
     finish(app, adjusted.ten).await?;
     Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
 }

@@ -55,25 +55,34 @@ pub(super) async fn note(
 }
 
 /// Adds what came of it.
-pub(super) async fn complete(database: impl PgExecutor<'_>, id: Uuid, detail: Value) -> Result<()> {
+pub(super) async fn complete(
+    app: &App,
+    database: impl PgExecutor<'_>,
+    id: Uuid,
+    detail: Value,
+) -> Result<()> {
+    let doing = "complete the audit";
     let sql = "UPDATE admin_audit SET detail = coalesce(detail, '{}') || $2 WHERE id = $1";
-    let written = sqlx::query(sql).bind(id).bind(detail).execute(database).await;
-    written.map(drop).map_err(|error| sql_fault("write the audit", error).into())
+    let written = timed(&app.metrics, doing, sqlx::query(sql).bind(id).bind(detail).execute(database)).await;
+    written.map(drop).map_err(|error| sql_fault(doing, error).into())
 }
 
 /// What came of an event, if it is known.
-pub(super) async fn changed(database: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Changed>> {
+pub(super) async fn changed(app: &App, id: Uuid) -> Result<Option<Changed>> {
+    let doing = "look up what was voided";
     let sql = "SELECT (detail->>'before')::bigint AS before, (detail->>'after')::bigint AS after FROM admin_audit WHERE id = $1";
-    let row = sqlx::query(sql).bind(id).fetch_optional(database).await;
-    let row = row.map_err(|error| sql_fault("read the audit", error))?;
+    let asked = sqlx::query(sql).bind(id).fetch_optional(&app.database);
+    let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let total = |name: &str| row.as_ref()?.get::<Option<i64>, _>(name).map(|it| it as u64);
     Ok(total("before").zip(total("after")).map(|(before, after)| Changed { event_id: id, before, after }))
 }
 
 /// Takes a row back of something that was not done.
-pub(super) async fn forget(database: impl PgExecutor<'_>, id: Uuid) -> Result<()> {
-    let gone = sqlx::query("DELETE FROM admin_audit WHERE id = $1").bind(id).execute(database).await;
-    gone.map(drop).map_err(|error| sql_fault("write the audit", error).into())
+pub(super) async fn forget(app: &App, id: Uuid) -> Result<()> {
+    let doing = "take back from the audit";
+    let asked = sqlx::query("DELETE FROM admin_audit WHERE id = $1").bind(id).execute(&app.database);
+    let gone = timed(&app.metrics, doing, asked).await;
+    gone.map(drop).map_err(|error| sql_fault(doing, error).into())
 }
 
 /// The newest deeds.

@@ -109,7 +109,7 @@ pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<C
     match agree(app, user).await? {
         Some(changed) => Ok(Some(changed)),
         // Another node was quicker; the audit says what came of it.
-        None => audit::changed(&app.database, id).await,
+        None => audit::changed(app, id).await,
     }
 }
 
@@ -181,7 +181,7 @@ async fn take_away(
     };
     let voided = match app.store.adjust(&it).await? {
         Ok(adjusted) => {
-            audit::complete(&mut *connection, id, outcome(&adjusted)).await?;
+            audit::complete(app, &mut *connection, id, outcome(&adjusted)).await?;
             Some(Changed { event_id: id, before: adjusted.before, after: adjusted.after })
         }
         Err(NotDone::Aside) => None,

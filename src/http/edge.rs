@@ -23,6 +23,8 @@ use crate::suspicion::Sign;
 use crate::traces;
 
 const REQUEST_ID: &str = "x-request-id";
+/// As a route, of a path that leads nowhere.
+pub const UNMATCHED: &str = "unmatched";
 
 /// Puts the layers around the routes.
 pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
@@ -41,7 +43,7 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let started = Instant::now();
     let id = request_id(&app, &request);
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |it| it.as_str()).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, |it| it.as_str()).to_owned();
     let request_id = id.to_str().unwrap_or_default();
     let traced = traced::begin(&app, request.headers(), request.uri().path());
     // Whatever is logged at all is logged with the ids, so the span is there at every level.
@@ -61,7 +63,7 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     if let Some(traced) = traced {
         traced::answered(traced, &method, &route, request_id, response.status());
     }
-    response.headers_mut().insert(REQUEST_ID, id.clone());
+    response.headers_mut().insert(REQUEST_ID, id);
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.metrics.http(known(&method), &route, status, took);
     let told = response.extensions().get::<Told>().map(|it| it.0);

@@ -18,8 +18,8 @@ use crate::web;
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types laurel";
-/// What tries out the API draws with styles on its elements, and makes markup of its own; its script is still our file.
-const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+/// What tries out the API makes markup of its own, from the node's own document; its scripts and styles are still our files.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /`
@@ -49,7 +49,7 @@ pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
 /// A file, or 304 if the browser has it. It asks each time, so that after an upgrade no old file meets a new one.
 fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
     let Some(asset) = web::asset(path) else { return Refusal::NotFound.into_response() };
-    let packed = asset.packed.as_ref().filter(|_| takes_gzip(headers));
+    let packed = if takes_gzip(headers) { asset.packed() } else { None };
     // Two encodings are two representations, so they have two strong tags.
     let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
     let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, &tag));

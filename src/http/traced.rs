@@ -3,6 +3,7 @@
 
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 
+use super::edge::{UNMATCHED, known};
 use crate::app::App;
 use crate::traces;
 
@@ -26,13 +27,17 @@ pub fn answered(mut request: traces::Request, method: &Method, route: &str, id: 
         return;
     }
     // Anybody can make up a method.
-    let method = match super::edge::known(method) {
-        "other" => "_OTHER",
-        known => known,
+    let (method, shown) = match known(method) {
+        "other" => ("_OTHER", "HTTP"),
+        known => (known, known),
     };
-    span.name(|| format!("{} {route}", if method == "_OTHER" { "HTTP" } else { method }));
     span.set("http.request.method", method);
-    span.set("http.route", route.to_owned());
+    if route == UNMATCHED {
+        span.name(|| shown.to_owned());
+    } else {
+        span.name(|| format!("{shown} {route}"));
+        span.set("http.route", route.to_owned());
+    }
     span.set("http.response.status_code", i64::from(status.as_u16()));
     span.set("laurel.request.id", id.to_owned());
     if status.is_server_error() {

@@ -8,7 +8,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::best::{best, missing};
-use super::database::{HANGS_AFTER, in_time};
+use super::database::{HANGS_AFTER, in_time, timed};
 use super::lead::Lead;
 use super::limits::load_limits;
 use super::open::{show, wait_open};
@@ -57,7 +57,7 @@ pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool
             break;
         }
     }
-    let loaded = load_totals(lead, begun).await?;
+    let loaded = load_totals(app, lead, begun).await?;
     load_limits(app, lead, begun).await?;
     load_used(lead.connection(), begun).await?;
     let best = best(lead.connection()).await?;
@@ -66,11 +66,12 @@ pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool
 }
 
 /// Page by page: each is a sign of life, which others look for.
-async fn load_totals(lead: &mut Lead, begun: &Load<'_>) -> Result<u64, Fault> {
+async fn load_totals(app: &App, lead: &mut Lead, begun: &Load<'_>) -> Result<u64, Fault> {
     let (mut loaded, mut after) = (0, Uuid::nil());
     loop {
         let page = sqlx::query(STANDINGS).bind(after).bind(LOAD_BATCH).fetch_all(lead.connection());
-        let rows = in_time("read totals", HANGS_AFTER, page).await?;
+        let doing = "read totals";
+        let rows = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, page)).await?;
         let Some(last) = rows.last() else { return Ok(loaded) };
         after = last.get("id");
         loaded += rows.len() as u64;

@@ -90,9 +90,10 @@ impl Span {
         self.0.is_some()
     }
 
-    /// As a `traceparent`, for who goes on with it.
+    /// As a `traceparent`, for who goes on with it. A node that has sent its last spans begins none any more.
     pub fn traceparent(&self) -> Option<String> {
-        self.0.as_ref().map(|it| context::write(it.span.span_context()))
+        let context = self.0.as_ref()?.span.span_context();
+        context.is_valid().then(|| context::write(context))
     }
 
     /// It is over, and can still be gone on with.

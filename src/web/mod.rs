@@ -5,7 +5,7 @@ mod files;
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -19,10 +19,9 @@ pub struct Asset {
     pub content_type: &'static str,
     /// As it lies in the tree.
     pub plain: Bytes,
-    /// The same as gzip (RFC 1952), unless that is no shorter.
-    pub packed: Option<Bytes>,
     /// A strong tag (RFC 9110, section 8.8.3) of the plain bytes.
     pub tag: String,
+    packed: OnceLock<Option<Bytes>>,
 }
 
 static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
@@ -37,13 +36,19 @@ pub fn asset(path: &str) -> Option<&'static Asset> {
 
 impl Asset {
     fn new(path: &str, bytes: &'static [u8]) -> Self {
-        let packed = pack(bytes);
         Self {
             content_type: content_type(path),
             plain: Bytes::from_static(bytes),
-            packed: (packed.len() < bytes.len()).then(|| packed.into()),
             tag: sha256_hex(&[bytes])[..32].to_owned(),
+            packed: OnceLock::new(),
         }
+    }
+
+    /// The same as gzip (RFC 1952), unless that is no shorter. A file is packed when somebody asks for it first, so that nobody
+    /// waits for the large ones of another page.
+    pub fn packed(&self) -> Option<&Bytes> {
+        let pack = || Some(pack(&self.plain)).filter(|it| it.len() < self.plain.len()).map(Bytes::from);
+        self.packed.get_or_init(pack).as_ref()
     }
 }
 
@@ -59,6 +64,7 @@ fn content_type(path: &str) -> &'static str {
         "js" => "text/javascript; charset=utf-8",
         "svg" => "image/svg+xml",
         "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
         "json" => "application/json",
         _ => "application/octet-stream",
     }
@@ -72,7 +78,7 @@ mod tests {
     fn every_file_has_a_type_and_comes_back_unpacked() {
         for (path, asset) in ASSETS.iter() {
             assert_ne!(asset.content_type, "application/octet-stream", "{path}");
-            let Some(packed) = &asset.packed else { continue };
+            let Some(packed) = asset.packed() else { continue };
             let mut plain = Vec::new();
             std::io::copy(&mut flate2::read::GzDecoder::new(&packed[..]), &mut plain).unwrap();
             assert_eq!(plain, asset.plain, "{path}");

@@ -4,6 +4,7 @@ mod action_tokens;
 mod actions;
 mod address;
 pub mod admin;
+mod analytics;
 mod asyncapi;
 mod auth;
 mod bad_input;

@@ -121,6 +121,8 @@ async fn month_after_month_can_be_detached_also_the_one_in_which_others_were_car
     let totals =
         "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY moment) FROM score_history";
     assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
+    let counted = "SELECT sum(awards) || ' ' || sum(points) FROM rollup_hours";
+    assert_eq!(text(&app, counted).await, "5 50", "the sums outlive what they are sums of");
     assert_verified(&world).await;
 }
 

@@ -1,4 +1,4 @@
-//! Those who listen: `/api/v1/ws`, `/api/v1/leaderboard/stream`, `/socket.io/`. What is said over them is in `docs/realtime.md`.
+//! Those who listen: `/api/v1/ws`, `/api/v1/leaderboard/stream`, `/socket.io/`. What is said over them is in `asyncapi/`.
 
 use serde_json::{Value, json};
 

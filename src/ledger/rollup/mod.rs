@@ -28,6 +28,8 @@ const CATCHING_UP: u32 = 1;
 /// looks at a quiet service sees the last second.
 const RESTS: u32 = 20;
 const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often users and sessions are added.
+const ROWS_EVERY: Duration = Duration::from_secs(60);
 /// A batch that takes longer is not answered any more: its connection was cut off without a word.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// Of what happened less than so long ago some may be on its way to Postgres.
@@ -35,7 +37,7 @@ const ON_ITS_WAY_MS: i64 = 10_000;
 
 /// Adds up for as long as the node runs, while it has the ledger's lead.
 pub async fn roll_up_forever(app: Arc<App>) {
-    let mut rest = REST.0;
+    let (mut rest, mut rows_added) = (REST.0, None::<Instant>);
     loop {
         tokio::time::sleep(rest).await;
         rest = REST.0;
@@ -43,9 +45,20 @@ pub async fn roll_up_forever(app: Arc<App>) {
             continue;
         }
         let started = Instant::now();
-        match roll_up(&app).await {
+        let rows_are_due = rows_added.is_none_or(|it| it.elapsed() > ROWS_EVERY);
+        let added = async {
+            let mut more = add_awards(&app).await?;
+            if rows_are_due {
+                more |= add_rows(&app).await?;
+            }
+            Ok::<_, Fault>(more)
+        };
+        match added.await {
             Ok(true) => rest = started.elapsed() * CATCHING_UP,
-            Ok(false) => rest = (started.elapsed() * RESTS).clamp(REST.0, REST.1),
+            Ok(false) => {
+                rest = (started.elapsed() * RESTS).clamp(REST.0, REST.1);
+                rows_added = if rows_are_due { Some(started) } else { rows_added };
+            }
             Err(fault) => tracing::debug!(%fault, "the sums for operators wait"),
         }
     }
@@ -56,16 +69,31 @@ pub async fn roll_up_forever(app: Arc<App>) {
 /// # Errors
 /// A store is away; the next try goes on.
 pub async fn roll_up(app: &App) -> Result<bool, Fault> {
+    Ok(add_awards(app).await? | add_rows(app).await?)
+}
+
+/// Returns whether there is another whole batch: what is less gathers for a while.
+async fn add_awards(app: &App) -> Result<bool, Fault> {
+    // A quiet service should not write anything.
+    let behind = sqlx::query_scalar(
+        "SELECT r.seq < l.seq FROM rollup_heads r JOIN ledger_heads l USING (shard) WHERE shard = $1",
+    );
+    let behind = behind.bind(SHARD).fetch_one(&app.database);
+    if !in_time("look how far the sums have come", HANGS_AFTER, behind).await? {
+        return Ok(false);
+    }
     let now_ms = app.clock.now_ms();
-    // What is less than a whole batch gathers for a while.
     let batch = async |it: &mut PgConnection| Ok(awards::add_batch(it, now_ms).await? >= awards::BATCH);
-    let mut more = add("sum up the ledger", &app.database, batch).await?;
-    more |= add("sum up users", &app.database, async |it| users::add_batch(it).await).await?;
+    add("sum up the ledger", &app.database, batch).await
+}
+
+/// Users and sessions; what is not added yet is counted by whoever asks.
+async fn add_rows(app: &App) -> Result<bool, Fault> {
+    let mut more = add("sum up users", &app.database, async |it| users::add_batch(it).await).await?;
     let written_to_ms = app.store.now_us().await? / 1000 - ON_ITS_WAY_MS;
     if app.store.is_written_to(&format!("{written_to_ms}-0")).await? {
-        more |=
-            add("sum up sessions", &app.database, async |it| sessions::add_batch(it, written_to_ms).await)
-                .await?;
+        let batch = async |it: &mut PgConnection| sessions::add_batch(it, written_to_ms).await;
+        more |= add("sum up sessions", &app.database, batch).await?;
     }
     Ok(more)
 }

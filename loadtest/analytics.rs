@@ -1,0 +1,260 @@
+//! Operators' answers over a ledger of ten million entries: how long each takes, how fast the sums catch up with such a ledger, and
+//! what they cost beside awards.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use laurel::app::App;
+use laurel::clock::Clock;
+use laurel::config::{self, Config};
+use laurel::embedded::{DataFolder, Holder, Postgres, Redis};
+use laurel::ledger;
+use laurel::serve::Node;
+use sqlx::AssertSqlSafe;
+
+use crate::cpu;
+use crate::report;
+
+/// What the part begins with, so that it can be written anew alone.
+pub const HEADING: &str = "## Operators' answers";
+
+const ENTRIES: i64 = 10_000_000;
+const USERS: i64 = 1_000_000;
+const SESSIONS: i64 = 1_000_000;
+/// Attempts that came to nothing.
+const UNFINISHED: i64 = 500_000;
+/// Rows a statement.
+const CHUNK: i64 = 1_000_000;
+/// How often each is asked.
+const TIMES: usize = 20;
+
+/// Everything that was measured.
+pub struct Analytics {
+    caught_up_in: Duration,
+    caught_up_cpu: f64,
+    gigabytes: f64,
+    /// By how many users 60,000 awards were, the CPU seconds of Postgres and of the node.
+    steady: Vec<(i64, f64, f64)>,
+    /// Each path with its times in ms, sorted.
+    answers: Vec<(String, Vec<f64>, usize)>,
+}
+
+pub async fn measure() -> Analytics {
+    let folder = tempfile::Builder::new().prefix("laurel-analytics").tempdir().unwrap();
+    let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
+    // The defaults, but that the filling need not be safe.
+    let postgres = Postgres::start(&data, &["fsync=off", "max_wal_size=4GB"]).await.unwrap();
+    let redis = Redis::start(&data, &[]).await.unwrap();
+    let mut config = config::load([]).unwrap();
+    config.database.url =
+        format!("postgres:///laurel?host={}/postgres&user=laurel", data.root().display()).into();
+    config.store.redis_url = format!("unix://{}/redis/redis.sock", data.root().display()).into();
+    config.auth.jwt_secret = "only to measure, only to measure, only to measure".to_owned().into();
+    config.limits.requests_per_minute_per_user = 0;
+    config.server.port = 0;
+    let app = App::build(config.clone(), Clock::default()).await.unwrap().0;
+    fill(&app).await;
+
+    let postmaster = postgres.pid().unwrap();
+    let (before, started) = (cpu::of_postgres(postmaster), Instant::now());
+    catch_up(&app).await;
+    let (caught_up_in, caught_up_cpu) = (started.elapsed(), cpu::of_postgres(postmaster) - before);
+    let size = "SELECT sum(pg_total_relation_size(oid))::float8 / 1e9 FROM pg_class WHERE relkind = 'r'";
+    let gigabytes: f64 = sqlx::query_scalar(size).fetch_one(&app.database).await.unwrap();
+    run(&app, "VACUUM ANALYZE").await;
+    let mut steady = Vec::new();
+    for users in [400, 12_000] {
+        steady.push(cost(&app, postmaster, users).await);
+    }
+    app.database.close().await;
+    let answers = ask(config).await;
+    postgres.stop().await;
+    redis.stop().await;
+    Analytics { caught_up_in, caught_up_cpu, gigabytes, steady, answers }
+}
+
+async fn run(app: &App, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&app.database).await.unwrap();
+}
+
+async fn catch_up(app: &App) {
+    while ledger::roll_up(app).await.unwrap() {}
+}
+
+/// A year of awards; few users have most of them.
+async fn fill(app: &App) {
+    let user = |n: &str| format!("md5(({n})::bigint::text)::uuid");
+    let random_user = user(&format!("1 + {USERS} * random() ^ 3"));
+    // Nobody is connected but this, and the rows are right.
+    let quick = "SET session_replication_role = replica; SET synchronous_commit = off;";
+    run(
+        app,
+        &format!(
+            "{quick} INSERT INTO users (id, username, email, password_hash, score, created_at)
+         SELECT {}, 'player_' || n, 'player_' || n || '@example.com', '!', (1000000 * random() ^ 4)::bigint,
+                now() - interval '1 year' * (1 - n / {USERS}.0)
+         FROM generate_series(1, {USERS}) n",
+            user("n")
+        ),
+    )
+    .await;
+    run(app, "UPDATE users SET role = 'admin' WHERE username = 'player_500000'").await;
+    for chunk in 0..ENTRIES / CHUNK {
+        let (first, last) = (chunk * CHUNK + 1, (chunk + 1) * CHUNK);
+        run(
+            app,
+            &entries(
+                quick,
+                &random_user,
+                &format!("now() - interval '1 year' * (1 - n / {ENTRIES}.0)"),
+                first,
+                last,
+            ),
+        )
+        .await;
+        run(app, &format!(
+            "{quick} INSERT INTO user_action (id, user_id, action_type, score_value, token_hash, created_at, expires_at, completed_at)
+             SELECT event_id, user_id, action_type, points_earned, action_token_hash, created_at, created_at + interval '30 s', created_at
+             FROM score_history WHERE seq BETWEEN {first} AND {last}"
+        ))
+        .await;
+    }
+    run(app, &format!(
+        "{quick} INSERT INTO user_action (id, user_id, action_type, score_value, created_at, expires_at, refused_at)
+         SELECT gen_random_uuid(), {random_user}, 'demo_quiz', 10, at, at + interval '30 s', CASE WHEN n % 2 = 0 THEN at END
+         FROM generate_series(1, {UNFINISHED}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {UNFINISHED}.0) AS at) it;
+         INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
+         SELECT 'sess_' || n, {random_user}, FALSE, at, at + interval '30 min', at + interval '30 min' * random(), (30 * random() ^ 2)::int
+         FROM generate_series(1, {SESSIONS}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {SESSIONS}.0) AS at) it;
+         INSERT INTO suspicions (suspect, is_user, sign, hour, count)
+         SELECT md5((n % 5000)::text)::uuid::text, TRUE, (ARRAY['forged', 'replayed', 'too_fast'])[1 + n % 3],
+                date_trunc('hour', now()) - interval '1 hour' * (n / 15000), 3
+         FROM generate_series(0, 200000) n ON CONFLICT DO NOTHING;
+         INSERT INTO rollup_refusals SELECT date_trunc('hour', now(), 'UTC') - interval '1 hour' * n, 'CODE_' || code, 10
+         FROM generate_series(0, 8759) n, generate_series(1, 10) code;
+         UPDATE rollup_heads SET seen_number = {USERS}, seen_number_at = now() - interval '1 hour';
+         UPDATE ledger_heads SET seq = {ENTRIES}"
+    ))
+    .await;
+}
+
+/// Rows of the ledger, but for hashes that chain.
+fn entries(quick: &str, user: &str, at: &str, first: i64, last: i64) -> String {
+    format!(
+        "{quick} INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
+                                            moment, created_at, seq, hash)
+         SELECT gen_random_uuid(), {user}, 'watch_ad', 10, repeat('0', 64), 0, 10, (extract(epoch FROM at) * 1000000)::bigint, at, n,
+                decode(repeat('00', 32), 'hex')
+         FROM generate_series({first}, {last}) n, LATERAL (SELECT {at} AS at) it"
+    )
+}
+
+/// Half a minute of 2,000 awards a second, summed up as it is when it is busy.
+async fn cost(app: &App, postmaster: u32, users: i64) -> (i64, f64, f64) {
+    const AWARDS: i64 = 60_000;
+    // The first time their rows are read from the disk.
+    let mut costs = (users, 0.0, 0.0);
+    for _ in 0..2 {
+        let head: i64 =
+            sqlx::query_scalar("SELECT seq FROM ledger_heads").fetch_one(&app.database).await.unwrap();
+        let user = format!("md5((1 + n % {users})::text)::uuid");
+        run(app, &entries("", &user, "now()", head + 1, head + AWARDS)).await;
+        run(app, &format!("UPDATE ledger_heads SET seq = {}", head + AWARDS)).await;
+        let (before, own) = (cpu::of_postgres(postmaster), cpu::exactly(std::process::id()));
+        for _ in 0..3 {
+            ledger::roll_up(app).await.unwrap();
+        }
+        let spent = |seconds: f64| seconds * 1e6 / AWARDS as f64;
+        let node = cpu::exactly(std::process::id()) - own;
+        costs = (users, spent(cpu::of_postgres(postmaster) - before), spent(node));
+    }
+    costs
+}
+
+/// Asks a node, one question after the other.
+async fn ask(config: Config) -> Vec<(String, Vec<f64>, usize)> {
+    let node = Node::start(config, Clock::default()).await.unwrap();
+    let app: &Arc<App> = &node.app;
+    ledger::wait_open(app, |_| ()).await.unwrap();
+    let find = async |name: &str| laurel::admin::find_user(app, name).await.unwrap();
+    let login = app.logins.sign(&find("player_500000").await, app.clock.now_s()).unwrap();
+    let (busiest, suspect) = (find("player_1").await.id, find("player_42").await.id);
+    let history = format!("/api/admin/users/{busiest}/history?limit=200");
+    let client = reqwest::Client::new();
+    let base = format!("http://{}", node.address);
+    let get = async |path: &str| {
+        let answer = client.get(format!("{base}{path}")).bearer_auth(&login).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.unwrap()
+    };
+    let mut before = String::new();
+    for _ in 0..10 {
+        let page: serde_json::Value =
+            serde_json::from_str(&get(&format!("{history}{before}")).await).unwrap();
+        before = format!("&before={}", page["data"]["next"].as_str().unwrap());
+    }
+    let paths = [
+        "/api/admin/activity?hours=24".to_owned(),
+        "/api/admin/activity?hours=8760&step=day".to_owned(),
+        "/api/admin/activity?hours=8760&step=hour".to_owned(),
+        "/api/admin/most-active?period=hour&limit=100".to_owned(),
+        "/api/admin/most-active?period=month&limit=100".to_owned(),
+        "/api/admin/peak-hours?days=365".to_owned(),
+        "/api/admin/scores".to_owned(),
+        "/api/admin/sessions?days=365".to_owned(),
+        "/api/admin/users".to_owned(),
+        "/api/admin/users?search=player_1&limit=100".to_owned(),
+        "/api/admin/users?search=player_77@example.com".to_owned(),
+        format!("/api/admin/users/{busiest}"),
+        history.clone(),
+        format!("{history}{before}"),
+        "/api/admin/suspects?hours=720".to_owned(),
+        format!("/api/admin/suspects/{suspect}?hours=720"),
+        "/api/admin/audit".to_owned(),
+    ];
+    let mut answers = Vec::new();
+    for path in paths {
+        let (mut times, mut bytes) = (Vec::new(), 0);
+        for _ in 0..TIMES {
+            let asked = Instant::now();
+            bytes = get(&path).await.len();
+            times.push(asked.elapsed().as_secs_f64() * 1000.0);
+        }
+        times.sort_by(f64::total_cmp);
+        let shown = path.replace(&before, "&before=…").replace(&busiest.to_string(), ":busiest");
+        answers.push((shown.replace(&suspect.to_string(), ":suspect"), times, bytes));
+    }
+    node.stop().await;
+    answers
+}
+
+impl fmt::Display for Analytics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millions) = (self.caught_up_in.as_secs_f64(), ENTRIES as f64);
+        writeln!(f, "{HEADING}\n\n{}\n", report::provenance("make bench-analytics"))?;
+        writeln!(
+            f,
+            "A ledger of {ENTRIES} awards over a year by {USERS} users, few of whom have most, {SESSIONS} game sessions, and as many attempts \
+             ({:.1} GB). The sums\ncaught up with it in {seconds:.0} s: **{:.0} entries a second**, {:.1} µs of Postgres' CPU each.",
+            self.gigabytes,
+            millions / seconds,
+            self.caught_up_cpu * 1e6 / millions
+        )?;
+        writeln!(
+            f,
+            "\nWhat the sums cost an award at 2000 a second, when half a minute of them is added at once:\n"
+        )?;
+        writeln!(f, "| by so many users | Postgres µs | node µs |\n|---|---|---|")?;
+        for (users, postgres, node) in &self.steady {
+            writeln!(f, "| {users} | {postgres:.1} | {node:.1} |")?;
+        }
+        writeln!(f, "\nEach question {TIMES} times, one after the other, over HTTP; the goal is 100 ms:\n")?;
+        writeln!(f, "| `GET` | p50 ms | worst ms | KiB |\n|---|---|---|---|")?;
+        for (path, times, bytes) in &self.answers {
+            let (middle, worst) = (times[times.len() / 2], times[times.len() - 1]);
+            writeln!(f, "| `{path}` | {middle:.1} | {worst:.1} | {} |", bytes.div_ceil(1024))?;
+        }
+        Ok(())
+    }
+}

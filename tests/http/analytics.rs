@@ -1,0 +1,189 @@
+//! What operators see at a glance, and of one user.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::admin::admin;
+use crate::harness::{Answer, Player, TestNode, World, eventually};
+
+async fn ask(node: &TestNode, root: &Player, path: &str) -> Answer {
+    let bearer = format!("Bearer {}", root.token);
+    node.send(Method::GET, &format!("/api/admin/{path}"), &[("authorization", &bearer)], Vec::new()).await
+}
+
+async fn look(node: &TestNode, root: &Player, path: &str) -> Value {
+    let answer = ask(node, root, path).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body["data"].clone()
+}
+
+/// Waits until the sums have everything.
+async fn summed_up(node: &TestNode) {
+    node.written().await;
+    while laurel::ledger::roll_up(&node.app).await.unwrap() {}
+}
+
+fn sum(rows: &Value, name: &str) -> i64 {
+    rows.as_array().unwrap().iter().map(|it| it[name].as_i64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn what_happens_is_seen_at_a_glance() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    for (player, action) in [(&ada, "watch_ad"), (&ada, "solve_puzzle"), (&bob, "complete_level")] {
+        node.award(player, action).await;
+    }
+    let quiz = node.token(&bob, "demo_quiz").await;
+    node.finalize(&bob, &quiz, json!({ "quizResult": "?" })).await.assert_refused(422, "PROOF_INVALID");
+    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = &game.body["data"]["actionToken"];
+    let update = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
+    assert_eq!(node.post("/api/score/update", &ada.token, &update).await.status, 200);
+    assert_eq!(node.post("/api/game/end", &ada.token, &json!({})).await.status, 200);
+    // No activity, since nobody won it.
+    let adjust = json!({ "points": 500, "reason": "a prize" });
+    assert_eq!(node.post("/api/admin/users/bob/adjust", &root.token, &adjust).await.status, 200);
+    summed_up(&node).await;
+
+    let seen = eventually("refusals to be written", async || {
+        let seen = look(&node, &root, "activity?hours=3").await;
+        seen["rows"].to_string().contains("PROOF_INVALID").then_some(seen)
+    })
+    .await;
+    let summary = &seen["summary"];
+    for (name, wanted) in
+        [("awards", 4), ("points", 55), ("activeUsers", 2), ("newUsers", 3), ("sessions", 1)]
+    {
+        assert_eq!(summary[name], wanted, "{name}: {summary}");
+    }
+    assert_eq!((&summary["actionsPerSession"], seen["rows"].as_array().unwrap().len()), (&json!(1.0), 3));
+    assert_eq!((sum(&seen["rows"], "awards"), sum(&seen["rows"], "points")), (4, 55));
+    assert!(summary["refusals"].as_i64().unwrap() >= 1);
+    let days = look(&node, &root, "activity?hours=72&step=day").await;
+    assert_eq!((days["rows"].as_array().unwrap().len(), sum(&days["rows"], "awards")), (3, 4));
+    assert!(days["rows"][0]["at"].as_str().unwrap().ends_with("T00:00:00.000Z"));
+    assert_eq!(days["summary"]["activeUsers"], 2);
+
+    for period in ["hour", "day", "week", "month"] {
+        let busiest = look(&node, &root, &format!("most-active?period={period}")).await;
+        let users: Vec<_> =
+            busiest["users"].as_array().unwrap().iter().map(|it| (&it["username"], &it["awards"])).collect();
+        // A full hour may just have passed.
+        if !users.is_empty() {
+            assert_eq!(users, [(&json!("ada"), &json!(3)), (&json!("bob"), &json!(1))], "{period}");
+        }
+    }
+    let peaks = look(&node, &root, "peak-hours?days=7").await;
+    let now = Timestamp::from_millisecond(world.clock.now_ms()).unwrap().to_zoned(TimeZone::UTC);
+    let today = &peaks["awards"][now.weekday().to_monday_zero_offset() as usize];
+    let hours: i64 = today.as_array().unwrap().iter().map(|it| it.as_i64().unwrap()).sum();
+    assert!(hours == 4 && today[now.hour() as usize].as_i64() > Some(0) || now.minute() == 0, "{peaks}");
+
+    let scores = look(&node, &root, "scores").await;
+    let buckets = json!([{ "from": 20, "to": 50, "users": 1 }, { "from": 50, "to": 100, "users": 0 },
+                         { "from": 100, "to": 200, "users": 0 }, { "from": 200, "to": 500, "users": 0 },
+                         { "from": 500, "to": 1000, "users": 1 }]);
+    assert_eq!(scores["buckets"], buckets);
+    assert_eq!(
+        (&scores["users"], &scores["percentiles"]),
+        (&json!(2), &json!({ "p50": 35, "p90": 520, "p99": 520, "max": 520 }))
+    );
+    let sessions = look(&node, &root, "sessions?days=2").await;
+    assert_eq!((&sessions["sessions"], &sessions["actionsPerSession"]), (&json!(1), &json!(1.0)));
+    assert_eq!(sessions["buckets"][1], json!({ "actions": 1, "sessions": 1 }));
+    let report = look(&node, &root, "users/ada").await;
+    assert_eq!((&report["awards"], &report["rank"], &report["score"]), (&json!(3), &json!(2), &json!(35)));
+    assert!(report["lastAt"].as_str() >= report["createdAt"].as_str());
+}
+
+#[tokio::test]
+async fn a_user_is_found_by_what_an_operator_knows() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let mut all = BTreeMap::new();
+    for name in ["Ada", "ada_1", "adam", "a.da", "Bob"] {
+        all.insert(name, node.register(name).await);
+    }
+    let number = all["Bob"].identity.number;
+    let cases = [
+        ("ada", vec!["Ada", "ada_1", "adam"]),
+        ("ADA_", vec!["ada_1"]),
+        ("a%25", vec![]),
+        ("_", vec![]),
+        ("BOB@example.COM", vec!["Bob"]),
+        ("", vec!["Bob", "a.da", "adam", "ada_1", "Ada", "root"]),
+        ("%00", vec![]),
+        (&number.to_string(), vec!["Bob"]),
+        (&all["adam"].identity.user.to_string(), vec!["adam"]),
+    ];
+    for (text, wanted) in cases {
+        let found = look(&node, &root, &format!("users?search={text}")).await;
+        let names: Vec<&str> =
+            found.as_array().unwrap().iter().map(|it| it["username"].as_str().unwrap()).collect();
+        assert_eq!(names, wanted, "{text}");
+    }
+    let two = look(&node, &root, "users?search=ada&limit=2").await;
+    assert_eq!(two.as_array().unwrap().len(), 2);
+    let bad = ask(&node, &root, "users?limit=0&search=a&search=b&x=1").await;
+    bad.assert_refused(400, "VALIDATION_ERROR");
+    assert_eq!(bad.fields(), ["search", "limit", "x"]);
+}
+
+#[tokio::test]
+async fn a_history_is_whole_on_pages_of_any_length() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let ada = node.register("ada").await;
+    for _ in 0..3 {
+        node.award(&ada, "watch_ad").await;
+        let quiz = node.token(&ada, "demo_quiz").await;
+        node.finalize(&ada, &quiz, json!({ "quizResult": "?" })).await;
+        node.token(&ada, "watch_ad").await;
+        node.post("/api/game/start", &ada.token, &json!({})).await;
+        let because = json!({ "reason": "because", "points": 1 });
+        node.post("/api/admin/users/ada/adjust", &root.token, &because).await;
+        node.post("/api/admin/users/ada/ban", &root.token, &json!({ "reason": "because" })).await;
+        node.post("/api/admin/users/ada/unban", &root.token, &json!({ "reason": "because" })).await;
+    }
+    node.written().await;
+    // Everything at one moment: what ties is told apart all the same.
+    let tie = "UPDATE user_action SET created_at = date_trunc('second', now()) WHERE completed_at IS NULL;
+               UPDATE game_sessions SET created_at = date_trunc('second', now());
+               UPDATE admin_audit SET created_at = date_trunc('second', now())";
+    sqlx::raw_sql(tie).execute(&node.app.database).await.unwrap();
+    let whole = look(&node, &root, "users/ada/history?limit=200").await;
+    assert_eq!(whole["next"], Value::Null);
+    let whole = whole["events"].as_array().unwrap();
+    let mut kinds = BTreeMap::new();
+    for event in whole {
+        *kinds.entry(event["kind"].as_str().unwrap()).or_insert(0) += 1;
+    }
+    let wanted = [("adjustment", 3), ("award", 3), ("deed", 6), ("open", 3), ("refused", 3), ("session", 3)];
+    assert_eq!(kinds, wanted.into());
+    for limit in 1..=8 {
+        let (mut pages, mut query) = (Vec::new(), format!("limit={limit}"));
+        loop {
+            let page = look(&node, &root, &format!("users/ada/history?{query}")).await;
+            let events = page["events"].as_array().unwrap();
+            assert!(events.len() <= limit);
+            pages.extend(events.clone());
+            let Some(next) = page["next"].as_str() else { break };
+            query = format!("limit={limit}&before={next}");
+        }
+        assert_eq!(&pages, whole, "{limit} a page");
+    }
+    for wrong in ["before=", "before=AAAA", "before=LTEuMS54", "limit=201"] {
+        ask(&node, &root, &format!("users/ada/history?{wrong}"))
+            .await
+            .assert_refused(400, "VALIDATION_ERROR");
+    }
+}
