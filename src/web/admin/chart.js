@@ -51,12 +51,12 @@ export function chart({ name, x, series, read, columns, height = HEIGHT, sync, s
       height,
       tzDate: (seconds) => globalThis.uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
       legend: { show: false },
-      padding: [10, 8, 0, 0],
+      padding: [10, 18, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !series[0].bars, size: 7 }, sync: sync && { key: sync } },
       scales: { x: { time: Boolean(x.time), range: x.range }, y: { range: (_, low, high) => [0, Math.max(4, high * 1.08)] } },
       axes: [
         { ...axis, size: 28, gap: 4, space: x.space ?? 56, incrs: x.incrs, grid: { show: false }, values: (_, splits, __, ___, step) => x.values(splits, step) },
-        { ...axis, size: 46, gap: 6, space: 26, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? compact(it) : '')) },
+        { ...axis, size: 46, gap: 6, space: 20, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? compact(it) : '')) },
       ],
       series: [{}, ...series.map((it) => ({
         stroke: ink(it.ink),
