@@ -175,3 +175,27 @@ pub fn headers() -> Option<(String, Option<String>)> {
     })
     .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn where_nothing_is_traced_nothing_is_made() {
+        let mut span = child(SpanKind::Internal, || panic!("a name was made for a span that is not there"));
+        span.set("key", "value");
+        span.name(|| panic!("a name was made for a span that is not there"));
+        assert!(!span.is_live() && span.traceparent().is_none() && headers().is_none());
+        let context = context::read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00").unwrap();
+        let request = Request::passed_by(context);
+        let inside = async {
+            assert!(!child(SpanKind::Internal, || panic!("not drawn")).is_live());
+            within(&Span::default(), async { headers() }).await
+        };
+        let (parent, state) = request.run(inside).await.unwrap();
+        assert_eq!(
+            (parent.as_str(), state),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", None)
+        );
+    }
+}
