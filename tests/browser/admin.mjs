@@ -205,7 +205,14 @@ test('the overview counts what is played and what is refused, and looks again by
   assert.ok(awards >= 5, `${awards} awards`);
   assert.match(await page.locator('[data-panel=heat]').textContent(), /Busiest: /);
   await page.getByRole('link', { name: 'Suspects' }).click();
-  await page.getByRole('link', { name: 'tim', exact: true }).click();
+  // Signs are written once a second.
+  const suspect = page.getByRole('link', { name: 'tim', exact: true });
+  await until('tim is a suspect', async () => {
+    await page.reload();
+    await page.locator('[data-panel=suspects] .body > :not(.loading)').waitFor();
+    return (await suspect.count()) === 1;
+  });
+  await suspect.click();
   await page.getByRole('columnheader', { name: 'forged' }).waitFor();
   assert.ok(page.url().includes(`#/suspects/${id}`));
   assertQuiet();
