@@ -263,21 +263,24 @@ for (const [name, screen] of Object.entries(SCREENS)) {
     const { data } = await call(ONE, 'POST', '/api/auth/login', { username: `ada_${name}`, password: 'correct horse' });
     await call(ONE, 'POST', '/api/v1/scores', { actionToken: `act_${'x'.repeat(32)}` }, data.token);
     const { page, assertQuiet } = await open(browser, `${ONE}/admin`, screen);
+    const fits = async (view) => {
+      await look(page, `${view}-${name}`);
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.ok(wider <= 0, `${view} is ${wider} px wider than ${name}`);
+    };
     await page.getByLabel('Username').waitFor();
-    await look(page, `admin-login-${name}`);
+    await fits('admin-login');
     await logIn(page, 'root');
     const views = { overview: '.tile', suspects: 'table', [`suspects/${id}`]: '.deeds', players: 'table', [`players/${number}`]: '.standing', audit: 'table' };
     for (const [view, sign] of Object.entries(views)) {
       await page.evaluate((it) => { location.hash = it; }, `#/${view}`);
       await page.locator(`main ${sign}`).first().waitFor();
       await until('the view is loaded', async () => (await page.locator('[aria-busy], .loading').count()) === 0);
-      await look(page, `admin-${view.replace(/\/.*/, '-one')}-${name}`);
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wider <= 0, `${view} is ${wider} px wider than ${name}`);
+      await fits(`admin-${view.replace(/\/.*/, '-one')}`);
     }
     await page.evaluate((it) => { location.hash = it; }, `#/players/${number}`);
     await deed(page, 'adjust');
-    await look(page, `admin-dialog-${name}`);
+    await fits('admin-dialog');
     assertQuiet();
   });
 }
