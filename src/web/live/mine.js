@@ -37,7 +37,7 @@ export class Mine {
     fly(`+${points}`, from, this.#score);
     // The live connection may have told of this one and of a newer one already.
     if (newScore >= Number(this.#score.dataset.value ?? 0)) this.stands({ score: newScore, rank });
-    this.#tell(`+${points} points: you are at rank ${rank}.`, true);
+    this.#tell(`+${points} points, to rank ${rank}.`, true);
   }
 
   /** An award that the live connection tells, perhaps won on another device. */
@@ -45,7 +45,7 @@ export class Mine {
     this.stands({ score, rank });
     const rose = previousRank !== null && rank < previousRank ? `, up from ${previousRank}` : '';
     const points = pointsEarned < 0 ? `${pointsEarned}` : `+${pointsEarned}`;
-    this.#tell(`${points} points: you are at rank ${rank}${rose}.`, pointsEarned > 0);
+    this.#tell(`${points} points, to rank ${rank}${rose}.`, pointsEarned > 0);
   }
 
   #tell(text, won) {
