@@ -205,7 +205,14 @@ test('the overview counts what is played and what is refused, and looks again by
   assert.ok(awards >= 5, `${awards} awards`);
   assert.match(await page.locator('[data-panel=heat]').textContent(), /Busiest: /);
   await page.getByRole('link', { name: 'Suspects' }).click();
-  await page.getByRole('link', { name: 'tim', exact: true }).click();
+  // Signs are written once a second.
+  const suspect = page.getByRole('link', { name: 'tim', exact: true });
+  await until('tim is a suspect', async () => {
+    await page.reload();
+    await page.locator('[data-panel=suspects] .body > :not(.loading)').waitFor();
+    return (await suspect.count()) === 1;
+  });
+  await suspect.click();
   await page.getByRole('columnheader', { name: 'forged' }).waitFor();
   assert.ok(page.url().includes(`#/suspects/${id}`));
   assertQuiet();
@@ -256,21 +263,24 @@ for (const [name, screen] of Object.entries(SCREENS)) {
     const { data } = await call(ONE, 'POST', '/api/auth/login', { username: `ada_${name}`, password: 'correct horse' });
     await call(ONE, 'POST', '/api/v1/scores', { actionToken: `act_${'x'.repeat(32)}` }, data.token);
     const { page, assertQuiet } = await open(browser, `${ONE}/admin`, screen);
+    const fits = async (view) => {
+      await look(page, `${view}-${name}`);
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.ok(wider <= 0, `${view} is ${wider} px wider than ${name}`);
+    };
     await page.getByLabel('Username').waitFor();
-    await look(page, `admin-login-${name}`);
+    await fits('admin-login');
     await logIn(page, 'root');
     const views = { overview: '.tile', suspects: 'table', [`suspects/${id}`]: '.deeds', players: 'table', [`players/${number}`]: '.standing', audit: 'table' };
     for (const [view, sign] of Object.entries(views)) {
       await page.evaluate((it) => { location.hash = it; }, `#/${view}`);
       await page.locator(`main ${sign}`).first().waitFor();
       await until('the view is loaded', async () => (await page.locator('[aria-busy], .loading').count()) === 0);
-      await look(page, `admin-${view.replace(/\/.*/, '-one')}-${name}`);
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wider <= 0, `${view} is ${wider} px wider than ${name}`);
+      await fits(`admin-${view.replace(/\/.*/, '-one')}`);
     }
     await page.evaluate((it) => { location.hash = it; }, `#/players/${number}`);
     await deed(page, 'adjust');
-    await look(page, `admin-dialog-${name}`);
+    await fits('admin-dialog');
     assertQuiet();
   });
 }

@@ -37,5 +37,5 @@ export function loginCard(told, entered) {
     make('p.quiet', {}, 'Log in with an account of the role admin.'),
     form,
     make('footer', {}, make('p', {}, 'The first operator is made on the machine, of a registered player:'),
-      make('pre', { tabindex: 0 }, make('code', {}, 'laurel admin grant NAME --reason "runs the game"')))));
+      make('pre', {}, make('code', {}, 'laurel admin grant NAME --reason "runs the game"')))));
 }
