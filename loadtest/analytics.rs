@@ -19,18 +19,47 @@ use crate::report;
 /// What the part begins with, so that it can be written anew alone.
 pub const HEADING: &str = "## Operators' answers";
 
-const ENTRIES: i64 = 10_000_000;
-const USERS: i64 = 1_000_000;
-const SESSIONS: i64 = 1_000_000;
-/// Attempts that came to nothing.
-const UNFINISHED: i64 = 500_000;
-/// Rows a statement.
-const CHUNK: i64 = 1_000_000;
+/// How much there is.
+#[derive(Clone, Copy)]
+struct Size {
+    entries: i64,
+    users: i64,
+    sessions: i64,
+    /// Attempts that are kept with their proofs: the newest.
+    attempts: i64,
+    /// Attempts that came to nothing.
+    unfinished: i64,
+}
+
+impl Size {
+    /// Ten million entries, or `BENCH_ENTRIES` for a trial.
+    fn read() -> Self {
+        let entries = std::env::var("BENCH_ENTRIES").map_or(10_000_000, |it| it.parse().unwrap());
+        Self {
+            entries,
+            users: entries / 10,
+            sessions: entries / 10,
+            attempts: entries / 10,
+            unfinished: entries / 20,
+        }
+    }
+}
+
+/// Nobody else is connected, and the rows are right.
+const QUICK: &str = "SET session_replication_role = replica; SET synchronous_commit = off;";
+/// Indexes that are made afterwards are made faster.
+const UNINDEXED: &str = "ALTER TABLE score_history DROP CONSTRAINT score_history_pkey;
+                         DROP INDEX score_history_user_moment; DROP INDEX score_history_shard_seq";
+const INDEXED: &str = "SET maintenance_work_mem = '512MB';
+                       ALTER TABLE score_history ADD PRIMARY KEY (event_id, created_at);
+                       CREATE INDEX score_history_user_moment ON score_history (user_id, moment);
+                       CREATE INDEX score_history_shard_seq ON score_history (shard, seq)";
 /// How often each is asked.
 const TIMES: usize = 20;
 
 /// Everything that was measured.
 pub struct Analytics {
+    size: Size,
     caught_up_in: Duration,
     caught_up_cpu: f64,
     gigabytes: f64,
@@ -41,6 +70,7 @@ pub struct Analytics {
 }
 
 pub async fn measure() -> Analytics {
+    let size = Size::read();
     let folder = tempfile::Builder::new().prefix("laurel-analytics").tempdir().unwrap();
     let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
     // The defaults, but that the filling need not be safe.
@@ -54,14 +84,14 @@ pub async fn measure() -> Analytics {
     config.limits.requests_per_minute_per_user = 0;
     config.server.port = 0;
     let app = App::build(config.clone(), Clock::default()).await.unwrap().0;
-    fill(&app).await;
+    fill(&app, size).await;
 
     let postmaster = postgres.pid().unwrap();
     let (before, started) = (cpu::of_postgres(postmaster), Instant::now());
     catch_up(&app).await;
     let (caught_up_in, caught_up_cpu) = (started.elapsed(), cpu::of_postgres(postmaster) - before);
-    let size = "SELECT sum(pg_total_relation_size(oid))::float8 / 1e9 FROM pg_class WHERE relkind = 'r'";
-    let gigabytes: f64 = sqlx::query_scalar(size).fetch_one(&app.database).await.unwrap();
+    let bytes = "SELECT sum(pg_total_relation_size(oid))::float8 / 1e9 FROM pg_class WHERE relkind = 'r'";
+    let gigabytes: f64 = sqlx::query_scalar(bytes).fetch_one(&app.database).await.unwrap();
     run(&app, "VACUUM ANALYZE").await;
     let mut steady = Vec::new();
     for users in [400, 12_000] {
@@ -71,7 +101,7 @@ pub async fn measure() -> Analytics {
     let answers = ask(config).await;
     postgres.stop().await;
     redis.stop().await;
-    Analytics { caught_up_in, caught_up_cpu, gigabytes, steady, answers }
+    Analytics { size, caught_up_in, caught_up_cpu, gigabytes, steady, answers }
 }
 
 async fn run(app: &App, sql: &str) {
@@ -83,66 +113,55 @@ async fn catch_up(app: &App) {
 }
 
 /// A year of awards; few users have most of them.
-async fn fill(app: &App) {
+async fn fill(app: &App, size: Size) {
+    let Size { entries: all, users, sessions, attempts, unfinished } = size;
     let user = |n: &str| format!("md5(({n})::bigint::text)::uuid");
-    let random_user = user(&format!("1 + {USERS} * random() ^ 3"));
-    // Nobody is connected but this, and the rows are right.
-    let quick = "SET session_replication_role = replica; SET synchronous_commit = off;";
+    let random_user = user(&format!("1 + {users} * random() ^ 3"));
     run(
         app,
         &format!(
-            "{quick} INSERT INTO users (id, username, email, password_hash, score, created_at)
+            "{QUICK} INSERT INTO users (id, username, email, password_hash, score, created_at)
          SELECT {}, 'player_' || n, 'player_' || n || '@example.com', '!', (1000000 * random() ^ 4)::bigint,
-                now() - interval '1 year' * (1 - n / {USERS}.0)
-         FROM generate_series(1, {USERS}) n",
+                now() - interval '1 year' * (1 - n / {users}.0)
+         FROM generate_series(1, {users}) n",
             user("n")
         ),
     )
     .await;
-    run(app, "UPDATE users SET role = 'admin' WHERE username = 'player_500000'").await;
-    for chunk in 0..ENTRIES / CHUNK {
-        let (first, last) = (chunk * CHUNK + 1, (chunk + 1) * CHUNK);
-        run(
-            app,
-            &entries(
-                quick,
-                &random_user,
-                &format!("now() - interval '1 year' * (1 - n / {ENTRIES}.0)"),
-                first,
-                last,
-            ),
-        )
-        .await;
-        run(app, &format!(
-            "{quick} INSERT INTO user_action (id, user_id, action_type, score_value, token_hash, created_at, expires_at, completed_at)
-             SELECT event_id, user_id, action_type, points_earned, action_token_hash, created_at, created_at + interval '30 s', created_at
-             FROM score_history WHERE seq BETWEEN {first} AND {last}"
-        ))
-        .await;
-    }
+    run(app, "UPDATE users SET role = 'admin' WHERE username = 'player_500'").await;
+    run(app, UNINDEXED).await;
+    let at = format!("now() - interval '1 year' * (1 - n / {all}.0)");
+    run(app, &entries(&random_user, &at, 1, all)).await;
+    run(app, INDEXED).await;
     run(app, &format!(
-        "{quick} INSERT INTO user_action (id, user_id, action_type, score_value, created_at, expires_at, refused_at)
+        "{QUICK} INSERT INTO user_action (id, user_id, action_type, score_value, token_hash, created_at, expires_at, completed_at)
+         SELECT event_id, user_id, action_type, points_earned, action_token_hash, created_at, created_at + interval '30 s', created_at
+         FROM score_history WHERE seq > {all} - {attempts}"
+    ))
+    .await;
+    run(app, &format!(
+        "{QUICK} INSERT INTO user_action (id, user_id, action_type, score_value, created_at, expires_at, refused_at)
          SELECT gen_random_uuid(), {random_user}, 'demo_quiz', 10, at, at + interval '30 s', CASE WHEN n % 2 = 0 THEN at END
-         FROM generate_series(1, {UNFINISHED}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {UNFINISHED}.0) AS at) it;
+         FROM generate_series(1, {unfinished}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {unfinished}.0) AS at) it;
          INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
          SELECT 'sess_' || n, {random_user}, FALSE, at, at + interval '30 min', at + interval '30 min' * random(), (30 * random() ^ 2)::int
-         FROM generate_series(1, {SESSIONS}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {SESSIONS}.0) AS at) it;
+         FROM generate_series(1, {sessions}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {sessions}.0) AS at) it;
          INSERT INTO suspicions (suspect, is_user, sign, hour, count)
          SELECT md5((n % 5000)::text)::uuid::text, TRUE, (ARRAY['forged', 'replayed', 'too_fast'])[1 + n % 3],
                 date_trunc('hour', now()) - interval '1 hour' * (n / 15000), 3
          FROM generate_series(0, 200000) n ON CONFLICT DO NOTHING;
          INSERT INTO rollup_refusals SELECT date_trunc('hour', now(), 'UTC') - interval '1 hour' * n, 'CODE_' || code, 10
          FROM generate_series(0, 8759) n, generate_series(1, 10) code;
-         UPDATE rollup_heads SET seen_number = {USERS}, seen_number_at = now() - interval '1 hour';
-         UPDATE ledger_heads SET seq = {ENTRIES}"
+         UPDATE rollup_heads SET seen_number = {users}, seen_number_at = now() - interval '1 hour';
+         UPDATE ledger_heads SET seq = {all}"
     ))
     .await;
 }
 
 /// Rows of the ledger, but for hashes that chain.
-fn entries(quick: &str, user: &str, at: &str, first: i64, last: i64) -> String {
+fn entries(user: &str, at: &str, first: i64, last: i64) -> String {
     format!(
-        "{quick} INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
+        "{QUICK} INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
                                             moment, created_at, seq, hash)
          SELECT gen_random_uuid(), {user}, 'watch_ad', 10, repeat('0', 64), 0, 10, (extract(epoch FROM at) * 1000000)::bigint, at, n,
                 decode(repeat('00', 32), 'hex')
@@ -159,7 +178,7 @@ async fn cost(app: &App, postmaster: u32, users: i64) -> (i64, f64, f64) {
         let head: i64 =
             sqlx::query_scalar("SELECT seq FROM ledger_heads").fetch_one(&app.database).await.unwrap();
         let user = format!("md5((1 + n % {users})::text)::uuid");
-        run(app, &entries("", &user, "now()", head + 1, head + AWARDS)).await;
+        run(app, &entries(&user, "now()", head + 1, head + AWARDS)).await;
         run(app, &format!("UPDATE ledger_heads SET seq = {}", head + AWARDS)).await;
         let (before, own) = (cpu::of_postgres(postmaster), cpu::exactly(std::process::id()));
         for _ in 0..3 {
@@ -178,7 +197,7 @@ async fn ask(config: Config) -> Vec<(String, Vec<f64>, usize)> {
     let app: &Arc<App> = &node.app;
     ledger::wait_open(app, |_| ()).await.unwrap();
     let find = async |name: &str| laurel::admin::find_user(app, name).await.unwrap();
-    let login = app.logins.sign(&find("player_500000").await, app.clock.now_s()).unwrap();
+    let login = app.logins.sign(&find("player_500").await, app.clock.now_s()).unwrap();
     let (busiest, suspect) = (find("player_1").await.id, find("player_42").await.id);
     let history = format!("/api/admin/users/{busiest}/history?limit=200");
     let client = reqwest::Client::new();
@@ -231,15 +250,16 @@ async fn ask(config: Config) -> Vec<(String, Vec<f64>, usize)> {
 
 impl fmt::Display for Analytics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millions) = (self.caught_up_in.as_secs_f64(), ENTRIES as f64);
+        let Size { entries: all, users, sessions, .. } = self.size;
+        let (seconds, entries) = (self.caught_up_in.as_secs_f64(), all as f64);
         writeln!(f, "{HEADING}\n\n{}\n", report::provenance("make bench-analytics"))?;
         writeln!(
             f,
-            "A ledger of {ENTRIES} awards over a year by {USERS} users, few of whom have most, {SESSIONS} game sessions, and as many attempts \
+            "A ledger of {all} awards over a year by {users} users, few of whom have most, {sessions} game sessions, as many attempts \
              ({:.1} GB). The sums\ncaught up with it in {seconds:.0} s: **{:.0} entries a second**, {:.1} µs of Postgres' CPU each.",
             self.gigabytes,
-            millions / seconds,
-            self.caught_up_cpu * 1e6 / millions
+            entries / seconds,
+            self.caught_up_cpu * 1e6 / entries
         )?;
         writeln!(
             f,

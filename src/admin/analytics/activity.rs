@@ -50,7 +50,7 @@ pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activ
         .collect();
     let place = |at_ms: i64| ((at_ms - span.from_ms) / step.ms()) as usize;
     let hours = sqlx::query(
-        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS at_ms, awards, least(points, 9007199254740991)::bigint AS points,
+        "SELECT (date_part('epoch', hour) * 1000)::bigint AS at_ms, awards, least(points, 9007199254740991)::bigint AS points,
                 users, day_users, last_users, new_users
          FROM rollup_hours WHERE hour >= to_timestamp($1 / 1000.0)",
     );
@@ -68,14 +68,11 @@ pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activ
             Step::Day => hour.get::<i64, _>("day_users"),
         };
     }
-    let refused = sqlx::query(
-        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS at_ms, code, count FROM rollup_refusals
-         WHERE hour >= to_timestamp($1 / 1000.0)",
-    );
-    let refused = refused.bind(span.from_ms as f64).fetch_all(database).await;
-    for refusals in refused.map_err(|error| sql_fault(doing, error))? {
-        if let Some(row) = rows.get_mut(place(refusals.get("at_ms"))) {
-            *row.refusals.entry(refusals.get("code")).or_default() += refusals.get::<i64, _>("count");
+    for (code, at_s, counts) in refusals(database, span).await? {
+        for (at_s, count) in at_s.into_iter().zip(counts) {
+            if let Some(row) = rows.get_mut(place(at_s * 1000)) {
+                *row.refusals.entry(code.clone()).or_default() += count;
+            }
         }
     }
     // Who registered in the last minute is not in the sums.
@@ -98,4 +95,14 @@ pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activ
     .await
     .map_err(|error| sql_fault(doing, error))?;
     Ok(Activity { active_users, new_users, sessions, session_actions, rows })
+}
+
+/// Of each code, the beginnings of its hours, in seconds, and how many there were in them: a row a code, since there are many hours.
+async fn refusals(database: &PgPool, span: Span) -> Result<Vec<(String, Vec<i64>, Vec<i64>)>> {
+    let rows = sqlx::query_as(
+        "SELECT code, array_agg(date_part('epoch', hour)::bigint), array_agg(count)
+         FROM rollup_refusals WHERE hour >= to_timestamp($1) GROUP BY code",
+    );
+    let rows = rows.bind(span.from_ms as f64 / 1000.0).fetch_all(database).await;
+    rows.map_err(|error| sql_fault("read the refusals", error).into())
 }

@@ -79,7 +79,7 @@ pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: 
 /// Postgres is away.
 pub async fn peak_hours(database: &PgPool, span: Span) -> Result<[[i64; 24]; 7]> {
     let rows: Result<Vec<(i64, i64)>, _> = sqlx::query_as(
-        "SELECT (extract(epoch FROM hour) * 1000)::bigint, awards FROM rollup_hours
+        "SELECT (date_part('epoch', hour) * 1000)::bigint, awards FROM rollup_hours
          WHERE hour >= to_timestamp($1 / 1000.0) AND hour < to_timestamp($2 / 1000.0)",
     )
     .bind(span.from_ms as f64)

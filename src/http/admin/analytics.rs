@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::envelope;
 use super::super::query::Query;
 use super::Admin;
-use crate::admin::analytics::{self, ActivityRow, DAY_MS, Period, Span, Step};
+use crate::admin::analytics::{self, ActivityRow, Period, Span, Step};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::Result;
@@ -90,7 +90,7 @@ pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query
 
 /// `GET peak-hours?days=28`.
 pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
-    let span = days(&app, query, 28)?;
+    let span = days(&app, query)?;
     let awards = analytics::peak_hours(&app.database, span).await?;
     let data = json!({ "from": rfc3339(span.from_ms), "to": rfc3339(span.to_ms), "awards": awards });
     Ok(envelope::answer(StatusCode::OK, "Peak hours retrieved successfully", data))
@@ -98,7 +98,7 @@ pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> 
 
 /// `GET sessions?days=28`.
 pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
-    let span = days(&app, query, 28)?;
+    let span = days(&app, query)?;
     let it = analytics::sessions(&app.database, span).await?;
     let bucket = |(actions, sessions): &(i64, i64)| json!({ "actions": actions, "sessions": sessions });
     let data = json!({
@@ -112,13 +112,11 @@ pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Re
     Ok(envelope::answer(StatusCode::OK, "Sessions retrieved successfully", data))
 }
 
-/// The last days, today among them.
-fn days(app: &App, mut query: Query, default: u32) -> Result<Span> {
-    let days = query.number("days", 1..=365, default);
+/// The last days, today among them: four weeks, so that every weekday comes as often, unless it is said.
+fn days(app: &App, mut query: Query) -> Result<Span> {
+    let days = query.number("days", 1..=365, 28);
     query.finish()?;
-    let span = Span::last(i64::from(days), Step::Day, app.clock.now_ms());
-    debug_assert_eq!(span.to_ms - span.from_ms, i64::from(days) * DAY_MS);
-    Ok(span)
+    Ok(Span::last(i64::from(days), Step::Day, app.clock.now_ms()))
 }
 
 /// `GET scores`.
