@@ -109,7 +109,7 @@ async fn run(app: &App, sql: &str) {
 }
 
 async fn catch_up(app: &App) {
-    while ledger::roll_up(app).await.unwrap() {}
+    while ledger::roll_up(app, true).await.unwrap() {}
 }
 
 /// A year of awards; few users have most of them.
@@ -182,7 +182,7 @@ async fn cost(app: &App, postmaster: u32, users: i64) -> (i64, f64, f64) {
         run(app, &format!("UPDATE ledger_heads SET seq = {}", head + AWARDS)).await;
         let (before, own) = (cpu::of_postgres(postmaster), cpu::exactly(std::process::id()));
         for _ in 0..3 {
-            ledger::roll_up(app).await.unwrap();
+            ledger::roll_up(app, true).await.unwrap();
         }
         let spent = |seconds: f64| seconds * 1e6 / AWARDS as f64;
         let node = cpu::exactly(std::process::id()) - own;

@@ -80,8 +80,8 @@ CREATE TABLE rollup_refusals (
     PRIMARY KEY (hour, code)
 );
 
--- A search by the beginning of a name; users_username_key is ordered by the database's collation.
-CREATE INDEX users_username_prefix ON users (lower(username) text_pattern_ops);
 -- A user's attempts that came to nothing: those that were issued lately, ran out or were refused. They are few, so the index is small;
 -- one over all attempts would cost a write five times as much (migrations/README.md).
 CREATE INDEX user_action_unfinished ON user_action (user_id, created_at) WHERE completed_at IS NULL;
+-- A search by the beginning of a name; users_username_key is ordered by the database's collation.
+CREATE INDEX users_username_prefix ON users (lower(username) text_pattern_ops);

@@ -103,6 +103,8 @@ metrics! {
     outbox_entries: gauge = "laurel_outbox_entries";
     /// Entries of the outbox that cannot be read and stay there.
     outbox_unreadable: gauge = "laurel_outbox_unreadable_entries";
+    /// Entries of the ledger that are not in the sums for operators yet.
+    rollup_behind: gauge = "laurel_rollup_behind_entries";
     /// 1 while this node has the ledger's lead.
     ledger_lead: gauge = "laurel_ledger_lead";
     /// Times that this node loaded the board from the ledger.

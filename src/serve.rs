@@ -87,6 +87,7 @@ impl Node {
         let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
         self.consumer.abort();
         self.tasks.shutdown().await;
+        ledger::note_refusals(&self.app).await;
         if let Some(traces) = &self.app.traces {
             traces.clone().stop().await;
         }

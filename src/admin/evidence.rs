@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use serde_json::Value;
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::find_user;
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 /// Refused attempts that are shown, the newest.
 const REFUSED: i64 = 50;
@@ -65,24 +65,25 @@ pub struct Evidence {
 pub async fn evidence(app: &App, suspect: &str, hours: u32) -> Result<Evidence> {
     if let Ok(address) = suspect.parse::<IpAddr>() {
         let suspect = address.to_string();
-        let seen = seen(&app.database, &suspect, hours).await?;
+        let seen = seen(app, &suspect, hours).await?;
         return Ok(Evidence { suspect, user: None, seen, refused: Vec::new() });
     }
     let user = find_user(app, suspect).await?;
     let suspect = user.id.to_string();
-    let seen = seen(&app.database, &suspect, hours).await?;
-    let refused = refused(&app.database, user.id, hours).await?;
+    let seen = seen(app, &suspect, hours).await?;
+    let refused = refused(app, user.id, hours).await?;
     Ok(Evidence { suspect, user: Some(user), seen, refused })
 }
 
-async fn seen(database: &PgPool, suspect: &str, hours: u32) -> Result<Vec<Seen>> {
+async fn seen(app: &App, suspect: &str, hours: u32) -> Result<Vec<Seen>> {
     let rows = sqlx::query(
         "SELECT (extract(epoch FROM hour) * 1000)::bigint AS hour_ms, sign, count,
                 (extract(epoch FROM first_at) * 1000)::bigint AS first_at_ms,
                 (extract(epoch FROM last_at) * 1000)::bigint AS last_at_ms
          FROM suspicions WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, sign",
     );
-    let rows = rows.bind(suspect).bind(hours as i32).fetch_all(database).await;
+    let asked = rows.bind(suspect).bind(hours as i32).fetch_all(&app.database);
+    let rows = timed(&app.metrics, "read the signs", asked).await;
     let read = |row: &sqlx::postgres::PgRow| Seen {
         hour_ms: row.get("hour_ms"),
         sign: row.get("sign"),
@@ -93,7 +94,7 @@ async fn seen(database: &PgPool, suspect: &str, hours: u32) -> Result<Vec<Seen>>
     Ok(rows.map_err(|error| sql_fault("read the signs", error))?.iter().map(read).collect())
 }
 
-async fn refused(database: &PgPool, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt>> {
+async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt>> {
     let rows = sqlx::query(
         "SELECT (extract(epoch FROM refused_at) * 1000)::bigint AS at_ms, id, action_type, score_value,
                 coalesce(proof_of_work, 'null') AS proof
@@ -101,7 +102,8 @@ async fn refused(database: &PgPool, user: Uuid, hours: u32) -> Result<Vec<Refuse
          WHERE user_id = $1 AND completed_at IS NULL AND created_at > now() - make_interval(hours => $2) AND refused_at IS NOT NULL
          ORDER BY created_at DESC LIMIT $3",
     );
-    let rows = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(database).await;
+    let asked = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(&app.database);
+    let rows = timed(&app.metrics, "read what was refused", asked).await;
     let read = |row: &sqlx::postgres::PgRow| RefusedAttempt {
         at_ms: row.get("at_ms"),
         event_id: row.get("id"),

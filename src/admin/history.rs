@@ -3,11 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 /// A place in the stream: what is older comes after it. Its time in µs, its table, and its id there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,17 +119,17 @@ const PAGE: &str = "
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn history(database: &PgPool, user: Uuid, before: Option<Cursor>, limit: u32) -> Result<Page> {
+pub async fn history(app: &App, user: Uuid, before: Option<Cursor>, limit: u32) -> Result<Page> {
     let before = before.unwrap_or_else(Cursor::newest);
-    let rows = sqlx::query(PAGE)
+    let doing = "read a user's history";
+    let asked = sqlx::query(PAGE)
         .bind(user)
         .bind(before.at_us)
         .bind(before.table)
         .bind(&before.id)
         .bind(i64::from(limit) + 1)
-        .fetch_all(database)
-        .await
-        .map_err(|error| sql_fault("read a user's history", error))?;
+        .fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let shown = &rows[..rows.len().min(limit as usize)];
     let place = |row: &sqlx::postgres::PgRow| Cursor {
         at_us: row.get("at_us"),

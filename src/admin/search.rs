@@ -1,11 +1,12 @@
 //! Users by what an operator knows of them.
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use crate::account::UserRef;
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::sql_fault;
+use crate::ledger::{sql_fault, timed};
 
 /// A user who was found.
 #[derive(Clone, Debug)]
@@ -39,13 +40,15 @@ const LAST: char = char::MAX;
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn search(database: &PgPool, text: Option<&str>, limit: u32) -> Result<Vec<Found>> {
-    let fault = |error| sql_fault("search for users", error);
+pub async fn search(app: &App, text: Option<&str>, limit: u32) -> Result<Vec<Found>> {
+    let doing = "search for users";
+    let fault = |error| sql_fault(doing, error);
     // Postgres' texts have no U+0000, so nothing is called so.
     let text = text.map(|it| it.trim().replace('\0', "\u{fffd}")).filter(|it| !it.is_empty());
     let Some(text) = text else {
         let sql = format!("SELECT {COLUMNS} FROM users ORDER BY number DESC LIMIT $1");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(limit)).fetch_all(database).await;
+        let asked = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(limit)).fetch_all(&app.database);
+        let rows = timed(&app.metrics, doing, asked).await;
         return Ok(rows.map_err(fault)?.iter().map(read).collect());
     };
     let (number, id) = match UserRef::parse(&text) {
@@ -64,14 +67,14 @@ pub async fn search(database: &PgPool, text: Option<&str>, limit: u32) -> Result
                         ORDER BY lower(username) USING ~<~ LIMIT $5)) it
          ORDER BY place, lower(username) USING ~<~ LIMIT $5"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let asked = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(number)
         .bind(id)
         .bind(text)
         .bind(LAST.to_string())
         .bind(i64::from(limit))
-        .fetch_all(database)
-        .await;
+        .fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, asked).await;
     Ok(rows.map_err(fault)?.iter().map(read).collect())
 }
 

@@ -45,7 +45,7 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, |it| it.as_str()).to_owned();
     let request_id = id.to_str().unwrap_or_default();
-    let traced = traced::begin(&app, request.headers(), request.uri().path());
+    let traced = traced::begin(&app, &request, &route, request_id);
     // Whatever is logged at all is logged with the ids, so the span is there at every level.
     let span = tracing::error_span!(
         "request",
@@ -61,7 +61,7 @@ async fn note(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
         None => answer.await,
     };
     if let Some(traced) = traced {
-        traced::answered(traced, &method, &route, request_id, response.status());
+        traced::answered(traced, response.status());
     }
     response.headers_mut().insert(REQUEST_ID, id);
     let (status, took) = (response.status().as_u16(), started.elapsed());

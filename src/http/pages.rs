@@ -1,6 +1,7 @@
 //! The pages: `/`, `/admin`, `/docs`, and their files. They load nothing from elsewhere, and a browser holds them to it.
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -24,32 +25,38 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// `GET /`
 pub async fn live(headers: HeaderMap) -> Response {
-    page(&headers, "live/index.html", POLICY)
+    page(&headers, "live/index.html", POLICY).await
 }
 
 /// `GET /admin`
 pub async fn admin(headers: HeaderMap) -> Response {
-    page(&headers, "admin/index.html", POLICY)
+    page(&headers, "admin/index.html", POLICY).await
 }
 
 /// `GET /docs`
 pub async fn docs(headers: HeaderMap) -> Response {
-    page(&headers, "docs/index.html", DOCS_POLICY)
+    page(&headers, "docs/index.html", DOCS_POLICY).await
 }
 
 /// `GET /assets/{*path}`
-pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
+pub async fn asset(path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    let path = path.map(|Path(it)| it).unwrap_or_default();
     if path.ends_with(".html") {
         return Refusal::NotFound.into_response();
     }
     // A worker has the policy of its own script.
-    page(&headers, &path, POLICY)
+    page(&headers, &path, POLICY).await
 }
 
 /// A file, or 304 if the browser has it. It asks each time, so that after an upgrade no old file meets a new one.
-fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
+async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
     let Some(asset) = web::asset(path) else { return Refusal::NotFound.into_response() };
-    let packed = if takes_gzip(headers) { asset.packed() } else { None };
+    let takes_gzip = takes_gzip(headers);
+    if takes_gzip && !asset.is_packed() {
+        // Awards are not kept waiting meanwhile.
+        let _ = tokio::task::spawn_blocking(|| asset.packed()).await;
+    }
+    let packed = if takes_gzip { asset.packed() } else { None };
     // Two encodings are two representations, so they have two strong tags.
     let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
     let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, &tag));

@@ -39,7 +39,7 @@ pub use migrate::{contract, migrate};
 pub use month::Month;
 pub use open::wait_open;
 pub use rebuild::{finish, keep_whole_forever, rebuild};
-pub use refusals::note_refusals_forever;
+pub use refusals::{note_refusals, note_refusals_forever};
 pub use rollup::{HOUR_MS, Period, SESSION_CLASSES, UNCOUNTED_SESSIONS, roll_up, roll_up_forever};
 pub use seed::{SeedOptions, seed};
 pub use sqlx::PgPool as Database;

@@ -34,7 +34,7 @@ async fn write(app: &App, rows: &[(Suspect, Sign, u64)]) -> Result<(), Fault> {
     let doing = "write suspicions";
     let written = sqlx::query(
         "INSERT INTO suspicions AS known (suspect, is_user, sign, hour, count)
-         SELECT suspect, is_user, sign, date_trunc('hour', now()), count
+         SELECT suspect, is_user, sign, date_trunc('hour', now(), 'UTC'), count
          FROM unnest($1::text[], $2::boolean[], $3::text[], $4::bigint[]) AS it (suspect, is_user, sign, count)
          ORDER BY suspect, sign
          ON CONFLICT (suspect, sign, hour) DO UPDATE SET count = known.count + excluded.count, last_at = now()",

@@ -175,6 +175,18 @@ impl Store {
         Ok(reply.ids.is_empty())
     }
 
+    /// When the oldest entry came that Postgres does not have, in ms since the Unix epoch; none if it has all.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn oldest_entry_ms(&self) -> Result<Option<i64>, Fault> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(keys::OUTBOX).arg("-").arg("+").arg("COUNT").arg(1);
+        let reply: StreamRangeReply = self.ask("look at the outbox", &range).await?;
+        let ms = |id: &str| id.split_once('-')?.0.parse().ok();
+        Ok(reply.ids.first().and_then(|it| ms(&it.id)))
+    }
+
     /// Takes committed entries out of the outbox: so its length is what Postgres does not have yet. Returns how many went.
     ///
     /// # Errors

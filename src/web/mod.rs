@@ -44,6 +44,11 @@ impl Asset {
         }
     }
 
+    /// Whether somebody had it packed already; else that takes up to some hundred ms of a core.
+    pub fn is_packed(&self) -> bool {
+        self.packed.get().is_some()
+    }
+
     /// The same as gzip (RFC 1952), unless that is no shorter. A file is packed when somebody asks for it first, so that nobody
     /// waits for the large ones of another page.
     pub fn packed(&self) -> Option<&Bytes> {

@@ -24,7 +24,7 @@ async fn look(node: &TestNode, root: &Player, path: &str) -> Value {
 /// Waits until the sums have everything.
 async fn summed_up(node: &TestNode) {
     node.written().await;
-    while laurel::ledger::roll_up(&node.app).await.unwrap() {}
+    while laurel::ledger::roll_up(&node.app, true).await.unwrap() {}
 }
 
 fn sum(rows: &Value, name: &str) -> i64 {

@@ -71,6 +71,7 @@ async fn there_is_nothing_beside_the_table() {
     for path in [
         "live/index.html",
         "nothing.js",
+        "%ff",
         "../Cargo.toml",
         "%2e%2e/Cargo.toml",
         "common/",

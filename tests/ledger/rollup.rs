@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use laurel::app::App;
-use laurel::ledger::roll_up;
+use laurel::ledger::{UNCOUNTED_SESSIONS, roll_up};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sqlx::{AssertSqlSafe, Row};
@@ -118,7 +118,7 @@ pub async fn assert_summed_up(app: &App) {
 }
 
 async fn add_all(app: &App) {
-    while roll_up(app).await.unwrap() {}
+    while roll_up(app, true).await.unwrap() {}
 }
 
 #[tokio::test]
@@ -143,9 +143,11 @@ async fn nothing_is_missed_or_counted_twice_wherever_it_is_cut_off() {
     for round in 1..=40 {
         ledger.append(&apps[0], 100, f64::from(round) / 40.0).await;
         let patience = Duration::from_micros(ledger.random.random_range(100..20_000));
-        cut += usize::from(tokio::time::timeout(patience, roll_up(&apps[round as usize % 2])).await.is_err());
+        cut += usize::from(
+            tokio::time::timeout(patience, roll_up(&apps[round as usize % 2], true)).await.is_err(),
+        );
         if round % 4 == 0 {
-            let (one, other) = tokio::join!(roll_up(&apps[0]), roll_up(&apps[1]));
+            let (one, other) = tokio::join!(roll_up(&apps[0], true), roll_up(&apps[1], true));
             one.and(other).unwrap();
         }
     }
@@ -171,11 +173,11 @@ async fn every_user_is_counted_once_in_the_hour_of_the_registration() {
         for _ in 0..5 {
             register(&app).await;
         }
-        roll_up(&app).await.unwrap();
+        roll_up(&app, true).await.unwrap();
         let before = if round < 3 { "()".to_owned() } else { format!("({})", (round - 2) * 5) };
         assert_eq!(rows(&app, counted).await, [before], "not before they are settled");
         sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
-        roll_up(&app).await.unwrap();
+        roll_up(&app, true).await.unwrap();
     }
     sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
     add_all(&app).await;
@@ -183,4 +185,33 @@ async fn every_user_is_counted_once_in_the_hour_of_the_registration() {
     let hours = "SELECT hour, new_users FROM rollup_hours WHERE new_users > 0";
     let users = "SELECT date_trunc('hour', created_at, 'UTC'), count(*) FROM users GROUP BY 1";
     assert_eq!(rows(&app, hours).await, rows(&app, users).await);
+}
+
+/// Operators see a session as soon as it is over; the sums take it when nothing about it, and those before it, can come any more.
+#[tokio::test]
+async fn every_session_is_counted_once_before_and_after_it_is_in_the_sums() {
+    let world = World::new().await;
+    let app = world.app().await;
+    let play = "INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
+        SELECT 'sess_' || n, $1, n = 3, now() - interval '3 hours', now() + make_interval(hours => CASE WHEN n = 3 THEN 1 ELSE -2 END),
+               CASE WHEN n <> 3 THEN now() - interval '3 hours' + make_interval(secs => n) END, n
+        FROM generate_series(1, 5) n";
+    sqlx::query(play).bind(insert_user(&app).await).execute(&app.database).await.unwrap();
+    let seen = format!(
+        "SELECT least, sum(sessions), sum(actions), sum(seconds) FROM
+         (SELECT hour, least, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it GROUP BY least"
+    );
+    let summed_up = "SELECT sum(sessions) FROM rollup_sessions";
+    for _ in 0..2 {
+        assert_eq!(rows(&app, &seen).await, ["(1,1,1,1)", "(2,2,6,6)", "(5,1,5,5)"]);
+        add_all(&app).await;
+        assert_eq!(rows(&app, summed_up).await, ["(2)"], "those before the one that goes on");
+    }
+    let end = "UPDATE game_sessions SET ended_at = created_at + interval '3 seconds', expires_at = now() - interval '1 hour' WHERE is_active";
+    sqlx::raw_sql(end).execute(&app.database).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(rows(&app, &seen).await, ["(1,1,1,1)", "(2,3,9,9)", "(5,1,5,5)"]);
+        add_all(&app).await;
+        assert_eq!(rows(&app, summed_up).await, ["(5)"]);
+    }
 }

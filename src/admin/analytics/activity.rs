@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 use super::{Span, Step};
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::{UNCOUNTED_SESSIONS, sql_fault};
+use crate::ledger::{UNCOUNTED_SESSIONS, sql_fault, timed};
 
 /// One hour or day.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +43,15 @@ pub struct Activity {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activity> {
+pub async fn activity(app: &App, span: Span, step: Step) -> Result<Activity> {
     let doing = "read the activity";
+    let read = timed(&app.metrics, doing, read(&app.database, span, step)).await;
+    read.map_err(|error| sql_fault(doing, error).into())
+}
+
+async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sqlx::Error> {
+    // What is in the sums and what is not in them yet have to be of one moment.
+    let mut transaction = database.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let mut rows: Vec<ActivityRow> = (span.from_ms..span.to_ms)
         .step_by(step.ms() as usize)
         .map(|at_ms| ActivityRow { at_ms, ..ActivityRow::default() })
@@ -54,21 +62,21 @@ pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activ
                 users, day_users, last_users, new_users
          FROM rollup_hours WHERE hour >= to_timestamp($1 / 1000.0)",
     );
-    let hours = hours.bind(span.from_ms as f64).fetch_all(database).await;
+    let hours = hours.bind(span.from_ms as f64).fetch_all(&mut *transaction).await?;
     let (mut active_users, mut new_users) = (0, 0);
-    for hour in hours.map_err(|error| sql_fault(doing, error))? {
+    for hour in hours {
         // An hour that begins after the span is one of a clock that runs ahead; who was active in it was active since.
         active_users += hour.get::<i64, _>("last_users");
         new_users += hour.get::<i64, _>("new_users");
         let Some(row) = rows.get_mut(place(hour.get("at_ms"))) else { continue };
         row.awards += hour.get::<i64, _>("awards");
-        row.points += hour.get::<i64, _>("points");
+        row.points = row.points.saturating_add(hour.get("points"));
         row.active_users += match step {
             Step::Hour => hour.get::<i64, _>("users"),
             Step::Day => hour.get::<i64, _>("day_users"),
         };
     }
-    for (code, at_s, counts) in refusals(database, span).await? {
+    for (code, at_s, counts) in refusals(&mut transaction, span).await? {
         for (at_s, count) in at_s.into_iter().zip(counts) {
             if let Some(row) = rows.get_mut(place(at_s * 1000)) {
                 *row.refusals.entry(code.clone()).or_default() += count;
@@ -80,29 +88,26 @@ pub async fn activity(database: &PgPool, span: Span, step: Step) -> Result<Activ
         "SELECT count(*) FROM users WHERE number > (SELECT user_number FROM rollup_heads WHERE shard = 0)
                AND created_at >= to_timestamp($1 / 1000.0)",
     );
-    new_users += newest
-        .bind(span.from_ms as f64)
-        .fetch_one(database)
-        .await
-        .map_err(|error| sql_fault(doing, error))?;
+    new_users += newest.bind(span.from_ms as f64).fetch_one(&mut *transaction).await?;
     let (sessions, session_actions) = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "SELECT coalesce(sum(sessions), 0)::bigint, coalesce(sum(actions), 0)::bigint
-         FROM (SELECT * FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) AS it (hour, least, sessions, actions, seconds)
+         FROM (SELECT hour, least, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
          WHERE hour >= to_timestamp($1 / 1000.0)"
     )))
     .bind(span.from_ms as f64)
-    .fetch_one(database)
-    .await
-    .map_err(|error| sql_fault(doing, error))?;
+    .fetch_one(&mut *transaction)
+    .await?;
     Ok(Activity { active_users, new_users, sessions, session_actions, rows })
 }
 
 /// Of each code, the beginnings of its hours, in seconds, and how many there were in them: a row a code, since there are many hours.
-async fn refusals(database: &PgPool, span: Span) -> Result<Vec<(String, Vec<i64>, Vec<i64>)>> {
+async fn refusals(
+    connection: &mut PgConnection,
+    span: Span,
+) -> Result<Vec<(String, Vec<i64>, Vec<i64>)>, sqlx::Error> {
     let rows = sqlx::query_as(
         "SELECT code, array_agg(date_part('epoch', hour)::bigint), array_agg(count)
          FROM rollup_refusals WHERE hour >= to_timestamp($1) GROUP BY code",
     );
-    let rows = rows.bind(span.from_ms as f64 / 1000.0).fetch_all(database).await;
-    rows.map_err(|error| sql_fault("read the refusals", error).into())
+    rows.bind(span.from_ms as f64 / 1000.0).fetch_all(connection).await
 }

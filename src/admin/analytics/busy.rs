@@ -1,11 +1,12 @@
 //! Who is most active, and when most happens.
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::{DAY_MS, Span};
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::{HOUR_MS, Period, sql_fault};
+use crate::ledger::{HOUR_MS, Period, sql_fault, timed};
 
 /// One of the most active.
 #[derive(Clone, Debug)]
@@ -41,11 +42,11 @@ pub struct MostActive {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: i64) -> Result<MostActive> {
-    let fault = |error| sql_fault("read who is most active", error);
+pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> Result<MostActive> {
+    let doing = "read who is most active";
     let hour = now_ms.div_euclid(HOUR_MS);
     let span = Span { from_ms: period.begins(hour) * HOUR_MS, to_ms: period.ends(hour) * HOUR_MS };
-    let rows = sqlx::query(
+    let asked = sqlx::query(
         "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991) AS points,
                 (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 u.banned_at IS NOT NULL AS banned, u.aside_at IS NOT NULL AS aside
@@ -57,9 +58,8 @@ pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: 
     .bind(period.as_str())
     .bind(span.from_ms as f64)
     .bind(i64::from(limit))
-    .fetch_all(database)
-    .await
-    .map_err(fault)?;
+    .fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let busy = |row: &sqlx::postgres::PgRow| Busy {
         number: row.get("number"),
         id: row.get("id"),
@@ -77,17 +77,18 @@ pub async fn most_active(database: &PgPool, period: Period, limit: u32, now_ms: 
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn peak_hours(database: &PgPool, span: Span) -> Result<[[i64; 24]; 7]> {
-    let rows: Result<Vec<(i64, i64)>, _> = sqlx::query_as(
+pub async fn peak_hours(app: &App, span: Span) -> Result<[[i64; 24]; 7]> {
+    let doing = "read the peak hours";
+    let asked = sqlx::query_as::<_, (i64, i64)>(
         "SELECT (date_part('epoch', hour) * 1000)::bigint, awards FROM rollup_hours
          WHERE hour >= to_timestamp($1 / 1000.0) AND hour < to_timestamp($2 / 1000.0)",
     )
     .bind(span.from_ms as f64)
     .bind(span.to_ms as f64)
-    .fetch_all(database)
-    .await;
+    .fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let mut awards = [[0; 24]; 7];
-    for (at_ms, count) in rows.map_err(|error| sql_fault("read the peak hours", error))? {
+    for (at_ms, count) in rows {
         // The Unix epoch was a Thursday.
         let weekday = (at_ms.div_euclid(DAY_MS) + 3).rem_euclid(7);
         let hour = at_ms.rem_euclid(DAY_MS) / HOUR_MS;

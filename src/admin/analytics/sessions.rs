@@ -1,10 +1,11 @@
 //! Game sessions that have ended: how many actions they have, and how long they are.
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 
 use super::Span;
+use crate::app::App;
 use crate::error::Result;
-use crate::ledger::{SESSION_CLASSES, UNCOUNTED_SESSIONS, sql_fault};
+use crate::ledger::{SESSION_CLASSES, UNCOUNTED_SESSIONS, sql_fault, timed};
 
 /// What sessions were like.
 #[derive(Clone, Debug, Default)]
@@ -23,16 +24,16 @@ pub struct Sessions {
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn sessions(database: &PgPool, span: Span) -> Result<Sessions> {
-    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+pub async fn sessions(app: &App, span: Span) -> Result<Sessions> {
+    let doing = "read the sessions";
+    let asked = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT least, sum(sessions)::bigint AS sessions, sum(actions)::bigint AS actions, sum(seconds)::bigint AS seconds
-         FROM (SELECT * FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) AS it (hour, least, sessions, actions, seconds)
+         FROM (SELECT hour, least, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
          WHERE hour >= to_timestamp($1 / 1000.0) GROUP BY least"
     )))
     .bind(span.from_ms as f64)
-    .fetch_all(database)
-    .await
-    .map_err(|error| sql_fault("read the sessions", error))?;
+    .fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let mut all =
         Sessions { classes: SESSION_CLASSES.map(|least| (least, 0)).to_vec(), ..Sessions::default() };
     for row in rows {

@@ -25,7 +25,7 @@ pub async fn activity(State(app): State<Arc<App>>, _: Admin, mut query: Query) -
         Step::Day => (hours + 23) / 24,
     };
     let span = Span::last(count, step, app.clock.now_ms());
-    let it = analytics::activity(&app.database, span, step).await?;
+    let it = analytics::activity(&app, span, step).await?;
     let sum = |of: fn(&ActivityRow) -> i64| it.rows.iter().map(of).sum::<i64>();
     let data = json!({
         "from": rfc3339(span.from_ms),
@@ -67,7 +67,7 @@ pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query
     let period = query.choice("period", &periods);
     let limit = query.number("limit", 1..=100, 10);
     query.finish()?;
-    let it = analytics::most_active(&app.database, period, limit, app.clock.now_ms()).await?;
+    let it = analytics::most_active(&app, period, limit, app.clock.now_ms()).await?;
     let users = it.users.iter().map(|it| {
         json!({
             "userId": it.number,
@@ -91,7 +91,7 @@ pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query
 /// `GET peak-hours?days=28`.
 pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let span = days(&app, query)?;
-    let awards = analytics::peak_hours(&app.database, span).await?;
+    let awards = analytics::peak_hours(&app, span).await?;
     let data = json!({ "from": rfc3339(span.from_ms), "to": rfc3339(span.to_ms), "awards": awards });
     Ok(envelope::answer(StatusCode::OK, "Peak hours retrieved successfully", data))
 }
@@ -99,7 +99,7 @@ pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> 
 /// `GET sessions?days=28`.
 pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let span = days(&app, query)?;
-    let it = analytics::sessions(&app.database, span).await?;
+    let it = analytics::sessions(&app, span).await?;
     let bucket = |(actions, sessions): &(i64, i64)| json!({ "actions": actions, "sessions": sessions });
     let data = json!({
         "from": rfc3339(span.from_ms),

@@ -26,7 +26,7 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
     });
     let limit = query.number("limit", 1..=100, 20);
     query.finish()?;
-    let found = admin::search(&app.database, text.as_deref(), limit).await?;
+    let found = admin::search(&app, text.as_deref(), limit).await?;
     let shown = found.iter().map(|it| {
         json!({
             "userId": it.number,
@@ -71,7 +71,7 @@ pub async fn history(State(app): State<Arc<App>>, _: Admin, id: Id, mut query: Q
     let limit = query.number("limit", 1..=200, 50);
     query.finish()?;
     let user = find(&app, id).await?;
-    let page = admin::history(&app.database, user.id, before, limit).await?;
+    let page = admin::history(&app, user.id, before, limit).await?;
     let data = json!({
         "events": page.events.iter().map(event).collect::<Value>(),
         "next": page.next.as_ref().map(Cursor::to_text),

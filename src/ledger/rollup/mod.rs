@@ -15,10 +15,10 @@ pub use sessions::{SESSION_CLASSES, UNCOUNTED_SESSIONS};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::chain::SHARD;
-use super::database::in_time;
+use super::database::{in_time, timed};
 use crate::app::App;
 use crate::error::Fault;
 
@@ -46,55 +46,54 @@ pub async fn roll_up_forever(app: Arc<App>) {
         }
         let started = Instant::now();
         let rows_are_due = rows_added.is_none_or(|it| it.elapsed() > ROWS_EVERY);
-        let added = async {
-            let mut more = add_awards(&app).await?;
-            if rows_are_due {
-                more |= add_rows(&app).await?;
-            }
-            Ok::<_, Fault>(more)
-        };
-        match added.await {
+        match roll_up(&app, rows_are_due).await {
             Ok(true) => rest = started.elapsed() * CATCHING_UP,
             Ok(false) => {
                 rest = (started.elapsed() * RESTS).clamp(REST.0, REST.1);
                 rows_added = if rows_are_due { Some(started) } else { rows_added };
             }
-            Err(fault) => tracing::debug!(%fault, "the sums for operators wait"),
+            Err(fault) if fault.away => tracing::debug!(%fault, "the sums for operators wait"),
+            Err(fault) => tracing::error!(%fault, "the sums for operators stand still"),
         }
     }
 }
 
-/// Adds a batch of each. Returns whether there is another one already.
+/// Adds a batch of awards, and of users and sessions if they are due. Returns whether there is another one already.
 ///
 /// # Errors
 /// A store is away; the next try goes on.
-pub async fn roll_up(app: &App) -> Result<bool, Fault> {
-    Ok(add_awards(app).await? | add_rows(app).await?)
+pub async fn roll_up(app: &App, rows_are_due: bool) -> Result<bool, Fault> {
+    let more = add_awards(app).await?;
+    Ok(if rows_are_due { add_rows(app).await? | more } else { more })
 }
 
 /// Returns whether there is another whole batch: what is less gathers for a while.
 async fn add_awards(app: &App) -> Result<bool, Fault> {
-    // A quiet service should not write anything.
+    let doing = "look how far the sums have come";
     let behind = sqlx::query_scalar(
-        "SELECT r.seq < l.seq FROM rollup_heads r JOIN ledger_heads l USING (shard) WHERE shard = $1",
+        "SELECT l.seq - r.seq FROM rollup_heads r JOIN ledger_heads l USING (shard) WHERE shard = $1",
     );
-    let behind = behind.bind(SHARD).fetch_one(&app.database);
-    if !in_time("look how far the sums have come", HANGS_AFTER, behind).await? {
+    let behind = timed(&app.metrics, doing, behind.bind(SHARD).fetch_one(&app.database));
+    let behind: i64 = in_time(doing, HANGS_AFTER, behind).await?;
+    app.metrics.rollup_behind.set(behind);
+    // A quiet service should not write anything.
+    if behind == 0 {
         return Ok(false);
     }
     let now_ms = app.clock.now_ms();
     let batch = async |it: &mut PgConnection| Ok(awards::add_batch(it, now_ms).await? >= awards::BATCH);
-    add("sum up the ledger", &app.database, batch).await
+    add("sum up the ledger", app, batch).await
 }
 
 /// Users and sessions; what is not added yet is counted by whoever asks.
 async fn add_rows(app: &App) -> Result<bool, Fault> {
-    let mut more = add("sum up users", &app.database, async |it| users::add_batch(it).await).await?;
-    let written_to_ms = app.store.now_us().await? / 1000 - ON_ITS_WAY_MS;
-    if app.store.is_written_to(&format!("{written_to_ms}-0")).await? {
-        let batch = async |it: &mut PgConnection| sessions::add_batch(it, written_to_ms).await;
-        more |= add("sum up sessions", &app.database, batch).await?;
-    }
+    let mut more = add("sum up users", app, async |it| users::add_batch(it).await).await?;
+    let settled_ms = app.store.now_us().await? / 1000 - ON_ITS_WAY_MS;
+    // What cannot be written stays in the outbox, and what came before it is written all the same.
+    let written_to_ms =
+        app.store.oldest_entry_ms().await?.map_or(settled_ms, |oldest_ms| oldest_ms.min(settled_ms));
+    let batch = async |it: &mut PgConnection| sessions::add_batch(it, written_to_ms).await;
+    more |= add("sum up sessions", app, batch).await?;
     Ok(more)
 }
 
@@ -104,25 +103,23 @@ async fn add_rows(app: &App) -> Result<bool, Fault> {
 /// Postgres is away.
 pub async fn add_all_awards(app: &App) -> Result<(), Fault> {
     let now_ms = app.clock.now_ms();
-    while add("sum up the ledger", &app.database, async |it| Ok(awards::add_batch(it, now_ms).await? > 0))
-        .await?
-    {}
+    while add("sum up the ledger", app, async |it| Ok(awards::add_batch(it, now_ms).await? > 0)).await? {}
     Ok(())
 }
 
 /// One batch, in a transaction that has locked how far the sums have come.
 async fn add(
     doing: &'static str,
-    database: &PgPool,
+    app: &App,
     batch: impl AsyncFnOnce(&mut PgConnection) -> Result<bool, sqlx::Error>,
 ) -> Result<bool, Fault> {
     let whole = async {
-        let mut transaction: Transaction<'_, Postgres> = database.begin().await?;
+        let mut transaction: Transaction<'_, Postgres> = app.database.begin().await?;
         let lock = "SELECT FROM rollup_heads WHERE shard = $1 FOR UPDATE";
         sqlx::query(lock).bind(SHARD).execute(&mut *transaction).await?;
         let more = batch(&mut transaction).await?;
         transaction.commit().await?;
         Ok(more)
     };
-    in_time(doing, HANGS_AFTER, whole).await
+    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, whole)).await
 }

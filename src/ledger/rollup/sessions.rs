@@ -34,7 +34,7 @@ pub async fn add_batch(transaction: &mut PgConnection, written_to_ms: i64) -> Re
     .await?;
     let Some(end) = end else { return Ok(false) };
     let added = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "INSERT INTO rollup_sessions AS known
+        "INSERT INTO rollup_sessions AS known (hour, least, sessions, actions, seconds)
          SELECT hour, least, count(*), sum(actions), sum(seconds) FROM ({UNCOUNTED_SESSIONS} AND id <= $1) it GROUP BY hour, least
          ON CONFLICT (hour, least) DO UPDATE
          SET sessions = known.sessions + excluded.sessions, actions = known.actions + excluded.actions,

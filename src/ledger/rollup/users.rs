@@ -33,11 +33,12 @@ pub async fn add_batch(transaction: &mut PgConnection) -> Result<bool, sqlx::Err
         .execute(&mut *transaction)
         .await?;
     }
+    // A quiet service should not write anything.
     let look = "UPDATE rollup_heads
                 SET user_number = $2,
                     seen_number = CASE WHEN $3 THEN coalesce((SELECT max(number) FROM users), 0) ELSE seen_number END,
                     seen_number_at = CASE WHEN $3 THEN now() ELSE seen_number_at END
-                WHERE shard = $1";
+                WHERE shard = $1 AND (user_number <> $2 OR seen_number <> (SELECT coalesce(max(number), 0) FROM users))";
     sqlx::query(look).bind(SHARD).bind(to).bind(to == seen).execute(transaction).await?;
     Ok(to < seen)
 }
