@@ -61,18 +61,19 @@ pub struct UserReport {
 pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
     let doing = "rank suspects";
     let asked = sqlx::query(
-        "SELECT s.suspect, s.weight, s.signs, s.last_at_ms, u.number, u.username,
+        "WITH heaviest AS (
+             SELECT suspect, bool_or(is_user) AS is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
+             FROM suspicions JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
+             WHERE hour > now() - make_interval(hours => $1)
+             GROUP BY suspect ORDER BY 3 DESC, suspect LIMIT $2)
+         SELECT it.suspect, it.weight, (extract(epoch FROM it.last_at) * 1000)::bigint AS last_at_ms,
+                (SELECT jsonb_object_agg(sign, count) FROM (
+                     SELECT sign, sum(count)::bigint AS count FROM suspicions
+                     WHERE suspect = it.suspect AND hour > now() - make_interval(hours => $1) GROUP BY sign) by_sign) AS signs,
+                u.number, u.username,
                 coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL, FALSE) AS aside
-         FROM (SELECT suspect, bool_or(is_user) AS is_user, sum(count * weight)::bigint AS weight,
-                      jsonb_object_agg(sign, count) AS signs,
-                      (extract(epoch FROM max(last_at)) * 1000)::bigint AS last_at_ms
-               FROM (SELECT suspect, is_user, sign, sum(count)::bigint AS count, max(last_at) AS last_at
-                     FROM suspicions WHERE hour > now() - make_interval(hours => $1)
-                     GROUP BY suspect, is_user, sign) by_sign
-               JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
-               GROUP BY suspect ORDER BY weight DESC, suspect LIMIT $2) s
-         LEFT JOIN users u ON s.is_user AND u.id::text = s.suspect
-         ORDER BY s.weight DESC, s.suspect",
+         FROM heaviest it LEFT JOIN users u ON u.id = CASE WHEN it.is_user THEN it.suspect::uuid END
+         ORDER BY it.weight DESC, it.suspect",
     )
     .bind(hours as i32)
     .bind(i64::from(limit))
