@@ -50,6 +50,20 @@ test('a refusal after a lost answer does not hide that the award may have counte
   assert.deepEqual([reading.unsure, reading.idempotencyKey], [false, undefined], 'nothing can count there');
 });
 
+test('what one user began to play is not sent in the name of another', async () => {
+  const jwt = (sub, iat) => `h.${Buffer.from(JSON.stringify({ sub, iat })).toString('base64url')}.s`;
+  const catalogue = { body: { actions: [{ actionType: 'jab', checks: [] }] } };
+  const started = { body: { antiSpamToken: 't', expiresIn: 60, actionId: 'jab' } };
+  const during = { another: jwt('eve', 1), nobody: null, renewed: jwt('ann', 2) };
+  for (const [who, token] of Object.entries(during)) {
+    const { laurel, asked } = scripted([catalogue, started, award], { token: jwt('ann', 1) });
+    const played = laurel.play('jab', { prove: async () => ((laurel.token = token), null) });
+    if (who === 'renewed') await played;
+    else await assert.rejects(played, (it) => it.code === 'LOGIN_CHANGED');
+    assert.equal(asked.length, who === 'renewed' ? 3 : 2, who);
+  }
+});
+
 test('five tries are all, or as many as were asked for', async () => {
   for (const [retry, count] of [[undefined, 5], [{ attempts: 2 }, 2], [{ attempts: 1 }, 1]]) {
     const { laurel, asked } = scripted([null], retry ? { retry } : {});
