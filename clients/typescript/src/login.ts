@@ -26,7 +26,11 @@ export class Login {
     const changed = token !== this.#token;
     this.#token = token;
     this.#user = token === null ? null : withKnown(changed ? claims(token) : this.#user, known);
-    if (changed) for (const listener of [...this.#listeners]) listener(token);
+    if (!changed) return;
+    for (const listener of [...this.#listeners]) {
+      // One before may have ended this one, or set another token, which everybody was told then.
+      if (this.#token === token && this.#listeners.has(listener)) listener(token);
+    }
   }
 
   /** Learns something about the user, if the login is still the one that it came with. */
