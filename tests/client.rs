@@ -69,7 +69,8 @@ async fn every_action_is_played_and_no_lost_answer_counts_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn games_go_on_whatever_answer_is_lost() {
     let world = World::new().await;
-    let nodes = [node(&world, &[]).await, node(&world, &[]).await];
+    let forgets = [("LAUREL_TOKENS__ANSWER_SECONDS", "1")];
+    let nodes = [node(&world, &[]).await, node(&world, &[]).await, node(&world, &forgets).await];
     run("game.mjs", &nodes, "").await;
     assert_verified(&world).await;
 }

@@ -81,13 +81,15 @@ export class Laurel {
     }
     /** Starts a game session; an earlier one ends. */
     async startGame({ signal } = {}) {
-        return this.#game(await this.#rest.enveloped('POST', '/api/game/start', { signal }));
+        const owner = this.token;
+        return this.#game(owner, await this.#rest.enveloped('POST', '/api/game/start', { signal }));
     }
     /** The live session, so that a reloaded page goes on; null if there is none that can. */
     async resumeGame({ signal } = {}) {
+        const owner = this.token;
         try {
             const session = await this.#rest.enveloped('GET', '/api/game/session', { signal });
-            return session.actionToken === null ? null : this.#game(session);
+            return session.actionToken === null ? null : this.#game(owner, session);
         }
         catch (error) {
             const none = error instanceof LaurelError && ['TOKEN_NOT_FOUND', 'TOKEN_EXPIRED'].includes(error.code);
@@ -112,8 +114,8 @@ export class Laurel {
     live(options = {}) {
         return this.#live(options);
     }
-    #game(session) {
-        return new Game(this.#rest, this.#login, this.#actions, session);
+    #game(owner, session) {
+        return new Game(this.#rest, this.#login, this.#actions, owner, session);
     }
     async #logIn(path, body, { signal } = {}) {
         const { token, user } = await this.#rest.enveloped('POST', path, { body: { ...body }, signal });

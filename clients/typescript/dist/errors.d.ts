@@ -1,11 +1,13 @@
-/** The server's codes, and this client's own: `NETWORK`, `UNREADABLE`, `PROOF_MISSING`. */
+/** The server's codes, and this client's own: `NETWORK`, `UNREADABLE`, `PROOF_MISSING`, `LOGIN_CHANGED`. */
 export type ErrorCode = 'UNAUTHORIZED' | 'INVALID_TOKEN' | 'INVALID_CREDENTIALS' | 'TOKEN_EXPIRED' | 'TOKEN_NOT_FOUND' | 'TOKEN_ALREADY_USED' | 'SESSION_MISMATCH' | 'INVALID_ACTION' | 'INVALID_POINTS' | 'PROOF_INVALID' | 'VALIDATION_ERROR' | 'RATE_LIMIT_EXCEEDED' | 'ACTION_LIMIT_REACHED' | 'USER_NOT_FOUND' | 'ALREADY_EXISTS' | 'FORBIDDEN' | 'IDEMPOTENCY_MISMATCH' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'PAYLOAD_TOO_LARGE' | 'UNSUPPORTED_MEDIA_TYPE' | 'SERVICE_UNAVAILABLE' | 'INTERNAL_ERROR'
 /** No answer came: whether the request was carried out is not known. */
  | 'NETWORK'
 /** An answer that is not Laurel's, such as a proxy's page. */
  | 'UNREADABLE'
 /** The action needs a proof that nobody gave; nothing was sent. */
- | 'PROOF_MISSING';
+ | 'PROOF_MISSING'
+/** The login is another user's than when this began; nothing was sent. */
+ | 'LOGIN_CHANGED';
 /** A field of a body that was wrong. */
 export interface FieldProblem {
     readonly field: string;
@@ -17,6 +19,8 @@ export interface ErrorDetails {
     readonly fields?: readonly FieldProblem[];
     readonly retryAfterSeconds?: number | undefined;
     readonly requestId?: string | undefined;
+    readonly unsure?: boolean;
+    readonly idempotencyKey?: string | undefined;
 }
 /** Every failure of a call, but for an `AbortSignal`'s own reason. */
 export declare class LaurelError extends Error {
@@ -31,5 +35,12 @@ export declare class LaurelError extends Error {
     readonly retryAfterSeconds: number | undefined;
     /** The request's id in the server's logs. */
     readonly requestId: string | undefined;
+    /**
+     * Of an award: a try of it ended without Laurel's own word, so it may have counted, whatever `code` says of the last
+     * one. Only the same request with the same `idempotencyKey` gets it without counting twice.
+     */
+    readonly unsure: boolean;
+    /** The key of an award that is `unsure`, also if it was made inside. */
+    readonly idempotencyKey: string | undefined;
     constructor(code: ErrorCode | (string & {}), message: string, details?: ErrorDetails);
 }

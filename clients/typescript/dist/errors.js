@@ -12,6 +12,13 @@ export class LaurelError extends Error {
     retryAfterSeconds;
     /** The request's id in the server's logs. */
     requestId;
+    /**
+     * Of an award: a try of it ended without Laurel's own word, so it may have counted, whatever `code` says of the last
+     * one. Only the same request with the same `idempotencyKey` gets it without counting twice.
+     */
+    unsure;
+    /** The key of an award that is `unsure`, also if it was made inside. */
+    idempotencyKey;
     constructor(code, message, details = {}) {
         super(message);
         this.code = code;
@@ -19,5 +26,7 @@ export class LaurelError extends Error {
         this.fields = details.fields ?? [];
         this.retryAfterSeconds = details.retryAfterSeconds;
         this.requestId = details.requestId;
+        this.unsure = details.unsure ?? false;
+        this.idempotencyKey = details.idempotencyKey;
     }
 }

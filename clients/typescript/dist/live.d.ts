@@ -18,8 +18,8 @@ export interface StateDetail {
 /** Who listens, and how. */
 export interface LiveOptions {
     /**
-     * `websocket` (the default) needs a login and a `WebSocket`; without either, and where a WebSocket does not come
-     * through, it is `events`, which spectators can have.
+     * `websocket` (the default) needs a login and a `WebSocket`; without either it is `events`, which spectators can have.
+     * Where a WebSocket does not come through, events stand in for it, and every five to ten minutes it is tried again.
      */
     readonly transport?: 'websocket' | 'events';
     /** A connection that is silent for so long is looked after. Default 75,000: three pings of the server. */

@@ -3,10 +3,15 @@ import { LaurelError } from './errors.js';
 import { backOff } from './retry.js';
 import { openSocket } from './socket.js';
 import { openStream } from './stream.js';
-const BASE_MS = 500;
+/** A node that dies sends its whole crowd elsewhere. */
+const BASE_MS = 2_000;
 const CAP_MS = 30_000;
 /** A connection that held so long was a good one, and the next failure is a first one again. */
 const PROVEN_MS = 5_000;
+/** Where WebSockets came through before, one failure in so many is asked about by events. */
+const ASK_EVERY = 3;
+/** Events that stand in for a WebSocket do so for this long, and up to twice that; then one is tried again. */
+const STAND_IN_MS = 300_000;
 /** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
 const GRACE_MS = 3_000;
 /** The least time between looks that the page's own events ask for. */
@@ -18,11 +23,16 @@ export class Live {
     #state = null;
     #link = null;
     #tries = 0;
+    /** Counts what was begun, so that a step that called out sees whether it is still the newest. */
+    #turn = 0;
+    /** A WebSocket came through with this login. */
+    #socketWorks = false;
     #shown = -1;
     #openedAt = Infinity;
     #lookedAt = -Infinity;
     #retry;
     #silence;
+    #standIn;
     #ends = [];
     /** @internal `Laurel.live` makes them. */
     constructor(parts, options) {
@@ -47,14 +57,25 @@ export class Live {
         this.#tell('closed');
     }
     #restart() {
-        this.#drop();
+        if (this.#state === 'closed')
+            return;
         this.#tries = 0;
-        this.#tell('connecting');
-        this.#connect();
+        this.#anew('connecting');
+    }
+    /** Tells, then connects; unless whoever was told has closed it, or begun another turn by a login. */
+    #anew(state, detail = {}) {
+        this.#drop();
+        this.#socketWorks = false;
+        const turn = (this.#turn += 1);
+        this.#tell(state, detail);
+        if (turn === this.#turn)
+            this.#connect();
     }
     #connect() {
+        if (this.#state === 'closed')
+            return;
         clearTimeout(this.#retry);
-        const { base, login, fetch, WebSocket } = this.parts;
+        const { base, login, fetch, WebSocket, random } = this.parts;
         const { transport = 'websocket', silenceMs = 75_000 } = this.options;
         const token = login.token;
         const byEvents = () => {
@@ -62,9 +83,16 @@ export class Live {
         };
         if (transport === 'events' || token === null || WebSocket === undefined)
             return byEvents();
-        // A handshake that failed does not say why; asking by events tells, or is a connection as good.
+        const standIn = () => {
+            byEvents();
+            const again = () => this.#anew('reconnecting', { reason: 'a WebSocket is tried again', retryInMs: 0 });
+            this.#standIn = setTimeout(again, STAND_IN_MS * (1 + random()));
+        };
+        // A handshake that failed does not say why; asking by events tells, or is a connection as good. Where WebSockets work it
+        // most likely is a node that is away, and a crowd that asks twice each time would only be a larger one.
+        const ask = () => !this.#socketWorks || this.#tries % ASK_EVERY === ASK_EVERY - 1;
         const unknown = (it) => this.#openedAt === Infinity && !it.refused && it.waitMs === undefined;
-        const hooks = this.#hooks((ending) => (unknown(ending) ? byEvents() : this.#lost(ending)));
+        const hooks = this.#hooks((ending) => (unknown(ending) && ask() ? standIn() : this.#lost(ending)));
         this.#link = openSocket(WebSocket, base, token, hooks);
     }
     #hooks(end) {
@@ -77,6 +105,7 @@ export class Live {
             if (userId !== undefined && username !== undefined)
                 login.learn(login.token, { uuid: userId, username });
             this.#openedAt = performance.now();
+            this.#socketWorks ||= this.#link?.transport === 'websocket';
             this.#tell('open', this.#carried());
         }
         else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#shown) {
@@ -91,8 +120,10 @@ export class Live {
         }
         else if (event === 'status') {
             const status = data;
+            const link = this.#link;
             call(() => this.options.onStatus?.(status));
-            this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
+            if (link === this.#link)
+                this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
         }
     }
     #lost(ending) {
@@ -145,6 +176,7 @@ export class Live {
     #drop() {
         clearTimeout(this.#retry);
         clearTimeout(this.#silence);
+        clearTimeout(this.#standIn);
         this.#link?.close();
         this.#link = null;
         this.#openedAt = Infinity;

@@ -7,6 +7,8 @@ export declare class Login {
     set(token: string | null, known?: Partial<User>): void;
     /** Learns something about the user, if the login is still the one that it came with. */
     learn(token: string | null, known: Partial<User>): void;
+    /** Fails if it is another user's by now: what one user began is not to be sent in the name of another. */
+    stillOf(token: string | null): void;
     /** Returns what ends it. */
     onChange(listener: (token: string | null) => void): () => void;
 }

@@ -40,13 +40,17 @@ export class Actions {
         return this.#award('/api/v1/scores', { actionToken, ...(sessionId && { sessionId }) }, options);
     }
     async play(type, { prove, signal } = {}) {
+        const login = this.login.token;
         const action = await this.find(type, { signal });
+        this.login.stillOf(login);
         const started = await this.init(type, { signal });
         const mayEnd = performance.now() + leastWaitMs(started);
         const proof = await complete(action, started, prove, signal);
         const wait = mayEnd - performance.now();
         if (wait > 0)
             await pause(wait, signal);
+        // A token that comes with another user's login marks that user as a suspect.
+        this.login.stillOf(login);
         return this.finalize(started.antiSpamToken, proof, { signal });
     }
     async #award(path, body, options) {

@@ -15,5 +15,8 @@ export interface Patience {
     readonly maxWaitMs: number;
     readonly random: () => number;
 }
-/** Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. */
-export declare function retried<T>(call: () => Promise<T>, { attempts, maxWaitMs, random }: Patience, signal?: AbortSignal): Promise<T>;
+/**
+ * Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. With the key of an
+ * award the error tells whether any try may have counted: a refusal of the last one says nothing about those before.
+ */
+export declare function retried<T>(call: () => Promise<T>, { attempts, maxWaitMs, random }: Patience, signal?: AbortSignal, idempotencyKey?: string): Promise<T>;

@@ -118,14 +118,16 @@ export class Laurel {
 
   /** Starts a game session; an earlier one ends. */
   async startGame({ signal }: CallOptions = {}): Promise<Game> {
-    return this.#game(await this.#rest.enveloped<SessionAnswer>('POST', '/api/game/start', { signal }));
+    const owner = this.token;
+    return this.#game(owner, await this.#rest.enveloped<SessionAnswer>('POST', '/api/game/start', { signal }));
   }
 
   /** The live session, so that a reloaded page goes on; null if there is none that can. */
   async resumeGame({ signal }: CallOptions = {}): Promise<Game | null> {
+    const owner = this.token;
     try {
       const session = await this.#rest.enveloped<SessionAnswer>('GET', '/api/game/session', { signal });
-      return session.actionToken === null ? null : this.#game(session);
+      return session.actionToken === null ? null : this.#game(owner, session);
     } catch (error) {
       const none = error instanceof LaurelError && ['TOKEN_NOT_FOUND', 'TOKEN_EXPIRED'].includes(error.code);
       if (none) return null;
@@ -153,8 +155,8 @@ export class Laurel {
     return this.#live(options);
   }
 
-  #game(session: SessionAnswer): Game {
-    return new Game(this.#rest, this.#login, this.#actions, session);
+  #game(owner: string | null, session: SessionAnswer): Game {
+    return new Game(this.#rest, this.#login, this.#actions, owner, session);
   }
 
   async #logIn(path: string, body: Record<string, string>, { signal }: CallOptions = {}): Promise<User> {

@@ -1,6 +1,6 @@
 // What can go wrong. Nothing here may ever hold a token: errors end up in logs.
 
-/** The server's codes, and this client's own: `NETWORK`, `UNREADABLE`, `PROOF_MISSING`. */
+/** The server's codes, and this client's own: `NETWORK`, `UNREADABLE`, `PROOF_MISSING`, `LOGIN_CHANGED`. */
 export type ErrorCode =
   | 'UNAUTHORIZED'
   | 'INVALID_TOKEN'
@@ -30,7 +30,9 @@ export type ErrorCode =
   /** An answer that is not Laurel's, such as a proxy's page. */
   | 'UNREADABLE'
   /** The action needs a proof that nobody gave; nothing was sent. */
-  | 'PROOF_MISSING';
+  | 'PROOF_MISSING'
+  /** The login is another user's than when this began; nothing was sent. */
+  | 'LOGIN_CHANGED';
 
 /** A field of a body that was wrong. */
 export interface FieldProblem {
@@ -44,6 +46,8 @@ export interface ErrorDetails {
   readonly fields?: readonly FieldProblem[];
   readonly retryAfterSeconds?: number | undefined;
   readonly requestId?: string | undefined;
+  readonly unsure?: boolean;
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** Every failure of a call, but for an `AbortSignal`'s own reason. */
@@ -59,6 +63,13 @@ export class LaurelError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** The request's id in the server's logs. */
   readonly requestId: string | undefined;
+  /**
+   * Of an award: a try of it ended without Laurel's own word, so it may have counted, whatever `code` says of the last
+   * one. Only the same request with the same `idempotencyKey` gets it without counting twice.
+   */
+  readonly unsure: boolean;
+  /** The key of an award that is `unsure`, also if it was made inside. */
+  readonly idempotencyKey: string | undefined;
 
   constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails = {}) {
     super(message);
@@ -67,5 +78,7 @@ export class LaurelError extends Error {
     this.fields = details.fields ?? [];
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.requestId = details.requestId;
+    this.unsure = details.unsure ?? false;
+    this.idempotencyKey = details.idempotencyKey;
   }
 }

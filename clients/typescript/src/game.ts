@@ -22,7 +22,6 @@ export interface SessionAnswer {
   readonly actionsCompleted?: number;
 }
 
-type Update = { readonly key: string; readonly body: Record<string, unknown> };
 type UpdateAnswer = GameAward & { readonly newActionToken: string; readonly expiresAt: string };
 
 /** The live session of the logged-in user. */
@@ -33,8 +32,10 @@ export class Game {
   readonly expiresAt: string;
   #completed: number;
   #token: string | null;
-  /** An update whose answer never came: its token may be spent or not. */
-  #unanswered: Update | null = null;
+  /** The answer to an update never came: the token may be spent or not. */
+  #doubtful = false;
+  /** The token that each key went with, but for those that were refused: with it a repeat is the same request. */
+  readonly #sent = new Map<string, string | null>();
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @internal `Laurel` makes them. */
@@ -42,6 +43,7 @@ export class Game {
     private readonly rest: Rest,
     private readonly login: Login,
     private readonly actions: Actions,
+    private readonly owner: string | null,
     session: SessionAnswer,
   ) {
     this.id = session.sessionId;
@@ -57,8 +59,10 @@ export class Game {
 
   /**
    * Redeems the session's token for a finished action. Updates of one game wait for each other, and a lost answer is
-   * asked for again under the same key. If even that fails (`NETWORK`), nobody knows whether it counted: call again with
-   * the same `idempotencyKey` for that very award, or go on with the next, which first asks for the current token.
+   * asked for again under the same key. If even that fails, the error is `unsure`, and nobody knows whether it counted:
+   * call again with the same arguments and the error's `idempotencyKey` within ten minutes for that very award, or go on
+   * with the next, which first asks for the current token. After that time `TOKEN_ALREADY_USED` is all that is said of an
+   * award that counted. The same key with other arguments is an `IDEMPOTENCY_MISMATCH`.
    */
   update(actionType: string, options: UpdateOptions = {}): Promise<GameAward> {
     return this.#inTurn(() => this.#update(actionType, options));
@@ -66,41 +70,54 @@ export class Game {
 
   /** Ends the session and its tokens. */
   end({ signal }: CallOptions = {}): Promise<GameEnd> {
-    return this.#inTurn(() => this.rest.enveloped<GameEnd>('POST', '/api/game/end', { signal }));
+    return this.#inTurn(() => {
+      this.login.stillOf(this.owner);
+      return this.rest.enveloped<GameEnd>('POST', '/api/game/end', { signal });
+    });
   }
 
   async #update(actionType: string, options: UpdateOptions): Promise<GameAward> {
     const { signal, proof } = options;
     const key = options.idempotencyKey ?? newKey();
-    let update = this.#unanswered;
-    if (update?.key !== key) {
-      const points = options.points ?? (await this.actions.find(actionType, { signal })).points;
-      if (this.#unanswered !== null) await this.#refresh(signal);
-      update = { key, body: { actionToken: this.#token, actionType, points, ...(proof && { proof }) } };
-    }
+    const points = options.points ?? (await this.actions.find(actionType, { signal })).points;
+    const asked = { actionType, points, ...(proof && { proof }) };
+    const before = this.#sent.get(key);
+    if (before !== undefined) return this.#send(key, before, asked, signal);
+    if (this.#doubtful) await this.#refresh(signal);
     try {
-      return await this.#send(update, signal);
+      return await this.#send(key, this.#token, asked, signal);
     } catch (error) {
-      // Refused, so it did not count: an earlier update did whose answer never came.
-      if (!(error instanceof LaurelError && error.code === 'TOKEN_ALREADY_USED')) throw error;
+      // Refused at its first sending, so it did not count: another update spent the token. A repeat may be refused just
+      // because it did count, longer ago than its answer was kept.
+      if (!(error instanceof LaurelError && error.code === 'TOKEN_ALREADY_USED') || error.unsure) throw error;
       await this.#refresh(signal);
-      return await this.#send({ key, body: { ...update.body, actionToken: this.#token } }, signal);
+      return await this.#send(key, this.#token, asked, signal);
     }
   }
 
-  async #send(update: Update, signal?: AbortSignal): Promise<GameAward> {
-    const { key: idempotencyKey, body } = update;
+  async #send(key: string, token: string | null, asked: object, signal?: AbortSignal): Promise<GameAward> {
+    this.login.stillOf(this.owner);
     const login = this.login.token;
-    this.#unanswered = update;
+    const repeated = this.#sent.has(key);
+    this.#sent.set(key, token);
+    if (token === this.#token) this.#doubtful = true;
+    const ask = { body: { actionToken: token, ...asked }, idempotencyKey: key, signal };
     let answer: UpdateAnswer;
     try {
-      answer = await this.rest.enveloped('POST', '/api/score/update', { body, idempotencyKey, signal });
+      answer = await this.rest.enveloped('POST', '/api/score/update', ask);
     } catch (error) {
-      if (error instanceof LaurelError && error.status >= 400 && error.status < 500) this.#unanswered = null;
+      if (error instanceof LaurelError && !error.unsure && !repeated) {
+        this.#sent.delete(key);
+        this.#doubtful = false;
+      }
       throw error;
     }
     const { newActionToken, expiresAt: _, ...award } = answer;
-    this.#unanswered = null;
+    // One update spends a token: others that went with it did not count, and may be sent anew.
+    for (const [other, spent] of this.#sent) if (spent === token && other !== key) this.#sent.delete(other);
+    // The answer to an update before the newest says nothing of how it stands now.
+    if (token !== this.#token) return award;
+    this.#doubtful = false;
     this.#token = newActionToken;
     this.#completed += 1;
     this.login.learn(login, { score: award.newScore });
@@ -109,13 +126,14 @@ export class Game {
 
   /** Takes the current token, which only the server knows now. */
   async #refresh(signal?: AbortSignal): Promise<void> {
+    this.login.stillOf(this.owner);
     const session = await this.rest.enveloped<SessionAnswer>('GET', '/api/game/session', { signal });
     if (session.sessionId !== this.id) {
       throw new LaurelError('SESSION_MISMATCH', 'another game was started since', { status: 409 });
     }
     this.#token = session.actionToken;
     this.#completed = session.actionsCompleted ?? this.#completed;
-    this.#unanswered = null;
+    this.#doubtful = false;
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {

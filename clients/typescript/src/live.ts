@@ -27,8 +27,8 @@ export interface StateDetail {
 /** Who listens, and how. */
 export interface LiveOptions {
   /**
-   * `websocket` (the default) needs a login and a `WebSocket`; without either, and where a WebSocket does not come
-   * through, it is `events`, which spectators can have.
+   * `websocket` (the default) needs a login and a `WebSocket`; without either it is `events`, which spectators can have.
+   * Where a WebSocket does not come through, events stand in for it, and every five to ten minutes it is tried again.
    */
   readonly transport?: 'websocket' | 'events';
   /** A connection that is silent for so long is looked after. Default 75,000: three pings of the server. */
@@ -51,10 +51,15 @@ export interface LiveParts {
   readonly random: () => number;
 }
 
-const BASE_MS = 500;
+/** A node that dies sends its whole crowd elsewhere. */
+const BASE_MS = 2_000;
 const CAP_MS = 30_000;
 /** A connection that held so long was a good one, and the next failure is a first one again. */
 const PROVEN_MS = 5_000;
+/** Where WebSockets came through before, one failure in so many is asked about by events. */
+const ASK_EVERY = 3;
+/** Events that stand in for a WebSocket do so for this long, and up to twice that; then one is tried again. */
+const STAND_IN_MS = 300_000;
 /** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
 const GRACE_MS = 3_000;
 /** The least time between looks that the page's own events ask for. */
@@ -65,11 +70,16 @@ export class Live {
   #state: LiveState | null = null;
   #link: Link | null = null;
   #tries = 0;
+  /** Counts what was begun, so that a step that called out sees whether it is still the newest. */
+  #turn = 0;
+  /** A WebSocket came through with this login. */
+  #socketWorks = false;
   #shown = -1;
   #openedAt = Infinity;
   #lookedAt = -Infinity;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
+  #standIn: ReturnType<typeof setTimeout> | undefined;
   readonly #ends: (() => void)[] = [];
 
   /** @internal `Laurel.live` makes them. */
@@ -97,24 +107,40 @@ export class Live {
   }
 
   #restart(): void {
-    this.#drop();
+    if (this.#state === 'closed') return;
     this.#tries = 0;
-    this.#tell('connecting');
-    this.#connect();
+    this.#anew('connecting');
+  }
+
+  /** Tells, then connects; unless whoever was told has closed it, or begun another turn by a login. */
+  #anew(state: LiveState, detail: StateDetail = {}): void {
+    this.#drop();
+    this.#socketWorks = false;
+    const turn = (this.#turn += 1);
+    this.#tell(state, detail);
+    if (turn === this.#turn) this.#connect();
   }
 
   #connect(): void {
+    if (this.#state === 'closed') return;
     clearTimeout(this.#retry);
-    const { base, login, fetch, WebSocket } = this.parts;
+    const { base, login, fetch, WebSocket, random } = this.parts;
     const { transport = 'websocket', silenceMs = 75_000 } = this.options;
     const token = login.token;
     const byEvents = () => {
       this.#link = openStream(fetch, base, token, silenceMs, this.#hooks((ending) => this.#lost(ending)));
     };
     if (transport === 'events' || token === null || WebSocket === undefined) return byEvents();
-    // A handshake that failed does not say why; asking by events tells, or is a connection as good.
+    const standIn = () => {
+      byEvents();
+      const again = () => this.#anew('reconnecting', { reason: 'a WebSocket is tried again', retryInMs: 0 });
+      this.#standIn = setTimeout(again, STAND_IN_MS * (1 + random()));
+    };
+    // A handshake that failed does not say why; asking by events tells, or is a connection as good. Where WebSockets work it
+    // most likely is a node that is away, and a crowd that asks twice each time would only be a larger one.
+    const ask = () => !this.#socketWorks || this.#tries % ASK_EVERY === ASK_EVERY - 1;
     const unknown = (it: Ending) => this.#openedAt === Infinity && !it.refused && it.waitMs === undefined;
-    const hooks = this.#hooks((ending) => (unknown(ending) ? byEvents() : this.#lost(ending)));
+    const hooks = this.#hooks((ending) => (unknown(ending) && ask() ? standIn() : this.#lost(ending)));
     this.#link = openSocket(WebSocket, base, token, hooks);
   }
 
@@ -128,6 +154,7 @@ export class Live {
       const { userId, username } = (data ?? {}) as { userId?: string; username?: string };
       if (userId !== undefined && username !== undefined) login.learn(login.token, { uuid: userId, username });
       this.#openedAt = performance.now();
+      this.#socketWorks ||= this.#link?.transport === 'websocket';
       this.#tell('open', this.#carried());
     } else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#shown) {
       this.#shown = version;
@@ -139,8 +166,9 @@ export class Live {
       call(() => this.options.onPersonal?.(personal));
     } else if (event === 'status') {
       const status = data as Status;
+      const link = this.#link;
       call(() => this.options.onStatus?.(status));
-      this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
+      if (link === this.#link) this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
     }
   }
 
@@ -190,6 +218,7 @@ export class Live {
   #drop(): void {
     clearTimeout(this.#retry);
     clearTimeout(this.#silence);
+    clearTimeout(this.#standIn);
     this.#link?.close();
     this.#link = null;
     this.#openedAt = Infinity;

@@ -1,5 +1,6 @@
 // The login: the token, who it is for, and who wants to hear when it changes.
 
+import { LaurelError } from './errors.js';
 import type { User } from './types.js';
 
 /** A JWT has these characters alone; it also has to pass as a WebSocket's sub-protocol. */
@@ -25,7 +26,11 @@ export class Login {
     const changed = token !== this.#token;
     this.#token = token;
     this.#user = token === null ? null : withKnown(changed ? claims(token) : this.#user, known);
-    if (changed) for (const listener of [...this.#listeners]) listener(token);
+    if (!changed) return;
+    for (const listener of [...this.#listeners]) {
+      // One before may have ended this one, or set another token, which everybody was told then.
+      if (this.#token === token && this.#listeners.has(listener)) listener(token);
+    }
   }
 
   /** Learns something about the user, if the login is still the one that it came with. */
@@ -33,11 +38,26 @@ export class Login {
     if (token !== null && token === this.#token) this.#user = withKnown(this.#user, known);
   }
 
+  /** Fails if it is another user's by now: what one user began is not to be sent in the name of another. */
+  stillOf(token: string | null): void {
+    if (!sameUser(token, this.#token)) {
+      throw new LaurelError('LOGIN_CHANGED', "the login is another user's than when this began; nothing was sent");
+    }
+  }
+
   /** Returns what ends it. */
   onChange(listener: (token: string | null) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+/** A login that was only renewed names the same subject of the same issuer. */
+function sameUser(one: string | null, other: string | null): boolean {
+  if (one === other) return true;
+  if (one === null || other === null) return false;
+  const [first, second] = [payload(one), payload(other)];
+  return first?.['sub'] !== undefined && first['sub'] === second?.['sub'] && first['iss'] === second?.['iss'];
 }
 
 function withKnown(user: User | null, known: Partial<User>): User | null {

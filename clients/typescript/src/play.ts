@@ -78,12 +78,16 @@ export class Actions {
   }
 
   async play(type: string, { prove, signal }: PlayOptions = {}): Promise<Award> {
+    const login = this.login.token;
     const action = await this.find(type, { signal });
+    this.login.stillOf(login);
     const started = await this.init(type, { signal });
     const mayEnd = performance.now() + leastWaitMs(started);
     const proof = await complete(action, started, prove, signal);
     const wait = mayEnd - performance.now();
     if (wait > 0) await pause(wait, signal);
+    // A token that comes with another user's login marks that user as a suspect.
+    this.login.stillOf(login);
     return this.finalize(started.antiSpamToken, proof, { signal });
   }
 

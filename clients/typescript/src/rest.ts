@@ -54,7 +54,7 @@ export class Rest {
     const token = this.login.token;
     const call = () => this.#try(method, path, ask, token);
     const safe = method === 'GET' || ask.idempotencyKey !== undefined || ask.repeatable === true;
-    return safe && ask.once !== true ? retried(call, this.patience, ask.signal) : call();
+    return safe && ask.once !== true ? retried(call, this.patience, ask.signal, ask.idempotencyKey) : call();
   }
 
   async #try(method: string, path: string, ask: Ask, token: string | null): Promise<Answer> {

@@ -44,22 +44,35 @@ export interface Patience {
 const BASE_MS = 200;
 const CAP_MS = 5_000;
 
-/** Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. */
+/**
+ * Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. With the key of an
+ * award the error tells whether any try may have counted: a refusal of the last one says nothing about those before.
+ */
 export async function retried<T>(
   call: () => Promise<T>,
   { attempts, maxWaitMs, random }: Patience,
   signal?: AbortSignal,
+  idempotencyKey?: string,
 ): Promise<T> {
+  let unsure = false;
   for (let tries = 0; ; tries += 1) {
     try {
       return await call();
     } catch (error) {
-      if (tries + 1 >= attempts || !(error instanceof LaurelError) || !mayPass(error)) throw error;
+      if (!(error instanceof LaurelError)) throw error;
+      unsure ||= idempotencyKey !== undefined && mayHaveCounted(error);
       const told = (error.retryAfterSeconds ?? 0) * 1000;
-      if (told > maxWaitMs) throw error;
+      if (tries + 1 >= attempts || !mayPass(error) || told > maxWaitMs) {
+        throw unsure ? new LaurelError(error.code, error.message, { ...error, unsure, idempotencyKey }) : error;
+      }
       await pause(told + backOff(tries, random, BASE_MS, CAP_MS), signal);
     }
   }
+}
+
+/** Only Laurel's own refusal is sure that nothing was done: a lost answer, a balancer's page and a fault are not. */
+function mayHaveCounted({ status, code }: LaurelError): boolean {
+  return status < 400 || status >= 500 || code === 'UNREADABLE';
 }
 
 /** Whether the same request may succeed later: nobody answered, a balancer did, or it was too early. */

@@ -36,12 +36,12 @@ const board = (version) => ({ event: 'leaderboard_updated', data: [], version, t
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A player who listens with made-up sockets, HTTP answers and a clock that the test turns. */
-function listening(context, { answer = () => Promise.reject(new TypeError()), ...options } = {}) {
+function listening(context, { answer = () => Promise.reject(new TypeError()), onToken = () => {}, ...options } = {}) {
   mock.timers.enable({ apis: ['setTimeout'] });
   Socket.made = [];
   const [told, asked] = [[], []];
   const fetch = (url, init) => (asked.push({ url, init }), answer(url, init));
-  const laurel = new Laurel({ url: 'http://x', token: TOKEN, fetch, WebSocket: Socket, random: () => 0.5 });
+  const laurel = new Laurel({ url: 'http://x', token: TOKEN, onToken, fetch, WebSocket: Socket, random: () => 0.5 });
   const live = laurel.live({
     onBoard: ({ version }) => told.push(version),
     onState: (state, { retryInMs, code }) => told.push([state, retryInMs, code].filter((it) => it !== undefined).join(' ')),
@@ -88,7 +88,7 @@ test('what is no event is passed over', (context) => {
 
 test('waits grow while it fails, and are short again after a connection that held', async (context) => {
   const { told, sockets } = listening(context);
-  for (const wait of [250, 500, 1000, 2000]) {
+  for (const wait of [1000, 2000, 4000, 8000]) {
     sockets.at(-1).emit('error');
     await settled();
     assert.equal(told.at(-1), `reconnecting ${wait}`);
@@ -99,7 +99,7 @@ test('waits grow while it fails, and are short again after a connection that hel
   const clock = context.mock.method(performance, 'now', () => now + 6000);
   sockets.at(-1).emit('close', { code: 1006, reason: '' });
   clock.mock.restore();
-  assert.equal(told.at(-1), 'reconnecting 250 1006');
+  assert.equal(told.at(-1), 'reconnecting 1000 1006');
 });
 
 test('who is refused does not come back before the login is another', async (context) => {
@@ -120,9 +120,9 @@ test('where no WebSocket comes through, events do; and their answer says why not
   const { told, sockets, asked } = listening(context, { answer: async () => answers.shift() });
   sockets[0].emit('error');
   for (let i = 0; i < 5; i += 1) await settled();
-  assert.deepEqual(told, ['connecting', 'reconnecting 3250 503']);
+  assert.deepEqual(told, ['connecting', 'reconnecting 4000 503']);
   assert.equal(asked[0].init.headers.authorization, `Bearer ${TOKEN}`);
-  mock.timers.tick(3250);
+  mock.timers.tick(4000);
   sockets[1].emit('close', { code: 1006, reason: '' });
   for (let i = 0; i < 5; i += 1) await settled();
   assert.deepEqual(told.slice(2), ['open', 'refused'], 'a minute is said to who is banned or logged out');
@@ -138,10 +138,10 @@ test('the page is online again: it comes back at once', async (context) => {
   const { told, sockets } = listening(context);
   sockets[0].emit('error');
   await settled();
-  assert.deepEqual([told.at(-1), sockets.length], ['reconnecting 250', 1]);
+  assert.deepEqual([told.at(-1), sockets.length], ['reconnecting 1000', 1]);
   page.dispatchEvent(new Event('online'));
   assert.equal(sockets.length, 2);
-  mock.timers.tick(250);
+  mock.timers.tick(1000);
   assert.equal(sockets.length, 2, 'and not once more when its wait is over');
 });
 
@@ -184,7 +184,7 @@ test('a silent connection is kept as long as HTTP has nothing newer', async (con
   version = 7;
   await turn(1200);
   await turn(3000);
-  assert.equal(told.at(-1), 'reconnecting 250');
+  assert.equal(told.at(-1), 'reconnecting 1000');
 });
 
 test('a connection that was closed hears nothing any more', (context) => {
@@ -197,4 +197,68 @@ test('a connection that was closed hears nothing any more', (context) => {
   laurel.logout();
   mock.timers.tick(600_000);
   assert.deepEqual([told, sockets[0].closed, live.state], [['connecting', 'open', 'closed'], true, 'closed']);
+});
+
+test('a node that dies is asked once by each, and by events at every third failure alone', async (context) => {
+  const answer = async () => new Response('', { status: 401 });
+  const { told, sockets, asked } = listening(context, { answer });
+  sockets[0].greet();
+  sockets[0].emit('close', { code: 1006, reason: '' });
+  mock.timers.tick(1000);
+  sockets[1].emit('error');
+  await settled();
+  assert.deepEqual([told.at(-1), asked.length], ['reconnecting 2000', 0]);
+  mock.timers.tick(2000);
+  sockets[2].emit('error');
+  for (let i = 0; i < 5; i += 1) await settled();
+  assert.deepEqual([told.at(-1), asked.length, sockets.length], ['refused 401', 1, 3]);
+});
+
+test('events that stand in for a WebSocket do not do so for life', async (context) => {
+  const greeting = `data: ${JSON.stringify({ event: 'connect_success', data: {} })}\n\n`;
+  const answer = async () => new Response(new ReadableStream({ start: (it) => it.enqueue(Buffer.from(greeting)) }));
+  const { told, sockets } = listening(context, { answer, silenceMs: 3_600_000 });
+  for (const last of ['open', 'reconnecting 0,open']) {
+    sockets.at(-1).emit('error');
+    for (let i = 0; i < 5; i += 1) await settled();
+    assert.equal(told.splice(1).join(), last);
+    mock.timers.tick(450_000);
+  }
+  sockets[2].greet();
+  assert.deepEqual([told.slice(1), sockets.length], [['reconnecting 0', 'open'], 3]);
+  mock.timers.tick(3_000_000);
+  assert.equal(sockets.length, 3);
+});
+
+test('a page that closes it when it hears of a logout has closed it for good', (context) => {
+  const onToken = () => live.close();
+  const { told, asked, sockets, laurel, live } = listening(context, { onToken });
+  sockets[0].greet();
+  laurel.logout();
+  assert.deepEqual([told, live.state, asked.length], [['connecting', 'open', 'closed'], 'closed', 0]);
+  assert.ok(sockets.every((it) => it.closed));
+});
+
+test('what is told may close it, or log in anew, and no connection is left over', (context) => {
+  const deeds = [(it) => it.live.close(), (it) => (it.laurel.token = 'h.third.s')];
+  for (const [index, deed] of deeds.entries()) {
+    let once = false;
+    const onState = (state) => once && state === 'connecting' && ((once = false), deed(it));
+    const it = listening(context, { onState });
+    it.sockets[0].greet();
+    once = true;
+    it.laurel.token = 'h.another.s';
+    assert.deepEqual(it.sockets.map(({ closed }) => closed), [[true], [true, false]][index]);
+    if (index === 1) assert.equal(it.sockets[1].protocols[1], 'bearer.h.third.s');
+    it.live.close();
+    mock.timers.reset();
+  }
+});
+
+test('a status that makes a page close it does not open it again', (context) => {
+  const onStatus = () => live.close();
+  const { told, sockets, live } = listening(context, { onStatus });
+  sockets[0].greet();
+  sockets[0].say({ event: 'status', data: { degraded: true, asOf: '' } });
+  assert.deepEqual(told, ['connecting', 'open', 'closed']);
 });

@@ -31,6 +31,39 @@ test('an award is asked for again, each time with the same key and body', async 
   assert.equal(asked.length, 5);
 });
 
+test('a refusal after a lost answer does not hide that the award may have counted', async () => {
+  const limited = refusal(429, 'RATE_LIMIT_EXCEEDED', { 'retry-after': '60' });
+  const cases = [
+    [[limited], 'RATE_LIMIT_EXCEEDED', false],
+    [[null, limited], 'RATE_LIMIT_EXCEEDED', true],
+    [[{ status: 504, text: '<html>' }, refusal(401, 'UNAUTHORIZED')], 'UNAUTHORIZED', true],
+    [[refusal(500, 'INTERNAL_ERROR')], 'INTERNAL_ERROR', true],
+    [[null], 'NETWORK', true],
+  ];
+  for (const [answers, code, unsure] of cases) {
+    const { laurel, asked } = scripted(answers);
+    const error = await laurel.finalize('t').then(assert.fail, (it) => it);
+    const key = unsure ? asked[0].headers['idempotency-key'] : undefined;
+    assert.deepEqual([error.code, error.unsure, error.idempotencyKey], [code, unsure, key]);
+  }
+  const reading = await scripted([null]).laurel.leaderboard().then(assert.fail, (it) => it);
+  assert.deepEqual([reading.unsure, reading.idempotencyKey], [false, undefined], 'nothing can count there');
+});
+
+test('what one user began to play is not sent in the name of another', async () => {
+  const jwt = (sub, iat) => `h.${Buffer.from(JSON.stringify({ sub, iat })).toString('base64url')}.s`;
+  const catalogue = { body: { actions: [{ actionType: 'jab', checks: [] }] } };
+  const started = { body: { antiSpamToken: 't', expiresIn: 60, actionId: 'jab' } };
+  const during = { another: jwt('eve', 1), nobody: null, renewed: jwt('ann', 2) };
+  for (const [who, token] of Object.entries(during)) {
+    const { laurel, asked } = scripted([catalogue, started, award], { token: jwt('ann', 1) });
+    const played = laurel.play('jab', { prove: async () => ((laurel.token = token), null) });
+    if (who === 'renewed') await played;
+    else await assert.rejects(played, (it) => it.code === 'LOGIN_CHANGED');
+    assert.equal(asked.length, who === 'renewed' ? 3 : 2, who);
+  }
+});
+
 test('five tries are all, or as many as were asked for', async () => {
   for (const [retry, count] of [[undefined, 5], [{ attempts: 2 }, 2], [{ attempts: 1 }, 1]]) {
     const { laurel, asked } = scripted([null], retry ? { retry } : {});

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { Laurel } from '../../dist/index.js';
 import { Front } from './front.mjs';
-import { nodes, player } from './world.mjs';
+import { eventually, nodes, player } from './world.mjs';
 
 const UPDATE = '/api/score/update';
 let front;
@@ -51,6 +51,20 @@ test('an update that nobody answered counts once, by its key', async () => {
   assert.equal(await score(bob), 20, 'it did count');
   assert.equal((await game.update('complete_level', options)).newScore, 20);
   assert.equal((await game.update('complete_level')).newScore, 40);
+});
+
+test('nor does it count again when its answer is no longer kept', async () => {
+  const forgetful = await Front.before(nodes[2].url);
+  after(() => forgetful.close());
+  const bob = await player({ url: forgetful.url, retry: { attempts: 1 } });
+  const game = await bob.startGame();
+  forgetful.loseAnswers(UPDATE);
+  const { unsure, idempotencyKey } = await game.update('complete_level').then(assert.fail, (it) => it);
+  assert.ok(unsure);
+  const repeat = () => game.update('complete_level', { idempotencyKey });
+  await eventually('the answer to be forgotten', () => repeat().then(({ newScore }) => newScore !== 20, code('TOKEN_ALREADY_USED')));
+  assert.equal(await score(bob), 20);
+  assert.equal((await game.update('watch_ad')).newScore, 30);
 });
 
 test('after an update that nobody answered the game goes on with the current token', async () => {
