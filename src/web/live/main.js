@@ -1,5 +1,6 @@
 // The page: who is logged in, one live connection, and what each part is told of it.
 
+import { browser } from '/assets/common/kept.js';
 import { Laurel } from '/assets/laurel/index.js';
 import { BoardView } from './board.js';
 import { showConnection } from './connection.js';
@@ -14,12 +15,11 @@ const LOOK_EVERY_MS = 20_000;
 const leave = document.getElementById('leave');
 
 const laurel = new Laurel({
-  token: localStorage.getItem(KEPT),
+  token: browser.get(KEPT),
   // Whoever plays would rather see a countdown than wait behind a button.
   retry: { maxWaitSeconds: 2 },
   onToken(token) {
-    if (token === null) localStorage.removeItem(KEPT);
-    else localStorage.setItem(KEPT, token);
+    browser.set(KEPT, token);
     showWho();
   },
 });
