@@ -43,9 +43,10 @@ export class Mine {
   /** An award that the live connection tells, perhaps won on another device. */
   heard({ score, rank, previousRank, pointsEarned }) {
     this.stands({ score, rank });
-    const rose = previousRank !== null && rank < previousRank ? `, up from ${previousRank}` : '';
+    const to = rank === null ? '' : `, to rank ${rank}`;
+    const rose = rank !== null && previousRank !== null && rank < previousRank ? `, up from ${previousRank}` : '';
     const points = pointsEarned < 0 ? `${pointsEarned}` : `+${pointsEarned}`;
-    this.#tell(`${points} points, to rank ${rank}${rose}.`, pointsEarned > 0);
+    this.#tell(`${points} points${to}${rose}.`, pointsEarned > 0);
   }
 
   #tell(text, won) {
