@@ -5,8 +5,8 @@
 pub struct PersonalNews {
     /// The new total.
     pub score: u64,
-    /// The rank it gives.
-    pub rank: u64,
+    /// The rank it gives, if there are points.
+    pub rank: Option<u64>,
     /// The rank before, if there was a score.
     pub rank_before: Option<u64>,
     /// What it was worth; below 0 if an operator took points away.
@@ -22,10 +22,23 @@ impl PersonalNews {
         let mut number = || words.next()?.parse::<i64>().ok();
         Some(Self {
             score: number()? as u64,
-            rank: number()? as u64,
+            rank: Some(number()? as u64).filter(|it| *it > 0),
             rank_before: Some(number()? as u64).filter(|it| *it > 0),
             points: number()?,
             moment: number()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PersonalNews;
+
+    #[test]
+    fn without_points_there_is_no_rank() {
+        let gone = PersonalNews { score: 0, rank: None, rank_before: None, points: -40, moment: 7 };
+        assert_eq!(PersonalNews::parse("0 0 0 -40 7"), Some(gone));
+        let first = PersonalNews { score: 10, rank: Some(3), rank_before: None, points: 10, moment: 8 };
+        assert_eq!(PersonalNews::parse("10 3 0 10 8"), Some(first));
     }
 }

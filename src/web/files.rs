@@ -34,6 +34,7 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/views.css"
     "common/common.css"
     "common/icon.svg"
+    "common/kept.js"
     "common/theme.js"
     "docs/docs.css"
     "docs/fields.js"

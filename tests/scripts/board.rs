@@ -82,7 +82,7 @@ async fn a_subscription_hears_nothing_of_other_channels() {
     let (heard, text) = subscription.next().await.unwrap();
     assert_eq!(heard, channel);
     let news = laurel::store::PersonalNews::parse(&text).unwrap();
-    assert_eq!((news.score, news.rank, news.rank_before, news.points), (10, 1, None, 10));
+    assert_eq!((news.score, news.rank, news.rank_before, news.points), (10, Some(1), None, 10));
     subscription.drop(&[channel]).await.unwrap();
     eventually("nobody to be subscribed", async || {
         let subscribed: Vec<String> = world.look().await.ask("PUBSUB CHANNELS personal:*").await;

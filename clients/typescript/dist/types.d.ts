@@ -134,7 +134,8 @@ export interface Personal {
     /** The user's UUID. */
     readonly userId: string;
     readonly score: number;
-    readonly rank: number;
+    /** None without points: an operator may take all of them. */
+    readonly rank: number | null;
     readonly pointsEarned: number;
     /** None for the first points. */
     readonly previousRank: number | null;

@@ -126,7 +126,7 @@ fn news() -> Event {
         object(&[
             ("userId", user),
             ("score", whole("The total after the award")),
-            ("rank", whole("The place after it")),
+            ("rank", or_null(whole("The place after it; none without points"))),
             (
                 "pointsEarned",
                 json!({ "type": "integer", "description": "What was won; below 0 where an operator took away" }),

@@ -1,10 +1,12 @@
 // Light or dark as the system has it, until somebody chooses; the choice is kept in this browser.
 
+import { browser } from './kept.js';
+
 const KEY = 'laurel.theme';
 const root = document.documentElement;
 const system = matchMedia('(prefers-color-scheme: dark)');
 
-const chosen = () => localStorage.getItem(KEY);
+const chosen = () => browser.get(KEY);
 const isDark = () => (chosen() ?? (system.matches ? 'dark' : 'light')) === 'dark';
 
 function apply() {
@@ -19,6 +21,6 @@ apply();
 system.addEventListener('change', apply);
 document.addEventListener('click', (event) => {
   if (!event.target.closest?.('[data-theme-toggle]')) return;
-  localStorage.setItem(KEY, isDark() ? 'light' : 'dark');
+  browser.set(KEY, isDark() ? 'light' : 'dark');
   apply();
 });

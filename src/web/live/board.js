@@ -4,6 +4,8 @@ import { count, move } from './motion.js';
 import { say } from './say.js';
 
 const PLACES = 10;
+/** From here on a score leaves no room for a name beside it on a phone. */
+const LONG = 1_000_000;
 
 export class BoardView {
   #list = document.getElementById('board');
@@ -32,14 +34,21 @@ export class BoardView {
 
   /** While the server is without its Redis, the board is as it was. */
   showStatus({ degraded, asOf }) {
-    this.#asOf.hidden = !degraded;
-    this.#asOf.textContent = `As of ${new Date(asOf).toLocaleTimeString('en', { hour12: false })}; new points come when the server is whole again.`;
+    if (!degraded) return this.showWhole();
+    this.#asOf.hidden = false;
+    this.#asOf.textContent = `As of ${new Date(asOf).toLocaleTimeString('en', { hourCycle: 'h23' })}; new points come when the server is whole again.`;
+  }
+
+  /** The board is the newest: also a connection to another node tells so. */
+  showWhole() {
+    this.#asOf.hidden = true;
   }
 
   #row({ userId, username, score, rank }, first) {
     const row = this.#rows.get(userId) ?? newRow();
     const [place, name, points] = row.children;
     row.dataset.rank = rank;
+    row.classList.toggle('long', score >= LONG);
     place.textContent = rank;
     name.textContent = username;
     name.title = username;

@@ -1,5 +1,8 @@
 // Register, or log in. What the server says of a field is shown at that field.
 
+import { still } from './motion.js';
+import { say } from './say.js';
+
 const MODES = {
   register: { go: 'Register', password: 'new-password' },
   login: { go: 'Log in', password: 'current-password' },
@@ -11,6 +14,7 @@ export class Door {
   #form = document.getElementById('door-form');
   #go = document.getElementById('door-go');
   #mode = 'register';
+  #asking = false;
 
   constructor(laurel) {
     this.laurel = laurel;
@@ -30,8 +34,13 @@ export class Door {
   /** Says why one should come in, and leads there. */
   ask(why) {
     this.#problem('door', why);
-    this.#card.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+    this.#card.scrollIntoView({ block: 'nearest', behavior: still.matches ? 'auto' : 'smooth' });
     this.#form.elements.username.focus({ preventScroll: true });
+  }
+
+  /** Whoever left is here again. */
+  focus() {
+    document.getElementById('door-title').focus({ preventScroll: true });
   }
 
   #choose(mode) {
@@ -44,26 +53,37 @@ export class Door {
   }
 
   async #enter() {
+    if (this.#asking) return;
     this.#clear();
     const values = Object.fromEntries(new FormData(this.#form));
     if (this.#mode === 'login') delete values.email;
     const wrong = FIELDS.filter((it) => it in values && !this.#form.elements[it].checkValidity());
     for (const field of wrong) this.#problem(field, this.#form.elements[field].validationMessage);
     if (wrong.length > 0) return this.#form.elements[wrong[0]].focus();
-    this.#go.disabled = true;
+    this.#wait(true);
     try {
-      await this.laurel[this.#mode](values);
+      const { username } = await this.laurel[this.#mode](values);
       this.#form.reset();
-      document.getElementById('play-title').scrollIntoView({ block: 'nearest' });
+      const next = document.getElementById('play-title');
+      next.scrollIntoView({ block: 'nearest' });
+      next.focus({ preventScroll: true });
+      say(`You are logged in as ${username}.`);
     } catch (error) {
       this.#refused(error);
     } finally {
-      this.#go.disabled = false;
+      this.#wait(false);
     }
+  }
+
+  /** A disabled button would lose the focus of whoever pressed it. */
+  #wait(asking) {
+    this.#asking = asking;
+    this.#go.ariaDisabled = asking;
   }
 
   #refused({ code, message, fields = [], retryAfterSeconds }) {
     for (const { field, problem } of fields) this.#problem(FIELDS.includes(field) ? field : 'door', problem);
+    this.#form.querySelector('[aria-invalid]')?.focus();
     if (fields.length > 0) return;
     const wait = retryAfterSeconds === undefined ? '' : ` Try again in ${retryAfterSeconds} s.`;
     this.#problem('door', code === 'NETWORK' ? 'The server does not answer. Try again.' : `${message}${wait}`);

@@ -1,5 +1,6 @@
 // The page: who is logged in, one live connection, and what each part is told of it.
 
+import { browser } from '/assets/common/kept.js';
 import { Laurel } from '/assets/laurel/index.js';
 import { BoardView } from './board.js';
 import { showConnection } from './connection.js';
@@ -13,13 +14,16 @@ const KEPT = 'laurel.login';
 const LOOK_EVERY_MS = 20_000;
 const leave = document.getElementById('leave');
 
+let held = browser.get(KEPT);
 const laurel = new Laurel({
-  token: localStorage.getItem(KEPT),
+  token: held,
   // Whoever plays would rather see a countdown than wait behind a button.
   retry: { maxWaitSeconds: 2 },
   onToken(token) {
-    if (token === null) localStorage.removeItem(KEPT);
-    else localStorage.setItem(KEPT, token);
+    // Another tab may have another login by now, which is not this one's to forget.
+    if (token !== null || browser.get(KEPT) === held) browser.set(KEPT, token);
+    held = token;
+    actions.leave();
     showWho();
   },
 });
@@ -48,11 +52,20 @@ function showWho() {
 async function lookAtMine() {
   const { user } = laurel;
   if (user === null || document.hidden) return;
+  const before = mine.changes;
   const standing = await laurel.standing(user.uuid ?? user.id).catch(() => null);
-  if (standing !== null && user.username === laurel.user?.username) mine.stands(standing);
+  // Whatever came meanwhile is newer.
+  if (standing !== null && mine.changes === before) mine.stands(standing);
 }
 
-leave.addEventListener('click', () => laurel.logout());
+leave.addEventListener('click', () => {
+  laurel.logout();
+  door.focus();
+});
+// Without a key everything was cleared.
+addEventListener('storage', ({ key }) => {
+  if (key === KEPT || key === null) laurel.token = browser.get(KEPT);
+});
 setInterval(lookAtMine, LOOK_EVERY_MS);
 
 laurel.live({
@@ -66,7 +79,10 @@ laurel.live({
   onState(state, detail) {
     showConnection(state, detail);
     // The greeting tells who a login of another identity provider is.
-    if (state === 'open') showWho();
+    if (state === 'open') {
+      showWho();
+      board.showWhole();
+    }
     if (state !== 'refused') return;
     if (laurel.token === null) {
       door.ask('This board is for players: log in to see it.');

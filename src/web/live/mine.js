@@ -1,6 +1,6 @@
 // One's own place: the newest total and rank, whichever way they came.
 
-import { count, fly } from './motion.js';
+import { count, fly, write } from './motion.js';
 import { say } from './say.js';
 
 export class Mine {
@@ -10,6 +10,8 @@ export class Mine {
   #rank = document.getElementById('mine-rank');
   #news = document.getElementById('mine-news');
   #who = null;
+  /** Moves with all that is shown, so that an older answer is known as one. */
+  changes = 0;
 
   /** Whose place it is; nobody's is not shown. */
   show(user) {
@@ -19,17 +21,19 @@ export class Mine {
       return;
     }
     this.#who = user.username;
+    this.changes += 1;
     this.#name.textContent = user.username;
     delete this.#score.dataset.value;
-    this.#score.textContent = '0';
-    this.#rank.textContent = '–';
+    write(this.#score, '0');
+    write(this.#rank, '–');
     this.#tell('Win points below: each counts the moment it is proven.', false);
   }
 
   /** What was read, which has no story. */
   stands({ score, rank }) {
+    this.changes += 1;
     count(this.#score, score);
-    this.#rank.textContent = rank === null ? '–' : `#${rank}`;
+    write(this.#rank, rank === null ? '–' : `#${rank}`);
   }
 
   /** An award that was won here: the answer of its own request. */
@@ -43,9 +47,10 @@ export class Mine {
   /** An award that the live connection tells, perhaps won on another device. */
   heard({ score, rank, previousRank, pointsEarned }) {
     this.stands({ score, rank });
-    const rose = previousRank !== null && rank < previousRank ? `, up from ${previousRank}` : '';
+    const to = rank === null ? '' : `, to rank ${rank}`;
+    const rose = rank !== null && previousRank !== null && rank < previousRank ? `, up from ${previousRank}` : '';
     const points = pointsEarned < 0 ? `${pointsEarned}` : `+${pointsEarned}`;
-    this.#tell(`${points} points, to rank ${rank}${rose}.`, pointsEarned > 0);
+    this.#tell(`${points} points${to}${rose}.`, pointsEarned > 0);
   }
 
   #tell(text, won) {

@@ -1,6 +1,7 @@
 // Movement that shows what changed; none for whoever asked their system for none.
 
-const still = matchMedia('(prefers-reduced-motion: reduce)');
+/** Whoever asked their system for no motion. */
+export const still = matchMedia('(prefers-reduced-motion: reduce)');
 const EASE = 'cubic-bezier(.2, .8, .2, 1)';
 
 export function move(element, frames, ms = 650) {
@@ -8,18 +9,24 @@ export function move(element, frames, ms = 650) {
   return element.animate(frames, { duration: ms, easing: EASE });
 }
 
+/** Writes a number; its style may fit it to its length. */
+export function write(element, text) {
+  element.textContent = text;
+  element.style.setProperty('--length', text.length);
+}
+
 /** Counts a number up or down to where it is. */
 export function count(element, to) {
   const from = Number(element.dataset.value ?? to);
   element.dataset.value = to;
-  const write = (value) => { element.textContent = Math.round(value).toLocaleString('en'); };
-  if (from === to || still.matches || document.hidden) return write(to);
+  const show = (value) => write(element, Math.round(value).toLocaleString('en'));
+  if (from === to || still.matches || document.hidden) return show(to);
   const began = performance.now();
   const step = (now) => {
     // A newer number has its own steps.
     if (Number(element.dataset.value) !== to) return;
     const part = Math.min(1, Math.max(0, (now - began) / 650));
-    write(from + (to - from) * (1 - (1 - part) ** 3));
+    show(from + (to - from) * (1 - (1 - part) ** 3));
     if (part < 1) requestAnimationFrame(step);
   };
   requestAnimationFrame(step);

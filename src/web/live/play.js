@@ -12,6 +12,7 @@ const RELOAD_MS = 5_000;
 export class Actions {
   #list = document.getElementById('actions');
   #cards = [];
+  #login = new AbortController();
 
   /** `won(award, points, from)` hears of points, `needsLogin()` of somebody without a login. */
   constructor(laurel, { won, needsLogin }) {
@@ -29,27 +30,36 @@ export class Actions {
     }
   }
 
+  /** Another login, or none: what is under way was its player's alone, and so were the limits. */
+  leave() {
+    this.#login.abort();
+    this.#login = new AbortController();
+    for (const card of this.#cards) card.rest();
+  }
+
   async #play(card) {
     if (this.laurel.token === null) return this.needsLogin();
     const { action } = card;
+    const { signal } = this.#login;
     card.run();
     try {
       const before = this.laurel.user?.score ?? 0;
-      const award = await this.laurel.play(action.actionType, { prove: (...given) => this.#prove(card, ...given) });
+      const award = await this.laurel.play(action.actionType, { signal, prove: (...given) => this.#prove(card, signal, ...given) });
+      if (signal.aborted) return;
       // What a difficulty made of the points the total tells, if it is known.
       const points = before > 0 && action.checks.includes('quiz') ? award.newScore - before : action.points;
       card.rest();
       this.won(award, points, card.button);
     } catch (error) {
-      this.#failed(card, error);
+      if (!signal.aborted) this.#failed(card, error);
     }
   }
 
-  async #prove(card, challenge, _action, started) {
+  async #prove(card, signal, challenge, _action, started) {
     const proof = {};
     if (challenge.notBefore !== undefined) card.wait(Date.parse(challenge.notBefore) - Date.now());
-    if (challenge.question !== undefined) proof.quizResult = await ask(challenge, started.expiresIn);
-    if (challenge.prefix !== undefined) Object.assign(proof, await solve(challenge, (part) => card.progress(part)));
+    if (challenge.question !== undefined) proof.quizResult = await ask(challenge, started.expiresIn, signal);
+    if (challenge.prefix !== undefined) Object.assign(proof, await solve(challenge, (part) => card.progress(part), signal));
     return proof;
   }
 
@@ -58,8 +68,8 @@ export class Actions {
     const wait = error.retryAfterSeconds ?? 0;
     const text = problemOf(error);
     say(text);
-    // A player's own pace stops every action; an action's limit stops that one.
-    const stopped = error.code === 'RATE_LIMIT_EXCEEDED' ? this.#cards : [card];
+    // A player's own pace stops every action that is not under way; an action's limit stops that one.
+    const stopped = error.code === 'RATE_LIMIT_EXCEEDED' ? this.#cards.filter((it) => it === card || !it.running) : [card];
     for (const it of stopped) it.stop(text, wait);
   }
 }
@@ -67,6 +77,7 @@ export class Actions {
 class Card {
   element = document.createElement('li');
   button = document.createElement('button');
+  running = false;
   #about = document.createElement('p');
   #bar = document.createElement('progress');
   #clock = 0;
@@ -81,13 +92,16 @@ class Card {
     this.#bar.setAttribute('aria-label', `${name.textContent}: progress`);
     this.button.type = 'button';
     this.button.className = 'primary';
-    this.button.addEventListener('click', () => play(this));
+    this.button.addEventListener('click', () => {
+      if (this.button.ariaDisabled !== 'true') play(this);
+    });
     this.element.append(name, this.#about, this.button, this.#bar);
     this.rest();
   }
 
   /** Ready to be played. */
   rest() {
+    this.running = false;
     clearInterval(this.#clock);
     this.#tell(aboutOf(this.action), false);
     this.#label(`+${this.action.points}`, `${nameOf(this.action.actionType)}, for ${this.action.points} points`, false);
@@ -95,6 +109,8 @@ class Card {
   }
 
   run() {
+    this.running = true;
+    this.#tell(aboutOf(this.action), false);
     this.#label('…', `${nameOf(this.action.actionType)} is under way`, true);
   }
 
@@ -113,6 +129,7 @@ class Card {
 
   /** Says what is wrong, and counts down to when it may be tried again. */
   stop(text, seconds) {
+    this.running = false;
     clearInterval(this.#clock);
     this.#bar.hidden = true;
     this.#tell(text, true);
@@ -135,7 +152,8 @@ class Card {
   #label(text, spoken, busy) {
     this.button.textContent = text;
     this.button.setAttribute('aria-label', spoken);
-    this.button.disabled = busy;
+    // A disabled button would lose the focus of whoever pressed it.
+    this.button.ariaDisabled = busy;
   }
 }
 

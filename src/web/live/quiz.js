@@ -5,19 +5,28 @@ const left = document.getElementById('quiz-left');
 const choices = document.getElementById('quiz-choices');
 const free = document.getElementById('quiz-free');
 const go = document.getElementById('quiz-go');
+let earlier = Promise.resolve();
 
 /** Whoever was asked would rather not. */
 export class GaveUp extends Error {}
 
-/** Asks, and gives the answer. */
-export function ask({ question, choices: given = [] }, seconds) {
+/** Asks, and gives the answer; a question at a time, while each one's own clock runs. */
+export function ask(challenge, seconds, signal) {
+  const until = performance.now() + seconds * 1000;
+  const answer = earlier.then(() => show(challenge, until, signal));
+  earlier = answer.catch(() => {});
+  return answer;
+}
+
+async function show({ question, choices: given = [] }, until, signal) {
+  signal.throwIfAborted();
+  if (performance.now() >= until) throw new GaveUp();
   document.getElementById('quiz-question').textContent = question;
   choices.replaceChildren(...given.map(choice));
   const typed = given.length === 0;
   free.hidden = go.hidden = !typed;
   free.firstElementChild.value = '';
   free.firstElementChild.required = typed;
-  const until = performance.now() + seconds * 1000;
   const tick = () => {
     const rest = Math.ceil((until - performance.now()) / 1000);
     left.textContent = `${Math.max(0, rest)} seconds left`;
@@ -25,16 +34,16 @@ export function ask({ question, choices: given = [] }, seconds) {
   };
   tick();
   const clock = setInterval(tick, 250);
+  const leave = () => dialog.close('');
+  signal.addEventListener('abort', leave);
   dialog.returnValue = '';
   dialog.showModal();
-  return new Promise((answer, giveUp) => {
-    dialog.addEventListener('close', () => {
-      clearInterval(clock);
-      const said = typed && dialog.returnValue === 'go' ? free.firstElementChild.value : dialog.returnValue;
-      if (said === '') giveUp(new GaveUp());
-      else answer(said);
-    }, { once: true });
-  });
+  await new Promise((closed) => dialog.addEventListener('close', closed, { once: true }));
+  clearInterval(clock);
+  signal.removeEventListener('abort', leave);
+  const said = typed && dialog.returnValue === 'go' ? free.firstElementChild.value : dialog.returnValue;
+  if (said === '') throw new GaveUp();
+  return said;
 }
 
 function choice(text) {

@@ -5,18 +5,17 @@ const WORKER = '/assets/live/worker.js';
 const policy = globalThis.trustedTypes?.createPolicy('laurel', { createScriptURL: () => WORKER });
 
 /** Finds the nonce; `progress` hears which part of the work that is to be expected is done. */
-export function solve({ prefix, bits }, progress) {
+export async function solve({ prefix, bits }, progress, signal) {
+  signal.throwIfAborted();
   const worker = new Worker(policy?.createScriptURL('') ?? WORKER, { type: 'module' });
-  return new Promise((found, failed) => {
+  const work = new Promise((found, failed) => {
     worker.onmessage = ({ data }) => {
-      if (data.hashes !== undefined) return progress(data.hashes / 2 ** bits);
-      worker.terminate();
-      found({ nonce: data.nonce });
+      if (data.hashes !== undefined) progress(data.hashes / 2 ** bits);
+      else found({ nonce: data.nonce });
     };
-    worker.onerror = () => {
-      worker.terminate();
-      failed(new Error('The proof could not be computed.'));
-    };
+    worker.onerror = () => failed(new Error('The proof could not be computed.'));
+    signal.addEventListener('abort', () => failed(signal.reason), { once: true });
     worker.postMessage({ prefix, bits });
   });
+  return work.finally(() => worker.terminate());
 }
