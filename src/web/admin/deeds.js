@@ -121,11 +121,12 @@ function dialogFor(path, deed, user, after) {
     problem.replaceChildren();
     try {
       const to = await post(`/api/admin/users/${user.id}/${path}`, body, key);
+      const waited = dialog.open;
       dialog.close();
       outcome(deed.done(user, to));
       await after();
       // The button that had the focus may be another now.
-      document.querySelector('main h1')?.focus({ preventScroll: true });
+      if (waited) document.querySelector('main h1')?.focus({ preventScroll: true });
     } catch (error) {
       if (dialog.open) failed(error);
       // Whoever went on meanwhile is told where they are now.
