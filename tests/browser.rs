@@ -51,7 +51,9 @@ async fn the_operators_page_over_two_nodes() {
     let user = laurel::admin::find_user(&app, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
     laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
-    run("admin.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone())]).await;
+    let bases = vec![("ONE", one.base.clone()), ("TWO", two.base.clone())];
+    run("admin.mjs", bases.clone()).await;
+    run("late.mjs", bases).await;
     assert_verified(&world).await;
 }
 

@@ -96,6 +96,8 @@ test('the token is gone with the page', async () => {
 for (const way of ['webSocket', 'stream']) {
   test(`a board arrives by ${way} after an award`, async () => {
     const { page, assertQuiet } = await docs({}, '#sockets');
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
     const username = `docs_${way.toLowerCase()}`;
     await enter(page, username, 'Register');
     await page.getByLabel('Listen by').selectOption(way);
@@ -109,6 +111,7 @@ for (const way of ['webSocket', 'stream']) {
     await look(page, `docs-${way.toLowerCase()}`);
     await page.getByRole('button', { name: 'Disconnect' }).click();
     await page.getByText('Not connected').waitFor();
+    assert.deepEqual(asked.filter((it) => /access_token|=ey/.test(it)), [], 'an address is no place for a login');
     assertQuiet();
   });
 }

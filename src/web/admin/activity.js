@@ -40,7 +40,10 @@ function spark(all, ink) {
   const SVG = 'http://www.w3.org/2000/svg';
   // It is as wide as a thumb: more points than this would be a smear.
   const each = Math.ceil(all.length / 36);
-  const values = Array.from({ length: Math.floor(all.length / each) }, (_, it) => all.slice(it * each, (it + 1) * each).reduce((sum, one) => sum + one));
+  const length = Math.floor(all.length / each);
+  // What is left over is the oldest.
+  const newest = all.slice(all.length - length * each);
+  const values = Array.from({ length }, (_, it) => newest.slice(it * each, (it + 1) * each).reduce((sum, one) => sum + one));
   const most = Math.max(1, ...values);
   const points = values.map((it, index) => `${(index / (values.length - 1)) * 100},${23 - (it / most) * 22}`);
   const svg = document.createElementNS(SVG, 'svg');

@@ -1,5 +1,6 @@
 // What an operator can do to a player: each in a dialog that says what will happen, and wants to know why.
 
+import { newKey } from '/assets/laurel/keys.js';
 import { get, post } from './api.js';
 import { fill, make } from './element.js';
 import { change, number, points } from './format.js';
@@ -52,11 +53,6 @@ function held(it) {
 export function deedButtons(user, after) {
   return Object.entries(DEEDS).filter(([, it]) => it.when(user)).map(([path, it]) =>
     make(`button.small${it.danger ? '.danger' : ''}`, { type: 'button', 'data-deed': path, on: { click: () => open(path, user, after) } }, `${it.button}…`));
-}
-
-/** A key that a repeat is known by. `randomUUID` is not there on plain HTTP. */
-function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (it) => it.toString(16).padStart(2, '0')).join('');
 }
 
 let opening = false;
@@ -125,13 +121,16 @@ function dialogFor(path, deed, user, after) {
     problem.replaceChildren();
     try {
       const to = await post(`/api/admin/users/${user.id}/${path}`, body, key);
+      const waited = dialog.open;
       dialog.close();
       outcome(deed.done(user, to));
       await after();
       // The button that had the focus may be another now.
-      document.querySelector('main h1')?.focus({ preventScroll: true });
+      if (waited) document.querySelector('main h1')?.focus({ preventScroll: true });
     } catch (error) {
-      failed(error);
+      if (dialog.open) failed(error);
+      // Whoever went on meanwhile is told where they are now.
+      else outcome(`${deed.title(user)}: ${error.message}${error.unsure ? ' It may have been done.' : ''}`);
     } finally {
       running = false;
       for (const it of [submit, cancel]) it.disabled = false;
@@ -169,9 +168,9 @@ function dialogFor(path, deed, user, after) {
   dialog.querySelector('[data-first]').focus();
 }
 
-/** A whole number that JSON can carry, with whatever minus; or none. */
+/** A whole number that JSON can carry, with whatever minus; or none. What parts it parts thousands: "-1,5" is not -15. */
 function wholeNumber(text) {
-  const plain = text.trim().replace(/^[−–]/, '-').replace(/[\s,_]/g, '');
-  const found = /^[+-]?\d+$/.test(plain) ? Number(plain) : NaN;
+  const plain = text.trim().replace(/^[−–]/, '-');
+  const found = /^[+-]?(\d+|\d{1,3}([\s,_]\d{3})+)$/.test(plain) ? Number(plain.replace(/[\s,_]/g, '')) : NaN;
   return Number.isSafeInteger(found) ? found : null;
 }

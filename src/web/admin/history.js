@@ -34,7 +34,8 @@ export function history(id, query, signal, header) {
   header.append(choice('Show', FILTERS.map(([key, text]) => [key, text]), filter[0], (value) => {
     filter = FILTERS.find(([it]) => it === value);
     remember({ kind: value });
-    read(0);
+    // The page under way counts for nothing now: without the first one there would be nothing to show.
+    read(next === undefined ? 1 : 0);
   }));
 
   const shown = () => rows.filter((it) => !filter[2] || filter[2].includes(it.kind));
@@ -58,7 +59,8 @@ export function history(id, query, signal, header) {
     } finally {
       if (mine === turn) more.disabled = false;
     }
-    draw();
+    // Of a history that did not come nothing is known, not even that it is empty.
+    if (next !== undefined) draw();
   }
 
   function draw() {
@@ -93,13 +95,14 @@ function days(rows) {
 const KINDS = {
   award: (it) => ['award', words(it.actionType), it.held && make('span.badge.set_aside', {}, 'held')],
   carried: (it) => [it.actionType, it.actionType === 'carried' ? 'what older months came to' : 'not won by an action'],
-  adjustment: (it) => [it.actionType, it.note ? `${it.note.by}: ${it.note.why}` : ''],
+  adjustment: (it) => [it.actionType, it.note ? said(it.note.by, it.note.why) : ''],
   refused: (it) => ['refused', `${words(it.actionType)}: the proof did not verify`],
   expired: (it) => ['expired', `${words(it.actionType)}: never finished`],
   open: (it) => ['open', `${words(it.actionType)}: may still be finished`],
   session: (it) => ['session', `${counted(it.actions ?? 0, 'action')}${it.active ? ', still on' : ''}`],
-  deed: (it) => [it.action, `${it.actor}: ${it.reason}`, detail(it.detail)],
+  deed: (it) => [it.action, said(it.actor, it.reason), detail(it.detail)],
 };
+const said = (who, why) => [`${who}: `, make('span.reason', {}, why)];
 const NAMES = { adjust: 'adjusted', void: 'voided' };
 
 function entry(row) {

@@ -19,9 +19,9 @@ let leave = new AbortController();
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
   const [name, ...rest] = path.split('/').map((it) => { try { return decodeURIComponent(it); } catch { return it; } });
-  const views = VIEWS[name] ?? VIEWS.overview;
-  const view = views[rest[0] ? 1 : 0] ?? views[0];
-  return { name: VIEWS[name] ? name : 'overview', view, key: rest[0], query: new URLSearchParams(query) };
+  const known = Object.hasOwn(VIEWS, name) ? name : 'overview';
+  const view = VIEWS[known][rest[0] ? 1 : 0] ?? VIEWS[known][0];
+  return { name: known, view, key: rest[0], query: new URLSearchParams(query) };
 }
 
 function show({ focus = true, told } = {}) {

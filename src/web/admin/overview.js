@@ -7,7 +7,7 @@ import { ago, asClock, asMoment, number } from './format.js';
 import { heat } from './heat.js';
 import { remember } from './place.js';
 import { scores, sessions } from './spread.js';
-import { load, tell } from './tell.js';
+import { load, refresh, tell } from './tell.js';
 import { states, userLink } from './user.js';
 
 const EVERY_MS = 30_000;
@@ -19,8 +19,7 @@ const PERIODS = {
 };
 
 export function overview({ query, signal }) {
-  let period = PERIODS[query.get('period')] ? query.get('period') : '24h';
-  let newest = 0;
+  let period = Object.hasOwn(PERIODS, query.get('period') ?? '') ? query.get('period') : '24h';
   const parts = {
     sums: tiles(), course: course(signal), refusals: refusals(), active: mostActive(query, signal), heat: heat(signal), scores: scores(signal), sessions: sessions(signal),
   };
@@ -33,26 +32,23 @@ export function overview({ query, signal }) {
   const trouble = make('div.outlet', {});
 
   async function look() {
-    const turn = ++newest;
     const { hours, step, days } = PERIODS[period];
-    const part = async (path, ...drawn) => {
-      const found = await get(`/api/admin/${path}`, signal);
-      if (turn === newest && !signal.aborted) for (const it of drawn) it.draw(found);
-    };
+    const part = (path, ...drawn) =>
+      refresh(drawn[0].element, signal, () => get(`/api/admin/${path}`, signal), (found) => { for (const it of drawn) it.draw(found); });
     try {
-      await Promise.all([
+      await refresh(trouble, signal, () => Promise.all([
         part(`activity?hours=${hours}&step=${step}`, parts.sums, parts.course, parts.refusals),
         // One day says nothing of a week's hours.
         part(`peak-hours?days=${Math.max(28, days)}`, parts.heat),
         part('scores', parts.scores),
         part(`sessions?days=${days}`, parts.sessions),
         parts.active.look(),
-      ]);
-      if (turn !== newest || signal.aborted) return;
-      trouble.replaceChildren();
-      stamp.textContent = `as of ${asClock(new Date())} UTC`;
+      ]), () => {
+        trouble.replaceChildren();
+        stamp.textContent = `as of ${asClock(new Date())} UTC`;
+      });
     } catch (error) {
-      if (turn === newest && !signal.aborted) tell(trouble, error, look);
+      tell(trouble, error, look);
     }
   }
 
@@ -72,9 +68,9 @@ function mostActive(query, signal) {
   const { element, body } = panel('active', 'Most active', choice('Most active of the', periods, period, (value) => {
     period = value;
     remember({ active: period });
-    load(body, signal, () => get(path(), signal), draw);
+    load(body, signal, read, draw);
   }));
-  const path = () => `/api/admin/most-active?period=${period}&limit=10`;
+  const read = () => get(`/api/admin/most-active?period=${period}&limit=10`, signal);
   const draw = ({ users, from }) => fill(body, [
     table('Most active', [
       { title: 'Player', head: true, cell: (it) => [userLink(it), states(it)] },
@@ -84,12 +80,5 @@ function mostActive(query, signal) {
     ], users, { empty: 'Nobody won anything in this time.' }),
     make('p.quiet.small', {}, `since ${asMoment(from)}`),
   ]);
-  return {
-    element,
-    look: async () => {
-      const asked = period;
-      const found = await get(path(), signal);
-      if (asked === period && !signal.aborted) draw(found);
-    },
-  };
+  return { element, look: () => refresh(body, signal, read, draw) };
 }

@@ -24,10 +24,11 @@ export function players({ query, signal }) {
 
   const look = () => {
     const search = input.value.trim();
+    // Whoever was found before is not who is looked for now.
+    found = [];
     remember({ search });
     const path = `/api/admin/users?limit=50${search ? `&search=${encodeURIComponent(search)}` : ''}`;
     return load(body, signal, () => get(path, signal), (users) => {
-      if (search !== input.value.trim()) return;
       found = users;
       element.querySelector('h2').textContent = search ? 'Found' : 'The newest';
       count.textContent = search ? `${users.length} found` : '';
@@ -46,8 +47,8 @@ export function players({ query, signal }) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     clearTimeout(pause);
-    await look();
-    if (found.length === 1 && input.value.trim() && !signal.aborted) location.hash = `#/players/${found[0].userId}`;
+    const search = input.value.trim();
+    if (await look() && found.length === 1 && search && search === input.value.trim()) location.hash = `#/players/${found[0].userId}`;
   });
   signal.addEventListener('abort', () => clearTimeout(pause));
   look();

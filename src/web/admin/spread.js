@@ -2,7 +2,7 @@
 
 import { chart } from './chart.js';
 import { make, panel } from './element.js';
-import { compact, counted, decimal, number, span } from './format.js';
+import { asMinute, compact, counted, decimal, number, span } from './format.js';
 
 /** Bars side by side, each with a name; `named` gets the splits of the axis. */
 function bars(names) {
@@ -72,7 +72,7 @@ export function sessions(signal) {
     element,
     draw(found) {
       buckets = found.buckets;
-      about.replaceChildren(facts([['Sessions', number(found.sessions)], ['Actions each', decimal(found.actionsPerSession)], ['Length', span(found.averageSeconds ?? 0)]]));
+      about.replaceChildren(facts([['Sessions', number(found.sessions)], ['Actions each', decimal(found.actionsPerSession)], ['Length', span(found.averageSeconds ?? 0)], ['Since (UTC)', asMinute(found.from)]]));
       drawing.draw([buckets.map((_, it) => it), buckets.map((it) => it.sessions)], buckets, `${number(found.sessions)} sessions of ${decimal(found.actionsPerSession)} actions each.`);
     },
   };

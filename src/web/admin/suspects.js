@@ -24,10 +24,7 @@ export function suspects({ query, signal }) {
     look();
   }));
   const evidence = (it) => `#/suspects/${encodeURIComponent(it.suspect)}?hours=${hours}`;
-  const look = () => {
-    const asked = hours;
-    load(body, signal, () => get(`/api/admin/suspects?hours=${hours}&limit=200`, signal), (found) => asked === hours && draw(found));
-  };
+  const look = () => load(body, signal, () => get(`/api/admin/suspects?hours=${hours}&limit=200`, signal), draw);
   const draw = (found) => {
     const most = found[0]?.weight || 1;
     fill(body, [table('Suspects', [

@@ -62,20 +62,38 @@ export function outcome(text) {
   fading = setTimeout(() => { line.hidden = true; line.textContent = ''; }, 8000);
 }
 
-/** Fills a place with what is loaded, or with why it is not. Returns whether it is. */
-export async function load(outlet, signal, read, draw) {
+/** Which reading of a place is the newest one. */
+const turns = new WeakMap();
+
+/**
+ * Reads for a place, and draws what comes. If the place is read anew meanwhile, or left, neither what comes nor why nothing comes
+ * matters any more. Returns whether it drew; throws what the newest reading throws.
+ */
+export async function refresh(outlet, signal, read, draw) {
+  const turn = Symbol('turn');
+  turns.set(outlet, turn);
+  const newest = () => turns.get(outlet) === turn && !signal.aborted;
   outlet.setAttribute('aria-busy', 'true');
-  if (!outlet.hasChildNodes()) fill(outlet, [make('p.quiet.loading', {}, 'Loading …')]);
   try {
     const found = await read();
-    if (signal.aborted) return false;
+    if (!newest()) return false;
     draw(found);
     return true;
   } catch (error) {
-    if (signal.aborted) return false;
-    tell(outlet, error, () => { outlet.replaceChildren(); load(outlet, signal, read, draw); });
+    if (newest()) throw error;
     return false;
   } finally {
-    outlet.removeAttribute('aria-busy');
+    if (turns.get(outlet) === turn) outlet.removeAttribute('aria-busy');
+  }
+}
+
+/** Fills a place with what is loaded, or with why it is not. Returns whether it is. */
+export async function load(outlet, signal, read, draw) {
+  if (!outlet.hasChildNodes()) fill(outlet, [make('p.quiet.loading', {}, 'Loading …')]);
+  try {
+    return await refresh(outlet, signal, read, draw);
+  } catch (error) {
+    tell(outlet, error, () => { outlet.replaceChildren(); load(outlet, signal, read, draw); });
+    return false;
   }
 }

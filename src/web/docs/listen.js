@@ -1,7 +1,11 @@
 // Listens as a client would, and shows what arrives as it arrives.
 
+import { openStream } from '/assets/laurel/stream.js';
+
 /** Older ones go. */
 const MOST_SHOWN = 50;
+/** Three of the node's own signs of life. */
+const SILENCE_MS = 75_000;
 
 export class Listening {
   #link = undefined;
@@ -11,10 +15,9 @@ export class Listening {
   #heard = document.getElementById('heard');
   #act = document.getElementById('act');
 
-  constructor(login, channels, names) {
+  constructor(login, channels) {
     this.login = login;
     this.channels = channels;
-    this.names = names;
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.#link) this.#end('Not connected');
@@ -37,14 +40,14 @@ export class Listening {
   }
 
   #connect(way) {
-    const url = new URL(this.channels[way].address, location.origin);
-    this.#link = way === 'webSocket' ? this.#socket(url) : this.#stream(url);
+    this.#link = way === 'webSocket' ? this.#socket() : this.#stream();
     this.#state.textContent = 'Connecting';
     this.#button.textContent = 'Disconnect';
     this.#form.elements.way.disabled = true;
   }
 
-  #socket(url) {
+  #socket() {
+    const url = new URL(this.channels.webSocket.address, location.origin);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url, ['laurel.v1', `bearer.${this.login.token}`]);
     socket.onopen = () => { this.#state.textContent = 'Connected'; };
@@ -53,16 +56,13 @@ export class Listening {
     return socket;
   }
 
-  #stream(url) {
-    if (this.login.token) url.searchParams.set('access_token', this.login.token);
-    const stream = new EventSource(url);
-    stream.onopen = () => { this.#state.textContent = 'Connected'; };
-    stream.onerror = () => {
-      if (stream.readyState === EventSource.CLOSED) this.#end('The node refused it');
-      else this.#state.textContent = 'Coming back';
-    };
-    for (const name of this.names) stream.addEventListener(name, ({ data }) => this.#show(JSON.parse(data)));
-    return stream;
+  /** By the client's own reader: an `EventSource` would have the login in its address, which logs and proxies keep. */
+  #stream() {
+    return openStream(fetch, '', this.login.token ?? null, SILENCE_MS, {
+      alive: () => { this.#state.textContent = 'Connected'; },
+      event: (event) => this.#show(event),
+      end: ({ reason, code = '' }) => this.#end(`Closed: ${code} ${reason}`),
+    });
   }
 
   #end(why) {

@@ -86,6 +86,5 @@ export async function showSockets(login) {
   about.textContent = api.info.description;
   document.getElementById('sockets-version').textContent = api.asyncapi;
   document.getElementById('channels').append(...Object.entries(api.channels).map(([key, it]) => channel(key, it, api)));
-  const names = Object.values(api.channels.stream.messages).map((it) => it.name);
-  new Listening(login, api.channels, names);
+  new Listening(login, api.channels);
 }
