@@ -28,7 +28,9 @@ export function aboutOf({ checks, limits }) {
 }
 
 /** What to say of a refusal, without what only programmers know. */
-export function problemOf({ code, message }) {
+export function problemOf({ code, message, unsure }) {
+  // An award whose answer is lost may be there: the own total tells.
+  if (unsure) return 'No answer came. Your total shows whether it counted.';
   if (code === 'NETWORK') return 'The server does not answer. Nothing is lost: try again.';
   if (code === 'PROOF_INVALID') return 'That was not right. Try another one.';
   if (code === 'TOKEN_EXPIRED') return 'Too late. Try another one.';
