@@ -6,14 +6,14 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{NodeProcess, World, assert_verified};
 
 /// Runs a script with these values in its environment; it has to succeed.
 async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("node");
     command
-        .arg("--test")
+        .args(["--test", "--test-reporter=tap"])
         .arg(root.join("tests/browser").join(script))
         .env("SCREENSHOTS", root.join("target/screenshots"))
         .envs(environment);
@@ -22,6 +22,17 @@ async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(!said.contains("# pass 0"), "{said}");
+}
+
+/// Makes the operator that the scripts log in as.
+async fn make_operator(world: &World, node: &NodeProcess) {
+    let root = json!({ "username": "root", "email": "root@example.com", "password": "correct horse" });
+    let register = reqwest::Client::new().post(format!("{}/api/auth/register", node.base)).json(&root);
+    assert_eq!(register.send().await.unwrap().status(), 201);
+    let app = world.app().await;
+    let user = laurel::admin::find_user(&app, "root").await.unwrap();
+    let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+    laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
 }
 
 #[tokio::test]
@@ -40,17 +51,22 @@ async fn the_live_page_over_two_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_live_page_as_time_goes_on() {
+    let world = World::new().await;
+    let free = [("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
+    let (one, two) = (world.process(&free).await, world.process(&free).await);
+    make_operator(&world, &one).await;
+    let pid = ("TWO_PID", two.id().to_string());
+    run("lasting.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone()), pid]).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_operators_page_over_two_nodes() {
     let world = World::new().await;
     let free = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
     let (one, two) = (world.process(&free).await, world.process(&free).await);
-    let root = json!({ "username": "root", "email": "root@example.com", "password": "correct horse" });
-    let register = reqwest::Client::new().post(format!("{}/api/auth/register", one.base)).json(&root);
-    assert_eq!(register.send().await.unwrap().status(), 201);
-    let app = world.app().await;
-    let user = laurel::admin::find_user(&app, "root").await.unwrap();
-    let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
-    laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
+    make_operator(&world, &one).await;
     let bases = vec![("ONE", one.base.clone()), ("TWO", two.base.clone())];
     run("admin.mjs", bases.clone()).await;
     run("late.mjs", bases).await;

@@ -3,36 +3,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, look, open } from './browser.mjs';
+import { action, button, focused, live, play, register, rows, shows, total } from './player.mjs';
 
 const { ONE, TWO, CLOSED } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 let browser;
 before(async () => { browser = await launch(); });
 after(() => browser.close());
-
-/** What the board shows, as rank, name and score. */
-const rows = (page) => page.$$eval('.place:not(.free)', (all) =>
-  all.map((row) => [...row.children].slice(0, 3).map((it) => it.textContent).join(' ')));
-
-async function shows(page, wanted) {
-  const text = JSON.stringify(wanted);
-  await page.waitForFunction((text) => JSON.stringify([...document.querySelectorAll('.place:not(.free)')]
-    .map((row) => [...row.children].slice(0, 3).map((it) => it.textContent).join(' '))) === text, text)
-    .catch(async () => assert.deepEqual(await rows(page), wanted));
-}
-
-async function register(page, name) {
-  await page.fill('[name=username]', name);
-  await page.fill('[name=email]', `${name}@example.com`);
-  await page.fill('[name=password]', 'correct horse');
-  await page.click('#door-go');
-  await page.waitForSelector('#mine:not([hidden])');
-}
-
-const action = (page, name) => page.locator('.action', { hasText: name });
-const play = (page, name) => action(page, name).getByRole('button').click();
-const total = (page, points) => page.waitForFunction((it) => document.getElementById('mine-score').textContent === it, String(points));
-const live = (page, state = 'open') => page.waitForSelector(`#connection[data-state=${state}]`);
 
 test('an award on one node moves the board on the other’s page, for players and spectators', async () => {
   const [ada, spectator] = [await open(browser, ONE), await open(browser, TWO, { colorScheme: 'dark' })];
@@ -58,10 +35,14 @@ test('an award on one node moves the board on the other’s page, for players an
   await shows(spectator.page, ['1 bob 25', '2 ada 20']);
   await look(ada.page, 'live-desktop');
   await look(spectator.page, 'live-dark');
-  // A second page of the same player hears of it too.
+  // A second page of the same player is hers too, and hears of what the first one wins.
   const again = await ada.context.newPage();
-  await again.goto(TWO);
-  await again.fill('[name=username]', 'ada').catch(() => {});
+  await again.goto(ONE);
+  await total(again, 20);
+  await live(again);
+  await play(ada.page, 'Watch an ad');
+  await again.waitForFunction(() => document.getElementById('mine-news').textContent === '+10 points, to rank 1, up from 2.');
+  await total(again, 30);
   for (const it of [ada, bob, spectator]) {
     it.assertQuiet();
     await it.context.close();
@@ -102,7 +83,7 @@ test('the quiz, work and waiting are proven on the page', async () => {
   await total(page, 45);
   await play(page, 'Daily bonus');
   await page.waitForFunction(() => /^\d+ (s|min|h)$/.test(document.querySelectorAll('.action button')[3].textContent));
-  assert.ok(await action(page, 'Daily bonus').getByRole('button').isDisabled());
+  assert.equal(await button(page, 'Daily bonus').getAttribute('aria-disabled'), 'true');
   assertQuiet();
   await context.close();
 });
@@ -111,7 +92,7 @@ test('a wrong answer and a limit are told where they happened', async () => {
   const { page, context } = await open(browser, ONE);
   await play(page, 'Watch an ad');
   await page.waitForSelector('#problem-door:not([hidden])');
-  assert.equal(await page.evaluate(() => document.activeElement.name), 'username');
+  assert.equal(await focused(page), 'username');
   await page.fill('[name=username]', 'a');
   await page.click('#door-go');
   assert.equal(await page.getAttribute('[name=username]', 'aria-invalid'), 'true');
@@ -119,7 +100,8 @@ test('a wrong answer and a limit are told where they happened', async () => {
   await page.fill('[name=email]', 'dave@example.com');
   await page.fill('[name=password]', 'correct horse');
   await page.click('#door-go');
-  await page.waitForFunction(() => document.getElementById('problem-username').textContent.length > 0);
+  await page.waitForSelector('#problem-username[role=alert]:not([hidden])');
+  await page.waitForFunction(() => document.activeElement.name === 'username');
   await register(page, 'dave');
 
   for (let points = 10; points <= 100; points += 10) {
@@ -128,7 +110,7 @@ test('a wrong answer and a limit are told where they happened', async () => {
   }
   // Ten a minute: every action waits now, and says for how long.
   await play(page, 'Watch an ad');
-  await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((it) => it.disabled && /\ds$/.test(it.textContent.replace(' ', ''))));
+  await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((it) => it.ariaDisabled === 'true' && /\ds$/.test(it.textContent.replace(' ', ''))));
   await look(page, 'live-limited');
   await context.close();
 });
@@ -158,12 +140,42 @@ test('a reload keeps the login, leaving ends it, and coming back works', async (
 
 test('by keyboard alone', async () => {
   const { page, context } = await open(browser, ONE);
-  await page.keyboard.press('Tab');
+  const { keyboard } = page;
+  /** Tabs on to what is asked for. */
+  const to = async (found) => {
+    for (let tabs = 0; tabs < 40; tabs += 1) {
+      if (await page.evaluate(found)) return;
+      await keyboard.press('Tab');
+    }
+    assert.fail(`no key leads to ${found}`);
+  };
+  await live(page);
+  await keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
-  await register(page, 'frank');
-  await action(page, 'Solve a puzzle').getByRole('button').focus();
-  await page.keyboard.press('Enter');
+  await keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement.id === 'board');
+  await to(() => document.activeElement.name === 'username');
+  await keyboard.type('frank');
+  await keyboard.press('Tab');
+  await keyboard.type('frank@example.com');
+  await keyboard.press('Tab');
+  await keyboard.type('correct horse');
+  await keyboard.press('Enter');
+  // Whoever came in stands before the actions, and after an award still at its button.
+  await page.waitForFunction(() => document.activeElement.id === 'play-title');
+  await to(() => document.activeElement.ariaLabel?.startsWith('Solve a puzzle'));
+  await keyboard.press('Enter');
   await total(page, 15);
+  await keyboard.press('Space');
+  await total(page, 30);
+  await to(() => document.activeElement.ariaLabel?.startsWith('Answer a question'));
+  await keyboard.press('Enter');
+  await page.waitForSelector('#quiz[open]');
+  await keyboard.press('Escape');
+  await page.waitForFunction(() => document.activeElement.ariaLabel?.startsWith('Answer a question'));
+  for (let tabs = 0; tabs < 40 && await focused(page) !== 'leave'; tabs += 1) await keyboard.press('Shift+Tab');
+  await keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement.id === 'door-title');
   await context.close();
 });
 
@@ -189,6 +201,23 @@ test('on a wall', async () => {
   await look(page, 'live-wall');
   assertQuiet();
   await context.close();
+});
+
+test('what the page loads is asked for at once', async () => {
+  const text = async (path) => (await fetch(ONE + path)).text();
+  const found = new Set();
+  const walk = async (path) => {
+    if (found.has(path)) return;
+    found.add(path);
+    const imports = (await text(path)).matchAll(/(?:^|\s)(?:from|import)\s*['"]([^'"]+)['"]/g);
+    for (const [, name] of imports) await walk(new URL(name, ONE + path).pathname);
+  };
+  const page = await text('/');
+  const named = (pattern) => [...page.matchAll(pattern)].map(([, path]) => path);
+  const entries = named(/<script type="module" src="([^"]+)"/g);
+  for (const entry of entries) await walk(entry);
+  const needed = [...found].filter((it) => !entries.includes(it));
+  assert.deepEqual(named(/rel="modulepreload" href="([^"]+)"/g).sort(), needed.sort());
 });
 
 test('without spectators the page asks for a login', async () => {

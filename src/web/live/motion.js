@@ -17,6 +17,8 @@ export function write(element, text) {
 
 /** Counts a number up or down to where it is. */
 export function count(element, to) {
+  // It is there, or on its way, which the same number told again must not shorten.
+  if (element.dataset.value === String(to)) return;
   const from = Number(element.dataset.value ?? to);
   element.dataset.value = to;
   const show = (value) => write(element, Math.round(value).toLocaleString('en'));
