@@ -20,7 +20,7 @@ declare global {
   function keep(token: string | null): void;
   function ask(question?: string, choices?: readonly string[]): Promise<string>;
   function show(rows: readonly Row[]): void;
-  function cheer(points: number, rank: number, before: number | null): void;
+  function cheer(points: number, rank: number | null, before: number | null): void;
   function mark(state: string, retryInMs?: number): void;
 }
 `;
