@@ -27,8 +27,11 @@ fn paths(folder: &str, ending: &str) -> Vec<PathBuf> {
 
 #[test]
 fn no_file_is_a_wall() {
-    for folder in ["src", "tests", "loadtest", "examples"] {
-        for (path, text) in files(folder, "rs") {
+    let ours = ["src", "tests", "loadtest", "examples"].map(|it| (it, "rs"));
+    let pages = ["live", "admin", "docs", "common"].map(|it| format!("src/web/{it}"));
+    let scripts = pages.iter().flat_map(|it| [(it.as_str(), "js"), (it.as_str(), "css")]);
+    for (folder, ending) in ours.into_iter().chain(scripts).chain([("clients/typescript/src", "ts")]) {
+        for (path, text) in files(folder, ending) {
             assert!(text.lines().count() <= 300, "{} is long", path.display());
         }
     }

@@ -10,7 +10,8 @@ async fn hold_and_pause(world: &World) -> PgConnection {
     let mut holder = app.database.acquire().await.unwrap().detach();
     let lock = "SELECT pg_advisory_lock(x'6c617572656c'::bigint)";
     let others = "SELECT pg_terminate_backend(pid) FROM pg_locks
-                  WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()";
+                  WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let mut ended = app.database.acquire().await.unwrap();
     let (_, locked) =
         futures::join!(async { sqlx::query(others).execute(&mut *ended).await.unwrap() }, async {
