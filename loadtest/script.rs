@@ -142,6 +142,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "",
         "0",
         "1",
+        "key",
     ];
     let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
     Command::new("redis-benchmark")
