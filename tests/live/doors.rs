@@ -63,7 +63,7 @@ fn assert_overloaded(refused: &Answer) {
     assert!((1..=5).contains(&after), "{after}");
 }
 
-fn sockets(node: &TestNode) -> i64 {
+pub fn sockets(node: &TestNode) -> i64 {
     let protocols = ["websocket", "socketio", "events"];
     protocols.iter().map(|it| node.app.metrics.sockets.with_label_values(&[it]).get()).sum()
 }

@@ -6,6 +6,7 @@ use laurel::live::{Board, Row};
 use uuid::Uuid;
 
 use super::clients::{ALL, Listener, Protocol};
+use super::doors::sockets;
 use crate::harness::{TestNode, World, eventually};
 
 /// Versions are µs; boards of the test are a second apart, so what the node's own looks publish finds a place between.
@@ -33,11 +34,6 @@ async fn change(node: &TestNode, readers: &mut [Listener], times: i64) -> i64 {
         }
     }
     from + times * STEP
-}
-
-fn sockets(node: &TestNode) -> i64 {
-    let protocols = ["websocket", "socketio", "events"];
-    protocols.iter().map(|it| node.app.metrics.sockets.with_label_values(&[it]).get()).sum()
 }
 
 #[tokio::test]
