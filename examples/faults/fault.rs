@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use crate::dice::Dice;
 use crate::history::History;
+use crate::judge::Loss;
 use crate::proxy::{Proxy, Way};
 use crate::signal::Paused;
 use crate::world::World;
@@ -94,13 +94,6 @@ impl Deck {
         let slow_by = Duration::from_millis(self.dice.between(5, 80));
         Fault { kind, after, lasts: Duration::from_millis(ms), node, slow_by }
     }
-}
-
-/// Redis lost what it did since a moment; what Postgres had by then must be there still.
-pub struct Loss {
-    pub from: Duration,
-    pub until: Duration,
-    pub written: HashSet<Uuid>,
 }
 
 impl Fault {

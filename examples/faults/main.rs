@@ -12,6 +12,7 @@ mod disk;
 mod doors;
 mod fault;
 mod history;
+mod judge;
 mod ledger;
 mod load;
 mod node;
@@ -129,6 +130,7 @@ impl<'a> Suite<'a> {
                 break;
             }
         }
+        suite.report.not_issued = suite.history.not_issued.lock().0;
         suite.report.requests = suite.history.requests.load(Ordering::Relaxed);
         suite.report.acknowledged = suite.history.acknowledged.load(Ordering::Relaxed);
         suite.report.boards = suite.shown.boards.load(Ordering::Relaxed);
@@ -153,7 +155,7 @@ impl<'a> Suite<'a> {
             tokio::spawn(load.clone().play(it.clone(), Dice::new(seed, round, turn as u64 + 1)))
         };
         let playing: Vec<_> = self.players.iter().enumerate().map(play).collect();
-        let (world, seq) = (&self.world, self.checker.seq);
+        let (world, seq) = (&self.world, self.checker.judge.seq);
         let happen = faults.iter().map(|it| it.happen(world, &self.history, self.fsync_always, seq));
         let (losses, ()) = tokio::join!(join_all(happen), tokio::time::sleep(LOAD));
         self.world.heal().await;
@@ -173,7 +175,7 @@ impl<'a> Suite<'a> {
         let outcome = self.checker.check(&self.world, &self.history, &losses, &self.shown).await;
         self.report.add(faults, recovery, &outcome);
         println!("  recovered in {:.1} s; {outcome:?}", recovery.as_secs_f64());
-        let wrong = std::mem::take(&mut self.checker.wrong);
+        let wrong = std::mem::take(&mut self.checker.judge.wrong);
         for wrong in &wrong {
             println!("  WRONG: {wrong}");
         }
