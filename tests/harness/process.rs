@@ -48,6 +48,11 @@ impl NodeProcess {
         Self { base: address, child }
     }
 
+    /// Its port, which it can have again.
+    pub fn port(&self) -> &str {
+        self.base.rsplit(':').next().unwrap()
+    }
+
     /// SIGKILL, and gone.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
