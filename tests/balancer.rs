@@ -21,7 +21,6 @@ struct Cluster {
     nodes: Vec<NodeProcess>,
     balancer: Balancer,
     players: Vec<Player>,
-    /// Through the balancer, patient: a busy machine is no failure.
     client: reqwest::Client,
     world: World,
 }
@@ -39,8 +38,7 @@ impl Cluster {
         let options = SeedOptions { users: players, max_score: 0, tokens: Some(file.clone()) };
         laurel::ledger::seed(&*world.app().await, &options, |_| ()).await.unwrap();
         let players = std::fs::read_to_string(file).unwrap().lines().map(Player::of).collect();
-        let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(60)).build().unwrap();
-        Self { nodes, balancer, players, client, world }
+        Self { nodes, balancer, players, client: reqwest::Client::new(), world }
     }
 
     /// SIGTERM; its end is waited for. Then it starts again where it was, and the balancer sends there.
@@ -63,7 +61,11 @@ async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> N
         ("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap()),
         ("LAUREL_LIVE__NODE_NAME", name),
         ("LAUREL_SERVER__DRAIN_SECONDS", "2"),
-        ("LAUREL_SERVER__DRAIN_NOTICE_MS", "500"),
+        ("LAUREL_SERVER__DRAIN_NOTICE_MS", "2000"),
+        // What is slow because the machine is busy has not failed.
+        ("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "60000"),
+        ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "50000"),
+        ("LAUREL_STORE__TIMEOUT_MS", "10000"),
         ("LAUREL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
         ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
         ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
