@@ -30,6 +30,7 @@ impl Checker {
         losses: &[Loss],
         shown: &Shown,
     ) -> Outcome {
+        self.judge.wrong.append(&mut world.wrong.lock());
         if let Err(hangs) = settle(world).await {
             self.judge.say(hangs);
             return Outcome::default();

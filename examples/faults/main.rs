@@ -36,7 +36,7 @@ use check::Checker;
 use dice::Dice;
 use disk::Disk;
 use doors::Player;
-use fault::{Deck, Fault};
+use fault::{Deck, Fault, Kind};
 use history::History;
 use load::Load;
 use report::Report;
@@ -61,6 +61,9 @@ struct Options {
     /// Faults in a round; one to three if left out
     #[arg(long)]
     faults: Option<u64>,
+    /// Only these, such as roll,kill-redis; all if left out
+    #[arg(long, value_delimiter = ',')]
+    kinds: Vec<Kind>,
     /// Go on after a round that does not hold
     #[arg(long)]
     keep_going: bool,
@@ -121,7 +124,7 @@ impl<'a> Suite<'a> {
         let (checker, report) = (Checker::default(), Report::default());
         let fsync_always = options.fsync == "always";
         let mut suite = Self { world, players, history, shown, checker, report, fsync_always };
-        let mut deck = Deck::new(options.seed);
+        let mut deck = Deck::new(options.seed, &options.kinds);
         let mut held = true;
         for round in 1..=options.rounds {
             let faults = deck.deal(options.faults, options.nodes.into());

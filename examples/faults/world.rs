@@ -35,6 +35,8 @@ pub struct World<'a> {
     pub client: reqwest::Client,
     /// Of Redis and Postgres themselves, past the proxies.
     pub ports: (u16, u16),
+    /// What faults found that should not be.
+    pub wrong: parking_lot::Mutex<Vec<String>>,
 }
 
 impl<'a> World<'a> {
@@ -56,7 +58,18 @@ impl<'a> World<'a> {
         let client =
             reqwest::Client::builder().pool_max_idle_per_host(1000).timeout(PATIENCE).build().unwrap();
         let (redis, postgres) = (Mutex::new(redis), Mutex::new(postgres));
-        Self { folder: folder.to_owned(), redis, postgres, disk, nodes: all, ways, bases, client, ports }
+        Self {
+            folder: folder.to_owned(),
+            redis,
+            postgres,
+            disk,
+            nodes: all,
+            ways,
+            bases,
+            client,
+            ports,
+            wrong: parking_lot::Mutex::default(),
+        }
     }
 
     /// Runs a command of Laurel's past the proxies.
