@@ -1,5 +1,6 @@
 //! Three nodes behind HAProxy with the configuration that ships: restarted one by one under load, cut off from Redis, and all without it.
 
+mod drain;
 mod listeners;
 mod play;
 mod redis_away;

@@ -68,6 +68,13 @@ pub async fn last_award(cluster: &Cluster, listeners: &[&Listeners], history: &H
     let board: Value = board.json().await.unwrap();
     let first = board["leaderboard"][0]["userId"].as_str().unwrap();
     let player = cluster.players.iter().find(|it| it.user.to_string() == first).unwrap();
+    award(cluster, player, history).await;
+    version().await
+}
+
+/// An award, recorded like those of the load.
+pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
+    let (base, client) = (&cluster.balancer.base, &cluster.client);
     let door = Door::Actions;
     let ticket = ticket(client, base, player, door, 0, None).await.unwrap();
     let (user, attempts) = (player.user, Vec::new());
@@ -78,7 +85,6 @@ pub async fn last_award(cluster: &Cluster, listeners: &[&Listeners], history: &H
     assert_eq!(status, 200, "{body}");
     let answer = Answer::Awarded { score: body["newScore"].as_i64().unwrap() };
     history.attempted(ticket.id, Attempt { node: 0, key: String::new(), start, end: history.now(), answer });
-    version().await
 }
 
 /// Holds the stores against each other, and the record against the ledger as the fault suite does it. Returns the requests that were

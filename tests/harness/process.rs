@@ -69,10 +69,15 @@ impl NodeProcess {
         self.child.wait().unwrap().code()
     }
 
-    /// SIGTERM, and the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    /// SIGTERM.
+    pub fn ask_to_stop(&self) {
         // SAFETY: a child of ours that was not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.ask_to_stop();
         self.exit_code()
     }
 }
