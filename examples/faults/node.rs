@@ -1,7 +1,7 @@
 //! One `laurel serve` as a process of its own, behind proxies to its stores.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -106,6 +106,8 @@ impl Node {
         while began.elapsed() < DRAINED {
             match self.ended() {
                 Some(status) if status.success() => return Ok(()),
+                // It was only just starting.
+                Some(status) if status.signal() == Some(libc::SIGTERM) => return Ok(()),
                 Some(status) => return Err(format!("node {} drained, and ended with {status}", self.place)),
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
