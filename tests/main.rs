@@ -6,6 +6,7 @@
 mod harness;
 
 mod action;
+mod balancer;
 mod browser;
 mod client;
 mod dashboards;

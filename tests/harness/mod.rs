@@ -1,5 +1,6 @@
 //! What a test stands on: a Redis and a database of its own, nodes in this process, and players.
 
+mod balancer;
 mod collector;
 mod keeper;
 mod node;
@@ -9,6 +10,7 @@ mod proxy;
 mod redis_look;
 mod signer;
 
+pub use balancer::{Balancer, haproxy};
 pub use collector::{Collected, Collector};
 pub use keeper::{KeptPostgres, KeptRedis};
 pub use node::{Answer, Player, TestNode, rows};
