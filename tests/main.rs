@@ -9,6 +9,7 @@ mod action;
 mod browser;
 mod client;
 mod dashboards;
+mod deploy;
 mod embedded;
 mod faults;
 mod fuzz;
