@@ -1,5 +1,7 @@
 //! The image.
 
+use std::path::PathBuf;
+
 use laurel::config;
 
 use super::servers::ours;
@@ -29,6 +31,20 @@ fn the_image_is_pinned_small_and_nobodys() {
     assert!(bases[0].starts_with(&rust), "{} is not {rust}", bases[0]);
 }
 
+fn sources() -> Vec<(PathBuf, String)> {
+    let (mut found, mut folders) = (Vec::new(), vec![ours("src")]);
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                found.push((path.clone(), std::fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
 /// Only what is built from is sent to the builder, and all that is copied is sent.
 #[test]
 fn what_is_sent_to_the_builder_is_what_it_copies() {
@@ -41,6 +57,13 @@ fn what_is_sent_to_the_builder_is_what_it_copies() {
     sent.sort_unstable();
     copied.sort_unstable();
     assert_eq!(sent, copied);
+    // What is compiled in lies in these folders.
+    for (path, text) in sources() {
+        for outside in text.split("\"../../").skip(1).map(|it| it.split('"').next().unwrap()) {
+            let there = copied.iter().any(|it| outside.starts_with(&format!("{it}/")));
+            assert!(there, "{} needs {outside}, which the builder does not have", path.display());
+        }
+    }
     // Cargo wants the files of all targets.
     let manifest = include_str!("../../Cargo.toml");
     let targets = manifest.lines().filter_map(|it| it.strip_prefix("path = \"")?.strip_suffix('"'));
