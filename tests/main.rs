@@ -10,6 +10,7 @@ mod balancer;
 mod browser;
 mod client;
 mod dashboards;
+mod deploy;
 mod embedded;
 mod faults;
 mod fuzz;
