@@ -8,6 +8,7 @@ mod harness;
 mod action;
 mod browser;
 mod client;
+mod cluster;
 mod dashboards;
 mod embedded;
 mod faults;

@@ -1,7 +1,9 @@
 //! What a test stands on: a Redis and a database of its own, nodes in this process, and players.
 
+mod cluster;
 mod collector;
 mod keeper;
+mod kept_redis;
 mod node;
 mod process;
 mod provider;
@@ -9,8 +11,10 @@ mod proxy;
 mod redis_look;
 mod signer;
 
+pub use cluster::KeptCluster;
 pub use collector::{Collected, Collector};
-pub use keeper::{KeptPostgres, KeptRedis};
+pub use keeper::KeptPostgres;
+pub use kept_redis::KeptRedis;
 pub use node::{Answer, Player, TestNode, rows};
 pub use process::NodeProcess;
 pub use provider::Provider;
@@ -41,11 +45,21 @@ pub struct World {
 
 impl World {
     /// A fresh Redis and a fresh database. Limits that would get into a test's way are off; tests of limits set them.
+    ///
+    /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with so many shards.
     pub async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
-        let redis = KeptRedis::start(folder.path()).await;
+        match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |it| it.parse().unwrap()) {
+            1 => Self::on(KeptRedis::start(folder.path()).await, folder, 1),
+            shards => Self::on(KeptRedis::on_cluster(shards).await, folder, shards),
+        }
+        .await
+    }
+
+    async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {
         let mut config = config::load([]).unwrap();
         config.store.redis_url = redis.url.clone().into();
+        config.store.shards = u32::try_from(shards).unwrap();
         config.database.url = keeper::database().await.into();
         config.database.max_connections = 4;
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
