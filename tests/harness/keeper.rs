@@ -1,6 +1,7 @@
 //! The thread that keeps the stores: the kernel ends a store when the thread that started it ends, and a test's thread
 //! ends with the test.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -29,6 +30,9 @@ async fn open(path: PathBuf) -> DataFolder {
         Holder::Other { pid, .. } => panic!("{} is in use by {pid}", path.display()),
     }
 }
+
+/// A file of a Redis' data: its name and what is in it.
+pub type DataFile = (OsString, Vec<u8>);
 
 /// One process of a Redis; it ends with this value.
 pub struct RedisProcess {
@@ -89,10 +93,30 @@ impl RedisProcess {
         self.stopped.store(false, Ordering::Relaxed);
     }
 
-    /// Throws its data away; it must not run. What it knows of its cluster stays.
-    pub fn lose_data(&self) {
+    /// Where its data is; what it knows of its cluster is elsewhere.
+    fn data(&self) -> PathBuf {
         assert!(self.server.is_none(), "it runs");
-        std::fs::remove_dir_all(self.folder.join("redis/appendonlydir")).unwrap();
+        self.folder.join("redis/appendonlydir")
+    }
+
+    /// Throws its data away; it must not run.
+    pub fn lose_data(&self) {
+        std::fs::remove_dir_all(self.data()).unwrap();
+    }
+
+    /// Its data as it is now; it must not run.
+    pub fn copy_data(&self) -> Vec<DataFile> {
+        let read = |it: std::fs::DirEntry| (it.file_name(), std::fs::read(it.path()).unwrap());
+        std::fs::read_dir(self.data()).unwrap().flatten().map(read).collect()
+    }
+
+    /// Replaces its data by a copy; it must not run.
+    pub fn restore_data(&self, copy: &[DataFile]) {
+        self.lose_data();
+        std::fs::create_dir(self.data()).unwrap();
+        for (name, content) in copy {
+            std::fs::write(self.data().join(name), content).unwrap();
+        }
     }
 }
 

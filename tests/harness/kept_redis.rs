@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::cluster::{self, KeptCluster};
-use super::keeper::RedisProcess;
+use super::keeper::{DataFile, RedisProcess};
 use super::redis_look::{RedisLook, Server};
 
 /// It ends with this value, or waits for the next test.
@@ -99,6 +99,22 @@ impl KeptRedis {
         match &self.servers {
             Servers::One(process) => process.lose_data(),
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().lose_all_data(),
+        }
+    }
+
+    /// Its data as it is now, process by process; it must not run.
+    pub fn copy_data(&self) -> Vec<Vec<DataFile>> {
+        match &self.servers {
+            Servers::One(process) => vec![process.copy_data()],
+            Servers::Cluster(cluster) => cluster.as_ref().unwrap().copy_all_data(),
+        }
+    }
+
+    /// Replaces its data by a copy; it must not run.
+    pub fn restore_data(&self, copies: &[Vec<DataFile>]) {
+        match &self.servers {
+            Servers::One(process) => process.restore_data(&copies[0]),
+            Servers::Cluster(cluster) => cluster.as_ref().unwrap().restore_all_data(copies),
         }
     }
 }

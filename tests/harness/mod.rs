@@ -13,10 +13,10 @@ mod signer;
 
 pub use cluster::KeptCluster;
 pub use collector::{Collected, Collector};
-pub use keeper::KeptPostgres;
+pub use keeper::{DataFile, KeptPostgres};
 pub use kept_redis::KeptRedis;
 pub use node::{Answer, Player, TestNode, rows};
-pub use process::NodeProcess;
+pub use process::{NodeProcess, laurel};
 pub use provider::Provider;
 pub use proxy::Proxy;
 pub use redis_look::RedisLook;
@@ -48,12 +48,16 @@ impl World {
     ///
     /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with so many shards.
     pub async fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
         match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |it| it.parse().unwrap()) {
-            1 => Self::on(KeptRedis::start(folder.path()).await, folder, 1),
-            shards => Self::on(KeptRedis::on_cluster(shards).await, folder, shards),
+            1 => Self::with_shards(1).await,
+            shards => Self::on(KeptRedis::on_cluster(shards).await, folder(), shards).await,
         }
-        .await
+    }
+
+    /// The same on a single Redis with so many shards, whatever the tests were told.
+    pub async fn with_shards(shards: usize) -> Self {
+        let folder = folder();
+        Self::on(KeptRedis::with_shards(folder.path(), shards).await, folder, shards).await
     }
 
     async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {
@@ -129,6 +133,10 @@ impl World {
     pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
     }
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("laurel").tempdir().unwrap()
 }
 
 /// Opens a board as a leader does who found nothing amiss.

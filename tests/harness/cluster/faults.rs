@@ -1,6 +1,7 @@
 //! What a test does to a cluster's processes.
 
 use super::{KeptCluster, MEMBERS, eventually};
+use crate::harness::keeper::{DataFile, RedisProcess};
 
 impl KeptCluster {
     /// Fail-overs happen fast from now on: two or three seconds after a master is gone.
@@ -81,5 +82,13 @@ impl KeptCluster {
 
     pub fn lose_all_data(&self) {
         (0..MEMBERS).for_each(|it| self.lose_data(it));
+    }
+
+    pub fn copy_all_data(&self) -> Vec<Vec<DataFile>> {
+        self.members.iter().map(RedisProcess::copy_data).collect()
+    }
+
+    pub fn restore_all_data(&self, copies: &[Vec<DataFile>]) {
+        self.members.iter().zip(copies).for_each(|(member, copy)| member.restore_data(copy));
     }
 }

@@ -4,7 +4,8 @@ use redis::Value;
 
 use super::place::bare;
 
-/// Numbers are added, lists put one after another; of anything else the first that is something.
+/// Numbers are added, lists put one after another; of texts that are numbers the greatest counts, of anything else the first
+/// that is something.
 pub fn merged(words: &[&str], answers: Vec<Value>) -> Value {
     if words[..2.min(words.len())] == ["PUBSUB", "NUMSUB"] {
         return subscribers(answers);
@@ -15,10 +16,18 @@ pub fn merged(words: &[&str], answers: Vec<Value>) -> Value {
             a.extend(b);
             Value::Array(a)
         }
+        (Value::BulkString(a), Value::BulkString(b)) => match (number(&a), number(&b)) {
+            (Some(m), Some(n)) if n > m => Value::BulkString(b),
+            _ => Value::BulkString(a),
+        },
         (Value::Nil, next) => next,
         (so_far, _) => so_far,
     };
     answers.into_iter().reduce(sum).unwrap()
+}
+
+fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Channels and their numbers in turn.

@@ -57,7 +57,7 @@ pub fn of(words: &[&str], shards: usize) -> Place {
     } else if key.starts_with("rate:") {
         let text = key.rsplit(':').next().unwrap();
         Place::Tags(vec![tag(shard_of(text.as_bytes(), shards))])
-    } else if SHOWN.contains(&key) {
+    } else if SHOWN.contains(&key) || shows(key, rest) {
         Place::Tags(vec![format!("{{{shards}.all}}")])
     } else if let Some(user) = user() {
         of_user(user)
@@ -69,6 +69,11 @@ pub fn of(words: &[&str], shards: usize) -> Place {
     } else {
         Place::Tags(every())
     }
+}
+
+/// Of the board's state, what is said of the board that is shown; the rest each shard says of itself.
+fn shows(key: &str, rest: &[&str]) -> bool {
+    key == "leaderboard:global:state" && ["version", "published"].contains(&rest[0])
 }
 
 /// FNV-1a of 64 bits, its halves folded into one.
