@@ -4,11 +4,13 @@
 -- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
 --       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 once:<event id>
 -- ARGV  1 user id   2 user number   3 username   4 event id   5 points, below 0 to take away (empty: void what is held)
---       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user
+--       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user (7 and 9 are empty
+--       where this is one shard of several)
 --       10 most entries in the outbox   11 latest epoch that the caller knows
 --       12… candidates for the ten `score moment userId number username`
 -- Reply { code, … }; the same event twice is done once, and answered again
---       OK: + { total before, total after, ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
+--       OK: + { total before, total after, moment (0: it was done before), ms until a flush is due (0: none; -1: `gather` is),
+--           1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, once_key =
@@ -27,7 +29,7 @@ end
 local done = redis.call('GET', once_key)
 if done then
   local before, after = done:match('^(%d+) (%d+)$')
-  return { OK, before, after, 0, 1 }
+  return { OK, before, after, '0', 0, 1 }
 end
 local aside = redis.call('GET', aside_key)
 local voids = points == ''
@@ -59,7 +61,7 @@ if voids then
 end
 if voids or not shown then
   redis.call('HSET', state_key, 'moment', int(moment))
-  return { OK, before, after, 0, 1 }
+  return { OK, before, after, int(moment), 0, 1 }
 end
 -- The others first: an older entry of the user's own, which may have the new score, must take nobody's place.
 redis.call('ZREM', board_key, user)
@@ -73,7 +75,9 @@ if score > 0 and others_whole then
   ten = place(ten, table.concat({ after, int(moment), user, number, username }, ' '), user, score)
 end
 local rank = score > 0 and redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1 or 0
-redis.call('PUBLISH', ARGV[9], table.concat({ after, rank, 0, int(score - tonumber(before)), int(moment) }, ' '))
+if ARGV[9] ~= '' then
+  redis.call('PUBLISH', ARGV[9], table.concat({ after, rank, 0, int(score - tonumber(before)), int(moment) }, ' '))
+end
 return {
-  OK, before, after, renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[7], ARGV[8]),
+  OK, before, after, int(moment), renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[7], ARGV[8]),
 }

@@ -2,10 +2,11 @@
 -- lifted above everything that was shown before.
 --
 -- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 leaderboard:<board>:window
--- ARGV  1 run that was looked at   2 epoch   3 moment that has to be passed (µs)   4 channel of the board
+-- ARGV  1 run that was looked at   2 epoch   3 moment that has to be passed (µs)   4 channel of the board (empty where
+--       this is one shard of several)
 --       5 least ms between publications   6 who loaded it (empty: nobody had to)
 -- Reply { 1 if it is open, 0 if nothing was done: it is another run by now, or somebody else loads it or has opened it;
---         ms until a flush is due (0: none) }
+--         ms until a flush is due (0: none; -1: `gather` is) }
 -- Needs lib/clock, lib/epoch, lib/board.
 
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'loader')

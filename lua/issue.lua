@@ -1,16 +1,16 @@
 -- Issues one single-use token for one action of one user.
 --
 -- KEYS  1 leaderboard:<board>:state   2 outbox   3 token:<tokenId>   4 rate:inits:<userId>   5 ban:<userId>
---       6 limit:<userId>:<action>   7 rate:inits-from:<address>   8 asked:<userId>:<action>
+--       6 limit:<userId>:<action>   7 asked:<userId>:<action>
 -- ARGV  1 user id   2 action type   3 token id   4 time to live (ms)   5 points
 --       6 inits allowed a window (0: any)   7 window (ms)   8 to 12 the action's limits (see lib/limits)
---       13 most entries in the outbox   14 count the address too (1 or 0)   15 draw a question (1 or 0)
+--       13 most entries in the outbox   14 count the inits whatever is allowed (1 or 0)   15 draw a question (1 or 0)
 -- Reply { code, inits used, ms until the window closes, … }
---       OK: + { issued at (ms), inits from the address in this window (0: not counted), questions drawn before }
+--       OK: + { issued at (ms), questions drawn before }
 --       ACTION_LIMITED: + { ms to wait }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/token, lib/outbox.
 
-local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, address_key, asked_key = unpack(KEYS)
+local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, asked_key = unpack(KEYS)
 local user, action, token_id, ttl_ms, points = unpack(ARGV, 1, 5)
 local rate_limit, rate_window_ms = tonumber(ARGV[6]), ARGV[7]
 local limits = read_limits(8)
@@ -34,7 +34,6 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
 end
 
 local expires_ms = now_ms + tonumber(ttl_ms)
-local from_address = paced and count_attempt(address_key, rate_window_ms) or 0
 local drawn = 0
 if draws then
   drawn = redis.call('INCR', asked_key) - 1
@@ -44,4 +43,4 @@ write_token(token_key, user, action, '-', '-', expires_ms)
 write_outbox(outbox_key, {
   kind = 'issued', id = token_id, user = user, action = action, points = points, expires = int(expires_ms),
 })
-return { OK, used, reset_ms, now_ms, from_address, drawn }
+return { OK, used, reset_ms, now_ms, drawn }

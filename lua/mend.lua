@@ -1,9 +1,9 @@
 -- Merges the ledger's candidates into the ten, after users were loaded into the board.
 --
 -- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
--- ARGV  1 channel of the board   2 least ms between publications   3 who loads the board (empty: it has to be open)
+-- ARGV  1 channel of the board (empty where this is one shard of several)   2 least ms between publications   3 who loads the board (empty: it has to be open)
 --       4… candidates `score moment userId number username`
--- Reply { ms until a flush is due (0: none), 1 if the ten are whole, else 0 }; nothing is done to a board that is closed for
+-- Reply { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }; nothing is done to a board that is closed for
 --       somebody else's sake, since what it holds may be old
 -- Needs lib/clock, lib/epoch, lib/board, lib/merge.
 

@@ -17,8 +17,11 @@
 --       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)   34 latest epoch that the caller knows
 --       35 name of the key that signs the receipt
 --       36 traceparent, 37 channel of traces (both left out unless the request is traced)
--- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), … }
---       OK: + { score, rank, rank before (0: none), points, board version, ms until a flush is due (0: none), next token (or
+--       27 and 28 are empty where this is one shard of several
+-- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), epoch of the board (-1: not looked at), this run of Redis
+--         (empty: not looked at), … }
+--       OK: + { score, rank, rank before (0: none; both in this shard), points, board version, ms until a flush is due (0: none;
+--           -1: this is one shard of several, and `complete` has to see to the rest), next token (or
 --           empty), its expiry (ms), `receipt moment key action`, the ten… }; the ten only if newer than the caller's version, or
 --           always with an idempotency key; an older release kept answers without the receipt's words
 --       ACTION_LIMITED: + { ms to wait }
@@ -47,8 +50,10 @@ if rate_limit > 0 then
   used, reset_ms = count_attempt(rate_key, rate_window_ms)
 end
 
+local epoch, run = '-1', ''
+
 local function reply(code, replayed, rest)
-  return { code, used, reset_ms, replayed, unpack(rest or {}) }
+  return { code, used, reset_ms, replayed, epoch, run, unpack(rest or {}) }
 end
 
 -- The first answer under an idempotency key is given again word for word; so it comes before every other check.
@@ -58,6 +63,7 @@ if request_digest ~= '' then
     if first[1] ~= request_digest then
       return reply(KEY_REUSED, 0)
     end
+    run = run_id()
     return reply(tonumber(first[2]), 1, { unpack(first, 3) })
   end
 end
@@ -66,6 +72,7 @@ local state = read_open(state_key, tonumber(ARGV[34]), 'moment', 'version', 'flo
 if not state then
   return reply(BOARD_CLOSED, 0)
 end
+epoch, run = state[1], state[2]
 if rate_limit > 0 and used > rate_limit then
   return reply(RATE_LIMITED, 0)
 end
@@ -194,7 +201,7 @@ local moment = next_moment(state[3])
 entry.kind, entry.before, entry.after, entry.moment, entry.held = 'awarded', before or '0', after, int(moment), held
 write_outbox(outbox_key, entry)
 
-local version, due_ms, ten = tonumber(state[4]) or 0, 0, nil
+local version, due_ms, ten = tonumber(state[4]) or 0, board_channel == '' and -1 or 0, nil
 if not held and score > (tonumber(state[5]) or -1) then
   local mine = table.concat({ after, int(moment), user, number, username }, ' ')
   ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
@@ -208,7 +215,9 @@ if not held and score > (tonumber(state[5]) or -1) then
 else
   redis.call('HSET', state_key, 'moment', int(moment))
 end
-redis.call('PUBLISH', user_channel, table.concat({ after, rank, rank_before, points, int(moment) }, ' '))
+if user_channel ~= '' then
+  redis.call('PUBLISH', user_channel, table.concat({ after, rank, rank_before, points, int(moment) }, ' '))
+end
 
 if request_digest ~= '' or version > known_version then
   ten = ten or redis.call('LRANGE', ten_key, 0, -1)

@@ -3,10 +3,10 @@
 -- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
 --       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 banned
 -- ARGV  1 user id   2 banned (1 or 0)   3 set aside (1 or 0)   4 id of the event that confirms held points
---       5 channel of the board   6 least ms between publications   7 channel of the user   8 most entries in the outbox
+--       5 channel of the board (empty where this is one shard of several)   6 least ms between publications   7 channel of the user   8 most entries in the outbox
 --       9… candidates for the ten `score moment userId number username`, the user's own among them
 -- Reply { code, … }
---       OK: + { ms until a flush is due (0: none), 1 if the ten are whole, else 0 }
+--       OK: + { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, banned_key = unpack(KEYS)

@@ -136,7 +136,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
     tasks.spawn(admin::converge_forever(app.clone()));
     let store = app.store.clone();
-    tasks.spawn(async move { store.fence_forever().await });
+    tasks.spawn(async move { store.find_servers_forever().await });
     tasks.spawn(keys::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));
     tasks
 }

@@ -58,8 +58,12 @@ local function place(ten, entry, user, score)
 end
 
 -- Publishes the ten unless the last publication is younger than the window: then returns the ms until it may go out,
--- and whoever asked calls `flush` after that. Publishes at once when the board was quiet.
+-- and whoever asked calls `flush` after that. Publishes at once when the board was quiet. Without a channel this is one shard of
+-- several: returns -1, and whoever asked takes its ten to the board that is merged of all, see `gather`.
 local function publish(ten, state_key, window_key, channel, version, window_ms)
+  if channel == '' then
+    return -1
+  end
   local open = tonumber(window_ms) == 0 or redis.call('SET', window_key, '1', 'NX', 'PX', window_ms)
   if not open then
     return math.max(1, redis.call('PTTL', window_key))

@@ -66,7 +66,7 @@ pub async fn adjust(
         }
     };
     audit::complete(app, &app.database, event_id, outcome(&adjusted)).await?;
-    finish(app, adjusted.ten).await?;
+    finish(app, user.id, adjusted.ten).await?;
     Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
 }
 

@@ -145,7 +145,7 @@ async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     };
     let mended = app.store.restrict(&it).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    finish(app, mended).await?;
+    finish(app, user, mended).await?;
     Ok(voided)
 }
 
@@ -201,7 +201,7 @@ pub async fn converge_forever(app: Arc<App>) {
     loop {
         let started = tokio::time::Instant::now();
         // Another run of Redis may lack decisions of any age.
-        let latest = app.store.known_epoch();
+        let latest = app.store.known_epochs();
         if std::mem::replace(&mut epoch, latest) != latest {
             since_s = ALL_S;
         }

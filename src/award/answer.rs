@@ -90,7 +90,7 @@ fn award(
         app.hub.flush_later();
     }
     let mut board = app.hub.newest();
-    if keyed || awarded.version > board.version {
+    if (keyed && !awarded.ten.is_empty()) || awarded.version > board.version {
         board = Arc::new(Board::read(awarded.version, &awarded.ten)?);
         // The board of a first answer that is given again is an old one, which a node that was just started would take for the newest.
         if !replayed {

@@ -69,7 +69,7 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
         app.metrics.award(&action.kind);
     }
     let award = answer(app, &caller, &redeemed, &judged, true)?;
-    wait_until_safe(app, &judged).await?;
+    wait_until_safe(app, &caller, &judged, &redeemed.run).await?;
     Ok(award)
 }
 

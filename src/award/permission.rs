@@ -66,7 +66,7 @@ impl Permission {
         match self {
             Self::AntiSpam(token) => judge_anti_spam(app, caller, token, false),
             Self::Callback(token) => judge_anti_spam(app, caller, token, true),
-            Self::Proven { token, .. } => judge_proven(app, token).await,
+            Self::Proven { token, .. } => judge_proven(app, caller, token).await,
             Self::Game { token, action_type, points } => judge_game(app, token, action_type, *points),
         }
     }
@@ -104,10 +104,10 @@ fn judge_anti_spam<'a>(
     })
 }
 
-async fn judge_proven<'a>(app: &'a App, token: &str) -> Result<Judged<'a>, Denied> {
+async fn judge_proven<'a>(app: &'a App, caller: &Identity, token: &str) -> Result<Judged<'a>, Denied> {
     let token = read_act_token(token)?;
     let hash = token.hash();
-    let proven = app.store.proven_for(&hash).await.map_err(Error::from)?;
+    let proven = app.store.proven_for(caller.user, &hash).await.map_err(Error::from)?;
     let action = match &proven {
         None => None,
         Some((kind, _)) => Some(app.catalogue.find(kind, Door::Tokens).ok_or(Refusal::InvalidAction)?),

@@ -101,7 +101,7 @@ async fn try_redeem(
     let award = answer(app, caller, &redeemed, &judged, submission.idempotency.is_some());
     if award.is_ok() {
         *rate = rate.or(redeemed.rate);
-        wait_until_safe(app, &judged).await?;
+        wait_until_safe(app, caller, &judged, &redeemed.run).await?;
     }
     Ok((redeemed, award))
 }

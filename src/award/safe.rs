@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::permission::Judged;
+use crate::account::Identity;
 use crate::action::{Acknowledge, Door};
 use crate::app::App;
 use crate::error::Refusal;
@@ -11,12 +12,17 @@ use crate::error::Refusal;
 const NOT_SAFE: &str =
     "The points are counted but not safe yet, please ask again with the same Idempotency-Key";
 
-/// Waits until an award, made now or the first time, is as safe as its action and the settings ask.
+/// Waits until an award, made now or the first time, as a `run` of Redis says, is as safe as its action and the settings ask.
 ///
 /// # Errors
 /// It is not yet.
-pub async fn wait_until_safe(app: &App, judged: &Judged<'_>) -> Result<(), Refusal> {
-    match futures::join!(app.store.replicated(), committed(app, judged)) {
+pub async fn wait_until_safe(
+    app: &App,
+    caller: &Identity,
+    judged: &Judged<'_>,
+    run: &str,
+) -> Result<(), Refusal> {
+    match futures::join!(app.store.replicated(caller.user, run), committed(app, judged)) {
         (true, true) => Ok(()),
         _ => Err(Refusal::Unavailable(NOT_SAFE)),
     }

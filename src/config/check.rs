@@ -30,7 +30,11 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     if let Err(problem) = networks(&config.server.trusted_proxies) {
         require(false, &format!("server.trusted_proxies: {problem}"));
     }
-    require(config.store.shards == 1, "store.shards: only 1 is served so far");
+    require((1..=1024).contains(&config.store.shards), "store.shards: must be between 1 and 1024");
+    require(
+        config.store.shards > 1 || !config.store.redis_url.expose().contains("-cluster://"),
+        "store.shards: must be at least 2 on a Redis Cluster, whose keys have to share slots",
+    );
     require((1..=64).contains(&config.store.connections), "store.connections: must be between 1 and 64");
     require(config.store.timeout_ms > 0, "store.timeout_ms: must be above 0");
     require(

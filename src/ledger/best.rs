@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, Row};
+use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use super::{sql_fault, timed};
@@ -31,16 +31,37 @@ const ENTRY: &str = "
                         ORDER BY moment DESC LIMIT 1) h";
 
 /// The ten best of all, by score, then by who reached it first.
-pub async fn best(database: impl PgExecutor<'_>) -> Result<Vec<String>, Fault> {
+pub async fn best_of_all(database: &PgPool) -> Result<Vec<String>, Fault> {
+    let mut connection = database.acquire().await.map_err(|error| sql_fault("read the best", error))?;
+    best_some(&mut connection, 10).await
+}
+
+/// The ten best of a shard. Postgres does not know who is in which, so it is asked for more, until there are ten.
+pub async fn best(app: &App, connection: &mut PgConnection, shard: usize) -> Result<Vec<String>, Fault> {
+    let shards = app.store.shard_count();
+    let mut most = 10 * shards;
+    loop {
+        let mut best = best_some(connection, most as i64).await?;
+        let found = best.len();
+        best.retain(|it| app.store.is_in(shard, it));
+        if best.len() >= 10 || found < most {
+            best.truncate(10);
+            return Ok(best);
+        }
+        most *= 4;
+    }
+}
+
+async fn best_some(connection: &mut PgConnection, most: i64) -> Result<Vec<String>, Fault> {
     let sql = format!(
         "{ENTRY}
          WHERE u.banned_at IS NULL AND h.score_after > 0 AND u.score >= greatest(1, (
              SELECT min(score) FROM (SELECT score FROM users WHERE banned_at IS NULL AND aside_at IS NULL
-                                     ORDER BY score DESC LIMIT 10) t))
+                                     ORDER BY score DESC LIMIT $1) t))
          ORDER BY h.score_after DESC, h.moment
-         LIMIT 10"
+         LIMIT $1"
     );
-    entries(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(database).await)
+    entries(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(most).fetch_all(connection).await)
 }
 
 /// Whoever may be among the ten once `user` leaves, moves or comes back, as far as that is known at once: Redis knows who has
@@ -50,27 +71,29 @@ pub async fn best(database: impl PgExecutor<'_>) -> Result<Vec<String>, Fault> {
 /// # Errors
 /// A store is away.
 pub async fn contenders(app: &App, user: Uuid) -> Result<Vec<String>, Fault> {
-    catch_up(app).await?;
-    let mut ids = at_hand(app, Some(user)).await?.unwrap_or_default();
+    let shard = app.store.shard_number(user);
+    catch_up(app, shard).await?;
+    let mut ids = at_hand(app, shard, Some(user)).await?.unwrap_or_default();
     ids.push(user);
     of(app, &ids).await
 }
 
-/// Whoever may be missing among the ten.
+/// Whoever may be missing among a shard's ten.
 ///
 /// # Errors
 /// A store is away.
-pub async fn missing(app: &App) -> Result<Vec<String>, Fault> {
-    catch_up(app).await?;
-    match at_hand(app, None).await? {
-        Some(ids) => of(app, &ids).await,
-        None => best(&app.database).await,
+pub async fn missing(app: &App, shard: usize) -> Result<Vec<String>, Fault> {
+    catch_up(app, shard).await?;
+    if let Some(ids) = at_hand(app, shard, None).await? {
+        return of(app, &ids).await;
     }
+    let mut connection = app.database.acquire().await.map_err(|error| sql_fault("read the best", error))?;
+    best(app, &mut connection, shard).await
 }
 
 /// The best by Redis; none if more than are at hand tie for the last place.
-async fn at_hand(app: &App, leaves: Option<Uuid>) -> Result<Option<Vec<Uuid>>, Fault> {
-    let best = app.store.best(AT_HAND).await?;
+async fn at_hand(app: &App, shard: usize, leaves: Option<Uuid>) -> Result<Option<Vec<Uuid>>, Fault> {
+    let best = app.store.best(shard, AT_HAND).await?;
     let tenth = best.iter().filter(|(it, _)| Some(*it) != leaves).nth(9).map(|(_, score)| *score);
     let crowded = best.len() == AT_HAND && tenth.is_some() && best.last().map(|it| it.1) == tenth;
     Ok((!crowded).then(|| best.into_iter().map(|(it, _)| it).collect()))
@@ -78,10 +101,10 @@ async fn at_hand(app: &App, leaves: Option<Uuid>) -> Result<Option<Vec<Uuid>>, F
 
 /// Waits a moment until the ledger has what has happened by now, so that it knows who of those who tie came first. Where it takes
 /// longer, `short` says if somebody is missing.
-async fn catch_up(app: &App) -> Result<(), Fault> {
-    let Some(newest) = app.store.newest_entry().await? else { return Ok(()) };
+async fn catch_up(app: &App, shard: usize) -> Result<(), Fault> {
+    let Some(newest) = app.store.newest_entry(shard).await? else { return Ok(()) };
     for _ in 0..CATCH_UP_TRIES {
-        if app.store.is_written_to(&newest).await? {
+        if app.store.is_written_to(shard, &newest).await? {
             break;
         }
         tokio::time::sleep(CATCH_UP_PAUSE).await;

@@ -15,7 +15,7 @@ use super::write::write;
 use crate::app::App;
 use crate::error::Fault;
 use crate::metrics::Metrics;
-use crate::store::{Entry, OutboxReader};
+use crate::store::{Entry, OLDEST, Store};
 
 /// How long one read waits for entries; also how long a stop may take, and a sign of life that others look for.
 const BLOCK_MS: u64 = 500;
@@ -71,13 +71,15 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
                 reader.rewind();
             }
         }
-        let (entries, unreadable) = reader.read(outbox.batch, BLOCK_MS).await?;
+        reader.revive(&app.store).await;
+        let share = outbox.batch.div_ceil(app.store.shard_count());
+        let (entries, unreadable) = reader.read(share, BLOCK_MS).await?;
         app.metrics.outbox_unreadable.add(unreadable as i64);
         if entries.is_empty() {
             lead.beat(&app.metrics).await?;
         }
-        commit(app, &mut lead, &entries).await?;
-        if !entries.is_empty() && entries.len() < outbox.batch {
+        commit(app, &app.store, &mut lead, &entries).await?;
+        if !entries.is_empty() && entries.len() < share {
             tokio::time::sleep(Duration::from_millis(outbox.linger_ms)).await;
         }
     }
@@ -85,59 +87,59 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
     Ok(())
 }
 
-/// Consumes until nothing is left, so that the ledger has everything. The board must be closed. What an older copy has may come
-/// after what the ledger went on with.
+/// Consumes a shard's outbox until nothing is left, so that the ledger has everything. The shard must be closed. What an older copy has
+/// may come after what the ledger went on with. `store` is the node's own, or the one that it takes over from.
 ///
 /// # Errors
 /// A store is away, or something is left that cannot be written.
 pub async fn drain(
     app: &App,
+    store: &Store,
     lead: &mut Lead,
-    reader: &mut OutboxReader,
+    shard: usize,
     older_copy: bool,
 ) -> Result<(), Fault> {
-    reader.rewind();
+    let mut last = OLDEST.to_owned();
     loop {
-        let (mut entries, unreadable) = reader.read(app.config.outbox.batch, 0).await?;
-        if entries.is_empty() && unreadable == 0 {
-            break;
-        }
+        let (mut entries, _, end) = store.entries_after(shard, &last, app.config.outbox.batch).await?;
+        let Some(end) = end else { break };
+        last = end;
         if older_copy {
             let put = awards::put_behind(lead.connection(), &mut entries);
             let doing = "compare the outbox with the ledger";
             in_time(doing, BATCH_HANGS_AFTER, timed(&app.metrics, doing, put)).await?;
         }
-        commit(app, lead, &entries).await?;
+        commit(app, store, lead, &entries).await?;
     }
-    match app.store.glance().await?.outbox {
+    match store.glance_at(shard).await?.outbox {
         0 => Ok(()),
         left => Err(Fault::new("empty the outbox", format!("{left} entries in it cannot be written"))),
     }
 }
 
 /// Writes a batch, one by one if it does not go in whole, so that one bad entry holds up no other.
-async fn commit(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+async fn commit(app: &App, store: &Store, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     if entries.is_empty() {
         return Ok(());
     }
     let started = Instant::now();
-    match write_in_time(app, lead, entries).await {
-        Ok(()) => settle(app, entries).await?,
+    match write_in_time(app, store, lead, entries).await {
+        Ok(()) => drop(store.settle(entries).await?),
         Err(fault) if fault.away => return Err(fault),
         Err(fault) => {
             tracing::error!(%fault, entries = entries.len(), "a batch does not go in whole; trying one by one");
-            one_by_one(app, lead, entries).await?;
+            one_by_one(app, store, lead, entries).await?;
         }
     }
     note(&app.metrics, entries, started, app.clock.now_ms());
     Ok(())
 }
 
-async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+async fn one_by_one(app: &App, store: &Store, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     for entry in entries {
         let one = std::slice::from_ref(entry);
-        match write_in_time(app, lead, one).await {
-            Ok(()) => settle(app, one).await?,
+        match write_in_time(app, store, lead, one).await {
+            Ok(()) => drop(store.settle(one).await?),
             Err(fault) if fault.away => return Err(fault),
             Err(fault) => {
                 tracing::error!(%fault, stream_id = entry.stream_id, "an entry stays in the outbox")
@@ -147,18 +149,14 @@ async fn one_by_one(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(),
     Ok(())
 }
 
-async fn write_in_time(app: &App, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
+async fn write_in_time(app: &App, store: &Store, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
     let doing = "write the ledger";
     let spans = traced::begin(app, entries);
-    let writing = timed(&app.metrics, doing, write(lead.connection(), &app.receipts, entries));
+    let writing =
+        timed(&app.metrics, doing, write(lead.connection(), &app.receipts, store.shard_count(), entries));
     let written = in_time(doing, BATCH_HANGS_AFTER, writing).await;
     traced::end(spans, &written);
     written
-}
-
-async fn settle(app: &App, entries: &[Entry]) -> Result<(), Fault> {
-    let ids: Vec<&str> = entries.iter().map(|it| it.stream_id.as_str()).collect();
-    app.store.settle(&ids).await.map(drop)
 }
 
 fn note(metrics: &Metrics, entries: &[Entry], started: Instant, now_ms: i64) {

@@ -49,11 +49,13 @@ pub async fn detach(app: &App, before: Month) -> Result<Detached, Fault> {
         let why = format!("they go up to {end}, which began less than {AGAIN_WITHIN_DAYS} days ago");
         return Err(Fault::new(DOING, why));
     }
-    if !app.store.is_written_to(&format!("{}-0", end.begins_ms())).await? {
-        return Err(Fault::new(
-            DOING,
-            "the outbox still has entries of that time: try again once they are written",
-        ));
+    for shard in 0..app.store.shard_count() {
+        if !app.store.is_written_to(shard, &format!("{}-0", end.begins_ms())).await? {
+            return Err(Fault::new(
+                DOING,
+                "the outbox still has entries of that time: try again once they are written",
+            ));
+        }
     }
     let (entries, last) = count(&mut transaction, end).await.map_err(fault)?;
     let mut checkpoints = Vec::new();

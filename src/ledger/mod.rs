@@ -11,6 +11,7 @@ mod consume;
 mod database;
 mod detach;
 mod entry;
+mod heads;
 mod lead;
 mod limits;
 mod migrate;

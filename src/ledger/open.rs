@@ -1,16 +1,15 @@
-//! The board is opened by the leader alone, and only after this run of Redis was compared with the ledger. One that holds what
+//! A shard of the board is opened by the leader alone, and only after this run of Redis was compared with the ledger. One that holds what
 //! the ledger holds is confirmed; one that was emptied, is an older copy or was left behind is loaded from the ledger first.
 
 use std::time::Duration;
 
-use super::chain::SHARD;
 use super::consume::drain;
-use super::database::{HANGS_AFTER, in_time, timed};
+use super::heads::{self, ShardHead};
 use super::lead::Lead;
 use super::rebuild::load;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{Look, OutboxReader};
+use crate::store::{Load, OutboxReader, ShardLook};
 
 /// Between two looks at a board that somebody else opens.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,55 +27,116 @@ enum Why {
     Unfinished,
 }
 
-/// Opens the board if it is closed. Nothing is done to one that is open in the latest epoch.
-///
-/// # Errors
-/// A store is away; the board stays closed.
-pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
-    let look = app.store.glance().await?;
-    let (written, newest) = read_head(app, lead).await?;
-    let latest = written.max(app.store.known_epoch());
-    if look.open && look.epoch >= latest {
-        if written < look.epoch {
-            write_epoch(app, lead, look.epoch).await?;
-        }
-        return Ok(());
-    }
-    let mut loaded = None;
-    match why(&look, latest, newest) {
-        None => tracing::info!(run = look.run, "another run of Redis holds what the ledger holds"),
-        Some(why) => {
-            tracing::warn!(?why, epoch = look.epoch, latest, "the board is loaded from the ledger");
-            app.metrics.rebuilds.inc();
-            app.store.suspend_board().await?;
-            // What cannot be written keeps the board closed, but undoes nothing: an operator's rebuild is given up then.
-            let older_copy = why != Why::Missing || look.moment < newest;
-            drain(app, lead, reader, older_copy).await?;
-            let begun = loaded.insert(app.store.begin_load().await?);
-            let users = load(app, lead, begun, older_copy).await?;
-            tracing::info!(users, "the board was loaded from the ledger");
-        }
-    }
-    reader.rewind();
-    // What was shown here is passed, and so is every moment in the ledger.
-    let newest = read_head(app, lead).await?.1.max(app.hub.newest().version);
-    let epoch = latest.max(look.epoch) + 1;
-    let window_ms = app.config.live.min_interval_ms;
-    let Some(due_ms) = app.store.confirm(&look.run, epoch, newest, window_ms, loaded.as_ref()).await? else {
-        return Err(Fault::away("open the board", "Redis is another one by now, or somebody else opens it"));
-    };
-    write_epoch(app, lead, epoch).await?;
-    show(app, due_ms).await
+/// A shard that is closed, and what is known of it.
+struct Closed {
+    shard: usize,
+    look: ShardLook,
+    head: ShardHead,
+    /// Why it has to be loaded; none if it lacks nothing.
+    why: Option<Why>,
 }
 
-fn why(look: &Look, latest: i64, newest_moment: i64) -> Option<Why> {
-    match look.epoch {
-        ..0 => Some(Why::Missing),
-        _ if look.loading => Some(Why::Unfinished),
-        epoch if epoch < latest => Some(Why::LeftBehind),
-        _ if look.moment < newest_moment => Some(Why::Older),
-        _ => None,
+impl Closed {
+    fn new(app: &App, shard: usize, look: ShardLook, head: ShardHead) -> Self {
+        let latest = head.epoch.max(app.store.known_epoch(shard));
+        let why = match look.epoch {
+            ..0 => Some(Why::Missing),
+            _ if look.loading => Some(Why::Unfinished),
+            epoch if epoch < latest => Some(Why::LeftBehind),
+            _ if look.moment < head.moment => Some(Why::Older),
+            _ => None,
+        };
+        Self { shard, look, head, why }
     }
+
+    /// Whether what it holds may have been true once, and is not any more.
+    fn is_older_copy(&self) -> bool {
+        self.why.is_some_and(|it| it != Why::Missing || self.look.moment < self.head.moment)
+    }
+}
+
+/// Opens the shards that are closed. Nothing is done to one that is open in its latest epoch, or that does not answer, which holds
+/// up no other.
+///
+/// # Errors
+/// A store is away, or the board is split otherwise than this node is told; what is closed stays closed.
+pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
+    let heads = heads::read(app, lead).await?;
+    let mut closed = Vec::new();
+    for (shard, head) in heads.into_iter().enumerate() {
+        let look = match app.store.glance_at(shard).await {
+            Ok(look) => look,
+            Err(fault) if app.store.shard_count() > 1 => {
+                tracing::warn!(shard, %fault, "a shard cannot be looked at");
+                continue;
+            }
+            Err(fault) => return Err(fault),
+        };
+        if !look.open || look.epoch < head.epoch.max(app.store.known_epoch(shard)) {
+            closed.push(Closed::new(app, shard, look, head));
+        } else if head.epoch < look.epoch {
+            heads::write_epoch(app, lead, shard, look.epoch).await?;
+        }
+    }
+    if closed.is_empty() {
+        return Ok(());
+    }
+    let loads = load_what_lacks(app, lead, &closed).await?;
+    reader.rewind();
+    confirm(app, lead, &closed, &loads).await
+}
+
+/// Loads those that lack something, all at once, since that takes a walk through all users.
+async fn load_what_lacks<'a>(
+    app: &'a App,
+    lead: &mut Lead,
+    closed: &[Closed],
+) -> Result<Vec<Load<'a>>, Fault> {
+    let mut loads = Vec::new();
+    for it in closed {
+        let Some(why) = it.why else {
+            tracing::info!(run = it.look.run, "another run of Redis holds what the ledger holds");
+            continue;
+        };
+        let (shard, epoch, latest) = (it.shard, it.look.epoch, it.head.epoch);
+        tracing::warn!(?why, shard, epoch, latest, "the board is loaded from the ledger");
+        app.metrics.rebuilds.inc();
+        app.store.suspend(shard).await?;
+        // What cannot be written keeps the board closed, but undoes nothing: an operator's rebuild is given up then.
+        drain(app, &app.store, lead, shard, it.is_older_copy()).await?;
+    }
+    for it in closed {
+        if it.why.is_some() {
+            loads.push((app.store.begin_load(it.shard).await?, it.is_older_copy()));
+        }
+    }
+    if !loads.is_empty() {
+        let users = load(app, lead, &loads).await?;
+        tracing::info!(users, "the board was loaded from the ledger");
+    }
+    Ok(loads.into_iter().map(|(load, _)| load).collect())
+}
+
+async fn confirm(app: &App, lead: &mut Lead, closed: &[Closed], loads: &[Load<'_>]) -> Result<(), Fault> {
+    // What was shown here is passed, and so is every moment in the ledger.
+    let heads = heads::read(app, lead).await?;
+    let mut due_ms = 0;
+    for it in closed {
+        let newest = heads[it.shard].moment.max(app.hub.newest().version);
+        let epoch = it.head.epoch.max(app.store.known_epoch(it.shard)).max(it.look.epoch) + 1;
+        let begun = loads.iter().find(|load| load.shard() == it.shard);
+        let window_ms = app.config.live.min_interval_ms;
+        let confirmed = app.store.confirm(it.shard, &it.look.run, epoch, newest, window_ms, begun).await?;
+        let Some(due) = confirmed else {
+            return Err(Fault::away(
+                "open the board",
+                "Redis is another one by now, or somebody else opens it",
+            ));
+        };
+        heads::write_epoch(app, lead, it.shard, epoch).await?;
+        due_ms = due_ms.max(due);
+    }
+    show(app, due_ms).await
 }
 
 /// Waits until the board is open, and opens it where nobody else does. `progress` hears how many users are loaded. Returns their
@@ -121,22 +181,4 @@ pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
         due_ms = app.store.flush(app.config.live.min_interval_ms).await?;
     }
     Ok(())
-}
-
-/// The epoch that was confirmed last, and the newest moment in the ledger: what an older node writes is not in the head.
-async fn read_head(app: &App, lead: &mut Lead) -> Result<(i64, i64), Fault> {
-    let head = sqlx::query_as(
-        "SELECT epoch, greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL))
-         FROM ledger_heads WHERE shard = $1",
-    );
-    let doing = "read the ledger's head";
-    let asked = timed(&app.metrics, doing, head.bind(SHARD).fetch_one(lead.connection()));
-    in_time(doing, HANGS_AFTER, asked).await
-}
-
-async fn write_epoch(app: &App, lead: &mut Lead, epoch: i64) -> Result<(), Fault> {
-    let update = sqlx::query("UPDATE ledger_heads SET epoch = $2 WHERE shard = $1").bind(SHARD).bind(epoch);
-    let doing = "write the epoch";
-    let asked = timed(&app.metrics, doing, update.execute(lead.connection()));
-    in_time(doing, HANGS_AFTER, asked).await.map(drop)
 }

@@ -29,44 +29,53 @@ const LOAD_BATCH: i64 = 5000;
 /// # Errors
 /// A store is away, and the board stays closed until it is back; or the outbox cannot be written, and the board is as before.
 pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
-    let before = app.store.glance().await?;
+    let mut before = Vec::new();
+    for shard in 0..app.store.shard_count() {
+        before.push(app.store.glance_at(shard).await?);
+    }
     app.store.close_board().await?;
     let rebuilt = wait_open(app, progress).await;
     if let Err(fault) = &rebuilt
         && !fault.away
-        && before.open
     {
         // Nothing was changed yet: a board that was open is as good as before.
         let window_ms = app.config.live.min_interval_ms;
-        let reopened = app.store.confirm(&before.run, before.epoch, before.moment, window_ms, None).await?;
-        tracing::warn!(reopened = reopened.is_some(), "the rebuild was given up");
+        for (shard, it) in before.iter().enumerate().filter(|(_, it)| it.open) {
+            let reopened = app.store.confirm(shard, &it.run, it.epoch, it.moment, window_ms, None).await?;
+            tracing::warn!(reopened = reopened.is_some(), "the rebuild was given up");
+        }
     }
     rebuilt
 }
 
-/// Loads the board, which must be closed. Of an older copy what may have been used up since goes. Returns the number of users.
+/// Loads some shards, which must be closed, each with whether it is an older copy: of one what may have been used up since goes.
+/// Returns the number of users.
 ///
 /// # Errors
 /// A store is away, or the lead is lost: the board stays closed, and the next load begins anew.
-pub async fn load(app: &App, lead: &mut Lead, begun: &Load<'_>, older_copy: bool) -> Result<u64, Fault> {
-    let mut cursor = 0;
-    loop {
-        lead.beat(&app.metrics).await?;
-        cursor = begun.empty_some(cursor, older_copy).await?;
-        if cursor == 0 {
-            break;
+pub async fn load(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
+    for (begun, older_copy) in loads {
+        let mut cursor = 0;
+        loop {
+            lead.beat(&app.metrics).await?;
+            cursor = begun.empty_some(cursor, *older_copy).await?;
+            if cursor == 0 {
+                break;
+            }
         }
     }
-    let loaded = load_totals(app, lead, begun).await?;
-    load_limits(app, lead, begun).await?;
-    load_used(lead.connection(), begun).await?;
-    let best = best(lead.connection()).await?;
-    app.store.mend(&best, app.config.live.min_interval_ms, Some(begun)).await?;
+    let loaded = load_totals(app, lead, loads).await?;
+    for (begun, _) in loads {
+        load_limits(app, lead, begun).await?;
+        load_used(lead.connection(), begun).await?;
+        let best = best(app, lead.connection(), begun.shard()).await?;
+        app.store.mend(begun.shard(), &best, app.config.live.min_interval_ms, Some(begun)).await?;
+    }
     Ok(loaded)
 }
 
 /// Page by page: each is a sign of life, which others look for.
-async fn load_totals(app: &App, lead: &mut Lead, begun: &Load<'_>) -> Result<u64, Fault> {
+async fn load_totals(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
     let (mut loaded, mut after) = (0, Uuid::nil());
     loop {
         let page = sqlx::query(STANDINGS).bind(after).bind(LOAD_BATCH).fetch_all(lead.connection());
@@ -82,7 +91,10 @@ async fn load_totals(app: &App, lead: &mut Lead, begun: &Load<'_>) -> Result<u64
             banned: row.get("banned"),
             aside: row.get("aside"),
         });
-        begun.totals(&standings.collect::<Vec<_>>(), Some(loaded)).await?;
+        let standings: Vec<_> = standings.collect();
+        for (begun, _) in loads {
+            begun.totals(&standings).await?;
+        }
     }
 }
 
@@ -90,30 +102,33 @@ async fn load_totals(app: &App, lead: &mut Lead, begun: &Load<'_>) -> Result<u64
 pub async fn keep_whole_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let Ok(look) = app.store.glance().await else { continue };
-        if look.open
-            && !look.whole
-            && let Err(fault) = complete(&app).await
-        {
-            tracing::warn!(%fault, "somebody is missing among the ten; trying again in a second");
+        for shard in 0..app.store.shard_count() {
+            let Ok(look) = app.store.glance_at(shard).await else { continue };
+            if look.open
+                && !look.whole
+                && let Err(fault) = complete(&app, shard).await
+            {
+                tracing::warn!(%fault, "somebody is missing among the ten; trying again in a second");
+            }
         }
     }
 }
 
-/// Looks for whoever is missing among the ten. Returns whether anybody still is not.
-async fn complete(app: &App) -> Result<bool, Fault> {
-    let candidates = missing(app).await?;
-    let mended = app.store.mend(&candidates, app.config.live.min_interval_ms, None).await?;
+/// Looks for whoever is missing among a shard's ten. Returns whether nobody is any more.
+async fn complete(app: &App, shard: usize) -> Result<bool, Fault> {
+    let candidates = missing(app, shard).await?;
+    let mended = app.store.mend(shard, &candidates, app.config.live.min_interval_ms, None).await?;
     show(app, mended.flush_due_ms).await?;
     Ok(mended.whole)
 }
 
-/// Publishes a board that was held back, and waits a moment for the ledger if somebody is missing among the ten. What takes longer
+/// After a user's place has changed: publishes a board that was held back, and waits a moment for the ledger if somebody is missing
+/// among the ten of the user's shard. What takes longer
 /// is left to `keep_whole_forever`.
 ///
 /// # Errors
 /// A store is away; the next look finds the board.
-pub async fn finish(app: &App, mended: Mended) -> Result<(), Fault> {
+pub async fn finish(app: &App, user: Uuid, mended: Mended) -> Result<(), Fault> {
     show(app, mended.flush_due_ms).await?;
     let mut whole = mended.whole;
     for _ in 0..TRIES {
@@ -121,7 +136,7 @@ pub async fn finish(app: &App, mended: Mended) -> Result<(), Fault> {
             break;
         }
         tokio::time::sleep(PAUSE).await;
-        whole = complete(app).await?;
+        whole = complete(app, app.store.shard_number(user)).await?;
     }
     Ok(())
 }

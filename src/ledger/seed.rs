@@ -75,7 +75,12 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     if let Some(mut file) = tokens {
         file.flush().map_err(cannot_write)?;
     }
-    app.store.mend(&best(&app.database).await?, app.config.live.min_interval_ms, None).await.map(drop)
+    let mut connection = app.database.acquire().await.map_err(|error| sql_fault("read the best", error))?;
+    for shard in 0..app.store.shard_count() {
+        let best = best(app, &mut connection, shard).await?;
+        app.store.mend(shard, &best, app.config.live.min_interval_ms, None).await?;
+    }
+    Ok(())
 }
 
 fn make(app: &App, options: &SeedOptions, count: u64) -> Vec<User> {

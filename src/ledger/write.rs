@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use super::chain::Head;
 use super::checkpoint::{self, Checkpoint};
-use super::{awards, sessions, used};
+use super::{awards, heads, sessions, used};
 use crate::receipt::ReceiptKeys;
 use crate::store::{Entry, EntryKind};
 
-/// Writes the entries. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
+/// Writes the entries, which come from the outboxes of so many shards. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
 pub async fn write(
     connection: &mut PgConnection,
     keys: &ReceiptKeys,
+    shards: usize,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
@@ -22,6 +23,7 @@ pub async fn write(
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
     awards::write(&mut transaction, &mut head, entries).await?;
+    heads::write_moments(&mut transaction, shards, entries).await?;
     used::write(&mut transaction, entries).await?;
     clear_held(&mut transaction, entries).await?;
     let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::Board;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{BANNED_NEWS, BOARD_CHANNEL, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel};
+use crate::store::{
+    BANNED_NEWS, BOARD_CHANNEL, Look, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel,
+};
 
 /// A board that got lost on its way is found after so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,7 +32,14 @@ const CHANNELS_AT_ONCE: usize = 512;
 pub async fn look(app: &App) -> Result<(), Fault> {
     let known = app.hub.newest().version;
     let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
-    let look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
+    let mut look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
+    if look.ungathered {
+        if app.store.gather_all(app.config.live.min_interval_ms).await? > 0 {
+            app.hub.flush_later();
+        }
+        let banned = look.banned;
+        look = Look { banned, ..app.store.look(known, i64::MAX).await? };
+    }
     for user in look.banned {
         app.fanout.ban(user);
     }
@@ -51,7 +60,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
             app.hub.flush_later();
         }
     }
-    app.health.looked(look.open, look.outbox, look.at_ms, app.clock.now_ms());
+    app.health.looked(look.open, look.outbox_at_most, look.at_ms, app.clock.now_ms());
     app.metrics.outbox_entries.set(look.outbox as i64);
     Ok(())
 }

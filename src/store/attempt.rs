@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{MINUTE_MS, Store, keys};
+use super::keys::Keys;
+use super::shard::Shard;
+use super::{MINUTE_MS, Store};
 use crate::error::{Fault, RateWindow};
 
 /// Whose attempts a window counts.
@@ -22,17 +24,30 @@ pub enum AttemptWindow {
     LoginsFrom(IpAddr),
     /// Registrations from an address.
     RegistersFrom(IpAddr),
+    /// Tokens given to an address, whose proof grows harder with the pace.
+    InitsFrom(IpAddr),
 }
 
 impl AttemptWindow {
-    fn key(&self) -> String {
+    fn shard<'a>(&self, store: &'a Store) -> &'a Shard {
         match self {
-            Self::Awards(user) => keys::award_rate(*user),
-            Self::Inits(user) => keys::init_rate(*user),
-            Self::Starts(user) => keys::start_rate(*user),
-            Self::Logins(username_digest) => keys::login_rate(username_digest),
-            Self::LoginsFrom(address) => keys::login_rate_from(*address),
-            Self::RegistersFrom(address) => keys::register_rate_from(*address),
+            Self::Awards(user) | Self::Inits(user) | Self::Starts(user) => store.shard(*user),
+            Self::Logins(username_digest) => store.shard_by(username_digest),
+            Self::LoginsFrom(address) | Self::RegistersFrom(address) | Self::InitsFrom(address) => {
+                store.shard_by(&address.to_string())
+            }
+        }
+    }
+
+    fn key(&self, keys: &Keys) -> String {
+        match self {
+            Self::Awards(user) => keys.award_rate(*user),
+            Self::Inits(user) => keys.init_rate(*user),
+            Self::Starts(user) => keys.start_rate(*user),
+            Self::Logins(username_digest) => keys.login_rate(username_digest),
+            Self::LoginsFrom(address) => keys.login_rate_from(*address),
+            Self::RegistersFrom(address) => keys.register_rate_from(*address),
+            Self::InitsFrom(address) => keys.init_rate_from(*address),
         }
     }
 }
@@ -48,6 +63,18 @@ pub struct Attempts {
     pub place: Option<usize>,
 }
 
+impl Attempts {
+    /// Adds what some windows said, which stand at these places among all: the one with the least room is told.
+    fn take(&mut self, some: Self, places: &[usize]) {
+        let room = |it: &Option<RateWindow>| it.map(|it| i64::from(it.limit) - i64::from(it.used));
+        self.allowed &= some.allowed;
+        if some.window.is_some() && (self.window.is_none() || room(&some.window) < room(&self.window)) {
+            self.window = some.window;
+            self.place = some.place.map(|it| places[it]);
+        }
+    }
+}
+
 impl Store {
     /// Counts one attempt against each window; each comes with its limit a minute (0: any). Where nothing has a limit
     /// Redis is not asked.
@@ -58,11 +85,27 @@ impl Store {
         if windows.iter().all(|(_, limit)| *limit == 0) {
             return Ok(Attempts { allowed: true, window: None, place: None });
         }
-        let keys: Vec<String> = windows.iter().map(|(window, _)| window.key()).collect();
+        // Those of one shard are asked about at once.
+        let shards: Vec<&Shard> = windows.iter().map(|(window, _)| window.shard(self)).collect();
+        let mut all = Attempts { allowed: true, window: None, place: None };
+        for (first, shard) in shards.iter().enumerate() {
+            if shards[..first].iter().any(|it| it.number == shard.number) {
+                continue;
+            }
+            let places = (first..windows.len()).filter(|it| shards[*it].number == shard.number);
+            let places: Vec<usize> = places.collect();
+            let asked: Vec<_> = places.iter().map(|it| &windows[*it]).collect();
+            all.take(self.attempt_at(shard, &asked).await?, &places);
+        }
+        Ok(all)
+    }
+
+    async fn attempt_at(&self, shard: &Shard, windows: &[&(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
+        let keys: Vec<String> = windows.iter().map(|(window, _)| window.key(&shard.keys)).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let arguments: Vec<String> =
             windows.iter().flat_map(|(_, limit)| [limit.to_string(), MINUTE_MS.to_owned()]).collect();
-        let mut reply = self.run("attempt", &self.scripts.attempt, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.attempt, &keys, &arguments).await?;
         let allowed = reply.next::<u8>()? == 1;
         let limit = reply.next()?;
         let window = reply.rate(limit)?;

@@ -1,14 +1,46 @@
 //! `lua/look.lua`, `lua/flush.lua`, `lua/mend.lua`.
 
+use futures::future::try_join_all;
 use uuid::Uuid;
 
-use super::{Load, Store, fault, keys};
+use super::gather::Face;
+use super::keys::BOARD_CHANNEL;
+use super::reply::Reply;
+use super::shard::Shard;
+use super::{Load, Store};
 use crate::error::Fault;
 
-/// What a node sees when it looks.
-#[derive(Debug)]
+/// What a node sees when it looks at the board.
+#[derive(Debug, Default)]
 pub struct Look {
-    /// Whether this run of Redis was found to hold what the ledger holds, so that awards can be taken.
+    /// Whether every shard was found to hold what the ledger holds, so that awards can be taken.
+    pub open: bool,
+    /// Users whom the last loads from the ledger have loaded so far.
+    pub loaded: u64,
+    /// Whether nobody is known to be missing among the ten.
+    pub whole: bool,
+    /// Entries that Postgres does not have yet.
+    pub outbox: u64,
+    /// So many it would be if all shards had as many as the one with the most.
+    pub outbox_at_most: u64,
+    /// When this was, in ms by the clock of the Redis that is behind the others.
+    pub at_ms: i64,
+    /// The board's version.
+    pub version: i64,
+    /// The newest version that was published.
+    pub published: i64,
+    /// Who was banned from the moment on that was asked for.
+    pub banned: Vec<Uuid>,
+    /// The ten, best first, if they are newer than the caller's.
+    pub ten: Vec<String>,
+    /// Whether the merged board lacks what changed in a shard: `gather_all` brings it.
+    pub ungathered: bool,
+}
+
+/// What a node sees when it looks at one shard.
+#[derive(Debug)]
+pub struct ShardLook {
+    /// Whether this run of Redis was found to hold what the ledger holds.
     pub open: bool,
     /// The epoch in which some run of it was: -1 if none, 0 if that was before epochs had numbers.
     pub epoch: i64,
@@ -20,20 +52,39 @@ pub struct Look {
     pub loading: bool,
     /// Users whom the last load from the ledger has loaded so far.
     pub loaded: u64,
-    /// Whether nobody is known to be missing among the ten.
+    /// Whether nobody is known to be missing among its ten.
     pub whole: bool,
     /// Entries that Postgres does not have yet.
     pub outbox: u64,
     /// When this was, in ms by Redis' clock.
     pub at_ms: i64,
-    /// The board's version.
+    /// The version of its ten.
     pub version: i64,
-    /// The newest version that was published.
+    /// The newest version that was published, where this is the only shard.
     pub published: i64,
     /// Who was banned from the moment on that was asked for.
     pub banned: Vec<Uuid>,
     /// The ten, best first, if they are newer than the caller's.
     pub ten: Vec<String>,
+}
+
+impl Look {
+    /// What was seen of all shards; the board is that of the last, which is right where it is the only one.
+    fn all(shards: Vec<ShardLook>) -> Self {
+        let count = shards.len() as u64;
+        let mut all = Self { open: true, whole: true, at_ms: i64::MAX, ..Self::default() };
+        for shard in shards {
+            all.open &= shard.open;
+            all.loaded += shard.loaded;
+            all.whole &= shard.whole;
+            all.outbox += shard.outbox;
+            all.outbox_at_most = all.outbox_at_most.max(shard.outbox * count);
+            all.at_ms = all.at_ms.min(shard.at_ms);
+            all.banned.extend(shard.banned);
+            (all.version, all.published, all.ten) = (shard.version, shard.published, shard.ten);
+        }
+        all
+    }
 }
 
 /// The ten after something else than an award.
@@ -51,17 +102,52 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn look(&self, known_version: i64, bans_since_ms: i64) -> Result<Look, Fault> {
-        let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::OUTBOX, keys::BANNED];
+        let known = if self.face.is_some() { i64::MAX } else { known_version };
+        let shards = try_join_all(self.shards.iter().map(|it| self.look_at(it, known, bans_since_ms)));
+        let Some(face) = &self.face else { return Ok(Look::all(shards.await?)) };
+        let (shards, face) = futures::try_join!(shards, self.gather(face, None, known_version, 0))?;
+        let lacks =
+            |(shard, part): (&ShardLook, &(i64, i64))| shard.open && (shard.epoch, shard.version) > *part;
+        let ungathered = shards.iter().zip(&face.parts).any(lacks);
+        let Face { version, published, ten, .. } = face;
+        Ok(Look { version, published, ten, ungathered, ..Look::all(shards) })
+    }
+
+    /// Looks without the board itself.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn glance(&self) -> Result<Look, Fault> {
+        let shards = (0..self.shards.len()).map(|it| self.glance_at(it));
+        Ok(Look::all(try_join_all(shards).await?))
+    }
+
+    /// Looks at one shard, by its number, without its ten.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn glance_at(&self, shard: usize) -> Result<ShardLook, Fault> {
+        self.look_at(&self.shards[shard], i64::MAX, i64::MAX).await
+    }
+
+    pub(super) async fn look_at(
+        &self,
+        shard: &Shard,
+        known_version: i64,
+        bans_since_ms: i64,
+    ) -> Result<ShardLook, Fault> {
+        let names = &shard.keys;
+        let keys = [names.state.as_str(), &names.ten, &names.outbox, &names.banned];
         let arguments = [known_version.to_string(), bans_since_ms.to_string()];
-        let mut reply = self.run("look", &self.scripts.look, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.look, &keys, &arguments).await?;
         let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next()?);
         let (moment, loading, loaded) = (reply.next()?, reply.next::<u8>()? == 1, reply.next()?);
         let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, published, bans) = (reply.next()?, reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
         // A Redis that was left behind in an earlier epoch may think that it is open.
-        let open = open && self.learn_epoch(epoch);
-        Ok(Look {
+        let open = open && shard.learn_epoch(epoch);
+        Ok(ShardLook {
             open,
             epoch,
             run,
@@ -78,22 +164,15 @@ impl Store {
         })
     }
 
-    /// Looks without the board itself.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn glance(&self) -> Result<Look, Fault> {
-        self.look(i64::MAX, i64::MAX).await
-    }
-
     /// The version of the newest board that was published.
     ///
     /// # Errors
     /// Redis is away.
     pub async fn published(&self) -> Result<i64, Fault> {
+        let shown = self.shown();
         let mut get = redis::cmd("HGET");
-        get.arg(keys::BOARD_STATE).arg("published");
-        let version: Option<i64> = self.ask("look for the published version", &get).await?;
+        get.arg(&shown.keys.state).arg("published");
+        let version: Option<i64> = self.ask(shown, "look for the published version", &get).await?;
         Ok(version.unwrap_or(0))
     }
 
@@ -102,41 +181,57 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn flush(&self, publish_window_ms: u64) -> Result<u64, Fault> {
-        let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
-        let arguments = [keys::BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
-        self.run("flush", &self.scripts.flush, &keys, &arguments).await?.next()
+        let shown = self.shown();
+        let keys = [shown.keys.state.as_str(), &shown.keys.ten, &shown.keys.window];
+        let arguments = [BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
+        self.run(shown, &self.scripts.flush, &keys, &arguments).await?.next()
     }
 
-    /// Merges candidates (`score moment userId number username`) into the ten, of an open board or of one that this load fills.
-    /// Of any other nothing changes.
+    /// Merges candidates (`score moment userId number username`) into the ten of a shard, by its number: of an open one or of one that
+    /// this load fills. Of any other nothing changes; candidates of other shards are passed over.
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn mend(
         &self,
+        shard: usize,
         candidates: &[String],
         publish_window_ms: u64,
         load: Option<&Load<'_>>,
     ) -> Result<Mended, Fault> {
-        let keys = [keys::BOARD, keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
+        let shard = &self.shards[shard];
+        let names = &shard.keys;
+        let keys = [names.board.as_str(), &names.state, &names.ten, &names.window];
         let mut arguments = vec![
-            keys::BOARD_CHANNEL.to_owned(),
+            self.board_channel(),
             publish_window_ms.to_string(),
             load.map(|it| it.loader.clone()).unwrap_or_default(),
         ];
         arguments.extend_from_slice(candidates);
-        self.run("mend", &self.scripts.mend, &keys, &arguments).await?.mended()
+        let reply = self.run(shard, &self.scripts.mend, &keys, &arguments).await?;
+        self.mended(shard, reply, publish_window_ms).await
     }
 
-    /// The best members of the board with their scores; within a tie in no order that matters.
+    /// Reads what became of a shard's ten, and sees to the merged board.
+    pub(super) async fn mended(
+        &self,
+        shard: &Shard,
+        mut reply: Reply,
+        publish_window_ms: u64,
+    ) -> Result<Mended, Fault> {
+        let (due_ms, whole) = (reply.next()?, reply.next::<u8>()? == 1);
+        Ok(Mended { flush_due_ms: self.see_to(shard, due_ms, publish_window_ms).await, whole })
+    }
+
+    /// The best members of a shard, by its number, with their scores; within a tie in no order that matters.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn best(&self, count: usize) -> Result<Vec<(Uuid, u64)>, Fault> {
+    pub async fn best(&self, shard: usize, count: usize) -> Result<Vec<(Uuid, u64)>, Fault> {
+        let shard = &self.shards[shard];
         let mut range = redis::cmd("ZREVRANGE");
-        range.arg(keys::BOARD).arg(0).arg(count.saturating_sub(1)).arg("WITHSCORES");
-        let best: Vec<(String, f64)> =
-            range.query_async(&mut self.command()).await.map_err(|error| fault("read the best", error))?;
+        range.arg(&shard.keys.board).arg(0).arg(count.saturating_sub(1)).arg("WITHSCORES");
+        let best: Vec<(String, f64)> = self.ask(shard, "read the best", &range).await?;
         Ok(best.into_iter().filter_map(|(user, score)| Some((user.parse().ok()?, score as u64))).collect())
     }
 }

@@ -1,22 +1,22 @@
 //! `lua/confirm.lua`, `lua/lift.lua`, and the gate: which run of Redis holds the board, and in which epoch it was found so.
 
-use std::sync::atomic::Ordering;
-
-use super::{Load, Store, fault, keys};
+use super::keys::BOARD_CHANNEL;
+use super::shard::Shard;
+use super::{Load, Store};
 use crate::error::Fault;
 
 impl Store {
-    /// The latest epoch that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
-    pub fn known_epoch(&self) -> i64 {
-        self.epoch.load(Ordering::Relaxed)
+    /// The latest epoch of a shard that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
+    pub fn known_epoch(&self, shard: usize) -> i64 {
+        self.shards[shard].known_epoch()
     }
 
-    /// Hears of an epoch. Returns whether there is no later one.
-    pub(super) fn learn_epoch(&self, epoch: i64) -> bool {
-        self.epoch.fetch_max(epoch, Ordering::Relaxed) <= epoch
+    /// The epochs that this node knows, in one number that grows with each.
+    pub fn known_epochs(&self) -> i64 {
+        self.shards.iter().map(Shard::known_epoch).sum()
     }
 
-    /// Opens the board under an epoch and lifts its version above `least_moment` (µs), if Redis is still in the `run` that was
+    /// Opens a shard, by its number, under an epoch and lifts its version above `least_moment` (µs), if Redis is still in the `run` that was
     /// looked at. A board that was loaded is opened by who loaded it. Returns when the board may be published (ms; 0: it was);
     /// `None` if nothing was done: it is another run, or somebody else loads the board or has opened it.
     ///
@@ -24,26 +24,30 @@ impl Store {
     /// Redis is away, or answers what the script cannot.
     pub async fn confirm(
         &self,
+        shard: usize,
         run: &str,
         epoch: i64,
         least_moment: i64,
         publish_window_ms: u64,
         load: Option<&Load<'_>>,
     ) -> Result<Option<u64>, Fault> {
-        let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
+        let shard = &self.shards[shard];
+        let keys = [shard.keys.state.as_str(), &shard.keys.ten, &shard.keys.window];
         let arguments = [
             run.to_owned(),
             epoch.to_string(),
             least_moment.to_string(),
-            keys::BOARD_CHANNEL.to_owned(),
+            self.board_channel(),
             publish_window_ms.to_string(),
             load.map(|it| it.loader.clone()).unwrap_or_default(),
         ];
-        let mut reply = self.run("confirm", &self.scripts.confirm, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.confirm, &keys, &arguments).await?;
         let done = reply.next::<u8>()? == 1;
-        let due_ms = reply.next()?;
-        self.learn_epoch(if done { epoch } else { 0 });
-        Ok(done.then_some(due_ms))
+        if !done {
+            return Ok(None);
+        }
+        shard.learn_epoch(epoch);
+        Ok(Some(self.see_to(shard, reply.next()?, publish_window_ms).await))
     }
 
     /// Lifts the version of an open board above one that was shown. Returns when it may be published (ms; 0: it was, or it
@@ -52,29 +56,33 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn lift(&self, shown_version: i64, publish_window_ms: u64) -> Result<u64, Fault> {
-        let keys = [keys::BOARD_STATE, keys::BOARD_TEN, keys::BOARD_WINDOW];
-        let arguments =
-            [shown_version.to_string(), keys::BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
-        self.run("lift", &self.scripts.lift, &keys, &arguments).await?.next()
+        let shown = self.shown();
+        let keys = [shown.keys.state.as_str(), &shown.keys.ten, &shown.keys.window];
+        let arguments = [shown_version.to_string(), BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
+        self.run(shown, &self.scripts.lift, &keys, &arguments).await?.next()
     }
 
-    /// Closes the board until this run is confirmed anew; its epoch stays known.
+    /// Closes a shard, by its number, until this run is confirmed anew; its epoch stays known.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn suspend_board(&self) -> Result<(), Fault> {
+    pub async fn suspend(&self, shard: usize) -> Result<(), Fault> {
+        let shard = &self.shards[shard];
         let mut command = redis::cmd("HDEL");
-        command.arg(keys::BOARD_STATE).arg("run");
-        command.exec_async(&mut self.command()).await.map_err(|error| fault("suspend the board", error))
+        command.arg(&shard.keys.state).arg("run");
+        self.ask::<i64>(shard, "suspend the board", &command).await.map(drop)
     }
 
     /// Closes the board: awards are refused until it was loaded again.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is away; some shards may be closed.
     pub async fn close_board(&self) -> Result<(), Fault> {
-        let mut command = redis::cmd("HDEL");
-        command.arg(keys::BOARD_STATE).arg("epoch");
-        command.exec_async(&mut self.command()).await.map_err(|error| fault("close the board", error))
+        for shard in &self.shards {
+            let mut command = redis::cmd("HDEL");
+            command.arg(&shard.keys.state).arg("epoch");
+            self.ask::<i64>(shard, "close the board", &command).await?;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::reply::{ReplyCode, window};
-use super::{MINUTE_MS, Store, keys, limit_arguments};
+use super::{AttemptWindow, MINUTE_MS, Store, limit_arguments};
 use crate::action::Limits;
 use crate::error::{Fault, RateWindow};
 
@@ -67,16 +67,15 @@ impl Store {
     /// Redis is away, or answers what the script cannot.
     pub async fn issue(&self, issue: &Issue<'_>) -> Result<(IssueOutcome, Option<RateWindow>), Fault> {
         let token_id = issue.token_id.to_string();
+        let shard = self.shard(issue.user);
         let keys = [
-            keys::BOARD_STATE,
-            keys::OUTBOX,
-            &keys::token(&token_id),
-            &keys::init_rate(issue.user),
-            &keys::ban(issue.user),
-            &keys::action_limit(issue.user, issue.action),
-            // Without a pace, and without questions, the script does not look at these two.
-            &issue.paced_from.map_or_else(|| keys::OUTBOX.to_owned(), keys::init_rate_from),
-            &keys::asked(issue.user, issue.action),
+            shard.keys.state.as_str(),
+            &shard.keys.outbox,
+            &shard.keys.token(&token_id),
+            &shard.keys.init_rate(issue.user),
+            &shard.keys.ban(issue.user),
+            &shard.keys.action_limit(issue.user, issue.action),
+            &shard.keys.asked(issue.user, issue.action),
         ];
         let mut arguments = vec![
             issue.user.to_string(),
@@ -88,17 +87,17 @@ impl Store {
             MINUTE_MS.to_owned(),
         ];
         arguments.extend(limit_arguments(issue.limits));
-        arguments.push(issue.outbox_max.to_string());
+        arguments.push(self.share_of(issue.outbox_max));
         arguments.push(u8::from(issue.paced_from.is_some()).to_string());
         arguments.push(u8::from(issue.draws).to_string());
-        let mut reply = self.run("issue", &self.scripts.issue, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.issue, &keys, &arguments).await?;
         let code = reply.code()?;
         let (used, reset_ms) = reply.window()?;
         let rate = window(issue.per_minute, used, reset_ms);
         let outcome = match code {
             ReplyCode::Ok => IssueOutcome::Issued(Begun {
                 issued_at_ms: reply.next()?,
-                paces: (used, reply.next()?),
+                paces: (used, self.count_from(issue.paced_from).await?),
                 drawn: reply.next()?,
             }),
             ReplyCode::RateLimited => IssueOutcome::RateLimited,
@@ -110,5 +109,12 @@ impl Store {
             code => return Err(reply.impossible(code)),
         };
         Ok((outcome, rate))
+    }
+
+    /// Counts a token that an address was given. An address is no user's, and may be of another shard.
+    async fn count_from(&self, address: Option<IpAddr>) -> Result<u32, Fault> {
+        let Some(address) = address else { return Ok(0) };
+        let attempts = self.attempt(&[(AttemptWindow::InitsFrom(address), u32::MAX)]).await?;
+        Ok(attempts.window.map_or(0, |it| it.used))
     }
 }

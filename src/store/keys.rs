@@ -1,14 +1,9 @@
 //! Every key and channel, made here and nowhere else. `lua/README.md` says what each holds.
 
-use uuid::Uuid;
+use std::fmt::Display;
+use std::net::IpAddr;
 
-pub const BOARD: &str = "leaderboard:global";
-pub const BOARD_STATE: &str = "leaderboard:global:state";
-pub const BOARD_TEN: &str = "leaderboard:global:ten";
-/// What replicas are asked for: whoever has it has what was written before it.
-pub const BOARD_FENCE: &str = "leaderboard:global:fence";
-pub const BOARD_WINDOW: &str = "leaderboard:global:window";
-pub const OUTBOX: &str = "outbox";
+use uuid::Uuid;
 
 /// Where a changed board is published.
 pub const BOARD_CHANNEL: &str = "board:global";
@@ -25,97 +20,153 @@ pub fn personal_channel(user: Uuid) -> String {
 /// What goes out on a user's channel with a ban (`lua/restrict.lua`).
 pub const BANNED_NEWS: &str = "banned";
 
-pub fn user_score(user: Uuid) -> String {
-    format!("user:score:{user}")
-}
-
 /// What begins so is loaded from the ledger.
 pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "aside:", "ban:"];
 
 /// What begins so may have been used up since an older copy of Redis was made.
 pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
 
-pub fn token(id: &str) -> String {
-    format!("token:{id}")
-}
-
-pub fn spent(token_id: &str) -> String {
-    format!("spent:{token_id}")
-}
-
-pub fn answer(user: Uuid, key_digest: &str) -> String {
-    format!("answer:{user}:{key_digest}")
-}
-
-pub fn award_rate(user: Uuid) -> String {
-    format!("rate:awards:{user}")
-}
-
-pub fn init_rate(user: Uuid) -> String {
-    format!("rate:inits:{user}")
-}
-
-pub fn start_rate(user: Uuid) -> String {
-    format!("rate:starts:{user}")
-}
-
-pub fn session(user: Uuid) -> String {
-    format!("session:{user}")
-}
-
-pub fn login_rate(username_digest: &str) -> String {
-    format!("rate:logins:{username_digest}")
-}
-
-pub fn login_rate_from(address: std::net::IpAddr) -> String {
-    format!("rate:logins-from:{address}")
-}
-
-/// Everybody who is banned, by the moment of the ban.
-pub const BANNED: &str = "banned";
-
-pub fn init_rate_from(address: std::net::IpAddr) -> String {
-    format!("rate:inits-from:{address}")
-}
-
-pub fn asked(user: Uuid, action: &str) -> String {
-    format!("asked:{user}:{action}")
-}
-
-pub fn proven(user: Uuid) -> String {
-    format!("proven:{user}")
-}
+/// Every kind of key there is, by how its bare name begins.
+pub const ALL: [&str; 15] = [
+    "leaderboard:",
+    "user:score:",
+    "token:",
+    "session:",
+    "spent:",
+    "once:",
+    "proven:",
+    "asked:",
+    "answer:",
+    "rate:",
+    "limit:",
+    "points:",
+    "ban:",
+    "aside:",
+    "outbox",
+];
 
 pub const ONCE: &str = "once:";
 
-pub fn once(digest: &str) -> String {
-    format!("{ONCE}{digest}")
+/// The names of one shard's keys: bare where it is the only one, else under a tag in braces, which Redis Cluster hashes, so that
+/// they share a slot.
+pub struct Keys {
+    pub tag: String,
+    pub board: String,
+    pub state: String,
+    pub ten: String,
+    /// There while the board may not be published again.
+    pub window: String,
+    /// What replicas are asked for: whoever has it has what was written before it.
+    pub fence: String,
+    /// What the shards hold of the ten, at the board that is merged of them.
+    pub parts: String,
+    pub outbox: String,
+    /// Everybody who is banned, by the moment of the ban.
+    pub banned: String,
 }
 
-pub fn aside(user: Uuid) -> String {
-    format!("aside:{user}")
-}
+impl Keys {
+    /// Under a tag; an empty one for bare names.
+    pub fn new(tag: String) -> Self {
+        let name = |bare: &str| format!("{tag}{bare}");
+        Self {
+            board: name("leaderboard:global"),
+            state: name("leaderboard:global:state"),
+            ten: name("leaderboard:global:ten"),
+            window: name("leaderboard:global:window"),
+            fence: name("leaderboard:global:fence"),
+            parts: name("leaderboard:global:parts"),
+            outbox: name("outbox"),
+            banned: name("banned"),
+            tag,
+        }
+    }
 
-pub fn register_rate_from(address: std::net::IpAddr) -> String {
-    format!("rate:registers-from:{address}")
-}
+    fn of(&self, kind: &str, whose: impl Display) -> String {
+        format!("{}{kind}{whose}", self.tag)
+    }
 
-pub fn request_rate(user: Uuid) -> String {
-    format!("rate:requests:{user}")
-}
+    pub fn user_score(&self, user: Uuid) -> String {
+        self.of("user:score:", user)
+    }
 
-pub fn request_rate_from(address: std::net::IpAddr) -> String {
-    format!("rate:requests-from:{address}")
-}
+    pub fn token(&self, id: &str) -> String {
+        self.of("token:", id)
+    }
 
-pub fn ban(user: Uuid) -> String {
-    format!("ban:{user}")
-}
+    pub fn spent(&self, token_id: &str) -> String {
+        self.of("spent:", token_id)
+    }
 
-pub fn action_limit(user: Uuid, action: &str) -> String {
-    format!("limit:{user}:{action}")
-}
+    pub fn answer(&self, user: Uuid, key_digest: &str) -> String {
+        format!("{}answer:{user}:{key_digest}", self.tag)
+    }
 
-pub fn points(user: Uuid) -> String {
-    format!("points:{user}")
+    pub fn award_rate(&self, user: Uuid) -> String {
+        self.of("rate:awards:", user)
+    }
+
+    pub fn init_rate(&self, user: Uuid) -> String {
+        self.of("rate:inits:", user)
+    }
+
+    pub fn start_rate(&self, user: Uuid) -> String {
+        self.of("rate:starts:", user)
+    }
+
+    pub fn session(&self, user: Uuid) -> String {
+        self.of("session:", user)
+    }
+
+    pub fn login_rate(&self, username_digest: &str) -> String {
+        self.of("rate:logins:", username_digest)
+    }
+
+    pub fn login_rate_from(&self, address: IpAddr) -> String {
+        self.of("rate:logins-from:", address)
+    }
+
+    pub fn init_rate_from(&self, address: IpAddr) -> String {
+        self.of("rate:inits-from:", address)
+    }
+
+    pub fn register_rate_from(&self, address: IpAddr) -> String {
+        self.of("rate:registers-from:", address)
+    }
+
+    pub fn request_rate(&self, user: Uuid) -> String {
+        self.of("rate:requests:", user)
+    }
+
+    pub fn request_rate_from(&self, address: IpAddr) -> String {
+        self.of("rate:requests-from:", address)
+    }
+
+    pub fn asked(&self, user: Uuid, action: &str) -> String {
+        format!("{}asked:{user}:{action}", self.tag)
+    }
+
+    pub fn proven(&self, user: Uuid) -> String {
+        self.of("proven:", user)
+    }
+
+    pub fn once(&self, digest: &str) -> String {
+        self.of(ONCE, digest)
+    }
+
+    pub fn aside(&self, user: Uuid) -> String {
+        self.of("aside:", user)
+    }
+
+    pub fn ban(&self, user: Uuid) -> String {
+        self.of("ban:", user)
+    }
+
+    pub fn action_limit(&self, user: Uuid, action: &str) -> String {
+        format!("{}limit:{user}:{action}", self.tag)
+    }
+
+    pub fn points(&self, user: Uuid) -> String {
+        self.of("points:", user)
+    }
 }

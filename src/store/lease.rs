@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{MINUTE_MS, Store, keys};
+use super::shard::Shard;
+use super::{MINUTE_MS, Store};
 use crate::error::Fault;
 
 /// Whose requests a window counts.
@@ -17,10 +18,16 @@ pub enum Visitor {
 }
 
 impl Visitor {
-    fn key(self) -> String {
+    fn place(self, store: &Store) -> (&Shard, String) {
         match self {
-            Self::Address(address) => keys::request_rate_from(address),
-            Self::User(user) => keys::request_rate(user),
+            Self::Address(address) => {
+                let shard = store.shard_by(&address.to_string());
+                (shard, shard.keys.request_rate_from(address))
+            }
+            Self::User(user) => {
+                let shard = store.shard(user);
+                (shard, shard.keys.request_rate(user))
+            }
         }
     }
 }
@@ -41,7 +48,8 @@ impl Store {
     /// Redis is away, or answers what the script cannot.
     pub async fn lease(&self, visitor: Visitor, limit: u32, wanted: u32) -> Result<Lease, Fault> {
         let arguments = [limit.to_string(), MINUTE_MS.to_owned(), wanted.to_string()];
-        let mut reply = self.run("lease", &self.scripts.lease, &[&visitor.key()], &arguments).await?;
+        let (shard, key) = visitor.place(self);
+        let mut reply = self.run(shard, &self.scripts.lease, &[&key], &arguments).await?;
         let granted = reply.next()?;
         let closes_ms = reply.rate(limit)?.map_or(0, |it| it.reset_ms);
         Ok(Lease { granted, closes_ms })

@@ -25,12 +25,12 @@ pub struct Line {
 }
 
 impl Line {
-    /// Connects.
+    /// A line that is laid when it is first used.
     ///
     /// # Errors
-    /// Redis is away, or refuses.
-    pub async fn connect(client: &redis::Client, settings: &ConnectionManagerConfig) -> RedisResult<Self> {
-        let manager = client.get_connection_manager_with_config(settings.clone()).await?;
+    /// The address cannot be used.
+    pub fn new(client: &redis::Client, settings: &ConnectionManagerConfig) -> RedisResult<Self> {
+        let manager = ConnectionManager::new_lazy_with_config(client.clone(), settings.clone())?;
         Ok(Self {
             client: client.clone(),
             settings: settings.clone(),

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Store, fault, keys};
+use super::shard::Shard;
+use super::{Store, keys};
 use crate::error::Fault;
 
 /// What an action's own limits have counted of a user, as `lua/lib/limits.lua` keeps it.
@@ -48,28 +49,28 @@ impl Standing {
     }
 }
 
-/// A load that was begun. It ends without effect as soon as somebody else begins one.
+/// A load of one shard that was begun. It ends without effect as soon as somebody else begins one.
 pub struct Load<'a> {
     store: &'a Store,
+    shard: &'a Shard,
     /// Empty where nothing is guarded.
     pub(super) loader: String,
 }
 
 impl Store {
-    /// Closes the board and begins to load it; its epoch stays known.
+    /// Closes a shard, by its number, and begins to load it; its epoch stays known.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn begin_load(&self) -> Result<Load<'_>, Fault> {
+    pub async fn begin_load(&self, shard: usize) -> Result<Load<'_>, Fault> {
+        let shard = &self.shards[shard];
+        let state = &shard.keys.state;
         let loader = Uuid::new_v4().to_string();
         let mut begin = redis::pipe();
-        begin.cmd("HDEL").arg(keys::BOARD_STATE).arg("run").ignore();
-        begin.cmd("HSET").arg(keys::BOARD_STATE).arg("loader").arg(&loader).arg("loaded").arg(0).ignore();
-        begin
-            .exec_async(&mut self.command())
-            .await
-            .map_err(|error| fault("begin to load the board", error))?;
-        Ok(Load { store: self, loader })
+        begin.cmd("HDEL").arg(state).arg("run").ignore();
+        begin.cmd("HSET").arg(state).arg("loader").arg(&loader).arg("loaded").arg(0).ignore();
+        self.ask_all::<()>(shard, "begin to load the board", &begin).await?;
+        Ok(Load { store: self, shard, loader })
     }
 
     /// Sets what users have who are new; the board may be open.
@@ -77,43 +78,59 @@ impl Store {
     /// # Errors
     /// Redis is away; some may be set.
     pub async fn add_totals(&self, standings: &[Standing]) -> Result<(), Fault> {
-        Load { store: self, loader: String::new() }.totals(standings, None).await
+        for shard in &self.shards {
+            Load { store: self, shard, loader: String::new() }.totals(standings).await?;
+        }
+        Ok(())
     }
 }
 
 impl Load<'_> {
-    /// Sets what users have; `loaded` of all are loaded then.
+    /// The number of the shard.
+    pub fn shard(&self) -> usize {
+        self.shard.number
+    }
+
+    fn has(&self, user: Uuid) -> bool {
+        self.store.shard_number(user) == self.shard.number
+    }
+
+    /// Sets what users have, those of other shards left out.
     ///
     /// # Errors
     /// Redis is away, or somebody else loads the board.
-    pub async fn totals(&self, standings: &[Standing], loaded: Option<u64>) -> Result<(), Fault> {
+    pub async fn totals(&self, standings: &[Standing]) -> Result<(), Fault> {
         // Bans count from now on, so that nodes are told of whoever came in while the board was loaded.
         let now_ms = self.store.now_us().await? / 1000;
-        for some in standings.chunks(AT_ONCE) {
+        let names = &self.shard.keys;
+        let its: Vec<Standing> = standings.iter().copied().filter(|it| self.has(it.user)).collect();
+        for some in its.chunks(AT_ONCE) {
             let shown = some.iter().filter(|it| !it.banned && it.total > it.held);
             let totals = some.iter().filter(|it| it.total > 0);
             let aside = some.iter().filter(|it| it.aside);
             let banned = || some.iter().filter(|it| it.banned);
             let commands = [
                 command(
-                    &["ZADD", keys::BOARD],
+                    &["ZADD", &names.board],
                     shown.flat_map(|it| [it.total.saturating_sub(it.held).to_string(), it.user.to_string()]),
                 ),
-                command(&["MSET"], totals.flat_map(|it| [keys::user_score(it.user), it.total.to_string()])),
+                command(&["MSET"], totals.flat_map(|it| [names.user_score(it.user), it.total.to_string()])),
                 command(
                     &["MSET"],
-                    aside.flat_map(|it| [keys::aside(it.user), it.total.saturating_sub(it.held).to_string()]),
+                    aside.flat_map(|it| [names.aside(it.user), it.total.saturating_sub(it.held).to_string()]),
                 ),
-                command(&["MSET"], banned().flat_map(|it| [keys::ban(it.user), "1".to_owned()])),
+                command(&["MSET"], banned().flat_map(|it| [names.ban(it.user), "1".to_owned()])),
                 command(
-                    &["ZADD", keys::BANNED],
+                    &["ZADD", &names.banned],
                     banned().flat_map(|it| [now_ms.to_string(), it.user.to_string()]),
                 ),
             ];
             self.load(commands.into_iter().flatten()).await?;
         }
-        let loaded = loaded
-            .map(|it| ["HSET", keys::BOARD_STATE, "loaded", &it.to_string()].map(str::to_owned).to_vec());
+        // Whoever waits for a load hears how far it has come.
+        let count = its.len().to_string();
+        let loaded = (!self.loader.is_empty())
+            .then(|| ["HINCRBY", &names.state, "loaded", &count].map(str::to_owned).to_vec());
         self.load(loaded).await
     }
 
@@ -123,7 +140,7 @@ impl Load<'_> {
     /// Redis is away, or somebody else loads the board.
     pub async fn limits(&self, counted: &[Counted]) -> Result<(), Fault> {
         let set = |it: &Counted| {
-            let key = keys::action_limit(it.user, &it.action);
+            let key = self.shard.keys.action_limit(it.user, &it.action);
             let fields = [
                 ("at", it.at_ms),
                 ("hour", it.hour),
@@ -137,7 +154,8 @@ impl Load<'_> {
                 command(&["PEXPIREAT", &key], [it.until_ms.to_string()].into_iter()),
             ]
         };
-        self.load(counted.iter().flat_map(set).flatten()).await
+        let its: Vec<&Counted> = counted.iter().filter(|it| self.has(it.user)).collect();
+        self.load(its.into_iter().flat_map(set).flatten()).await
     }
 
     /// Notes attestations that were used, each by its digest, until they run out (ms).
@@ -146,7 +164,9 @@ impl Load<'_> {
     /// Redis is away, or somebody else loads the board.
     pub async fn used(&self, used: &[(String, i64)]) -> Result<(), Fault> {
         let set = |(digest, until_ms): &(String, i64)| {
-            ["SET", &keys::once(digest), "1", "PXAT", &until_ms.to_string()].map(str::to_owned).to_vec()
+            ["SET", &self.shard.keys.once(digest), "1", "PXAT", &until_ms.to_string()]
+                .map(str::to_owned)
+                .to_vec()
         };
         self.load(used.iter().map(set)).await
     }
@@ -158,14 +178,18 @@ impl Load<'_> {
     /// # Errors
     /// Redis is away, or somebody else loads the board.
     pub async fn empty_some(&self, cursor: u64, older_copy: bool) -> Result<u64, Fault> {
-        let first = [keys::BOARD, keys::BANNED].map(str::to_owned).into_iter().filter(|_| cursor == 0);
+        let names = &self.shard.keys;
+        let first = [names.board.clone(), names.banned.clone()].into_iter().filter(|_| cursor == 0);
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
-        let scanned = scan.query_async(&mut self.store.command()).await;
-        let (next, found): (u64, Vec<String>) = scanned.map_err(|error| fault("empty the board", error))?;
-        let begins = |it: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| it.starts_with(prefix));
-        let goes =
-            |it: &String| begins(it, &keys::IN_THE_LEDGER) || (older_copy && begins(it, &keys::USED_UP));
+        let (next, found): (u64, Vec<String>) = self.store.ask(self.shard, "empty the board", &scan).await?;
+        // A server has keys of several shards.
+        let goes = |it: &String| {
+            it.strip_prefix(&names.tag).is_some_and(|bare| {
+                let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| bare.starts_with(prefix));
+                begins(&keys::IN_THE_LEDGER) || (older_copy && begins(&keys::USED_UP))
+            })
+        };
         self.load(command(&["UNLINK"], first.chain(found.into_iter().filter(goes)))).await?;
         Ok(next)
     }
@@ -184,7 +208,11 @@ impl Load<'_> {
             return Ok(());
         }
         let store = self.store;
-        match store.run("load", &store.scripts.load, &[keys::BOARD_STATE], &arguments).await?.next()? {
+        match store
+            .run(self.shard, &store.scripts.load, &[&self.shard.keys.state], &arguments)
+            .await?
+            .next()?
+        {
             1u8 => Ok(()),
             _ => Err(Fault::away("load the board", "somebody else loads it by now")),
         }

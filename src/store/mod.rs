@@ -1,10 +1,13 @@
 //! Redis: keys, scripts, the outbox's stream and the subscriptions. The only importer of `redis`. It knows no HTTP, no SQL
 //! and no rule that is not in a script.
 
+mod above;
+mod address;
 mod attempt;
 mod board;
 mod connect;
 mod epoch;
+mod gather;
 mod issue;
 mod keys;
 mod lease;
@@ -14,37 +17,40 @@ mod news;
 mod operator;
 mod outbox;
 mod prove;
+mod reader;
 mod redeem;
 mod replicas;
 mod reply;
 mod script;
+mod server;
+mod servers;
 mod session;
 mod shape;
+mod shard;
 mod silence;
 mod subscriber;
 mod totals;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_redis::Pool;
 use redis::FromRedisValue;
-use redis::aio::ConnectionManager;
 
 pub use attempt::{AttemptWindow, Attempts};
-pub use board::{Look, Mended};
+pub use board::{Look, Mended, ShardLook};
 pub use issue::{Begun, Issue, IssueOutcome};
 pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
 pub use lease::{Lease, Visitor};
 pub use load::{Counted, Load, Standing};
 pub use news::PersonalNews;
 pub use operator::{Adjust, Adjusted, NotDone, Restrict};
-pub use outbox::{Entry, EntryKind, OutboxReader};
+pub use outbox::{Entry, EntryKind, OLDEST};
 pub use prove::{AskedToken, Prove, ProveOutcome};
+pub use reader::OutboxReader;
 pub use redeem::{Awarded, IdempotencyKey, NextToken, Redeem, RedeemOutcome, Redeemed, Stamp};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use shape::{BoardShape, Bucket};
+pub use shard::shard_of;
 pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 
@@ -52,11 +58,12 @@ use crate::action::Limits;
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::traces::{self, Span, SpanKind};
-use line::Line;
-use replicas::Replicas;
+use above::Above;
 use reply::Reply;
-use script::Scripts;
-use silence::Silence;
+use script::{Script, Scripts};
+use server::{Question, Unanswered};
+use servers::Servers;
+use shard::Shard;
 
 /// The window of every limit a minute, as the scripts take it.
 const MINUTE_MS: &str = "60000";
@@ -74,103 +81,102 @@ fn limit_arguments(limits: &Limits) -> [String; 5] {
 
 /// Redis, as one node sees it.
 pub struct Store {
-    lines: Vec<Line>,
-    turn: AtomicUsize,
-    silence: Silence,
-    replicas: Replicas,
-    client: redis::Client,
-    /// Connections that may block: readers of the outbox.
-    blocking: Pool,
+    shards: Vec<Shard>,
+    /// The board that is merged of the shards; none where there is only one.
+    face: Option<Shard>,
+    above: Above,
+    servers: Servers,
     scripts: Scripts,
-    /// The latest epoch of the board that this node has heard of.
-    epoch: AtomicI64,
     metrics: Arc<Metrics>,
+    wait_replicas: u32,
     /// An answer that takes longer counts as Redis being away.
     timeout: Duration,
 }
 
+/// Before a question is asked again that was sent elsewhere: while a slot moves, that may take a while.
+const ELSEWHERE_PAUSE: Duration = Duration::from_millis(20);
+
 impl Store {
-    /// One of the lines, in turn.
-    fn line(&self) -> &Line {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        &self.lines[turn % self.lines.len()]
-    }
-
-    /// A connection for what no caller waits for.
-    fn command(&self) -> ConnectionManager {
-        self.line().connection()
-    }
-
-    /// Waits for an answer over a line. A reconnection that is under way counts too: nobody waits longer than for an answer.
-    async fn in_time<T>(
+    /// Asks whoever serves a shard. A server that does not serve it, or not yet, has done nothing: then it is asked again, as long as
+    /// an answer may take. What may have been done is not.
+    async fn ask_at<T: FromRedisValue>(
         &self,
+        shard: &Shard,
         doing: &'static str,
-        line: &Line,
-        asked: impl Future<Output = redis::RedisResult<T>>,
-    ) -> Result<T, Fault> {
-        if !self.silence.may_ask(Instant::now()) {
-            return Err(Fault::away(doing, "Redis did not answer just now"));
-        }
-        let answer = tokio::time::timeout(self.timeout, asked).await;
-        match answer.ok().filter(|it| !it.as_ref().is_err_and(redis::RedisError::is_timeout)) {
-            Some(Ok(answer)) => {
-                if self.silence.ended() {
-                    self.lines.iter().for_each(Line::redis_is_back);
+        question: Question<'_>,
+    ) -> Result<T, Unanswered> {
+        let last = Instant::now() + self.timeout;
+        loop {
+            match shard.server().ask(doing, question).await {
+                Err(Unanswered::Failed(error)) if self.servers.may_move() && Instant::now() < last => {
+                    if !is_elsewhere(&error) {
+                        return Err(Unanswered::Failed(error));
+                    }
+                    tokio::time::sleep(ELSEWHERE_PAUSE).await;
+                    if let Err(fault) = self.find_servers().await {
+                        tracing::debug!(%fault, "a question that was sent elsewhere");
+                    }
                 }
-                Ok(answer)
-            }
-            Some(Err(error)) => {
-                line.failed(&error);
-                Err(fault(doing, error))
-            }
-            None => {
-                self.silence.fell(Instant::now());
-                line.fell_silent();
-                Err(Fault::away(doing, "no answer in time"))
+                answer => return answer,
             }
         }
     }
 
     /// Asks one command that a caller waits for.
-    async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, Fault> {
-        let (started, line) = (Instant::now(), self.line());
-        let answer = self.in_time(doing, line, command.query_async(&mut line.connection())).await;
+    async fn ask<T: FromRedisValue>(
+        &self,
+        shard: &Shard,
+        doing: &'static str,
+        command: &redis::Cmd,
+    ) -> Result<T, Fault> {
+        let started = Instant::now();
+        let answer = self.ask_at(shard, doing, Question::Command(command)).await;
         self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
-        answer
+        answer.map_err(|it| it.into_fault(doing))
+    }
+
+    /// Asks some commands at once, about one shard.
+    async fn ask_all<T: FromRedisValue>(
+        &self,
+        shard: &Shard,
+        doing: &'static str,
+        pipeline: &redis::Pipeline,
+    ) -> Result<T, Fault> {
+        let answer = self.ask_at(shard, doing, Question::Pipeline(pipeline)).await;
+        answer.map_err(|it| it.into_fault(doing))
     }
 
     /// Runs one script and times it under its name.
     async fn run(
         &self,
-        name: &'static str,
-        script: &redis::Script,
+        shard: &Shard,
+        script: &Script,
         keys: &[&str],
         arguments: &[String],
     ) -> Result<Reply, Fault> {
-        self.run_in(script_span(name), name, script, keys, arguments).await
+        self.run_in(script_span(script.name), shard, script, keys, arguments).await
     }
 
     /// The same in a span that has begun.
     async fn run_in(
         &self,
         mut span: Span,
-        name: &'static str,
-        script: &redis::Script,
+        shard: &Shard,
+        script: &Script,
         keys: &[&str],
         arguments: &[String],
     ) -> Result<Reply, Fault> {
-        let mut invocation = script.prepare_invoke();
-        for key in keys {
-            invocation.key(key);
+        let (started, name) = (Instant::now(), script.name);
+        let by_name = script.by_name(keys, arguments);
+        let mut answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
+        if let Err(Unanswered::Failed(error)) = &answer
+            && error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript)
+        {
+            let in_full = script.in_full(keys, arguments);
+            answer = self.ask_at(shard, name, Question::Command(&in_full)).await;
         }
-        for argument in arguments {
-            invocation.arg(argument);
-        }
-        let (started, line) = (Instant::now(), self.line());
-        let mut connection = line.connection();
-        let result: Result<Vec<redis::Value>, Fault> =
-            self.in_time(name, line, invocation.invoke_async(&mut connection)).await;
-        self.metrics.redis_call(name, started.elapsed(), result.is_ok());
+        self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
+        let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|it| it.into_fault(name));
         if let Err(fault) = &result {
             span.fail(if fault.away { "away" } else { "refused" });
         }
@@ -182,14 +188,15 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn now_us(&self) -> Result<i64, Fault> {
-        let (seconds, micros): (i64, i64) = self.ask("read Redis' clock", &redis::cmd("TIME")).await?;
+        let (seconds, micros): (i64, i64) =
+            self.ask(self.shown(), "read Redis' clock", &redis::cmd("TIME")).await?;
         Ok(seconds * 1_000_000 + micros)
     }
 
     /// Connections of the blocking pool: in use, and open.
     pub fn pool_use(&self) -> (usize, usize) {
-        let status = self.blocking.status();
-        (status.size.saturating_sub(status.available), status.size)
+        let used = self.distinct_servers().into_iter().map(|it| it.blocking.status());
+        used.fold((0, 0), |(used, open), it| (used + it.size.saturating_sub(it.available), open + it.size))
     }
 }
 
@@ -202,6 +209,17 @@ fn script_span(name: &'static str) -> Span {
     span
 }
 
+/// Whether a server says that it does not serve a slot, or not just now: then it has done nothing. Of a pipeline's commands all are
+/// about one slot.
+fn is_elsewhere(error: &redis::RedisError) -> bool {
+    let codes = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN"];
+    let one = error.code().is_some_and(|code| codes.contains(&code));
+    one || error
+        .clone()
+        .into_server_errors()
+        .is_some_and(|errors| !errors.is_empty() && errors.iter().all(|(_, it)| codes.contains(&it.code())))
+}
+
 /// Sorts what Redis says: away (try again), or wrong.
 fn fault(doing: &'static str, error: redis::RedisError) -> Fault {
     // A password that is being changed is wrong for a moment (the last two).
@@ -211,6 +229,9 @@ fn fault(doing: &'static str, error: redis::RedisError) -> Fault {
         "BUSY",
         "READONLY",
         "MASTERDOWN",
+        "MOVED",
+        "ASK",
+        "TRYAGAIN",
         "MISCONF",
         "CLUSTERDOWN",
         "NOREPLICAS",

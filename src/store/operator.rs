@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
+use super::keys::personal_channel;
 use super::reply::ReplyCode;
-use super::{Mended, Store, fault, keys};
+use super::totals::in_order;
+use super::{Mended, Store};
 use crate::error::Fault;
 
 /// What `restrict` needs to know.
@@ -74,31 +76,33 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn restrict(&self, it: &Restrict<'_>) -> Result<Result<Mended, NotDone>, Fault> {
+        let shard = self.shard(it.user);
+        let names = &shard.keys;
         let keys = [
-            keys::BOARD,
-            keys::BOARD_STATE,
-            keys::BOARD_TEN,
-            keys::BOARD_WINDOW,
-            keys::OUTBOX,
-            &keys::user_score(it.user),
-            &keys::ban(it.user),
-            &keys::aside(it.user),
-            keys::BANNED,
+            names.board.as_str(),
+            &names.state,
+            &names.ten,
+            &names.window,
+            &names.outbox,
+            &names.user_score(it.user),
+            &names.ban(it.user),
+            &names.aside(it.user),
+            &names.banned,
         ];
         let mut arguments = vec![
             it.user.to_string(),
             u8::from(it.banned).to_string(),
             u8::from(it.aside).to_string(),
             it.event_id.to_string(),
-            keys::BOARD_CHANNEL.to_owned(),
+            self.board_channel(),
             it.publish_window_ms.to_string(),
-            keys::personal_channel(it.user),
-            it.outbox_max.to_string(),
+            personal_channel(it.user),
+            self.share_of(it.outbox_max),
         ];
         arguments.extend_from_slice(it.candidates);
-        let mut reply = self.run("restrict", &self.scripts.restrict, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.restrict, &keys, &arguments).await?;
         match reply.code()? {
-            ReplyCode::Ok => Ok(Ok(reply.mended()?)),
+            ReplyCode::Ok => Ok(Ok(self.mended(shard, reply, it.publish_window_ms).await?)),
             code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
         }
     }
@@ -108,16 +112,18 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn adjust(&self, it: &Adjust<'_>) -> Result<Result<Adjusted, NotDone>, Fault> {
+        let shard = self.shard(it.user);
+        let names = &shard.keys;
         let keys = [
-            keys::BOARD,
-            keys::BOARD_STATE,
-            keys::BOARD_TEN,
-            keys::BOARD_WINDOW,
-            keys::OUTBOX,
-            &keys::user_score(it.user),
-            &keys::ban(it.user),
-            &keys::aside(it.user),
-            &keys::once(&it.event_id.to_string()),
+            names.board.as_str(),
+            &names.state,
+            &names.ten,
+            &names.window,
+            &names.outbox,
+            &names.user_score(it.user),
+            &names.ban(it.user),
+            &names.aside(it.user),
+            &names.once(&it.event_id.to_string()),
         ];
         let mut arguments = vec![
             it.user.to_string(),
@@ -126,17 +132,26 @@ impl Store {
             it.event_id.to_string(),
             it.points.map(|it| it.to_string()).unwrap_or_default(),
             it.note.to_owned(),
-            keys::BOARD_CHANNEL.to_owned(),
+            self.board_channel(),
             it.publish_window_ms.to_string(),
-            keys::personal_channel(it.user),
-            it.outbox_max.to_string(),
-            self.known_epoch().to_string(),
+            self.channel_of(it.user),
+            self.share_of(it.outbox_max),
+            shard.known_epoch().to_string(),
         ];
         arguments.extend_from_slice(it.candidates);
-        let mut reply = self.run("adjust", &self.scripts.adjust, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.adjust, &keys, &arguments).await?;
         match reply.code()? {
             ReplyCode::Ok => {
-                Ok(Ok(Adjusted { before: reply.next()?, after: reply.next()?, ten: reply.mended()? }))
+                let (before, after, moment): (u64, u64, i64) = (reply.next()?, reply.next()?, reply.next()?);
+                let ten = self.mended(shard, reply, it.publish_window_ms).await?;
+                // As the script tells it where it knows the rank.
+                if let (true, Some(points), true) = (self.face.is_some(), it.points, moment > 0)
+                    && !self.is_banned(it.user).await?
+                {
+                    let ([rank], _) = self.ranks_or_estimates([(after, after.min(1))]).await;
+                    self.publish_news(shard, it.user, (after, rank, None, points, moment)).await;
+                }
+                Ok(Ok(Adjusted { before, after, ten }))
             }
             code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
         }
@@ -147,18 +162,16 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn restrictions(&self, users: &[Uuid]) -> Result<Vec<(bool, bool)>, Fault> {
-        let mut pipeline = redis::pipe();
-        for user in users {
-            pipeline.exists(keys::ban(*user)).exists(keys::aside(*user));
+        let mut told = Vec::with_capacity(users.len());
+        for (shard, places) in self.places_by_shard(users) {
+            let mut pipeline = redis::pipe();
+            for user in places.iter().map(|it| users[*it]) {
+                pipeline.exists(shard.keys.ban(user)).exists(shard.keys.aside(user));
+            }
+            let found: Vec<bool> = self.ask_all(shard, "look for restrictions", &pipeline).await?;
+            told.extend(places.into_iter().zip(found.chunks(2).map(|it| (it[0], it[1]))));
         }
-        if users.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found: Vec<bool> = pipeline
-            .query_async(&mut self.command())
-            .await
-            .map_err(|error| fault("look for restrictions", error))?;
-        Ok(found.chunks(2).map(|it| (it[0], it[1])).collect())
+        Ok(in_order(told))
     }
 
     /// Which of some users are banned.
@@ -166,13 +179,18 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn banned_among(&self, users: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        let mut scores = redis::cmd("ZMSCORE");
-        scores.arg(keys::BANNED);
-        for user in users {
-            scores.arg(user.to_string());
+        let mut banned = Vec::new();
+        for (shard, places) in self.places_by_shard(users) {
+            let mut scores = redis::cmd("ZMSCORE");
+            scores.arg(&shard.keys.banned);
+            for place in &places {
+                scores.arg(users[*place].to_string());
+            }
+            let bans: Vec<Option<f64>> = self.ask(shard, "look for bans", &scores).await?;
+            let its = places.into_iter().zip(bans).filter(|(_, ban)| ban.is_some());
+            banned.extend(its.map(|(place, _)| users[place]));
         }
-        let bans: Vec<Option<f64>> = self.ask("look for bans", &scores).await?;
-        Ok(users.iter().zip(bans).filter(|(_, ban)| ban.is_some()).map(|(user, _)| *user).collect())
+        Ok(banned)
     }
 
     /// Whether a user is banned.
@@ -180,9 +198,10 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn is_banned(&self, user: Uuid) -> Result<bool, Fault> {
+        let shard = self.shard(user);
         let mut exists = redis::cmd("EXISTS");
-        exists.arg(keys::ban(user));
-        self.ask("look for a ban", &exists).await
+        exists.arg(shard.keys.ban(user));
+        self.ask(shard, "look for a ban", &exists).await
     }
 }
 

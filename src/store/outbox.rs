@@ -1,17 +1,13 @@
 //! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it; what is
 //! committed is deleted.
 
-use std::time::Duration;
-
-use deadpool_redis::Connection;
-use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use futures::future::try_join_all;
+use redis::streams::{StreamId, StreamRangeReply};
 use uuid::Uuid;
 
-use super::{Store, fault, keys};
+use super::shard::Shard;
+use super::{Store, keys};
 use crate::error::Fault;
-
-/// A read that may block for at most a second and takes so long will not come back.
-pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +35,8 @@ pub enum EntryKind {
 /// One entry, as `lua/lib/outbox.lua` writes it.
 #[derive(Clone, Debug)]
 pub struct Entry {
+    /// The number of the shard whose outbox has it.
+    pub shard: usize,
     /// Its place in the stream.
     pub stream_id: String,
     /// What happened.
@@ -81,7 +79,7 @@ pub struct Entry {
 
 impl Entry {
     /// Reads an entry; `None` if it is not one of ours.
-    fn read(entry: &StreamId) -> Option<Self> {
+    fn read(shard: usize, entry: &StreamId) -> Option<Self> {
         let text = |field: &str| entry.get::<String>(field);
         let number = |field: &str| text(field)?.parse::<i64>().ok();
         let kind = match text("kind")?.as_str() {
@@ -108,6 +106,7 @@ impl Entry {
             _ => None,
         };
         Some(Self {
+            shard,
             stream_id: entry.id.clone(),
             kind,
             id: text("id")?.parse().ok()?,
@@ -131,48 +130,25 @@ impl Entry {
     }
 }
 
-/// A reader of the outbox, from its oldest entry on, with a connection of its own that may block.
-pub struct OutboxReader {
-    connection: Connection,
-    last_id: String,
-}
-
 impl Store {
-    /// Takes a connection for blocking reads.
+    /// The newest entry of a user's shard that Postgres does not have yet.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn outbox_reader(&self) -> Result<OutboxReader, Fault> {
-        let connection = self.blocking.get().await.map_err(|error| Fault::away("read the outbox", error))?;
-        Ok(OutboxReader { connection, last_id: OLDEST.to_owned() })
-    }
-
-    /// The newest entry that Postgres does not have yet.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn newest_entry(&self) -> Result<Option<String>, Fault> {
+    pub async fn newest_entry(&self, shard: usize) -> Result<Option<String>, Fault> {
+        let shard = &self.shards[shard];
         let mut range = redis::cmd("XREVRANGE");
-        range.arg(keys::OUTBOX).arg("+").arg("-").arg("COUNT").arg(1);
-        let reply: StreamRangeReply = range
-            .query_async(&mut self.command())
-            .await
-            .map_err(|error| fault("look at the outbox", error))?;
+        range.arg(&shard.keys.outbox).arg("+").arg("-").arg("COUNT").arg(1);
+        let reply: StreamRangeReply = self.ask(shard, LOOK, &range).await?;
         Ok(reply.ids.into_iter().next().map(|it| it.id))
     }
 
-    /// Whether Postgres has everything up to an entry.
+    /// Whether Postgres has everything up to an entry, or a time, of a shard.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn is_written_to(&self, stream_id: &str) -> Result<bool, Fault> {
-        let mut range = redis::cmd("XRANGE");
-        range.arg(keys::OUTBOX).arg("-").arg(stream_id).arg("COUNT").arg(1);
-        let reply: StreamRangeReply = range
-            .query_async(&mut self.command())
-            .await
-            .map_err(|error| fault("look at the outbox", error))?;
-        Ok(reply.ids.is_empty())
+    pub async fn is_written_to(&self, shard: usize, stream_id: &str) -> Result<bool, Fault> {
+        Ok(self.range(&self.shards[shard], stream_id).await?.ids.is_empty())
     }
 
     /// When the oldest entry came that Postgres does not have, in ms since the Unix epoch; none if it has all.
@@ -180,51 +156,54 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn oldest_entry_ms(&self) -> Result<Option<i64>, Fault> {
-        let mut range = redis::cmd("XRANGE");
-        range.arg(keys::OUTBOX).arg("-").arg("+").arg("COUNT").arg(1);
-        let reply: StreamRangeReply = self.ask("look at the outbox", &range).await?;
+        let oldest = try_join_all(self.shards.iter().map(|it| self.range(it, "+"))).await?;
         let ms = |id: &str| id.split_once('-')?.0.parse().ok();
-        Ok(reply.ids.first().and_then(|it| ms(&it.id)))
+        Ok(oldest.iter().filter_map(|it| it.ids.first()).filter_map(|it| ms(&it.id)).min())
+    }
+
+    /// The oldest entry of a shard, up to a place in the stream.
+    async fn range(&self, shard: &Shard, to: &str) -> Result<StreamRangeReply, Fault> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(&shard.keys.outbox).arg("-").arg(to).arg("COUNT").arg(1);
+        self.ask(shard, LOOK, &range).await
+    }
+
+    /// The entries of a shard after a place in its stream, at most `count`, and the place of the last; none at the end. Entries that
+    /// cannot be read are left where they are and counted in the second value.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn entries_after(
+        &self,
+        shard: usize,
+        stream_id: &str,
+        count: usize,
+    ) -> Result<(Vec<Entry>, usize, Option<String>), Fault> {
+        let at = &self.shards[shard];
+        let mut range = redis::cmd("XRANGE");
+        range.arg(&at.keys.outbox).arg(format!("({stream_id}")).arg("+").arg("COUNT").arg(count);
+        let reply: StreamRangeReply = self.ask(at, "read the outbox", &range).await?;
+        let last = reply.ids.last().map(|it| it.id.clone());
+        let (entries, unreadable) = sort(shard, reply.ids);
+        Ok((entries, unreadable, last))
     }
 
     /// Takes committed entries out of the outbox: so its length is what Postgres does not have yet. Returns how many went.
     ///
     /// # Errors
     /// Redis is away; the entries are read again later, and Postgres knows them.
-    pub async fn settle(&self, stream_ids: &[&str]) -> Result<u64, Fault> {
-        let mut delete = redis::cmd("XDEL");
-        delete.arg(keys::OUTBOX).arg(stream_ids);
-        delete.query_async(&mut self.command()).await.map_err(|error| fault("settle entries", error))
-    }
-}
-
-impl OutboxReader {
-    /// The next entries, at most `count`, waiting at most `block_ms` for the first (0: not at all). Entries that cannot be read
-    /// are left where they are and counted in the second value.
-    ///
-    /// # Errors
-    /// Redis is away; this reader is of no more use.
-    pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
-        let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(count);
-        if block_ms > 0 {
-            command.arg("BLOCK").arg(block_ms);
+    pub async fn settle(&self, entries: &[Entry]) -> Result<u64, Fault> {
+        let mut gone = 0;
+        for shard in &self.shards {
+            let its = entries.iter().filter(|it| it.shard == shard.number);
+            let its: Vec<&str> = its.map(|it| it.stream_id.as_str()).collect();
+            if !its.is_empty() {
+                let mut delete = redis::cmd("XDEL");
+                delete.arg(&shard.keys.outbox).arg(its);
+                gone += self.ask::<u64>(shard, "settle entries", &delete).await?;
+            }
         }
-        command.arg("STREAMS").arg(keys::OUTBOX).arg(&self.last_id);
-        let reply: Option<StreamReadReply> = command
-            .query_async(&mut self.connection)
-            .await
-            .map_err(|error| fault("read the outbox", error))?;
-        let entries: Vec<StreamId> = reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids).collect();
-        if let Some(last) = entries.last() {
-            self.last_id.clone_from(&last.id);
-        }
-        Ok(sort(entries))
-    }
-
-    /// Goes back to the oldest entry that is left.
-    pub fn rewind(&mut self) {
-        OLDEST.clone_into(&mut self.last_id);
+        Ok(gone)
     }
 }
 
@@ -236,12 +215,14 @@ fn read_once(text: &str) -> Option<(i64, Vec<String>)> {
 }
 
 /// Comes before every entry's id.
-const OLDEST: &str = "0-0";
+pub const OLDEST: &str = "0-0";
 
-fn sort(entries: impl IntoIterator<Item = StreamId>) -> (Vec<Entry>, usize) {
+const LOOK: &str = "look at the outbox";
+
+pub(super) fn sort(shard: usize, entries: impl IntoIterator<Item = StreamId>) -> (Vec<Entry>, usize) {
     let mut unreadable = 0;
     let read = entries.into_iter().filter_map(|entry| {
-        let read = Entry::read(&entry);
+        let read = Entry::read(shard, &entry);
         if read.is_none() {
             unreadable += 1;
             tracing::error!(stream_id = entry.id, "an entry of the outbox cannot be read; it stays there");

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::reply::ReplyCode;
-use super::{MINUTE_MS, Store, keys, limit_arguments};
+use super::{MINUTE_MS, Store, limit_arguments};
 use crate::action::{Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
@@ -78,23 +78,27 @@ impl Store {
     /// Redis is away, or answers what the script cannot.
     pub async fn prove(&self, prove: &Prove<'_>) -> Result<(ProveOutcome, Option<RateWindow>), Fault> {
         let asked_id = prove.asked.map(|it| it.id.to_string());
+        let shard = self.shard(prove.user);
+        let names = &shard.keys;
+        let unused = || names.outbox.clone();
         let mut keys = vec![
-            keys::BOARD_STATE.to_owned(),
-            keys::OUTBOX.to_owned(),
-            keys::token(prove.token_hash),
-            keys::spent(prove.token_hash),
-            keys::init_rate(prove.user),
-            keys::ban(prove.user),
-            keys::action_limit(prove.user, prove.action),
-            keys::proven(prove.user),
-            keys::session(prove.user),
+            names.state.clone(),
+            names.outbox.clone(),
+            names.token(prove.token_hash),
+            names.spent(prove.token_hash),
+            names.init_rate(prove.user),
+            names.ban(prove.user),
+            names.action_limit(prove.user, prove.action),
+            names.proven(prove.user),
+            names.session(prove.user),
             // Without a token that asked, the script does not look at these two.
-            asked_id.as_deref().map_or_else(|| keys::OUTBOX.to_owned(), keys::token),
-            asked_id.as_deref().map_or_else(|| keys::OUTBOX.to_owned(), keys::spent),
+            asked_id.as_deref().map_or_else(unused, |it| names.token(it)),
+            asked_id.as_deref().map_or_else(unused, |it| names.spent(it)),
         ];
-        keys.extend(prove.verdict.once.iter().map(|it| keys::once(it)));
+        keys.extend(prove.verdict.once.iter().map(|it| names.once(it)));
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut reply = self.run("prove", &self.scripts.prove, &keys, &prove.arguments()).await?;
+        let arguments = prove.arguments(self.share_of(prove.outbox_max));
+        let mut reply = self.run(shard, &self.scripts.prove, &keys, &arguments).await?;
         let code = reply.code()?;
         let rate = reply.rate(prove.per_minute)?;
         let named = !prove.named_session.is_empty();
@@ -122,15 +126,16 @@ impl Store {
         Ok((outcome, rate))
     }
 
-    /// The action that a proven token is for, and its points, if the token can still be redeemed. Only a look: `redeem`
+    /// The action that a user's proven token is for, and its points, if the token can still be redeemed. Only a look: `redeem`
     /// judges.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn proven_for(&self, token_hash: &str) -> Result<Option<(String, u64)>, Fault> {
+    pub async fn proven_for(&self, user: Uuid, token_hash: &str) -> Result<Option<(String, u64)>, Fault> {
+        let shard = self.shard(user);
         let mut get = redis::cmd("GET");
-        get.arg(keys::token(token_hash));
-        let kept: Option<String> = self.ask("look at a token", &get).await?;
+        get.arg(shard.keys.token(token_hash));
+        let kept: Option<String> = self.ask(shard, "look at a token", &get).await?;
         Ok(kept.and_then(|kept| {
             let words: Vec<&str> = kept.split(' ').collect();
             Some((words.get(1)?.to_string(), words.get(4)?.parse().ok()?))
@@ -139,7 +144,7 @@ impl Store {
 }
 
 impl Prove<'_> {
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, outbox_max: String) -> Vec<String> {
         let mut arguments = vec![
             self.user.to_string(),
             self.action.to_owned(),
@@ -153,7 +158,7 @@ impl Prove<'_> {
         ];
         arguments.extend(limit_arguments(self.limits));
         arguments.extend([
-            self.outbox_max.to_string(),
+            outbox_max,
             self.asked.map(|it| it.id.to_string()).unwrap_or_default(),
             self.asked.map(|it| it.hash.clone()).unwrap_or_default(),
             self.asked.map_or(0, |it| it.expires_s).to_string(),

@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
+use super::keys::{self, Keys};
 use super::reply::{Reply, ReplyCode};
-use super::{MINUTE_MS, Store, keys, limit_arguments};
+use super::shard::Shard;
+use super::{MINUTE_MS, Store, limit_arguments};
 use crate::action::{Door, Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
@@ -88,8 +90,9 @@ pub struct Awarded {
     pub points: u64,
     /// The board's version after the award.
     pub version: i64,
-    /// When the changed board may be published, if the script could not.
-    pub flush_due_ms: u64,
+    /// When the changed board may be published, in ms, if the script could not; below 0: this is one shard of several, and the rest
+    /// has to be seen to.
+    pub flush_due_ms: i64,
     /// The next game token and when it runs out (ms), at the game door.
     pub next: Option<(String, i64)>,
     /// What its receipt says besides; not there in an answer that an older release kept.
@@ -129,6 +132,8 @@ pub struct Redeemed {
     pub replayed: bool,
     /// The user's window of attempts.
     pub rate: Option<RateWindow>,
+    /// The run of Redis that says so: `replicated` asks for it. Empty where nothing was written.
+    pub run: String,
 }
 
 /// What the script says for a receipt alone.
@@ -155,9 +160,10 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn has_answer(&self, user: Uuid, key: &IdempotencyKey) -> Result<bool, Fault> {
+        let shard = self.shard(user);
         let mut exists = redis::cmd("EXISTS");
-        exists.arg(keys::answer(user, &key.key_digest));
-        self.ask("look for an answer", &exists).await
+        exists.arg(shard.keys.answer(user, &key.key_digest));
+        self.ask(shard, "look for an answer", &exists).await
     }
 
     /// Redeems a token: the only function that adds points.
@@ -165,45 +171,76 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn redeem(&self, redeem: &Redeem<'_>) -> Result<Redeemed, Fault> {
-        let unused = || keys::BOARD_STATE.to_owned();
-        let mut keys = vec![
-            keys::BOARD.to_owned(),
-            keys::BOARD_STATE.to_owned(),
-            keys::BOARD_TEN.to_owned(),
-            keys::BOARD_WINDOW.to_owned(),
-            keys::OUTBOX.to_owned(),
-            keys::user_score(redeem.user),
-            keys::token(redeem.token_id),
-            keys::spent(redeem.token_id),
-            keys::award_rate(redeem.user),
-            keys::ban(redeem.user),
-            keys::action_limit(redeem.user, redeem.action),
-            keys::points(redeem.user),
-            // Without an idempotency key the script does not look at this one.
-            redeem.idempotency.map_or_else(unused, |it| keys::answer(redeem.user, &it.key_digest)),
-            keys::session(redeem.user),
-            // Away from the game door it does not look at this one.
-            redeem.next.map_or_else(unused, |it| keys::token(&it.hash)),
-            keys::aside(redeem.user),
-        ];
-        keys.extend(redeem.verdict.once.iter().map(|it| keys::once(it)));
+        let shard = self.shard(redeem.user);
+        let keys = redeem.keys(&shard.keys);
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut arguments = redeem.arguments(self.known_epoch());
+        let mut arguments = redeem.arguments(self, shard);
         let span = super::script_span("redeem");
         // Whoever writes the award to the ledger, or shows it, goes on from here.
         if let Some(parent) = span.traceparent() {
             arguments.extend([parent, keys::TRACE_CHANNEL.to_owned()]);
         }
-        let mut reply = self.run_in(span, "redeem", &self.scripts.redeem, &keys, &arguments).await?;
+        let mut reply = self.run_in(span, shard, &self.scripts.redeem, &keys, &arguments).await?;
         let code = reply.code()?;
         let rate = reply.rate(redeem.per_minute)?;
         let replayed = reply.next::<u8>()? == 1;
-        Ok(Redeemed { outcome: outcome(code, reply)?, replayed, rate })
+        let (epoch, run) = (reply.next()?, reply.next()?);
+        let outcome = match outcome(code, reply)? {
+            RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
+                RedeemOutcome::Awarded(self.complete(shard, redeem, awarded, epoch, replayed).await)
+            }
+            RedeemOutcome::TokenUnknown if self.shards.len() > 1 => {
+                self.unknown(shard, redeem.token_id).await?
+            }
+            outcome => outcome,
+        };
+        Ok(Redeemed { outcome, replayed, rate, run })
+    }
+
+    /// What a token is that the user's shard does not know: another user's may lie in another shard.
+    async fn unknown(&self, shard: &Shard, token_id: &str) -> Result<RedeemOutcome, Fault> {
+        for other in self.shards.iter().filter(|it| it.number != shard.number) {
+            let mut look = redis::pipe();
+            look.exists(other.keys.token(token_id)).get(other.keys.spent(token_id));
+            match self.ask_all(other, "look for a token", &look).await? {
+                (true, _) => return Ok(RedeemOutcome::TokenForeign),
+                (_, Some(1)) => return Ok(RedeemOutcome::TokenUsed),
+                (_, Some(0)) => return Ok(RedeemOutcome::TokenExpired),
+                _ => {}
+            }
+        }
+        Ok(RedeemOutcome::TokenUnknown)
     }
 }
 
 impl Redeem<'_> {
-    fn arguments(&self, known_epoch: i64) -> Vec<String> {
+    fn keys(&self, names: &Keys) -> Vec<String> {
+        let unused = || names.state.clone();
+        let mut keys = vec![
+            names.board.clone(),
+            names.state.clone(),
+            names.ten.clone(),
+            names.window.clone(),
+            names.outbox.clone(),
+            names.user_score(self.user),
+            names.token(self.token_id),
+            names.spent(self.token_id),
+            names.award_rate(self.user),
+            names.ban(self.user),
+            names.action_limit(self.user, self.action),
+            names.points(self.user),
+            // Without an idempotency key the script does not look at this one.
+            self.idempotency.map_or_else(unused, |it| names.answer(self.user, &it.key_digest)),
+            names.session(self.user),
+            // Away from the game door it does not look at this one.
+            self.next.map_or_else(unused, |it| names.token(&it.hash)),
+            names.aside(self.user),
+        ];
+        keys.extend(self.verdict.once.iter().map(|it| names.once(it)));
+        keys
+    }
+
+    fn arguments(&self, store: &Store, shard: &Shard) -> Vec<String> {
         let key = self.idempotency;
         let door = match self.door {
             Door::Actions => "actions",
@@ -232,17 +269,17 @@ impl Redeem<'_> {
         arguments.extend(limit_arguments(self.limits));
         arguments.extend([
             self.points_per_hour.to_string(),
-            self.outbox_max.to_string(),
-            self.known_version.to_string(),
+            store.share_of(self.outbox_max),
+            store.known_version(shard, self.known_version).to_string(),
             self.publish_window_ms.to_string(),
-            keys::BOARD_CHANNEL.to_owned(),
-            keys::personal_channel(self.user),
+            store.board_channel(),
+            store.channel_of(self.user),
             key.map(|it| it.request_digest.clone()).unwrap_or_default(),
             key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
             self.next.map(|it| it.token.clone()).unwrap_or_default(),
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),
             self.verdict.valid_ms.0.to_string(),
-            known_epoch.to_string(),
+            shard.known_epoch().to_string(),
             self.receipt_kid.to_owned(),
         ]);
         arguments

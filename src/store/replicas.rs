@@ -1,109 +1,134 @@
-//! Waiting until replicas have what was written. `WAIT` holds up the connection it is asked on, so it has one of its own, and
+//! Waiting until replicas have what was written. `WAIT` holds up the connection it is asked on, so each server has one for it, and
 //! all who wait at a moment share one question: replication is one ordered stream, so a replica that has the fence, a tiny
 //! write of this connection, has everything that was written before it.
 
 use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{Store, fault, keys};
+use super::{Store, fault};
 use crate::config;
 use crate::error::Fault;
 
 /// After a fault, before the next connection.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Who waits, and for what.
+/// Somebody who waits.
+struct Waiter {
+    /// The key to write, in a slot of the award's.
+    fence: String,
+    /// The run of Redis that wrote the award: the fence of another one says nothing.
+    run: String,
+    tell: oneshot::Sender<bool>,
+}
+
+/// Who waits at a server, and for what.
 pub struct Replicas {
+    client: redis::Client,
     wanted: u32,
     timeout_ms: u64,
+    answer_ms: u64,
     /// Each is a request that is under way, so there are no more than those.
-    waiting: Mutex<Vec<oneshot::Sender<bool>>>,
+    waiting: Mutex<Vec<Waiter>>,
     somebody: Notify,
+    task: OnceLock<AbortOnDropHandle<()>>,
 }
 
 impl Replicas {
     /// As the settings say.
-    pub fn new(config: &config::Store) -> Self {
+    pub fn new(client: redis::Client, config: &config::Store) -> Self {
         Self {
+            client,
             wanted: config.wait_replicas,
             timeout_ms: config.wait_timeout_ms,
+            answer_ms: config.timeout_ms,
             waiting: Mutex::default(),
             somebody: Notify::new(),
+            task: OnceLock::new(),
         }
     }
 
-    fn take(&self) -> Vec<oneshot::Sender<bool>> {
-        std::mem::take(&mut *self.waiting.lock())
-    }
-
-    fn tell(&self, fenced: bool) {
-        tell(self.take(), fenced);
-    }
-}
-
-impl Store {
-    /// Waits until as many replicas as the settings want have all that was written before the call. False: they had not in
-    /// time. Where none are wanted, this costs nothing.
-    pub async fn replicated(&self) -> bool {
-        let replicas = &self.replicas;
-        if replicas.wanted == 0 {
-            return true;
-        }
+    /// Waits until as many replicas as are wanted have what this run wrote before. False: they had not in time.
+    async fn wait(self: &Arc<Self>, fence: String, run: String) -> bool {
         let (tell, told) = oneshot::channel();
-        replicas.waiting.lock().push(tell);
-        replicas.somebody.notify_one();
-        let most = Duration::from_millis(replicas.timeout_ms);
+        self.waiting.lock().push(Waiter { fence, run, tell });
+        // It ends with the server that it is asked of.
+        self.task.get_or_init(|| {
+            let weak = Arc::downgrade(self);
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                while let Some(replicas) = weak.upgrade() {
+                    let Err(fault) = replicas.fence_on_one_connection().await;
+                    tracing::warn!(%fault, "awards wait for replicas");
+                    tell_all(replicas.take(), |_| false);
+                    drop(replicas);
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }))
+        });
+        self.somebody.notify_one();
+        let most = Duration::from_millis(self.timeout_ms);
         matches!(tokio::time::timeout(most, told).await, Ok(Ok(true)))
     }
 
-    /// Asks for all who wait, again and again, on one connection for as long as it lasts; while nobody waits, nothing runs.
-    pub async fn fence_forever(&self) {
-        if self.replicas.wanted == 0 {
-            return std::future::pending().await;
-        }
-        loop {
-            let Err(fault) = self.fence_on_one_connection().await;
-            tracing::warn!(%fault, "awards wait for replicas");
-            self.replicas.tell(false);
-            tokio::time::sleep(PAUSE).await;
-        }
+    fn take(&self) -> Vec<Waiter> {
+        std::mem::take(&mut *self.waiting.lock())
     }
 
     async fn fence_on_one_connection(&self) -> Result<Infallible, Fault> {
-        let hangs_after = Duration::from_millis(self.replicas.timeout_ms) + self.timeout;
+        let doing = "wait for replicas";
+        let hangs_after = Duration::from_millis(self.timeout_ms + self.answer_ms);
         let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
+            .set_connection_timeout(Some(Duration::from_millis(self.answer_ms)))
             .set_response_timeout(Some(hangs_after));
         let opened = self.client.get_multiplexed_async_connection_with_config(&settings).await;
-        let mut connection = opened.map_err(|error| fault("wait for replicas", error))?;
-        // What was written before this connection was there may have been written to a Redis that another has replaced.
-        self.replicas.tell(false);
+        let mut connection = opened.map_err(|error| fault(doing, error))?;
+        let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
+        let info: redis::InfoDict = info.map_err(|error| fault(doing, error))?;
+        let run: String =
+            info.get("run_id").ok_or_else(|| Fault::new(doing, "Redis does not say its run_id"))?;
         loop {
-            self.replicas.somebody.notified().await;
-            let waiting = self.replicas.take();
-            let reached = self.fence(&mut connection).await?;
-            tell(waiting, reached >= self.replicas.wanted);
+            let waiting = self.take();
+            let Some(first) = waiting.first() else {
+                self.somebody.notified().await;
+                continue;
+            };
+            let reached = self.fence(&mut connection, &first.fence).await?;
+            tell_all(waiting, |it| reached >= self.wanted && it.run == run);
         }
     }
 
     /// Returns how many replicas have what was written before.
-    async fn fence(&self, connection: &mut MultiplexedConnection) -> Result<u32, Fault> {
+    async fn fence(&self, connection: &mut MultiplexedConnection, key: &str) -> Result<u32, Fault> {
         let mut fence = redis::pipe();
-        fence.set(keys::BOARD_FENCE, 1).ignore();
-        fence.cmd("WAIT").arg(self.replicas.wanted).arg(self.replicas.timeout_ms);
+        fence.set(key, 1).ignore();
+        fence.cmd("WAIT").arg(self.wanted).arg(self.timeout_ms);
         let asked = fence.query_async(connection).await;
         asked.map(|(reached,)| reached).map_err(|error| fault("wait for replicas", error))
     }
 }
 
-fn tell(waiting: Vec<oneshot::Sender<bool>>, fenced: bool) {
+fn tell_all(waiting: Vec<Waiter>, fenced: impl Fn(&Waiter) -> bool) {
     for waiter in waiting {
+        let fenced = fenced(&waiter);
         // Whoever waited for too long has gone.
-        let _ = waiter.send(fenced);
+        let _ = waiter.tell.send(fenced);
+    }
+}
+
+impl Store {
+    /// Waits until as many replicas as the settings want have all that a `run` of Redis wrote of a user before the call. False: they
+    /// had not in time, or it is another run by now. Where none are wanted, this costs nothing.
+    pub async fn replicated(&self, user: uuid::Uuid, run: &str) -> bool {
+        if self.wait_replicas == 0 {
+            return true;
+        }
+        let shard = self.shard(user);
+        shard.server().replicas.wait(shard.keys.fence.clone(), run.to_owned()).await
     }
 }

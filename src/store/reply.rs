@@ -2,7 +2,6 @@
 
 use redis::{FromRedisValue, Value};
 
-use super::Mended;
 use crate::error::{Fault, RateWindow};
 
 /// The numbers of `lua/lib/reply.lua`.
@@ -103,11 +102,6 @@ impl Reply {
     /// Attempts used and ms until the window closes.
     pub fn window(&mut self) -> Result<(u32, u64), Fault> {
         Ok((self.next()?, self.next::<i64>()?.max(0) as u64))
-    }
-
-    /// What became of the ten.
-    pub fn mended(&mut self) -> Result<Mended, Fault> {
-        Ok(Mended { flush_due_ms: self.next()?, whole: self.next::<u8>()? == 1 })
     }
 
     /// A reply that a script cannot give.

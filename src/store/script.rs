@@ -1,11 +1,41 @@
-//! The scripts, each put together from its file and the parts of `lua/lib` that it needs. EVALSHA loads a missing one by
-//! itself, so a restarted Redis needs no care.
+//! The scripts, each put together from its file and the parts of `lua/lib` that it needs. A Redis that does not know one is told it
+//! in full, and then knows it, so one that was restarted or took over needs no care.
 
-use redis::Script;
+use redis::Cmd;
+
+/// One script.
+pub struct Script {
+    /// Its file's.
+    pub name: &'static str,
+    code: &'static str,
+    sha: String,
+}
+
+impl Script {
+    fn new(name: &'static str, code: &'static str) -> Self {
+        Self { name, code, sha: redis::Script::new(code).get_hash().to_owned() }
+    }
+
+    /// Called by its SHA-1.
+    pub fn by_name(&self, keys: &[&str], arguments: &[String]) -> Cmd {
+        call("EVALSHA", &self.sha, keys, arguments)
+    }
+
+    /// Called by all that it is.
+    pub fn in_full(&self, keys: &[&str], arguments: &[String]) -> Cmd {
+        call("EVAL", self.code, keys, arguments)
+    }
+}
+
+fn call(command: &str, script: &str, keys: &[&str], arguments: &[String]) -> Cmd {
+    let mut call = redis::cmd(command);
+    call.arg(script).arg(keys.len()).arg(keys).arg(arguments);
+    call
+}
 
 macro_rules! lua {
     ($file:literal needs $($part:literal)*) => {
-        Script::new(concat!(
+        Script::new($file, concat!(
             $(include_str!(concat!("../../lua/lib/", $part, ".lua")), "\n",)*
             include_str!(concat!("../../lua/", $file, ".lua"))
         ))
@@ -24,6 +54,9 @@ pub struct Scripts {
     pub attempt: Script,
     pub lease: Script,
     pub look: Script,
+    pub above: Script,
+    pub gather: Script,
+    pub complete: Script,
     pub flush: Script,
     pub mend: Script,
     pub confirm: Script,
@@ -45,6 +78,9 @@ impl Scripts {
             standing: lua!("standing" needs "reply" "clock" "epoch"),
             attempt: lua!("attempt" needs "rate"),
             look: lua!("look" needs "clock" "epoch"),
+            above: lua!("above" needs),
+            gather: lua!("gather" needs "clock" "epoch" "board"),
+            complete: lua!("complete" needs),
             lease: lua!("lease" needs),
             flush: lua!("flush" needs "clock" "board"),
             mend: lua!("mend" needs "clock" "epoch" "board" "merge"),

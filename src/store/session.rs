@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
+use super::Store;
 use super::reply::ReplyCode;
-use super::{Store, keys};
 use crate::error::{Fault, RateWindow};
 
 /// Starts are limited by the hour.
@@ -83,13 +83,14 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn start(&self, start: &Start<'_>) -> Result<(StartOutcome, Option<RateWindow>), Fault> {
+        let shard = self.shard(start.user);
         let keys = [
-            keys::BOARD_STATE,
-            keys::OUTBOX,
-            &keys::session(start.user),
-            &keys::token(start.token_hash),
-            &keys::start_rate(start.user),
-            &keys::ban(start.user),
+            shard.keys.state.as_str(),
+            &shard.keys.outbox,
+            &shard.keys.session(start.user),
+            &shard.keys.token(start.token_hash),
+            &shard.keys.start_rate(start.user),
+            &shard.keys.ban(start.user),
         ];
         let arguments = [
             start.user.to_string(),
@@ -99,11 +100,11 @@ impl Store {
             start.ttl_ms.to_string(),
             start.per_hour.to_string(),
             HOUR_MS.to_owned(),
-            start.outbox_max.to_string(),
+            self.share_of(start.outbox_max),
             start.event_ids.0.to_string(),
             start.event_ids.1.to_string(),
         ];
-        let mut reply = self.run("start", &self.scripts.start, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.start, &keys, &arguments).await?;
         let code = reply.code()?;
         let rate = reply.rate(start.per_hour)?;
         let outcome = match code {
@@ -122,7 +123,9 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn session(&self, user: Uuid) -> Result<Result<Session, NoSession>, Fault> {
-        let mut reply = self.run("session", &self.scripts.session, &[&keys::session(user)], &[]).await?;
+        let shard = self.shard(user);
+        let keys = [shard.keys.session(user)];
+        let mut reply = self.run(shard, &self.scripts.session, &[&keys[0]], &[]).await?;
         match reply.code()? {
             ReplyCode::Ok => Ok(Ok(Session {
                 id: reply.next()?,
@@ -145,9 +148,11 @@ impl Store {
         outbox_max: u64,
         event_id: Uuid,
     ) -> Result<Result<Finished, NoSession>, Fault> {
-        let keys = [keys::BOARD_STATE, keys::OUTBOX, &keys::session(user), &keys::user_score(user)];
-        let arguments = [user.to_string(), outbox_max.to_string(), event_id.to_string()];
-        let mut reply = self.run("finish", &self.scripts.finish, &keys, &arguments).await?;
+        let shard = self.shard(user);
+        let (session, score) = (shard.keys.session(user), shard.keys.user_score(user));
+        let keys = [shard.keys.state.as_str(), &shard.keys.outbox, &session, &score];
+        let arguments = [user.to_string(), self.share_of(outbox_max), event_id.to_string()];
+        let mut reply = self.run(shard, &self.scripts.finish, &keys, &arguments).await?;
         match reply.code()? {
             ReplyCode::Ok => {
                 Ok(Ok(Finished { score: reply.next()?, actions: reply.next()?, played_ms: reply.next()? }))
@@ -161,10 +166,15 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn standing(&self, user: Uuid) -> Result<Option<(u64, Option<u64>)>, Fault> {
-        let keys = [keys::BOARD, keys::BOARD_STATE];
-        let mut reply = self.run("standing", &self.scripts.standing, &keys, &[user.to_string()]).await?;
+        let shard = self.shard(user);
+        let keys = [shard.keys.board.as_str(), &shard.keys.state];
+        let mut reply = self.run(shard, &self.scripts.standing, &keys, &[user.to_string()]).await?;
         match reply.code()? {
-            ReplyCode::Ok => Ok(Some((reply.next()?, Some(reply.next()?).filter(|it| *it > 0)))),
+            ReplyCode::Ok => {
+                let (total, rank) = (reply.next()?, reply.next()?);
+                let [rank] = self.ranks([(total, rank)]).await?;
+                Ok(Some((total, Some(rank).filter(|it| *it > 0))))
+            }
             ReplyCode::BoardClosed => Ok(None),
             code => Err(reply.impossible(code)),
         }

@@ -1,6 +1,8 @@
 //! How the board's scores are distributed. Not for the award path.
 
-use super::{Store, fault, keys};
+use futures::future::try_join_all;
+
+use super::Store;
 use crate::error::Fault;
 
 /// Users with a score in a range.
@@ -32,48 +34,67 @@ pub struct BoardShape {
 }
 
 impl Store {
-    /// Counts the board's users between edges, which ascend. Every count takes the logarithm of the board's size.
+    /// Counts the board's users between edges, which ascend. Every count takes the logarithm of the board's size, in each shard.
     ///
     /// # Errors
     /// Redis is away.
     pub async fn board_shape(&self, edges: &[u64]) -> Result<BoardShape, Fault> {
-        let mut size = redis::cmd("ZCARD");
-        size.arg(keys::BOARD);
-        let users: u64 = self.ask("look at the board's size", &size).await?;
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
         let upper = |place: usize| edges.get(place + 1).copied();
-        for (place, from) in edges.iter().enumerate() {
-            let to = upper(place).map_or("+inf".to_owned(), |it| format!("({it}"));
-            pipeline.zcount(keys::BOARD, *from, to);
-        }
-        // The least score that so many of a hundred do not pass.
-        for part in [50, 90, 99, 100] {
-            let place = (users * part).div_ceil(100).saturating_sub(1) as isize;
-            pipeline.zrange_withscores(keys::BOARD, place, place);
-        }
-        let (counts, marks): (Vec<u64>, Vec<Vec<(String, f64)>>) = {
-            let replies: Vec<redis::Value> = pipeline
-                .query_async(&mut self.command())
-                .await
-                .map_err(|error| fault("look at the board's scores", error))?;
-            let mut replies = replies.into_iter();
-            let counts =
-                replies.by_ref().take(edges.len()).map(redis::from_redis_value).collect::<Result<_, _>>();
-            let marks = replies.map(redis::from_redis_value).collect::<Result<_, _>>();
-            let wrong = |error| Fault::new("read the board's scores", error);
-            (counts.map_err(wrong)?, marks.map_err(wrong)?)
-        };
-        let mark = |place: usize| marks.get(place).and_then(|it| it.first()).map_or(0, |it| it.1 as u64);
+        let counts = self.counts(edges).await?;
         let bucket =
             |(place, users): (usize, &u64)| Bucket { from: edges[place], to: upper(place), users: *users };
-        Ok(BoardShape {
-            users: counts.iter().sum(),
-            p50: mark(0),
-            p90: mark(1),
-            p99: mark(2),
-            max: mark(3),
-            buckets: counts.iter().enumerate().map(bucket).collect(),
-        })
+        let buckets: Vec<Bucket> = counts.iter().enumerate().map(bucket).collect();
+        let users: u64 = counts.iter().sum();
+        let max = self.greatest().await?;
+        let mut marks = [0; 3];
+        for (mark, part) in marks.iter_mut().zip([50, 90, 99]) {
+            *mark = self.mark(&buckets, (users * part).div_ceil(100), max).await?;
+        }
+        Ok(BoardShape { users, p50: marks[0], p90: marks[1], p99: marks[2], max, buckets })
+    }
+
+    /// Users in each class, of all shards.
+    async fn counts(&self, edges: &[u64]) -> Result<Vec<u64>, Fault> {
+        let counts = self.shards.iter().map(|shard| async move {
+            let mut pipeline = redis::pipe();
+            pipeline.atomic();
+            for (place, from) in edges.iter().enumerate() {
+                let to = edges.get(place + 1).map_or("+inf".to_owned(), |it| format!("({it}"));
+                pipeline.zcount(&shard.keys.board, *from, to);
+            }
+            self.ask_all::<Vec<u64>>(shard, "look at the board's scores", &pipeline).await
+        });
+        let counts = try_join_all(counts).await?;
+        Ok((0..edges.len()).map(|place| counts.iter().map(|it| it[place]).sum()).collect())
+    }
+
+    /// The least score that so many users do not pass: looked for by halves in its class.
+    async fn mark(&self, buckets: &[Bucket], place: u64, max: u64) -> Result<u64, Fault> {
+        let mut below = 0;
+        let class = buckets.iter().find(|it| {
+            below += it.users;
+            place > 0 && below >= place
+        });
+        let Some(class) = class else { return Ok(0) };
+        let (mut low, mut high) = (class.from, class.to.map_or(max, |it| it - 1).min(max));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let counts = self.shards.iter().map(|shard| async move {
+                let mut count = redis::cmd("ZCOUNT");
+                count.arg(&shard.keys.board).arg("-inf").arg(middle);
+                self.ask::<u64>(shard, "look at the board's scores", &count).await
+            });
+            let users: u64 = try_join_all(counts).await?.into_iter().sum();
+            if users >= place { high = middle } else { low = middle + 1 }
+        }
+        Ok(low)
+    }
+
+    async fn greatest(&self) -> Result<u64, Fault> {
+        let mut greatest = 0;
+        for shard in 0..self.shards.len() {
+            greatest = greatest.max(self.best(shard, 1).await?.first().map_or(0, |it| it.1));
+        }
+        Ok(greatest)
     }
 }

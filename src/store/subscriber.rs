@@ -34,7 +34,9 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn subscribe(&self, channels: &[String]) -> Result<Subscription, Fault> {
-        let opening = self.client.get_async_pubsub();
+        // What is published on any server of a cluster is heard on all.
+        let server = self.shown().server();
+        let opening = server.client.get_async_pubsub();
         let connection = in_time("open a subscription", self.timeout, opening).await?;
         let (sink, messages) = connection.split();
         let messages = messages

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Store, fault, keys};
+use super::Store;
+use super::shard::Shard;
 use crate::error::Fault;
 
 /// A user's total in its two places.
@@ -28,33 +29,50 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn totals(&self, users: &[Uuid]) -> Result<Vec<Total>, Fault> {
-        if users.is_empty() {
-            return Ok(Vec::new());
+        let mut totals = Vec::with_capacity(users.len());
+        for (shard, places) in self.places_by_shard(users) {
+            let mut pipeline = redis::pipe();
+            let mut members = redis::cmd("ZMSCORE");
+            members.arg(&shard.keys.board);
+            let mut own = redis::cmd("MGET");
+            for user in places.iter().map(|it| users[*it]) {
+                members.arg(user.to_string());
+                own.arg(shard.keys.user_score(user));
+            }
+            pipeline.add_command(members).add_command(own);
+            let (board, own): (Vec<Option<f64>>, Vec<Option<u64>>) =
+                self.ask_all(shard, "read totals", &pipeline).await?;
+            let its = board.into_iter().zip(own);
+            let its = its.map(|(board, own)| Total { board: board.map(|it| it as u64), own });
+            totals.extend(places.into_iter().zip(its));
         }
-        let mut pipeline = redis::pipe();
-        let mut members = redis::cmd("ZMSCORE");
-        members.arg(keys::BOARD);
-        let mut own = redis::cmd("MGET");
-        for user in users {
-            members.arg(user.to_string());
-            own.arg(keys::user_score(*user));
-        }
-        pipeline.add_command(members).add_command(own);
-        let (board, own): (Vec<Option<f64>>, Vec<Option<u64>>) =
-            pipeline.query_async(&mut self.command()).await.map_err(|error| fault("read totals", error))?;
-        let totals = board.into_iter().zip(own);
-        Ok(totals.map(|(board, own)| Total { board: board.map(|it| it as u64), own }).collect())
+        Ok(in_order(totals))
     }
 
-    /// Some members of the board.
+    /// The shards that some users are in, each with the places of its own among them.
+    pub(super) fn places_by_shard(&self, users: &[Uuid]) -> Vec<(&Shard, Vec<usize>)> {
+        let places = self.shards.iter().map(|shard| {
+            let its = |place: &usize| self.shard_number(users[*place]) == shard.number;
+            (shard, (0..users.len()).filter(its).collect::<Vec<_>>())
+        });
+        places.filter(|(_, its)| !its.is_empty()).collect()
+    }
+
+    /// Some members of the board in one shard, by its number.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn members(&self, cursor: u64) -> Result<Members, Fault> {
+    pub async fn members(&self, shard: usize, cursor: u64) -> Result<Members, Fault> {
+        let shard = &self.shards[shard];
         let mut scan = redis::cmd("ZSCAN");
-        scan.arg(keys::BOARD).arg(cursor).arg("COUNT").arg(5000);
-        let (cursor, pairs): (u64, Vec<(String, f64)>) =
-            scan.query_async(&mut self.command()).await.map_err(|error| fault("walk the board", error))?;
+        scan.arg(&shard.keys.board).arg(cursor).arg("COUNT").arg(5000);
+        let (cursor, pairs): (u64, Vec<(String, f64)>) = self.ask(shard, "walk the board", &scan).await?;
         Ok(Members { users: pairs.into_iter().map(|(user, _)| user).collect(), cursor })
     }
+}
+
+/// What was said of each, in the order of their places.
+pub fn in_order<T>(mut told: Vec<(usize, T)>) -> Vec<T> {
+    told.sort_by_key(|(place, _)| *place);
+    told.into_iter().map(|(_, it)| it).collect()
 }

@@ -141,8 +141,10 @@ fn folder() -> TempDir {
 
 /// Opens a board as a leader does who found nothing amiss.
 pub async fn open_board(store: &Store) {
-    let look = store.glance().await.unwrap();
-    store.confirm(&look.run, store.known_epoch() + 1, 0, 0, None).await.unwrap().unwrap();
+    for shard in 0..store.shard_count() {
+        let look = store.glance_at(shard).await.unwrap();
+        store.confirm(shard, &look.run, store.known_epoch(shard) + 1, 0, 0, None).await.unwrap().unwrap();
+    }
 }
 
 /// Waits until something holds; a test that waits for longer than a minute has failed.

@@ -23,7 +23,14 @@ pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
 async fn ledger(world: &World) -> Arc<App> {
     let app = world.app().await;
     let entries = outbox(&app, 8).await;
-    laurel::ledger::write(&mut app.database.acquire().await.unwrap(), &app.receipts, &entries).await.unwrap();
+    laurel::ledger::write(
+        &mut app.database.acquire().await.unwrap(),
+        &app.receipts,
+        app.store.shard_count(),
+        &entries,
+    )
+    .await
+    .unwrap();
     assert_eq!(ledger_differences(&app).await, []);
     app
 }
@@ -176,12 +183,14 @@ async fn a_batch_that_comes_again_is_chained_once() {
     let app = world.app().await;
     let mut entries = outbox(&app, 9).await;
     let mut database = app.database.acquire().await.unwrap();
-    laurel::ledger::write(&mut database, &app.receipts, &entries[..9]).await.unwrap();
-    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries[..9])
+        .await
+        .unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
     entries.reverse();
-    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
     let doubled = [entries.clone(), entries].concat();
-    laurel::ledger::write(&mut database, &app.receipts, &doubled).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &doubled).await.unwrap();
     let head: i64 =
         sqlx::query_scalar("SELECT seq FROM ledger_heads").fetch_one(&mut *database).await.unwrap();
     assert_eq!(head, 9);
@@ -196,7 +205,7 @@ async fn batches_on_two_connections_make_one_chain() {
     let write = async |entries: &[Entry]| {
         for some in entries.chunks(7) {
             let mut database = app.database.acquire().await.unwrap();
-            laurel::ledger::write(&mut database, &app.receipts, some).await.unwrap();
+            laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), some).await.unwrap();
         }
     };
     futures::join!(write(&entries), write(&entries[20..]), write(&entries[..60]));

@@ -69,7 +69,14 @@ async fn what_contracts_waits_for_the_last_older_node() {
         if place / 2 % 2 == 0 {
             write_as_before(&mut older, entry).await;
         }
-        laurel::ledger::write(&mut database, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
+        laurel::ledger::write(
+            &mut database,
+            &app.receipts,
+            app.store.shard_count(),
+            std::slice::from_ref(entry),
+        )
+        .await
+        .unwrap();
         write_as_before(&mut older, entry).await;
     }
     assert_eq!(unchained(&app).await, 6);
@@ -96,15 +103,14 @@ async fn what_contracts_waits_for_the_last_older_node() {
     assert_eq!(unchained(&app).await, 0);
 
     // The same connection goes on, with statements that it prepared before.
-    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
     crate::scripts::award(&app.store, entries[0].user, 10).await;
     let (more, _) = app.store.outbox_reader().await.unwrap().read(1000, 0).await.unwrap();
-    laurel::ledger::write(&mut database, &app.receipts, &more).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &more).await.unwrap();
     let rows: i64 =
         sqlx::query_scalar("SELECT count(*) FROM score_history").fetch_one(&app.database).await.unwrap();
     assert_eq!(rows, 13);
-    let ids: Vec<&str> = more.iter().map(|it| it.stream_id.as_str()).collect();
-    app.store.settle(&ids).await.unwrap();
+    app.store.settle(&more).await.unwrap();
     assert_verified(&world).await;
     assert!(laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(), "once is enough");
 }

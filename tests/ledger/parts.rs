@@ -58,9 +58,8 @@ async fn write_aged(app: &App, days: i64) -> Vec<Entry> {
         entry.at_ms -= days * DAY_MS;
     }
     let mut database = app.database.acquire().await.unwrap();
-    laurel::ledger::write(&mut database, &app.receipts, &entries).await.unwrap();
-    let ids: Vec<&str> = entries.iter().map(|it| it.stream_id.as_str()).collect();
-    app.store.settle(&ids).await.unwrap();
+    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
+    app.store.settle(&entries).await.unwrap();
     entries
 }
 

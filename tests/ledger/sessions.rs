@@ -46,9 +46,16 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     for _ in 0..2 {
         entries.reverse();
         for entry in &entries {
-            laurel::ledger::write(&mut writer, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
+            laurel::ledger::write(
+                &mut writer,
+                &app.receipts,
+                app.store.shard_count(),
+                std::slice::from_ref(entry),
+            )
+            .await
+            .unwrap();
         }
-        laurel::ledger::write(&mut writer, &app.receipts, &entries).await.unwrap();
+        laurel::ledger::write(&mut writer, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
     }
     let row: (String, bool, i64, bool) = sqlx::query_as(
         "SELECT session_id, is_active, actions_count, created_at <= ended_at AND ended_at < expires_at FROM game_sessions",
@@ -73,8 +80,7 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     let attempts: Vec<Option<String>> =
         sqlx::query_scalar("SELECT session_id FROM user_action").fetch_all(&app.database).await.unwrap();
     assert_eq!(attempts, [Some(session.clone()), Some(session)]);
-    let ids: Vec<&str> = entries.iter().map(|it| it.stream_id.as_str()).collect();
-    app.store.settle(&ids).await.unwrap();
+    app.store.settle(&entries).await.unwrap();
     assert_verified(&world).await;
 }
 

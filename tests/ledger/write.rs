@@ -1,4 +1,3 @@
-use laurel::store::Entry;
 use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, World, assert_verified, eventually};
@@ -62,11 +61,18 @@ async fn an_entry_that_comes_twice_counts_once() {
     let (mut entries, _) = reader.read(100, 0).await.unwrap();
     let mut writer = app.database.acquire().await.unwrap();
     // A node writes and dies before it settles; another writes again, and in another order.
-    laurel::ledger::write(&mut writer, &app.receipts, &entries).await.unwrap();
+    laurel::ledger::write(&mut writer, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
     entries.reverse();
-    laurel::ledger::write(&mut writer, &app.receipts, &entries).await.unwrap();
+    laurel::ledger::write(&mut writer, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
     for entry in &entries {
-        laurel::ledger::write(&mut writer, &app.receipts, std::slice::from_ref(entry)).await.unwrap();
+        laurel::ledger::write(
+            &mut writer,
+            &app.receipts,
+            app.store.shard_count(),
+            std::slice::from_ref(entry),
+        )
+        .await
+        .unwrap();
     }
     let sums: (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT score FROM users), (SELECT sum(points_earned)::bigint FROM score_history),
@@ -76,8 +82,7 @@ async fn an_entry_that_comes_twice_counts_once() {
     .await
     .unwrap();
     assert_eq!(sums, (15, 15, 2));
-    let ids: Vec<&str> = entries.iter().map(|it: &Entry| it.stream_id.as_str()).collect();
-    app.store.settle(&ids).await.unwrap();
+    app.store.settle(&entries).await.unwrap();
     assert_verified(&world).await;
 }
 

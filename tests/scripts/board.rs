@@ -57,7 +57,7 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     let entry = |who: u128, score: u64, moment: u64| format!("{score} {moment} {} {who} u{who}", user(who));
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));
-    store.mend(&candidates, 0, None).await.unwrap();
+    store.mend(0, &candidates, 0, None).await.unwrap();
     let look = store.look(0, i64::MAX).await.unwrap();
     let rows = Board::read(look.version, &look.ten).unwrap().rows;
     // User 10 has 50 as user 1 has, and had them earlier by its moment.

@@ -10,21 +10,21 @@ async fn a_board_is_open_in_the_run_that_was_looked_at() {
     let mut world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let (id, before) = (token(&store, user(1)).await, store.glance().await.unwrap());
+    let (id, before) = (token(&store, user(1)).await, store.glance_at(0).await.unwrap());
     assert!(before.open && before.epoch == 1);
     world.redis.kill().await;
     world.redis.restart().await;
     let after = loop {
-        if let Ok(look) = store.glance().await {
+        if let Ok(look) = store.glance_at(0).await {
             break look;
         }
     };
     assert!(!after.open && after.epoch == 1 && after.run != before.run && after.moment == before.moment);
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
-    assert_eq!(store.confirm(&before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
-    assert!(!store.glance().await.unwrap().open);
-    assert_eq!(store.confirm(&after.run, 2, 0, 0, None).await.unwrap(), Some(0));
-    assert!(store.glance().await.unwrap().open);
+    assert_eq!(store.confirm(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
+    assert!(!store.glance_at(0).await.unwrap().open);
+    assert_eq!(store.confirm(0, &after.run, 2, 0, 0, None).await.unwrap(), Some(0));
+    assert!(store.glance_at(0).await.unwrap().open);
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
         RedeemOutcome::Awarded(awarded) if awarded.score == 20
@@ -40,7 +40,7 @@ async fn a_redis_that_was_left_behind_takes_no_award() {
     // As if nodes had gone on with another Redis, and came back to this one.
     let _: i64 = world.look().await.ask("HSET leaderboard:global:state epoch 1").await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
-    assert!(!store.glance().await.unwrap().open);
+    assert!(!store.glance_at(0).await.unwrap().open);
 }
 
 #[tokio::test]
@@ -48,19 +48,19 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let look = store.glance().await.unwrap();
+    let look = store.glance_at(0).await.unwrap();
     let shown = look.version + 3_600_000_000;
-    store.confirm(&look.run, 2, shown, 0, None).await.unwrap().unwrap();
+    store.confirm(0, &look.run, 2, shown, 0, None).await.unwrap().unwrap();
     let lifted = store.look(shown, i64::MAX).await.unwrap();
     assert!(lifted.version > shown && lifted.ten.len() == 1);
     assert_eq!(store.lift(shown, 0).await.unwrap(), 0);
-    assert_eq!(store.glance().await.unwrap().version, lifted.version, "it was newer already");
+    assert_eq!(store.glance_at(0).await.unwrap().version, lifted.version, "it was newer already");
     store.lift(lifted.version + 5, 0).await.unwrap();
     let again = store.look(lifted.version + 5, i64::MAX).await.unwrap();
     assert_eq!(again.ten, lifted.ten, "the same board under a newer version");
     store.close_board().await.unwrap();
     store.lift(again.version + 5, 0).await.unwrap();
-    assert_eq!(store.glance().await.unwrap().version, again.version, "a closed board is not lifted");
+    assert_eq!(store.glance_at(0).await.unwrap().version, again.version, "a closed board is not lifted");
 }
 
 #[tokio::test]
@@ -68,20 +68,20 @@ async fn a_load_ends_without_effect_when_somebody_else_begins_one() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let run = store.glance().await.unwrap().run;
-    let paused = store.begin_load().await.unwrap();
-    assert!(!store.glance().await.unwrap().open, "nobody wins points on totals that are not there yet");
-    assert_eq!(store.confirm(&run, 2, 0, 0, None).await.unwrap(), None, "it is being loaded");
-    let next = store.begin_load().await.unwrap();
-    next.totals(&[Standing::of(user(1), 30)], Some(1)).await.unwrap();
-    assert!(paused.totals(&[Standing::of(user(1), 20)], Some(7)).await.is_err());
+    let run = store.glance_at(0).await.unwrap().run;
+    let paused = store.begin_load(0).await.unwrap();
+    assert!(!store.glance_at(0).await.unwrap().open, "nobody wins points on totals that are not there yet");
+    assert_eq!(store.confirm(0, &run, 2, 0, 0, None).await.unwrap(), None, "it is being loaded");
+    let next = store.begin_load(0).await.unwrap();
+    next.totals(&[Standing::of(user(1), 30)]).await.unwrap();
+    assert!(paused.totals(&[Standing::of(user(1), 20)]).await.is_err());
     assert!(paused.load([["DEL", "leaderboard:global"].map(str::to_owned).to_vec()]).await.is_err());
     assert!(paused.empty_some(0, true).await.is_err());
-    assert_eq!(store.confirm(&run, 3, 0, 0, Some(&paused)).await.unwrap(), None);
-    assert_eq!(store.confirm(&run, 3, 0, 0, Some(&next)).await.unwrap(), Some(0));
-    assert!(next.totals(&[Standing::of(user(1), 40)], None).await.is_err(), "it is over");
-    assert_eq!(store.confirm(&run, 3, 0, 0, None).await.unwrap(), None, "that epoch has begun");
-    let look = store.glance().await.unwrap();
+    assert_eq!(store.confirm(0, &run, 3, 0, 0, Some(&paused)).await.unwrap(), None);
+    assert_eq!(store.confirm(0, &run, 3, 0, 0, Some(&next)).await.unwrap(), Some(0));
+    assert!(next.totals(&[Standing::of(user(1), 40)]).await.is_err(), "it is over");
+    assert_eq!(store.confirm(0, &run, 3, 0, 0, None).await.unwrap(), None, "that epoch has begun");
+    let look = store.glance_at(0).await.unwrap();
     assert_eq!((look.open, look.epoch, look.loaded), (true, 3, 1));
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((30, Some(1))));
 }

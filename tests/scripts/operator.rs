@@ -172,7 +172,7 @@ async fn nobody_takes_the_place_of_one_whom_the_ledger_does_not_know_yet() {
     assert_eq!(board, (2..=10).collect::<Vec<_>>(), "two points are no tenth place");
     award(&store, user(13), 90).await;
     assert!(ten(&store).await.contains(&(90, 13)), "who has more than the tenth gets in");
-    let mended = store.mend(&[entry(11, 89, 3)], 0, None).await.unwrap();
+    let mended = store.mend(0, &[entry(11, 89, 3)], 0, None).await.unwrap();
     assert!(mended.whole && store.look(0, i64::MAX).await.unwrap().whole);
     let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, [2, 3, 4, 5, 6, 7, 8, 9, 10, 13], "the eleventh was passed meanwhile");
@@ -188,6 +188,6 @@ async fn what_changes_nothing_among_the_ten_is_no_news() {
     let version = store.look(0, i64::MAX).await.unwrap().version;
     restrict(&store, user(12), BANNED, &[]).await;
     adjust(&store, user(11), Some(-5), &[]).await.unwrap();
-    store.mend(&[], 0, None).await.unwrap();
+    store.mend(0, &[], 0, None).await.unwrap();
     assert_eq!(store.look(0, i64::MAX).await.unwrap().version, version);
 }

@@ -73,7 +73,7 @@ async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
     let it = Prove { asked: Some(&asked), ..prove(user(1), &act, &hash) };
     assert_eq!(outcome(&store, it).await, ProveOutcome::TokenUsed);
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::TokenUsed);
-    assert_eq!(store.proven_for(&hash).await.unwrap(), Some(("watch_ad".to_owned(), 25)));
+    assert_eq!(store.proven_for(user(1), &hash).await.unwrap(), Some(("watch_ad".to_owned(), 25)));
 
     let RedeemOutcome::Awarded(won) = store.redeem(&proven(user(1), &act, &hash)).await.unwrap().outcome
     else {
@@ -155,7 +155,7 @@ async fn a_failed_proof_spends_the_token_that_asked() {
     assert!(matches!(outcome(&store, failed).await, ProveOutcome::ProofInvalid { too_young: false, .. }));
     let again = Prove { asked: Some(&mine), ..prove(user(1), &act, &hash) };
     assert_eq!(outcome(&store, again).await, ProveOutcome::TokenUsed);
-    assert_eq!(store.proven_for(&hash).await.unwrap(), None);
+    assert_eq!(store.proven_for(user(1), &hash).await.unwrap(), None);
 }
 
 #[tokio::test]

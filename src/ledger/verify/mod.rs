@@ -168,9 +168,9 @@ fn compare(account: &Account, total: Total) -> Option<String> {
 
 /// Members of the board that are no users.
 async fn strangers(app: &App, found: &mut Found<'_>) -> Result<(), Fault> {
-    let mut cursor = 0;
-    loop {
-        let members = app.store.members(cursor).await?;
+    let (mut shard, mut cursor) = (0, 0);
+    while shard < app.store.shard_count() {
+        let members = app.store.members(shard, cursor).await?;
         let mut known: HashMap<String, bool> = members.users.into_iter().map(|it| (it, false)).collect();
         let ids: Vec<Uuid> = known.keys().filter_map(|it| it.parse().ok()).collect();
         let rows: Result<Vec<Uuid>, _> = sqlx::query_scalar("SELECT id FROM users WHERE id = ANY($1)")
@@ -184,8 +184,7 @@ async fn strangers(app: &App, found: &mut Found<'_>) -> Result<(), Fault> {
             found(Difference { of, what: "is on the board, but no user".into() });
         }
         cursor = members.cursor;
-        if cursor == 0 {
-            return Ok(());
-        }
+        shard += usize::from(cursor == 0);
     }
+    Ok(())
 }

@@ -5,14 +5,14 @@ use std::time::Instant;
 use super::{Difference, PAUSE, is_settled};
 use crate::app::App;
 use crate::error::Fault;
-use crate::ledger::best::best;
+use crate::ledger::best::best_of_all;
 
 /// Each place that differs, once the outbox is empty.
 pub async fn compare(app: &App) -> Result<Vec<Difference>, Fault> {
     let started = Instant::now();
     loop {
         let kept = app.store.look(0, i64::MAX).await?.ten;
-        let differences = places(&kept, &best(&app.database).await?);
+        let differences = places(&kept, &best_of_all(&app.database).await?);
         if differences.is_empty() || is_settled(app, started).await? {
             return Ok(differences);
         }

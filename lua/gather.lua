@@ -1,0 +1,95 @@
+-- The board that is merged of the shards' tens: takes one of them in, or only looks. There is one such board, so its versions are in
+-- one order, whichever node brings what. It shows nothing before all shards were brought in this run of Redis: one that was
+-- emptied or replaced by an older copy would show less than was seen.
+--
+-- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 leaderboard:<board>:window   4 leaderboard:<board>:parts
+-- ARGV  1 how many shards   2 version that the caller holds   3 channel of the board   4 least ms between publications
+--       5 shard, from 0 (empty: only look)   6 its epoch   7 the version of its ten   8… its ten
+-- Reply { version, the newest published one, ms until a flush is due (0: none), then for each shard: epoch and version of what is here
+--         (-1 -1: nothing), then the ten… (only if newer) }
+-- Needs lib/clock, lib/epoch, lib/board.
+-- The parts are a HASH: shard → `epoch version`, a line, then a line an entry.
+
+local state_key, ten_key, window_key, parts_key = unpack(KEYS)
+local shards, shard = tonumber(ARGV[1]), ARGV[5]
+
+if redis.call('HGET', state_key, 'run') ~= run_id() then
+  redis.call('DEL', parts_key)
+  redis.call('HDEL', state_key, 'epoch')
+  redis.call('HSET', state_key, 'run', run_id())
+end
+local kept = redis.call('HGETALL', parts_key)
+local parts, count = {}, 0
+for i = 1, #kept, 2 do
+  local epoch, version, entries = kept[i + 1]:match('^(%S+) (%S+)\n?(.*)$')
+  parts[kept[i]] = { epoch = tonumber(epoch), version = tonumber(version), entries = entries }
+  count = count + 1
+end
+
+local function is_newer(epoch, version)
+  local known = parts[shard]
+  return not known or epoch > known.epoch or (epoch == known.epoch and version > known.version)
+end
+
+-- Everybody's place among all, and the newest version of a part.
+local function merged()
+  local all, newest = {}, 0
+  for _, part in pairs(parts) do
+    newest = math.max(newest, part.version)
+    for entry in part.entries:gmatch('[^\n]+') do
+      local score, moment = entry:match('^(%d+) (%d+)')
+      all[#all + 1] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
+    end
+  end
+  table.sort(all, function(a, b)
+    if a.score ~= b.score then
+      return a.score > b.score
+    end
+    if a.moment ~= b.moment then
+      return a.moment < b.moment
+    end
+    return a.text < b.text
+  end)
+  local ten = {}
+  for i = 1, math.min(PLACES, #all) do
+    ten[i] = all[i].text
+  end
+  return ten, newest
+end
+
+local due_ms = 0
+if shard ~= '' and is_newer(tonumber(ARGV[6]), tonumber(ARGV[7])) then
+  count = count + (parts[shard] and 0 or 1)
+  parts[shard] = { epoch = tonumber(ARGV[6]), version = tonumber(ARGV[7]), entries = table.concat(ARGV, '\n', 8) }
+  redis.call('HSET', parts_key, shard, ARGV[6] .. ' ' .. ARGV[7] .. '\n' .. parts[shard].entries)
+  if count == shards then
+    local ten, newest = merged()
+    local state = redis.call('HMGET', state_key, 'version', 'moment', 'epoch')
+    if not state[1] or table.concat(ten, '\n') ~= table.concat(redis.call('LRANGE', ten_key, 0, -1), '\n') then
+      local version = math.max(next_moment(state[2]), newest)
+      redis.call('DEL', ten_key)
+      if #ten > 0 then
+        redis.call('RPUSH', ten_key, unpack(ten))
+      end
+      redis.call('HSET', state_key, 'moment', int(version), 'version', int(version), 'epoch', '0')
+      due_ms = publish(ten, state_key, window_key, ARGV[3], version, ARGV[4])
+    elseif not state[3] then
+      redis.call('HSET', state_key, 'epoch', '0')
+    end
+  end
+end
+
+local state = redis.call('HMGET', state_key, 'version', 'published', 'epoch')
+local version = state[3] and tonumber(state[1]) or 0
+local reply = { int(version), state[2] or '0', due_ms }
+for i = 0, shards - 1 do
+  local part = parts[tostring(i)]
+  reply[#reply + 1] = part and int(part.epoch) or '-1'
+  reply[#reply + 1] = part and int(part.version) or '-1'
+end
+if version > tonumber(ARGV[2]) then
+  for _, entry in ipairs(redis.call('LRANGE', ten_key, 0, -1)) do
+    reply[#reply + 1] = entry
+  end
+end
+return reply

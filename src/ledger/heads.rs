@@ -1,0 +1,128 @@
+//! What Postgres knows of the shards: over how many the board is split, in which epoch each was confirmed last, and the greatest moment
+//! of each in the ledger. With one shard the chain's head has both, where nodes of older releases look too.
+
+use std::collections::HashMap;
+
+use sqlx::{PgConnection, Row};
+
+use super::chain::SHARD;
+use super::database::{HANGS_AFTER, in_time, timed};
+use super::lead::Lead;
+use crate::app::App;
+use crate::error::Fault;
+use crate::store::Entry;
+
+/// Where a shard stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardHead {
+    /// The epoch that was confirmed last.
+    pub epoch: i64,
+    /// The greatest moment in the ledger.
+    pub moment: i64,
+}
+
+/// Over how many shards the board was split when it was opened last; none if it never was.
+const LAYOUT: &str = "coalesce((SELECT shards FROM board_layout), CASE WHEN epoch > 0 OR seq > 0 THEN 1 END)";
+
+/// Where each shard stands, in their order.
+///
+/// # Errors
+/// Postgres is away; or the board is split otherwise than this node is told.
+pub async fn read(app: &App, lead: &mut Lead) -> Result<Vec<ShardHead>, Fault> {
+    let doing = "read the ledger's head";
+    let shards = app.store.shard_count();
+    let sql = format!(
+        "SELECT {LAYOUT} AS layout, epoch,
+                greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL)) AS moment
+         FROM ledger_heads WHERE shard = $1"
+    );
+    let asked = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(SHARD).fetch_one(lead.connection());
+    let head = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, asked)).await?;
+    let layout: Option<i32> = head.get("layout");
+    if let Some(layout) = layout.filter(|it| *it as usize != shards) {
+        let told =
+            format!("it is split over {layout} shards, but store.shards is {shards}: see docs/scaling.md");
+        return Err(Fault::new("open the board", told));
+    }
+    if shards == 1 {
+        return Ok(vec![ShardHead { epoch: head.get("epoch"), moment: head.get("moment") }]);
+    }
+    let asked =
+        sqlx::query("SELECT shard, epoch, moment FROM board_shards WHERE shards = $1").bind(shards as i32);
+    let rows =
+        in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, asked.fetch_all(lead.connection()))).await?;
+    let mut heads = vec![ShardHead::default(); shards];
+    for row in rows {
+        let head = ShardHead { epoch: row.get("epoch"), moment: row.get("moment") };
+        heads[row.get::<i32, _>("shard") as usize] = head;
+    }
+    Ok(heads)
+}
+
+/// Over how many shards the board is split; none if it was never opened.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn layout(app: &App) -> Result<Option<usize>, Fault> {
+    let doing = "read the board's layout";
+    let sql = format!("SELECT {LAYOUT} FROM ledger_heads WHERE shard = $1");
+    let asked = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(SHARD).fetch_one(&app.database);
+    let layout: Option<i32> = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, asked)).await?;
+    Ok(layout.map(|it| it as usize))
+}
+
+/// Says over how many shards the board is split from now on.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn write_layout(app: &App, lead: &mut Lead, shards: usize) -> Result<(), Fault> {
+    let doing = "write the board's layout";
+    let update = sqlx::query("UPDATE board_layout SET shards = $1").bind(shards as i32);
+    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(lead.connection()))).await.map(drop)
+}
+
+/// Notes that a shard was confirmed.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn write_epoch(app: &App, lead: &mut Lead, shard: usize, epoch: i64) -> Result<(), Fault> {
+    let doing = "write the epoch";
+    let shards = app.store.shard_count();
+    let sql = if shards == 1 {
+        "WITH layout AS (UPDATE board_layout SET shards = $1 WHERE shards IS NULL)
+         UPDATE ledger_heads SET epoch = $3 WHERE shard = $2"
+    } else {
+        "WITH layout AS (UPDATE board_layout SET shards = $1 WHERE shards IS NULL)
+         INSERT INTO board_shards (shards, shard, epoch) VALUES ($1, $2, $3)
+         ON CONFLICT (shards, shard) DO UPDATE SET epoch = excluded.epoch"
+    };
+    let update = sqlx::query(sql).bind(shards as i32).bind(shard as i32).bind(epoch);
+    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(lead.connection()))).await.map(drop)
+}
+
+/// Notes how far a batch brings its shards.
+pub async fn write_moments(
+    transaction: &mut PgConnection,
+    shards: usize,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    let mut newest: HashMap<i32, i64> = HashMap::new();
+    for (shard, (_, _, moment)) in entries.iter().filter_map(|it| Some((it.shard as i32, it.award?))) {
+        let known = newest.entry(shard).or_insert(moment);
+        *known = moment.max(*known);
+    }
+    if shards == 1 || newest.is_empty() {
+        return Ok(());
+    }
+    let (numbers, moments): (Vec<i32>, Vec<i64>) = newest.into_iter().unzip();
+    sqlx::query(
+        "INSERT INTO board_shards (shards, shard, moment) SELECT $1, * FROM unnest($2::int[], $3::bigint[])
+         ON CONFLICT (shards, shard) DO UPDATE SET moment = greatest(board_shards.moment, excluded.moment)",
+    )
+    .bind(shards as i32)
+    .bind(numbers)
+    .bind(moments)
+    .execute(transaction)
+    .await
+    .map(drop)
+}

@@ -1,0 +1,232 @@
+//! `lua/gather.lua` and `lua/complete.lua`: the board that is merged of several shards, and what an award made in one of them is
+//! among all. With one shard none of this is asked.
+
+use super::keys::{BOARD_CHANNEL, personal_channel};
+use super::shard::Shard;
+use super::{Awarded, Redeem, Store};
+use crate::error::Fault;
+
+/// One shard's ten.
+pub(super) struct Part<'a> {
+    pub shard: &'a Shard,
+    /// The epoch in which the shard is.
+    pub epoch: i64,
+    /// When its ten changed last.
+    pub version: i64,
+    pub ten: &'a [String],
+}
+
+/// The merged board as it stands.
+pub(super) struct Face {
+    pub version: i64,
+    pub published: i64,
+    pub due_ms: i64,
+    /// Of each shard, the epoch and the version of what is in it.
+    pub parts: Vec<(i64, i64)>,
+    /// If it is newer than the caller's.
+    pub ten: Vec<String>,
+}
+
+impl Store {
+    /// Of the outbox's most entries, those that one shard may have.
+    pub(super) fn share_of(&self, outbox_max: u64) -> String {
+        outbox_max.div_ceil(self.shards.len() as u64).to_string()
+    }
+
+    /// Where a script publishes the board it changed: of one shard of several, nowhere.
+    pub(super) fn board_channel(&self) -> String {
+        if self.face.is_some() { String::new() } else { BOARD_CHANNEL.to_owned() }
+    }
+
+    /// Where a script tells a user of an award: in one shard of several it does not know the rank.
+    pub(super) fn channel_of(&self, user: uuid::Uuid) -> String {
+        if self.face.is_some() { String::new() } else { personal_channel(user) }
+    }
+
+    /// The version of a shard's ten that a script need not give again.
+    pub(super) fn known_version(&self, shard: &Shard, known_version: i64) -> i64 {
+        if self.face.is_some() { shard.gathered() } else { known_version }
+    }
+
+    /// Takes a part to the merged board, or only looks at it.
+    pub(super) async fn gather(
+        &self,
+        face: &Shard,
+        part: Option<Part<'_>>,
+        known_version: i64,
+        publish_window_ms: u64,
+    ) -> Result<Face, Fault> {
+        let names = &face.keys;
+        let keys = [names.state.as_str(), &names.ten, &names.window, &names.parts];
+        let mut arguments = vec![
+            self.shards.len().to_string(),
+            known_version.to_string(),
+            BOARD_CHANNEL.to_owned(),
+            publish_window_ms.to_string(),
+        ];
+        match &part {
+            None => arguments.push(String::new()),
+            Some(part) => {
+                arguments.extend([
+                    part.shard.number.to_string(),
+                    part.epoch.to_string(),
+                    part.version.to_string(),
+                ]);
+                arguments.extend_from_slice(part.ten);
+            }
+        }
+        let mut reply = self.run(face, &self.scripts.gather, &keys, &arguments).await?;
+        let (version, published, due_ms) = (reply.next()?, reply.next()?, reply.next()?);
+        let mut parts = Vec::with_capacity(self.shards.len());
+        for shard in &self.shards {
+            let (epoch, version) = (reply.next()?, reply.next()?);
+            shard.note_gathered(if epoch == shard.known_epoch() { version } else { -1 });
+            parts.push((epoch, version));
+        }
+        Ok(Face { version, published, due_ms, parts, ten: reply.rest()? })
+    }
+
+    /// Takes what changed in a shard to the merged board, where a script could not publish it (`due_ms` below 0). Returns when the
+    /// board may be published, in ms. What fails here the next look finds.
+    pub(super) async fn see_to(&self, shard: &Shard, due_ms: i64, publish_window_ms: u64) -> u64 {
+        if due_ms >= 0 {
+            return due_ms.unsigned_abs();
+        }
+        match self.gather_shard(shard, publish_window_ms).await {
+            Ok(due_ms) => due_ms,
+            Err(fault) => {
+                tracing::warn!(%fault, "the merged board waits for the next look");
+                0
+            }
+        }
+    }
+
+    async fn gather_shard(&self, shard: &Shard, publish_window_ms: u64) -> Result<u64, Fault> {
+        let Some(face) = &self.face else { return Ok(0) };
+        let look = self.look_at(shard, -1, i64::MAX).await?;
+        if !look.open {
+            return Ok(0);
+        }
+        let part = Part { shard, epoch: look.epoch, version: look.version, ten: &look.ten };
+        let face = self.gather(face, Some(part), i64::MAX, publish_window_ms).await?;
+        Ok(face.due_ms.unsigned_abs())
+    }
+
+    /// Takes every open shard's ten to the merged board, where that has an older one. Returns when it may be published, in ms.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn gather_all(&self, publish_window_ms: u64) -> Result<u64, Fault> {
+        let mut due_ms = 0;
+        for shard in &self.shards {
+            due_ms = due_ms.max(self.gather_shard(shard, publish_window_ms).await?);
+        }
+        Ok(due_ms)
+    }
+
+    /// What an award made in one shard is among all. The points count, whatever fails here: then the answer has the board that the
+    /// node knows, and a rank that takes a shard that does not answer to be like the others.
+    pub(super) async fn complete(
+        &self,
+        shard: &Shard,
+        redeem: &Redeem<'_>,
+        mut awarded: Awarded,
+        epoch: i64,
+        replayed: bool,
+    ) -> Awarded {
+        let before = awarded.score - awarded.points.min(awarded.score);
+        let ranks = [(awarded.score, awarded.rank), (before, awarded.rank_before.unwrap_or(0))];
+        let ((ranks, _), face) = futures::join!(
+            self.ranks_or_estimates(ranks),
+            self.face_after(shard, redeem, &awarded, epoch, replayed)
+        );
+        (awarded.rank, awarded.rank_before) = (ranks[0], Some(ranks[1]).filter(|it| *it > 0));
+        (awarded.version, awarded.flush_due_ms) = (redeem.known_version, 0);
+        awarded.ten.clear();
+        if let Some(face) = face {
+            awarded.flush_due_ms = face.due_ms;
+            if !face.ten.is_empty() {
+                (awarded.version, awarded.ten) = (face.version, face.ten);
+            }
+        }
+        let news = async {
+            if !replayed {
+                self.tell(shard, redeem, &awarded).await;
+            }
+        };
+        let ((), kept) = futures::join!(news, self.keep_whole(shard, redeem, &awarded));
+        if let Some((ranks, version, ten)) = kept {
+            (awarded.rank, awarded.rank_before) = (ranks.0, Some(ranks.1).filter(|it| *it > 0));
+            (awarded.version, awarded.ten) = (version, ten);
+        }
+        awarded
+    }
+
+    /// The merged board with an award in it; none where the award does not change it and the caller has to have none, or where it
+    /// does not answer.
+    async fn face_after(
+        &self,
+        shard: &Shard,
+        redeem: &Redeem<'_>,
+        awarded: &Awarded,
+        epoch: i64,
+        replayed: bool,
+    ) -> Option<Face> {
+        let face = self.face.as_ref()?;
+        let changed = !replayed && awarded.version > shard.gathered();
+        let part = Part { shard, epoch, version: awarded.version, ten: &awarded.ten };
+        let part = Some(part).filter(|_| changed);
+        let known_version = if redeem.idempotency.is_some() { -1 } else { redeem.known_version };
+        if part.is_none() && known_version >= 0 {
+            return None;
+        }
+        let gathered = self.gather(face, part, known_version, redeem.publish_window_ms).await;
+        gathered.inspect_err(|fault| tracing::warn!(%fault, "the merged board waits for the next look")).ok()
+    }
+
+    /// Tells the user's sockets, which a script would do that knows the rank.
+    async fn tell(&self, shard: &Shard, redeem: &Redeem<'_>, awarded: &Awarded) {
+        let moment = awarded.stamp.as_ref().map_or(0, |it| it.moment);
+        let news = (awarded.score, awarded.rank, awarded.rank_before, awarded.points as i64, moment);
+        self.publish_news(shard, redeem.user, news).await;
+    }
+
+    pub(super) async fn publish_news(
+        &self,
+        shard: &Shard,
+        user: uuid::Uuid,
+        (score, rank, rank_before, points, moment): (u64, u64, Option<u64>, i64, i64),
+    ) {
+        let mut publish = redis::cmd("PUBLISH");
+        let rank_before = rank_before.unwrap_or(0);
+        publish.arg(personal_channel(user)).arg(format!("{score} {rank} {rank_before} {points} {moment}"));
+        if let Err(fault) = self.ask::<i64>(shard, "tell a user of an award", &publish).await {
+            tracing::debug!(%fault, "a user's sockets are not told of an award");
+        }
+    }
+
+    /// Puts the whole answer where the script kept it, under the request's idempotency key. Returns what is kept, which is another
+    /// answer if somebody was quicker.
+    async fn keep_whole(
+        &self,
+        shard: &Shard,
+        redeem: &Redeem<'_>,
+        awarded: &Awarded,
+    ) -> Option<((u64, u64), i64, Vec<String>)> {
+        let key = redeem.idempotency?;
+        if awarded.ten.is_empty() {
+            return None;
+        }
+        let mut arguments = vec![
+            key.request_digest.clone(),
+            awarded.rank.to_string(),
+            awarded.rank_before.unwrap_or(0).to_string(),
+            awarded.version.to_string(),
+        ];
+        arguments.extend_from_slice(&awarded.ten);
+        let answer = shard.keys.answer(redeem.user, &key.key_digest);
+        let kept = self.run(shard, &self.scripts.complete, &[&answer], &arguments).await;
+        let read = kept.and_then(|mut it| Ok(((it.next()?, it.next()?), it.next()?, it.rest()?)));
+        read.inspect_err(|fault| tracing::warn!(%fault, "an answer is not kept whole")).ok()
+    }
+}

@@ -1,0 +1,153 @@
+//! The leader's reader of all shards' outboxes. Each shard's is read over a connection of its own, which waits there for entries.
+
+use std::time::Duration;
+
+use deadpool_redis::Connection;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use redis::streams::{StreamId, StreamReadReply};
+
+use super::outbox::{Entry, OLDEST, sort};
+use super::{Store, fault};
+use crate::error::Fault;
+
+/// A read that may block for at most a second and takes so long will not come back.
+pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
+
+/// A reader and what it has read, or the shard whose reader is of no more use.
+type Read = Result<(Reader, Vec<StreamId>), (usize, Fault)>;
+
+/// One shard's outbox.
+struct Reader {
+    shard: usize,
+    outbox: String,
+    connection: Connection,
+    last_id: String,
+}
+
+/// A reader of every outbox, from its oldest entry on.
+pub struct OutboxReader {
+    /// Those that are to be asked next.
+    idle: Vec<Reader>,
+    /// Those that wait for entries, or have some.
+    reading: FuturesUnordered<BoxFuture<'static, Read>>,
+    /// Those that are to go back to the oldest entry when they come.
+    rewound: Vec<bool>,
+    /// Those whose Redis is away.
+    lost: Vec<usize>,
+}
+
+impl Store {
+    /// Takes the connections for blocking reads.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn outbox_reader(&self) -> Result<OutboxReader, Fault> {
+        let lost = (0..self.shards.len()).collect();
+        let rewound = vec![false; self.shards.len()];
+        let mut reader = OutboxReader { idle: Vec::new(), reading: FuturesUnordered::new(), rewound, lost };
+        reader.revive(self).await;
+        if reader.idle.is_empty() {
+            return Err(Fault::away("read the outbox", "no connection"));
+        }
+        Ok(reader)
+    }
+
+    async fn reader(&self, shard: usize) -> Result<Reader, Fault> {
+        let shard = &self.shards[shard];
+        let connection = shard.server().blocking.get().await;
+        let connection = connection.map_err(|error| Fault::away("read the outbox", error))?;
+        let (number, outbox) = (shard.number, shard.keys.outbox.clone());
+        Ok(Reader { shard: number, outbox, connection, last_id: OLDEST.to_owned() })
+    }
+}
+
+impl OutboxReader {
+    /// The next entries, at most `count` of each shard, waiting at most `block_ms` for the first (0: not at all). Entries that cannot be read
+    /// are left where they are and counted in the second value.
+    ///
+    /// # Errors
+    /// The only Redis is away; this reader is of no more use.
+    pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
+        for reader in self.idle.drain(..) {
+            self.reading.push(reader.read(count, block_ms).boxed());
+        }
+        let (mut all, mut unreadable) = (Vec::new(), 0);
+        let mut next = self.reading.next().await;
+        while let Some(read) = next {
+            match read {
+                Ok((reader, ids)) => {
+                    let (entries, bad) = self.take(reader, ids);
+                    all.extend(entries);
+                    unreadable += bad;
+                }
+                Err((shard, fault)) if self.rewound.len() > 1 => {
+                    tracing::warn!(shard, %fault, "a shard's outbox waits");
+                    self.lost.push(shard);
+                }
+                Err((_, fault)) => return Err(fault),
+            }
+            // Whoever else has some by now goes into the same batch.
+            next = self.next(block_ms == 0).await;
+        }
+        Ok((all, unreadable))
+    }
+
+    /// Takes back a reader with what it has read.
+    fn take(&mut self, mut reader: Reader, ids: Vec<StreamId>) -> (Vec<Entry>, usize) {
+        let shard = reader.shard;
+        let rewound = std::mem::take(&mut self.rewound[shard]);
+        if rewound {
+            OLDEST.clone_into(&mut reader.last_id);
+        }
+        self.idle.push(reader);
+        if rewound { (Vec::new(), 0) } else { sort(shard, ids) }
+    }
+
+    async fn next(&mut self, waits: bool) -> Option<Read> {
+        if waits { self.reading.next().await } else { self.reading.next().now_or_never().flatten() }
+    }
+
+    /// Comes back to shards whose Redis was away: one shard holds up no other.
+    pub async fn revive(&mut self, store: &Store) {
+        for shard in std::mem::take(&mut self.lost) {
+            match store.reader(shard).await {
+                Ok(reader) => self.idle.push(reader),
+                Err(fault) => {
+                    tracing::debug!(shard, %fault, "a shard's outbox cannot be read");
+                    self.lost.push(shard);
+                }
+            }
+        }
+    }
+
+    /// Goes back to the oldest entries that are left.
+    pub fn rewind(&mut self) {
+        for reader in &mut self.idle {
+            OLDEST.clone_into(&mut reader.last_id);
+        }
+        let idle: Vec<usize> = self.idle.iter().map(|it| it.shard).collect();
+        for (shard, rewound) in self.rewound.iter_mut().enumerate() {
+            *rewound |= !idle.contains(&shard);
+        }
+    }
+}
+
+impl Reader {
+    async fn read(mut self, count: usize, block_ms: u64) -> Read {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(count);
+        if block_ms > 0 {
+            command.arg("BLOCK").arg(block_ms);
+        }
+        command.arg("STREAMS").arg(&self.outbox).arg(&self.last_id);
+        let reply: Result<Option<StreamReadReply>, _> = command.query_async(&mut self.connection).await;
+        let reply = reply.map_err(|error| (self.shard, fault("read the outbox", error)))?;
+        let ids: Vec<StreamId> = reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids).collect();
+        if let Some(last) = ids.last() {
+            self.last_id.clone_from(&last.id);
+        }
+        Ok((self, ids))
+    }
+}
