@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::Store;
+use super::shard::Shard;
 use crate::error::Fault;
 
 /// How many users are above some scores, in each shard that answered.
@@ -24,32 +25,41 @@ pub struct Above {
 }
 
 impl Store {
-    /// Ranks among all, of scores with the rank each has in its own shard (0: none).
+    /// Ranks among all, of scores with the rank each has in the shard `own` (0: none).
     ///
     /// # Errors
     /// A shard does not answer.
-    pub(super) async fn ranks<const N: usize>(&self, scores: [(u64, u64); N]) -> Result<[u64; N], Fault> {
-        let (ranks, exact) = self.ranks_or_estimates(scores).await;
+    pub(super) async fn ranks<const N: usize>(
+        &self,
+        own: &Shard,
+        scores: [(u64, u64); N],
+    ) -> Result<[u64; N], Fault> {
+        let (ranks, exact) = self.ranks_or_estimates(Some(own), scores).await;
         if exact { Ok(ranks) } else { Err(Fault::away("count who is above", "a shard does not answer")) }
     }
 
-    /// The same; where a shard does not answer it is taken to be like the others, and the second value says that it was.
+    /// The same; where a shard does not answer it is taken to be like the others, and the second value says that it was. A shard
+    /// that has said the rank itself is not counted again: by now the user has more points there, and is above who he was. Without
+    /// one, the rank of a score is given as 1.
     pub(super) async fn ranks_or_estimates<const N: usize>(
         &self,
+        own: Option<&Shard>,
         scores: [(u64, u64); N],
     ) -> ([u64; N], bool) {
         if self.shards.len() == 1 || scores.iter().all(|(_, rank)| *rank == 0) {
             return (scores.map(|(_, rank)| rank), true);
         }
         let counts = self.above(scores.map(|(score, _)| score).to_vec()).await;
-        let answered: Vec<&Vec<u64>> = counts.iter().flatten().collect();
-        let exact = answered.len() == counts.len();
+        let others = counts.iter().enumerate().filter(|(shard, _)| own.is_none_or(|it| it.number != *shard));
+        let others: Vec<&Option<Vec<u64>>> = others.map(|(_, counts)| counts).collect();
+        let answered: Vec<&Vec<u64>> = others.iter().copied().flatten().collect();
+        let exact = answered.len() == others.len();
         let mut place = 0..N;
         let ranks = scores.map(|(_, rank)| {
             let at = place.next().unwrap_or_default();
             let above: u64 = answered.iter().map(|it| it.get(at).copied().unwrap_or(0)).sum();
-            let all = above * counts.len() as u64 / answered.len().max(1) as u64;
-            if rank == 0 { 0 } else { (1 + all).max(rank) }
+            let all = above * others.len() as u64 / answered.len().max(1) as u64;
+            if rank == 0 { 0 } else { rank + all }
         });
         (ranks, exact)
     }

@@ -137,7 +137,7 @@ impl Store {
         let before = awarded.score - awarded.points.min(awarded.score);
         let ranks = [(awarded.score, awarded.rank), (before, awarded.rank_before.unwrap_or(0))];
         let ((ranks, _), face) = futures::join!(
-            self.ranks_or_estimates(ranks),
+            self.ranks_or_estimates(Some(shard), ranks),
             self.face_after(shard, redeem, &awarded, epoch, replayed)
         );
         (awarded.rank, awarded.rank_before) = (ranks[0], Some(ranks[1]).filter(|it| *it > 0));

@@ -148,7 +148,7 @@ impl Store {
                 if let (true, Some(points), true) = (self.face.is_some(), it.points, moment > 0)
                     && !self.is_banned(it.user).await?
                 {
-                    let ([rank], _) = self.ranks_or_estimates([(after, after.min(1))]).await;
+                    let ([rank], _) = self.ranks_or_estimates(None, [(after, after.min(1))]).await;
                     self.publish_news(shard, it.user, (after, rank, None, points, moment)).await;
                 }
                 Ok(Ok(Adjusted { before, after, ten }))

@@ -16,7 +16,7 @@ pub use collector::{Collected, Collector};
 pub use keeper::{DataFile, KeptPostgres};
 pub use kept_redis::KeptRedis;
 pub use node::{Answer, Player, TestNode, rows};
-pub use process::{NodeProcess, laurel};
+pub use process::{NodeProcess, laurel, program};
 pub use provider::Provider;
 pub use proxy::Proxy;
 pub use redis_look::RedisLook;

@@ -10,13 +10,19 @@ pub struct NodeProcess {
     child: Child,
 }
 
-/// The program on these stores.
-pub fn laurel(config: &Config) -> Command {
+/// The program without any setting.
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     // What tests are told in this way is no setting of a node.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
         command.env_remove(name);
     }
+    command
+}
+
+/// The program on these stores.
+pub fn laurel(config: &Config) -> Command {
+    let mut command = program();
     command
         .env("REDIS_URL", config.store.redis_url.expose())
         .env("LAUREL_STORE__SHARDS", config.store.shards.to_string())
