@@ -9,6 +9,7 @@ mod action;
 mod balancer;
 mod browser;
 mod client;
+mod cluster;
 mod dashboards;
 mod deploy;
 mod embedded;
