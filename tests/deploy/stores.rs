@@ -2,7 +2,7 @@
 //! refuses it nothing that it asks for.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use laurel::clock::Clock;
@@ -15,7 +15,7 @@ use super::servers::{HardPostgres, HardRedis, Secrets, ours};
 use crate::harness::{Collector, TestNode, eventually};
 
 /// How a node is told where its stores are.
-fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
+pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
     let redis_url = secrets.placed("redis_url", "redis:6379", redis.port);
     let database_url = secrets.placed("database_url", "postgres:5432", postgres.port);
     [
@@ -28,10 +28,15 @@ fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Ve
 }
 
 /// A command beside the node.
-#[track_caller]
-fn laurel(settings: &[(String, String)], arguments: &str) -> String {
+pub fn run(settings: &[(String, String)], arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
-    let told = command.args(arguments.split(' ')).envs(settings.iter().cloned()).output().unwrap();
+    command.args(arguments.split(' ')).envs(settings.iter().cloned()).output().unwrap()
+}
+
+/// What one says that has done its work.
+#[track_caller]
+pub fn laurel(settings: &[(String, String)], arguments: &str) -> String {
+    let told = run(settings, arguments);
     let (said, complaint) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
     assert!(told.status.success(), "laurel {arguments}: {said}{complaint}");
     said.into_owned()
@@ -61,7 +66,7 @@ async fn the_least_rights_are_enough_for_several_shards() {
 async fn all_that_nodes_do(shards: u32) {
     let secrets = Secrets::make();
     let (redis, postgres) =
-        (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets).await);
+        (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets, &[]).await);
     postgres.make_role(&secrets);
     let replicate = [
         "--replicaof",
@@ -124,7 +129,7 @@ async fn all_that_nodes_do(shards: u32) {
 async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
     let secrets = Secrets::make();
     let (redis, postgres) =
-        (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets).await);
+        (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets, &[]).await);
     postgres.make_role(&secrets);
     let settings = settings(&secrets, &redis, &postgres);
     let config = config::load(settings).unwrap();
