@@ -6,8 +6,10 @@
 mod harness;
 
 mod action;
+mod balancer;
 mod browser;
 mod client;
+mod cluster;
 mod dashboards;
 mod deploy;
 mod embedded;

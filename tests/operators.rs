@@ -1,20 +1,15 @@
 //! `laurel admin`, as an operator types it beside a running node; and what a Socket.IO client sees of a ban.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{TestNode, World, assert_verified, eventually};
+use crate::harness::{self, TestNode, World, assert_verified, eventually};
 use crate::live::socketio::Peer;
 
 async fn laurel(world: &World, words: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
-    command
-        .args(words.split(' '))
-        .env("REDIS_URL", world.config.store.redis_url.expose())
-        .env("DATABASE_URL", world.config.database.url.expose())
-        .env("JWT_SECRET", world.config.auth.jwt_secret.expose())
-        .env("USER", "mary");
+    let mut command = harness::laurel(&world.config);
+    command.args(words.split(' ')).env("USER", "mary");
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 

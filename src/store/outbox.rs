@@ -207,11 +207,11 @@ impl Store {
     }
 }
 
-/// Reads `until key key…`, as `lua/lib/proof.lua` writes it.
+/// Reads `until key key…`, as `lua/lib/proof.lua` writes it, the keys with their shard's tag.
 fn read_once(text: &str) -> Option<(i64, Vec<String>)> {
     let mut words = text.split(' ');
     let until_ms = words.next()?.parse().ok()?;
-    Some((until_ms, words.filter_map(|it| it.strip_prefix(keys::ONCE)).map(str::to_owned).collect()))
+    Some((until_ms, words.filter_map(|it| Some(it.split_once(keys::ONCE)?.1.to_owned())).collect()))
 }
 
 /// Comes before every entry's id.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::redeem::Elsewhere;
 use super::reply::ReplyCode;
 use super::{MINUTE_MS, Store, limit_arguments};
 use crate::action::{Limits, Verdict};
@@ -109,7 +110,12 @@ impl Store {
             ReplyCode::Banned => ProveOutcome::Banned,
             ReplyCode::NoSession => ProveOutcome::NoSession,
             ReplyCode::SessionMismatch => ProveOutcome::SessionMismatch,
-            ReplyCode::TokenUnknown => ProveOutcome::TokenUnknown,
+            ReplyCode::TokenUnknown => match self.elsewhere(shard, asked_id.as_deref()).await? {
+                Elsewhere::Nowhere => ProveOutcome::TokenUnknown,
+                Elsewhere::There => ProveOutcome::TokenForeign,
+                Elsewhere::Used => ProveOutcome::TokenUsed,
+                Elsewhere::Expired => ProveOutcome::TokenExpired,
+            },
             ReplyCode::TokenForeign => ProveOutcome::TokenForeign,
             ReplyCode::TokenExpired if named && prove.asked.is_none() => ProveOutcome::SessionExpired,
             ReplyCode::TokenExpired => ProveOutcome::TokenExpired,

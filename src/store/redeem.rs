@@ -97,8 +97,8 @@ pub struct Awarded {
     pub next: Option<(String, i64)>,
     /// What its receipt says besides; not there in an answer that an older release kept.
     pub stamp: Option<Stamp>,
-    /// The ten, best first, if they are newer than the caller's.
-    pub ten: Vec<String>,
+    /// The ten, best first, if they are newer than the caller's; none if they are the caller's.
+    pub ten: Option<Vec<String>>,
 }
 
 /// What `redeem` answered.
@@ -189,28 +189,40 @@ impl Store {
             RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
                 RedeemOutcome::Awarded(self.complete(shard, redeem, awarded, epoch, replayed).await)
             }
-            RedeemOutcome::TokenUnknown if self.shards.len() > 1 => {
-                self.unknown(shard, redeem.token_id).await?
-            }
+            RedeemOutcome::TokenUnknown => match self.elsewhere(shard, Some(redeem.token_id)).await? {
+                Elsewhere::Nowhere => RedeemOutcome::TokenUnknown,
+                Elsewhere::There => RedeemOutcome::TokenForeign,
+                Elsewhere::Used => RedeemOutcome::TokenUsed,
+                Elsewhere::Expired => RedeemOutcome::TokenExpired,
+            },
             outcome => outcome,
         };
         Ok(Redeemed { outcome, replayed, rate, run })
     }
 
-    /// What a token is that the user's shard does not know: another user's may lie in another shard.
-    async fn unknown(&self, shard: &Shard, token_id: &str) -> Result<RedeemOutcome, Fault> {
+    /// What a token is that a user's shard does not know: another user's may lie in another shard.
+    pub(super) async fn elsewhere(&self, shard: &Shard, token_id: Option<&str>) -> Result<Elsewhere, Fault> {
+        let Some(token_id) = token_id else { return Ok(Elsewhere::Nowhere) };
         for other in self.shards.iter().filter(|it| it.number != shard.number) {
             let mut look = redis::pipe();
             look.exists(other.keys.token(token_id)).get(other.keys.spent(token_id));
             match self.ask_all(other, "look for a token", &look).await? {
-                (true, _) => return Ok(RedeemOutcome::TokenForeign),
-                (_, Some(1)) => return Ok(RedeemOutcome::TokenUsed),
-                (_, Some(0)) => return Ok(RedeemOutcome::TokenExpired),
+                (true, _) => return Ok(Elsewhere::There),
+                (_, Some(1)) => return Ok(Elsewhere::Used),
+                (_, Some(0)) => return Ok(Elsewhere::Expired),
                 _ => {}
             }
         }
-        Ok(RedeemOutcome::TokenUnknown)
+        Ok(Elsewhere::Nowhere)
     }
+}
+
+/// What the other shards know of a token.
+pub(super) enum Elsewhere {
+    Nowhere,
+    There,
+    Used,
+    Expired,
 }
 
 impl Redeem<'_> {
@@ -299,12 +311,14 @@ fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
             (!token.is_empty()).then_some((token, expires_at_ms))
         },
         stamp: None,
-        ten: reply.rest()?,
+        ten: None,
     };
-    awarded.stamp = awarded.ten.first().and_then(|it| Stamp::read(it));
+    let mut ten: Vec<String> = reply.rest()?;
+    awarded.stamp = ten.first().and_then(|it| Stamp::read(it));
     if awarded.stamp.is_some() {
-        awarded.ten.remove(0);
+        ten.remove(0);
     }
+    awarded.ten = Some(ten);
     Ok(awarded)
 }
 

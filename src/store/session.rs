@@ -172,7 +172,7 @@ impl Store {
         match reply.code()? {
             ReplyCode::Ok => {
                 let (total, rank) = (reply.next()?, reply.next()?);
-                let [rank] = self.ranks([(total, rank)]).await?;
+                let [rank] = self.ranks(shard, [(total, rank)]).await?;
                 Ok(Some((total, Some(rank).filter(|it| *it > 0))))
             }
             ReplyCode::BoardClosed => Ok(None),

@@ -1,18 +1,17 @@
 //! The thread that keeps the stores: the kernel ends a store when the thread that started it ends, and a test's thread
 //! ends with the test.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use laurel::embedded::{DataFolder, Holder, Postgres, Redis};
 use sqlx::Connection;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::OnceCell;
 
-use super::RedisLook;
-
-fn keeper() -> &'static Handle {
+pub fn keeper() -> &'static Handle {
     static KEEPER: OnceLock<Handle> = OnceLock::new();
     KEEPER.get_or_init(|| {
         let (tell, told) = std::sync::mpsc::channel();
@@ -25,13 +24,6 @@ fn keeper() -> &'static Handle {
     })
 }
 
-/// A test's own Redis; it ends with this value.
-pub struct KeptRedis {
-    pub url: String,
-    folder: PathBuf,
-    server: Option<Redis>,
-}
-
 async fn open(path: PathBuf) -> DataFolder {
     match DataFolder::open(&path).await.unwrap() {
         Holder::Us(folder) => folder,
@@ -39,59 +31,92 @@ async fn open(path: PathBuf) -> DataFolder {
     }
 }
 
-async fn start_redis(path: PathBuf, extra: &'static [&str]) -> Redis {
-    keeper().spawn(async move { Redis::start(&open(path).await, extra).await.unwrap() }).await.unwrap()
+/// A file of a Redis' data: its name and what is in it.
+pub type DataFile = (OsString, Vec<u8>);
+
+/// One process of a Redis; it ends with this value.
+pub struct RedisProcess {
+    folder: PathBuf,
+    options: Vec<String>,
+    server: Option<Redis>,
+    stopped: AtomicBool,
 }
 
-impl KeptRedis {
-    /// Starts a Redis in a folder.
-    pub async fn start(path: &Path) -> Self {
-        let server = start_redis(path.to_owned(), &[]).await;
-        let socket = path.canonicalize().unwrap().join("redis/redis.sock");
-        Self { url: format!("unix://{}", socket.display()), folder: path.to_owned(), server: Some(server) }
+impl RedisProcess {
+    /// Starts it in a folder, with these options and the ones of a private Redis.
+    pub async fn start(folder: &Path, options: Vec<String>) -> Self {
+        let stopped = AtomicBool::new(false);
+        let mut process = Self { folder: folder.to_owned(), options, server: None, stopped };
+        process.restart(&[]).await;
+        process
     }
 
-    /// As a test looks at it from outside.
-    pub async fn look(&self) -> RedisLook {
-        RedisLook::new(&self.url).await
+    /// The URL of its socket file.
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.folder.canonicalize().unwrap().join("redis/redis.sock").display())
+    }
+
+    /// Whether it is there and not stopped.
+    pub fn answers(&self) -> bool {
+        self.server.is_some() && !self.stopped.load(Ordering::Relaxed)
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
     pub async fn kill(&mut self) {
         let server = self.server.take().unwrap();
         signal(server.pid(), libc::SIGKILL);
-        let (tell, told) = oneshot::channel();
-        keeper().spawn(async move {
-            server.stop().await;
-            tell.send(()).unwrap();
-        });
-        told.await.unwrap();
+        self.stopped.store(false, Ordering::Relaxed);
+        keeper().spawn(server.stop()).await.unwrap();
     }
 
-    /// Starts it again on its data.
-    pub async fn restart(&mut self) {
-        self.restart_with(&[]).await;
-    }
-
-    /// The same with further options.
-    pub async fn restart_with(&mut self, extra: &'static [&str]) {
-        self.server = Some(start_redis(self.folder.clone(), extra).await);
+    /// Starts it again on its data, with further options.
+    pub async fn restart(&mut self, extra: &[&str]) {
+        assert!(self.server.is_none(), "it runs");
+        let (folder, mut options) = (self.folder.clone(), self.options.clone());
+        options.extend(extra.iter().map(|it| (*it).to_owned()));
+        let start = async move {
+            let options: Vec<_> = options.iter().map(String::as_str).collect();
+            Redis::start(&open(folder).await, &options).await.unwrap()
+        };
+        self.server = Some(keeper().spawn(start).await.unwrap());
     }
 
     /// Stops it, as a host that hangs would: connections stay open, nothing is answered.
     pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
         signal(self.server.as_ref().unwrap().pid(), libc::SIGSTOP);
     }
 
     /// Lets it go on.
     pub fn go_on(&self) {
         signal(self.server.as_ref().unwrap().pid(), libc::SIGCONT);
+        self.stopped.store(false, Ordering::Relaxed);
+    }
+
+    /// Where its data is; what it knows of its cluster is elsewhere.
+    fn data(&self) -> PathBuf {
+        assert!(self.server.is_none(), "it runs");
+        self.folder.join("redis/appendonlydir")
     }
 
     /// Throws its data away; it must not run.
     pub fn lose_data(&self) {
-        assert!(self.server.is_none());
-        std::fs::remove_dir_all(self.folder.join("redis")).unwrap();
+        std::fs::remove_dir_all(self.data()).unwrap();
+    }
+
+    /// Its data as it is now; it must not run.
+    pub fn copy_data(&self) -> Vec<DataFile> {
+        let read = |it: std::fs::DirEntry| (it.file_name(), std::fs::read(it.path()).unwrap());
+        std::fs::read_dir(self.data()).unwrap().flatten().map(read).collect()
+    }
+
+    /// Replaces its data by a copy; it must not run.
+    pub fn restore_data(&self, copy: &[DataFile]) {
+        self.lose_data();
+        std::fs::create_dir(self.data()).unwrap();
+        for (name, content) in copy {
+            std::fs::write(self.data().join(name), content).unwrap();
+        }
     }
 }
 
@@ -134,13 +159,23 @@ impl KeptPostgres {
     }
 }
 
-static POSTGRES_FOLDER: OnceLock<PathBuf> = OnceLock::new();
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
-/// What the tests' Postgres wrote goes when the test binary ends.
+/// What stores wrote that outlive their test goes when the test binary ends.
 extern "C" fn clean_up() {
-    if let Some(folder) = POSTGRES_FOLDER.get() {
+    if let Some(folder) = FOLDER.get() {
         let _ = std::fs::remove_dir_all(folder);
     }
+}
+
+/// A new folder for a store that outlives its test.
+pub fn lasting_folder(name: &str) -> PathBuf {
+    let all = FOLDER.get_or_init(|| {
+        // SAFETY: the handler only removes a folder.
+        unsafe { libc::atexit(clean_up) };
+        tempfile::Builder::new().prefix("laurel-tests").tempdir().unwrap().keep()
+    });
+    tempfile::Builder::new().prefix(name).tempdir_in(all).unwrap().keep()
 }
 
 /// The URL of a new, empty database in the one Postgres of this run.
@@ -149,10 +184,7 @@ pub async fn database() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let (_, admin) = POSTGRES
         .get_or_init(async || {
-            let folder = tempfile::Builder::new().prefix("laurel-pg").tempdir().unwrap().keep();
-            POSTGRES_FOLDER.set(folder.clone()).unwrap();
-            // SAFETY: the handler only removes a folder.
-            unsafe { libc::atexit(clean_up) };
+            let folder = lasting_folder("postgres");
             let path = folder.clone();
             let settings = ["fsync=off", "synchronous_commit=off", "max_connections=400"];
             let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };

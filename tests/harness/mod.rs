@@ -1,7 +1,10 @@
 //! What a test stands on: a Redis and a database of its own, nodes in this process, and players.
 
+mod balancer;
+mod cluster;
 mod collector;
 mod keeper;
+mod kept_redis;
 mod node;
 mod process;
 mod provider;
@@ -9,10 +12,13 @@ mod proxy;
 mod redis_look;
 mod signer;
 
+pub use balancer::{Balancer, haproxy};
+pub use cluster::KeptCluster;
 pub use collector::{Collected, Collector};
-pub use keeper::{KeptPostgres, KeptRedis};
+pub use keeper::{DataFile, KeptPostgres};
+pub use kept_redis::KeptRedis;
 pub use node::{Answer, Player, TestNode, rows};
-pub use process::NodeProcess;
+pub use process::{NodeProcess, laurel, program};
 pub use provider::Provider;
 pub use proxy::Proxy;
 pub use redis_look::RedisLook;
@@ -41,11 +47,25 @@ pub struct World {
 
 impl World {
     /// A fresh Redis and a fresh database. Limits that would get into a test's way are off; tests of limits set them.
+    ///
+    /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with so many shards.
     pub async fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
-        let redis = KeptRedis::start(folder.path()).await;
+        match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |it| it.parse().unwrap()) {
+            1 => Self::with_shards(1).await,
+            shards => Self::on(KeptRedis::on_cluster(shards).await, folder(), shards).await,
+        }
+    }
+
+    /// The same on a single Redis with so many shards, whatever the tests were told.
+    pub async fn with_shards(shards: usize) -> Self {
+        let folder = folder();
+        Self::on(KeptRedis::with_shards(folder.path(), shards).await, folder, shards).await
+    }
+
+    async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {
         let mut config = config::load([]).unwrap();
         config.store.redis_url = redis.url.clone().into();
+        config.store.shards = u32::try_from(shards).unwrap();
         config.database.url = keeper::database().await.into();
         config.database.max_connections = 4;
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
@@ -115,6 +135,10 @@ impl World {
     pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
     }
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("laurel").tempdir().unwrap()
 }
 
 /// Opens a board as a leader does who found nothing amiss.

@@ -10,6 +10,27 @@ pub struct NodeProcess {
     child: Child,
 }
 
+/// The program without any setting.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+    // What tests are told in this way is no setting of a node.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The program on these stores.
+pub fn laurel(config: &Config) -> Command {
+    let mut command = program();
+    command
+        .env("REDIS_URL", config.store.redis_url.expose())
+        .env("LAUREL_STORE__SHARDS", config.store.shards.to_string())
+        .env("DATABASE_URL", config.database.url.expose())
+        .env("JWT_SECRET", config.auth.jwt_secret.expose());
+    command
+}
+
 impl NodeProcess {
     /// Starts it and waits until it says where it serves.
     pub async fn start(config: &Config, settings: &[(&str, &str)]) -> Self {
@@ -18,17 +39,10 @@ impl NodeProcess {
 
     /// The same, with its log elsewhere.
     pub async fn with_log(config: &Config, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
-        // What tests are told in this way is no setting of a node.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
-            command.env_remove(name);
-        }
+        let mut command = laurel(config);
         command
             .arg("serve")
             .env("PORT", "0")
-            .env("REDIS_URL", config.store.redis_url.expose())
-            .env("DATABASE_URL", config.database.url.expose())
-            .env("JWT_SECRET", config.auth.jwt_secret.expose())
             .env("LAUREL_LIMITS__REGISTERS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")
@@ -48,6 +62,11 @@ impl NodeProcess {
         Self { base: address, child }
     }
 
+    /// Its port, which it can have again.
+    pub fn port(&self) -> &str {
+        self.base.rsplit(':').next().unwrap()
+    }
+
     /// SIGKILL, and gone.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -64,10 +83,15 @@ impl NodeProcess {
         self.child.wait().unwrap().code()
     }
 
-    /// SIGTERM, and the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    /// SIGTERM.
+    pub fn ask_to_stop(&self) {
         // SAFETY: a child of ours that was not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.ask_to_stop();
         self.exit_code()
     }
 }

@@ -1,12 +1,12 @@
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use laurel::receipt::ReceiptVerifier;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-use crate::harness::{Answer, Player, Signer, TestNode, World, assert_verified};
+use crate::harness::{self, Answer, Player, Signer, TestNode, World, assert_verified};
 
 const KEYS: &str = "/.well-known/laurel-receipts.json";
 const NEW: &str = "another secret, another secret, another one";
@@ -58,8 +58,12 @@ async fn every_doors_receipt_says_what_the_ledger_says() {
         .fetch_one(&node.app.database)
         .await
         .unwrap();
-        assert_eq!(row, (it.sub, it.act, it.points as i64, it.score as i64, it.version));
-        assert_eq!(it.iat, it.version / 1_000_000, "alone on the board, each award is a version");
+        let moment = row.4;
+        assert_eq!(row, (it.sub, it.act, it.points as i64, it.score as i64, moment));
+        assert_eq!(it.iat, moment / 1_000_000);
+        // Alone on the board, each award is a version; of several shards the merged board changes a moment later.
+        let merged = node.app.store.shard_count() > 1;
+        assert!(it.version == moment || (merged && it.version > moment), "{} {moment}", it.version);
     }
     assert_verified(&world).await;
 }
@@ -114,7 +118,7 @@ async fn an_answer_that_an_older_release_kept_comes_again_without_a_receipt() {
 /// `laurel receipt verify` where there is no store, no settings and no data.
 fn verify(words: &[&str], secret: &str, input: &str) -> (bool, String, String) {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+    let mut command = harness::program();
     command.args(["receipt", "verify"]).args(words).current_dir(folder.path()).env("JWT_SECRET", secret);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

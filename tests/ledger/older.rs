@@ -1,38 +1,22 @@
 //! A Redis that is replaced by an older copy of itself while nodes serve.
 
-use std::path::{Path, PathBuf};
-
 use laurel::token::ActToken;
 use serde_json::{Value, json};
 
-use crate::harness::{TestNode, World, assert_verified, eventually};
+use crate::harness::{DataFile, TestNode, World, assert_verified, eventually};
 use crate::live::Client;
 
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else if kind.is_file() {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-/// Redis' data as it is now.
-async fn copy_of(world: &mut World) -> PathBuf {
+/// Redis' data as it is now, of each of its processes.
+async fn copy_of(world: &mut World) -> Vec<Vec<DataFile>> {
     world.redis.kill().await;
-    let copy = world.folder.path().join("older");
-    copy_folder(&world.folder.path().join("redis"), &copy);
+    let copy = world.redis.copy_data();
     world.redis.restart().await;
     copy
 }
 
-async fn restore(world: &mut World, copy: &Path) {
+async fn restore(world: &mut World, copy: &[Vec<DataFile>]) {
     world.redis.kill().await;
-    world.redis.lose_data();
-    copy_folder(copy, &world.folder.path().join("redis"));
+    world.redis.restore_data(copy);
     world.redis.restart().await;
 }
 

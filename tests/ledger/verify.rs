@@ -2,6 +2,7 @@ use laurel::app::App;
 use uuid::Uuid;
 
 use crate::harness::{World, assert_verified, differences};
+use crate::scripts::number;
 
 /// A user with the number and the name that `scripts::award` gives to this id.
 pub async fn insert_user(app: &App) -> Uuid {
@@ -11,8 +12,8 @@ pub async fn insert_user(app: &App) -> Uuid {
          VALUES ($1, $2, $3, $3 || '@example.com', '!')",
     )
     .bind(id)
-    .bind(id.as_u128() as i64)
-    .bind(format!("u{}", id.as_u128()))
+    .bind(number(id) as i64)
+    .bind(format!("u{}", number(id)))
     .execute(&app.database)
     .await
     .unwrap();

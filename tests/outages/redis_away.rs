@@ -24,7 +24,12 @@ struct Away {
 
 impl Away {
     async fn new(outage: Outage) -> Self {
-        let world = World::new().await;
+        // A cluster's processes are asked where they say they are, past any proxy; what swallows is a connection, and there is
+        // one kind of these.
+        let world = match outage {
+            Outage::Swallowed => World::with_shards(1).await,
+            _ => World::new().await,
+        };
         let proxy = Proxy::before(&world.folder.path().join("redis/redis.sock")).await;
         let through = format!("redis://127.0.0.1:{}", proxy.port);
         let node = world

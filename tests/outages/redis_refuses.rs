@@ -1,4 +1,5 @@
-//! Redis is there, but refuses in words: what redis-rs' own connections would keep for ever.
+//! Redis is there, but refuses in words: what redis-rs' own connections would keep for ever. A password in the URL of a socket
+//! file, and a load that is slowed down by its own option: on a single Redis.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ async fn awards_answer(node: &TestNode, status: u16) {
 
 #[tokio::test]
 async fn a_password_that_is_changed_under_a_node_keeps_it_out_only_until_it_is_right_again() {
-    let world = World::new().await;
+    let world = World::with_shards(1).await;
     let mut look = world.look().await;
     let _: () = look.ask("CONFIG SET requirepass secret").await;
     let url = format!("{}?pass=secret", world.config.store.redis_url.expose());
@@ -40,7 +41,7 @@ async fn a_password_that_is_changed_under_a_node_keeps_it_out_only_until_it_is_r
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_loads_its_data_is_waited_for_and_the_scripts_are_loaded_again() {
-    let mut world = World::new().await;
+    let mut world = World::with_shards(1).await;
     let node = world.node_with(|it| it.store.timeout_ms = 1000).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;

@@ -1,4 +1,4 @@
-//! Awards that are answered when a replica has them.
+//! Awards that are answered when a replica has them: a replica that a test makes itself, so on a single Redis.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ async fn replica(world: &World) -> KeptRedis {
 
 #[tokio::test]
 async fn an_award_that_is_answered_is_on_the_replica() {
-    let world = World::new().await;
+    let world = World::with_shards(1).await;
     let replica = replica(&world).await;
     let node = world.node_with(|it| it.store.wait_replicas = 1).await;
     let players = node.players(10).await;
@@ -40,7 +40,7 @@ async fn an_award_that_is_answered_is_on_the_replica() {
 
 #[tokio::test]
 async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_again() {
-    let world = World::new().await;
+    let world = World::with_shards(1).await;
     let replica = replica(&world).await;
     let node = world
         .node_with(|it| {
@@ -76,7 +76,7 @@ async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_agai
 
 #[tokio::test]
 async fn a_redis_that_misses_its_replicas_takes_no_award() {
-    let world = World::new().await;
+    let world = World::with_shards(1).await;
     let node = world.node().await;
     let ada = node.register("ada").await;
     let token = node.token(&ada, "watch_ad").await;

@@ -1,8 +1,9 @@
-//! `confirm`, `lift`, and the gate that they open.
+//! `confirm`, `lift`, and the gate that they open, of the first of the shards.
 
 use laurel::store::{RedeemOutcome, Standing};
 
-use super::{award, redeem, token, user};
+use super::neighbour as user;
+use super::{award, redeem, token};
 use crate::harness::{World, open_board};
 
 #[tokio::test]
@@ -51,16 +52,25 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
     let look = store.glance_at(0).await.unwrap();
     let shown = look.version + 3_600_000_000;
     store.confirm(0, &look.run, 2, shown, 0, None).await.unwrap().unwrap();
+    assert!(store.glance_at(0).await.unwrap().version > shown);
+    // The board that is merged of several shards is lifted by itself, by whoever finds it behind.
+    let merged = store.shard_count() > 1;
+    if merged {
+        store.lift(shown, 0).await.unwrap();
+    }
     let lifted = store.look(shown, i64::MAX).await.unwrap();
     assert!(lifted.version > shown && lifted.ten.len() == 1);
     assert_eq!(store.lift(shown, 0).await.unwrap(), 0);
-    assert_eq!(store.glance_at(0).await.unwrap().version, lifted.version, "it was newer already");
+    let version = async || store.look(shown, i64::MAX).await.unwrap().version;
+    assert_eq!(version().await, lifted.version, "it was newer already");
     store.lift(lifted.version + 5, 0).await.unwrap();
     let again = store.look(lifted.version + 5, i64::MAX).await.unwrap();
     assert_eq!(again.ten, lifted.ten, "the same board under a newer version");
-    store.close_board().await.unwrap();
-    store.lift(again.version + 5, 0).await.unwrap();
-    assert_eq!(store.glance_at(0).await.unwrap().version, again.version, "a closed board is not lifted");
+    if !merged {
+        store.close_board().await.unwrap();
+        store.lift(again.version + 5, 0).await.unwrap();
+        assert_eq!(version().await, again.version, "a closed board is not lifted");
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,17 @@ pub fn user(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
+/// Somebody of the first shard, whatever the number of shards (up to 64, by powers of two): whose tests are of one shard's ten.
+pub fn neighbour(number: u128) -> Uuid {
+    let all = (0..).map(|it: u128| Uuid::from_u128(it << 64 | number));
+    all.into_iter().find(|it| laurel::store::shard_of(it.as_bytes(), 64) == 0).unwrap()
+}
+
+/// The number that somebody was made of.
+pub fn number(user: Uuid) -> u64 {
+    user.as_u128() as u64
+}
+
 /// An `issue` with nothing in its way.
 pub fn issue(user: Uuid, token_id: Uuid) -> Issue<'static> {
     Issue {
@@ -83,7 +94,7 @@ pub async fn token(store: &Store, user: Uuid) -> String {
 /// Issues and redeems, for so many points.
 pub async fn award(store: &Store, user: Uuid, points: u64) -> Redeemed {
     let id = token(store, user).await;
-    let username = format!("u{}", user.as_u128());
+    let username = format!("u{}", number(user));
     let redeemed = store.redeem(&Redeem { points, username: &username, ..redeem(user, &id) }).await.unwrap();
     assert!(matches!(redeemed.outcome, RedeemOutcome::Awarded(_)), "{redeemed:?}");
     redeemed

@@ -1,9 +1,10 @@
-//! `restrict` and `adjust`.
+//! `restrict` and `adjust`, whose users meet in one shard's ten.
 
 use laurel::store::{Adjust, NotDone, Redeem, RedeemOutcome, Restrict, Store};
 use uuid::Uuid;
 
-use super::{award, redeem, token, user};
+use super::neighbour as user;
+use super::{award, number, redeem, token};
 use crate::harness::World;
 
 const FREE: (bool, bool) = (false, false);
@@ -43,11 +44,11 @@ async fn adjust(
     store.adjust(&it).await.unwrap().map(|it| it.after)
 }
 
-async fn ten(store: &Store) -> Vec<(u64, u128)> {
+async fn ten(store: &Store) -> Vec<(u64, u64)> {
     let entries = store.look(0, i64::MAX).await.unwrap().ten;
     let row = |it: &String| {
         let words: Vec<&str> = it.split(' ').collect();
-        (words[0].parse().unwrap(), words[2].parse::<Uuid>().unwrap().as_u128())
+        (words[0].parse().unwrap(), number(words[2].parse().unwrap()))
     };
     entries.iter().map(row).collect()
 }
@@ -64,10 +65,10 @@ async fn a_ban_takes_a_user_off_the_board_and_an_unban_brings_the_score_back() {
         award(&store, user(who), 100 - who as u64).await;
     }
     assert!(!restrict(&store, user(1), BANNED, &[]).await, "nobody stands in for the one who left");
-    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=10).collect::<Vec<_>>());
     assert!(restrict(&store, user(1), BANNED, &[entry(11, 89, 5), entry(12, 88, 6)]).await);
-    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=11).collect::<Vec<_>>());
     let told = store.look(0, 0).await.unwrap();
     assert_eq!(told.banned, [user(1)]);
@@ -122,7 +123,7 @@ async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
     assert_eq!(adjust(&store, user(1), Some(-100), &[]).await, Err(NotDone::OutOfRange));
     assert_eq!(adjust(&store, user(1), Some((1 << 53) - 1), &[]).await, Err(NotDone::OutOfRange));
     assert_eq!(adjust(&store, user(1), Some(-50), &[entry(11, 89, 3)]).await, Ok(49));
-    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=11).collect::<Vec<_>>(), "the eleventh moved up");
     // Whoever comes to a score last stands last, by an adjustment too.
     assert_eq!(adjust(&store, user(1), Some(48), &[]).await, Ok(97));
@@ -153,7 +154,7 @@ async fn whoever_was_first_has_the_tenth_place_when_somebody_comes_down_to_it() 
             assert_eq!(ten(&store).await.len(), 9, "nobody is shown in a place that may be another's");
             assert!(restrict(&store, user(1), FREE, &[entry(11, 10, 9_000_000_000_000_000)]).await);
         }
-        let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+        let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
         assert_eq!(board, (2..=11).collect::<Vec<_>>());
     }
 }
@@ -168,13 +169,13 @@ async fn nobody_takes_the_place_of_one_whom_the_ledger_does_not_know_yet() {
     assert!(!restrict(&store, user(1), BANNED, &[]).await, "the eleventh is not at hand");
     assert!(!store.look(0, i64::MAX).await.unwrap().whole);
     award(&store, user(12), 2).await;
-    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=10).collect::<Vec<_>>(), "two points are no tenth place");
     award(&store, user(13), 90).await;
     assert!(ten(&store).await.contains(&(90, 13)), "who has more than the tenth gets in");
     let mended = store.mend(0, &[entry(11, 89, 3)], 0, None).await.unwrap();
     assert!(mended.whole && store.look(0, i64::MAX).await.unwrap().whole);
-    let board: Vec<u128> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, [2, 3, 4, 5, 6, 7, 8, 9, 10, 13], "the eleventh was passed meanwhile");
 }
 

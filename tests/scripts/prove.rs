@@ -174,7 +174,7 @@ async fn an_attestation_counts_once_at_whatever_door() {
     let (first, second) = (ActToken::new(), ActToken::new());
     let it = Prove { verdict: &attested, ..prove(user(1), &first, "a") };
     assert!(matches!(outcome(&store, it).await, ProveOutcome::Proven { .. }));
-    let it = Prove { verdict: &attested, ..prove(user(2), &second, "b") };
+    let it = Prove { verdict: &attested, ..prove(user(1), &second, "b") };
     assert!(matches!(outcome(&store, it).await, ProveOutcome::ProofInvalid { .. }));
     for verdict in [&attested, &outdated, &early, &endless] {
         let id = token(&store, user(1)).await;

@@ -1,0 +1,157 @@
+//! What the tests' cluster does when a test asks for it, seen by plain commands. Laurel has no part in this.
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::harness::{KeptCluster, KeptRedis, eventually};
+
+/// A key of a slot that process 0 is master of.
+async fn key_of(cluster: &KeptCluster, member: usize) -> (String, u16) {
+    for number in 0..1000 {
+        let key = format!("{{{number}}}key");
+        let slot = cluster.slot(&key).await;
+        if cluster.master_of(slot).await == Some(member) {
+            return (key, slot);
+        }
+    }
+    panic!("no key of {member}")
+}
+
+#[tokio::test]
+async fn a_cluster_takes_writes_and_its_replicas_have_them() {
+    let cluster = KeptCluster::start().await;
+    let mut masters = cluster.masters().await;
+    masters.sort_unstable();
+    assert_eq!(masters, [0, 1, 2]);
+    for master in masters {
+        let (key, slot) = key_of(&cluster, master).await;
+        let _: () = cluster.ask(master, &format!("SET {key} 1")).await;
+        eventually("its replica to have it", async || {
+            let there: Vec<String> =
+                cluster.ask(master + 3, &format!("CLUSTER GETKEYSINSLOT {slot} 10")).await;
+            (there == [key.clone()]).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_master_is_followed_by_its_replica_and_comes_back_as_one() {
+    let mut cluster = KeptCluster::start().await;
+    cluster.hurry().await;
+    let (key, slot) = key_of(&cluster, 1).await;
+    let _: () = cluster.ask(1, &format!("SET {key} kept")).await;
+    assert_eq!(cluster.kill_master(slot).await, 1);
+    assert_eq!(cluster.failed_over(slot, 1).await, 4);
+    assert_eq!(cluster.ask::<String>(4, &format!("GET {key}")).await, "kept");
+    cluster.restart(1).await;
+    cluster.settled().await;
+    let mut masters = cluster.masters().await;
+    masters.sort_unstable();
+    assert_eq!(masters, [0, 2, 4]);
+}
+
+#[tokio::test]
+async fn a_stopped_master_is_followed_too() {
+    let cluster = KeptCluster::start().await;
+    cluster.hurry().await;
+    let (key, slot) = key_of(&cluster, 0).await;
+    cluster.stop(0);
+    assert_eq!(cluster.failed_over(slot, 0).await, 3);
+    let _: () = cluster.ask(3, &format!("SET {key} new")).await;
+    cluster.go_on(0);
+    cluster.settled().await;
+    assert_eq!(cluster.master_of(slot).await, Some(3));
+}
+
+#[tokio::test]
+async fn a_slot_moves_with_its_keys() {
+    let cluster = KeptCluster::start().await;
+    let (key, slot) = key_of(&cluster, 0).await;
+    let _: () = cluster.ask(0, &format!("SET {key} kept")).await;
+    let _: u64 = cluster.ask(0, &format!("ZADD {key}:set 1 a 2 b")).await;
+    let way = cluster.begin_move(slot, 2).await;
+    assert_eq!(cluster.move_keys(way, 1).await, 1);
+    assert_eq!(cluster.ask::<u64>(0, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
+    assert_eq!(cluster.ask::<u64>(2, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
+    while cluster.move_keys(way, 10).await > 0 {}
+    cluster.end_move(way).await;
+    assert_eq!(cluster.master_of(slot).await, Some(2));
+    assert_eq!(cluster.ask::<String>(2, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.ask::<u64>(2, &format!("ZCARD {key}:set")).await, 2);
+    cluster.reshard(slot, 1).await;
+    assert_eq!(cluster.master_of(slot).await, Some(1));
+    assert_eq!(cluster.ask::<u64>(1, &format!("ZCARD {key}:set")).await, 2);
+    cluster.settled().await;
+}
+
+#[tokio::test]
+async fn all_six_are_killed_and_come_back_with_or_without_their_data() {
+    let mut cluster = KeptCluster::start().await;
+    let (key, _) = key_of(&cluster, 2).await;
+    let _: () = cluster.ask(2, &format!("SET {key} kept")).await;
+    cluster.kill_all().await;
+    cluster.restart_all(&[]).await;
+    cluster.settled().await;
+    assert_eq!(cluster.ask::<String>(2, &format!("GET {key}")).await, "kept");
+    cluster.kill_all().await;
+    cluster.lose_all_data();
+    cluster.restart_all(&[]).await;
+    cluster.settled().await;
+    assert_eq!(cluster.ask::<u64>(2, &format!("EXISTS {key}")).await, 0);
+}
+
+#[tokio::test]
+async fn bare_names_reach_their_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = [KeptRedis::on_cluster(8).await, KeptRedis::with_shards(folder.path(), 8).await];
+    for redis in &mut redis {
+        let (mut look, users) = (redis.look().await, [1, 2, 3, 4, 5].map(Uuid::from_u128));
+        for (points, user) in users.iter().enumerate() {
+            let _: () = look.ask(&format!("SET user:score:{user} {points}")).await;
+            let _: () = look.ask(&format!("SET token:{user} {user}")).await;
+            let _: u64 = look.ask(&format!("ZADD leaderboard:global {points} {user}")).await;
+            let _: String = look.ask(&format!("XADD outbox * user {user}")).await;
+            assert_eq!(look.ask::<usize>(&format!("GET user:score:{user}")).await, points);
+            assert_eq!(look.ask::<usize>(&format!("ZSCORE leaderboard:global {user}")).await, points);
+            assert_eq!(look.ask::<u64>(&format!("EXISTS token:{user}")).await, 1);
+        }
+        assert_eq!(look.ask::<u64>("ZCARD leaderboard:global").await, 5);
+        assert_eq!(look.ask::<u64>("XLEN outbox").await, 5);
+        assert_eq!(look.ask::<u64>(&format!("DEL token:{}", users[0])).await, 1);
+        assert_eq!(look.ask::<u64>(&format!("EXISTS token:{}", users[0])).await, 0);
+        let mut scores: Vec<String> = look.ask("KEYS user:score:*").await;
+        scores.sort();
+        assert_eq!(scores, users.map(|it| format!("user:score:{it}")));
+        let before = look.everything().await;
+        assert!(before.keys().all(|it| it.starts_with("{8.")), "{before:?}");
+        if let Some(cluster) = redis.cluster() {
+            let slot = cluster.slot("{8.0}").await;
+            let from = cluster.master_of(slot).await.unwrap();
+            cluster.reshard(slot, (from + 1) % 3).await;
+        }
+        look.assert_unchanged(&before).await;
+        assert_eq!(look.ask::<(String, u64)>("PUBSUB NUMSUB board:global").await.1, 0);
+        let _: () = look.ask("FLUSHALL").await;
+        assert!(look.everything().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_waits_for_the_next_test_until_everybody_has_left_it() {
+    let first = KeptRedis::on_cluster(8).await;
+    let (url, mut look) = (first.url.clone(), first.look().await);
+    let _: () = look.ask("SET token:a 1").await;
+    drop(first);
+    assert_eq!(look.ask::<u64>("EXISTS token:a").await, 1, "it is not emptied under somebody's hands");
+    drop(look);
+    let others = Mutex::new(Vec::new());
+    let again = eventually("the cluster to come back", async || {
+        let next = KeptRedis::on_cluster(8).await;
+        let is_it = next.url == url;
+        others.lock().push(next);
+        is_it.then(|| others.lock().pop().unwrap())
+    })
+    .await;
+    assert!(again.look().await.everything().await.is_empty());
+}
