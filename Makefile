@@ -15,10 +15,14 @@ run: deps
 test: deps test-deps lint
 	cargo test --locked
 
-# The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them.
+# The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them; and
+# what checks the files of deploy/.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
-		chromium:chromium
+		chromium:chromium kubectl:kubernetes-client venv:python3-venv
+	@python3 -m venv tests/deploy/tools
+	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement tests/deploy/requirements.txt
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
 	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/browser
 	@npm ci --silent --no-audit --no-fund --prefix clients/typescript

@@ -9,6 +9,8 @@ have() {
     postgres) { command -v postgres && command -v initdb; } || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
     # Not on every user's PATH. Whoever asks others over TLS needs the certificates.
     update-ca-certificates) [ -x /usr/sbin/update-ca-certificates ] ;;
+    # Debian parts what makes a folder of Python's packages from Python.
+    venv) python3 -c 'import ensurepip, venv' ;;
     haproxy) command -v haproxy || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1

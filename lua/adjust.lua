@@ -9,7 +9,8 @@
 --       10 most entries in the outbox   11 latest epoch that the caller knows
 --       12… candidates for the ten `score moment userId number username`
 -- Reply { code, … }; the same event twice is done once, and answered again
---       OK: + { total before, total after, moment (0: it was done before), ms until a flush is due (0: none; -1: `gather` is),
+--       OK: + { total before, total after, moment (0: it was done before), rank in this shard (0: no points; -1: nobody
+--           is told), ms until a flush is due (0: none; -1: `gather` is),
 --           1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
@@ -29,7 +30,7 @@ end
 local done = redis.call('GET', once_key)
 if done then
   local before, after = done:match('^(%d+) (%d+)$')
-  return { OK, before, after, '0', 0, 1 }
+  return { OK, before, after, '0', -1, 0, 1 }
 end
 local aside = redis.call('GET', aside_key)
 local voids = points == ''
@@ -61,7 +62,7 @@ if voids then
 end
 if voids or not shown then
   redis.call('HSET', state_key, 'moment', int(moment))
-  return { OK, before, after, int(moment), 0, 1 }
+  return { OK, before, after, int(moment), -1, 0, 1 }
 end
 -- The others first: an older entry of the user's own, which may have the new score, must take nobody's place.
 redis.call('ZREM', board_key, user)
@@ -79,5 +80,5 @@ if ARGV[9] ~= '' then
   redis.call('PUBLISH', ARGV[9], table.concat({ after, rank, 0, int(score - tonumber(before)), int(moment) }, ' '))
 end
 return {
-  OK, before, after, int(moment), renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[7], ARGV[8]),
+  OK, before, after, int(moment), rank, renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[7], ARGV[8]),
 }

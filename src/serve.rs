@@ -70,11 +70,14 @@ impl Node {
         }
     }
 
-    /// Stops in order: no new sockets, the others leave over the window, requests under way finish, the ledger's batch
-    /// is committed.
+    /// Stops in order: no new sockets, the balancer notices, the other sockets leave over the window, requests under way finish,
+    /// the ledger's batch is committed.
     pub async fn stop(mut self) {
-        let window = Duration::from_secs(self.app.config.server.drain_seconds);
+        let server = &self.app.config.server;
+        let window = Duration::from_secs(server.drain_seconds);
         self.app.health.drain();
+        // A connection that is closed while a request is on its way to it loses the request.
+        tokio::time::sleep(Duration::from_millis(server.drain_notice_ms)).await;
         self.app.draining.cancel();
         // Over long polling each answer is a request of its own, so the listener stays as long as the sockets.
         let ends = Instant::now() + window;

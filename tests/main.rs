@@ -6,10 +6,12 @@
 mod harness;
 
 mod action;
+mod balancer;
 mod browser;
 mod client;
 mod cluster;
 mod dashboards;
+mod deploy;
 mod embedded;
 mod faults;
 mod fuzz;

@@ -1,52 +1,10 @@
 //! The official Socket.IO client, unchanged, through HAProxy over two nodes.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::harness::{World, assert_verified, eventually};
-
-/// HAProxy with the configuration that ships, on other ports; it ends with this value.
-struct Balancer {
-    address: String,
-    child: Child,
-}
-
-impl Balancer {
-    async fn start(folder: &Path, nodes: [&str; 2]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let plain = |node: &str| node.trim_start_matches("http://").to_owned();
-        let text = include_str!("../deploy/haproxy.cfg")
-            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
-            .replace("127.0.0.1:3001", &plain(nodes[0]))
-            .replace("127.0.0.1:3002", &plain(nodes[1]))
-            .replace("inter 500", "inter 100");
-        let path = folder.join("haproxy.cfg");
-        std::fs::write(&path, text).unwrap();
-        let found = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"]
-            .map(PathBuf::from)
-            .into_iter()
-            .find(|it| it.exists());
-        let child = Command::new(found.unwrap_or("haproxy".into())).arg("-f").arg(&path).spawn();
-        let balancer = Self {
-            address: format!("http://127.0.0.1:{port}"),
-            child: child.expect("make test installs it"),
-        };
-        eventually("the balancer to see a node", async || {
-            let ready = reqwest::get(format!("{}/readyz", balancer.address)).await;
-            ready.is_ok_and(|it| it.status() == 200).then_some(())
-        })
-        .await;
-        balancer
-    }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::harness::{Balancer, World, assert_verified};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
@@ -55,10 +13,10 @@ async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
         world.process(&[("LAUREL_LIVE__NODE_NAME", name), ("LAUREL_SERVER__DRAIN_SECONDS", "1")]).await
     };
     let (one, mut two) = (node("a").await, node("b").await);
-    let balancer = Balancer::start(world.folder.path(), [&one.base, &two.base]).await;
+    let balancer = Balancer::start(world.folder.path(), &[&one.base, &two.base]).await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official");
     let mut example = Command::new("node");
-    example.arg(folder.join("example.mjs")).arg(&balancer.address).arg(two.id().to_string());
+    example.arg(folder.join("example.mjs")).arg(&balancer.base).arg(two.id().to_string());
     let output =
         tokio::task::spawn_blocking(move || example.output().expect("make test installs it")).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -1,15 +1,13 @@
 //! The three doors, as a client sees them.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use laurel::token::ActToken;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::dice::Dice;
-use crate::history::Answer;
+use super::dice::Dice;
+use super::history::Answer;
 
 /// A player's login.
 pub struct Player {
@@ -20,9 +18,8 @@ pub struct Player {
 impl Player {
     /// Whose login a JWT is, as it says itself.
     pub fn of(login: &str) -> Self {
-        let claims = login.split('.').nth(1).unwrap();
-        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
-        Self { user: claims["sub"].as_str().unwrap().parse().unwrap(), login: login.to_owned() }
+        let user = claims(login).unwrap()["sub"].as_str().unwrap().parse().unwrap();
+        Self { user, login: login.to_owned() }
     }
 }
 
@@ -92,7 +89,7 @@ pub async fn post(
     if !key.is_empty() {
         request = request.header("idempotency-key", key);
     }
-    let response = request.timeout(Duration::from_secs(4)).send().await.map_err(|it| format!("{it:?}"))?;
+    let response = request.send().await.map_err(|it| format!("{it:?}"))?;
     let status = response.status().as_u16();
     let body = response.json().await.map_err(|it| format!("status {status}, then {it:?}"))?;
     Ok((status, body))
@@ -106,43 +103,44 @@ pub async fn ticket(
     door: Door,
     action: usize,
     next: Option<String>,
-) -> Option<Ticket> {
+) -> Result<Ticket, String> {
     let (kind, points, _) = ACTIONS[action];
-    match door {
-        Door::Actions => {
-            let body = json!({ "actionType": kind });
-            let (_, it) = post(client, base, "/api/v1/actions/init", player, "", &body).await.ok()?;
-            let id = it["actionId"].as_str()?.parse().ok()?;
-            let body = json!({ "antiSpamToken": it["antiSpamToken"] });
-            Some(Ticket { id, path: "/api/v1/actions/finalize", body })
+    let (path, asked) = match door {
+        Door::Actions => ("/api/v1/actions/init", json!({ "actionType": kind })),
+        Door::Tokens => ("/api/v1/action-tokens", json!({ "actionType": kind })),
+        Door::Game => ("/api/game/start", json!({})),
+    };
+    let token = match next {
+        Some(token) => token,
+        None => {
+            let (status, it) = post(client, base, path, player, "", &asked).await?;
+            let token = [&it["antiSpamToken"], &it["actionToken"], &it["data"]["actionToken"]];
+            let token = token.into_iter().find_map(Value::as_str);
+            token.ok_or_else(|| format!("{path}: {status} {it}"))?.to_owned()
         }
-        Door::Tokens => {
-            let body = json!({ "actionType": kind });
-            let (_, it) = post(client, base, "/api/v1/action-tokens", player, "", &body).await.ok()?;
-            let token = it["actionToken"].as_str()?;
-            Some(Ticket {
-                id: event_id(token)?,
-                path: "/api/v1/scores",
-                body: json!({ "actionToken": token }),
-            })
-        }
+    };
+    let (path, body) = match door {
+        Door::Actions => ("/api/v1/actions/finalize", json!({ "antiSpamToken": token })),
+        Door::Tokens => ("/api/v1/scores", json!({ "actionToken": token })),
         Door::Game => {
-            let token = match next {
-                Some(token) => token,
-                None => {
-                    let (_, it) = post(client, base, "/api/game/start", player, "", &json!({})).await.ok()?;
-                    it["data"]["actionToken"].as_str()?.to_owned()
-                }
-            };
-            let body = json!({ "actionToken": token, "actionType": kind, "points": points });
-            Some(Ticket { id: event_id(&token)?, path: "/api/score/update", body })
+            ("/api/score/update", json!({ "actionToken": token, "actionType": kind, "points": points }))
         }
+    };
+    let id = event_id(&token).ok_or_else(|| format!("no token: {token}"))?;
+    Ok(Ticket { id, path, body })
+}
+
+/// The event that a token stands for: an `act_` token is made of it, an anti-spam token names it as its `jti`.
+fn event_id(token: &str) -> Option<Uuid> {
+    match ActToken::parse(token) {
+        Ok(token) => Some(token.attempt_id()),
+        Err(_) => claims(token)?["jti"].as_str()?.parse().ok(),
     }
 }
 
-/// The event that an `act_` token stands for.
-fn event_id(token: &str) -> Option<Uuid> {
-    ActToken::parse(token).ok().map(|it| it.attempt_id())
+/// What a JWT says.
+fn claims(jwt: &str) -> Option<Value> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?).ok()
 }
 
 /// Reads an answer; with the next game token, if there is one.

@@ -1,14 +1,15 @@
 //! The kinds of faults, how a seed deals them, and what each does.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use crate::dice::Dice;
 use crate::history::History;
+use crate::judge::Loss;
+use crate::node::readiness;
 use crate::proxy::{Proxy, Way};
 use crate::signal::Paused;
 use crate::world::World;
@@ -34,9 +35,13 @@ pub enum Kind {
     LatePostgres,
     SlowPostgres,
     Rebuild,
+    Roll,
 }
 
 use Kind::*;
+
+/// A node that does not answer by then is left to `recover`.
+const COMES_UP: Duration = Duration::from_secs(5);
 
 /// One fault of a round.
 #[derive(Clone, Debug)]
@@ -53,12 +58,15 @@ pub struct Fault {
 /// Deals kinds like cards, so that each comes as often as the others.
 pub struct Deck {
     dice: Dice,
+    kinds: Vec<Kind>,
     cards: Vec<Kind>,
 }
 
 impl Deck {
-    pub fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed, 0, 0), cards: Vec::new() }
+    /// Of these kinds; of all if none is named.
+    pub fn new(seed: u64, only: &[Kind]) -> Self {
+        let kinds = if only.is_empty() { Kind::value_variants() } else { only };
+        Self { dice: Dice::new(seed, 0, 0), kinds: kinds.to_vec(), cards: Vec::new() }
     }
 
     /// One to three faults, or so many; often the next begins while the last one lasts.
@@ -77,7 +85,7 @@ impl Deck {
 
     fn fault(&mut self, after: Duration, nodes: usize) -> Fault {
         if self.cards.is_empty() {
-            self.cards = Kind::value_variants().to_vec();
+            self.cards = self.kinds.clone();
             self.dice.shuffle(&mut self.cards);
         }
         let kind = self.cards.pop().expect("there are cards");
@@ -86,21 +94,14 @@ impl Deck {
             PauseNode if self.dice.percent(50) => self.dice.between(5500, 8000),
             PauseNode | PauseRedis | PausePostgres => self.dice.between(1000, 3500),
             OldRedis => self.dice.between(600, 3000),
-            KillNode | KillRedis | KillPostgres | EmptyRedis | Rebuild => self.dice.between(50, 1500),
+            KillNode | KillRedis | KillPostgres | EmptyRedis | Rebuild | Roll => self.dice.between(50, 1500),
             _ => self.dice.between(800, 3000),
         };
-        let everybody = self.dice.percent(40) && !matches!(kind, KillNode | PauseNode);
+        let everybody = self.dice.percent(40) && !matches!(kind, KillNode | PauseNode) || kind == Roll;
         let node = (!everybody).then(|| self.dice.below(nodes));
         let slow_by = Duration::from_millis(self.dice.between(5, 80));
         Fault { kind, after, lasts: Duration::from_millis(ms), node, slow_by }
     }
-}
-
-/// Redis lost what it did since a moment; what Postgres had by then must be there still.
-pub struct Loss {
-    pub from: Duration,
-    pub until: Duration,
-    pub written: HashSet<Uuid>,
 }
 
 impl Fault {
@@ -128,6 +129,7 @@ impl Fault {
             }
             FullDisk => self.fill_disk(world).await,
             Rebuild => rebuild(world).await,
+            Roll => self.roll(world).await,
             CutRedis | SilentRedis | LateRedis | SlowRedis | CutPostgres | SilentPostgres | LatePostgres
             | SlowPostgres => self.disturb(world).await,
         }
@@ -143,6 +145,23 @@ impl Fault {
         node.kill();
         sleep(self.lasts).await;
         node.start();
+    }
+
+    /// Each node is restarted as for a new version, the next one when this one serves; or not, if its stores are away meanwhile.
+    async fn roll(&self, world: &World<'_>) {
+        for (node, base) in world.nodes.iter().zip(&world.bases) {
+            let mut node = node.lock().await;
+            if let Err(wrong) = node.terminate().await {
+                world.wrong.lock().push(wrong);
+            }
+            node.start();
+            let began = Instant::now();
+            while began.elapsed() < COMES_UP && readiness(&world.client, base).await.is_none() {
+                sleep(Duration::from_millis(50)).await;
+            }
+            drop(node);
+            sleep(self.lasts).await;
+        }
     }
 
     async fn kill_postgres(&self, world: &World<'_>) {

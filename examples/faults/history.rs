@@ -80,12 +80,19 @@ pub struct History {
     events: Mutex<HashMap<Uuid, Event>>,
     pub requests: AtomicU64,
     pub acknowledged: AtomicU64,
+    /// Requests for a token that got none, and why the last of them did not.
+    pub not_issued: Mutex<(u64, String)>,
 }
 
 impl History {
     pub fn new() -> Self {
-        let events = Mutex::default();
-        Self { began: Instant::now(), events, requests: AtomicU64::new(0), acknowledged: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            events: Mutex::default(),
+            requests: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            not_issued: Mutex::default(),
+        }
     }
 
     /// Since the suite began.
@@ -96,6 +103,12 @@ impl History {
     /// A token that was given out.
     pub fn issued(&self, id: Uuid, event: Event) {
         self.events.lock().insert(id, event);
+    }
+
+    /// A token that was asked for, but not given out.
+    pub fn not_issued(&self, why: String) {
+        let mut known = self.not_issued.lock();
+        *known = (known.0 + 1, why);
     }
 
     /// A request that handed it in.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::dice::Dice;
-use crate::doors::{self, ACTIONS, Door, Player, Ticket};
-use crate::history::{Answer, Attempt, Event, History};
+use super::dice::Dice;
+use super::doors::{self, ACTIONS, Door, Player, Ticket};
+use super::history::{Answer, Attempt, Event, History};
 
 /// How long a player asks for an answer.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -53,9 +53,13 @@ impl Load {
             let (door, action) = (Door::any(&mut dice), dice.below(ACTIONS.len()));
             let known = if door == Door::Game { next.take() } else { None };
             let base = &self.bases[dice.below(self.bases.len())];
-            let Some(ticket) = doors::ticket(&self.client, base, &player, door, action, known).await else {
-                tokio::time::sleep(Duration::from_millis(dice.between(20, 200))).await;
-                continue;
+            let ticket = match doors::ticket(&self.client, base, &player, door, action, known).await {
+                Ok(ticket) => ticket,
+                Err(why) => {
+                    self.history.not_issued(why);
+                    tokio::time::sleep(Duration::from_millis(dice.between(20, 200))).await;
+                    continue;
+                }
             };
             let (_, points, by_ledger) = ACTIONS[action];
             let event = Event {

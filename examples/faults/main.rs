@@ -12,6 +12,7 @@ mod disk;
 mod doors;
 mod fault;
 mod history;
+mod judge;
 mod ledger;
 mod load;
 mod node;
@@ -35,7 +36,7 @@ use check::Checker;
 use dice::Dice;
 use disk::Disk;
 use doors::Player;
-use fault::{Deck, Fault};
+use fault::{Deck, Fault, Kind};
 use history::History;
 use load::Load;
 use report::Report;
@@ -60,6 +61,9 @@ struct Options {
     /// Faults in a round; one to three if left out
     #[arg(long)]
     faults: Option<u64>,
+    /// Only these, such as roll,kill-redis; all if left out
+    #[arg(long, value_delimiter = ',')]
+    kinds: Vec<Kind>,
     /// Go on after a round that does not hold
     #[arg(long)]
     keep_going: bool,
@@ -120,7 +124,7 @@ impl<'a> Suite<'a> {
         let (checker, report) = (Checker::default(), Report::default());
         let fsync_always = options.fsync == "always";
         let mut suite = Self { world, players, history, shown, checker, report, fsync_always };
-        let mut deck = Deck::new(options.seed);
+        let mut deck = Deck::new(options.seed, &options.kinds);
         let mut held = true;
         for round in 1..=options.rounds {
             let faults = deck.deal(options.faults, options.nodes.into());
@@ -129,6 +133,7 @@ impl<'a> Suite<'a> {
                 break;
             }
         }
+        suite.report.not_issued = suite.history.not_issued.lock().0;
         suite.report.requests = suite.history.requests.load(Ordering::Relaxed);
         suite.report.acknowledged = suite.history.acknowledged.load(Ordering::Relaxed);
         suite.report.boards = suite.shown.boards.load(Ordering::Relaxed);
@@ -153,7 +158,7 @@ impl<'a> Suite<'a> {
             tokio::spawn(load.clone().play(it.clone(), Dice::new(seed, round, turn as u64 + 1)))
         };
         let playing: Vec<_> = self.players.iter().enumerate().map(play).collect();
-        let (world, seq) = (&self.world, self.checker.seq);
+        let (world, seq) = (&self.world, self.checker.judge.seq);
         let happen = faults.iter().map(|it| it.happen(world, &self.history, self.fsync_always, seq));
         let (losses, ()) = tokio::join!(join_all(happen), tokio::time::sleep(LOAD));
         self.world.heal().await;
@@ -173,7 +178,7 @@ impl<'a> Suite<'a> {
         let outcome = self.checker.check(&self.world, &self.history, &losses, &self.shown).await;
         self.report.add(faults, recovery, &outcome);
         println!("  recovered in {:.1} s; {outcome:?}", recovery.as_secs_f64());
-        let wrong = std::mem::take(&mut self.checker.wrong);
+        let wrong = std::mem::take(&mut self.checker.judge.wrong);
         for wrong in &wrong {
             println!("  WRONG: {wrong}");
         }

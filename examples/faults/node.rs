@@ -1,16 +1,16 @@
 //! One `laurel serve` as a process of its own, behind proxies to its stores.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::signal;
 use crate::stores::free_port;
 
 /// What all nodes and commands share: no limits of the players' pace, and stores that are given up soon.
-const SETTINGS: [(&str, &str); 16] = [
+const SETTINGS: [(&str, &str); 17] = [
     ("JWT_SECRET", "only for the fault suite, only for the fault suite"),
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
@@ -26,8 +26,12 @@ const SETTINGS: [(&str, &str); 16] = [
     ("LAUREL_DATABASE__MAX_CONNECTIONS", "6"),
     ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "2000"),
     ("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "5000"),
+    ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
     ("RUST_LOG", "info"),
 ];
+
+/// A node that has not ended so long after SIGTERM hangs.
+const DRAINED: Duration = Duration::from_secs(30);
 
 /// The binary beside this example's.
 fn laurel() -> PathBuf {
@@ -86,6 +90,30 @@ impl Node {
             signal::send(child.id(), libc::SIGKILL);
             child.wait().unwrap();
         }
+    }
+
+    /// SIGTERM, and what it has begun is done.
+    ///
+    /// # Errors
+    /// It hangs, and is killed, or says by its status that it did not end well.
+    pub async fn terminate(&mut self) -> Result<(), String> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        if self.ended().is_some() {
+            return Ok(());
+        }
+        signal::send(pid, libc::SIGTERM);
+        let began = Instant::now();
+        while began.elapsed() < DRAINED {
+            match self.ended() {
+                Some(status) if status.success() => return Ok(()),
+                // It was only just starting.
+                Some(status) if status.signal() == Some(libc::SIGTERM) => return Ok(()),
+                Some(status) => return Err(format!("node {} drained, and ended with {status}", self.place)),
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        self.kill();
+        Err(format!("node {} did not end {} s after SIGTERM", self.place, DRAINED.as_secs()))
     }
 
     /// Starts it, if it does not run. It may take its time, or end where its stores are away.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::check::Outcome;
 use crate::fault::{Fault, Kind};
+use crate::judge::Outcome;
 
 #[derive(Default)]
 pub struct Report {
     pub rounds: u64,
+    pub not_issued: u64,
     pub requests: u64,
     pub acknowledged: u64,
     pub boards: u64,
@@ -42,6 +43,7 @@ impl fmt::Display for Report {
         let lines = [
             ("rounds", self.rounds),
             ("tokens", total.events as u64),
+            ("tokens asked for in vain", self.not_issued),
             ("requests that handed one in", self.requests),
             ("acknowledged", self.acknowledged),
             ("without an answer, counted once", total.unsure_counted as u64),

@@ -15,6 +15,9 @@ use crate::stores::{PostgresStore, RedisStore};
 /// Whoever is not back by then hangs.
 const RECOVERY: Duration = Duration::from_secs(120);
 
+/// How long a request waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// A node's ways to its stores.
 pub struct Ways {
     pub redis: Proxy,
@@ -32,6 +35,8 @@ pub struct World<'a> {
     pub client: reqwest::Client,
     /// Of Redis and Postgres themselves, past the proxies.
     pub ports: (u16, u16),
+    /// What faults found that should not be.
+    pub wrong: parking_lot::Mutex<Vec<String>>,
 }
 
 impl<'a> World<'a> {
@@ -50,9 +55,21 @@ impl<'a> World<'a> {
             all.push(Mutex::new(node));
             ways.push(way);
         }
-        let client = reqwest::Client::builder().pool_max_idle_per_host(1000).build().unwrap();
+        let client =
+            reqwest::Client::builder().pool_max_idle_per_host(1000).timeout(PATIENCE).build().unwrap();
         let (redis, postgres) = (Mutex::new(redis), Mutex::new(postgres));
-        Self { folder: folder.to_owned(), redis, postgres, disk, nodes: all, ways, bases, client, ports }
+        Self {
+            folder: folder.to_owned(),
+            redis,
+            postgres,
+            disk,
+            nodes: all,
+            ways,
+            bases,
+            client,
+            ports,
+            wrong: parking_lot::Mutex::default(),
+        }
     }
 
     /// Runs a command of Laurel's past the proxies.

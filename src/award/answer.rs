@@ -90,8 +90,8 @@ fn award(
         app.hub.flush_later();
     }
     let mut board = app.hub.newest();
-    if (keyed && !awarded.ten.is_empty()) || awarded.version > board.version {
-        board = Arc::new(Board::read(awarded.version, &awarded.ten)?);
+    if let Some(ten) = awarded.ten.as_ref().filter(|_| keyed || awarded.version > board.version) {
+        board = Arc::new(Board::read(awarded.version, ten)?);
         // The board of a first answer that is given again is an old one, which a node that was just started would take for the newest.
         if !replayed {
             app.hub.learn(&board);

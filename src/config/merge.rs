@@ -24,6 +24,39 @@ pub fn one_line(error: &toml::de::Error) -> String {
     error.message().replace('\n', " ")
 }
 
+/// What the name of an environment variable says.
+enum Named {
+    /// This section and key; the key may end in `_file`.
+    Setting(String, String),
+    /// It looks like a setting, but is none.
+    Wrong,
+    /// It is somebody else's.
+    NotOurs,
+}
+
+fn setting(name: &str) -> Named {
+    let (plain, file) = match name.strip_suffix("_FILE") {
+        Some(plain) => (plain, "_file"),
+        None => (name, ""),
+    };
+    if let Some((_, section, key)) = SHORT.iter().find(|(short, ..)| *short == plain) {
+        return Named::Setting((*section).to_owned(), format!("{key}{file}"));
+    }
+    match name.strip_prefix("LAUREL_").map(|it| it.split_once("__")) {
+        Some(Some((section, key))) => Named::Setting(section.to_lowercase(), key.to_lowercase()),
+        Some(None) => Named::Wrong,
+        None => Named::NotOurs,
+    }
+}
+
+/// What a file with one setting has: secrets are mounted so. The line's end, which editors add, is not part of it.
+fn contents(path: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    // An empty secret would quietly stand for none, and with it for a private store or a weaker key.
+    if text.is_empty() { Err(format!("{path} is empty")) } else { Ok(text.to_owned()) }
+}
+
 /// The settings so far.
 pub struct Merged(Table);
 
@@ -64,25 +97,34 @@ impl Merged {
 
     /// Takes environment variables over what is there. Empty ones count as unset.
     pub fn take_environment(&mut self, environment: &[(String, String)], problems: &mut Vec<String>) {
+        let mut taken: Vec<(String, String, bool)> = Vec::new();
         for (name, text) in
             environment.iter().filter(|(name, text)| name != "LAUREL_CONFIG" && !text.is_empty())
         {
-            let short = SHORT.iter().find(|(short, ..)| short == name);
-            let (section, key) = match (short, name.strip_prefix("LAUREL_")) {
-                (Some((_, section, key)), _) => ((*section).to_owned(), (*key).to_owned()),
-                (None, Some(rest)) => match rest.split_once("__") {
-                    Some((section, key)) => (section.to_lowercase(), key.to_lowercase()),
-                    None => {
-                        problems.push(format!("{name}: unknown; settings are named LAUREL_<SECTION>__<KEY>"));
-                        continue;
-                    }
-                },
-                (None, None) => continue,
+            let (section, key) = match setting(name) {
+                Named::Setting(section, key) => (section, key),
+                Named::Wrong => {
+                    problems.push(format!("{name}: unknown; settings are named LAUREL_<SECTION>__<KEY>"));
+                    continue;
+                }
+                Named::NotOurs => continue,
             };
-            match self.parse_like(&section, &key, text) {
+            let (key, from_file) = match key.strip_suffix("_file") {
+                // Some settings are files themselves: those are read by whoever needs them.
+                Some(of) if self.get(&section, &key).is_none() => (of.to_owned(), true),
+                _ => (key, false),
+            };
+            let twice = |it: &(_, _, bool)| (&it.0, &it.1) == (&section, &key) && (it.2 || from_file);
+            if taken.iter().any(twice) {
+                problems.push(format!("{section}.{key}: given as a file and in another way; leave one out"));
+                continue;
+            }
+            let text = if from_file { contents(text) } else { Ok(text.clone()) };
+            match text.and_then(|text| self.parse_like(&section, &key, &text)) {
                 Ok(value) => self.put(&section, &key, value, name, problems),
                 Err(problem) => problems.push(format!("{name}: {problem}")),
             }
+            taken.push((section, key, from_file));
         }
     }
 
@@ -97,8 +139,12 @@ impl Merged {
         }
     }
 
+    fn get(&self, section: &str, key: &str) -> Option<&Value> {
+        self.0.get(section).and_then(|it| it.get(key))
+    }
+
     fn put(&mut self, section: &str, key: &str, value: Value, from: &str, problems: &mut Vec<String>) {
-        let place = self.0.get(section).and_then(|it| it.get(key));
+        let place = self.get(section, key);
         // A fraction may be a whole number too.
         let value = match (place, &value) {
             (Some(Value::Float(_)), Value::Integer(whole)) => Value::Float(*whole as f64),
@@ -122,7 +168,7 @@ impl Merged {
 
     /// Reads a variable's text as the type that the setting has; a list is given with commas.
     fn parse_like(&self, section: &str, key: &str, text: &str) -> Result<Value, String> {
-        match self.0.get(section).and_then(|it| it.get(key)) {
+        match self.get(section, key) {
             Some(Value::Integer(_)) => text
                 .parse()
                 .map(Value::Integer)

@@ -19,7 +19,8 @@ pub struct Problems(pub Vec<String>);
 /// The commented defaults, as compiled in.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// The settings from the defaults, the file named by `LAUREL_CONFIG` and the environment, in rising order.
+/// The settings from the defaults, the file named by `LAUREL_CONFIG` and the environment, in rising order. A variable whose name
+/// ends in `_FILE` names a file that has the value, as secrets are mounted.
 ///
 /// # Errors
 /// Every problem at once: unknown settings, wrong types, impossible values, weak secrets.
@@ -109,6 +110,41 @@ mod tests {
             let error = with(&settings).unwrap_err();
             assert!(error.0.len() == 1 && error.0[0].contains("traces."), "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file_that_the_environment_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let secret = "correct horse battery staple, thirty-two";
+        let (key, port) = (file("key", &format!("{secret}\n")), file("port", "4000"));
+        let config =
+            with(&[("JWT_SECRET_FILE", &key), ("LAUREL_SERVER__PORT_FILE", &port), ("TLS_KEY_FILE", "x")]);
+        let config = config.unwrap();
+        assert_eq!((config.auth.jwt_secret.expose(), config.server.port), (secret, 4000));
+        // Settings that are files stay what they are.
+        let config = with(&[("LAUREL_AUTH__ISSUERS_FILE", "issuers.toml")]).unwrap();
+        assert_eq!(config.auth.issuers_file, "issuers.toml");
+
+        let (weak, empty) = (file("weak", "hunter2"), file("empty", "\n"));
+        for (names, part) in [
+            (vec![("JWT_SECRET_FILE", weak.as_str())], "auth.jwt_secret: too weak"),
+            (vec![("DATABASE_URL_FILE", &empty)], "DATABASE_URL_FILE: "),
+            (vec![("REDIS_URL_FILE", "/no/such/file")], "REDIS_URL_FILE: cannot read /no/such/file"),
+            (vec![("JWT_SECRET_FILE", &key), ("JWT_SECRET", secret)], "auth.jwt_secret: given as a file and"),
+            (
+                vec![("LAUREL_NOWHERE__KEY_FILE", &key)],
+                "nowhere.key: no such setting (LAUREL_NOWHERE__KEY_FILE)",
+            ),
+        ] {
+            let error = with(&names).unwrap_err();
+            assert!(error.0.len() == 1 && error.0[0].contains(part), "{part}: {error}");
+            assert!(!error.to_string().contains("hunter2") && !error.to_string().contains(secret), "{error}");
         }
     }
 

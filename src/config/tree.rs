@@ -50,7 +50,7 @@ sections! {
         live: Live, outbox: Outbox, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
     }
     /// The listener.
-    Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, trusted_proxies: Vec<String> }
+    Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String> }
     /// Redis.
     Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32, wait_replicas: u32, wait_timeout_ms: u64 }
     /// Postgres.

@@ -50,6 +50,9 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     if newest.version <= look.published {
         // Its publication got lost.
         publish(app, Board::clone(&newest));
+        if look.open {
+            app.health.holds_board();
+        }
     } else if look.open {
         // It is held back, and whoever should have published it by now may be gone.
         app.hub.flush_later();
@@ -114,6 +117,7 @@ async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
                 let board = Board::read_publication(&text)?;
                 app.metrics.board_lag(app.clock.now_ms() - board.changed_at_ms());
                 publish(app, board);
+                app.health.holds_board();
             }
             Ok(None) => return Err(Fault::away("follow the board", "the connection ended")),
             Err(_) => subscription.ping().await?,

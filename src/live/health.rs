@@ -20,6 +20,7 @@ pub struct Health {
     outbox: AtomicU64,
     postgres: AtomicBool,
     holds_board: AtomicBool,
+    was_open: AtomicBool,
     draining: AtomicBool,
     leads: AtomicBool,
     looked_at_ms: AtomicI64,
@@ -34,6 +35,7 @@ impl Default for Health {
             outbox: AtomicU64::new(0),
             postgres: AtomicBool::new(true),
             holds_board: AtomicBool::new(false),
+            was_open: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             leads: AtomicBool::new(false),
             looked_at_ms: AtomicI64::new(0),
@@ -51,9 +53,14 @@ impl Health {
         self.looked_at_ms.store(now_ms, Ordering::Relaxed);
         // What a closed board shows may be old.
         if open {
-            self.holds_board.store(true, Ordering::Release);
+            self.was_open.store(true, Ordering::Release);
         }
         self.tell(Status { degraded: false, as_of_ms: now_ms });
+    }
+
+    /// The hub has the newest board that was published, so there is something to tell sockets if Redis goes away now.
+    pub fn holds_board(&self) {
+        self.holds_board.store(true, Ordering::Release);
     }
 
     /// When the last look was, by Redis' clock; before the first there is nothing to tell.
@@ -94,7 +101,9 @@ impl Health {
 
     /// Whether reads and sockets can be served.
     pub fn is_ready(&self) -> bool {
-        self.holds_board.load(Ordering::Acquire) && !self.is_draining()
+        self.holds_board.load(Ordering::Acquire)
+            && self.was_open.load(Ordering::Acquire)
+            && !self.is_draining()
     }
 
     /// Whether an award could be taken; `outbox_max` is the most the outbox may hold.
@@ -139,5 +148,25 @@ impl Health {
             *known = status;
             turned
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_ready_with_a_published_board_of_an_open_redis() {
+        let health = Health::default();
+        health.looked(true, 0, 1, 1);
+        assert!(!health.is_ready(), "what Redis holds back may not be shown yet, and nothing else is known");
+        health.holds_board();
+        assert!(health.is_ready());
+        health.redis_away();
+        assert!(health.is_ready() && !health.takes_awards(1));
+        let closed = Health::default();
+        closed.holds_board();
+        closed.looked(false, 0, 1, 1);
+        assert!(!closed.is_ready(), "what a closed board shows may be old");
     }
 }

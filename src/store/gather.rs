@@ -1,6 +1,8 @@
 //! `lua/gather.lua` and `lua/complete.lua`: the board that is merged of several shards, and what an award made in one of them is
 //! among all. With one shard none of this is asked.
 
+use std::sync::Arc;
+
 use super::keys::{BOARD_CHANNEL, personal_channel};
 use super::shard::Shard;
 use super::{Awarded, Redeem, Store};
@@ -17,7 +19,8 @@ pub(super) struct Part<'a> {
 }
 
 /// The merged board as it stands.
-pub(super) struct Face {
+#[derive(PartialEq)]
+pub struct Face {
     pub version: i64,
     pub published: i64,
     pub due_ms: i64,
@@ -25,6 +28,13 @@ pub(super) struct Face {
     pub parts: Vec<(i64, i64)>,
     /// If it is newer than the caller's.
     pub ten: Vec<String>,
+}
+
+/// What an award changed of its shard's ten, if it did.
+fn part<'a>(shard: &'a Shard, awarded: &'a Awarded, epoch: i64, replayed: bool) -> Option<Part<'a>> {
+    let changed = !replayed && awarded.stamp.as_ref().is_some_and(|it| it.moment == awarded.version);
+    let ten = awarded.ten.as_deref().filter(|_| changed)?;
+    Some(Part { shard, epoch, version: awarded.version, ten })
 }
 
 impl Store {
@@ -135,20 +145,23 @@ impl Store {
         replayed: bool,
     ) -> Awarded {
         let before = awarded.score - awarded.points.min(awarded.score);
-        let ranks = [(awarded.score, awarded.rank), (before, awarded.rank_before.unwrap_or(0))];
-        let ((ranks, _), face) = futures::join!(
-            self.ranks_or_estimates(Some(shard), ranks),
-            self.face_after(shard, redeem, &awarded, epoch, replayed)
+        let scores = [(awarded.score, awarded.rank), (before, awarded.rank_before.unwrap_or(0))];
+        let part = part(shard, &awarded, epoch, replayed);
+        // Whoever keeps the answer needs a board in any case; others, one that is no older than what was shown anywhere.
+        let keyed = redeem.idempotency.is_some();
+        let known_version = if keyed { -1 } else { redeem.known_version };
+        let wanted = part.is_none().then_some(known_version);
+        let (among, gathered) = futures::join!(
+            self.among(shard, scores, wanted),
+            self.gather_part(part, known_version, redeem.publish_window_ms)
         );
-        (awarded.rank, awarded.rank_before) = (ranks[0], Some(ranks[1]).filter(|it| *it > 0));
-        (awarded.version, awarded.flush_due_ms) = (redeem.known_version, 0);
-        awarded.ten.clear();
-        if let Some(face) = face {
-            awarded.flush_due_ms = face.due_ms;
-            if !face.ten.is_empty() {
-                (awarded.version, awarded.ten) = (face.version, face.ten);
-            }
-        }
+        let face = gathered.map(Arc::new).or(among.face).filter(|it| keyed || it.version > known_version);
+        (awarded.rank, awarded.rank_before) = (among.ranks[0], Some(among.ranks[1]).filter(|it| *it > 0));
+        awarded.flush_due_ms = face.as_ref().map_or(0, |it| it.due_ms);
+        (awarded.version, awarded.ten) = match face {
+            Some(face) => (face.version, Some(face.ten.clone())),
+            None => (redeem.known_version, None),
+        };
         let news = async {
             if !replayed {
                 self.tell(shard, redeem, &awarded).await;
@@ -157,30 +170,19 @@ impl Store {
         let ((), kept) = futures::join!(news, self.keep_whole(shard, redeem, &awarded));
         if let Some((ranks, version, ten)) = kept {
             (awarded.rank, awarded.rank_before) = (ranks.0, Some(ranks.1).filter(|it| *it > 0));
-            (awarded.version, awarded.ten) = (version, ten);
+            (awarded.version, awarded.ten) = (version, Some(ten));
         }
         awarded
     }
 
-    /// The merged board with an award in it; none where the award does not change it and the caller has to have none, or where it
-    /// does not answer.
-    async fn face_after(
+    /// The merged board with an award in it; none where the award does not change it, or where it does not answer.
+    async fn gather_part(
         &self,
-        shard: &Shard,
-        redeem: &Redeem<'_>,
-        awarded: &Awarded,
-        epoch: i64,
-        replayed: bool,
+        part: Option<Part<'_>>,
+        known_version: i64,
+        publish_window_ms: u64,
     ) -> Option<Face> {
-        let face = self.face.as_ref()?;
-        let changed = !replayed && awarded.version > shard.gathered();
-        let part = Part { shard, epoch, version: awarded.version, ten: &awarded.ten };
-        let part = Some(part).filter(|_| changed);
-        let known_version = if redeem.idempotency.is_some() { -1 } else { redeem.known_version };
-        if part.is_none() && known_version >= 0 {
-            return None;
-        }
-        let gathered = self.gather(face, part, known_version, redeem.publish_window_ms).await;
+        let gathered = self.gather(self.face.as_ref()?, Some(part?), known_version, publish_window_ms).await;
         gathered.inspect_err(|fault| tracing::warn!(%fault, "the merged board waits for the next look")).ok()
     }
 
@@ -214,16 +216,14 @@ impl Store {
         awarded: &Awarded,
     ) -> Option<((u64, u64), i64, Vec<String>)> {
         let key = redeem.idempotency?;
-        if awarded.ten.is_empty() {
-            return None;
-        }
+        let ten = awarded.ten.as_ref()?;
         let mut arguments = vec![
             key.request_digest.clone(),
             awarded.rank.to_string(),
             awarded.rank_before.unwrap_or(0).to_string(),
             awarded.version.to_string(),
         ];
-        arguments.extend_from_slice(&awarded.ten);
+        arguments.extend_from_slice(ten);
         let answer = shard.keys.answer(redeem.user, &key.key_digest);
         let kept = self.run(shard, &self.scripts.complete, &[&answer], &arguments).await;
         let read = kept.and_then(|mut it| Ok(((it.next()?, it.next()?), it.next()?, it.rest()?)));

@@ -143,12 +143,12 @@ impl Store {
         match reply.code()? {
             ReplyCode::Ok => {
                 let (before, after, moment): (u64, u64, i64) = (reply.next()?, reply.next()?, reply.next()?);
+                let rank: i64 = reply.next()?;
                 let ten = self.mended(shard, reply, it.publish_window_ms).await?;
-                // As the script tells it where it knows the rank.
-                if let (true, Some(points), true) = (self.face.is_some(), it.points, moment > 0)
-                    && !self.is_banned(it.user).await?
+                // The script tells it itself where the rank in its shard is the rank.
+                if let (true, Some(points), Ok(rank)) = (self.face.is_some(), it.points, u64::try_from(rank))
                 {
-                    let ([rank], _) = self.ranks_or_estimates(None, [(after, after.min(1))]).await;
+                    let [rank] = self.among(shard, [(after, rank)], None).await.ranks;
                     self.publish_news(shard, it.user, (after, rank, None, points, moment)).await;
                 }
                 Ok(Ok(Adjusted { before, after, ten }))

@@ -97,8 +97,8 @@ pub struct Awarded {
     pub next: Option<(String, i64)>,
     /// What its receipt says besides; not there in an answer that an older release kept.
     pub stamp: Option<Stamp>,
-    /// The ten, best first, if they are newer than the caller's.
-    pub ten: Vec<String>,
+    /// The ten, best first, if they are newer than the caller's; none if they are the caller's.
+    pub ten: Option<Vec<String>>,
 }
 
 /// What `redeem` answered.
@@ -311,12 +311,14 @@ fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
             (!token.is_empty()).then_some((token, expires_at_ms))
         },
         stamp: None,
-        ten: reply.rest()?,
+        ten: None,
     };
-    awarded.stamp = awarded.ten.first().and_then(|it| Stamp::read(it));
+    let mut ten: Vec<String> = reply.rest()?;
+    awarded.stamp = ten.first().and_then(|it| Stamp::read(it));
     if awarded.stamp.is_some() {
-        awarded.ten.remove(0);
+        ten.remove(0);
     }
+    awarded.ten = Some(ten);
     Ok(awarded)
 }
 

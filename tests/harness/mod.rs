@@ -1,5 +1,6 @@
 //! What a test stands on: a Redis and a database of its own, nodes in this process, and players.
 
+mod balancer;
 mod cluster;
 mod collector;
 mod keeper;
@@ -11,6 +12,7 @@ mod proxy;
 mod redis_look;
 mod signer;
 
+pub use balancer::{Balancer, haproxy};
 pub use cluster::KeptCluster;
 pub use collector::{Collected, Collector};
 pub use keeper::{DataFile, KeptPostgres};

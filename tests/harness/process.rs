@@ -62,6 +62,11 @@ impl NodeProcess {
         Self { base: address, child }
     }
 
+    /// Its port, which it can have again.
+    pub fn port(&self) -> &str {
+        self.base.rsplit(':').next().unwrap()
+    }
+
     /// SIGKILL, and gone.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -78,10 +83,15 @@ impl NodeProcess {
         self.child.wait().unwrap().code()
     }
 
-    /// SIGTERM, and the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    /// SIGTERM.
+    pub fn ask_to_stop(&self) {
         // SAFETY: a child of ours that was not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.ask_to_stop();
         self.exit_code()
     }
 }

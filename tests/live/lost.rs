@@ -33,6 +33,37 @@ async fn a_lost_publication_heals() {
 }
 
 #[tokio::test]
+async fn a_node_that_starts_while_a_board_is_held_back_waits_for_it() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    change_unseen(&world, &node, &ada, 600_000).await;
+    let second = world.node();
+    tokio::pin!(second);
+    let mut look = world.look().await;
+    let looked = async {
+        eventually("the second node to follow the board", async || {
+            let mut look = world.look().await;
+            let (_, nodes): (String, u64) = look.ask("PUBSUB NUMSUB board:global").await;
+            (nodes == 2).then_some(())
+        })
+        .await;
+        let at_ms = node.app.health.looked_at_redis_ms();
+        eventually("looks", async || (node.app.health.looked_at_redis_ms() > at_ms + 2000).then_some(()))
+            .await;
+    };
+    tokio::select! {
+        _ = &mut second => panic!("if Redis goes now, it has nothing but the empty board to show"),
+        () = looked => {}
+    }
+    let version: i64 = look.ask("HGET leaderboard:global:state version").await;
+    let _: u64 = look.ask(&format!("HSET leaderboard:global:state published {version}")).await;
+    let second = second.await;
+    let mut client = Client::connect(&second, &ada).await;
+    assert_eq!(rows(&client.wait_for("leaderboard_updated").await["data"]), [("ada".to_owned(), 77, 1)]);
+}
+
+#[tokio::test]
 async fn a_board_that_nobody_published_is_published_by_whoever_looks() {
     let world = World::new().await;
     let node = world.node().await;

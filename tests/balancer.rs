@@ -1,0 +1,87 @@
+//! Three nodes behind HAProxy with the configuration that ships: restarted one by one under load, cut off from Redis, and all without it.
+
+mod drain;
+mod listeners;
+mod play;
+mod redis_away;
+mod roll;
+mod suite;
+
+use std::process::Command;
+
+use laurel::ledger::SeedOptions;
+
+use crate::harness::{Balancer, NodeProcess, World, haproxy};
+use suite::doors::{CATALOGUE, Player};
+
+/// The nodes' names, in the order of the configuration.
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Nodes without limits of the players' pace, and a balancer before them.
+struct Cluster {
+    nodes: Vec<NodeProcess>,
+    balancer: Balancer,
+    players: Vec<Player>,
+    client: reqwest::Client,
+    world: World,
+}
+
+impl Cluster {
+    /// With so many players, and further settings of each node.
+    async fn start(world: World, players: u64, own: [&[(&str, &str)]; 3]) -> Self {
+        let mut nodes = Vec::new();
+        for (name, own) in NAMES.into_iter().zip(own) {
+            nodes.push(start(&world, "0", name, own).await);
+        }
+        let bases: Vec<&str> = nodes.iter().map(|it| it.base.as_str()).collect();
+        let balancer = Balancer::start(world.folder.path(), &bases).await;
+        let file = world.folder.path().join("logins");
+        let options = SeedOptions { users: players, max_score: 0, tokens: Some(file.clone()) };
+        laurel::ledger::seed(&*world.app().await, &options, |_| ()).await.unwrap();
+        let players = std::fs::read_to_string(file).unwrap().lines().map(Player::of).collect();
+        Self { nodes, balancer, players, client: reqwest::Client::new(), world }
+    }
+
+    /// SIGTERM; its end is waited for. Then it starts again where it was, and the balancer sends there.
+    async fn restart(&mut self, turn: usize) -> Option<i32> {
+        let port = self.nodes[turn].port().to_owned();
+        let exit = tokio::task::block_in_place(|| self.nodes[turn].terminate());
+        self.nodes[turn] = start(&self.world, &port, NAMES[turn], &[]).await;
+        for backend in ["nodes", "awards"] {
+            self.balancer.wait_until(backend, NAMES[turn], true).await;
+        }
+        exit
+    }
+}
+
+async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> NodeProcess {
+    let catalogue = world.folder.path().join("actions.toml");
+    std::fs::write(&catalogue, CATALOGUE).unwrap();
+    let settings = [
+        ("PORT", port),
+        ("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap()),
+        ("LAUREL_LIVE__NODE_NAME", name),
+        ("LAUREL_SERVER__DRAIN_SECONDS", "2"),
+        ("LAUREL_SERVER__DRAIN_NOTICE_MS", "2000"),
+        // What is slow because the machine is busy has not failed.
+        ("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "60000"),
+        ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "50000"),
+        ("LAUREL_STORE__TIMEOUT_MS", "10000"),
+        ("LAUREL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+        ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
+        ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
+        ("LAUREL_LIMITS__STARTS_PER_HOUR", "0"),
+        ("LAUREL_TOKENS__ACTION_INTERVAL_SECONDS", "0"),
+        ("RUST_LOG", "warn"),
+    ];
+    NodeProcess::start(&world.config, &[&settings, own].concat()).await
+}
+
+#[test]
+fn the_configuration_that_ships_is_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/haproxy.cfg");
+    let output = Command::new(haproxy()).args(["-c", "-f", path]).output().expect("make test installs it");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && !said.contains("WARNING"), "{said}");
+}

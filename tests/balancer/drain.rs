@@ -1,0 +1,35 @@
+//! A node that stops has still those who poll it, until their turn to leave.
+
+use serde_json::json;
+
+use super::Cluster;
+use super::play::award;
+use super::suite::history::History;
+use crate::harness::World;
+use crate::live::clients::Polling;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_reach_their_node_after_the_balancer_looks_elsewhere() {
+    let own = [("LAUREL_SERVER__DRAIN_NOTICE_MS", "600000")];
+    let mut cluster = Cluster::start(World::new().await, 1, [&own, &[], &[]]).await;
+    let mut session = loop {
+        let session = Polling::open(&cluster.balancer.base).await.unwrap();
+        if session.sid.starts_with("a.") {
+            break session;
+        }
+    };
+    session.say(&format!("40{}", json!({ "token": cluster.players[0].login }))).await;
+    while !session.hear().await.unwrap().starts_with("42[\"scoreboard:update\"") {}
+
+    cluster.nodes[0].ask_to_stop();
+    for backend in ["nodes", "awards"] {
+        cluster.balancer.wait_until(backend, "a", false).await;
+    }
+    for _ in 0..6 {
+        let other = Polling::open(&cluster.balancer.base).await.unwrap();
+        assert!(!other.sid.starts_with("a."), "{}", other.sid);
+    }
+    award(&cluster, &cluster.players[0], &History::new()).await;
+    while !session.hear().await.unwrap().starts_with("42[\"scoreboard:update\"") {}
+    cluster.nodes[0].kill();
+}

@@ -1,0 +1,104 @@
+//! The fault suite's players through the balancer, and its judgement of what they were answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use sqlx::{Connection, PgConnection};
+use tokio::task::JoinHandle;
+
+use super::Cluster;
+use super::listeners::Listeners;
+use super::suite::dice::Dice;
+use super::suite::doors::{Door, Player, post, ticket};
+use super::suite::history::{Answer, Attempt, Event, History};
+use super::suite::judge::Judge;
+use super::suite::ledger;
+use super::suite::load::Load;
+use crate::harness::{World, assert_verified, eventually};
+
+/// Acknowledged awards that are waited for.
+const MORE: u64 = 150;
+
+/// Everybody plays until the stop.
+pub struct Play {
+    load: Arc<Load>,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Play {
+    pub fn start(cluster: &Cluster) -> Self {
+        let load = Arc::new(Load {
+            client: cluster.client.clone(),
+            bases: vec![cluster.balancer.base.clone()],
+            history: Arc::new(History::new()),
+            stop: AtomicBool::new(false),
+        });
+        let play = |(turn, player): (usize, &Player)| {
+            let player = Arc::new(Player { user: player.user, login: player.login.clone() });
+            tokio::spawn(load.clone().play(player, Dice::new(8, 0, turn as u64)))
+        };
+        let running = cluster.players.iter().enumerate().map(play).collect();
+        Self { load, running }
+    }
+
+    /// Waits for more acknowledged awards.
+    pub async fn goes_on(&self) {
+        let acknowledged = || self.load.history.acknowledged.load(Ordering::Relaxed);
+        let until = acknowledged() + MORE;
+        eventually("more awards", async || (acknowledged() >= until).then_some(())).await;
+    }
+
+    /// Ends what was begun; the record.
+    pub async fn stop(self) -> Arc<History> {
+        self.load.stop.store(true, Ordering::Relaxed);
+        futures::future::join_all(self.running).await.into_iter().for_each(Result::unwrap);
+        self.load.history.clone()
+    }
+}
+
+/// One more award for whoever is first, so that the board changes, recorded like the others. All listeners end at this board, whose
+/// version is returned.
+pub async fn last_award(cluster: &Cluster, listeners: &[&Listeners], history: &History) -> i64 {
+    let version =
+        async || -> i64 { cluster.world.look().await.ask("HGET leaderboard:global:state version").await };
+    let (base, client, before) = (&cluster.balancer.base, &cluster.client, version().await);
+    listeners.iter().for_each(|it| it.end_after(before));
+    let board = client.get(format!("{base}/api/v1/scores/leaderboard")).send().await.unwrap();
+    let board: Value = board.json().await.unwrap();
+    let first = board["leaderboard"][0]["userId"].as_str().unwrap();
+    let player = cluster.players.iter().find(|it| it.user.to_string() == first).unwrap();
+    award(cluster, player, history).await;
+    version().await
+}
+
+/// An award, recorded like those of the load.
+pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
+    let (base, client) = (&cluster.balancer.base, &cluster.client);
+    let door = Door::Actions;
+    let ticket = ticket(client, base, player, door, 0, None).await.unwrap();
+    let (user, attempts) = (player.user, Vec::new());
+    let event = Event { user, door: door.name(), points: 10, by_ledger: false, late: false, attempts };
+    history.issued(ticket.id, event);
+    let start = history.now();
+    let (status, body) = post(client, base, ticket.path, player, "", &ticket.body).await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    let answer = Answer::Awarded { score: body["newScore"].as_i64().unwrap() };
+    history.attempted(ticket.id, Attempt { node: 0, key: String::new(), start, end: history.now(), answer });
+}
+
+/// Holds the stores against each other, and the record against the ledger as the fault suite does it. Returns the requests that were
+/// not answered.
+pub async fn judge(world: &World, history: &History) -> Vec<String> {
+    assert_verified(world).await;
+    let events = history.take();
+    let mut connection = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+    let rows = ledger::rows(&mut connection, 0).await;
+    let mut judge = Judge::default();
+    judge.check_rows(&rows, &events);
+    let outcome = judge.check_events(&rows, &events, &[]);
+    println!("{} rows; {outcome:?}", rows.len());
+    assert!(judge.wrong.is_empty(), "{}", judge.wrong.join("\n"));
+    assert!(ledger::doubles(&mut connection).await.is_empty());
+    events.iter().filter(|(_, it)| it.is_unsure()).map(|(id, it)| it.tell(*id)).collect()
+}

@@ -1,0 +1,16 @@
+//! The fault suite's own players, record and judgement.
+
+#![allow(dead_code, reason = "the suite uses all of it")]
+
+#[path = "../../examples/faults/dice.rs"]
+pub mod dice;
+#[path = "../../examples/faults/doors.rs"]
+pub mod doors;
+#[path = "../../examples/faults/history.rs"]
+pub mod history;
+#[path = "../../examples/faults/judge.rs"]
+pub mod judge;
+#[path = "../../examples/faults/ledger.rs"]
+pub mod ledger;
+#[path = "../../examples/faults/load.rs"]
+pub mod load;

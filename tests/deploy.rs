@@ -1,0 +1,9 @@
+//! What lies in `deploy/`: each file held against the program that reads it, and against Laurel.
+
+mod balancer;
+mod compose;
+mod image;
+mod kubernetes;
+mod servers;
+mod stores;
+mod tools;

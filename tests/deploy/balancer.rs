@@ -1,0 +1,101 @@
+//! HAProxy with the compose network's file, over three real nodes.
+
+use std::process::{Child, Command};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::servers::{free_port, ours};
+use super::tools::{assert_routed, told};
+use crate::harness::{NodeProcess, World, eventually};
+
+/// HAProxy; it ends with this value.
+struct Balancer(Child);
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_paths_that_balancers_are_told_are_there() {
+    let file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
+    let paths = file.split_ascii_whitespace().filter(|it| it.starts_with('/') && it.len() > 1);
+    let paths: Vec<&str> = paths.filter(|it| !it.contains("haproxy.cfg")).collect();
+    assert!(paths.len() > 8);
+    paths.into_iter().for_each(assert_routed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_are_served_as_one() {
+    let world = World::new().await;
+    let mut nodes: Vec<NodeProcess> = Vec::new();
+    for name in ["a", "b", "c"] {
+        nodes.push(
+            world.process(&[("LAUREL_LIVE__NODE_NAME", name), ("LAUREL_SERVER__DRAIN_SECONDS", "1")]).await,
+        );
+    }
+    let (port, asked) = (free_port(), free_port());
+    let mut file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
+    for (name, node) in ["a", "b", "c"].iter().zip(&nodes) {
+        file = file.replace(&format!("laurel-{name}:3000"), node.base.trim_start_matches("http://"));
+    }
+    let file = file
+        .replace("bind :8080", &format!("bind 127.0.0.1:{port}"))
+        .replace("127.0.0.1:8404", &format!("127.0.0.1:{asked}"))
+        .replace("inter 500", "inter 100");
+    let path = world.folder.path().join("haproxy.cfg");
+    std::fs::write(&path, file).unwrap();
+    let program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter();
+    let program = program.into_iter().find(|it| std::path::Path::new(it).exists()).unwrap_or("haproxy");
+    // With every address known there is nothing to warn about.
+    told(Command::new(program).args(["-c", "-dW", "-f"]).arg(&path));
+    let _balancer = Balancer(Command::new(program).arg("-f").arg(&path).spawn().unwrap());
+
+    let (base, http) = (format!("http://127.0.0.1:{port}"), reqwest::Client::new());
+    let status = async |url: String| reqwest::get(url).await.ok().map(|it| it.status());
+    let health = format!("http://127.0.0.1:{asked}/healthz");
+    eventually("a node to be ready", async || {
+        (status(health.clone()).await? == StatusCode::OK).then_some(())
+    })
+    .await;
+    assert_eq!(status(format!("{base}/metrics")).await, Some(StatusCode::NOT_FOUND));
+    let post = async |path: &str, token: &str, body: Value| {
+        let answer = http.post(format!("{base}{path}")).bearer_auth(token).json(&body).send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    };
+    let who = json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" });
+    let token = post("/api/auth/register", "", who).await["data"]["token"].as_str().unwrap().to_owned();
+    for round in 1..=6 {
+        let begun = post("/api/v1/actions/init", &token, json!({ "actionType": "watch_ad" })).await;
+        let proven = json!({ "antiSpamToken": begun["antiSpamToken"] });
+        assert_eq!(post("/api/v1/actions/finalize", &token, proven).await["newScore"], round * 10);
+    }
+    // Polls go where their session is, whichever node that is.
+    for _ in 0..6 {
+        let polling = format!("{base}/socket.io/?EIO=4&transport=polling");
+        let opened = reqwest::get(&polling).await.unwrap().text().await.unwrap();
+        let opened: Value = serde_json::from_str(opened.trim_start_matches('0')).unwrap();
+        let session = format!("{polling}&sid={}", opened["sid"].as_str().unwrap());
+        let said = http.post(&session).body(format!("40{{\"token\":\"{token}\"}}")).send().await.unwrap();
+        assert_eq!(said.status(), StatusCode::OK);
+        eventually("the session to be answered", async || {
+            let polled = reqwest::get(&session).await.unwrap();
+            assert_eq!(polled.status(), StatusCode::OK);
+            polled.text().await.unwrap().contains("connect_success").then_some(())
+        })
+        .await;
+    }
+    for node in &mut nodes[1..] {
+        node.kill();
+    }
+    eventually("the node that is left to take all", async || {
+        (status(format!("{base}/api/v1/scores/leaderboard")).await? == StatusCode::OK).then_some(())
+    })
+    .await;
+}

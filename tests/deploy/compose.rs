@@ -1,0 +1,112 @@
+//! `docker-compose.yml`, as `docker compose` reads it, and the files that it mounts.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::servers::{Secrets, ours};
+use super::tools::{assert_pinned, assert_routed, document, settings, texts, told, tool, words};
+
+const NODES: [&str; 3] = ["laurel-a", "laurel-b", "laurel-c"];
+
+fn compose() -> Value {
+    let text = told(tool("docker-compose").args(["config", "--format", "json"]));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn every_container_is_pinned_and_has_no_more_than_it_needs() {
+    let compose = compose();
+    for (name, service) in compose["services"].as_object().unwrap() {
+        assert_pinned(service["image"].as_str().unwrap());
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(words(&service["cap_drop"]), ["ALL"], "{name}");
+        assert_eq!(words(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
+        assert_eq!(service["restart"], "unless-stopped", "{name}");
+        for grant in ["privileged", "cap_add", "devices", "pid", "network_mode"] {
+            assert!(service.get(grant).is_none(), "{name} has {grant}");
+        }
+        let limits = &service["deploy"]["resources"]["limits"];
+        assert!(
+            limits["memory"].is_string() && limits["cpus"].is_number() && limits["pids"].is_number(),
+            "{name}"
+        );
+        // Nodes are asked by the balancer; the collector's image has nothing to ask with.
+        let asked = NODES.contains(&name.as_str()) || name == "collector";
+        assert!(asked != service["healthcheck"].is_object(), "{name}");
+        let outside = service["networks"].get("outside").is_some();
+        assert_eq!(outside, service["ports"].is_array(), "{name}: who has no port has no way out");
+        for mount in service["volumes"].as_array().into_iter().flatten().filter(|it| it["type"] == "bind") {
+            let source = mount["source"].as_str().unwrap();
+            assert!(std::path::Path::new(source).exists() && mount["read_only"] == true, "{name}: {source}");
+        }
+    }
+    for network in ["edge", "stores", "watch"] {
+        assert_eq!(compose["networks"][network]["internal"], true, "{network}");
+    }
+}
+
+#[test]
+fn nodes_have_settings_that_laurel_knows_and_secrets_that_are_made() {
+    let compose = compose();
+    let made = Secrets::make();
+    for (name, secret) in compose["secrets"].as_object().unwrap() {
+        assert!(made.path(name).exists(), "secrets.sh does not make {name}");
+        assert!(secret["file"].as_str().unwrap().ends_with(&format!("deploy/compose/secrets/{name}")));
+    }
+    let mut names = BTreeSet::new();
+    for node in NODES {
+        let service = &compose["services"][node];
+        let config = settings(&texts(&service["environment"]));
+        assert_eq!(format!("laurel-{}", config.live.node_name), node);
+        names.insert(config.live.node_name);
+        let grace = service["stop_grace_period"].as_str().unwrap().trim_end_matches('s');
+        assert!(
+            grace.parse::<u64>().unwrap() >= config.server.drain_seconds + 10,
+            "the last batch needs time"
+        );
+        let edge = compose["networks"]["edge"]["ipam"]["config"][0]["subnet"].as_str().unwrap();
+        assert_eq!(config.server.trusted_proxies, [edge], "the balancer is believed");
+        let endpoint =
+            document("deploy/compose/collector.yml")["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+                .clone();
+        let port = endpoint.as_str().unwrap().rsplit(':').next().unwrap();
+        assert_eq!(config.traces.endpoint, format!("http://collector:{port}"));
+    }
+    assert_eq!(names.len(), NODES.len(), "session ids begin with the node's name");
+}
+
+/// A pipeline is made of what the file declares.
+#[test]
+fn the_collectors_pipeline_is_declared() {
+    let collector = document("deploy/compose/collector.yml");
+    let pipeline = collector["service"]["pipelines"]["traces"].as_object().unwrap();
+    assert_eq!(pipeline.len(), 3);
+    for (kind, parts) in pipeline {
+        let declared: Vec<&String> = collector[kind].as_object().unwrap().keys().collect();
+        assert_eq!(
+            BTreeSet::from_iter(words(parts)),
+            declared.iter().map(|it| it.as_str()).collect(),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn prometheus_takes_its_file_and_asks_the_nodes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, name) in [("compose/prometheus.yml", "prometheus.yml"), ("prometheus/rules.yml", "rules.yml")]
+    {
+        std::fs::copy(ours("deploy").join(file), folder.path().join(name)).unwrap();
+    }
+    told(Command::new("promtool").args(["check", "config"]).arg(folder.path().join("prometheus.yml")));
+    let job = &document("deploy/compose/prometheus.yml")["scrape_configs"][0];
+    assert_eq!(job["job_name"], "laurel");
+    let nodes = NODES.map(|it| format!("{it}:3000"));
+    assert_eq!(words(&job["static_configs"][0]["targets"]), nodes);
+    assert_routed("/metrics");
+    // Grafana asks the Prometheus of this network.
+    let source = document("deploy/grafana/provisioning/datasources/prometheus.yml");
+    assert_eq!(source["datasources"][0]["url"], "http://prometheus:9090");
+}

@@ -1,0 +1,116 @@
+//! The manifests, as kustomize puts them together.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::servers::ours;
+use super::tools::{assert_pinned, assert_routed, document, documents, settings, texts, told, tool, words};
+
+/// The oldest Kubernetes that is meant, and the newest that is known.
+const VERSIONS: [&str; 2] = ["1.32", "1.37"];
+
+fn manifests() -> String {
+    told(Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]).current_dir(ours("")))
+}
+
+fn of_kind(kind: &str, name: &str) -> Value {
+    let found =
+        documents(&manifests()).into_iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
+}
+
+#[test]
+fn every_manifest_has_the_shape_that_kubernetes_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.yaml");
+    std::fs::write(&path, manifests()).unwrap();
+    for version in VERSIONS {
+        let said = told(tool("kubernetes-validate").args(["--strict", "-k", version]).arg(&path));
+        assert_eq!(said.matches(" passed for resource ").count(), documents(&manifests()).len(), "{said}");
+    }
+    for document in documents(&manifests()) {
+        let namespace = if document["kind"] == "Namespace" { Value::Null } else { json!("laurel") };
+        assert_eq!(document["metadata"]["namespace"], namespace);
+        assert_ne!(document["kind"], "Secret", "secrets are never kept here");
+    }
+}
+
+#[test]
+fn a_pod_has_no_rights_and_settings_that_laurel_knows() {
+    let deployment = of_kind("Deployment", "laurel");
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["enableServiceLinks"], false, "LAUREL_PORT is no setting");
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    let container = &pod["containers"][0];
+    assert_pinned(container["image"].as_str().unwrap());
+    assert!(
+        include_str!("../../deploy/Dockerfile")
+            .contains(&format!("USER {}:", pod["securityContext"]["runAsUser"]))
+    );
+    let context = &container["securityContext"];
+    assert_eq!(context["readOnlyRootFilesystem"], true);
+    assert_eq!(context["allowPrivilegeEscalation"], false);
+    assert_eq!(words(&context["capabilities"]["drop"]), ["ALL"]);
+
+    let mut environment = texts(&of_kind("ConfigMap", "laurel")["data"]);
+    let mount = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
+    for variable in container["env"].as_array().unwrap() {
+        let value = variable["value"].as_str().unwrap_or("laurel-7d4b9c-x2x4z");
+        assert!(variable["value"].is_null() || value.starts_with(mount), "{variable}");
+        environment.insert(variable["name"].as_str().unwrap().to_owned(), value.to_owned());
+    }
+    let config = settings(&environment);
+    let pause = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
+    let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!(grace >= pause + config.server.drain_seconds + 10, "the last batch needs time");
+}
+
+#[test]
+fn probes_and_ports_are_a_nodes() {
+    let deployment = of_kind("Deployment", "laurel");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["ports"], json!([{ "name": "http", "containerPort": 3000 }]));
+    for (probe, path) in
+        [("startupProbe", "/readyz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
+    {
+        assert_eq!(container[probe]["httpGet"], json!({ "path": path, "port": "http" }));
+        assert_routed(path);
+    }
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"], *labels);
+    for service in ["laurel", "laurel-polling"] {
+        let (service, ingress) = (of_kind("Service", service), of_kind("Ingress", service));
+        assert_eq!(service["spec"]["selector"], *labels);
+        assert_eq!(service["spec"]["ports"][0]["targetPort"], "http");
+        let backend = &ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"];
+        assert_eq!(backend["name"], service["metadata"]["name"]);
+        assert_eq!(backend["port"]["name"], service["spec"]["ports"][0]["name"]);
+        assert_routed(ingress["metadata"]["annotations"]["haproxy.org/check-http"].as_str().unwrap());
+    }
+    for (kind, selector) in [("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")] {
+        assert_eq!(of_kind(kind, "laurel")["spec"][selector]["matchLabels"], *labels, "{kind}");
+    }
+}
+
+#[test]
+fn nodes_come_by_a_metric_that_is_there_and_postgres_has_connections_for_all() {
+    let autoscaler = &of_kind("HorizontalPodAutoscaler", "laurel")["spec"];
+    let metrics = autoscaler["metrics"].as_array().unwrap();
+    let named = |kind: &str| metrics.iter().find(|it| it["type"] == kind).unwrap();
+    assert_eq!(named("Resource")["resource"]["name"], "cpu");
+    let sockets = named("Pods")["pods"]["metric"]["name"].as_str().unwrap();
+    assert!(include_str!("../../src/metrics.rs").contains(&format!("= \"{sockets}\"")));
+    let rule = &document("deploy/kubernetes/metrics-adapter.yml")["rules"][0];
+    assert_eq!(rule["name"]["as"], sockets);
+    assert!(rule["seriesQuery"].as_str().unwrap().starts_with(&format!("{sockets}{{")));
+
+    let role = include_str!("../../deploy/postgres/role.sql");
+    let limit = role.split("CONNECTION LIMIT ").nth(1).unwrap().split(' ').next().unwrap();
+    // The pool, the leader's own, and one that waits to lead.
+    let each = u64::from(laurel::config::load([]).unwrap().database.max_connections) + 2;
+    let most = autoscaler["maxReplicas"].as_u64().unwrap() + 1;
+    assert!(most * each <= limit.parse().unwrap(), "{most} nodes of {each} are more than {limit}");
+}

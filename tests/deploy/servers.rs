@@ -1,0 +1,206 @@
+//! Redis and Postgres with the files that ship, as their images would start them.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::harness::{RedisLook, eventually};
+
+/// A file of this project.
+pub fn ours(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A folder that others may enter, with the secrets that `secrets.sh` makes.
+pub struct Secrets {
+    pub folder: TempDir,
+}
+
+impl Secrets {
+    pub fn make() -> Self {
+        let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let secrets = Self { folder };
+        let script = Command::new("bash")
+            .arg(ours("deploy/compose/secrets.sh"))
+            .arg(secrets.path(""))
+            .output()
+            .unwrap();
+        assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
+        secrets
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("secrets").join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap().trim().to_owned()
+    }
+
+    /// A secret that names a host of the compose network, with the one of this test instead.
+    pub fn placed(&self, name: &str, host: &str, port: u16) -> PathBuf {
+        let path = self.folder.path().join(name);
+        let text = self.read(name).replace(host, &format!("127.0.0.1:{port}"));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// A server that is asked to stop when this value goes.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SAFETY: a child of ours that was not reaped yet.
+        unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGINT) };
+        let _ = self.0.wait();
+    }
+}
+
+/// `redis-server` with `deploy/redis/redis.conf`.
+pub struct HardRedis {
+    pub port: u16,
+    _server: Server,
+}
+
+impl HardRedis {
+    pub async fn start(secrets: &Secrets, name: &str, extra: &[&str]) -> Self {
+        let (port, data) = (free_port(), secrets.folder.path().join(name));
+        std::fs::create_dir(&data).unwrap();
+        let server = Command::new("redis-server")
+            .arg(ours("deploy/redis/redis.conf"))
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--logfile", "redis.log", "--aclfile"])
+            .arg(secrets.path("redis_users"))
+            .args(extra)
+            .current_dir(&data)
+            .spawn();
+        let redis = Self { port, _server: Server(server.unwrap()) };
+        eventually("Redis to listen", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+        })
+        .await;
+        redis
+    }
+
+    /// As its operator, who may look at everything.
+    pub async fn operator(&self, secrets: &Secrets) -> RedisLook {
+        self.as_user("operator", &secrets.read("redis_operator_password")).await
+    }
+
+    pub async fn as_user(&self, user: &str, password: &str) -> RedisLook {
+        RedisLook::new(&format!("redis://{user}:{password}@127.0.0.1:{}", self.port)).await
+    }
+}
+
+/// `postgres` with the files of `deploy/postgres/`; it has a superuser and nothing else.
+pub struct HardPostgres {
+    pub port: u16,
+    folder: PathBuf,
+    programs: PathBuf,
+    _server: Server,
+}
+
+impl HardPostgres {
+    pub async fn start(secrets: &Secrets) -> Self {
+        let (port, folder) = (free_port(), secrets.folder.path().join("postgres"));
+        std::fs::create_dir(&folder).unwrap();
+        let account = account();
+        let own = |path: &Path| {
+            if let Some((uid, gid)) = account {
+                std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+            }
+        };
+        own(&folder);
+        // The account may not be allowed to read the project's folder.
+        for (from, name) in [
+            (ours("deploy/postgres/postgresql.conf"), "postgresql.conf"),
+            (ours("deploy/postgres/pg_hba.conf"), "pg_hba.conf"),
+            (secrets.path("postgres_password"), "password"),
+        ] {
+            std::fs::copy(from, folder.join(name)).unwrap();
+            own(&folder.join(name));
+        }
+        let programs = programs();
+        let run = |program: &str| {
+            let mut command = Command::new(programs.join(program));
+            command.current_dir(&folder).stdout(Stdio::null()).arg("-D").arg(folder.join("data"));
+            if let Some((uid, gid)) = account {
+                command.uid(uid).gid(gid);
+            }
+            command
+        };
+        let made = run("initdb")
+            .args(["-U", "postgres", "--auth=scram-sha-256", "--pwfile=password", "--data-checksums"])
+            .status();
+        assert!(made.unwrap().success());
+        let log = std::fs::File::create(folder.join("log")).unwrap();
+        let files = ["config_file=postgresql.conf", "hba_file=pg_hba.conf"];
+        let files = files.map(|it| it.replacen('=', &format!("={}/", folder.display()), 1));
+        let server = run("postgres")
+            .args(["-c", &files[0], "-c", &files[1], "-c", "listen_addresses=127.0.0.1", "-c"])
+            .args([&format!("port={port}"), "-k", &folder.display().to_string()])
+            .stderr(log)
+            .spawn();
+        let postgres = Self { port, folder, programs, _server: Server(server.unwrap()) };
+        let url = postgres.superuser(secrets);
+        eventually("Postgres to start", async || PgConnection::connect(&url).await.ok()).await;
+        postgres
+    }
+
+    /// Over its socket, which is the only way for a superuser.
+    pub fn superuser(&self, secrets: &Secrets) -> String {
+        let (folder, password) = (self.folder.display(), secrets.read("postgres_password"));
+        format!("postgres:///postgres?host={folder}&port={}&user=postgres&password={password}", self.port)
+    }
+
+    /// Runs the file that makes Laurel's role and database.
+    pub fn make_role(&self, secrets: &Secrets) {
+        let made = Command::new(self.programs.join("psql"))
+            .args([
+                "-q",
+                "-U",
+                "postgres",
+                "-p",
+                &self.port.to_string(),
+                "-h",
+                &self.folder.display().to_string(),
+            ])
+            .args(["-v", &format!("password={}", secrets.read("laurel_password")), "-f"])
+            .arg(ours("deploy/postgres/role.sql"))
+            .env("PGPASSWORD", secrets.read("postgres_password"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+}
+
+/// Where Debian has Postgres' programs, or PATH.
+fn programs() -> PathBuf {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found: Vec<PathBuf> = debian.map(|it| it.path().join("bin")).collect();
+    found.extend(std::env::split_paths(&path));
+    found.into_iter().find(|it| it.join("initdb").exists()).expect("make test installs it")
+}
+
+/// Postgres does not run as root.
+fn account() -> Option<(u32, u32)> {
+    // SAFETY: geteuid always succeeds.
+    if unsafe { libc::geteuid() } != 0 {
+        return None;
+    }
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd.lines().find(|it| it.starts_with("postgres:")).expect("Debian's package makes it");
+    let fields: Vec<&str> = line.split(':').collect();
+    Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+}

@@ -1,0 +1,218 @@
+//! A node on the hardened stores, with the least rights in each, and its secrets in files: it does all that nodes do, and Redis
+//! refuses it nothing that it asks for.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use laurel::clock::Clock;
+use laurel::config::{self, Config};
+use laurel::serve::Node;
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
+
+use super::servers::{HardPostgres, HardRedis, Secrets, ours};
+use crate::harness::{Collector, TestNode, eventually};
+
+/// How a node is told where its stores are.
+fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
+    let redis_url = secrets.placed("redis_url", "redis:6379", redis.port);
+    let database_url = secrets.placed("database_url", "postgres:5432", postgres.port);
+    [
+        ("REDIS_URL_FILE", redis_url),
+        ("DATABASE_URL_FILE", database_url),
+        ("JWT_SECRET_FILE", secrets.path("jwt_secret")),
+    ]
+    .map(|(name, path)| (name.to_owned(), path.to_str().unwrap().to_owned()))
+    .to_vec()
+}
+
+/// A command beside the node.
+#[track_caller]
+fn laurel(settings: &[(String, String)], arguments: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
+    let told = command.args(arguments.split(' ')).envs(settings.iter().cloned()).output().unwrap();
+    let (said, complaint) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+    assert!(told.status.success(), "laurel {arguments}: {said}{complaint}");
+    said.into_owned()
+}
+
+async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -> TestNode {
+    let mut config = config::load(settings.iter().cloned()).unwrap();
+    config.server.port = 0;
+    config.server.drain_seconds = 1;
+    config.store.timeout_ms = 10_000;
+    change(&mut config);
+    TestNode::new(Node::start(config, Clock::default()).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_serves_on_the_hardened_stores_with_the_least_rights() {
+    let secrets = Secrets::make();
+    let (redis, postgres) =
+        (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets).await);
+    postgres.make_role(&secrets);
+    let replicate = [
+        "--replicaof",
+        &format!("127.0.0.1 {}", redis.port),
+        "--masteruser",
+        "replica",
+        "--masterauth",
+        &secrets.read("redis_replica_password"),
+    ];
+    let _replica = HardRedis::start(&secrets, "replica", &replicate).await;
+    let mut operator = redis.operator(&secrets).await;
+    eventually("the replica to come", async || {
+        let told: String = redis.operator(&secrets).await.ask("INFO replication").await;
+        told.contains("state=online").then_some(())
+    })
+    .await;
+
+    let settings = settings(&secrets, &redis, &postgres);
+    laurel(&settings, "migrate");
+    let collector = Collector::start().await;
+    let node = node(&settings, |it| {
+        it.store.wait_replicas = 1;
+        it.traces.endpoint = collector.endpoint.clone();
+        it.traces.sample_ratio = 1.0;
+    })
+    .await;
+    let player = node.register("ada").await;
+    node.award(&player, "watch_ad").await;
+    let game = node.post("/api/game/start", &player.token, &json!({})).await;
+    assert_eq!(game.status, 200, "{}", game.text);
+    let token = game.body["data"]["actionToken"].as_str().unwrap().to_owned();
+    let update = json!({ "actionToken": token, "actionType": "solve_puzzle", "points": 15 });
+    let repeatable = [("idempotency-key", "once")];
+    for _ in 0..2 {
+        let updated = node.post_with("/api/score/update", &player.token, &repeatable, &update).await;
+        assert_eq!(updated.status, 200, "{}", updated.text);
+    }
+    assert_eq!(node.post("/api/game/end", &player.token, &json!({})).await.status, 200);
+    assert_eq!(node.board().await, [("ada".to_owned(), 25, 1)]);
+
+    laurel(&settings, "seed --users 20 --max-score 1000");
+    for deed in ["set-aside", "void", "ban", "unban"] {
+        laurel(&settings, &format!("admin {deed} ada --reason test"));
+    }
+    laurel(&settings, "admin adjust ada --points=7 --reason test");
+    node.written().await;
+    assert!(laurel(&settings, "verify").contains(" 0 differences"));
+    assert!(laurel(&settings, "verify --ledger").contains(" 0 differences"));
+    laurel(&settings, "rebuild");
+    assert!(laurel(&settings, "verify").contains(" 0 differences"));
+    laurel(&settings, "ledger detach --before 2000-01");
+    node.stop().await;
+
+    let refused: Vec<redis::Value> = operator.ask("ACL LOG").await;
+    assert!(refused.is_empty(), "Redis refused a node what it asked for: {refused:?}");
+}
+
+#[tokio::test]
+async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
+    let secrets = Secrets::make();
+    let (redis, postgres) =
+        (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets).await);
+    postgres.make_role(&secrets);
+    let settings = settings(&secrets, &redis, &postgres);
+    let config = config::load(settings).unwrap();
+    let client = redis::Client::open(config.store.redis_url.expose()).unwrap();
+    let mut node = client.get_multiplexed_async_connection().await.unwrap();
+    for command in [
+        "FLUSHALL",
+        "KEYS *",
+        "CONFIG GET *",
+        "CONFIG SET appendonly no",
+        "SLAVEOF NO ONE",
+        "MODULE LIST",
+        "ACL LIST",
+        "SHUTDOWN NOSAVE",
+        "REPLICAOF NO ONE",
+        "CLIENT LIST",
+        "CLIENT KILL TYPE normal",
+        "SCRIPT FLUSH",
+        "CLUSTER RESET",
+        "MONITOR",
+        "SET somebody:else 1",
+        "PUBLISH somebody:else 1",
+    ] {
+        let mut words = command.split(' ');
+        let mut asked = redis::cmd(words.next().unwrap());
+        words.for_each(|it| {
+            asked.arg(it);
+        });
+        let answer: redis::RedisResult<redis::Value> = asked.query_async(&mut node).await;
+        assert_eq!(answer.unwrap_err().code(), Some("NOPERM"), "{command}");
+    }
+    assert!(
+        PgConnection::connect(&format!("postgres://postgres@127.0.0.1:{}/postgres", postgres.port))
+            .await
+            .is_err()
+    );
+    let mut role = PgConnection::connect(config.database.url.expose()).await.unwrap();
+    for statement in [
+        "CREATE ROLE other",
+        "CREATE DATABASE other",
+        "CREATE SCHEMA other",
+        "CREATE EXTENSION dblink",
+        "SELECT * FROM pg_authid",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT pg_read_file('postgresql.conf')",
+        "ALTER SYSTEM SET fsync = off",
+        "SET session_replication_role = replica",
+    ] {
+        let refused = sqlx::raw_sql(statement).execute(&mut role).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|it| it.code().map(|it| it.into_owned()));
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+    }
+    let mut superuser = PgConnection::connect(&postgres.superuser(&secrets)).await.unwrap();
+    for view in ["pg_file_settings", "pg_hba_file_rules"] {
+        // TLS is said to be off, and the listening address is this test's.
+        let wrong = format!("SELECT error FROM {view} WHERE error !~ 'SSL is disabled|could not be applied'");
+        let wrong: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(wrong)).fetch_all(&mut superuser).await.unwrap();
+        assert_eq!(wrong, [] as [&str; 0], "{view}");
+    }
+}
+
+/// What a node asks Redis for is what its user may ask for, with the key and channel names of `lua/README.md`.
+#[test]
+fn the_rights_at_redis_are_what_the_code_uses() {
+    let users = std::fs::read_to_string(ours("deploy/redis/users.acl")).unwrap();
+    let rights: Vec<&str> =
+        users.lines().find_map(|it| it.strip_prefix("user laurel on ")).unwrap().split(' ').collect();
+    let granted = |mark: char| -> BTreeSet<String> {
+        let marked = rights.iter().filter_map(|it| it.strip_prefix(mark));
+        marked.map(|it| it.trim_end_matches('*').to_owned()).collect()
+    };
+    let readme = include_str!("../../lua/README.md");
+    let (keys, channels) = readme.split_once("| channel |").unwrap();
+    for (names, granted) in [(keys.split_once("| key |").unwrap().1, granted('~')), (channels, granted('&'))]
+    {
+        for name in names.lines().filter_map(|it| it.strip_prefix("| `")?.split('`').next()) {
+            let fits =
+                granted.iter().any(|it| name == it || (it.ends_with(':') && name.starts_with(it.as_str())));
+            assert!(fits, "the user laurel may not touch {name}");
+        }
+        for pattern in granted {
+            assert!(names.contains(&format!("| `{pattern}")), "nothing is named {pattern}");
+        }
+    }
+    let granted = granted('+');
+    let mut used = BTreeSet::new();
+    for folder in ["lua", "lua/lib", "src/store"] {
+        for file in std::fs::read_dir(ours(folder)).unwrap().flatten().filter(|it| it.path().is_file()) {
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            for (before, quote) in [("redis.call('", '\''), ("cmd(\"", '"'), ("[\"", '"')] {
+                let names = text.split(before).skip(1).map(|it| it.split(quote).next().unwrap());
+                let names = names.filter(|it| it.bytes().all(|it| it.is_ascii_uppercase()));
+                used.extend(names.map(str::to_lowercase));
+            }
+        }
+    }
+    assert!(used.len() > 30 && used.contains("zscan"));
+    assert_eq!(
+        used.difference(&granted).collect::<Vec<_>>(),
+        [] as [&String; 0],
+        "nodes would be refused these"
+    );
+}
