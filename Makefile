@@ -23,7 +23,7 @@ test-cluster: deps test-deps
 # what checks the files of deploy/.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
-		chromium:chromium kubectl:kubernetes-client venv:python3-venv
+		chromium:chromium kubectl:kubernetes-client openssl:openssl venv:python3-venv
 	@python3 -m venv tests/deploy/tools
 	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement tests/deploy/requirements.txt

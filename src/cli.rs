@@ -54,8 +54,15 @@ enum Command {
         #[arg(long)]
         ledger: bool,
     },
-    /// Load Redis from the ledger, while nodes serve
-    Rebuild,
+    /// Load Redis from the ledger, while nodes serve; split as the settings say
+    Rebuild {
+        /// The URL of the Redis that the board was in, if store.shards was another number and it was another Redis
+        #[arg(long)]
+        from: Option<String>,
+        /// The Redis that the board was in is lost, and what it had not written with it
+        #[arg(long, conflicts_with = "from")]
+        lost: bool,
+    },
     /// Look after the ledger's months
     Ledger {
         #[command(subcommand)]
@@ -181,7 +188,7 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
             seed(&app, SeedOptions { users, max_score, tokens }).await?
         }
         Command::Verify { .. } => verify(&app).await?,
-        Command::Rebuild => rebuild(&app).await?,
+        Command::Rebuild { from, lost } => rebuild(&app, &ledger::From { url: from, lost }).await?,
         Command::Ledger { command } => postgres::look_after(&app, command).await?,
         Command::Admin { command } => {
             ledger::wait_open(&app, |_| ()).await?;
@@ -221,10 +228,10 @@ fn report(Verified { users, entries, differences, .. }: Verified) -> ExitCode {
     if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn rebuild(app: &App) -> Result<ExitCode> {
+async fn rebuild(app: &App, from: &ledger::From) -> Result<ExitCode> {
     let bar =
         ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
-    let users = ledger::rebuild(app, |done| bar.set_position(done)).await?;
+    let users = ledger::rebuild_as_told(app, from, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     println!("Loaded {users} users from the ledger");
     Ok(ExitCode::SUCCESS)

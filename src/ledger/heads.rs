@@ -71,13 +71,22 @@ pub async fn layout(app: &App) -> Result<Option<usize>, Fault> {
     Ok(layout.map(|it| it as usize))
 }
 
-/// Says over how many shards the board is split from now on.
+/// Says over how many shards the board is split from now on. Each of them is in a later epoch than any ever was: whatever Redis still
+/// has of such a board was left behind.
 ///
 /// # Errors
 /// Postgres is away.
 pub async fn write_layout(app: &App, lead: &mut Lead, shards: usize) -> Result<(), Fault> {
     let doing = "write the board's layout";
-    let update = sqlx::query("UPDATE board_layout SET shards = $1").bind(shards as i32);
+    let update = sqlx::query(
+        "WITH next AS (SELECT greatest(max(epoch), (SELECT max(epoch) FROM board_shards)) + 1 AS epoch FROM ledger_heads),
+         layout AS (UPDATE board_layout SET shards = $1),
+         one AS (UPDATE ledger_heads SET epoch = next.epoch FROM next WHERE $1 = 1)
+         INSERT INTO board_shards (shards, shard, epoch)
+         SELECT $1, shard, next.epoch FROM next, generate_series(0, $1 - 1) AS shard
+         ON CONFLICT (shards, shard) DO UPDATE SET epoch = excluded.epoch",
+    )
+    .bind(shards as i32);
     in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(lead.connection()))).await.map(drop)
 }
 

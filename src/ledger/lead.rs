@@ -2,6 +2,8 @@
 //! time, by a lock of a connection to Postgres; all that the holder writes goes through that connection. So who lost the lead,
 //! without knowing perhaps, cannot write any more.
 
+use std::time::Duration;
+
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::database::{HANGS_AFTER, in_time, timed};
@@ -49,6 +51,40 @@ impl Lead {
         Ok(None)
     }
 
+    /// Takes the lead from whoever has it, for an operator's command: nodes do without it meanwhile.
+    ///
+    /// # Errors
+    /// Postgres is away, or the lead does not come in half a minute.
+    pub async fn seize(database: &PgPool) -> Result<Self, Fault> {
+        let doing = "seize the ledger's lead";
+        let fault = |error| sql_fault(doing, error);
+        let mut connection = database.acquire().await.map_err(fault)?.detach();
+        // A question that is under way when the lock comes must not end its new holder.
+        let us: i32 =
+            sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await.map_err(fault)?;
+        let taken =
+            async { sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await };
+        // Whoever waits longest is next, so it takes no longer than there are nodes.
+        let dismissed = async {
+            loop {
+                tokio::time::sleep(SEIZE_EVERY).await;
+                let ended = sqlx::query(HOLDERS).bind(LOCK).bind(us).execute(database).await;
+                ended.map_err(fault)?;
+            }
+        };
+        let seized = async {
+            tokio::select! {
+                taken = taken => taken.map(drop).map_err(fault),
+                never = dismissed => never,
+            }
+        };
+        match tokio::time::timeout(SEIZE_WITHIN, seized).await {
+            Ok(seized) => seized?,
+            Err(_) => return Err(Fault::away(doing, "somebody else keeps it")),
+        }
+        Ok(Self { connection })
+    }
+
     /// The connection that holds the lead.
     pub fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
@@ -69,6 +105,17 @@ impl Lead {
         let _ = self.connection.close().await;
     }
 }
+
+/// Between two tries to end whoever has the lead; and how long all of them may take.
+const SEIZE_EVERY: Duration = Duration::from_millis(200);
+const SEIZE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Ends whoever has the lock.
+const HOLDERS: &str = "
+    SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = $1
+          AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND pid <> $2";
 
 /// SQLSTATE of a lock that did not come in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";

@@ -27,7 +27,7 @@ pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "aside:", "ban:"];
 pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
 
 /// Every kind of key there is, by how its bare name begins.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 16] = [
     "leaderboard:",
     "user:score:",
     "token:",
@@ -42,6 +42,7 @@ pub const ALL: [&str; 15] = [
     "points:",
     "ban:",
     "aside:",
+    "banned",
     "outbox",
 ];
 

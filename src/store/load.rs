@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::server::Question;
 use super::shard::Shard;
 use super::{Store, keys};
 use crate::error::Fault;
@@ -216,6 +217,46 @@ impl Load<'_> {
             1u8 => Ok(()),
             _ => Err(Fault::away("load the board", "somebody else loads it by now")),
         }
+    }
+}
+
+impl Store {
+    /// Removes every key of a board that is split otherwise by now. What is left of it, should this be cut short, nobody looks at.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn remove_all(&self) -> Result<(), Fault> {
+        let tags: Vec<&str> = self.places().iter().map(|it| it.keys.tag.as_str()).collect();
+        let goes = |key: &String| {
+            let is_of = |tag: &str| {
+                key.strip_prefix(tag).is_some_and(|it| keys::ALL.iter().any(|kind| it.starts_with(kind)))
+            };
+            tags.iter().any(|tag| is_of(tag))
+        };
+        for server in self.distinct_servers() {
+            let mut cursor = 0;
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
+                let (next, found): (u64, Vec<String>) = server.ask_here("remove a board", &scan).await?;
+                // Of several slots at once a cluster would not take them.
+                let mut unlink = redis::pipe();
+                for key in found.iter().filter(|it| goes(it)) {
+                    unlink.unlink(key).ignore();
+                }
+                if !unlink.is_empty() {
+                    server
+                        .ask::<()>("remove a board", Question::Pipeline(&unlink))
+                        .await
+                        .map_err(|it| it.into_fault("remove a board"))?;
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,11 +3,11 @@
 use uuid::Uuid;
 
 use super::keys::{self, Keys};
-use super::reply::{Reply, ReplyCode};
+use super::redeemed::{RedeemOutcome, Redeemed, outcome};
 use super::shard::Shard;
 use super::{MINUTE_MS, Store, limit_arguments};
 use crate::action::{Door, Limits, Verdict};
-use crate::error::{Fault, RateWindow};
+use crate::error::Fault;
 
 /// An `Idempotency-Key` and the request it came with, both as digests in hex.
 #[derive(Clone, Debug)]
@@ -75,83 +75,6 @@ pub struct Redeem<'a> {
     pub next: Option<&'a NextToken>,
     /// Name of the key that signs the receipt.
     pub receipt_kid: &'a str,
-}
-
-/// An award, as the script saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Awarded {
-    /// The user's new total.
-    pub score: u64,
-    /// 1 + the number of users with a higher score.
-    pub rank: u64,
-    /// The rank before, if there was a score.
-    pub rank_before: Option<u64>,
-    /// What the award was worth.
-    pub points: u64,
-    /// The board's version after the award.
-    pub version: i64,
-    /// When the changed board may be published, in ms, if the script could not; below 0: this is one shard of several, and the rest
-    /// has to be seen to.
-    pub flush_due_ms: i64,
-    /// The next game token and when it runs out (ms), at the game door.
-    pub next: Option<(String, i64)>,
-    /// What its receipt says besides; not there in an answer that an older release kept.
-    pub stamp: Option<Stamp>,
-    /// The ten, best first, if they are newer than the caller's; none if they are the caller's.
-    pub ten: Option<Vec<String>>,
-}
-
-/// What `redeem` answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named like the refusals they become")]
-pub enum RedeemOutcome {
-    Awarded(Awarded),
-    RateLimited,
-    Banned,
-    TokenUnknown,
-    TokenForeign,
-    TokenExpired,
-    TokenUsed,
-    ActionLimited { wait_ms: u64 },
-    ProofInvalid { at_ms: i64, too_young: bool },
-    NotOpen,
-    ScoreFull,
-    BoardClosed,
-    OutboxFull,
-    KeyReused,
-    NoSession,
-    SessionMismatch,
-}
-
-/// An outcome and how it came about.
-#[derive(Clone, Debug)]
-pub struct Redeemed {
-    /// What happened, now or the first time.
-    pub outcome: RedeemOutcome,
-    /// Whether this is the first answer again.
-    pub replayed: bool,
-    /// The user's window of attempts.
-    pub rate: Option<RateWindow>,
-    /// The run of Redis that says so: `replicated` asks for it. Empty where nothing was written.
-    pub run: String,
-}
-
-/// What the script says for a receipt alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// The award's moment: µs by Redis' clock.
-    pub moment: i64,
-    /// The key that signed the receipt first.
-    pub kid: String,
-    /// The action, which the token alone knew.
-    pub action: String,
-}
-
-impl Stamp {
-    fn read(text: &str) -> Option<Self> {
-        let mut words = text.strip_prefix("receipt ")?.splitn(3, ' ').map(str::to_owned);
-        Some(Self { moment: words.next()?.parse().ok()?, kid: words.next()?, action: words.next()? })
-    }
 }
 
 impl Store {
@@ -296,52 +219,4 @@ impl Redeem<'_> {
         ]);
         arguments
     }
-}
-
-fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
-    let mut awarded = Awarded {
-        score: reply.next()?,
-        rank: reply.next()?,
-        rank_before: Some(reply.next()?).filter(|it| *it > 0),
-        points: reply.next()?,
-        version: reply.next()?,
-        flush_due_ms: reply.next()?,
-        next: {
-            let (token, expires_at_ms): (String, i64) = (reply.next()?, reply.next()?);
-            (!token.is_empty()).then_some((token, expires_at_ms))
-        },
-        stamp: None,
-        ten: None,
-    };
-    let mut ten: Vec<String> = reply.rest()?;
-    awarded.stamp = ten.first().and_then(|it| Stamp::read(it));
-    if awarded.stamp.is_some() {
-        ten.remove(0);
-    }
-    awarded.ten = Some(ten);
-    Ok(awarded)
-}
-
-fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
-    Ok(match code {
-        ReplyCode::Ok => RedeemOutcome::Awarded(awarded(reply)?),
-        ReplyCode::RateLimited => RedeemOutcome::RateLimited,
-        ReplyCode::Banned => RedeemOutcome::Banned,
-        ReplyCode::TokenUnknown => RedeemOutcome::TokenUnknown,
-        ReplyCode::TokenForeign => RedeemOutcome::TokenForeign,
-        ReplyCode::NotOpen => RedeemOutcome::NotOpen,
-        ReplyCode::TokenExpired => RedeemOutcome::TokenExpired,
-        ReplyCode::TokenUsed => RedeemOutcome::TokenUsed,
-        ReplyCode::ActionLimited => RedeemOutcome::ActionLimited { wait_ms: reply.next()? },
-        ReplyCode::ProofInvalid => {
-            RedeemOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
-        }
-        ReplyCode::ScoreFull => RedeemOutcome::ScoreFull,
-        ReplyCode::BoardClosed => RedeemOutcome::BoardClosed,
-        ReplyCode::OutboxFull => RedeemOutcome::OutboxFull,
-        ReplyCode::KeyReused => RedeemOutcome::KeyReused,
-        ReplyCode::NoSession => RedeemOutcome::NoSession,
-        ReplyCode::SessionMismatch => RedeemOutcome::SessionMismatch,
-        ReplyCode::SetAside | ReplyCode::TooSoon => return Err(reply.impossible(code)),
-    })
 }

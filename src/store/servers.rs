@@ -230,7 +230,7 @@ fn read_slots(word: &str) -> Option<(u16, u16)> {
 
 impl Store {
     /// Every shard, and the board that is merged of them.
-    fn places(&self) -> Vec<&Shard> {
+    pub(super) fn places(&self) -> Vec<&Shard> {
         self.shards.iter().chain(&self.face).collect()
     }
 

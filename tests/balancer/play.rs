@@ -18,7 +18,7 @@ use super::suite::load::Load;
 use crate::harness::{World, assert_verified, eventually};
 
 /// Acknowledged awards that are waited for.
-const MORE: u64 = 150;
+const MORE: u64 = 100;
 
 /// Everybody plays until the stop.
 pub struct Play {
