@@ -15,9 +15,11 @@ run: deps
 test: deps test-deps lint
 	cargo test --locked
 
-# The same tests on a Redis Cluster of six processes, with 8 shards.
+# The same tests on a Redis Cluster of six processes, with 8 shards; what has stores of its own, or none, is not tried twice.
 test-cluster: deps test-deps
-	LAUREL_TEST_SHARDS=8 cargo test --locked
+	cargo build --locked --examples
+	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- --skip deploy:: --skip embedded:: --skip faults:: \
+		--skip quickstart:: --skip tidy::
 
 # The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them; and
 # what checks the files of deploy/.
