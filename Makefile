@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Each measures one part alone.
 BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page)
 
-.PHONY: run test deps test-deps client lint bench $(BENCHES) faults
+.PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) faults
 
 run: deps
 	cargo build --release
@@ -14,6 +14,12 @@ run: deps
 
 test: deps test-deps lint
 	cargo test --locked
+
+# The same tests on a Redis Cluster of six processes, with 8 shards; what has stores of its own, or none, is not tried twice.
+test-cluster: deps test-deps
+	cargo build --locked --examples
+	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- --skip deploy:: --skip embedded:: --skip faults:: \
+		--skip quickstart:: --skip tidy::
 
 # The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them; and
 # what checks the files of deploy/.
