@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 # Each measures one part alone.
-BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page)
+BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page shards)
 
 .PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) faults
 

@@ -41,6 +41,11 @@ impl Connection {
         self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: laurel\r\n\r\n")).await.unwrap()
     }
 
+    pub async fn get_as(&mut self, path: &str, login: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: laurel\r\nauthorization: Bearer {login}\r\n\r\n");
+        self.exchange(&request).await.unwrap()
+    }
+
     async fn exchange(&mut self, request: &str) -> Result<String, String> {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.buffer.clear();

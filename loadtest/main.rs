@@ -2,7 +2,7 @@
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
 //! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
-//! what operators ask over a ledger of ten million entries, and a browser that opens the page.
+//! what operators ask over a ledger of ten million entries, a browser that opens the page, and what it costs that the board is split.
 //!
 //! `make bench`; `make bench-` and the name of a part measures that alone and leaves the other results as they are.
 
@@ -25,6 +25,7 @@ mod report;
 mod script;
 mod server;
 mod session;
+mod shards;
 mod traces;
 
 use std::sync::Arc;
@@ -68,6 +69,7 @@ fn main() {
                     traces::measure().await.to_string(),
                     analytics::measure().await.to_string(),
                     page::measure().to_string(),
+                    shards::measure().await.to_string(),
                 ];
                 format!("{first}\n{}", rest.join("\n"))
             }
@@ -79,6 +81,7 @@ fn main() {
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
             Some("traces") => anew(traces::HEADING, &traces::measure().await.to_string()),
             Some("analytics") => anew(analytics::HEADING, &analytics::measure().await.to_string()),
+            Some("shards") => anew(shards::HEADING, &shards::measure().await.to_string()),
             Some("page") => anew(page::HEADING, &page::measure().to_string()),
             Some(other) => panic!("there is no part {other}; the Makefile lists them"),
         }

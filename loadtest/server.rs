@@ -77,10 +77,15 @@ impl Server {
         let (node, address) = serve(folder.path(), settings);
         let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let server = Self { address, node, postmaster: None, settings, folder };
-        let users = users.to_string();
-        let seeded = server.run(&["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"]);
-        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+        server.seed(users);
         server
+    }
+
+    /// Adds so many users; from then on the logins are theirs.
+    pub fn seed(&self, users: usize) {
+        let users = users.to_string();
+        let seeded = self.run(&["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"]);
+        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
     }
 
     /// A command on the same stores.
