@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Each measures one part alone.
 BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test deps test-deps client lint bench $(BENCHES) faults
+.PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) faults
 
 run: deps
 	cargo build --release
@@ -15,11 +15,17 @@ run: deps
 test: deps test-deps lint
 	cargo test --locked
 
+# The same tests on a Redis Cluster of six processes, with 8 shards; what has stores of its own, or none, is not tried twice.
+test-cluster: deps test-deps
+	cargo build --locked --examples
+	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- --skip deploy:: --skip embedded:: --skip faults:: \
+		--skip quickstart:: --skip tidy::
+
 # The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them; and
 # what checks the files of deploy/.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
-		chromium:chromium kubectl:kubernetes-client venv:python3-venv
+		chromium:chromium kubectl:kubernetes-client openssl:openssl venv:python3-venv
 	@python3 -m venv tests/deploy/tools
 	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement tests/deploy/requirements.txt

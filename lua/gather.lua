@@ -13,12 +13,14 @@
 local state_key, ten_key, window_key, parts_key = unpack(KEYS)
 local shards, shard = tonumber(ARGV[1]), ARGV[5]
 
-if redis.call('HGET', state_key, 'run') ~= run_id() then
+local is_of_this_run = redis.call('HGET', state_key, 'run') == run_id()
+if shard ~= '' and not is_of_this_run then
   redis.call('DEL', parts_key)
   redis.call('HDEL', state_key, 'epoch')
   redis.call('HSET', state_key, 'run', run_id())
+  is_of_this_run = true
 end
-local kept = redis.call('HGETALL', parts_key)
+local kept = is_of_this_run and redis.call('HGETALL', parts_key) or {}
 local parts, count = {}, 0
 for i = 1, #kept, 2 do
   local epoch, version, entries = kept[i + 1]:match('^(%S+) (%S+)\n?(.*)$')
@@ -80,7 +82,7 @@ if shard ~= '' and is_newer(tonumber(ARGV[6]), tonumber(ARGV[7])) then
 end
 
 local state = redis.call('HMGET', state_key, 'version', 'published', 'epoch')
-local version = state[3] and tonumber(state[1]) or 0
+local version = is_of_this_run and state[3] and tonumber(state[1]) or 0
 local reply = { int(version), state[2] or '0', due_ms }
 for i = 0, shards - 1 do
   local part = parts[tostring(i)]

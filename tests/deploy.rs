@@ -2,6 +2,7 @@
 
 mod balancer;
 mod compose;
+mod encrypted;
 mod image;
 mod kubernetes;
 mod servers;

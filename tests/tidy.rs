@@ -79,7 +79,7 @@ fn every_script_has_its_header_its_function_and_its_test() {
         .map(|it| it.path())
         .filter(|it| it.extension().is_some_and(|it| it == "lua"))
         .collect();
-    assert_eq!(scripts.len(), 17);
+    assert_eq!(scripts.len(), 20);
     let functions: String = files("src/store", "rs").into_iter().map(|(_, text)| text).collect();
     let tests: String = files("tests/scripts", "rs").into_iter().map(|(_, text)| text).collect();
     let readme = include_str!("../lua/README.md");
@@ -96,11 +96,10 @@ fn every_script_has_its_header_its_function_and_its_test() {
             functions.contains(&format!("\"{name}\" needs{quoted})")),
             "{name}.lua does not say what it needs"
         );
-        assert!(
-            functions.contains(&format!("pub async fn {name}(")),
-            "{name}.lua has no function of its name"
-        );
-        assert!(tests.contains(&format!(".{name}(")), "{name}.lua has no test");
+        assert!(functions.contains(&format!("async fn {name}(")), "{name}.lua has no function of its name");
+        // Some are asked by other functions of the store alone.
+        let tested = [format!(".{name}("), format!("`lua/{name}.lua`")].iter().any(|it| tests.contains(it));
+        assert!(tested, "{name}.lua has no test");
         assert!(readme.contains(&format!("| `{name}` |")), "lua/README.md does not name {name}");
     }
 }

@@ -59,13 +59,16 @@ impl Lead {
         let doing = "seize the ledger's lead";
         let fault = |error| sql_fault(doing, error);
         let mut connection = database.acquire().await.map_err(fault)?.detach();
+        // A question that is under way when the lock comes must not end its new holder.
+        let us: i32 =
+            sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await.map_err(fault)?;
         let taken =
             async { sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut connection).await };
         // Whoever waits longest is next, so it takes no longer than there are nodes.
         let dismissed = async {
             loop {
                 tokio::time::sleep(SEIZE_EVERY).await;
-                let ended = sqlx::query(HOLDERS).bind(LOCK).execute(database).await;
+                let ended = sqlx::query(HOLDERS).bind(LOCK).bind(us).execute(database).await;
                 ended.map_err(fault)?;
             }
         };
@@ -112,7 +115,7 @@ const HOLDERS: &str = "
     SELECT pg_terminate_backend(pid) FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = $1
           AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND pid <> pg_backend_pid()";
+          AND pid <> $2";
 
 /// SQLSTATE of a lock that did not come in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";

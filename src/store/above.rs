@@ -111,7 +111,7 @@ impl Store {
         let askers = std::mem::take(&mut *self.above.waiting.lock());
         let scores: Vec<u64> = askers.iter().flat_map(|it| it.scores.iter().copied()).collect();
         let known_version = askers.iter().filter_map(|it| it.known_version).min();
-        let (counts, face) = futures::join!(self.ask_above(&scores), self.newer_face(known_version));
+        let (counts, face) = futures::join!(self.above(&scores), self.newer_face(known_version));
         let mut first = 0;
         for asker in askers {
             let its = first..first + asker.scores.len();
@@ -127,7 +127,7 @@ impl Store {
         }
     }
 
-    async fn ask_above(&self, scores: &[u64]) -> Vec<Option<Vec<u64>>> {
+    async fn above(&self, scores: &[u64]) -> Vec<Option<Vec<u64>>> {
         let arguments: Vec<String> = scores.iter().map(u64::to_string).collect();
         let asked = self.shards.iter().map(|shard| async {
             let reply = self.run(shard, &self.scripts.above, &[&shard.keys.board], &arguments).await;

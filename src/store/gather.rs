@@ -136,7 +136,7 @@ impl Store {
 
     /// What an award made in one shard is among all. The points count, whatever fails here: then the answer has the board that the
     /// node knows, and a rank that takes a shard that does not answer to be like the others.
-    pub(super) async fn complete(
+    pub(super) async fn among_all(
         &self,
         shard: &Shard,
         redeem: &Redeem<'_>,
@@ -167,7 +167,7 @@ impl Store {
                 self.tell(shard, redeem, &awarded).await;
             }
         };
-        let ((), kept) = futures::join!(news, self.keep_whole(shard, redeem, &awarded));
+        let ((), kept) = futures::join!(news, self.complete(shard, redeem, &awarded));
         if let Some((ranks, version, ten)) = kept {
             (awarded.rank, awarded.rank_before) = (ranks.0, Some(ranks.1).filter(|it| *it > 0));
             (awarded.version, awarded.ten) = (version, Some(ten));
@@ -209,7 +209,7 @@ impl Store {
 
     /// Puts the whole answer where the script kept it, under the request's idempotency key. Returns what is kept, which is another
     /// answer if somebody was quicker.
-    async fn keep_whole(
+    async fn complete(
         &self,
         shard: &Shard,
         redeem: &Redeem<'_>,

@@ -110,7 +110,7 @@ impl Store {
         let (epoch, run) = (reply.next()?, reply.next()?);
         let outcome = match outcome(code, reply)? {
             RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
-                RedeemOutcome::Awarded(self.complete(shard, redeem, awarded, epoch, replayed).await)
+                RedeemOutcome::Awarded(self.among_all(shard, redeem, awarded, epoch, replayed).await)
             }
             RedeemOutcome::TokenUnknown => match self.elsewhere(shard, Some(redeem.token_id)).await? {
                 Elsewhere::Nowhere => RedeemOutcome::TokenUnknown,

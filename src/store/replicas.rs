@@ -3,14 +3,12 @@
 //! write of this connection, has everything that was written before it.
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, oneshot};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{Store, fault};
 use crate::config;
@@ -37,7 +35,6 @@ pub struct Replicas {
     /// Each is a request that is under way, so there are no more than those.
     waiting: Mutex<Vec<Waiter>>,
     somebody: Notify,
-    task: OnceLock<AbortOnDropHandle<()>>,
 }
 
 impl Replicas {
@@ -50,30 +47,26 @@ impl Replicas {
             answer_ms: config.timeout_ms,
             waiting: Mutex::default(),
             somebody: Notify::new(),
-            task: OnceLock::new(),
         }
     }
 
     /// Waits until as many replicas as are wanted have what this run wrote before. False: they had not in time.
-    async fn wait(self: &Arc<Self>, fence: String, run: String) -> bool {
+    async fn wait(&self, fence: String, run: String) -> bool {
         let (tell, told) = oneshot::channel();
         self.waiting.lock().push(Waiter { fence, run, tell });
-        // It ends with the server that it is asked of.
-        self.task.get_or_init(|| {
-            let weak = Arc::downgrade(self);
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                while let Some(replicas) = weak.upgrade() {
-                    let Err(fault) = replicas.fence_on_one_connection().await;
-                    tracing::warn!(%fault, "awards wait for replicas");
-                    tell_all(replicas.take(), |_| false);
-                    drop(replicas);
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }))
-        });
         self.somebody.notify_one();
         let most = Duration::from_millis(self.timeout_ms);
         matches!(tokio::time::timeout(most, told).await, Ok(Ok(true)))
+    }
+
+    /// Asks for all who wait, again and again, on one connection for as long as it lasts; while nobody waits, nothing runs.
+    pub async fn fence_forever(&self) {
+        loop {
+            let Err(fault) = self.fence_on_one_connection().await;
+            tracing::warn!(%fault, "awards wait for replicas");
+            tell_all(self.take(), |_| false);
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     fn take(&self) -> Vec<Waiter> {
@@ -129,6 +122,8 @@ impl Store {
             return true;
         }
         let shard = self.shard(user);
-        shard.server().replicas.wait(shard.keys.fence.clone(), run.to_owned()).await
+        let server = shard.server();
+        server.fence();
+        server.replicas.wait(shard.keys.fence.clone(), run.to_owned()).await
     }
 }

@@ -1,13 +1,14 @@
 //! One Redis server as a node sees it: its lines, whether it is silent, its connections that may block, and its fence.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::Pool;
 use redis::aio::ConnectionManagerConfig;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Pipeline, RedisError};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::line::Line;
 use super::replicas::Replicas;
@@ -44,6 +45,7 @@ pub struct Server {
     /// Connections that may block: readers of the outbox.
     pub blocking: Pool,
     pub replicas: Arc<Replicas>,
+    fencing: OnceLock<AbortOnDropHandle<()>>,
 }
 
 impl Server {
@@ -82,6 +84,7 @@ impl Server {
         Ok(Self {
             address,
             replicas: Arc::new(Replicas::new(client.clone(), config)),
+            fencing: OnceLock::new(),
             client,
             lines,
             turn: AtomicUsize::new(0),
@@ -89,6 +92,14 @@ impl Server {
             timeout,
             blocking,
         })
+    }
+
+    /// Asks replicas for those who wait, from now on until this server is given up.
+    pub fn fence(&self) {
+        self.fencing.get_or_init(|| {
+            let replicas = self.replicas.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move { replicas.fence_forever().await }))
+        });
     }
 
     /// Asks over one of the lines. A reconnection that is under way counts too: nobody waits longer than for an answer.

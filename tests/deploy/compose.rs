@@ -6,7 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::servers::{Secrets, ours};
-use super::tools::{assert_pinned, assert_routed, document, settings, texts, told, tool, words};
+use super::tools::{
+    assert_pinned, assert_routed, document, settings, stop_seconds, texts, told, tool, words,
+};
 
 const NODES: [&str; 3] = ["laurel-a", "laurel-b", "laurel-c"];
 
@@ -60,12 +62,9 @@ fn nodes_have_settings_that_laurel_knows_and_secrets_that_are_made() {
         let service = &compose["services"][node];
         let config = settings(&texts(&service["environment"]));
         assert_eq!(format!("laurel-{}", config.live.node_name), node);
-        names.insert(config.live.node_name);
+        names.insert(config.live.node_name.clone());
         let grace = service["stop_grace_period"].as_str().unwrap().trim_end_matches('s');
-        assert!(
-            grace.parse::<u64>().unwrap() >= config.server.drain_seconds + 10,
-            "the last batch needs time"
-        );
+        assert!(grace.parse::<u64>().unwrap() >= stop_seconds(&config));
         let edge = compose["networks"]["edge"]["ipam"]["config"][0]["subnet"].as_str().unwrap();
         assert_eq!(config.server.trusted_proxies, [edge], "the balancer is believed");
         let endpoint =

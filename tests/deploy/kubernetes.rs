@@ -5,7 +5,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::servers::ours;
-use super::tools::{assert_pinned, assert_routed, document, documents, settings, texts, told, tool, words};
+use super::tools::{
+    assert_pinned, assert_routed, document, documents, settings, stop_seconds, texts, told, tool, words,
+};
 
 /// The oldest Kubernetes that is meant, and the newest that is known.
 const VERSIONS: [&str; 2] = ["1.32", "1.37"];
@@ -63,9 +65,8 @@ fn a_pod_has_no_rights_and_settings_that_laurel_knows() {
         environment.insert(variable["name"].as_str().unwrap().to_owned(), value.to_owned());
     }
     let config = settings(&environment);
-    let pause = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
     let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
-    assert!(grace >= pause + config.server.drain_seconds + 10, "the last batch needs time");
+    assert!(grace >= stop_seconds(&config));
 }
 
 #[test]

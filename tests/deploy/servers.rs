@@ -74,6 +74,7 @@ pub struct HardRedis {
 }
 
 impl HardRedis {
+    /// With further options, in which `PORT` is its port.
     pub async fn start(secrets: &Secrets, name: &str, extra: &[&str]) -> Self {
         let (port, data) = (free_port(), secrets.folder.path().join(name));
         std::fs::create_dir(&data).unwrap();
@@ -81,7 +82,7 @@ impl HardRedis {
             .arg(ours("deploy/redis/redis.conf"))
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--logfile", "redis.log", "--aclfile"])
             .arg(secrets.path("redis_users"))
-            .args(extra)
+            .args(extra.iter().map(|it| it.replace("PORT", &port.to_string())))
             .current_dir(&data)
             .spawn();
         let redis = Self { port, _server: Server(server.unwrap()) };
@@ -111,15 +112,11 @@ pub struct HardPostgres {
 }
 
 impl HardPostgres {
-    pub async fn start(secrets: &Secrets) -> Self {
+    /// With further settings.
+    pub async fn start(secrets: &Secrets, extra: &[String]) -> Self {
         let (port, folder) = (free_port(), secrets.folder.path().join("postgres"));
         std::fs::create_dir(&folder).unwrap();
         let account = account();
-        let own = |path: &Path| {
-            if let Some((uid, gid)) = account {
-                std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
-            }
-        };
         own(&folder);
         // The account may not be allowed to read the project's folder.
         for (from, name) in [
@@ -149,6 +146,7 @@ impl HardPostgres {
         let server = run("postgres")
             .args(["-c", &files[0], "-c", &files[1], "-c", "listen_addresses=127.0.0.1", "-c"])
             .args([&format!("port={port}"), "-k", &folder.display().to_string()])
+            .args(extra.iter().flat_map(|it| ["-c", it]))
             .stderr(log)
             .spawn();
         let postgres = Self { port, folder, programs, _server: Server(server.unwrap()) };
@@ -191,6 +189,13 @@ fn programs() -> PathBuf {
     let mut found: Vec<PathBuf> = debian.map(|it| it.path().join("bin")).collect();
     found.extend(std::env::split_paths(&path));
     found.into_iter().find(|it| it.join("initdb").exists()).expect("make test installs it")
+}
+
+/// Gives a file to the account that Postgres runs as.
+pub fn own(path: &Path) {
+    if let Some((uid, gid)) = account() {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+    }
 }
 
 /// Postgres does not run as root.

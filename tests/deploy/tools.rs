@@ -68,6 +68,12 @@ pub fn settings(environment: &BTreeMap<String, String>) -> Config {
     config
 }
 
+/// How long a node may take to stop, at most: docs/operations.md.
+pub fn stop_seconds(config: &Config) -> u64 {
+    assert!(config.server.drain_notice_ms > 0, "a balancer has to notice first");
+    config.server.drain_notice_ms.div_ceil(1000) + config.server.drain_seconds + 15
+}
+
 /// An image that is the same tomorrow: its tag is a version, and ours is this one's.
 #[track_caller]
 pub fn assert_pinned(image: &str) {

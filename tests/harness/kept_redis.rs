@@ -74,7 +74,11 @@ impl KeptRedis {
     pub async fn restart_with(&mut self, extra: &[&str]) {
         match &mut self.servers {
             Servers::One(process) => process.restart(extra).await,
-            Servers::Cluster(cluster) => cluster.as_mut().unwrap().restart_all(extra).await,
+            Servers::Cluster(cluster) => {
+                let cluster = cluster.as_mut().unwrap();
+                cluster.restart_all(extra).await;
+                cluster.settled().await;
+            }
         }
     }
 

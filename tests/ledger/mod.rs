@@ -8,6 +8,7 @@ mod older;
 mod outbox;
 mod parts;
 mod rebuild;
+mod reshard;
 mod rollup;
 mod sessions;
 mod verify;

@@ -12,7 +12,7 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     let app = world.app().await;
     laurel::ledger::wait_open(&app, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
-    let username = format!("u{}", user.as_u128());
+    let username = format!("u{}", crate::scripts::number(user));
     let (session, tokens) = (new_session_id(), [ActToken::new(), ActToken::new(), ActToken::new()]);
     let start = laurel::store::Start {
         user,

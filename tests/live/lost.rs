@@ -9,9 +9,10 @@ use crate::harness::{Player, TestNode, World, eventually, rows};
 /// The board changes while the window of publications is closed for so long, and nobody is told.
 async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_ms: u64) {
     let user = player.identity.user;
+    let shard = node.app.store.shard_number(user);
     node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
     let _: () = world.look().await.ask(&format!("SET leaderboard:global:window 1 PX {window_ms}")).await;
-    let due = node.app.store.mend(0, &[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
+    let due = node.app.store.mend(shard, &[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
     assert!(due.flush_due_ms > 0, "it was held back");
 }
 

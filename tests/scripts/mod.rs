@@ -9,6 +9,7 @@ mod operator;
 mod prove;
 mod redeem;
 mod session;
+mod shards;
 mod ties;
 
 use std::sync::LazyLock;

@@ -67,7 +67,7 @@ impl KeptCluster {
         futures::future::join_all(self.members.iter_mut().map(|it| it.kill())).await;
     }
 
-    /// Starts all six again, with further options; each is up when it has loaded its data, and takes writes two seconds later.
+    /// Starts all six again, with further options; each is up when it has loaded its data, and takes commands two seconds later.
     pub async fn restart_all(&mut self, extra: &[&str]) {
         futures::future::join_all(self.members.iter_mut().map(|it| it.restart(extra))).await;
     }

@@ -1,10 +1,11 @@
 //! Where a command goes that a test says in bare names, as `lua/README.md` has them: with several shards each key has its
 //! shard in front, `{8.3}user:score:…`, and some are in every shard.
 
+use laurel::store::shard_of;
 use uuid::Uuid;
 
 /// Keys with a user's id in them, in that user's shard.
-const OF_USERS: [&str; 14] = [
+const OF_USERS: [&str; 13] = [
     "user:score:",
     "session:",
     "proven:",
@@ -18,7 +19,6 @@ const OF_USERS: [&str; 14] = [
     "points:",
     "ban:",
     "aside:",
-    "personal:",
 ];
 
 /// Keys of the board that is shown.
@@ -74,16 +74,6 @@ pub fn of(words: &[&str], shards: usize) -> Place {
 /// Of the board's state, what is said of the board that is shown; the rest each shard says of itself.
 fn shows(key: &str, rest: &[&str]) -> bool {
     key == "leaderboard:global:state" && ["version", "published"].contains(&rest[0])
-}
-
-/// FNV-1a of 64 bits, its halves folded into one.
-pub fn shard_of(bytes: &[u8], shards: usize) -> usize {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in bytes {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash ^= hash >> 32;
-    (hash % shards as u64) as usize
 }
 
 /// A key without its shard.

@@ -1,0 +1,169 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use laurel::app::App;
+use laurel::config::Config;
+use laurel::ledger::{From, rebuild_as_told};
+use laurel::serve::Node;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::harness::{KeptRedis, Player, TestNode, World, assert_verified, eventually};
+
+/// Players who go on with whichever nodes there are, and the points they were told of.
+struct Load {
+    nodes: Mutex<Vec<Arc<TestNode>>>,
+    players: Vec<Player>,
+    told: Mutex<HashMap<Uuid, u64>>,
+    stop: AtomicBool,
+}
+
+impl Load {
+    fn start(nodes: Vec<Arc<TestNode>>, players: Vec<Player>) -> (Arc<Self>, JoinHandle<()>) {
+        let (told, stop) = (Mutex::default(), AtomicBool::new(false));
+        let load = Arc::new(Self { nodes: Mutex::new(nodes), players, told, stop });
+        let all = load.clone();
+        let running = tokio::spawn(async move {
+            let play = |place| all.play(place);
+            futures::future::join_all((0..all.players.len()).map(play)).await;
+        });
+        (load, running)
+    }
+
+    async fn play(&self, place: usize) {
+        let player = &self.players[place];
+        let mut turn = place;
+        while !self.stop.load(Ordering::Relaxed) {
+            turn += 1;
+            let node = {
+                let nodes = self.nodes.lock();
+                nodes[turn % nodes.len()].clone()
+            };
+            let answer = node.init(player, "watch_ad").await;
+            if answer.status != 200 {
+                assert_eq!(answer.status, 503, "{}", answer.text);
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let token = answer.body["antiSpamToken"].as_str().unwrap();
+            let answer = node.finalize(player, token, Value::Null).await;
+            match answer.status {
+                200 => *self.told.lock().entry(player.identity.user).or_default() += 10,
+                // The token was of the board as it was split before.
+                401 | 503 => {}
+                _ => panic!("{}", answer.text),
+            }
+        }
+    }
+
+    fn points(&self) -> u64 {
+        self.told.lock().values().sum()
+    }
+
+    async fn goes_on(&self) {
+        let before = self.points();
+        eventually("more awards", async || (self.points() > before + 500).then_some(())).await;
+    }
+}
+
+/// A node that waits for its board, which comes when somebody splits it so.
+fn waiting(world: &World, config: &Config) -> JoinHandle<TestNode> {
+    let (config, clock) = (config.clone(), world.clock.clone());
+    tokio::spawn(async move { TestNode::new(Node::start(config, clock).await.unwrap()) })
+}
+
+async fn split(world: &World, config: &Config, from: &From) -> u64 {
+    let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
+    rebuild_as_told(&app, from, |_| ()).await.unwrap()
+}
+
+/// Splits the board under load; afterwards nodes with the old settings take no award, and every point that anybody was told of is
+/// there once.
+async fn split_under_load(world: &mut World, config: Config, from: &From) {
+    let old = Arc::new(world.node().await);
+    let players = old.players(12).await;
+    let (load, running) = Load::start(vec![old.clone()], players.clone());
+    load.goes_on().await;
+    let next = waiting(world, &config);
+    split(world, &config, from).await;
+    let next = Arc::new(next.await.unwrap());
+    load.nodes.lock().push(next.clone());
+    load.goes_on().await;
+    load.stop.store(true, Ordering::Relaxed);
+    running.await.unwrap();
+    eventually("the old node to refuse awards", async || {
+        (old.get("/readyz/awards").await.status == 503
+            && old.init(&players[0], "watch_ad").await.status == 503)
+            .then_some(())
+    })
+    .await;
+    let told = load.told.lock().clone();
+    for player in &players {
+        let user = player.identity.user;
+        let answer = next.post_with("/api/v1/actions/init", &player.token, &[], &Value::Null).await;
+        assert_ne!(answer.status, 503, "{}", answer.text);
+        let standing = next.app.store.standing(user).await.unwrap().unwrap();
+        assert_eq!(standing.0, told.get(&user).copied().unwrap_or(0), "{user}");
+    }
+    world.config = config;
+    assert_verified(world).await;
+    assert!(next.get("/api/v1/scores/leaderboard").await.body["version"].as_i64() > Some(0));
+}
+
+#[tokio::test]
+async fn a_board_is_split_into_other_numbers_of_shards_under_load() {
+    let mut world = World::with_shards(1).await;
+    for shards in [4, 2, 4, 1] {
+        let mut config = world.config.clone();
+        config.store.shards = shards;
+        split_under_load(&mut world, config, &From::default()).await;
+        let tag = |it: u32| if it == 1 { "leaderboard:*".to_owned() } else { format!("{{{it}.*") };
+        let client = redis::Client::open(world.redis.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        for other in [1, 2, 4].into_iter().filter(|it| *it != shards) {
+            let keys: Vec<String> =
+                redis::cmd("KEYS").arg(tag(other)).query_async(&mut connection).await.unwrap();
+            // Old nodes go on to count requests.
+            let left: Vec<_> = keys.iter().filter(|it| !it.contains("rate:")).collect();
+            assert!(left.is_empty(), "of {other} shards: {left:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_board_moves_from_one_redis_to_a_cluster_under_load() {
+    let mut world = World::with_shards(1).await;
+    let cluster = KeptRedis::on_cluster(8).await;
+    let mut config = world.config.clone();
+    config.store.shards = 8;
+    config.store.redis_url = cluster.url.clone().into();
+    let from = From { url: Some(world.redis.url.clone()), lost: false };
+    split_under_load(&mut world, config, &from).await;
+}
+
+#[tokio::test]
+async fn a_board_is_split_only_from_where_it_is() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    let player = node.register("ada").await;
+    node.award(&player, "watch_ad").await;
+    node.written().await;
+    let elsewhere = World::with_shards(1).await;
+    let mut config = world.config.clone();
+    config.store.shards = 2;
+    let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
+    let refused = async |from: &From| rebuild_as_told(&app, from, |_| ()).await.unwrap_err().to_string();
+    let from = From { url: Some(elsewhere.redis.url.clone()), lost: false };
+    assert!(refused(&from).await.contains("--from names its Redis"));
+    assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 20, "nothing was changed");
+    node.written().await;
+    node.stop().await;
+
+    assert_eq!(split(&world, &config, &From { url: None, lost: true }).await, 1);
+    assert!(refused(&from).await.contains("already"));
+    let node = TestNode::new(Node::start(config, world.clock.clone()).await.unwrap());
+    assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 30);
+}
