@@ -1,7 +1,9 @@
 //! The leader's reader of all shards' outboxes. Each shard's is read over a connection of its own, which waits there for entries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use deadpool_redis::Connection;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -9,11 +11,15 @@ use futures::{FutureExt, StreamExt};
 use redis::streams::{StreamId, StreamReadReply};
 
 use super::outbox::{Entry, OLDEST, sort};
+use super::server::Server;
 use super::{Store, fault};
 use crate::error::Fault;
 
 /// A read that may block for at most a second and takes so long will not come back.
 pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
+
+/// How often a reader that waits looks whether its server still serves the shard.
+const MOVED_LOOK: Duration = Duration::from_millis(100);
 
 /// A reader and what it has read, or the shard whose reader is of no more use.
 type Read = Result<(Reader, Vec<StreamId>), (usize, Fault)>;
@@ -22,6 +28,9 @@ type Read = Result<(Reader, Vec<StreamId>), (usize, Fault)>;
 struct Reader {
     shard: usize,
     outbox: String,
+    /// Who is asked, and who serves the shard by now.
+    server: Arc<Server>,
+    place: Arc<ArcSwap<Server>>,
     connection: Connection,
     last_id: String,
 }
@@ -56,10 +65,11 @@ impl Store {
 
     async fn reader(&self, shard: usize) -> Result<Reader, Fault> {
         let shard = &self.shards[shard];
-        let connection = shard.server().blocking.get().await;
+        let (server, place) = (shard.server(), shard.place());
+        let connection = server.blocking.get().await;
         let connection = connection.map_err(|error| Fault::away("read the outbox", error))?;
         let (number, outbox) = (shard.number, shard.keys.outbox.clone());
-        Ok(Reader { shard: number, outbox, connection, last_id: OLDEST.to_owned() })
+        Ok(Reader { shard: number, outbox, server, place, connection, last_id: OLDEST.to_owned() })
     }
 }
 
@@ -134,6 +144,13 @@ impl OutboxReader {
     }
 }
 
+/// Waits until another server serves a shard: nobody waits for the old one's answer then.
+async fn moved(server: &Arc<Server>, place: &ArcSwap<Server>) {
+    while Arc::ptr_eq(server, &place.load()) {
+        tokio::time::sleep(MOVED_LOOK).await;
+    }
+}
+
 impl Reader {
     async fn read(mut self, count: usize, block_ms: u64) -> Read {
         let mut command = redis::cmd("XREAD");
@@ -142,8 +159,17 @@ impl Reader {
             command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS").arg(&self.outbox).arg(&self.last_id);
-        let reply: Result<Option<StreamReadReply>, _> = command.query_async(&mut self.connection).await;
-        let reply = reply.map_err(|error| (self.shard, fault("read the outbox", error)))?;
+        let doing = "read the outbox";
+        let reply: Result<Option<StreamReadReply>, _> = tokio::select! {
+            reply = command.query_async(&mut self.connection) => reply,
+            () = moved(&self.server, &self.place) => Ok(None),
+        };
+        // A master that hung and was failed over from may go on, and tell of awards that the one which the ledger was compared with
+        // has not. They were never acknowledged where replicas are waited for, and must not come into the ledger behind its back.
+        if !Arc::ptr_eq(&self.server, &self.place.load()) {
+            return Err((self.shard, Fault::away(doing, "another Redis serves it by now")));
+        }
+        let reply = reply.map_err(|error| (self.shard, fault(doing, error)))?;
         let ids: Vec<StreamId> = reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids).collect();
         if let Some(last) = ids.last() {
             self.last_id.clone_from(&last.id);

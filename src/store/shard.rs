@@ -25,7 +25,7 @@ pub struct Shard {
     pub number: usize,
     pub keys: Keys,
     /// Who serves its slot, as far as this node knows.
-    server: ArcSwap<Server>,
+    server: Arc<ArcSwap<Server>>,
     /// The latest epoch that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
     epoch: AtomicI64,
     /// The newest version of its ten that is known to be in the merged board.
@@ -38,7 +38,7 @@ impl Shard {
         Self {
             number,
             keys: Keys::new(tag),
-            server: ArcSwap::new(server),
+            server: Arc::new(ArcSwap::new(server)),
             epoch: AtomicI64::new(0),
             gathered: AtomicI64::new(-1),
         }
@@ -46,6 +46,11 @@ impl Shard {
 
     pub fn server(&self) -> Arc<Server> {
         self.server.load_full()
+    }
+
+    /// The same, for who wants to know whether that changes.
+    pub fn place(&self) -> Arc<ArcSwap<Server>> {
+        self.server.clone()
     }
 
     /// Takes another server; it may be the same.
