@@ -74,9 +74,13 @@ async fn a_cluster_moves_slots_and_loses_masters_but_no_award() {
     scene.cluster().failed_over(slot, hung).await;
     let over = began.elapsed();
     scene.is_open().await;
-    println!("open {:?} after", began.elapsed());
+    let open = began.elapsed();
+    // What it was sent before it hung it does now.
     scene.cluster().go_on(hung);
-    println!("stopped: failed over {over:?} after, back {:?} after", scene.is_back(shard, began).await);
+    println!(
+        "stopped: failed over {over:?} after, open {open:?} after, back {:?} after",
+        scene.is_back(shard, began).await
+    );
     scene.cluster().settled().await;
     scene.play.goes_on().await;
     scene.end().await;

@@ -27,9 +27,13 @@ async fn sentinels_put_a_replica_in_a_masters_place_and_no_award_is_lost() {
     redis.is_master(0).await;
     let over = began.elapsed();
     scene.is_open().await;
-    println!("open {:?} after", began.elapsed());
+    let open = began.elapsed();
+    // What it was sent before it hung it does now.
     redis.go_on(1);
-    println!("stopped: failed over {over:?} after, back {:?} after", scene.is_back(0, began).await);
+    println!(
+        "stopped: failed over {over:?} after, open {open:?} after, back {:?} after",
+        scene.is_back(0, began).await
+    );
     redis.settled(0).await;
     scene.play.goes_on().await;
     scene.end().await;

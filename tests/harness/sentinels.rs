@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 use super::cluster::ports::Ports;
 use super::eventually;
 use super::keeper::RedisProcess;
-use super::redis_look::RedisLook;
 
 /// What Sentinels call the master.
 const NAME: &str = "laurel";
@@ -86,25 +85,29 @@ impl KeptSentinels {
     async fn replication(&self, server: usize) -> Option<String> {
         let process = &self.servers[server];
         match process.answers() {
-            true => Some(RedisLook::new(&process.url()).await.ask("INFO replication").await),
+            true => ask(&process.url(), "INFO", "replication").await,
             false => None,
         }
     }
 
     async fn said_by(&self, sentinel: usize) -> Option<Said> {
         let url = format!("redis://127.0.0.1:{}", self.ports.client(2 + sentinel));
-        let client = redis::Client::open(url).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-        let mut command = redis::cmd("SENTINEL");
-        let command = command.arg("MASTER").arg(NAME);
-        let told: std::collections::HashMap<String, String> =
-            command.query_async(&mut connection).await.ok()?;
+        let told: std::collections::HashMap<String, String> = ask(&url, "SENTINEL MASTER", NAME).await?;
         Some(Said {
             port: told["port"].parse().unwrap(),
             others: told["num-other-sentinels"].parse().unwrap(),
             replicas: told["num-slaves"].parse().unwrap(),
         })
     }
+}
+
+/// One question; none: Sentinels have just cut everybody off from a server whose part they change.
+async fn ask<T: redis::FromRedisValue>(url: &str, command: &str, about: &str) -> Option<T> {
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+    let mut asked = redis::Cmd::new();
+    asked.arg(command.split(' ').collect::<Vec<_>>()).arg(about);
+    asked.query_async(&mut connection).await.ok()
 }
 
 /// What a Sentinel says.
@@ -130,7 +133,7 @@ fn sentinel(folder: &Path, ports: &Ports, number: usize) -> Child {
     let path = folder.join("sentinel.conf");
     let text = format!(
         "port {port}\nbind 127.0.0.1\ndir {home}\nlogfile sentinel.log\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
-         sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 10000\n"
+         sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 3000\n"
     );
     std::fs::write(&path, text).unwrap();
     let mut command = Command::new("redis-server");
