@@ -1,11 +1,11 @@
 //! Three nodes behind HAProxy with the configuration that ships: restarted one by one under load, cut off from Redis, and all without it.
 
 mod drain;
-mod listeners;
-mod play;
+pub mod listeners;
+pub mod play;
 mod redis_away;
 mod roll;
-mod suite;
+pub mod suite;
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ use suite::doors::{CATALOGUE, Player};
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// Nodes without limits of the players' pace, and a balancer before them.
-struct Cluster {
+pub struct Cluster {
     nodes: Vec<NodeProcess>,
     balancer: Balancer,
     players: Vec<Player>,

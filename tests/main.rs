@@ -13,6 +13,7 @@ mod cluster;
 mod dashboards;
 mod deploy;
 mod embedded;
+mod failover;
 mod faults;
 mod fuzz;
 mod gate;

@@ -1,8 +1,9 @@
-//! The fault suite's players through the balancer, and its judgement of what they were answered.
+//! The fault suite's players through the balancer, or at nodes without one, and its judgement of what they were answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use reqwest::Client;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
@@ -10,9 +11,9 @@ use tokio::task::JoinHandle;
 use super::Cluster;
 use super::listeners::Listeners;
 use super::suite::dice::Dice;
-use super::suite::doors::{Door, Player, post, ticket};
+use super::suite::doors::{Door, Player, post, read, ticket};
 use super::suite::history::{Answer, Attempt, Event, History};
-use super::suite::judge::Judge;
+use super::suite::judge::{Judge, Loss};
 use super::suite::ledger;
 use super::suite::load::Load;
 use crate::harness::{World, assert_verified, eventually};
@@ -28,9 +29,14 @@ pub struct Play {
 
 impl Play {
     pub fn start(cluster: &Cluster) -> Self {
+        Self::at(&cluster.client, vec![cluster.balancer.base.clone()], &cluster.players)
+    }
+
+    /// The same at these places.
+    pub fn at(client: &Client, bases: Vec<String>, players: &[Player]) -> Self {
         let load = Arc::new(Load {
-            client: cluster.client.clone(),
-            bases: vec![cluster.balancer.base.clone()],
+            client: client.clone(),
+            bases,
             history: Arc::new(History::new()),
             stop: AtomicBool::new(false),
         });
@@ -38,7 +44,7 @@ impl Play {
             let player = Arc::new(Player { user: player.user, login: player.login.clone() });
             tokio::spawn(load.clone().play(player, Dice::new(8, 0, turn as u64)))
         };
-        let running = cluster.players.iter().enumerate().map(play).collect();
+        let running = players.iter().enumerate().map(play).collect();
         Self { load, running }
     }
 
@@ -47,6 +53,11 @@ impl Play {
         let acknowledged = || self.load.history.acknowledged.load(Ordering::Relaxed);
         let until = acknowledged() + MORE;
         eventually("more awards", async || (acknowledged() >= until).then_some(())).await;
+    }
+
+    /// The record so far.
+    pub fn history(&self) -> &History {
+        &self.load.history
     }
 
     /// Ends what was begun; the record.
@@ -74,29 +85,44 @@ pub async fn last_award(cluster: &Cluster, listeners: &[&Listeners], history: &H
 
 /// An award, recorded like those of the load.
 pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
-    let (base, client) = (&cluster.balancer.base, &cluster.client);
+    let answer = try_award(&cluster.client, &cluster.balancer.base, player, history).await;
+    assert!(matches!(answer, Ok(Answer::Awarded { .. })), "{answer:?}");
+}
+
+/// One try at an award, recorded too; why there was no token.
+pub async fn try_award(
+    client: &Client,
+    base: &str,
+    player: &Player,
+    history: &History,
+) -> Result<Answer, String> {
     let door = Door::Actions;
-    let ticket = ticket(client, base, player, door, 0, None).await.unwrap();
+    let ticket = ticket(client, base, player, door, 0, None).await?;
     let (user, attempts) = (player.user, Vec::new());
     let event = Event { user, door: door.name(), points: 10, by_ledger: false, late: false, attempts };
     history.issued(ticket.id, event);
     let start = history.now();
-    let (status, body) = post(client, base, ticket.path, player, "", &ticket.body).await.unwrap();
-    assert_eq!(status, 200, "{body}");
-    let answer = Answer::Awarded { score: body["newScore"].as_i64().unwrap() };
-    history.attempted(ticket.id, Attempt { node: 0, key: String::new(), start, end: history.now(), answer });
+    let (answer, _) = read(post(client, base, ticket.path, player, "", &ticket.body).await);
+    let attempt = Attempt { node: 0, key: String::new(), start, end: history.now(), answer: answer.clone() };
+    history.attempted(ticket.id, attempt);
+    Ok(answer)
 }
 
 /// Holds the stores against each other, and the record against the ledger as the fault suite does it. Returns the requests that were
 /// not answered.
 pub async fn judge(world: &World, history: &History) -> Vec<String> {
+    judge_after(world, history, &[]).await
+}
+
+/// The same after Redis lost something.
+pub async fn judge_after(world: &World, history: &History, losses: &[Loss]) -> Vec<String> {
     assert_verified(world).await;
     let events = history.take();
     let mut connection = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
     let rows = ledger::rows(&mut connection, 0).await;
     let mut judge = Judge::default();
     judge.check_rows(&rows, &events);
-    let outcome = judge.check_events(&rows, &events, &[]);
+    let outcome = judge.check_events(&rows, &events, losses);
     println!("{} rows; {outcome:?}", rows.len());
     assert!(judge.wrong.is_empty(), "{}", judge.wrong.join("\n"));
     assert!(ledger::doubles(&mut connection).await.is_empty());

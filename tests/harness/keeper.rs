@@ -45,9 +45,14 @@ pub struct RedisProcess {
 impl RedisProcess {
     /// Starts it in a folder, with these options and the ones of a private Redis.
     pub async fn start(folder: &Path, options: Vec<String>) -> Self {
+        Self::start_with(folder, options, &[]).await
+    }
+
+    /// The same with further options for its first start.
+    pub async fn start_with(folder: &Path, options: Vec<String>, extra: &[&str]) -> Self {
         let stopped = AtomicBool::new(false);
         let mut process = Self { folder: folder.to_owned(), options, server: None, stopped };
-        process.restart(&[]).await;
+        process.restart(extra).await;
         process
     }
 

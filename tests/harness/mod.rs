@@ -10,6 +10,7 @@ mod process;
 mod provider;
 mod proxy;
 mod redis_look;
+mod sentinels;
 mod signer;
 
 pub use balancer::{Balancer, haproxy};
@@ -22,6 +23,7 @@ pub use process::{NodeProcess, laurel, program};
 pub use provider::Provider;
 pub use proxy::Proxy;
 pub use redis_look::RedisLook;
+pub use sentinels::KeptSentinels;
 pub use signer::{Signer, jwks};
 
 use std::sync::Arc;
@@ -52,7 +54,7 @@ impl World {
     pub async fn new() -> Self {
         match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |it| it.parse().unwrap()) {
             1 => Self::with_shards(1).await,
-            shards => Self::on(KeptRedis::on_cluster(shards).await, folder(), shards).await,
+            shards => Self::on_cluster(shards).await,
         }
     }
 
@@ -60,6 +62,11 @@ impl World {
     pub async fn with_shards(shards: usize) -> Self {
         let folder = folder();
         Self::on(KeptRedis::with_shards(folder.path(), shards).await, folder, shards).await
+    }
+
+    /// The same on a cluster, whatever the tests were told.
+    pub async fn on_cluster(shards: usize) -> Self {
+        Self::on(KeptRedis::on_cluster(shards).await, folder(), shards).await
     }
 
     async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {

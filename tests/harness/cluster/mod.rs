@@ -3,7 +3,7 @@
 mod faults;
 mod layout;
 mod pool;
-mod ports;
+pub mod ports;
 mod reshard;
 
 use std::path::PathBuf;

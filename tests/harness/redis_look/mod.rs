@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, Value};
 
@@ -32,7 +33,10 @@ pub struct Server {
 impl Server {
     pub async fn connect(url: &str, address: String, master: bool) -> Self {
         let client = redis::Client::open(url).unwrap();
-        Self { address, master, connection: client.get_multiplexed_async_connection().await.unwrap() }
+        // A busy machine answers late, and a test has time.
+        let patient = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
+        Self { address, master, connection }
     }
 }
 
