@@ -57,7 +57,7 @@ enum Command {
     /// Load Redis from the ledger, while nodes serve; split as the settings say
     Rebuild {
         /// The URL of the Redis that the board was in, if store.shards was another number and it was another Redis
-        #[arg(long)]
+        #[arg(long, env = "REDIS_URL_FROM", hide_env_values = true)]
         from: Option<String>,
         /// The Redis that the board was in is lost, and what it had not written with it
         #[arg(long, conflicts_with = "from")]

@@ -159,6 +159,7 @@ pub(super) async fn spend(
     per_minute: u32,
 ) -> Result<Redeemed, Fault> {
     let no_limits = Limits::default();
+    let board = app.hub.newest();
     let request = Redeem {
         user: caller.user,
         number: caller.number,
@@ -178,7 +179,8 @@ pub(super) async fn spend(
         per_minute,
         points_per_hour: app.config.limits.points_per_hour,
         outbox_max: app.config.outbox.max_entries,
-        known_version: app.hub.newest().version,
+        known_version: board.version,
+        known_ten: &|| board.entries(),
         publish_window_ms: app.config.live.min_interval_ms,
         idempotency: submission.idempotency.as_ref(),
         next: judged.next.as_ref(),

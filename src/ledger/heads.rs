@@ -29,8 +29,28 @@ const LAYOUT: &str = "coalesce((SELECT shards FROM board_layout), CASE WHEN epoc
 /// # Errors
 /// Postgres is away; or the board is split otherwise than this node is told.
 pub async fn read(app: &App, lead: &mut Lead) -> Result<Vec<ShardHead>, Fault> {
-    let doing = "read the ledger's head";
     let shards = app.store.shard_count();
+    match read_of(app, lead, shards).await? {
+        Ok(heads) => Ok(heads),
+        Err(layout) => {
+            let told = format!(
+                "it is split over {layout} shards, but store.shards is {shards}: see docs/scaling.md"
+            );
+            Err(Fault::new("open the board", told))
+        }
+    }
+}
+
+/// The same of a board of so many shards; or over how many it is split in truth.
+///
+/// # Errors
+/// Postgres is away.
+pub async fn read_of(
+    app: &App,
+    lead: &mut Lead,
+    shards: usize,
+) -> Result<Result<Vec<ShardHead>, usize>, Fault> {
+    let doing = "read the ledger's head";
     let sql = format!(
         "SELECT {LAYOUT} AS layout, epoch,
                 greatest(moment, (SELECT max(moment) FROM score_history WHERE seq IS NULL)) AS moment
@@ -40,12 +60,10 @@ pub async fn read(app: &App, lead: &mut Lead) -> Result<Vec<ShardHead>, Fault> {
     let head = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, asked)).await?;
     let layout: Option<i32> = head.get("layout");
     if let Some(layout) = layout.filter(|it| *it as usize != shards) {
-        let told =
-            format!("it is split over {layout} shards, but store.shards is {shards}: see docs/scaling.md");
-        return Err(Fault::new("open the board", told));
+        return Ok(Err(layout as usize));
     }
     if shards == 1 {
-        return Ok(vec![ShardHead { epoch: head.get("epoch"), moment: head.get("moment") }]);
+        return Ok(Ok(vec![ShardHead { epoch: head.get("epoch"), moment: head.get("moment") }]));
     }
     let asked =
         sqlx::query("SELECT shard, epoch, moment FROM board_shards WHERE shards = $1").bind(shards as i32);
@@ -56,7 +74,7 @@ pub async fn read(app: &App, lead: &mut Lead) -> Result<Vec<ShardHead>, Fault> {
         let head = ShardHead { epoch: row.get("epoch"), moment: row.get("moment") };
         heads[row.get::<i32, _>("shard") as usize] = head;
     }
-    Ok(heads)
+    Ok(Ok(heads))
 }
 
 /// Over how many shards the board is split; none if it was never opened.
@@ -72,7 +90,7 @@ pub async fn layout(app: &App) -> Result<Option<usize>, Fault> {
 }
 
 /// Says over how many shards the board is split from now on. Each of them is in a later epoch than any ever was: whatever Redis still
-/// has of such a board was left behind.
+/// has of such a board was left behind. And each is at the ledger's moment, so that its own go on from there.
 ///
 /// # Errors
 /// Postgres is away.
@@ -82,9 +100,9 @@ pub async fn write_layout(app: &App, lead: &mut Lead, shards: usize) -> Result<(
         "WITH next AS (SELECT greatest(max(epoch), (SELECT max(epoch) FROM board_shards)) + 1 AS epoch FROM ledger_heads),
          layout AS (UPDATE board_layout SET shards = $1),
          one AS (UPDATE ledger_heads SET epoch = next.epoch FROM next WHERE $1 = 1)
-         INSERT INTO board_shards (shards, shard, epoch)
-         SELECT $1, shard, next.epoch FROM next, generate_series(0, $1 - 1) AS shard
-         ON CONFLICT (shards, shard) DO UPDATE SET epoch = excluded.epoch",
+         INSERT INTO board_shards (shards, shard, epoch, moment)
+         SELECT $1, shard, next.epoch, (SELECT max(moment) FROM ledger_heads) FROM next, generate_series(0, $1 - 1) AS shard
+         ON CONFLICT (shards, shard) DO UPDATE SET epoch = excluded.epoch, moment = excluded.moment",
     )
     .bind(shards as i32);
     in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(lead.connection()))).await.map(drop)

@@ -19,7 +19,7 @@ const BATCH: usize = 5000;
 ///
 /// # Errors
 /// A store is away.
-pub async fn load_limits(app: &App, lead: &mut Lead, load: &Load<'_>) -> Result<(), Fault> {
+pub async fn load_limits(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
     let limited =
         |it: &&Action| it.limits.cooldown_ms > 0 || it.limits.cap_per_hour > 0 || it.limits.cap_per_day > 0;
     let actions: Vec<&Action> = app.catalogue.all().iter().filter(limited).collect();
@@ -62,7 +62,9 @@ pub async fn load_limits(app: &App, lead: &mut Lead, load: &Load<'_>) -> Result<
         })
         .collect();
     for some in counted.chunks(BATCH) {
-        load.limits(some).await?;
+        for (load, _) in loads {
+            load.limits(some).await?;
+        }
         lead.beat(&app.metrics).await?;
     }
     Ok(())

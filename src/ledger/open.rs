@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::consume::drain;
 use super::heads::{self, ShardHead};
 use super::lead::Lead;
-use super::rebuild::load;
+use super::rebuild;
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{Load, OutboxReader, ShardLook};
@@ -61,7 +61,17 @@ impl Closed {
 /// # Errors
 /// A store is away, or the board is split otherwise than this node is told; what is closed stays closed.
 pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
-    let heads = heads::read(app, lead).await?;
+    let heads = match heads::read(app, lead).await {
+        Ok(heads) => heads,
+        Err(fault) if !fault.away => {
+            // Whoever split it otherwise may not have reached this Redis: nobody reads its outbox any more.
+            for shard in 0..app.store.shard_count() {
+                app.store.suspend(shard).await?;
+            }
+            return Err(fault);
+        }
+        Err(fault) => return Err(fault),
+    };
     let mut closed = Vec::new();
     for (shard, head) in heads.into_iter().enumerate() {
         let look = match app.store.glance_at(shard).await {
@@ -81,37 +91,30 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     if closed.is_empty() {
         return Ok(());
     }
-    let loads = load_what_lacks(app, lead, &closed).await?;
+    let (lacking, whole): (Vec<Closed>, Vec<Closed>) = closed.into_iter().partition(|it| it.why.is_some());
+    // Those that lack nothing do not wait for those that are loaded.
+    confirm(app, lead, &whole, &[]).await?;
+    let loads = load(app, lead, &lacking).await?;
     reader.rewind();
-    confirm(app, lead, &closed, &loads).await
+    confirm(app, lead, &lacking, &loads).await
 }
 
-/// Loads those that lack something, all at once, since that takes a walk through all users.
-async fn load_what_lacks<'a>(
-    app: &'a App,
-    lead: &mut Lead,
-    closed: &[Closed],
-) -> Result<Vec<Load<'a>>, Fault> {
+/// Loads shards that lack something, all at once, since that takes a walk through all users.
+async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<Vec<Load<'a>>, Fault> {
     let mut loads = Vec::new();
-    for it in closed {
-        let Some(why) = it.why else {
-            tracing::info!(run = it.look.run, "another run of Redis holds what the ledger holds");
-            continue;
-        };
-        let (shard, epoch, latest) = (it.shard, it.look.epoch, it.head.epoch);
+    for it in lacking {
+        let (shard, epoch, latest, why) = (it.shard, it.look.epoch, it.head.epoch, it.why);
         tracing::warn!(?why, shard, epoch, latest, "the board is loaded from the ledger");
         app.metrics.rebuilds.inc();
         app.store.suspend(shard).await?;
         // What cannot be written keeps the board closed, but undoes nothing: an operator's rebuild is given up then.
         drain(app, &app.store, lead, shard, it.is_older_copy()).await?;
     }
-    for it in closed {
-        if it.why.is_some() {
-            loads.push((app.store.begin_load(it.shard).await?, it.is_older_copy()));
-        }
+    for it in lacking {
+        loads.push((app.store.begin_load(it.shard).await?, it.is_older_copy()));
     }
     if !loads.is_empty() {
-        let users = load(app, lead, &loads).await?;
+        let users = rebuild::load(app, lead, &loads).await?;
         tracing::info!(users, "the board was loaded from the ledger");
     }
     Ok(loads.into_iter().map(|(load, _)| load).collect())
@@ -122,6 +125,9 @@ async fn confirm(app: &App, lead: &mut Lead, closed: &[Closed], loads: &[Load<'_
     let heads = heads::read(app, lead).await?;
     let mut due_ms = 0;
     for it in closed {
+        if it.why.is_none() {
+            tracing::info!(run = it.look.run, "another run of Redis holds what the ledger holds");
+        }
         let newest = heads[it.shard].moment.max(app.hub.newest().version);
         let epoch = it.head.epoch.max(app.store.known_epoch(it.shard)).max(it.look.epoch) + 1;
         let begun = loads.iter().find(|load| load.shard() == it.shard);

@@ -2,7 +2,7 @@
 //! goes into the ledger, and the new one is loaded from there. The ledger knows no shards, so nothing of it changes.
 
 use super::consume::drain;
-use super::heads::{layout, write_layout};
+use super::heads::{ShardHead, layout, read_of, write_layout};
 use super::lead::Lead;
 use super::open::open;
 use super::rebuild::rebuild;
@@ -14,7 +14,7 @@ use crate::store::Store;
 const DOING: &str = "split the board";
 
 /// Where a board is that was split otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct From {
     /// The URL of its Redis; none if it is the same.
     pub url: Option<String>,
@@ -53,18 +53,26 @@ async fn reshard(app: &App, from: &From, split: usize) -> Result<(), Fault> {
     };
     tracing::info!(from = split, to = app.store.shard_count(), "the board is split otherwise");
     let mut lead = Lead::seize(&app.database).await?;
+    let Ok(heads) = read_of(app, &mut lead, split).await? else {
+        return Err(Fault::new(DOING, "somebody else has just split it otherwise: try again"));
+    };
     if let Some(old) = &old {
-        close(app, old, &mut lead).await?;
+        close(app, old, &mut lead, &heads).await?;
     }
     // From here on nodes with the old settings leave the board alone, and a leader with the new ones would go on.
     write_layout(app, &mut lead, app.store.shard_count()).await?;
     let mut reader = app.store.outbox_reader().await?;
     open(app, &mut lead, &mut reader).await?;
-    lead.release().await;
-    match old {
-        Some(old) if from.url.is_none() => old.remove_all().await,
-        _ => Ok(()),
+    if let Some(old) = old.filter(|_| from.url.is_none()) {
+        let mut at = (0, 0);
+        while let Some(next) = old.remove_some(at).await? {
+            at = next;
+            // Without the lead somebody may have split it so again, and what is there would be in use.
+            lead.beat(&app.metrics).await?;
+        }
     }
+    lead.release().await;
+    Ok(())
 }
 
 /// The Redis of the old board, which has to have one.
@@ -74,29 +82,33 @@ async fn old_store(app: &App, from: &From, split: usize) -> Result<Store, Fault>
     if let Some(url) = &from.url {
         config.redis_url = Secret::from(url.clone());
     }
-    let nowhere = || {
-        let told = format!(
-            "no board of {split} shards is there: --from names its Redis, and --lost says that it is gone"
-        );
-        Fault::new(DOING, told)
-    };
     if split == 1 && config.redis_url.expose().contains("-cluster://") {
-        return Err(nowhere());
+        return Err(nowhere(split));
     }
-    let old = Store::connect(&config, app.metrics.clone()).await?;
-    for shard in 0..split {
-        if old.glance_at(shard).await?.epoch < 0 {
-            return Err(nowhere());
-        }
-    }
-    Ok(old)
+    Store::connect(&config, app.metrics.clone()).await
+}
+
+fn nowhere(split: usize) -> Fault {
+    let told = format!(
+        "the board of {split} shards is not there: --from names its Redis, and --lost says that it is gone"
+    );
+    Fault::new(DOING, told)
 }
 
 /// Closes the old board, and writes what it still has.
-async fn close(app: &App, old: &Store, lead: &mut Lead) -> Result<(), Fault> {
-    for shard in 0..old.shard_count() {
-        let open = old.glance_at(shard).await?.open;
-        old.suspend(shard).await?;
+async fn close(app: &App, old: &Store, lead: &mut Lead, heads: &[ShardHead]) -> Result<(), Fault> {
+    let mut open = Vec::new();
+    for (shard, head) in heads.iter().enumerate() {
+        let look = old.glance_at(shard).await?;
+        // A copy that was left behind is not the board, which may be open elsewhere.
+        if look.epoch < head.epoch.max(0) {
+            return Err(nowhere(heads.len()));
+        }
+        open.push(look.open);
+    }
+    for (shard, open) in open.into_iter().enumerate() {
+        // Nobody confirms a board that somebody loads, however late.
+        old.begin_load(shard).await?;
         // One that was not open may lack what the ledger has.
         drain(app, old, lead, shard, !open).await?;
     }

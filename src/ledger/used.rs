@@ -38,7 +38,7 @@ pub async fn write(
 ///
 /// # Errors
 /// A store is away, or somebody else loads the board.
-pub async fn load_used(connection: &mut PgConnection, load: &Load<'_>) -> Result<(), Fault> {
+pub async fn load_used(connection: &mut PgConnection, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
     let mut rows = sqlx::query(
         "SELECT digest, (extract(epoch FROM until_at) * 1000)::bigint AS until_ms FROM used_proofs WHERE until_at > now()",
     )
@@ -49,7 +49,9 @@ pub async fn load_used(connection: &mut PgConnection, load: &Load<'_>) -> Result
         let end = row.is_none();
         batch.extend(row.map(|it| (it.get("digest"), it.get("until_ms"))));
         if batch.len() == BATCH || end {
-            load.used(&batch).await?;
+            for (load, _) in loads {
+                load.used(&batch).await?;
+            }
             batch.clear();
         }
         if end {

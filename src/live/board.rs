@@ -29,6 +29,12 @@ pub struct Board {
 }
 
 impl Board {
+    /// As entries that `read` reads; the moments are not known here.
+    pub fn entries(&self) -> Vec<String> {
+        let entry = |it: &Row| format!("{} 0 {} {} {}", it.score, it.user, it.number, it.username);
+        self.rows.iter().map(entry).collect()
+    }
+
     /// Reads entries `score moment userId number username`, best first, as `lua/lib/board.lua` keeps them.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
     let mut look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
     if look.ungathered {
-        if app.store.gather_all(app.config.live.min_interval_ms).await? > 0 {
+        if app.store.gather_all(app.config.live.min_interval_ms).await > 0 {
             app.hub.flush_later();
         }
         let banned = look.banned;
@@ -43,21 +43,21 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     for user in look.banned {
         app.fanout.ban(user);
     }
-    if look.version > known && look.open {
+    if look.version > known && look.shows {
         app.hub.learn(&Arc::new(Board::read(look.version, &look.ten)?));
     }
     let newest = app.hub.newest();
     if newest.version <= look.published {
         // Its publication got lost.
         publish(app, Board::clone(&newest));
-        if look.open {
+        if look.shows {
             app.health.holds_board();
         }
-    } else if look.open {
+    } else if look.shows {
         // It is held back, and whoever should have published it by now may be gone.
         app.hub.flush_later();
     }
-    if look.open && look.version < known {
+    if look.shows && look.version < known {
         let due_ms = app.store.lift(known, app.config.live.min_interval_ms).await?;
         if due_ms > 0 {
             app.hub.flush_later();

@@ -79,12 +79,12 @@ impl Store {
         counts.remove(shard.number);
         let answered: Vec<&Vec<u64>> = counts.iter().flatten().collect();
         let exact = answered.len() == counts.len();
+        let (shards, known) = (self.shards.len() as u64, answered.len() as u64 + 1);
         let mut place = 0..N;
         let ranks = scores.map(|(_, rank)| {
             let at = place.next().unwrap_or_default();
             let above: u64 = answered.iter().map(|it| it.get(at).copied().unwrap_or(0)).sum();
-            let others = above * counts.len() as u64 / answered.len().max(1) as u64;
-            if rank == 0 { 0 } else { rank + others }
+            if rank == 0 { 0 } else { 1 + (rank - 1 + above) * shards / known }
         });
         Among { ranks, exact, face }
     }
@@ -130,6 +130,10 @@ impl Store {
     async fn above(&self, scores: &[u64]) -> Vec<Option<Vec<u64>>> {
         let arguments: Vec<String> = scores.iter().map(u64::to_string).collect();
         let asked = self.shards.iter().map(|shard| async {
+            // Nobody waits for one that was silent just now; those who look at it notice when it is back.
+            if shard.server().is_silent() {
+                return None;
+            }
             let reply = self.run(shard, &self.scripts.above, &[&shard.keys.board], &arguments).await;
             reply.and_then(|it| it.rest()).ok()
         });

@@ -1,6 +1,6 @@
 //! `lua/look.lua`, `lua/flush.lua`, `lua/mend.lua`.
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use uuid::Uuid;
 
 use super::gather::Face;
@@ -35,6 +35,8 @@ pub struct Look {
     pub ten: Vec<String>,
     /// Whether the merged board lacks what changed in a shard: `gather_all` brings it.
     pub ungathered: bool,
+    /// Whether the board is one to show: what a closed one holds may be old.
+    pub shows: bool,
 }
 
 /// What a node sees when it looks at one shard.
@@ -102,15 +104,31 @@ impl Store {
     /// # Errors
     /// Redis is away, or answers what the script cannot.
     pub async fn look(&self, known_version: i64, bans_since_ms: i64) -> Result<Look, Fault> {
-        let known = if self.face.is_some() { i64::MAX } else { known_version };
-        let shards = try_join_all(self.shards.iter().map(|it| self.look_at(it, known, bans_since_ms)));
-        let Some(face) = &self.face else { return Ok(Look::all(shards.await?)) };
-        let (shards, face) = futures::try_join!(shards, self.gather(face, None, known_version, 0))?;
-        let lacks =
-            |(shard, part): (&ShardLook, &(i64, i64))| shard.open && (shard.epoch, shard.version) > *part;
-        let ungathered = shards.iter().zip(&face.parts).any(lacks);
-        let Face { version, published, ten, .. } = face;
-        Ok(Look { version, published, ten, ungathered, ..Look::all(shards) })
+        let Some(face) = &self.face else {
+            let look = Look::all(vec![self.look_at(&self.shards[0], known_version, bans_since_ms).await?]);
+            return Ok(Look { shows: look.open, ..look });
+        };
+        let shards = join_all(self.shards.iter().map(|it| self.look_at(it, i64::MAX, bans_since_ms)));
+        let (shards, face) = futures::join!(shards, self.gather(face, None, known_version, 0));
+        let Face { version, published, ten, parts, .. } = face?;
+        let lacks = |(shard, part): (&Result<ShardLook, Fault>, &(i64, i64))| {
+            shard.as_ref().is_ok_and(|it| it.open && (it.epoch, it.version) > *part)
+        };
+        let ungathered = shards.iter().zip(&parts).any(lacks);
+        // A shard that does not answer is closed, and holds up no other.
+        let (mut there, mut away) = (Vec::new(), None);
+        for shard in shards {
+            match shard {
+                Ok(shard) => there.push(shard),
+                Err(fault) => away = Some(fault),
+            }
+        }
+        if let Some(fault) = away.take_if(|_| there.is_empty()) {
+            return Err(fault);
+        }
+        let mut look = Look::all(there);
+        look.open &= away.is_none();
+        Ok(Look { version, published, ten, ungathered, shows: version > 0, ..look })
     }
 
     /// Looks without the board itself.

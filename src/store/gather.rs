@@ -123,15 +123,12 @@ impl Store {
     }
 
     /// Takes every open shard's ten to the merged board, where that has an older one. Returns when it may be published, in ms.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub async fn gather_all(&self, publish_window_ms: u64) -> Result<u64, Fault> {
+    pub async fn gather_all(&self, publish_window_ms: u64) -> u64 {
         let mut due_ms = 0;
         for shard in &self.shards {
-            due_ms = due_ms.max(self.gather_shard(shard, publish_window_ms).await?);
+            due_ms = due_ms.max(self.see_to(shard, -1, publish_window_ms).await);
         }
-        Ok(due_ms)
+        due_ms
     }
 
     /// What an award made in one shard is among all. The points count, whatever fails here: then the answer has the board that the
@@ -155,12 +152,13 @@ impl Store {
             self.among(shard, scores, wanted),
             self.gather_part(part, known_version, redeem.publish_window_ms)
         );
-        let face = gathered.map(Arc::new).or(among.face).filter(|it| keyed || it.version > known_version);
+        let face = gathered.map(Arc::new).or(among.face).filter(|it| it.version > known_version.max(0));
         (awarded.rank, awarded.rank_before) = (among.ranks[0], Some(among.ranks[1]).filter(|it| *it > 0));
         awarded.flush_due_ms = face.as_ref().map_or(0, |it| it.due_ms);
         (awarded.version, awarded.ten) = match face {
             Some(face) => (face.version, Some(face.ten.clone())),
-            None => (redeem.known_version, None),
+            // The answer that is kept has a board, too: the one that the node shows.
+            None => (redeem.known_version, keyed.then(|| (redeem.known_ten)())),
         };
         let news = async {
             if !replayed {

@@ -221,42 +221,31 @@ impl Load<'_> {
 }
 
 impl Store {
-    /// Removes every key of a board that is split otherwise by now. What is left of it, should this be cut short, nobody looks at.
+    /// Removes some keys of a board that is split otherwise by now: one step of a walk over its servers. Returns where to go on; none
+    /// at the end.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn remove_all(&self) -> Result<(), Fault> {
-        let tags: Vec<&str> = self.places().iter().map(|it| it.keys.tag.as_str()).collect();
-        let goes = |key: &String| {
-            let is_of = |tag: &str| {
-                key.strip_prefix(tag).is_some_and(|it| keys::ALL.iter().any(|kind| it.starts_with(kind)))
-            };
-            tags.iter().any(|tag| is_of(tag))
+    pub async fn remove_some(&self, (place, cursor): (usize, u64)) -> Result<Option<(usize, u64)>, Fault> {
+        let doing = "remove a board";
+        let Some(server) = self.distinct_servers().get(place).cloned() else { return Ok(None) };
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
+        let (next, found): (u64, Vec<String>) = server.ask_here(doing, &scan).await?;
+        let is_of = |shard: &&Shard, key: &str| {
+            let bare = key.strip_prefix(&shard.keys.tag);
+            bare.is_some_and(|it| keys::ALL.iter().any(|kind| it.starts_with(kind)))
         };
-        for server in self.distinct_servers() {
-            let mut cursor = 0;
-            loop {
-                let mut scan = redis::cmd("SCAN");
-                scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
-                let (next, found): (u64, Vec<String>) = server.ask_here("remove a board", &scan).await?;
-                // Of several slots at once a cluster would not take them.
-                let mut unlink = redis::pipe();
-                for key in found.iter().filter(|it| goes(it)) {
-                    unlink.unlink(key).ignore();
-                }
-                if !unlink.is_empty() {
-                    server
-                        .ask::<()>("remove a board", Question::Pipeline(&unlink))
-                        .await
-                        .map_err(|it| it.into_fault("remove a board"))?;
-                }
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
+        // Of several slots at once a cluster would not take them.
+        let mut unlink = redis::pipe();
+        for key in found.iter().filter(|key| self.places().iter().any(|it| is_of(it, key))) {
+            unlink.unlink(key).ignore();
         }
-        Ok(())
+        if !unlink.is_empty() {
+            let removed = server.ask::<()>(doing, Question::Pipeline(&unlink)).await;
+            removed.map_err(|it| it.into_fault(doing))?;
+        }
+        Ok(Some(if next == 0 { (place + 1, 0) } else { (place, next) }))
     }
 }
 

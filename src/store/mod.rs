@@ -29,6 +29,7 @@ mod session;
 mod shape;
 mod shard;
 mod silence;
+mod slots;
 mod subscriber;
 mod totals;
 

@@ -1,6 +1,8 @@
 //! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it; what is
 //! committed is deleted.
 
+use std::sync::Arc;
+
 use futures::future::try_join_all;
 use redis::streams::{StreamId, StreamRangeReply};
 use uuid::Uuid;
@@ -37,6 +39,8 @@ pub enum EntryKind {
 pub struct Entry {
     /// The number of the shard whose outbox has it.
     pub shard: usize,
+    /// The server it was read from: on another one its place in the stream may be another entry's.
+    pub address: Arc<str>,
     /// Its place in the stream.
     pub stream_id: String,
     /// What happened.
@@ -79,7 +83,7 @@ pub struct Entry {
 
 impl Entry {
     /// Reads an entry; `None` if it is not one of ours.
-    fn read(shard: usize, entry: &StreamId) -> Option<Self> {
+    fn read(shard: usize, address: &Arc<str>, entry: &StreamId) -> Option<Self> {
         let text = |field: &str| entry.get::<String>(field);
         let number = |field: &str| text(field)?.parse::<i64>().ok();
         let kind = match text("kind")?.as_str() {
@@ -107,6 +111,7 @@ impl Entry {
         };
         Some(Self {
             shard,
+            address: address.clone(),
             stream_id: entry.id.clone(),
             kind,
             id: text("id")?.parse().ok()?,
@@ -182,9 +187,10 @@ impl Store {
         let at = &self.shards[shard];
         let mut range = redis::cmd("XRANGE");
         range.arg(&at.keys.outbox).arg(format!("({stream_id}")).arg("+").arg("COUNT").arg(count);
-        let reply: StreamRangeReply = self.ask(at, "read the outbox", &range).await?;
+        let server = at.server();
+        let reply: StreamRangeReply = server.ask_here("read the outbox", &range).await?;
         let last = reply.ids.last().map(|it| it.id.clone());
-        let (entries, unreadable) = sort(shard, reply.ids);
+        let (entries, unreadable) = sort(shard, &server.address, reply.ids);
         Ok((entries, unreadable, last))
     }
 
@@ -195,12 +201,14 @@ impl Store {
     pub async fn settle(&self, entries: &[Entry]) -> Result<u64, Fault> {
         let mut gone = 0;
         for shard in &self.shards {
-            let its = entries.iter().filter(|it| it.shard == shard.number);
+            // What was read from a server that another has taken over from is left to whoever reads there.
+            let server = shard.server();
+            let its = entries.iter().filter(|it| it.shard == shard.number && it.address == server.address);
             let its: Vec<&str> = its.map(|it| it.stream_id.as_str()).collect();
             if !its.is_empty() {
                 let mut delete = redis::cmd("XDEL");
                 delete.arg(&shard.keys.outbox).arg(its);
-                gone += self.ask::<u64>(shard, "settle entries", &delete).await?;
+                gone += server.ask_here::<u64>("settle entries", &delete).await?;
             }
         }
         Ok(gone)
@@ -219,10 +227,14 @@ pub const OLDEST: &str = "0-0";
 
 const LOOK: &str = "look at the outbox";
 
-pub(super) fn sort(shard: usize, entries: impl IntoIterator<Item = StreamId>) -> (Vec<Entry>, usize) {
+pub(super) fn sort(
+    shard: usize,
+    address: &Arc<str>,
+    entries: impl IntoIterator<Item = StreamId>,
+) -> (Vec<Entry>, usize) {
     let mut unreadable = 0;
     let read = entries.into_iter().filter_map(|entry| {
-        let read = Entry::read(shard, &entry);
+        let read = Entry::read(shard, address, &entry);
         if read.is_none() {
             unreadable += 1;
             tracing::error!(stream_id = entry.id, "an entry of the outbox cannot be read; it stays there");

@@ -1,14 +1,17 @@
 //! The leader's reader of all shards' outboxes. Each shard's is read over a connection of its own, which waits there for entries.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use deadpool_redis::Connection;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use redis::streams::{StreamId, StreamReadReply};
 
 use super::outbox::{Entry, OLDEST, sort};
+use super::server::Server;
 use super::{Store, fault};
 use crate::error::Fault;
 
@@ -18,9 +21,15 @@ pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 /// A reader and what it has read, or the shard whose reader is of no more use.
 type Read = Result<(Reader, Vec<StreamId>), (usize, Fault)>;
 
+/// Between two tries to come back to a shard.
+const REVIVE_EVERY: Duration = Duration::from_millis(500);
+
 /// One shard's outbox.
 struct Reader {
     shard: usize,
+    /// Where the connection goes: what is read there says nothing of a server that has taken over.
+    server: Arc<Server>,
+    serving: Arc<ArcSwap<Server>>,
     outbox: String,
     connection: Connection,
     last_id: String,
@@ -36,6 +45,7 @@ pub struct OutboxReader {
     rewound: Vec<bool>,
     /// Those whose Redis is away.
     lost: Vec<usize>,
+    revived: Option<Instant>,
 }
 
 impl Store {
@@ -46,7 +56,8 @@ impl Store {
     pub async fn outbox_reader(&self) -> Result<OutboxReader, Fault> {
         let lost = (0..self.shards.len()).collect();
         let rewound = vec![false; self.shards.len()];
-        let mut reader = OutboxReader { idle: Vec::new(), reading: FuturesUnordered::new(), rewound, lost };
+        let mut reader =
+            OutboxReader { idle: Vec::new(), reading: FuturesUnordered::new(), rewound, lost, revived: None };
         reader.revive(self).await;
         if reader.idle.is_empty() {
             return Err(Fault::away("read the outbox", "no connection"));
@@ -56,10 +67,11 @@ impl Store {
 
     async fn reader(&self, shard: usize) -> Result<Reader, Fault> {
         let shard = &self.shards[shard];
-        let connection = shard.server().blocking.get().await;
+        let server = shard.server();
+        let connection = server.blocking.get().await;
         let connection = connection.map_err(|error| Fault::away("read the outbox", error))?;
-        let (number, outbox) = (shard.number, shard.keys.outbox.clone());
-        Ok(Reader { shard: number, outbox, connection, last_id: OLDEST.to_owned() })
+        let (number, serving, outbox) = (shard.number, shard.serving(), shard.keys.outbox.clone());
+        Ok(Reader { shard: number, server, serving, outbox, connection, last_id: OLDEST.to_owned() })
     }
 }
 
@@ -74,6 +86,9 @@ impl OutboxReader {
             self.reading.push(reader.read(count, block_ms).boxed());
         }
         let (mut all, mut unreadable) = (Vec::new(), 0);
+        if self.reading.is_empty() {
+            return Err(Fault::away("read the outbox", "no Redis answers"));
+        }
         let mut next = self.reading.next().await;
         while let Some(read) = next {
             match read {
@@ -96,23 +111,29 @@ impl OutboxReader {
 
     /// Takes back a reader with what it has read.
     fn take(&mut self, mut reader: Reader, ids: Vec<StreamId>) -> (Vec<Entry>, usize) {
-        let shard = reader.shard;
+        let (shard, address) = (reader.shard, reader.server.address.clone());
         let rewound = std::mem::take(&mut self.rewound[shard]);
         if rewound {
             OLDEST.clone_into(&mut reader.last_id);
         }
         self.idle.push(reader);
-        if rewound { (Vec::new(), 0) } else { sort(shard, ids) }
+        if rewound { (Vec::new(), 0) } else { sort(shard, &address, ids) }
     }
 
     async fn next(&mut self, waits: bool) -> Option<Read> {
         if waits { self.reading.next().await } else { self.reading.next().now_or_never().flatten() }
     }
 
-    /// Comes back to shards whose Redis was away: one shard holds up no other.
+    /// Comes back to shards whose Redis was away, now and then and to all at once: one shard holds up no other.
     pub async fn revive(&mut self, store: &Store) {
-        for shard in std::mem::take(&mut self.lost) {
-            match store.reader(shard).await {
+        if self.lost.is_empty() || self.revived.is_some_and(|it| it.elapsed() < REVIVE_EVERY) {
+            return;
+        }
+        let lost = std::mem::take(&mut self.lost);
+        let tried =
+            join_all(lost.into_iter().map(|shard| async move { (shard, store.reader(shard).await) })).await;
+        for (shard, reader) in tried {
+            match reader {
                 Ok(reader) => self.idle.push(reader),
                 Err(fault) => {
                     tracing::debug!(shard, %fault, "a shard's outbox cannot be read");
@@ -120,6 +141,7 @@ impl OutboxReader {
                 }
             }
         }
+        self.revived = Some(Instant::now());
     }
 
     /// Goes back to the oldest entries that are left.
@@ -135,7 +157,15 @@ impl OutboxReader {
 }
 
 impl Reader {
+    fn is_served(&self) -> Result<(), (usize, Fault)> {
+        if Arc::ptr_eq(&self.serving.load(), &self.server) {
+            return Ok(());
+        }
+        Err((self.shard, Fault::away("read the outbox", "another Redis serves it by now")))
+    }
+
     async fn read(mut self, count: usize, block_ms: u64) -> Read {
+        self.is_served()?;
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(count);
         if block_ms > 0 {
@@ -144,6 +174,7 @@ impl Reader {
         command.arg("STREAMS").arg(&self.outbox).arg(&self.last_id);
         let reply: Result<Option<StreamReadReply>, _> = command.query_async(&mut self.connection).await;
         let reply = reply.map_err(|error| (self.shard, fault("read the outbox", error)))?;
+        self.is_served()?;
         let ids: Vec<StreamId> = reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids).collect();
         if let Some(last) = ids.last() {
             self.last_id.clone_from(&last.id);

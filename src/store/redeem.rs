@@ -67,6 +67,8 @@ pub struct Redeem<'a> {
     pub outbox_max: u64,
     /// Version of the board that this node holds.
     pub known_version: i64,
+    /// Its ten, as entries; asked for where Redis cannot say it.
+    pub known_ten: &'a (dyn Fn() -> Vec<String> + Sync),
     /// Least time between publications.
     pub publish_window_ms: u64,
     /// The request's idempotency key.

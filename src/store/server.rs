@@ -35,7 +35,7 @@ pub enum Unanswered {
 /// One server.
 pub struct Server {
     /// Where it is, as it is logged.
-    pub address: String,
+    pub address: Arc<str>,
     pub client: redis::Client,
     lines: Vec<Line>,
     turn: AtomicUsize,
@@ -68,7 +68,7 @@ impl Server {
             .set_max_delay(Duration::from_millis(500));
         let lines = (0..config.connections).map(|_| Line::new(&client, &settings).map_err(wrong));
         let lines = lines.collect::<Result<_, _>>()?;
-        let address = info.addr().to_string();
+        let address = info.addr().to_string().into();
         let manager = deadpool_redis::Manager::new_with_config(
             info,
             AsyncConnectionConfig::new()
@@ -92,6 +92,11 @@ impl Server {
             timeout,
             blocking,
         })
+    }
+
+    /// Whether it did not answer just now.
+    pub fn is_silent(&self) -> bool {
+        self.silence.lasts()
     }
 
     /// Asks replicas for those who wait, from now on until this server is given up.

@@ -14,6 +14,7 @@ use super::Store;
 use super::address::{Address, MasterUrl};
 use super::server::Server;
 use super::shard::Shard;
+use super::slots::{Master, SLOTS, slot_of};
 use crate::config;
 use crate::error::Fault;
 
@@ -33,7 +34,9 @@ enum Source {
 pub struct Servers {
     source: Source,
     config: config::Store,
-    known: Mutex<HashMap<String, Arc<Server>>>,
+    /// The cluster's nodes that the settings name.
+    named: Vec<Arc<str>>,
+    known: Mutex<HashMap<Arc<str>, Arc<Server>>>,
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -67,12 +70,12 @@ impl Servers {
                 (Source::Sentinels { sentinels, name, url }, first)
             }
         };
-        let servers = Self {
-            source,
-            config: config.clone(),
-            known: Mutex::default(),
-            looked: tokio::sync::Mutex::default(),
+        let named = match &source {
+            Source::Cluster(nodes) => nodes.iter().map(|it| it.addr().to_string().into()).collect(),
+            Source::Single | Source::Sentinels { .. } => Vec::new(),
         };
+        let (known, looked) = (Mutex::default(), tokio::sync::Mutex::default());
+        let servers = Self { source, config: config.clone(), named, known, looked };
         Ok((servers, first))
     }
 
@@ -97,23 +100,29 @@ impl Servers {
             Source::Sentinels { sentinels, name, url } => self.ask_sentinels(sentinels, name, url).await,
         };
         *looked = Some(Instant::now());
+        let mut unserved = None;
         for shard in shards {
             let slot = slot_of(&shard.keys.tag);
             let serves = |it: &&Claim| it.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot));
-            let Some(claim) = claims.iter().filter(serves).max_by_key(|it| it.epoch) else {
-                return Err(Fault::away("find out who serves a shard", format!("nobody serves slot {slot}")));
-            };
-            shard.move_to(claim.server.clone());
+            match claims.iter().filter(serves).max_by_key(|it| it.epoch) {
+                Some(claim) => shard.move_to(claim.server.clone()),
+                None => unserved = Some(slot),
+            }
         }
-        // Who serves nothing any more is not kept; it comes again if it is named again.
+        // Who serves nothing any more is not kept, but for those that the settings name.
         let serving: Vec<_> = claims.into_iter().map(|it| it.server.address.clone()).collect();
-        self.known.lock().retain(|address, _| serving.contains(address));
-        Ok(())
+        self.known.lock().retain(|address, _| serving.contains(address) || self.named.contains(address));
+        match unserved {
+            Some(slot) => {
+                Err(Fault::away("find out who serves a shard", format!("nobody serves slot {slot}")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn server(&self, info: redis::RedisResult<ConnectionInfo>) -> Option<Arc<Server>> {
         let info = info.ok()?;
-        let address = info.addr().to_string();
+        let address: Arc<str> = info.addr().to_string().into();
         let mut known = self.known.lock();
         if let Some(server) = known.get(&address) {
             return Some(server.clone());
@@ -172,20 +181,6 @@ impl Servers {
     }
 }
 
-/// Slots of a Redis Cluster.
-const SLOTS: u16 = 16_384;
-
-/// The slot of a tag: CRC-16 (XMODEM) of what stands in its braces (Redis Cluster specification).
-fn slot_of(tag: &str) -> u16 {
-    let hashed = tag.trim_start_matches('{').trim_end_matches('}');
-    let crc = hashed.bytes().fold(0_u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
-        })
-    });
-    crc % SLOTS
-}
-
 /// The same kind of connection to another host.
 fn moved(like: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
     match like.clone() {
@@ -194,38 +189,6 @@ fn moved(like: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
         }
         _ => ConnectionAddr::Tcp(host.to_owned(), port),
     }
-}
-
-/// A line of `CLUSTER NODES` that is about a master with slots.
-struct Master<'a> {
-    /// Empty: whoever says so.
-    host: &'a str,
-    port: u16,
-    epoch: u64,
-    slots: Vec<(u16, u16)>,
-}
-
-impl<'a> Master<'a> {
-    /// `id ip:port@cport[,hostname] flags master ping pong config-epoch link slot…`; slots under way, in brackets, are where they were.
-    fn read(line: &'a str) -> Option<Self> {
-        let mut words = line.split(' ').skip(1);
-        let (address, flags) = (words.next()?, words.next()?);
-        if !flags.split(',').any(|it| it == "master") {
-            return None;
-        }
-        let (address, hostname) = address.split_once(',').unwrap_or((address, ""));
-        let (ip, port) = address.split_once('@')?.0.rsplit_once(':')?;
-        let hostname = hostname.split(',').next().unwrap_or_default();
-        let host = if hostname.is_empty() { ip } else { hostname };
-        let epoch = words.nth(3)?.parse().ok()?;
-        let slots: Vec<_> = words.skip(1).filter_map(read_slots).collect();
-        (!slots.is_empty()).then_some(Self { host, port: port.parse().ok()?, epoch, slots })
-    }
-}
-
-fn read_slots(word: &str) -> Option<(u16, u16)> {
-    let (first, last) = word.split_once('-').unwrap_or((word, word));
-    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 impl Store {
@@ -264,33 +227,5 @@ impl Store {
             }
         }
         servers
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_are_those_of_redis() {
-        // CLUSTER KEYSLOT of the same tags.
-        assert_eq!([slot_of("{123456789}"), slot_of("{foo}")], [12739, 12182]);
-    }
-
-    #[test]
-    fn masters_are_read_with_their_slots() {
-        let line = "07c3 127.0.0.1:30004@31004,host myself,master - 0 1426238317239 4 connected 0-5460 5470 [5461->-292f]";
-        let master = Master::read(line).unwrap();
-        assert_eq!((master.host, master.port, master.epoch), ("host", 30004, 4));
-        assert_eq!(master.slots, [(0, 5460), (5470, 5470)]);
-        assert!(
-            Master::read("6ec2 127.0.0.1:30005@31005,, slave 67ed 0 1426238316232 5 connected").is_none()
-        );
-        assert!(
-            Master::read("e7d1 ::1:30002@31002 master,fail? - 0 1 2 connected").is_none(),
-            "it has no slots"
-        );
-        let old = Master::read("a :7000@17000 myself,master - 0 0 1 connected 1").unwrap();
-        assert_eq!((old.host, old.port), ("", 7000));
     }
 }

@@ -25,7 +25,7 @@ pub struct Shard {
     pub number: usize,
     pub keys: Keys,
     /// Who serves its slot, as far as this node knows.
-    server: ArcSwap<Server>,
+    server: Arc<ArcSwap<Server>>,
     /// The latest epoch that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
     epoch: AtomicI64,
     /// The newest version of its ten that is known to be in the merged board.
@@ -38,7 +38,7 @@ impl Shard {
         Self {
             number,
             keys: Keys::new(tag),
-            server: ArcSwap::new(server),
+            server: Arc::new(ArcSwap::new(server)),
             epoch: AtomicI64::new(0),
             gathered: AtomicI64::new(-1),
         }
@@ -48,12 +48,17 @@ impl Shard {
         self.server.load_full()
     }
 
+    /// Who serves it, for somebody to look at again.
+    pub fn serving(&self) -> Arc<ArcSwap<Server>> {
+        self.server.clone()
+    }
+
     /// Takes another server; it may be the same.
     pub fn move_to(&self, server: Arc<Server>) {
         if !Arc::ptr_eq(&self.server.load(), &server) {
             tracing::info!(
                 tag = self.keys.tag,
-                address = server.address,
+                address = &*server.address,
                 "served by another Redis from now on"
             );
             self.server.store(server);

@@ -29,6 +29,11 @@ impl Silence {
         }
     }
 
+    /// Whether nothing was answered since a command was not answered in time.
+    pub fn lasts(&self) -> bool {
+        self.until.lock().is_some()
+    }
+
     /// A command was not answered in time.
     pub fn fell(&self, now: Instant) {
         *self.until.lock() = Some(now + AGAIN);

@@ -77,6 +77,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         points_per_hour: 0,
         outbox_max: 1_000_000,
         known_version: 0,
+        known_ten: &Vec::new,
         publish_window_ms: 0,
         idempotency: None,
         next: None,
