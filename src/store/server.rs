@@ -78,6 +78,9 @@ impl Server {
         .map_err(wrong)?;
         let blocking = Pool::builder(manager)
             .max_size(2 * config.shards as usize)
+            // A kept connection to a server that hangs is asked for a sign of life first, which must not take as long as a read may.
+            .create_timeout(Some(timeout))
+            .recycle_timeout(Some(timeout))
             .runtime(deadpool_redis::Runtime::Tokio1)
             .build()
             .map_err(|error| Fault::new("build the pool for blocking reads", error))?;
