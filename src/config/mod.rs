@@ -66,7 +66,7 @@ mod tests {
             ("LAUREL_PORT", "1"),
             ("PORT", "70000"),
             ("JWT_SECRET", "short"),
-            ("LAUREL_STORE__SHARDS", "3"),
+            ("LAUREL_STORE__SHARDS", "0"),
             ("LAUREL_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1, balancer"),
         ])
         .unwrap_err();

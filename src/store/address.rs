@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(sentinels[0].redis_settings().password(), None);
         let master = url.at("::1", 6379).unwrap();
-        assert_eq!((master.addr().to_string(), master.redis_settings().db()), ("[::1]:6379".into(), 3));
+        assert_eq!((master.addr().to_string(), master.redis_settings().db()), ("::1:6379".into(), 3));
         assert_eq!(master.redis_settings().password(), Some("p"));
     }
 
