@@ -30,15 +30,13 @@ const LAYOUT: &str = "coalesce((SELECT shards FROM board_layout), CASE WHEN epoc
 /// Postgres is away; or the board is split otherwise than this node is told.
 pub async fn read(app: &App, lead: &mut Lead) -> Result<Vec<ShardHead>, Fault> {
     let shards = app.store.shard_count();
-    match read_of(app, lead, shards).await? {
-        Ok(heads) => Ok(heads),
-        Err(layout) => {
-            let told = format!(
-                "it is split over {layout} shards, but store.shards is {shards}: see docs/scaling.md"
-            );
-            Err(Fault::new("open the board", told))
-        }
-    }
+    read_of(app, lead, shards).await?.map_err(|split| is_split_otherwise(split, shards))
+}
+
+/// What a node says that is told of another number of shards.
+pub fn is_split_otherwise(split: usize, shards: usize) -> Fault {
+    let told = format!("it is split over {split} shards, but store.shards is {shards}: see docs/scaling.md");
+    Fault::new("open the board", told)
 }
 
 /// The same of a board of so many shards; or over how many it is split in truth.

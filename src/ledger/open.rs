@@ -61,22 +61,22 @@ impl Closed {
 /// # Errors
 /// A store is away, or the board is split otherwise than this node is told; what is closed stays closed.
 pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
-    let heads = match heads::read(app, lead).await {
+    let shards = app.store.shard_count();
+    let heads = match heads::read_of(app, lead, shards).await? {
         Ok(heads) => heads,
-        Err(fault) if !fault.away => {
+        Err(split) => {
             // Whoever split it otherwise may not have reached this Redis: nobody reads its outbox any more.
-            for shard in 0..app.store.shard_count() {
+            for shard in 0..shards {
                 app.store.suspend(shard).await?;
             }
-            return Err(fault);
+            return Err(heads::is_split_otherwise(split, shards));
         }
-        Err(fault) => return Err(fault),
     };
     let mut closed = Vec::new();
     for (shard, head) in heads.into_iter().enumerate() {
         let look = match app.store.glance_at(shard).await {
             Ok(look) => look,
-            Err(fault) if app.store.shard_count() > 1 => {
+            Err(fault) if shards > 1 => {
                 tracing::warn!(shard, %fault, "a shard cannot be looked at");
                 continue;
             }
