@@ -7,7 +7,7 @@
 --       5 shard, from 0 (empty: only look)   6 its epoch   7 the version of its ten   8… its ten
 -- Reply { version, the newest published one, ms until a flush is due (0: none), then for each shard: epoch and version of what is here
 --         (-1 -1: nothing), then the ten… (only if newer) }
--- Needs lib/clock, lib/epoch, lib/board.
+-- Needs lib/clock, lib/epoch, lib/board, lib/merge.
 -- The parts are a HASH: shard → `epoch version`, a line, then a line an entry.
 
 local state_key, ten_key, window_key, parts_key = unpack(KEYS)
@@ -43,20 +43,7 @@ local function merged()
       all[#all + 1] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
     end
   end
-  table.sort(all, function(a, b)
-    if a.score ~= b.score then
-      return a.score > b.score
-    end
-    if a.moment ~= b.moment then
-      return a.moment < b.moment
-    end
-    return a.text < b.text
-  end)
-  local ten = {}
-  for i = 1, math.min(PLACES, #all) do
-    ten[i] = all[i].text
-  end
-  return ten, newest
+  return best_ten(all), newest
 end
 
 local due_ms = 0

@@ -1,6 +1,24 @@
 -- The ten after something else than an award: users were loaded, left or came back, or a score went down. The ledger's
 -- candidates, from place `first` of ARGV on, stand in for those who were not among the ten.
 
+-- The ten best of entries `text`, `score`, `moment`: whoever reached a score first stands before the others.
+local function best_ten(entries)
+  table.sort(entries, function(a, b)
+    if a.score ~= b.score then
+      return a.score > b.score
+    end
+    if a.moment ~= b.moment then
+      return a.moment < b.moment
+    end
+    return a.text < b.text
+  end)
+  local ten = {}
+  for i = 1, math.min(PLACES, #entries) do
+    ten[i] = entries[i].text
+  end
+  return ten
+end
+
 -- The ten of those who are in it and the candidates. Whoever does not have the score that an entry says is passed over: an
 -- award has moved on meanwhile, and it has placed that user itself.
 local function merge(board_key, ten_key, first)
@@ -18,17 +36,7 @@ local function merge(board_key, ten_key, first)
   for i = first, #ARGV do
     consider(ARGV[i])
   end
-  table.sort(entries, function(a, b)
-    if a.score ~= b.score then
-      return a.score > b.score
-    end
-    return a.moment < b.moment
-  end)
-  local ten = {}
-  for i = 1, math.min(PLACES, #entries) do
-    ten[i] = entries[i].text
-  end
-  return ten
+  return best_ten(entries)
 end
 
 -- 1 if these are the ten best scores of the board; 0 if somebody is missing whose newest award the ledger did not have yet.

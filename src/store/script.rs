@@ -79,7 +79,7 @@ impl Scripts {
             attempt: lua!("attempt" needs "rate"),
             look: lua!("look" needs "clock" "epoch"),
             above: lua!("above" needs),
-            gather: lua!("gather" needs "clock" "epoch" "board"),
+            gather: lua!("gather" needs "clock" "epoch" "board" "merge"),
             complete: lua!("complete" needs),
             lease: lua!("lease" needs),
             flush: lua!("flush" needs "clock" "board"),
