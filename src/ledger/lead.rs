@@ -68,7 +68,8 @@ impl Lead {
         let dismissed = async {
             loop {
                 tokio::time::sleep(SEIZE_EVERY).await;
-                let ended = sqlx::query(HOLDERS).bind(LOCK).bind(us).execute(database).await;
+                let end = sqlx::AssertSqlSafe(format!("{END_HOLDER} AND pid <> $2"));
+                let ended = sqlx::query(end).bind(LOCK).bind(us).execute(database).await;
                 ended.map_err(fault)?;
             }
         };
@@ -110,12 +111,12 @@ impl Lead {
 const SEIZE_EVERY: Duration = Duration::from_millis(200);
 const SEIZE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Ends whoever has the lock.
-const HOLDERS: &str = "
-    SELECT pg_terminate_backend(pid) FROM pg_locks
+/// Ends whoever has the lock, of whom something else may be asked.
+const END_HOLDER: &str = "
+    SELECT pg_terminate_backend(pid)
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = $1
-          AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND pid <> $2";
+          AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// SQLSTATE of a lock that did not come in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -135,17 +136,9 @@ async fn lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 
 /// Ends the connection of a holder that asks nothing any more; what it had not committed is undone.
 async fn dismiss_idle_holder(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let dismissed = sqlx::query(
-        "SELECT pg_terminate_backend(pid)
-         FROM pg_locks JOIN pg_stat_activity USING (pid)
-         WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = $1
-               AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-               AND state <> 'active' AND state_change < now() - make_interval(secs => $2)",
-    )
-    .bind(LOCK)
-    .bind(IDLE_S)
-    .execute(connection)
-    .await?;
+    let is_idle = "state <> 'active' AND state_change < now() - make_interval(secs => $2)";
+    let end = sqlx::AssertSqlSafe(format!("{END_HOLDER} AND {is_idle}"));
+    let dismissed = sqlx::query(end).bind(LOCK).bind(IDLE_S).execute(connection).await?;
     if dismissed.rows_affected() > 0 {
         tracing::warn!("whoever had the ledger's lead asked nothing for {IDLE_S} s; it goes to the next");
     }
