@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Each measures one part alone.
 BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) faults
+.PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) instructions faults
 
 run: deps
 	cargo build --release
@@ -52,6 +52,12 @@ bench: deps
 $(BENCHES): bench-%: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest $*
+
+# Counts the instructions of an award, and fails where there are more than were kept; UPDATE=1 keeps what is counted.
+instructions: deps
+	@bash deploy/install.sh valgrind:valgrind
+	cargo build --release --example instructions --bin laurel
+	./target/release/examples/instructions $(if $(UPDATE),--update)
 
 # Everything that can fail fails, under load, a hundred rounds; the seed is printed. FAULTS="--seed 7" and such are passed on.
 faults: deps
