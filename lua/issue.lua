@@ -3,8 +3,8 @@
 -- KEYS  1 leaderboard:<board>:state   2 outbox   3 token:<tokenId>   4 rate:inits:<userId>   5 ban:<userId>
 --       6 limit:<userId>:<action>   7 asked:<userId>:<action>
 -- ARGV  1 user id   2 action type   3 token id   4 time to live (ms)   5 points
---       6 inits allowed a window (0: any)   7 window (ms)   8 to 12 the action's limits (see lib/limits)
---       13 most entries in the outbox   14 count the inits whatever is allowed (1 or 0)   15 draw a question (1 or 0)
+--       6 inits allowed a window (0: any)   7 window (ms)   8 the action's limits (see lib/limits)
+--       9 most entries in the outbox   10 count the inits whatever is allowed (1 or 0)   11 draw a question (1 or 0)
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { issued at (ms), questions drawn before }
 --       ACTION_LIMITED: + { ms to wait }
@@ -13,8 +13,8 @@
 local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, asked_key = unpack(KEYS)
 local user, action, token_id, ttl_ms, points = unpack(ARGV, 1, 5)
 local rate_limit, rate_window_ms = tonumber(ARGV[6]), ARGV[7]
-local limits = read_limits(8)
-local outbox_max, paced, draws = tonumber(ARGV[13]), ARGV[14] == '1', ARGV[15] == '1'
+local limits = read_limits(ARGV[8])
+local outbox_max, paced, draws = tonumber(ARGV[9]), ARGV[10] == '1', ARGV[11] == '1'
 
 local ASKED_MEMORY_MS = 90 * DAY_MS
 

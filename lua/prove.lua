@@ -5,11 +5,10 @@
 --       10 token:<anti-spam token's id>   11 spent:<anti-spam token's id>   12… once:<digest> of each attestation in the proof
 -- ARGV  1 user id   2 action type   3 points   4 attempt's id   5 proven token's hash   6 time to live (ms)
 --       7 inits allowed a window (0: any)   8 window (ms)   9 least ms between two proven tokens (0: any)
---       10 to 14 the action's limits (see lib/limits)   15 most entries in the outbox
---       16 anti-spam token's id (empty: none)   17 its hash   18 its expiry (s, rounded up)
---       19 session that the request names (or empty)
---       20 proof (JSON or empty)   21 proof verified (1 or 0)   22 least, 23 most ms since the anti-spam token was issued
---       (0: any)   24 when the proof begins, 25 when it runs out (ms, 0: never)
+--       10 the action's limits (see lib/limits)   11 most entries in the outbox
+--       12 anti-spam token's id (empty: none)   13 its hash   14 its expiry (s, rounded up)
+--       15 session that the request names (or empty)
+--       16 proof (JSON or empty)   17 proof verified (1 or 0)   18 when it stands (see lib/proof), by the anti-spam token's age
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { when it runs out (ms) }
 --       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait }
@@ -21,11 +20,10 @@ local state_key, outbox_key, token_key, spent_key, rate_key, ban_key, limit_key,
 local FIRST_ONCE_KEY = 12
 local user, action, points, attempt_id, token_hash, ttl_ms = unpack(ARGV, 1, 6)
 local rate_limit, rate_window_ms, interval_ms = tonumber(ARGV[7]), ARGV[8], ARGV[9]
-local limits, outbox_max = read_limits(10), tonumber(ARGV[15])
-local asked_id, asked_hash, asked_expires_s, named_session = ARGV[16], ARGV[17], tonumber(ARGV[18]), ARGV[19]
-local proof, proof_ok = ARGV[20], ARGV[21] == '1'
-local least_ms, most_ms = tonumber(ARGV[22]), tonumber(ARGV[23])
-local from_ms, until_ms = tonumber(ARGV[24]), tonumber(ARGV[25])
+local limits, outbox_max = read_limits(ARGV[10]), tonumber(ARGV[11])
+local asked_id, asked_hash, asked_expires_s, named_session = ARGV[12], ARGV[13], tonumber(ARGV[14]), ARGV[15]
+local proof, proof_ok = ARGV[16], ARGV[17] == '1'
+local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[18])
 
 local code, used, reset_ms = knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key)
 if code ~= OK then
@@ -63,7 +61,7 @@ end
 if redis.call('XLEN', outbox_key) >= outbox_max then
   return { OUTBOX_FULL, used, reset_ms }
 end
-local issued_ms = asked and asked.issued or int(now_ms)
+local issued_ms = asked and asked.issued or now_text
 local too_young = now_ms - tonumber(issued_ms) < least_ms
 proof_ok = proof_ok and proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
 

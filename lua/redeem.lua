@@ -8,16 +8,14 @@
 --       17… once:<digest> of each attestation in the proof
 -- ARGV  1 user id   2 user number   3 username   4 action type   5 points   6 attempt's id   7 token's hash
 --       8 door: `actions`, `game` or `scores`   9 token's expiry (s, rounded up; 0: Redis knows)   10 session that the request
---       names (or empty)   11 proof (JSON or empty)   12 proof verified (1 or 0)   13 least, 14 most ms since the token was
---       issued (0: any)   15 when the proof runs out (ms, 0: never)
---       16 attempts allowed a window (0: any)   17 window (ms)   18 to 22 the action's limits (see lib/limits)
---       23 points an hour (0: any)   24 most entries in the outbox
---       25 board version that the caller holds   26 least ms between publications   27 channel of the board
---       28 channel of the user   29 digest of the request (empty: no idempotency key)   30 how long its answer is kept (ms)
---       31 next token   32 its hash (at the game door alone)   33 when the proof begins (ms)   34 latest epoch that the caller knows
---       35 name of the key that signs the receipt
---       36 traceparent, 37 channel of traces (both left out unless the request is traced)
---       27 and 28 are empty where this is one shard of several
+--       names (or empty)   11 proof (JSON or empty)   12 proof verified (1 or 0)   13 when it stands (see lib/proof)
+--       14 attempts allowed a minute (0: any)   15 the action's limits (see lib/limits)   16 points an hour (0: any)
+--       17 most entries in the outbox   18 board version that the caller holds   19 least ms between publications
+--       20 channel of the board, 21 channel of the user (empty where this is one shard of several)
+--       22 digest of the request (empty: no idempotency key)   23 how long its answer is kept (ms)
+--       24 latest epoch that the caller knows   25 name of the key that signs the receipt
+--       26 next token, 27 its hash (at the game door alone)
+--       28 traceparent, 29 channel of traces (both left out unless the request is traced)
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), epoch of the board (-1: not looked at), this run of Redis
 --         (empty: not looked at), … }
 --       OK: + { score, rank, rank before (0: none; both in this shard), points, board version, ms until a flush is due (0: none;
@@ -34,20 +32,19 @@ local FIRST_ONCE_KEY = 17
 local user, number, username, action, points, attempt_id, token_hash = unpack(ARGV, 1, 7)
 local door, expires_s, named_session = ARGV[8], tonumber(ARGV[9]), ARGV[10]
 local proof, proof_ok = ARGV[11], ARGV[12] == '1'
-local least_ms, most_ms, until_ms = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
-local rate_limit, rate_window_ms = tonumber(ARGV[16]), ARGV[17]
-local limits, points_per_hour = read_limits(18), tonumber(ARGV[23])
-local outbox_max, known_version, publish_window_ms = tonumber(ARGV[24]), tonumber(ARGV[25]), ARGV[26]
-local board_channel, user_channel = ARGV[27], ARGV[28]
-local request_digest, answer_ttl_ms = ARGV[29], ARGV[30]
-local next_token, next_hash, from_ms = ARGV[31], ARGV[32], tonumber(ARGV[33])
-local receipt_kid, trace, trace_channel = ARGV[35], ARGV[36], ARGV[37]
+local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[13])
+local rate_limit, limits, points_per_hour = tonumber(ARGV[14]), read_limits(ARGV[15]), tonumber(ARGV[16])
+local outbox_max, known_version, publish_window_ms = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19]
+local board_channel, user_channel = ARGV[20], ARGV[21]
+local request_digest, answer_ttl_ms, least_epoch, receipt_kid = ARGV[22], ARGV[23], tonumber(ARGV[24]), ARGV[25]
+local next_token, next_hash, trace, trace_channel = unpack(ARGV, 26, 29)
 
 local LARGEST_SCORE = 9007199254740991
+local MINUTE_MS = 60000
 
 local used, reset_ms = 0, 0
 if rate_limit > 0 then
-  used, reset_ms = count_attempt(rate_key, rate_window_ms)
+  used, reset_ms = count_attempt(rate_key, MINUTE_MS)
 end
 
 local epoch, run = '-1', ''
@@ -68,7 +65,7 @@ if request_digest ~= '' then
   end
 end
 
-local state = read_open(state_key, tonumber(ARGV[34]), 'moment', 'version', 'floor')
+local state = read_open(state_key, least_epoch, 'moment', 'version', 'floor')
 if not state then
   return reply(BOARD_CLOSED, 0)
 end
@@ -76,7 +73,8 @@ epoch, run = state[1], state[2]
 if rate_limit > 0 and used > rate_limit then
   return reply(RATE_LIMITED, 0)
 end
-if redis.call('EXISTS', ban_key) == 1 then
+local ban, before, won_before, aside = unpack(redis.call('MGET', ban_key, score_key, points_key, aside_key))
+if ban then
   return reply(BANNED, 0)
 end
 
@@ -134,13 +132,12 @@ if not is_open(limits) then
   return reply(NOT_OPEN, 0)
 end
 local wait_ms = action_wait_ms(limit_key, limits)
-if points_per_hour > 0 and tonumber(redis.call('GET', points_key) or 0) + tonumber(points) > points_per_hour then
+if points_per_hour > 0 and tonumber(won_before or 0) + tonumber(points) > points_per_hour then
   wait_ms = math.max(wait_ms, redis.call('PTTL', points_key), 1)
 end
 if wait_ms > 0 then
   return reply(ACTION_LIMITED, 0, { wait_ms })
 end
-local before = redis.call('GET', score_key)
 local score = tonumber(before or 0) + tonumber(points)
 if score > LARGEST_SCORE then
   return reply(SCORE_FULL, 0)
@@ -161,21 +158,21 @@ local function keep_answer(code, rest)
 end
 
 spend(token_key, spent_key, door == 'scores' and expires_ms + HOUR_MS or expires_ms)
-local entry = {
-  kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
-  expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id, trace = trace,
-}
+local expires_text = int(expires_ms)
 if not proof_ok then
   if door == 'game' then
     redis.call('HDEL', session_key, 'token')
   end
-  write_outbox(outbox_key, entry)
-  return keep_answer(PROOF_INVALID, { int(now_ms), too_young and 1 or 0 })
+  write_outbox(outbox_key, {
+    kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
+    expires = expires_text, token = token_hash, proof = proof, session = session and session.id, trace = trace,
+  })
+  return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
-entry.once = note_once(until_ms, FIRST_ONCE_KEY)
+local once = note_once(until_ms, FIRST_ONCE_KEY)
 
 -- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.
-local held = redis.call('EXISTS', aside_key) == 1
+local held = aside ~= false
 local rank_before = before and redis.call('ZCOUNT', board_key, '(' .. before, '+inf') + 1 or 0
 local after = int(score)
 if not held then
@@ -188,35 +185,36 @@ if points_per_hour > 0 and redis.call('INCRBY', points_key, points) == tonumber(
   redis.call('PEXPIRE', points_key, HOUR_MS)
 end
 
-if session then
-  entry.actions = int(redis.call('HINCRBY', session_key, 'actions', 1))
-end
+local actions = session and redis.call('HINCRBY', session_key, 'actions', 1)
 if door == 'game' then
   write_token(next_key, user, '-', session.id, '-', session.expires)
   redis.call('HSET', session_key, 'token', next_token)
-  entry.next = next_hash
 end
 
 local moment = next_moment(state[3])
-entry.kind, entry.before, entry.after, entry.moment, entry.held = 'awarded', before or '0', after, int(moment), held
-write_outbox(outbox_key, entry)
+local stamp = int(moment)
+write_outbox(outbox_key, {
+  kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = after,
+  moment = stamp, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
+  next = next_hash, actions = actions and int(actions), held = held, once = once, trace = trace, proof = proof,
+})
 
 local version, due_ms, ten = tonumber(state[4]) or 0, board_channel == '' and -1 or 0, nil
 if not held and score > (tonumber(state[5]) or -1) then
-  local mine = table.concat({ after, int(moment), user, number, username }, ' ')
+  local mine = table.concat({ after, stamp, user, number, username }, ' ')
   ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
   version = moment
   write_ten(board_key, ten_key, state_key, ten, version)
   if trace then
     -- Ahead of the board, whoever publishes it and when: each node keeps it until a board of this version or a newer one comes.
-    redis.call('PUBLISH', trace_channel, int(version) .. ' ' .. trace)
+    redis.call('PUBLISH', trace_channel, stamp .. ' ' .. trace)
   end
   due_ms = publish(ten, state_key, window_key, board_channel, version, publish_window_ms)
 else
-  redis.call('HSET', state_key, 'moment', int(moment))
+  redis.call('HSET', state_key, 'moment', stamp)
 end
 if user_channel ~= '' then
-  redis.call('PUBLISH', user_channel, table.concat({ after, rank, rank_before, points, int(moment) }, ' '))
+  redis.call('PUBLISH', user_channel, table.concat({ after, rank, rank_before, points, stamp }, ' '))
 end
 
 if request_digest ~= '' or version > known_version then
@@ -226,7 +224,7 @@ else
 end
 local game = door == 'game'
 -- What a receipt says besides, so that it can be signed again by the same key in the same words.
-local receipt = table.concat({ 'receipt', int(moment), receipt_kid, action }, ' ')
+local receipt = table.concat({ 'receipt', stamp, receipt_kid, action }, ' ')
 return keep_answer(OK, {
   after, rank, rank_before, points, int(version), due_ms, game and next_token or '', game and int(session.expires) or '0',
   receipt, unpack(ten),

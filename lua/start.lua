@@ -28,12 +28,12 @@ if earlier_code == OK then
 end
 local expires_ms = now_ms + tonumber(ARGV[5])
 redis.call('DEL', session_key)
-redis.call('HSET', session_key, 'id', session_id, 'token', token, 'started', int(now_ms), 'expires', int(expires_ms),
+redis.call('HSET', session_key, 'id', session_id, 'token', token, 'started', now_text, 'expires', int(expires_ms),
   'actions', '0')
 redis.call('PEXPIREAT', session_key, int(expires_ms + SESSION_MEMORY_MS))
 write_token(token_key, user, '-', session_id, '-', expires_ms)
 write_outbox(outbox_key, {
   kind = 'started', id = ARGV[9], user = user, session = session_id, next = token_hash, actions = '0',
-  issued = int(now_ms), expires = int(expires_ms),
+  expires = int(expires_ms),
 })
 return { OK, used, reset_ms, int(expires_ms) }

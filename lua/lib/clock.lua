@@ -4,7 +4,10 @@ local now_us = time[1] * 1000000 + time[2]
 local now_ms = math.floor(now_us / 1000)
 local DAY_MS = 86400000
 
--- Lua's numbers are doubles: exact for integers to 2^53, but tostring would round them to 14 digits.
+-- Lua's numbers are doubles: exact for integers to 2^53, but tostring would round them to 14 digits. And writing
+-- out a double costs Redis three times as much as writing out an integer does, in redis.call too.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
+
+local now_text = int(now_ms)

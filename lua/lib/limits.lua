@@ -3,9 +3,15 @@
 
 local HOUR_MS = 3600000
 
--- From place `first` of ARGV: cooldown (ms), cap an hour, cap a day, opens at (ms of the UTC day), open for (ms; 0: always).
-local function read_limits(first)
-  local cooldown, per_hour, per_day, opens, open_for = unpack(ARGV, first, first + 4)
+local NO_LIMITS = { open_for = 0, any = false }
+
+-- `cooldown (ms) | cap an hour | cap a day | opens at (ms of the UTC day) | open for (ms; 0: always)` with spaces between; an empty
+-- text if there is none of them.
+local function read_limits(text)
+  if text == '' then
+    return NO_LIMITS
+  end
+  local cooldown, per_hour, per_day, opens, open_for = text:match('^(%d+) (%d+) (%d+) (%d+) (%d+)$')
   local limits = {
     cooldown = tonumber(cooldown), per_hour = tonumber(per_hour), per_day = tonumber(per_day),
     opens = tonumber(opens), open_for = tonumber(open_for),
@@ -47,7 +53,7 @@ local function note_action(key, limits)
   local kept = redis.call('HMGET', key, 'hour', 'in_hour', 'day', 'in_day')
   local in_hour = tonumber(kept[1]) == hour and tonumber(kept[2]) or 0
   local in_day = tonumber(kept[3]) == day and tonumber(kept[4]) or 0
-  redis.call('HSET', key, 'at', int(now_ms), 'hour', int(hour), 'in_hour', int(in_hour + 1), 'day', int(day),
+  redis.call('HSET', key, 'at', now_text, 'hour', int(hour), 'in_hour', int(in_hour + 1), 'day', int(day),
     'in_day', int(in_day + 1))
   redis.call('PEXPIREAT', key, int(math.max(now_ms + limits.cooldown, (day + 1) * DAY_MS)))
 end

@@ -4,6 +4,16 @@
 -- What was used once is remembered until it runs out; so nothing that lasts longer is taken.
 local LONGEST_PROOF_MS = 31 * DAY_MS
 
+-- When a proof stands, as `least most from until` (ms): how old the token has to be, and when the proof begins and runs out; 0 is
+-- any. An empty text is the same as zeros.
+local function read_span(text)
+  if text == '' then
+    return 0, 0, 0, 0
+  end
+  local least_ms, most_ms, from_ms, until_ms = text:match('^(%S+) (%S+) (%S+) (%S+)$')
+  return tonumber(least_ms), tonumber(most_ms), tonumber(from_ms), tonumber(until_ms)
+end
+
 -- The keys of what may be used once stand from place `first` of KEYS on.
 local function proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, first)
   local age_ms = now_ms - tonumber(issued_ms)
@@ -26,5 +36,5 @@ local function note_once(until_ms, first)
   for place = first, #KEYS do
     redis.call('SET', KEYS[place], '1', 'PXAT', int(until_ms))
   end
-  return first <= #KEYS and int(until_ms) .. ' ' .. table.concat(KEYS, ' ', first) or ''
+  return first <= #KEYS and int(until_ms) .. ',' .. table.concat(KEYS, ',', first) or ''
 end

@@ -27,7 +27,7 @@ local function read_anti_spam(token_key, spent_key, user, action, expires_s)
 end
 
 local function write_token(token_key, user, action, session, points, expires_ms)
-  redis.call('SET', token_key, table.concat({ user, action, session, int(now_ms), points }, ' '), 'PXAT', int(expires_ms))
+  redis.call('SET', token_key, table.concat({ user, action, session, now_text, points }, ' '), 'PXAT', int(expires_ms))
 end
 
 -- Redeemed: the tombstone stays a second longer than the token would have.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::reply::{ReplyCode, window};
-use super::{AttemptWindow, MINUTE_MS, Store, limit_arguments};
+use super::{AttemptWindow, MINUTE_MS, Store, limits_text};
 use crate::action::Limits;
 use crate::error::{Fault, RateWindow};
 
@@ -86,7 +86,7 @@ impl Store {
             issue.per_minute.to_string(),
             MINUTE_MS.to_owned(),
         ];
-        arguments.extend(limit_arguments(issue.limits));
+        arguments.push(limits_text(issue.limits));
         arguments.push(self.share_of(issue.outbox_max));
         arguments.push(u8::from(issue.paced_from.is_some()).to_string());
         arguments.push(u8::from(issue.draws).to_string());

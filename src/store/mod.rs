@@ -4,6 +4,7 @@
 mod above;
 mod address;
 mod attempt;
+mod binding;
 mod board;
 mod connect;
 mod epoch;
@@ -57,7 +58,7 @@ pub use shard::shard_of;
 pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 
-use crate::action::Limits;
+use crate::action::{Limits, Verdict};
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::traces::{self, Span, SpanKind};
@@ -72,14 +73,21 @@ use shard::Shard;
 const MINUTE_MS: &str = "60000";
 
 /// An action's own limits, as `lua/lib/limits.lua` reads them.
-fn limit_arguments(limits: &Limits) -> [String; 5] {
-    [
-        limits.cooldown_ms.to_string(),
-        limits.cap_per_hour.to_string(),
-        limits.cap_per_day.to_string(),
-        limits.opens_at_ms.to_string(),
-        limits.open_for_ms.to_string(),
-    ]
+fn limits_text(limits: &Limits) -> String {
+    let Limits { cooldown_ms, cap_per_hour, cap_per_day, opens_at_ms, open_for_ms } = limits;
+    if *limits == Limits::default() {
+        return String::new();
+    }
+    format!("{cooldown_ms} {cap_per_hour} {cap_per_day} {opens_at_ms} {open_for_ms}")
+}
+
+/// When a proof stands, as `lua/lib/proof.lua` reads it.
+fn span_text(verdict: &Verdict) -> String {
+    let ((least_ms, most_ms), (from_ms, until_ms)) = (verdict.age_ms, verdict.valid_ms);
+    if ((least_ms, most_ms), (from_ms, until_ms)) == ((0, 0), (0, 0)) {
+        return String::new();
+    }
+    format!("{least_ms} {most_ms} {from_ms} {until_ms}")
 }
 
 /// Redis, as one node sees it.
@@ -170,11 +178,18 @@ impl Store {
         arguments: &[String],
     ) -> Result<Reply, Fault> {
         let (started, name) = (Instant::now(), script.name);
-        let by_name = script.by_name(keys, arguments);
+        let server = shard.server();
+        let bound = server.binding.sha(script);
+        let by_name = script.by_name(bound.as_deref(), keys, arguments);
         let mut answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
-        if let Err(Unanswered::Failed(error)) = &answer
-            && error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript)
-        {
+        if bound.is_some() && is_unknown(&answer) {
+            server.binding.lost();
+            let by_name = script.by_name(None, keys, arguments);
+            answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
+        } else if bound.is_none() {
+            binding::bind(&server, &self.scripts.bindable());
+        }
+        if is_unknown(&answer) {
             let in_full = script.in_full(keys, arguments);
             answer = self.ask_at(shard, name, Question::Command(&in_full)).await;
         }
@@ -210,6 +225,12 @@ fn script_span(name: &'static str) -> Span {
     span.set("db.operation.name", "EVALSHA");
     span.set("db.stored_procedure.name", name);
     span
+}
+
+/// Whether a server says that it does not know a script.
+fn is_unknown<T>(answer: &Result<T, Unanswered>) -> bool {
+    let unknown = redis::ErrorKind::Server(redis::ServerErrorKind::NoScript);
+    matches!(answer, Err(Unanswered::Failed(error)) if error.kind() == unknown)
 }
 
 /// Whether a server says that it does not serve a slot, or not just now: then it has done nothing. Of a pipeline's commands all are

@@ -84,9 +84,10 @@ pub struct Entry {
 impl Entry {
     /// Reads an entry; `None` if it is not one of ours.
     fn read(shard: usize, address: &Arc<str>, entry: &StreamId) -> Option<Self> {
-        let text = |field: &str| entry.get::<String>(field);
-        let number = |field: &str| text(field)?.parse::<i64>().ok();
-        let kind = match text("kind")?.as_str() {
+        let text: String = entry.get("entry")?;
+        let mut words = text.splitn(WORDS, ' ');
+        let mut next = || words.next();
+        let kind = match next()? {
             "issued" => EntryKind::Issued,
             "awarded" => EntryKind::Awarded,
             "refused" => EntryKind::Refused,
@@ -98,15 +99,17 @@ impl Entry {
             "confirmed" => EntryKind::Confirmed,
             _ => return None,
         };
+        let (id, user, action, points) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.to_owned(), number(next()?));
+        let (before, after, moment) = (number(next()?), number(next()?), number(next()?));
         let award = match kind {
             EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => {
-                Some((number("before")?, number("after")?, number("moment")?))
+                Some((before?, after?, moment?))
             }
             _ => None,
         };
         // What was held up to here is held no more.
         let clears = match kind {
-            EntryKind::Voided | EntryKind::Confirmed => Some(number("moment")?),
+            EntryKind::Voided | EntryKind::Confirmed => Some(moment?),
             _ => None,
         };
         Some(Self {
@@ -114,23 +117,23 @@ impl Entry {
             address: address.clone(),
             stream_id: entry.id.clone(),
             kind,
-            id: text("id")?.parse().ok()?,
-            user: text("user")?.parse().ok()?,
-            action: text("action")?,
-            points: number("points").unwrap_or(0),
+            id,
+            user,
+            action,
+            points: points.unwrap_or(0),
             award,
-            held: text("held").as_deref() == Some("1"),
             clears,
-            once: text("once").and_then(|it| read_once(&it)),
-            at_ms: number("at")?,
-            issued_ms: number("issued")?,
-            expires_ms: number("expires")?,
-            token_hash: text("token")?,
-            proof: text("proof")?,
-            session: text("session")?,
-            next_hash: text("next")?,
-            actions: number("actions").unwrap_or(0),
-            trace: text("trace"),
+            at_ms: number(next()?)?,
+            issued_ms: number(next()?)?,
+            expires_ms: number(next()?)?,
+            token_hash: next()?.to_owned(),
+            session: next()?.to_owned(),
+            next_hash: next()?.to_owned(),
+            actions: number(next()?).unwrap_or(0),
+            held: next()? == "1",
+            once: read_once(next()?),
+            trace: Some(next()?).filter(|it| !it.is_empty()).map(str::to_owned),
+            proof: next()?.to_owned(),
         })
     }
 }
@@ -215,9 +218,16 @@ impl Store {
     }
 }
 
-/// Reads `until key key…`, as `lua/lib/proof.lua` writes it, the keys with their shard's tag.
+/// The words of an entry; the last is the proof, which may have spaces.
+const WORDS: usize = 19;
+
+fn number(word: &str) -> Option<i64> {
+    word.parse().ok()
+}
+
+/// Reads `until,key,key…`, as `lua/lib/proof.lua` writes it, the keys with their shard's tag.
 fn read_once(text: &str) -> Option<(i64, Vec<String>)> {
-    let mut words = text.split(' ');
+    let mut words = text.split(',');
     let until_ms = words.next()?.parse().ok()?;
     Some((until_ms, words.filter_map(|it| Some(it.split_once(keys::ONCE)?.1.to_owned())).collect()))
 }

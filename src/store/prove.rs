@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::redeem::Elsewhere;
 use super::reply::ReplyCode;
-use super::{MINUTE_MS, Store, limit_arguments};
+use super::{MINUTE_MS, Store, limits_text, span_text};
 use crate::action::{Limits, Verdict};
 use crate::error::{Fault, RateWindow};
 
@@ -151,7 +151,7 @@ impl Store {
 
 impl Prove<'_> {
     fn arguments(&self, outbox_max: String) -> Vec<String> {
-        let mut arguments = vec![
+        vec![
             self.user.to_string(),
             self.action.to_owned(),
             self.points.to_string(),
@@ -161,9 +161,7 @@ impl Prove<'_> {
             self.per_minute.to_string(),
             MINUTE_MS.to_owned(),
             self.interval_ms.to_string(),
-        ];
-        arguments.extend(limit_arguments(self.limits));
-        arguments.extend([
+            limits_text(self.limits),
             outbox_max,
             self.asked.map(|it| it.id.to_string()).unwrap_or_default(),
             self.asked.map(|it| it.hash.clone()).unwrap_or_default(),
@@ -171,11 +169,7 @@ impl Prove<'_> {
             self.named_session.to_owned(),
             self.proof.to_owned(),
             u8::from(self.verdict.holds).to_string(),
-            self.verdict.age_ms.0.to_string(),
-            self.verdict.age_ms.1.to_string(),
-            self.verdict.valid_ms.0.to_string(),
-            self.verdict.valid_ms.1.to_string(),
-        ]);
-        arguments
+            span_text(self.verdict),
+        ]
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::keys::{self, Keys};
 use super::redeemed::{RedeemOutcome, Redeemed, outcome};
 use super::shard::Shard;
-use super::{MINUTE_MS, Store, limit_arguments};
+use super::{Store, limits_text, span_text};
 use crate::action::{Door, Limits, Verdict};
 use crate::error::Fault;
 
@@ -184,7 +184,7 @@ impl Redeem<'_> {
             Door::Tokens => "scores",
             Door::Game => "game",
         };
-        let mut arguments = vec![
+        vec![
             self.user.to_string(),
             self.number.to_string(),
             self.username.to_owned(),
@@ -197,14 +197,9 @@ impl Redeem<'_> {
             self.named_session.to_owned(),
             self.proof.to_owned(),
             u8::from(self.verdict.holds).to_string(),
-            self.verdict.age_ms.0.to_string(),
-            self.verdict.age_ms.1.to_string(),
-            self.verdict.valid_ms.1.to_string(),
+            span_text(self.verdict),
             self.per_minute.to_string(),
-            MINUTE_MS.to_owned(),
-        ];
-        arguments.extend(limit_arguments(self.limits));
-        arguments.extend([
+            limits_text(self.limits),
             self.points_per_hour.to_string(),
             store.share_of(self.outbox_max),
             store.known_version(shard, self.known_version).to_string(),
@@ -213,12 +208,10 @@ impl Redeem<'_> {
             store.channel_of(self.user),
             key.map(|it| it.request_digest.clone()).unwrap_or_default(),
             key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
-            self.next.map(|it| it.token.clone()).unwrap_or_default(),
-            self.next.map(|it| it.hash.clone()).unwrap_or_default(),
-            self.verdict.valid_ms.0.to_string(),
             shard.known_epoch().to_string(),
             self.receipt_kid.to_owned(),
-        ]);
-        arguments
+            self.next.map(|it| it.token.clone()).unwrap_or_default(),
+            self.next.map(|it| it.hash.clone()).unwrap_or_default(),
+        ]
     }
 }

@@ -4,6 +4,7 @@
 use redis::Cmd;
 
 /// One script.
+#[derive(Clone)]
 pub struct Script {
     /// Its file's.
     pub name: &'static str,
@@ -16,9 +17,14 @@ impl Script {
         Self { name, code, sha: redis::Script::new(code).get_hash().to_owned() }
     }
 
-    /// Called by its SHA-1.
-    pub fn by_name(&self, keys: &[&str], arguments: &[String]) -> Cmd {
-        call("EVALSHA", &self.sha, keys, arguments)
+    /// Called by its SHA-1, or by that of the same script bound to a run.
+    pub fn by_name(&self, bound: Option<&str>, keys: &[&str], arguments: &[String]) -> Cmd {
+        call("EVALSHA", bound.unwrap_or(&self.sha), keys, arguments)
+    }
+
+    /// The same script for one run of Redis: see `lua/lib/epoch.lua`.
+    pub fn bound_to(&self, run: &str) -> String {
+        format!("local RUN = '{run}'\n{}", self.code.strip_prefix(UNBOUND).unwrap_or(self.code))
     }
 
     /// Called by all that it is.
@@ -26,6 +32,9 @@ impl Script {
         call("EVAL", self.code, keys, arguments)
     }
 }
+
+/// How every script begins.
+const UNBOUND: &str = "local RUN = nil\n";
 
 fn call(command: &str, script: &str, keys: &[&str], arguments: &[String]) -> Cmd {
     let mut call = redis::cmd(command);
@@ -36,6 +45,7 @@ fn call(command: &str, script: &str, keys: &[&str], arguments: &[String]) -> Cmd
 macro_rules! lua {
     ($file:literal needs $($part:literal)*) => {
         Script::new($file, concat!(
+            "local RUN = nil\n",
             $(include_str!(concat!("../../lua/lib/", $part, ".lua")), "\n",)*
             include_str!(concat!("../../lua/", $file, ".lua"))
         ))
@@ -90,5 +100,10 @@ impl Scripts {
             restrict: lua!("restrict" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
             adjust: lua!("adjust" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
         }
+    }
+
+    /// Those that players' requests call and that look at the gate.
+    pub fn bindable(&self) -> [&Script; 5] {
+        [&self.issue, &self.prove, &self.redeem, &self.start, &self.finish]
     }
 }

@@ -10,6 +10,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Pipeline, RedisError};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::binding::Binding;
 use super::line::Line;
 use super::replicas::Replicas;
 use super::silence::Silence;
@@ -45,6 +46,7 @@ pub struct Server {
     /// Connections that may block: readers of the outbox.
     pub blocking: Pool,
     pub replicas: Arc<Replicas>,
+    pub binding: Binding,
     fencing: OnceLock<AbortOnDropHandle<()>>,
 }
 
@@ -87,6 +89,7 @@ impl Server {
         Ok(Self {
             address,
             replicas: Arc::new(Replicas::new(client.clone(), config)),
+            binding: Binding::default(),
             fencing: OnceLock::new(),
             client,
             lines,
@@ -100,6 +103,11 @@ impl Server {
     /// Whether it did not answer just now.
     pub fn is_silent(&self) -> bool {
         self.silence.lasts()
+    }
+
+    /// How long an answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Asks replicas for those who wait, from now on until this server is given up.

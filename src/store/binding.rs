@@ -1,0 +1,88 @@
+//! Scripts that are bound to one run of Redis: they know its run_id and need not ask for it, which costs as much as half an award.
+//! Such a script is loaded over a connection that first said which run it leads to, and a connection does not outlive a process;
+//! Redis 7 neither keeps scripts over a restart nor gives them to its replicas. So a process that has the script is that run, and
+//! any other says NOSCRIPT: then the script is called that asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwapOption;
+use redis::AsyncConnectionConfig;
+
+use super::fault;
+use super::script::Script;
+use super::server::Server;
+use crate::error::Fault;
+
+/// The first version that keeps scripts to the process that was given them.
+const FIRST_VERSION: u32 = 7;
+
+const DOING: &str = "bind the scripts to a run of Redis";
+
+/// What is bound at one server.
+#[derive(Default)]
+pub struct Binding {
+    /// By script: its name and the SHA-1 of what is loaded.
+    bound: ArcSwapOption<Vec<(&'static str, String)>>,
+    /// Somebody binds, or nobody can.
+    taken: AtomicBool,
+}
+
+impl Binding {
+    /// What a script is called by, if it is bound.
+    pub fn sha(&self, script: &Script) -> Option<String> {
+        let bound = self.bound.load();
+        bound.as_ref()?.iter().find(|(name, _)| *name == script.name).map(|(_, sha)| sha.clone())
+    }
+
+    /// It is another run by now.
+    pub fn lost(&self) {
+        self.bound.store(None);
+    }
+}
+
+/// Binds these scripts at a server in the background, unless that is done or under way.
+pub fn bind(server: &Arc<Server>, scripts: &[&Script]) {
+    let binding = &server.binding;
+    if binding.bound.load().is_some() || binding.taken.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let (server, scripts) = (server.clone(), scripts.iter().map(|it| (*it).clone()).collect::<Vec<_>>());
+    tokio::spawn(async move {
+        match load(&server, &scripts).await {
+            Ok(bound) => {
+                // An older Redis is not asked again.
+                let again = bound.is_some();
+                server.binding.bound.store(bound.map(Arc::new));
+                server.binding.taken.store(!again, Ordering::Relaxed);
+            }
+            Err(fault) => {
+                tracing::debug!(%fault, "scripts ask which run of Redis it is");
+                server.binding.taken.store(false, Ordering::Relaxed);
+            }
+        }
+    });
+}
+
+async fn load(server: &Server, scripts: &[Script]) -> Result<Option<Vec<(&'static str, String)>>, Fault> {
+    let settings = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(server.timeout()))
+        .set_response_timeout(Some(server.timeout()));
+    let opened = server.client.get_multiplexed_async_connection_with_config(&settings).await;
+    let mut connection = opened.map_err(|error| fault(DOING, error))?;
+    let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
+    let info: redis::InfoDict = info.map_err(|error| fault(DOING, error))?;
+    let version: Option<String> = info.get("redis_version");
+    let version = version.and_then(|it| it.split('.').next()?.parse::<u32>().ok());
+    let run: Option<String> = info.get("run_id");
+    let Some(run) = run.filter(|it| it.bytes().all(|it| it.is_ascii_alphanumeric())) else { return Ok(None) };
+    if version.is_none_or(|it| it < FIRST_VERSION) {
+        return Ok(None);
+    }
+    let mut pipeline = redis::pipe();
+    for script in scripts {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.bound_to(&run));
+    }
+    let shas: Vec<String> = pipeline.query_async(&mut connection).await.map_err(|error| fault(DOING, error))?;
+    Ok(Some(scripts.iter().map(|it| it.name).zip(shas).collect()))
+}
