@@ -1,4 +1,5 @@
-//! Logs: one line an event, as text for people or JSON for machines. `RUST_LOG` filters.
+//! Logs: one line an event, as text for people or JSON for machines. `RUST_LOG` filters. What belongs to a request says which one:
+//! that is kept beside the task and only read when a line is written, since a span's fields are written for every request.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -7,12 +8,45 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{DefaultFields, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config;
+
+tokio::task_local! {
+    /// The request that a task answers. Tasks that it spawns answer none.
+    static ANSWERED: About;
+}
+
+/// What a line says of the request that it belongs to.
+#[derive(Debug)]
+pub struct About {
+    /// Its id.
+    pub request_id: String,
+    /// The ids of its trace and its span in hex, if tracing is on.
+    pub trace: Option<(String, String)>,
+    /// Its method.
+    pub method: &'static str,
+    /// The door it came to.
+    pub route: String,
+}
+
+impl About {
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let trace =
+            self.trace.iter().flat_map(|(trace, span)| [("trace_id", trace.as_str()), ("span_id", span)]);
+        let ours = [("method", self.method), ("route", self.route.as_str())];
+        std::iter::once(("request_id", self.request_id.as_str())).chain(trace).chain(ours)
+    }
+}
+
+/// Answers a request: what is logged meanwhile says which one.
+pub async fn about<T>(about: About, answer: impl Future<Output = T>) -> T {
+    ANSWERED.scope(about, answer).await
+}
 
 /// Sends logs to standard error, so that standard output is a command's own.
 pub fn start(log: &config::Log) {
@@ -22,10 +56,24 @@ pub fn start(log: &config::Log) {
     let builder = if std::io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
     let started = match log.format.as_str() {
         "json" => builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
-        _ => builder.with_target(false).try_init(),
+        _ => builder.fmt_fields(TextFields).with_target(false).try_init(),
     };
     // A second start in one process, as in tests, keeps the first subscriber.
     drop(started);
+}
+
+/// The request's ids, then the event's own fields.
+struct TextFields;
+
+impl<'w> FormatFields<'w> for TextFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let written = ANSWERED.try_with(|it| {
+            let fields: Vec<_> = it.fields().map(|(name, value)| format!("{name}={value}")).collect();
+            write!(writer, "request{{{}}}: ", fields.join(" "))
+        });
+        written.unwrap_or(Ok(()))?;
+        DefaultFields::new().format_fields(writer, fields)
+    }
 }
 
 /// One flat object a line: the request's ids stand beside the message, as OpenTelemetry wants `trace_id` and `span_id` in logs
@@ -35,7 +83,7 @@ struct JsonLines;
 impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLines {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        _: &FmtContext<'_, S, JsonFields>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -47,13 +95,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
         line.put("level", meta.level().as_str());
         event.record(&mut line);
         line.put("target", meta.target());
-        for span in context.event_scope().into_iter().flat_map(|it| it.from_root()) {
-            let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<JsonFields>>();
-            if let Some(Ok(Value::Object(fields))) = fields.map(|it| serde_json::from_str(&it.fields)) {
-                line.0.extend(fields);
-            }
-        }
+        // Outside of a request there is nothing to say of one.
+        let _ = ANSWERED.try_with(|it| it.fields().for_each(|(name, value)| line.put(name, value)));
         writeln!(writer, "{}", Value::Object(line.0))
     }
 }

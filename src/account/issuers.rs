@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::known::KnownUsers;
+use super::lately::Lately;
+use super::outside_users::KnownUser;
 use crate::config::one_line;
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 
@@ -33,7 +34,8 @@ pub struct Issuer {
 #[derive(Default)]
 pub struct Issuers {
     pub(super) issuers: Vec<Issuer>,
-    pub(super) known: KnownUsers,
+    /// By issuer and subject: a subject's user, number and name never change.
+    pub(super) known: Lately<(String, String), KnownUser>,
 }
 
 /// Everything that is wrong with the file, a line each.

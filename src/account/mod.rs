@@ -3,7 +3,7 @@
 
 mod issuers;
 mod jwt;
-mod known;
+mod lately;
 mod names;
 mod outside;
 mod outside_users;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::issuers::{Issuer, Issuers};
-use super::known::KnownUser;
+use super::outside_users::KnownUser;
 use super::{Identity, Username, outside_users};
 use crate::app::App;
 use crate::error::{Fault, Result};
@@ -85,14 +85,14 @@ fn seconds(value: &Value) -> Option<i64> {
 /// Postgres is away.
 pub async fn identity(app: &App, login: OutsideLogin) -> Result<Identity> {
     let OutsideLogin { issuer, subject, called, issued_at_s, expires_at_s } = login;
-    let known = match app.issuers.known.find(&issuer, &subject) {
+    let known = match app.issuers.known.find(&(issuer.clone(), subject.clone())) {
         Some(known) => known,
         None => {
             let found = match outside_users::find(app, &issuer, &subject).await? {
                 Some(found) => found,
                 None => make(app, &issuer, &subject, &called).await?,
             };
-            app.issuers.known.keep(&issuer, &subject, found.clone());
+            app.issuers.known.keep((issuer, subject), found.clone());
             found
         }
     };

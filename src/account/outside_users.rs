@@ -5,10 +5,20 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use super::Username;
-use super::known::KnownUser;
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
+
+/// Who somebody is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownUser {
+    /// The user's UUID.
+    pub user: Uuid,
+    /// The user's serial number.
+    pub number: i64,
+    /// The name that boards show.
+    pub username: String,
+}
 
 fn read(row: &PgRow) -> Result<KnownUser, sqlx::Error> {
     Ok(KnownUser {

@@ -8,7 +8,7 @@ use crate::account::Identity;
 use crate::action::Door;
 use crate::app::App;
 use crate::error::{Fault, Refusal, Result};
-use crate::live::Board;
+use crate::live::{Board, Frame};
 use crate::receipt::Receipt;
 use crate::store::{Awarded, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
@@ -24,7 +24,7 @@ pub struct Award {
     /// The next game token and when it runs out (ms), at the game door.
     pub next: Option<(String, i64)>,
     /// The ten best, this award included.
-    pub board: Arc<Board>,
+    pub board: Arc<Frame>,
     /// The signed receipt; not there in an answer that an older release gave first.
     pub receipt: Option<String>,
 }
@@ -89,9 +89,9 @@ fn award(
     if awarded.flush_due_ms > 0 {
         app.hub.flush_later();
     }
-    let mut board = app.hub.newest();
-    if let Some(ten) = awarded.ten.as_ref().filter(|_| keyed || awarded.version > board.version) {
-        board = Arc::new(Board::read(awarded.version, ten)?);
+    let mut board = app.hub.newest_frame();
+    if let Some(ten) = awarded.ten.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
+        board = Arc::new(Frame::new(Board::read(awarded.version, ten)?));
         // The board of a first answer that is given again is an old one, which a node that was just started would take for the newest.
         if !replayed {
             app.hub.learn(&board);

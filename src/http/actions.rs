@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::address::ClientAddress;
@@ -66,16 +68,26 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
 
 /// How `/api/v1` shows an award.
 pub fn show_award(award: &Award) -> Response {
-    let mut answer = json!({
-        "success": true,
-        "newScore": award.score,
-        "rank": award.rank,
-        "leaderboard": crate::live::rows(&award.board),
-    });
-    if let Some(receipt) = &award.receipt {
-        answer["receipt"] = receipt.as_str().into();
-    }
-    Json(answer).into_response()
+    Json(Shown {
+        success: true,
+        new_score: award.score,
+        rank: award.rank,
+        leaderboard: award.board.rows(),
+        receipt: award.receipt.as_deref(),
+    })
+    .into_response()
+}
+
+/// An award's fields, in the contract's order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    success: bool,
+    new_score: u64,
+    rank: u64,
+    leaderboard: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'a str>,
 }
 
 /// `GET`: the catalogue as clients need it.

@@ -3,13 +3,10 @@
 //! wrote it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 use ipnet::IpNet;
 
 use crate::error::Fault;
@@ -21,6 +18,26 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
+    /// The client behind a peer. Walks from the peer towards the client for as long as trusted proxies say who came before them: the header's entries
+    /// from the right, since each proxy adds its peer at the end and the left is whatever the client sent.
+    pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let lines = headers.get_all(FORWARDED_FOR).iter();
+        // A line that is no text is one entry that is no address.
+        let entries: Vec<&str> =
+            lines.flat_map(|it| std::str::from_utf8(it.as_bytes()).unwrap_or_default().split(',')).collect();
+        let mut address = peer.to_canonical();
+        for entry in entries.into_iter().rev() {
+            if !trusted.iter().any(|it| it.contains(&address)) {
+                break;
+            }
+            match read(entry.trim()) {
+                Some(before) => address = before,
+                None => break,
+            }
+        }
+        Self(address)
+    }
+
     /// What limits per address count: of IPv6 the first 64 bits, since every household has at least that many addresses
     /// of its own to go through.
     pub fn counted_as(self) -> IpAddr {
@@ -38,38 +55,6 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
         let marked = parts.extensions.get().copied();
         marked.ok_or_else(|| Fault::new("tell the client's address", "the edge did not mark the request"))
     }
-}
-
-/// Marks a request with its client's address.
-pub async fn mark(
-    State(trusted): State<Arc<[IpNet]>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let address = client(peer.ip(), request.headers(), &trusted);
-    request.extensions_mut().insert(ClientAddress(address));
-    next.run(request).await
-}
-
-/// Walks from the peer towards the client for as long as trusted proxies say who came before them: the header's entries
-/// from the right, since each proxy adds its peer at the end and the left is whatever the client sent.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let lines = headers.get_all(FORWARDED_FOR).iter();
-    // A line that is no text is one entry that is no address.
-    let entries: Vec<&str> =
-        lines.flat_map(|it| std::str::from_utf8(it.as_bytes()).unwrap_or_default().split(',')).collect();
-    let mut address = peer.to_canonical();
-    for entry in entries.into_iter().rev() {
-        if !trusted.iter().any(|it| it.contains(&address)) {
-            break;
-        }
-        match read(entry.trim()) {
-            Some(before) => address = before,
-            None => break,
-        }
-    }
-    address
 }
 
 /// An address, perhaps in brackets, perhaps with a port.
@@ -93,7 +78,7 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
         }
-        client(peer.parse().unwrap(), &headers, &trusted).to_string()
+        ClientAddress::of(peer.parse().unwrap(), &headers, &trusted).0.to_string()
     }
 
     #[test]

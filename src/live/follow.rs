@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
-use super::Board;
+use super::{Board, Frame};
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{
@@ -44,7 +44,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
         app.fanout.ban(user);
     }
     if look.version > known && look.shows {
-        app.hub.learn(&Arc::new(Board::read(look.version, &look.ten)?));
+        app.hub.learn(&Arc::new(Frame::new(Board::read(look.version, &look.ten)?)));
     }
     let newest = app.hub.newest();
     if newest.version <= look.published {

@@ -3,7 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::fanout::{DIALECTS, Dialect};
 use super::{Board, Row};
@@ -13,6 +16,7 @@ use super::{Board, Row};
 pub struct Frame {
     /// What it shows.
     pub board: Arc<Board>,
+    rows: OnceLock<Box<RawValue>>,
     /// Each as it is while the board is known to be the newest, and while it may be stale.
     answers: [OnceLock<Bytes>; 2],
     top10s: [OnceLock<Bytes>; 2],
@@ -21,8 +25,8 @@ pub struct Frame {
 
 impl Frame {
     /// A frame without encodings yet.
-    pub fn new(board: Arc<Board>) -> Self {
-        Self { board, ..Self::default() }
+    pub fn new(board: Board) -> Self {
+        Self { board: Arc::new(board), ..Self::default() }
     }
 
     /// The event that tells a listener of this board, in its protocol's words, ready to be written.
@@ -30,10 +34,18 @@ impl Frame {
         self.told[dialect.index()].get_or_init(|| dialect.board(&self.board)).clone()
     }
 
+    /// The rows as `/api/v1` shows them: users by their UUID.
+    pub fn rows(&self) -> &RawValue {
+        self.rows.get_or_init(|| {
+            // Numbers and texts alone: that cannot fail.
+            to_raw_value(&rows(&self.board)).unwrap_or_default()
+        })
+    }
+
     /// The answer of `GET /api/v1/scores/leaderboard`, which says so if the board may be stale.
     pub fn answer(&self, stale: bool) -> Bytes {
         let make = || {
-            let mut answer = json!({ "leaderboard": rows(&self.board), "version": self.board.version });
+            let mut answer = json!({ "leaderboard": self.rows(), "version": self.board.version });
             if stale {
                 answer["stale"] = true.into();
             }
@@ -67,7 +79,22 @@ pub fn numbered_rows(board: &Board) -> Value {
 }
 
 /// The rows as `/api/v1` shows them: users by their UUID.
-pub fn rows(board: &Board) -> Value {
-    let row = |row: &Row| json!({ "userId": row.user, "username": row.username, "score": row.score, "rank": row.rank });
-    board.rows.iter().map(row).collect()
+pub fn rows(board: &Board) -> Vec<Shown<'_>> {
+    board.rows.iter().map(Shown::from).collect()
+}
+
+/// One of them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown<'a> {
+    user_id: Uuid,
+    username: &'a str,
+    score: u64,
+    rank: u64,
+}
+
+impl<'a> From<&'a Row> for Shown<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self { user_id: row.user, username: &row.username, score: row.score, rank: row.rank }
+    }
 }

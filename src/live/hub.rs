@@ -39,26 +39,22 @@ impl Hub {
     }
 
     /// Takes a board that an award's answer or a look brought; reads show it at once, sockets when it is published.
-    pub fn learn(&self, board: &Arc<Board>) {
-        self.offer(&Arc::new(Frame::new(board.clone())));
+    pub fn learn(&self, frame: &Arc<Frame>) {
+        self.newest.rcu(|known| {
+            if frame.board.version > known.board.version { frame.clone() } else { known.clone() }
+        });
     }
 
     /// Takes a published board. Older ones are dropped: here is the gate that keeps every client from going back.
     pub fn publish(&self, board: Board) {
-        let frame = Arc::new(Frame::new(Arc::new(board)));
-        self.offer(&frame);
+        let frame = Arc::new(Frame::new(board));
+        self.learn(&frame);
         self.published.send_if_modified(|known| {
             let newer = frame.board.version > known.board.version;
             if newer {
                 *known = frame;
             }
             newer
-        });
-    }
-
-    fn offer(&self, frame: &Arc<Frame>) {
-        self.newest.rcu(|known| {
-            if frame.board.version > known.board.version { frame.clone() } else { known.clone() }
         });
     }
 
@@ -88,6 +84,10 @@ mod tests {
         Board { version, rows: Vec::new() }
     }
 
+    fn frame(version: i64) -> Arc<Frame> {
+        Arc::new(Frame::new(board(version)))
+    }
+
     #[test]
     fn an_older_board_never_follows_a_newer_one() {
         let hub = Hub::default();
@@ -96,10 +96,10 @@ mod tests {
         assert_eq!(follower.borrow_and_update().board.version, 5);
         hub.publish(board(4));
         assert!(!follower.has_changed().unwrap());
-        hub.learn(&Arc::new(board(6)));
+        hub.learn(&frame(6));
         assert_eq!(hub.newest().version, 6);
         assert!(!follower.has_changed().unwrap(), "sockets wait for the publication");
-        hub.learn(&Arc::new(board(3)));
+        hub.learn(&frame(3));
         assert_eq!(hub.newest().version, 6);
     }
 }

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::{CHECKPOINT, RECEIPT};
 use crate::keys::Key;
 use crate::token::derive;
 
@@ -17,6 +18,8 @@ use crate::token::derive;
 pub struct SigningKey {
     /// The public half's thumbprint (RFC 7638), so that it says which key it is whoever publishes it.
     pub kid: String,
+    /// The header of each kind of text that it signs, encoded once.
+    headers: [(&'static str, String); 2],
     pair: Ed25519KeyPair,
 }
 
@@ -46,7 +49,9 @@ impl SigningKey {
         // The members that RFC 8037 names, in the order of their names and without spaces, as RFC 7638 wants them.
         let members =
             format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(pair.public_key().as_ref()));
-        Self { kid: encode(digest(&SHA256, members.as_bytes()).as_ref()), pair }
+        let kid = encode(digest(&SHA256, members.as_bytes()).as_ref());
+        let header = |typ| (typ, encode(json!({ "alg": "EdDSA", "typ": typ, "kid": kid }).to_string()));
+        Self { headers: [header(RECEIPT), header(CHECKPOINT)], kid, pair }
     }
 
     /// A compact JWS (RFC 7515) of these claims. The same claims always give the same text: Ed25519 draws nothing.
@@ -54,8 +59,10 @@ impl SigningKey {
     /// # Errors
     /// The claims cannot be written as JSON.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> serde_json::Result<String> {
-        let header = json!({ "alg": "EdDSA", "typ": typ, "kid": self.kid });
-        let mut text = format!("{}.{}", encode(header.to_string()), encode(serde_json::to_vec(claims)?));
+        let mut text = String::with_capacity(512);
+        self.headers.iter().filter(|(it, _)| *it == typ).for_each(|(_, header)| text.push_str(header));
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims)?, &mut text);
         let signature = self.pair.sign(text.as_bytes());
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut text);

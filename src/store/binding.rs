@@ -83,6 +83,7 @@ async fn load(server: &Server, scripts: &[Script]) -> Result<Option<Vec<(&'stati
     for script in scripts {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.bound_to(&run));
     }
-    let shas: Vec<String> = pipeline.query_async(&mut connection).await.map_err(|error| fault(DOING, error))?;
+    let shas: Vec<String> =
+        pipeline.query_async(&mut connection).await.map_err(|error| fault(DOING, error))?;
     Ok(Some(scripts.iter().map(|it| it.name).zip(shas).collect()))
 }

@@ -99,12 +99,11 @@ impl Entry {
             "confirmed" => EntryKind::Confirmed,
             _ => return None,
         };
-        let (id, user, action, points) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.to_owned(), number(next()?));
+        let (id, user, action, points) =
+            (next()?.parse().ok()?, next()?.parse().ok()?, next()?.to_owned(), number(next()?));
         let (before, after, moment) = (number(next()?), number(next()?), number(next()?));
         let award = match kind {
-            EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => {
-                Some((before?, after?, moment?))
-            }
+            EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => Some((before?, after?, moment?)),
             _ => None,
         };
         // What was held up to here is held no more.

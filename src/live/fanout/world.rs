@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn boards_between_two_that_a_listener_was_told_are_counted() {
         let metrics = Metrics::default();
-        let frame = |version| Arc::new(Frame::new(Arc::new(Board { version, rows: Vec::new() })));
+        let frame = |version| Arc::new(Frame::new(Board { version, rows: Vec::new() }));
         let status = Status { degraded: false, as_of_ms: 0 };
         let mut world = World::new(frame(1), status, &metrics);
         let quick = world.tell_after(0);
