@@ -2,8 +2,12 @@
 //! lead while awards are made, so that the node does nothing else; then the lead is free, no award is made, and what
 //! piled up is written.
 
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
+use tokio::sync::oneshot;
 
 use super::Stage;
 use crate::drive::command::Job;
@@ -25,15 +29,33 @@ pub struct Held {
 
 pub async fn measure(stage: &Stage<'_>) -> Held {
     let data = stage.server.folder().join("data/postgres");
-    let url = format!("postgres:///laurel?host={}&user=laurel", data.display());
-    let mut database = PgConnection::connect(&url).await.unwrap();
-    let holding = Holding::begin(&url, &mut database).await;
+    let (release, held) = hold(format!("postgres:///laurel?host={}&user=laurel", data.display()));
     let job = Job { drains: false, ..stage.closed("game update, ledger held", &[Step::Update], SECONDS) };
     let awards = job.measure(&mut Hoard::default()).await;
     let meter = Meter::begin(stage.server);
-    holding.end().await;
+    drop(release);
+    held.join().unwrap();
     stage.server.wait_until_written().await;
     Held { awards, ledger: meter.end() }
+}
+
+/// Takes the ledger's lead, until what is returned is dropped. A lead has to give signs of life, so it is held on a thread of its
+/// own: this one is the generator's.
+fn hold(url: String) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (has, taken) = mpsc::channel();
+    let (release, released) = oneshot::channel();
+    let held = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut database = PgConnection::connect(&url).await.unwrap();
+            let holding = Holding::begin(&url, &mut database).await;
+            has.send(()).unwrap();
+            let _ = released.await;
+            holding.end().await;
+        });
+    });
+    taken.recv().expect("the lead is free for whoever waits first");
+    (release, held)
 }
 
 impl Held {
