@@ -144,13 +144,13 @@ async fn outbox(server: &Server) -> (u64, f64) {
 }
 
 /// The ledger's lead, taken from the node as another node would have it that writes nothing.
-struct Holding {
+pub struct Holding {
     stop: tokio_util::sync::CancellationToken,
     beats: tokio::task::JoinHandle<()>,
 }
 
 impl Holding {
-    async fn begin(url: &str, database: &mut PgConnection) -> Self {
+    pub async fn begin(url: &str, database: &mut PgConnection) -> Self {
         let mut connection = PgConnection::connect(url).await.unwrap();
         let waits = tokio::spawn(async move {
             sqlx::query("SELECT pg_advisory_lock($1)").bind(LEAD).execute(&mut connection).await.unwrap();
@@ -174,7 +174,7 @@ impl Holding {
         Self { stop, beats }
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.cancel();
         self.beats.await.unwrap();
     }

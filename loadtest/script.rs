@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use laurel::embedded::{DataFolder, Holder, Redis};
+use serde::Serialize;
 
 use crate::cpu::of_process;
 
@@ -14,6 +15,7 @@ const TOKENS: usize = 1_000_000;
 const USER: &str = "00000000-0000-4000-8000-000000000001";
 
 /// What it measured.
+#[derive(Serialize)]
 pub struct Alone {
     pub per_second: f64,
     /// CPU of Redis for 1,000 calls.

@@ -149,11 +149,6 @@ impl Server {
         .await;
     }
 
-    /// The node's resident memory.
-    pub fn resident_bytes(&self) -> f64 {
-        resident_bytes(self.node.id())
-    }
-
     /// What `laurel verify` says.
     pub fn verify(&self) -> String {
         String::from_utf8(self.run(&["verify"]).stdout).unwrap().trim().to_owned()

@@ -9,10 +9,12 @@ use axum::body::Bytes;
 use axum::routing::post;
 use hdrhistogram::Histogram;
 
+use crate::CONNECTIONS;
 use crate::cpu::exactly;
+use crate::http::Connection;
+use crate::phase::{issue, redeem};
 use crate::report;
 use crate::server::{Server, UNLIMITED};
-use crate::{CONNECTIONS, issue, redeem};
 
 /// What the part begins with, so that it can be written anew alone.
 pub const HEADING: &str = "## Traces";
@@ -60,7 +62,7 @@ pub async fn measure() -> Traces {
         }
     }
     for traced in &mut all {
-        let metrics = crate::Connection::open(&traced.server.address).await.get("/metrics").await;
+        let metrics = Connection::open(&traced.server.address).await.get("/metrics").await;
         let spans = metrics.lines().filter_map(|it| it.strip_prefix("laurel_trace_spans_total"));
         traced.spans = spans.collect::<Vec<_>>().join(", ");
     }

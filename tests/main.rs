@@ -18,6 +18,7 @@ mod faults;
 mod fuzz;
 mod gate;
 mod http;
+mod k6;
 mod ledger;
 mod live;
 mod metrics;

@@ -21,6 +21,8 @@ pub struct Client {
     event: Vec<u8>,
     /// The version of the last board; it stays over connections.
     pub version: u64,
+    /// The leader's score in the highest board so far, if the tally wants it.
+    leading: u64,
     lost_at_us: Option<u64>,
     /// Attempts to come back that failed in a row.
     attempts: u32,
@@ -56,6 +58,7 @@ impl Client {
             carry: Vec::new(),
             event: Vec::new(),
             version: 0,
+            leading: 0,
             lost_at_us: None,
             attempts: 0,
         }
@@ -253,5 +256,12 @@ impl Client {
             tally.opened(self.version, version, self.lost_at_us.take());
         }
         self.version = self.version.max(version);
+        if let Some(leading) = &mut tally.leading
+            && let Some(score) = wire::number_after(board, b"\"score\":")
+            && score > self.leading
+        {
+            self.leading = score;
+            leading.push(score);
+        }
     }
 }

@@ -2,18 +2,18 @@
 //! their own, and beside them what the kernel alone takes to send as much. `storms` ends nodes under their clients.
 
 mod awards;
-mod client;
+pub mod client;
 mod crew;
 mod floor;
 mod leader;
 mod nodes;
-mod orders;
-mod poll;
+pub mod orders;
+pub mod poll;
 mod report;
 mod row;
 pub mod storms;
 mod storms_report;
-mod tally;
+pub mod tally;
 mod wire;
 pub mod worker;
 

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -63,17 +64,41 @@ impl Poll {
         let count = unsafe {
             libc::epoll_wait(self.queue.as_raw_fd(), events.as_mut_ptr(), BATCH as i32, timeout_ms)
         };
-        ready.clear();
-        // An interruption is a wait without an event.
-        ready.extend(events[..count.max(0) as usize].iter().map(|it| {
-            let has = |flags: i32| it.events & flags as u32 != 0;
-            Ready {
-                key: it.u64,
-                writable: has(libc::EPOLLOUT),
-                ends: has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
-            }
-        }));
+        told(ready, &events, count);
     }
+
+    /// The same with a time that is not in whole milliseconds.
+    pub fn wait_for(&self, ready: &mut Vec<Ready>, timeout: Duration) {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
+        let time =
+            libc::timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+        // SAFETY: the events and the time live over the call, there are as many events as it is told, and no signals are masked.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.queue.as_raw_fd(),
+                events.as_mut_ptr(),
+                BATCH as i32,
+                &raw const time,
+                std::ptr::null::<libc::sigset_t>(),
+                0_usize,
+            )
+        };
+        told(ready, &events, count as i32);
+    }
+}
+
+fn told(ready: &mut Vec<Ready>, events: &[libc::epoll_event], count: i32) {
+    ready.clear();
+    // An interruption is a wait without an event.
+    ready.extend(events[..count.max(0) as usize].iter().map(|it| {
+        let has = |flags: i32| it.events & flags as u32 != 0;
+        Ready {
+            key: it.u64,
+            writable: has(libc::EPOLLOUT),
+            ends: has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
+        }
+    }));
 }
 
 /// A port has clients enough that finding a free one takes longer than connecting; with few from each address it does not.

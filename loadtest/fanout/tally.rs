@@ -14,6 +14,8 @@ pub struct Tally {
     pub newest_last_us: u64,
     /// When the last client that had lost its connection had a board again.
     pub last_back_us: u64,
+    /// For who wants them: leaders' scores, each as often as a client saw it first.
+    pub leading: Option<Vec<u64>>,
     /// Boards that were pushed, and the microseconds from their change to a client.
     deliveries: u64,
     times: Histogram<u64>,
@@ -34,6 +36,7 @@ impl Tally {
             have: 0,
             newest_last_us: 0,
             last_back_us: 0,
+            leading: None,
             deliveries: 0,
             times: Histogram::new(3).unwrap(),
             violations: 0,

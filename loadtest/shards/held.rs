@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sqlx::{Connection, PgConnection};
 
+use crate::phase::{issue, redeem};
 use crate::server::{Server, UNLIMITED};
-use crate::{issue, redeem};
 
 const PLAYERS: usize = 200_000;
 /// Of these, so many win one award after the other.

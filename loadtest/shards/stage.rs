@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::{ALONE, AWARDS, LEADING, RANKS, USERS};
+use crate::CONNECTIONS;
 use crate::cpu::{self, Cpu};
 use crate::http::Connection;
+use crate::phase::{Phase, issue, redeem};
 use crate::server::{Server, UNLIMITED};
-use crate::{CONNECTIONS, issue, redeem};
 
 /// CPU seconds of each part.
 #[derive(Clone, Copy, Default)]
@@ -147,11 +148,7 @@ impl Stage {
         }
     }
 
-    async fn redeem(
-        &self,
-        logins: &Arc<Vec<String>>,
-        tokens: Vec<(usize, String)>,
-    ) -> (crate::report::Phase, Cost) {
+    async fn redeem(&self, logins: &Arc<Vec<String>>, tokens: Vec<(usize, String)>) -> (Phase, Cost) {
         let (began, before, count) = (Instant::now(), self.cost(), tokens.len());
         let phase = redeem(&self.server, logins, tokens).await;
         (phase, self.since(before, began, count))
