@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Each measures one part alone.
 BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) instructions faults
+.PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) bench-micro instructions faults
 
 run: deps
 	cargo build --release
@@ -52,6 +52,10 @@ bench: deps
 $(BENCHES): bench-%: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest $*
+
+# What hot functions take, each alone. HOT=board chooses.
+bench-micro:
+	cargo bench --bench hot -- $(HOT)
 
 # Counts the instructions of an award, and fails where there are more than were kept; UPDATE=1 keeps what is counted.
 instructions: deps
