@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 # Each measures one part alone.
-BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page shards)
+BENCHES := $(addprefix bench-,growth durability ledger flood fanout storms metrics traces analytics page shards)
 
 .PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) bench-micro instructions faults
 

@@ -2,7 +2,8 @@
 //! `redis-benchmark` on the same script, in the same run; game sessions while Socket.IO clients listen. Writes
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
 //! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
-//! what operators ask over a ledger of ten million entries, a browser that opens the page, and what it costs that the board is split.
+//! what operators ask over a ledger of ten million entries, a browser that opens the page, what it costs that the board is split,
+//! and, alone, what the number of players does to a request.
 //!
 //! `make bench`; `make bench-` and the name of a part measures that alone and leaves the other results as they are.
 
@@ -15,6 +16,7 @@ mod fanout;
 mod flood;
 mod flood_report;
 mod game;
+mod growth;
 mod hostile;
 mod http;
 mod ledger;
@@ -75,6 +77,7 @@ fn main() {
             }
             Some("durability") => anew(durability::HEADING, &durability::measure().await.to_string()),
             Some("ledger") => anew(ledger::HEADING, &ledger::measure().await.to_string()),
+            Some("growth") => anew(growth::HEADING, &growth::measure().await.to_string()),
             Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
             Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
             Some("metrics") => anew(metrics::HEADING, &metrics::measure().await.to_string()),
