@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# Each measures one part alone.
-BENCHES := $(addprefix bench-,growth durability ledger flood fanout storms metrics traces analytics page shards)
+# Each measures one part alone. MINUTES=3 says how long `bench-soak` takes, an hour otherwise.
+BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
 
 .PHONY: run test test-cluster deps test-deps client lint bench $(BENCHES) bench-micro instructions faults
 

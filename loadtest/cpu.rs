@@ -58,6 +58,32 @@ impl Cpu {
     }
 }
 
+/// The processes of a server.
+pub struct Pids {
+    pub node: u32,
+    pub redis: u32,
+    pub postgres: Vec<u32>,
+}
+
+impl Pids {
+    pub fn of(server: &Server) -> Self {
+        let all: Vec<Process> =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|it| read(&it.path())).collect();
+        let node = server.node.id();
+        let child = |name: &str| all.iter().find(|it| it.parent == node && it.name == name).map(|it| it.pid);
+        let postmaster = server.postmaster.or_else(|| child("postgres")).unwrap();
+        let postgres = all.iter().filter(|it| it.pid == postmaster || it.parent == postmaster);
+        Self { node, redis: child("redis-server").unwrap(), postgres: postgres.map(|it| it.pid).collect() }
+    }
+}
+
+/// A process' resident memory, with its share alone of what others have too. None: it has ended.
+pub fn shared_bytes(pid: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|it| it.strip_prefix("Pss:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<f64>().ok()? * 1024.0)
+}
+
 /// CPU seconds of one process, with its children that have ended.
 pub fn of_process(pid: u32) -> f64 {
     read(format!("/proc/{pid}").as_ref()).map_or(0.0, |it| it.seconds)

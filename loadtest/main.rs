@@ -3,7 +3,7 @@
 //! `loadtest/RESULTS.md`. Then what each promise of durability costs, how far the ledger is behind, honest players while
 //! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
 //! what operators ask over a ledger of ten million entries, a browser that opens the page, what it costs that the board is split,
-//! and, alone, what the number of players does to a request.
+//! and, alone, what the number of players does to a request, and an hour does to a node.
 //!
 //! `make bench`; `make bench-` and the name of a part measures that alone and leaves the other results as they are.
 
@@ -28,6 +28,7 @@ mod script;
 mod server;
 mod session;
 mod shards;
+mod soak;
 mod traces;
 
 use std::sync::Arc;
@@ -84,6 +85,7 @@ fn main() {
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
             Some("traces") => anew(traces::HEADING, &traces::measure().await.to_string()),
             Some("analytics") => anew(analytics::HEADING, &analytics::measure().await.to_string()),
+            Some("soak") => anew(soak::HEADING, &soak::measure().await.to_string()),
             Some("shards") => anew(shards::HEADING, &shards::measure().await.to_string()),
             Some("page") => anew(page::HEADING, &page::measure().to_string()),
             Some(other) => panic!("there is no part {other}; the Makefile lists them"),
