@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# Each measures one part alone.
-BENCHES := $(addprefix bench-,durability ledger flood fanout storms metrics traces analytics page shards)
+# Each measures one part alone. MINUTES=3 says how long `bench-soak` takes, an hour otherwise.
+BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-cluster deps test-deps client lint bench bench-all $(BENCHES) instructions faults
+.PHONY: run test test-cluster deps test-deps client lint bench bench-all $(BENCHES) bench-micro instructions faults
 
 run: deps
 	cargo build --release
@@ -54,6 +54,10 @@ bench-all: bench $(BENCHES)
 $(BENCHES): bench-%: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest $*
+
+# What hot functions take, each alone. HOT=board chooses.
+bench-micro:
+	cargo bench --bench hot -- $(HOT)
 
 # Counts the instructions of an award, and fails where there are more than were kept; UPDATE=1 keeps what is counted.
 instructions: deps

@@ -2,8 +2,9 @@
 //! (`make bench`) does all of them in one run and holds them against the targets; the other parts (`make bench-` and a
 //! name) measure what else there is: what each promise of durability costs, how far the ledger is behind, honest players while
 //! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
-//! what operators ask over a ledger of ten million entries, a browser that opens the page, and what it costs that the board is split.
-//! Each writes its part of `loadtest/RESULTS.md` and leaves the others as they are.
+//! what operators ask over a ledger of ten million entries, a browser that opens the page, what it costs that the board is split,
+//! what the number of players does to a request, and an hour to a node. Each writes its part of `loadtest/RESULTS.md` and leaves the
+//! others as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 
@@ -14,6 +15,7 @@ mod durability;
 mod fanout;
 mod flood;
 mod flood_report;
+mod growth;
 mod hostile;
 mod http;
 mod ledger;
@@ -26,6 +28,7 @@ mod script;
 mod server;
 mod session;
 mod shards;
+mod soak;
 mod standard;
 mod traces;
 
@@ -78,12 +81,14 @@ fn main() {
             None => anew(standard::HEADING, &standard::measure().await.to_string()),
             Some("durability") => anew(durability::HEADING, &durability::measure().await.to_string()),
             Some("ledger") => anew(ledger::HEADING, &ledger::measure().await.to_string()),
+            Some("growth") => anew(growth::HEADING, &growth::measure().await.to_string()),
             Some("flood") => anew(flood_report::HEADING, &flood::measure().await.to_string()),
             Some("fanout") => anew(fanout::HEADING, &fanout::measure(&options).await.to_string()),
             Some("metrics") => anew(metrics::HEADING, &metrics::measure().await.to_string()),
             Some("storms") => anew(storms::HEADING, &storms::measure(&options).await.to_string()),
             Some("traces") => anew(traces::HEADING, &traces::measure().await.to_string()),
             Some("analytics") => anew(analytics::HEADING, &analytics::measure().await.to_string()),
+            Some("soak") => anew(soak::HEADING, &soak::measure().await.to_string()),
             Some("shards") => anew(shards::HEADING, &shards::measure().await.to_string()),
             Some("page") => anew(page::HEADING, &page::measure().to_string()),
             Some(other) => panic!("there is no part {other}; the Makefile lists them"),

@@ -74,11 +74,16 @@ impl Server {
     /// Starts it with so many users and these settings, the others as they ship.
     pub fn start(users: usize, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("laurel-load").tempdir().unwrap();
-        let (node, address) = serve(folder.path(), settings);
-        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let server = Self { address, node, postmaster: None, settings, folder };
+        let server = Self::open(folder, settings);
         server.seed(users);
         server
+    }
+
+    /// Starts it in a folder, which may have its stores already.
+    pub fn open(folder: tempfile::TempDir, settings: &[(&str, &str)]) -> Self {
+        let (node, address) = serve(folder.path(), settings);
+        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Self { address, node, postmaster: None, settings, folder }
     }
 
     /// Adds so many users; from then on the logins are theirs.

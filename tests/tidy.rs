@@ -27,7 +27,7 @@ fn paths(folder: &str, ending: &str) -> Vec<PathBuf> {
 
 #[test]
 fn no_file_is_a_wall() {
-    let ours = ["src", "tests", "loadtest", "examples"].map(|it| (it, "rs"));
+    let ours = ["src", "tests", "loadtest", "examples", "benches"].map(|it| (it, "rs"));
     let pages = ["live", "admin", "docs", "common"].map(|it| format!("src/web/{it}"));
     let scripts = pages.iter().flat_map(|it| [(it.as_str(), "js"), (it.as_str(), "css")]);
     for (folder, ending) in ours.into_iter().chain(scripts).chain([("clients/typescript/src", "ts")]) {

@@ -29,6 +29,7 @@ mod socketio;
 mod traced;
 
 pub use accept::FirstBytes;
+pub use actions::show_award;
 pub use asyncapi::document as asyncapi;
 pub use openapi::document as openapi;
 

@@ -24,14 +24,23 @@ pub fn hex(bytes: &[u8]) -> String {
 /// What is hashed of an entry. All of its row but `held`, which an operator's decision changes later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link<'a> {
+    /// The award's event id.
     pub event_id: Uuid,
+    /// Whose total it moves.
     pub user: Uuid,
+    /// The action's type.
     pub action: &'a str,
+    /// By how much.
     pub points: i64,
+    /// SHA-256 of the token, in hex.
     pub token_hash: &'a str,
+    /// The total before.
     pub before: i64,
+    /// The total after.
     pub after: i64,
+    /// The board's moment.
     pub moment: i64,
+    /// When the entry was made, in µs.
     pub created_us: i64,
     /// JSON in any spelling; empty if there is none.
     pub note: &'a str,

@@ -34,6 +34,7 @@ mod write;
 pub use acknowledge::{Commits, acknowledge_forever};
 pub use awards::AGAIN_WITHIN_DAYS;
 pub use best::contenders;
+pub use chain::{BEGINNING, Hash, Link};
 pub use consume::consume_forever;
 pub use database::{connect, sql_fault, timed, watch_forever};
 pub use detach::{Detached, detach};

@@ -21,7 +21,7 @@ pub mod websocket;
 
 pub use board::{Board, Row};
 pub use events::serve as serve_events;
-pub use fanout::{End, Fanout, Inboxes, run as fan_out};
+pub use fanout::{Dialect, End, Fanout, Inboxes, Protocol, run as fan_out};
 pub use follow::{flush_forever, follow_board, follow_users, look, look_forever};
 pub use frame::{Frame, numbered_rows, rows};
 pub use handshakes::Handshakes;

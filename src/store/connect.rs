@@ -19,11 +19,24 @@ impl Store {
     /// # Errors
     /// A URL that is none, a Redis that does not answer, or one whose `maxmemory-policy` may evict scores.
     pub async fn connect(config: &config::Store, metrics: Arc<Metrics>) -> Result<Self, Fault> {
+        let store = Self::new(config, metrics)?;
+        store.find_servers().await?;
+        for server in store.distinct_servers() {
+            refuse_eviction(&server).await?;
+        }
+        Ok(store)
+    }
+
+    /// One that has not asked Redis for anything yet.
+    ///
+    /// # Errors
+    /// A URL that is none.
+    pub(super) fn new(config: &config::Store, metrics: Arc<Metrics>) -> Result<Self, Fault> {
         let (servers, first) = Servers::new(config)?;
         let shards = config.shards as usize;
         let shard = |number| Shard::new(number, tag(number, shards), first.clone());
         let face = (shards > 1).then(|| Shard::new(shards, face_tag(shards), first.clone()));
-        let store = Self {
+        Ok(Self {
             shards: (0..shards).map(shard).collect(),
             face,
             above: Above::default(),
@@ -32,12 +45,7 @@ impl Store {
             metrics,
             wait_replicas: config.wait_replicas,
             timeout: Duration::from_millis(config.timeout_ms),
-        };
-        store.find_servers().await?;
-        for server in store.distinct_servers() {
-            refuse_eviction(&server).await?;
-        }
-        Ok(store)
+        })
     }
 }
 

@@ -14,6 +14,8 @@ mod keys;
 mod lease;
 mod line;
 mod load;
+#[doc(hidden)]
+pub mod measured;
 mod news;
 mod operator;
 mod outbox;

@@ -151,7 +151,7 @@ pub(super) enum Elsewhere {
 }
 
 impl Redeem<'_> {
-    fn keys(&self, names: &Keys) -> Vec<String> {
+    pub(super) fn keys(&self, names: &Keys) -> Vec<String> {
         let unused = || names.state.clone();
         let mut keys = vec![
             names.board.clone(),
@@ -177,7 +177,7 @@ impl Redeem<'_> {
         keys
     }
 
-    fn arguments(&self, store: &Store, shard: &Shard) -> Vec<String> {
+    pub(super) fn arguments(&self, store: &Store, shard: &Shard) -> Vec<String> {
         let key = self.idempotency;
         let door = match self.door {
             Door::Actions => "actions",

@@ -19,10 +19,13 @@ pub async fn check_forever(app: Arc<App>) {
     let mut after = Uuid::nil();
     loop {
         tokio::time::sleep(EVERY).await;
-        if !app.health.leads() {
+        // A board that is loaded differs from the ledger until it is open; with ten million players that takes minutes.
+        if !app.health.leads() || !app.health.is_current() {
             continue;
         }
         match check(&app, &mut after).await {
+            // It was closed meanwhile.
+            Ok(_) if !app.health.is_current() => {}
             Ok(found) => {
                 app.metrics.drift.set(found.len() as i64);
                 for Difference { of, what } in found {

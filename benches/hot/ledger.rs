@@ -1,0 +1,71 @@
+//! An entry's way from the outbox to the ledger, as far as a node goes it.
+
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use laurel::ledger::{BEGINNING, Link};
+use laurel::store::measured;
+
+use crate::{bulk, user};
+
+const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+/// Entries a read.
+const ENTRIES: usize = 100;
+
+#[divan::bench]
+fn hash_link(bencher: Bencher<'_, '_>) {
+    let link = Link {
+        event_id: user(1),
+        user: user(2),
+        action: "watch_ad",
+        points: 10,
+        token_hash: HASH,
+        before: 1230,
+        after: 1240,
+        moment: 1_790_000_000_000_000,
+        created_us: 1_790_000_000_000_000,
+        note: "",
+    };
+    bencher.bench(|| divan::black_box(&link).hash(7, &BEGINNING));
+}
+
+/// A hundred at a time, as they come from Redis.
+#[divan::bench]
+fn read_entries(bencher: Bencher<'_, '_>) {
+    let reply = format!("*{ENTRIES}\r\n{}", (0..ENTRIES).map(entry).collect::<String>());
+    let address: Arc<str> = "unix".into();
+    let read = |reply: &str| {
+        let value = redis::parse_redis_value(reply.as_bytes()).expect("it is RESP");
+        measured::entries(value, &address).expect("they are entries")
+    };
+    assert_eq!(read(&reply).0.len(), ENTRIES);
+    bencher.counter(ItemsCount::new(ENTRIES)).bench(|| read(divan::black_box(&reply)));
+}
+
+fn entry(place: usize) -> String {
+    let (id, user) = (user(place as u128).to_string(), user(place as u128 + 1).to_string());
+    let fields = [
+        ["kind", "awarded"],
+        ["id", &id],
+        ["user", &user],
+        ["action", "watch_ad"],
+        ["points", "10"],
+        ["before", "1230"],
+        ["after", "1240"],
+        ["moment", "1790000000000000"],
+        ["at", "1790000000000"],
+        ["issued", "1790000000000"],
+        ["expires", "1790000030000"],
+        ["token", HASH],
+        ["proof", ""],
+        ["session", ""],
+        ["next", ""],
+        ["actions", ""],
+        ["held", "0"],
+        ["once", ""],
+    ];
+    let id = format!("1790000000000-{place}");
+    format!("*2\r\n${}\r\n{id}\r\n{}", id.len(), bulk(fields.as_flattened()))
+}

@@ -1,0 +1,28 @@
+//! Postgres' tables: what they take, and what in them is dead.
+
+use sqlx::{FromRow, PgConnection};
+
+#[derive(FromRow)]
+pub struct Table {
+    pub name: String,
+    /// With its indexes.
+    pub bytes: i64,
+    pub live: i64,
+    pub dead: i64,
+    /// Times that it was vacuumed by itself.
+    pub vacuums: i64,
+}
+
+/// Those that are larger than nothing, by name.
+pub async fn look(database: &mut PgConnection) -> Vec<Table> {
+    // What this connection has seen of the statistics before is not what they are.
+    sqlx::raw_sql("SELECT pg_stat_clear_snapshot()").execute(&mut *database).await.unwrap();
+    sqlx::query_as(
+        "SELECT relname::text AS name, pg_total_relation_size(relid) AS bytes, n_live_tup AS live, n_dead_tup AS dead,
+                autovacuum_count AS vacuums
+         FROM pg_stat_user_tables WHERE n_live_tup + n_dead_tup > 0 ORDER BY relname",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap()
+}
