@@ -113,8 +113,11 @@ async fn clear_held(
 
 /// JSON may carry U+0000, which Postgres' jsonb cannot: it is kept as the six characters that stand for it.
 pub(super) fn storable(proof: &str) -> String {
+    if !proof.contains("\\u0000") {
+        return proof.to_owned();
+    }
     match serde_json::from_str(proof) {
-        Ok(mut value) if proof.contains("\\u0000") => {
+        Ok(mut value) => {
             spell_out_nul(&mut value);
             value.to_string()
         }
