@@ -26,8 +26,10 @@ mod seed;
 mod sessions;
 mod suspicions;
 mod sweep;
+mod time;
 mod traced;
 mod used;
+mod users;
 mod verify;
 mod write;
 

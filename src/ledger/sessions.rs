@@ -4,6 +4,8 @@
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
+use super::time::Time;
+use super::write::unless_empty;
 use crate::store::{Entry, EntryKind};
 
 /// Writes what a batch says of sessions and their tokens.
@@ -24,12 +26,13 @@ async fn write_sessions(
     transaction: &mut Transaction<'_, Postgres>,
     entries: &[&Entry],
 ) -> Result<(), sqlx::Error> {
+    let ended_at = |it: &&Entry| (it.kind == EntryKind::Ended).then(|| Time::of_ms(it.at_ms));
     sqlx::query(
         "INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
-         SELECT session_id, (array_agg(user_id))[1], bool_and(ended_ms IS NULL), to_timestamp(min(issued_ms) / 1000.0),
-                to_timestamp(max(expires_ms) / 1000.0), to_timestamp(max(ended_ms) / 1000.0), max(actions)
-         FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-              AS it (session_id, user_id, issued_ms, expires_ms, ended_ms, actions)
+         SELECT session_id, (array_agg(user_id))[1], bool_and(ended_at IS NULL), min(issued_at), max(expires_at), max(ended_at),
+                max(actions)
+         FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::bigint[])
+              AS it (session_id, user_id, issued_at, expires_at, ended_at, actions)
          GROUP BY session_id ORDER BY session_id
          ON CONFLICT (session_id) DO UPDATE
          SET is_active = game_sessions.is_active AND excluded.is_active,
@@ -39,9 +42,9 @@ async fn write_sessions(
     )
     .bind(entries.iter().map(|it| it.session.as_str()).collect::<Vec<&str>>())
     .bind(entries.iter().map(|it| it.user).collect::<Vec<Uuid>>())
-    .bind(entries.iter().map(|it| it.issued_ms).collect::<Vec<i64>>())
-    .bind(entries.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())
-    .bind(entries.iter().map(|it| (it.kind == EntryKind::Ended).then_some(it.at_ms)).collect::<Vec<Option<i64>>>())
+    .bind(entries.iter().map(|it| Time::of_ms(it.issued_ms)).collect::<Vec<Time>>())
+    .bind(entries.iter().map(|it| Time::of_ms(it.expires_ms)).collect::<Vec<Time>>())
+    .bind(entries.iter().map(ended_at).collect::<Vec<Option<Time>>>())
     .bind(entries.iter().map(|it| it.actions).collect::<Vec<i64>>())
     .execute(&mut **transaction)
     .await?;
@@ -89,11 +92,10 @@ async fn write_tokens(
     sqlx::query(
         "INSERT INTO action_tokens (action_token_hash, session_id, action_type, user_id, is_active, created_at, expires_at,
                                     used_at)
-         SELECT hash, min(nullif(session_id, '')), min(nullif(action_type, '')), (array_agg(user_id))[1], bool_and(used_ms IS NULL),
-                to_timestamp(min(created_ms) / 1000.0), to_timestamp(max(expires_ms) / 1000.0),
-                to_timestamp(max(used_ms) / 1000.0)
-         FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
-              AS it (hash, session_id, user_id, created_ms, expires_ms, used_ms, action_type)
+         SELECT hash, min(session_id), min(action_type), (array_agg(user_id))[1], bool_and(used_at IS NULL), min(created_at),
+                max(expires_at), max(used_at)
+         FROM unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])
+              AS it (hash, session_id, user_id, created_at, expires_at, used_at, action_type)
          GROUP BY hash ORDER BY hash
          ON CONFLICT (action_token_hash) DO UPDATE
          SET is_active = action_tokens.is_active AND excluded.is_active,
@@ -101,12 +103,12 @@ async fn write_tokens(
              action_type = coalesce(action_tokens.action_type, excluded.action_type)",
     )
     .bind(tokens.iter().map(|it| it.hash).collect::<Vec<&str>>())
-    .bind(tokens.iter().map(|it| it.entry.session.as_str()).collect::<Vec<&str>>())
+    .bind(tokens.iter().map(|it| unless_empty(&it.entry.session)).collect::<Vec<Option<&str>>>())
     .bind(tokens.iter().map(|it| it.entry.user).collect::<Vec<Uuid>>())
-    .bind(tokens.iter().map(|it| it.created_ms).collect::<Vec<i64>>())
-    .bind(tokens.iter().map(|it| it.entry.expires_ms).collect::<Vec<i64>>())
-    .bind(tokens.iter().map(|it| it.used_ms).collect::<Vec<Option<i64>>>())
-    .bind(tokens.iter().map(|it| it.action).collect::<Vec<&str>>())
+    .bind(tokens.iter().map(|it| Time::of_ms(it.created_ms)).collect::<Vec<Time>>())
+    .bind(tokens.iter().map(|it| Time::of_ms(it.entry.expires_ms)).collect::<Vec<Time>>())
+    .bind(tokens.iter().map(|it| it.used_ms.map(Time::of_ms)).collect::<Vec<Option<Time>>>())
+    .bind(tokens.iter().map(|it| unless_empty(it.action)).collect::<Vec<Option<&str>>>())
     .execute(&mut **transaction)
     .await?;
     Ok(())
