@@ -6,6 +6,7 @@ use divan::Bencher;
 use laurel::account::{LoginKeys, User};
 use laurel::action::{Challenge, Door, Limits, Verdict};
 use laurel::award::Award;
+use laurel::live::Frame;
 use laurel::metrics::Metrics;
 use laurel::receipt::{Receipt, ReceiptKeys};
 use laurel::store::{Redeem, RedeemOutcome, measured};
@@ -116,7 +117,13 @@ fn read_redeemed(bencher: Bencher<'_, '_>, places: usize) {
 fn show_award(bencher: Bencher<'_, '_>) {
     let keys = ReceiptKeys::new(&config().auth).expect("there is a secret");
     let receipt = keys.sign(keys.kid(), &receipt()).expect("it can be signed");
-    let award =
-        Award { score: 1240, rank: 812, points: 10, next: None, board: board(), receipt: Some(receipt) };
+    let award = Award {
+        score: 1240,
+        rank: 812,
+        points: 10,
+        next: None,
+        board: Arc::new(Frame::new(board())),
+        receipt: Some(receipt),
+    };
     bencher.bench(|| laurel::http::show_award(divan::black_box(&award)));
 }

@@ -1,13 +1,11 @@
 //! A board that changed, in the words of each protocol.
 
-use std::sync::Arc;
-
 use divan::Bencher;
 use laurel::live::{Board, Dialect, Frame, Protocol};
 
 /// Ten users with names as long as most.
-pub fn board() -> Arc<Board> {
-    Arc::new(Board::read(1_790_000_000_000_000, &entries()).expect("they are entries"))
+pub fn board() -> Board {
+    Board::read(1_790_000_000_000_000, &entries()).expect("they are entries")
 }
 
 /// The ten as Redis keeps them.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Username;
 use crate::app::App;
 use crate::error::Result;
-use crate::ledger::{sql_fault, timed};
+use crate::ledger::{begin, sql_fault, timed};
 
 /// Who somebody is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ async fn insert_in_transaction(
     issuer: &str,
     subject: &str,
 ) -> Result<Option<KnownUser>, sqlx::Error> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = begin(database, "BEGIN").await?;
     // The address can reach nobody (RFC 2606), and the hash is none, so no password fits.
     let user = "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $3, '!')
                 ON CONFLICT DO NOTHING RETURNING id, number, username";

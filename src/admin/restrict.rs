@@ -11,7 +11,7 @@ use super::adjust::{Changed, outcome};
 use super::{Decision, audit};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::{contenders, finish, sql_fault, timed};
+use crate::ledger::{begin, contenders, finish, sql_fault, timed};
 use crate::store::{Adjust, NotDone, Restrict};
 
 /// Longer ago than anything.
@@ -69,7 +69,7 @@ impl Restriction {
 pub async fn restrict(app: &App, user: Uuid, restriction: Restriction, decision: &Decision) -> Result<()> {
     let doing = "restrict a user";
     let call = app.metrics.postgres(doing);
-    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
+    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
     sqlx::query(restriction.sql())
         .bind(user)
         .execute(&mut *transaction)
@@ -90,7 +90,7 @@ pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<C
     let doing = "void what is held";
     let call = app.metrics.postgres(doing);
     let id = app.clock.new_id();
-    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
+    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
     let marked = sqlx::query(
         "UPDATE users SET voids_id = coalesce(voids_id, $2), restricted_at = now() WHERE id = $1 AND aside_at IS NOT NULL",
     )
@@ -119,7 +119,7 @@ async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     let doing = "read a user's restrictions";
     let candidates = contenders(app, user).await?;
     let call = app.metrics.postgres(doing);
-    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
+    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
     let row = sqlx::query(
         "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id, number, username
          FROM users WHERE id = $1 FOR UPDATE",

@@ -6,7 +6,7 @@ use super::{Decision, audit};
 use crate::account::{self, Identity, User, UserRef, Username};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::{sql_fault, timed};
+use crate::ledger::{begin, sql_fault, timed};
 
 /// Lets admins in. The login's own claim is not enough: a role that was taken back holds at once.
 ///
@@ -52,7 +52,7 @@ pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> 
     let doing = "grant a role";
     let call = app.metrics.postgres(doing);
     let (role, deed) = if admin { ("admin", "grant") } else { ("player", "revoke") };
-    let mut transaction = app.database.begin().await.map_err(|error| sql_fault(doing, error))?;
+    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
         .bind(user.id)
         .bind(role)

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::chain::{Hash, Head, SHARD};
 use super::checkpoint::{self, Checkpoint};
 use super::entry::{COLUMNS, link};
-use super::sql_fault;
+use super::{begin, sql_fault};
 use crate::error::Fault;
 use crate::receipt::ReceiptKeys;
 
@@ -33,7 +33,7 @@ pub async fn adopt(database: &PgPool, keys: &ReceiptKeys) -> Result<(), Fault> {
 }
 
 async fn adopt_page(database: &PgPool, keys: &ReceiptKeys) -> Result<u64, sqlx::Error> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = begin(database, "BEGIN").await?;
     let mut head = Head::take(&mut transaction).await?;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM score_history WHERE seq IS NULL ORDER BY moment LIMIT $1"

@@ -1,12 +1,14 @@
 //! `score_history` and `users.score`: what moved a total is chained to the ledger, once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::chain::{Hash, Head, Link, SHARD};
-use super::write::storable;
+use super::time::Time;
+use super::users::Users;
+use super::write::{storable, unless_empty};
 use crate::store::{Entry, EntryKind};
 
 /// Tokens and attestations live for at most 31 days, so an event that comes again under another time is not further away from the
@@ -43,6 +45,7 @@ impl Award<'_> {
 pub async fn write(
     transaction: &mut PgConnection,
     head: &mut Head,
+    users: &Users,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut awards: Vec<Award> = entries.iter().filter_map(award).collect();
@@ -54,8 +57,10 @@ pub async fn write(
     if awards.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = awards.iter().map(|it| (it.link(), it.entry.held)).collect();
-    append(transaction, head, &rows, true).await?;
+    let is_held = |it: &Award| it.entry.held && it.moment > users.held_cleared(it.entry.user);
+    let rows: Vec<_> = awards.iter().map(|it| (it.link(), is_held(it))).collect();
+    append(transaction, head, &rows).await?;
+    move_totals(transaction, &rows).await?;
     head.save(transaction).await
 }
 
@@ -111,31 +116,39 @@ async fn known(transaction: &mut PgConnection, awards: &[Award<'_>]) -> Result<H
     Ok(found.into_iter().collect())
 }
 
-/// Chains entries, each with whether its user was set aside when it was made; the caller saves the head. Their users' totals move by
-/// them, unless what they sum up is in the totals already.
-///
-/// A user whom Postgres does not know is an error here, by the foreign key: such an entry stays in the outbox, where it is seen.
+/// Moves the totals of the users by their new entries.
+async fn move_totals(transaction: &mut PgConnection, rows: &[(Link<'_>, bool)]) -> Result<(), sqlx::Error> {
+    let mut won: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for (link, _) in rows {
+        let points = won.entry(link.user).or_default();
+        *points = points.saturating_add(link.points);
+    }
+    let (users, points): (Vec<Uuid>, Vec<i64>) = won.into_iter().unzip();
+    sqlx::query(
+        "UPDATE users SET score = score + points, updated_at = now()
+         FROM unnest($1::uuid[], $2::bigint[]) AS won (user_id, points) WHERE users.id = user_id",
+    )
+    .bind(users)
+    .bind(points)
+    .execute(transaction)
+    .await
+    .map(drop)
+}
+
+/// Chains entries of users whom Postgres knows, each with whether its points are held; the caller saves the head.
 pub async fn append(
     transaction: &mut PgConnection,
     head: &mut Head,
     rows: &[(Link<'_>, bool)],
-    moves_totals: bool,
 ) -> Result<(), sqlx::Error> {
     let places: Vec<(i64, Hash)> = rows.iter().map(|(link, _)| head.append(link)).collect();
     sqlx::query(
-        "WITH fresh AS (
-             INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                        score_after, moment, created_at, held, note, shard, seq, hash)
-             SELECT event_id, user_id, action_type, points, token_hash, before, after, moment,
-                    to_timestamp(created_us / 1000000.0), it.held AND moment > coalesce(users.held_cleared, 0),
-                    nullif(it.note, '')::jsonb, $14, seq, hash
-             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-                         $8::bigint[], $9::bigint[], $10::boolean[], $11::text[], $12::bigint[], $13::bytea[])
-                  AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, created_us, held, note, seq, hash)
-             LEFT JOIN users ON users.id = it.user_id
-             RETURNING user_id, points_earned
-         ), won AS (SELECT user_id, sum(points_earned)::bigint AS points FROM fresh WHERE $15 GROUP BY user_id)
-         UPDATE users SET score = score + won.points, updated_at = now() FROM won WHERE users.id = won.user_id",
+        "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
+                                    score_after, moment, created_at, held, note, shard, seq, hash)
+         SELECT event_id, user_id, action_type, points, token_hash, before, after, moment, created_at, held, note::jsonb, $14, seq, hash
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
+                     $9::timestamptz[], $10::boolean[], $11::text[], $12::bigint[], $13::bytea[])
+              AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, created_at, held, note, seq, hash)",
     )
     .bind(rows.iter().map(|(it, _)| it.event_id).collect::<Vec<Uuid>>())
     .bind(rows.iter().map(|(it, _)| it.user).collect::<Vec<Uuid>>())
@@ -145,13 +158,12 @@ pub async fn append(
     .bind(rows.iter().map(|(it, _)| it.before).collect::<Vec<i64>>())
     .bind(rows.iter().map(|(it, _)| it.after).collect::<Vec<i64>>())
     .bind(rows.iter().map(|(it, _)| it.moment).collect::<Vec<i64>>())
-    .bind(rows.iter().map(|(it, _)| it.created_us).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(it, _)| Time::of_us(it.created_us)).collect::<Vec<Time>>())
     .bind(rows.iter().map(|(_, held)| *held).collect::<Vec<bool>>())
-    .bind(rows.iter().map(|(it, _)| it.note).collect::<Vec<&str>>())
+    .bind(rows.iter().map(|(it, _)| unless_empty(it.note)).collect::<Vec<Option<&str>>>())
     .bind(places.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>())
     .bind(places.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<&[u8]>>())
     .bind(SHARD)
-    .bind(moves_totals)
     .execute(transaction)
     .await
     .map(drop)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
 
 use super::migrate::application_name;
 use crate::app::App;
@@ -37,6 +37,21 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
         .connect_with(options)
         .await
         .map_err(|error| sql_fault("connect to Postgres", error))
+}
+
+/// Begins a transaction, also if whoever asks is gone before it has begun: a client hangs up, a time-out strikes. In sqlx 0.9 a BEGIN
+/// that is given up leaves its connection in the pool with the transaction open, and what others write there next is never
+/// committed (transact-rs/sqlx#4393). So a task of its own goes on to its end, where dropping the transaction rolls it back.
+///
+/// # Errors
+/// As `PgPool::begin_with`.
+pub async fn begin(
+    database: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let database = database.clone();
+    let begun = tokio::spawn(async move { database.begin_with(statement).await }).await;
+    begun.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Sorts what Postgres says: away (try again), or wrong.

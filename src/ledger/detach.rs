@@ -211,7 +211,7 @@ async fn carry(app: &App, transaction: &mut PgConnection, head: &mut Head) -> Re
             note: "",
         });
         let rows: Vec<_> = links.map(|it| (it, false)).collect();
-        awards::append(transaction, head, &rows, false).await?;
+        awards::append(transaction, head, &rows).await?;
     }
 }
 

@@ -49,7 +49,7 @@ pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fau
         }
         adopt(database, keys).await?;
         run(contracting(), database).await?;
-        tracing::info!("the ledger is by months now");
+        tracing::info!("migrations that contract are done");
     }
     make_months(database).await?;
     Ok(true)

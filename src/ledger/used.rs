@@ -4,6 +4,7 @@ use futures::TryStreamExt;
 use sqlx::{PgConnection, Postgres, Row, Transaction};
 
 use super::sql_fault;
+use super::time::Time;
 use crate::error::Fault;
 use crate::store::{Entry, Load};
 
@@ -21,10 +22,11 @@ pub async fn write(
     if used.is_empty() {
         return Ok(());
     }
-    let (digests, until): (Vec<&str>, Vec<i64>) = used.into_iter().unzip();
+    let (digests, until): (Vec<&str>, Vec<Time>) =
+        used.into_iter().map(|(digest, until_ms)| (digest, Time::of_ms(until_ms))).unzip();
     sqlx::query(
         "INSERT INTO used_proofs (digest, until_at)
-         SELECT digest, to_timestamp(until_ms / 1000.0) FROM unnest($1::text[], $2::bigint[]) AS it (digest, until_ms)
+         SELECT digest, until_at FROM unnest($1::text[], $2::timestamptz[]) AS it (digest, until_at)
          ON CONFLICT (digest) DO NOTHING",
     )
     .bind(digests)

@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::chain::Head;
 use super::checkpoint::{self, Checkpoint};
+use super::time::Time;
+use super::users::Users;
 use super::{awards, heads, sessions, used};
 use crate::receipt::ReceiptKeys;
 use crate::store::{Entry, EntryKind};
@@ -20,9 +22,10 @@ pub async fn write(
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut head = Head::take(&mut transaction).await?;
+    let users = Users::read(&mut transaction, entries).await?;
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
-    awards::write(&mut transaction, &mut head, entries).await?;
+    awards::write(&mut transaction, &mut head, &users, entries).await?;
     heads::write_moments(&mut transaction, shards, entries).await?;
     used::write(&mut transaction, entries).await?;
     clear_held(&mut transaction, entries).await?;
@@ -50,22 +53,24 @@ async fn write_attempts(
             proofs.insert(entry.id, entry.proof.as_str());
         }
     }
-    let attempts: Vec<&Entry> = last.into_values().collect();
+    let mut attempts: Vec<&Entry> = last.into_values().collect();
+    // Ids begin with their time, so their index grows at its end.
+    attempts.sort_unstable_by_key(|it| it.id);
     if attempts.is_empty() {
         return Ok(());
     }
-    let at = |kinds: &'static [EntryKind]| move |it: &&Entry| kinds.contains(&it.kind).then_some(it.at_ms);
+    let at = |kinds: &'static [EntryKind]| {
+        move |it: &&Entry| kinds.contains(&it.kind).then(|| Time::of_ms(it.at_ms))
+    };
     sqlx::query(
         "INSERT INTO user_action (id, user_id, action_type, score_value, proof_of_work, token_hash, session_id,
                                   created_at, expires_at, completed_at, refused_at)
-         SELECT id, user_id, action_type, score_value, nullif(proof, '')::jsonb, nullif(token_hash, ''),
-                nullif(session_id, ''),
-                to_timestamp(issued_ms / 1000.0), to_timestamp(expires_ms / 1000.0),
-                to_timestamp(completed_ms / 1000.0), to_timestamp(refused_ms / 1000.0)
-         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
-              AS it (id, user_id, action_type, score_value, proof, token_hash, issued_ms, expires_ms, completed_ms,
-                     refused_ms, session_id)
+         SELECT id, user_id, action_type, score_value, proof::jsonb, token_hash, session_id, created_at, expires_at, completed_at,
+                refused_at
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
+              AS it (id, user_id, action_type, score_value, proof, token_hash, session_id, created_at, expires_at, completed_at,
+                     refused_at)
          ON CONFLICT (id) DO UPDATE
          SET proof_of_work = coalesce(user_action.proof_of_work, excluded.proof_of_work),
              token_hash = coalesce(user_action.token_hash, excluded.token_hash),
@@ -79,16 +84,21 @@ async fn write_attempts(
     .bind(attempts.iter().map(|it| it.user).collect::<Vec<Uuid>>())
     .bind(attempts.iter().map(|it| it.action.as_str()).collect::<Vec<&str>>())
     .bind(attempts.iter().map(|it| it.points).collect::<Vec<i64>>())
-    .bind(attempts.iter().map(|it| storable(proofs.get(&it.id).copied().unwrap_or_default())).collect::<Vec<String>>())
-    .bind(attempts.iter().map(|it| it.token_hash.as_str()).collect::<Vec<&str>>())
-    .bind(attempts.iter().map(|it| it.issued_ms).collect::<Vec<i64>>())
-    .bind(attempts.iter().map(|it| it.expires_ms).collect::<Vec<i64>>())
-    .bind(attempts.iter().map(at(&[EntryKind::Awarded, EntryKind::Traded])).collect::<Vec<Option<i64>>>())
-    .bind(attempts.iter().map(at(&[EntryKind::Refused])).collect::<Vec<Option<i64>>>())
-    .bind(attempts.iter().map(|it| it.session.as_str()).collect::<Vec<&str>>())
+    .bind(attempts.iter().map(|it| proofs.get(&it.id).map(|it| storable(it))).collect::<Vec<Option<String>>>())
+    .bind(attempts.iter().map(|it| unless_empty(&it.token_hash)).collect::<Vec<Option<&str>>>())
+    .bind(attempts.iter().map(|it| unless_empty(&it.session)).collect::<Vec<Option<&str>>>())
+    .bind(attempts.iter().map(|it| Time::of_ms(it.issued_ms)).collect::<Vec<Time>>())
+    .bind(attempts.iter().map(|it| Time::of_ms(it.expires_ms)).collect::<Vec<Time>>())
+    .bind(attempts.iter().map(at(&[EntryKind::Awarded, EntryKind::Traded])).collect::<Vec<Option<Time>>>())
+    .bind(attempts.iter().map(at(&[EntryKind::Refused])).collect::<Vec<Option<Time>>>())
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// A text of an entry, which is empty where there is none.
+pub(super) fn unless_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// What was held up to a moment is held no more, whichever of the entries comes first.
@@ -113,8 +123,11 @@ async fn clear_held(
 
 /// JSON may carry U+0000, which Postgres' jsonb cannot: it is kept as the six characters that stand for it.
 pub(super) fn storable(proof: &str) -> String {
+    if !proof.contains("\\u0000") {
+        return proof.to_owned();
+    }
     match serde_json::from_str(proof) {
-        Ok(mut value) if proof.contains("\\u0000") => {
+        Ok(mut value) => {
             spell_out_nul(&mut value);
             value.to_string()
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use redis::streams::StreamRangeReply;
 use redis::{Cmd, FromRedisValue, Value};
 
 use super::redeemed::outcome;
 use super::reply::Reply;
+use super::stream::Items;
 use super::{Entry, Redeem, RedeemOutcome, Store, outbox};
 use crate::config;
 use crate::error::Fault;
@@ -48,7 +48,6 @@ pub fn redeemed(reply: Value, per_minute: u32) -> Result<RedeemOutcome, Fault> {
 /// # Errors
 /// It has another shape.
 pub fn entries(reply: Value, address: &Arc<str>) -> Result<(Vec<Entry>, usize), Fault> {
-    let reply =
-        StreamRangeReply::from_redis_value(reply).map_err(|error| Fault::new("read entries", error))?;
-    Ok(outbox::sort(0, address, reply.ids))
+    let items = Items::from_redis_value(reply).map_err(|error| Fault::new("read entries", error))?;
+    Ok(outbox::sort(0, address, items.0))
 }

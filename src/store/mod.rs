@@ -33,6 +33,7 @@ mod shape;
 mod shard;
 mod silence;
 mod slots;
+mod stream;
 mod subscriber;
 mod totals;
 

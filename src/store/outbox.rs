@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use redis::streams::{StreamId, StreamRangeReply};
 use uuid::Uuid;
 
 use super::shard::Shard;
+use super::stream::{Item, Items};
 use super::{Store, keys};
 use crate::error::Fault;
 
@@ -83,9 +83,8 @@ pub struct Entry {
 
 impl Entry {
     /// Reads an entry; `None` if it is not one of ours.
-    fn read(shard: usize, address: &Arc<str>, entry: &StreamId) -> Option<Self> {
-        let text: String = entry.get("entry")?;
-        let mut words = text.splitn(WORDS, ' ');
+    fn read(shard: usize, address: &Arc<str>, item: &Item) -> Option<Self> {
+        let mut words = item.text("entry")?.splitn(WORDS, ' ');
         let mut next = || words.next();
         let kind = match next()? {
             "issued" => EntryKind::Issued,
@@ -114,7 +113,7 @@ impl Entry {
         Some(Self {
             shard,
             address: address.clone(),
-            stream_id: entry.id.clone(),
+            stream_id: item.id.clone(),
             kind,
             id,
             user,
@@ -146,8 +145,8 @@ impl Store {
         let shard = &self.shards[shard];
         let mut range = redis::cmd("XREVRANGE");
         range.arg(&shard.keys.outbox).arg("+").arg("-").arg("COUNT").arg(1);
-        let reply: StreamRangeReply = self.ask(shard, LOOK, &range).await?;
-        Ok(reply.ids.into_iter().next().map(|it| it.id))
+        let reply: Items = self.ask(shard, LOOK, &range).await?;
+        Ok(reply.0.into_iter().next().map(|it| it.id))
     }
 
     /// Whether Postgres has everything up to an entry, or a time, of a shard.
@@ -155,7 +154,7 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn is_written_to(&self, shard: usize, stream_id: &str) -> Result<bool, Fault> {
-        Ok(self.range(&self.shards[shard], stream_id).await?.ids.is_empty())
+        Ok(self.range(&self.shards[shard], stream_id).await?.0.is_empty())
     }
 
     /// When the oldest entry came that Postgres does not have, in ms since the Unix epoch; none if it has all.
@@ -165,11 +164,11 @@ impl Store {
     pub async fn oldest_entry_ms(&self) -> Result<Option<i64>, Fault> {
         let oldest = try_join_all(self.shards.iter().map(|it| self.range(it, "+"))).await?;
         let ms = |id: &str| id.split_once('-')?.0.parse().ok();
-        Ok(oldest.iter().filter_map(|it| it.ids.first()).filter_map(|it| ms(&it.id)).min())
+        Ok(oldest.iter().filter_map(|it| it.0.first()).filter_map(|it| ms(&it.id)).min())
     }
 
     /// The oldest entry of a shard, up to a place in the stream.
-    async fn range(&self, shard: &Shard, to: &str) -> Result<StreamRangeReply, Fault> {
+    async fn range(&self, shard: &Shard, to: &str) -> Result<Items, Fault> {
         let mut range = redis::cmd("XRANGE");
         range.arg(&shard.keys.outbox).arg("-").arg(to).arg("COUNT").arg(1);
         self.ask(shard, LOOK, &range).await
@@ -190,9 +189,9 @@ impl Store {
         let mut range = redis::cmd("XRANGE");
         range.arg(&at.keys.outbox).arg(format!("({stream_id}")).arg("+").arg("COUNT").arg(count);
         let server = at.server();
-        let reply: StreamRangeReply = server.ask_here("read the outbox", &range).await?;
-        let last = reply.ids.last().map(|it| it.id.clone());
-        let (entries, unreadable) = sort(shard, &server.address, reply.ids);
+        let reply: Items = server.ask_here("read the outbox", &range).await?;
+        let last = reply.0.last().map(|it| it.id.clone());
+        let (entries, unreadable) = sort(shard, &server.address, reply.0);
         Ok((entries, unreadable, last))
     }
 
@@ -236,17 +235,13 @@ pub const OLDEST: &str = "0-0";
 
 const LOOK: &str = "look at the outbox";
 
-pub(super) fn sort(
-    shard: usize,
-    address: &Arc<str>,
-    entries: impl IntoIterator<Item = StreamId>,
-) -> (Vec<Entry>, usize) {
+pub(super) fn sort(shard: usize, address: &Arc<str>, items: Vec<Item>) -> (Vec<Entry>, usize) {
     let mut unreadable = 0;
-    let read = entries.into_iter().filter_map(|entry| {
-        let read = Entry::read(shard, address, &entry);
+    let read = items.into_iter().filter_map(|item| {
+        let read = Entry::read(shard, address, &item);
         if read.is_none() {
             unreadable += 1;
-            tracing::error!(stream_id = entry.id, "an entry of the outbox cannot be read; it stays there");
+            tracing::error!(stream_id = item.id, "an entry of the outbox cannot be read; it stays there");
         }
         read
     });

@@ -8,10 +8,10 @@ use deadpool_redis::Connection;
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use redis::streams::{StreamId, StreamReadReply};
 
 use super::outbox::{Entry, OLDEST, sort};
 use super::server::Server;
+use super::stream::{Item, Items};
 use super::{Store, fault};
 use crate::error::Fault;
 
@@ -19,7 +19,7 @@ use crate::error::Fault;
 pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 
 /// A reader and what it has read, or the shard whose reader is of no more use.
-type Read = Result<(Reader, Vec<StreamId>), (usize, Fault)>;
+type Read = Result<(Reader, Vec<Item>), (usize, Fault)>;
 
 /// Between two tries to come back to a shard.
 const REVIVE_EVERY: Duration = Duration::from_millis(500);
@@ -92,8 +92,8 @@ impl OutboxReader {
         let mut next = self.reading.next().await;
         while let Some(read) = next {
             match read {
-                Ok((reader, ids)) => {
-                    let (entries, bad) = self.take(reader, ids);
+                Ok((reader, items)) => {
+                    let (entries, bad) = self.take(reader, items);
                     all.extend(entries);
                     unreadable += bad;
                 }
@@ -110,14 +110,14 @@ impl OutboxReader {
     }
 
     /// Takes back a reader with what it has read.
-    fn take(&mut self, mut reader: Reader, ids: Vec<StreamId>) -> (Vec<Entry>, usize) {
+    fn take(&mut self, mut reader: Reader, items: Vec<Item>) -> (Vec<Entry>, usize) {
         let (shard, address) = (reader.shard, reader.server.address.clone());
         let rewound = std::mem::take(&mut self.rewound[shard]);
         if rewound {
             OLDEST.clone_into(&mut reader.last_id);
         }
         self.idle.push(reader);
-        if rewound { (Vec::new(), 0) } else { sort(shard, &address, ids) }
+        if rewound { (Vec::new(), 0) } else { sort(shard, &address, items) }
     }
 
     async fn next(&mut self, waits: bool) -> Option<Read> {
@@ -172,13 +172,12 @@ impl Reader {
             command.arg("BLOCK").arg(block_ms);
         }
         command.arg("STREAMS").arg(&self.outbox).arg(&self.last_id);
-        let reply: Result<Option<StreamReadReply>, _> = command.query_async(&mut self.connection).await;
-        let reply = reply.map_err(|error| (self.shard, fault("read the outbox", error)))?;
+        let reply: Result<Items, _> = command.query_async(&mut self.connection).await;
+        let Items(items) = reply.map_err(|error| (self.shard, fault("read the outbox", error)))?;
         self.is_served()?;
-        let ids: Vec<StreamId> = reply.into_iter().flat_map(|it| it.keys).flat_map(|it| it.ids).collect();
-        if let Some(last) = ids.last() {
+        if let Some(last) = items.last() {
             self.last_id.clone_from(&last.id);
         }
-        Ok((self, ids))
+        Ok((self, items))
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use super::{Span, Step};
 use crate::app::App;
 use crate::error::Result;
-use crate::ledger::{UNCOUNTED_SESSIONS, sql_fault, timed};
+use crate::ledger::{UNCOUNTED_SESSIONS, begin, sql_fault, timed};
 
 /// One hour or day.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ pub async fn activity(app: &App, span: Span, step: Step) -> Result<Activity> {
 
 async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sqlx::Error> {
     // What is in the sums and what is not in them yet have to be of one moment.
-    let mut transaction = database.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut transaction = begin(database, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let mut rows: Vec<ActivityRow> = (span.from_ms..span.to_ms)
         .step_by(step.ms() as usize)
         .map(|at_ms| ActivityRow { at_ms, ..ActivityRow::default() })

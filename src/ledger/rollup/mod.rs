@@ -15,10 +15,10 @@ pub use sessions::{SESSION_CLASSES, UNCOUNTED_SESSIONS};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use super::chain::SHARD;
-use super::database::{in_time, timed};
+use super::database::{begin, in_time, timed};
 use crate::app::App;
 use crate::error::Fault;
 
@@ -114,7 +114,7 @@ async fn add(
     batch: impl AsyncFnOnce(&mut PgConnection) -> Result<bool, sqlx::Error>,
 ) -> Result<bool, Fault> {
     let whole = async {
-        let mut transaction: Transaction<'_, Postgres> = app.database.begin().await?;
+        let mut transaction = begin(&app.database, "BEGIN").await?;
         let lock = "SELECT FROM rollup_heads WHERE shard = $1 FOR UPDATE";
         sqlx::query(lock).bind(SHARD).execute(&mut *transaction).await?;
         let more = batch(&mut transaction).await?;
