@@ -118,6 +118,14 @@ impl Record {
         self.requests.iter().find(|it| it.request == step.name()).expect("it was asked")
     }
 
+    /// What the costs are divided by: the requests; where the board's listeners alone are measured, the boards that they were told.
+    pub fn unit(&self) -> (&'static str, u64) {
+        match &self.listeners {
+            Some(heard) if self.connections == 0 => ("board told", heard.boards),
+            _ => ("request", self.all.count),
+        }
+    }
+
     /// CPU microseconds of one part for each of so many.
     pub fn cpu_us(&self, part: fn(&Spent) -> f64, count: u64) -> f64 {
         self.processes.as_ref().map_or(0.0, part) / count as f64 * 1e6

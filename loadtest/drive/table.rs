@@ -67,9 +67,10 @@ impl Record {
 
     fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(spent) = &self.processes else { return Ok(()) };
-        writeln!(f, "\n| process | CPU µs a request | MiB first | MiB last |\n|---|--:|--:|--:|")?;
+        let (unit, count) = self.unit();
+        writeln!(f, "\n| process | CPU µs a {unit} | MiB first | MiB last |\n|---|--:|--:|--:|")?;
         for (name, part) in spent.parts() {
-            let us = part.cpu_seconds / self.all.count as f64 * 1e6;
+            let us = part.cpu_seconds / count as f64 * 1e6;
             writeln!(f, "| {name} | {us:.1} | {:.1} | {:.1} |", part.first_mib, part.last_mib)?;
         }
         writeln!(f, "\nOther programs took {:.0} % of the machine.", spent.others_percent)

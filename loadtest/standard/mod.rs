@@ -17,7 +17,7 @@ use crate::drive::program::Flow;
 use crate::drive::record::Record;
 use crate::drive::step::Step;
 use crate::drive::turns::Pace;
-use crate::script::{self, Alone};
+use crate::script::{Alone, Script};
 use crate::server::{Server, UNLIMITED};
 use held::Held;
 use reads::Reads;
@@ -62,7 +62,8 @@ pub async fn measure() -> Standard {
     let stage = Stage { server: &server, players: &players };
     stage.closed("warm up", &Flow::Game.steps(), 2.0).measure(&mut Hoard::default()).await;
 
-    let before = script::redis_benchmark(AWARDS as usize).await;
+    let mut script = Script::start().await;
+    let before = script.benchmark(AWARDS as usize).await;
     let mut hoard = Hoard::default();
     hoard.fills = true;
     let init = stage.counted("init", Step::Init, AWARDS).measure(&mut hoard).await;
@@ -71,7 +72,8 @@ pub async fn measure() -> Standard {
     let finalize = stage.counted("finalize", Step::Finalize, tokens).measure(&mut hoard).await;
     let mut none = Hoard::default();
     let update = stage.closed("game update", &[Step::Update], 10.0).measure(&mut none).await;
-    let after = script::redis_benchmark(AWARDS as usize).await;
+    let after = script.benchmark(AWARDS as usize).await;
+    script.stop().await;
     let held = held::measure(&stage).await;
 
     let actions = stage.open("actions", Flow::Actions, 2.0 * PER_SECOND, 15.0).measure(&mut none).await;
