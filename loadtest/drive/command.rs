@@ -27,7 +27,7 @@ const OPEN: usize = 256;
 /// Before what is measured, in seconds: pools, caches and the leader's lead come to be.
 const WARM_UP: f64 = 1.0;
 /// The leader's awards a second meanwhile, so that nobody is near.
-const HURRY: f64 = 40.0;
+const HURRY: f64 = 200.0;
 
 #[derive(Args)]
 pub struct Arguments {

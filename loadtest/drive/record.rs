@@ -61,6 +61,9 @@ pub struct Row {
 pub struct Heard {
     pub count: usize,
     pub boards: u64,
+    /// Boards with a new score of the leader, and changes that all listeners heard of.
+    pub timed: u64,
+    pub timed_last: u64,
     /// From the leader's request to each listener, and to the last one.
     pub ms: Times,
     pub last_ms: Times,
@@ -165,6 +168,8 @@ fn heard(mut audience: Audience) -> Heard {
     Heard {
         count: audience.count(),
         boards,
+        timed: audience.times.len(),
+        timed_last: audience.lasts.len(),
         ms: Times::of(&audience.times),
         last_ms: Times::of(&audience.lasts),
         connections_lost: audience.lost,

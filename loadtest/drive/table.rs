@@ -56,8 +56,13 @@ impl Record {
             );
         }
         if let Some(heard) = &self.listeners {
-            let _ = writeln!(text, "| award to a listener | | | {} | |", cells(&heard.ms));
-            let _ = writeln!(text, "| award to the last listener | | | {} | |", cells(&heard.last_ms));
+            let _ = writeln!(text, "| award to a listener | {} | | {} | |", heard.timed, cells(&heard.ms));
+            let _ = writeln!(
+                text,
+                "| award to the last listener | {} | | {} | |",
+                heard.timed_last,
+                cells(&heard.last_ms)
+            );
         }
         if self.rate.is_some() {
             let _ = writeln!(text, "| late (the generator itself) | | | {} | |", cells(&self.late));
