@@ -1,11 +1,12 @@
 //! The same `redeem` script by `redis-benchmark`, on a Redis of its own with the same durable settings: what the store
 //! alone can do on this machine, in this run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use laurel::embedded::{DataFolder, Holder, Redis};
+use redis::aio::MultiplexedConnection;
 use serde::Serialize;
 
 use crate::cpu::of_process;
@@ -33,35 +34,58 @@ fn source(name: &str) -> String {
     parts.map(|it| it + "\n").collect::<String>() + &text
 }
 
-pub async fn redis_benchmark(calls: usize) -> Alone {
-    let folder = tempfile::Builder::new().prefix("laurel-alone").tempdir().unwrap();
-    let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
-    let server = Redis::start(&data, &[]).await.unwrap();
-    let socket = data.root().join("redis/redis.sock");
-    let mut connection = crate::server::connect(&socket).await;
-    prepare(&mut connection).await;
-    let sha: String =
-        redis::cmd("SCRIPT").arg("LOAD").arg(source("redeem")).query_async(&mut connection).await.unwrap();
+/// A Redis with the script, a board and the tokens.
+pub struct Script {
+    server: Redis,
+    socket: PathBuf,
+    connection: MultiplexedConnection,
+    sha: String,
+    /// What was won so far.
+    score: u64,
+    _data: DataFolder,
+    _folder: tempfile::TempDir,
+}
 
-    let pid = server.pid().unwrap();
-    let (before, started) = (of_process(pid), Instant::now());
-    let output = benchmark(&socket, calls, &sha);
-    let (cpu, took) = (of_process(pid) - before, started.elapsed());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let score: u64 =
-        redis::cmd("ZSCORE").arg("leaderboard:global").arg(USER).query_async(&mut connection).await.unwrap();
-    server.stop().await;
-    Alone {
-        per_second: calls as f64 / took.as_secs_f64(),
-        cpu_seconds_per_1000: cpu / calls as f64 * 1000.0,
-        awarded: score / 10,
-        calls,
+impl Script {
+    pub async fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("laurel-alone").tempdir().unwrap();
+        let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
+        let server = Redis::start(&data, &[]).await.unwrap();
+        let socket = data.root().join("redis/redis.sock");
+        let mut connection = crate::server::connect(&socket).await;
+        prepare(&mut connection).await;
+        let load = redis::cmd("SCRIPT").arg("LOAD").arg(source("redeem")).to_owned();
+        let sha = load.query_async(&mut connection).await.unwrap();
+        Self { server, socket, connection, sha, score: 0, _data: data, _folder: folder }
+    }
+
+    /// Lets `redis-benchmark` call it so often.
+    pub async fn benchmark(&mut self, calls: usize) -> Alone {
+        let pid = self.server.pid().unwrap();
+        let (before, started) = (of_process(pid), Instant::now());
+        let output = benchmark(&self.socket, calls, &self.sha);
+        let (cpu, took) = (of_process(pid) - before, started.elapsed());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut ask = redis::cmd("ZSCORE");
+        let score: u64 =
+            ask.arg("leaderboard:global").arg(USER).query_async(&mut self.connection).await.unwrap();
+        let won = score - std::mem::replace(&mut self.score, score);
+        Alone {
+            per_second: calls as f64 / took.as_secs_f64(),
+            cpu_seconds_per_1000: cpu / calls as f64 * 1000.0,
+            awarded: won / 10,
+            calls,
+        }
+    }
+
+    pub async fn stop(self) {
+        self.server.stop().await;
     }
 }
 
 /// A board of 10,000, and the tokens.
-async fn prepare(connection: &mut redis::aio::MultiplexedConnection) {
-    let run = async |pipeline: redis::Pipeline, connection: &mut redis::aio::MultiplexedConnection| {
+async fn prepare(connection: &mut MultiplexedConnection) {
+    let run = async |pipeline: redis::Pipeline, connection: &mut MultiplexedConnection| {
         pipeline.exec_async(connection).await.unwrap();
     };
     let info: redis::InfoDict = redis::cmd("INFO").query_async(connection).await.unwrap();

@@ -21,6 +21,7 @@ mod http;
 mod k6;
 mod ledger;
 mod live;
+mod loadtest;
 mod metrics;
 mod model;
 mod official;

@@ -7,8 +7,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::bare;
-use super::engine::{Engine, Plan};
+use super::engine::Engine;
 use super::hoard::Hoard;
+use super::plan::Plan;
 use super::players::Players;
 use super::plot;
 use super::program::Flow;
@@ -17,6 +18,7 @@ use super::spent::Meter;
 use super::step::Step;
 use super::tally::Second;
 use super::turns::{Group, Pace};
+use crate::cpu;
 use crate::server::{Server, UNLIMITED};
 
 /// Connections by default: in the open loop there have to be so many that the next request finds one that is not waiting.
@@ -25,7 +27,7 @@ const OPEN: usize = 256;
 /// Before what is measured, in seconds: pools, caches and the leader's lead come to be.
 const WARM_UP: f64 = 1.0;
 /// The leader's awards a second meanwhile, so that nobody is near.
-const HURRY: f64 = 40.0;
+const HURRY: f64 = 200.0;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -170,7 +172,9 @@ impl Job<'_> {
         let engine = Engine::new(plan, hoard);
         let meter = self.server.map(Meter::begin);
         let bar = bar(self.name, self.seconds);
+        let own = cpu::of_this_thread();
         let (tally, audience) = engine.run(|second| tell(&bar, second));
+        let own = cpu::of_this_thread() - own;
         bar.finish_and_clear();
         if let Some(server) = self.server
             && self.drains
@@ -187,7 +191,7 @@ impl Job<'_> {
                 Pace::Open(per_second) => Some(per_second),
             },
         };
-        Record::new(asked, &tally, audience, meter.map(Meter::end))
+        Record::new(asked, &tally, audience, meter.map(|it| it.end(own)))
     }
 }
 

@@ -13,90 +13,40 @@ use super::lane::Lane;
 use super::players::Players;
 use super::step::{Step, number};
 use super::tally::{LOST, Second, Tally, UNANSWERED};
-use super::turns::{Group, Pace, Turns};
+use super::turns::{Pace, Turns};
 use crate::fanout::poll::{Poll, Ready};
 
 /// Answers that have not come so long after the last request are missing.
 const GRACE_NS: u64 = 10_000_000_000;
-const BUFFER: usize = 64 * 1024;
+/// What is read at once.
+pub const BUFFER: usize = 64 * 1024;
 /// What an update of the leader adds.
 const POINTS: u64 = 10;
 
-/// What is sent.
-pub struct Plan<'a> {
-    pub address: SocketAddr,
-    pub players: &'a Players,
-    /// Of all but the leader, who is the last player.
-    pub crowd: Group,
-    /// The leader's pace, on a lane of its own.
-    pub leader: Option<f64>,
-    pub listeners: usize,
-    pub seconds: f64,
-    /// It ends before, when so many were sent.
-    pub requests: u64,
-}
-
 pub struct Engine<'a> {
-    address: SocketAddr,
-    players: &'a Players,
-    poll: Poll,
-    lanes: Vec<Lane>,
-    groups: Vec<Turns>,
-    audience: Option<Audience>,
-    hoard: &'a mut Hoard,
-    tally: Tally,
-    request: Vec<u8>,
-    started: Instant,
-    ends_ns: u64,
+    pub(super) address: SocketAddr,
+    pub(super) players: &'a Players,
+    pub(super) poll: Poll,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) groups: Vec<Turns>,
+    pub(super) audience: Option<Audience>,
+    pub(super) hoard: &'a mut Hoard,
+    pub(super) tally: Tally,
+    pub(super) request: Vec<u8>,
+    pub(super) started: Instant,
+    pub(super) ends_ns: u64,
     /// Requests that may still be sent, and those that wait for their answers.
-    left: u64,
-    flying: usize,
+    pub(super) left: u64,
+    pub(super) flying: usize,
     /// The leader's score, once it is known.
-    leading: Option<u64>,
+    pub(super) leading: Option<u64>,
 }
 
-impl<'a> Engine<'a> {
-    /// Opens all connections.
-    pub fn new(plan: Plan<'a>, hoard: &'a mut Hoard) -> Self {
-        let poll = Poll::new();
-        let crowd = plan.crowd.lanes;
-        // Whoever is in two lanes at once would end their own session.
-        assert!(plan.players.count() > crowd, "there have to be more players than connections");
-        let steps = plan.crowd.steps.len();
-        let mut lanes: Vec<Lane> =
-            (0..crowd).map(|it| Lane::new(it, it * steps / crowd.max(1) % steps.max(1))).collect();
-        let mut groups = vec![Turns::new(plan.crowd, 0)];
-        if let Some(per_second) = plan.leader {
-            lanes.push(Lane::new(plan.players.count() - 1, 0));
-            let group = Group { steps: vec![Step::Lead], lanes: 1, pace: Pace::Open(per_second) };
-            groups.push(Turns::new(group, crowd));
-        }
-        let audience =
-            (plan.listeners > 0).then(|| Audience::gather(plan.listeners, plan.address, plan.players, &poll));
-        let mut engine = Self {
-            address: plan.address,
-            players: plan.players,
-            poll,
-            lanes,
-            groups,
-            audience,
-            hoard,
-            tally: Tally::new(),
-            request: Vec::with_capacity(BUFFER),
-            started: Instant::now(),
-            ends_ns: (plan.seconds * 1e9) as u64,
-            left: plan.requests,
-            flying: 0,
-            leading: None,
-        };
-        (0..engine.lanes.len()).for_each(|it| engine.connect(it));
-        assert!(engine.lanes.iter().all(Lane::is_connected), "{} takes no connection", engine.address);
-        engine
-    }
-
+impl Engine<'_> {
     /// Sends everything. `tell` hears of each second.
     pub fn run(mut self, mut tell: impl FnMut(&Second)) -> (Tally, Option<Audience>) {
         let (mut ready, mut buffer) = (Vec::new(), vec![0; BUFFER]);
+        self.prepare(&mut buffer);
         self.started = Instant::now();
         self.begin();
         loop {
@@ -112,7 +62,8 @@ impl<'a> Engine<'a> {
                 tell(&second);
                 self.revive();
             }
-            let until = self.next_due().min(self.tally.second_ends_ns());
+            let due = if over { u64::MAX } else { self.next_due() };
+            let until = due.min(self.tally.second_ends_ns());
             self.poll.wait_for(&mut ready, Duration::from_nanos(until.saturating_sub(self.now_ns())));
             for one in &ready {
                 self.ready(*one, &mut buffer);
@@ -168,7 +119,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Sends a lane's next request, if it is its turn.
-    fn next(&mut self, place: usize) {
+    pub(super) fn next(&mut self, place: usize) {
         let turns = self.groups.iter().rev().find(|it| place >= it.first).expect("a lane has a group");
         let lane = &mut self.lanes[place];
         let due = turns.due_of(place, lane.turns);
@@ -197,7 +148,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn ready(&mut self, ready: Ready, buffer: &mut [u8]) {
+    pub(super) fn ready(&mut self, ready: Ready, buffer: &mut [u8]) {
         if ready.key >= FIRST_KEY {
             let started = self.started;
             if let Some(audience) = &mut self.audience {
@@ -259,7 +210,8 @@ impl<'a> Engine<'a> {
         let group = self.groups.iter().rev().find(|it| place >= it.first).expect("a lane has a group");
         if group.group.steps[lane.place] == step {
             lane.place = (lane.place + 1) % group.group.steps.len();
-            if lane.place == 0 && step != Step::Lead {
+            // A session is its player's, to the end.
+            if lane.place == 0 && lane.session.is_empty() && step != Step::Lead {
                 lane.user = (lane.user + group.group.lanes) % (self.players.count() - 1);
             }
         }
@@ -271,7 +223,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn connect(&mut self, place: usize) {
+    pub(super) fn connect(&mut self, place: usize) {
         if let Some(stream) = self.lanes[place].connect(self.address) {
             self.poll.add_stream(stream, place as u64);
         }

@@ -63,6 +63,11 @@ impl Lane {
         place.extend_from_slice(token);
     }
 
+    /// Its turns are counted anew.
+    pub fn forget_turns(&mut self) {
+        (self.backlog, self.turns) = (0, 0);
+    }
+
     pub fn disconnect(&mut self) {
         self.stream = None;
     }

@@ -9,17 +9,22 @@ const WIDTH: f64 = 880.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 800.0;
 /// The panel of times, and that of rates.
-const TIMES: (f64, f64) = (72.0, 300.0);
+const TIMES: (f64, f64) = (84.0, 300.0);
 const RATES: (f64, f64) = (348.0, 468.0);
 const HEIGHT: f64 = 510.0;
 
 type Look = fn(&Second) -> f64;
-const LINES: [(&str, &str, Look); 4] = [
+/// Name, colour, value.
+type Line = (&'static str, &'static str, Look);
+const LINES: [Line; 4] = [
     ("p50", "#7fb3d9", |it| it.p50_ms),
     ("p90", "#3b7fb8", |it| it.p90_ms),
     ("p99", "#14476f", |it| it.p99_ms),
     ("p99.9", "#c0562b", |it| it.p999_ms),
 ];
+
+/// The generator's own part, in the open loop.
+const LATE: Line = ("late p99", "#aaa", |it| it.late_p99_ms);
 
 /// Draws it.
 pub fn draw(record: &Record) -> String {
@@ -39,14 +44,15 @@ pub fn draw(record: &Record) -> String {
     let about = format!("{} connections; {}; commit {}", record.connections, record.machine, record.commit);
     text(&mut svg, LEFT, 46.0, "start\" fill=\"#777", &about);
     if seconds.len() > 1 {
-        times(&mut svg, seconds);
+        times(&mut svg, seconds, record.rate.map(|_| LATE));
         rates(&mut svg, seconds);
     }
     svg + "</svg>\n"
 }
 
-fn times(svg: &mut String, seconds: &[Second]) {
-    let all = || LINES.iter().flat_map(|(_, _, look)| seconds.iter().map(look)).filter(|it| *it > 0.0);
+fn times(svg: &mut String, seconds: &[Second], late: Option<Line>) {
+    let lines: Vec<Line> = late.into_iter().chain(LINES).collect();
+    let all = || lines.iter().flat_map(|(_, _, look)| seconds.iter().map(look)).filter(|it| *it > 0.0);
     let low = all().fold(f64::MAX, f64::min).log10().floor();
     let high = all().fold(f64::MIN, f64::max).log10().ceil().max(low + 1.0);
     let y = |ms: f64| {
@@ -60,7 +66,7 @@ fn times(svg: &mut String, seconds: &[Second]) {
     }
     // Labels stand at the lines' ends, moved apart where the lines are close.
     let mut lowest = TIMES.1 + 18.0;
-    for (name, colour, look) in LINES {
+    for (name, colour, look) in lines {
         let points = seconds.iter().enumerate().map(|(it, second)| (x(it, seconds.len()), y(look(second))));
         let points: Vec<(f64, f64)> = points.collect();
         let path: String = points.iter().map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();

@@ -61,6 +61,9 @@ pub struct Row {
 pub struct Heard {
     pub count: usize,
     pub boards: u64,
+    /// Boards with a new score of the leader, and changes that all listeners heard of.
+    pub timed: u64,
+    pub timed_last: u64,
     /// From the leader's request to each listener, and to the last one.
     pub ms: Times,
     pub last_ms: Times,
@@ -118,6 +121,14 @@ impl Record {
         self.requests.iter().find(|it| it.request == step.name()).expect("it was asked")
     }
 
+    /// What the costs are divided by: the requests; where the board's listeners alone are measured, the boards that they were told.
+    pub fn unit(&self) -> (&'static str, u64) {
+        match &self.listeners {
+            Some(heard) if self.connections == 0 => ("board told", heard.boards),
+            _ => ("request", self.all.count),
+        }
+    }
+
     /// CPU microseconds of one part for each of so many.
     pub fn cpu_us(&self, part: fn(&Spent) -> f64, count: u64) -> f64 {
         self.processes.as_ref().map_or(0.0, part) / count as f64 * 1e6
@@ -157,6 +168,8 @@ fn heard(mut audience: Audience) -> Heard {
     Heard {
         count: audience.count(),
         boards,
+        timed: audience.times.len(),
+        timed_last: audience.lasts.len(),
         ms: Times::of(&audience.times),
         last_ms: Times::of(&audience.lasts),
         connections_lost: audience.lost,

@@ -60,7 +60,8 @@ impl<'a> Meter<'a> {
         Self { server, pids, cpu: Cpu::of(server), mib, started: Instant::now() }
     }
 
-    pub fn end(self) -> Spent {
+    /// The generator's own CPU seconds are its thread's, without what waiting for the ledger takes.
+    pub fn end(self, generator: f64) -> Spent {
         let cpu = Cpu::of(self.server).since(&self.cpu);
         let took = self.started.elapsed().as_secs_f64();
         let last = mib(&Pids { postgres: Pids::of(self.server).postgres, ..self.pids });
@@ -74,7 +75,7 @@ impl<'a> Meter<'a> {
             node: part(0, cpu.node),
             redis: part(1, cpu.redis),
             postgres: part(2, cpu.postgres),
-            generator: part(3, cpu.load),
+            generator: part(3, generator),
             others_percent: (cpu.others() / cores / took * 100.0).max(0.0),
         }
     }

@@ -56,8 +56,13 @@ impl Record {
             );
         }
         if let Some(heard) = &self.listeners {
-            let _ = writeln!(text, "| award to a listener | | | {} | |", cells(&heard.ms));
-            let _ = writeln!(text, "| award to the last listener | | | {} | |", cells(&heard.last_ms));
+            let _ = writeln!(text, "| award to a listener | {} | | {} | |", heard.timed, cells(&heard.ms));
+            let _ = writeln!(
+                text,
+                "| award to the last listener | {} | | {} | |",
+                heard.timed_last,
+                cells(&heard.last_ms)
+            );
         }
         if self.rate.is_some() {
             let _ = writeln!(text, "| late (the generator itself) | | | {} | |", cells(&self.late));
@@ -67,9 +72,10 @@ impl Record {
 
     fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(spent) = &self.processes else { return Ok(()) };
-        writeln!(f, "\n| process | CPU µs a request | MiB first | MiB last |\n|---|--:|--:|--:|")?;
+        let (unit, count) = self.unit();
+        writeln!(f, "\n| process | CPU µs a {unit} | MiB first | MiB last |\n|---|--:|--:|--:|")?;
         for (name, part) in spent.parts() {
-            let us = part.cpu_seconds / self.all.count as f64 * 1e6;
+            let us = part.cpu_seconds / count as f64 * 1e6;
             writeln!(f, "| {name} | {us:.1} | {:.1} | {:.1} |", part.first_mib, part.last_mib)?;
         }
         writeln!(f, "\nOther programs took {:.0} % of the machine.", spent.others_percent)

@@ -36,7 +36,7 @@ pub async fn measure(stage: &Stage<'_>) -> Held {
     drop(release);
     held.join().unwrap();
     stage.server.wait_until_written().await;
-    Held { awards, ledger: meter.end() }
+    Held { awards, ledger: meter.end(0.0) }
 }
 
 /// Takes the ledger's lead, until what is returned is dropped. A lead has to give signs of life, so it is held on a thread of its

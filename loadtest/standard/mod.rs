@@ -17,7 +17,7 @@ use crate::drive::program::Flow;
 use crate::drive::record::Record;
 use crate::drive::step::Step;
 use crate::drive::turns::Pace;
-use crate::script::{self, Alone};
+use crate::script::{Alone, Script};
 use crate::server::{Server, UNLIMITED};
 use held::Held;
 use reads::Reads;
@@ -57,12 +57,12 @@ pub struct Standard {
 
 pub async fn measure() -> Standard {
     let server = Server::start(USERS, UNLIMITED);
-    let mut players = Players::read(&server.logins_file());
-    assert!(players.put_last(&bare::board(server.socket_address())), "whoever leads has a login");
+    let players = Players::read(&server.logins_file());
     let stage = Stage { server: &server, players: &players };
     stage.closed("warm up", &Flow::Game.steps(), 2.0).measure(&mut Hoard::default()).await;
 
-    let before = script::redis_benchmark(AWARDS as usize).await;
+    let mut script = Script::start().await;
+    let before = script.benchmark(AWARDS as usize).await;
     let mut hoard = Hoard::default();
     hoard.fills = true;
     let init = stage.counted("init", Step::Init, AWARDS).measure(&mut hoard).await;
@@ -71,7 +71,8 @@ pub async fn measure() -> Standard {
     let finalize = stage.counted("finalize", Step::Finalize, tokens).measure(&mut hoard).await;
     let mut none = Hoard::default();
     let update = stage.closed("game update", &[Step::Update], 10.0).measure(&mut none).await;
-    let after = script::redis_benchmark(AWARDS as usize).await;
+    let after = script.benchmark(AWARDS as usize).await;
+    script.stop().await;
     let held = held::measure(&stage).await;
 
     let actions = stage.open("actions", Flow::Actions, 2.0 * PER_SECOND, 15.0).measure(&mut none).await;
@@ -133,9 +134,13 @@ impl<'a> Stage<'a> {
         Job { pace, connections: OPEN_CONNECTIONS, ..self.closed(name, &flow.steps(), seconds) }
     }
 
-    async fn listening(&self, name: &'a str, flow: Flow, per_second: f64, seconds: f64) -> Record {
+    async fn listening(&self, name: &str, flow: Flow, per_second: f64, seconds: f64) -> Record {
+        // Whoever led at first may have been passed by those who played since.
+        let mut players = Players::read(&self.server.logins_file());
+        players.put_last(&bare::board(self.server.socket_address()));
         let connections = if flow.is_the_leaders() { 0 } else { OPEN_CONNECTIONS };
-        let open = self.open(name, flow, per_second, seconds);
+        let stage = Stage { server: self.server, players: &players };
+        let open = stage.open(name, flow, per_second, seconds);
         let job = Job { connections, listeners: LISTENERS, ..open };
         job.warm_up().await;
         job.measure(&mut Hoard::default()).await

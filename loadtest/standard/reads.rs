@@ -7,15 +7,19 @@ use crate::cpu::{self, Cpu};
 use crate::drive::bare::Bare;
 use crate::drive::command::Job;
 use crate::drive::hoard::Hoard;
+use crate::drive::program::Flow;
 use crate::drive::record::Record;
 use crate::drive::step::Step;
 
 const ROUNDS: usize = 6;
 const SECONDS: f64 = 2.0;
+const PACED_SECONDS: f64 = 8.0;
 
 #[derive(Serialize)]
 pub struct Reads {
     pub rounds: Vec<Round>,
+    /// The bare handler at the pace of the awards: what the machine and the generator alone make of it.
+    pub paced: Read,
 }
 
 /// The one, then the other.
@@ -44,7 +48,10 @@ pub async fn measure(stage: &Stage<'_>) -> Reads {
         let ours = read(job(), || super::node_seconds(stage.server, &none)).await;
         rounds.push(Round { bare, ours });
     }
-    Reads { rounds }
+    let pace = stage.open("a bare handler", Flow::Reads, 2.0 * super::PER_SECOND, PACED_SECONDS);
+    let pid = bare.process.id();
+    let paced = Job { server: None, address: bare.address, ..pace };
+    Reads { rounds, paced: read(paced, || cpu::exactly(pid)).await }
 }
 
 async fn read(job: Job<'_>, server: impl Fn() -> f64) -> Read {

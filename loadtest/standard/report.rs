@@ -88,6 +88,17 @@ near the times above it, the machine was crowded and the times say little of the
             writeln!(f, "{}", record.times())?;
             show_costs(f, record)?;
         }
+        let floor = &self.reads.paced;
+        writeln!(
+            f,
+            "The same pace at a bare handler that returns the board: what the machine and the generator alone make of it.\n"
+        )?;
+        writeln!(f, "{}", floor.record.times())?;
+        writeln!(
+            f,
+            "CPU for a request: bare handler {:.1} µs, generator {:.1} µs.\n",
+            floor.server_us, floor.generator_us
+        )?;
         writeln!(f, "![actions](plots/actions.svg)\n![game](plots/game.svg)")
     }
 
@@ -154,13 +165,14 @@ fn award(f: &mut fmt::Formatter<'_>, record: &Record, row: &Row) -> fmt::Result 
 /// One line for what it cost.
 fn show_costs(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     let Some(spent) = &record.processes else { return Ok(()) };
+    let (unit, count) = record.unit();
     let parts = spent.parts().map(|(name, part)| {
-        let us = part.cpu_seconds / record.all.count as f64 * 1e6;
-        format!("{name} {us:.0} µs, {:.0} to {:.0} MiB", part.first_mib, part.last_mib)
+        let us = part.cpu_seconds / count as f64 * 1e6;
+        format!("{name} {us:.1} µs, {:.0} to {:.0} MiB", part.first_mib, part.last_mib)
     });
     writeln!(
         f,
-        "CPU for a request, and memory: {}. Others took {:.0} % of the machine.\n",
+        "CPU for a {unit}, and memory: {}. Others took {:.0} % of the machine.\n",
         parts.join("; "),
         spent.others_percent
     )

@@ -58,7 +58,13 @@ impl Standard {
 
     pub fn show_targets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| target | goal | measured | |\n|---|--:|--:|---|")?;
-        self.targets().iter().try_for_each(|it| writeln!(f, "{}", it.row()))
+        self.targets().iter().try_for_each(|it| writeln!(f, "{}", it.row()))?;
+        let awards = [&self.finalize, &self.update];
+        let [one, other] = awards.map(|it| it.processes.map_or(0.0, |it| it.others_percent));
+        writeln!(
+            f,
+            "\nOther programs took {one:.0} and {other:.0} % of the machine while these awards were made."
+        )
     }
 }
 
