@@ -1,5 +1,6 @@
 //! The ledger's candidates for the ten, as `lua/lib/merge.lua` takes them: `score moment userId number username`.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool, Row};
@@ -34,6 +35,21 @@ const ENTRY: &str = "
 pub async fn best_of_all(database: &PgPool) -> Result<Vec<String>, Fault> {
     let mut connection = database.acquire().await.map_err(|error| sql_fault("read the best", error))?;
     best_some(&mut connection, 10).await
+}
+
+/// What the ledger says of those who have the most in Redis: the ten best of them. Whoever Redis has too little of is not found, but
+/// no table is read as a whole, unless more tie for the tenth place than are at hand.
+pub async fn best_at_hand(app: &App) -> Result<Vec<String>, Fault> {
+    let mut entries = Vec::new();
+    for shard in 0..app.store.shard_count() {
+        entries.extend(missing(app, shard).await?);
+    }
+    entries.sort_by_key(|it| {
+        let mut numbers = it.split(' ').map(|it| it.parse::<i64>().unwrap_or_default());
+        (Reverse(numbers.next()), numbers.next())
+    });
+    entries.truncate(10);
+    Ok(entries)
 }
 
 /// The ten best of a shard. Postgres does not know who is in which, so it is asked for more, until there are ten.

@@ -37,7 +37,8 @@ pub async fn check_forever(app: Arc<App>) {
     }
 }
 
-/// Compares the ten, and the users after one; at the end it begins anew. Returns what does not agree.
+/// Compares the ten of those who have the most in Redis, and the totals of the users after one; at the end it begins anew. Returns
+/// what does not agree.
 ///
 /// # Errors
 /// A store is away.
@@ -53,6 +54,6 @@ pub async fn check(app: &App, after: &mut Uuid) -> Result<Vec<Difference>, Fault
         suspected.extend(suspects(app, &accounts).await?);
     }
     let mut found = settle(app, suspected).await?;
-    found.extend(ten::compare(app).await?);
+    found.extend(ten::compare(app, ten::Of::AtHand).await?);
     Ok(found)
 }

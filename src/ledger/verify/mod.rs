@@ -82,7 +82,7 @@ pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault>
     }
     settle(app, suspected).await?.into_iter().for_each(&mut found);
     strangers(app, &mut found).await?;
-    ten::compare(app).await?.into_iter().for_each(&mut found);
+    ten::compare(app, ten::Of::All).await?.into_iter().for_each(&mut found);
     verified.differences = differences;
     Ok(verified)
 }

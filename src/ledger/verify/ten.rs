@@ -5,14 +5,27 @@ use std::time::Instant;
 use super::{Difference, PAUSE, is_settled};
 use crate::app::App;
 use crate::error::Fault;
-use crate::ledger::best::best_of_all;
+use crate::ledger::best::{best_at_hand, best_of_all};
+
+/// Whose ten the ledger is asked for.
+#[derive(Clone, Copy)]
+pub enum Of {
+    /// All users'.
+    All,
+    /// Those of the users who have the most in Redis: no table is read as a whole.
+    AtHand,
+}
 
 /// Each place that differs, once the outbox is empty.
-pub async fn compare(app: &App) -> Result<Vec<Difference>, Fault> {
+pub async fn compare(app: &App, of: Of) -> Result<Vec<Difference>, Fault> {
     let started = Instant::now();
     loop {
         let kept = app.store.look(0, i64::MAX).await?.ten;
-        let differences = places(&kept, &best_of_all(&app.database).await?);
+        let wanted = match of {
+            Of::All => best_of_all(&app.database).await?,
+            Of::AtHand => best_at_hand(app).await?,
+        };
+        let differences = places(&kept, &wanted);
         if differences.is_empty() || is_settled(app, started).await? {
             return Ok(differences);
         }
