@@ -26,12 +26,12 @@ pub struct Alone {
     pub calls: usize,
 }
 
-/// The script with the parts that its header names.
-fn source(name: &str) -> String {
+/// The script with the parts that its header names, bound to a run of Redis as a node binds it.
+fn source(name: &str, run_id: &str) -> String {
     let text = std::fs::read_to_string(format!("lua/{name}.lua")).unwrap();
     let needs = text.lines().find_map(|it| it.strip_prefix("-- Needs ")).unwrap().trim_end_matches('.');
     let parts = needs.split(", ").map(|it| std::fs::read_to_string(format!("lua/{it}.lua")).unwrap());
-    parts.map(|it| it + "\n").collect::<String>() + &text
+    format!("local RUN = '{run_id}'\n") + &parts.map(|it| it + "\n").collect::<String>() + &text
 }
 
 /// A Redis with the script, a board and the tokens.
@@ -53,8 +53,10 @@ impl Script {
         let server = Redis::start(&data, &[]).await.unwrap();
         let socket = data.root().join("redis/redis.sock");
         let mut connection = crate::server::connect(&socket).await;
-        prepare(&mut connection).await;
-        let load = redis::cmd("SCRIPT").arg("LOAD").arg(source("redeem")).to_owned();
+        let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await.unwrap();
+        let run_id: String = info.get("run_id").unwrap();
+        prepare(&mut connection, &run_id).await;
+        let load = redis::cmd("SCRIPT").arg("LOAD").arg(source("redeem", &run_id)).to_owned();
         let sha = load.query_async(&mut connection).await.unwrap();
         Self { server, socket, connection, sha, score: 0, _data: data, _folder: folder }
     }
@@ -84,12 +86,10 @@ impl Script {
 }
 
 /// A board of 10,000, and the tokens.
-async fn prepare(connection: &mut MultiplexedConnection) {
+async fn prepare(connection: &mut MultiplexedConnection, run_id: &str) {
     let run = async |pipeline: redis::Pipeline, connection: &mut MultiplexedConnection| {
         pipeline.exec_async(connection).await.unwrap();
     };
-    let info: redis::InfoDict = redis::cmd("INFO").query_async(connection).await.unwrap();
-    let run_id: String = info.get("run_id").unwrap();
     let mut first = redis::pipe();
     first.cmd("HSET").arg("leaderboard:global:state").arg("epoch").arg(1).arg("run").arg(run_id);
     for place in 0..10_000u32 {
@@ -146,16 +146,9 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "",
         "",
         "1",
+        "",
         "0",
-        "0",
-        "0",
-        "0",
-        "60000",
-        "0",
-        "0",
-        "0",
-        "0",
-        "0",
+        "",
         "0",
         "100000000",
         "9007199254740991",
@@ -164,11 +157,10 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "personal:1",
         "",
         "",
-        "",
-        "",
-        "0",
         "1",
         "key",
+        "",
+        "",
     ];
     let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
     Command::new("redis-benchmark")
