@@ -55,7 +55,8 @@ impl Leases {
         let mut window = window.lock().await;
         let now = Instant::now();
         if window.must_ask(now) {
-            self.ask(store, visitor, &mut window, now).await;
+            // In a box, since it is rare and large: every request's future would have room for it, and is moved.
+            Box::pin(self.ask(store, visitor, &mut window, now)).await;
         }
         window.count(self.limit, now)
     }

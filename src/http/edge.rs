@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,7 @@ async fn pass(
         route: route.to_owned(),
     };
     let mut response = telemetry::about(about, async {
-        let answer = answer(&app, from, request, next);
+        let answer = pin!(answer(&app, from, request, next));
         let response = match &traced {
             Some(traced) => traced.run(answer).await,
             None => answer.await,

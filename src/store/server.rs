@@ -130,12 +130,13 @@ impl Server {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let line = &self.lines[turn % self.lines.len()];
         let mut connection = line.connection();
-        let asked = async {
+        // In a box: it is large, and what waits for it is moved several times before it begins.
+        let asked = Box::pin(async {
             match question {
                 Question::Command(command) => command.query_async(&mut connection).await,
                 Question::Pipeline(pipeline) => pipeline.query_async(&mut connection).await,
             }
-        };
+        });
         let answer = tokio::time::timeout(self.timeout, asked).await;
         match answer.ok().filter(|it: &Result<T, RedisError>| !it.as_ref().is_err_and(RedisError::is_timeout))
         {
