@@ -11,9 +11,8 @@ use crate::store::Entry;
 pub struct Users(HashMap<Uuid, i64>);
 
 impl Users {
-    /// Reads them. One whom Postgres does not know is an error: such an entry stays in the outbox, where it is seen. It is asked once for
-    /// all rows of a batch, since a foreign key asks for each, which costs as much as to write it. The caller has locked the chain's
-    /// head, and whoever takes a user away has to wait for that (`migrations/contract/0012_references.sql`).
+    /// Reads them, once for all rows of a batch. One whom Postgres does not know is an error that names them, where a foreign key
+    /// would name its constraint: such an entry stays in the outbox, where it is seen.
     pub async fn read(transaction: &mut PgConnection, entries: &[Entry]) -> Result<Self, sqlx::Error> {
         let asked: BTreeSet<Uuid> = entries.iter().map(|it| it.user).collect();
         let known: Vec<(Uuid, i64)> = sqlx::query_as("SELECT id, held_cleared FROM users WHERE id = ANY($1)")
