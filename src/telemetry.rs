@@ -68,7 +68,7 @@ struct TextFields;
 impl<'w> FormatFields<'w> for TextFields {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
         let written = ANSWERED.try_with(|it| {
-            let fields: Vec<_> = it.fields().map(|(name, value)| format!("{name}={value}")).collect();
+            let fields: Vec<_> = it.fields().map(|(name, value)| format!("{name}={value:?}")).collect();
             write!(writer, "request{{{}}}: ", fields.join(" "))
         });
         written.unwrap_or(Ok(()))?;

@@ -129,7 +129,7 @@ async fn catch_up(app: &App, shard: usize) -> Result<(), Fault> {
 }
 
 async fn of(app: &App, users: &[Uuid]) -> Result<Vec<String>, Fault> {
-    let sql = format!("{ENTRY} WHERE u.id = ANY($1)");
+    let sql = format!("{ENTRY} WHERE u.id = ANY($1) AND u.banned_at IS NULL AND h.score_after > 0");
     let asked = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(users).fetch_all(&app.database);
     entries(timed(&app.metrics, "read the best", asked).await)
 }

@@ -1,12 +1,14 @@
 //! Scripts that are bound to one run of Redis: they know its run_id and need not ask for it, which costs as much as half an award.
 //! Such a script is loaded over a connection that first said which run it leads to, and a connection does not outlive a process;
 //! Redis 7 neither keeps scripts over a restart nor gives them to its replicas. So a process that has the script is that run, and
-//! any other says NOSCRIPT: then the script is called that asks.
+//! any other says NOSCRIPT: then the script is called that asks. A proxy that speaks Redis' protocol, and goes on with a connection at
+//! another process, would break this; one that passes bytes on does not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use redis::AsyncConnectionConfig;
 
 use super::fault;
@@ -17,6 +19,9 @@ use crate::error::Fault;
 /// The first version that keeps scripts to the process that was given them.
 const FIRST_VERSION: u32 = 7;
 
+/// Between two tries: an account that may not load scripts, or an older Redis, is not asked at every request.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 const DOING: &str = "bind the scripts to a run of Redis";
 
 /// What is bound at one server.
@@ -24,8 +29,7 @@ const DOING: &str = "bind the scripts to a run of Redis";
 pub struct Binding {
     /// By script: its name and the SHA-1 of what is loaded.
     bound: ArcSwapOption<Vec<(&'static str, String)>>,
-    /// Somebody binds, or nobody can.
-    taken: AtomicBool,
+    tried: Mutex<Option<Instant>>,
 }
 
 impl Binding {
@@ -38,27 +42,31 @@ impl Binding {
     /// It is another run by now.
     pub fn lost(&self) {
         self.bound.store(None);
+        *self.tried.lock() = None;
+    }
+
+    /// Whether to try now; nobody else does for a while.
+    fn begin(&self) -> bool {
+        let mut tried = self.tried.lock();
+        let may = self.bound.load().is_none() && tried.is_none_or(|it| it.elapsed() > AGAIN_AFTER);
+        if may {
+            *tried = Some(Instant::now());
+        }
+        may
     }
 }
 
-/// Binds these scripts at a server in the background, unless that is done or under way.
+/// Binds these scripts at a server in the background, unless that is done, or was tried just now.
 pub fn bind(server: &Arc<Server>, scripts: &[&Script]) {
-    let binding = &server.binding;
-    if binding.bound.load().is_some() || binding.taken.swap(true, Ordering::Relaxed) {
+    if !server.binding.begin() {
         return;
     }
     let (server, scripts) = (server.clone(), scripts.iter().map(|it| (*it).clone()).collect::<Vec<_>>());
     tokio::spawn(async move {
         match load(&server, &scripts).await {
-            Ok(bound) => {
-                // An older Redis is not asked again.
-                let again = bound.is_some();
-                server.binding.bound.store(bound.map(Arc::new));
-                server.binding.taken.store(!again, Ordering::Relaxed);
-            }
+            Ok(bound) => server.binding.bound.store(bound.map(Arc::new)),
             Err(fault) => {
-                tracing::debug!(%fault, "scripts ask which run of Redis it is");
-                server.binding.taken.store(false, Ordering::Relaxed);
+                tracing::warn!(%fault, "each script asks which run of Redis it is in, which costs time")
             }
         }
     });

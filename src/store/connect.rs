@@ -58,6 +58,12 @@ async fn refuse_eviction(server: &Server) -> Result<(), Fault> {
     if info.get::<u8>("aof_enabled") == Some(0) {
         tracing::warn!("Redis has appendonly no: what it acknowledged is lost when it ends");
     }
+    if info.get::<u8>("arch_bits") == Some(32) {
+        return Err(Fault::new(
+            doing,
+            "Redis is a 32-bit one, whose scripts cannot write out a score or a time",
+        ));
+    }
     match info.get::<String>("maxmemory_policy") {
         Some(policy) if policy != "noeviction" => Err(Fault::new(
             doing,

@@ -189,7 +189,7 @@ impl Store {
             server.binding.lost();
             let by_name = script.by_name(None, keys, arguments);
             answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
-        } else if bound.is_none() {
+        } else if bound.is_none() && answer.is_ok() {
             binding::bind(&server, &self.scripts.bindable());
         }
         if is_unknown(&answer) {

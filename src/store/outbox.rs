@@ -1,6 +1,7 @@
 //! The outbox's stream: what Postgres does not have yet. `lua/lib/outbox.lua` writes it; what is
 //! committed is deleted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -84,7 +85,8 @@ pub struct Entry {
 impl Entry {
     /// Reads an entry; `None` if it is not one of ours.
     fn read(shard: usize, address: &Arc<str>, item: &Item) -> Option<Self> {
-        let mut words = item.text("entry")?.splitn(WORDS, ' ');
+        let text = item.text("entry").map(Cow::Borrowed).or_else(|| in_words(item))?;
+        let mut words = text.splitn(WORDS.len(), ' ');
         let mut next = || words.next();
         let kind = match next()? {
             "issued" => EntryKind::Issued,
@@ -216,8 +218,21 @@ impl Store {
     }
 }
 
-/// The words of an entry; the last is the proof, which may have spaces.
-const WORDS: usize = 19;
+/// The words of an entry, in their order; the last may have spaces.
+const WORDS: [&str; 19] = [
+    "kind", "id", "user", "action", "points", "before", "after", "moment", "at", "issued", "expires",
+    "token", "session", "next", "actions", "held", "once", "trace", "proof",
+];
+
+/// An entry as older nodes write it, a field for each word: they may serve beside this one, and have left some when it started.
+fn in_words(item: &Item) -> Option<Cow<'static, str>> {
+    item.text("kind")?;
+    let word = |name: &&str| match (*name, item.text(name).unwrap_or_default()) {
+        ("once", keys) => keys.replace(' ', ","),
+        (_, text) => text.to_owned(),
+    };
+    Some(WORDS.iter().map(word).collect::<Vec<_>>().join(" ").into())
+}
 
 fn number(word: &str) -> Option<i64> {
     word.parse().ok()

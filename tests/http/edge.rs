@@ -55,7 +55,7 @@ async fn what_fails_inside_is_told_without_names_from_inside() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     sqlx::query("ALTER TABLE users RENAME TO somewhere_else").execute(&node.app.database).await.unwrap();
-    let request = reqwest::Client::new().get(format!("{}/api/scoreboard/user/1", node.base));
+    let request = reqwest::Client::new().get(format!("{}/api/scoreboard/user/2", node.base));
     let response = request.bearer_auth(&ada.token).send().await.unwrap();
     assert_eq!(response.status(), 500);
     let text = response.text().await.unwrap();

@@ -83,10 +83,11 @@ async fn what_an_older_copy_alone_still_has_is_put_behind_what_was_won_meanwhile
     let moment: i64 = look.ask("HGET leaderboard:global:state moment").await;
     let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, moment / 1000);
     let entry = format!(
-        "awarded {id} {user} complete_level 20 10 30 {} {at_ms} {at_ms} {at_ms} hash    0   ",
+        "kind awarded id {id} user {user} action complete_level points 20 before 10 after 30 moment {} at {at_ms} issued {at_ms} \
+         expires {at_ms} token hash proof  session  next  actions  held 0",
         moment + 1
     );
-    let _: String = look.ask_words(&["XADD", "outbox", "*", "entry", &entry]).await;
+    let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
 
     let node = world.node().await;
     assert_verified(&world).await;

@@ -54,16 +54,12 @@ impl RedisLook {
     /// One command, its words parted by blanks. With several shards, keys are named without theirs, and what is in all of
     /// them is asked of all of them: numbers are added, lists put one after another.
     pub async fn ask<T: FromRedisValue>(&mut self, command: &str) -> T {
-        self.ask_words(&command.split(' ').collect::<Vec<_>>()).await
-    }
-
-    /// The same, of words that may have blanks.
-    pub async fn ask_words<T: FromRedisValue>(&mut self, words: &[&str]) -> T {
+        let words: Vec<_> = command.split(' ').collect();
         if let (Some(damaged), "CONFIG") = (&self.damaged, words[0]) {
             damaged.store(true, Ordering::Relaxed);
         }
         let answer =
-            if self.shards == 1 { self.say(0, words).await.unwrap() } else { self.spread(words).await };
+            if self.shards == 1 { self.say(0, &words).await.unwrap() } else { self.spread(&words).await };
         redis::from_redis_value(answer).unwrap()
     }
 
