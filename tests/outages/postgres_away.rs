@@ -26,7 +26,7 @@ async fn awards_go_on(node: &TestNode, ada: &Player, outage: impl AsyncFnOnce(),
         let answers = futures::join!(
             node.post("/api/auth/login", "", &login),
             node.post("/api/auth/register", "", &register),
-            node.send(Method::GET, "/api/scoreboard/user/1", &place, Vec::new()),
+            node.send(Method::GET, "/api/scoreboard/user/2", &place, Vec::new()),
         );
         for answer in [answers.0, answers.1, answers.2] {
             answer.assert_refused(503, "SERVICE_UNAVAILABLE");
@@ -34,6 +34,9 @@ async fn awards_go_on(node: &TestNode, ada: &Player, outage: impl AsyncFnOnce(),
         }
     }
     degraded(node, &["postgres"]).await;
+    let own =
+        node.send(Method::GET, "/api/scoreboard/user/1", &[("authorization", &bearer)], Vec::new()).await;
+    assert_eq!(own.body["data"]["score"], 10, "one's own rank needs no Postgres: {}", own.text);
     assert_eq!(node.get("/readyz").await.status, 200);
     assert_eq!(node.get("/readyz/awards").await.status, 200, "awards are taken");
     let update =
