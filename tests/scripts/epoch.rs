@@ -1,10 +1,10 @@
 //! `confirm`, `lift`, and the gate that they open, of the first of the shards.
 
-use laurel::store::{RedeemOutcome, Standing};
+use laurel::store::{RedeemOutcome, Standing, Store};
 
 use super::neighbour as user;
 use super::{award, redeem, token};
-use crate::harness::{World, open_board};
+use crate::harness::{World, eventually, open_board};
 
 #[tokio::test]
 async fn a_board_is_open_in_the_run_that_was_looked_at() {
@@ -30,6 +30,37 @@ async fn a_board_is_open_in_the_run_that_was_looked_at() {
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
         RedeemOutcome::Awarded(awarded) if awarded.score == 20
     ));
+}
+
+/// Wins awards until none asks Redis which run it is: then the scripts are bound to it.
+async fn bound(world: &World, store: &Store) {
+    eventually("the scripts to be bound", async || {
+        let mut look = world.look().await;
+        let _: String = look.ask("CONFIG RESETSTAT").await;
+        award(store, user(1), 10).await;
+        let asked: String = look.ask("INFO commandstats").await;
+        (!asked.contains("cmdstat_info:")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_script_that_is_bound_to_a_run_is_of_no_use_in_another() {
+    let mut world = World::new().await;
+    let store = world.store().await;
+    open_board(&store).await;
+    bound(&world, &store).await;
+    let id = token(&store, user(1)).await;
+    world.redis.kill().await;
+    world.redis.restart().await;
+    let closed = eventually("Redis to answer", async || store.redeem(&redeem(user(1), &id)).await.ok()).await;
+    assert_eq!(closed.outcome, RedeemOutcome::BoardClosed);
+    let look = store.glance_at(0).await.unwrap();
+    store.confirm(0, &look.run, look.epoch + 1, 0, 0, None).await.unwrap().unwrap();
+    bound(&world, &store).await;
+    let _: String = world.look().await.ask("SCRIPT FLUSH").await;
+    award(&store, user(1), 10).await;
+    bound(&world, &store).await;
 }
 
 #[tokio::test]
