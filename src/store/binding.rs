@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
-use redis::AsyncConnectionConfig;
 
+use super::connect::connect_to_run;
 use super::fault;
 use super::script::Script;
 use super::server::Server;
@@ -47,8 +47,11 @@ impl Binding {
 
     /// Whether to try now; nobody else does for a while.
     fn begin(&self) -> bool {
+        if self.bound.load().is_some() {
+            return false;
+        }
         let mut tried = self.tried.lock();
-        let may = self.bound.load().is_none() && tried.is_none_or(|it| it.elapsed() > AGAIN_AFTER);
+        let may = tried.is_none_or(|it| it.elapsed() > AGAIN_AFTER);
         if may {
             *tried = Some(Instant::now());
         }
@@ -73,18 +76,12 @@ pub fn bind(server: &Arc<Server>, scripts: &[&Script]) {
 }
 
 async fn load(server: &Server, scripts: &[Script]) -> Result<Option<Vec<(&'static str, String)>>, Fault> {
-    let settings = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(server.timeout()))
-        .set_response_timeout(Some(server.timeout()));
-    let opened = server.client.get_multiplexed_async_connection_with_config(&settings).await;
-    let mut connection = opened.map_err(|error| fault(DOING, error))?;
-    let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
-    let info: redis::InfoDict = info.map_err(|error| fault(DOING, error))?;
+    let timeout = server.timeout();
+    let (mut connection, run, info) = connect_to_run(&server.client, DOING, timeout, timeout).await?;
     let version: Option<String> = info.get("redis_version");
     let version = version.and_then(|it| it.split('.').next()?.parse::<u32>().ok());
-    let run: Option<String> = info.get("run_id");
-    let Some(run) = run.filter(|it| it.bytes().all(|it| it.is_ascii_alphanumeric())) else { return Ok(None) };
-    if version.is_none_or(|it| it < FIRST_VERSION) {
+    let is_a_name = run.bytes().all(|it| it.is_ascii_alphanumeric());
+    if !is_a_name || version.is_none_or(|it| it < FIRST_VERSION) {
         return Ok(None);
     }
     let mut pipeline = redis::pipe();

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
+
 use super::above::Above;
 use super::script::Scripts;
 use super::server::Server;
 use super::servers::Servers;
 use super::shard::{Shard, face_tag, tag};
+use super::{Store, fault};
 use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
@@ -47,6 +50,25 @@ impl Store {
             timeout: Duration::from_millis(config.timeout_ms),
         })
     }
+}
+
+/// A connection of its own, which leads to one process, and what that says of itself: which run it is, and the rest of `INFO server`. It
+/// has `timeout` to connect and `hangs_after` for an answer.
+pub(super) async fn connect_to_run(
+    client: &redis::Client,
+    doing: &'static str,
+    timeout: Duration,
+    hangs_after: Duration,
+) -> Result<(MultiplexedConnection, String, redis::InfoDict), Fault> {
+    let settings = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(hangs_after));
+    let opened = client.get_multiplexed_async_connection_with_config(&settings).await;
+    let mut connection = opened.map_err(|error| fault(doing, error))?;
+    let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
+    let info: redis::InfoDict = info.map_err(|error| fault(doing, error))?;
+    let run = info.get("run_id").ok_or_else(|| Fault::new(doing, "Redis does not say its run_id"))?;
+    Ok((connection, run, info))
 }
 
 /// Contract, section 8: an evicting Redis would lose scores without a word. One that writes nothing to disk loses

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use redis::{Cmd, FromRedisValue, Value};
 
-use super::redeemed::outcome;
 use super::reply::Reply;
 use super::stream::Items;
-use super::{Entry, Redeem, RedeemOutcome, Store, outbox};
+use super::{Entry, Redeem, RedeemOutcome, Store, outbox, redeemed};
 use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
@@ -34,13 +33,8 @@ pub fn redeem_call(store: &Store, redeem: &Redeem<'_>) -> Cmd {
 /// It has another shape.
 pub fn redeemed(reply: Value, per_minute: u32) -> Result<RedeemOutcome, Fault> {
     let values = Vec::from_redis_value(reply).map_err(|error| Fault::new("read a reply", error))?;
-    let mut reply = Reply::new("redeem", values);
-    let code = reply.code()?;
-    reply.rate(per_minute)?;
-    reply.next::<u8>()?;
-    reply.next::<i64>()?;
-    reply.next::<String>()?;
-    outcome(code, reply)
+    let (redeemed, _) = redeemed::read(Reply::new("redeem", values), per_minute)?;
+    Ok(redeemed.outcome)
 }
 
 /// What XRANGE says of the outbox, as entries; how many of them cannot be read is the second value.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::keys::{self, Keys};
-use super::redeemed::{RedeemOutcome, Redeemed, outcome};
+use super::redeemed::{RedeemOutcome, Redeemed, read};
 use super::shard::Shard;
 use super::{Store, limits_text, span_text};
 use crate::action::{Door, Limits, Verdict};
@@ -105,14 +105,12 @@ impl Store {
         if let Some(parent) = span.traceparent() {
             arguments.extend([parent, keys::TRACE_CHANNEL.to_owned()]);
         }
-        let mut reply = self.run_in(span, shard, &self.scripts.redeem, &keys, &arguments).await?;
-        let code = reply.code()?;
-        let rate = reply.rate(redeem.per_minute)?;
-        let replayed = reply.next::<u8>()? == 1;
-        let (epoch, run) = (reply.next()?, reply.next()?);
-        let outcome = match outcome(code, reply)? {
+        let reply = self.run_in(span, shard, &self.scripts.redeem, &keys, &arguments).await?;
+        let (redeemed, epoch) = read(reply, redeem.per_minute)?;
+        let outcome = match redeemed.outcome {
             RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
-                RedeemOutcome::Awarded(self.among_all(shard, redeem, awarded, epoch, replayed).await)
+                let among = self.among_all(shard, redeem, awarded, epoch, redeemed.replayed).await;
+                RedeemOutcome::Awarded(among)
             }
             RedeemOutcome::TokenUnknown => match self.elsewhere(shard, Some(redeem.token_id)).await? {
                 Elsewhere::Nowhere => RedeemOutcome::TokenUnknown,
@@ -122,7 +120,7 @@ impl Store {
             },
             outcome => outcome,
         };
-        Ok(Redeemed { outcome, replayed, rate, run })
+        Ok(Redeemed { outcome, ..redeemed })
     }
 
     /// What a token is that a user's shard does not know: another user's may lie in another shard.

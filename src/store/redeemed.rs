@@ -104,7 +104,16 @@ fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
     Ok(awarded)
 }
 
-pub(super) fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
+/// The reply, and the epoch of the board that it tells of.
+pub(super) fn read(mut reply: Reply, per_minute: u32) -> Result<(Redeemed, i64), Fault> {
+    let code = reply.code()?;
+    let rate = reply.rate(per_minute)?;
+    let replayed = reply.next::<u8>()? == 1;
+    let (epoch, run) = (reply.next()?, reply.next()?);
+    Ok((Redeemed { outcome: outcome(code, reply)?, replayed, rate, run }, epoch))
+}
+
+fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
     Ok(match code {
         ReplyCode::Ok => RedeemOutcome::Awarded(awarded(reply)?),
         ReplyCode::RateLimited => RedeemOutcome::RateLimited,

@@ -6,10 +6,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, oneshot};
 
+use super::connect::connect_to_run;
 use super::{Store, fault};
 use crate::config;
 use crate::error::Fault;
@@ -76,15 +76,8 @@ impl Replicas {
     async fn fence_on_one_connection(&self) -> Result<Infallible, Fault> {
         let doing = "wait for replicas";
         let hangs_after = Duration::from_millis(self.timeout_ms + self.answer_ms);
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_millis(self.answer_ms)))
-            .set_response_timeout(Some(hangs_after));
-        let opened = self.client.get_multiplexed_async_connection_with_config(&settings).await;
-        let mut connection = opened.map_err(|error| fault(doing, error))?;
-        let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
-        let info: redis::InfoDict = info.map_err(|error| fault(doing, error))?;
-        let run: String =
-            info.get("run_id").ok_or_else(|| Fault::new(doing, "Redis does not say its run_id"))?;
+        let timeout = Duration::from_millis(self.answer_ms);
+        let (mut connection, run, _) = connect_to_run(&self.client, doing, timeout, hangs_after).await?;
         loop {
             let waiting = self.take();
             let Some(first) = waiting.first() else {

@@ -8,13 +8,16 @@ use redis::Cmd;
 pub struct Script {
     /// Its file's.
     pub name: &'static str,
+    /// What comes behind the line that says which run it is bound to.
     code: &'static str,
+    /// Of the one that is bound to none.
     sha: String,
 }
 
 impl Script {
     fn new(name: &'static str, code: &'static str) -> Self {
-        Self { name, code, sha: redis::Script::new(code).get_hash().to_owned() }
+        let sha = redis::Script::new(&begun(UNBOUND, code)).get_hash().to_owned();
+        Self { name, code, sha }
     }
 
     /// Called by its SHA-1, or by that of the same script bound to a run.
@@ -24,17 +27,21 @@ impl Script {
 
     /// The same script for one run of Redis: see `lua/lib/epoch.lua`.
     pub fn bound_to(&self, run: &str) -> String {
-        format!("local RUN = '{run}'\n{}", self.code.strip_prefix(UNBOUND).unwrap_or(self.code))
+        begun(&format!("'{run}'"), self.code)
     }
 
     /// Called by all that it is.
     pub fn in_full(&self, keys: &[&str], arguments: &[String]) -> Cmd {
-        call("EVAL", self.code, keys, arguments)
+        call("EVAL", &begun(UNBOUND, self.code), keys, arguments)
     }
 }
 
-/// How every script begins.
-const UNBOUND: &str = "local RUN = nil\n";
+const UNBOUND: &str = "nil";
+
+/// How every script begins: with the run that it is bound to.
+fn begun(run: &str, code: &str) -> String {
+    format!("local RUN = {run}\n{code}")
+}
 
 fn call(command: &str, script: &str, keys: &[&str], arguments: &[String]) -> Cmd {
     let mut call = redis::cmd(command);
@@ -45,7 +52,6 @@ fn call(command: &str, script: &str, keys: &[&str], arguments: &[String]) -> Cmd
 macro_rules! lua {
     ($file:literal needs $($part:literal)*) => {
         Script::new($file, concat!(
-            "local RUN = nil\n",
             $(include_str!(concat!("../../lua/lib/", $part, ".lua")), "\n",)*
             include_str!(concat!("../../lua/", $file, ".lua"))
         ))
