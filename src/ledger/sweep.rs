@@ -1,6 +1,6 @@
-//! What time has passed over in Postgres: sessions and tokens that ran out are closed, rows of tokens and suspicions beyond the
-//! retention go, in small batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep. And
-//! what has waited for its time: migrations that contract, and the ledger's next months.
+//! What time has passed over in Postgres: sessions that ran out are closed, suspicions beyond the retention and proofs that ran out
+//! go, in small batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep. And what has
+//! waited for its time: migrations that contract, and the ledger's next months.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,23 +27,15 @@ pub async fn sweep_forever(app: Arc<App>) {
     }
 }
 
-/// Closes sessions that ran out and deletes tokens that ended so many days ago. Returns how many of each.
+/// Closes sessions that ran out, and deletes suspicions of so many days ago. Returns how many sessions.
 ///
 /// # Errors
 /// Postgres is away; the next sweep goes on.
-pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<(u64, u64), Fault> {
+pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault> {
     let closed = in_batches(
         database,
         "UPDATE game_sessions SET is_active = FALSE, ended_at = expires_at
          WHERE id IN (SELECT id FROM game_sessions WHERE is_active AND expires_at < now() - make_interval(days => $1)
-                      LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        0,
-    )
-    .await?;
-    in_batches(
-        database,
-        "UPDATE action_tokens SET is_active = FALSE
-         WHERE id IN (SELECT id FROM action_tokens WHERE is_active AND expires_at < now() - make_interval(days => $1)
                       LIMIT $2 FOR UPDATE SKIP LOCKED)",
         0,
     )
@@ -64,15 +56,7 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<(u64, u64),
         1,
     )
     .await?;
-    let deleted = in_batches(
-        database,
-        "DELETE FROM action_tokens
-         WHERE id IN (SELECT id FROM action_tokens WHERE expires_at < now() - make_interval(days => $1)
-                      LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        retention_days,
-    )
-    .await?;
-    Ok((closed, deleted))
+    Ok(closed)
 }
 
 async fn in_batches(database: &PgPool, statement: &'static str, days: u32) -> Result<u64, Fault> {

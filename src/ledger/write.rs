@@ -64,13 +64,13 @@ async fn write_attempts(
     };
     sqlx::query(
         "INSERT INTO user_action (id, user_id, action_type, score_value, proof_of_work, token_hash, session_id,
-                                  created_at, expires_at, completed_at, refused_at)
+                                  created_at, expires_at, completed_at, refused_at, proven_hash)
          SELECT id, user_id, action_type, score_value, proof::jsonb, token_hash, session_id, created_at, expires_at, completed_at,
-                refused_at
+                refused_at, proven_hash
          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
-                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
+                     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[])
               AS it (id, user_id, action_type, score_value, proof, token_hash, session_id, created_at, expires_at, completed_at,
-                     refused_at)
+                     refused_at, proven_hash)
          ON CONFLICT (id) DO UPDATE
          SET proof_of_work = coalesce(user_action.proof_of_work, excluded.proof_of_work),
              token_hash = coalesce(user_action.token_hash, excluded.token_hash),
@@ -91,9 +91,15 @@ async fn write_attempts(
     .bind(attempts.iter().map(|it| Time::of_ms(it.expires_ms)).collect::<Vec<Time>>())
     .bind(attempts.iter().map(at(&[EntryKind::Awarded, EntryKind::Traded])).collect::<Vec<Option<Time>>>())
     .bind(attempts.iter().map(at(&[EntryKind::Refused])).collect::<Vec<Option<Time>>>())
+    .bind(attempts.iter().map(|it| proven_hash(it)).collect::<Vec<Option<&str>>>())
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// The token that went out with an attempt that begins with it; where a game's next token goes out, another one ended.
+fn proven_hash(entry: &Entry) -> Option<&str> {
+    (entry.kind == EntryKind::Issued).then(|| unless_empty(&entry.next_hash))?
 }
 
 /// A text of an entry, which is empty where there is none.

@@ -9,7 +9,7 @@ use super::chain::outbox;
 use crate::harness::{World, assert_verified, eventually, ledger_differences};
 
 /// A connection of a node of this version; a node of before the chain said none.
-async fn node_of(world: &World, name: &str) -> PgConnection {
+pub async fn node_of(world: &World, name: &str) -> PgConnection {
     let options = PgConnectOptions::from_str(world.config.database.url.expose()).unwrap();
     options.application_name(name).connect().await.unwrap()
 }

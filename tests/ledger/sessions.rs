@@ -1,9 +1,13 @@
+use std::collections::BTreeMap;
+
 use laurel::action::Door;
+use laurel::app::App;
 use laurel::store::NextToken;
 use laurel::token::{ActToken, new_session_id};
+use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{World, assert_verified, eventually};
 use crate::scripts::redeem;
 
 #[tokio::test]
@@ -64,19 +68,9 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     .await
     .unwrap();
     assert_eq!(row, (session.clone(), false, 2, true));
-    let rows: Vec<(String, bool, bool)> = sqlx::query_as(
-        "SELECT action_token_hash, is_active, used_at IS NOT NULL FROM action_tokens ORDER BY created_at, used_at",
-    )
-    .fetch_all(&app.database)
-    .await
-    .unwrap();
-    let mut wanted: Vec<_> = tokens.iter().map(|it| (it.hash(), false, true)).collect();
-    wanted[2] = (tokens[2].hash(), true, false);
-    let sorted = |mut rows: Vec<(String, bool, bool)>| {
-        rows.sort();
-        rows
-    };
-    assert_eq!(sorted(rows), sorted(wanted));
+    let rows = shown(&app, &session).await;
+    let wanted = [true, true, false].map(|is_used| (false, is_used));
+    assert_eq!(rows, tokens.iter().map(ActToken::hash).zip(wanted).collect::<BTreeMap<_, _>>());
     let attempts: Vec<Option<String>> =
         sqlx::query_scalar("SELECT session_id FROM user_action").fetch_all(&app.database).await.unwrap();
     assert_eq!(attempts, [Some(session.clone()), Some(session)]);
@@ -84,29 +78,68 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
     assert_verified(&world).await;
 }
 
+/// A session's tokens as Postgres shows them: whether each is active, and whether it was used.
+async fn shown(app: &App, session: &str) -> BTreeMap<String, (bool, bool)> {
+    let rows: Vec<(String, uuid::Uuid, bool, bool)> = sqlx::query_as(
+        "SELECT action_token_hash, id, is_active, used_at IS NOT NULL FROM action_tokens WHERE session_id = $1",
+    )
+    .bind(session)
+    .fetch_all(&app.database)
+    .await
+    .unwrap();
+    for (hash, id, _, _) in &rows {
+        let attempt: uuid::Uuid =
+            sqlx::query_scalar("SELECT attempt_of($1)").bind(hash).fetch_one(&app.database).await.unwrap();
+        assert_eq!(attempt, *id, "a token is found by the attempt that it is for");
+    }
+    rows.into_iter().map(|(hash, _, is_active, is_used)| (hash, (is_active, is_used))).collect()
+}
+
 #[tokio::test]
-async fn the_sweep_closes_sessions_and_forgets_old_tokens() {
+async fn tokens_that_older_nodes_wrote_are_taken_over() {
+    let world = World::new().await;
+    let older = super::migrate::node_of(&world, "laurel/11").await;
+    let app = world.app().await;
+    let user = super::verify::insert_user(&app).await;
+    let tokens = [ActToken::new(), ActToken::new(), ActToken::new()];
+    let [used, next, proven] = tokens.each_ref().map(ActToken::hash);
+    let rows = format!(
+        "INSERT INTO game_sessions (session_id, user_id, created_at, expires_at, actions_count)
+         VALUES ('sess_1', '{user}', now(), now() + interval '1 hour', 1);
+         INSERT INTO user_action (id, user_id, action_type, score_value, token_hash, session_id, created_at, expires_at, completed_at)
+         VALUES (attempt_of('{used}'), '{user}', 'watch_ad', 10, '{used}', 'sess_1', now(), now() + interval '1 hour', now()),
+                (attempt_of('{proven}'), '{user}', 'watch_ad', 10, NULL, 'sess_1', now(), now() + interval '1 hour', NULL);
+         INSERT INTO action_tokens (action_token_hash, session_id, action_type, user_id, created_at, expires_at, is_active, used_at)
+         VALUES ('{used}', 'sess_1', 'watch_ad', '{user}', now(), now() + interval '1 hour', FALSE, now()),
+                ('{next}', 'sess_1', NULL, '{user}', now(), now() + interval '1 hour', TRUE, NULL),
+                ('{proven}', 'sess_1', 'watch_ad', '{user}', now(), now() + interval '1 hour', TRUE, NULL)",
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&app.database).await.unwrap();
+    older.close().await.unwrap();
+    eventually("the older node to be gone", async || {
+        laurel::ledger::contract(&app.database, &app.receipts).await.unwrap().then_some(())
+    })
+    .await;
+    let wanted = [(used, (false, true)), (next, (true, false)), (proven, (true, false))];
+    assert_eq!(shown(&app, "sess_1").await, BTreeMap::from(wanted));
+}
+
+#[tokio::test]
+async fn the_sweep_closes_sessions_that_ran_out() {
     let world = World::new().await;
     let app = world.app().await;
     let user = super::verify::insert_user(&app).await;
     let insert = "
-        WITH sessions AS (
-            INSERT INTO game_sessions (session_id, user_id, created_at, expires_at)
-            SELECT 'sess_' || n, $1, now() - interval '50 days', now() - n * interval '1 day'
-            FROM generate_series(-1, 40) n RETURNING session_id, expires_at)
-        INSERT INTO action_tokens (action_token_hash, session_id, user_id, created_at, expires_at)
-        SELECT session_id || '_' || k, session_id, $1, now() - interval '50 days', expires_at
-        FROM sessions, generate_series(1, 100) k";
+        INSERT INTO game_sessions (session_id, user_id, created_at, expires_at)
+        SELECT 'sess_' || n, $1, now() - interval '50 days', now() - n * interval '1 day' FROM generate_series(-1, 1500) n";
     sqlx::query(insert).bind(user).execute(&app.database).await.unwrap();
-    // The session that ends now, and the ten that ended more than thirty days ago.
-    let (closed, deleted) = laurel::ledger::sweep(&app.database, 30).await.unwrap();
-    assert_eq!((closed, deleted), (41, 1100));
-    let open: (i64, i64) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE is_active), count(*) FILTER (WHERE is_active AND expires_at < now()) FROM action_tokens",
-    )
-    .fetch_one(&app.database)
-    .await
-    .unwrap();
-    assert_eq!(open, (100, 0), "a token that ran out is no longer active");
-    assert_eq!(laurel::ledger::sweep(&app.database, 30).await.unwrap(), (0, 0));
+    // All but the one that ends tomorrow, in more than one batch.
+    assert_eq!(laurel::ledger::sweep(&app.database, 30).await.unwrap(), 1501);
+    let open: Vec<(String, bool)> =
+        sqlx::query_as("SELECT session_id, ended_at IS NULL FROM game_sessions WHERE is_active")
+            .fetch_all(&app.database)
+            .await
+            .unwrap();
+    assert_eq!(open, [("sess_-1".to_owned(), true)]);
+    assert_eq!(laurel::ledger::sweep(&app.database, 30).await.unwrap(), 0);
 }
