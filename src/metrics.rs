@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -155,8 +156,8 @@ impl Metrics {
     }
 
     /// One request.
-    pub fn http(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let labels = [method, route, &status.to_string()];
+    pub fn http(&self, method: &str, route: &str, status: StatusCode, took: Duration) {
+        let labels = [method, route, status.as_str()];
         self.http_seconds.with_label_values(&labels).observe(took.as_secs_f64());
     }
 

@@ -21,13 +21,17 @@ impl ClientAddress {
     /// The client behind a peer. Walks from the peer towards the client for as long as trusted proxies say who came before them: the header's entries
     /// from the right, since each proxy adds its peer at the end and the left is whatever the client sent.
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let is_trusted = |it: &IpAddr| trusted.iter().any(|net| net.contains(it));
+        let mut address = peer.to_canonical();
+        if !is_trusted(&address) {
+            return Self(address);
+        }
         let lines = headers.get_all(FORWARDED_FOR).iter();
         // A line that is no text is one entry that is no address.
         let entries: Vec<&str> =
             lines.flat_map(|it| std::str::from_utf8(it.as_bytes()).unwrap_or_default().split(',')).collect();
-        let mut address = peer.to_canonical();
         for entry in entries.into_iter().rev() {
-            if !trusted.iter().any(|it| it.contains(&address)) {
+            if !is_trusted(&address) {
                 break;
             }
             match read(entry.trim()) {

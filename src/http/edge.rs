@@ -1,20 +1,26 @@
 //! What every request passes: a request id, the client's address, a limit for it, a time-out, a net under panics, a line in the log,
-//! a count. One layer has it all: each layer of a router costs a request an allocation and a copy of all that is below it.
+//! a count. One layer has it all, and it is a bare tower service: each layer of a router costs a request an allocation and a copy of all
+//! that is below it, and a middleware of axum's takes the request apart and puts it together again.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use ipnet::IpNet;
+use tower::Service;
+use tower::layer::layer_fn;
+use uuid::Uuid;
 
 use super::address::ClientAddress;
 use super::envelope::Told;
@@ -24,8 +30,9 @@ use crate::config::networks;
 use crate::error::{Error, Fault, Refusal};
 use crate::suspicion::Sign;
 use crate::telemetry::{self, About};
+use crate::traces;
 
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// As a route, of a path that leads nowhere.
 pub const UNMATCHED: &str = "unmatched";
 
@@ -41,39 +48,107 @@ struct Edge {
 pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
     // The settings were checked when they were read; of others nobody is trusted.
     let trusted = networks(&app.config.server.trusted_proxies).unwrap_or_default().into();
-    routes.layer(from_fn_with_state(Edge { app, trusted }, pass))
+    let edge = Edge { app, trusted };
+    routes.layer(layer_fn(move |routes| Guarded { edge: edge.clone(), routes }))
 }
 
-/// Takes the request's id or makes one, echoes it, and notes the answer.
+/// Routes behind the edge.
+#[derive(Clone)]
+struct Guarded<S> {
+    edge: Edge,
+    routes: S,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.routes.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let asked = Asked::read(&self.edge, &mut request);
+        // A future does nothing before it is polled, so nothing is asked of the routes yet.
+        let answering = self.routes.call(request);
+        let app = self.edge.app.clone();
+        Box::pin(async move { Ok(pass(&app, asked, answering).await) })
+    }
+}
+
+/// What the edge has to know of a request.
+struct Asked {
+    at: Instant,
+    from: ClientAddress,
+    id: HeaderValue,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    traced: Option<traces::Request>,
+    /// Operators' own paths are not limited: a flood must not hide the node from them.
+    is_limited: bool,
+    /// A poll of Socket.IO waits for as long as there is nothing to say.
+    waits: bool,
+}
+
+impl Asked {
+    /// Reads it, and tells the handler where the request comes from.
+    fn read(edge: &Edge, request: &mut Request) -> Self {
+        let at = Instant::now();
+        // The listener marks every request; one that it did not would share its limits with all of its kind.
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip());
+        let from = ClientAddress::of(peer, request.headers(), &edge.trusted);
+        request.extensions_mut().insert(from);
+        let id = request_id(&edge.app, request);
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let traced =
+            traced::begin(&edge.app, request, route_of(route.as_ref()), id.to_str().unwrap_or_default());
+        let path = request.uri().path();
+        let polls = path == super::socketio::PATH;
+        Self {
+            at,
+            from,
+            id,
+            method: known(request.method()),
+            route,
+            traced,
+            is_limited: path.starts_with("/api/") || polls,
+            waits: polls && request.method() == Method::GET,
+        }
+    }
+}
+
+fn route_of(route: Option<&MatchedPath>) -> &str {
+    route.map_or(UNMATCHED, MatchedPath::as_str)
+}
+
+/// The routes' answer, with the request's id, noted.
 async fn pass(
-    State(Edge { app, trusted }): State<Edge>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
+    app: &App,
+    mut asked: Asked,
+    answering: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
-    let started = Instant::now();
-    let from = ClientAddress::of(peer.ip(), request.headers(), &trusted);
-    request.extensions_mut().insert(from);
-    let id = request_id(&app, &request);
-    let method = known(request.method());
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    let request_id = id.to_str().unwrap_or_default();
-    let traced = traced::begin(&app, &request, route, request_id);
+    let route = route_of(asked.route.as_ref());
+    let traced = asked.traced.take();
     let about = About {
-        request_id: request_id.to_owned(),
+        request_id: asked.id.to_str().unwrap_or_default().to_owned(),
         trace: traced.as_ref().map(|it| (it.trace_id(), it.span_id())),
-        method,
+        method: asked.method,
         route: route.to_owned(),
     };
     let mut response = telemetry::about(about, async {
-        let answer = pin!(answer(&app, from, request, next));
+        let answer = pin!(answer(app, &asked, answering));
         let response = match &traced {
             Some(traced) => traced.run(answer).await,
             None => answer.await,
         };
         let told = response.extensions().get::<Told>().map(|it| it.0.as_str());
-        let took_us = started.elapsed().as_micros() as u64;
+        let took_us = asked.at.elapsed().as_micros() as u64;
         tracing::debug!(status = response.status().as_u16(), code = told, took_us, "answered");
         response
     })
@@ -81,8 +156,8 @@ async fn pass(
     if let Some(traced) = traced {
         traced::answered(traced, response.status());
     }
-    response.headers_mut().insert(REQUEST_ID, id);
-    app.metrics.http(method, route, response.status().as_u16(), started.elapsed());
+    app.metrics.http(asked.method, route, response.status(), asked.at.elapsed());
+    response.headers_mut().insert(REQUEST_ID, asked.id);
     if let Some(Told(code)) = response.extensions().get() {
         app.metrics.refusal(*code);
         app.refusals.note(*code);
@@ -110,32 +185,39 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
         .headers()
         .get(REQUEST_ID)
         .filter(|id| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic));
-    let make =
-        || HeaderValue::from_str(&app.clock.new_id().to_string()).unwrap_or(HeaderValue::from_static("-"));
+    let make = || {
+        let mut text = Uuid::encode_buffer();
+        let text = app.clock.new_id().hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+    };
     given.cloned().unwrap_or_else(make)
 }
 
-/// The routes' answer, unless the address has asked for too much, it takes too long, or there is a panic. Operators' own paths are not
-/// limited: a flood must not hide the node from them. A poll of Socket.IO waits for as long as there is nothing to say.
-async fn answer(app: &App, from: ClientAddress, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let polls = path == super::socketio::PATH;
-    if (path.starts_with("/api/") || polls)
-        && let Err(refusal) = app.gate.address(from.counted_as()).await
+/// The routes' answer, unless the address has asked for too much, it takes too long, or there is a panic.
+async fn answer(
+    app: &App,
+    asked: &Asked,
+    answering: impl Future<Output = Result<Response, Infallible>>,
+) -> Response {
+    if asked.is_limited
+        && let Err(refusal) = app.gate.address(asked.from.counted_as()).await
     {
-        app.note(Some(Sign::Flooding), None, from.counted_as());
+        app.note(Some(Sign::Flooding), None, asked.from.counted_as());
         return refusal.into_response();
     }
-    let waits = polls && request.method() == Method::GET;
-    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
-    if waits {
-        return answering.await.unwrap_or_else(after_panic);
-    }
-    let limit = Duration::from_millis(app.config.server.request_timeout_ms);
-    match tokio::time::timeout(limit, answering).await {
-        Ok(answered) => answered.unwrap_or_else(after_panic),
-        Err(_) => Refusal::Unavailable("The request took too long, please try again").into_response(),
-    }
+    let answering = AssertUnwindSafe(answering).catch_unwind();
+    let answered = if asked.waits {
+        answering.await
+    } else {
+        let limit = Duration::from_millis(app.config.server.request_timeout_ms);
+        match tokio::time::timeout(limit, answering).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                return Refusal::Unavailable("The request took too long, please try again").into_response();
+            }
+        }
+    };
+    answered.map_or_else(after_panic, |Ok(response)| response)
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {

@@ -59,7 +59,7 @@ async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response
     let packed = if takes_gzip { asset.packed() } else { None };
     // Two encodings are two representations, so they have two strong tags.
     let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
-    let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
+    let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, tag.as_bytes()));
     let mut response = if kept {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

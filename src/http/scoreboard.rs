@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
@@ -16,8 +16,8 @@ use crate::error::{Refusal, Result};
 use crate::live::Frame;
 
 /// `GET top10`, with `ETag` and 304.
-pub async fn top10(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    scores::board(&app, &headers, Frame::top10)
+pub async fn top10(State(app): State<Arc<App>>, request: Request) -> Response {
+    scores::board(&app, request.headers(), Frame::top10)
 }
 
 /// `GET user/:userId`, by number or UUID.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -12,8 +12,8 @@ use crate::error::Refusal;
 use crate::live::Frame;
 
 /// `GET leaderboard`, with `ETag` and 304.
-pub async fn leaderboard(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    board(&app, &headers, Frame::answer)
+pub async fn leaderboard(State(app): State<Arc<App>>, request: Request) -> Response {
+    board(&app, request.headers(), Frame::answer)
 }
 
 /// The board as `encode` writes it, under its version, or 304 if the client has that; 503 before there is one. While Redis is away it carries its `Age`
@@ -26,17 +26,18 @@ pub fn board(app: &App, headers: &HeaderMap, encode: fn(&Frame, bool) -> Bytes) 
     if version == 0 {
         return Refusal::Unavailable("The board is loaded, please try again").into_response();
     }
-    let tag =
-        if stale_since_ms.is_some() { format!("\"{version}-stale\"") } else { format!("\"{version}\"") };
+    let is_stale = stale_since_ms.is_some();
+    let tag = frame.tag(is_stale);
     let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|it| names(it, &tag));
     let mut response = if cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let body = encode(&frame, stale_since_ms.is_some());
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        let mut response = Response::new(Body::from(encode(&frame, is_stale)));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_maybe_shared(tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     if let Some(since_ms) = stale_since_ms {
@@ -47,7 +48,7 @@ pub fn board(app: &App, headers: &HeaderMap, encode: fn(&Frame, bool) -> Bytes) 
 }
 
 /// Whether `If-None-Match` names a tag, weak or strong (RFC 9110, section 13.1.2).
-pub fn names(value: &HeaderValue, tag: &str) -> bool {
+pub fn names(value: &HeaderValue, tag: &[u8]) -> bool {
     let listed = value.to_str().unwrap_or_default().split(',').map(str::trim);
-    listed.into_iter().any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == tag)
+    listed.into_iter().any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it).as_bytes() == tag)
 }

@@ -17,6 +17,7 @@ pub struct Frame {
     /// What it shows.
     pub board: Arc<Board>,
     rows: OnceLock<Box<RawValue>>,
+    tags: [OnceLock<Bytes>; 2],
     /// Each as it is while the board is known to be the newest, and while it may be stale.
     answers: [OnceLock<Bytes>; 2],
     top10s: [OnceLock<Bytes>; 2],
@@ -32,6 +33,12 @@ impl Frame {
     /// The event that tells a listener of this board, in its protocol's words, ready to be written.
     pub fn told(&self, dialect: Dialect) -> Bytes {
         self.told[dialect.index()].get_or_init(|| dialect.board(&self.board)).clone()
+    }
+
+    /// What names it among all boards, in quotes: an entity tag (RFC 9110, section 8.8.3). One that may be stale is another text.
+    pub fn tag(&self, stale: bool) -> Bytes {
+        let made = || format!("\"{}{}\"", self.board.version, if stale { "-stale" } else { "" }).into();
+        self.tags[usize::from(stale)].get_or_init(made).clone()
     }
 
     /// The rows as `/api/v1` shows them: users by their UUID.
