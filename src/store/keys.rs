@@ -1,6 +1,5 @@
 //! Every key and channel, made here and nowhere else. `lua/README.md` says what each holds.
 
-use std::fmt::Display;
 use std::net::IpAddr;
 
 use uuid::Uuid;
@@ -83,12 +82,20 @@ impl Keys {
         }
     }
 
-    fn of(&self, kind: &str, whose: impl Display) -> String {
-        format!("{}{kind}{whose}", self.tag)
+    fn of(&self, kind: &str, whose: &str) -> String {
+        [&self.tag, kind, whose].concat()
+    }
+
+    fn of_user(&self, kind: &str, user: Uuid) -> String {
+        self.of(kind, user.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+
+    fn of_address(&self, kind: &str, address: IpAddr) -> String {
+        self.of(kind, &address.to_string())
     }
 
     pub fn user_score(&self, user: Uuid) -> String {
-        self.of("user:score:", user)
+        self.of_user("user:score:", user)
     }
 
     pub fn token(&self, id: &str) -> String {
@@ -100,23 +107,23 @@ impl Keys {
     }
 
     pub fn answer(&self, user: Uuid, key_digest: &str) -> String {
-        format!("{}answer:{user}:{key_digest}", self.tag)
+        self.of_user("answer:", user) + ":" + key_digest
     }
 
     pub fn award_rate(&self, user: Uuid) -> String {
-        self.of("rate:awards:", user)
+        self.of_user("rate:awards:", user)
     }
 
     pub fn init_rate(&self, user: Uuid) -> String {
-        self.of("rate:inits:", user)
+        self.of_user("rate:inits:", user)
     }
 
     pub fn start_rate(&self, user: Uuid) -> String {
-        self.of("rate:starts:", user)
+        self.of_user("rate:starts:", user)
     }
 
     pub fn session(&self, user: Uuid) -> String {
-        self.of("session:", user)
+        self.of_user("session:", user)
     }
 
     pub fn login_rate(&self, username_digest: &str) -> String {
@@ -124,31 +131,31 @@ impl Keys {
     }
 
     pub fn login_rate_from(&self, address: IpAddr) -> String {
-        self.of("rate:logins-from:", address)
+        self.of_address("rate:logins-from:", address)
     }
 
     pub fn init_rate_from(&self, address: IpAddr) -> String {
-        self.of("rate:inits-from:", address)
+        self.of_address("rate:inits-from:", address)
     }
 
     pub fn register_rate_from(&self, address: IpAddr) -> String {
-        self.of("rate:registers-from:", address)
+        self.of_address("rate:registers-from:", address)
     }
 
     pub fn request_rate(&self, user: Uuid) -> String {
-        self.of("rate:requests:", user)
+        self.of_user("rate:requests:", user)
     }
 
     pub fn request_rate_from(&self, address: IpAddr) -> String {
-        self.of("rate:requests-from:", address)
+        self.of_address("rate:requests-from:", address)
     }
 
     pub fn asked(&self, user: Uuid, action: &str) -> String {
-        format!("{}asked:{user}:{action}", self.tag)
+        self.of_user("asked:", user) + ":" + action
     }
 
     pub fn proven(&self, user: Uuid) -> String {
-        self.of("proven:", user)
+        self.of_user("proven:", user)
     }
 
     pub fn once(&self, digest: &str) -> String {
@@ -156,18 +163,18 @@ impl Keys {
     }
 
     pub fn aside(&self, user: Uuid) -> String {
-        self.of("aside:", user)
+        self.of_user("aside:", user)
     }
 
     pub fn ban(&self, user: Uuid) -> String {
-        self.of("ban:", user)
+        self.of_user("ban:", user)
     }
 
     pub fn action_limit(&self, user: Uuid, action: &str) -> String {
-        format!("{}limit:{user}:{action}", self.tag)
+        self.of_user("limit:", user) + ":" + action
     }
 
     pub fn points(&self, user: Uuid) -> String {
-        self.of("points:", user)
+        self.of_user("points:", user)
     }
 }

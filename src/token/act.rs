@@ -12,12 +12,20 @@ const LENGTH: usize = 20;
 
 /// `act_` and 20 of `[A-Za-z0-9]` (scoreboard-system.md, "Security Design").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActToken(String);
+pub struct ActToken {
+    text: String,
+    /// SHA-256 in hex.
+    hash: String,
+}
 
 impl ActToken {
     /// A new one, from the system's random numbers.
     pub fn new() -> Self {
-        Self(format!("act_{}", random()))
+        Self::of(format!("act_{}", random()))
+    }
+
+    fn of(text: String) -> Self {
+        Self { hash: sha256_hex(&[text.as_bytes()]), text }
     }
 
     /// Reads a token as a client gives it.
@@ -30,7 +38,7 @@ impl ActToken {
         }
         match text.strip_prefix("act_") {
             Some(rest) if rest.len() == LENGTH && rest.bytes().all(|it| it.is_ascii_alphanumeric()) => {
-                Ok(Self(text.to_owned()))
+                Ok(Self::of(text.to_owned()))
             }
             _ => Err(Refusal::InvalidActionToken),
         }
@@ -38,20 +46,18 @@ impl ActToken {
 
     /// The token itself.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// SHA-256 in hex: what is stored.
     pub fn hash(&self) -> String {
-        sha256_hex(&[self.0.as_bytes()])
+        self.hash.clone()
     }
 
     /// The id of the one attempt that this token can be redeemed for: a UUID v8 (RFC 9562) of its digest.
     pub fn attempt_id(&self) -> Uuid {
-        let hash = self.hash();
-        let bytes: [u8; 16] =
-            std::array::from_fn(|it| u8::from_str_radix(&hash[it * 2..it * 2 + 2], 16).unwrap_or(0));
-        Uuid::new_v8(bytes)
+        // The first half of what is always 64 hexadecimal digits.
+        Uuid::new_v8(Uuid::try_parse(&self.hash[..32]).unwrap_or_default().into_bytes())
     }
 }
 
@@ -80,6 +86,9 @@ mod tests {
         assert_eq!(ActToken::parse(token.as_str()), Ok(token.clone()));
         assert_ne!(ActToken::new(), token);
         assert_eq!(token.attempt_id(), ActToken::parse(token.as_str()).unwrap().attempt_id());
+        let known = ActToken::parse("act_a1b2c3d4e5f6g7h8i9j0").unwrap();
+        assert_eq!(known.hash(), "05d2a9d9780b8e4c46d1eca01428e796dccd7b2d7a76430dfe9bce43f5c8196c");
+        assert_eq!(known.attempt_id().to_string(), "05d2a9d9-780b-8e4c-86d1-eca01428e796");
         assert_eq!(ActToken::parse(""), Err(Refusal::NoActionToken));
         let long = format!("{}x", token.as_str());
         for bad in ["act_hacker123", "act_", "act_a1b2c3d4e5f6g7h8i9j!", "ACT_a1b2c3d4e5f6g7h8i9j0", &long] {

@@ -1,6 +1,7 @@
 //! Digests, so that what is secret or long is neither stored nor used as a key.
 
 use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
 
 /// SHA-256 over the parts, one after the other, in hex.
 pub fn sha256_hex(parts: &[&[u8]]) -> String {
@@ -8,5 +9,5 @@ pub fn sha256_hex(parts: &[&[u8]]) -> String {
     for part in parts {
         context.update(part);
     }
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(context.finish().as_ref())
 }
