@@ -62,8 +62,8 @@ bench-micro:
 # Counts the instructions of an award, and fails where there are more than were kept; UPDATE=1 keeps what is counted.
 instructions: deps
 	@bash deploy/install.sh valgrind:valgrind
-	cargo build --release --example instructions --bin laurel
-	./target/release/examples/instructions $(if $(UPDATE),--update)
+	cargo build --release --example loadtest --bin laurel
+	./target/release/examples/loadtest instructions $(if $(UPDATE),--update)
 
 # Everything that can fail fails, under load, a hundred rounds; the seed is printed. FAULTS="--seed 7" and such are passed on.
 faults: deps

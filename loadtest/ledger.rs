@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 
 use crate::cpu::Cpu;
+use crate::lead::Holding;
 use crate::players::pace;
 use crate::report;
 use crate::server::{Server, UNLIMITED};
@@ -23,8 +24,6 @@ const STEADY: Duration = Duration::from_secs(30);
 const PLAYERS: usize = 400;
 /// Entries that pile up.
 const PILE: u64 = 1_000_000;
-/// `src/ledger/lead.rs`: who holds it writes, and nobody else.
-const LEAD: i64 = 0x6c61_7572_656c;
 
 /// Everything that was measured.
 pub struct Ledger {
@@ -66,7 +65,7 @@ pub async fn measure() -> Ledger {
     server.wait_until_written().await;
     let lag_ms = lag_ms(&mut database).await;
 
-    let holder = Holding::begin(&url, &mut database).await;
+    let holder = Holding::take_over(&url, &mut database).await;
     pile_up(&server, &players).await;
     let (piled, bytes) = outbox(&server).await;
     let (before, started) = (Cpu::of(&server), Instant::now());
@@ -141,43 +140,6 @@ async fn outbox(server: &Server) -> (u64, f64) {
     ask.cmd("XLEN").arg("outbox").cmd("MEMORY").arg("USAGE").arg("outbox");
     let (entries, bytes): (u64, Option<f64>) = ask.query_async(&mut redis).await.unwrap();
     (entries, bytes.unwrap_or_default())
-}
-
-/// The ledger's lead, taken from the node as another node would have it that writes nothing.
-pub struct Holding {
-    stop: tokio_util::sync::CancellationToken,
-    beats: tokio::task::JoinHandle<()>,
-}
-
-impl Holding {
-    pub async fn begin(url: &str, database: &mut PgConnection) -> Self {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        let waits = tokio::spawn(async move {
-            sqlx::query("SELECT pg_advisory_lock($1)").bind(LEAD).execute(&mut connection).await.unwrap();
-            connection
-        });
-        // It stands first in the line by then.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
-                     AND (classid::bigint << 32) | objid::bigint = $1";
-        sqlx::query(ended).bind(LEAD).execute(database).await.unwrap();
-        let mut connection = waits.await.unwrap();
-        let stop = tokio_util::sync::CancellationToken::new();
-        let stopped = stop.clone();
-        let beats = tokio::spawn(async move {
-            while !stopped.is_cancelled() {
-                sqlx::query("SELECT 1").execute(&mut connection).await.unwrap();
-                tokio::select! { () = tokio::time::sleep(Duration::from_secs(1)) => {}, () = stopped.cancelled() => {} }
-            }
-            connection.close().await.unwrap();
-        });
-        Self { stop, beats }
-    }
-
-    pub async fn end(self) {
-        self.stop.cancel();
-        self.beats.await.unwrap();
-    }
 }
 
 impl fmt::Display for Ledger {

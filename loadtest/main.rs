@@ -3,7 +3,7 @@
 //! name) measure what else there is: what each promise of durability costs, how far the ledger is behind, honest players while
 //! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
 //! what operators ask over a ledger of ten million entries, a browser that opens the page, what it costs that the board is split,
-//! what the number of players does to a request, and an hour to a node. Each writes its part of `loadtest/RESULTS.md` and leaves the
+//! what the number of players does to a request, and an hour to a node; the instructions of an award are counted. Each writes its part of `loadtest/RESULTS.md` and leaves the
 //! others as they are.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
@@ -18,6 +18,8 @@ mod flood_report;
 mod growth;
 mod hostile;
 mod http;
+mod instructions;
+mod lead;
 mod ledger;
 mod metrics;
 mod page;
@@ -58,6 +60,12 @@ enum Command {
     /// Return one answer, kept in a file: what the board is measured beside
     #[command(hide = true)]
     Bare { file: PathBuf },
+    /// Count the instructions of an award under valgrind, and fail where they are more than were kept
+    Instructions {
+        /// Keep what is counted
+        #[arg(long)]
+        update: bool,
+    },
     /// One of the parts that the Makefile lists
     #[command(external_subcommand)]
     Part(Vec<String>),
@@ -73,6 +81,7 @@ fn main() {
     let part = match Cli::parse().command {
         Some(Command::Bare { file }) => return drive::bare::serve(&file),
         Some(Command::Run(arguments)) => return runtime.block_on(drive::command::run(&arguments)),
+        Some(Command::Instructions { update }) => return runtime.block_on(instructions::run(update)),
         Some(Command::Part(words)) => words.into_iter().next(),
         None => None,
     };

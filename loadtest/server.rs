@@ -29,7 +29,8 @@ pub const UNLIMITED: &[(&str, &str)] = &[
     ("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600"),
 ];
 
-fn laurel() -> PathBuf {
+/// A node's binary.
+pub fn laurel() -> PathBuf {
     std::env::current_dir().unwrap().join("target/release/laurel")
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::functions;
+use super::functions;
 
 /// A process whose instructions are counted.
 pub struct Counted {

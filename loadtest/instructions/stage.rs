@@ -3,16 +3,16 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use laurel::embedded::{DataFolder, Holder, Postgres};
 use sqlx::{Connection, PgConnection};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::callgrind::Counted;
+use super::callgrind::Counted;
+use crate::lead::Holding;
+use crate::server::laurel;
 
 /// Each wins in turn, so the same share of the awards changes the ten.
 const USERS: &str = "200";
@@ -35,16 +35,13 @@ const SETTINGS: [(&str, &str); 12] = [
     ("TOKIO_WORKER_THREADS", "1"),
 ];
 
-/// `src/ledger/lead.rs`: who holds it writes, and nobody else.
-const LEAD: i64 = 0x6c61_7572_656c;
-
 pub struct Stage {
     pub address: String,
     pub node: Counted,
     pub redis: Counted,
     pub logins: Vec<String>,
     url: String,
-    lead: Option<(CancellationToken, JoinHandle<()>)>,
+    lead: Option<Holding>,
     // In the order in which they are to go.
     _postgres: Postgres,
     _folder: tempfile::TempDir,
@@ -69,7 +66,7 @@ impl Stage {
         assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
         let logins = std::fs::read_to_string(logins).unwrap().lines().map(str::to_owned).collect();
 
-        let lead = take_lead(&url).await;
+        let lead = Holding::take(&url).await;
         let log = File::create(profiles.join("node.log")).unwrap();
         let mut node = Counted::start(&laurel(), profiles.join("node.profile"), |it| {
             it.arg("serve").envs(SETTINGS).envs(stores).env("PORT", "0").stdout(Stdio::piped()).stderr(log);
@@ -83,9 +80,8 @@ impl Stage {
     /// Lets the node lead, and waits until the ledger has so many awards.
     pub async fn write_down(&mut self, awards: usize) {
         let mut database = PgConnection::connect(&self.url).await.unwrap();
-        if let Some((stop, beats)) = self.lead.take() {
-            stop.cancel();
-            beats.await.unwrap();
+        if let Some(lead) = self.lead.take() {
+            lead.end().await;
         }
         let (began, mut written) = (Instant::now(), 0_i64);
         while written < awards as i64 {
@@ -102,11 +98,6 @@ impl Stage {
     }
 }
 
-/// The node's own binary, beside this one.
-fn laurel() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("laurel")
-}
-
 /// Durable, as the node's own would be; its clock ticks less often, since ticks are no award's.
 async fn start_redis(socket: &Path, profiles: &Path) -> Counted {
     let redis = Counted::start(Path::new("redis-server"), profiles.join("redis.profile"), |it| {
@@ -121,20 +112,4 @@ async fn start_redis(socket: &Path, profiles: &Path) -> Counted {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     redis
-}
-
-/// Holds the lead as another node would that writes nothing.
-async fn take_lead(url: &str) -> (CancellationToken, JoinHandle<()>) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(LEAD).execute(&mut connection).await.unwrap();
-    let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    let beats = tokio::spawn(async move {
-        while !stopped.is_cancelled() {
-            sqlx::query("SELECT 1").execute(&mut connection).await.unwrap();
-            tokio::select! { () = tokio::time::sleep(Duration::from_secs(1)) => {}, () = stopped.cancelled() => {} }
-        }
-        connection.close().await.unwrap();
-    });
-    (stop, beats)
 }

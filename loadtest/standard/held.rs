@@ -15,7 +15,7 @@ use crate::drive::hoard::Hoard;
 use crate::drive::record::Record;
 use crate::drive::spent::{Meter, Spent};
 use crate::drive::step::Step;
-use crate::ledger::Holding;
+use crate::lead::Holding;
 
 const SECONDS: f64 = 6.0;
 
@@ -48,7 +48,7 @@ fn hold(url: String) -> (oneshot::Sender<()>, JoinHandle<()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut database = PgConnection::connect(&url).await.unwrap();
-            let holding = Holding::begin(&url, &mut database).await;
+            let holding = Holding::take_over(&url, &mut database).await;
             has.send(()).unwrap();
             let _ = released.await;
             holding.end().await;

@@ -4,21 +4,18 @@
 //! One request after another goes to a node as it is released. What it executes by function is left in `target/instructions`, as a
 //! table (`node.award.txt`) and for `callgrind_annotate --inclusive=yes`; so is its log.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
-
 mod callgrind;
-mod client;
 mod counts;
 mod functions;
 mod stage;
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use client::Connection;
 use counts::{Count, Counts};
 use stage::Stage;
+
+use crate::http::{self, Connection};
 
 /// Requests of each kind that are counted, and those before, which warm up: one for each user.
 const REQUESTS: usize = 1000;
@@ -26,20 +23,20 @@ const WARM_UP: usize = 200;
 /// How long is listened to what both do when nobody asks anything.
 const IDLE: Duration = Duration::from_secs(5);
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+/// Counts, and keeps it or compares it with what is kept.
+pub async fn run(update: bool) {
     let profiles = Path::new("target/instructions");
     let _ = std::fs::remove_dir_all(profiles);
     std::fs::create_dir_all(profiles).unwrap();
     let measured = measure(&profiles.canonicalize().unwrap()).await;
-    if std::env::args().any(|it| it == "--update") {
+    if update {
         measured.keep();
         println!("{measured}");
-        return ExitCode::SUCCESS;
+        return;
     }
     let (report, grew) = measured.compare(&Counts::kept());
     println!("{report}");
-    if grew { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    assert!(!grew, "more instructions than were kept");
 }
 
 async fn measure(profiles: &Path) -> Counts {
@@ -72,7 +69,7 @@ async fn issue(connection: &mut Connection, logins: &[String], count: usize) -> 
     let mut tokens = Vec::new();
     for login in logins.iter().cycle().take(count) {
         let answer = connection.post("/api/v1/actions/init", login, r#"{"actionType":"watch_ad"}"#).await;
-        tokens.push(answer["antiSpamToken"].as_str().unwrap().to_owned());
+        tokens.push(http::field(&answer, "antiSpamToken").unwrap());
     }
     tokens
 }
