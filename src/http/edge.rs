@@ -6,7 +6,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -73,11 +73,13 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let asked = Asked::read(&self.edge, &mut request);
-        // A future does nothing before it is polled, so nothing is asked of the routes yet.
-        let answering = self.routes.call(request);
         let app = self.edge.app.clone();
-        Box::pin(async move { Ok(pass(&app, asked, answering).await) })
+        let asked = Asked::read(&self.edge, &mut request);
+        let traced = traced::begin(&app, &request, asked.route(), asked.id()).map(Box::new);
+        // A future does nothing before it is polled, so nothing is asked of the routes yet. In a box, for it has room for the request,
+        // and would be moved each time that it is handed on.
+        let mut answering = Box::pin(self.routes.call(request));
+        Box::pin(async move { Ok(pass(&app, &asked, traced, answering.as_mut()).await) })
     }
 }
 
@@ -88,7 +90,6 @@ struct Asked {
     id: HeaderValue,
     method: &'static str,
     route: Option<MatchedPath>,
-    traced: Option<traces::Request>,
     /// Operators' own paths are not limited: a flood must not hide the node from them.
     is_limited: bool,
     /// A poll of Socket.IO waits for as long as there is nothing to say.
@@ -99,50 +100,48 @@ impl Asked {
     /// Reads it, and tells the handler where the request comes from.
     fn read(edge: &Edge, request: &mut Request) -> Self {
         let at = Instant::now();
-        // The listener marks every request; one that it did not would share its limits with all of its kind.
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        // The listener marks every request; one that it did not would share its limits with all of its kind. Nobody else needs the mark.
+        let peer = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip());
         let from = ClientAddress::of(peer, request.headers(), &edge.trusted);
         request.extensions_mut().insert(from);
-        let id = request_id(&edge.app, request);
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        let traced =
-            traced::begin(&edge.app, request, route_of(route.as_ref()), id.to_str().unwrap_or_default());
         let path = request.uri().path();
         let polls = path == super::socketio::PATH;
         Self {
             at,
             from,
-            id,
+            id: request_id(&edge.app, request),
             method: known(request.method()),
-            route,
-            traced,
+            route: request.extensions().get::<MatchedPath>().cloned(),
             is_limited: path.starts_with("/api/") || polls,
             waits: polls && request.method() == Method::GET,
         }
     }
-}
 
-fn route_of(route: Option<&MatchedPath>) -> &str {
-    route.map_or(UNMATCHED, MatchedPath::as_str)
+    fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+    }
 }
 
 /// The routes' answer, with the request's id, noted.
 async fn pass(
     app: &App,
-    mut asked: Asked,
-    answering: impl Future<Output = Result<Response, Infallible>>,
+    asked: &Asked,
+    traced: Option<Box<traces::Request>>,
+    answering: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
 ) -> Response {
-    let route = route_of(asked.route.as_ref());
-    let traced = asked.traced.take();
     let about = About {
-        request_id: asked.id.to_str().unwrap_or_default().to_owned(),
+        request_id: asked.id().to_owned(),
         trace: traced.as_ref().map(|it| (it.trace_id(), it.span_id())),
         method: asked.method,
-        route: route.to_owned(),
+        route: asked.route().to_owned(),
     };
     let mut response = telemetry::about(about, async {
-        let answer = pin!(answer(app, &asked, answering));
+        let answer = pin!(answer(app, asked, answering));
         let response = match &traced {
             Some(traced) => traced.run(answer).await,
             None => answer.await,
@@ -154,10 +153,10 @@ async fn pass(
     })
     .await;
     if let Some(traced) = traced {
-        traced::answered(traced, response.status());
+        traced::answered(*traced, response.status());
     }
-    app.metrics.http(asked.method, route, response.status(), asked.at.elapsed());
-    response.headers_mut().insert(REQUEST_ID, asked.id);
+    app.metrics.http(asked.method, asked.route(), response.status(), asked.at.elapsed());
+    response.headers_mut().insert(REQUEST_ID, asked.id.clone());
     if let Some(Told(code)) = response.extensions().get() {
         app.metrics.refusal(*code);
         app.refusals.note(*code);
@@ -197,7 +196,7 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
 async fn answer(
     app: &App,
     asked: &Asked,
-    answering: impl Future<Output = Result<Response, Infallible>>,
+    answering: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
 ) -> Response {
     if asked.is_limited
         && let Err(refusal) = app.gate.address(asked.from.counted_as()).await
