@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::StatusCode;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -156,8 +155,8 @@ impl Metrics {
     }
 
     /// One request.
-    pub fn http(&self, method: &str, route: &str, status: StatusCode, took: Duration) {
-        let labels = [method, route, status.as_str()];
+    pub fn http(&self, method: &str, route: &str, status: &str, took: Duration) {
+        let labels = [method, route, status];
         self.http_seconds.with_label_values(&labels).observe(took.as_secs_f64());
     }
 

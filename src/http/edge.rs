@@ -155,7 +155,7 @@ async fn pass(
     if let Some(traced) = traced {
         traced::answered(*traced, response.status());
     }
-    app.metrics.http(asked.method, asked.route(), response.status(), asked.at.elapsed());
+    app.metrics.http(asked.method, asked.route(), response.status().as_str(), asked.at.elapsed());
     response.headers_mut().insert(REQUEST_ID, asked.id.clone());
     if let Some(Told(code)) = response.extensions().get() {
         app.metrics.refusal(*code);

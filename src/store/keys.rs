@@ -90,6 +90,12 @@ impl Keys {
         self.of(kind, user.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 
+    fn of_both(&self, kind: &str, user: Uuid, which: &str) -> String {
+        let mut key = self.of_user(kind, user);
+        key.push(':');
+        key + which
+    }
+
     fn of_address(&self, kind: &str, address: IpAddr) -> String {
         self.of(kind, &address.to_string())
     }
@@ -107,7 +113,7 @@ impl Keys {
     }
 
     pub fn answer(&self, user: Uuid, key_digest: &str) -> String {
-        self.of_user("answer:", user) + ":" + key_digest
+        self.of_both("answer:", user, key_digest)
     }
 
     pub fn award_rate(&self, user: Uuid) -> String {
@@ -151,7 +157,7 @@ impl Keys {
     }
 
     pub fn asked(&self, user: Uuid, action: &str) -> String {
-        self.of_user("asked:", user) + ":" + action
+        self.of_both("asked:", user, action)
     }
 
     pub fn proven(&self, user: Uuid) -> String {
@@ -171,7 +177,7 @@ impl Keys {
     }
 
     pub fn action_limit(&self, user: Uuid, action: &str) -> String {
-        self.of_user("limit:", user) + ":" + action
+        self.of_both("limit:", user, action)
     }
 
     pub fn points(&self, user: Uuid) -> String {
