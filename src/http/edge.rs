@@ -78,8 +78,8 @@ where
         let traced = traced::begin(&app, &request, asked.route(), asked.id()).map(Box::new);
         // A future does nothing before it is polled, so nothing is asked of the routes yet. In a box, for it has room for the request,
         // and would be moved each time that it is handed on.
-        let mut answering = Box::pin(self.routes.call(request));
-        Box::pin(async move { Ok(pass(&app, &asked, traced, answering.as_mut()).await) })
+        let answering = Box::pin(self.routes.call(request));
+        Box::pin(async move { Ok(pass(&app, &asked, traced, answering).await) })
     }
 }
 
@@ -102,6 +102,7 @@ impl Asked {
         let at = Instant::now();
         // The listener marks every request; one that it did not would share its limits with all of its kind. Nobody else needs the mark.
         let peer = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
+        debug_assert!(peer.is_some(), "a listener does not say who is there");
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip());
         let from = ClientAddress::of(peer, request.headers(), &edge.trusted);
         request.extensions_mut().insert(from);
@@ -132,7 +133,7 @@ async fn pass(
     app: &App,
     asked: &Asked,
     traced: Option<Box<traces::Request>>,
-    answering: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
+    answering: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
     let about = About {
         request_id: asked.id().to_owned(),
@@ -196,7 +197,7 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
 async fn answer(
     app: &App,
     asked: &Asked,
-    answering: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
+    answering: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
     if asked.is_limited
         && let Err(refusal) = app.gate.address(asked.from.counted_as()).await

@@ -101,16 +101,19 @@ async fn tokens_that_older_nodes_wrote_are_taken_over() {
     let older = super::migrate::node_of(&world, "laurel/11").await;
     let app = world.app().await;
     let user = super::verify::insert_user(&app).await;
-    let tokens = [ActToken::new(), ActToken::new(), ActToken::new()];
-    let [used, next, proven] = tokens.each_ref().map(ActToken::hash);
+    // One was redeemed since, which a node of this version wrote down.
+    let tokens = [ActToken::new(), ActToken::new(), ActToken::new(), ActToken::new()];
+    let [used, since, next, proven] = tokens.each_ref().map(ActToken::hash);
     let rows = format!(
         "INSERT INTO game_sessions (session_id, user_id, created_at, expires_at, actions_count)
          VALUES ('sess_1', '{user}', now(), now() + interval '1 hour', 1);
          INSERT INTO user_action (id, user_id, action_type, score_value, token_hash, session_id, created_at, expires_at, completed_at)
          VALUES (attempt_of('{used}'), '{user}', 'watch_ad', 10, '{used}', 'sess_1', now(), now() + interval '1 hour', now()),
-                (attempt_of('{proven}'), '{user}', 'watch_ad', 10, NULL, 'sess_1', now(), now() + interval '1 hour', NULL);
+                (attempt_of('{proven}'), '{user}', 'watch_ad', 10, NULL, 'sess_1', now(), now() + interval '1 hour', NULL),
+                (attempt_of('{since}'), '{user}', 'watch_ad', 10, '{since}', 'sess_1', now(), now() + interval '1 hour', now());
          INSERT INTO action_tokens (action_token_hash, session_id, action_type, user_id, created_at, expires_at, is_active, used_at)
          VALUES ('{used}', 'sess_1', 'watch_ad', '{user}', now(), now() + interval '1 hour', FALSE, now()),
+                ('{since}', 'sess_1', NULL, '{user}', now() + interval '1 s', now() + interval '1 hour', TRUE, NULL),
                 ('{next}', 'sess_1', NULL, '{user}', now(), now() + interval '1 hour', TRUE, NULL),
                 ('{proven}', 'sess_1', 'watch_ad', '{user}', now(), now() + interval '1 hour', TRUE, NULL)",
     );
@@ -120,7 +123,8 @@ async fn tokens_that_older_nodes_wrote_are_taken_over() {
         laurel::ledger::contract(&app.database, &app.receipts).await.unwrap().then_some(())
     })
     .await;
-    let wanted = [(used, (false, true)), (next, (true, false)), (proven, (true, false))];
+    let wanted =
+        [(used, (false, true)), (since, (false, true)), (next, (true, false)), (proven, (true, false))];
     assert_eq!(shown(&app, "sess_1").await, BTreeMap::from(wanted));
 }
 
