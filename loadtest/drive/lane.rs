@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::step::Step;
 
 /// A server that does not take a connection by then is away. Nothing else is done meanwhile, which "late" shows.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub struct Lane {
     stream: Option<TcpStream>,
