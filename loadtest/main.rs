@@ -3,8 +3,8 @@
 //! name) measure what else there is: what each promise of durability costs, how far the ledger is behind, honest players while
 //! hostile clients flood the node, a board on its way to 100,000 sockets, nodes that end under theirs, what metrics and traces cost,
 //! what operators ask over a ledger of ten million entries, a browser that opens the page, what it costs that the board is split,
-//! what the number of players does to a request, and an hour to a node; the instructions of an award are counted. Each writes its part of `loadtest/RESULTS.md` and leaves the
-//! others as they are.
+//! what the number of players does to a request, and an hour to a node. Each writes its part of `loadtest/RESULTS.md` and leaves the
+//! others as they are. `loadtest instructions` counts the instructions of an award.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails should stop where it fails")]
 

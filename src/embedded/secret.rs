@@ -5,6 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
+
 use super::StartError;
 use crate::config::Config;
 
@@ -26,7 +28,7 @@ pub fn make_if_missing(config: &mut Config, root: &Path) -> Result<(), StartErro
     let path = root.join(NAME);
     if config.auth.jwt_secret.is_empty() && !path.exists() {
         let cannot = |error| StartError(format!("cannot write {}: {error}", path.display()));
-        let text: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = HEXLOWER.encode(&rand::random::<[u8; 32]>());
         let unfinished = root.join("jwt_secret.unfinished");
         let mut file = File::options()
             .create(true)

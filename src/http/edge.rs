@@ -210,12 +210,10 @@ async fn answer(
         answering.await
     } else {
         let limit = Duration::from_millis(app.config.server.request_timeout_ms);
-        match tokio::time::timeout(limit, answering).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                return Refusal::Unavailable("The request took too long, please try again").into_response();
-            }
-        }
+        let Ok(answered) = tokio::time::timeout(limit, answering).await else {
+            return Refusal::Unavailable("The request took too long, please try again").into_response();
+        };
+        answered
     };
     answered.map_or_else(after_panic, |Ok(response)| response)
 }

@@ -32,9 +32,8 @@ pub fn board(app: &App, headers: &HeaderMap, encode: fn(&Frame, bool) -> Bytes) 
     let mut response = if cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = Response::new(Body::from(encode(&frame, is_stale)));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        let json = HeaderValue::from_static("application/json");
+        ([(header::CONTENT_TYPE, json)], Body::from(encode(&frame, is_stale))).into_response()
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(tag) = HeaderValue::from_maybe_shared(tag) {

@@ -53,8 +53,8 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Writes what a batch says of sessions, one row each. Only `started` and `ended` know when it began; until one of them comes, the first token that is known is the
-/// best guess, and it is later.
+/// Writes what a batch says of sessions, one row each. Only `started` and `ended` know when it began; until one of them comes, the
+/// first token that is known is the best guess, and it is later.
 pub async fn write(
     transaction: &mut Transaction<'_, Postgres>,
     entries: &[Entry],

@@ -17,8 +17,8 @@ pub struct Frame {
     /// What it shows.
     pub board: Arc<Board>,
     rows: OnceLock<Box<RawValue>>,
-    tags: [OnceLock<Bytes>; 2],
     /// Each as it is while the board is known to be the newest, and while it may be stale.
+    tags: [OnceLock<Bytes>; 2],
     answers: [OnceLock<Bytes>; 2],
     top10s: [OnceLock<Bytes>; 2],
     told: [OnceLock<Bytes>; DIALECTS],

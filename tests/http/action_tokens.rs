@@ -35,12 +35,11 @@ async fn an_action_is_verified_first_and_redeemed_later() {
     let retry: u64 = soon.header("retry-after").parse().unwrap();
     assert!((1..=30).contains(&retry));
     assert_verified(&world).await;
-    let app = &nodes[0].app;
     let rows: Vec<(bool, bool, Option<String>, String)> = sqlx::query_as(
         "SELECT is_active, used_at IS NOT NULL, session_id, action_type FROM action_tokens WHERE action_token_hash = $1",
     )
     .bind(laurel::token::sha256_hex(&[act.as_bytes()]))
-    .fetch_all(&app.database)
+    .fetch_all(&nodes[0].app.database)
     .await
     .unwrap();
     assert_eq!(rows, [(false, true, None, "watch_ad".to_owned())]);

@@ -1,4 +1,4 @@
--- Game tokens and proven tokens are shown from where they are known anyway (0012); nodes of before that write them to a table, each twice.
+-- Game tokens and proven tokens are shown from where they are known anyway (0013); nodes of before that write them to a table, each twice.
 -- Who redeemed what is with the attempts since 0003. Of those that were not redeemed, the ones are taken over that still may be.
 
 -- Who waits for a table waits in front of everybody else: if it takes long, the next try is in a minute. Nobody uses the first any

@@ -1,5 +1,5 @@
 -- Game tokens and proven tokens need no rows of their own: one that was redeemed is an attempt, and one that was not is known to its
--- session, or to the attempt that it was issued for. contract/0013 makes action_tokens a view of them.
+-- session, or to the attempt that it was issued for. contract/0014 makes action_tokens a view of them.
 
 -- The attempt that such a token is redeemed for: a UUID v8 (RFC 9562) of its SHA-256 (`src/token/act.rs`).
 CREATE FUNCTION attempt_of(token_hash TEXT) RETURNS UUID LANGUAGE SQL IMMUTABLE STRICT PARALLEL SAFE AS $$
