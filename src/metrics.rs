@@ -69,11 +69,11 @@ metrics! {
     refusals: counter("code") = "laurel_refusals_total";
     /// Requests refused without asking what they wanted, by the limit: address, user, attempt.
     gate_refusals: counter("by") = "laurel_gate_refusals_total";
-    /// Proofs judged, by kind and result.
+    /// Proofs that were judged and whose token is spent, by kind and result: holds, fails.
     proofs: counter("kind", "result") = "laurel_proofs_total";
     /// What looks like cheating, by sign.
     suspicions: counter("sign") = "laurel_suspicions_total";
-    /// Proofs that a webhook was to judge, by result: valid, invalid, refused (the question), failed, busy (no place to ask), open (not asked).
+    /// Proofs that a webhook was to judge, by result: answered, refused (the question), failed, busy (no place to ask), open (not asked, for anybody), open_for_user (not asked, for one player).
     webhook_calls: counter("result") = "laurel_webhook_calls_total";
     /// Time to answer a request, by method, route and status.
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";

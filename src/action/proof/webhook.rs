@@ -21,7 +21,7 @@ use crate::config::Secret;
 use crate::error::Refusal;
 use crate::metrics::Metrics;
 use crate::traces;
-use breaker::Breaker;
+use breaker::{Breaker, Shut};
 use signature::SigningKey;
 
 /// Longer answers are no answers.
@@ -46,7 +46,7 @@ pub struct WebhookConfig {
     /// Requests under way at once: 1 to 10000. Beyond it callers wait for a place, as long as for an answer.
     #[serde(default = "max_in_flight")]
     pub max_in_flight: usize,
-    /// After so many failures in a row nobody asks for a while: at least 1.
+    /// After failures in a row of so many players nobody asks for a while; after so many of one player, that player: at least 1.
     #[serde(default = "opens_after")]
     pub opens_after: u32,
     /// For so long; then one request tries.
@@ -153,7 +153,12 @@ impl Webhook {
         })
     }
 
-    /// Asks the backend about one proof.
+    /// The longest time that an answer may take, in ms; the wait for a place to ask may take as long.
+    pub fn timeout_ms(&self) -> u64 {
+        self.timeout.as_millis() as u64
+    }
+
+    /// Asks the backend about one proof. The metric does not say what the backend answered, for the token is not spent yet.
     ///
     /// # Errors
     /// `Unavailable`: no clear answer within the time-out, no place to ask within as much again, or too many failures just before.
@@ -165,13 +170,17 @@ impl Webhook {
 
     /// The answer, and a word for the metric.
     async fn try_to_ask(&self, question: Question<'_>) -> (&'static str, Option<Judgement>) {
-        if self.breaker.is_open(Instant::now()) {
-            return ("open", None);
+        let user = question.user;
+        if let Some(shut) = self.breaker.is_shut(user, Instant::now()) {
+            return (word(shut), None);
         }
         let Ok(Ok(_place)) = tokio::time::timeout(self.timeout, self.places.acquire()).await else {
             return ("busy", None);
         };
-        let Some(call) = self.breaker.admit(Instant::now()) else { return ("open", None) };
+        let call = match self.breaker.admit(user, Instant::now()) {
+            Ok(call) => call,
+            Err(shut) => return (word(shut), None),
+        };
         // The backend has all its time, however long the place took: the breaker is to judge it alone.
         let span = traced::begin(&self.url);
         let answer = traces::within(&span, tokio::time::timeout(self.timeout, self.call(question))).await;
@@ -179,7 +188,7 @@ impl Webhook {
         match answer.unwrap_or_else(|_| Err(NoAnswer::Failed("no answer in time".into()))) {
             Ok(judgement) => {
                 call.succeeded();
-                (if judgement.valid { "valid" } else { "invalid" }, Some(judgement))
+                ("answered", Some(judgement))
             }
             // It answers, but does not like what the player sent: that must not close it for the others.
             Err(NoAnswer::Refused(status)) => {
@@ -245,6 +254,13 @@ impl Webhook {
         }
         traced::pass_on(&mut headers);
         Ok((headers, body))
+    }
+}
+
+fn word(shut: Shut) -> &'static str {
+    match shut {
+        Shut::ForAll => "open",
+        Shut::ForUser => "open_for_user",
     }
 }
 

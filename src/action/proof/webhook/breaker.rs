@@ -1,95 +1,133 @@
-//! A circuit breaker: a backend that fails again and again is left alone for a while, and callers do not wait for it. Time
-//! is passed in.
+//! The circuit breaker of one backend, shared by all players, and below it one for each player whose proofs keep failing. The
+//! shared one counts players, not failures: a backend that fails on one player's input still serves the others. Time is passed in.
+
+mod failing;
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
+use failing::Failing;
+
+/// One shared breaker.
 #[derive(Debug)]
 enum State {
-    /// Everybody may ask; so many failures in a row so far.
-    Closed { failures: u32 },
-    /// Nobody may ask before then.
-    Open { until: Instant },
-    /// One is asking, and the others hear of it.
+    /// Everybody may ask.
+    Closed,
+    /// Nobody may ask before `until`. `others`: a player who is not known to fail was refused meanwhile.
+    Open { until: Instant, others: bool },
+    /// One call tries.
     Trial,
+}
+
+struct Inner {
+    state: State,
+    failing: Failing,
+}
+
+/// Why a call is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shut {
+    /// For everybody: calls of many players failed.
+    ForAll,
+    /// For this player alone, whose own calls failed.
+    ForUser,
 }
 
 /// The breaker of one backend.
 pub struct Breaker {
+    /// Players whose calls fail in a row, or failures in a row of one player, that open a breaker.
     opens_after: u32,
     open_for: Duration,
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
 }
 
 /// One call that was let through. Dropped without a result, as when the client went away, it says nothing of the backend.
 pub struct Call<'a> {
     breaker: &'a Breaker,
-    trial: bool,
+    user: Uuid,
+    is_trial: bool,
 }
 
 impl Breaker {
-    /// One that opens after so many failures in a row (at least 1).
+    /// A breaker that opens after the calls of `opens_after` players failed in a row, and for one player after as many failures of
+    /// theirs (at least 1).
     pub fn new(opens_after: u32, open_for: Duration) -> Self {
-        Self { opens_after, open_for, state: Mutex::new(State::Closed { failures: 0 }) }
+        let inner = Inner { state: State::Closed, failing: Failing::default() };
+        Self { opens_after, open_for, inner: Mutex::new(inner) }
     }
 
-    /// Whether asking is out of the question, so that nobody waits for a place in vain.
-    pub fn is_open(&self, now: Instant) -> bool {
-        match *self.state.lock() {
-            State::Closed { .. } => false,
-            State::Open { until } => now < until,
-            State::Trial => true,
-        }
+    /// Why a player's call would not be let through now, so that nobody waits for a place in vain.
+    pub fn is_shut(&self, user: Uuid, now: Instant) -> Option<Shut> {
+        self.inner.lock().is_shut(user, now, self.open_for)
     }
 
-    /// Lets a call through, unless the breaker is open; the first one after that is the trial.
-    pub fn admit(&self, now: Instant) -> Option<Call<'_>> {
-        let mut state = self.state.lock();
-        let trial = match *state {
-            State::Closed { .. } => false,
-            State::Open { until } if now >= until => true,
-            State::Open { .. } | State::Trial => return None,
-        };
-        if trial {
-            *state = State::Trial;
+    /// Lets a player's call through, unless a breaker is open. The first call after the shared one was open is its trial.
+    ///
+    /// # Errors
+    /// A breaker is open.
+    pub fn admit(&self, user: Uuid, now: Instant) -> Result<Call<'_>, Shut> {
+        let mut inner = self.inner.lock();
+        if let Some(shut) = inner.is_shut(user, now, self.open_for) {
+            return Err(shut);
         }
-        Some(Call { breaker: self, trial })
+        let is_trial = matches!(inner.state, State::Open { .. });
+        if is_trial {
+            inner.state = State::Trial;
+        }
+        Ok(Call { breaker: self, user, is_trial })
+    }
+}
+
+impl Inner {
+    fn is_shut(&mut self, user: Uuid, now: Instant, open_for: Duration) -> Option<Shut> {
+        let is_failing = self.failing.knows(user, now);
+        match &mut self.state {
+            State::Closed => self.failing.is_shut(user, now).then_some(Shut::ForUser),
+            State::Trial => Some(Shut::ForAll),
+            State::Open { until, others } => {
+                *others |= !is_failing;
+                // A player among those that failed would fail again, and keep it open for the others. Where nobody else comes, they try.
+                let waits_for_others = is_failing && *others && now < *until + open_for;
+                (now < *until || waits_for_others).then_some(Shut::ForAll)
+            }
+        }
     }
 }
 
 impl Call<'_> {
     /// There was a clear answer. One that was asked before the breaker opened does not close it: the trial does.
     pub fn succeeded(mut self) {
-        let mut state = self.breaker.state.lock();
-        if self.trial || matches!(*state, State::Closed { .. }) {
-            *state = State::Closed { failures: 0 };
+        let mut inner = self.breaker.inner.lock();
+        if self.is_trial || matches!(inner.state, State::Closed) {
+            inner.state = State::Closed;
+            inner.failing.succeeded(self.user);
         }
-        self.trial = false;
+        self.is_trial = false;
     }
 
     /// There was none.
     pub fn failed(mut self, now: Instant) {
-        let mut state = self.breaker.state.lock();
-        let opens = match &mut *state {
-            State::Closed { failures } => {
-                *failures += 1;
-                *failures >= self.breaker.opens_after
-            }
-            State::Open { .. } | State::Trial => self.trial,
+        let Breaker { opens_after, open_for, .. } = *self.breaker;
+        let mut inner = self.breaker.inner.lock();
+        let in_a_row = inner.failing.failed(self.user, now, opens_after, open_for);
+        let opens = match inner.state {
+            State::Closed => in_a_row >= opens_after,
+            State::Open { .. } | State::Trial => self.is_trial,
         };
         if opens {
-            *state = State::Open { until: now + self.breaker.open_for };
+            inner.state = State::Open { until: now + open_for, others: false };
         }
-        self.trial = false;
+        self.is_trial = false;
     }
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        if self.trial {
-            // Whoever comes next tries instead.
-            *self.breaker.state.lock() = State::Open { until: Instant::now() };
+        if self.is_trial {
+            // The next call tries instead.
+            self.breaker.inner.lock().state = State::Open { until: Instant::now(), others: false };
         }
     }
 }
@@ -98,33 +136,142 @@ impl Drop for Call<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_opens_after_failures_in_a_row_and_one_trial_closes_it() {
-        let (breaker, start) = (Breaker::new(2, Duration::from_secs(10)), Instant::now());
-        let after = |seconds| start + Duration::from_secs(seconds);
-        breaker.admit(start).unwrap().failed(start);
-        breaker.admit(start).unwrap().succeeded();
-        breaker.admit(start).unwrap().failed(start);
-        let late = breaker.admit(start).unwrap();
-        breaker.admit(start).unwrap().failed(start);
-        assert!(breaker.is_open(after(9)) && breaker.admit(after(9)).is_none());
-        late.succeeded();
-        assert!(breaker.is_open(after(9)), "what was asked before says nothing now");
+    const OPEN_FOR: Duration = Duration::from_secs(10);
 
-        assert!(!breaker.is_open(after(10)));
-        let trial = breaker.admit(after(10)).unwrap();
-        assert!(breaker.is_open(after(11)) && breaker.admit(after(11)).is_none(), "one at a time");
+    fn player(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    fn clock() -> impl Fn(u64) -> Instant {
+        let start = Instant::now();
+        move |seconds| start + Duration::from_secs(seconds)
+    }
+
+    fn fail(breaker: &Breaker, number: u128, now: Instant) {
+        breaker.admit(player(number), now).unwrap_or_else(|shut| panic!("{number}: {shut:?}")).failed(now);
+    }
+
+    fn succeed(breaker: &Breaker, number: u128, now: Instant) {
+        breaker.admit(player(number), now).unwrap_or_else(|shut| panic!("{number}: {shut:?}")).succeeded();
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_of_so_many_players_and_one_trial_closes_it() {
+        let (breaker, after) = (Breaker::new(2, OPEN_FOR), clock());
+        fail(&breaker, 1, after(0));
+        succeed(&breaker, 3, after(0));
+        fail(&breaker, 2, after(0));
+        let late = breaker.admit(player(3), after(0)).unwrap();
+        fail(&breaker, 4, after(0));
+        assert_eq!(breaker.is_shut(player(3), after(9)), Some(Shut::ForAll));
+        late.succeeded();
+        assert_eq!(
+            breaker.is_shut(player(3), after(9)),
+            Some(Shut::ForAll),
+            "what was asked before says nothing now"
+        );
+
+        assert_eq!(breaker.is_shut(player(3), after(10)), None);
+        let trial = breaker.admit(player(3), after(10)).unwrap();
+        assert!(breaker.admit(player(5), after(11)).is_err(), "one at a time");
         trial.failed(after(11));
-        assert!(breaker.is_open(after(20)) && !breaker.is_open(after(21)));
-        breaker.admit(after(21)).unwrap().succeeded();
-        assert!(!breaker.is_open(after(21)));
+        assert_eq!(breaker.is_shut(player(5), after(20)), Some(Shut::ForAll));
+        succeed(&breaker, 5, after(21));
+        assert_eq!(breaker.is_shut(player(5), after(21)), None);
+    }
+
+    #[test]
+    fn two_players_who_fail_as_often_as_they_may_shut_it_for_nobody_else() {
+        let (breaker, after) = (Breaker::new(5, OPEN_FOR), clock());
+        for second in 0..600 {
+            for cheat in [1, 2] {
+                if let Ok(call) = breaker.admit(player(cheat), after(second)) {
+                    call.failed(after(second));
+                }
+            }
+            if second % 7 == 0 {
+                succeed(&breaker, 100 + u128::from(second), after(second));
+            }
+        }
+    }
+
+    #[test]
+    fn players_who_fail_while_others_succeed_shut_it_once_at_most() {
+        let (breaker, after) = (Breaker::new(3, OPEN_FOR), clock());
+        for cheat in 1..=3 {
+            fail(&breaker, cheat, after(0));
+        }
+        assert_eq!(breaker.is_shut(player(9), after(0)), Some(Shut::ForAll));
+        succeed(&breaker, 9, after(10));
+        for second in 20..290 {
+            for cheat in 1..=3 {
+                if let Ok(call) = breaker.admit(player(cheat), after(second)) {
+                    call.failed(after(second));
+                }
+            }
+            assert_eq!(breaker.is_shut(player(9), after(second)), None, "second {second}");
+        }
+    }
+
+    #[test]
+    fn a_player_who_keeps_failing_is_shut_out_alone_and_tries_again() {
+        let (breaker, after) = (Breaker::new(3, OPEN_FOR), clock());
+        for _ in 0..3 {
+            fail(&breaker, 1, after(0));
+        }
+        assert_eq!(breaker.admit(player(1), after(9)).err(), Some(Shut::ForUser));
+        assert_eq!(breaker.is_shut(player(2), after(9)), None);
+        fail(&breaker, 1, after(10));
+        assert_eq!(
+            breaker.admit(player(1), after(19)).err(),
+            Some(Shut::ForUser),
+            "one failure is enough then"
+        );
+        succeed(&breaker, 1, after(20));
+        fail(&breaker, 1, after(20));
+        assert_eq!(breaker.is_shut(player(1), after(20)), None, "a success starts anew");
+    }
+
+    #[test]
+    fn the_trial_is_for_a_player_who_did_not_fail_if_there_is_one() {
+        let (breaker, after) = (Breaker::new(2, OPEN_FOR), clock());
+        fail(&breaker, 1, after(0));
+        fail(&breaker, 2, after(0));
+        // Somebody else was there, so the trial waits for somebody else: as long again at most.
+        assert!(breaker.admit(player(3), after(5)).is_err());
+        for cheat in [1, 2] {
+            assert!(breaker.admit(player(cheat), after(10)).is_err());
+            assert!(breaker.admit(player(cheat), after(19)).is_err());
+        }
+        let trial = breaker.admit(player(3), after(19)).unwrap();
+        trial.failed(after(19));
+        // Nobody else is there this time.
+        breaker.admit(player(2), after(29)).unwrap().failed(after(29));
+        assert!(breaker.admit(player(4), after(30)).is_err());
+        assert!(breaker.admit(player(1), after(48)).is_err());
+        breaker.admit(player(1), after(49)).unwrap().succeeded();
+        assert_eq!(breaker.is_shut(player(4), after(49)), None);
     }
 
     #[test]
     fn a_trial_that_is_given_up_leaves_the_next_one_to_others() {
-        let (breaker, start) = (Breaker::new(1, Duration::ZERO), Instant::now());
-        breaker.admit(start).unwrap().failed(start);
-        drop(breaker.admit(start).unwrap());
-        assert!(breaker.admit(Instant::now()).is_some());
+        let breaker = Breaker::new(1, Duration::ZERO);
+        let start = Instant::now();
+        fail(&breaker, 1, start);
+        drop(breaker.admit(player(2), start).unwrap());
+        assert!(breaker.admit(player(2), Instant::now()).is_ok());
+    }
+
+    #[test]
+    fn players_that_failed_are_forgotten_in_time_and_never_too_many() {
+        let (breaker, after) = (Breaker::new(100_000, OPEN_FOR), clock());
+        for number in 0..5000 {
+            fail(&breaker, number, after(0));
+        }
+        assert_eq!(breaker.inner.lock().failing.count(), 4096);
+        assert!(breaker.inner.lock().failing.knows(player(4999), after(299)));
+        assert!(!breaker.inner.lock().failing.knows(player(4999), after(300)));
+        fail(&breaker, 1_000_000, after(300));
+        assert_eq!(breaker.inner.lock().failing.count(), 1, "those that are forgotten make room");
     }
 }
