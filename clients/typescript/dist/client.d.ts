@@ -54,7 +54,7 @@ export declare class Laurel {
     /** Shows the proof, and wins the points. */
     finalize(antiSpamToken: string, proof?: Proof | null, options?: AwardOptions): Promise<Award>;
     /** Proves an action now; the token is redeemed later. */
-    actionToken(request: TokenRequest, options?: CallOptions): Promise<ProvenToken>;
+    actionToken(request: TokenRequest, options?: AwardOptions): Promise<ProvenToken>;
     /** Redeems a token of `actionToken`. */
     redeem(actionToken: string, options?: AwardOptions & {
         readonly sessionId?: string;

@@ -5,7 +5,7 @@ import type { Action, Award, Challenge, Proof, ProvenToken, Started } from './ty
 export interface CallOptions {
     readonly signal?: AbortSignal | undefined;
 }
-/** How one award is asked for. */
+/** How one award, or a verified token, is asked for. */
 export interface AwardOptions extends CallOptions {
     /** The same key for the same request gets the first answer again; made anew for each call if left out. */
     readonly idempotencyKey?: string | undefined;
@@ -37,7 +37,7 @@ export declare class Actions {
     /** A token that is never redeemed costs nobody anything, so a lost answer may be asked for again. */
     init(actionType: string, { signal }?: CallOptions): Promise<Started>;
     finalize(antiSpamToken: string, proof?: Proof | null, options?: AwardOptions): Promise<Award>;
-    actionToken(request: TokenRequest, { signal }?: CallOptions): Promise<ProvenToken>;
+    actionToken(request: TokenRequest, { idempotencyKey, signal }?: AwardOptions): Promise<ProvenToken>;
     redeem(actionToken: string, options?: AwardOptions & {
         readonly sessionId?: string;
     }): Promise<Award>;

@@ -32,8 +32,8 @@ export class Actions {
     finalize(antiSpamToken, proof, options = {}) {
         return this.#award('/api/v1/actions/finalize', { antiSpamToken, ...(proof && { proof }) }, options);
     }
-    actionToken(request, { signal } = {}) {
-        return this.rest.bare('POST', '/api/v1/action-tokens', { body: { ...request }, signal });
+    actionToken(request, { idempotencyKey = newKey(), signal } = {}) {
+        return this.rest.bare('POST', '/api/v1/action-tokens', { body: { ...request }, idempotencyKey, signal });
     }
     redeem(actionToken, options = {}) {
         const { sessionId } = options;

@@ -107,7 +107,7 @@ export class Laurel {
   }
 
   /** Proves an action now; the token is redeemed later. */
-  actionToken(request: TokenRequest, options?: CallOptions): Promise<ProvenToken> {
+  actionToken(request: TokenRequest, options?: AwardOptions): Promise<ProvenToken> {
     return this.#actions.actionToken(request, options);
   }
 

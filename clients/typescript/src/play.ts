@@ -13,7 +13,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How one award is asked for. */
+/** How one award, or a verified token, is asked for. */
 export interface AwardOptions extends CallOptions {
   /** The same key for the same request gets the first answer again; made anew for each call if left out. */
   readonly idempotencyKey?: string | undefined;
@@ -68,8 +68,8 @@ export class Actions {
     return this.#award('/api/v1/actions/finalize', { antiSpamToken, ...(proof && { proof }) }, options);
   }
 
-  actionToken(request: TokenRequest, { signal }: CallOptions = {}): Promise<ProvenToken> {
-    return this.rest.bare('POST', '/api/v1/action-tokens', { body: { ...request }, signal });
+  actionToken(request: TokenRequest, { idempotencyKey = newKey(), signal }: AwardOptions = {}): Promise<ProvenToken> {
+    return this.rest.bare('POST', '/api/v1/action-tokens', { body: { ...request }, idempotencyKey, signal });
   }
 
   redeem(actionToken: string, options: AwardOptions & { readonly sessionId?: string } = {}): Promise<Award> {

@@ -88,11 +88,17 @@ test('what is refused for good is not asked again', async () => {
   }
 });
 
+test('a lost verified token is asked for again with the same key', async () => {
+  const { laurel, asked } = scripted([null, null, { status: 201, body: { actionToken: 'act_1' } }]);
+  assert.equal((await laurel.actionToken({ actionType: 'a' })).actionToken, 'act_1');
+  assert.equal(new Set(asked.map((it) => it.headers['idempotency-key'] + it.body)).size, 1);
+  assert.equal(asked.length, 3);
+});
+
 test('what has no key is sent once', async () => {
   const calls = [
     (it) => it.login({ username: 'a', password: 'b' }),
     (it) => it.startGame(),
-    (it) => it.actionToken({ actionType: 'a' }),
   ];
   for (const call of calls) {
     const { laurel, asked } = scripted([null, award]);
