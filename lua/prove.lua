@@ -2,85 +2,154 @@
 --
 -- KEYS  1 leaderboard:<board>:state   2 outbox   3 token:<hash of the proven token>   4 spent:<hash of the proven token>
 --       5 rate:inits:<userId>   6 ban:<userId>   7 limit:<userId>:<action>   8 proven:<userId>   9 session:<userId>
---       10 token:<anti-spam token's id>   11 spent:<anti-spam token's id>   12… once:<digest> of each attestation in the proof
+--       10 token:<anti-spam token's id>   11 spent:<anti-spam token's id>   12 answer:<userId>:<idempotency key's digest>
+--       13 judging:<anti-spam token's id> (under a reservation alone)   then once:<digest> of each attestation in the proof
 -- ARGV  1 user id   2 action type   3 points   4 attempt's id   5 proven token's hash   6 time to live (ms)
 --       7 inits allowed a window (0: any)   8 window (ms)   9 least ms between two proven tokens (0: any)
 --       10 the action's limits (see lib/limits)   11 most entries in the outbox
 --       12 anti-spam token's id (empty: none)   13 its hash   14 its expiry (s, rounded up)
 --       15 session that the request names (or empty)
---       16 proof (JSON or empty)   17 proof verified (1 or 0)   18 when it stands (see lib/proof), by the anti-spam token's age
--- Reply { code, inits used, ms until the window closes, … }
---       OK: + { when it runs out (ms) }
+--       16 proof (JSON or empty)   17 proof verified: 1 or 0; `?`: not judged yet (see lib/judging)
+--       18 when it stands (see lib/proof), by the anti-spam token's age
+--       19 digest of the request (empty: no idempotency key)   20 how long its answer is kept (ms)
+--       21 the proven token, which is kept in the answer alone (empty: no idempotency key)
+--       22 reservation for judging (see lib/judging; left out where no webhook judges)
+-- Reply { code, inits used, ms until the window closes, replayed (0 or 1), … }
+--       OK: + { when it runs out (ms), its time to live (ms), the proven token (empty: no idempotency key) }
 --       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the anti-spam token is spent
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/session, lib/token, lib/proof, lib/outbox.
+--       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/outbox.
 
 local state_key, outbox_key, token_key, spent_key, rate_key, ban_key, limit_key, interval_key, session_key, asked_key,
-  asked_spent_key = unpack(KEYS, 1, 11)
-local FIRST_ONCE_KEY = 12
+  asked_spent_key, answer_key = unpack(KEYS, 1, 12)
 local user, action, points, attempt_id, token_hash, ttl_ms = unpack(ARGV, 1, 6)
 local rate_limit, rate_window_ms, interval_ms = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local limits, outbox_max = read_limits(ARGV[10]), tonumber(ARGV[11])
 local asked_id, asked_hash, asked_expires_s, named_session = ARGV[12], ARGV[13], tonumber(ARGV[14]), ARGV[15]
-local proof, proof_ok = ARGV[16], ARGV[17] == '1'
+local proof, verdict = ARGV[16], ARGV[17]
 local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[18])
+local request_digest, answer_ttl_ms, kept_token = ARGV[19], ARGV[20], ARGV[21]
+local reservation = read_reservation(ARGV[22])
+local judging_key = reservation and KEYS[13]
+local FIRST_ONCE_KEY = reservation and 14 or 13
 
-local code, used, reset_ms = knock(state_key, rate_key, rate_limit, rate_window_ms, ban_key)
+local used, reset_ms = count_at_door(rate_key, rate_limit, rate_window_ms)
+
+local function reply(code, replayed, rest)
+  return { code, used, reset_ms, replayed, unpack(rest or {}) }
+end
+
+local is_reserved = true
+if reservation and verdict ~= NOT_JUDGED and asked_id ~= '' then
+  -- The second run ends the reservation, whatever it answers.
+  is_reserved = end_reservation(judging_key, reservation)
+end
+
+-- The first answer under an idempotency key is given again word for word; so it comes before every other check.
+if request_digest ~= '' then
+  local first_code, rest = first_answer(answer_key, request_digest)
+  if first_code == KEY_REUSED then
+    return reply(KEY_REUSED, 0)
+  elseif first_code then
+    return reply(first_code, 1, rest)
+  end
+end
+
+local code = admit(state_key, used, rate_limit, ban_key)
+local is_open_board = code ~= BOARD_CLOSED
+local asked, asked_code = nil, OK
+if asked_id ~= '' then
+  asked, asked_code = read_anti_spam(asked_key, asked_spent_key, user, action, asked_expires_s)
+end
+local issued_ms = asked and asked.issued or now_text
+
+local function proof_holds()
+  return verdict == '1' and proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
+end
+
+local function keep_answer(code, rest)
+  if request_digest ~= '' then
+    keep_first_answer(answer_key, request_digest, answer_ttl_ms, code, rest)
+  end
+  return reply(code, 0, rest)
+end
+
+-- A closed board takes no entries, which the ledger would not expect.
+local function spend_asked(kind)
+  spend(asked_key, asked_spent_key, asked_expires_s * 1000)
+  if is_open_board then
+    write_outbox(outbox_key, {
+      kind = kind, id = asked_id, user = user, action = action, points = points, issued = asked.issued,
+      expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof,
+    })
+  end
+end
+
+local function refuse_proof()
+  if asked then
+    spend_asked('refused')
+  else
+    write_outbox(outbox_key, {
+      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof,
+    })
+  end
+  local too_young = now_ms - tonumber(issued_ms) < least_ms
+  return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
+end
+
+if reservation and verdict ~= NOT_JUDGED and asked and asked_code == OK and not proof_holds() then
+  -- All checks passed before the webhook was asked. A failed proof spends the token even if one refuses by now: else a player who
+  -- makes it refuse in time (by ending the game session, say) could guess again.
+  return refuse_proof()
+end
+
 if code ~= OK then
-  return { code, used, reset_ms }
+  return reply(code, 0)
 end
 if redis.call('EXISTS', interval_key) == 1 then
-  return { TOO_SOON, used, reset_ms, math.max(1, redis.call('PTTL', interval_key)) }
+  return reply(TOO_SOON, 0, { math.max(1, redis.call('PTTL', interval_key)) })
 end
 
 local session, session_code = read_session(session_key)
 if named_session ~= '' then
   if session_code ~= OK then
-    return { session_code, used, reset_ms }
+    return reply(session_code, 0)
   end
   if session.id ~= named_session then
-    return { SESSION_MISMATCH, used, reset_ms }
+    return reply(SESSION_MISMATCH, 0)
   end
 end
 local session_id = session_code == OK and session.id or '-'
 
-local asked
-if asked_id ~= '' then
-  asked, code = read_anti_spam(asked_key, asked_spent_key, user, action, asked_expires_s)
-  if code ~= OK then
-    return { code, used, reset_ms }
-  end
+if asked_code ~= OK then
+  return reply(asked_code, 0)
 end
 if not is_open(limits) then
-  return { NOT_OPEN, used, reset_ms }
+  return reply(NOT_OPEN, 0)
 end
 local wait_ms = action_wait_ms(limit_key, limits)
 if wait_ms > 0 then
-  return { ACTION_LIMITED, used, reset_ms, wait_ms }
+  return reply(ACTION_LIMITED, 0, { wait_ms })
 end
 if redis.call('XLEN', outbox_key) >= outbox_max then
-  return { OUTBOX_FULL, used, reset_ms }
+  return reply(OUTBOX_FULL, 0)
 end
-local issued_ms = asked and asked.issued or now_text
-local too_young = now_ms - tonumber(issued_ms) < least_ms
-proof_ok = proof_ok and proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
+if verdict == NOT_JUDGED then
+  return reply(asked and reserve(judging_key, reservation) or RESERVED, 0)
+end
+if not is_reserved then
+  -- The judging took longer than the reservation, so another request may be judged by now.
+  return reply(JUDGING, 0)
+end
+if not proof_holds() then
+  return refuse_proof()
+end
 
 -- The last check is done: only writes from here on.
 local expires_ms = now_ms + tonumber(ttl_ms)
 if asked then
-  spend(asked_key, asked_spent_key, asked_expires_s * 1000)
-  write_outbox(outbox_key, {
-    kind = proof_ok and 'traded' or 'refused', id = asked_id, user = user, action = action, points = points,
-    issued = asked.issued, expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof,
-  })
-end
-if not proof_ok then
-  if not asked then
-    write_outbox(outbox_key, {
-      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof,
-    })
-  end
-  return { PROOF_INVALID, used, reset_ms, now_ms, too_young and 1 or 0 }
+  spend_asked('traded')
 end
 local once = note_once(until_ms, FIRST_ONCE_KEY)
 if tonumber(interval_ms) > 0 then
@@ -93,4 +162,4 @@ write_outbox(outbox_key, {
   proof = proof, session = session_id ~= '-' and session_id, next = token_hash, actions = session and int(session.actions),
   once = once,
 })
-return { OK, used, reset_ms, int(expires_ms) }
+return keep_answer(OK, { int(expires_ms), ttl_ms, kept_token })

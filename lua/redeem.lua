@@ -5,17 +5,19 @@
 --       5 outbox   6 user:score:<userId>   7 token:<tokenId>   8 spent:<tokenId>   9 rate:awards:<userId>
 --       10 ban:<userId>   11 limit:<userId>:<action>   12 points:<userId>   13 answer:<userId>:<idempotency key's digest>
 --       14 session:<userId>   15 token:<hash of the next token> (at the game door alone)   16 aside:<userId>
---       17… once:<digest> of each attestation in the proof
+--       17 judging:<tokenId> (under a reservation alone)   then once:<digest> of each attestation in the proof
 -- ARGV  1 user id   2 user number   3 username   4 action type   5 points   6 attempt's id   7 token's hash
 --       8 door: `actions`, `game` or `scores`   9 token's expiry (s, rounded up; 0: Redis knows)   10 session that the request
---       names (or empty)   11 proof (JSON or empty)   12 proof verified (1 or 0)   13 when it stands (see lib/proof)
+--       names (or empty)   11 proof (JSON or empty)   12 proof verified: 1 or 0; `?`: not judged yet (see lib/judging)
+--       13 when it stands (see lib/proof)
 --       14 attempts allowed a minute (0: any)   15 the action's limits (see lib/limits)   16 points an hour (0: any)
 --       17 most entries in the outbox   18 board version that the caller holds   19 least ms between publications
 --       20 channel of the board, 21 channel of the user (empty where this is one shard of several)
 --       22 digest of the request (empty: no idempotency key)   23 how long its answer is kept (ms)
 --       24 latest epoch that the caller knows   25 name of the key that signs the receipt
---       26 next token, 27 its hash (at the game door alone)
---       28 traceparent, 29 channel of traces (both left out unless the request is traced)
+--       26 next token, 27 its hash (at the game door alone)   28 the most points that the proof can be worth, whatever it is
+--       29 traceparent, 30 channel of traces (both left out or empty unless the request is traced)
+--       31 reservation for judging (see lib/judging; left out where no webhook judges)
 -- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), epoch of the board (-1: not looked at), this run of Redis
 --         (empty: not looked at), … }
 --       OK: + { score, rank, rank before (0: none; both in this shard), points, board version, ms until a flush is due (0: none;
@@ -24,20 +26,26 @@
 --           always with an idempotency key; an older release kept answers without the receipt's words
 --       ACTION_LIMITED: + { ms to wait }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the token is spent, so that nobody can guess on
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/board, lib/outbox.
+--       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/board, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, token_key, spent_key, rate_key, ban_key,
   limit_key, points_key, answer_key, session_key, next_key, aside_key = unpack(KEYS, 1, 16)
-local FIRST_ONCE_KEY = 17
 local user, number, username, action, points, attempt_id, token_hash = unpack(ARGV, 1, 7)
 local door, expires_s, named_session = ARGV[8], tonumber(ARGV[9]), ARGV[10]
-local proof, proof_ok = ARGV[11], ARGV[12] == '1'
+local proof, verdict = ARGV[11], ARGV[12]
 local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[13])
 local rate_limit, limits, points_per_hour = tonumber(ARGV[14]), read_limits(ARGV[15]), tonumber(ARGV[16])
 local outbox_max, known_version, publish_window_ms = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19]
 local board_channel, user_channel = ARGV[20], ARGV[21]
 local request_digest, answer_ttl_ms, least_epoch, receipt_kid = ARGV[22], ARGV[23], tonumber(ARGV[24]), ARGV[25]
-local next_token, next_hash, trace, trace_channel = unpack(ARGV, 26, 29)
+local next_token, next_hash, most_points, trace, trace_channel = unpack(ARGV, 26, 30)
+if trace == '' then
+  trace = nil
+end
+local reservation = read_reservation(ARGV[31])
+local judging_key = reservation and KEYS[17]
+local FIRST_ONCE_KEY = reservation and 18 or 17
 
 local LARGEST_SCORE = 9007199254740991
 local MINUTE_MS = 60000
@@ -53,29 +61,21 @@ local function reply(code, replayed, rest)
   return { code, used, reset_ms, replayed, epoch, run, unpack(rest or {}) }
 end
 
--- The first answer under an idempotency key is given again word for word; so it comes before every other check.
-if request_digest ~= '' then
-  local first = redis.call('LRANGE', answer_key, 0, -1)
-  if first[1] then
-    if first[1] ~= request_digest then
-      return reply(KEY_REUSED, 0)
-    end
-    run = run_id()
-    return reply(tonumber(first[2]), 1, { unpack(first, 3) })
-  end
+local is_reserved = true
+if reservation and verdict ~= NOT_JUDGED then
+  -- The second run ends the reservation, whatever it answers.
+  is_reserved = end_reservation(judging_key, reservation)
 end
 
-local state = read_open(state_key, least_epoch, 'moment', 'version', 'floor')
-if not state then
-  return reply(BOARD_CLOSED, 0)
-end
-epoch, run = state[1], state[2]
-if rate_limit > 0 and used > rate_limit then
-  return reply(RATE_LIMITED, 0)
-end
-local ban, before, won_before, aside = unpack(redis.call('MGET', ban_key, score_key, points_key, aside_key))
-if ban then
-  return reply(BANNED, 0)
+-- The first answer under an idempotency key is given again word for word; so it comes before every other check.
+if request_digest ~= '' then
+  local first_code, rest = first_answer(answer_key, request_digest)
+  if first_code == KEY_REUSED then
+    return reply(KEY_REUSED, 0)
+  elseif first_code then
+    run = run_id()
+    return reply(first_code, 1, rest)
+  end
 end
 
 -- The token as its door knows it, the session it is bound to, and when it runs out; or the code of what is wrong.
@@ -119,8 +119,60 @@ local function find_token()
       return SESSION_MISMATCH
     end
   end
-  points = token.points
+  points, most_points = token.points, token.points
   return OK, token, session, now_ms + redis.call('PTTL', token_key)
+end
+
+local function proof_holds(token)
+  return verdict == '1' and proof_stands(token.issued, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
+end
+
+local function keep_answer(code, rest)
+  if request_digest ~= '' then
+    keep_first_answer(answer_key, request_digest, answer_ttl_ms, code, rest)
+  end
+  return reply(code, 0, rest)
+end
+
+local state = read_open(state_key, least_epoch, 'moment', 'version', 'floor')
+if state then
+  epoch, run = state[1], state[2]
+end
+
+-- Spends the token for a proof that failed. A closed board takes no entries, which the ledger would not expect.
+local function refuse_proof(token, session, expires_ms)
+  spend(token_key, spent_key, expires_ms)
+  if door == 'game' then
+    redis.call('HDEL', session_key, 'token')
+  end
+  if state then
+    write_outbox(outbox_key, {
+      kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
+      expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id, trace = trace,
+    })
+  end
+  local too_young = now_ms - tonumber(token.issued) < least_ms
+  return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
+end
+
+if reservation and verdict ~= NOT_JUDGED then
+  -- All checks passed before the webhook was asked. A failed proof spends the token even if one refuses by now: else a player who
+  -- makes it refuse in time (by reaching a cap with another token, say) could guess again.
+  local code, token, session, expires_ms = find_token()
+  if code == OK and not proof_holds(token) then
+    return refuse_proof(token, session, expires_ms)
+  end
+end
+
+if not state then
+  return reply(BOARD_CLOSED, 0)
+end
+if rate_limit > 0 and used > rate_limit then
+  return reply(RATE_LIMITED, 0)
+end
+local ban, before, won_before, aside = unpack(redis.call('MGET', ban_key, score_key, points_key, aside_key))
+if ban then
+  return reply(BANNED, 0)
 end
 
 local code, token, session, expires_ms = find_token()
@@ -131,48 +183,40 @@ end
 if not is_open(limits) then
   return reply(NOT_OPEN, 0)
 end
+-- Limits of points count the most that a proof can be worth: a refusal that leaves the token must not depend on the proof.
+most_points = tonumber(most_points)
 local wait_ms = action_wait_ms(limit_key, limits)
-if points_per_hour > 0 and tonumber(won_before or 0) + tonumber(points) > points_per_hour then
+if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
   wait_ms = math.max(wait_ms, redis.call('PTTL', points_key), 1)
 end
 if wait_ms > 0 then
   return reply(ACTION_LIMITED, 0, { wait_ms })
 end
-local score = tonumber(before or 0) + tonumber(points)
-if score > LARGEST_SCORE then
+if tonumber(before or 0) + most_points > LARGEST_SCORE then
   return reply(SCORE_FULL, 0)
 end
 if redis.call('XLEN', outbox_key) >= outbox_max then
   return reply(OUTBOX_FULL, 0)
 end
-local too_young = now_ms - tonumber(token.issued) < least_ms
-proof_ok = proof_ok and proof_stands(token.issued, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
+if verdict == NOT_JUDGED then
+  return reply(reserve(judging_key, reservation), 0)
+end
+if not is_reserved then
+  -- The judging took longer than the reservation, so another request may be judged by now.
+  return reply(JUDGING, 0)
+end
+if not proof_holds(token) then
+  return refuse_proof(token, session, expires_ms)
+end
 
 -- The last check is done: only writes from here on.
-local function keep_answer(code, rest)
-  if request_digest ~= '' then
-    redis.call('RPUSH', answer_key, request_digest, code, unpack(rest))
-    redis.call('PEXPIRE', answer_key, answer_ttl_ms)
-  end
-  return reply(code, 0, rest)
-end
-
 spend(token_key, spent_key, door == 'scores' and expires_ms + HOUR_MS or expires_ms)
 local expires_text = int(expires_ms)
-if not proof_ok then
-  if door == 'game' then
-    redis.call('HDEL', session_key, 'token')
-  end
-  write_outbox(outbox_key, {
-    kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
-    expires = expires_text, token = token_hash, proof = proof, session = session and session.id, trace = trace,
-  })
-  return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
-end
 local once = note_once(until_ms, FIRST_ONCE_KEY)
 
 -- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.
 local held = aside ~= false
+local score = tonumber(before or 0) + tonumber(points)
 local rank_before = before and redis.call('ZCOUNT', board_key, '(' .. before, '+inf') + 1 or 0
 local after = int(score)
 if not held then

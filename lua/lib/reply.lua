@@ -17,3 +17,5 @@ local TOKEN_FOREIGN = 14
 local NOT_OPEN = 15
 local SET_ASIDE = 16
 local TOO_SOON = 17
+local JUDGING = 18
+local RESERVED = 19

@@ -67,6 +67,11 @@ impl Action {
         difficulty.and_then(|it| self.points_by_difficulty.get(it)).copied().unwrap_or(self.points)
     }
 
+    /// The most that an award can be worth.
+    pub fn most_points(&self) -> u64 {
+        self.points_by_difficulty.values().copied().fold(self.points, u64::max)
+    }
+
     /// Whether an award can be worth so much.
     pub fn may_be_worth(&self, points: u64) -> bool {
         self.points == points || self.points_by_difficulty.values().any(|it| *it == points)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::permission::Judged;
-use super::{CLOSED, rate_limited};
+use super::{CLOSED, JUDGING, rate_limited};
 use crate::account::Identity;
 use crate::action::Door;
 use crate::app::App;
@@ -60,6 +60,7 @@ pub fn answer(
         RedeemOutcome::ScoreFull => Refusal::ScoreFull,
         RedeemOutcome::BoardClosed | RedeemOutcome::OutboxFull => Refusal::Unavailable(CLOSED),
         RedeemOutcome::KeyReused => Refusal::IdempotencyMismatch,
+        RedeemOutcome::Judging | RedeemOutcome::Reserved => Refusal::Unavailable(JUDGING),
     }
     .into())
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::answer::answer;
-use super::redeem::spend;
+use super::redeem::{ScriptRun, spend};
 use super::safe::wait_until_safe;
 use super::{Award, Denied, Permission, Submission};
 use crate::account::{self, Identity, UserRef};
@@ -16,7 +16,7 @@ use crate::action::proof::admob::Callback;
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
-use crate::store::IdempotencyKey;
+use crate::store::{IdempotencyKey, Judging};
 use crate::suspicion::Sign;
 use crate::token::sha256_hex;
 
@@ -53,7 +53,6 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
         once: vec![transaction.clone()],
         ..Verdict::default()
     };
-    app.metrics.proof(action.proof.kind(), true);
     let submission = Submission {
         permission,
         proof: Some(as_proof(&callback)),
@@ -64,7 +63,17 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
         }),
     };
     // Networks repeat what was lost; a player's window of attempts is not theirs.
-    let redeemed = spend(app, &caller, &submission, &judged, &verdict, action.points, 0).await?;
+    let run = ScriptRun {
+        verdict: &verdict,
+        points: action.points,
+        most_points: action.points,
+        judging: Judging::Local,
+        per_minute: 0,
+    };
+    let redeemed = spend(app, &caller, &submission, &judged, run).await?;
+    if let Some(holds) = redeemed.revealed_verdict() {
+        app.metrics.proof(action.proof.kind(), holds);
+    }
     if !redeemed.replayed {
         app.metrics.award(&action.kind);
     }

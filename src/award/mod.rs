@@ -20,6 +20,7 @@ pub use redeem::{Submission, redeem};
 use crate::account::Identity;
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
+use crate::store::{AttemptWindow, IdempotencyKey, Reservation};
 use crate::suspicion::Sign;
 use crate::token::AntiSpamClaims;
 
@@ -73,6 +74,37 @@ impl Denied {
 
 /// What a caller hears while awards cannot be taken.
 pub const CLOSED: &str = "Awards are closed for the moment, please try again";
+
+/// What a caller hears while another request's proof for the same token is judged.
+const JUDGING: &str = "A proof for this token is being judged, please try again";
+
+/// Rejects an attempt from memory when its window is known to be full. A repeat whose first answer is kept is exempt, for it awards
+/// nothing; to look for the answer costs one read.
+///
+/// # Errors
+/// The window is full.
+async fn check_window(
+    app: &App,
+    caller: &Identity,
+    window: &AttemptWindow,
+    key: Option<&IdempotencyKey>,
+) -> Result<(), Refusal> {
+    if let Some(key) = key {
+        let is_exempt =
+            !app.gate.is_full(window) || app.store.has_answer(caller.user, key).await.unwrap_or(false);
+        if is_exempt {
+            return Ok(());
+        }
+    }
+    app.gate.check(window)
+}
+
+/// Frees a token whose proof nobody judged. If Redis is away, the reservation ends by itself.
+async fn release(app: &App, caller: &Identity, token_id: &str, reservation: &Reservation) {
+    if let Err(fault) = app.store.release(caller.user, token_id, reservation).await {
+        tracing::debug!(%fault, "a reservation is left to end by itself");
+    }
+}
 
 /// The refusal that goes with a full window.
 pub fn rate_limited(rate: Option<RateWindow>) -> Refusal {

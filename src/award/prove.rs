@@ -1,16 +1,19 @@
 //! `action-tokens`: the action is verified first, then a proven token is issued (action-verifier.md).
 
+use std::mem;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
 use super::verify::{Claim, as_text, verify};
-use super::{CLOSED, Denied, Metered, rate_limited};
+use super::{CLOSED, Denied, JUDGING, Metered, check_window, rate_limited, release};
 use crate::account::Identity;
-use crate::action::{Action, Challenge, Door};
+use crate::action::{Action, Challenge, Door, Verdict};
 use crate::app::App;
-use crate::error::{Error, Fault, RateWindow, Refusal};
-use crate::store::{AskedToken, AttemptWindow, Attempts, Prove, ProveOutcome};
+use crate::error::{Error, Fault, RateWindow, Refusal, Result};
+use crate::store::{
+    AskedToken, AttemptWindow, Attempts, IdempotencyKey, Judging, Prove, ProveOutcome, ProveReply,
+};
 use crate::suspicion::Sign;
 use crate::token::{ActToken, AntiSpamClaims, sha256_hex};
 
@@ -24,6 +27,8 @@ pub struct ToProve {
     pub session: String,
     /// The proof.
     pub proof: Option<Map<String, Value>>,
+    /// The request's idempotency key.
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 /// A token that can be redeemed without any further proof.
@@ -38,38 +43,46 @@ pub struct Proven {
     pub expires_in_s: u64,
 }
 
-/// Verifies an action and issues a proven token for it.
+/// What came of a request for a proven token.
+struct Conclusion {
+    outcome: Result<Proven>,
+    sign: Option<Sign>,
+    replayed: bool,
+}
+
+/// Verifies an action and issues a proven token for it. A repeat under the request's idempotency key gets the first answer again.
 pub async fn prove(
     app: &App,
     caller: &Identity,
     from: IpAddr,
     to_prove: Result<ToProve, Refusal>,
 ) -> Metered<Proven> {
+    let key = to_prove.as_ref().ok().and_then(|it| it.idempotency.as_ref());
     let window = AttemptWindow::Inits(caller.user);
-    if let Err(refusal) = app.gate.check(&window) {
+    if let Err(refusal) = check_window(app, caller, &window, key).await {
         app.note(Some(Sign::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;
-    let outcome = match to_prove {
+    let conclusion = match to_prove {
         Ok(to_prove) => try_prove(app, caller, &to_prove, &mut rate).await,
         Err(refusal) => Err(refusal.into()),
     };
-    let outcome = match outcome {
-        Ok(proven) => Ok(proven),
+    let Conclusion { outcome, sign, replayed } = match conclusion {
+        Ok(conclusion) => conclusion,
         Err(denied) => {
             if rate.is_none() && matches!(denied.error, Error::Refused(_)) {
                 rate = count(app, caller).await.ok().and_then(|it| it.window);
             }
-            app.note(denied.sign, Some(caller.user), from);
-            Err(denied.error)
+            Conclusion { outcome: Err(denied.error), sign: denied.sign, replayed: false }
         }
     };
+    app.note(sign, Some(caller.user), from);
     app.gate.note(&window, rate);
-    Metered { outcome, rate, replayed: false }
+    Metered { outcome, rate, replayed }
 }
 
-/// Counts an attempt that does not come to the script, or comes to it late.
+/// Counts an attempt that does not come to the script.
 async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
     app.gate.attempt(&[(AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute)]).await
 }
@@ -79,7 +92,7 @@ async fn try_prove(
     caller: &Identity,
     to_prove: &ToProve,
     rate: &mut Option<RateWindow>,
-) -> Result<Proven, Denied> {
+) -> Result<Conclusion, Denied> {
     let asked = match to_prove.anti_spam.as_str() {
         "" => None,
         token => Some(super::read_anti_spam(app, caller, token)?),
@@ -96,46 +109,73 @@ async fn try_prove(
         challenge: asked.as_ref().map_or(&nothing, |it| &it.chl),
         proof: to_prove.proof.as_ref(),
     };
-    if action.proof.reaches_out() {
-        let attempts = count(app, caller).await?;
-        *rate = attempts.window;
-        if !attempts.allowed {
-            return Err(Denied::of(rate_limited(attempts.window), Sign::Flooding));
-        }
-    }
-    let verdict = verify(app, caller, &claim).await?;
-    let expires_in_s = app.config.tokens.action_seconds;
-    let asked = asked.map(|it| AskedToken {
+    let asked = asked.as_ref().map(|it| AskedToken {
         id: it.jti,
         hash: sha256_hex(&[to_prove.anti_spam.as_bytes()]),
         expires_s: it.exp,
     });
-    let (outcome, window) = app
-        .store
-        .prove(&Prove {
-            user: caller.user,
-            action: &action.kind,
-            points: action.worth(verdict.difficulty.as_deref()),
-            limits: &action.limits,
-            attempt_id: token.attempt_id(),
-            token_hash: &token.hash(),
-            ttl_ms: expires_in_s * 1000,
-            // What was counted before somebody was asked is not counted again.
-            per_minute: if rate.is_some() { 0 } else { app.config.limits.inits_per_minute },
-            interval_ms: app.config.tokens.action_interval_seconds * 1000,
-            outbox_max: app.config.outbox.max_entries,
-            asked: asked.as_ref(),
-            named_session: &to_prove.session,
-            proof: &as_text(to_prove.proof.as_ref()),
-            verdict: &verdict,
-        })
-        .await?;
-    *rate = rate.or(window);
-    match outcome {
-        ProveOutcome::Proven { expires_at_ms } => {
-            Ok(Proven { token, action_type: action.kind.clone(), expires_at_ms, expires_in_s })
+    let (verdict, hash, proof_text) = (Verdict::default(), token.hash(), as_text(to_prove.proof.as_ref()));
+    let reservation = claim.reservation(app, caller)?;
+    let mut request = Prove {
+        user: caller.user,
+        action: &action.kind,
+        points: action.points,
+        limits: &action.limits,
+        attempt_id: token.attempt_id(),
+        token_hash: &hash,
+        ttl_ms: app.config.tokens.action_seconds * 1000,
+        per_minute: app.config.limits.inits_per_minute,
+        interval_ms: app.config.tokens.action_interval_seconds * 1000,
+        outbox_max: app.config.outbox.max_entries,
+        asked: asked.as_ref(),
+        named_session: &to_prove.session,
+        proof: &proof_text,
+        verdict: &verdict,
+        judging: Judging::Local,
+        idempotency: to_prove.idempotency.as_ref().map(|it| (it, token.as_str())),
+    };
+    if let Some(reservation) = &reservation {
+        request.judging = Judging::Pending(reservation);
+        let reply = app.store.prove(&request).await?;
+        *rate = reply.rate;
+        if reply.outcome != ProveOutcome::Reserved {
+            return Ok(conclude(reply, token, action));
         }
-        refused => Err(refuse(refused, window)),
+        request.judging = Judging::Done(reservation);
+        // The first run has counted the attempt.
+        request.per_minute = 0;
+    }
+    let mut proof = match (verify(app, caller, &claim).await, &reservation, &token_id) {
+        (Err(refusal), Some(reservation), Some(token_id)) => {
+            release(app, caller, token_id, reservation).await;
+            return Err(refusal.into());
+        }
+        (proof, ..) => proof?,
+    };
+    let verdict = mem::take(&mut proof.verdict);
+    request.verdict = &verdict;
+    request.points = action.worth(verdict.difficulty.as_deref());
+    let reply = app.store.prove(&request).await?;
+    proof.reveal(app, reply.revealed_verdict());
+    *rate = rate.or(reply.rate);
+    Ok(conclude(reply, token, action))
+}
+
+/// The answer to what the script said.
+fn conclude(reply: ProveReply, token: ActToken, action: &Action) -> Conclusion {
+    let ProveReply { outcome, replayed, rate } = reply;
+    match outcome {
+        ProveOutcome::Proven { expires_at_ms, ttl_ms, token: kept } => {
+            // Without an idempotency key nothing is kept.
+            let token = ActToken::parse(&kept).unwrap_or(token);
+            let expires_in_s = ttl_ms / 1000;
+            let proven = Proven { token, action_type: action.kind.clone(), expires_at_ms, expires_in_s };
+            Conclusion { outcome: Ok(proven), sign: None, replayed }
+        }
+        refused => {
+            let Denied { error, sign } = refuse(refused, rate);
+            Conclusion { outcome: Err(error), sign: sign.filter(|_| !replayed), replayed }
+        }
     }
 }
 
@@ -175,6 +215,8 @@ fn refuse(outcome: ProveOutcome, rate: Option<RateWindow>) -> Denied {
             (Refusal::ProofInvalid { at_ms }, Some(if too_young { Sign::TooFast } else { Sign::ProofFailed }))
         }
         ProveOutcome::BoardClosed | ProveOutcome::OutboxFull => (Refusal::Unavailable(CLOSED), None),
+        ProveOutcome::KeyReused => (Refusal::IdempotencyMismatch, None),
+        ProveOutcome::Judging | ProveOutcome::Reserved => (Refusal::Unavailable(JUDGING), None),
     };
     Denied { error: refusal.into(), sign }
 }

@@ -85,6 +85,11 @@ impl Gate {
         self.refused("attempt", self.full.check(window, Instant::now()))
     }
 
+    /// Whether a window is known to be full, without counting a refusal.
+    pub fn is_full(&self, window: &AttemptWindow) -> bool {
+        self.full.check(window, Instant::now()).is_err()
+    }
+
     /// Remembers where a script said that a window stands, if it is full.
     pub fn note(&self, window: &AttemptWindow, told: Option<RateWindow>) {
         if let Some(told) = told.filter(|it| it.used > it.limit) {

@@ -23,13 +23,15 @@ pub async fn issue(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
     from: ClientAddress,
+    headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
-    let to_prove = body.and_then(|Body(body)| read_proof(&app, &body));
+    let to_prove = body.and_then(|Body(body)| read_proof(&app, &headers, &body));
     rate::respond(award::prove(&app, &caller, from.counted_as(), to_prove).await, show_proven)
 }
 
-fn read_proof(app: &App, body: &[u8]) -> Result<ToProve, Refusal> {
+fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ToProve, Refusal> {
+    let idempotency = idempotency::read(app, headers, "action-tokens", body)?;
     let mut fields = Fields::read(body)?;
     let action_type = fields.optional_text("actionType");
     let number = fields.optional_number("actionId");
@@ -48,7 +50,7 @@ fn read_proof(app: &App, body: &[u8]) -> Result<ToProve, Refusal> {
         return Err(Refusal::InvalidAction);
     }
     let action_type = if action_type.is_empty() { numbered.to_owned() } else { action_type };
-    Ok(ToProve { action_type, anti_spam, session, proof })
+    Ok(ToProve { action_type, anti_spam, session, proof, idempotency })
 }
 
 fn show_proven(proven: Proven) -> Response {

@@ -26,12 +26,13 @@ pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "aside:", "ban:"];
 pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
 
 /// Every kind of key there is, by how its bare name begins.
-pub const ALL: [&str; 16] = [
+pub const ALL: [&str; 17] = [
     "leaderboard:",
     "user:score:",
     "token:",
     "session:",
     "spent:",
+    "judging:",
     "once:",
     "proven:",
     "asked:",
@@ -110,6 +111,10 @@ impl Keys {
 
     pub fn spent(&self, token_id: &str) -> String {
         self.of("spent:", token_id)
+    }
+
+    pub fn judging(&self, token_id: &str) -> String {
+        self.of("judging:", token_id)
     }
 
     pub fn answer(&self, user: Uuid, key_digest: &str) -> String {

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::redeem::Elsewhere;
+use super::judging::Judging;
+use super::redeem::{Elsewhere, IdempotencyKey};
 use super::reply::ReplyCode;
 use super::{MINUTE_MS, Store, limits_text, span_text};
 use crate::action::{Limits, Verdict};
@@ -48,15 +49,26 @@ pub struct Prove<'a> {
     pub proof: &'a str,
     /// What a node can say about it.
     pub verdict: &'a Verdict,
+    /// Whether a webhook has to judge it, and did.
+    pub judging: Judging<'a>,
+    /// The request's idempotency key, and the proven token, which is kept in the answer alone.
+    pub idempotency: Option<(&'a IdempotencyKey, &'a str)>,
 }
 
 /// What `prove` answered.
 #[derive(Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named like the refusals they become")]
 pub enum ProveOutcome {
-    Proven { expires_at_ms: i64 },
+    /// `token` is the first answer's, under an idempotency key; empty without one.
+    Proven {
+        expires_at_ms: i64,
+        ttl_ms: u64,
+        token: String,
+    },
     RateLimited,
-    TooSoon { wait_ms: u64 },
+    TooSoon {
+        wait_ms: u64,
+    },
     Banned,
     NoSession,
     SessionExpired,
@@ -66,10 +78,43 @@ pub enum ProveOutcome {
     TokenExpired,
     TokenUsed,
     NotOpen,
-    ActionLimited { wait_ms: u64 },
-    ProofInvalid { at_ms: i64, too_young: bool },
+    ActionLimited {
+        wait_ms: u64,
+    },
+    ProofInvalid {
+        at_ms: i64,
+        too_young: bool,
+    },
     BoardClosed,
     OutboxFull,
+    KeyReused,
+    /// All checks passed, and the anti-spam token is reserved, if there is one: a webhook may be asked.
+    Reserved,
+    /// Another request has the anti-spam token's reservation.
+    Judging,
+}
+
+/// An outcome and how it came about.
+#[derive(Debug)]
+pub struct ProveReply {
+    /// What happened, now or the first time.
+    pub outcome: ProveOutcome,
+    /// Whether this is the first answer again.
+    pub replayed: bool,
+    /// The user's window of attempts.
+    pub rate: Option<RateWindow>,
+}
+
+impl ProveReply {
+    /// The verdict on the proof, where it may be told: it bought a token, or failed for good.
+    pub fn revealed_verdict(&self) -> Option<bool> {
+        match self.outcome {
+            _ if self.replayed => None,
+            ProveOutcome::Proven { .. } => Some(true),
+            ProveOutcome::ProofInvalid { .. } => Some(false),
+            _ => None,
+        }
+    }
 }
 
 impl Store {
@@ -77,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn prove(&self, prove: &Prove<'_>) -> Result<(ProveOutcome, Option<RateWindow>), Fault> {
+    pub async fn prove(&self, prove: &Prove<'_>) -> Result<ProveReply, Fault> {
         let asked_id = prove.asked.map(|it| it.id.to_string());
         let shard = self.shard(prove.user);
         let names = &shard.keys;
@@ -95,16 +140,26 @@ impl Store {
             // Without a token that asked, the script does not look at these two.
             asked_id.as_deref().map_or_else(unused, |it| names.token(it)),
             asked_id.as_deref().map_or_else(unused, |it| names.spent(it)),
+            // Without an idempotency key, not at this one.
+            prove.idempotency.map_or_else(unused, |(it, _)| names.answer(prove.user, &it.key_digest)),
         ];
+        if prove.judging.reservation().is_some() {
+            keys.push(asked_id.as_deref().map_or_else(unused, |it| names.judging(it)));
+        }
         keys.extend(prove.verdict.once.iter().map(|it| names.once(it)));
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let arguments = prove.arguments(self.share_of(prove.outbox_max));
         let mut reply = self.run(shard, &self.scripts.prove, &keys, &arguments).await?;
         let code = reply.code()?;
         let rate = reply.rate(prove.per_minute)?;
+        let replayed = reply.next::<u8>()? == 1;
         let named = !prove.named_session.is_empty();
         let outcome = match code {
-            ReplyCode::Ok => ProveOutcome::Proven { expires_at_ms: reply.next()? },
+            ReplyCode::Ok => ProveOutcome::Proven {
+                expires_at_ms: reply.next()?,
+                ttl_ms: reply.next()?,
+                token: reply.next()?,
+            },
             ReplyCode::RateLimited => ProveOutcome::RateLimited,
             ReplyCode::TooSoon => ProveOutcome::TooSoon { wait_ms: reply.next()? },
             ReplyCode::Banned => ProveOutcome::Banned,
@@ -127,9 +182,12 @@ impl Store {
             }
             ReplyCode::BoardClosed => ProveOutcome::BoardClosed,
             ReplyCode::OutboxFull => ProveOutcome::OutboxFull,
+            ReplyCode::KeyReused => ProveOutcome::KeyReused,
+            ReplyCode::Reserved => ProveOutcome::Reserved,
+            ReplyCode::Judging => ProveOutcome::Judging,
             code => return Err(reply.impossible(code)),
         };
-        Ok((outcome, rate))
+        Ok(ProveReply { outcome, replayed, rate })
     }
 
     /// The action that a user's proven token is for, and its points, if the token can still be redeemed. Only a look: `redeem`
@@ -151,7 +209,8 @@ impl Store {
 
 impl Prove<'_> {
     fn arguments(&self, outbox_max: String) -> Vec<String> {
-        vec![
+        let key = self.idempotency;
+        let mut arguments = vec![
             self.user.to_string(),
             self.action.to_owned(),
             self.points.to_string(),
@@ -168,8 +227,13 @@ impl Prove<'_> {
             self.asked.map_or(0, |it| it.expires_s).to_string(),
             self.named_session.to_owned(),
             self.proof.to_owned(),
-            u8::from(self.verdict.holds).to_string(),
+            self.judging.verdict_text(self.verdict),
             span_text(self.verdict),
-        ]
+            key.map(|(it, _)| it.request_digest.clone()).unwrap_or_default(),
+            key.map(|(it, _)| it.kept_ms.to_string()).unwrap_or_default(),
+            key.map(|(_, token)| token.to_owned()).unwrap_or_default(),
+        ];
+        arguments.extend(self.judging.reservation().map(|it| it.text()));
+        arguments
     }
 }

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::judging::Judging;
 use super::keys::{self, Keys};
 use super::redeemed::{RedeemOutcome, Redeemed, read};
 use super::shard::Shard;
@@ -41,6 +42,8 @@ pub struct Redeem<'a> {
     pub action: &'a str,
     /// What the catalogue gives for it.
     pub points: u64,
+    /// The most that the catalogue could give for it, whatever the proof; at least `points`.
+    pub most_points: u64,
     /// The action's own limits.
     pub limits: &'a Limits,
     /// The attempt's id, the event id of the award.
@@ -59,6 +62,8 @@ pub struct Redeem<'a> {
     pub proof: &'a str,
     /// What a node can say about it.
     pub verdict: &'a Verdict,
+    /// Whether a webhook has to judge it, and did.
+    pub judging: Judging<'a>,
     /// Attempts allowed in a minute (0: any).
     pub per_minute: u32,
     /// Points allowed in an hour (0: any).
@@ -102,8 +107,11 @@ impl Store {
         let mut arguments = redeem.arguments(self, shard);
         let span = super::script_span("redeem");
         // Whoever writes the award to the ledger, or shows it, goes on from here.
-        if let Some(parent) = span.traceparent() {
-            arguments.extend([parent, keys::TRACE_CHANNEL.to_owned()]);
+        let parent = span.traceparent();
+        let reservation = redeem.judging.reservation();
+        if parent.is_some() || reservation.is_some() {
+            arguments.extend([parent.unwrap_or_default(), keys::TRACE_CHANNEL.to_owned()]);
+            arguments.extend(reservation.map(|it| it.text()));
         }
         let reply = self.run_in(span, shard, &self.scripts.redeem, &keys, &arguments).await?;
         let (redeemed, epoch) = read(reply, redeem.per_minute)?;
@@ -171,6 +179,7 @@ impl Redeem<'_> {
             self.next.map_or_else(unused, |it| names.token(&it.hash)),
             names.aside(self.user),
         ];
+        keys.extend(self.judging.reservation().map(|_| names.judging(self.token_id)));
         keys.extend(self.verdict.once.iter().map(|it| names.once(it)));
         keys
     }
@@ -194,7 +203,7 @@ impl Redeem<'_> {
             self.expires_s.to_string(),
             self.named_session.to_owned(),
             self.proof.to_owned(),
-            u8::from(self.verdict.holds).to_string(),
+            self.judging.verdict_text(self.verdict),
             span_text(self.verdict),
             self.per_minute.to_string(),
             limits_text(self.limits),
@@ -210,6 +219,7 @@ impl Redeem<'_> {
             self.receipt_kid.to_owned(),
             self.next.map(|it| it.token.clone()).unwrap_or_default(),
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),
+            self.most_points.max(self.points).to_string(),
         ]
     }
 }

@@ -38,8 +38,13 @@ pub enum RedeemOutcome {
     TokenForeign,
     TokenExpired,
     TokenUsed,
-    ActionLimited { wait_ms: u64 },
-    ProofInvalid { at_ms: i64, too_young: bool },
+    ActionLimited {
+        wait_ms: u64,
+    },
+    ProofInvalid {
+        at_ms: i64,
+        too_young: bool,
+    },
     NotOpen,
     ScoreFull,
     BoardClosed,
@@ -47,6 +52,10 @@ pub enum RedeemOutcome {
     KeyReused,
     NoSession,
     SessionMismatch,
+    /// All checks passed, and the token is reserved: a webhook may be asked.
+    Reserved,
+    /// Another request has the token's reservation.
+    Judging,
 }
 
 /// An outcome and how it came about.
@@ -60,6 +69,18 @@ pub struct Redeemed {
     pub rate: Option<RateWindow>,
     /// The run of Redis that says so: `replicated` asks for it. Empty where nothing was written.
     pub run: String,
+}
+
+impl Redeemed {
+    /// The verdict on the proof, where it may be told: the token is spent, and no earlier answer told it.
+    pub fn revealed_verdict(&self) -> Option<bool> {
+        match self.outcome {
+            _ if self.replayed => None,
+            RedeemOutcome::Awarded(_) => Some(true),
+            RedeemOutcome::ProofInvalid { .. } => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// What the script says for a receipt alone.
@@ -133,6 +154,8 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
         ReplyCode::KeyReused => RedeemOutcome::KeyReused,
         ReplyCode::NoSession => RedeemOutcome::NoSession,
         ReplyCode::SessionMismatch => RedeemOutcome::SessionMismatch,
+        ReplyCode::Reserved => RedeemOutcome::Reserved,
+        ReplyCode::Judging => RedeemOutcome::Judging,
         ReplyCode::SetAside | ReplyCode::TooSoon => return Err(reply.impossible(code)),
     })
 }

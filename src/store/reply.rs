@@ -25,10 +25,12 @@ pub enum ReplyCode {
     NotOpen,
     SetAside,
     TooSoon,
+    Judging,
+    Reserved,
 }
 
 impl ReplyCode {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Ok,
         Self::RateLimited,
         Self::Banned,
@@ -47,6 +49,8 @@ impl ReplyCode {
         Self::NotOpen,
         Self::SetAside,
         Self::TooSoon,
+        Self::Judging,
+        Self::Reserved,
     ];
 }
 

@@ -63,6 +63,7 @@ pub struct Scripts {
     pub issue: Script,
     pub prove: Script,
     pub redeem: Script,
+    pub release: Script,
     pub start: Script,
     pub session: Script,
     pub finish: Script,
@@ -86,8 +87,9 @@ impl Scripts {
     pub fn new() -> Self {
         Self {
             issue: lua!("issue" needs "reply" "clock" "epoch" "rate" "door" "limits" "token" "outbox"),
-            prove: lua!("prove" needs "reply" "clock" "epoch" "rate" "door" "limits" "session" "token" "proof" "outbox"),
-            redeem: lua!("redeem" needs "reply" "clock" "epoch" "rate" "limits" "session" "token" "proof" "board" "outbox"),
+            prove: lua!("prove" needs "reply" "clock" "epoch" "rate" "door" "limits" "session" "token" "proof" "judging" "answer" "outbox"),
+            redeem: lua!("redeem" needs "reply" "clock" "epoch" "rate" "limits" "session" "token" "proof" "judging" "answer" "board" "outbox"),
+            release: lua!("release" needs "reply" "judging"),
             start: lua!("start" needs "reply" "clock" "epoch" "rate" "door" "session" "token" "outbox"),
             session: lua!("session" needs "reply" "clock" "session"),
             finish: lua!("finish" needs "reply" "clock" "epoch" "session" "outbox"),

@@ -1,7 +1,7 @@
 //! One span, and which one a task is in.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, Value};
@@ -30,6 +30,16 @@ pub struct Span(Option<Box<Live>>);
 struct Live {
     span: opentelemetry_sdk::trace::Span,
     tracer: SdkTracer,
+    /// When its work was done, if it is kept open for its outcome.
+    worked_until: Option<SystemTime>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Some(moment) = self.worked_until {
+            self.span.end_with_timestamp(moment);
+        }
+    }
 }
 
 impl Live {
@@ -43,7 +53,8 @@ impl Live {
         let mut builder = SpanBuilder::from_name(name).with_kind(kind);
         builder.start_time = began.map(|ago| opentelemetry::time::now() - ago);
         let parent = Context::new().with_remote_span_context(parent.clone());
-        Self { span: tracer.build_with_context(builder, &parent), tracer: tracer.clone() }
+        let span = tracer.build_with_context(builder, &parent);
+        Self { span, tracer: tracer.clone(), worked_until: None }
     }
 }
 
@@ -100,6 +111,13 @@ impl Span {
     pub fn end(&mut self) {
         if let Some(live) = &mut self.0 {
             live.span.end();
+        }
+    }
+
+    /// Its work is done, but its outcome comes later: attributes can be set until it is dropped, and it ends at this moment.
+    pub fn await_outcome(&mut self) {
+        if let Some(live) = &mut self.0 {
+            live.worked_until = Some(opentelemetry::time::now());
         }
     }
 

@@ -172,7 +172,7 @@ fn idempotency_keys() {
         let arrives = key.trim_matches([' ', '\t']);
         let good = (1..=64).contains(&arrives.len()) && arrives.bytes().all(|it| it.is_ascii_graphic());
         let wanted = if good { "INVALID_TOKEN" } else { "VALIDATION_ERROR" };
-        for (path, body) in [DOORS[4], DOORS[6], DOORS[8]] {
+        for (path, body) in [DOORS[4], DOORS[6], DOORS[7], DOORS[8]] {
             let body: Value = serde_json::from_str(body).unwrap();
             let session = json!({});
             runtime.block_on(async {

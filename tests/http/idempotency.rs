@@ -46,6 +46,50 @@ async fn a_failed_proof_is_told_again_too() {
     assert_eq!(again.header("idempotent-replayed"), "true");
 }
 
+async fn prove(node: &TestNode, player: &Player, key: &str, body: &Value) -> Answer {
+    node.post_with("/api/v1/action-tokens", &player.token, &[("idempotency-key", key)], body).await
+}
+
+/// A client that lost the answer asks again, on whichever node, and has its token.
+#[tokio::test]
+async fn a_lost_proven_token_comes_again_to_the_byte() {
+    let world = World::new().await;
+    let (one, two) = (world.node().await, world.node().await);
+    let (ada, bob) = (one.register("ada").await, one.register("bob").await);
+    let asked = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
+    let bare = json!({ "actionType": "complete_level" });
+    // A second one within thirty seconds would be too soon.
+    for (player, key, body) in [(&ada, "k1", &asked), (&bob, "k2", &bare)] {
+        let first = prove(&one, player, key, body).await;
+        assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""), "{}", first.text);
+        for node in [&one, &two] {
+            let again = prove(node, player, key, body).await;
+            assert_eq!((again.status, again.text.as_str()), (201, first.text.as_str()));
+            assert_eq!(again.header("idempotent-replayed"), "true");
+        }
+        let redeem = json!({ "actionToken": first.body["actionToken"] });
+        assert_eq!(two.post("/api/v1/scores", &player.token, &redeem).await.status, 200);
+        prove(&two, player, key, &json!({ "actionType": "watch_ad" }))
+            .await
+            .assert_refused(409, "IDEMPOTENCY_MISMATCH");
+        // At another door it is another request.
+        let other = json!({ "antiSpamToken": two.token(player, "watch_ad").await });
+        finalize(&two, player, key, &other).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
+    }
+    let without = one.post("/api/v1/action-tokens", &ada.token, &asked).await;
+    assert_eq!(without.status, 429, "{}", without.text);
+
+    let failed =
+        json!({ "antiSpamToken": one.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
+    let _: i64 = world.look().await.ask(&format!("DEL proven:{}", ada.identity.user)).await;
+    let first = prove(&one, &ada, "k3", &failed).await;
+    first.assert_refused(422, "PROOF_INVALID");
+    let again = prove(&two, &ada, "k3", &failed).await;
+    assert_eq!((again.status, again.text.as_str()), (422, first.text.as_str()));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_verified(&world).await;
+}
+
 #[tokio::test]
 async fn a_refusal_that_changed_nothing_is_judged_anew() {
     let world = World::new().await;
@@ -73,6 +117,9 @@ async fn a_key_of_another_shape_is_refused() {
     let long = "k".repeat(65);
     for key in ["", "a b", "k\u{e4}", &long] {
         let answer = finalize(&node, &ada, key, &body).await;
+        answer.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(answer.fields(), ["Idempotency-Key"]);
+        let answer = prove(&node, &ada, key, &body).await;
         answer.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(answer.fields(), ["Idempotency-Key"]);
     }

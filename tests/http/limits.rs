@@ -68,9 +68,12 @@ async fn an_address_may_ask_so_often() {
 
 /// Calls of a script by all nodes of this process, as the metrics count them.
 fn calls(node: &TestNode, script: &str) -> u64 {
+    count(node, &format!("laurel_redis_script_duration_seconds_count{{result=\"ok\",script=\"{script}\"}} "))
+}
+
+fn count(node: &TestNode, name: &str) -> u64 {
     let metrics = node.app.metrics.text();
-    let name = format!("laurel_redis_script_duration_seconds_count{{result=\"ok\",script=\"{script}\"}} ");
-    metrics.lines().find_map(|it| it.strip_prefix(&name)).map_or(0, |it| it.parse().unwrap())
+    metrics.lines().find_map(|it| it.strip_prefix(name)).map_or(0, |it| it.parse().unwrap())
 }
 
 #[tokio::test]
@@ -103,4 +106,51 @@ async fn beyond_a_limit_no_script_is_run() {
     }
     assert_eq!(seen[3], seen[19], "{seen:?}");
     assert!(seen[19].iter().sum::<u64>() <= 20, "{seen:?}");
+}
+
+#[tokio::test]
+async fn beyond_a_limit_a_key_costs_one_read_and_a_kept_answer_still_comes() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.limits.updates_per_minute = 2;
+            it.limits.inits_per_minute = 4;
+        })
+        .await;
+    let (ada, mut look) = (node.register("ada").await, world.look().await);
+    let send = async |path: &str, key: &str, body: &Value| {
+        node.post_with(path, &ada.token, &[("idempotency-key", key)], body).await
+    };
+    let finalize = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let prove = json!({ "actionType": "watch_ad" });
+    let kept = [("/api/v1/actions/finalize", &finalize), ("/api/v1/action-tokens", &prove)];
+    let mut first = Vec::new();
+    for (path, body) in kept {
+        first.push(send(path, "kept", body).await);
+    }
+    assert_eq!((first[0].status, first[1].status), (200, 409), "one key, two doors: {}", first[1].text);
+    first[1] = send(kept[1].0, "kept-too", kept[1].1).await;
+    assert_eq!(first[1].status, 201, "{}", first[1].text);
+    while node.finalize(&ada, "forged", Value::Null).await.status != 429 {}
+    while node.init(&ada, "watch_ad").await.status != 429 {}
+
+    let scripts = ["attempt", "issue", "prove", "redeem"];
+    let windows = ["awards", "inits"].map(|it| format!("GET rate:{it}:{}", ada.identity.user));
+    let reads =
+        "laurel_redis_command_duration_seconds_count{operation=\"look for an answer\",result=\"ok\"} ";
+    let before = (scripts.map(|it| calls(&node, it)), count(&node, reads));
+    let counted: [u64; 2] = [look.ask(&windows[0]).await, look.ask(&windows[1]).await];
+    for round in 0..20 {
+        for (path, body) in kept {
+            let refused = send(path, &format!("fresh-{round}"), body).await;
+            refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+        }
+    }
+    assert_eq!((scripts.map(|it| calls(&node, it)), count(&node, reads)), (before.0, before.1 + 40));
+    assert_eq!([look.ask::<u64>(&windows[0]).await, look.ask(&windows[1]).await], counted);
+    for ((path, body), (key, first)) in kept.into_iter().zip(["kept", "kept-too"].into_iter().zip(first)) {
+        let again = send(path, key, body).await;
+        assert_eq!((again.status, &again.text), (first.status, &first.text));
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    }
 }

@@ -12,6 +12,7 @@ mod callbacks;
 mod connections;
 mod edge;
 mod game;
+mod guesses;
 mod idempotency;
 mod limits;
 mod openapi;

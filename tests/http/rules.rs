@@ -116,9 +116,12 @@ async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it
     let token = &game.body["data"]["actionToken"];
     let update = |token: &Value, points: u64, proof: Value| json!({ "actionToken": token, "actionType": "level", "points": points, "proof": proof });
     let send = async |body: Value| node.post("/api/score/update", &ada.token, &body).await;
-    // The client names the points, and the attestation says which are right; the token stays.
-    send(update(token, 10, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
+    // Points that the catalogue never gives leave the token. Points that this attestation is not worth are a proof that fails.
     send(update(token, 11, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
+    send(update(token, 10, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
+    send(update(token, 50, hard("two"))).await.assert_refused(409, "TOKEN_ALREADY_USED");
+    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = &game.body["data"]["actionToken"];
     let won = send(update(token, 50, hard("two"))).await;
     assert_eq!(won.body["data"]["newScore"], 100, "{}", won.text);
     let next = &won.body["data"]["newActionToken"];

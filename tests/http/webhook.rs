@@ -6,10 +6,14 @@ use crate::action::webhook::Backend;
 use crate::harness::{TestNode, World, assert_verified};
 
 async fn node(world: &World, url: &str, per_minute: u32) -> TestNode {
+    node_with_breaker(world, url, per_minute, "opens_after = 1000").await
+}
+
+async fn node_with_breaker(world: &World, url: &str, per_minute: u32, breaker: &str) -> TestNode {
     let path = world.folder.path().join("actions.toml");
     let action = format!(
         "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
-         proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\", opens_after = 1000 }}\n",
+         proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\", {breaker} }}\n",
         "A".repeat(32)
     );
     std::fs::write(&path, action).unwrap();
@@ -95,12 +99,35 @@ async fn nobody_makes_us_ask_more_often_than_they_may_try() {
         codes.push(answer.status);
     }
     assert_eq!(codes, [422, 409, 409, 429, 429, 429, 429, 429]);
-    assert_eq!(backend.asked(), 3);
+    assert_eq!(backend.asked(), 1, "a spent token's proof is not judged");
     let prove = json!({ "actionType": "raid", "proof": { "loot": 8 } });
     for wanted in [422, 422, 429, 429] {
         assert_eq!(node.post("/api/v1/action-tokens", &ada.token, &prove).await.status, wanted);
     }
-    assert_eq!(backend.asked(), 5);
+    assert_eq!(backend.asked(), 3);
+}
+
+#[tokio::test]
+async fn players_whose_proofs_make_the_backend_fail_shut_it_for_themselves_alone() {
+    let (world, backend) = (World::new().await, Backend::start().await);
+    let breaker = "opens_after = 5, open_ms = 3600000";
+    let node = node_with_breaker(&world, &format!("{}/loot", backend.base), 0, breaker).await;
+    let players = node.players(3).await;
+    let (honest, cheats) = players.split_first().unwrap();
+    let tokens = [node.token(&cheats[0], "raid").await, node.token(&cheats[1], "raid").await];
+    for round in 1..=10 {
+        for (cheat, token) in cheats.iter().zip(&tokens) {
+            let refused = node.finalize(cheat, token, json!({ "loot": 500 })).await;
+            refused.assert_refused(503, "SERVICE_UNAVAILABLE");
+        }
+        if round % 4 == 0 {
+            let token = node.token(honest, "raid").await;
+            let won = node.finalize(honest, &token, json!({ "loot": 7 })).await;
+            assert_eq!(won.status, 200, "round {round}: {}", won.text);
+        }
+    }
+    let calls = |result: &str| node.app.metrics.webhook_calls.with_label_values(&[result]).get();
+    assert_eq!(["answered", "failed", "open_for_user", "open"].map(calls), [2, 10, 10, 0]);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ pub enum Deed {
         asked: Option<Pick>,
         proof: Given,
         session: Named,
+        key: Option<u8>,
     },
     Redeem {
         token: Pick,
@@ -133,7 +134,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     });
     let proven = (action(), key()).prop_map(|(action, key)| {
         let asked = Some(Pick::Mine);
-        let prove = Deed::Prove { action: None, asked, proof: Given::Right, session: Named::None };
+        let prove = Deed::Prove { action: None, asked, proof: Given::Right, session: Named::None, key };
         vec![Deed::Init { action }, prove, Deed::Redeem { token: Pick::Mine, session: Named::None, key }]
     });
     let game = (game_action(), pick(), key()).prop_map(|(action, token, key)| {
@@ -148,7 +149,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let between = prop_oneof![Just(Deed::Start), Just(Deed::End), Just(Deed::Look)];
     let bound = (game_action(), between, named()).prop_map(|(action, between, session)| {
         let (action, asked) = (Some(action), None);
-        let prove = Deed::Prove { action, asked, proof: Given::Right, session: Named::Newest };
+        let prove = Deed::Prove { action, asked, proof: Given::Right, session: Named::Newest, key: None };
         vec![Deed::Start, prove, between, Deed::Redeem { token: Pick::Mine, session, key: None }]
     });
     prop_oneof![
@@ -176,8 +177,9 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         2 => action().prop_map(|action| Deed::Init { action }),
         3 => (pick(), given(), key()).prop_map(|(token, proof, key)| Deed::Finalize { token, proof, key }),
-        3 => (prop::option::of(action()), prop::option::of(pick()), given(), named())
-            .prop_map(|(action, asked, proof, session)| Deed::Prove { action, asked, proof, session }),
+        3 => (prop::option::of(action()), prop::option::of(pick()), given(), named(), key()).prop_map(
+            |(action, asked, proof, session, key)| Deed::Prove { action, asked, proof, session, key }
+        ),
         3 => (pick(), named(), key()).prop_map(|(token, session, key)| Deed::Redeem { token, session, key }),
         1 => Just(Deed::Start),
         1 => Just(Deed::Look),

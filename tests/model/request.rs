@@ -35,7 +35,7 @@ impl Play<'_> {
                 let body = json!({ "antiSpamToken": text, "proof": self.proof(token, proof) });
                 ask("/api/v1/actions/finalize", body, Ask::Finalize { token, proof }, key)
             }
-            Deed::Prove { action, asked, proof, session } => {
+            Deed::Prove { action, asked, proof, session, key } => {
                 let asked = asked.map(|it| self.pick(who, it, |it| matches!(it, Kind::AntiSpam { .. })));
                 let shown = asked.as_ref().map(|it| it.1);
                 let (named, session) = self.named(who, session);
@@ -43,7 +43,7 @@ impl Play<'_> {
                     "actionType": action.map(name), "antiSpamToken": asked.map(|it| it.0), "sessionId": named,
                     "proof": self.proof(shown.unwrap_or(Shown::Empty), proof),
                 });
-                ask("/api/v1/action-tokens", body, Ask::Prove { action, asked: shown, proof, session }, None)
+                ask("/api/v1/action-tokens", body, Ask::Prove { action, asked: shown, proof, session }, key)
             }
             Deed::Redeem { token, session, key } => {
                 let (text, token) = self.pick(who, token, |it| matches!(it, Kind::Proven { .. }));

@@ -42,7 +42,9 @@ impl Model {
         let judged = match request.ask {
             Ask::Init { action } => self.init(who, action),
             Ask::Finalize { token, proof } => self.finalize(request, token, proof),
-            Ask::Prove { action, asked, proof, session } => self.prove(who, action, asked, proof, session),
+            Ask::Prove { action, asked, proof, session } => {
+                self.prove(request, action, asked, proof, session)
+            }
             Ask::Redeem { token, session } => self.redeem(request, token, session),
             Ask::Start => self.admit(who).map(|()| Outcome::Started),
             Ask::Look => self.live(who).map(|_| Outcome::Looked),
@@ -53,9 +55,9 @@ impl Model {
         judged.unwrap_or_else(|refused| refused)
     }
 
-    /// Keeps a first answer: of an award, and of a proof that failed.
+    /// Keeps a first answer: of an award, of a proven token, and of a proof that failed.
     pub fn keep(&mut self, request: &Request, outcome: &Outcome, status: u16, text: &str) {
-        let is_first = matches!(outcome, Outcome::Awarded { .. }) || *outcome == UNPROVEN;
+        let is_first = matches!(outcome, Outcome::Awarded { .. } | Outcome::Proven) || *outcome == UNPROVEN;
         if let (Some(key), true) = (request.key, is_first) {
             self.kept.insert((request.who, key), (digest(request), status, text.to_owned()));
         }
@@ -81,12 +83,13 @@ impl Model {
 
     fn prove(
         &mut self,
-        who: usize,
+        request: &Request,
         action: Option<usize>,
         asked: Option<Shown>,
         proof: Given,
         session: Option<usize>,
     ) -> Judged {
+        let who = request.who;
         let asked = asked.filter(|it| !matches!(it, Shown::Empty));
         require(action.is_some() || asked.is_some(), MALFORMED)?;
         let asked = asked.map(|it| self.anti_spam(who, it)).transpose()?;
@@ -94,6 +97,7 @@ impl Model {
         require(for_action < ACTIONS.len() && action.is_none_or(|it| it == for_action), NO_ACTION)?;
         require(asked.is_some() || ACTIONS[for_action].proof == Proof::None, MALFORMED)?;
         let holds = holds(for_action, proof)?;
+        self.first_under_key(request)?;
         self.admit(who)?;
         if session.is_some() {
             let live = self.live(who)?.number;

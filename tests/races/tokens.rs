@@ -86,6 +86,28 @@ async fn one_key_gives_all_the_same_answer_and_awards_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_key_gives_all_the_same_proven_token() {
+    let track = Track::new().await;
+    track
+        .run(100, async |player| {
+            let token = track.nodes[0].token(player, "watch_ad").await;
+            let (key, body) =
+                (laurel::token::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
+            let headers = [("idempotency-key", key.as_str())];
+            let answers = track.attempts(4, player, "/api/v1/action-tokens", &headers, &body).await;
+            assert_eq!(outcomes(&answers), [((201, ""), 4)].into());
+            let texts: HashSet<&str> = answers.iter().map(|it| it.text.as_str()).collect();
+            assert_eq!(texts.len(), 1, "{texts:#?}");
+            let first = answers.iter().filter(|it| it.header("idempotent-replayed").is_empty());
+            assert_eq!(first.count(), 1);
+            let body = json!({ "actionToken": answers[0].body["actionToken"] });
+            assert_one_wins(&track.attempts(2, player, "/api/v1/scores", &[], &body).await, USED);
+            10
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_had_once_a_day_is_had_once_with_two_tokens() {
     let track = Track::new().await;
     track

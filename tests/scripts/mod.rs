@@ -4,6 +4,7 @@ mod attempt;
 mod board;
 mod epoch;
 mod issue;
+mod judging;
 mod lease;
 mod operator;
 mod prove;
@@ -15,7 +16,7 @@ mod ties;
 use std::sync::LazyLock;
 
 use laurel::action::{Door, Limits, Verdict};
-use laurel::store::{Issue, IssueOutcome, Redeem, RedeemOutcome, Redeemed, Store};
+use laurel::store::{Issue, IssueOutcome, Judging, Redeem, RedeemOutcome, Redeemed, Store};
 use uuid::Uuid;
 
 pub const ANY: Limits =
@@ -64,6 +65,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         username: "somebody",
         action: "watch_ad",
         points: 10,
+        most_points: 0,
         limits: &ANY,
         attempt_id: token_id.parse().unwrap_or_default(),
         token_id,
@@ -73,6 +75,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         named_session: "",
         proof: "",
         verdict: &HOLDS,
+        judging: Judging::Local,
         per_minute: 0,
         points_per_hour: 0,
         outbox_max: 1_000_000,

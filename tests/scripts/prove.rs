@@ -1,5 +1,7 @@
 use laurel::action::{Door, Limits, Verdict};
-use laurel::store::{AskedToken, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store};
+use laurel::store::{
+    AskedToken, IdempotencyKey, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store,
+};
 use laurel::token::ActToken;
 use uuid::Uuid;
 
@@ -23,6 +25,8 @@ fn prove<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Prove<'a> {
         named_session: "",
         proof: "",
         verdict: &HOLDS,
+        judging: Judging::Local,
+        idempotency: None,
     }
 }
 
@@ -43,7 +47,7 @@ fn proven<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Redeem<'a> {
 }
 
 async fn outcome(store: &Store, it: Prove<'_>) -> ProveOutcome {
-    store.prove(&it).await.unwrap().0
+    store.prove(&it).await.unwrap().outcome
 }
 
 async fn start(store: &Store, who: Uuid, session_id: &str) -> ActToken {
@@ -209,4 +213,36 @@ async fn a_proven_token_belongs_to_the_session_it_was_made_in() {
     start(&store, user(1), "sess_two").await;
     let other_session = redeemed(proven(user(1), &acts[1], &hashes[1])).await;
     assert_eq!(other_session, RedeemOutcome::SessionMismatch);
+}
+
+#[tokio::test]
+async fn one_key_buys_one_token_and_a_repeat_is_told_it_again() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let (mine, first, second) = (asked(&token(&store, user(1)).await), ActToken::new(), ActToken::new());
+    let (hash, other_hash) = (first.hash(), second.hash());
+    let key = |request: &str| IdempotencyKey {
+        key_digest: "key".into(),
+        request_digest: request.into(),
+        kept_ms: 60_000,
+    };
+    let (same, other) = (key("request"), key("another request"));
+    let with = |act: &'static str, key, hash| Prove {
+        asked: Some(&mine),
+        idempotency: Some((key, act)),
+        interval_ms: 30_000,
+        ..prove(user(1), &first, hash)
+    };
+    let bought = store.prove(&with("act_first", &same, &hash)).await.unwrap();
+    let ProveOutcome::Proven { expires_at_ms, ttl_ms: 300_000, token } = &bought.outcome else {
+        panic!("{bought:?}")
+    };
+    assert_eq!((token.as_str(), bought.replayed), ("act_first", false));
+    let again = store.prove(&with("act_second", &same, &other_hash)).await.unwrap();
+    let wanted =
+        ProveOutcome::Proven { expires_at_ms: *expires_at_ms, ttl_ms: 300_000, token: "act_first".into() };
+    assert_eq!((again.outcome, again.replayed), (wanted, true));
+    assert_eq!(store.proven_for(user(1), &other_hash).await.unwrap(), None, "nothing else went out");
+    let reused = store.prove(&with("act_second", &other, &other_hash)).await.unwrap();
+    assert_eq!((reused.outcome, reused.replayed), (ProveOutcome::KeyReused, false));
 }

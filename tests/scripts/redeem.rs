@@ -157,6 +157,11 @@ async fn points_an_hour_are_capped() {
         matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 3_600_000),
         "{refused:?}"
     );
+    // A proof that may be worth more than is left is refused, whatever it is worth: else the refusal would tell of it.
+    let dearer = outcome(&store, Redeem { points: 5, most_points: 6, ..capped(&id) }).await;
+    assert!(matches!(dearer, RedeemOutcome::ActionLimited { .. }), "{dearer:?}");
+    let failed = Redeem { points: 5, most_points: 6, verdict: &FAILS, ..capped(&id) };
+    assert!(matches!(outcome(&store, failed).await, RedeemOutcome::ActionLimited { .. }));
     awarded(outcome(&store, Redeem { points: 5, ..capped(&id) }).await);
 }
 

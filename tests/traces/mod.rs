@@ -99,3 +99,28 @@ async fn a_board_that_is_held_back_is_still_on_its_way() {
     let told = collector.all().iter().filter(|it| it.name == "fan out").count();
     assert_eq!(told, 1, "each core's listeners are told once");
 }
+
+/// A caller who is refused and keeps the token is told nothing of the proof, and a span says nothing either.
+#[tokio::test]
+async fn a_span_has_the_verdict_once_the_token_is_spent() {
+    let (world, collector) = (World::new().await, Collector::start().await);
+    let node = world.node_with(trusting(&collector)).await;
+    let (player, mut look) = (node.players(1).await.remove(0), world.look().await);
+    let ban = format!("ban:{}", player.identity.user);
+    let (parent, path) = (format!("00-{TRACE}-{CALLER}-01"), "/api/v1/actions/finalize");
+    let headers = [("traceparent", parent.as_str())];
+    let token = node.token(&player, "demo_quiz").await;
+    let body = json!({ "antiSpamToken": token, "proof": { "quizResult": "Atlantis" } });
+    let _: redis::Value = look.ask(&format!("SET {ban} 1")).await;
+    node.post_with(path, &player.token, &headers, &body).await.assert_refused(403, "FORBIDDEN");
+    let _: i64 = look.ask(&format!("DEL {ban}")).await;
+    node.post_with(path, &player.token, &headers, &body).await.assert_refused(422, "PROOF_INVALID");
+    let is_judged =
+        |it: &Collected| it.name == "verify proof" && it.attributes.contains_key("laurel.proof.holds");
+    let judged = collector.wait_for("the verdict", is_judged).await;
+    has(&judged, &[("laurel.proof.kind", "quiz"), ("laurel.proof.holds", "false")]);
+    node.stop().await;
+    let all = collector.all();
+    let verified: Vec<_> = all.iter().filter(|it| it.name == "verify proof").collect();
+    assert_eq!((verified.len(), verified.iter().filter(|it| is_judged(it)).count()), (2, 1), "{verified:?}");
+}

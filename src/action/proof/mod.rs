@@ -180,12 +180,29 @@ impl Proof {
         (!told.is_empty()).then_some(Value::Object(told))
     }
 
+    /// The longest time that webhooks may take to judge a proof, in ms: each may wait for a place as long as for an answer.
+    pub fn longest_judging_ms(&self) -> u64 {
+        let hooks = self.checks.iter().filter_map(|it| match it {
+            Check::Webhook(hook) => Some(hook.timeout_ms()),
+            _ => None,
+        });
+        hooks.map(|timeout_ms| 2 * timeout_ms).sum()
+    }
+
+    /// Looks at a proof's shape, which is no try of what is in it.
+    ///
+    /// # Errors
+    /// It has not the shape of its kind: the token stays.
+    pub fn check_shape(&self, given: &Given<'_>) -> Result<(), Refusal> {
+        shape::check(self, given)
+    }
+
     /// Verifies a proof.
     ///
     /// # Errors
-    /// The proof has not the shape of its kind: that is no try, and the token stays.
+    /// The proof has not the shape of its kind, or a webhook gives no clear answer: that is no try, and the token stays.
     pub async fn verify(&self, given: &Given<'_>) -> Result<Verdict, Refusal> {
-        shape::check(self, given)?;
+        self.check_shape(given)?;
         let text = |check: &Check| -> &str {
             let name = check.field().unwrap_or_default();
             given.proof.and_then(|it| it.get(name)?.as_str()).unwrap_or_default()

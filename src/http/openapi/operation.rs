@@ -179,7 +179,7 @@ impl Operation {
                 }
             }
             // A failed proof spent the token, so a repeat gets that answer again too.
-            if self.replays && matches!(status, 200 | 422) {
+            if self.replays && matches!(status, 200 | 201 | 422) {
                 answer.headers.insert("Idempotent-Replayed".to_owned(), header_of("IdempotentReplayed"));
             }
             responses.insert(status.to_string(), answer.build());

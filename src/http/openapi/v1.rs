@@ -91,6 +91,7 @@ fn prove() -> Operation {
         .about("One of `actionType`, `actionId` and `antiSpamToken` has to be there.")
         .login()
         .metered()
+        .says_replayed()
         .body(object(&[
             ("actionType?", or_null(text("The action's name"))),
             ("actionId?", or_null(whole("The action's number"))),

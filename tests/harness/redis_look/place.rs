@@ -64,7 +64,7 @@ pub fn of(words: &[&str], shards: usize) -> Place {
     } else if words[0] == "ZADD" {
         // Somebody whom no shard knows.
         Place::Tags(vec![tag(0)])
-    } else if ["token:", "spent:", "once:"].iter().any(|it| key.starts_with(it)) {
+    } else if ["token:", "spent:", "judging:", "once:"].iter().any(|it| key.starts_with(it)) {
         Place::Holder(every())
     } else {
         Place::Tags(every())

@@ -1,0 +1,242 @@
+//! Nodes with a backend that judges, and what stands in a request's way.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::action::webhook::Backend;
+use crate::harness::{Player, RedisLook, TestNode, World};
+
+/// What stands in a request's way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Obstacle {
+    Ban,
+    RateLimit,
+    Cooldown,
+    ClosedHours,
+    FullOutbox,
+    PointsAnHour,
+    UsedKey,
+    TooSoon,
+    NoSession,
+    OtherSession,
+    Judging,
+}
+
+use Obstacle::*;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Door {
+    Finalize,
+    Prove,
+    Update,
+}
+
+/// Every refusal that leaves the token, by the door where it can come.
+pub const OBSTACLES: [(Door, &[Obstacle]); 3] = [
+    (Door::Finalize, &[Ban, RateLimit, Cooldown, ClosedHours, FullOutbox, PointsAnHour, UsedKey, Judging]),
+    (
+        Door::Prove,
+        &[
+            Ban,
+            RateLimit,
+            Cooldown,
+            ClosedHours,
+            FullOutbox,
+            UsedKey,
+            TooSoon,
+            NoSession,
+            OtherSession,
+            Judging,
+        ],
+    ),
+    (
+        Door::Update,
+        &[
+            Ban,
+            RateLimit,
+            Cooldown,
+            ClosedHours,
+            FullOutbox,
+            PointsAnHour,
+            UsedKey,
+            NoSession,
+            OtherSession,
+            Judging,
+        ],
+    ),
+];
+
+/// `quiz` is judged here, `raid` by the webhook, `duel` by both.
+fn catalogue(url: &str, rule: &str) -> String {
+    let hook = format!("kind = \"webhook\", url = \"{url}/loot\", secret = \"whsec_{}\"", "A".repeat(32));
+    let quiz = "kind = \"quiz\", bank = \"capitals\"";
+    let action = |name: &str, number: u32, proof: &str, doors: &str| {
+        format!(
+            "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
+             proof = {{ {proof} }}\ndoors = [{doors}]\ncooldown_ms = 3600000\n{rule}\n"
+        )
+    };
+    action("quiz", 1, quiz, "\"actions\", \"tokens\"")
+        + &action("raid", 2, &hook, "\"actions\", \"tokens\", \"game\"")
+        + &action(
+            "duel",
+            3,
+            &format!("kind = \"all\", of = [{{ {quiz} }}, {{ {hook} }}]"),
+            "\"actions\", \"tokens\"",
+        )
+        + "[[action]]\ntype = \"watch_ad\"\nnumber = 4\npoints = 1\nproof = { kind = \"none\" }\n"
+        + "[[banks.capitals]]\nquestion = \"What is the capital of France?\"\nanswer = \"Paris\"\n"
+}
+
+pub struct Stand {
+    pub world: World,
+    pub backend: Arc<Backend>,
+    pub look: RedisLook,
+    /// With nothing in the way; closed by the hour; with a full outbox; with points an hour that a `hard` one passes.
+    pub open: TestNode,
+    pub closed: TestNode,
+    pub full: TestNode,
+    pub capped: TestNode,
+}
+
+impl Stand {
+    pub async fn new() -> Self {
+        let (world, backend) = (World::new().await, Backend::start().await);
+        let node = async |rule: &str, outbox: u64, points: u64| {
+            let path = world.folder.path().join("actions.toml");
+            std::fs::write(&path, catalogue(&backend.base, rule)).unwrap();
+            world
+                .node_with(|it| {
+                    it.actions.file = path.to_str().unwrap().to_owned();
+                    it.limits.updates_per_minute = 100;
+                    it.limits.inits_per_minute = 100;
+                    it.limits.points_per_hour = points;
+                    it.outbox.max_entries = outbox;
+                })
+                .await
+        };
+        let open = node("", 1_000_000, 0).await;
+        let hour = open.app.store.now_us().await.unwrap() / 3_600_000_000 % 24;
+        let elsewhen = format!("open_hours = \"{:02}:00-{:02}:00\"", (hour + 6) % 24, (hour + 10) % 24);
+        let closed = node(&elsewhen, 1_000_000, 0).await;
+        let (full, capped) = (node("", 0, 0).await, node("", 1_000_000, 40).await);
+        let look = world.look().await;
+        Self { world, backend, look, open, closed, full, capped }
+    }
+
+    pub fn node(&self, obstacle: Obstacle) -> &TestNode {
+        match obstacle {
+            ClosedHours => &self.closed,
+            FullOutbox => &self.full,
+            PointsAnHour => &self.capped,
+            _ => &self.open,
+        }
+    }
+
+    /// A request whose proof is right or wrong.
+    pub async fn request(
+        &self,
+        door: Door,
+        action: &str,
+        player: &Player,
+        right: bool,
+    ) -> (&'static str, Value) {
+        let answer = if right { "Paris" } else { "Atlantis" };
+        let loot = if right { 7 } else { 8 };
+        let proof = match action {
+            "quiz" => json!({ "quizResult": answer }),
+            "raid" => json!({ "loot": loot }),
+            // The webhook likes both, so that the quiz alone decides.
+            _ => json!({ "quizResult": answer, "loot": 7 }),
+        };
+        if door == Door::Update {
+            let started = self.open.post("/api/game/start", &player.token, &json!({})).await;
+            let token = &started.body["data"]["actionToken"];
+            let body = json!({ "actionToken": token, "actionType": action, "points": 40, "proof": proof });
+            return ("/api/score/update", body);
+        }
+        let token = self.open.token(player, action).await;
+        let path = match door {
+            Door::Finalize => "/api/v1/actions/finalize",
+            _ => "/api/v1/action-tokens",
+        };
+        (path, json!({ "antiSpamToken": token, "proof": proof }))
+    }
+
+    /// Puts something into a request's way.
+    pub async fn obstruct(
+        &mut self,
+        obstacle: Obstacle,
+        door: Door,
+        action: &str,
+        player: &Player,
+        body: &mut Value,
+    ) {
+        let user = player.identity.user;
+        let set = match obstacle {
+            Ban => format!("SET ban:{user} 1"),
+            RateLimit if door == Door::Prove => format!("SET rate:inits:{user} 1000 PX 60000"),
+            RateLimit => format!("SET rate:awards:{user} 1000 PX 60000"),
+            Cooldown => {
+                let now_ms = self.open.app.store.now_us().await.unwrap() / 1000;
+                format!("HSET limit:{user}:{action} at {now_ms}")
+            }
+            TooSoon => format!("SET proven:{user} 1 PX 30000"),
+            PointsAnHour => format!("SET points:{user} 5 PX 3600000"),
+            ClosedHours | FullOutbox => return,
+            Judging => format!("SET {} {user} PX 60000", judging_key(&self.open, body)),
+            UsedKey => {
+                let body = json!({ "antiSpamToken": self.open.token(player, "watch_ad").await });
+                let path = "/api/v1/actions/finalize";
+                let key = [("idempotency-key", "k")];
+                assert_eq!(self.open.post_with(path, &player.token, &key, &body).await.status, 200);
+                return;
+            }
+            NoSession if door == Door::Update => {
+                assert_eq!(self.open.post("/api/game/end", &player.token, &json!({})).await.status, 200);
+                return;
+            }
+            OtherSession if door == Door::Update => {
+                assert_eq!(self.open.post("/api/game/start", &player.token, &json!({})).await.status, 200);
+                return;
+            }
+            NoSession | OtherSession => {
+                body["sessionId"] = json!("sess_bogus");
+                if obstacle == OtherSession {
+                    assert_eq!(
+                        self.open.post("/api/game/start", &player.token, &json!({})).await.status,
+                        200
+                    );
+                }
+                return;
+            }
+        };
+        let _: redis::Value = self.look.ask(&set).await;
+    }
+
+    pub async fn clear(&mut self, obstacle: Obstacle, action: &str, player: &Player, body: &mut Value) {
+        let user = player.identity.user;
+        let key = match obstacle {
+            Ban => format!("ban:{user}"),
+            Cooldown => format!("limit:{user}:{action}"),
+            TooSoon => format!("proven:{user}"),
+            Judging => judging_key(&self.open, body),
+            NoSession | OtherSession => {
+                body.as_object_mut().unwrap().remove("sessionId");
+                return;
+            }
+            _ => return,
+        };
+        let _: i64 = self.look.ask(&format!("DEL {key}")).await;
+    }
+}
+
+/// Where the reservation of a request's token is kept.
+fn judging_key(node: &TestNode, body: &Value) -> String {
+    let id = match body["antiSpamToken"].as_str() {
+        Some(token) => node.app.anti_spam.read(token).unwrap().jti.to_string(),
+        None => laurel::token::sha256_hex(&[body["actionToken"].as_str().unwrap().as_bytes()]),
+    };
+    format!("judging:{id}")
+}

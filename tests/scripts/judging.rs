@@ -1,0 +1,231 @@
+//! A token's reservation while a webhook judges its proof: `redeem` and `prove` in two runs, and `release`.
+
+use laurel::action::Limits;
+use laurel::store::{AskedToken, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Reservation, Store};
+use laurel::token::ActToken;
+use uuid::Uuid;
+
+use super::{ANY, FAILS, HOLDS, redeem, token, user};
+use crate::harness::{RedisLook, World};
+
+fn reservation() -> Reservation {
+    Reservation { id: Uuid::new_v4(), ttl_ms: 60_000 }
+}
+
+async fn run(store: &Store, it: Redeem<'_>) -> RedeemOutcome {
+    store.redeem(&it).await.unwrap().outcome
+}
+
+fn prove<'a>(asked: &'a AskedToken, judging: Judging<'a>) -> Prove<'a> {
+    Prove {
+        user: user(1),
+        action: "watch_ad",
+        points: 10,
+        limits: &ANY,
+        attempt_id: asked.id,
+        token_hash: "proven",
+        ttl_ms: 300_000,
+        per_minute: 0,
+        interval_ms: 0,
+        outbox_max: 1_000_000,
+        asked: Some(asked),
+        named_session: "",
+        proof: "",
+        verdict: &HOLDS,
+        judging,
+        idempotency: None,
+    }
+}
+
+async fn asked(store: &Store) -> AskedToken {
+    let id = token(store, user(1)).await.parse().unwrap();
+    AskedToken { id, hash: "hash".into(), expires_s: i64::from(u32::MAX) }
+}
+
+async fn buy(store: &Store, it: Prove<'_>) -> ProveOutcome {
+    store.prove(&it).await.unwrap().outcome
+}
+
+#[tokio::test]
+async fn one_request_at_a_time_has_a_tokens_proof_judged() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    let id = token(&store, user(1)).await;
+    let before = look.everything().await;
+    let (first, second) = (reservation(), reservation());
+    let pending = |it| Redeem { judging: Judging::Pending(it), ..redeem(user(1), &id) };
+    assert_eq!(run(&store, pending(&first)).await, RedeemOutcome::Reserved);
+    let left_ms: i64 = look.ask(&format!("PTTL judging:{id}")).await;
+    assert!((1..=60_000).contains(&left_ms), "a node that dies leaves the token usable: {left_ms}");
+    assert_eq!(run(&store, pending(&second)).await, RedeemOutcome::Judging);
+    let bought = AskedToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) };
+    assert_eq!(buy(&store, prove(&bought, Judging::Pending(&second))).await, ProveOutcome::Judging);
+
+    assert!(!store.release(user(1), &id, &second).await.unwrap(), "another one's");
+    assert!(store.release(user(1), &id, &first).await.unwrap());
+    look.assert_unchanged(&before).await;
+    assert!(!store.release(user(1), &id, &first).await.unwrap());
+    assert_eq!(run(&store, pending(&second)).await, RedeemOutcome::Reserved);
+    // What was judged for too long is no award: the token may be judged for another request by now.
+    let late = Redeem { judging: Judging::Done(&first), ..redeem(user(1), &id) };
+    assert_eq!(run(&store, late).await, RedeemOutcome::Judging);
+    let judged = Redeem { judging: Judging::Done(&second), ..redeem(user(1), &id) };
+    assert!(matches!(run(&store, judged).await, RedeemOutcome::Awarded(_)));
+    assert_eq!(run(&store, pending(&first)).await, RedeemOutcome::TokenUsed);
+    let gone: i64 = look.ask(&format!("EXISTS judging:{id}")).await;
+    assert_eq!(gone, 0);
+}
+
+/// What refuses in a second run, though it did not in the first: by the script's arguments, or by Redis.
+struct Race {
+    banned: bool,
+    limits: Limits,
+    outbox_max: u64,
+    points_per_hour: u64,
+    closed: bool,
+}
+
+async fn races(store: &Store) -> [Race; 5] {
+    let now_ms = u64::try_from(store.now_us().await.unwrap()).unwrap() / 1000;
+    let night = Limits { opens_at_ms: (now_ms + 18_000_000) % 86_400_000, open_for_ms: 60_000, ..ANY };
+    let none =
+        || Race { banned: false, limits: ANY, outbox_max: 1_000_000, points_per_hour: 0, closed: false };
+    [
+        Race { banned: true, ..none() },
+        Race { limits: night, ..none() },
+        Race { outbox_max: 1, ..none() },
+        Race { points_per_hour: 1, ..none() },
+        Race { closed: true, ..none() },
+    ]
+}
+
+async fn begin(race: &Race, store: &Store, look: &mut RedisLook) {
+    if race.banned {
+        let _: () = look.ask(&format!("SET ban:{} 1", user(1))).await;
+    }
+    if race.closed {
+        store.close_board().await.unwrap();
+    }
+}
+
+async fn end(race: &Race, store: &Store, look: &mut RedisLook) {
+    let _: i64 = look.ask(&format!("DEL ban:{}", user(1))).await;
+    if race.closed {
+        crate::harness::open_board(store).await;
+    }
+}
+
+#[tokio::test]
+async fn a_proof_that_failed_is_spent_even_if_a_check_refuses_by_now() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    // So that the outbox has entries.
+    token(&store, user(2)).await;
+    for race in &races(&store).await {
+        for holds in [true, false] {
+            let verdict = if holds { &HOLDS } else { &FAILS };
+            let (id, reserved) = (token(&store, user(1)).await, reservation());
+            let pending = Redeem { judging: Judging::Pending(&reserved), ..redeem(user(1), &id) };
+            assert_eq!(run(&store, pending).await, RedeemOutcome::Reserved);
+            begin(race, &store, &mut look).await;
+            let judged = Redeem {
+                judging: Judging::Done(&reserved),
+                verdict,
+                limits: &race.limits,
+                outbox_max: race.outbox_max,
+                points_per_hour: race.points_per_hour,
+                ..redeem(user(1), &id)
+            };
+            let outcome = run(&store, judged).await;
+            let is_spent = matches!(outcome, RedeemOutcome::ProofInvalid { .. });
+            assert!(!matches!(outcome, RedeemOutcome::Awarded(_)) && is_spent != holds, "{outcome:?}");
+            end(race, &store, &mut look).await;
+            let again =
+                run(&store, Redeem { judging: Judging::Pending(&reserved), ..redeem(user(1), &id) }).await;
+            let wanted = if holds { RedeemOutcome::Reserved } else { RedeemOutcome::TokenUsed };
+            assert_eq!(again, wanted, "after {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proof_that_failed_buys_nothing_and_is_spent_even_if_a_check_refuses_by_now() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    token(&store, user(2)).await;
+    for race in races(&store).await.iter().filter(|it| it.points_per_hour == 0) {
+        for holds in [true, false] {
+            let verdict = if holds { &HOLDS } else { &FAILS };
+            let (mine, reserved) = (asked(&store).await, reservation());
+            let pending = || prove(&mine, Judging::Pending(&reserved));
+            assert_eq!(buy(&store, pending()).await, ProveOutcome::Reserved);
+            begin(race, &store, &mut look).await;
+            let judged = Prove {
+                verdict,
+                limits: &race.limits,
+                outbox_max: race.outbox_max,
+                named_session: if race.banned { "sess_other" } else { "" },
+                ..prove(&mine, Judging::Done(&reserved))
+            };
+            let outcome = buy(&store, judged).await;
+            let is_spent = matches!(outcome, ProveOutcome::ProofInvalid { .. });
+            assert!(!matches!(outcome, ProveOutcome::Proven { .. }) && is_spent != holds, "{outcome:?}");
+            end(race, &store, &mut look).await;
+            let wanted = if holds { ProveOutcome::Reserved } else { ProveOutcome::TokenUsed };
+            assert_eq!(buy(&store, pending()).await, wanted, "after {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_first_run_refuses_is_refused_whatever_the_proof_and_reserves_nothing() {
+    let world = World::new().await;
+    let (store, mut look) = (world.store().await, world.look().await);
+    token(&store, user(2)).await;
+    let (id, mine) = (token(&store, user(1)).await, asked(&store).await);
+    for race in &races(&store).await {
+        begin(race, &store, &mut look).await;
+        let before = look.everything().await;
+        let reserved = reservation();
+        for verdict in [&HOLDS, &FAILS] {
+            let first = Redeem {
+                judging: Judging::Pending(&reserved),
+                verdict,
+                limits: &race.limits,
+                outbox_max: race.outbox_max,
+                points_per_hour: race.points_per_hour,
+                ..redeem(user(1), &id)
+            };
+            let outcome = run(&store, first).await;
+            assert_ne!(outcome, RedeemOutcome::Reserved);
+            let bought = Prove {
+                verdict,
+                limits: &race.limits,
+                outbox_max: race.outbox_max,
+                named_session: "sess_other",
+                ..prove(&mine, Judging::Pending(&reserved))
+            };
+            assert_ne!(buy(&store, bought).await, ProveOutcome::Reserved);
+        }
+        look.assert_unchanged(&before).await;
+        end(race, &store, &mut look).await;
+    }
+}
+
+#[tokio::test]
+async fn a_proof_without_a_token_is_checked_before_it_is_judged_too() {
+    let world = World::new().await;
+    let (store, act) = (world.store().await, ActToken::new());
+    let (hash, reserved, nobody) = (act.hash(), reservation(), asked(&store).await);
+    let bare = |judging| Prove { asked: None, token_hash: &hash, ..prove(&nobody, judging) };
+    assert_eq!(
+        buy(&store, Prove { named_session: "sess_other", ..bare(Judging::Pending(&reserved)) }).await,
+        ProveOutcome::NoSession
+    );
+    for _ in 0..2 {
+        assert_eq!(buy(&store, bare(Judging::Pending(&reserved))).await, ProveOutcome::Reserved);
+    }
+    let failed = Prove { verdict: &FAILS, ..bare(Judging::Done(&reserved)) };
+    assert!(matches!(buy(&store, failed).await, ProveOutcome::ProofInvalid { .. }));
+    assert!(matches!(buy(&store, bare(Judging::Done(&reserved))).await, ProveOutcome::Proven { .. }));
+}
