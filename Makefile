@@ -21,11 +21,11 @@ test-cluster: deps test-deps
 	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- --skip deploy:: --skip embedded:: --skip faults:: \
 		--skip quickstart:: --skip tidy::
 
-# The official Socket.IO client, a balancer, the tool that checks metrics and rules, and a browser, for the tests that use them; and
-# what checks the files of deploy/.
+# The official Socket.IO client, a balancer, the tool that checks metrics and rules, a browser, and the library that sets a Redis'
+# clock, for the tests that use them; and what checks the files of deploy/.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
-		chromium:chromium kubectl:kubernetes-client openssl:openssl venv:python3-venv
+		chromium:chromium kubectl:kubernetes-client openssl:openssl venv:python3-venv faketime:faketime
 	@python3 -m venv tests/deploy/tools
 	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement tests/deploy/requirements.txt

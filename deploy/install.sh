@@ -11,6 +11,8 @@ have() {
     update-ca-certificates) [ -x /usr/sbin/update-ca-certificates ] ;;
     # Debian parts what makes a folder of Python's packages from Python.
     venv) python3 -c 'import ensurepip, venv' ;;
+    # A test preloads its library.
+    faketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' ;;
     haproxy) command -v haproxy || [ -x /usr/sbin/haproxy ] ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1

@@ -11,6 +11,8 @@ use sqlx::Connection;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::OnceCell;
 
+use super::turned_redis::{TurnedRedis, set_clock};
+
 pub fn keeper() -> &'static Handle {
     static KEEPER: OnceLock<Handle> = OnceLock::new();
     KEEPER.get_or_init(|| {
@@ -38,8 +40,31 @@ pub type DataFile = (OsString, Vec<u8>);
 pub struct RedisProcess {
     folder: PathBuf,
     options: Vec<String>,
-    server: Option<Redis>,
+    server: Option<Running>,
     stopped: AtomicBool,
+    /// Whether a test sets its clock.
+    turned: bool,
+}
+
+enum Running {
+    Private(Box<Redis>),
+    Turned(TurnedRedis),
+}
+
+impl Running {
+    fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Private(server) => server.pid(),
+            Self::Turned(server) => server.pid(),
+        }
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::Private(server) => server.stop().await,
+            Self::Turned(server) => drop(server),
+        }
+    }
 }
 
 impl RedisProcess {
@@ -51,9 +76,23 @@ impl RedisProcess {
     /// The same with further options for its first start.
     pub async fn start_with(folder: &Path, options: Vec<String>, extra: &[&str]) -> Self {
         let stopped = AtomicBool::new(false);
-        let mut process = Self { folder: folder.to_owned(), options, server: None, stopped };
+        let mut process = Self { folder: folder.to_owned(), options, server: None, stopped, turned: false };
         process.restart(extra).await;
         process
+    }
+
+    /// One whose clock a test sets.
+    pub async fn start_turned(folder: &Path) -> Self {
+        let (folder, stopped) = (folder.to_owned(), AtomicBool::new(false));
+        let mut process = Self { folder, options: Vec::new(), server: None, stopped, turned: true };
+        process.restart(&[]).await;
+        process
+    }
+
+    /// Sets its clock: see `set_clock`.
+    pub fn turn(&self, time: &str) {
+        assert!(self.turned, "it goes by the machine's clock");
+        set_clock(&self.folder, time);
     }
 
     /// The URL of its socket file.
@@ -79,9 +118,15 @@ impl RedisProcess {
         assert!(self.server.is_none(), "it runs");
         let (folder, mut options) = (self.folder.clone(), self.options.clone());
         options.extend(extra.iter().map(|it| (*it).to_owned()));
+        let turned = self.turned.then(|| self.url());
         let start = async move {
             let options: Vec<_> = options.iter().map(String::as_str).collect();
-            Redis::start(&open(folder).await, &options).await.unwrap()
+            match turned {
+                None => {
+                    Running::Private(Box::new(Redis::start(&open(folder).await, &options).await.unwrap()))
+                }
+                Some(url) => Running::Turned(TurnedRedis::start(&folder, &options, &url).await),
+            }
         };
         self.server = Some(keeper().spawn(start).await.unwrap());
     }

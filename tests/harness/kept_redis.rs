@@ -32,6 +32,20 @@ impl KeptRedis {
         Self { url: process.url(), shards, servers: Servers::One(Box::new(process)) }
     }
 
+    /// A single Redis whose clock a test sets.
+    pub async fn turned(path: &Path) -> Self {
+        let process = RedisProcess::start_turned(path).await;
+        Self { url: process.url(), shards: 1, servers: Servers::One(Box::new(process)) }
+    }
+
+    /// Sets the clock of such a one: `+86400` and `-4` are seconds beside the right time, `2026-11-29 23:59:57` stands still (UTC).
+    pub fn turn(&self, time: &str) {
+        match &self.servers {
+            Servers::One(process) => process.turn(time),
+            Servers::Cluster(_) => panic!("a cluster goes by the machine's clock"),
+        }
+    }
+
     /// A cluster that nobody else uses.
     pub async fn on_cluster(shards: usize) -> Self {
         let cluster = cluster::take().await;

@@ -12,6 +12,7 @@ mod proxy;
 mod redis_look;
 mod sentinels;
 mod signer;
+mod turned_redis;
 
 pub use balancer::{Balancer, haproxy};
 pub use cluster::KeptCluster;
@@ -67,6 +68,12 @@ impl World {
     /// The same on a cluster, whatever the tests were told.
     pub async fn on_cluster(shards: usize) -> Self {
         Self::on(KeptRedis::on_cluster(shards).await, folder(), shards).await
+    }
+
+    /// A single Redis whose clock the test sets.
+    pub async fn with_turned_clock() -> Self {
+        let folder = folder();
+        Self::on(KeptRedis::turned(folder.path()).await, folder, 1).await
     }
 
     async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {
