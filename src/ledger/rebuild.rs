@@ -66,7 +66,7 @@ pub async fn load(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Res
     }
     let loaded = load_totals(app, lead, loads).await?;
     load_limits(app, lead, loads).await?;
-    load_used(lead.connection(), loads).await?;
+    load_used(app, lead, loads).await?;
     for (begun, _) in loads {
         let best = best(app, lead.connection(), begun.shard()).await?;
         app.store.mend(begun.shard(), &best, app.config.live.min_interval_ms, Some(begun)).await?;

@@ -16,6 +16,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Rows a statement.
 const BATCH: i64 = 1000;
 
+/// So long after it ran out a used proof is kept, by Postgres' clock: Redis' may be set back by a day, and be a day behind.
+const PROOFS_KEPT_DAYS: u32 = 2;
+
 /// Sweeps once a minute.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
@@ -53,7 +56,7 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault>
         "DELETE FROM used_proofs
          WHERE digest IN (SELECT digest FROM used_proofs WHERE until_at < now() - make_interval(days => $1)
                           LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        1,
+        PROOFS_KEPT_DAYS,
     )
     .await?;
     Ok(closed)

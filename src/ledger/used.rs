@@ -1,12 +1,14 @@
 //! Attestations that were used: kept until they run out, and loaded into a Redis that lost them.
 
 use futures::TryStreamExt;
-use sqlx::{PgConnection, Postgres, Row, Transaction};
+use sqlx::{Postgres, Row, Transaction};
 
+use super::lead::Lead;
 use super::sql_fault;
 use super::time::Time;
+use crate::app::App;
 use crate::error::Fault;
-use crate::store::{Entry, Load};
+use crate::store::{Entry, Load, REMEMBERED_MS};
 
 /// Attestations a round trip.
 const BATCH: usize = 2000;
@@ -36,15 +38,18 @@ pub async fn write(
     .map(drop)
 }
 
-/// Loads those that have not run out.
+/// Loads those that Redis would still remember. Redis judges whether one has run out, so this goes by its clock: by Postgres', which
+/// may be ahead, the last moments of one would be free.
 ///
 /// # Errors
 /// A store is away, or somebody else loads the board.
-pub async fn load_used(connection: &mut PgConnection, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
+pub async fn load_used(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
+    let now_ms = app.store.now_us().await? / 1000;
     let mut rows = sqlx::query(
-        "SELECT digest, (extract(epoch FROM until_at) * 1000)::bigint AS until_ms FROM used_proofs WHERE until_at > now()",
+        "SELECT digest, (extract(epoch FROM until_at) * 1000)::bigint AS until_ms FROM used_proofs WHERE until_at > $1",
     )
-    .fetch(connection);
+    .bind(Time::of_ms(now_ms - REMEMBERED_MS))
+    .fetch(lead.connection());
     let mut batch: Vec<(String, i64)> = Vec::new();
     loop {
         let row = rows.try_next().await.map_err(|error| sql_fault("read used attestations", error))?;

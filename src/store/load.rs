@@ -28,6 +28,17 @@ pub struct Counted {
     pub until_ms: i64,
 }
 
+/// What a user has won in an hour, where that is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointsWon {
+    /// Who.
+    pub user: Uuid,
+    /// How many points.
+    pub points: i64,
+    /// When the hour ends, in ms.
+    pub until_ms: i64,
+}
+
 /// What Redis holds of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -159,13 +170,29 @@ impl Load<'_> {
         self.load(its.into_iter().flat_map(set).flatten()).await
     }
 
-    /// Notes attestations that were used, each by its digest, until they run out (ms).
+    /// Sets what users have won in their hour.
+    ///
+    /// # Errors
+    /// Redis is away, or somebody else loads the board.
+    pub async fn points(&self, won: &[PointsWon]) -> Result<(), Fault> {
+        let set = |it: &PointsWon| {
+            let key = self.shard.keys.points(it.user);
+            ["SET", &key, &it.points.to_string(), "PXAT", &it.until_ms.to_string()]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        self.load(won.iter().filter(|it| self.has(it.user)).map(set)).await
+    }
+
+    /// Notes attestations that were used, each by its digest and with when it runs out (ms). As in `lua/lib/proof.lua` they are
+    /// remembered for a day longer.
     ///
     /// # Errors
     /// Redis is away, or somebody else loads the board.
     pub async fn used(&self, used: &[(String, i64)]) -> Result<(), Fault> {
         let set = |(digest, until_ms): &(String, i64)| {
-            ["SET", &self.shard.keys.once(digest), "1", "PXAT", &until_ms.to_string()]
+            let forgotten_ms = until_ms + REMEMBERED_MS;
+            ["SET", &self.shard.keys.once(digest), "1", "PXAT", &forgotten_ms.to_string()]
                 .map(str::to_owned)
                 .to_vec()
         };
@@ -248,6 +275,9 @@ impl Store {
         Ok(Some(if next == 0 { (place + 1, 0) } else { (place, next) }))
     }
 }
+
+/// How much longer than it counts a used attestation is remembered: by as much Redis' clock may be set back.
+pub const REMEMBERED_MS: i64 = 86_400_000;
 
 /// Users a command: Lua takes no more than 8,000 words.
 const AT_ONCE: usize = 2000;

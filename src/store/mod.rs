@@ -49,7 +49,7 @@ pub use issue::{Begun, Issue, IssueOutcome};
 pub use judging::{Judging, Reservation};
 pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
 pub use lease::{Lease, Visitor};
-pub use load::{Counted, Load, Standing};
+pub use load::{Counted, Load, PointsWon, REMEMBERED_MS, Standing};
 pub use news::PersonalNews;
 pub use operator::{Adjust, Adjusted, NotDone, Restrict};
 pub use outbox::{Entry, EntryKind, OLDEST};

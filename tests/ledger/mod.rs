@@ -4,6 +4,7 @@ mod acknowledge;
 mod begin;
 mod chain;
 mod lead;
+mod limits;
 mod migrate;
 mod older;
 mod outbox;

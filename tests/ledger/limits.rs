@@ -1,0 +1,91 @@
+//! What limits have counted, and which attestations were used, is known to a Redis that lost its data.
+
+use laurel::keys::Algorithm;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Player, Signer, TestNode, World, assert_verified, eventually, jwks};
+
+#[tokio::test]
+async fn an_hours_points_are_known_to_a_redis_that_was_emptied() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.limits.points_per_hour = 25).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "watch_ad").await;
+    node.award(&ada, "watch_ad").await;
+    node.award(&bob, "watch_ad").await;
+    // What an operator gives is no award.
+    let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
+    let decision = laurel::admin::Decision { actor: "test".into(), reason: "a gift".into() };
+    laurel::admin::adjust(&node.app, &user, 500, None, &decision).await.unwrap();
+    node.written().await;
+    let mut look = world.look().await;
+    let _: () = look.ask("FLUSHALL").await;
+    let token = eventually("awards to be taken again", async || {
+        let answer = node.init(&ada, "watch_ad").await;
+        answer.body["antiSpamToken"].as_str().map(str::to_owned)
+    })
+    .await;
+    let full = node.finalize(&ada, &token, Value::Null).await;
+    full.assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert!((1..=3600).contains(&full.header("retry-after").parse::<u64>().unwrap()));
+    let key = format!("points:{}", ada.identity.user);
+    assert!(
+        (1..=3_600_000).contains(&look.ask::<i64>(&format!("PTTL {key}")).await),
+        "an hour, not for ever"
+    );
+    node.award(&bob, "watch_ad").await;
+    assert_eq!(look.ask::<u64>(&format!("GET points:{}", bob.identity.user)).await, 20);
+    assert_verified(&world).await;
+}
+
+/// A node whose one action is attested, and a player of it.
+async fn attested(world: &World, signer: &Signer) -> (TestNode, Player) {
+    let (keys, catalogue) = (world.folder.path().join("game.json"), world.folder.path().join("actions.toml"));
+    std::fs::write(keys, jwks(&[signer])).unwrap();
+    let text = "[keys.game]\njwks_file = \"game.json\"\n[[action]]\ntype = \"level\"\nnumber = 1\npoints = 10\n\
+                proof = { kind = \"signed\", keys = \"game\" }\n";
+    std::fs::write(&catalogue, text).unwrap();
+    let node = world
+        .node_with(|it| {
+            it.actions.file = catalogue.to_str().unwrap().to_owned();
+            it.tokens.action_interval_seconds = 0;
+        })
+        .await;
+    let ada = node.register("ada").await;
+    (node, ada)
+}
+
+/// Shows an attestation, once awards are taken.
+async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
+    let body = json!({ "actionType": "level", "proof": { "attestation": attestation } });
+    eventually("awards to be taken", async || {
+        let answer = node.post("/api/v1/action-tokens", &player.token, &body).await;
+        (answer.status != 503).then_some(answer)
+    })
+    .await
+}
+
+/// It is in use while Redis' clock is here; Redis loses its data there; and it is shown again back here.
+#[tokio::test]
+async fn a_used_attestation_is_known_by_redis_clock_whatever_postgres_says() {
+    for (used_at, lost_at) in [("+0", "+0"), ("-3600", "-3600"), ("+3600", "+3600"), ("+0", "+120")] {
+        let world = World::with_turned_clock().await;
+        world.redis.turn(used_at);
+        let signer = Signer::new(Algorithm::ES256, "a");
+        let (node, ada) = attested(&world, &signer).await;
+        let expires_s = node.app.store.now_us().await.unwrap() / 1_000_000 + 60;
+        let sign = |jti: &str| {
+            signer.sign(&json!({ "sub": ada.identity.user, "act": "level", "jti": jti, "exp": expires_s }))
+        };
+        let (used, fresh) = (sign("used"), sign("fresh"));
+        assert_eq!(show(&node, &ada, &used).await.status, 201);
+        node.written().await;
+        world.redis.turn(lost_at);
+        let _: () = world.look().await.ask("FLUSHALL").await;
+        eventually("Redis to be loaded", async || (node.app.store.glance().await.ok()?.open).then_some(()))
+            .await;
+        world.redis.turn(used_at);
+        show(&node, &ada, &used).await.assert_refused(422, "PROOF_INVALID");
+        assert_eq!(show(&node, &ada, &fresh).await.status, 201, "{used_at} {lost_at}");
+    }
+}
