@@ -21,4 +21,5 @@ write_outbox(KEYS[2], {
   kind = 'ended', id = ARGV[3], user = ARGV[1], session = session.id, actions = int(session.actions),
   issued = int(session.started), expires = int(session.expires),
 })
-return { OK, redis.call('GET', KEYS[4]) or '0', session.actions, int(now_ms - session.started) }
+-- The clock may have been set back since.
+return { OK, redis.call('GET', KEYS[4]) or '0', session.actions, int(math.max(0, now_ms - session.started)) }

@@ -108,7 +108,7 @@ if code ~= OK then
   return reply(code, 0)
 end
 if redis.call('EXISTS', interval_key) == 1 then
-  return reply(TOO_SOON, 0, { math.max(1, redis.call('PTTL', interval_key)) })
+  return reply(TOO_SOON, 0, { math.max(1, window_left_ms(interval_key, interval_ms)) })
 end
 
 local session, session_code = read_session(session_key)

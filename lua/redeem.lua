@@ -185,9 +185,9 @@ if not is_open(limits) then
 end
 -- Limits of points count the most that a proof can be worth: a refusal that leaves the token must not depend on the proof.
 most_points = tonumber(most_points)
-local wait_ms = action_wait_ms(limit_key, limits)
+local wait_ms = action_wait_ms(limit_key, limits, true)
 if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
-  wait_ms = math.max(wait_ms, redis.call('PTTL', points_key), 1)
+  wait_ms = math.max(wait_ms, window_left_ms(points_key, HOUR_MS), 1)
 end
 if wait_ms > 0 then
   return reply(ACTION_LIMITED, 0, { wait_ms })

@@ -1,5 +1,6 @@
 //! Things that die in the middle. Afterwards every acknowledged award is there once, and the ledger agrees.
 
+mod clock_back;
 mod postgres_away;
 mod redis_away;
 mod redis_refuses;

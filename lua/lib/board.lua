@@ -60,13 +60,19 @@ end
 -- Publishes the ten unless the last publication is younger than the window: then returns the ms until it may go out,
 -- and whoever asked calls `flush` after that. Publishes at once when the board was quiet. Without a channel this is one shard of
 -- several: returns -1, and whoever asked takes its ten to the board that is merged of all, see `gather`.
+-- The ms are never more than the window: nodes sleep for them. A key that lasts longer is from before Redis' clock was set back; it
+-- is written anew, and holds nothing up.
 local function publish(ten, state_key, window_key, channel, version, window_ms)
   if channel == '' then
     return -1
   end
   local open = tonumber(window_ms) == 0 or redis.call('SET', window_key, '1', 'NX', 'PX', window_ms)
   if not open then
-    return math.max(1, redis.call('PTTL', window_key))
+    local left_ms = redis.call('PTTL', window_key)
+    if left_ms >= 0 and left_ms <= tonumber(window_ms) then
+      return math.max(1, left_ms)
+    end
+    redis.call('SET', window_key, '1', 'PX', window_ms)
   end
   redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(ten, '\n'))
   redis.call('HSET', state_key, 'published', int(version))

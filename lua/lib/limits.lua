@@ -1,22 +1,30 @@
 -- An action's own limits per user, kept in one hash: `at` (ms of the last award), `hour` and `day` (UTC hour and day number),
 -- `in_hour` and `in_day` (awards in them). A limit of 0 is none.
+--
+-- Redis' clock may be set back, so what is kept may lie ahead of it:
+--   - An hour or a day that has begun stays the one that awards count in, until the clock has passed it. If the present one counted
+--     anew, a few seconds back and forth over midnight would pay both days again, each time. So compare with >=, never with ==.
+--   - One that is more than one ahead is from a clock that was far wrong: its awards count in the present one from then on.
+--   - A cool-down that begins ahead begins now.
+-- So nobody waits longer than a cool-down, to the end of the next hour, or to the end of the next day, whatever the clock did. What
+-- has to be corrected for that is written where the wait is found, which is a refusal: it cannot fail, and no award depends on it.
 
 local HOUR_MS = 3600000
 
 local NO_LIMITS = { open_for = 0, any = false }
 
--- `cooldown (ms) | cap an hour | cap a day | opens at (ms of the UTC day) | open for (ms; 0: always)` with spaces between; an empty
--- text if there is none of them.
+-- `cooldown (ms) | cap an hour | cap a day | opens at (ms of the UTC day) | open for (ms; 0: always) | span (ms)` with spaces between;
+-- an empty text if there is none of them. The span is how long a proof by `elapsed` lasts at least.
 local function read_limits(text)
   if text == '' then
     return NO_LIMITS
   end
-  local cooldown, per_hour, per_day, opens, open_for = text:match('^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local cooldown, per_hour, per_day, opens, open_for, span = text:match('^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   local limits = {
     cooldown = tonumber(cooldown), per_hour = tonumber(per_hour), per_day = tonumber(per_day),
-    opens = tonumber(opens), open_for = tonumber(open_for),
+    opens = tonumber(opens), open_for = tonumber(open_for), span = tonumber(span),
   }
-  limits.any = limits.cooldown > 0 or limits.per_hour > 0 or limits.per_day > 0
+  limits.any = limits.cooldown > 0 or limits.per_hour > 0 or limits.per_day > 0 or limits.span > 0
   return limits
 end
 
@@ -24,36 +32,62 @@ local function is_open(limits)
   return limits.open_for == 0 or (now_ms - limits.opens) % DAY_MS < limits.open_for
 end
 
--- How many ms the user has to wait before this action may be awarded again: 0 if not at all.
-local function action_wait_ms(key, limits)
+-- The number of the hour or day in which an award counts that is made now, and the awards that are in it already.
+local function period_now(kept, count, length_ms)
+  local present = math.floor(now_ms / length_ms)
+  kept = tonumber(kept)
+  if not kept or kept < present then
+    return present, 0
+  end
+  return kept > present + 1 and present or kept, tonumber(count)
+end
+
+local function cap_wait_ms(key, field, cap, kept, count, length_ms)
+  if cap == 0 or not kept then
+    return 0
+  end
+  local period, used = period_now(kept, count, length_ms)
+  if used < cap then
+    return 0
+  end
+  if period ~= tonumber(kept) then
+    redis.call('HSET', key, field, int(period))
+  end
+  return (period + 1) * length_ms - now_ms
+end
+
+-- How many ms the user has to wait before this action may be awarded again: 0 if not at all. `redeems`: the award is asked for now.
+-- The spans of two proofs by `elapsed` may not overlap, or a player would wait for nine at once; this can only be told at the end of
+-- a span, so who asks for a token need not wait, and keeps a pace of one a span.
+local function action_wait_ms(key, limits, redeems)
   if not limits.any then
     return 0
   end
   local kept = redis.call('HMGET', key, 'at', 'hour', 'in_hour', 'day', 'in_day')
-  local wait = 0
-  if limits.cooldown > 0 and kept[1] then
-    wait = math.max(wait, tonumber(kept[1]) + limits.cooldown - now_ms)
+  local pause, at, wait = limits.cooldown, tonumber(kept[1]), 0
+  if redeems then
+    pause = math.max(pause, limits.span)
   end
-  local hour, day = math.floor(now_ms / HOUR_MS), math.floor(now_ms / DAY_MS)
-  if limits.per_hour > 0 and tonumber(kept[2]) == hour and tonumber(kept[3]) >= limits.per_hour then
-    wait = math.max(wait, (hour + 1) * HOUR_MS - now_ms)
+  if pause > 0 and at then
+    if at > now_ms then
+      at = now_ms
+      redis.call('HSET', key, 'at', now_text)
+    end
+    wait = math.max(wait, at + pause - now_ms)
   end
-  if limits.per_day > 0 and tonumber(kept[4]) == day and tonumber(kept[5]) >= limits.per_day then
-    wait = math.max(wait, (day + 1) * DAY_MS - now_ms)
-  end
-  return wait
+  wait = math.max(wait, cap_wait_ms(key, 'hour', limits.per_hour, kept[2], kept[3], HOUR_MS))
+  return math.max(wait, cap_wait_ms(key, 'day', limits.per_day, kept[4], kept[5], DAY_MS))
 end
 
--- Notes an award. The hash goes when no limit can look at it any more.
+-- Notes an award. The hash goes a day after no limit can look at it any more, since the clock may be set back by as much.
 local function note_action(key, limits)
   if not limits.any then
     return
   end
-  local hour, day = math.floor(now_ms / HOUR_MS), math.floor(now_ms / DAY_MS)
   local kept = redis.call('HMGET', key, 'hour', 'in_hour', 'day', 'in_day')
-  local in_hour = tonumber(kept[1]) == hour and tonumber(kept[2]) or 0
-  local in_day = tonumber(kept[3]) == day and tonumber(kept[4]) or 0
+  local hour, in_hour = period_now(kept[1], kept[2], HOUR_MS)
+  local day, in_day = period_now(kept[3], kept[4], DAY_MS)
   redis.call('HSET', key, 'at', now_text, 'hour', int(hour), 'in_hour', int(in_hour + 1), 'day', int(day),
     'in_day', int(in_day + 1))
-  redis.call('PEXPIREAT', key, int(math.max(now_ms + limits.cooldown, (day + 1) * DAY_MS)))
+  redis.call('PEXPIREAT', key, int(math.max(now_ms + limits.cooldown, now_ms + limits.span, (day + 1) * DAY_MS) + DAY_MS))
 end

@@ -1,7 +1,8 @@
 -- What only Redis can say of a proof: how old the token is, whether an attestation has begun and has not run out, and whether it
 -- was used before.
 
--- What was used once is remembered until it runs out; so nothing that lasts longer is taken.
+-- What was used once is remembered until a day after it runs out, since the clock may be set back by as much; so nothing that lasts
+-- longer is taken.
 local LONGEST_PROOF_MS = 31 * DAY_MS
 
 -- When a proof stands, as `least most from until` (ms): how old the token has to be, and when the proof begins and runs out; 0 is
@@ -34,7 +35,7 @@ end
 -- Returns what the ledger keeps of it, so that an emptied Redis does not forget: when they run out (ms), and the keys.
 local function note_once(until_ms, first)
   for place = first, #KEYS do
-    redis.call('SET', KEYS[place], '1', 'PXAT', int(until_ms))
+    redis.call('SET', KEYS[place], '1', 'PXAT', int(until_ms + DAY_MS))
   end
   return first <= #KEYS and int(until_ms) .. ',' .. table.concat(KEYS, ',', first) or ''
 end

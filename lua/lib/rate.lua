@@ -1,5 +1,17 @@
 -- A fixed window that opens with its first attempt. Every attempt counts, refused ones too.
 
+-- Ms until an open window closes. Redis keeps an expiry as a moment of its clock, so a clock that is set back makes a window last
+-- longer by the step. Such a window closes after its own length, counted from now; what it has counted stays. The write may stand
+-- above other checks: it only shortens an expiry, and cannot fail.
+local function window_left_ms(key, window_ms)
+  local left_ms = redis.call('PTTL', key)
+  if left_ms > tonumber(window_ms) then
+    redis.call('PEXPIRE', key, window_ms)
+    return tonumber(window_ms)
+  end
+  return left_ms
+end
+
 -- Counts one attempt. Returns the attempts so far and the ms until the window closes.
 local function count_attempt(key, window_ms)
   local used = redis.call('INCR', key)
@@ -7,5 +19,5 @@ local function count_attempt(key, window_ms)
     redis.call('PEXPIRE', key, window_ms)
     return used, tonumber(window_ms)
   end
-  return used, redis.call('PTTL', key)
+  return used, window_left_ms(key, window_ms)
 end

@@ -13,6 +13,9 @@ pub struct Limits {
     pub opens_at_ms: u64,
     /// For how long it is open then; 0: always.
     pub open_for_ms: u64,
+    /// Least time between two awards that the proof implies: spans of `elapsed` may not overlap. Checked when a token is redeemed,
+    /// not when one is asked for.
+    pub span_ms: u64,
 }
 
 const MINUTE_MS: u64 = 60_000;

@@ -58,6 +58,7 @@ impl ActionConfig {
             cap_per_day: self.cap_per_day,
             opens_at_ms,
             open_for_ms,
+            span_ms: 0,
         })
     }
 }

@@ -79,11 +79,11 @@ const MINUTE_MS: &str = "60000";
 
 /// An action's own limits, as `lua/lib/limits.lua` reads them.
 fn limits_text(limits: &Limits) -> String {
-    let Limits { cooldown_ms, cap_per_hour, cap_per_day, opens_at_ms, open_for_ms } = limits;
+    let Limits { cooldown_ms, cap_per_hour, cap_per_day, opens_at_ms, open_for_ms, span_ms } = limits;
     if *limits == Limits::default() {
         return String::new();
     }
-    format!("{cooldown_ms} {cap_per_hour} {cap_per_day} {opens_at_ms} {open_for_ms}")
+    format!("{cooldown_ms} {cap_per_hour} {cap_per_day} {opens_at_ms} {open_for_ms} {span_ms}")
 }
 
 /// When a proof stands, as `lua/lib/proof.lua` reads it.

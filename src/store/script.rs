@@ -99,7 +99,7 @@ impl Scripts {
             above: lua!("above" needs),
             gather: lua!("gather" needs "clock" "epoch" "board" "merge"),
             complete: lua!("complete" needs),
-            lease: lua!("lease" needs),
+            lease: lua!("lease" needs "rate"),
             flush: lua!("flush" needs "clock" "board"),
             mend: lua!("mend" needs "clock" "epoch" "board" "merge"),
             confirm: lua!("confirm" needs "clock" "epoch" "board"),

@@ -2,6 +2,8 @@
 
 mod attempt;
 mod board;
+pub mod clock;
+mod clock_walk;
 mod epoch;
 mod issue;
 mod judging;
@@ -20,7 +22,7 @@ use laurel::store::{Issue, IssueOutcome, Judging, Redeem, RedeemOutcome, Redeeme
 use uuid::Uuid;
 
 pub const ANY: Limits =
-    Limits { cooldown_ms: 0, cap_per_hour: 0, cap_per_day: 0, opens_at_ms: 0, open_for_ms: 0 };
+    Limits { cooldown_ms: 0, cap_per_hour: 0, cap_per_day: 0, opens_at_ms: 0, open_for_ms: 0, span_ms: 0 };
 
 /// What a node can say about a proof.
 pub static HOLDS: LazyLock<Verdict> = LazyLock::new(Verdict::default);

@@ -1,0 +1,327 @@
+//! What the scripts do when Redis' clock is set back: nothing is paid twice, and nobody waits longer than they would have.
+
+use std::net::IpAddr;
+
+use laurel::action::{Door, Limits, Verdict};
+use laurel::clock::rfc3339;
+use laurel::store::{
+    Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Prove, ProveOutcome, Redeem, RedeemOutcome, Start,
+    Store, Visitor,
+};
+use laurel::token::ActToken;
+use uuid::Uuid;
+
+use super::{ANY, HOLDS, issue, redeem, token, user};
+use crate::harness::World;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+pub async fn turned() -> (World, Store) {
+    let world = World::with_turned_clock().await;
+    let store = world.store().await;
+    (world, store)
+}
+
+/// Stops the clock at a moment.
+pub fn stand(world: &World, at_ms: i64) {
+    world.redis.turn(&rfc3339(at_ms)[..19].replace('T', " "));
+}
+
+/// A midnight in UTC that is not far away.
+pub async fn midnight(store: &Store) -> i64 {
+    (store.now_us().await.unwrap() / 1000 / DAY_MS + 1) * DAY_MS
+}
+
+/// Asks for an award of an action with these limits; gives the ms to wait if there is a wait.
+pub async fn win(store: &Store, who: Uuid, limits: &Limits) -> Result<(), u64> {
+    let id = token(store, who).await;
+    match store.redeem(&Redeem { limits, ..redeem(who, &id) }).await.unwrap().outcome {
+        RedeemOutcome::Awarded(_) => Ok(()),
+        RedeemOutcome::ActionLimited { wait_ms } => Err(wait_ms),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One more attempt in some window: attempts so far, where they are told, and the ms until the window closes.
+async fn knock(store: &Store, window: &str) -> (u32, u64) {
+    let me = user(1);
+    let attempt = |window| async move {
+        let told = store.attempt(&[(window, 9)]).await.unwrap().window.unwrap();
+        (told.used, told.reset_ms)
+    };
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let rate = match window {
+        "rate:logins:ada" => return attempt(AttemptWindow::Logins("ada".into())).await,
+        "rate:logins-from:127.0.0.1" => return attempt(AttemptWindow::LoginsFrom(here)).await,
+        "rate:registers-from:127.0.0.1" => return attempt(AttemptWindow::RegistersFrom(here)).await,
+        "rate:inits-from:127.0.0.1" => return attempt(AttemptWindow::InitsFrom(here)).await,
+        "rate:requests-from:127.0.0.1" => {
+            return (0, store.lease(Visitor::Address(here), 3, 1).await.unwrap().closes_ms);
+        }
+        "rate:requests:" => return (0, store.lease(Visitor::User(me), 3, 1).await.unwrap().closes_ms),
+        "rate:inits:" => {
+            let it = laurel::store::Issue { per_minute: 9, ..issue(me, Uuid::new_v4()) };
+            store.issue(&it).await.unwrap().1
+        }
+        "rate:awards:" => store.redeem(&Redeem { per_minute: 9, ..redeem(me, "none") }).await.unwrap().rate,
+        "rate:starts:" => store.start(&start(&ActToken::new(), "hash")).await.unwrap().1,
+        other => panic!("{other}"),
+    };
+    rate.map(|it| (it.used, it.reset_ms)).unwrap()
+}
+
+fn start<'a>(token: &'a ActToken, token_hash: &'a str) -> Start<'a> {
+    Start {
+        user: user(1),
+        session_id: "sess_one",
+        token: token.as_str(),
+        token_hash,
+        ttl_ms: HOUR_MS,
+        per_hour: 9,
+        outbox_max: 1000,
+        event_ids: (Uuid::new_v4(), Uuid::new_v4()),
+    }
+}
+
+#[tokio::test]
+async fn a_window_lasts_no_longer_than_it_should_and_keeps_its_count() {
+    let (world, store) = turned().await;
+    let windows = [
+        ("rate:logins:ada", MINUTE_MS),
+        ("rate:logins-from:127.0.0.1", MINUTE_MS),
+        ("rate:registers-from:127.0.0.1", MINUTE_MS),
+        ("rate:inits-from:127.0.0.1", MINUTE_MS),
+        ("rate:requests-from:127.0.0.1", MINUTE_MS),
+        ("rate:requests:", MINUTE_MS),
+        ("rate:inits:", MINUTE_MS),
+        ("rate:awards:", MINUTE_MS),
+        ("rate:starts:", HOUR_MS),
+    ];
+    for step in ["+86400", "+60", "+2"] {
+        let mut look = world.look().await;
+        let _: () = look.ask("FLUSHALL").await;
+        crate::harness::open_board(&store).await;
+        for (window, length_ms) in windows {
+            let key = if window.ends_with(':') { format!("{window}{}", user(1)) } else { window.to_owned() };
+            world.redis.turn(step);
+            let (before, _) = knock(&store, window).await;
+            world.redis.turn("+0");
+            // A lease is refused once its window is full, which must not last longer either.
+            for more in 1..=4 {
+                let (used, reset_ms) = knock(&store, window).await;
+                assert!(used == before + more || before == 0, "{window}: {used} after {before}");
+                assert!((1..=length_ms).contains(&reset_ms), "{window} after {step}: {reset_ms} ms");
+            }
+            let left_ms: u64 = look.ask(&format!("PTTL {key}")).await;
+            assert!(left_ms <= length_ms, "{key} after {step}: {left_ms} ms");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_board_goes_out_and_says_when_at_the_latest() {
+    const WINDOW_MS: u64 = 50;
+    let (world, store) = turned().await;
+    let mut subscription = store.subscribe(&[BOARD_CHANNEL.to_owned()]).await.unwrap();
+    let award = async |who: u128| {
+        let id = token(&store, user(who)).await;
+        let it = Redeem { publish_window_ms: WINDOW_MS, ..redeem(user(who), &id) };
+        match store.redeem(&it).await.unwrap().outcome {
+            RedeemOutcome::Awarded(it) => (it.version, it.flush_due_ms),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut seen = 0;
+    for (place, step) in [(1, "+60"), (3, "+86400")] {
+        world.redis.turn(step);
+        let (first, _) = award(place).await;
+        while store.flush(WINDOW_MS).await.unwrap() > 0 {}
+        world.redis.turn("+0");
+        let (next, due_ms) = award(place + 1).await;
+        assert_eq!(due_ms, 0, "the throttle of before the step ({step}) holds up nothing");
+        assert!(seen < first && first < next, "versions only grow");
+        seen = next;
+    }
+    // An operator's change is throttled by the same key.
+    world.redis.turn("+86400");
+    award(5).await;
+    world.redis.turn("+0");
+    let adjust = Adjust {
+        user: user(1),
+        number: 1,
+        username: "somebody",
+        event_id: Uuid::new_v4(),
+        points: Some(500),
+        note: "{}",
+        publish_window_ms: WINDOW_MS,
+        outbox_max: 1000,
+        candidates: &[],
+    };
+    assert_eq!(store.adjust(&adjust).await.unwrap().unwrap().ten.flush_due_ms, 0);
+    let published: i64 = world.look().await.ask("HGET leaderboard:global:state published").await;
+    assert!(published > seen);
+    loop {
+        let (_, text) = subscription.next().await.unwrap();
+        if text.starts_with(&published.to_string()) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_daily_bonus_is_had_once_a_day_over_a_midnight_that_comes_twice() {
+    let (world, store) = turned().await;
+    let (bonus, midnight) = (Limits { cap_per_day: 1, ..ANY }, midnight(&store).await);
+    let at = async |offset_ms: i64| {
+        stand(&world, midnight + offset_ms);
+        win(&store, user(1), &bonus).await
+    };
+    assert_eq!(at(-3000).await, Ok(()));
+    assert_eq!(at(0).await, Ok(()));
+    assert_eq!(at(-4000).await, Err(DAY_MS as u64 + 4000), "today's was paid, and so was tomorrow's");
+    assert_eq!(at(0).await, Err(DAY_MS as u64));
+    assert_eq!(at(DAY_MS).await, Ok(()));
+    // What a clock that was years ahead has noted keeps nobody waiting for years.
+    assert_eq!(at(900 * DAY_MS).await, Ok(()));
+    assert_eq!(at(DAY_MS + 1000).await, Err(DAY_MS as u64 - 1000));
+    assert_eq!(at(2 * DAY_MS).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_cool_down_that_begins_ahead_begins_now() {
+    let (world, store) = turned().await;
+    let midnight = midnight(&store).await;
+    let slow = Limits { cooldown_ms: 30_000, ..ANY };
+    stand(&world, midnight + DAY_MS);
+    assert_eq!(win(&store, user(1), &slow).await, Ok(()));
+    stand(&world, midnight);
+    // Whoever asks for a token hears the same, and the wait does not begin anew with each try.
+    let begun = store.issue(&laurel::store::Issue { limits: &slow, ..issue(user(1), Uuid::new_v4()) }).await;
+    assert_eq!(begun.unwrap().0, IssueOutcome::ActionLimited { wait_ms: 30_000 });
+    stand(&world, midnight + 10_000);
+    assert_eq!(win(&store, user(1), &slow).await, Err(20_000));
+    stand(&world, midnight + 30_000);
+    assert_eq!(win(&store, user(1), &slow).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than_they_should() {
+    let (world, store) = turned().await;
+    let (first, second) = (ActToken::new(), ActToken::new());
+    let prove = async |act: &ActToken| {
+        let hash = act.hash();
+        let it = Prove {
+            user: user(1),
+            action: "watch_ad",
+            points: 10,
+            limits: &ANY,
+            attempt_id: act.attempt_id(),
+            token_hash: &hash,
+            ttl_ms: 300_000,
+            per_minute: 0,
+            interval_ms: 30_000,
+            outbox_max: 1000,
+            asked: None,
+            named_session: "",
+            proof: "",
+            verdict: &HOLDS,
+        };
+        store.prove(&it).await.unwrap().0
+    };
+    let capped = async || {
+        let id = token(&store, user(1)).await;
+        let it = Redeem { points_per_hour: 15, ..redeem(user(1), &id) };
+        store.redeem(&it).await.unwrap().outcome
+    };
+    world.redis.turn("+86400");
+    assert!(matches!(prove(&first).await, ProveOutcome::Proven { .. }));
+    assert!(matches!(capped().await, RedeemOutcome::Awarded(_)));
+    world.redis.turn("+0");
+    let refused = prove(&second).await;
+    assert!(matches!(refused, ProveOutcome::TooSoon { wait_ms } if wait_ms <= 30_000), "{refused:?}");
+    let refused = capped().await;
+    assert!(matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= HOUR_MS), "{refused:?}");
+    for (key, most_ms) in [("proven", 30_000), ("points", HOUR_MS)] {
+        let left_ms: u64 = world.look().await.ask(&format!("PTTL {key}:{}", user(1))).await;
+        assert!(left_ms <= most_ms, "{key}: {left_ms} ms");
+    }
+}
+
+#[tokio::test]
+async fn an_attestation_that_ran_out_is_still_known() {
+    let (world, store) = turned().await;
+    let until_ms = midnight(&store).await;
+    let show = async |at_ms: i64| {
+        stand(&world, at_ms);
+        let verdict = Verdict { once: vec!["digest".into()], valid_ms: (0, until_ms), ..Verdict::default() };
+        let id = token(&store, user(1)).await;
+        store.redeem(&Redeem { verdict: &verdict, ..redeem(user(1), &id) }).await.unwrap().outcome
+    };
+    assert!(matches!(show(until_ms - 60_000).await, RedeemOutcome::Awarded(_)));
+    for (at_ms, why) in [
+        (until_ms + 1000, "it has run out"),
+        (until_ms - 3000, "the clock was set back by seconds"),
+        (until_ms + DAY_MS - 1000, "it has run out"),
+        (until_ms - 1000, "the clock was set back by a day"),
+    ] {
+        let shown = show(at_ms).await;
+        // Redis takes out what has run out when it is asked for, and otherwise sooner or later.
+        let _: u64 = world.look().await.ask("EXISTS once:digest").await;
+        assert!(matches!(shown, RedeemOutcome::ProofInvalid { .. }), "{why}: {shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_game_that_began_ahead_ends() {
+    let (world, store) = turned().await;
+    let token = ActToken::new();
+    world.redis.turn("+86400");
+    store.start(&start(&token, &token.hash())).await.unwrap();
+    world.redis.turn("+0");
+    let played = store.finish(user(1), 1000, Uuid::new_v4()).await.unwrap().unwrap();
+    assert_eq!((played.played_ms, played.actions), (0, 0));
+}
+
+/// The doors of `elapsed` end in the same script.
+#[tokio::test]
+async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
+    let (world, store) = turned().await;
+    let start = midnight(&store).await;
+    let limits = Limits { span_ms: 3000, ..ANY };
+    let verdict = Verdict { age_ms: (3000, 20_000), ..Verdict::default() };
+    let begin = async || {
+        let id = Uuid::new_v4();
+        let begun =
+            store.issue(&laurel::store::Issue { limits: &limits, ..issue(user(1), id) }).await.unwrap().0;
+        assert!(matches!(begun, IssueOutcome::Issued(_)), "nobody waits for a token: {begun:?}");
+        id.to_string()
+    };
+    let finish = async |id: &str| {
+        let it = Redeem { limits: &limits, verdict: &verdict, door: Door::Actions, ..redeem(user(1), id) };
+        match store.redeem(&it).await.unwrap().outcome {
+            RedeemOutcome::Awarded(_) => 0,
+            RedeemOutcome::ActionLimited { wait_ms } => wait_ms,
+            other => panic!("{other:?}"),
+        }
+    };
+    stand(&world, start);
+    let mut ids = Vec::new();
+    for _ in 0..9 {
+        ids.push(begin().await);
+    }
+    // Each waits for the one before it; its token stays meanwhile.
+    for (place, id) in ids.iter().enumerate().take(6) {
+        stand(&world, start + 3000 * (place as i64 + 1));
+        assert_eq!(finish(id).await, 0);
+        assert_eq!(finish(&ids[place + 1]).await, 3000);
+    }
+    // One after another.
+    for _ in 0..3 {
+        let at_ms = store.now_us().await.unwrap() / 1000;
+        let id = begin().await;
+        stand(&world, at_ms + 3000);
+        assert_eq!(finish(&id).await, 0);
+    }
+}
