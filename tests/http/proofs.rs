@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{World, assert_verified, eventually};
+use crate::scripts::clock::stand;
 
 /// How many zero bits SHA-256 begins with, counted in the digits of its hex.
 pub fn leading_zero_bits(text: &str) -> u32 {
@@ -130,4 +131,42 @@ async fn elapsed_goes_by_redis_clock_and_not_by_the_nodes() {
     .await;
     let token = issued.body["antiSpamToken"].as_str().unwrap();
     assert_eq!(node.finalize(&ada, token, Value::Null).await.status, 200);
+}
+
+#[tokio::test]
+async fn nine_elapsed_tokens_that_are_waited_for_at_once_are_worth_one() {
+    let world = World::with_turned_clock().await;
+    let node = world.node_with(|it| it.tokens.action_interval_seconds = 0).await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    let start_ms = node.app.store.now_us().await.unwrap() / 1000;
+    let after = |seconds: i64| stand(&world, start_ms + seconds * 1000);
+    after(0);
+    let (mut tokens, mut asked) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        tokens.push(node.token(&ada, "demo_elapsed").await);
+        asked.push(node.token(&bob, "demo_elapsed").await);
+    }
+    after(3);
+    // Bob proves all of them first; it is the award that is refused.
+    let mut proven = Vec::new();
+    for token in &asked {
+        let answer = node.post("/api/v1/action-tokens", &bob.token, &json!({ "antiSpamToken": token })).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        proven.push(json!({ "actionToken": answer.body["actionToken"] }));
+    }
+    let finalize = async |place: usize| node.finalize(&ada, &tokens[place], Value::Null).await;
+    let redeem = async |place: usize| node.post("/api/v1/scores", &bob.token, &proven[place]).await;
+    for (seconds, place) in [(3, 0), (6, 1)] {
+        after(seconds);
+        for won in [finalize(place).await, redeem(place).await] {
+            assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
+        }
+        // The tokens stay.
+        for other in place + 1..9 {
+            for refused in [finalize(other).await, redeem(other).await] {
+                refused.assert_refused(429, "ACTION_LIMIT_REACHED");
+                assert_eq!(refused.header("retry-after"), "3");
+            }
+        }
+    }
 }

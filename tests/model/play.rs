@@ -5,9 +5,11 @@ use proptest::test_runner::{TestCaseError, TestCaseResult};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::calls::Call;
+use super::LEAST_MS;
+use super::calls::{Call, Given};
+use super::request::id;
 use super::rules::Model;
-use super::state::{ACTIONS, Ask, Kind, Outcome, Request, Session, Token};
+use super::state::{ACTIONS, Ask, Kind, Outcome, Proof, Request, Session, Shown, Token};
 use crate::harness::{Answer, Player, TestNode, World, differences, ledger_differences, rows};
 
 /// A sequence as it is played: the model, and who is who.
@@ -29,6 +31,7 @@ impl<'a> Play<'a> {
 
     pub async fn call(&mut self, call: &Call) -> TestCaseResult {
         let request = self.request(call);
+        self.wait_for(&request).await;
         let wanted = self.model.judge(&request);
         let answer = self.send(&self.nodes[call.node], &request).await;
         self.compare(&request, &wanted, &answer)
@@ -39,6 +42,26 @@ impl<'a> Play<'a> {
             self.keyed.push(request);
         }
         Ok(())
+    }
+
+    /// Whoever gives the right proof of an action that takes time has waited: its token is made older.
+    async fn wait_for(&mut self, request: &Request) {
+        let (Ask::Finalize { token: Shown::Known(place), proof: Given::Right }
+        | Ask::Prove { asked: Some(Shown::Known(place)), proof: Given::Right, .. }) = request.ask
+        else {
+            return;
+        };
+        let token = &mut self.model.tokens[place];
+        if !matches!(token.kind, Kind::AntiSpam { action } if ACTIONS[action].proof == Proof::Elapsed) {
+            return;
+        }
+        let (mut look, key) = (self.world.look().await, format!("token:{}", id(&token.text)));
+        let Some(kept) = look.ask::<Option<String>>(&format!("GET {key}")).await else { return };
+        let words: Vec<&str> = kept.split(' ').collect();
+        let place: usize = words[..3].iter().map(|it| it.len() + 1).sum();
+        let issued_ms = words[3].parse::<i64>().unwrap() - LEAST_MS;
+        let _: u64 = look.ask(&format!("SETRANGE {key} {place} {issued_ms}")).await;
+        token.aged = true;
     }
 
     async fn send(&self, node: &TestNode, request: &Request) -> Answer {
@@ -129,7 +152,7 @@ impl<'a> Play<'a> {
 
     fn keep_token(&mut self, owner: usize, kind: Kind, text: &Value, challenge: Value) -> usize {
         let text = text.as_str().unwrap().to_owned();
-        self.model.tokens.push(Token { text, owner, kind, used: false, challenge });
+        self.model.tokens.push(Token { text, owner, kind, used: false, aged: false, challenge });
         self.model.tokens.len() - 1
     }
 

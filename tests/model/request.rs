@@ -157,6 +157,11 @@ fn changed(text: &str, place: usize) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// What Redis knows an anti-spam token by.
+pub fn id(jwt: &str) -> String {
+    claims(jwt)["jti"].as_str().unwrap().to_owned()
+}
+
 fn claims(jwt: &str) -> Value {
     let payload = jwt.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
     payload.and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default()

@@ -71,11 +71,12 @@ impl Model {
 
     fn finalize(&mut self, request: &Request, token: Shown, proof: Given) -> Judged {
         let (token, action) = self.anti_spam(request.who, token)?;
-        let holds = holds(action, proof)?;
+        let holds = self.holds(action, proof, Some(token))?;
         self.first_under_key(request)?;
         self.admit(request.who)?;
         self.unused(token)?;
         self.within_limits(request.who, action)?;
+        self.spans_apart(request.who, action)?;
         self.tokens[token].used = true;
         require(holds, UNPROVEN)?;
         Ok(self.award(request.who, action))
@@ -96,7 +97,7 @@ impl Model {
         let for_action = asked.map(|it| it.1).or(action).unwrap_or(ACTIONS.len());
         require(for_action < ACTIONS.len() && action.is_none_or(|it| it == for_action), NO_ACTION)?;
         require(asked.is_some() || ACTIONS[for_action].proof == Proof::None, MALFORMED)?;
-        let holds = holds(for_action, proof)?;
+        let holds = self.holds(for_action, proof, asked.map(|it| it.0))?;
         self.first_under_key(request)?;
         self.admit(who)?;
         if session.is_some() {
@@ -125,6 +126,7 @@ impl Model {
             require(bound == Some(live), OTHER_SESSION)?;
         }
         self.within_limits(request.who, action)?;
+        self.spans_apart(request.who, action)?;
         self.tokens[token].used = true;
         if let (Some(_), Some(live)) = (bound, &mut self.users[request.who].session) {
             live.actions += 1;
@@ -185,9 +187,10 @@ impl Model {
 
     fn award(&mut self, who: usize, action: usize) -> Outcome {
         let now = self.next_event();
-        let Action { points, daily, .. } = ACTIONS[action];
+        let Action { points, daily, proof, .. } = ACTIONS[action];
         let user = &mut self.users[who];
         user.had_daily |= daily;
+        user.had_elapsed |= proof == Proof::Elapsed;
         user.total += points;
         user.total_since = now;
         if !user.aside {
@@ -217,6 +220,23 @@ impl Model {
     fn within_limits(&self, who: usize, action: usize) -> Result<(), Outcome> {
         let reached = ACTIONS[action].daily && self.users[who].had_daily;
         require(!reached, Refused(429, "ACTION_LIMIT_REACHED"))
+    }
+
+    /// Asked when a token is redeemed, and not when it is asked for: two spans of `elapsed` do not overlap.
+    fn spans_apart(&self, who: usize, action: usize) -> Result<(), Outcome> {
+        let overlap = ACTIONS[action].proof == Proof::Elapsed && self.users[who].had_elapsed;
+        require(!overlap, Refused(429, "ACTION_LIMIT_REACHED"))
+    }
+
+    /// Whether a proof holds; one of another shape than its action's is no try.
+    fn holds(&self, action: usize, proof: Given, token: Option<usize>) -> Result<bool, Outcome> {
+        match (ACTIONS[action].proof, proof) {
+            (Proof::None, _) => Ok(true),
+            (Proof::Elapsed, _) => Ok(token.is_some_and(|it| self.tokens[it].aged)),
+            (_, Given::Right) => Ok(true),
+            (_, Given::Wrong) => Ok(false),
+            (_, Given::OtherKind | Given::Nothing) => Err(MALFORMED),
+        }
     }
 
     fn first_under_key(&self, request: &Request) -> Result<(), Outcome> {
@@ -280,15 +300,4 @@ impl Model {
 /// A key is bound to the door and the body that it came with first.
 fn digest(request: &Request) -> String {
     format!("{} {:?}", request.path, request.body)
-}
-
-/// Whether a proof holds; one of another shape than its action's is no try.
-fn holds(action: usize, proof: Given) -> Result<bool, Outcome> {
-    match (ACTIONS[action].proof, proof) {
-        (Proof::None, _) => Ok(true),
-        (Proof::Elapsed, _) => Ok(false),
-        (_, Given::Right) => Ok(true),
-        (_, Given::Wrong) => Ok(false),
-        (_, Given::OtherKind | Given::Nothing) => Err(MALFORMED),
-    }
 }

@@ -10,7 +10,7 @@ pub enum Proof {
     None,
     Quiz,
     Hashcash,
-    /// The model never waits so long.
+    /// An hour, which a token is made older by.
     Elapsed,
 }
 
@@ -48,6 +48,8 @@ pub struct User {
     pub banned: bool,
     pub aside: bool,
     pub had_daily: bool,
+    /// Within the last hour, since no sequence takes so long.
+    pub had_elapsed: bool,
     pub session: Option<Session>,
     /// The newest session, which may be over.
     pub newest_session: Option<usize>,
@@ -71,6 +73,8 @@ pub struct Token {
     pub owner: usize,
     pub kind: Kind,
     pub used: bool,
+    /// Whether it was made older than an `elapsed` proof takes.
+    pub aged: bool,
     /// What `init` asked.
     pub challenge: Value,
 }

@@ -135,6 +135,15 @@ impl Proof {
         self.checks.iter().any(|it| matches!(it, Check::Quiz(_)))
     }
 
+    /// How long the proof takes at least, by Redis' clock; 0: no time.
+    pub fn span_ms(&self) -> u64 {
+        let span = |check: &Check| match check {
+            Check::Elapsed { least_ms, .. } => *least_ms,
+            _ => 0,
+        };
+        self.checks.iter().map(span).max().unwrap_or(0)
+    }
+
     /// Makes a challenge.
     pub fn challenge(&self, asked: &Asked<'_>) -> Challenge {
         let mut challenge = Challenge::default();
