@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, Purpose};
 use crate::ledger::{self, SeedOptions, Verified};
 use crate::serve::Node;
 use crate::{http, telemetry};
@@ -133,10 +133,21 @@ async fn run(command: Command) -> Result<ExitCode> {
     // Whatever speaks TLS uses this provider; a second start keeps the first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let serves = matches!(command, Command::Serve);
-    let mut stores = Embedded::start(&mut config, !serves).await?;
+    let mut stores = Embedded::start(&mut config, purpose(&command)).await?;
     let result = if serves { serve(config, &mut stores).await } else { once(command, config).await };
     stores.stop().await;
     result
+}
+
+/// What a command wants of the private stores. Only these three may make them (contract, section 10): what asks a question must
+/// not answer it from stores that were made for the asking.
+fn purpose(command: &Command) -> Purpose {
+    match command {
+        Command::Serve => Purpose::Node,
+        Command::Seed { .. } | Command::Migrate => Purpose::Make,
+        Command::Verify { ledger: true } => Purpose::UsePostgres,
+        _ => Purpose::Use,
+    }
 }
 
 /// The private stores are started on this thread and looked after on it: the kernel ends them when the thread ends.

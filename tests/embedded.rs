@@ -1,5 +1,7 @@
 //! The private stores, in processes of their own.
 
+mod lock;
+
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -23,7 +25,12 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 /// Starts a node and gives it with all that it said until it served.
 fn serve(folder: &Path) -> (Child, String) {
-    let mut child = laurel(folder, &["serve"]).spawn().unwrap();
+    serving(laurel(folder, &["serve"]))
+}
+
+/// The same by a command of one's own; a node that has not all stores to itself says only how to join those that it has.
+fn serving(mut command: Command) -> (Child, String) {
+    let mut child = command.spawn().unwrap();
     let (mut said, mut byte) = (Vec::new(), [0]);
     let stdout = child.stdout.as_mut().unwrap();
     while !said.ends_with(b"laurel serve\n") && stdout.read(&mut byte).unwrap() == 1 {
@@ -175,4 +182,36 @@ async fn a_private_redis_that_dies_is_started_again() {
     eventually("awards to be taken again", ready).await;
     node.kill().unwrap();
     node.wait().unwrap();
+}
+
+#[test]
+fn only_serve_seed_and_migrate_make_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands: [&[&str]; 5] = [
+        &["verify"],
+        &["verify", "--ledger"],
+        &["rebuild"],
+        &["admin", "ban", "1", "--reason", "a test"],
+        &["ledger", "detach", "--before", "2020-01"],
+    ];
+    let data = folder.path().join("data");
+    for there in [false, true] {
+        if there {
+            std::fs::create_dir(&data).unwrap();
+        }
+        for arguments in commands {
+            let refused = run(folder.path(), arguments);
+            let line = said(&refused);
+            assert!(!refused.status.success() && line.lines().count() == 1, "{arguments:?}: {line}");
+            assert!(line.contains("DATABASE_URL") && line.contains("run `laurel serve` first"), "{line}");
+            assert_eq!(line.contains("REDIS_URL"), arguments != ["verify", "--ledger"], "{line}");
+            assert_eq!(data.exists(), there, "{arguments:?}");
+            assert!(!there || std::fs::read_dir(&data).unwrap().next().is_none(), "{arguments:?}");
+        }
+    }
+    // A store that was lost is not made anew by a command that asks what is in it.
+    std::fs::create_dir_all(data.join("postgres/cluster")).unwrap();
+    let refused = run(folder.path(), &["rebuild"]);
+    assert!(said(&refused).contains("has no Redis: set it"), "{}", said(&refused));
+    assert!(!data.join("redis").exists());
 }

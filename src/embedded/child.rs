@@ -2,9 +2,11 @@
 //! when the thread that started it ends.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -33,8 +35,10 @@ pub struct Recipe {
     pub log: PathBuf,
     /// Another account than ours.
     pub account: Option<Account>,
-    /// Descriptors that the process inherits: the folder's lock, so that it is held as long as anything uses the data.
-    pub inherit: Vec<RawFd>,
+    /// Open files that the process inherits under the same descriptors, and nothing else: the folder's lock, so that it is
+    /// held as long as anything uses the data. The recipe owns them: a bare number would name another file by the time the
+    /// store is started again.
+    pub inherit: Vec<Arc<File>>,
     /// How to ask it to stop; the kernel sends the same when Laurel dies.
     pub stop_signal: libc::c_int,
 }
@@ -123,22 +127,26 @@ pub fn command(recipe: &Recipe) -> Result<Command, StartError> {
     if let Some(account) = recipe.account {
         command.uid(account.uid).gid(account.gid);
     }
-    let (inherit, stop_signal) = (recipe.inherit.clone(), recipe.stop_signal);
-    // SAFETY: between fork and exec only prctl and fcntl are called, which are safe there. It runs after the change of
+    let (inherit, stop_signal, parent) = (recipe.inherit.clone(), recipe.stop_signal, std::process::id());
+    // SAFETY: between fork and exec only system calls are made, and no memory is allocated. It runs after the change of
     // account, which would clear the parent-death signal.
     unsafe {
         command.pre_exec(move || {
             libc::prctl(libc::PR_SET_PDEATHSIG, stop_signal);
-            for fd in &inherit {
-                libc::fcntl(*fd, libc::F_SETFD, 0);
+            // A Laurel that died before the line above is not noticed by it.
+            if libc::getppid() as u32 != parent {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            // Rust opens every file close-on-exec, but a library, or whatever started Laurel, may not have. Kernels before
+            // 5.11 refuse this, and go on without it.
+            libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            for file in &inherit {
+                if libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
             }
             Ok(())
         });
     }
     Ok(command)
-}
-
-/// The descriptor of an open file, to be inherited.
-pub fn descriptor(file: &File) -> RawFd {
-    file.as_raw_fd()
 }

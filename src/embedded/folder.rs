@@ -1,25 +1,38 @@
-//! The data folder, and the lock that keeps a second Laurel, or what a killed one left running, from using it too.
+//! The data folder, and the locks that keep a second Laurel, or what a killed one left running, from using it too.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
 use super::child::Account;
+use super::{StartError, postgres, redis};
 
 /// Unix sockets have paths of at most 107 bytes (`sun_path` in unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
 /// How long the stores of a killed Laurel may take to end.
 const LEFTOVERS_MS: u64 = 20_000;
+const POLL_MS: u64 = 50;
+
+/// So often a lock that is free beside a store that listens, or beside a Laurel that lives, is tried again: a process that is
+/// ending closes its files one by one, and another command tries the second lock for a moment.
+const TRIES_BESIDE_A_STORE: u32 = 20;
+
+/// Held while anything uses the data: the stores inherit it, also those that are started again.
+const LOCK: &str = "laurel.lock";
+/// Held while the Laurel that owns the folder lives, which wrote its pid there. No other process inherits it: so nobody has to
+/// guess from a pid, which may be another process' by now, whether a Laurel runs.
+const OWNER: &str = "laurel.pid";
 
 /// The folder, held by this process and by the stores that it starts.
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
-    lock: File,
+    lock: Arc<File>,
+    _owner: File,
 }
 
 /// Who holds a data folder.
@@ -27,10 +40,10 @@ pub struct DataFolder {
 pub enum Holder {
     /// This process, from now on.
     Us(DataFolder),
-    /// A Laurel that runs.
+    /// Somebody else.
     Other {
-        /// Its process id.
-        pid: i32,
+        /// The process id of the Laurel that owns it; `None` if a store listens there that no Laurel owns.
+        pid: Option<i32>,
         /// The folder's absolute path.
         root: PathBuf,
     },
@@ -38,6 +51,10 @@ pub enum Holder {
 
 impl DataFolder {
     /// Makes the folder if it is missing and takes its lock.
+    ///
+    /// A free lock is not enough: somebody may have deleted the file under a node that runs, or started a store by hand. Two
+    /// Redis on one append-only file destroy it, and a second one unlinks the first one's socket. So a folder in which a store
+    /// listens is never ours.
     ///
     /// # Errors
     /// The folder cannot be made, its path is too long for a socket, or stores that a killed Laurel left do not end.
@@ -53,32 +70,31 @@ impl DataFolder {
                 root.display()
             )));
         }
-        let lock_path = root.join("laurel.lock");
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&lock_path)
-            .map_err(cannot)?;
-        for _ in 0..LEFTOVERS_MS / 50 {
-            match lock.try_lock() {
-                Ok(()) => {
-                    sign(&mut lock).map_err(cannot)?;
-                    return Ok(Holder::Us(Self { root, lock }));
+        let mut beside_a_store = 0;
+        for _ in 0..LEFTOVERS_MS / POLL_MS {
+            // Opened anew each time, as the file may have been deleted and made again meanwhile.
+            let lock = open_private(&root.join(LOCK)).map_err(cannot)?;
+            let mut owner = open_private(&root.join(OWNER)).map_err(cannot)?;
+            if try_lock(&lock).map_err(cannot)? {
+                let in_use = redis::listens(&root).await || postgres::listens(&root).await;
+                if !in_use && try_lock(&owner).map_err(cannot)? {
+                    sign(&mut owner).map_err(cannot)?;
+                    return Ok(Holder::Us(Self { root, lock: Arc::new(lock), _owner: owner }));
                 }
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(cannot(error)),
+                beside_a_store += 1;
+                if beside_a_store == TRIES_BESIDE_A_STORE {
+                    let pid = living_owner(&mut owner).map_err(cannot)?;
+                    return Ok(Holder::Other { pid, root });
+                }
+            } else if let Some(pid) = living_owner(&mut owner).map_err(cannot)? {
+                return Ok(Holder::Other { pid: Some(pid), root });
             }
-            if let Some(pid) = living_holder(&mut lock) {
-                return Ok(Holder::Other { pid, root });
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
         }
         Err(StartError(format!(
             "stores of an earlier Laurel still run on {} and do not end; look for them with: fuser {}",
             root.display(),
-            lock_path.display()
+            root.join(LOCK).display()
         )))
     }
 
@@ -87,8 +103,8 @@ impl DataFolder {
         &self.root
     }
 
-    /// The open lock, for the stores to inherit.
-    pub fn lock(&self) -> &File {
+    /// The lock, for the stores to inherit.
+    pub fn lock(&self) -> &Arc<File> {
         &self.lock
     }
 
@@ -105,6 +121,11 @@ impl DataFolder {
     }
 }
 
+/// Whether a Laurel has ever used a folder. Asks without making anything.
+pub fn was_used(path: &Path) -> bool {
+    [LOCK, "redis", "postgres"].iter().any(|name| path.join(name).exists())
+}
+
 /// Makes a folder that only its owner can enter; an existing one keeps its permissions.
 fn make_private(path: &Path) -> Result<(), StartError> {
     fs::DirBuilder::new()
@@ -114,19 +135,36 @@ fn make_private(path: &Path) -> Result<(), StartError> {
         .map_err(|error| StartError(format!("cannot make the folder {}: {error}", path.display())))
 }
 
-fn sign(lock: &mut File) -> std::io::Result<()> {
-    lock.set_permissions(fs::Permissions::from_mode(0o600))?;
-    lock.set_len(0)?;
-    lock.rewind()?;
-    writeln!(lock, "{}", std::process::id())
+fn open_private(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
 }
 
-/// The Laurel that signed the lock, if it lives. Its stores may hold the lock a moment longer than it does.
-fn living_holder(lock: &mut File) -> Option<i32> {
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn sign(owner: &mut File) -> io::Result<()> {
+    owner.set_len(0)?;
+    owner.rewind()?;
+    writeln!(owner, "{}", std::process::id())
+}
+
+/// The pid of the Laurel that holds the owner's lock, if one does; 0 while it has not written it.
+fn living_owner(owner: &mut File) -> io::Result<Option<i32>> {
+    match owner.try_lock_shared() {
+        Ok(()) => {
+            owner.unlock()?;
+            return Ok(None);
+        }
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
     let mut text = String::new();
-    lock.rewind().ok()?;
-    lock.read_to_string(&mut text).ok()?;
-    let pid = text.trim().parse().ok()?;
-    // SAFETY: signal 0 only asks whether the process exists.
-    (unsafe { libc::kill(pid, 0) } == 0).then_some(pid)
+    owner.rewind()?;
+    owner.read_to_string(&mut text)?;
+    Ok(Some(text.trim().parse().unwrap_or_default()))
 }

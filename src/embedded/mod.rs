@@ -8,7 +8,11 @@ mod postgres;
 mod redis;
 mod secret;
 
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream;
 
 pub use child::Child;
 pub use folder::{DataFolder, Holder};
@@ -17,62 +21,115 @@ pub use redis::Redis;
 
 use crate::config::Config;
 
+/// So long a command waits for the stores of a node: one that was killed is loaded again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const POLL_MS: u64 = 50;
+
 /// One clear line about what keeps a private store from starting.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(pub String);
+
+/// What wants the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A node: it makes the stores that are missing, and has them to itself.
+    Node,
+    /// A command that may make them (contract, section 10), or uses those of a running node.
+    Make,
+    /// Any other command: it uses those of a running node, or those that were made before.
+    Use,
+    /// The same, where Postgres is enough.
+    UsePostgres,
+}
 
 /// The private stores of this process. They are stopped by [`Embedded::stop`], or by the kernel if Laurel dies.
 #[derive(Default)]
 pub struct Embedded {
     redis: Option<Redis>,
     postgres: Option<Postgres>,
-    root: Option<PathBuf>,
+    /// Last, as it is let go of after the stores.
+    folder: Option<DataFolder>,
 }
 
 impl Embedded {
     /// Starts what the settings leave out and puts the URLs and the login secret into them. Call it on the main thread:
     /// the kernel ends the children when the thread that started them ends.
     ///
-    /// `join` says what to do when another Laurel runs on the data folder: a command uses its stores, a node does not.
-    ///
     /// # Errors
-    /// One line: a binary is missing, the folder is in use, damaged or of another Postgres version.
-    pub async fn start(config: &mut Config, join: bool) -> Result<Self, StartError> {
-        let (needs_redis, needs_postgres) =
-            (config.store.redis_url.is_empty(), config.database.url.is_empty());
+    /// One line: a binary is missing, the folder is in use, damaged or of another Postgres version; or no store was made and
+    /// none may be.
+    pub async fn start(config: &mut Config, purpose: Purpose) -> Result<Self, StartError> {
+        let missing = Missing {
+            redis: config.store.redis_url.is_empty() && purpose != Purpose::UsePostgres,
+            postgres: config.database.url.is_empty(),
+        };
         let path = config.embedded.data_dir.clone();
         let path = Path::new(&path);
-        if !(needs_redis || needs_postgres) {
+        if !(missing.redis || missing.postgres) {
             secret::take_if_there(config, path)?;
             return Ok(Self::default());
         }
-        let folder = match DataFolder::open(path).await? {
-            Holder::Us(folder) => folder,
-            Holder::Other { pid, root } if join => {
-                tracing::debug!(pid, "using the stores of the running node");
-                set_urls(config, &redis::url(&root), &postgres::url(&root));
-                secret::take_if_there(config, &root)?;
-                return Ok(Self::default());
+        let makes = matches!(purpose, Purpose::Node | Purpose::Make);
+        if !makes && !folder::was_used(path) {
+            return Err(missing.not_made(path));
+        }
+        let until = Instant::now() + ANSWER_WITHIN;
+        while Instant::now() < until {
+            match DataFolder::open(path).await? {
+                Holder::Us(folder) => {
+                    let unmade = missing.unmade(folder.root());
+                    if !makes && (unmade.redis || unmade.postgres) {
+                        return Err(unmade.not_made(folder.root()));
+                    }
+                    return Self::start_in(folder, missing, makes, config).await;
+                }
+                Holder::Other { pid, root } if purpose == Purpose::Node => return Err(in_use(pid, &root)),
+                Holder::Other { pid, root } if missing.answer(&root).await => {
+                    tracing::debug!(?pid, "using the stores of the running node");
+                    set_urls(config, &redis::url(&root), &postgres::url(&root));
+                    secret::take_if_there(config, &root)?;
+                    return Ok(Self::default());
+                }
+                // A store that was killed comes back in a moment, and a node that starts has them soon.
+                Holder::Other { .. } => tokio::time::sleep(Duration::from_millis(POLL_MS)).await,
             }
-            Holder::Other { pid, root } => return Err(in_use(pid, &root)),
-        };
-        secret::make_if_missing(config, folder.root())?;
-        let mut stores = Self { root: Some(folder.root().to_owned()), ..Self::default() };
-        if needs_redis {
+        }
+        Err(StartError(format!(
+            "the data folder {} is in use, but no {} answers there: set {} as the node that uses it has it",
+            path.display(),
+            missing.names().join(" and "),
+            missing.settings().join(" and "),
+        )))
+    }
+
+    async fn start_in(
+        folder: DataFolder,
+        missing: Missing,
+        makes: bool,
+        config: &mut Config,
+    ) -> Result<Self, StartError> {
+        if makes {
+            secret::make_if_missing(config, folder.root())?;
+        } else {
+            secret::take_if_there(config, folder.root())?;
+        }
+        let mut stores = Self::default();
+        if missing.redis {
             stores.redis = Some(Redis::start(&folder, &[]).await?);
         }
-        if needs_postgres {
+        if missing.postgres {
             stores.postgres = Some(Postgres::start(&folder, &[]).await?);
         }
         set_urls(config, &redis::url(folder.root()), &postgres::url(folder.root()));
+        stores.folder = Some(folder);
         Ok(stores)
     }
 
     /// The settings by which another node joins the private stores; a store of the operator's is not named, since its
     /// URL may have a password.
     pub fn join_hint(&self) -> Option<String> {
-        let root = self.root.as_ref()?;
+        let root = self.folder.as_ref()?.root();
         let mut hint = String::new();
         if self.redis.is_some() {
             hint.push_str(&format!("REDIS_URL='{}' ", redis::url(root)));
@@ -116,6 +173,62 @@ impl Embedded {
     }
 }
 
+/// The stores that the settings leave out.
+#[derive(Clone, Copy)]
+struct Missing {
+    redis: bool,
+    postgres: bool,
+}
+
+impl Missing {
+    /// Those of them that were not made in a folder before.
+    fn unmade(self, root: &Path) -> Self {
+        Self {
+            redis: self.redis && !redis::is_made(root),
+            postgres: self.postgres && !postgres::is_made(root),
+        }
+    }
+
+    /// Whether all of them answer in a folder.
+    async fn answer(self, root: &Path) -> bool {
+        (!self.redis || redis::answers(root).await) && (!self.postgres || postgres::answers(root).await)
+    }
+
+    fn names(self) -> Vec<&'static str> {
+        self.chosen("Redis", "Postgres")
+    }
+
+    fn settings(self) -> Vec<&'static str> {
+        self.chosen("REDIS_URL", "DATABASE_URL")
+    }
+
+    fn chosen(self, redis: &'static str, postgres: &'static str) -> Vec<&'static str> {
+        [(self.redis, redis), (self.postgres, postgres)].iter().filter(|it| it.0).map(|it| it.1).collect()
+    }
+
+    fn not_made(self, root: &Path) -> StartError {
+        StartError(format!(
+            "{} not set, and the data folder {} has no {}: set {}, or run `laurel serve` first",
+            if self.settings().len() == 1 {
+                format!("{} is", self.settings()[0])
+            } else {
+                "REDIS_URL and DATABASE_URL are".to_owned()
+            },
+            root.display(),
+            self.names().join(" and "),
+            if self.settings().len() == 1 { "it" } else { "them" },
+        ))
+    }
+}
+
+/// Whether some process listens on a Unix socket: also one that is stopped, or too busy to take more connections.
+async fn somebody_listens(socket: &Path) -> bool {
+    match UnixStream::connect(socket).await {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+    }
+}
+
 /// Puts the login secret of the private stores into the settings, if these have none and it was made: for what needs the
 /// secret, but no store.
 ///
@@ -145,10 +258,14 @@ fn in_url(path: &Path) -> String {
     path.as_os_str().as_encoded_bytes().iter().map(encode).collect()
 }
 
-fn in_use(pid: i32, root: &Path) -> StartError {
+fn in_use(pid: Option<i32>, root: &Path) -> StartError {
+    let by = match pid {
+        Some(pid) => format!("Laurel with pid {pid}"),
+        None => "a store that no Laurel looks after".to_owned(),
+    };
     StartError(format!(
-        "the data folder {} is in use by Laurel with pid {pid}; to join its stores as a second node, set \
-         REDIS_URL='{}' DATABASE_URL='{}' and another PORT",
+        "the data folder {} is in use by {by}; to join its stores as a second node, set REDIS_URL='{}' DATABASE_URL='{}' and \
+         another PORT",
         root.display(),
         redis::url(root),
         postgres::url(root)

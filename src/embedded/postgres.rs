@@ -4,25 +4,51 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use super::child::{Account, Child, Recipe, command, descriptor};
-use super::{DataFolder, StartError, in_url};
+use super::child::{Account, Child, Recipe, command};
+use super::{DataFolder, StartError, in_url, somebody_listens};
 
 /// A running private Postgres.
 #[derive(Debug)]
 pub struct Postgres {
     child: Child,
     cluster: PathBuf,
-    /// Kept open: the process reaches its folder through it.
-    _entrance: File,
 }
 
 /// The URL of the Postgres that runs, or would run, in a data folder, as libpq and sqlx both read it.
 pub fn url(root: &Path) -> String {
     format!("postgres:///laurel?host={}&user=laurel", in_url(&root.join("postgres")))
+}
+
+/// Whether some process listens on the socket of a data folder's Postgres.
+pub async fn listens(root: &Path) -> bool {
+    somebody_listens(&root.join("postgres/.s.PGSQL.5432")).await
+}
+
+/// Whether the Postgres of a data folder takes connections.
+pub async fn answers(root: &Path) -> bool {
+    ready_pid(&cluster(root)).is_some() && listens(root).await
+}
+
+/// Whether a data folder has a cluster, whatever is in it.
+pub fn is_made(root: &Path) -> bool {
+    cluster(root).exists()
+}
+
+fn cluster(root: &Path) -> PathBuf {
+    root.join("postgres/cluster")
+}
+
+/// The pid of the postmaster that says in its pid file that it takes connections; pg_ctl waits for the same. A killed one
+/// leaves the file as it is.
+fn ready_pid(cluster: &Path) -> Option<u32> {
+    let text = fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
+    let ready = text.lines().last()?.trim() == "ready";
+    text.lines().next()?.trim().parse().ok().filter(|_| ready)
 }
 
 impl Postgres {
@@ -34,12 +60,13 @@ impl Postgres {
     pub async fn start(folder: &DataFolder, extra: &[&str]) -> Result<Self, StartError> {
         let account = account()?;
         let home = folder.subfolder("postgres", account)?;
-        let cluster = home.join("cluster");
+        let cluster = cluster(folder.root());
         let binaries = find_binaries(&cluster)?;
         // As root, Postgres runs as another user, who may not be allowed to pass the folders above this one. It gets the
         // folder as an open descriptor and names it through /proc, which asks nobody on the way.
         let entrance = File::open(&home)
             .map_err(|error| StartError(format!("cannot open {}: {error}", home.display())))?;
+        let entrance = Arc::new(entrance);
         let inside = format!("/proc/self/fd/{}", entrance.as_raw_fd());
         let recipe = |program: &str, arguments: Vec<String>| Recipe {
             name: "postgres",
@@ -47,7 +74,7 @@ impl Postgres {
             arguments,
             log: folder.root().join("postgres.log"),
             account,
-            inherit: vec![descriptor(folder.lock()), entrance.as_raw_fd()],
+            inherit: vec![folder.lock().clone(), entrance.clone()],
             stop_signal: libc::SIGINT,
         };
         let cluster_inside = format!("{inside}/cluster");
@@ -61,7 +88,7 @@ impl Postgres {
             arguments.extend(["-c".into(), (*setting).to_owned()]);
         }
         let child = Child::spawn(recipe("postgres", arguments))?;
-        let mut postgres = Self { child, cluster, _entrance: entrance };
+        let mut postgres = Self { child, cluster };
         postgres.wait_until_ready().await?;
         Ok(postgres)
     }
@@ -82,14 +109,10 @@ impl Postgres {
         self.child.stop().await;
     }
 
-    /// The postmaster writes "ready" into its pid file; pg_ctl waits for the same.
     async fn wait_until_ready(&mut self) -> Result<(), StartError> {
         loop {
-            let text = fs::read_to_string(self.cluster.join("postmaster.pid")).unwrap_or_default();
-            let mut lines = text.lines();
-            let pid = lines.next().and_then(|it| it.parse().ok());
-            if pid.is_some() && pid == self.child.pid() && lines.last().is_some_and(|it| it.trim() == "ready")
-            {
+            let ready = ready_pid(&self.cluster);
+            if ready.is_some() && ready == self.child.pid() {
                 return Ok(());
             }
             if self.child.has_ended() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::child::{Child, Recipe, descriptor};
-use super::{DataFolder, StartError, in_url};
+use super::child::{Child, Recipe};
+use super::{DataFolder, StartError, in_url, somebody_listens};
 
 /// The settings that Laurel's promise rests on.
 const DURABLE: [&str; 14] = [
@@ -28,6 +28,9 @@ const DURABLE: [&str; 14] = [
     "700",
 ];
 
+/// A Redis that takes longer for a PING does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
 /// A running private Redis.
 #[derive(Debug)]
 pub struct Redis {
@@ -42,6 +45,23 @@ pub fn url(root: &Path) -> String {
 
 fn socket(root: &Path) -> PathBuf {
     root.join("redis/redis.sock")
+}
+
+/// Whether some process listens on the socket of a data folder's Redis.
+pub async fn listens(root: &Path) -> bool {
+    somebody_listens(&socket(root)).await
+}
+
+/// Whether the Redis of a data folder takes commands.
+pub async fn answers(root: &Path) -> bool {
+    let ping = tokio::time::timeout(ANSWER_WITHIN, ping(&socket(root))).await;
+    ping.is_ok_and(|pong| pong.is_ok_and(|pong| pong))
+}
+
+/// Whether a data folder has the data of a Redis, whatever is in it.
+pub fn is_made(root: &Path) -> bool {
+    let entries = std::fs::read_dir(root.join("redis")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|name| name.as_encoded_bytes().starts_with(b"appendonly"))
 }
 
 impl Redis {
@@ -62,7 +82,7 @@ impl Redis {
             arguments,
             log: folder.root().join("redis.log"),
             account: None,
-            inherit: vec![descriptor(folder.lock())],
+            inherit: vec![folder.lock().clone()],
             stop_signal: libc::SIGTERM,
         };
         let mut redis = Self { child: Child::spawn(recipe)?, socket };

@@ -29,7 +29,7 @@ pub fn keeper() -> &'static Handle {
 async fn open(path: PathBuf) -> DataFolder {
     match DataFolder::open(&path).await.unwrap() {
         Holder::Us(folder) => folder,
-        Holder::Other { pid, .. } => panic!("{} is in use by {pid}", path.display()),
+        Holder::Other { pid, .. } => panic!("{} is in use by {pid:?}", path.display()),
     }
 }
 
