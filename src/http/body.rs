@@ -43,6 +43,16 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+/// 2^53: beyond, a number with a point or an exponent stands for several whole ones.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A whole number, however it is written: `10`, `10.0` or `1e1` (contract, section 2).
+fn whole(value: &Value) -> Option<i128> {
+    let integer = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
+    let fraction = || value.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < MAX_EXACT);
+    integer.or_else(|| fraction().map(|it| it as i128))
+}
+
 /// The fields of a body that are not read yet, and what was wrong with those that are.
 pub struct Fields {
     left: Map<String, Value>,
@@ -90,7 +100,7 @@ impl Fields {
     /// A whole number from 0 that has to be there.
     pub fn number(&mut self, name: &str) -> Option<u64> {
         let value = self.left.remove(name);
-        let number = value.as_ref().and_then(Value::as_u64);
+        let number = value.as_ref().and_then(whole).and_then(|it| u64::try_from(it).ok());
         if number.is_none() {
             let missing = matches!(value, None | Some(Value::Null));
             let problem = if missing { "is missing" } else { "must be a whole number from 0" };
@@ -101,7 +111,7 @@ impl Fields {
 
     /// A whole number, below 0 too, that has to be there.
     pub fn signed_number(&mut self, name: &str) -> Option<i64> {
-        let number = self.left.remove(name).as_ref().and_then(Value::as_i64);
+        let number = self.left.remove(name).as_ref().and_then(whole).and_then(|it| i64::try_from(it).ok());
         if number.is_none() {
             self.problems.push(FieldError::new(name, "must be a whole number"));
         }

@@ -34,6 +34,35 @@ async fn a_repeat_gets_the_first_answer_to_the_byte_on_any_node() {
 }
 
 #[tokio::test]
+async fn a_repeat_may_be_written_in_another_way() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let begun = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = &begun.body["data"]["actionToken"];
+    let send = async |body: String| {
+        let bearer = format!("Bearer {}", ada.token);
+        let headers =
+            [("authorization", &*bearer), ("content-type", "application/json"), ("idempotency-key", "k")];
+        node.send(reqwest::Method::POST, "/api/score/update", &headers, body.into_bytes()).await
+    };
+    let first = send(format!("{{\"actionToken\":{token},\"actionType\":\"watch_ad\",\"points\":10}}")).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""), "{}", first.text);
+    for points in ["10", "10.0", "1e1"] {
+        let body =
+            format!(" {{\n\"points\": {points}, \"actionType\": \"watch_ad\", \"actionToken\": {token} }}");
+        let again = send(body).await;
+        assert_eq!((again.status, again.text.as_str()), (200, first.text.as_str()), "{points}");
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    }
+    let other =
+        send(format!("{{\"actionToken\":{token},\"actionType\":\"watch_ad\",\"points\":10,\"proof\":{{}}}}"))
+            .await;
+    other.assert_refused(409, "IDEMPOTENCY_MISMATCH");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
 async fn a_failed_proof_is_told_again_too() {
     let world = World::new().await;
     let node = world.node().await;
