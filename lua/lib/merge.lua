@@ -20,14 +20,20 @@ local function best_ten(entries)
 end
 
 -- The ten of those who are in it and the candidates. Whoever does not have the score that an entry says is passed over: an
--- award has moved on meanwhile, and it has placed that user itself.
+-- award has moved on meanwhile, and it has placed that user itself. Of two entries of one score and moment the later counts: it has the
+-- name as the ledger has it, which may be another than when the user was placed.
 local function merge(board_key, ten_key, first)
   local entries, seen = {}, {}
   local function consider(entry)
     local score, moment, user = entry:match('^(%d+) (%d+) (%S+)')
-    if not seen[user] and tonumber(redis.call('ZSCORE', board_key, user) or -1) == tonumber(score) then
-      seen[user] = true
-      entries[#entries + 1] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
+    local known = seen[user]
+    if known then
+      if known.score == tonumber(score) and known.moment == tonumber(moment) then
+        known.text = entry
+      end
+    elseif tonumber(redis.call('ZSCORE', board_key, user) or -1) == tonumber(score) then
+      seen[user] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
+      entries[#entries + 1] = seen[user]
     end
   end
   for _, entry in ipairs(redis.call('LRANGE', ten_key, 0, -1)) do

@@ -8,13 +8,15 @@ mod names;
 mod outside;
 mod outside_users;
 mod password;
+mod user_ref;
 mod users;
 
 pub use issuers::{IssuerProblems, Issuers};
 pub use jwt::{Identity, LoginKeys};
 pub use names::{Email, Password, Username};
 pub use password::Passwords;
-pub use users::{User, UserRef, find, find_by_name};
+pub use user_ref::UserRef;
+pub use users::{User, find, find_by_name};
 
 use std::net::IpAddr;
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// 3 to 50 of `[A-Za-z0-9_.-]`, unique without regard to case.
+use super::user_ref::is_no_name;
+
+/// 3 to 50 of `[A-Za-z0-9_.-]`, unique without regard to case, and no number, UUID or IP address: those refer to users otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -21,11 +23,15 @@ impl Username {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if (3..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be 3 to 50 of A-Z, a-z, 0-9, _, . and -".into())
+        if !(3..=Self::MAX_BYTES).contains(&text.len()) || !text.bytes().all(allowed) {
+            return Err("must be 3 to 50 of A-Z, a-z, 0-9, _, . and -".into());
         }
+        if is_no_name(text) {
+            return Err(
+                "must not be a number, a UUID or an IP address; put a letter or _ in front of it".into()
+            );
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// The text.
@@ -87,6 +93,12 @@ mod tests {
         assert!(Username::parse("abc").is_ok() && Username::parse(&"a".repeat(50)).is_ok());
         assert!(Username::parse("ab").is_err() && Username::parse(&"a".repeat(51)).is_err());
         assert!(Username::parse("a b c").is_err() && Username::parse("äbc").is_err());
+        for no_name in
+            ["110", "1.2.3.4", "01930a5b7c0070008000000000000000", "01930A5B-7C00-7000-8000-000000000000"]
+        {
+            assert!(Username::parse(no_name).is_err(), "{no_name}");
+            assert!(Username::parse(&format!("_{no_name}")).is_ok(), "{no_name}");
+        }
         assert!(Email::parse("a@b.c").is_ok());
         for bad in ["", "a", "@b.c", "a@b", "a@.c", "a@b.", "a@b@c.d", "a @b.c"] {
             assert!(Email::parse(bad).is_err(), "{bad}");

@@ -149,7 +149,9 @@ mod tests {
         assert_eq!(plain("ada@id.example"), "ada");
         assert_eq!(plain("Zo\u{eb} \u{0}<b>Q"), "Zo_bQ");
         assert_eq!(plain(&"a".repeat(99)), "a".repeat(50));
-        for nothing in ["", "ab", "@id.example", "\u{1f600}\u{1f600}\u{1f600}", "\u{0}\n"] {
+        for nothing in
+            ["", "ab", "@id.example", "\u{1f600}\u{1f600}\u{1f600}", "\u{0}\n", "110", "1.2.3.4", "(110)"]
+        {
             assert_eq!(plain(nothing), "player_00abcdef", "{nothing:?}");
         }
         assert_eq!(name("ada", id, true).as_str(), "ada_abcdef");

@@ -3,7 +3,7 @@
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Email, Username};
+use super::{Email, UserRef, Username};
 use crate::app::App;
 use crate::error::{Refusal, Result};
 use crate::ledger::{sql_fault, timed};
@@ -21,25 +21,6 @@ pub struct User {
     pub role: String,
     /// As far as the ledger has come.
     pub score: i64,
-}
-
-/// How a path names a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserRef {
-    /// By UUID.
-    Id(Uuid),
-    /// By serial number.
-    Number(i64),
-}
-
-impl UserRef {
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let number = text.parse().ok().filter(|it| *it > 0).map(Self::Number);
-        let id = text.parse().ok().map(Self::Id);
-        number.or(id).ok_or_else(|| "must be a user's number or UUID".to_owned())
-    }
 }
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<User, sqlx::Error> {
@@ -77,19 +58,18 @@ pub async fn insert(
     }
 }
 
-/// A user by UUID or serial number, as paths take either.
+/// The user that a reference means.
 ///
 /// # Errors
 /// Postgres is away.
 pub async fn find(app: &App, id: UserRef) -> Result<Option<User>> {
     let doing = "look up a user";
+    let columns = "SELECT id, number, username, role, score FROM users WHERE";
+    let sql = |is: &str| sqlx::AssertSqlSafe(format!("{columns} {is}"));
     let asked = match id {
-        UserRef::Id(id) => {
-            sqlx::query("SELECT id, number, username, role, score FROM users WHERE id = $1").bind(id)
-        }
-        UserRef::Number(number) => {
-            sqlx::query("SELECT id, number, username, role, score FROM users WHERE number = $1").bind(number)
-        }
+        UserRef::Id(id) => sqlx::query(sql("id = $1")).bind(id),
+        UserRef::Number(number) => sqlx::query(sql("number = $1")).bind(number),
+        UserRef::Name(name) => sqlx::query(sql("lower(username) = lower($1)")).bind(name.as_str().to_owned()),
     };
     let row = timed(&app.metrics, doing, asked.fetch_optional(&app.database)).await;
     let row = row.map_err(|error| sql_fault(doing, error))?;

@@ -3,7 +3,7 @@
 use sqlx::Row;
 
 use super::{Decision, audit};
-use crate::account::{self, Identity, User, UserRef, Username};
+use crate::account::{self, Identity, User, UserRef};
 use crate::app::App;
 use crate::error::{Refusal, Result};
 use crate::ledger::{begin, sql_fault, timed};
@@ -23,25 +23,13 @@ pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
     }
 }
 
-/// A user by number, UUID or name.
+/// The user that a number, a UUID or a name means.
 ///
 /// # Errors
-/// There is none, or one goes by the number and another by the name; Postgres is away.
+/// There is none; Postgres is away.
 pub async fn find_user(app: &App, text: &str) -> Result<User> {
-    let by_id = match UserRef::parse(text) {
-        Ok(id) => account::find(app, id).await?,
-        Err(_) => None,
-    };
-    let by_name = match Username::parse(text) {
-        Ok(name) => account::find_by_name(app, &name).await?.map(|(user, _)| user),
-        Err(_) => None,
-    };
-    match (by_id, by_name) {
-        (Some(one), Some(other)) if one.id != other.id => {
-            Err(Refusal::field("userId", "is one user's number and another's name; give the UUID").into())
-        }
-        (one, other) => one.or(other).ok_or(Refusal::UserNotFound.into()),
-    }
+    let user = UserRef::parse(text).map_err(|_| Refusal::UserNotFound)?;
+    account::find(app, user).await?.ok_or(Refusal::UserNotFound.into())
 }
 
 /// Makes a user an admin, or a player again.

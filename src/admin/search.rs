@@ -54,7 +54,7 @@ pub async fn search(app: &App, text: Option<&str>, limit: u32) -> Result<Vec<Fou
     let (number, id) = match UserRef::parse(&text) {
         Ok(UserRef::Number(number)) => (Some(number), None),
         Ok(UserRef::Id(id)) => (None, Some(id)),
-        Err(_) => (None, None),
+        Ok(UserRef::Name(_)) | Err(_) => (None, None),
     };
     let sql = format!(
         "SELECT * FROM (

@@ -27,7 +27,8 @@ pub async fn user(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
     let id = id.map(|Path(it)| it).unwrap_or_default();
-    let id = UserRef::parse(&id).map_err(|problem| Refusal::field("userId", problem))?;
+    let id = UserRef::parse(&id).ok().filter(|it| !matches!(it, UserRef::Name(_)));
+    let id = id.ok_or_else(|| Refusal::field("userId", "must be a user's number or UUID"))?;
     // Whoever asks for their own rank, as most do, is known by the login.
     let (user, number, username) = if id == UserRef::Id(caller.user) || id == UserRef::Number(caller.number) {
         (caller.user, caller.number, caller.username)

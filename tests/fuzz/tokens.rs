@@ -155,11 +155,13 @@ fn users_in_paths() {
     fuzz(4.0, prop_oneof![".{0,60}", "[0-9+-]{0,25}", numbers, ids], |text| {
         match UserRef::parse(&text) {
             Ok(UserRef::Number(number)) => {
-                prop_assert!(number > 0 && text.trim_start_matches(['+', '0']) == number.to_string());
+                prop_assert!(number > 0 && text.trim_start_matches('0') == number.to_string());
             }
             Ok(UserRef::Id(id)) => prop_assert_eq!(text.parse::<Uuid>().unwrap(), id),
+            Ok(UserRef::Name(name)) => prop_assert!(name.as_str() == text && text.parse::<u128>().is_err()),
             Err(_) => {
-                prop_assert!(text.parse::<i64>().map_or(true, |it| it <= 0) && text.parse::<Uuid>().is_err())
+                prop_assert!(text.starts_with('+') || text.parse::<i64>().map_or(true, |it| it <= 0));
+                prop_assert!(text.parse::<Uuid>().is_err());
             }
         }
         Ok(())

@@ -219,11 +219,6 @@ async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
         assert_eq!(answer.fields(), [field]);
     }
     act(&node, &root, "nobody", "ban", json!({ "reason": "x" })).await.assert_refused(404, "USER_NOT_FOUND");
-    let number = ada.identity.number.to_string();
-    let namesake = node.register(&format!("00{number}")).await;
-    act(&node, &root, &namesake.identity.username, "ban", json!({ "reason": "x" }))
-        .await
-        .assert_refused(400, "VALIDATION_ERROR");
     act(&node, &root, "ada", "void", json!({ "reason": "x" })).await.assert_refused(400, "VALIDATION_ERROR");
     assert_verified(&world).await;
     let bearer = format!("Bearer {}", root.token);

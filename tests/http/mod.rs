@@ -21,6 +21,7 @@ mod outside;
 mod pages;
 pub mod proofs;
 mod receipts;
+mod references;
 mod rules;
 mod scoreboard;
 mod scores;

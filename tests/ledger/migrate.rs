@@ -114,3 +114,82 @@ async fn what_contracts_waits_for_the_last_older_node() {
     assert_verified(&world).await;
     assert!(laurel::ledger::contract(&app.database, &app.receipts).await.unwrap(), "once is enough");
 }
+
+#[tokio::test]
+async fn users_who_are_named_like_a_number_a_uuid_or_an_address_are_renamed_once_older_nodes_are_gone() {
+    let world = World::new().await;
+    let mut older = node_of(&world, "laurel/14").await;
+    let app = world.app().await;
+    let id = "01930a5b-7c00-7000-8000-0000000000ab";
+    let odd = [
+        "110",
+        "000",
+        "1.2.3.4",
+        "255.255.255.255",
+        id,
+        &id.replace('-', ""),
+        &id.to_uppercase(),
+        &"7".repeat(50),
+    ];
+    // What a name may be stays, and so does who is called already what another would be.
+    let plain = [
+        "ada",
+        "-55",
+        "1.5",
+        "256.1.1.1",
+        "1.2.3.4.5",
+        "110_",
+        "01930a5b",
+        "PLAYER_110",
+        "player_1.2.3.4",
+        "01.2.3.4",
+    ];
+    for (place, name) in plain.iter().chain(&odd).enumerate() {
+        // One name in two cases is one name.
+        let sql =
+            "INSERT INTO users (id, username, email, password_hash) VALUES (gen_random_uuid(), $1, $2, '!')
+                   ON CONFLICT (lower(username)) DO NOTHING";
+        sqlx::query(sql).bind(*name).bind(format!("{place}@example.com")).execute(&mut older).await.unwrap();
+    }
+    let names = async || -> Vec<String> {
+        sqlx::query_scalar("SELECT username FROM users ORDER BY number")
+            .fetch_all(&app.database)
+            .await
+            .unwrap()
+    };
+    let before = names().await;
+    older.close().await.unwrap();
+    eventually("the older node to be gone", async || {
+        laurel::ledger::contract(&app.database, &app.receipts).await.unwrap().then_some(())
+    })
+    .await;
+    let after = names().await;
+    for (old, new) in before.iter().zip(&after) {
+        let is_odd = odd.contains(&old.as_str());
+        assert_eq!(is_odd, laurel::account::Username::parse(old).is_err(), "{old}: the same rule in both");
+        assert_eq!(is_odd, old != new, "{old} {new}");
+        assert!(laurel::account::Username::parse(new).is_ok(), "{new}");
+        let user = laurel::admin::find_user(&app, new).await.unwrap();
+        assert_eq!(&user.username, new);
+        assert!(
+            !is_odd || laurel::admin::find_user(&app, &old.to_uppercase()).await.is_err(),
+            "{old} means nobody"
+        );
+    }
+    let number_of = |name: &str| before.iter().position(|it| it == name).unwrap() + 1;
+    let renamed = |name: &str| after[number_of(name) - 1].clone();
+    assert_eq!(renamed("000"), "player_000");
+    assert_eq!(renamed("110"), format!("player_110_{}", number_of("110")));
+    assert_eq!(renamed(&"7".repeat(50)), format!("player_{}", "7".repeat(43)));
+    let told: Vec<(String, String)> = sqlx::query_as(
+        "SELECT detail->>'from', detail->>'to' FROM admin_audit WHERE actor = 'laurel migrate' AND action = 'rename' ORDER BY created_at",
+    )
+    .fetch_all(&app.database)
+    .await
+    .unwrap();
+    let mut wanted: Vec<_> = before.into_iter().zip(after).filter(|(old, new)| old != new).collect();
+    let mut told = told;
+    wanted.sort();
+    told.sort();
+    assert_eq!(told, wanted, "each is in the audit");
+}

@@ -53,7 +53,7 @@ pub fn admin(operation: Operation) -> Operation {
 /// About one user.
 pub fn one(operation: Operation) -> Operation {
     admin(operation)
-        .parameter("path", "userId", true, text("The user's number, UUID or name"))
+        .parameter("path", "userId", true, text("What is all digits is a number, what parses as a UUID is one, all else is a name"))
         .refused(&[Code::UserNotFound, Code::ValidationError])
 }
 

@@ -9,6 +9,7 @@ use crate::error::Code;
 pub fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/api/auth/register", "register", "Make a user")
+            .about("A username is unique without regard to case, and is no number, UUID or IP address: those refer to users otherwise")
             .body(object(&[
                 ("username", sized_text(3, 50, "^[A-Za-z0-9_.-]*$")),
                 ("email", json!({ "type": "string", "format": "email", "maxLength": 255 })),

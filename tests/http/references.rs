@@ -1,0 +1,89 @@
+//! References to users: which one is meant follows from the text, whoever is registered.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::admin::admin;
+use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+
+async fn ask(node: &TestNode, root: &Player, path: &str) -> Answer {
+    let bearer = format!("Bearer {}", root.token);
+    let path = path.replace('{', "%7B").replace('}', "%7D");
+    node.send(Method::GET, &format!("/api/admin/{path}"), &[("authorization", &bearer)], Vec::new()).await
+}
+
+async fn register(node: &TestNode, username: &str) -> Answer {
+    let body = json!({ "username": username, "email": format!("{}@example.com", Uuid::new_v4()), "password": "correct horse" });
+    node.post("/api/auth/register", "", &body).await
+}
+
+/// Three accounts whose names are each other's number and UUID could not be banned, adjusted or looked at.
+#[tokio::test]
+async fn nobody_can_make_themselves_or_others_impossible_to_find() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let (honest, cheat) = (node.register("honest").await, node.register("cheat").await);
+    node.award(&cheat, "complete_level").await;
+    let (id, number) = (cheat.identity.user, cheat.identity.number);
+    for name in [
+        honest.identity.number.to_string().as_str(),
+        &format!("00{number}"),
+        &format!("{number:0>50}"),
+        &id.to_string(),
+        &id.to_string().to_uppercase(),
+        &id.simple().to_string(),
+        "10.20.30.40",
+    ] {
+        // Two digits are too short for a name anyway.
+        let refused = register(&node, name).await;
+        refused.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(refused.fields(), ["username"], "{name}");
+        let problem = refused.body["metadata"]["fields"][0]["problem"].as_str().unwrap_or_default();
+        assert!(name.len() < 3 || refused.text.contains("put a letter or _ in front"), "{problem}");
+        if name.len() < 50 && name.len() > 2 {
+            assert_eq!(register(&node, &format!("_{name}")).await.status, 201, "{name}");
+        }
+    }
+    let references = [
+        number.to_string(),
+        format!("000{number}"),
+        id.to_string(),
+        id.to_string().to_uppercase(),
+        id.simple().to_string(),
+        format!("{{{id}}}"),
+        format!("urn:uuid:{id}"),
+        "cheat".to_owned(),
+        "CHEAT".to_owned(),
+    ];
+    for reference in &references {
+        for path in ["users/{}", "users/{}/history", "suspects/{}"] {
+            let answer = ask(&node, &root, &path.replace("{}", reference)).await;
+            assert_eq!(answer.status, 200, "{reference}: {}", answer.text);
+            let told = &answer.body["data"];
+            assert!(path.ends_with("history") || told["username"] == "cheat", "{reference}: {}", answer.text);
+        }
+        let path = format!("/api/admin/users/{}/adjust", reference.replace('{', "%7B").replace('}', "%7D"));
+        let adjusted = node.post(&path, &root.token, &json!({ "points": 1, "reason": "x" })).await;
+        assert_eq!(adjusted.body["data"]["username"], "cheat", "{}", adjusted.text);
+        if reference.parse::<Uuid>().is_ok() || reference.parse::<i64>().is_ok() {
+            let path = format!("/api/scoreboard/user/{}", reference.replace('{', "%7B").replace('}', "%7D"));
+            let bearer = format!("Bearer {}", honest.token);
+            let score = node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
+            assert_eq!(score.body["data"]["userId"], number, "{}", score.text);
+        }
+        let found = ask(&node, &root, &format!("users?search={reference}")).await;
+        assert_eq!(found.body["data"][0]["username"], "cheat", "{reference}: {}", found.text);
+    }
+    let ban = format!("/api/admin/users/{number}/ban");
+    assert_eq!(node.post(&ban, &root.token, &json!({ "reason": "x" })).await.status, 200);
+    node.init(&cheat, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+    assert_eq!(node.award(&honest, "watch_ad").await.status, 200);
+    for nobody in ["0", "00", "99999", "99999999999999999999", "1.2.3.4", "%20", "+1"] {
+        let answer = ask(&node, &root, &format!("users/{nobody}")).await;
+        answer.assert_refused(404, "USER_NOT_FOUND");
+        assert_eq!(answer.body["data"], Value::Null);
+    }
+    assert_verified(&world).await;
+}
