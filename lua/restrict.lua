@@ -4,13 +4,15 @@
 --       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 banned
 -- ARGV  1 user id   2 banned (1 or 0)   3 set aside (1 or 0)   4 id of the event that confirms held points
 --       5 channel of the board (empty where this is one shard of several)   6 least ms between publications   7 channel of the user   8 most entries in the outbox
---       9… candidates for the ten `score moment userId number username`, the user's own among them
+--       9 points that the ledger holds back: what is shown of somebody who is set aside is without them, where Redis does not know it
+--       10… candidates for the ten `score moment userId number username`, the user's own among them
 -- Reply { code, … }
 --       OK: + { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, banned_key = unpack(KEYS)
 local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
+local FIRST_CANDIDATE = 10
 
 if not read_open(state_key, 0) then
   return { BOARD_CLOSED }
@@ -24,7 +26,10 @@ end
 local moment = next_moment(redis.call('HGET', state_key, 'moment'))
 
 -- The last check is done: only writes from here on.
-local shown = set_aside and aside or own
+local shown = own
+if set_aside then
+  shown = aside or int(math.max(0, tonumber(own) - tonumber(ARGV[9])))
+end
 if set_aside and not aside then
   redis.call('SET', aside_key, shown)
 elseif confirms then
@@ -43,5 +48,5 @@ else
     redis.call('ZADD', board_key, shown, user)
   end
 end
-local ten = merge(board_key, ten_key, 9)
+local ten = merge(board_key, ten_key, FIRST_CANDIDATE)
 return { OK, renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[5], ARGV[6]) }

@@ -137,7 +137,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(ledger::keep_whole_forever(app.clone()));
     tasks.spawn(ledger::check_forever(app.clone()));
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
-    tasks.spawn(admin::converge_forever(app.clone()));
+    tasks.spawn(admin::converge_forever(app.clone(), admin::ALL_EVERY));
     let store = app.store.clone();
     tasks.spawn(async move { store.find_servers_forever().await });
     tasks.spawn(keys::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));

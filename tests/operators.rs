@@ -63,12 +63,12 @@ async fn what_operators_type_takes_effect_on_nodes_that_serve() {
     assert!(refused(&world, "admin ban ada").await.contains("--reason"));
     assert_verified(&world).await;
     let deeds: Vec<(String, String)> =
-        sqlx::query_as("SELECT actor, action FROM admin_audit ORDER BY created_at")
+        sqlx::query_as("SELECT actor, action || coalesce(' ' || (detail->>'refused'), '') FROM admin_audit ORDER BY created_at")
             .fetch_all(&node.app.database)
             .await
             .unwrap();
     let actions: Vec<&str> = deeds.iter().map(|it| it.1.as_str()).collect();
-    assert_eq!(actions, ["ban", "unban", "adjust", "set_aside", "void", "grant"]);
+    assert_eq!(actions, ["ban", "unban", "adjust", "set_aside", "void", "grant", "adjust out_of_range"]);
     assert!(deeds.iter().all(|it| it.0 == "cli:mary"));
 }
 

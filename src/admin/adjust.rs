@@ -1,16 +1,18 @@
 //! A total that an operator changes. What is meant is written to the audit first, under the event's id; so a change that was cut
-//! short can be repeated under its key, and is done once.
+//! short can be repeated under its key, and is done once. The audit's row is locked while it is done, so of those who repeat it at
+//! once, on whichever nodes, one does it and the others find what came of it.
 
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{Decision, audit};
+use super::Decision;
+use super::audit::{self, Meant, Refused};
 use crate::account::User;
 use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{AGAIN_WITHIN_DAYS, contenders, finish, sql_fault, timed};
+use crate::ledger::{AGAIN_WITHIN_DAYS, begin, contenders, finish, sql_fault, timed};
 use crate::store::{Adjust, Adjusted, NotDone};
 
 /// A total that was changed.
@@ -25,7 +27,7 @@ pub struct Changed {
 }
 
 /// Changes a total by some points, below 0 to take away, as an event of its own in the ledger. The same key of the same actor is
-/// done once; a repeat gets the first answer.
+/// done once, or refused once; a repeat gets the first answer.
 ///
 /// # Errors
 /// The total would leave its range; the user is set aside; the key was used for something else; a store is away: a repeat under the
@@ -41,10 +43,10 @@ pub async fn adjust(
         // It would put the user behind everybody who has as much, as if the score had been reached just now.
         return Err(Refusal::field("points", "must not be 0").into());
     }
-    let event_id = intend(app, user.id, points, key, decision).await?;
-    if let Some((before, after)) = written(app, event_id).await? {
-        return Ok(Changed { event_id, before, after });
-    }
+    let detail = json!({ "points": points });
+    let meant = Meant { user: user.id, action: "adjust", decision, key, detail: Some(&detail) };
+    let event_id = intend(app, &meant).await?;
+    // Asked for ahead of the transaction: they need connections of their own, and may wait for the ledger.
     let candidates = contenders(app, user.id).await?;
     let it = Adjust {
         user: user.id,
@@ -57,15 +59,27 @@ pub async fn adjust(
         outbox_max: app.config.outbox.max_entries,
         candidates: &candidates,
     };
+    let doing = "adjust a total";
+    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
+    if let Some(refused) = audit::lock(app, &mut transaction, event_id).await? {
+        return Err(refused.refusal().into());
+    }
+    if let Some((before, after)) = written(app, &mut transaction, event_id).await? {
+        return Ok(Changed { event_id, before, after });
+    }
+    // Below the lock alone: nobody else may do, or refuse, the event between the looks above and what the audit says of it below.
     let adjusted = match app.store.adjust(&it).await? {
-        Ok(adjusted) => adjusted,
-        Err(why) => {
-            // Nothing was done, so nothing was meant.
-            audit::forget(app, event_id).await?;
-            return Err(refuse(why).into());
-        }
+        Ok(adjusted) => Ok(adjusted),
+        // Neither done nor refused: a repeat goes on.
+        Err(NotDone::Unavailable) => return Err(Refusal::Unavailable(CLOSED).into()),
+        // The script looks for the event first, so neither Redis nor the ledger has it.
+        Err(NotDone::OutOfRange) => Err(Refused::OutOfRange),
+        Err(NotDone::Aside) => Err(Refused::SetAside),
     };
-    audit::complete(app, &app.database, event_id, outcome(&adjusted)).await?;
+    let detail = adjusted.as_ref().map_or_else(|refused| refused.detail(), outcome);
+    audit::complete(app, &mut *transaction, event_id, detail).await?;
+    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    let adjusted = adjusted.map_err(Refused::refusal)?;
     finish(app, user.id, adjusted.ten).await?;
     Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
 }
@@ -81,42 +95,27 @@ pub(super) fn outcome(adjusted: &Adjusted) -> Value {
 }
 
 /// The event's id: a new one, or the one that the key stands for.
-async fn intend(app: &App, user: Uuid, points: i64, key: Option<&str>, decision: &Decision) -> Result<Uuid> {
+async fn intend(app: &App, meant: &Meant<'_>) -> Result<Uuid> {
+    let doing = "note an adjustment";
+    let call = app.metrics.postgres(doing);
+    let mut connection = app.database.acquire().await.map_err(|error| sql_fault(doing, error))?;
     let id = app.clock.new_id();
-    let detail = json!({ "points": points });
-    let call = app.metrics.postgres("note an adjustment");
-    let is_new = audit::note(&app.database, id, user, "adjust", decision, Some(&detail), key).await?;
+    let is_new = audit::note(&mut connection, id, meant).await?;
+    let id = if is_new { id } else { audit::under_key(&mut connection, meant).await? };
     call.answered();
-    if is_new {
-        return Ok(id);
-    }
-    let sql = "SELECT id, user_id, detail->>'points' AS points FROM admin_audit WHERE actor = $1 AND idempotency_key = $2";
-    let doing = "look up a key";
-    let asked = sqlx::query(sql).bind(&decision.actor).bind(key).fetch_one(&app.database);
-    let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
-    let same = row.get::<Uuid, _>("user_id") == user
-        && row.get::<Option<String>, _>("points").is_some_and(|it| it == points.to_string());
-    if same { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
+    Ok(id)
 }
 
 /// The totals before and after, if the ledger has the event; or had it, in a month that was detached, which is never younger. The
 /// audit and the ledger go by two clocks: a day is for these.
-async fn written(app: &App, event_id: Uuid) -> Result<Option<(u64, u64)>> {
+async fn written(app: &App, connection: &mut PgConnection, event_id: Uuid) -> Result<Option<(u64, u64)>> {
     let sql = "SELECT score_before, score_after FROM score_history WHERE event_id = $1
                UNION ALL
                SELECT (detail->>'before')::bigint, (detail->>'after')::bigint FROM admin_audit
                WHERE id = $1 AND detail ? 'after' AND created_at < now() - make_interval(days => $2)
                LIMIT 1";
     let doing = "look up an event";
-    let asked = sqlx::query(sql).bind(event_id).bind(AGAIN_WITHIN_DAYS - 1).fetch_optional(&app.database);
+    let asked = sqlx::query(sql).bind(event_id).bind(AGAIN_WITHIN_DAYS - 1).fetch_optional(connection);
     let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
-}
-
-fn refuse(why: NotDone) -> Refusal {
-    match why {
-        NotDone::Unavailable => Refusal::Unavailable(CLOSED),
-        NotDone::OutOfRange => Refusal::field("points", "would take the total below 0 or above 2^53 - 1"),
-        NotDone::Aside => Refusal::field("userId", "is set aside: confirm or void what is held first"),
-    }
 }

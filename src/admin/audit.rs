@@ -1,12 +1,12 @@
 //! The table `admin_audit`.
 
-use serde_json::Value;
-use sqlx::{PgExecutor, Row};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::{Changed, Decision};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::ledger::{sql_fault, timed};
 
 /// One thing that an operator did.
@@ -28,30 +28,104 @@ pub struct Deed {
     pub detail: Value,
 }
 
+/// An operation that is about to be done.
+pub(super) struct Meant<'a> {
+    /// To whom.
+    pub user: Uuid,
+    /// What: `ban`, `adjust`, …
+    pub action: &'a str,
+    /// Who and why.
+    pub decision: &'a Decision,
+    /// An actor's own word for it, under which it is done once.
+    pub key: Option<&'a str>,
+    /// More about it.
+    pub detail: Option<&'a Value>,
+}
+
+/// Why an operation was refused. It stands in its row, so that a repeat under its key is refused as it was: rows are never taken back,
+/// since somebody else may have done meanwhile what one of them was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The total would have left its range.
+    OutOfRange,
+    /// The user was set aside.
+    SetAside,
+    /// The user was not set aside.
+    NotSetAside,
+}
+
+impl Refused {
+    const ALL: [Self; 3] = [Self::OutOfRange, Self::SetAside, Self::NotSetAside];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfRange => "out_of_range",
+            Self::SetAside => "set_aside",
+            Self::NotSetAside => "not_set_aside",
+        }
+    }
+
+    /// As the row has it.
+    pub fn detail(self) -> Value {
+        json!({ "refused": self.as_str() })
+    }
+
+    /// As the operator hears it.
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::OutOfRange => Refusal::field("points", "would take the total below 0 or above 2^53 - 1"),
+            Self::SetAside => Refusal::field("userId", "is set aside: confirm or void what is held first"),
+            Self::NotSetAside => Refusal::field("userId", "is not set aside: nothing is held"),
+        }
+    }
+}
+
 /// Writes one row. Returns whether it is new: under one key an actor has one.
-pub(super) async fn note(
-    database: impl PgExecutor<'_>,
-    id: Uuid,
-    user: Uuid,
-    action: &str,
-    decision: &Decision,
-    detail: Option<&Value>,
-    key: Option<&str>,
-) -> Result<bool> {
+pub(super) async fn note(connection: &mut PgConnection, id: Uuid, it: &Meant<'_>) -> Result<bool> {
     let written = sqlx::query(
         "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (actor, idempotency_key) DO NOTHING",
     )
     .bind(id)
-    .bind(&decision.actor)
-    .bind(action)
-    .bind(user)
-    .bind(&decision.reason)
-    .bind(detail)
-    .bind(key)
-    .execute(database)
+    .bind(&it.decision.actor)
+    .bind(it.action)
+    .bind(it.user)
+    .bind(&it.decision.reason)
+    .bind(it.detail)
+    .bind(it.key)
+    .execute(connection)
     .await;
     Ok(written.map_err(|error| sql_fault("write the audit", error))?.rows_affected() == 1)
+}
+
+/// The row that an operation's key stands for.
+///
+/// # Errors
+/// It is another operation's; Postgres is away.
+pub(super) async fn under_key(connection: &mut PgConnection, it: &Meant<'_>) -> Result<Uuid> {
+    let nothing = json!({});
+    let asked = sqlx::query(
+        "SELECT id, user_id = $3 AND action = $4 AND reason = $5 AND coalesce(detail, '{}') @> $6 AS same
+         FROM admin_audit WHERE actor = $1 AND idempotency_key = $2",
+    )
+    .bind(&it.decision.actor)
+    .bind(it.key)
+    .bind(it.user)
+    .bind(it.action)
+    .bind(&it.decision.reason)
+    .bind(it.detail.unwrap_or(&nothing));
+    let row = asked.fetch_one(connection).await.map_err(|error| sql_fault("look up a key", error))?;
+    if row.get("same") { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
+}
+
+/// Locks a row until the transaction ends. Returns why the operation was refused, if it was.
+pub(super) async fn lock(app: &App, connection: &mut PgConnection, id: Uuid) -> Result<Option<Refused>> {
+    let doing = "lock a row of the audit";
+    let sql = "SELECT detail->>'refused' FROM admin_audit WHERE id = $1 FOR UPDATE";
+    let asked = sqlx::query_scalar(sql).bind(id).fetch_one(connection);
+    let refused: Option<String> =
+        timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+    Ok(refused.and_then(|it| Refused::ALL.into_iter().find(|known| known.as_str() == it)))
 }
 
 /// Adds what came of it.
@@ -67,22 +141,22 @@ pub(super) async fn complete(
     written.map(drop).map_err(|error| sql_fault(doing, error).into())
 }
 
-/// What came of an event, if it is known.
-pub(super) async fn changed(app: &App, id: Uuid) -> Result<Option<Changed>> {
-    let doing = "look up what was voided";
-    let sql = "SELECT (detail->>'before')::bigint AS before, (detail->>'after')::bigint AS after FROM admin_audit WHERE id = $1";
-    let asked = sqlx::query(sql).bind(id).fetch_optional(&app.database);
-    let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+/// What came of an event, if it is known: as the ledger has it, or else as the audit does.
+pub(super) async fn changed(connection: &mut PgConnection, id: Uuid) -> Result<Option<Changed>> {
+    let sql = "SELECT coalesce(h.score_before, (a.detail->>'before')::bigint) AS before,
+                      coalesce(h.score_after, (a.detail->>'after')::bigint) AS after
+               FROM admin_audit a LEFT JOIN score_history h ON h.event_id = a.id WHERE a.id = $1";
+    let row = sqlx::query(sql).bind(id).fetch_optional(connection).await;
+    let row = row.map_err(|error| sql_fault("look up what came of an event", error))?;
     let total = |name: &str| row.as_ref()?.get::<Option<i64>, _>(name).map(|it| it as u64);
     Ok(total("before").zip(total("after")).map(|(before, after)| Changed { event_id: id, before, after }))
 }
 
-/// Takes a row back of something that was not done.
-pub(super) async fn forget(app: &App, id: Uuid) -> Result<()> {
-    let doing = "take back from the audit";
-    let asked = sqlx::query("DELETE FROM admin_audit WHERE id = $1").bind(id).execute(&app.database);
-    let gone = timed(&app.metrics, doing, asked).await;
-    gone.map(drop).map_err(|error| sql_fault(doing, error).into())
+/// The event that an operation joined, if it joined one.
+pub(super) async fn joined(connection: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>> {
+    let sql = "SELECT (detail->>'joins')::uuid FROM admin_audit WHERE id = $1";
+    let row = sqlx::query_scalar(sql).bind(id).fetch_one(connection).await;
+    Ok(row.map_err(|error| sql_fault("look up what was joined", error))?)
 }
 
 /// The newest deeds.

@@ -2,23 +2,28 @@
 //! `converge_forever` if that failed. Whoever calls has been let in by `require_admin`, or has the machine (`laurel admin`).
 
 mod adjust;
+mod agree;
 pub mod analytics;
 mod audit;
+mod converge;
 mod evidence;
 mod history;
 mod restrict;
 mod role;
 mod search;
 mod suspects;
+mod void;
 
 pub use adjust::{Changed, adjust};
 pub use audit::{Deed, audit};
+pub use converge::{ALL_EVERY, converge_forever};
 pub use evidence::{Evidence, RefusedAttempt, Seen, evidence};
 pub use history::{Cursor, Event, Page, history};
-pub use restrict::{Restriction, converge_forever, restrict, void};
+pub use restrict::{Restriction, restrict};
 pub use role::{find_user, grant, require_admin};
 pub use search::{Found, search};
 pub use suspects::{Suspected, UserReport, report, suspects};
+pub use void::void;
 
 /// Who decided something, and why.
 #[derive(Clone, Debug)]

@@ -1,23 +1,20 @@
 //! Bans, and users who are set aside.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::adjust::{Changed, outcome};
-use super::{Decision, audit};
+use super::Decision;
+use super::agree::agree;
+use super::audit::{self, Meant};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::ledger::{begin, contenders, finish, sql_fault, timed};
-use crate::store::{Adjust, NotDone, Restrict};
+use crate::ledger::{begin, sql_fault};
 
-/// Longer ago than anything.
-const ALL_S: f64 = 1e9;
-/// How often Redis is made to agree with what was decided lately.
-const EVERY: Duration = Duration::from_secs(2);
+/// How long a decision waits for the ledger to write a void that came before it.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What can be decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +40,11 @@ impl Restriction {
         }
     }
 
+    /// Whether it decides about what a void takes away.
+    fn is_about_held(self) -> bool {
+        matches!(self, Self::SetAside | Self::Confirm)
+    }
+
     /// A mark of held points that is left over from an earlier time ends where a new one begins.
     fn sql(self) -> &'static str {
         match self {
@@ -55,184 +57,80 @@ impl Restriction {
                                  WHERE id = $1 AND aside_at IS NULL RETURNING id)
                  UPDATE score_history SET held = FALSE FROM turned WHERE user_id = turned.id AND held"
             }
-            Self::Confirm => {
-                "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE id = $1 AND voids_id IS NULL"
-            }
+            Self::Confirm => "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE id = $1",
         }
     }
 }
 
-/// Decides, and makes Redis agree.
+/// Decides, and makes Redis agree. Under a key an actor decides once, however often it is repeated.
 ///
 /// # Errors
-/// A store is away. If it is Redis, the decision stands, and takes effect when Redis is back.
-pub async fn restrict(app: &App, user: Uuid, restriction: Restriction, decision: &Decision) -> Result<()> {
+/// The key was used for something else; a store is away. If it is Redis, the decision stands, and takes effect when Redis is back. If
+/// a void that was decided before is not in the ledger yet, nothing was decided: a repeat goes on.
+pub async fn restrict(
+    app: &App,
+    user: Uuid,
+    restriction: Restriction,
+    key: Option<&str>,
+    decision: &Decision,
+) -> Result<()> {
+    for _ in 0..TRIES {
+        if decide(app, user, restriction, key, decision).await? {
+            return agree(app, user).await.map(drop);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(Refusal::Unavailable(VOIDING).into())
+}
+
+const VOIDING: &str = "What was held is still being voided, please try again";
+
+/// Returns whether it is decided, which it is not while a void waits for the ledger and this is about the same points: until then
+/// the user counts as set aside, so that a Redis which loses the void shows nothing.
+async fn decide(
+    app: &App,
+    user: Uuid,
+    restriction: Restriction,
+    key: Option<&str>,
+    decision: &Decision,
+) -> Result<bool> {
     let doing = "restrict a user";
     let call = app.metrics.postgres(doing);
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
-    sqlx::query(restriction.sql())
-        .bind(user)
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| sql_fault(doing, error))?;
-    let id = app.clock.new_id();
-    audit::note(&mut *transaction, id, user, restriction.as_str(), decision, None, None).await?;
+    let known = lock_user(&mut transaction, user).await?;
+    let meant = Meant { user, action: restriction.as_str(), decision, key, detail: None };
+    let is_new = audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
+    if is_new {
+        if restriction.is_about_held() && known.voids.is_some() {
+            call.answered();
+            return Ok(false);
+        }
+        sqlx::query(restriction.sql())
+            .bind(user)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| sql_fault(doing, error))?;
+    } else {
+        audit::under_key(&mut transaction, &meant).await?;
+    }
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     call.answered();
-    agree(app, user).await.map(drop)
+    Ok(true)
 }
 
-/// Takes away what is held of a user who is set aside, which ends that too. Returns the total before and after.
-///
-/// # Errors
-/// The user is not set aside; a store is away. If it is Redis, the decision stands, and takes effect when Redis is back.
-pub async fn void(app: &App, user: Uuid, decision: &Decision) -> Result<Option<Changed>> {
-    let doing = "void what is held";
-    let call = app.metrics.postgres(doing);
-    let id = app.clock.new_id();
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
-    let marked = sqlx::query(
-        "UPDATE users SET voids_id = coalesce(voids_id, $2), restricted_at = now() WHERE id = $1 AND aside_at IS NOT NULL",
-    )
-    .bind(user)
-    .bind(id)
-    .execute(&mut *transaction)
-    .await
-    .map_err(|error| sql_fault(doing, error))?;
-    if marked.rows_affected() == 0 {
-        call.answered();
-        return Err(Refusal::field("userId", "is not set aside: nothing is held").into());
-    }
-    audit::note(&mut *transaction, id, user, "void", decision, None, None).await?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    call.answered();
-    match agree(app, user).await? {
-        Some(changed) => Ok(Some(changed)),
-        // Another node was quicker; the audit says what came of it.
-        None => audit::changed(app, id).await,
-    }
+/// What Postgres says of a user whose row is locked.
+pub(super) struct Known {
+    /// Whether the user is set aside, or will be no more as soon as a void is in the ledger.
+    pub aside: bool,
+    /// The event that voids, until the ledger has it.
+    pub voids: Option<Uuid>,
 }
 
-/// Makes Redis hold what Postgres says of a user. The row's lock keeps two who decide at once from telling Redis in the wrong
-/// order. Returns what was voided, if something was.
-async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
-    let doing = "read a user's restrictions";
-    let candidates = contenders(app, user).await?;
-    let call = app.metrics.postgres(doing);
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
-    let row = sqlx::query(
-        "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id, number, username
-         FROM users WHERE id = $1 FOR UPDATE",
-    )
-    .bind(user)
-    .fetch_one(&mut *transaction)
-    .await
-    .map_err(|error| sql_fault(doing, error))?;
-    call.answered();
-    let voids: Option<Uuid> = row.get("voids_id");
-    let voided = match voids {
-        None => None,
-        Some(id) => take_away(app, &mut transaction, user, id, &row).await?,
-    };
-    let it = Restrict {
-        user,
-        banned: row.get("banned"),
-        aside: row.get("aside") && voids.is_none(),
-        event_id: app.clock.new_id(),
-        publish_window_ms: app.config.live.min_interval_ms,
-        outbox_max: app.config.outbox.max_entries,
-        candidates: &candidates,
-    };
-    let mended = app.store.restrict(&it).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    finish(app, user, mended).await?;
-    Ok(voided)
-}
-
-/// What an operator hears whose decision waits for Redis.
-const DECIDED: &str = "It is decided, and takes effect as soon as the board is open again";
-
-/// Runs the event that voids; one that ran before is answered again, or finds nobody aside any more.
-async fn take_away(
-    app: &App,
-    connection: &mut PgConnection,
-    user: Uuid,
-    id: Uuid,
-    row: &PgRow,
-) -> Result<Option<Changed>> {
-    let note = sqlx::query_scalar(
-        "SELECT jsonb_build_object('by', actor, 'why', reason)::text FROM admin_audit WHERE id = $1",
-    );
-    let note: Option<String> = note
-        .bind(id)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(|error| sql_fault("read the audit", error))?;
-    let it = Adjust {
-        user,
-        number: row.get("number"),
-        username: row.get("username"),
-        event_id: id,
-        points: None,
-        note: &note.unwrap_or_default(),
-        publish_window_ms: app.config.live.min_interval_ms,
-        outbox_max: app.config.outbox.max_entries,
-        candidates: &[],
-    };
-    let voided = match app.store.adjust(&it).await? {
-        Ok(adjusted) => {
-            audit::complete(app, &mut *connection, id, outcome(&adjusted)).await?;
-            Some(Changed { event_id: id, before: adjusted.before, after: adjusted.after })
-        }
-        Err(NotDone::Aside) => None,
-        Err(_) => return Err(Refusal::Unavailable(DECIDED).into()),
-    };
-    sqlx::query("UPDATE users SET aside_at = NULL, voids_id = NULL WHERE id = $1")
-        .bind(user)
-        .execute(connection)
-        .await
-        .map_err(|error| sql_fault("void what is held", error))?;
-    Ok(voided)
-}
-
-/// Looks at what was decided lately, by any node or command, and makes Redis agree.
-pub async fn converge_forever(app: Arc<App>) {
-    let (mut since_s, mut epoch) = (86_400.0, 0);
-    loop {
-        let started = tokio::time::Instant::now();
-        // Another run of Redis may lack decisions of any age.
-        let latest = app.store.known_epochs();
-        if std::mem::replace(&mut epoch, latest) != latest {
-            since_s = ALL_S;
-        }
-        match converge(&app, since_s).await {
-            Ok(()) => since_s = 10.0,
-            Err(error) => {
-                tracing::debug!(?error, "restrictions wait for a store");
-                since_s += started.elapsed().as_secs_f64() + EVERY.as_secs_f64();
-            }
-        }
-        tokio::time::sleep(EVERY).await;
-    }
-}
-
-/// One who cannot be brought to agree holds up no other.
-async fn converge(app: &App, since_s: f64) -> Result<()> {
-    let rows = sqlx::query(
-        "SELECT id, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id IS NOT NULL AS voids
-         FROM users WHERE restricted_at > now() - make_interval(secs => $1)",
-    );
-    let doing = "read the latest restrictions";
-    let asked = rows.bind(since_s).fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
-    let users: Vec<Uuid> = rows.iter().map(|row| row.get("id")).collect();
-    let known = app.store.restrictions(&users).await?;
-    let mut outcome = Ok(());
-    for (row, (banned, aside)) in rows.iter().zip(known) {
-        if row.get("voids") || row.get::<bool, _>("banned") != banned || row.get::<bool, _>("aside") != aside
-        {
-            outcome = agree(app, row.get("id")).await.map(drop).and(outcome);
-        }
-    }
-    outcome
+/// Locks a user's row ahead of whatever else a transaction writes: a row of the audit locks it too, and whoever locks it twice could
+/// meet another who waits in between.
+pub(super) async fn lock_user(connection: &mut PgConnection, user: Uuid) -> Result<Known> {
+    let sql = "SELECT aside_at IS NOT NULL AS aside, voids_id FROM users WHERE id = $1 FOR NO KEY UPDATE";
+    let row = sqlx::query(sql).bind(user).fetch_one(connection).await;
+    let row = row.map_err(|error| sql_fault("lock a user", error))?;
+    Ok(Known { aside: row.get("aside"), voids: row.get("voids_id") })
 }

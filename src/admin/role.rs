@@ -2,7 +2,9 @@
 
 use sqlx::Row;
 
-use super::{Decision, audit};
+use super::Decision;
+use super::audit::{self, Meant};
+use super::restrict::lock_user;
 use crate::account::{self, Identity, User, UserRef};
 use crate::app::App;
 use crate::error::{Refusal, Result};
@@ -41,13 +43,15 @@ pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> 
     let call = app.metrics.postgres(doing);
     let (role, deed) = if admin { ("admin", "grant") } else { ("player", "revoke") };
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
+    lock_user(&mut transaction, user.id).await?;
+    let meant = Meant { user: user.id, action: deed, decision, key: None, detail: None };
+    audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
         .bind(user.id)
         .bind(role)
         .execute(&mut *transaction)
         .await
         .map_err(|error| sql_fault(doing, error))?;
-    audit::note(&mut *transaction, app.clock.new_id(), user.id, deed, decision, None, None).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     call.answered();
     Ok(())

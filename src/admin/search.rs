@@ -30,7 +30,7 @@ pub struct Found {
 }
 
 const COLUMNS: &str =
-    "number, id, username, role, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside,
+    "number, id, username, role, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AND voids_id IS NULL AS aside,
                        (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms";
 /// Comes after every character of a name.
 const LAST: char = char::MAX;

@@ -71,7 +71,7 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Vec<Suspected
                      SELECT sign, sum(count)::bigint AS count FROM suspicions
                      WHERE suspect = it.suspect AND hour > now() - make_interval(hours => $1) GROUP BY sign) by_sign) AS signs,
                 u.number, u.username,
-                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL, FALSE) AS aside
+                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS aside
          FROM heaviest it LEFT JOIN users u ON u.id = CASE WHEN it.is_user THEN it.suspect::uuid END
          ORDER BY it.weight DESC, it.suspect",
     )
@@ -111,7 +111,7 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
     let doing = "look at a user";
     let asked = sqlx::query(
-        "SELECT users.banned_at IS NOT NULL AS banned, users.aside_at IS NOT NULL AS aside,
+        "SELECT users.banned_at IS NOT NULL AS banned, users.aside_at IS NOT NULL AND users.voids_id IS NULL AS aside,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
                 coalesce(known.awards, 0) AS awards, (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 (SELECT coalesce(jsonb_object_agg(sign, count), '{}') FROM (

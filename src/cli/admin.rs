@@ -18,6 +18,16 @@ pub struct Target {
     reason: String,
 }
 
+/// Whom, why, and under which word.
+#[derive(Args)]
+pub struct Once {
+    #[command(flatten)]
+    target: Target,
+    /// A word of your own for this one operation: a repeat with it is done once
+    #[arg(long, value_parser = read_key)]
+    key: Option<String>,
+}
+
 /// What a user may do.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Role {
@@ -39,25 +49,22 @@ pub enum AdminCommand {
         role: Role,
     },
     /// Off every board, no awards, sockets closed
-    Ban(Target),
+    Ban(Once),
     /// Back, with the score
-    Unban(Target),
+    Unban(Once),
     /// Go on taking awards, but do not show them
-    SetAside(Target),
+    SetAside(Once),
     /// Show what was held of a user who was set aside
-    Confirm(Target),
+    Confirm(Once),
     /// Take away what was held of a user who was set aside
-    Void(Target),
+    Void(Once),
     /// Change a total by an entry of its own in the ledger
     Adjust {
         #[command(flatten)]
-        target: Target,
+        once: Once,
         /// How many; below 0 to take away, as in --points=-50
         #[arg(long, allow_negative_numbers = true)]
         points: i64,
-        /// A word of your own for this one change: a repeat with it is done once
-        #[arg(long)]
-        key: Option<String>,
     },
 }
 
@@ -76,18 +83,16 @@ async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
             admin::grant(app, &user, matches!(role, Role::Admin), &decision(&target)).await?;
             (target, "has the role now")
         }
-        AdminCommand::Ban(target) => (restrict(app, target, Restriction::Ban).await?, "is banned"),
-        AdminCommand::Unban(target) => (restrict(app, target, Restriction::Unban).await?, "is back"),
-        AdminCommand::SetAside(target) => {
-            (restrict(app, target, Restriction::SetAside).await?, "is set aside")
-        }
-        AdminCommand::Confirm(target) => (restrict(app, target, Restriction::Confirm).await?, "is confirmed"),
-        AdminCommand::Void(target) => {
+        AdminCommand::Ban(once) => (restrict(app, once, Restriction::Ban).await?, "is banned"),
+        AdminCommand::Unban(once) => (restrict(app, once, Restriction::Unban).await?, "is back"),
+        AdminCommand::SetAside(once) => (restrict(app, once, Restriction::SetAside).await?, "is set aside"),
+        AdminCommand::Confirm(once) => (restrict(app, once, Restriction::Confirm).await?, "is confirmed"),
+        AdminCommand::Void(Once { target, key }) => {
             let user = admin::find_user(app, &target.user).await?;
-            tell(&user, admin::void(app, user.id, &decision(&target)).await?);
+            tell(&user, admin::void(app, user.id, key.as_deref(), &decision(&target)).await?);
             (target, "has lost what was held")
         }
-        AdminCommand::Adjust { target, points, key } => {
+        AdminCommand::Adjust { once: Once { target, key }, points } => {
             let user = admin::find_user(app, &target.user).await?;
             let changed = admin::adjust(app, &user, points, key.as_deref(), &decision(&target)).await?;
             tell(&user, Some(changed));
@@ -98,10 +103,16 @@ async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
     Ok(())
 }
 
-async fn restrict(app: &App, target: Target, restriction: Restriction) -> Result<Target, Error> {
+async fn restrict(app: &App, Once { target, key }: Once, restriction: Restriction) -> Result<Target, Error> {
     let user = admin::find_user(app, &target.user).await?;
-    admin::restrict(app, user.id, restriction, &decision(&target)).await?;
+    admin::restrict(app, user.id, restriction, key.as_deref(), &decision(&target)).await?;
     Ok(target)
+}
+
+/// As the header `Idempotency-Key` has it.
+fn read_key(text: &str) -> Result<String, String> {
+    let holds = (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
+    holds.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 visible ASCII characters".to_owned())
 }
 
 fn tell(user: &User, changed: Option<Changed>) {

@@ -107,17 +107,19 @@ pub(super) fn unless_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// What was held up to a moment is held no more, whichever of the entries comes first.
+/// What was held up to a moment is held no more, whichever of the entries comes first. Who was to be voided by the entry is not set aside
+/// any more: from here on the void outlives any loss of Redis, and nowhere earlier, so nobody else may clear these two.
 async fn clear_held(
     transaction: &mut Transaction<'_, Postgres>,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
-    for (user, moment) in entries.iter().filter_map(|it| Some((it.user, it.clears?))) {
-        sqlx::query("UPDATE users SET held_cleared = greatest(held_cleared, $2) WHERE id = $1")
-            .bind(user)
-            .bind(moment)
-            .execute(&mut **transaction)
-            .await?;
+    for (id, user, moment) in entries.iter().filter_map(|it| Some((it.id, it.user, it.clears?))) {
+        let cleared = sqlx::query(
+            "UPDATE users SET held_cleared = greatest(held_cleared, $2),
+                              aside_at = CASE WHEN voids_id = $3 THEN NULL ELSE aside_at END, voids_id = nullif(voids_id, $3)
+             WHERE id = $1",
+        );
+        cleared.bind(user).bind(moment).bind(id).execute(&mut **transaction).await?;
         sqlx::query("UPDATE score_history SET held = FALSE WHERE user_id = $1 AND held AND moment <= $2")
             .bind(user)
             .bind(moment)

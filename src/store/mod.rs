@@ -51,7 +51,7 @@ pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
 pub use lease::{Lease, Visitor};
 pub use load::{Counted, Load, PointsWon, REMEMBERED_MS, Standing};
 pub use news::PersonalNews;
-pub use operator::{Adjust, Adjusted, NotDone, Restrict};
+pub use operator::{Adjust, Adjusted, InForce, NotDone, Restrict};
 pub use outbox::{Entry, EntryKind, OLDEST};
 pub use prove::{AskedToken, Prove, ProveOutcome, ProveReply};
 pub use reader::OutboxReader;

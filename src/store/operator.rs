@@ -9,6 +9,7 @@ use super::{Mended, Store};
 use crate::error::Fault;
 
 /// What `restrict` needs to know.
+#[derive(Clone, Copy)]
 pub struct Restrict<'a> {
     /// Whom it is about.
     pub user: Uuid,
@@ -16,6 +17,8 @@ pub struct Restrict<'a> {
     pub banned: bool,
     /// Whether the user is set aside.
     pub aside: bool,
+    /// Points that the ledger holds back, for a Redis that does not know what it shows of somebody who is set aside.
+    pub held: u64,
     /// Id of the event that confirms held points, if this does.
     pub event_id: Uuid,
     /// Least time between publications.
@@ -59,6 +62,17 @@ pub struct Adjusted {
     pub ten: Mended,
 }
 
+/// What Redis holds of a user's restrictions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Whether scripts refuse the user.
+    pub banned: bool,
+    /// Whether nodes are told that the user is banned.
+    pub listed: bool,
+    /// Whether the user's points are held back.
+    pub aside: bool,
+}
+
 /// Why an operator's wish was not done; nothing was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotDone {
@@ -98,6 +112,7 @@ impl Store {
             it.publish_window_ms.to_string(),
             personal_channel(it.user),
             self.share_of(it.outbox_max),
+            it.held.to_string(),
         ];
         arguments.extend_from_slice(it.candidates);
         let mut reply = self.run(shard, &self.scripts.restrict, &keys, &arguments).await?;
@@ -157,19 +172,26 @@ impl Store {
         }
     }
 
-    /// Of each user, whether banned and whether set aside.
+    /// What Redis holds of each user's restrictions.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn restrictions(&self, users: &[Uuid]) -> Result<Vec<(bool, bool)>, Fault> {
+    pub async fn restrictions(&self, users: &[Uuid]) -> Result<Vec<InForce>, Fault> {
         let mut told = Vec::with_capacity(users.len());
         for (shard, places) in self.places_by_shard(users) {
             let mut pipeline = redis::pipe();
             for user in places.iter().map(|it| users[*it]) {
                 pipeline.exists(shard.keys.ban(user)).exists(shard.keys.aside(user));
+                pipeline.zscore(&shard.keys.banned, user.to_string());
             }
-            let found: Vec<bool> = self.ask_all(shard, "look for restrictions", &pipeline).await?;
-            told.extend(places.into_iter().zip(found.chunks(2).map(|it| (it[0], it[1]))));
+            // 1 or 0 for each that exists, a moment or nothing for who is listed.
+            let found: Vec<Option<f64>> = self.ask_all(shard, "look for restrictions", &pipeline).await?;
+            let is_there = |it: Option<f64>| it.is_some_and(|it| it > 0.0);
+            told.extend(places.into_iter().zip(found.chunks(3).map(|it| InForce {
+                banned: is_there(it[0]),
+                aside: is_there(it[1]),
+                listed: it[2].is_some(),
+            })));
         }
         Ok(in_order(told))
     }

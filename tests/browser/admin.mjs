@@ -80,7 +80,10 @@ test('an adjustment counts once: by two clicks, and when its answer is lost', as
   await wrong.getByRole('button', { name: 'Adjust' }).click();
   await wrong.getByText('would take the total below 0').waitFor();
   assert.equal(await wrong.getByLabel('Points').getAttribute('aria-invalid'), 'true');
-  await page.keyboard.press('Escape');
+  // What was refused stays refused under its key: this is another operation.
+  await wrong.getByLabel('Points').fill('5');
+  await wrong.getByRole('button', { name: 'Adjust' }).click();
+  await page.getByRole('status').getByText('linus has 45 points now (before: 40).').waitFor();
 
   const keys = [];
   await page.route('**/adjust', async (route) => {
@@ -96,15 +99,15 @@ test('an adjustment counts once: by two clicks, and when its answer is lost', as
   await lost.getByText('it counts once').waitFor();
   assert.equal(await lost.getByLabel('Points').isEditable(), false, 'only the very same is repeated');
   await lost.getByRole('button', { name: 'Try again' }).click();
-  await page.getByRole('status').getByText('linus has 25 points now (before: 40).').waitFor();
+  await page.getByRole('status').getByText('linus has 30 points now (before: 45).').waitFor();
   assert.equal(keys.length, 2);
   assert.equal(keys[0], keys[1]);
 
   const { data } = await call(TWO, 'GET', `/api/scoreboard/user/${number}`, undefined, token);
-  assert.equal(data.score, 25);
+  assert.equal(data.score, 30);
   await until('the history has each once', async () => {
     const moved = await page.locator('.history .moved').allTextContents();
-    if (moved.join() === '−15,+30,+10') return true;
+    if (moved.join() === '−15,+5,+30,+10') return true;
     await page.reload();
     await page.locator('.history li').first().waitFor();
     return false;

@@ -224,11 +224,13 @@ async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
     let bearer = format!("Bearer {}", root.token);
     let audit =
         node.send(reqwest::Method::GET, "/api/admin/audit", &[("authorization", &bearer)], Vec::new()).await;
-    let newest = &audit.body["data"][0];
-    assert_eq!(
-        [&newest["actor"], &newest["action"], &newest["username"], &newest["reason"]],
-        ["root", "adjust", "ada", "a bug paid too much"]
-    );
+    let deeds = audit.body["data"].as_array().unwrap();
+    let told = |it: &Value| ["actor", "action", "username", "reason"].map(|name| it[name].clone());
+    let refused: Vec<_> =
+        deeds.iter().map(|it| &it["detail"]["refused"]).filter(|it| !it.is_null()).collect();
+    assert_eq!(refused, ["not_set_aside", "out_of_range"], "what was refused stays, too");
+    let (first, done) = (&deeds[2], ["root", "adjust", "ada", "a bug paid too much"].map(Value::from));
+    assert_eq!((told(first), &first["detail"]), (done, &json!({ "points": -4, "before": 10, "after": 6 })));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod auth;
 mod bad_input;
 mod callbacks;
 mod connections;
+mod decisions;
 mod edge;
 mod game;
 mod guesses;

@@ -16,7 +16,7 @@ async fn watch(node: &TestNode, token: &str) -> Listener {
 
 async fn ban(node: &TestNode, player: &Player) {
     let decision = Decision { actor: "test".into(), reason: "a bot".into() };
-    restrict(&node.app, player.identity.user, Restriction::Ban, &decision).await.unwrap();
+    restrict(&node.app, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
 }
 
 /// Waits until this player's news come to so many nodes.

@@ -94,7 +94,7 @@ async fn clear(play: &Play<'_>) {
     for player in &play.players {
         let user = admin::find_user(app, &player.identity.number.to_string()).await.unwrap();
         // Refused if nothing is held, which is as well.
-        let _ = admin::void(app, user.id, &decision()).await;
+        let _ = admin::void(app, user.id, None, &decision()).await;
         let total = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0) as i64;
         if total > 0 {
             admin::adjust(app, &user, -total, None, &decision()).await.unwrap();

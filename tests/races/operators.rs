@@ -1,7 +1,9 @@
 //! Operators, raced against the awards of those whom they decide about.
 
-use laurel::admin::{Decision, Restriction, adjust, find_user, restrict, void};
+use laurel::admin::{Changed, Decision, Restriction, adjust, find_user, restrict, void};
+use laurel::error::{Error, Refusal};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::track::{Track, outcomes};
 use crate::harness::{Answer, Player};
@@ -11,7 +13,7 @@ fn decision() -> Decision {
 }
 
 async fn decide(track: &Track, player: &Player, restriction: Restriction) {
-    restrict(&track.nodes[1].app, player.identity.user, restriction, &decision()).await.unwrap();
+    restrict(&track.nodes[1].app, player.identity.user, restriction, None, &decision()).await.unwrap();
 }
 
 /// Wins one award after the other, in the midst of which something is decided.
@@ -97,11 +99,59 @@ async fn what_is_won_before_a_void_is_lost_and_what_is_won_after_it_stays() {
                 }
             };
             let decision = decision();
-            let ((), voided) = tokio::join!(play, void(app, user.id, &decision));
+            let ((), voided) = tokio::join!(play, void(app, user.id, None, &decision));
             let voided = voided.unwrap().unwrap();
             let after = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0);
             assert_eq!(after - voided.after, 20 - (voided.before - voided.after));
             after - voided.after
+        })
+        .await;
+}
+
+/// What came of an adjustment: the event with both totals, or nothing where it was refused.
+fn outcome(adjusted: Result<Changed, Error>) -> Option<Changed> {
+    match adjusted {
+        Ok(changed) => Some(changed),
+        Err(Error::Refused(Refusal::Validation(_))) => None,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// Whether it is done depends on what comes first; that all who repeat it hear the same does not, nor that it is done once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adjustment_under_one_key_is_done_or_refused_once() {
+    let track = Track::new().await;
+    let apps = [&track.nodes[0].app, &track.nodes[1].app];
+    track
+        .run(100, async |player| {
+            let user = find_user(apps[0], &player.identity.number.to_string()).await.unwrap();
+            let decision = decision();
+            adjust(apps[0], &user, 45, None, &decision).await.unwrap();
+            let (key, other) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+            let under = async |node: usize, key: &str, points| {
+                outcome(adjust(apps[node], &user, points, Some(key), &decision).await)
+            };
+            let (one, two, three, more) = tokio::join!(
+                under(0, &key, -50),
+                under(1, &key, -50),
+                under(0, &key, -50),
+                under(1, &other, 10),
+            );
+            assert!(one == two && two == three, "{one:?} {two:?} {three:?}");
+            assert!(more.is_some());
+            let total = async || apps[0].store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0);
+            assert_eq!(total().await, if one.is_some() { 5 } else { 55 });
+            // There is room for it by now; it is answered as before all the same.
+            adjust(apps[1], &user, 100, None, &decision).await.unwrap();
+            let before = total().await;
+            assert_eq!((under(1, &key, -50).await, total().await), (one, before));
+            let sql =
+                "SELECT detail ? 'after', detail ? 'refused' FROM admin_audit WHERE idempotency_key = $1";
+            let told: (bool, bool) =
+                sqlx::query_as(sql).bind(&key).fetch_one(&apps[0].database).await.unwrap();
+            assert_eq!(told, (one.is_some(), one.is_none()), "the audit says what came of it");
+            adjust(apps[0], &user, -(before as i64), None, &decision).await.unwrap();
+            0
         })
         .await;
 }

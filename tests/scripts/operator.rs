@@ -16,6 +16,7 @@ async fn restrict(store: &Store, who: Uuid, (banned, aside): (bool, bool), candi
         user: who,
         banned,
         aside,
+        held: 0,
         event_id: Uuid::new_v4(),
         publish_window_ms: 0,
         outbox_max: 1_000_000,

@@ -30,9 +30,15 @@ type Id = Result<Path<String>, PathRejection>;
 /// The routes.
 pub fn routes() -> Router<Arc<App>> {
     let restrict = |restriction: Restriction| {
-        post(async move |State(app): State<Arc<App>>, admin: Admin, id: Id, Body(body): Body| {
-            decide(&app, admin, id, &body, restriction).await
-        })
+        post(
+            async move |State(app): State<Arc<App>>,
+                        admin: Admin,
+                        id: Id,
+                        headers: HeaderMap,
+                        Body(body): Body| {
+                decide(&app, admin, id, &headers, &body, restriction).await
+            },
+        )
     };
     Router::new()
         .route("/api/admin/suspects", get(suspects))
@@ -117,15 +123,17 @@ async fn decide(
     app: &App,
     Admin(actor): Admin,
     id: Id,
+    headers: &HeaderMap,
     body: &[u8],
     restriction: Restriction,
 ) -> Result<Response> {
     let mut fields = Fields::read(body)?;
     let reason = fields.text("reason", Decision::read_reason);
     fields.finish()?;
+    let key = idempotency::key(headers)?;
     let user = find(app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
-    admin::restrict(app, user.id, restriction, &decision).await?;
+    admin::restrict(app, user.id, restriction, key, &decision).await?;
     see(app).await;
     let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
     Ok(envelope::answer(StatusCode::OK, "Done", data))
@@ -135,14 +143,16 @@ async fn void(
     State(app): State<Arc<App>>,
     Admin(actor): Admin,
     id: Id,
+    headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
     let reason = fields.text("reason", Decision::read_reason);
     fields.finish()?;
+    let key = idempotency::key(&headers)?;
     let user = find(&app, id).await?;
     let decision = Decision { actor, reason: reason.unwrap_or_default() };
-    let changed = admin::void(&app, user.id, &decision).await?;
+    let changed = admin::void(&app, user.id, key, &decision).await?;
     see(&app).await;
     Ok(envelope::answer(StatusCode::OK, "What was held is gone", show_change(&user, changed)))
 }

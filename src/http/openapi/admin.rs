@@ -32,18 +32,24 @@ pub fn operations() -> Vec<Operation> {
             ("username", text("The name")),
             ("action", action),
         ]);
-        let decided = one(Operation::post(path, id, summary)).body(object(&[("reason", reason())]));
+        let decided = one(Operation::post(path, id, summary)).once().about(ONCE);
+        let decided = decided.body(object(&[("reason", reason())]));
         operations.push(decided.answer(200, "It is decided", done(data)));
     }
     let void = Operation::post("/api/admin/users/{userId}/void", "voidUser", "What was held is taken away");
-    let void = one(void).body(object(&[("reason", reason())]));
+    let void = one(void).once().about(ONCE).body(object(&[("reason", reason())]));
     operations.push(void.answer(200, "It is gone", done(change())));
     let adjust = Operation::post("/api/admin/users/{userId}/adjust", "adjustUser", "Change a total");
     let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Below 0 to take away" });
-    let adjust = one(adjust).once().body(object(&[("points", points), ("reason", reason())]));
+    let adjust = one(adjust).once().about(ONCE).body(object(&[("points", points), ("reason", reason())]));
     operations.push(adjust.answer(200, "It is changed", done(change())));
     operations
 }
+
+/// What is told of each operation that takes a key.
+const ONCE: &str = "Under an `Idempotency-Key` an operator does it once, on whichever nodes and however many repeat it at once. What was refused \
+    because of the user's state (a total that would leave its range; a user who is set aside, or is not) is refused again, whatever has changed \
+    since: take another key to try again. A 503 decides nothing about the key: a repeat goes on.";
 
 /// For admins.
 pub fn admin(operation: Operation) -> Operation {
@@ -53,7 +59,12 @@ pub fn admin(operation: Operation) -> Operation {
 /// About one user.
 pub fn one(operation: Operation) -> Operation {
     admin(operation)
-        .parameter("path", "userId", true, text("What is all digits is a number, what parses as a UUID is one, all else is a name"))
+        .parameter(
+            "path",
+            "userId",
+            true,
+            text("What is all digits is a number, what parses as a UUID is one, all else is a name"),
+        )
         .refused(&[Code::UserNotFound, Code::ValidationError])
 }
 
@@ -95,7 +106,11 @@ fn deed() -> Value {
         ("userId", whole("To whom, by number")),
         ("username", text("To whom")),
         ("reason", text("Why")),
-        ("detail", or_null(json!({ "type": "object", "additionalProperties": true }))),
+        (
+            "detail",
+            or_null(json!({ "type": "object", "additionalProperties": true,
+            "description": "Totals `before` and `after`; or `refused`, if nothing was done" })),
+        ),
     ])
 }
 

@@ -23,6 +23,7 @@ export function audit({ query, signal }) {
 
 /** What came of a deed. */
 export function detail(it) {
+  if (it?.refused) return make('span.detail.quiet', {}, `refused: ${words(it.refused)}`);
   if (!it || it.after === undefined) return null;
   return make('span.detail.quiet', {}, `${number(it.before)} → ${number(it.after)} (${change(it.after - it.before)})`);
 }

@@ -82,7 +82,7 @@ async function open(path, listed, after) {
 }
 
 function dialogFor(path, deed, user, after) {
-  const key = path === 'adjust' ? newKey() : undefined;
+  let key = newKey();
   const amount = path === 'adjust' && make('input', { name: 'points', type: 'text', inputmode: 'numeric', autocomplete: 'off', required: true, placeholder: '−50', 'data-first': true });
   const preview = amount && make('output.preview', {}, `${number(user.score)} → …`);
   const reason = make('input', { name: 'reason', maxlength: MAX_REASON_CHARS, autocomplete: 'off', required: true, 'data-first': !amount });
@@ -150,14 +150,16 @@ function dialogFor(path, deed, user, after) {
   }
 
   function failed(error) {
+    // What is refused under a key stays refused under it: what is tried next is another operation.
+    if (error.status === 400) key = newKey();
     if (tellFields(form, error)) return;
     tell(problem, error);
     if (error.code === 'IDEMPOTENCY_MISMATCH') {
-      problem.append(make('p', {}, 'It was done before with other points: close this and look at the history.'));
+      problem.append(make('p', {}, 'It was done before, with other words or points: close this and look at the history.'));
     } else if (error.unsure) {
       // Only the very same may be repeated: then it counts once, whether it was done or not.
-      if (amount) amount.readOnly = true;
-      problem.append(make('p', {}, amount ? 'It may have been done. Try again: it counts once.' : 'It may have been done. You can try again.'));
+      for (const it of [amount, reason]) if (it) it.readOnly = true;
+      problem.append(make('p', {}, 'It may have been done. Try again: it counts once.'));
       submit.textContent = 'Try again';
     }
     if (error.status === 400) after();

@@ -1,0 +1,197 @@
+//! Operators' decisions: done once under a key, and true again in a Redis that lost them.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::admin::admin;
+use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+
+async fn act(node: &TestNode, root: &Player, deed: &str, key: &str, body: &Value) -> Answer {
+    let path = format!("/api/admin/users/ada/{deed}");
+    let headers = [("idempotency-key", key)];
+    node.post_with(&path, &root.token, &headers[..usize::from(!key.is_empty())], body).await
+}
+
+async fn done(node: &TestNode, root: &Player, deed: &str) -> Answer {
+    let answer = act(node, root, deed, "", &json!({ "reason": "because" })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer
+}
+
+fn board(rows: Vec<(String, u64, u64)>) -> Vec<(String, u64)> {
+    rows.into_iter().map(|(name, score, _)| (name, score)).collect()
+}
+
+async fn deeds(node: &TestNode, action: &str) -> Vec<Value> {
+    let sql = "SELECT coalesce(detail, 'null') FROM admin_audit WHERE action = $1 ORDER BY created_at";
+    sqlx::query_scalar(sql).bind(action).fetch_all(&node.app.database).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_operation_is_done_once_under_a_key() {
+    let world = World::new().await;
+    let nodes = [world.node().await, world.node().await];
+    let node = &nodes[0];
+    let root = admin(node).await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let because = json!({ "reason": "because" });
+    // Each with what undoes it.
+    for (deed, action, undo) in [
+        ("ban", "ban", "unban"),
+        ("unban", "unban", "ban"),
+        ("set-aside", "set_aside", "confirm"),
+        ("confirm", "confirm", "set-aside"),
+    ] {
+        done(node, &root, undo).await;
+        let key = format!("key of {action}").replace(' ', "-");
+        let many = join_all((0..6).map(|it| act(&nodes[it % 2], &root, deed, &key, &because))).await;
+        assert!(many.iter().all(|it| it.status == 200 && it.body == many[0].body), "{many:?}");
+        let before = deeds(node, action).await.len();
+        done(node, &root, undo).await;
+        // A repeat that comes late does not do it again.
+        assert_eq!(act(&nodes[1], &root, deed, &key, &because).await.body, many[0].body);
+        assert_eq!(deeds(node, action).await.len(), before, "{deed}: once in the audit");
+        for other in [json!({ "reason": "another" }), json!({ "reason": "because " })] {
+            let same = other["reason"] == "because ";
+            let answer = act(node, &root, deed, &key, &other).await;
+            assert_eq!(
+                (answer.status, same),
+                if same { (200, true) } else { (409, false) },
+                "{}",
+                answer.text
+            );
+        }
+        act(node, &root, undo, &key, &because).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
+        act(node, &root, deed, &"x".repeat(65), &because).await.assert_refused(400, "VALIDATION_ERROR");
+    }
+    done(node, &root, "unban").await;
+    done(node, &root, "set-aside").await;
+    node.award(&ada, "complete_level").await;
+    let many = join_all((0..6).map(|it| act(&nodes[it % 2], &root, "void", "void", &because))).await;
+    assert!(many.iter().all(|it| it.status == 200 && it.body == many[0].body), "{many:?}");
+    let (before, after) = (&many[0].body["data"]["scoreBefore"], &many[0].body["data"]["newScore"]);
+    assert_eq!((before, after), (&json!(30), &json!(10)));
+    assert_eq!(deeds(node, "void").await.len(), 1);
+    // What is held since is not what was voided.
+    done(node, &root, "set-aside").await;
+    node.award(&ada, "complete_level").await;
+    assert_eq!(act(&nodes[1], &root, "void", "void", &because).await.body, many[0].body);
+    assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(30));
+    done(node, &root, "confirm").await;
+    // What was refused is refused again, whatever has changed.
+    let refused = act(node, &root, "void", "early", &because).await;
+    refused.assert_refused(400, "VALIDATION_ERROR");
+    let less = json!({ "reason": "because", "points": -31 });
+    act(node, &root, "adjust", "less", &less).await.assert_refused(400, "VALIDATION_ERROR");
+    done(node, &root, "set-aside").await;
+    assert_eq!(
+        act(&nodes[1], &root, "void", "early", &because).await.body["message"],
+        refused.body["message"]
+    );
+    done(node, &root, "confirm").await;
+    node.award(&ada, "complete_level").await;
+    act(&nodes[1], &root, "adjust", "less", &less).await.assert_refused(400, "VALIDATION_ERROR");
+    assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(50));
+    assert_eq!(deeds(node, "adjust").await, [json!({ "points": -31, "refused": "out_of_range" })]);
+    assert_verified(&world).await;
+}
+
+/// Whoever voids has an answer as soon as Redis has done it, and the ledger has it a moment later: in between Redis may be lost.
+#[tokio::test]
+async fn a_void_outlives_a_redis_that_loses_it() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    done(&node, &root, "set-aside").await;
+    node.award(&ada, "complete_level").await;
+    node.written().await;
+    let nobody_writes = world.nobody_writes().await;
+    let voided = done(&node, &root, "void").await;
+    let told = |it: &Answer| (it.body["data"]["scoreBefore"].clone(), it.body["data"]["newScore"].clone());
+    assert_eq!(told(&voided), (json!(30), json!(10)));
+    node.stop().await;
+    world.redis.kill().await;
+    world.redis.lose_data();
+    world.redis.restart().await;
+    drop(nobody_writes);
+
+    let node = world.node().await;
+    let shown = async || board(node.board().await);
+    assert_eq!(shown().await, [("ada".to_owned(), 10)], "not for a moment");
+    eventually("what was voided to be voided again", async || {
+        assert_eq!(shown().await, [("ada".to_owned(), 10)]);
+        (node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own == Some(10)).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+    let kept: (bool, bool) =
+        sqlx::query_as("SELECT aside_at IS NULL, voids_id IS NULL FROM users WHERE username = 'ada'")
+            .fetch_one(&node.app.database)
+            .await
+            .unwrap();
+    assert_eq!(kept, (true, true), "the ledger has it");
+    act(&node, &root, "void", "", &json!({ "reason": "x" })).await.assert_refused(400, "VALIDATION_ERROR");
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
+    assert_eq!(shown().await, [("ada".to_owned(), 20)]);
+    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    assert_eq!(shown().await, [("ada".to_owned(), 20)]);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn what_was_decided_comes_back_if_its_key_goes_from_redis() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let ada = node.register("ada").await;
+    let user = ada.identity.user;
+    node.award(&ada, "watch_ad").await;
+    let mut look = world.look().await;
+    let task = tokio::spawn(laurel::admin::converge_forever(node.app.clone(), Duration::ZERO));
+    // Long ago, so that no look at what is recent finds it.
+    let long_ago = async || {
+        let sql = "UPDATE users SET restricted_at = now() - interval '9 days' WHERE username = 'ada'";
+        sqlx::query(sql).execute(&node.app.database).await.unwrap();
+    };
+    done(&node, &root, "ban").await;
+    long_ago().await;
+    for key in [format!("ban:{user}"), "banned".to_owned(), format!("ban:{user}")] {
+        let _: () = look.ask(&format!("DEL {key}")).await;
+        eventually(&key, async || {
+            let it = node.app.store.restrictions(&[user]).await.unwrap()[0];
+            (it.banned && it.listed).then_some(())
+        })
+        .await;
+    }
+    node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
+    done(&node, &root, "unban").await;
+    done(&node, &root, "set-aside").await;
+    node.award(&ada, "complete_level").await;
+    node.written().await;
+    long_ago().await;
+    for _ in 0..2 {
+        let _: () = look.ask(&format!("DEL aside:{user}")).await;
+        eventually("what is held to be held", async || {
+            node.app.store.restrictions(&[user]).await.unwrap()[0].aside.then_some(())
+        })
+        .await;
+        assert_eq!(board(node.board().await), [("ada".to_owned(), 10)]);
+    }
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
+    assert_verified(&world).await;
+    // A void, too, finds its way where Redis forgot what it shows.
+    let _: () = look.ask(&format!("DEL aside:{user}")).await;
+    let voided = done(&node, &root, "void").await;
+    assert_eq!(
+        (&voided.body["data"]["scoreBefore"], &voided.body["data"]["newScore"]),
+        (&json!(40), &json!(10))
+    );
+    assert_eq!(board(node.board().await), [("ada".to_owned(), 10)]);
+    assert_verified(&world).await;
+    task.abort();
+}
