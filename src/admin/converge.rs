@@ -57,7 +57,9 @@ async fn converge(app: &App, since_s: f64) -> Result<()> {
     loop {
         let asked = sqlx::query(
             "SELECT id, restricted_at::text AS at, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside,
-                    voids_id IS NOT NULL AS voids
+                    voids_id IS NOT NULL AS voids,
+                    EXISTS (SELECT FROM admin_audit
+                            WHERE user_id = users.id AND action = 'rename' AND created_at > now() - interval '1 hour') AS renamed
              FROM users
              WHERE restricted_at > now() - make_interval(secs => $1) AND (restricted_at, id) > ($2::text::timestamptz, $3)
              ORDER BY restricted_at, id LIMIT $4",
@@ -73,7 +75,7 @@ async fn converge(app: &App, since_s: f64) -> Result<()> {
             let banned = row.get("banned");
             let decided = InForce { banned, listed: banned, aside: row.get("aside") };
             // A void that the ledger does not have is done again where Redis lost it, and else found to be done.
-            if row.get("voids") || found != decided {
+            if row.get("voids") || row.get("renamed") || found != decided {
                 outcome = agree(app, row.get("id")).await.map(drop).and(outcome);
             }
         }

@@ -193,3 +193,25 @@ async fn users_who_are_named_like_a_number_a_uuid_or_an_address_are_renamed_once
     told.sort();
     assert_eq!(told, wanted, "each is in the audit");
 }
+
+#[tokio::test]
+async fn who_was_renamed_is_on_the_board_by_the_new_name() {
+    let world = World::new().await;
+    let older = node_of(&world, "laurel/14").await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    let sql = "UPDATE users SET username = '110' WHERE username = 'ada'";
+    sqlx::query(sql).execute(&node.app.database).await.unwrap();
+    older.close().await.unwrap();
+    eventually("the older node to be gone", async || {
+        laurel::ledger::contract(&node.app.database, &node.app.receipts).await.unwrap().then_some(())
+    })
+    .await;
+    eventually("the new name", async || {
+        (node.board().await == [("player_110".to_owned(), 10, 1)]).then_some(())
+    })
+    .await;
+    assert_verified(&world).await;
+}
