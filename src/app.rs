@@ -77,6 +77,7 @@ impl App {
         if let Err(fault) = ledger::contract(&database, &receipts).await {
             tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
         }
+        let deployment = ledger::deployment(&database).await?;
         let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
@@ -90,7 +91,7 @@ impl App {
             database,
             commits: Commits::default(),
             catalogue,
-            logins: LoginKeys::new(&config.auth),
+            logins: LoginKeys::new(&config.auth, deployment),
             issuers,
             anti_spam: AntiSpamKeys::new(&config.auth),
             receipts,

@@ -19,7 +19,7 @@ const NOW_S: i64 = 1_790_000_000;
 
 #[divan::bench]
 fn read_login(bencher: Bencher<'_, '_>) {
-    let keys = LoginKeys::new(&config().auth);
+    let keys = LoginKeys::new(&config().auth, user(3));
     let player = User {
         id: user(1),
         number: 4711,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use laurel::account::{LoginKeys, User};
+use laurel::account::User;
 use laurel::app::App;
 use laurel::clock::Clock;
 use laurel::config;
@@ -185,7 +185,7 @@ async fn insert(app: &App, players: u64) {
 
 /// Players drawn by lot, with logins.
 async fn draw(app: &App, players: u64) -> Vec<Caller> {
-    let (rows, keys) = (players / CALLERS.min(players), LoginKeys::new(&app.config.auth));
+    let rows = players / CALLERS.min(players);
     let rows = sqlx::query(
         "SELECT id, number, username FROM users WHERE number % $1 = 0 ORDER BY random() LIMIT $2",
     )
@@ -197,7 +197,7 @@ async fn draw(app: &App, players: u64) -> Vec<Caller> {
     let caller = |row: &sqlx::postgres::PgRow| {
         let (user, number, username) = (row.get("id"), row.get("number"), row.get("username"));
         let player = User { id: user, number, username, role: "player".into(), score: 0 };
-        Caller { user, login: keys.sign(&player, app.clock.now_s()).unwrap() }
+        Caller { user, login: app.logins.sign(&player, app.clock.now_s()).unwrap() }
     };
     rows.iter().map(caller).collect()
 }

@@ -34,10 +34,20 @@ pub struct Identity {
     pub expires_at_s: i64,
 }
 
+/// What is signed: who, and at which deployment.
+#[derive(Serialize)]
+struct Claims<'a> {
+    #[serde(flatten)]
+    identity: &'a Identity,
+    aud: &'a str,
+}
+
 /// The keys that sign and verify logins.
 pub struct LoginKeys {
     sign: EncodingKey,
     header: Header,
+    /// Where logins count. One without it, or of another deployment, is none, whoever else has the secret.
+    audience: String,
     /// Newest first, each with its `kid`.
     verify: Vec<(String, DecodingKey)>,
     validation: Validation,
@@ -48,8 +58,12 @@ pub struct LoginKeys {
 }
 
 impl LoginKeys {
-    /// The newest secret signs, all verify.
-    pub fn new(auth: &config::Auth) -> Self {
+    /// The newest secret signs, all verify. Logins are for `deployment`, unless the settings name another audience.
+    pub fn new(auth: &config::Auth, deployment: Uuid) -> Self {
+        let audience = match auth.audience.as_str() {
+            "" => deployment.to_string(),
+            named => named.to_owned(),
+        };
         let secrets = std::iter::once(&auth.jwt_secret).chain(&auth.previous_jwt_secrets);
         let verify: Vec<_> = secrets
             .map(|it| it.expose().as_bytes())
@@ -60,9 +74,13 @@ impl LoginKeys {
         let mut validation = Validation::new(Algorithm::HS256);
         // Whether it has run out is judged by a clock that is passed in.
         validation.validate_exp = false;
+        validation.set_audience(&[&audience]);
+        // An audience alone says what one that is there has to be; this, that there is one.
+        validation.set_required_spec_claims(&["exp", "aud"]);
         Self {
             sign: EncodingKey::from_secret(auth.jwt_secret.expose().as_bytes()),
             header,
+            audience,
             verify,
             validation,
             life_s: i64::from(auth.jwt_hours) * 3600,
@@ -75,7 +93,7 @@ impl LoginKeys {
     /// # Errors
     /// The claims cannot be written as JSON.
     pub fn sign(&self, user: &User, now_s: i64) -> Result<String, Fault> {
-        let claims = Identity {
+        let identity = Identity {
             user: user.id,
             number: user.number,
             username: user.username.clone(),
@@ -83,6 +101,7 @@ impl LoginKeys {
             issued_at_s: now_s,
             expires_at_s: now_s + self.life_s,
         };
+        let claims = Claims { identity: &identity, aud: &self.audience };
         jsonwebtoken::encode(&self.header, &claims, &self.sign)
             .map_err(|error| Fault::new("sign a login", error))
     }
@@ -126,10 +145,16 @@ mod tests {
     const OLD: &str = "an old secret, an old secret, an old one";
     const NEW: &str = "a new secret, a new secret, a new secret";
 
+    const HERE: Uuid = Uuid::from_u128(7);
+
+    fn auth(newest: &str) -> config::Auth {
+        crate::config::load([("JWT_SECRET".to_owned(), newest.to_owned())]).unwrap().auth
+    }
+
     fn keys(newest: &str, previous: &[&str]) -> LoginKeys {
-        let mut config = crate::config::load([("JWT_SECRET".to_owned(), newest.to_owned())]).unwrap();
-        config.auth.previous_jwt_secrets = previous.iter().map(|it| (*it).to_owned().into()).collect();
-        LoginKeys::new(&config.auth)
+        let mut auth = auth(newest);
+        auth.previous_jwt_secrets = previous.iter().map(|it| (*it).to_owned().into()).collect();
+        LoginKeys::new(&auth, HERE)
     }
 
     fn user() -> User {
@@ -154,14 +179,49 @@ mod tests {
     }
 
     #[test]
+    fn a_login_counts_at_the_deployment_that_it_was_made_at() {
+        let (here, there) = (keys(NEW, &[]), LoginKeys::new(&auth(NEW), Uuid::from_u128(8)));
+        let token = here.sign(&user(), 1000).unwrap();
+        assert!(here.read(&token, 1000).is_ok() && there.read(&token, 1000).is_err());
+        let named = |audience: &str, deployment: u128| {
+            let auth = config::Auth { audience: audience.into(), ..auth(NEW) };
+            LoginKeys::new(&auth, Uuid::from_u128(deployment))
+        };
+        let token = named("game", 7).sign(&user(), 1000).unwrap();
+        assert!(
+            named("game", 8).read(&token, 1000).is_ok(),
+            "those that name the same audience share logins"
+        );
+        assert!(here.read(&token, 1000).is_err() && named("other", 7).read(&token, 1000).is_err());
+        // The same claims by the same key, but for nobody, or for somebody else.
+        let claims = named("game", 7).read(&token, 1000).unwrap();
+        let key = EncodingKey::from_secret(NEW.as_bytes());
+        for aud in [
+            None,
+            Some(serde_json::json!("")),
+            Some(serde_json::json!(["other"])),
+            Some(serde_json::json!(7)),
+        ] {
+            let mut claims = serde_json::to_value(&claims).unwrap();
+            if let Some(aud) = aud {
+                claims["aud"] = aud;
+            }
+            let forged = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+            assert!(here.read(&forged, 1000).is_err(), "{claims}");
+        }
+    }
+
+    #[test]
     fn the_algorithm_is_never_the_tokens() {
         let keys = keys(NEW, &[]);
         let token = keys.sign(&user(), 1000).unwrap();
         let payload = token.split('.').nth(1).unwrap();
         assert!(keys.read(&format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}."), 1000).is_err());
-        let claims = keys.read(&token, 1000).unwrap();
+        let identity = keys.read(&token, 1000).unwrap();
+        let claims = Claims { identity: &identity, aud: &HERE.to_string() };
         let key = EncodingKey::from_secret(NEW.as_bytes());
-        let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &key).unwrap();
-        assert!(keys.read(&other, 1000).is_err());
+        let signed = |algorithm| jsonwebtoken::encode(&Header::new(algorithm), &claims, &key).unwrap();
+        assert!(keys.read(&signed(Algorithm::HS256), 1000).is_ok());
+        assert!(keys.read(&signed(Algorithm::HS512), 1000).is_err());
     }
 }

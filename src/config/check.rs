@@ -43,6 +43,10 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     );
     require(config.database.max_connections >= 2, "database.max_connections: must be at least 2");
     require(config.auth.jwt_hours > 0, "auth.jwt_hours: must be above 0");
+    require(
+        config.auth.audience.len() <= 255 && !config.auth.audience.chars().any(char::is_control),
+        "auth.audience: must be at most 255 bytes without control characters",
+    );
     require((1..=64).contains(&config.auth.hashes_at_once), "auth.hashes_at_once: must be between 1 and 64");
     require(
         (1..=86_400).contains(&config.tokens.anti_spam_seconds),

@@ -60,7 +60,7 @@ sections! {
     /// Logins.
     Auth {
         jwt_secret: Secret, previous_jwt_secrets: Vec<Secret>, jwt_hours: u32, hashes_at_once: usize, hash_wait_ms: u64,
-        issuers_file: String, receipt_key_file: String,
+        audience: String, issuers_file: String, receipt_key_file: String,
     }
     /// How long single-use tokens live.
     Tokens {

@@ -16,6 +16,10 @@ use crate::harness::{Signer, jwks};
 
 const NOW_S: i64 = 1000;
 
+fn logins_of(deployment: u128) -> LoginKeys {
+    LoginKeys::new(&auth(), Uuid::from_u128(deployment))
+}
+
 fn auth() -> Auth {
     let secret = "only for tests, only for tests, only for tests";
     laurel::config::load([("JWT_SECRET".to_owned(), secret.to_owned())]).unwrap().auth
@@ -60,7 +64,7 @@ fn no_other_is_read(valid: [String; 2], reads: impl Fn(&str) -> bool) {
 fn login(number: i64) -> String {
     let user =
         User { id: Uuid::from_u128(7), number, username: "ada".into(), role: "player".into(), score: 0 };
-    LoginKeys::new(&auth()).sign(&user, NOW_S).unwrap()
+    logins_of(1).sign(&user, NOW_S).unwrap()
 }
 
 fn anti_spam(action: &str) -> String {
@@ -77,7 +81,7 @@ fn anti_spam(action: &str) -> String {
 
 #[test]
 fn logins() {
-    let keys = LoginKeys::new(&auth());
+    let keys = logins_of(1);
     let reads = |text: &str| keys.read(text, NOW_S).is_ok();
     no_other_is_read([login(1), login(2)], reads);
     no_other_is_read([login(1), anti_spam("watch_ad")], reads);
@@ -93,7 +97,7 @@ fn anti_spam_tokens() {
 
 #[test]
 fn any_claims_are_read_without_a_panic() {
-    let (logins, tokens) = (LoginKeys::new(&auth()), AntiSpamKeys::new(&auth()));
+    let (logins, tokens) = (logins_of(1), AntiSpamKeys::new(&auth()));
     // The library takes times before 1970 for none; nothing is signed with one.
     fuzz(1.0, (".{0,100}", 0..=i64::MAX, 0..=i64::MAX), |(text, issued_at_s, expires_at_s)| {
         let user =

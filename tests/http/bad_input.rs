@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestNode, World};
+use crate::harness::{Answer, Player, TestNode, World};
 
 async fn rows(node: &TestNode) -> (i64, i64, i64) {
     sqlx::query_as(
@@ -89,6 +89,16 @@ async fn each_body_that_is_none() {
     raw(&node, poll, &ada.token, "text/plain", big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
 }
 
+/// A player's login by the right key, but with another `aud`, or none.
+fn signed_for(world: &World, player: &Player, aud: Option<&str>) -> String {
+    let mut claims = serde_json::to_value(&player.identity).unwrap();
+    if let Some(aud) = aud {
+        claims["aud"] = aud.into();
+    }
+    let key = jsonwebtoken::EncodingKey::from_secret(world.config.auth.jwt_secret.expose().as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
 #[tokio::test]
 async fn logins_that_are_none() {
     let world = World::new().await;
@@ -103,7 +113,9 @@ async fn logins_that_are_none() {
     // {"alg":"none","typ":"JWT"}, the login's own claims, no signature.
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", ada.token.split('.').nth(1).unwrap());
     let long = "x".repeat(5000);
-    for bad in ["x", "a.b.c", &token, &unsigned, &long, &ada.token[..ada.token.len() - 1]] {
+    let (nowhere, elsewhere) = (signed_for(&world, &ada, None), signed_for(&world, &ada, Some("elsewhere")));
+    let short = &ada.token[..ada.token.len() - 1];
+    for bad in ["x", "a.b.c", &token, &unsigned, &long, short, &nowhere, &elsewhere] {
         node.post(finalize, bad, &body).await.assert_refused(401, "INVALID_TOKEN");
     }
     world.clock.shift(86_401_000);

@@ -11,6 +11,7 @@ mod bad_input;
 mod callbacks;
 mod connections;
 mod decisions;
+mod deployment;
 mod edge;
 mod game;
 mod guesses;

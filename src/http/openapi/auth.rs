@@ -43,5 +43,5 @@ fn logged_in() -> Value {
         ("username", text("The name")),
         ("score", whole("The total")),
     ]);
-    object(&[("token", text("The login, a JWT")), ("user", user)])
+    object(&[("token", text("The login, a JWT: its `aud` is this deployment")), ("user", user)])
 }
