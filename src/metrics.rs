@@ -105,6 +105,8 @@ metrics! {
     outbox_unreadable: gauge = "laurel_outbox_unreadable_entries";
     /// Entries of the ledger that are not in the sums for operators yet.
     rollup_behind: gauge = "laurel_rollup_behind_entries";
+    /// 1 while Redis has a maxmemory-policy that may drop keys, as this node found it within the last minute.
+    redis_evicts: gauge = "laurel_redis_evicts";
     /// 1 while this node has the ledger's lead.
     ledger_lead: gauge = "laurel_ledger_lead";
     /// Times that this node loaded the board from the ledger.

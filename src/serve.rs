@@ -129,6 +129,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(live::follow_board(app.clone()));
     tasks.spawn(live::follow_users(app.clone(), inboxes.turned));
     tasks.spawn(live::flush_forever(app.clone()));
+    tasks.spawn(live::watch_eviction_forever(app.clone(), live::EVICTION_EVERY));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks.spawn(ledger::note_suspicions_forever(app.clone()));

@@ -19,6 +19,7 @@ pub struct Health {
     open: AtomicBool,
     outbox: AtomicU64,
     postgres: AtomicBool,
+    evicts: AtomicBool,
     holds_board: AtomicBool,
     was_open: AtomicBool,
     draining: AtomicBool,
@@ -34,6 +35,7 @@ impl Default for Health {
             open: AtomicBool::new(false),
             outbox: AtomicU64::new(0),
             postgres: AtomicBool::new(true),
+            evicts: AtomicBool::new(false),
             holds_board: AtomicBool::new(false),
             was_open: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -79,6 +81,11 @@ impl Health {
         self.postgres.store(answers, Ordering::Relaxed);
     }
 
+    /// Whether Redis may drop keys, as of the last look at its `maxmemory-policy`. Returns whether it did before.
+    pub fn evicts(&self, may: bool) -> bool {
+        self.evicts.swap(may, Ordering::Relaxed)
+    }
+
     /// Whether this node has the ledger's lead, from now on.
     pub fn lead(&self, has: bool) {
         self.leads.store(has, Ordering::Relaxed);
@@ -118,10 +125,13 @@ impl Health {
         self.outbox.load(Ordering::Relaxed)
     }
 
-    /// The stores that do not answer.
+    /// The stores that do not answer; and `eviction`, if Redis may drop keys.
     pub fn degraded(&self) -> Vec<&'static str> {
-        let away =
-            [("redis", self.redis.borrow().degraded), ("postgres", !self.postgres.load(Ordering::Relaxed))];
+        let away = [
+            ("redis", self.redis.borrow().degraded),
+            ("postgres", !self.postgres.load(Ordering::Relaxed)),
+            ("eviction", self.evicts.load(Ordering::Relaxed)),
+        ];
         away.into_iter().filter(|(_, away)| *away).map(|(name, _)| name).collect()
     }
 

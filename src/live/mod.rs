@@ -4,6 +4,7 @@
 mod board;
 pub mod engineio;
 mod events;
+mod eviction;
 mod fanout;
 mod follow;
 mod frame;
@@ -21,6 +22,7 @@ pub mod websocket;
 
 pub use board::{Board, Row};
 pub use events::serve as serve_events;
+pub use eviction::{EVICTION_EVERY, watch_eviction_forever};
 pub use fanout::{Dialect, End, Fanout, Inboxes, Protocol, run as fan_out};
 pub use follow::{flush_forever, follow_board, follow_users, look, look_forever};
 pub use frame::{Frame, numbered_rows, rows};

@@ -86,11 +86,34 @@ async fn refuse_eviction(server: &Server) -> Result<(), Fault> {
             "Redis is a 32-bit one, whose scripts cannot write out a score or a time",
         ));
     }
-    match info.get::<String>("maxmemory_policy") {
-        Some(policy) if policy != "noeviction" => Err(Fault::new(
+    match evicting(&info) {
+        Some(policy) => Err(Fault::new(
             doing,
             format!("Redis has maxmemory-policy {policy}, which may drop scores; set it to noeviction"),
         )),
-        _ => Ok(()),
+        None => Ok(()),
+    }
+}
+
+/// The `maxmemory-policy`, if it is one that may drop keys. INFO says it too, which less rights suffice for than for CONFIG.
+fn evicting(info: &redis::InfoDict) -> Option<String> {
+    info.get::<String>("maxmemory_policy").filter(|it| it != "noeviction")
+}
+
+impl Store {
+    /// The first server whose `maxmemory-policy` may drop keys by now, though it did not when the node started, and that policy.
+    ///
+    /// # Errors
+    /// A server is away.
+    pub async fn evicts(&self) -> Result<Option<(Arc<str>, String)>, Fault> {
+        let mut memory = redis::cmd("INFO");
+        memory.arg("memory");
+        for server in self.distinct_servers() {
+            let info = server.ask_here::<redis::InfoDict>("check maxmemory-policy", &memory).await?;
+            if let Some(policy) = evicting(&info) {
+                return Ok(Some((server.address.clone(), policy)));
+            }
+        }
+        Ok(None)
     }
 }

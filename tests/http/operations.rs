@@ -47,6 +47,28 @@ async fn metrics_count_what_happened() {
 }
 
 #[tokio::test]
+async fn a_redis_that_may_drop_scores_from_now_on_is_told() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let watch = laurel::live::watch_eviction_forever(node.app.clone(), std::time::Duration::from_millis(10));
+    let watch = tokio::spawn(watch);
+    let told = async |policy: &str, degraded: serde_json::Value, gauge: &str| {
+        let _: () = world.look().await.ask(&format!("CONFIG SET maxmemory-policy {policy}")).await;
+        eventually(policy, async || {
+            let ready = node.get("/readyz").await;
+            assert_eq!(ready.status, 200, "reads go on");
+            let metrics = node.get("/metrics").await.text;
+            (ready.body["degraded"] == degraded && metrics.contains(gauge)).then_some(())
+        })
+        .await;
+    };
+    told("allkeys-lru", serde_json::json!(["eviction"]), "laurel_redis_evicts 1").await;
+    told("noeviction", serde_json::json!([]), "laurel_redis_evicts 0").await;
+    told("volatile-ttl", serde_json::json!(["eviction"]), "laurel_redis_evicts 1").await;
+    watch.abort();
+}
+
+#[tokio::test]
 async fn a_redis_that_may_drop_scores_is_refused() {
     let world = World::new().await;
     let _: () = world.look().await.ask("CONFIG SET maxmemory-policy allkeys-lru").await;
