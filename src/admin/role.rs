@@ -34,7 +34,8 @@ pub async fn find_user(app: &App, text: &str) -> Result<User> {
     account::find(app, user).await?.ok_or(Refusal::UserNotFound.into())
 }
 
-/// Makes a user an admin, or a player again.
+/// Makes a user an admin, or a player again. The audit's row comes first: the database adds one for a role that is changed without
+/// (`migrations/contract/0017_audit.sql`).
 ///
 /// # Errors
 /// Postgres is away; nothing was changed.

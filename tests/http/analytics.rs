@@ -158,6 +158,7 @@ async fn a_history_is_whole_on_pages_of_any_length() {
     // Everything at one moment: what ties is told apart all the same.
     let tie = "UPDATE user_action SET created_at = date_trunc('second', now()) WHERE completed_at IS NULL;
                UPDATE game_sessions SET created_at = date_trunc('second', now());
+               ALTER TABLE admin_audit DISABLE TRIGGER admin_audit_kept;
                UPDATE admin_audit SET created_at = date_trunc('second', now())";
     sqlx::raw_sql(tie).execute(&node.app.database).await.unwrap();
     let whole = look(&node, &root, "users/ada/history?limit=200").await;

@@ -1,6 +1,7 @@
 //! From the outbox to Postgres, and back.
 
 mod acknowledge;
+mod audit;
 mod begin;
 mod chain;
 mod lead;

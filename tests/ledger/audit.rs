@@ -1,0 +1,72 @@
+//! What SQL by hand can do to the audit, and to a role.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+/// Of each row: who, what, whom, and what is known beside.
+type Row = (String, String, String, Value);
+
+async fn rows(database: &laurel::ledger::Database) -> Vec<Row> {
+    let sql = "SELECT a.actor, a.action, u.username, coalesce(a.detail, 'null') FROM admin_audit a JOIN users u ON u.id = a.user_id
+               ORDER BY a.created_at, u.username";
+    sqlx::query_as(sql).fetch_all(database).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_role_that_is_changed_by_sql_leaves_a_row_and_no_row_goes() {
+    let world = World::new().await;
+    let node = world.node().await;
+    node.register("ada").await;
+    let database = &node.app.database;
+    let user = laurel::admin::find_user(&node.app, "ada").await.unwrap();
+    let decision = laurel::admin::Decision { actor: "root".into(), reason: "trusted".into() };
+    for admin in [true, false] {
+        laurel::admin::grant(&node.app, &user, admin, &decision).await.unwrap();
+    }
+    let told = |row: Row| (row.0, row.1, row.2);
+    let named = |actor: &str, action: &str| (actor.to_owned(), action.to_owned(), "ada".to_owned());
+    let own: Vec<_> = rows(database).await.into_iter().map(told).collect();
+    assert_eq!(
+        own,
+        [named("root", "grant"), named("root", "revoke")],
+        "Laurel's own changes have their own rows alone"
+    );
+
+    let by_hand = [
+        "UPDATE users SET role = 'admin' WHERE username = 'ada'",
+        // Nothing changes.
+        "UPDATE users SET role = 'admin', updated_at = now() WHERE username = 'ada'",
+        "BEGIN; CREATE TEMPORARY TABLE admin_audit (LIKE admin_audit); UPDATE users SET role = 'player'; DROP TABLE pg_temp.admin_audit; COMMIT",
+        "BEGIN; UPDATE admin_audit SET detail = detail WHERE action = 'grant'; UPDATE users SET role = 'admin'; COMMIT",
+        "INSERT INTO users (id, username, email, password_hash, role)
+         VALUES (gen_random_uuid(), 'eve', 'eve@example.com', '!', 'admin')",
+    ];
+    for sql in by_hand {
+        sqlx::raw_sql(sql).execute(database).await.unwrap();
+    }
+    let who: String = sqlx::query_scalar("SELECT 'sql:' || session_user").fetch_one(database).await.unwrap();
+    let found = rows(database).await;
+    let by_hand: Vec<_> = found[2..].iter().cloned().map(told).collect();
+    let eve = (who.clone(), "grant".to_owned(), "eve".to_owned());
+    assert_eq!(by_hand, [named(&who, "grant"), named(&who, "revoke"), named(&who, "grant"), eve]);
+    let ways: Vec<_> = found[2..].iter().map(|it| (&it.3["from"], &it.3["to"])).collect();
+    let (admin, player) = (json!("admin"), json!("player"));
+    assert_eq!(ways, [(&player, &admin), (&admin, &player), (&player, &admin), (&Value::Null, &admin)]);
+
+    for sql in [
+        "DELETE FROM admin_audit",
+        "DELETE FROM admin_audit WHERE action = 'revoke'",
+        "TRUNCATE admin_audit",
+        "TRUNCATE users CASCADE",
+        "UPDATE admin_audit SET actor = 'nobody'",
+        "UPDATE admin_audit SET created_at = now(), detail = NULL",
+        "UPDATE admin_audit SET reason = 'none' WHERE action = 'grant'",
+        "INSERT INTO admin_audit SELECT * FROM admin_audit LIMIT 1 ON CONFLICT (id) DO UPDATE SET action = 'none'",
+    ] {
+        let refused = sqlx::raw_sql(sql).execute(database).await.unwrap_err();
+        assert!(refused.to_string().contains("the audit is kept"), "{sql}: {refused}");
+    }
+    assert_eq!(rows(database).await, found);
+    sqlx::raw_sql("UPDATE admin_audit SET detail = '{\"after\": 1}'").execute(database).await.unwrap();
+}
