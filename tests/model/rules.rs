@@ -96,21 +96,15 @@ impl Model {
         let asked = asked.map(|it| self.anti_spam(who, it)).transpose()?;
         let for_action = asked.map(|it| it.1).or(action).unwrap_or(ACTIONS.len());
         require(for_action < ACTIONS.len() && action.is_none_or(|it| it == for_action), NO_ACTION)?;
-        require(asked.is_some() || ACTIONS[for_action].proof == Proof::None, MALFORMED)?;
-        let holds = self.holds(for_action, proof, asked.map(|it| it.0))?;
+        let token = asked.map(|it| it.0);
+        require(token.is_some() || ACTIONS[for_action].proof == Proof::None, MALFORMED)?;
+        let holds = self.holds(for_action, proof, token)?;
         self.first_under_key(request)?;
         self.admit(who)?;
-        if session.is_some() {
-            let live = self.live(who)?.number;
-            require(session == Some(live), OTHER_SESSION)?;
-        }
-        if let Some((token, _)) = asked {
-            self.unused(token)?;
-        }
+        self.lives(who, session)?;
+        token.map_or(Ok(()), |it| self.unused(it))?;
         self.within_limits(who, for_action)?;
-        if let Some((token, _)) = asked {
-            self.tokens[token].used = true;
-        }
+        token.into_iter().for_each(|it| self.tokens[it].used = true);
         require(holds, UNPROVEN).map(|()| Outcome::Proven)
     }
 
@@ -121,10 +115,7 @@ impl Model {
         let token = self.own(request.who, token)?;
         let Kind::Proven { action, session: bound } = self.tokens[token].kind else { return Err(FOREIGN) };
         require(session.is_none() || session == bound, OTHER_SESSION)?;
-        if bound.is_some() {
-            let live = self.live(request.who)?.number;
-            require(bound == Some(live), OTHER_SESSION)?;
-        }
+        self.lives(request.who, bound)?;
         self.within_limits(request.who, action)?;
         self.spans_apart(request.who, action)?;
         self.tokens[token].used = true;
@@ -211,6 +202,11 @@ impl Model {
 
     fn live(&self, who: usize) -> Result<&Session, Outcome> {
         self.users[who].session.as_ref().ok_or(NO_SESSION)
+    }
+
+    /// The session that is named, if one is, has to be the live one.
+    fn lives(&self, who: usize, named: Option<usize>) -> Result<(), Outcome> {
+        named.map_or(Ok(()), |it| require(self.live(who)?.number == it, OTHER_SESSION))
     }
 
     fn unused(&self, token: usize) -> Result<(), Outcome> {

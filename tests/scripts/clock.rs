@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use laurel::action::{Door, Limits, Verdict};
+use laurel::action::{Limits, Verdict};
 use laurel::clock::rfc3339;
 use laurel::store::{
     Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Prove, ProveOutcome, Redeem, RedeemOutcome, Start,
@@ -282,46 +282,4 @@ async fn a_game_that_began_ahead_ends() {
     world.redis.turn("+0");
     let played = store.finish(user(1), 1000, Uuid::new_v4()).await.unwrap().unwrap();
     assert_eq!((played.played_ms, played.actions), (0, 0));
-}
-
-/// The doors of `elapsed` end in the same script.
-#[tokio::test]
-async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
-    let (world, store) = turned().await;
-    let start = midnight(&store).await;
-    let limits = Limits { span_ms: 3000, ..ANY };
-    let verdict = Verdict { age_ms: (3000, 20_000), ..Verdict::default() };
-    let begin = async || {
-        let id = Uuid::new_v4();
-        let begun =
-            store.issue(&laurel::store::Issue { limits: &limits, ..issue(user(1), id) }).await.unwrap().0;
-        assert!(matches!(begun, IssueOutcome::Issued(_)), "nobody waits for a token: {begun:?}");
-        id.to_string()
-    };
-    let finish = async |id: &str| {
-        let it = Redeem { limits: &limits, verdict: &verdict, door: Door::Actions, ..redeem(user(1), id) };
-        match store.redeem(&it).await.unwrap().outcome {
-            RedeemOutcome::Awarded(_) => 0,
-            RedeemOutcome::ActionLimited { wait_ms } => wait_ms,
-            other => panic!("{other:?}"),
-        }
-    };
-    stand(&world, start);
-    let mut ids = Vec::new();
-    for _ in 0..9 {
-        ids.push(begin().await);
-    }
-    // Each waits for the one before it; its token stays meanwhile.
-    for (place, id) in ids.iter().enumerate().take(6) {
-        stand(&world, start + 3000 * (place as i64 + 1));
-        assert_eq!(finish(id).await, 0);
-        assert_eq!(finish(&ids[place + 1]).await, 3000);
-    }
-    // One after another.
-    for _ in 0..3 {
-        let at_ms = store.now_us().await.unwrap() / 1000;
-        let id = begin().await;
-        stand(&world, at_ms + 3000);
-        assert_eq!(finish(&id).await, 0);
-    }
 }

@@ -3,6 +3,7 @@
 mod attempt;
 mod board;
 pub mod clock;
+mod clock_elapsed;
 mod clock_walk;
 mod epoch;
 mod issue;
