@@ -58,7 +58,7 @@ impl Served {
     }
 
     fn private(&self) -> Vec<&'static str> {
-        let given = |name| self.settings.iter().any(|setting| setting.0 == name);
+        let given = |name: &str| self.settings.iter().any(|setting| setting.0 == name);
         let stores = [(REDIS, "REDIS_URL"), (POSTGRES, "DATABASE_URL")];
         stores.iter().filter(|(_, url)| !given(*url)).map(|(store, _)| *store).collect()
     }
@@ -132,7 +132,9 @@ impl Served {
             // What the store and the node both have open came from the node.
             let of_their_own = [lock_path(self), self.data().join("postgres"), "/dev/null".into()];
             let logs = ["redis.log", "postgres.log"].map(|name| self.data().join(name));
-            for file in files.intersection(&node).filter(|file| !file.starts_with("anon_inode:")) {
+            for file in
+                files.intersection(&node).filter(|file| !file.to_string_lossy().starts_with("anon_inode:"))
+            {
                 assert!(of_their_own.contains(file) || logs.contains(file), "{store} has {}", file.display());
             }
         }
@@ -178,9 +180,9 @@ impl Running {
     /// Waits for its end. At no time do two processes have the append-only file open.
     async fn finish(mut self, served: &Served) -> Output {
         let appended = served.data().join("redis/appendonlydir");
-        eventually("a command to end", async || {
+        eventually("a command to end", || {
             assert!(processes_with(&appended) <= 1, "a second Redis on one append-only file");
-            self.ended().then_some(())
+            std::future::ready(self.ended().then_some(()))
         })
         .await;
         self.0.wait_with_output().unwrap()
