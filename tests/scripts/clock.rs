@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use laurel::action::{Limits, Verdict};
 use laurel::clock::rfc3339;
 use laurel::store::{
-    Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Prove, ProveOutcome, Redeem, RedeemOutcome, Start,
-    Store, Visitor,
+    Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome,
+    Start, Store, Visitor,
 };
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -227,8 +227,10 @@ async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than
             named_session: "",
             proof: "",
             verdict: &HOLDS,
+            judging: Judging::Local,
+            idempotency: None,
         };
-        store.prove(&it).await.unwrap().0
+        store.prove(&it).await.unwrap().outcome
     };
     let capped = async || {
         let id = token(&store, user(1)).await;
