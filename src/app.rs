@@ -50,6 +50,7 @@ pub struct App {
     /// There if tracing is on.
     pub traces: Option<Arc<Traces>>,
     pub refusals: Refusals,
+    pub failures: ledger::Failures,
     /// There if an action of the catalogue needs it.
     pub admob: Option<Arc<AdMobKeys>>,
     /// Cancelled when the node begins to stop.
@@ -105,6 +106,7 @@ impl App {
             suspicions: Suspicions::default(),
             traces,
             refusals: Refusals::default(),
+            failures: ledger::Failures::default(),
             admob,
             draining: CancellationToken::new(),
             config,

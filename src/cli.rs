@@ -1,6 +1,7 @@
 //! The commands (contract, section 10). Each starts what it needs, does one thing, and says in one line what went wrong.
 
 mod admin;
+mod letters;
 mod postgres;
 mod receipt;
 mod watch;
@@ -202,7 +203,9 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         Command::Rebuild { from, lost } => rebuild(&app, &ledger::From { url: from, lost }).await?,
         Command::Ledger { command } => postgres::look_after(&app, command).await?,
         Command::Admin { command } => {
-            ledger::wait_open(&app, |_| ()).await?;
+            if command.needs_an_open_board() {
+                ledger::wait_open(&app, |_| ()).await?;
+            }
             admin::run(&app, command).await?;
             ExitCode::SUCCESS
         }

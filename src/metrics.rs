@@ -101,8 +101,8 @@ metrics! {
     screen_lag_seconds: seconds = "laurel_screen_lag_seconds";
     /// Entries of the outbox that Postgres does not have yet.
     outbox_entries: gauge = "laurel_outbox_entries";
-    /// Entries of the outbox that cannot be read and stay there.
-    outbox_unreadable: gauge = "laurel_outbox_unreadable_entries";
+    /// Entries that could not be written to the ledger and wait for an operator, as the leader counted them last.
+    dead_letters_waiting: gauge = "laurel_dead_letters_waiting";
     /// Entries of the ledger that are not in the sums for operators yet.
     rollup_behind: gauge = "laurel_rollup_behind_entries";
     /// 1 while Redis has a maxmemory-policy that may drop keys, as this node found it within the last minute.

@@ -139,3 +139,33 @@ async fn a_confirmation_while_the_board_is_closed_holds_after_a_rebuild() {
     board(&node, "the same after a rebuild", &[("ada", 20)]).await;
     assert_verified(&world).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_retried_and_discarded_and_an_unknown_user_is_told_of() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    let stranger = crate::scripts::user(99);
+    crate::scripts::award(&node.app.store, stranger, 10).await;
+    node.written().await;
+    let listed = done(&world, "admin dead-letters list").await;
+    assert!(listed.contains("awarded +10 points") && listed.contains("2 dead letters"), "{listed}");
+    let letter = listed.split(' ').next().unwrap();
+    let retried = done(&world, &format!("admin dead-letters retry {letter}")).await;
+    assert!(
+        retried.contains("unknown_user") && retried.contains("waiting by cli:mary: tried again"),
+        "{retried}"
+    );
+    eventually("the ban", async || node.app.store.is_banned(stranger).await.ok()?.then_some(())).await;
+    let output = laurel(&world, &format!("admin ban {stranger} --reason cheating")).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("is banned in Redis, and wins nothing; 2 dead letters wait"), "{said}");
+    assert!(refused(&world, "admin dead-letters discard 1").await.contains("--reason"));
+    for letter in [1, 2] {
+        done(&world, &format!("admin dead-letters discard {letter} --reason gone")).await;
+    }
+    assert!(done(&world, "admin dead-letters list").await.contains("0 dead letters"));
+    assert!(done(&world, "admin dead-letters list --all").await.contains("discarded by cli:mary: gone"));
+    let verified = done(&world, "verify").await;
+    assert!(verified.contains(" 0 differences"), "{verified}");
+}

@@ -16,8 +16,8 @@ export default dashboard(
     number("Entries not yet in Postgres", "none", [line("entries", `max(${of("laurel_outbox_entries")})`)], {
       limits: [10000], alerts: ["LaurelOutboxGrowing"],
     }),
-    number("Entries that cannot be read", "none", [line("entries", led("laurel_outbox_unreadable_entries"))], {
-      limits: [1], alerts: ["LaurelOutboxUnreadable"],
+    number("Dead letters", "none", [line("entries", led("laurel_dead_letters_waiting"))], {
+      limits: [1], alerts: ["LaurelDeadLetters"], says: "Entries that could not be written to the ledger, and wait for an operator.",
     }),
     number("Differences found", "none", [line("differences", led("laurel_drift_entries"))], {
       limits: [1], alerts: ["LaurelDrift"], says: "Between Redis and the ledger, by the last light check.",

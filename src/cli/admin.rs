@@ -3,10 +3,11 @@
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::letters::{self, LettersCommand};
 use crate::account::User;
 use crate::admin::{self, Changed, Decision, Restriction};
 use crate::app::App;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 
 /// Whom, and why.
 #[derive(Args)]
@@ -66,6 +67,18 @@ pub enum AdminCommand {
         #[arg(long, allow_negative_numbers = true)]
         points: i64,
     },
+    /// Entries that could not be written to the ledger
+    DeadLetters {
+        #[command(subcommand)]
+        command: LettersCommand,
+    },
+}
+
+impl AdminCommand {
+    /// Whether it changes what Redis has; what is only in Postgres can be looked at whatever Redis does.
+    pub fn needs_an_open_board(&self) -> bool {
+        !matches!(self, Self::DeadLetters { .. })
+    }
 }
 
 /// Does it, and says what came of it.
@@ -92,6 +105,7 @@ async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
             tell(&user, admin::void(app, user.id, key.as_deref(), &decision(&target)).await?);
             (target, "has lost what was held")
         }
+        AdminCommand::DeadLetters { command } => return letters::run(app, command).await,
         AdminCommand::Adjust { once: Once { target, key }, points } => {
             let user = admin::find_user(app, &target.user).await?;
             let changed = admin::adjust(app, &user, points, key.as_deref(), &decision(&target)).await?;
@@ -104,7 +118,13 @@ async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
 }
 
 async fn restrict(app: &App, Once { target, key }: Once, restriction: Restriction) -> Result<Target, Error> {
-    let user = admin::find_user(app, &target.user).await?;
+    let user = match admin::find_user(app, &target.user).await {
+        Err(Error::Refused(Refusal::UserNotFound)) => {
+            letters::tell_of_unknown(app, &target.user).await?;
+            return Err(Refusal::UserNotFound.into());
+        }
+        found => found?,
+    };
     admin::restrict(app, user.id, restriction, key.as_deref(), &decision(&target)).await?;
     Ok(target)
 }
@@ -122,7 +142,12 @@ fn tell(user: &User, changed: Option<Changed>) {
 }
 
 fn decision(target: &Target) -> Decision {
+    decision_for(target.reason.clone())
+}
+
+/// Who runs the command, and why.
+pub fn decision_for(reason: String) -> Decision {
     let user = std::env::var("USER").unwrap_or_else(|_| "unknown".into());
     let user: String = user.chars().filter(|it| !it.is_control()).take(60).collect();
-    Decision { actor: format!("cli:{user}"), reason: target.reason.clone() }
+    Decision { actor: format!("cli:{user}"), reason }
 }

@@ -15,9 +15,13 @@ use crate::store::{Entry, EntryKind};
 /// first one; an entry that is delivered again has its old time. What is older is not looked for, and may be detached.
 pub const AGAIN_WITHIN_DAYS: i32 = 32;
 
+/// Doubles, and so Redis' scores, are exact to here.
+const LARGEST_SCORE: i64 = (1 << 53) - 1;
+
 /// What an entry says of a total, with its note as Postgres can keep it.
 struct Award<'a> {
     entry: &'a Entry,
+    points: i64,
     before: i64,
     after: i64,
     moment: i64,
@@ -30,7 +34,7 @@ impl Award<'_> {
             event_id: self.entry.id,
             user: self.entry.user,
             action: &self.entry.action,
-            points: self.entry.points,
+            points: self.points,
             token_hash: &self.entry.token_hash,
             before: self.before,
             after: self.after,
@@ -39,14 +43,21 @@ impl Award<'_> {
             note: &self.note,
         }
     }
+
+    /// Whether it says one thing; an entry that does not is refused by Postgres.
+    fn adds_up(&self) -> bool {
+        self.after.checked_sub(self.before) == Some(self.points)
+    }
 }
 
-/// Chains what is new, and moves the totals by it. The head is locked by the caller, so nobody else adds the same meanwhile.
+/// Chains what is new, and moves the totals by it. The head is locked by the caller, who saves it; so nobody else adds the same
+/// meanwhile. An entry whose moment is not above `late_until` may come behind later ones of its user.
 pub async fn write(
     transaction: &mut PgConnection,
     head: &mut Head,
     users: &Users,
     entries: &[Entry],
+    late_until: i64,
 ) -> Result<(), sqlx::Error> {
     let mut awards: Vec<Award> = entries.iter().filter_map(award).collect();
     if awards.is_empty() {
@@ -57,37 +68,69 @@ pub async fn write(
     if awards.is_empty() {
         return Ok(());
     }
+    join_on(transaction, users, &mut awards, late_until).await?;
     let is_held = |it: &Award| it.entry.held && it.moment > users.held_cleared(it.entry.user);
     let rows: Vec<_> = awards.iter().map(|it| (it.link(), is_held(it))).collect();
     append(transaction, head, &rows).await?;
-    move_totals(transaction, &rows).await?;
-    head.save(transaction).await
+    move_totals(transaction, &rows).await
 }
 
-/// Puts what only an older copy of Redis still had behind what the ledger has won meanwhile without it: the points count, and come
-/// on top of the user's total as it is now.
+/// Makes each user's history go on where it is. Redis and the ledger agree on what a total was before an award, but for what is out of
+/// the ordinary: an entry before it became a dead letter, or comes late, or Redis lost something that the ledger has. Then the points
+/// count on top of what the user has here by now, as far as a total can go: the chain of a user's history never breaks, and no entry
+/// is refused for what another one did.
+async fn join_on(
+    transaction: &mut PgConnection,
+    users: &Users,
+    awards: &mut [Award<'_>],
+    late_until: i64,
+) -> Result<(), sqlx::Error> {
+    let mut totals: HashMap<Uuid, i64> = HashMap::new();
+    let mut apart: HashSet<Uuid> = HashSet::new();
+    for it in awards.iter() {
+        let total = totals.entry(it.entry.user).or_insert_with(|| users.score(it.entry.user));
+        if it.before != *total || it.moment <= late_until {
+            apart.insert(it.entry.user);
+        }
+        *total = it.after;
+    }
+    if apart.is_empty() {
+        return Ok(());
+    }
+    let newest: Vec<(Uuid, i64)> = sqlx::query_as(
+        "SELECT user_id, max(moment) FROM score_history WHERE user_id = ANY($1) GROUP BY user_id",
+    )
+    .bind(apart.iter().copied().collect::<Vec<Uuid>>())
+    .fetch_all(transaction)
+    .await?;
+    let newest: HashMap<Uuid, i64> = newest.into_iter().collect();
+    let mut at: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    let mut theirs: Vec<&mut Award> =
+        awards.iter_mut().filter(|it| apart.contains(&it.entry.user) && it.adds_up()).collect();
+    theirs.sort_by_key(|it| it.moment);
+    for it in theirs {
+        let user = it.entry.user;
+        let (total, moment) = at
+            .entry(user)
+            .or_insert_with(|| (users.score(user), newest.get(&user).copied().unwrap_or(i64::MIN)));
+        it.before = *total;
+        it.after = total.saturating_add(it.points).clamp(0, LARGEST_SCORE);
+        it.points = it.after - it.before;
+        it.moment = it.moment.max(moment.saturating_add(1));
+        (*total, *moment) = (it.after, it.moment);
+    }
+    Ok(())
+}
+
+/// Puts what only an older copy of Redis still had behind what the ledger has won meanwhile without it.
 pub async fn put_behind(connection: &mut PgConnection, entries: &mut [Entry]) -> Result<(), sqlx::Error> {
-    let awards: Vec<Award> = entries.iter().filter_map(award).collect();
-    let mut known = known(connection, &awards).await?;
-    let users: Vec<Uuid> = awards.iter().map(|it| it.entry.user).collect();
-    let scores: Vec<(Uuid, i64)> = sqlx::query_as("SELECT id, score FROM users WHERE id = ANY($1)")
-        .bind(users)
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut scores: HashMap<Uuid, i64> = scores.into_iter().collect();
     let mut newest: i64 = sqlx::query_scalar("SELECT moment FROM ledger_heads WHERE shard = $1")
         .bind(SHARD)
         .fetch_one(connection)
         .await?;
-    for entry in entries {
-        if let Some((before, after, moment)) = &mut entry.award
-            && known.insert(entry.id)
-            && let Some(score) = scores.get_mut(&entry.user)
-        {
-            newest = (newest + 1).max(*moment);
-            (*before, *after, *moment) = (*score, *score + *after - *before, newest);
-            *score = *after;
-        }
+    for (.., moment) in entries.iter_mut().filter_map(|it| it.award.as_mut()) {
+        newest = (newest + 1).max(*moment);
+        *moment = newest;
     }
     Ok(())
 }
@@ -96,7 +139,7 @@ fn award(entry: &Entry) -> Option<Award<'_>> {
     let (before, after, moment) = entry.award?;
     // Who and why, of an operator's entry; an award's proof is with its attempt.
     let note = if entry.kind == EntryKind::Awarded { String::new() } else { storable(&entry.proof) };
-    Some(Award { entry, before, after, moment, note })
+    Some(Award { entry, points: entry.points, before, after, moment, note })
 }
 
 /// Which of them the ledger has. The months it looks at are few.

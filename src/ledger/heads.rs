@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, Row};
 
-use super::chain::SHARD;
+use super::chain::{Head, SHARD};
 use super::database::{HANGS_AFTER, in_time, timed};
 use super::lead::Lead;
 use crate::app::App;
@@ -17,7 +17,7 @@ use crate::store::Entry;
 pub struct ShardHead {
     /// The epoch that was confirmed last.
     pub epoch: i64,
-    /// The greatest moment in the ledger.
+    /// The greatest moment in the ledger: an open board is never behind it.
     pub moment: i64,
 }
 
@@ -125,18 +125,24 @@ pub async fn write_epoch(app: &App, lead: &mut Lead, shard: usize, epoch: i64) -
     in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(lead.connection()))).await.map(drop)
 }
 
-/// Notes how far a batch brings its shards.
+/// Notes how far a batch brings its shards: by awards, and by tokens that were spent without one. With one shard the head has it,
+/// which the caller saves.
 pub async fn write_moments(
     transaction: &mut PgConnection,
+    head: &mut Head,
     shards: usize,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut newest: HashMap<i32, i64> = HashMap::new();
-    for (shard, (_, _, moment)) in entries.iter().filter_map(|it| Some((it.shard as i32, it.award?))) {
+    for (shard, moment) in entries.iter().filter_map(|it| Some((it.shard as i32, it.moment()?))) {
         let known = newest.entry(shard).or_insert(moment);
         *known = moment.max(*known);
     }
-    if shards == 1 || newest.is_empty() {
+    if shards == 1 {
+        head.moment = newest.into_values().fold(head.moment, i64::max);
+        return Ok(());
+    }
+    if newest.is_empty() {
         return Ok(());
     }
     let (numbers, moments): (Vec<i32>, Vec<i64>) = newest.into_iter().unzip();

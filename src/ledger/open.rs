@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::consume::drain;
 use super::heads::{self, ShardHead};
 use super::lead::Lead;
+use super::letters;
 use super::rebuild;
 use crate::app::App;
 use crate::error::Fault;
@@ -107,7 +108,7 @@ async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<V
         tracing::warn!(?why, shard, epoch, latest, "the board is loaded from the ledger");
         app.metrics.rebuilds.inc();
         app.store.suspend(shard).await?;
-        // What cannot be written keeps the board closed, but undoes nothing: an operator's rebuild is given up then.
+        // If nothing can be written the board stays closed, but nothing is undone: an operator's rebuild is given up then.
         drain(app, &app.store, lead, shard, it.is_older_copy()).await?;
     }
     for it in lacking {
@@ -115,6 +116,8 @@ async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<V
     }
     if !loads.is_empty() {
         let users = rebuild::load(app, lead, &loads).await?;
+        let shards: Vec<usize> = lacking.iter().map(|it| it.shard).collect();
+        letters::note_loaded(app, lead, &shards).await?;
         tracing::info!(users, "the board was loaded from the ledger");
     }
     Ok(loads.into_iter().map(|(load, _)| load).collect())

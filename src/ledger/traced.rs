@@ -1,7 +1,7 @@
 //! A batch's writing, as it looks from each traced award in it: a span from the moment it is taken up until it is committed.
 
+use super::commit::NotWritten;
 use crate::app::App;
-use crate::error::Fault;
 use crate::store::Entry;
 use crate::traces::{Span, SpanKind};
 
@@ -22,8 +22,11 @@ pub fn begin(app: &App, entries: &[Entry]) -> Vec<Span> {
 }
 
 /// Ends them: committed, or to be tried again.
-pub fn end(spans: Vec<Span>, written: &Result<(), Fault>) {
-    let Err(fault) = written else { return };
-    let why = if fault.away { "away" } else { "refused" };
+pub fn end(spans: Vec<Span>, why_not: Option<&NotWritten>) {
+    let why = match why_not {
+        None => return,
+        Some(NotWritten::Store(fault)) if fault.away => "away",
+        Some(_) => "refused",
+    };
     spans.into_iter().for_each(|mut it| it.fail(why));
 }

@@ -13,6 +13,15 @@ use super::{awards, heads, sessions, used};
 use crate::receipt::ReceiptKeys;
 use crate::store::{Entry, EntryKind};
 
+/// Where entries come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Of the outbox, in its order: they say how far the ledger has come.
+    Outbox,
+    /// A dead letter, however old: it goes behind what its user has by now, and says nothing of how far the ledger has come.
+    DeadLetter,
+}
+
 /// Writes the entries, which come from the outboxes of so many shards. After it returns they are committed. Nobody else may write: the caller's connection has the lead.
 pub async fn write(
     connection: &mut PgConnection,
@@ -20,13 +29,38 @@ pub async fn write(
     shards: usize,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
+    write_from(connection, keys, shards, entries, Origin::Outbox).await
+}
+
+/// The same of entries that may come from elsewhere.
+pub async fn write_from(
+    connection: &mut PgConnection,
+    keys: &ReceiptKeys,
+    shards: usize,
+    entries: &[Entry],
+    origin: Origin,
+) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut head = Head::take(&mut transaction).await?;
     let users = Users::read(&mut transaction, entries).await?;
     sessions::write(&mut transaction, entries).await?;
     write_attempts(&mut transaction, entries).await?;
-    awards::write(&mut transaction, &mut head, &users, entries).await?;
-    heads::write_moments(&mut transaction, shards, entries).await?;
+    let begun = head.clone();
+    let late_until = match origin {
+        Origin::DeadLetter => i64::MAX,
+        // One outbox is in the order of its moments; several come interleaved.
+        Origin::Outbox if shards == 1 => begun.moment,
+        Origin::Outbox => i64::MIN,
+    };
+    awards::write(&mut transaction, &mut head, &users, entries, late_until).await?;
+    match origin {
+        Origin::Outbox => heads::write_moments(&mut transaction, &mut head, shards, entries).await?,
+        // The leader compares an open board with this moment, and no board has the letter's.
+        Origin::DeadLetter => head.moment = begun.moment,
+    }
+    if head != begun {
+        head.save(&mut transaction).await?;
+    }
     used::write(&mut transaction, entries).await?;
     clear_held(&mut transaction, entries).await?;
     let checkpoint = checkpoint::write_if_due(&mut transaction, keys, &head).await?;

@@ -9,7 +9,8 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
-use super::outbox::{Entry, OLDEST, sort};
+use super::entry::{Entry, Unread};
+use super::outbox::{OLDEST, sort};
 use super::server::Server;
 use super::stream::{Item, Items};
 use super::{Store, fault};
@@ -77,15 +78,15 @@ impl Store {
 
 impl OutboxReader {
     /// The next entries, at most `count` of each shard, waiting at most `block_ms` for the first (0: not at all). Entries that cannot be read
-    /// are left where they are and counted in the second value.
+    /// are the second value.
     ///
     /// # Errors
     /// The only Redis is away; this reader is of no more use.
-    pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, usize), Fault> {
+    pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, Vec<Unread>), Fault> {
         for reader in self.idle.drain(..) {
             self.reading.push(reader.read(count, block_ms).boxed());
         }
-        let (mut all, mut unreadable) = (Vec::new(), 0);
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
         if self.reading.is_empty() {
             return Err(Fault::away("read the outbox", "no Redis answers"));
         }
@@ -95,7 +96,7 @@ impl OutboxReader {
                 Ok((reader, items)) => {
                     let (entries, bad) = self.take(reader, items);
                     all.extend(entries);
-                    unreadable += bad;
+                    unread.extend(bad);
                 }
                 Err((shard, fault)) if self.rewound.len() > 1 => {
                     tracing::warn!(shard, %fault, "a shard's outbox waits");
@@ -106,18 +107,18 @@ impl OutboxReader {
             // Whoever else has some by now goes into the same batch.
             next = self.next(block_ms == 0).await;
         }
-        Ok((all, unreadable))
+        Ok((all, unread))
     }
 
     /// Takes back a reader with what it has read.
-    fn take(&mut self, mut reader: Reader, items: Vec<Item>) -> (Vec<Entry>, usize) {
+    fn take(&mut self, mut reader: Reader, items: Vec<Item>) -> (Vec<Entry>, Vec<Unread>) {
         let (shard, address) = (reader.shard, reader.server.address.clone());
         let rewound = std::mem::take(&mut self.rewound[shard]);
         if rewound {
             OLDEST.clone_into(&mut reader.last_id);
         }
         self.idle.push(reader);
-        if rewound { (Vec::new(), 0) } else { sort(shard, &address, items) }
+        if rewound { (Vec::new(), Vec::new()) } else { sort(shard, &address, items) }
     }
 
     async fn next(&mut self, waits: bool) -> Option<Read> {

@@ -23,6 +23,18 @@ impl Item {
         Some(Self { id: String::from_utf8(id).ok()?, fields })
     }
 
+    /// All that is in it, as it lies there: of one of ours its text, of any other its names and values with blanks between.
+    pub fn raw(&self) -> Vec<u8> {
+        let bytes = |it: &Value| match it {
+            Value::BulkString(bytes) => bytes.clone(),
+            other => format!("{other:?}").into_bytes(),
+        };
+        match self.fields.as_slice() {
+            [Value::BulkString(name), text] if name == b"entry" => bytes(text),
+            fields => fields.iter().map(bytes).collect::<Vec<_>>().join(&b' '),
+        }
+    }
+
     /// A field as it is; `None` if there is no such field, or it is no text.
     pub fn text(&self, name: &str) -> Option<&str> {
         let is_it = |it: &&[Value]| matches!(&it[0], Value::BulkString(known) if known == name.as_bytes());
@@ -44,7 +56,8 @@ impl FromRedisValue for Items {
                 _ => return Err(wrong()),
             },
             Value::Array(mut items) => match items.first_mut() {
-                // Of a stream its name and its entries; of an entry its place and its fields, the first of which is a text.
+                // Of a stream its name and its entries, of which there may be none; of an entry its place and its fields, of which there
+                // is always one, and the first is a text.
                 Some(Value::Array(halves)) if names_a_stream(halves) => match halves.pop() {
                     Some(Value::Array(items)) => items,
                     _ => return Err(wrong()),
@@ -58,7 +71,7 @@ impl FromRedisValue for Items {
 }
 
 fn names_a_stream(halves: &[Value]) -> bool {
-    matches!(halves, [_, Value::Array(items)] if matches!(items.first(), Some(Value::Array(_))))
+    matches!(halves, [_, Value::Array(items)] if matches!(items.first(), None | Some(Value::Array(_))))
 }
 
 #[cfg(test)]
@@ -85,7 +98,9 @@ mod tests {
             assert_eq!(items[1].text("kind"), Some("issued"));
             assert_eq!(items[1].text("trace"), None);
         }
-        for empty in [Value::Nil, Value::Array(Vec::new())] {
+        let none_of = |name| Value::Array(vec![Value::Array(vec![text(name), Value::Array(Vec::new())])]);
+        let none_by_name = Value::Map(vec![(text("outbox"), Value::Array(Vec::new()))]);
+        for empty in [Value::Nil, Value::Array(Vec::new()), none_of("outbox"), none_of("1-0"), none_by_name] {
             assert!(Items::from_redis_value(empty).unwrap().0.is_empty());
         }
         for wrong in [Value::Int(1), text("x"), Value::Array(vec![text("1-0")])] {

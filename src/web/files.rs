@@ -19,6 +19,7 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/heat.js"
     "admin/history.js"
     "admin/index.html"
+    "admin/letters.js"
     "admin/login.js"
     "admin/main.js"
     "admin/overview.js"

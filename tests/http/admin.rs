@@ -31,12 +31,14 @@ async fn nobody_but_an_admin_gets_in() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     let reason = json!({ "reason": "x" });
-    for deed in ["ban", "unban", "set-aside", "confirm", "void", "adjust"] {
-        let path = format!("/api/admin/users/ada/{deed}");
+    let deeds =
+        ["ban", "unban", "set-aside", "confirm", "void", "adjust"].map(|it| format!("users/ada/{it}"));
+    for deed in deeds.into_iter().chain(["retry", "discard"].map(|it| format!("dead-letters/1/{it}"))) {
+        let path = format!("/api/admin/{deed}");
         node.post(&path, "", &reason).await.assert_refused(401, "UNAUTHORIZED");
         node.post(&path, &ada.token, &reason).await.assert_refused(403, "FORBIDDEN");
     }
-    for path in ["suspects", "audit", "users/ada"] {
+    for path in ["suspects", "audit", "users/ada", "dead-letters"] {
         let bearer = format!("Bearer {}", ada.token);
         let path = format!("/api/admin/{path}");
         let answer = node.send(reqwest::Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;

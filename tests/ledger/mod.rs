@@ -5,6 +5,7 @@ mod audit;
 mod begin;
 mod chain;
 mod lead;
+mod letters;
 mod limits;
 mod migrate;
 mod older;

@@ -95,6 +95,44 @@ async fn what_an_older_copy_alone_still_has_is_put_behind_what_was_won_meanwhile
 }
 
 #[tokio::test]
+async fn what_an_older_copy_takes_away_is_taken_as_far_as_a_total_goes() {
+    let mut world = World::with_shards(1).await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "complete_level").await;
+    node.written().await;
+    let epoch = node.app.store.known_epochs();
+    let copy = copy_of(&mut world).await;
+    opened_after(&node, epoch).await;
+    let user = laurel::admin::find_user(&node.app, "ada").await.unwrap();
+    let operator = laurel::admin::Decision { actor: "test".into(), reason: "less".into() };
+    laurel::admin::adjust(&node.app, &user, -15, None, &operator).await.unwrap();
+    node.written().await;
+    node.stop().await;
+    restore(&mut world, &copy).await;
+    // An operator took more away than is left by now; the ledger's writer had not come to it before Redis was lost.
+    let mut look = world.look().await;
+    let moment: i64 = look.ask("HGET leaderboard:global:state moment").await;
+    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, moment / 1000);
+    let entry = format!(
+        "kind adjusted id {id} user {user} action adjust points -10 before 20 after 10 moment {} at {at_ms} issued {at_ms} \
+         expires {at_ms} token  proof {{}} session  next  actions  held 0",
+        moment + 1
+    );
+    let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
+
+    let node = world.node().await;
+    assert_eq!(node.board().await, []);
+    let moved: Vec<i64> = sqlx::query_scalar("SELECT points_earned FROM score_history ORDER BY seq")
+        .fetch_all(&node.app.database)
+        .await
+        .unwrap();
+    assert_eq!(moved, [20, -15, -5], "what was really moved");
+    node.award(&ada, "watch_ad").await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
 async fn a_token_that_was_used_after_the_copy_stays_used_when_an_operator_asks_for_a_rebuild_first() {
     let mut world = World::new().await;
     let node = world.node().await;

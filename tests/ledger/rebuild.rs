@@ -126,18 +126,3 @@ async fn a_closed_board_is_mended_by_nobody_but_who_loads_it() {
     store.mend(0, &[], 0, Some(&load)).await.unwrap();
     assert!(store.glance_at(0).await.unwrap().moment > before.moment);
 }
-
-#[tokio::test]
-async fn a_rebuild_that_cannot_write_the_outbox_is_given_up_and_the_board_is_as_before() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let ada = node.register("ada").await;
-    node.award(&ada, "watch_ad").await;
-    node.written().await;
-    let mut look = world.look().await;
-    let _: String = look.ask("XADD outbox * kind unknown").await;
-    let given_up = laurel::ledger::rebuild(&node.app, |_| ()).await;
-    assert!(given_up.unwrap_err().to_string().contains("cannot be written"));
-    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20, "awards go on");
-    let _: u64 = look.ask("XTRIM outbox MAXLEN 0").await;
-}

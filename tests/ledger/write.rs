@@ -87,21 +87,6 @@ async fn an_entry_that_comes_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn one_bad_entry_holds_up_no_other() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let ada = node.register("ada").await;
-    // A user whom Postgres does not know.
-    crate::scripts::award(&node.app.store, crate::scripts::user(99), 10).await;
-    node.award(&ada, "watch_ad").await;
-    eventually("the good entries to be written", async || {
-        (node.app.store.look(0, i64::MAX).await.ok()?.outbox == 2 && score(&node, &ada).await == 10)
-            .then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_user_with_a_history_cannot_go() {
     let world = World::new().await;
     let node = world.node().await;

@@ -1,6 +1,7 @@
 //! The operators' API: `/api/admin`, for callers with the role `admin`.
 
 mod analytics;
+mod letters;
 mod users;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::identity::Caller;
 use super::query::Query;
 use super::{envelope, idempotency};
 use crate::account::User;
-use crate::admin::{self, Changed, Decision, Restriction};
+use crate::admin::{self, Changed, Decision, Fate, Restriction};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
@@ -43,6 +44,9 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/admin/suspects", get(suspects))
         .route("/api/admin/audit", get(audit))
+        .route("/api/admin/dead-letters", get(letters::list))
+        .route("/api/admin/dead-letters/{letterId}/retry", letters::route(Fate::Retry))
+        .route("/api/admin/dead-letters/{letterId}/discard", letters::route(Fate::Discard))
         .route("/api/admin/suspects/{suspect}", get(users::evidence))
         .route("/api/admin/activity", get(analytics::activity))
         .route("/api/admin/most-active", get(analytics::most_active))

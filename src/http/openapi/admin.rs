@@ -43,6 +43,7 @@ pub fn operations() -> Vec<Operation> {
     let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Below 0 to take away" });
     let adjust = one(adjust).once().about(ONCE).body(object(&[("points", points), ("reason", reason())]));
     operations.push(adjust.answer(200, "It is changed", done(change())));
+    operations.extend(letters());
     operations
 }
 
@@ -50,6 +51,55 @@ pub fn operations() -> Vec<Operation> {
 const ONCE: &str = "Under an `Idempotency-Key` an operator does it once, on whichever nodes and however many repeat it at once. What was refused \
     because of the user's state (a total that would leave its range; a user who is set aside, or is not) is refused again, whatever has changed \
     since: take another key to try again. A 503 decides nothing about the key: a repeat goes on.";
+
+fn letters() -> Vec<Operation> {
+    let done = |data: Value| envelope(200, data, object(&[]));
+    let path = "/api/admin/dead-letters";
+    let list = Operation::get(path, "listDeadLetters", "What could not be written to the ledger");
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 });
+    let list = admin(list)
+        .parameter("query", "state", false, one_of(&["waiting", "all"]))
+        .parameter("query", "limit", false, limit)
+        .refused(&[Code::ValidationError])
+        .answer(200, "The newest first", done(super::schema::list(letter())));
+    let mut operations = vec![list];
+    for (path, id, summary, state) in [
+        ("/api/admin/dead-letters/{letterId}/retry", "retryDeadLetter", "Write it again", "retrying"),
+        ("/api/admin/dead-letters/{letterId}/discard", "discardDeadLetter", "Leave it at that", "discarded"),
+    ] {
+        let decided = admin(Operation::post(path, id, summary))
+            .parameter("path", "letterId", true, whole("The dead letter's number"))
+            .refused(&[Code::NotFound, Code::ValidationError])
+            .body(object(&[("reason", reason())]));
+        let data = object(&[("letterId", whole("The dead letter's number")), ("state", one_of(&[state]))]);
+        operations.push(decided.answer(200, "It is decided", done(data)));
+    }
+    operations
+}
+
+fn letter() -> Value {
+    object(&[
+        ("letterId", whole("The dead letter's number")),
+        ("at", time("When it was taken out of the outbox")),
+        ("streamId", text("Its place in the outbox")),
+        ("eventId", or_null(uuid("The event; none if the entry cannot be read"))),
+        ("id", or_null(uuid("Whose it is; none if the entry cannot be read"))),
+        ("userId", or_null(whole("The user's number; none if Postgres does not know the user"))),
+        ("username", or_null(text("The user's name"))),
+        ("kind", or_null(text("What the entry says: awarded, issued, …"))),
+        (
+            "points",
+            or_null(json!({ "type": "integer", "description": "What it moves, if it moves a total" })),
+        ),
+        ("reason", one_of(&["unknown_user", "unreadable", "refused"])),
+        ("detail", text("The words of it")),
+        ("entry", text("As it lay in the outbox")),
+        ("state", one_of(&["waiting", "retrying", "written", "discarded"])),
+        ("inRedis", flag("Whether Redis has what it moves; if not, a rebuild shows it once it is written")),
+        ("decidedBy", or_null(text("Who decided last"))),
+        ("decidedWhy", or_null(text("Why"))),
+    ])
+}
 
 /// For admins.
 pub fn admin(operation: Operation) -> Operation {

@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use self::accounts::{Account, PAGE, page, these};
-use super::sql_fault;
+use super::{letters, sql_fault};
 use crate::app::App;
 use crate::error::Fault;
 use crate::receipt::ReceiptVerifier;
@@ -56,7 +56,7 @@ pub struct Verified {
 }
 
 /// Compares every user's total in both places of Redis, in `users` and in the ledger, checks that each user's history chains,
-/// that the board has nobody else, and that the ten are who the ledger says.
+/// that the board has nobody else, that the ten are who the ledger says, and that no dead letter waits.
 ///
 /// # Errors
 /// A store is away.
@@ -83,6 +83,7 @@ pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault>
     settle(app, suspected).await?.into_iter().for_each(&mut found);
     strangers(app, &mut found).await?;
     ten::compare(app, ten::Of::All).await?.into_iter().for_each(&mut found);
+    letters::waiting(&app.database).await?.into_iter().for_each(&mut found);
     verified.differences = differences;
     Ok(verified)
 }

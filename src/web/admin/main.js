@@ -4,6 +4,7 @@ import { turnedAway } from './api.js';
 import { audit } from './audit.js';
 import { fill } from './element.js';
 import { asHour } from './format.js';
+import { letters } from './letters.js';
 import { loginCard } from './login.js';
 import { overview } from './overview.js';
 import { player } from './player.js';
@@ -12,7 +13,7 @@ import * as session from './session.js';
 import { suspect, suspects } from './suspects.js';
 
 const main = document.getElementById('main');
-const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], audit: [audit] };
+const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], letters: [letters], audit: [audit] };
 let leave = new AbortController();
 
 /** The place that the hash names: `#/players/12?kind=deed`. */

@@ -173,6 +173,29 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
     assert_eq!(wrong.fields(), ["before"]);
 }
 
+/// Two entries that cannot be read: `admin` came before.
+pub async fn letters(driver: &mut Driver, node: &TestNode) {
+    let root = node.login("root").await;
+    for entry in ["one", "two"] {
+        let insert = "INSERT INTO dead_letters (shard, stream_id, entry, reason, detail) VALUES (0, $1, $2, 'unreadable', 'x')";
+        let insert = sqlx::query(insert).bind(entry).bind(entry.as_bytes());
+        insert.execute(&node.app.database).await.unwrap();
+    }
+    let listed = driver.call(node, "listDeadLetters", by(&root).query("state=waiting&limit=5"), 200).await;
+    let listed = listed.body["data"].as_array().unwrap().clone();
+    assert_eq!(listed.len(), 2);
+    for (id, letter) in ["retryDeadLetter", "discardDeadLetter"].into_iter().zip(&listed) {
+        let letter = letter["letterId"].to_string();
+        let decide = |letter: &str| by(&root).user(letter).body(json!({ "reason": "because" }));
+        driver.call(node, id, decide(&letter), 200).await;
+        driver.call(node, id, by(&root).user(&letter).body(json!({})), 400).await;
+        driver.call(node, id, decide("999"), 404).await;
+    }
+    let discarded = driver.call(node, "listDeadLetters", by(&root).query("state=all"), 200).await;
+    assert_eq!(discarded.body["data"][1]["decidedWhy"], "because");
+    driver.call(node, "listDeadLetters", by(&root).query("state=none"), 400).await;
+}
+
 pub async fn listen(driver: &mut Driver, node: &TestNode) {
     let ada = node.register("listener").await;
     let handshake = by(&ada)

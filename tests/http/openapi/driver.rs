@@ -224,6 +224,7 @@ pub fn close(schema: &mut Value) {
 /// The body of what never ends is not read.
 async fn send(node: &TestNode, operation: &Operation, request: Request) -> Answer {
     let path = operation.path.replace("{userId}", &request.user).replace("{suspect}", &request.user);
+    let path = path.replace("{letterId}", &request.user);
     let url = format!("{}{path}{}", node.base, request.query);
     let mut sent = reqwest::Client::new().request(operation.method.clone(), url);
     for (name, value) in request.headers {

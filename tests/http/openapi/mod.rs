@@ -36,6 +36,7 @@ async fn every_operation_answers_as_the_document_says() {
     doors::board(&mut driver, &node).await;
     doors::admin(&mut driver, &node).await;
     doors::analytics(&mut driver, &node).await;
+    doors::letters(&mut driver, &node).await;
     doors::listen(&mut driver, &node).await;
     for operation in driver.operations().iter().filter(|it| it.needs_login()) {
         let strangers = Request::default().user("1").body(json!({}));
@@ -84,7 +85,7 @@ async fn the_document_has_what_the_router_has_and_nothing_else() {
             let answer = node
                 .send(
                     method.clone(),
-                    &path.replace("{userId}", "1").replace("{suspect}", "1"),
+                    &path.replace("{userId}", "1").replace("{suspect}", "1").replace("{letterId}", "1"),
                     &[],
                     Vec::new(),
                 )

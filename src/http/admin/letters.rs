@@ -1,0 +1,69 @@
+//! Dead letters as operators see them, and what they decide.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::super::body::{Body, Fields};
+use super::super::envelope;
+use super::super::query::Query;
+use super::{Admin, Id};
+use crate::admin::{self, DeadLetter, Decision, Fate};
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::error::{Refusal, Result};
+
+/// `GET dead-letters?state=waiting&limit=50`.
+pub async fn list(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
+    let all = query.choice("state", &[("waiting", false), ("all", true)]);
+    let limit = query.number("limit", 1..=1000, 50);
+    query.finish()?;
+    let letters = admin::dead_letters(&app, all, limit).await?;
+    Ok(envelope::answer(
+        StatusCode::OK,
+        "Dead letters retrieved successfully",
+        letters.iter().map(shown).collect(),
+    ))
+}
+
+fn shown(it: &DeadLetter) -> Value {
+    json!({
+        "letterId": it.id,
+        "at": rfc3339(it.at_ms),
+        "streamId": it.stream_id,
+        "eventId": it.event_id,
+        "id": it.user,
+        "userId": it.known.as_ref().map(|(number, _)| number),
+        "username": it.known.as_ref().map(|(_, name)| name),
+        "kind": it.kind,
+        "points": it.points,
+        "reason": it.reason,
+        "detail": it.detail,
+        "entry": it.entry,
+        "state": it.state,
+        "inRedis": it.in_redis,
+        "decidedBy": it.decided.as_ref().map(|(by, _)| by),
+        "decidedWhy": it.decided.as_ref().map(|(_, why)| why),
+    })
+}
+
+/// `POST dead-letters/:letterId/retry` and `…/discard`.
+pub async fn decide(app: &App, Admin(actor): Admin, id: Id, body: &[u8], fate: Fate) -> Result<Response> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason", Decision::read_reason);
+    fields.finish()?;
+    let id = id.ok().and_then(|it| it.0.parse().ok()).ok_or(Refusal::NotFound)?;
+    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    let state = admin::decide(app, id, fate, &decision).await?;
+    Ok(envelope::answer(StatusCode::OK, "Done", json!({ "letterId": id, "state": state })))
+}
+
+/// The route's handler for one fate.
+pub fn route(fate: Fate) -> axum::routing::MethodRouter<Arc<App>> {
+    axum::routing::post(async move |State(app): State<Arc<App>>, admin: Admin, id: Id, Body(body): Body| {
+        decide(&app, admin, id, &body, fate).await
+    })
+}
