@@ -6,7 +6,7 @@
 -- ARGV  1 user id   2 user number   3 username   4 event id   5 points, below 0 to take away (empty: void what is held)
 --       6 who and why, as JSON   7 channel of the board   8 least ms between publications   9 channel of the user (7 and 9 are empty
 --       where this is one shard of several)
---       10 most entries in the outbox   11 latest epoch that the caller knows
+--       10 most entries in the outbox   11 latest epoch and moment that the caller knows (see lib/epoch)
 --       12… candidates for the ten `score moment userId number username`
 -- Reply { code, … }; the same event twice is done once, and answered again
 --       OK: + { total before, total after, moment (0: it was done before), rank in this shard (0: no points; -1: nobody
@@ -20,7 +20,7 @@ local user, number, username, event_id, points, note = unpack(ARGV, 1, 6)
 local FIRST_CANDIDATE = 12
 local LARGEST_SCORE = 9007199254740991
 
-local state = read_open(state_key, tonumber(ARGV[11]), 'moment')
+local state = read_open(state_key, ARGV[11], 'moment')
 if not state then
   return { BOARD_CLOSED }
 end

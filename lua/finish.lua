@@ -6,7 +6,7 @@
 --       OK: + { the user's total, awards in the session, ms played }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/session, lib/outbox.
 
-if not read_open(KEYS[1], 0) then
+if not read_open(KEYS[1]) then
   return { BOARD_CLOSED }
 end
 local session, code = read_session(KEYS[3])

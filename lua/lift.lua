@@ -5,7 +5,7 @@
 -- Reply { ms until a flush is due (0: none) }
 -- Needs lib/clock, lib/epoch, lib/board.
 
-local state = read_open(KEYS[1], 0, 'version')
+local state = read_open(KEYS[1], nil, 'version')
 if not state or (tonumber(state[3]) or 0) >= tonumber(ARGV[1]) then
   return { 0 }
 end

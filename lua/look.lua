@@ -2,14 +2,14 @@
 --
 -- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 outbox   4 banned
 -- ARGV  1 board version that the caller holds   2 bans from this moment on are told (ms)
--- Reply { 1 if the board is open, else 0; its epoch (-1: none, 0: one without a number); this run; the last award's moment;
+-- Reply { 1 if the board is open, else 0; its epoch (-1: none, 0: one without a number); this run; the board's moment;
 --         1 while it is loaded, or a load was cut short, else 0;
 --         users whom that has loaded so far; 1 if the ten are whole, else 0; entries in the outbox; now (ms); version; the newest published one; how many
 --         were banned; their user ids…; the ten… (only if newer) }
 -- Needs lib/clock, lib/epoch.
 
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'moment', 'loaded', 'short', 'version', 'loader', 'published')
-local open = read_open(KEYS[1], 0) ~= nil
+local open = read_open(KEYS[1]) ~= nil
 local version = tonumber(state[5]) or 0
 local reply = {
   open and 1 or 0, state[1] and (tonumber(state[1]) or 0) or -1, run_id(), state[2] or '0', state[6] and 1 or 0,

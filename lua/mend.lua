@@ -8,7 +8,7 @@
 -- Needs lib/clock, lib/epoch, lib/board, lib/merge.
 
 local loader = redis.call('HGET', KEYS[2], 'loader') or ''
-if loader ~= ARGV[3] or (loader == '' and not read_open(KEYS[2], 0)) then
+if loader ~= ARGV[3] or (loader == '' and not read_open(KEYS[2])) then
   return { 0, 0 }
 end
 local moment = next_moment(redis.call('HGET', KEYS[2], 'moment'))

@@ -76,22 +76,23 @@ local function keep_answer(code, rest)
 end
 
 -- A closed board takes no entries, which the ledger would not expect.
-local function spend_asked(kind)
+local function spend_asked(kind, moment)
   spend(asked_key, asked_spent_key, asked_expires_s * 1000)
   if is_open_board then
     write_outbox(outbox_key, {
       kind = kind, id = asked_id, user = user, action = action, points = points, issued = asked.issued,
-      expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof,
+      expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof, moment = moment,
     })
   end
 end
 
 local function refuse_proof()
+  local moment = is_open_board and note_spent(state_key) or nil
   if asked then
-    spend_asked('refused')
+    spend_asked('refused', moment)
   else
     write_outbox(outbox_key, {
-      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof,
+      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof, moment = moment,
     })
   end
   local too_young = now_ms - tonumber(issued_ms) < least_ms
@@ -147,9 +148,10 @@ if not proof_holds() then
 end
 
 -- The last check is done: only writes from here on.
+local moment = note_spent(state_key)
 local expires_ms = now_ms + tonumber(ttl_ms)
 if asked then
-  spend_asked('traded')
+  spend_asked('traded', moment)
 end
 local once = note_once(until_ms, FIRST_ONCE_KEY)
 if tonumber(interval_ms) > 0 then
@@ -160,6 +162,6 @@ redis.call('SET', spent_key, '0', 'PXAT', int(expires_ms + HOUR_MS))
 write_outbox(outbox_key, {
   kind = 'issued', id = attempt_id, user = user, action = action, points = points, expires = int(expires_ms),
   proof = proof, session = session_id ~= '-' and session_id, next = token_hash, actions = session and int(session.actions),
-  once = once,
+  once = once, moment = moment,
 })
 return keep_answer(OK, { int(expires_ms), ttl_ms, kept_token })

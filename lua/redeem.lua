@@ -14,7 +14,7 @@
 --       17 most entries in the outbox   18 board version that the caller holds   19 least ms between publications
 --       20 channel of the board, 21 channel of the user (empty where this is one shard of several)
 --       22 digest of the request (empty: no idempotency key)   23 how long its answer is kept (ms)
---       24 latest epoch that the caller knows   25 name of the key that signs the receipt
+--       24 latest epoch and moment that the caller knows (see lib/epoch)  25 name of the key that signs the receipt
 --       26 next token, 27 its hash (at the game door alone)   28 the most points that the proof can be worth, whatever it is
 --       29 traceparent, 30 channel of traces (both left out or empty unless the request is traced)
 --       31 reservation for judging (see lib/judging; left out where no webhook judges)
@@ -38,7 +38,7 @@ local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[13])
 local rate_limit, limits, points_per_hour = tonumber(ARGV[14]), read_limits(ARGV[15]), tonumber(ARGV[16])
 local outbox_max, known_version, publish_window_ms = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19]
 local board_channel, user_channel = ARGV[20], ARGV[21]
-local request_digest, answer_ttl_ms, least_epoch, receipt_kid = ARGV[22], ARGV[23], tonumber(ARGV[24]), ARGV[25]
+local request_digest, answer_ttl_ms, least, receipt_kid = ARGV[22], ARGV[23], ARGV[24], ARGV[25]
 local next_token, next_hash, most_points, trace, trace_channel = unpack(ARGV, 26, 30)
 if trace == '' then
   trace = nil
@@ -134,7 +134,7 @@ local function keep_answer(code, rest)
   return reply(code, 0, rest)
 end
 
-local state = read_open(state_key, least_epoch, 'moment', 'version', 'floor')
+local state = read_open(state_key, least, 'moment', 'version', 'floor')
 if state then
   epoch, run = state[1], state[2]
 end
@@ -149,6 +149,7 @@ local function refuse_proof(token, session, expires_ms)
     write_outbox(outbox_key, {
       kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
       expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id, trace = trace,
+      moment = note_spent(state_key, state[3]),
     })
   end
   local too_young = now_ms - tonumber(token.issued) < least_ms

@@ -14,7 +14,7 @@ local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key,
 local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 local FIRST_CANDIDATE = 10
 
-if not read_open(state_key, 0) then
+if not read_open(state_key) then
   return { BOARD_CLOSED }
 end
 local own = redis.call('GET', score_key) or '0'

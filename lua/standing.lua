@@ -6,7 +6,7 @@
 --       OK: + { total, rank (0: no points) }
 -- Needs lib/reply, lib/clock, lib/epoch.
 
-if not read_open(KEYS[2], 0) then
+if not read_open(KEYS[2]) then
   return { BOARD_CLOSED }
 end
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])

@@ -64,6 +64,18 @@ impl App {
     /// A store does not answer or cannot be used; the catalogue, the file of issuers or that of receipts' keys is wrong;
     /// there is no login secret.
     pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Inboxes), Fault> {
+        Self::build_on(config, clock, true).await
+    }
+
+    /// The same for a command that reads, and may not write to Postgres.
+    ///
+    /// # Errors
+    /// As `build`; or Postgres' tables are of another version.
+    pub async fn build_to_read(config: Config, clock: Clock) -> Result<(Arc<Self>, Inboxes), Fault> {
+        Self::build_on(config, clock, false).await
+    }
+
+    async fn build_on(config: Config, clock: Clock, migrates: bool) -> Result<(Arc<Self>, Inboxes), Fault> {
         let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read the catalogue", problems))?;
         warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
@@ -74,9 +86,13 @@ impl App {
         let traces = Traces::new(&config.traces, &metrics)?;
         let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
         let database = ledger::connect(&config.database).await?;
-        ledger::migrate(&database).await?;
-        if let Err(fault) = ledger::contract(&database, &receipts).await {
-            tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
+        if migrates {
+            ledger::migrate(&database).await?;
+            if let Err(fault) = ledger::contract(&database, &receipts).await {
+                tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
+            }
+        } else {
+            ledger::check_tables(&database).await?;
         }
         let deployment = ledger::deployment(&database).await?;
         let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());

@@ -193,7 +193,10 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
         Command::Verify { ledger: true } => return postgres::verify(&config).await,
         _ => {}
     }
-    let (app, _turns) = App::build(config, Clock::default()).await?;
+    let (app, _turns) = match command {
+        Command::Verify { .. } => App::build_to_read(config, Clock::default()).await?,
+        _ => App::build(config, Clock::default()).await?,
+    };
     let code = match command {
         Command::Seed { users, max_score, tokens } => {
             ledger::wait_open(&app, |_| ()).await?;

@@ -4,7 +4,8 @@
 --   run        which run of Redis that was: see lib/epoch
 --   loader     who loads it from the ledger, while it is closed for that
 --   loaded     users whom the last load from the ledger has loaded so far
---   moment     the last award's moment: µs by Redis' clock, lifted so that it only grows
+--   moment     when a token was spent last, or a total changed: µs by Redis' clock, lifted so that it only grows. The ledger and each
+--              node know the newest that they have seen: a board that is behind it is an older copy
 --   version    the moment of the last change of the ten
 --   floor      the score of the tenth, -1 while there are fewer than ten
 --   short      1 while somebody is known to be missing among the ten: see lib/merge
@@ -14,10 +15,6 @@
 -- A score that is not above `floor` therefore cannot change the ten, whoever has it.
 
 local PLACES = 10
-
-local function next_moment(last)
-  return math.max(now_us, (tonumber(last) or 0) + 1)
-end
 
 local function floor_of(board_key, ten)
   if #ten == PLACES then

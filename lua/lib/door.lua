@@ -10,7 +10,7 @@ end
 
 -- Whether the board is open, the window has room and the user is not banned, as a reply code.
 local function admit(state_key, used, rate_limit, ban_key)
-  if not read_open(state_key, 0) then
+  if not read_open(state_key) then
     return BOARD_CLOSED
   end
   if rate_limit > 0 and used > rate_limit then

@@ -5,7 +5,7 @@
 --            (an operator's doing)
 --   id       the attempt's id: the event id of the award, unique, since a token is redeemed once
 --   user, action, points
---   before, after, moment    of what moves a total; `confirmed` has a moment too
+--   before, after, moment    of what moves a total; `confirmed` has a moment too, and what spends a token or proves something
 --   at       ms by Redis' clock
 --   issued, expires          of the token or the session (ms)
 --   token    hash of the token that was spent

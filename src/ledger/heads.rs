@@ -138,11 +138,8 @@ pub async fn write_moments(
         let known = newest.entry(shard).or_insert(moment);
         *known = moment.max(*known);
     }
-    if shards == 1 {
-        head.moment = newest.into_values().fold(head.moment, i64::max);
-        return Ok(());
-    }
-    if newest.is_empty() {
+    head.moment = newest.values().copied().fold(head.moment, i64::max);
+    if shards == 1 || newest.is_empty() {
         return Ok(());
     }
     let (numbers, moments): (Vec<i32>, Vec<i64>) = newest.into_iter().unzip();

@@ -55,6 +55,41 @@ pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fau
     Ok(true)
 }
 
+/// Compares the tables with this version of Laurel, without writing anything: for those who may only read.
+///
+/// # Errors
+/// One line: the tables are older or newer, or there are none; or Postgres is away.
+pub async fn check_tables(database: &PgPool) -> Result<(), Fault> {
+    let wrong = |told: String| Fault::new("read Postgres' tables", told);
+    let asked = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    let there: bool = sqlx::query_scalar(asked)
+        .fetch_one(database)
+        .await
+        .map_err(|error| sql_fault("look at the migrations", error))?;
+    if !there {
+        return Err(wrong("there are none of Laurel's: laurel migrate makes them".to_owned()));
+    }
+    let done: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(database)
+            .await
+            .map_err(|error| sql_fault("look at the migrations", error))?;
+    // What contracts may wait for older nodes: the code works before and after it.
+    if let Some(step) = expand().iter().map(|it| it.version).find(|it| !done.contains(it)) {
+        let told = format!(
+            "they are older than this version of Laurel, which needs step {step}: run laurel migrate first"
+        );
+        return Err(wrong(told));
+    }
+    let newest = newest_step();
+    match done.last() {
+        Some(step) if *step > newest => Err(wrong(format!(
+            "they are newer than this version of Laurel, which knows steps up to {newest}: use the one that made step {step}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Steps of newer nodes are theirs.
 async fn run(mut migrator: Migrator, database: &PgPool) -> Result<(), Fault> {
     migrator.set_ignore_missing(true);

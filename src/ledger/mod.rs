@@ -45,7 +45,7 @@ pub use database::{begin, connect, sql_fault, timed, watch_forever};
 pub use deployment::deployment;
 pub use detach::{Detached, detach};
 pub use letters::{Failures, retry_letters};
-pub use migrate::{contract, migrate};
+pub use migrate::{check_tables, contract, migrate};
 pub use month::Month;
 pub use open::wait_open;
 pub use rebuild::{finish, keep_whole_forever, rebuild};

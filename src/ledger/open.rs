@@ -22,7 +22,7 @@ enum Why {
     Missing,
     /// A later epoch is known: this Redis was cut off, and others went on without it.
     LeftBehind,
-    /// The ledger has awards that this Redis does not: it was restored, or failed over to, with older data.
+    /// The ledger, or this node, has seen what this Redis does not have: it was restored, or failed over to, with older data.
     Older,
     /// A load of it was cut short.
     Unfinished,
@@ -44,7 +44,7 @@ impl Closed {
             ..0 => Some(Why::Missing),
             _ if look.loading => Some(Why::Unfinished),
             epoch if epoch < latest => Some(Why::LeftBehind),
-            _ if look.moment < head.moment => Some(Why::Older),
+            _ if look.moment < head.moment || look.behind => Some(Why::Older),
             _ => None,
         };
         Self { shard, look, head, why }
@@ -56,8 +56,8 @@ impl Closed {
     }
 }
 
-/// Opens the shards that are closed. Nothing is done to one that is open in its latest epoch, or that does not answer, which holds
-/// up no other.
+/// Opens the shards that are closed, and closes and loads one that is open, but behind the ledger. Nothing is done to one that is open in
+/// its latest epoch, or that does not answer, which holds up no other.
 ///
 /// # Errors
 /// A store is away, or the board is split otherwise than this node is told; what is closed stays closed.
@@ -83,7 +83,9 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
             }
             Err(fault) => return Err(fault),
         };
-        if !look.open || look.epoch < head.epoch.max(app.store.known_epoch(shard)) {
+        // The ledger was asked first, and is written from what Redis has: so an open board that is behind it is an older copy.
+        let older = look.moment < head.moment;
+        if !look.open || older || look.epoch < head.epoch.max(app.store.known_epoch(shard)) {
             closed.push(Closed::new(app, shard, look, head));
         } else if head.epoch < look.epoch {
             heads::write_epoch(app, lead, shard, look.epoch).await?;
@@ -131,7 +133,8 @@ async fn confirm(app: &App, lead: &mut Lead, closed: &[Closed], loads: &[Load<'_
         if it.why.is_none() {
             tracing::info!(run = it.look.run, "another run of Redis holds what the ledger holds");
         }
-        let newest = heads[it.shard].moment.max(app.hub.newest().version);
+        let newest =
+            heads[it.shard].moment.max(app.hub.newest().version).max(app.store.seen(it.shard).moment);
         let epoch = it.head.epoch.max(app.store.known_epoch(it.shard)).max(it.look.epoch) + 1;
         let begun = loads.iter().find(|load| load.shard() == it.shard);
         let window_ms = app.config.live.min_interval_ms;
@@ -165,8 +168,12 @@ pub async fn wait_open(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> 
         tries = if stuck { tries + 1 } else { 0 };
         seen = Some((look.outbox, look.loaded));
         if tries > MOST_TRIES {
-            let left = format!("{} entries in the outbox cannot be written; the log says why", look.outbox);
-            return Err(Fault::new("open the board", left));
+            // Whoever cannot write would have said so; this is somebody who has the lead, and does not see these entries.
+            let told = format!(
+                "{} entries wait in its outbox, and who has the ledger's lead does not write them: is that a node at another Redis?",
+                look.outbox
+            );
+            return Err(Fault::new("open the board", told));
         }
         if let Some(mut lead) = Lead::try_take(&app.database).await? {
             let mut reader = app.store.outbox_reader().await?;

@@ -51,6 +51,10 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     };
     // Moments before now: whoever has reached a score already is ahead of a seeded user no longer than it takes to seed.
     let mut moment = app.store.now_us().await? - options.users as i64;
+    // An open board is never behind the ledger, also not between these users' rows there and their scores in Redis.
+    for shard in 0..app.store.shard_count() {
+        app.store.mend(shard, &[], app.config.live.min_interval_ms, None).await?;
+    }
     let mut done = 0;
     while done < options.users {
         let count = BATCH.min(options.users - done);

@@ -53,10 +53,10 @@ pub async fn write_from(
         Origin::Outbox => i64::MIN,
     };
     awards::write(&mut transaction, &mut head, &users, entries, late_until).await?;
-    match origin {
-        Origin::Outbox => heads::write_moments(&mut transaction, &mut head, shards, entries).await?,
-        // The leader compares an open board with this moment, and no board has the letter's.
-        Origin::DeadLetter => head.moment = begun.moment,
+    // The leader compares an open board with this moment: so it is what Redis said, and no moment that an entry was given here.
+    head.moment = begun.moment;
+    if origin == Origin::Outbox {
+        heads::write_moments(&mut transaction, &mut head, shards, entries).await?;
     }
     if head != begun {
         head.save(&mut transaction).await?;

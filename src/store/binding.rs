@@ -1,5 +1,6 @@
 //! Scripts that are bound to one run of Redis: they know its run_id and need not ask for it, which costs as much as half an award.
 //! Such a script is loaded over a connection that first said which run it leads to, and a connection does not outlive a process;
+//! within one, the replication id may change, which each look compares (`is_for`): then the next calls ask again.
 //! Redis 7 neither keeps scripts over a restart nor gives them to its replicas. So a process that has the script is that run, and
 //! any other says NOSCRIPT: then the script is called that asks. A proxy that speaks Redis' protocol, and goes on with a connection at
 //! another process, would break this; one that passes bytes on does not.
@@ -24,11 +25,17 @@ const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 const DOING: &str = "bind the scripts to a run of Redis";
 
+/// Scripts that one run of Redis knows.
+struct Bound {
+    run: String,
+    /// By script: its name and the SHA-1 of what is loaded.
+    scripts: Vec<(&'static str, String)>,
+}
+
 /// What is bound at one server.
 #[derive(Default)]
 pub struct Binding {
-    /// By script: its name and the SHA-1 of what is loaded.
-    bound: ArcSwapOption<Vec<(&'static str, String)>>,
+    bound: ArcSwapOption<Bound>,
     tried: Mutex<Option<Instant>>,
 }
 
@@ -36,13 +43,20 @@ impl Binding {
     /// What a script is called by, if it is bound.
     pub fn sha(&self, script: &Script) -> Option<String> {
         let bound = self.bound.load();
-        bound.as_ref()?.iter().find(|(name, _)| *name == script.name).map(|(_, sha)| sha.clone())
+        bound.as_ref()?.scripts.iter().find(|(name, _)| *name == script.name).map(|(_, sha)| sha.clone())
     }
 
     /// It is another run by now.
     pub fn lost(&self) {
         self.bound.store(None);
         *self.tried.lock() = None;
+    }
+
+    /// A look says which run it is.
+    pub fn is_for(&self, run: &str) {
+        if self.bound.load().as_ref().is_some_and(|it| it.run != run) {
+            self.lost();
+        }
     }
 
     /// Whether to try now; nobody else does for a while.
@@ -75,7 +89,7 @@ pub fn bind(server: &Arc<Server>, scripts: &[&Script]) {
     });
 }
 
-async fn load(server: &Server, scripts: &[Script]) -> Result<Option<Vec<(&'static str, String)>>, Fault> {
+async fn load(server: &Server, scripts: &[Script]) -> Result<Option<Bound>, Fault> {
     let timeout = server.timeout();
     let (mut connection, run, info) = connect_to_run(&server.client, DOING, timeout, timeout).await?;
     let version: Option<String> = info.get("redis_version");
@@ -90,5 +104,5 @@ async fn load(server: &Server, scripts: &[Script]) -> Result<Option<Vec<(&'stati
     }
     let shas: Vec<String> =
         pipeline.query_async(&mut connection).await.map_err(|error| fault(DOING, error))?;
-    Ok(Some(scripts.iter().map(|it| it.name).zip(shas).collect()))
+    Ok(Some(Bound { run, scripts: scripts.iter().map(|it| it.name).zip(shas).collect() }))
 }

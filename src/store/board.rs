@@ -46,10 +46,12 @@ pub struct ShardLook {
     pub open: bool,
     /// The epoch in which some run of it was: -1 if none, 0 if that was before epochs had numbers.
     pub epoch: i64,
-    /// Redis' `run_id`.
+    /// Which run of Redis it is: its `run_id`, then its replication id.
     pub run: String,
-    /// The last award's moment, µs by Redis' clock.
+    /// When a token was spent last, or a total changed: µs by Redis' clock.
     pub moment: i64,
+    /// Whether this node has seen a later moment of this epoch: then Redis lost what came after.
+    pub behind: bool,
     /// Whether a load from the ledger goes on, or was cut short.
     pub loading: bool,
     /// Users whom the last load from the ledger has loaded so far.
@@ -157,19 +159,27 @@ impl Store {
         let names = &shard.keys;
         let keys = [names.state.as_str(), &names.ten, &names.outbox, &names.banned];
         let arguments = [known_version.to_string(), bans_since_ms.to_string()];
+        // From before it is asked: other replies come meanwhile.
+        let seen = shard.seen();
         let mut reply = self.run(shard, &self.scripts.look, &keys, &arguments).await?;
-        let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next()?);
+        let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next::<String>()?);
         let (moment, loading, loaded) = (reply.next()?, reply.next::<u8>()? == 1, reply.next()?);
         let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, published, bans) = (reply.next()?, reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
-        // A Redis that was left behind in an earlier epoch may think that it is open.
-        let open = open && shard.learn_epoch(epoch);
+        shard.server().binding.is_for(&run);
+        // A Redis that was left behind, or lost something, may think that it is open.
+        let behind = epoch == seen.epoch && moment < seen.moment;
+        let open = open && epoch >= seen.epoch && !behind;
+        if open {
+            shard.see(epoch, moment);
+        }
         Ok(ShardLook {
             open,
             epoch,
             run,
             moment,
+            behind,
             loading,
             loaded,
             whole,

@@ -52,7 +52,8 @@ impl Store {
     }
 }
 
-/// A connection of its own, which leads to one process, and what that says of itself: which run it is, and the rest of `INFO server`. It
+/// A connection of its own, which leads to one process, and what that says of itself: which run it is, as `lua/lib/epoch.lua` names it, and
+/// the rest of `INFO server`. It
 /// has `timeout` to connect and `hangs_after` for an answer.
 pub(super) async fn connect_to_run(
     client: &redis::Client,
@@ -65,10 +66,14 @@ pub(super) async fn connect_to_run(
         .set_response_timeout(Some(hangs_after));
     let opened = client.get_multiplexed_async_connection_with_config(&settings).await;
     let mut connection = opened.map_err(|error| fault(doing, error))?;
-    let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
-    let info: redis::InfoDict = info.map_err(|error| fault(doing, error))?;
-    let run = info.get("run_id").ok_or_else(|| Fault::new(doing, "Redis does not say its run_id"))?;
-    Ok((connection, run, info))
+    let mut asked = redis::pipe();
+    asked.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    let told = asked.query_async(&mut connection).await;
+    let (info, replication): (redis::InfoDict, redis::InfoDict) =
+        told.map_err(|error| fault(doing, error))?;
+    let run = info.get::<String>("run_id").zip(replication.get::<String>("master_replid"));
+    let (run, history) = run.ok_or_else(|| Fault::new(doing, "Redis does not say which run it is"))?;
+    Ok((connection, run + &history, info))
 }
 
 /// Contract, section 8: an evicting Redis would lose scores without a word. One that writes nothing to disk loses

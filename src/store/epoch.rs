@@ -1,19 +1,24 @@
 //! `lua/confirm.lua`, `lua/lift.lua`, and the gate: which run of Redis holds the board, and in which epoch it was found so.
 
 use super::keys::BOARD_CHANNEL;
-use super::shard::Shard;
+use super::shard::Seen;
 use super::{Load, Store};
 use crate::error::Fault;
 
 impl Store {
     /// The latest epoch of a shard that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
     pub fn known_epoch(&self, shard: usize) -> i64 {
-        self.shards[shard].known_epoch()
+        self.seen(shard).epoch
+    }
+
+    /// The newest that this node has seen of a shard, by its number.
+    pub fn seen(&self, shard: usize) -> Seen {
+        self.shards[shard].seen()
     }
 
     /// The epochs that this node knows, in one number that grows with each.
     pub fn known_epochs(&self) -> i64 {
-        self.shards.iter().map(Shard::known_epoch).sum()
+        self.shards.iter().map(|it| it.seen().epoch).sum()
     }
 
     /// Opens a shard, by its number, under an epoch and lifts its version above `least_moment` (µs), if Redis is still in the `run` that was
@@ -46,7 +51,7 @@ impl Store {
         if !done {
             return Ok(None);
         }
-        shard.learn_epoch(epoch);
+        shard.see(epoch, 0);
         Ok(Some(self.see_to(shard, reply.next()?, publish_window_ms).await))
     }
 

@@ -90,7 +90,7 @@ impl Store {
         let mut parts = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (epoch, version) = (reply.next()?, reply.next()?);
-            shard.note_gathered(if epoch == shard.known_epoch() { version } else { -1 });
+            shard.note_gathered(if epoch == shard.seen().epoch { version } else { -1 });
             parts.push((epoch, version));
         }
         Ok(Face { version, published, due_ms, parts, ten: reply.rest()? })

@@ -61,7 +61,7 @@ pub use redeem::{IdempotencyKey, NextToken, Redeem};
 pub use redeemed::{Awarded, RedeemOutcome, Redeemed, Stamp};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use shape::{BoardShape, Bucket};
-pub use shard::shard_of;
+pub use shard::{Seen, shard_of};
 pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 
@@ -193,6 +193,9 @@ impl Store {
             server.binding.lost();
             let by_name = script.by_name(None, keys, arguments);
             answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
+        } else if is_a_replica(&answer) {
+            // It may be the master again, with other data, before anybody looks.
+            server.binding.lost();
         } else if bound.is_none() && answer.is_ok() {
             binding::bind(&server, &self.scripts.bindable());
         }
@@ -238,6 +241,11 @@ fn script_span(name: &'static str) -> Span {
 fn is_unknown<T>(answer: &Result<T, Unanswered>) -> bool {
     let unknown = redis::ErrorKind::Server(redis::ServerErrorKind::NoScript);
     matches!(answer, Err(Unanswered::Failed(error)) if error.kind() == unknown)
+}
+
+/// Whether a server says that it only repeats what another one writes.
+fn is_a_replica<T>(answer: &Result<T, Unanswered>) -> bool {
+    matches!(answer, Err(Unanswered::Failed(error)) if error.code() == Some("READONLY"))
 }
 
 /// Whether a server says that it does not serve a slot, or not just now: then it has done nothing. Of a pipeline's commands all are

@@ -151,7 +151,7 @@ impl Store {
             it.publish_window_ms.to_string(),
             self.channel_of(it.user),
             self.share_of(it.outbox_max),
-            shard.known_epoch().to_string(),
+            shard.least(),
         ];
         arguments.extend_from_slice(it.candidates);
         let mut reply = self.run(shard, &self.scripts.adjust, &keys, &arguments).await?;

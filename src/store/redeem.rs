@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::judging::Judging;
 use super::keys::{self, Keys};
-use super::redeemed::{RedeemOutcome, Redeemed, read};
+use super::redeemed::{Awarded, RedeemOutcome, Redeemed, read};
 use super::shard::Shard;
 use super::{Store, limits_text, span_text};
 use crate::action::{Door, Limits, Verdict};
@@ -115,6 +115,11 @@ impl Store {
         }
         let reply = self.run_in(span, shard, &self.scripts.redeem, &keys, &arguments).await?;
         let (redeemed, epoch) = read(reply, redeem.per_minute)?;
+        if let RedeemOutcome::Awarded(Awarded { stamp: Some(stamp), .. }) = &redeemed.outcome
+            && !redeemed.replayed
+        {
+            shard.see(epoch, stamp.moment);
+        }
         let outcome = match redeemed.outcome {
             RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
                 let among = self.among_all(shard, redeem, awarded, epoch, redeemed.replayed).await;
@@ -215,7 +220,7 @@ impl Redeem<'_> {
             store.channel_of(self.user),
             key.map(|it| it.request_digest.clone()).unwrap_or_default(),
             key.map(|it| it.kept_ms.to_string()).unwrap_or_default(),
-            shard.known_epoch().to_string(),
+            shard.least(),
             self.receipt_kid.to_owned(),
             self.next.map(|it| it.token.clone()).unwrap_or_default(),
             self.next.map(|it| it.hash.clone()).unwrap_or_default(),

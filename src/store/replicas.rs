@@ -85,7 +85,12 @@ impl Replicas {
                 continue;
             };
             let reached = self.fence(&mut connection, &first.fence).await?;
+            let another = waiting.iter().any(|it| it.run != run);
             tell_all(waiting, |it| reached >= self.wanted && it.run == run);
+            if another {
+                // The process may have become another run under this connection, by its replication id.
+                return Err(Fault::away(doing, "an award is of another run"));
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Store;
@@ -20,14 +21,23 @@ pub fn shard_of(bytes: &[u8], shards: usize) -> usize {
     ((hash ^ (hash >> 32)) % shards as u64) as usize
 }
 
+/// How far a node has seen a shard come. Later epochs are later, whatever their moments: another Redis' clock may be behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seen {
+    /// The epoch that was confirmed; 0 at first. A Redis in an earlier one was left behind.
+    pub epoch: i64,
+    /// The board's moment in it (µs). A Redis that is behind it has lost something.
+    pub moment: i64,
+}
+
 /// One shard, or the board that is merged of them.
 pub struct Shard {
     pub number: usize,
     pub keys: Keys,
     /// Who serves its slot, as far as this node knows.
     server: Arc<ArcSwap<Server>>,
-    /// The latest epoch that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
-    epoch: AtomicI64,
+    /// The newest that this node has seen of it, in replies and looks.
+    seen: Mutex<Seen>,
     /// The newest version of its ten that is known to be in the merged board.
     gathered: AtomicI64,
 }
@@ -39,7 +49,7 @@ impl Shard {
             number,
             keys: Keys::new(tag),
             server: Arc::new(ArcSwap::new(server)),
-            epoch: AtomicI64::new(0),
+            seen: Mutex::default(),
             gathered: AtomicI64::new(-1),
         }
     }
@@ -65,14 +75,21 @@ impl Shard {
         }
     }
 
-    /// The latest epoch that this node has heard of.
-    pub fn known_epoch(&self) -> i64 {
-        self.epoch.load(Ordering::Relaxed)
+    /// The newest that this node has seen.
+    pub fn seen(&self) -> Seen {
+        *self.seen.lock()
     }
 
-    /// Hears of an epoch. Returns whether there is no later one.
-    pub fn learn_epoch(&self, epoch: i64) -> bool {
-        self.epoch.fetch_max(epoch, Ordering::Relaxed) <= epoch
+    /// The same as the scripts take it: see `lua/lib/epoch.lua`.
+    pub fn least(&self) -> String {
+        let Seen { epoch, moment } = self.seen();
+        format!("{epoch} {moment:016}")
+    }
+
+    /// Notes what was seen of an open board.
+    pub fn see(&self, epoch: i64, moment: i64) {
+        let mut seen = self.seen.lock();
+        *seen = Seen { epoch, moment }.max(*seen);
     }
 
     pub fn gathered(&self) -> i64 {

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::harness::{World, assert_verified, eventually};
+use crate::harness::{KeptRedis, World, assert_verified, eventually};
 
 /// Takes the lead away from whoever has it, and asks nothing.
 async fn hold_and_pause(world: &World) -> PgConnection {
@@ -71,5 +71,31 @@ async fn a_row_that_somebody_holds_delays_the_ledger_and_skips_nothing() {
     .await;
     holder.rollback().await.unwrap();
     node.written().await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_command_at_another_redis_than_the_leaders_says_so() {
+    let mut world = World::with_shards(1).await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let lock = world.nobody_writes().await;
+    for _ in 0..3 {
+        node.award(&ada, "watch_ad").await;
+    }
+    world.redis.kill().await;
+    let copy = world.redis.copy_data();
+    world.redis.restart().await;
+    drop(lock);
+    node.written().await;
+    // A second server on the same data, as nobody should start one. The node goes on with the first.
+    let mut other = KeptRedis::start(&world.folder.path().join("other")).await;
+    other.kill().await;
+    other.restore_data(&copy);
+    other.restart().await;
+    let first = std::mem::replace(&mut world.config.store.redis_url, other.url.clone().into());
+    let waited = laurel::ledger::wait_open(&*world.app().await, |_| ()).await.unwrap_err().to_string();
+    assert!(waited.contains("6 entries wait in its outbox") && waited.contains("another Redis"), "{waited}");
+    world.config.store.redis_url = first;
     assert_verified(&world).await;
 }

@@ -15,5 +15,6 @@ mod rebuild;
 mod reshard;
 mod rollup;
 mod sessions;
+mod taken_over;
 mod verify;
 mod write;

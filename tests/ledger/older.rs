@@ -3,7 +3,7 @@
 use laurel::token::ActToken;
 use serde_json::{Value, json};
 
-use crate::harness::{DataFile, TestNode, World, assert_verified, eventually};
+use crate::harness::{DataFile, Player, TestNode, World, assert_verified, eventually};
 use crate::live::Client;
 
 /// Redis' data as it is now, of each of its processes.
@@ -198,4 +198,42 @@ async fn a_redis_that_was_left_behind_is_loaded_though_it_is_ahead_of_the_ledger
     .await;
     assert_eq!(look.ask::<u64>(&format!("EXISTS token:{stray}")).await, 0);
     assert_verified(&world).await;
+}
+
+/// Spends a token after a copy of Redis was made, and not for points; then the copy is back.
+async fn spent_for_nothing(spend: impl AsyncFn(&TestNode, &Player, &str) -> u16, action: &str, first: u16) {
+    let mut world = World::new().await;
+    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
+    let ada = node.register("ada").await;
+    node.award(&ada, "watch_ad").await;
+    let token = node.token(&ada, action).await;
+    let epoch = node.app.store.known_epochs();
+    let copy = copy_of(&mut world).await;
+    opened_after(&node, epoch).await;
+    assert_eq!(spend(&node, &ada, &token).await, first);
+    node.written().await;
+    let epoch = node.app.store.known_epochs();
+    // A node that was not there knows it from the ledger alone.
+    node.stop().await;
+    restore(&mut world, &copy).await;
+    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
+    opened_after(&node, epoch).await;
+    assert_eq!(spend(&node, &ada, &token).await, 401);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_lacks_only_a_failed_proof_is_older() {
+    let guess = async |node: &TestNode, ada: &Player, token: &str| {
+        node.finalize(ada, token, json!({ "quizResult": "Atlantis" })).await.status
+    };
+    spent_for_nothing(guess, "demo_quiz", 422).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_lacks_only_a_traded_token_is_older() {
+    let trade = async |node: &TestNode, ada: &Player, token: &str| {
+        node.post("/api/v1/action-tokens", &ada.token, &json!({ "antiSpamToken": token })).await.status
+    };
+    spent_for_nothing(trade, "watch_ad", 201).await;
 }

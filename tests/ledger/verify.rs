@@ -1,7 +1,8 @@
 use laurel::app::App;
+use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified, differences};
+use crate::harness::{World, assert_verified, differences, ledger_differences};
 use crate::scripts::number;
 
 /// A user with the number and the name that `scripts::award` gives to this id.
@@ -71,4 +72,76 @@ async fn the_light_check_goes_round_and_finds_drift() {
     let found = laurel::ledger::check(&node.app, &mut after).await.unwrap();
     assert_eq!(found.iter().map(|it| it.of.clone()).collect::<Vec<_>>(), [who.to_string()]);
     assert!(found[0].what.contains("user:score has Some(15), the ledger's sum is 10"), "{}", found[0].what);
+}
+
+/// `laurel verify` with some words more, on these stores.
+async fn run(world: &World, words: &[&str]) -> (bool, String) {
+    let mut command = crate::harness::laurel(&world.config);
+    command.arg("verify").args(words);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.success(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_read_can_verify() {
+    let (mut world, postgres) = World::with_postgres().await;
+    let node = world.node().await;
+    for player in node.players(3).await {
+        node.award(&player, "watch_ad").await;
+    }
+    node.written().await;
+    let database = node.app.database.clone();
+    sqlx::raw_sql(include_str!("../../deploy/postgres/auditor.sql")).execute(&database).await.unwrap();
+    let mary = "CREATE ROLE mary LOGIN IN ROLE laurel_auditor; ALTER ROLE mary SET default_transaction_read_only = on";
+    sqlx::raw_sql(mary).execute(&database).await.unwrap();
+    let as_mary = postgres.url.replace("user=laurel", "user=mary");
+    assert_ne!(as_mary, postgres.url);
+    world.config.database.url = as_mary.into();
+    for (words, counts) in [
+        (&[][..], "3 users, 3 ledger entries, 0 differences"),
+        (&["--ledger"], "3 ledger entries, 0 differences"),
+    ] {
+        let (whole, said) = run(&world, words).await;
+        assert!(whole && said.contains(counts), "{words:?}: {said}");
+    }
+    let mut own = sqlx::PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+    for secret in
+        ["SELECT email FROM users", "SELECT proof_of_work FROM user_action", "SELECT entry FROM dead_letters"]
+    {
+        let refused = sqlx::raw_sql(secret).execute(&mut own).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{secret}");
+    }
+
+    // Tables of another version are said so, in one line, and nothing is done to them.
+    for (change, told) in [
+        ("INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
+          FROM _sqlx_migrations LIMIT 1", "they are newer than this version of Laurel"),
+        ("DELETE FROM _sqlx_migrations WHERE version IN (18, 9999)", "needs step 18: run laurel migrate first"),
+        ("ALTER TABLE _sqlx_migrations RENAME TO other", "there are none of Laurel's"),
+    ] {
+        sqlx::raw_sql(change).execute(&database).await.unwrap();
+        for words in [&[][..], &["--ledger"]] {
+            let (whole, said) = run(&world, words).await;
+            let lines: Vec<&str> = said.lines().filter(|it| it.starts_with("laurel: ")).collect();
+            assert!(!whole && lines.len() == 1 && lines[0].contains(told), "{words:?}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_award_without_its_attempt_is_named() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let players = node.players(2).await;
+    for player in &players {
+        node.award(player, "watch_ad").await;
+    }
+    assert_verified(&world).await;
+    let who = players[0].identity.user;
+    let gone = sqlx::query("DELETE FROM user_action WHERE user_id = $1").bind(who);
+    gone.execute(&node.app.database).await.unwrap();
+    let found = ledger_differences(&node.app).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].what.contains("no token was spent for it"), "{found:?}");
 }

@@ -1,9 +1,9 @@
 //! `confirm`, `lift`, and the gate that they open, of the first of the shards.
 
-use laurel::store::{RedeemOutcome, Standing, Store};
+use laurel::store::{OLDEST, Redeem, RedeemOutcome, Standing, Store};
 
 use super::neighbour as user;
-use super::{award, redeem, token};
+use super::{FAILS, award, redeem, token};
 use crate::harness::{World, eventually, open_board};
 
 #[tokio::test]
@@ -125,4 +125,63 @@ async fn a_load_ends_without_effect_when_somebody_else_begins_one() {
     let look = store.glance_at(0).await.unwrap();
     assert_eq!((look.open, look.epoch, look.loaded), (true, 3, 1));
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((30, Some(1))));
+}
+
+#[tokio::test]
+async fn a_run_ends_when_redis_was_a_replica_meanwhile() {
+    let world = World::with_shards(1).await;
+    let store = world.store().await;
+    bound(&world, &store).await;
+    let (id, before) = (token(&store, user(1)).await, store.glance_at(0).await.unwrap());
+    // The data is the same, for nobody is there to follow; but it might not be.
+    let mut look = world.look().await;
+    let _: () = look.ask("REPLICAOF 127.0.0.1 1").await;
+    let _: () = look.ask("REPLICAOF NO ONE").await;
+    let after = store.glance_at(0).await.unwrap();
+    assert!(!after.open && after.run != before.run && after.run[..40] == before.run[..40]);
+    let closed = store.redeem(&redeem(user(1), &id)).await.unwrap();
+    assert_eq!(closed.outcome, RedeemOutcome::BoardClosed, "no script is bound any more");
+    assert_eq!(store.confirm(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
+    store.confirm(0, &after.run, 2, 0, 0, None).await.unwrap().unwrap();
+    assert!(matches!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::Awarded(_)));
+    bound(&world, &store).await;
+}
+
+#[tokio::test]
+async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    let older = store.glance_at(0).await.unwrap().moment;
+    award(&store, user(1), 10).await;
+    let (id, seen) = (token(&store, user(1)).await, store.seen(0));
+    assert!(seen.moment > older, "an award's reply says how far the board has come");
+    let mut look = world.look().await;
+    let set_back = format!("HSET leaderboard:global:state moment {older}");
+    let _: i64 = look.ask(&set_back).await;
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
+    let behind = store.glance_at(0).await.unwrap();
+    assert!(!behind.open && behind.behind && behind.epoch == seen.epoch);
+    // In the next epoch it goes on from wherever that is.
+    store.confirm(0, &behind.run, seen.epoch + 1, 0, 0, None).await.unwrap().unwrap();
+    let _: i64 = look.ask(&set_back).await;
+    assert!(store.glance_at(0).await.unwrap().open, "nothing was seen of this epoch yet");
+    assert!(matches!(
+        store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
+        RedeemOutcome::Awarded(awarded) if awarded.score == 30
+    ));
+}
+
+#[tokio::test]
+async fn a_token_that_is_spent_for_nothing_moves_the_board_on() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    let (id, before) = (token(&store, user(1)).await, store.glance_at(0).await.unwrap().moment);
+    let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };
+    assert!(matches!(store.redeem(&failed).await.unwrap().outcome, RedeemOutcome::ProofInvalid { .. }));
+    let after = store.glance_at(0).await.unwrap().moment;
+    assert!(after > before);
+    let (entries, _, _) = store.entries_after(0, OLDEST, 100).await.unwrap();
+    assert_eq!(entries.last().unwrap().moment(), Some(after), "the ledger hears of it");
 }

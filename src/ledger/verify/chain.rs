@@ -57,6 +57,7 @@ pub async fn walk(
         let last_page = rows.len() < PAGE as usize;
         let to = if last_page { head_seq } else { at.seq };
         checkpoints.compare(database, after, to, &rows, found).await?;
+        attempts(database, &rows, found).await?;
         verified.entries += rows.len() as u64;
         progress(verified.entries);
         if last_page {
@@ -106,6 +107,31 @@ fn step(at: &mut Standpoint, row: &PgRow, found: &mut Found<'_>) -> Result<(), F
     if at.hashes.len() < TWINS {
         // Go on from what is there, so that one change is told once.
         at.hashes.extend(stored.or(right.first().copied()));
+    }
+    Ok(())
+}
+
+/// An award comes of a token: its attempt is written with it, and has the token's hash. What operators did has no token.
+async fn attempts(database: &PgPool, rows: &[PgRow], found: &mut Found<'_>) -> Result<(), Fault> {
+    let awards: Vec<&PgRow> =
+        rows.iter().filter(|it| !it.get::<&str, _>("action_token_hash").is_empty()).collect();
+    let without: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT it.id FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS it (id, user_id, hash)
+         WHERE NOT EXISTS (SELECT FROM user_action WHERE user_action.id = it.id AND user_action.user_id = it.user_id
+                                                     AND user_action.token_hash = it.hash)",
+    )
+    .bind(awards.iter().map(|it| it.get("event_id")).collect::<Vec<Uuid>>())
+    .bind(awards.iter().map(|it| it.get("user_id")).collect::<Vec<Uuid>>())
+    .bind(awards.iter().map(|it| it.get("action_token_hash")).collect::<Vec<&str>>())
+    .fetch_all(database)
+    .await
+    .map_err(|error| sql_fault("read the attempts behind awards", error))?;
+    for row in awards.iter().filter(|it| without.contains(&it.get("event_id"))) {
+        found(entry(
+            row.get("seq"),
+            row.get("event_id"),
+            "has no attempt with its token: no token was spent for it",
+        ));
     }
     Ok(())
 }

@@ -1,0 +1,11 @@
+-- A role that may read what `laurel verify` and `laurel verify --ledger` read, and nothing else: no passwords, no addresses, no proofs.
+-- Run it once in Laurel's database, after `laurel migrate`, as whoever owns the tables or a superuser:
+--   psql -d laurel -f auditor.sql
+-- Then make a login of it: CREATE ROLE mary LOGIN PASSWORD '…' IN ROLE laurel_auditor. A standby has the role, too.
+CREATE ROLE laurel_auditor NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+GRANT CONNECT ON DATABASE laurel TO laurel_auditor;
+GRANT USAGE ON SCHEMA public TO laurel_auditor;
+GRANT SELECT ON _sqlx_migrations, score_history, ledger_heads, ledger_checkpoints TO laurel_auditor;
+GRANT SELECT (id, number, username, score, banned_at, aside_at) ON users TO laurel_auditor;
+GRANT SELECT (id, user_id, token_hash) ON user_action TO laurel_auditor;
+GRANT SELECT (state, reason, user_id) ON dead_letters TO laurel_auditor;
