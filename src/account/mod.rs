@@ -8,6 +8,7 @@ mod names;
 mod outside;
 mod outside_users;
 mod password;
+mod turns;
 mod user_ref;
 mod users;
 
@@ -22,6 +23,7 @@ use std::net::IpAddr;
 
 use crate::app::App;
 use crate::error::{Error, RateWindow, Refusal, Result};
+use crate::network::Network;
 use crate::store::AttemptWindow;
 use crate::suspicion::Sign;
 use crate::token::sha256_hex;
@@ -84,8 +86,14 @@ pub async fn admit_listener(app: &App, token: &str, from: IpAddr) -> Result<Iden
 ///
 /// # Errors
 /// The name or address is taken; too many hashes wait; Postgres is away.
-pub async fn register(app: &App, username: Username, email: Email, password: Password) -> Result<LoggedIn> {
-    let hash = app.passwords.hash(password).await?;
+pub async fn register(
+    app: &App,
+    username: Username,
+    email: Email,
+    password: Password,
+    from: IpAddr,
+) -> Result<LoggedIn> {
+    let hash = app.passwords.hash(password, Network::widest(from)).await?;
     let user = users::insert(app, app.clock.new_id(), &username, &email, &hash).await?;
     let token = app.logins.sign(&user, app.clock.now_s())?;
     Ok(LoggedIn { user, token })
@@ -95,7 +103,7 @@ pub async fn register(app: &App, username: Username, email: Email, password: Pas
 ///
 /// # Errors
 /// Wrong username or password; too many hashes wait; a store is away.
-pub async fn login(app: &App, username: &str, password: Password) -> Result<LoggedIn> {
+pub async fn login(app: &App, username: &str, password: Password, from: IpAddr) -> Result<LoggedIn> {
     // What is no username belongs to nobody; Postgres could not even be asked for some of it.
     let found = match Username::parse(username) {
         Ok(username) => users::find_by_name(app, &username).await?,
@@ -103,7 +111,7 @@ pub async fn login(app: &App, username: &str, password: Password) -> Result<Logg
     };
     // A text that is no hash would be refused at once, and so tell that its user never has a password.
     let hash = found.as_ref().map(|(_, hash)| hash.clone()).filter(|it| it.starts_with('$'));
-    let holds = app.passwords.verify(password, hash).await?;
+    let holds = app.passwords.verify(password, hash, Network::widest(from)).await?;
     match found {
         Some((user, _)) if holds => {
             if app.store.is_banned(user.id).await? {
@@ -123,10 +131,8 @@ pub async fn login(app: &App, username: &str, password: Password) -> Result<Logg
 pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Option<RateWindow>> {
     let digest = sha256_hex(&[username.to_lowercase().as_bytes()]);
     let limits = &app.config.limits;
-    let windows = [
-        (AttemptWindow::Logins(digest), limits.logins_per_minute),
-        (AttemptWindow::LoginsFrom(from), limits.logins_per_minute_per_ip),
-    ];
+    let mut windows = vec![(AttemptWindow::Logins(digest), limits.logins_per_minute)];
+    windows.extend(counted(from, limits.logins_per_minute_per_ip, AttemptWindow::LoginsFrom));
     count(app, &windows).await
 }
 
@@ -136,7 +142,17 @@ pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Opti
 /// Too many; Redis is away.
 pub async fn count_register(app: &App, from: IpAddr) -> Result<Option<RateWindow>> {
     let limit = app.config.limits.registers_per_minute_per_ip;
-    count(app, &[(AttemptWindow::RegistersFrom(from), limit)]).await
+    let windows: Vec<_> = counted(from, limit, AttemptWindow::RegistersFrom).collect();
+    count(app, &windows).await
+}
+
+/// The windows of the networks that count an address.
+fn counted(
+    from: IpAddr,
+    limit: u32,
+    window: fn(Network) -> AttemptWindow,
+) -> impl Iterator<Item = (AttemptWindow, u32)> {
+    Network::counted(from, limit).map(move |(network, limit)| (window(network), limit))
 }
 
 async fn count(app: &App, windows: &[(AttemptWindow, u32)]) -> Result<Option<RateWindow>> {

@@ -1,9 +1,12 @@
 //! Values that have their type but make no sense.
 
+use std::net::SocketAddr;
+
 use ipnet::IpNet;
 use reqwest::Url;
 
 use super::tree::{Config, Secret, Traces};
+use crate::network;
 
 /// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -27,6 +30,11 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(config.server.port <= 65_535, "server.port: must be between 0 and 65535");
     require(config.server.request_timeout_ms > 0, "server.request_timeout_ms: must be above 0");
     require(config.server.header_timeout_ms > 0, "server.header_timeout_ms: must be above 0");
+    require(
+        config.server.admin_listen.is_empty() || config.server.admin_listen.parse::<SocketAddr>().is_ok(),
+        "server.admin_listen: must be an address with a port, such as 127.0.0.1:9090; leave it empty for none",
+    );
+    require(config.server.write_timeout_ms > 0, "server.write_timeout_ms: must be above 0");
     if let Err(problem) = networks(&config.server.trusted_proxies) {
         require(false, &format!("server.trusted_proxies: {problem}"));
     }
@@ -71,6 +79,11 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         "live.allowed_origins: each must be scheme://host or scheme://host:port; leave it empty to allow any",
     );
     require(config.live.max_sockets > 0, "live.max_sockets: must be above 0");
+    require(
+        (1..=100).contains(&config.live.pending_percent),
+        "live.pending_percent: must be between 1 and 100",
+    );
+    require(config.live.login_timeout_ms > 0, "live.login_timeout_ms: must be above 0");
     require(config.live.handshakes_at_once > 0, "live.handshakes_at_once: must be above 0");
     require(
         (1..config.server.request_timeout_ms).contains(&config.outbox.acknowledge_timeout_ms),
@@ -116,13 +129,7 @@ fn check_traces(traces: &Traces, require: &mut impl FnMut(bool, &str)) {
 /// # Errors
 /// The first that is neither.
 pub fn networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
-    let read = |text: &String| {
-        let address = text.parse().map(|it: std::net::IpAddr| IpNet::from(it.to_canonical()));
-        text.parse()
-            .or(address)
-            .map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))
-    };
-    texts.iter().map(read).collect()
+    texts.iter().map(|text| network::parse(text)).collect()
 }
 
 fn strong(secret: &Secret) -> bool {

@@ -1,7 +1,7 @@
 //! The windows of many visitors, of one kind and one limit.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::window::{RETRY, Window};
 use crate::error::RateWindow;
+use crate::network::Network;
 use crate::store::{Store, Visitor};
 
 /// Visitors remembered at once. Beyond it, those whose window has closed are forgotten; if that frees nothing, new ones
@@ -96,7 +97,7 @@ impl Seen {
 /// Who new visitors are when too many are known: no address and no user is called so.
 fn the_rest(visitor: Visitor) -> Visitor {
     match visitor {
-        Visitor::Address(_) => Visitor::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        Visitor::Network(_) => Visitor::Network(Network::household(Ipv4Addr::UNSPECIFIED.into())),
         Visitor::User(_) => Visitor::User(Uuid::nil()),
     }
 }
@@ -109,7 +110,7 @@ mod tests {
     async fn memory_is_bounded_whoever_calls() {
         let (leases, start) = (Leases::new(1), Instant::now());
         let mut seen = leases.seen.lock();
-        let visitor = |it: u32| Visitor::Address(IpAddr::from(it.to_be_bytes()));
+        let visitor = |it: u32| Visitor::Network(Network::household(it.to_be_bytes().into()));
         for number in 1..=MAX_VISITORS as u32 {
             let (_, window) = seen.window(visitor(number), start);
             window.try_lock().unwrap().go_alone(1, start);

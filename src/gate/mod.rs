@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::config;
 use crate::error::{Fault, RateWindow, Refusal};
 use crate::metrics::Metrics;
+use crate::network::{Network, site_limit};
 use crate::store::{AttemptWindow, Attempts, Store, Visitor};
 use leases::Leases;
 use refusals::Refusals;
@@ -24,6 +25,7 @@ pub struct Gate {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     addresses: Leases,
+    sites: Leases,
     users: Leases,
     full: Refusals,
 }
@@ -35,18 +37,24 @@ impl Gate {
             store,
             metrics,
             addresses: Leases::new(limits.requests_per_minute_per_ip),
+            sites: Leases::new(site_limit(limits.requests_per_minute_per_ip)),
             users: Leases::new(limits.requests_per_minute_per_user),
             full: Refusals::default(),
         }
     }
 
-    /// Counts a request from an address, as limits count it.
+    /// Counts a request from an address: for its household, and of IPv6 for its site.
     ///
     /// # Errors
     /// Too many this minute.
     pub async fn address(&self, from: IpAddr) -> Result<(), Refusal> {
-        let counted = self.addresses.count(&self.store, Visitor::Address(from)).await;
-        self.refused("address", counted)
+        let household = Visitor::Network(Network::household(from));
+        let counted = self.addresses.count(&self.store, household).await;
+        self.refused("address", counted)?;
+        let Some(site) = Network::site(from) else { return Ok(()) };
+        // In a box: IPv4, which is most, has no room for it in every request's future.
+        let counted = Box::pin(self.sites.count(&self.store, Visitor::Network(site))).await;
+        self.refused("site", counted)
     }
 
     /// Counts a request with a user's login.

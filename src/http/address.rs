@@ -2,7 +2,7 @@
 //! client stands in `X-Forwarded-For`; but anybody can send that header, so it is believed only as far as trusted proxies
 //! wrote it.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use ipnet::IpNet;
 
 use crate::error::Fault;
+use crate::network;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -21,7 +22,7 @@ impl ClientAddress {
     /// The client behind a peer. Walks from the peer towards the client for as long as trusted proxies say who came before them: the header's entries
     /// from the right, since each proxy adds its peer at the end and the left is whatever the client sent.
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let is_trusted = |it: &IpAddr| trusted.iter().any(|net| net.contains(it));
+        let is_trusted = |it: &IpAddr| network::any_contains(trusted, *it);
         let mut address = peer.to_canonical();
         if !is_trusted(&address) {
             return Self(address);
@@ -43,12 +44,9 @@ impl ClientAddress {
     }
 
     /// What limits per address count: of IPv6 the first 64 bits, since every household has at least that many addresses
-    /// of its own to go through.
+    /// of its own to go through. Limits find the wider /48 by themselves (`Network::counted`).
     pub fn counted_as(self) -> IpAddr {
-        match self.0 {
-            IpAddr::V4(_) => self.0,
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        }
+        network::household(self.0)
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn register(
         unreachable!("finish tells of every field that is missing")
     };
     let window = account::count_register(&app, from.counted_as()).await?;
-    let outcome = account::register(&app, username, email, password).await;
+    let outcome = account::register(&app, username, email, password, from.counted_as()).await;
     let metered = crate::award::Metered { outcome, rate: window, replayed: false };
     Ok(rate::respond(metered, |it| show(StatusCode::CREATED, "Registration successful", &it)))
 }
@@ -45,7 +45,7 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
         unreachable!("finish tells of every field that is missing")
     };
     let window = account::count_login(&app, &username, from.counted_as()).await?;
-    let outcome = account::login(&app, &username, password).await;
+    let outcome = account::login(&app, &username, password, from.counted_as()).await;
     if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
         app.note(Some(Sign::BadLogin), None, from.counted_as());
     }

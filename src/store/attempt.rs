@@ -1,13 +1,12 @@
 //! `lua/attempt.lua`.
 
-use std::net::IpAddr;
-
 use uuid::Uuid;
 
 use super::keys::Keys;
 use super::shard::Shard;
 use super::{MINUTE_MS, Store};
 use crate::error::{Fault, RateWindow};
+use crate::network::Network;
 
 /// Whose attempts a window counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,12 +19,12 @@ pub enum AttemptWindow {
     Starts(Uuid),
     /// Logins under a username, given as a digest.
     Logins(String),
-    /// Logins from an address.
-    LoginsFrom(IpAddr),
-    /// Registrations from an address.
-    RegistersFrom(IpAddr),
-    /// Tokens given to an address, whose proof grows harder with the pace.
-    InitsFrom(IpAddr),
+    /// Logins from a network.
+    LoginsFrom(Network),
+    /// Registrations from a network.
+    RegistersFrom(Network),
+    /// Tokens given to a network, whose proof grows harder with the pace.
+    InitsFrom(Network),
 }
 
 impl AttemptWindow {
@@ -33,8 +32,8 @@ impl AttemptWindow {
         match self {
             Self::Awards(user) | Self::Inits(user) | Self::Starts(user) => store.shard(*user),
             Self::Logins(username_digest) => store.shard_by(username_digest),
-            Self::LoginsFrom(address) | Self::RegistersFrom(address) | Self::InitsFrom(address) => {
-                store.shard_by(&address.to_string())
+            Self::LoginsFrom(network) | Self::RegistersFrom(network) | Self::InitsFrom(network) => {
+                store.shard_by(&network.to_string())
             }
         }
     }
@@ -45,9 +44,9 @@ impl AttemptWindow {
             Self::Inits(user) => keys.init_rate(*user),
             Self::Starts(user) => keys.start_rate(*user),
             Self::Logins(username_digest) => keys.login_rate(username_digest),
-            Self::LoginsFrom(address) => keys.login_rate_from(*address),
-            Self::RegistersFrom(address) => keys.register_rate_from(*address),
-            Self::InitsFrom(address) => keys.init_rate_from(*address),
+            Self::LoginsFrom(network) => keys.login_rate_from(*network),
+            Self::RegistersFrom(network) => keys.register_rate_from(*network),
+            Self::InitsFrom(network) => keys.init_rate_from(*network),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::reply::{ReplyCode, window};
 use super::{AttemptWindow, MINUTE_MS, Store, limits_text};
 use crate::action::Limits;
 use crate::error::{Fault, RateWindow};
+use crate::network::Network;
 
 /// What `issue` needs to know.
 pub struct Issue<'a> {
@@ -111,10 +112,15 @@ impl Store {
         Ok((outcome, rate))
     }
 
-    /// Counts a token that an address was given. An address is no user's, and may be of another shard.
+    /// Counts a token that an address was given, and tells its pace: its household's, or a household's share of its site's. A network is
+    /// no user's, and may be of another shard.
     async fn count_from(&self, address: Option<IpAddr>) -> Result<u32, Fault> {
         let Some(address) = address else { return Ok(0) };
-        let attempts = self.attempt(&[(AttemptWindow::InitsFrom(address), u32::MAX)]).await?;
-        Ok(attempts.window.map_or(0, |it| it.used))
+        let mut pace = 0;
+        for (network, households) in Network::counted(address, 1) {
+            let attempts = self.attempt(&[(AttemptWindow::InitsFrom(network), u32::MAX)]).await?;
+            pace = pace.max(attempts.window.map_or(0, |it| it.used.div_ceil(households)));
+        }
+        Ok(pace)
     }
 }

@@ -1,8 +1,8 @@
 //! Every key and channel, made here and nowhere else. `lua/README.md` says what each holds.
 
-use std::net::IpAddr;
-
 use uuid::Uuid;
+
+use crate::network::Network;
 
 /// Where a changed board is published.
 pub const BOARD_CHANNEL: &str = "board:global";
@@ -97,8 +97,8 @@ impl Keys {
         key + which
     }
 
-    fn of_address(&self, kind: &str, address: IpAddr) -> String {
-        self.of(kind, &address.to_string())
+    fn of_network(&self, kind: &str, network: Network) -> String {
+        self.of(kind, &network.to_string())
     }
 
     pub fn user_score(&self, user: Uuid) -> String {
@@ -141,24 +141,24 @@ impl Keys {
         self.of("rate:logins:", username_digest)
     }
 
-    pub fn login_rate_from(&self, address: IpAddr) -> String {
-        self.of_address("rate:logins-from:", address)
+    pub fn login_rate_from(&self, network: Network) -> String {
+        self.of_network("rate:logins-from:", network)
     }
 
-    pub fn init_rate_from(&self, address: IpAddr) -> String {
-        self.of_address("rate:inits-from:", address)
+    pub fn init_rate_from(&self, network: Network) -> String {
+        self.of_network("rate:inits-from:", network)
     }
 
-    pub fn register_rate_from(&self, address: IpAddr) -> String {
-        self.of_address("rate:registers-from:", address)
+    pub fn register_rate_from(&self, network: Network) -> String {
+        self.of_network("rate:registers-from:", network)
     }
 
     pub fn request_rate(&self, user: Uuid) -> String {
         self.of_user("rate:requests:", user)
     }
 
-    pub fn request_rate_from(&self, address: IpAddr) -> String {
-        self.of_address("rate:requests-from:", address)
+    pub fn request_rate_from(&self, network: Network) -> String {
+        self.of_network("rate:requests-from:", network)
     }
 
     pub fn asked(&self, user: Uuid, action: &str) -> String {

@@ -1,18 +1,17 @@
 //! `lua/lease.lua`.
 
-use std::net::IpAddr;
-
 use uuid::Uuid;
 
 use super::shard::Shard;
 use super::{MINUTE_MS, Store};
 use crate::error::Fault;
+use crate::network::Network;
 
 /// Whose requests a window counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Visitor {
-    /// Whoever calls from an address.
-    Address(IpAddr),
+    /// Whoever calls from a network.
+    Network(Network),
     /// A user with a login.
     User(Uuid),
 }
@@ -20,9 +19,9 @@ pub enum Visitor {
 impl Visitor {
     fn place(self, store: &Store) -> (&Shard, String) {
         match self {
-            Self::Address(address) => {
-                let shard = store.shard_by(&address.to_string());
-                (shard, shard.keys.request_rate_from(address))
+            Self::Network(network) => {
+                let shard = store.shard_by(&network.to_string());
+                (shard, shard.keys.request_rate_from(network))
             }
             Self::User(user) => {
                 let shard = store.shard(user);

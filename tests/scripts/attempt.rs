@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use laurel::network::Network;
 use laurel::store::AttemptWindow;
 
 use super::user;
@@ -10,14 +11,17 @@ async fn every_window_counts_and_the_tightest_is_told() {
     let world = World::new().await;
     let store = world.store().await;
     let here = IpAddr::from([127, 0, 0, 1]);
-    let windows = || [(AttemptWindow::Logins("ada".into()), 2), (AttemptWindow::LoginsFrom(here), 5)];
+    let windows = || {
+        [(AttemptWindow::Logins("ada".into()), 2), (AttemptWindow::LoginsFrom(Network::household(here)), 5)]
+    };
     for used in 1..=3 {
         let attempts = store.attempt(&windows()).await.unwrap();
         assert_eq!(attempts.allowed, used <= 2);
         let window = attempts.window.unwrap();
         assert_eq!((window.limit, window.used), (2, used));
     }
-    let other = [(AttemptWindow::Logins("bob".into()), 2), (AttemptWindow::LoginsFrom(here), 5)];
+    let other =
+        [(AttemptWindow::Logins("bob".into()), 2), (AttemptWindow::LoginsFrom(Network::household(here)), 5)];
     assert!(store.attempt(&other).await.unwrap().allowed);
     let window = store.attempt(&other).await.unwrap().window.unwrap();
     assert_eq!((window.limit, window.used), (2, 2));

@@ -68,3 +68,20 @@ async fn the_rate_counts_refused_attempts_too() {
         assert_eq!(matches!(outcome, IssueOutcome::RateLimited), used > 2);
     }
 }
+
+#[tokio::test]
+async fn a_networks_pace_is_its_households_or_its_share_of_the_sites() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let pace = async |from: String, who| {
+        let issue = Issue { paced_from: Some(from.parse().unwrap()), ..issue(user(who), Uuid::new_v4()) };
+        let IssueOutcome::Issued(begun) = store.issue(&issue).await.unwrap().0 else { panic!() };
+        begun.paces.1
+    };
+    assert_eq!([pace("192.0.2.1".into(), 1).await, pace("192.0.2.1".into(), 2).await], [1, 2]);
+    for household in 1..=16 {
+        let pace = pace(format!("2001:db8:1:{household}::"), household).await;
+        // One token each: the site's sixteen are what eight households have with two.
+        assert_eq!(pace, if household <= 8 { 1 } else { 2 });
+    }
+}

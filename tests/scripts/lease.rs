@@ -1,5 +1,4 @@
-use std::net::IpAddr;
-
+use laurel::network::Network;
 use laurel::store::Visitor;
 
 use super::user;
@@ -29,7 +28,7 @@ async fn never_more_than_the_limit_is_given_out() {
 async fn every_visitor_has_a_window_and_a_window_closes() {
     let world = World::new().await;
     let store = world.store().await;
-    let here = Visitor::Address(IpAddr::from([127, 0, 0, 1]));
+    let here = Visitor::Network(Network::household([127, 0, 0, 1].into()));
     for (visitor, granted) in [(here, 1), (here, 0), (Visitor::User(user(1)), 1), (Visitor::User(user(1)), 0)]
     {
         assert_eq!(store.lease(visitor, 1, 1).await.unwrap().granted, granted);
