@@ -161,3 +161,39 @@ fn every_file_of_a_page_is_in_the_table() {
         }
     }
 }
+
+/// `in` finds names that every object has, such as `constructor`: what comes from outside is asked for by `Object.hasOwn`.
+#[test]
+fn no_page_asks_an_object_with_in() {
+    let pages = ["live", "admin", "docs", "common"].map(|it| (format!("src/web/{it}"), "js"));
+    for (folder, ending) in pages.into_iter().chain([("clients/typescript/src".to_owned(), "ts")]) {
+        for (path, text) in files(&folder, ending) {
+            for line in text.lines().filter(|it| !it.trim_start().starts_with(['/', '*'])) {
+                let code = without_texts(line.split(" // ").next().unwrap());
+                // What follows in a regular expression is no name.
+                let named = |it: &str| it.starts_with(|it: char| it.is_alphabetic() || it == '#');
+                let asks = code.split(" in ").skip(1).any(named) && !code.contains("for (");
+                assert!(!asks, "{}: use Object.hasOwn: {line}", path.display());
+            }
+        }
+    }
+}
+
+/// A line of JavaScript without what is between quotes.
+fn without_texts(line: &str) -> String {
+    let mut quote = None;
+    line.chars()
+        .filter(|it| match quote {
+            Some(open) => {
+                if *it == open {
+                    quote = None;
+                }
+                false
+            }
+            None => {
+                quote = Some(*it).filter(|it| ['\'', '"', '`'].contains(it));
+                quote.is_none()
+            }
+        })
+        .collect()
+}

@@ -18,7 +18,7 @@ export function fields(schema, document, path = '', optional = false) {
 }
 
 function type(schema, document) {
-  if ('const' in schema) return JSON.stringify(schema.const);
+  if (Object.hasOwn(schema, 'const')) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((one) => JSON.stringify(one)).join(' or ');
   if (schema.type === 'array') return `list of ${type(resolve(schema.items, document), document)}`;
   if (schema.format) return schema.format;

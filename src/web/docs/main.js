@@ -10,7 +10,9 @@ const shown = new Set();
 const root = document.documentElement;
 
 function show() {
-  const part = location.hash.slice(1) in PARTS ? location.hash.slice(1) : 'rest';
+  const named = location.hash.slice(1);
+  // Not by `in`: an object has names that nobody gave it, such as `constructor`.
+  const part = Object.hasOwn(PARTS, named) ? named : 'rest';
   for (const link of document.querySelectorAll('[data-part]')) {
     const here = link.dataset.part === part;
     link.toggleAttribute('aria-current', here);

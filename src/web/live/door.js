@@ -57,7 +57,7 @@ export class Door {
     this.#clear();
     const values = Object.fromEntries(new FormData(this.#form));
     if (this.#mode === 'login') delete values.email;
-    const wrong = FIELDS.filter((it) => it in values && !this.#form.elements[it].checkValidity());
+    const wrong = FIELDS.filter((it) => Object.hasOwn(values, it) && !this.#form.elements[it].checkValidity());
     for (const field of wrong) this.#problem(field, this.#form.elements[field].validationMessage);
     if (wrong.length > 0) return this.#form.elements[wrong[0]].focus();
     this.#wait(true);

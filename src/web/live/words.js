@@ -17,7 +17,8 @@ const ABOUT = {
 
 /** `solve_puzzle` is "Solve a puzzle"; one that nobody named here is read as it is written. */
 export function nameOf(type) {
-  return NAMES[type] ?? type.replaceAll('_', ' ').replace(/^./, (it) => it.toUpperCase());
+  if (Object.hasOwn(NAMES, type)) return NAMES[type];
+  return type.replaceAll('_', ' ').replace(/^./, (it) => it.toUpperCase());
 }
 
 export function aboutOf({ checks, limits }) {
