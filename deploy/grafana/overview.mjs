@@ -85,6 +85,11 @@ export default dashboard(
     graph("Files open, of those allowed", "percentunit", [
       line(node, `${of("process_open_fds")} / ${of("process_max_fds")}`),
     ], { limits: [0.9], max: 1, alerts: ["LaurelFilesNearLimit"] }),
+    graph("TCP connections, by listener", "none", [line("{{listener}}", `sum by (listener) (${of("laurel_connections")})`)]),
+    graph("TCP connections refused and closed by the node, per second", "none", [
+      line("refused: {{reason}}", rate("laurel_connections_refused_total", "reason")),
+      line("closed: {{reason}}", rate("laurel_connections_closed_total", "reason")),
+    ], { alerts: ["LaurelConnectionsRefused"], says: "network: one client network has its limit. full: the node has, and none is idle." }),
     graph("Tasks that wait for a thread", "none", [
       line(node, of("laurel_runtime_waiting_tasks")),
       line(`${node} threads`, of("laurel_runtime_workers")),

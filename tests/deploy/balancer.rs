@@ -53,18 +53,24 @@ fn the_compose_networks_file_has_every_line_of_the_plain_one() {
 async fn three_nodes_are_served_as_one() {
     let world = World::new().await;
     let mut nodes: Vec<NodeProcess> = Vec::new();
-    for name in ["a", "b", "c"] {
-        nodes.push(
-            world.process(&[("LAUREL_LIVE__NODE_NAME", name), ("LAUREL_SERVER__DRAIN_SECONDS", "1")]).await,
-        );
+    let admin = [free_port(), free_port(), free_port()].map(|it| format!("127.0.0.1:{it}"));
+    for (name, admin) in ["a", "b", "c"].iter().zip(&admin) {
+        let settings = [
+            ("LAUREL_LIVE__NODE_NAME", *name),
+            ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
+            ("LAUREL_SERVER__ADMIN_LISTEN", admin),
+        ];
+        nodes.push(world.process(&settings).await);
     }
-    let (port, asked) = (free_port(), free_port());
+    let (port, asked, operators) = (free_port(), free_port(), free_port());
     let mut file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
-    for (name, node) in ["a", "b", "c"].iter().zip(&nodes) {
+    for ((name, node), admin) in ["a", "b", "c"].iter().zip(&nodes).zip(&admin) {
         file = file.replace(&format!("laurel-{name}:3000"), node.base.trim_start_matches("http://"));
+        file = file.replace(&format!("laurel-{name}:9090"), admin);
     }
     let file = file
         .replace("bind :8080", &format!("bind 127.0.0.1:{port}"))
+        .replace("bind :8081", &format!("bind 127.0.0.1:{operators}"))
         .replace("127.0.0.1:8404", &format!("127.0.0.1:{asked}"))
         .replace("inter 500", "inter 100");
     let path = world.folder.path().join("haproxy.cfg");
@@ -82,7 +88,19 @@ async fn three_nodes_are_served_as_one() {
         (status(health.clone()).await? == StatusCode::OK).then_some(())
     })
     .await;
-    assert_eq!(status(format!("{base}/metrics")).await, Some(StatusCode::NOT_FOUND));
+    for path in ["/metrics", "/admin", "/api/admin/users", "/readyz", "/readyz/awards"] {
+        assert_eq!(status(format!("{base}{path}")).await, Some(StatusCode::NOT_FOUND), "{path}");
+    }
+    let operators = format!("http://127.0.0.1:{operators}");
+    eventually("a node for operators", async || {
+        (status(format!("{operators}/admin")).await? == StatusCode::OK).then_some(())
+    })
+    .await;
+    assert_eq!(status(format!("{operators}/api/admin/users")).await, Some(StatusCode::UNAUTHORIZED));
+    // Without the balancer before it, a node refuses by itself.
+    for path in ["/metrics", "/admin", "/api/admin/users"] {
+        assert_eq!(status(format!("{}{path}", nodes[0].base)).await, Some(StatusCode::NOT_FOUND), "{path}");
+    }
     let post = async |path: &str, token: &str, body: Value| {
         let answer = http.post(format!("{base}{path}")).bearer_auth(token).json(&body).send().await.unwrap();
         let status = answer.status();

@@ -37,6 +37,10 @@ fn every_container_is_pinned_and_has_no_more_than_it_needs() {
         // Nodes are asked by the balancer; the collector's image has nothing to ask with.
         let asked = NODES.contains(&name.as_str()) || name == "collector";
         assert!(asked != service["healthcheck"].is_object(), "{name}");
+        for port in service["ports"].as_array().into_iter().flatten() {
+            let is_public = (name.as_str(), &port["target"]) == ("haproxy", &Value::from(8080));
+            assert!(is_public || port["host_ip"] == "127.0.0.1", "{name}: {port}");
+        }
         let outside = service["networks"].get("outside").is_some();
         assert_eq!(outside, service["ports"].is_array(), "{name}: who has no port has no way out");
         for mount in service["volumes"].as_array().into_iter().flatten().filter(|it| it["type"] == "bind") {
@@ -67,6 +71,7 @@ fn nodes_have_settings_that_laurel_knows_and_secrets_that_are_made() {
         assert!(grace.parse::<u64>().unwrap() >= stop_seconds(&config));
         let edge = compose["networks"]["edge"]["ipam"]["config"][0]["subnet"].as_str().unwrap();
         assert_eq!(config.server.trusted_proxies, [edge], "the balancer is believed");
+        assert_eq!(config.server.admin_listen, "0.0.0.0:9090", "metrics are no player's");
         let endpoint =
             document("deploy/compose/collector.yml")["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
                 .clone();
@@ -102,7 +107,7 @@ fn prometheus_takes_its_file_and_asks_the_nodes() {
     told(Command::new("promtool").args(["check", "config"]).arg(folder.path().join("prometheus.yml")));
     let job = &document("deploy/compose/prometheus.yml")["scrape_configs"][0];
     assert_eq!(job["job_name"], "laurel");
-    let nodes = NODES.map(|it| format!("{it}:3000"));
+    let nodes = NODES.map(|it| format!("{it}:9090"));
     assert_eq!(words(&job["static_configs"][0]["targets"]), nodes);
     assert_routed("/metrics");
     // Grafana asks the Prometheus of this network.

@@ -73,11 +73,25 @@ fn a_pod_has_no_rights_and_settings_that_laurel_knows() {
 fn probes_and_ports_are_a_nodes() {
     let deployment = of_kind("Deployment", "laurel");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["ports"], json!([{ "name": "http", "containerPort": 3000 }]));
+    let ports =
+        json!([{ "name": "http", "containerPort": 3000 }, { "name": "admin", "containerPort": 9090 }]);
+    assert_eq!(container["ports"], ports);
+    let admin = &of_kind("ConfigMap", "laurel")["data"]["LAUREL_SERVER__ADMIN_LISTEN"];
+    assert_eq!(admin, "0.0.0.0:9090");
+    let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations["prometheus.io/port"], "9090");
+    // Players come to one port, scrapes to the other.
+    let rules = of_kind("NetworkPolicy", "laurel")["spec"]["ingress"].clone();
+    let admitted = rules.as_array().unwrap().iter().map(|it| {
+        let from = &it["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"];
+        assert_eq!((it["from"].as_array().unwrap().len(), it["ports"].as_array().unwrap().len()), (1, 1));
+        (from.as_str().unwrap(), it["ports"][0]["port"].as_str().unwrap())
+    });
+    assert_eq!(admitted.collect::<Vec<_>>(), [("haproxy-controller", "http"), ("monitoring", "admin")]);
     for (probe, path) in
         [("startupProbe", "/readyz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
     {
-        assert_eq!(container[probe]["httpGet"], json!({ "path": path, "port": "http" }));
+        assert_eq!(container[probe]["httpGet"], json!({ "path": path, "port": "admin" }));
         assert_routed(path);
     }
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
