@@ -26,11 +26,13 @@ const ACCOUNTS: usize = 64;
 /// Honest players come afresh to each phase; hostile users come last.
 const USERS: usize = 8 * PLAYERS + 2 * ACCOUNTS;
 
-/// Honest players share the floods' address, so the limit per address must not meet them.
-const ONE_ADDRESS: (&str, &str) = ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0");
+/// Honest players share the floods' address, so the limits per address must not meet them.
+const ONE_ADDRESS: [(&str, &str); 2] =
+    [("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0"), ("LAUREL_LIMITS__CONNECTIONS_PER_IP", "0")];
 /// Windows that never fill: every forged token is read and counted.
 const NEVER_FULL: &[(&str, &str)] = &[
-    ONE_ADDRESS,
+    ONE_ADDRESS[0],
+    ONE_ADDRESS[1],
     ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0"),
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "1000000000"),
 ];
@@ -56,7 +58,7 @@ pub struct Phase {
 
 pub async fn measure() -> Flood {
     let (mut nodes, mut verified) = (Vec::new(), Vec::new());
-    let mut stage = Stage::open("default limits, but none per address", &[ONE_ADDRESS], shared).await;
+    let mut stage = Stage::open("default limits, but none per address", &ONE_ADDRESS, shared).await;
     let (hostile, token) = stage.hostile().await;
     let forged = forged_tokens(&token);
     stage.flood("forged logins", 401, vec![finalize(&flipped(&hostile), &token)]).await;

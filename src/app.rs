@@ -12,6 +12,7 @@ use crate::action::proof::Check;
 use crate::action::proof::admob::AdMobKeys;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::connections::Connections;
 use crate::error::Fault;
 use crate::gate::Gate;
 use crate::ledger::{self, Commits, Database};
@@ -44,6 +45,7 @@ pub struct App {
     pub ways: Arc<Ways>,
     pub fanout: Fanout,
     pub health: Health,
+    pub connections: Arc<Connections>,
     pub seats: Arc<Seats>,
     pub handshakes: Handshakes,
     pub suspicions: Suspicions,
@@ -100,6 +102,7 @@ impl App {
         let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
         let (fanout, inboxes) = Fanout::new();
         let live = &config.live;
+        let connections = Arc::new(Connections::public(&config, metrics.clone()));
         let app = Self {
             gate: Gate::new(&config.limits, store.clone(), metrics.clone()),
             clock,
@@ -117,7 +120,8 @@ impl App {
             ways: Arc::default(),
             fanout,
             health: Health::default(),
-            seats: Arc::new(Seats::new(&config.limits, live.max_sockets)),
+            seats: Arc::new(Seats::new(&config.limits, live, connections.most_sockets())),
+            connections,
             handshakes: Handshakes::new(live.handshakes_at_once, live.handshakes_waiting),
             suspicions: Suspicions::default(),
             traces,

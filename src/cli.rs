@@ -164,6 +164,9 @@ async fn serve(config: Config, stores: &mut Embedded) -> Result<ExitCode> {
         () = stores.keep_alive() => bail!("a private store ended"),
     };
     println!("Laurel serves on http://{}", shown(node.address));
+    if let Some(address) = node.admin_address {
+        println!("Operators: http://{}/admin", shown(address));
+    }
     if let Some(hint) = hint {
         println!("A second node joins its stores with:");
         println!("  {hint}PORT=3001 laurel serve");

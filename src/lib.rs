@@ -8,6 +8,8 @@ pub mod config;
 pub mod embedded;
 
 pub mod app;
+pub mod connections;
+pub mod network;
 pub mod serve;
 
 pub mod gate;

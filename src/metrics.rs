@@ -67,7 +67,7 @@ metrics! {
     awards: counter("action") = "laurel_awards_total";
     /// Refusals, by error code.
     refusals: counter("code") = "laurel_refusals_total";
-    /// Requests refused without asking what they wanted, by the limit: address, user, attempt.
+    /// Requests refused without asking what they wanted, by the limit: address, site (of IPv6), user, attempt.
     gate_refusals: counter("by") = "laurel_gate_refusals_total";
     /// Proofs that were judged and whose token is spent, by kind and result: holds, fails.
     proofs: counter("kind", "result") = "laurel_proofs_total";
@@ -91,6 +91,12 @@ metrics! {
     sockets_refused: counter("reason") = "laurel_sockets_refused_total";
     /// Sockets closed by the node, by close code.
     sockets_closed: counter("code") = "laurel_sockets_closed_total";
+    /// Open TCP connections, by listener: public, admin.
+    connections: gauge("listener") = "laurel_connections";
+    /// TCP connections that were not accepted, by limit: full (of the node, with no idle connection to close), network (of one client network).
+    connections_refused: counter("reason") = "laurel_connections_refused_total";
+    /// TCP connections closed by the node, by reason: idle (a new one needed its place), slow (a response was read too slowly).
+    connections_closed: counter("reason") = "laurel_connections_closed_total";
     /// Boards that a listener was not told because the next one came before it took the last, or before its turn.
     boards_skipped: counter = "laurel_boards_skipped_total";
     /// Time from a board's arrival at this node until its last listener on a core was written to.

@@ -14,20 +14,24 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::error::Fault;
 use crate::live::Inboxes;
 use crate::{admin, http, keys, ledger, live};
 
 /// A node that serves.
 pub struct Node {
-    /// Where it listens.
+    /// Where it listens for players.
     pub address: SocketAddr,
+    /// Where it listens for operators, if the settings say so.
+    pub admin_address: Option<SocketAddr>,
     /// Its parts.
     pub app: Arc<App>,
     handle: axum_server::Handle<SocketAddr>,
     /// Connections that have not said anything are not waited for any more.
     closing: CancellationToken,
-    listener: JoinHandle<()>,
+    /// One, or two with the operators'.
+    listeners: JoinSet<()>,
     consumer: JoinHandle<()>,
     stop_consumer: CancellationToken,
     /// What only ends by being stopped.
@@ -40,28 +44,47 @@ impl Node {
     /// # Errors
     /// One line: what could not be read, reached or bound.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, Fault> {
-        let address = listen_address(&config)?;
-        let listener = bind(address)
-            .map_err(|error| Fault::new("listen", format!("{address}: {error}; set PORT to another one")))?;
-        let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
+        let bound = |address: SocketAddr, hint: &str| {
+            let listener =
+                bind(address).map_err(|error| Fault::new("listen", format!("{address}: {error}; {hint}")))?;
+            let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
+            Ok::<_, Fault>((listener, address))
+        };
+        let (listener, address) = bound(listen_address(&config)?, "set PORT to another one")?;
+        let admin = match admin_address(&config)? {
+            Some(address) => Some(bound(address, "set server.admin_listen to another one")?),
+            None => None,
+        };
         let (app, inboxes) = App::build(config, clock).await?;
         let tasks = background(&app, inboxes);
         let stop_consumer = CancellationToken::new();
         let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));
         let (handle, closing) = (axum_server::Handle::new(), CancellationToken::new());
-        let listener = tokio::spawn(listen(app.clone(), listener, handle.clone(), closing.clone())?);
+        let mut listeners = JoinSet::new();
+        let listening = Listening { app: &app, handle: &handle, closing: &closing };
+        if http::Exposure::of(&app.config).hides_metrics() {
+            tracing::warn!(
+                "metrics are not served: server.host is not loopback and server.admin_listen is not set"
+            );
+        }
+        listeners.spawn(listening.on(listener, http::router(app.clone()), app.connections.clone())?);
+        let admin_address = admin.as_ref().map(|it| it.1);
+        if let Some((listener, _)) = admin {
+            let connections = Arc::new(Connections::admin(&app.config, app.metrics.clone()));
+            listeners.spawn(listening.on(listener, http::admin_router(app.clone()), connections)?);
+        }
         // A board that does not come to be open is what `/readyz/awards` says.
         while !app.health.is_ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(Self { address, app, handle, closing, listener, consumer, stop_consumer, tasks })
+        Ok(Self { address, admin_address, app, handle, closing, listeners, consumer, stop_consumer, tasks })
     }
 
     /// Waits until a part of the node ends, which none should: the process had better start anew.
     pub async fn died(&mut self) -> String {
         let (what, result) = tokio::select! {
             result = self.tasks.join_next() => ("a background task", result.unwrap_or(Ok(()))),
-            result = &mut self.listener => ("the listener", result),
+            result = self.listeners.join_next() => ("a listener", result.unwrap_or(Ok(()))),
             result = &mut self.consumer => ("the ledger's consumer", result),
         };
         match result {
@@ -85,7 +108,9 @@ impl Node {
         let rest = ends.saturating_duration_since(Instant::now()).max(SLACK);
         self.closing.cancel();
         self.handle.graceful_shutdown(Some(rest));
-        let _ = tokio::time::timeout(rest + SLACK, ended(&mut self.listener)).await;
+        let _ =
+            tokio::time::timeout(rest + SLACK, async { while self.listeners.join_next().await.is_some() {} })
+                .await;
         self.stop_consumer.cancel();
         let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
         self.consumer.abort();
@@ -165,21 +190,38 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn listen(
-    app: Arc<App>,
-    listener: TcpListener,
-    handle: axum_server::Handle<SocketAddr>,
-    closing: CancellationToken,
-) -> Result<impl Future<Output = ()>, Fault> {
-    let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
-    let header_timeout = Duration::from_millis(app.config.server.header_timeout_ms);
-    let mut server = server.acceptor(http::FirstBytes { within: header_timeout, closing }).handle(handle);
-    let mut http1 = server.http_builder().http1();
-    http1.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HTTP_BUFFER_BYTES);
-    let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
-    Ok(async move {
-        if let Err(error) = server.serve(service).await {
-            tracing::error!(%error, "the listener ended");
-        }
-    })
+/// Where the node may listen for operators.
+fn admin_address(config: &Config) -> Result<Option<SocketAddr>, Fault> {
+    let text = &config.server.admin_listen;
+    let read = |text: &String| text.parse().map_err(|error| Fault::new("read server.admin_listen", error));
+    Some(text).filter(|it| !it.is_empty()).map(read).transpose()
+}
+
+/// What the listeners have in common.
+struct Listening<'a> {
+    app: &'a App,
+    handle: &'a axum_server::Handle<SocketAddr>,
+    closing: &'a CancellationToken,
+}
+
+impl Listening<'_> {
+    /// Serves routes on one listener, with its own connections.
+    fn on(
+        &self,
+        listener: TcpListener,
+        router: http::Router,
+        connections: Arc<Connections>,
+    ) -> Result<impl Future<Output = ()> + use<>, Fault> {
+        let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
+        let within = Duration::from_millis(self.app.config.server.header_timeout_ms);
+        let acceptor = http::FirstBytes { within, closing: self.closing.clone(), connections };
+        let mut server = server.acceptor(acceptor).handle(self.handle.clone());
+        let mut http1 = server.http_builder().http1();
+        http1.timer(TokioTimer::new()).header_read_timeout(within).max_buf_size(HTTP_BUFFER_BYTES);
+        Ok(async move {
+            if let Err(error) = server.serve(router.into_make_service()).await {
+                tracing::error!(%error, "the listener ended");
+            }
+        })
+    }
 }

@@ -10,7 +10,7 @@ use crate::signal;
 use crate::stores::free_port;
 
 /// What all nodes and commands share: no limits of the players' pace, and stores that are given up soon.
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 19] = [
     ("JWT_SECRET", "only for the fault suite, only for the fault suite"),
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
@@ -19,6 +19,8 @@ const SETTINGS: [(&str, &str); 17] = [
     ("LAUREL_LIMITS__LOGINS_PER_MINUTE_PER_IP", "0"),
     ("LAUREL_LIMITS__REGISTERS_PER_MINUTE_PER_IP", "0"),
     ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0"),
+    ("LAUREL_LIMITS__CONNECTIONS_PER_IP", "0"),
+    ("LAUREL_LIMITS__SOCKETS_PER_IP", "0"),
     ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0"),
     ("LAUREL_TOKENS__ACTION_INTERVAL_SECONDS", "0"),
     ("LAUREL_STORE__TIMEOUT_MS", "800"),

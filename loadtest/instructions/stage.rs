@@ -19,11 +19,13 @@ const USERS: &str = "200";
 
 /// Windows that are not counted, as in `make bench`; patience, since all takes fifty times as long; and boards that are published as
 /// seldom, by award, as under load.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("JWT_SECRET", "only for measuring, only for measuring, only for measuring"),
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0"),
+    ("LAUREL_LIMITS__CONNECTIONS_PER_IP", "0"),
+    ("LAUREL_LIMITS__SOCKETS_PER_IP", "0"),
     ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0"),
     ("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600"),
     ("LAUREL_STORE__TIMEOUT_MS", "60000"),

@@ -50,7 +50,10 @@ sections! {
         live: Live, outbox: Outbox, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
     }
     /// The listener.
-    Server { host: String, port: u32, request_timeout_ms: u64, header_timeout_ms: u64, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String> }
+    Server {
+        host: String, port: u32, admin_listen: String, request_timeout_ms: u64, header_timeout_ms: u64, write_timeout_ms: u64,
+        max_connections: usize, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String>,
+    }
     /// Redis.
     Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32, wait_replicas: u32, wait_timeout_ms: u64 }
     /// Postgres.
@@ -71,11 +74,12 @@ sections! {
         updates_per_minute: u32, inits_per_minute: u32, starts_per_hour: u32, logins_per_minute: u32,
         logins_per_minute_per_ip: u32, points_per_hour: u64, registers_per_minute_per_ip: u32, requests_per_minute_per_ip: u32,
         requests_per_minute_per_user: u32, sockets_per_user: u32,
-        sockets_per_ip: u32,
+        sockets_per_ip: u32, connections_per_ip: u32,
     }
     /// Fan-out and sockets.
     Live {
         min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, spectators: bool, compression: bool, max_sockets: usize,
+        pending_percent: usize, login_timeout_ms: u64,
         handshakes_at_once: usize, handshakes_waiting: usize, node_name: String,
     }
     /// From Redis to Postgres.

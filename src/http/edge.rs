@@ -4,7 +4,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -22,11 +23,13 @@ use tower::Service;
 use tower::layer::layer_fn;
 use uuid::Uuid;
 
+use super::accept::Peer;
 use super::address::ClientAddress;
 use super::envelope::Told;
 use super::traced;
 use crate::app::App;
 use crate::config::networks;
+use crate::connections::Slot;
 use crate::error::{Error, Fault, Refusal};
 use crate::suspicion::Sign;
 use crate::telemetry::{self, About};
@@ -74,13 +77,30 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let app = self.edge.app.clone();
-        let asked = Asked::read(&self.edge, &mut request);
+        // The listener marks every request; one that it did not would share its limits with all of its kind. Nobody else needs the mark.
+        let peer = request.extensions_mut().remove::<Peer>();
+        debug_assert!(peer.is_some(), "a listener does not say who is there");
+        let busy = peer.as_ref().and_then(|it| it.slot.as_ref()).map(Slot::begin);
+        let asked = Asked::read(&self.edge, peer.as_ref(), &mut request);
         let traced = traced::begin(&app, &request, asked.route(), asked.id()).map(Box::new);
         // A future does nothing before it is polled, so nothing is asked of the routes yet. In a box, for it has room for the request,
         // and would be moved each time that it is handed on.
         let answering = Box::pin(self.routes.call(request));
-        Box::pin(async move { Ok(pass(&app, &asked, traced, answering).await) })
+        Box::pin(async move {
+            let response = pass(&app, &asked, traced, answering).await;
+            if goes_on(&response)
+                && let Some(busy) = busy
+            {
+                busy.stay();
+            }
+            Ok(response)
+        })
     }
+}
+
+/// Whether the connection is the response's own from its head on: a stream of unknown length, or another protocol.
+fn goes_on(response: &Response) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS || response.body().size_hint().exact().is_none()
 }
 
 /// What the edge has to know of a request.
@@ -98,12 +118,9 @@ struct Asked {
 
 impl Asked {
     /// Reads it, and tells the handler where the request comes from.
-    fn read(edge: &Edge, request: &mut Request) -> Self {
+    fn read(edge: &Edge, peer: Option<&Peer>, request: &mut Request) -> Self {
         let at = Instant::now();
-        // The listener marks every request; one that it did not would share its limits with all of its kind. Nobody else needs the mark.
-        let peer = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
-        debug_assert!(peer.is_some(), "a listener does not say who is there");
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip());
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.address.ip());
         let from = ClientAddress::of(peer, request.headers(), &edge.trusted);
         request.extensions_mut().insert(from);
         let path = request.uri().path();

@@ -24,7 +24,7 @@ use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{RateWindow, Refusal, Result};
 use crate::live::websocket::{Limits, Upgrade};
-use crate::live::{self, NoSeat, Seat};
+use crate::live::{self, NoSeat, Pending, Seat};
 
 /// The sub-protocol that is spoken; the login comes beside it, since browsers cannot set headers.
 const PROTOCOL: &str = "laurel.v1";
@@ -154,14 +154,21 @@ fn no_socket(app: &App, reason: &str) -> Refusal {
 }
 
 /// A seat of the node, for a user or a spectator.
-pub fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
-    app.seats.take(caller.map(|it| it.user), from).map_err(|why| match why {
-        NoSeat::Full => no_socket(app, "full"),
-        NoSeat::Taken { limit } => {
-            app.metrics.socket_refused("limit");
-            Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 })
-        }
-    })
+fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
+    app.seats.take(caller.map(|it| it.user), from).map_err(|why| refused(app, why))
+}
+
+/// A place for a session whose login comes after its handshake.
+pub fn pend(app: &App, from: IpAddr) -> Result<Pending, Refusal> {
+    app.seats.pend(from).map_err(|why| refused(app, why))
+}
+
+fn refused(app: &App, why: NoSeat) -> Refusal {
+    app.metrics.socket_refused(why.as_str());
+    match why {
+        NoSeat::Full => Refusal::NoSocket,
+        NoSeat::Taken { limit } => Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 }),
+    }
 }
 
 /// The login in `Sec-WebSocket-Protocol: laurel.v1, bearer.<jwt>`.

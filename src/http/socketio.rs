@@ -13,12 +13,12 @@ use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
 use super::address::ClientAddress;
-use super::socket::{check_open, check_origin, cors, seat};
+use super::socket::{check_open, check_origin, cors, pend};
 use crate::app::App;
 use crate::error::Refusal;
 use crate::live::engineio::{self, Engine, Guest};
 use crate::live::websocket::Upgrade;
-use crate::live::{Seat, scoreboard_engine};
+use crate::live::{Pending, scoreboard_engine};
 
 /// Where the official client looks for it.
 pub const PATH: &str = "/socket.io/";
@@ -44,28 +44,28 @@ async fn serve(
     body: Body,
 ) -> Response {
     let query = query.map(|Query(it)| it).unwrap_or_default();
-    let seat = match admit(&door.app, &headers, &query, from.counted_as()) {
-        Ok(seat) => seat,
+    let place = match admit(&door.app, &headers, &query, from.counted_as()) {
+        Ok(place) => place,
         Err(refusal) => return refusal.into_response(),
     };
     // A poll has no body; whoever announces one is not waited for.
     let body = if method == Method::POST { to_bytes(body, MAX_BODY_BYTES).await } else { Ok(Bytes::new()) };
     let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
-    let guest = Guest { address: from.counted_as(), seat };
+    let guest = Guest { address: from.counted_as(), place };
     door.engine.serve(&method, &query, upgrade, body, guest).await
 }
 
-/// A seat for a new session; one that goes on has its own.
+/// A place for a new session, which has not logged in: it costs no player's seat. One that goes on has its own.
 fn admit(
     app: &App,
     headers: &HeaderMap,
     query: &engineio::Query,
     from: IpAddr,
-) -> Result<Option<Seat>, Refusal> {
+) -> Result<Option<Pending>, Refusal> {
     check_origin(app, headers)?;
     if !query.is_new() {
         return Ok(None);
     }
     check_open(app)?;
-    seat(app, None, from).map(Some)
+    pend(app, from).map(Some)
 }

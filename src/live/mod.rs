@@ -31,6 +31,6 @@ pub use health::{Health, Status};
 pub use hub::Hub;
 pub use listen::MAX_FRAMES;
 pub use plain::serve as serve_plain;
-pub use seats::{NoSeat, Seat, Seats};
+pub use seats::{NoSeat, Pending, Seat, Seats};
 pub use socketio::engine as scoreboard_engine;
 pub use ways::Ways;

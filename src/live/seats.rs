@@ -1,4 +1,5 @@
-//! The sockets that are open on this node: how many it, a user and an address may have, and when the last one has left.
+//! The sockets that are open on this node: how many it, a user and a network may have, and when the last one has left. Sessions that
+//! have not logged in have a pool of their own, so that whoever opens many of them keeps no player out.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,27 +7,32 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use crate::config;
+use crate::network::Network;
 
-/// Files that are left for requests, stores and logs.
-const OTHER_FILES: usize = 500;
+/// A network may have this part of the sessions that have not logged in.
+const PENDING_SHARE: usize = 4;
+/// Spectators, who have no login, leave a quarter of the seats to players.
+const SPECTATORS_OF_FOUR: usize = 3;
 
 #[derive(Default)]
 struct Taken {
     by_user: HashMap<Uuid, u32>,
-    by_address: HashMap<IpAddr, u32>,
+    by_network: HashMap<Network, u32>,
+    spectators: usize,
     all: usize,
+    pending: usize,
+    pending_by_network: HashMap<Network, u32>,
 }
 
 /// Why there is no seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSeat {
-    /// The user, or the address, has as many as it may have.
+    /// The user, or the network, has as many as it may have.
     Taken {
         /// So many.
         limit: u32,
@@ -35,11 +41,22 @@ pub enum NoSeat {
     Full,
 }
 
+impl NoSeat {
+    /// The reason under which it is counted.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "limit",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// The seats of a node; a limit of 0 is none.
 pub struct Seats {
     most: usize,
     per_user: u32,
     per_address: u32,
+    most_pending: usize,
     taken: Mutex<Taken>,
     open: TaskTracker,
 }
@@ -52,14 +69,22 @@ pub struct Seat {
     _open: TaskTrackerToken,
 }
 
+/// A session that has not logged in; dropping it gives its place back.
+pub struct Pending {
+    seats: Arc<Seats>,
+    address: IpAddr,
+    _open: TaskTrackerToken,
+}
+
 impl Seats {
-    /// With the limits of the settings, as many as the process has files for, and so many at the most.
-    pub fn new(limits: &config::Limits, most: usize) -> Self {
-        let most = most.min(open_files().saturating_sub(OTHER_FILES));
+    /// With the limits of the settings, and no more than there are connections for.
+    pub fn new(limits: &config::Limits, live: &config::Live, connections: usize) -> Self {
+        let most = live.max_sockets.min(connections);
         Self {
             most,
             per_user: limits.sockets_per_user,
             per_address: limits.sockets_per_ip,
+            most_pending: (most.saturating_mul(live.pending_percent) / 100).max(1),
             taken: Mutex::default(),
             open: TaskTracker::new(),
         }
@@ -77,59 +102,91 @@ impl Seats {
     /// There is none left.
     pub fn take(self: &Arc<Self>, user: Option<Uuid>, address: IpAddr) -> Result<Seat, NoSeat> {
         let mut taken = self.taken.lock();
-        if taken.all >= self.most {
-            return Err(NoSeat::Full);
+        self.check(&taken, user, address)?;
+        match user {
+            Some(user) => *taken.by_user.entry(user).or_default() += 1,
+            None => taken.spectators += 1,
         }
-        let of_user = user.and_then(|it| taken.by_user.get(&it));
-        for (taken, limit) in [(of_user, self.per_user), (taken.by_address.get(&address), self.per_address)] {
-            if limit > 0 && taken.is_some_and(|it| *it >= limit) {
-                return Err(NoSeat::Taken { limit });
-            }
+        for (network, _) in Network::counted(address, self.per_address) {
+            *taken.by_network.entry(network).or_default() += 1;
         }
-        if let Some(user) = user {
-            *taken.by_user.entry(user).or_default() += 1;
-        }
-        *taken.by_address.entry(address).or_default() += 1;
         taken.all += 1;
         Ok(Seat { seats: self.clone(), user, address, _open: self.open.token() })
     }
-}
 
-impl Seat {
-    /// The seat of a spectator becomes a user's.
+    /// A place for a session whose login is still to come. Where there would be no seat for it there is no place either: a client
+    /// that is refused before its handshake comes back by itself.
     ///
     /// # Errors
-    /// The user has as many as it may have.
-    pub fn of(mut self, user: Uuid) -> Result<Self, NoSeat> {
-        let limit = self.seats.per_user;
-        let mut taken = self.seats.taken.lock();
-        let count = taken.by_user.entry(user).or_default();
-        if limit > 0 && *count >= limit {
-            return Err(NoSeat::Taken { limit });
+    /// There is none left.
+    pub fn pend(self: &Arc<Self>, address: IpAddr) -> Result<Pending, NoSeat> {
+        let mut taken = self.taken.lock();
+        // Whoever it is will be a user.
+        self.check(&taken, Some(Uuid::nil()), address)?;
+        let share = u32::try_from(self.most_pending / PENDING_SHARE).unwrap_or(u32::MAX).max(1);
+        let networks = || [Some(Network::household(address)), Network::site(address)].into_iter().flatten();
+        let is_full = |it: Network| taken.pending_by_network.get(&it).is_some_and(|count| *count >= share);
+        if taken.pending >= self.most_pending || networks().any(is_full) {
+            return Err(NoSeat::Full);
         }
-        *count += 1;
-        drop(taken);
-        self.user = Some(user);
-        Ok(self)
+        for network in networks() {
+            *taken.pending_by_network.entry(network).or_default() += 1;
+        }
+        taken.pending += 1;
+        Ok(Pending { seats: self.clone(), address, _open: self.open.token() })
+    }
+
+    fn check(&self, taken: &Taken, user: Option<Uuid>, address: IpAddr) -> Result<(), NoSeat> {
+        let most = if user.is_some() { self.most } else { (self.most * SPECTATORS_OF_FOUR).div_ceil(4) };
+        let counted = if user.is_some() { taken.all } else { taken.spectators };
+        if taken.all >= self.most || counted >= most {
+            return Err(NoSeat::Full);
+        }
+        let of_user = user.and_then(|it| taken.by_user.get(&it)).map(|it| (*it, self.per_user));
+        let networks = Network::counted(address, self.per_address);
+        let of_networks = networks.filter_map(|(it, limit)| Some((*taken.by_network.get(&it)?, limit)));
+        for (taken, limit) in of_user.into_iter().chain(of_networks) {
+            if limit > 0 && taken >= limit {
+                return Err(NoSeat::Taken { limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pending {
+    /// The session is a user's from now on.
+    ///
+    /// # Errors
+    /// There is no seat for the user.
+    pub fn log_in(self, user: Uuid) -> Result<Seat, NoSeat> {
+        self.seats.take(Some(user), self.address)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken.lock();
+        give_back(&mut taken.pending_by_network, Network::household(self.address));
+        if let Some(site) = Network::site(self.address) {
+            give_back(&mut taken.pending_by_network, site);
+        }
+        taken.pending -= 1;
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken.lock();
-        if let Some(user) = self.user {
-            give_back(&mut taken.by_user, user);
+        match self.user {
+            Some(user) => give_back(&mut taken.by_user, user),
+            None => taken.spectators -= 1,
         }
-        give_back(&mut taken.by_address, self.address);
+        for (network, _) in Network::counted(self.address, 0) {
+            give_back(&mut taken.by_network, network);
+        }
         taken.all -= 1;
     }
-}
-
-/// How many files the process may have open: as many as the system lets it.
-fn open_files() -> usize {
-    let limits = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, maximum: limits.maximum });
-    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |it| it as usize)
 }
 
 fn give_back<K: Hash + Eq>(taken: &mut HashMap<K, u32>, key: K) {
@@ -145,12 +202,15 @@ fn give_back<K: Hash + Eq>(taken: &mut HashMap<K, u32>, key: K) {
 mod tests {
     use super::*;
 
+    fn seats(most: usize, change: impl FnOnce(&mut config::Config)) -> Arc<Seats> {
+        let mut config = config::load([]).unwrap();
+        change(&mut config);
+        Arc::new(Seats::new(&config.limits, &config.live, most))
+    }
+
     #[test]
     fn a_seat_comes_back_when_its_socket_goes() {
-        let mut config = crate::config::load([]).unwrap();
-        config.limits.sockets_per_user = 2;
-        config.limits.sockets_per_ip = 3;
-        let seats = Arc::new(Seats::new(&config.limits, 4));
+        let seats = seats(4, |it| (it.limits.sockets_per_user, it.limits.sockets_per_ip) = (2, 3));
         let (one, two) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
         let address = IpAddr::from([127, 0, 0, 1]);
         let held = [seats.take(one, address).unwrap(), seats.take(one, address).unwrap()];
@@ -164,6 +224,45 @@ mod tests {
         let _fourth = seats.take(two, IpAddr::from([127, 0, 0, 2])).unwrap();
         assert_eq!(seats.take(None, IpAddr::from([127, 0, 0, 3])).err(), Some(NoSeat::Full));
         drop(held);
-        assert!(seats.take(None, address).unwrap().of(Uuid::from_u128(1)).is_ok());
+        assert!(seats.pend(address).unwrap().log_in(Uuid::from_u128(1)).is_ok());
+    }
+
+    #[test]
+    fn who_has_no_login_leaves_seats_to_players() {
+        let seats = seats(80, |it| it.limits.sockets_per_ip = 0);
+        let from = |it: u8| IpAddr::from([192, 0, 2, it]);
+        let spectators: Vec<Seat> = (0..60).map(|it| seats.take(None, from(it)).unwrap()).collect();
+        assert_eq!(seats.take(None, from(99)).err(), Some(NoSeat::Full));
+        // 8 places before a login, two for an address.
+        let pending: Vec<Pending> = (0..8).map(|it| seats.pend(from(it / 2)).unwrap()).collect();
+        assert_eq!(seats.pend(from(99)).err(), Some(NoSeat::Full));
+        let players: Vec<Seat> = (0..19).map(|_| seats.take(Some(Uuid::nil()), from(1)).unwrap()).collect();
+        assert!(pending.into_iter().next().unwrap().log_in(Uuid::nil()).is_ok());
+        assert!(seats.pend(from(1)).is_ok(), "the others are gone");
+        drop((spectators, players));
+        let taken = seats.taken.lock();
+        assert_eq!((taken.all, taken.spectators, taken.pending), (0, 0, 0));
+        assert!(
+            taken.by_network.is_empty() && taken.pending_by_network.is_empty() && taken.by_user.is_empty()
+        );
+    }
+
+    #[test]
+    fn one_network_does_not_have_all_places_before_a_login() {
+        let seats = seats(80, |_| ());
+        let from = |it: &str| seats.pend(it.parse().unwrap());
+        let _held = [from("192.0.2.1").unwrap(), from("192.0.2.1").unwrap()];
+        assert_eq!(from("192.0.2.1").err(), Some(NoSeat::Full));
+        let _site = [from("2001:db8:1:1::1").unwrap(), from("2001:db8:1:2::1").unwrap()];
+        assert_eq!(from("2001:db8:1:3::1").err(), Some(NoSeat::Full));
+        assert!(from("2001:db8:2::1").is_ok() && from("192.0.2.2").is_ok());
+    }
+
+    #[test]
+    fn a_site_of_ipv6_has_eight_households_seats() {
+        let seats = seats(80, |it| it.limits.sockets_per_ip = 1);
+        let from = |it: u32| seats.take(None, format!("2001:db8:1:{it:x}::1").parse().unwrap());
+        let _held: Vec<Seat> = (0..8).map(|it| from(it).unwrap()).collect();
+        assert_eq!(from(8).err(), Some(NoSeat::Taken { limit: 8 }));
     }
 }

@@ -97,6 +97,8 @@ impl World {
         config.limits.registers_per_minute_per_ip = 0;
         config.limits.requests_per_minute_per_ip = 0;
         config.limits.requests_per_minute_per_user = 0;
+        config.limits.sockets_per_ip = 0;
+        config.limits.connections_per_ip = 0;
         Self { config, redis, folder, clock: Clock::default() }
     }
 

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 pub struct TestNode {
     pub base: String,
+    /// Where operators are, if they have a listener of their own.
+    pub admin_base: Option<String>,
     pub app: Arc<App>,
     node: Option<Node>,
     client: reqwest::Client,
@@ -62,7 +64,8 @@ impl Answer {
 impl TestNode {
     pub fn new(node: Node) -> Self {
         let base = format!("http://{}", node.address);
-        Self { base, app: node.app.clone(), node: Some(node), client: reqwest::Client::new() }
+        let admin_base = node.admin_address.map(|it| format!("http://{it}"));
+        Self { base, admin_base, app: node.app.clone(), node: Some(node), client: reqwest::Client::new() }
     }
 
     pub async fn stop(mut self) {

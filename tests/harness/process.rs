@@ -1,6 +1,7 @@
 //! A node as a process of its own, for tests that kill it.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use laurel::config::Config;
@@ -39,13 +40,30 @@ impl NodeProcess {
 
     /// The same, with its log elsewhere.
     pub async fn with_log(config: &Config, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
+        Self::run(laurel(config), settings, log).await
+    }
+
+    /// The same, which may have so many files open and no more.
+    pub async fn with_files(config: &Config, settings: &[(&str, &str)], files: u64) -> Self {
         let mut command = laurel(config);
+        let limit = libc::rlimit { rlim_cur: files, rlim_max: files };
+        let restrict = move || match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        };
+        // SAFETY: setrlimit is safe between fork and exec.
+        unsafe { command.pre_exec(restrict) };
+        Self::run(command, settings, Stdio::inherit()).await
+    }
+
+    async fn run(mut command: Command, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
         command
             .arg("serve")
             .env("PORT", "0")
             .env("LAUREL_LIMITS__REGISTERS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")
+            .env("LAUREL_LIMITS__CONNECTIONS_PER_IP", "0")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log);

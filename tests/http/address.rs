@@ -1,6 +1,7 @@
 //! Whose requests are counted: the client's, not the balancer's, and never whom a client says it is.
 
 use reqwest::Method;
+use serde_json::json;
 
 use crate::harness::{TestNode, World};
 
@@ -38,4 +39,43 @@ async fn a_stranger_cannot_say_who_it_is() {
         status(&node, "192.0.2.3").await,
     ];
     assert_eq!(answers, [200, 200, 429]);
+}
+
+/// Who has a /48 has 65,536 households: all of them together may do what eight may.
+#[tokio::test]
+async fn a_site_of_ipv6_has_eight_households_limits() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.server.trusted_proxies = vec!["::ffff:127.0.0.0/104".into()];
+            it.limits.requests_per_minute_per_ip = 2;
+        })
+        .await;
+    for household in 1..=8 {
+        let client = format!("2001:db8:1:{household}::1");
+        assert_eq!([status(&node, &client).await, status(&node, &client).await], [200, 200], "{client}");
+    }
+    assert_eq!(status(&node, "2001:db8:1:ff::1").await, 429, "the same /48");
+    assert_eq!(status(&node, "2001:db8:2::1").await, 200, "another /48");
+    assert_eq!(status(&node, "192.0.2.1").await, 200);
+
+    let node = world
+        .node_with(|it| {
+            it.server.trusted_proxies = vec!["127.0.0.1".into()];
+            it.limits.logins_per_minute_per_ip = 1;
+            it.limits.registers_per_minute_per_ip = 1;
+        })
+        .await;
+    let short = json!({ "username": "nobody", "password": "correct horse" });
+    let taken = json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" });
+    for (path, body) in [("/api/auth/login", short), ("/api/auth/register", taken)] {
+        let ask = async |client: String| {
+            node.post_with(path, "", &[("x-forwarded-for", &client)], &body).await.status
+        };
+        for household in 1..=8 {
+            assert_ne!(ask(format!("2001:db8:3:{household}::1")).await, 429, "{path}");
+        }
+        assert_eq!(ask("2001:db8:3:ff::1".into()).await, 429, "{path}");
+        assert_ne!(ask("2001:db8:4::1".into()).await, 429, "{path}");
+    }
 }

@@ -35,7 +35,7 @@ async fn a_page_runs_its_own_files_and_nothing_else() {
 }
 
 /// What `src` and `href` name.
-fn named_files(page: &str) -> Vec<String> {
+pub fn named_files(page: &str) -> Vec<String> {
     let values = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
     let values = values.filter_map(|it| it.split('"').next()).filter(|it| it.starts_with("/assets/"));
     let found: Vec<_> = values.map(str::to_owned).collect();

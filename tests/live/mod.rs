@@ -9,6 +9,7 @@ mod fanout;
 mod handshake;
 mod lost;
 mod newest;
+mod pending;
 mod slow;
 pub mod socketio;
 mod upgrade;

@@ -35,7 +35,7 @@ fn readiness(operation: Operation) -> Operation {
         ("draining", flag("Whether the node stops")),
         ("degraded", list(one_of(&["redis", "postgres", "eviction"]))),
         ("boardVersion", whole("The newest board's")),
-        ("outboxEntries", whole("What Postgres does not have yet")),
+        ("outboxEntries?", whole("What Postgres does not have yet; told to operators alone")),
     ]);
     operation.answer(200, "It can", state.clone()).answer(503, "It cannot", state)
 }

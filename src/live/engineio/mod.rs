@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Seat;
+use super::Pending;
 use super::websocket::Upgrade;
 
 pub use packet::{Message, Packet, Wire};
@@ -61,8 +61,8 @@ type App = Box<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send
 pub struct Guest {
     /// The client's address.
     pub address: IpAddr,
-    /// The seat that it was given at the door.
-    pub seat: Option<Seat>,
+    /// Its place among the sessions that have not logged in.
+    pub place: Option<Pending>,
 }
 
 /// The sessions of one path, and what is spoken over them.
@@ -85,7 +85,7 @@ async fn serve(
     upgrade: Option<Upgrade>,
     body: Bytes,
 ) -> Response {
-    let guest = Guest { address: from.ip(), seat: None };
+    let guest = Guest { address: from.ip(), place: None };
     engine.serve(&method, &query, upgrade, body, guest).await
 }
 

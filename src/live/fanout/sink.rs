@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use crate::connections::Connection;
 use crate::live::engineio::{Session, Wire};
 
 /// One client's end.
 #[derive(Clone)]
 pub enum Sink {
     /// A TCP connection that was a WebSocket's handshake.
-    Socket(Arc<TcpStream>),
+    Socket(Arc<Connection>),
     /// The body of an HTTP answer; the channel has room for one piece.
     Body(mpsc::Sender<Bytes>),
     /// A Socket.IO session over long polling.
     Session(Arc<Session>),
     /// A TCP connection that we have said all over; the client closes it.
-    Finished(Arc<TcpStream>),
+    Finished(Arc<Connection>),
     /// It was closed.
     Closed,
 }
@@ -76,7 +76,7 @@ impl Sink {
     pub fn finish(&mut self) {
         *self = match std::mem::replace(self, Self::Closed) {
             Self::Socket(stream) => {
-                let _ = SockRef::from(stream.as_ref()).shutdown(Shutdown::Write);
+                let _ = SockRef::from(&**stream.as_ref()).shutdown(Shutdown::Write);
                 Self::Finished(stream)
             }
             Self::Session(session) => {
@@ -93,7 +93,7 @@ impl Sink {
     pub fn abort(&mut self) {
         match self {
             Self::Socket(stream) | Self::Finished(stream) => {
-                drop(SockRef::from(stream.as_ref()).shutdown(Shutdown::Both))
+                drop(SockRef::from(&**stream.as_ref()).shutdown(Shutdown::Both))
             }
             Self::Session(session) => session.close(),
             Self::Body(_) | Self::Closed => {}

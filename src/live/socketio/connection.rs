@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Kind, Packet};
 use crate::live::engineio::{Message, Session, Socket, Wire};
-use crate::live::{Seat, websocket};
+use crate::live::{Pending, websocket};
 
 /// Of the attachments of one packet, which wait for each other in memory.
 const MAX_ATTACHED_BYTES: usize = 64 * 1024;
@@ -61,9 +61,9 @@ impl Connection {
         self.socket.guest.address
     }
 
-    /// The seat that the client was given at the door; there is one.
-    pub fn take_seat(&mut self) -> Option<Seat> {
-        self.socket.guest.seat.take()
+    /// The client's place among those that have not logged in; there is one.
+    pub fn take_place(&mut self) -> Option<Pending> {
+        self.socket.guest.place.take()
     }
 
     /// What the client says next; `None` when it is gone, or said what the protocol does not allow. Nothing is lost if

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Connection, Heard, Kind, Packet};
@@ -17,10 +18,8 @@ use crate::live::engineio::{self, Engine, Message, Settings};
 use crate::live::fanout::{Dialect, Protocol, Sink, Ticket};
 use crate::live::join::join;
 use crate::live::listen::{MAX_FRAMES, MAX_MESSAGES, listen};
-use crate::live::{Seat, websocket};
+use crate::live::{NoSeat, Seat, websocket};
 
-/// A client that has not joined by then is gone; Socket.IO's default.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// Logins, and other namespaces, that one connection may try.
 const MAX_TRIES: usize = 20;
 /// Clients only listen.
@@ -55,11 +54,11 @@ pub fn engine(app: &Arc<App>) -> Arc<Engine> {
 async fn serve(app: Arc<App>, mut connection: Connection) {
     // Boxed, so that what a login may need, a look into Postgres at the most, is not held as long as the session lives.
     let joined = tokio::select! {
-        joined = tokio::time::timeout(CONNECT_TIMEOUT, Box::pin(admit(&app, &mut connection))) => joined,
+        joined = Box::pin(admit(&app, &mut connection)) => joined,
         // Whoever has not joined by now does so at another node.
         () = app.draining.cancelled() => return,
     };
-    let Ok(Some((caller, seat))) = joined else { return };
+    let Some((caller, seat)) = joined else { return };
     let sink = Sink::Session(connection.session().clone());
     let dialect = Dialect { protocol: Protocol::Polling, packed: false };
     if let Some(ticket) = join(&app, Some(caller), sink, dialect, seat).await {
@@ -136,10 +135,13 @@ fn invalid_namespace() -> Value {
     json!({ "message": "Invalid namespace" })
 }
 
-/// Waits for a client with a good login. A bad one is refused and may try another.
+/// Waits for a client with a good login. A bad one is refused and may try another, until the time is over: a session without a login
+/// must not keep its place for long. Waiting for a turn is not the client's fault, and has no such end.
 async fn admit(app: &App, connection: &mut Connection) -> Option<(Identity, Seat)> {
+    let deadline = Instant::now() + Duration::from_millis(app.config.live.login_timeout_ms);
     for _ in 0..MAX_TRIES {
-        let Heard::Connect { namespace, auth } = connection.next().await? else { return None };
+        let said = tokio::time::timeout_at(deadline, connection.next()).await;
+        let Heard::Connect { namespace, auth } = said.ok()?? else { return None };
         if namespace != "/" {
             connection.refuse(&namespace, invalid_namespace());
             continue;
@@ -151,8 +153,8 @@ async fn admit(app: &App, connection: &mut Connection) -> Option<(Identity, Seat
         };
         match login(app, &auth, connection.address()).await {
             Ok(caller) => {
-                let seat = connection.take_seat()?.of(caller.user);
-                let seat = seat.inspect_err(|_| app.metrics.socket_refused("limit")).ok()?;
+                let refused = |why: &NoSeat| app.metrics.socket_refused(why.as_str());
+                let seat = connection.take_place()?.log_in(caller.user).inspect_err(refused).ok()?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, seat));
             }

@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::reader::{Reader, Said};
+use crate::connections::Connection;
 
 /// What a client says is short: pongs, and once a login.
 const READ_BYTES: usize = 512;
@@ -26,7 +26,7 @@ pub struct Limits {
 
 /// A WebSocket. Its answers to pings and to a close are handed out, not written: one place writes to a connection.
 pub struct Socket {
-    stream: Arc<TcpStream>,
+    stream: Arc<Connection>,
     reader: Reader,
     packed: bool,
 }
@@ -44,12 +44,12 @@ pub enum Heard {
 
 impl Socket {
     /// On a connection from which `read` has been read already.
-    pub fn new(stream: TcpStream, read: &[u8], limits: Limits) -> Self {
+    pub fn new(stream: Connection, read: &[u8], limits: Limits) -> Self {
         Self { stream: Arc::new(stream), reader: Reader::new(read, limits), packed: limits.packed }
     }
 
     /// The connection, to write frames to.
-    pub fn stream(&self) -> &Arc<TcpStream> {
+    pub fn stream(&self) -> &Arc<Connection> {
         &self.stream
     }
 

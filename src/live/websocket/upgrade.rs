@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Limits, Socket, packed};
+use crate::connections::Connection;
 
 /// What a client makes up for each handshake.
 const KEY_BYTES: usize = 16;
@@ -81,11 +82,17 @@ impl Upgrade {
         limits.packed &= self.offers_packing;
         tokio::spawn(async move {
             let Ok(upgraded) = self.upgrade.await else { return };
-            // There is no TLS at this port, and HTTP/2 is not spoken, so below is always a TCP connection.
-            let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
-                return tracing::error!("a connection that was upgraded is no TCP connection");
+            // There is no TLS at this port, and HTTP/2 is not spoken, so below is always a TCP connection: one that counts, or in the
+            // conformance example a bare one. It keeps its place until the last who writes to it is gone.
+            let (connection, read) = match downcast::<TokioIo<Connection>>(upgraded) {
+                Ok(parts) => (parts.io.into_inner(), parts.read_buf),
+                Err(upgraded) => match downcast::<TokioIo<TcpStream>>(upgraded) {
+                    Ok(parts) => (parts.io.into_inner().into(), parts.read_buf),
+                    Err(_) => return tracing::error!("an upgraded connection is no TCP connection"),
+                },
             };
-            let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, limits);
+            connection.leave_http();
+            let socket = Socket::new(connection, &read, limits);
             // A task of its own: this one is as large as an upgrade, the other lives as long as the socket.
             tokio::spawn(serve(socket));
         });

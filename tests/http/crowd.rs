@@ -1,0 +1,154 @@
+//! More connections than a node has room for.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{NodeProcess, TestNode, World, eventually};
+use crate::live::clients::{Listener, Protocol, soon};
+
+/// Open files of the attacked node; 500 of them are for stores and logs.
+const FILES: u64 = 800;
+/// What one network may have of the 300 connections that are left.
+const SHARE: usize = 150;
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: laurel\r\n\r\n";
+const LARGE: &str = "GET /openapi.json HTTP/1.1\r\nHost: laurel\r\n\r\n";
+
+/// A connection whose client keeps few bytes that it has not read.
+async fn connect(base: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: std::net::SocketAddr = base.trim_start_matches("http://").parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    TcpStream::from_std(socket.into()).unwrap()
+}
+
+/// The same, which has said something; the node may have closed it already.
+async fn say(base: &str, text: &str) -> TcpStream {
+    let mut stream = connect(base).await;
+    let _ = stream.write_all(text.as_bytes()).await;
+    stream
+}
+
+/// A client at another address of this machine.
+fn somebody_else() -> Client {
+    let address = std::net::IpAddr::from([127, 0, 0, 2]);
+    Client::builder().local_address(address).timeout(Duration::from_secs(20)).build().unwrap()
+}
+
+async fn post(client: &Client, url: String, token: &str, body: Value) -> Value {
+    let answer = client.post(url).bearer_auth(token).json(&body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+    answer.json().await.unwrap()
+}
+
+/// A metric's value.
+fn value(metrics: &str, name: &str) -> u64 {
+    let line = metrics.lines().find(|it| it.starts_with(name));
+    line.and_then(|it| it.rsplit(' ').next()).map_or(0, |it| it.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_that_holds_more_connections_than_there_are_files_keeps_nobody_out() {
+    // The attacker is this process.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: files.maximum, ..files };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
+    let world = World::new().await;
+    let settings =
+        [("LAUREL_LIMITS__CONNECTIONS_PER_IP", "4000"), ("LAUREL_SERVER__WRITE_TIMEOUT_MS", "600000")];
+    let node = NodeProcess::with_files(&world.config, &settings, FILES).await;
+    let (base, else_where) = (node.base.clone(), somebody_else());
+    let mut held = Vec::new();
+    for _ in 0..FILES / 2 {
+        held.push(say(&base, &LARGE.repeat(20)).await);
+        held.push(say(&base, HEALTH).await);
+    }
+    let get = async |path: &str| else_where.get(format!("{base}{path}")).send().await.unwrap();
+    eventually("the attack to be as large as it may be", async || {
+        let metrics = get("/metrics").await.text().await.unwrap();
+        let refused = value(&metrics, "laurel_connections_refused_total{reason=\"network\"}");
+        (refused >= FILES - SHARE as u64).then_some(())
+    })
+    .await;
+    for path in ["/healthz", "/readyz", "/api/v1/scores/leaderboard"] {
+        assert_eq!(get(path).await.status(), 200, "{path}");
+    }
+    // Files are left for the stores: an award comes through to the ledger.
+    let who = json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" });
+    let registered = post(&else_where, format!("{base}/api/auth/register"), "", who).await;
+    let token = registered["data"]["token"].as_str().unwrap();
+    let begun =
+        post(&else_where, format!("{base}/api/v1/actions/init"), token, json!({ "actionType": "watch_ad" }));
+    let proof = json!({ "antiSpamToken": begun.await["antiSpamToken"] });
+    let won = post(&else_where, format!("{base}/api/v1/actions/finalize"), token, proof).await;
+    assert_eq!(won["newScore"], 10);
+    eventually("the ledger to have it", async || {
+        let metrics = get("/metrics").await.text().await.unwrap();
+        (value(&metrics, "laurel_ledger_entries_total") >= 2).then_some(())
+    })
+    .await;
+    drop(held);
+}
+
+#[tokio::test]
+async fn the_longest_idle_connection_makes_room_and_sockets_stay() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.server.max_connections = 40).await;
+    let ada = node.register("ada").await;
+    let mut listeners = Vec::new();
+    for protocol in [Protocol::Plain, Protocol::SocketIo, Protocol::Events] {
+        let mut listener = Listener::open(&node.base, protocol, &ada.token).await;
+        listener.wait_for("leaderboard_updated").await;
+        listeners.push(listener);
+    }
+    let mut oldest = say(&node.base, HEALTH).await;
+    let mut answer = [0; 1024];
+    assert!(soon("an answer", oldest.read(&mut answer)).await.unwrap() > 0);
+    let mut others = Vec::new();
+    let closed = async { while oldest.read(&mut answer).await.is_ok_and(|it| it > 0) {} };
+    tokio::pin!(closed);
+    // Idle connections, and silent ones.
+    eventually("the oldest to make room", async || {
+        others.push(say(&node.base, if others.len() % 2 == 0 { HEALTH } else { "" }).await);
+        futures::poll!(closed.as_mut()).is_ready().then_some(())
+    })
+    .await;
+    assert!(node.app.metrics.connections_closed.with_label_values(&["idle"]).get() > 0);
+    // Three times as many as there is room for: all of the others would go before a socket does.
+    for _ in 0..120 {
+        others.push(say(&node.base, "").await);
+    }
+    drop(others);
+    let open = || node.app.metrics.connections.with_label_values(&["public"]).get();
+    eventually("the others to be gone", async || (open() < 10).then_some(())).await;
+    node.award(&ada, "watch_ad").await;
+    for mut listener in listeners {
+        listener.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_read_too_slowly_ends_and_a_quiet_stream_does_not() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.server.write_timeout_ms = 300).await;
+    let ada = node.register("ada").await;
+    let mut quiet = Listener::open(&node.base, Protocol::Events, &ada.token).await;
+    quiet.wait_for("leaderboard_updated").await;
+    let slow = say(&node.base, &LARGE.repeat(20)).await;
+    let closed = |node: &TestNode| node.app.metrics.connections_closed.with_label_values(&["slow"]).get();
+    eventually("the reader to be cut off", async || (closed(&node) == 1).then_some(())).await;
+    drop(slow);
+    // One that reads gets all of it, however large.
+    for _ in 0..20 {
+        assert_eq!(node.send(Method::GET, "/openapi.json", &[], Vec::new()).await.status, 200);
+    }
+    node.award(&ada, "watch_ad").await;
+    quiet.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+    assert_eq!(closed(&node), 1);
+}

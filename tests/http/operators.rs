@@ -1,0 +1,79 @@
+//! What operators have for themselves: the second listener, and what the first one shows.
+
+use laurel::http::Exposure;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use super::admin::admin;
+use super::pages::named_files;
+use crate::harness::World;
+
+/// What the first listener has nothing of beside an admin listener.
+const OPERATORS: [&str; 5] =
+    ["/metrics", "/admin", "/api/admin/users", "/api/admin/audit", "/api/admin/users/1/ban"];
+
+#[tokio::test]
+async fn an_admin_listener_has_what_is_for_operators_and_the_first_has_none_of_it() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
+    let root = admin(&node).await;
+    for path in OPERATORS {
+        node.get(path).await.assert_refused(404, "NOT_FOUND");
+        node.post(path, &root.token, &json!({ "reason": "why" })).await.assert_refused(404, "NOT_FOUND");
+    }
+    for path in ["/readyz", "/readyz/awards"] {
+        let told = node.get(path).await.body;
+        let names: Vec<&String> = told.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["ready", "draining", "degraded", "boardVersion"], "{path}");
+    }
+
+    let (base, http) = (node.admin_base.clone().unwrap(), Client::new());
+    let get = async |path: &str| http.get(format!("{base}{path}")).send().await.unwrap();
+    assert!(get("/metrics").await.text().await.unwrap().contains("laurel_connections{listener=\"admin\"}"));
+    assert_eq!(get("/healthz").await.status(), 200);
+    for path in ["/readyz", "/readyz/awards"] {
+        let told: Value = get(path).await.json().await.unwrap();
+        assert!(told["outboxEntries"].is_u64(), "{path}: {told}");
+    }
+    // The page works there: its files, the login, and what it asks.
+    for page in ["/admin", "/docs"] {
+        let text = get(page).await.text().await.unwrap();
+        let files = named_files(&text);
+        assert!(!files.is_empty(), "{page}");
+        for file in files {
+            assert_eq!(get(&file).await.status(), 200, "{page} names {file}");
+        }
+    }
+    assert_eq!(get("/api/admin/users").await.status(), StatusCode::UNAUTHORIZED);
+    let login = json!({ "username": "root", "password": "correct horse" });
+    let answer = http.post(format!("{base}/api/auth/login")).json(&login).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    let token = answer["data"]["token"].as_str().unwrap();
+    let asked =
+        http.get(format!("{base}/api/admin/users?search=root")).bearer_auth(token).send().await.unwrap();
+    assert_eq!(asked.status(), StatusCode::OK);
+    // Players have nothing to do there.
+    for path in ["/", "/api/v1/actions", "/api/auth/register", "/api/v1/ws", "/socket.io/"] {
+        assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_an_admin_listener_metrics_are_for_this_machine_alone() {
+    let world = World::new().await;
+    for (host, shown) in [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("::", false)] {
+        let mut config = world.config.clone();
+        config.server.host = host.into();
+        let exposure = Exposure::of(&config);
+        assert_eq!((exposure.internals, exposure.admin), (shown, true), "{host}");
+        assert_eq!(exposure.hides_metrics(), !shown, "{host}");
+    }
+    let node = world.node_with(|it| it.server.host = "0.0.0.0".into()).await;
+    node.get("/metrics").await.assert_refused(404, "NOT_FOUND");
+    assert_eq!(node.get("/readyz").await.body["outboxEntries"], Value::Null);
+    assert_eq!(node.get("/admin").await.status, 200);
+    let node = world.node().await;
+    assert_eq!(node.get("/metrics").await.status, 200);
+    assert!(node.get("/readyz").await.body["outboxEntries"].is_u64());
+}
