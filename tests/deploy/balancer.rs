@@ -58,7 +58,7 @@ async fn three_nodes_are_served_as_one() {
         let settings = [
             ("LAUREL_LIVE__NODE_NAME", *name),
             ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
-            ("LAUREL_SERVER__ADMIN_LISTEN", admin),
+            ("LAUREL_SERVER__ADMIN_LISTEN", admin.as_str()),
         ];
         nodes.push(world.process(&settings).await);
     }
