@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Each measures one part alone. MINUTES=3 says how long `bench-soak` takes, an hour otherwise.
 BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-cluster deps test-deps client lint bench bench-all $(BENCHES) bench-micro instructions faults
+.PHONY: run test test-cluster deps test-deps client lint bench bench-all $(BENCHES) bench-micro instructions faults fuzz
 
 run: deps
 	cargo build --release
@@ -20,6 +20,12 @@ test-cluster: deps test-deps
 	cargo build --locked --examples
 	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- --skip deploy:: --skip embedded:: --skip faults:: \
 		--skip quickstart:: --skip tidy::
+
+# Coverage-guided fuzzing of every parser and state machine, SECONDS each, one after the other; TARGETS="login frames" chooses, and
+# KEEP=1 keeps what was found: fuzz/README.md. CI tries what is kept in `make test`.
+fuzz:
+	@bash deploy/install.sh c++:g++
+	fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 # The official Socket.IO client, a balancer, the tool that checks metrics and rules, a browser, and the library that sets a Redis'
 # clock, for the tests that use them; and what checks the files of deploy/.

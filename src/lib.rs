@@ -36,3 +36,6 @@ pub mod error;
 pub mod metrics;
 pub mod telemetry;
 pub mod traces;
+
+#[doc(hidden)]
+pub mod fuzzing;

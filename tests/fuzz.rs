@@ -5,6 +5,7 @@
 mod bodies;
 mod change;
 mod files;
+mod kept;
 mod packets;
 mod sockets;
 mod tokens;

@@ -68,20 +68,20 @@ impl Merged {
 
     /// Takes a TOML file over what is there.
     pub fn take_file(&mut self, path: &Path, problems: &mut Vec<String>) {
-        let table: Table = match std::fs::read_to_string(path) {
+        match std::fs::read_to_string(path) {
+            Err(error) => problems.push(format!("LAUREL_CONFIG: cannot read {}: {error}", path.display())),
+            Ok(text) => self.take_text(path, &text, problems),
+        }
+    }
+
+    /// The same for what stands in the file.
+    pub fn take_text(&mut self, path: &Path, text: &str, problems: &mut Vec<String>) {
+        let table: Table = match text.parse() {
             Err(error) => {
-                return problems.push(format!("LAUREL_CONFIG: cannot read {}: {error}", path.display()));
+                let problem = one_line(&error);
+                return problems.push(format!("LAUREL_CONFIG: {} is not TOML: {problem}", path.display()));
             }
-            Ok(text) => match text.parse() {
-                Err(error) => {
-                    return problems.push(format!(
-                        "LAUREL_CONFIG: {} is not TOML: {}",
-                        path.display(),
-                        one_line(&error)
-                    ));
-                }
-                Ok(table) => table,
-            },
+            Ok(table) => table,
         };
         for (section, settings) in table {
             match settings {

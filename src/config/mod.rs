@@ -2,7 +2,7 @@
 //! secret.
 
 mod check;
-mod merge;
+pub(crate) mod merge;
 mod tree;
 
 pub use check::{MIN_SECRET_BYTES, networks};

@@ -26,7 +26,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    fn read(text: &str) -> Self {
+    /// Reads a raw query, as it came.
+    pub fn read(text: &str) -> Self {
         let plain = |it: &str| percent_decode_str(&it.replace('+', " ")).decode_utf8_lossy().into_owned();
         let fields = text.split('&').filter(|it| !it.is_empty());
         let left = fields

@@ -2,9 +2,9 @@
 //! follow their files without a restart. It must never know what a signature is worth, nor what time it is.
 
 mod file;
-mod jwks;
+pub(crate) mod jwks;
 mod key;
-mod pem;
+pub(crate) mod pem;
 mod ring;
 #[cfg(test)]
 #[allow(missing_docs)]

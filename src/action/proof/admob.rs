@@ -2,7 +2,7 @@
 //! was watched to its end, and signs the call. Whether a transaction was seen before, and whether its token may be
 //! redeemed, is the business of others.
 
-mod callback;
+pub(crate) mod callback;
 
 use std::collections::HashMap;
 use std::sync::Arc;

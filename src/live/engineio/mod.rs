@@ -3,7 +3,7 @@
 
 mod packet;
 mod polling;
-mod session;
+pub(crate) mod session;
 mod socket;
 mod websocket;
 

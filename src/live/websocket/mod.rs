@@ -3,8 +3,8 @@
 //! It knows nothing of what is said.
 
 mod frame;
-mod packed;
-mod reader;
+pub(crate) mod packed;
+pub(crate) mod reader;
 mod socket;
 mod upgrade;
 

@@ -1,0 +1,86 @@
+//! Files that operators write, and the environment.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use laurel::account::Issuers;
+use laurel::action::Catalogue;
+use laurel::fuzzing::{Merged, jwks, pem};
+use laurel::keys::Algorithm;
+use tempfile::TempDir;
+
+use super::halves;
+
+pub fn catalogue(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Catalogue::parse(text, Path::new("")) {
+        Ok(catalogue) => {
+            let types: HashSet<_> = catalogue.all().iter().map(|it| &it.kind).collect();
+            let numbers: HashSet<_> = catalogue.all().iter().map(|it| it.number).collect();
+            assert_eq!((types.len(), numbers.len()), (catalogue.all().len(), catalogue.all().len()));
+            assert!(catalogue.all().iter().all(|it| (1..1 << 53).contains(&it.points)));
+        }
+        Err(problems) => assert!(!problems.0.is_empty()),
+    }
+}
+
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+});
+
+/// The file of identity providers, and behind a zero byte the keys in the file that it may name.
+pub fn issuers(data: &[u8]) {
+    let (keys, toml) = halves(data, 0);
+    let path = FOLDER.path().join("issuers.toml");
+    std::fs::write(FOLDER.path().join("keys.json"), keys).unwrap();
+    std::fs::write(&path, toml).unwrap();
+    match Issuers::load(path.to_str().unwrap()) {
+        Ok(issuers) => assert!(issuers.rings().count() > 0),
+        Err(problems) => assert!(!problems.0.is_empty()),
+    }
+}
+
+pub fn keys(data: &[u8]) {
+    if jwks(data).is_ok() {
+        assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok());
+    }
+    let blocks = String::from_utf8_lossy(data).matches("-----BEGIN PUBLIC KEY-----").count();
+    for algorithm in [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256] {
+        if let Ok(count) = pem(data, algorithm) {
+            assert!(count <= blocks, "{count} keys of {blocks}");
+        }
+    }
+    for algorithm in [Algorithm::HS256, Algorithm::ES384, Algorithm::PS256] {
+        assert!(pem(data, algorithm).map_or(true, |count| count == 0), "{algorithm:?}");
+    }
+}
+
+/// Too weak, and not to be shown.
+const WEAK: &str = "hunter2";
+
+/// A settings file, and before a zero byte variables of the environment, a line each.
+pub fn config(data: &[u8]) {
+    let (environment, text) = halves(data, 0);
+    let (environment, text) = (std::str::from_utf8(environment), std::str::from_utf8(text));
+    let (Ok(environment), Ok(text)) = (environment, text) else { return };
+    let variables = environment.lines().filter_map(|it| it.split_once('='));
+    // Those that name files are left out: they would be read.
+    let variables: Vec<(String, String)> = variables
+        .filter(|(name, _)| !name.to_ascii_uppercase().ends_with("_FILE") && *name != "LAUREL_CONFIG")
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let mut problems = Vec::new();
+    let mut merged = Merged::defaults();
+    merged.take_text(Path::new("laurel.toml"), text, &mut problems);
+    merged.take_environment(&variables, &mut problems);
+    let config = merged.typed(&mut problems);
+    assert!(config.is_some() || !problems.is_empty());
+    if let Some(config) = config {
+        assert!(!format!("{config:?}").contains(WEAK) || environment.contains(WEAK) || text.contains(WEAK));
+    }
+    let weak = ("JWT_SECRET".to_owned(), WEAK.to_owned());
+    let refused = laurel::config::load(variables.into_iter().chain([weak])).unwrap_err();
+    assert!(!refused.to_string().contains(WEAK) || environment.contains(WEAK), "{refused}");
+}

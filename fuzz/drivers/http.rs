@@ -1,0 +1,242 @@
+//! What requests bring: bodies, queries, headers.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderValue};
+use laurel::admin::Cursor;
+use laurel::error::Refusal;
+use laurel::fuzzing::{Fields, Query, client, key, request_digest};
+use serde_json::{Map, Value};
+
+use super::{Input, halves};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    OptionalText,
+    Number,
+    OptionalNumber,
+    Signed,
+    OptionalObject,
+}
+
+use Kind::{Number, OptionalNumber, OptionalObject, OptionalText, Signed, Text};
+
+/// The fields of each body there is, in the order in which they are read.
+const BODIES: [&[(&str, Kind)]; 9] = [
+    &[("username", Text), ("email", Text), ("password", Text)],
+    &[("username", Text), ("password", Text)],
+    &[],
+    &[("actionToken", OptionalText), ("actionType", Text), ("points", Number), ("proof", OptionalObject)],
+    &[("actionType", Text)],
+    &[("antiSpamToken", OptionalText), ("proof", OptionalObject)],
+    &[
+        ("actionType", OptionalText),
+        ("actionId", OptionalNumber),
+        ("antiSpamToken", OptionalText),
+        ("sessionId", OptionalText),
+        ("proof", OptionalObject),
+    ],
+    &[("actionToken", OptionalText), ("sessionId", OptionalText)],
+    &[("points", Signed), ("reason", Text)],
+];
+
+/// A whole number however it is written, as a client means it.
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(it) if it.is_f64() => {
+            let it = it.as_f64().unwrap();
+            (it == it.trunc() && it.abs() < (1_u64 << 53) as f64).then_some(it as i128)
+        }
+        Value::Number(it) => it.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Reads one field both ways; whether it is good.
+fn field(fields: &mut Fields, wanted: &Map<String, Value>, name: &str, kind: Kind) -> bool {
+    let value = wanted.get(name).filter(|it| !it.is_null());
+    let number = value.and_then(whole);
+    match kind {
+        Text => {
+            let read = fields.text(name, |it| Ok(it.to_owned()));
+            assert_eq!(read.as_deref(), value.and_then(Value::as_str));
+            read.is_some()
+        }
+        OptionalText => {
+            let read = fields.optional_text(name);
+            assert_eq!(read, value.and_then(Value::as_str).unwrap_or_default());
+            value.is_none_or(Value::is_string)
+        }
+        Number | OptionalNumber => {
+            let optional = kind == OptionalNumber;
+            let read = if optional { fields.optional_number(name) } else { fields.number(name) };
+            assert_eq!(read, number.and_then(|it| it.try_into().ok()));
+            read.is_some() || optional && value.is_none()
+        }
+        Signed => {
+            let read = fields.signed_number(name);
+            assert_eq!(read, number.and_then(|it| it.try_into().ok()));
+            read.is_some()
+        }
+        OptionalObject => {
+            let read = fields.optional_object(name);
+            assert_eq!(read.as_ref(), value.and_then(Value::as_object));
+            value.is_none_or(Value::is_object)
+        }
+    }
+}
+
+pub fn fields(data: &[u8]) {
+    let mut input = Input(data);
+    let body = BODIES[usize::from(input.byte()) % BODIES.len()];
+    let text = input.rest();
+    let wanted: Option<Map<String, Value>> = serde_json::from_slice(text).ok();
+    let Ok(mut fields) = Fields::read(text) else {
+        return assert!(wanted.is_none());
+    };
+    let wanted = wanted.unwrap();
+    let good: Vec<bool> = body.iter().map(|(name, kind)| field(&mut fields, &wanted, name, *kind)).collect();
+    let unknown = wanted.keys().filter(|it| !body.iter().any(|(name, _)| name == it)).count();
+    let bad = good.iter().filter(|it| !**it).count() + unknown;
+    match fields.finish() {
+        Ok(()) => assert_eq!(bad, 0),
+        Err(Refusal::Validation(problems)) => {
+            assert_eq!(problems.len(), bad);
+            // What a client sent comes back no longer than it takes to find it.
+            assert!(problems.iter().all(|it| it.field.len() < 300 && it.problem.len() < 300));
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Whether two values mean the same.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(_), Value::Number(_)) => {
+            let exact = |it: &Value| match it.as_f64() {
+                Some(float) if it.is_f64() && float.fract() == 0.0 && float.abs() < 1.9e19 => {
+                    Some((float as i128).to_string())
+                }
+                _ => Some(it.to_string()),
+            };
+            exact(one) == exact(other)
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(name, value)| other.get(name).is_some_and(|it| same(value, it)))
+        }
+        _ => one == other,
+    }
+}
+
+/// The same value as another client might write it.
+fn rewritten(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().rev().map(|(name, it)| (name.clone(), rewritten(it))).collect()
+        }
+        Value::Array(values) => values.iter().map(rewritten).collect(),
+        Value::Number(it) => match it.as_i64() {
+            Some(whole) if whole.unsigned_abs() < 1 << 53 => Value::from(whole as f64),
+            _ => value.clone(),
+        },
+        _ => value.clone(),
+    }
+}
+
+pub fn digest(data: &[u8]) {
+    let (one, other) = halves(data, b'\n');
+    let read = |it: &[u8]| serde_json::from_slice::<Value>(it).ok();
+    let digest = |it: &[u8]| request_digest("update", it);
+    let equal = match (read(one), read(other)) {
+        (Some(one), Some(other)) => same(&one, &other),
+        (None, None) => one == other,
+        _ => false,
+    };
+    assert_eq!(digest(one) == digest(other), equal);
+    if let Some(value) = read(other) {
+        let anew = serde_json::to_string_pretty(&rewritten(&value)).unwrap();
+        assert_eq!(digest(anew.as_bytes()), digest(other), "{anew}");
+        assert_ne!(request_digest("scores", other), digest(other), "another door");
+    }
+    if let Ok(value) = HeaderValue::from_bytes(one) {
+        let headers = HeaderMap::from_iter([("idempotency-key".parse().unwrap(), value)]);
+        let good = (1..=64).contains(&one.len()) && one.iter().all(u8::is_ascii_graphic);
+        assert_eq!(key(&headers).is_ok(), good);
+    }
+}
+
+pub fn query(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut query = Query::read(text);
+    let search = query.text("search");
+    let limit = query.number("limit", 1..=100, 20);
+    let step = query.choice("step", &[("hour", 1), ("day", 2)]);
+    let before = query.parsed("before", Cursor::parse);
+    assert!((1..=100).contains(&limit) && [1, 2].contains(&step));
+    let Ok(()) = query.finish() else { return };
+    // What was taken is told whole, each name once and none that is unknown: written anew it is the same.
+    let mut written = format!("limit={limit}&step={}", ["hour", "day"][step - 1]);
+    let encode = |it: &str| it.bytes().map(|it| format!("%{it:02x}")).collect::<String>();
+    if let Some(search) = &search {
+        written.push_str(&format!("&search={}", encode(search)));
+    }
+    if let Some(before) = &before {
+        written.push_str(&format!("&before={}", before.to_text()));
+    }
+    let mut again = Query::read(&written);
+    assert_eq!(again.text("search"), search);
+    assert_eq!(again.number("limit", 1..=100, 20), limit);
+    assert_eq!(again.choice("step", &[("hour", 1), ("day", 2)]), step);
+    assert_eq!(again.parsed("before", Cursor::parse), before);
+    assert!(again.finish().is_ok());
+    let names = text.split('&').filter(|it| !it.is_empty()).map(|it| it.split('=').next().unwrap());
+    let names: Vec<_> = names.collect();
+    assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+}
+
+pub fn cursor(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(cursor) = Cursor::parse(text) {
+        // A page's end comes back as it was given.
+        assert_eq!(Cursor::parse(&cursor.to_text()), Ok(cursor));
+    }
+    if let Ok(reason) = laurel::admin::Decision::read_reason(text) {
+        assert!(!reason.is_empty() && !reason.contains('\0') && reason.len() <= text.len());
+    }
+}
+
+pub fn forwarded(data: &[u8]) {
+    let mut input = Input(data);
+    let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    let is_trusted = |it: &IpAddr| match it {
+        IpAddr::V4(it) => it.octets()[0] == 10,
+        IpAddr::V6(it) => it.octets()[0] == 0xfd,
+    };
+    let mut address = || match input.byte() % 4 {
+        0 => IpAddr::from([10, 0, 0, input.byte()]),
+        1 => IpAddr::from([192, 0, 2, input.byte()]),
+        2 => IpAddr::from([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, input.byte()]),
+        _ => IpAddr::from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, input.byte()]),
+    };
+    let (peer, one, two) = (address(), address(), address());
+    let mut headers = HeaderMap::new();
+    let sent = input.rest();
+    for line in sent.split(|it| *it == b'\n') {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append("x-forwarded-for", value);
+        }
+    }
+    assert!(is_trusted(&peer) || client(peer, &headers, &trusted) == peer, "a stranger is not believed");
+    // Whatever was sent, what proxies wrote behind it counts first.
+    headers.append("x-forwarded-for", HeaderValue::from_str(&format!("{one}, {two}")).unwrap());
+    let found = client(peer, &headers, &trusted);
+    if let Some(first) = [peer, two, one].into_iter().find(|it| !is_trusted(it)) {
+        assert_eq!(found, first);
+    }
+}

@@ -1,0 +1,58 @@
+//! What Redis answers, in which there are texts of players.
+
+use std::sync::Arc;
+
+use laurel::live::{Board, Row};
+use laurel::store::{EntryKind, PersonalNews, measured};
+use redis::Value;
+use uuid::Uuid;
+
+use super::Input;
+
+fn text(text: &str) -> Value {
+    Value::BulkString(text.into())
+}
+
+pub fn replies(data: &[u8]) {
+    let address: Arc<str> = "here".into();
+    if let Ok(value) = redis::parse_redis_value(data) {
+        let _ = measured::entries(value.clone(), &address);
+        let _ = measured::redeemed(value, 10);
+    }
+    let Ok(plain) = std::str::from_utf8(data) else { return };
+    let _ = PersonalNews::parse(plain);
+    if let Ok(board) = Board::read_publication(plain) {
+        let again = Board::read(board.version, &board.entries()).unwrap();
+        assert_eq!(again, board);
+    }
+    entry(&address, plain);
+    name(plain);
+}
+
+/// An entry of the outbox as `lua/lib/outbox.lua` writes it, with texts that players chose: action and session have no blank, the
+/// proof may have any.
+fn entry(address: &Arc<str>, plain: &str) {
+    let mut words = plain.splitn(3, ' ');
+    let (action, session) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let proof = words.next().unwrap_or_default();
+    let (id, user) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let written =
+        format!("awarded {id} {user} {action} 10 5 15 99 1000 900 2000 hash {session} next 3 1   {proof}");
+    let item = Value::Array(vec![text("1-0"), Value::Array(vec![text("entry"), text(&written)])]);
+    let (entries, unreadable) = measured::entries(Value::Array(vec![item]), address).unwrap();
+    assert_eq!((entries.len(), unreadable), (1, 0));
+    let it = &entries[0];
+    assert_eq!((it.kind, it.id, it.user, it.points), (EntryKind::Awarded, id, user, 10));
+    assert_eq!((it.award, it.held, it.actions), (Some((5, 15, 99)), true, 3));
+    assert_eq!((it.action.as_str(), it.session.as_str(), it.proof.as_str()), (action, session, proof));
+}
+
+/// A name on the board: any without the end of a line.
+fn name(plain: &str) {
+    let username = plain.replace(['\n', '\r'], "");
+    let score = Input(plain.as_bytes()).byte().into();
+    let row = Row { user: Uuid::from_u128(1), number: 7, username, score, rank: 1 };
+    let board = Board { version: 5, rows: vec![row] };
+    let published = format!("5\n{}", board.entries().join("\n"));
+    assert_eq!(Board::read_publication(&published).unwrap(), board);
+}

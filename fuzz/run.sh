@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Fuzzes every target for so many seconds, one after the other, from the corpora that are kept in fuzz/corpus: an input a line,
+# in base64. KEEP=1 keeps what was found, made as few as cover the same. A target that fails leaves its input in fuzz/artifacts.
+#
+#   fuzz/run.sh SECONDS [TARGET…]
+set -euo pipefail
+cd "$(dirname "$0")"
+seconds=$1
+shift
+targets=("$@")
+if [ ${#targets[@]} = 0 ]; then
+    for file in corpus/*.base64; do targets+=("$(basename "$file" .base64)"); done
+fi
+
+RUSTC_WRAPPER=$PWD/rustc.sh cargo build --locked
+binary=${CARGO_TARGET_DIR:-target}/debug/drivers
+failed=()
+for target in "${targets[@]}"; do
+    found=target/corpus/$target
+    rm -rf "$found"
+    mkdir -p "$found" "artifacts/$target"
+    number=0
+    while read -r line; do
+        base64 -d <<<"$line" >"$found/$((number += 1))"
+    done <"corpus/$target.base64"
+    dictionary=()
+    if [ -e "dictionaries/$target.dict" ]; then dictionary=("-dict=dictionaries/$target.dict"); fi
+    echo "== $target: $number inputs are kept"
+    LAUREL_FUZZ=$target "$binary" -jobs=0 -max_total_time="$seconds" -max_len=4096 -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="artifacts/$target/" "${dictionary[@]}" "$found" 2>"target/$target.log" || failed+=("$target")
+    grep -E "^#[0-9]+.*(DONE|INITED)|^stat::(number_of|average_exec|peak)|SUMMARY|panicked" "target/$target.log" || true
+    if [ -n "${KEEP:-}" ]; then
+        rm -rf "$found.few"
+        mkdir "$found.few"
+        LAUREL_FUZZ=$target "$binary" -merge=1 -max_len=4096 "$found.few" "$found" 2>/dev/null
+        for file in "$found.few"/*; do base64 -w0 "$file"; echo; done | LC_ALL=C sort >"corpus/$target.base64"
+        echo "== $target: $(wc -l <"corpus/$target.base64") inputs are kept now"
+    fi
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}; their inputs are in fuzz/artifacts" >&2
+    exit 1
+fi

@@ -1,0 +1,37 @@
+//! What fuzz targets (`fuzz/`) and the tests in `tests/fuzz/` reach of the crate's inside: the parsers that meet the outside
+//! and the state machines of the protocols. No node calls it.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use ipnet::IpNet;
+
+pub use crate::action::proof::admob::callback::{Callback, Unverified};
+pub use crate::config::merge::Merged;
+pub use crate::http::body::Fields;
+pub use crate::http::idempotency::{key, request_digest};
+pub use crate::http::query::Query;
+pub use crate::live::engineio::session::{Task, Transport};
+pub use crate::live::websocket::packed::{accepts, pack, unpack};
+pub use crate::live::websocket::reader::{Reader, Said};
+
+/// The client that a request counts for: by the peer's address and the lines of `X-Forwarded-For`.
+pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    crate::http::address::ClientAddress::of(peer, headers, trusted).0
+}
+
+/// How many keys a JWK set has that verify signatures.
+///
+/// # Errors
+/// All that is wrong with the set.
+pub fn jwks(bytes: &[u8]) -> Result<usize, String> {
+    crate::keys::jwks::read(bytes).map(|keys| keys.len())
+}
+
+/// How many public keys a PEM file has.
+///
+/// # Errors
+/// What is wrong with the first one that is wrong.
+pub fn pem(bytes: &[u8], algorithm: crate::keys::Algorithm) -> Result<usize, String> {
+    crate::keys::pem::read(bytes, algorithm).map(|keys| keys.len())
+}
