@@ -39,7 +39,7 @@ impl Award<'_> {
             before: self.before,
             after: self.after,
             moment: self.moment,
-            created_us: self.entry.at_ms * 1000,
+            created_us: self.entry.at_ms.saturating_mul(1000),
             note: &self.note,
         }
     }
