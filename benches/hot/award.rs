@@ -9,7 +9,7 @@ use laurel::award::Award;
 use laurel::live::Frame;
 use laurel::metrics::Metrics;
 use laurel::receipt::{Receipt, ReceiptKeys};
-use laurel::store::{Redeem, RedeemOutcome, measured};
+use laurel::store::{Judging, Redeem, RedeemOutcome, measured};
 use laurel::token::{AntiSpamClaims, AntiSpamKeys, sha256_hex};
 
 use crate::board::{board, entries};

@@ -15,7 +15,7 @@ use super::Input;
 const MOST: [usize; 2] = [256, 64];
 
 pub fn guest() -> Guest {
-    Guest { address: IpAddr::from([127, 0, 0, 1]), seat: None }
+    Guest { address: IpAddr::from([127, 0, 0, 1]), place: None }
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {

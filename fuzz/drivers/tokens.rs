@@ -27,7 +27,7 @@ struct Keys {
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let auth = laurel::config::load([("JWT_SECRET".to_owned(), SECRET.to_owned())]).unwrap().auth;
     let user = User { id: Uuid::nil(), number: 1, username: "ada".into(), role: "player".into(), score: 0 };
-    let login = LoginKeys::new(&auth).sign(&user, NOW_S).unwrap();
+    let login = LoginKeys::new(&auth, Uuid::nil()).sign(&user, NOW_S).unwrap();
     let claims = AntiSpamClaims {
         sub: Uuid::nil(),
         act: "watch_ad".into(),
@@ -78,7 +78,7 @@ fn forgeries(data: &[u8], seen: &str) -> impl Iterator<Item = String> {
 
 pub fn login(data: &[u8]) {
     // Kept for one input alone: what was read before is remembered by its text.
-    let keys = LoginKeys::new(&KEYS.auth);
+    let keys = LoginKeys::new(&KEYS.auth, Uuid::nil());
     for text in forgeries(data, &KEYS.login) {
         assert!(keys.read(&text, NOW_S).is_err(), "{text}");
     }

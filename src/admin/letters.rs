@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::audit::Meant;
 use super::{Decision, audit};
 use crate::app::App;
 use crate::error::{Refusal, Result};
@@ -141,8 +142,8 @@ pub async fn decide(app: &App, id: i64, fate: Fate, decision: &Decision) -> Resu
     };
     if let Some(user) = user {
         let detail = json!({ "letter": id });
-        let event = app.clock.new_id();
-        audit::note(&mut *transaction, event, user, fate.deed(), decision, Some(&detail), None).await?;
+        let meant = Meant { user, action: fate.deed(), decision, key: None, detail: Some(&detail) };
+        audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
     }
     transaction.commit().await.map_err(fault)?;
     call.answered();

@@ -43,5 +43,6 @@ pub fn redeemed(reply: Value, per_minute: u32) -> Result<RedeemOutcome, Fault> {
 /// It has another shape.
 pub fn entries(reply: Value, address: &Arc<str>) -> Result<(Vec<Entry>, usize), Fault> {
     let items = Items::from_redis_value(reply).map_err(|error| Fault::new("read entries", error))?;
-    Ok(outbox::sort(0, address, items.0))
+    let (entries, unread) = outbox::sort(0, address, items.0);
+    Ok((entries, unread.len()))
 }

@@ -60,7 +60,7 @@ impl Served {
     fn private(&self) -> Vec<&'static str> {
         let given = |name: &str| self.settings.iter().any(|setting| setting.0 == name);
         let stores = [(REDIS, "REDIS_URL"), (POSTGRES, "DATABASE_URL")];
-        stores.iter().filter(|(_, url)| !given(*url)).map(|(store, _)| *store).collect()
+        stores.iter().filter(|(_, url)| !given(url)).map(|(store, _)| *store).collect()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -106,7 +106,7 @@ impl Served {
         }
         let ban = ["admin", "ban", &user, "--reason", "a test"];
         let mut commands = [&ban[..], &["verify"]];
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             commands.reverse();
         }
         for arguments in commands {

@@ -46,10 +46,6 @@ async fn take_over(world: &World, port: u16) {
     let _: () = look.ask("REPLICAOF NO ONE").await;
 }
 
-async fn open(node: &TestNode) {
-    eventually("awards to be taken", async || node.app.store.glance().await.ok()?.open.then_some(())).await;
-}
-
 async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
     let mut tokens = Vec::new();
     for action in ["watch_ad", "solve_puzzle", "complete_level"] {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::harness::{Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, World, assert_verified};
 
 async fn score(node: &TestNode, player: &Player) -> i64 {
     sqlx::query_scalar("SELECT score FROM users WHERE id = $1")

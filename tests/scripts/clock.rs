@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use laurel::action::{Limits, Verdict};
 use laurel::clock::rfc3339;
+use laurel::network::Network;
 use laurel::store::{
     Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome,
     Start, Store, Visitor,
@@ -51,14 +52,14 @@ async fn knock(store: &Store, window: &str) -> (u32, u64) {
         let told = store.attempt(&[(window, 9)]).await.unwrap().window.unwrap();
         (told.used, told.reset_ms)
     };
-    let here = IpAddr::from([127, 0, 0, 1]);
+    let here = Network::household(IpAddr::from([127, 0, 0, 1]));
     let rate = match window {
         "rate:logins:ada" => return attempt(AttemptWindow::Logins("ada".into())).await,
         "rate:logins-from:127.0.0.1" => return attempt(AttemptWindow::LoginsFrom(here)).await,
         "rate:registers-from:127.0.0.1" => return attempt(AttemptWindow::RegistersFrom(here)).await,
         "rate:inits-from:127.0.0.1" => return attempt(AttemptWindow::InitsFrom(here)).await,
         "rate:requests-from:127.0.0.1" => {
-            return (0, store.lease(Visitor::Address(here), 3, 1).await.unwrap().closes_ms);
+            return (0, store.lease(Visitor::Network(here), 3, 1).await.unwrap().closes_ms);
         }
         "rate:requests:" => return (0, store.lease(Visitor::User(me), 3, 1).await.unwrap().closes_ms),
         "rate:inits:" => {

@@ -130,8 +130,8 @@ async fn ban_unknown(app: &App, lead: &mut Lead) -> Result<(), Fault> {
     let asked = timed(&app.metrics, doing, asked.fetch_all(lead.connection()));
     let users: Vec<Uuid> = in_time(doing, HANGS_AFTER, asked).await?;
     let known = app.store.restrictions(&users).await?;
-    for (user, _) in users.into_iter().zip(known).filter(|(_, (banned, _))| !banned) {
-        if restrict(app, user, true, false, &[]).await? {
+    for (user, _) in users.into_iter().zip(known).filter(|(_, known)| !known.banned) {
+        if restrict(app, user, (true, false, 0), &[]).await? {
             tracing::warn!(%user, runbook = "LaurelDeadLetters", "banned a player whom Postgres does not know");
         }
     }
@@ -141,24 +141,26 @@ async fn ban_unknown(app: &App, lead: &mut Lead) -> Result<(), Fault> {
 /// Lifts such a ban once Postgres knows the player, unless it says otherwise.
 async fn forgive(app: &App, lead: &mut Lead, user: Uuid) -> Result<(), Fault> {
     let doing = "read a user's restrictions";
-    let sql = "SELECT banned_at IS NOT NULL, aside_at IS NOT NULL FROM users WHERE id = $1";
+    let sql = "SELECT banned_at IS NOT NULL, aside_at IS NOT NULL AND voids_id IS NULL,
+                      (SELECT coalesce(sum(points_earned), 0) FROM score_history WHERE user_id = $1 AND held)::bigint
+               FROM users WHERE id = $1";
     let asked = timed(&app.metrics, doing, sqlx::query_as(sql).bind(user).fetch_one(lead.connection()));
-    let (banned, aside) = in_time(doing, HANGS_AFTER, asked).await?;
+    let in_force = in_time(doing, HANGS_AFTER, asked).await?;
     let candidates = contenders(app, user).await?;
-    restrict(app, user, banned, aside, &candidates).await.map(drop)
+    restrict(app, user, in_force, &candidates).await.map(drop)
 }
 
 async fn restrict(
     app: &App,
     user: Uuid,
-    banned: bool,
-    aside: bool,
+    (banned, aside, held): (bool, bool, i64),
     candidates: &[String],
 ) -> Result<bool, Fault> {
     let it = Restrict {
         user,
         banned,
         aside,
+        held: held.max(0) as u64,
         event_id: app.clock.new_id(),
         publish_window_ms: app.config.live.min_interval_ms,
         outbox_max: app.config.outbox.max_entries,
