@@ -32,7 +32,7 @@ const RESERVED_FILES: usize = 500;
 const ADMIN_CONNECTIONS: usize = 64;
 /// Connections beyond the limit that loopback and trusted proxies may hold, so that health checks come through to a full node.
 const HEALTH_CHECKS: usize = 32;
-/// A network holds at most this part of all connections, however few files a node may have.
+/// A network that has a limit holds at most this part of all connections, however few files a node may have.
 const NETWORK_SHARE: usize = 2;
 /// Sockets take at most 9 of 10 connections: the rest is for requests.
 const SOCKETS_OF_TEN: usize = 9;
@@ -80,9 +80,8 @@ impl Connections {
             0 => by_files,
             wanted => wanted.min(by_files),
         };
-        let has_admin_listener = !config.server.admin_listen.is_empty();
         Self {
-            reserved: if has_admin_listener { 0 } else { HEALTH_CHECKS },
+            reserved: HEALTH_CHECKS,
             per_network: config.limits.connections_per_ip,
             // The settings were checked when they were read; of others nobody is trusted.
             trusted: crate::config::networks(&config.server.trusted_proxies).unwrap_or_default(),
@@ -232,7 +231,8 @@ mod tests {
         let proxies: Vec<Permit> = (0..20).map(|_| take(&pool, "10.0.0.1").unwrap()).collect();
         drop((held, proxies));
         assert!(take(&pool, "192.0.2.1").is_ok());
-        assert!(pool.open.lock().by_network.is_empty() && pool.open.lock().slots.is_empty());
+        let open = pool.open.lock();
+        assert!(open.by_network.is_empty() && open.slots.is_empty());
 
         let few = self::pool(4, 1000);
         let _held = [take(&few, "192.0.2.1").unwrap(), take(&few, "192.0.2.1").unwrap()];
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(take(&pool, "127.0.0.1").err(), Some(Refused::Full), "the reserve has an end");
         drop((health, requests));
         // One is a stream, one is read slowly, one became idle after the last.
-        held[0].slot.begin().stay();
+        assert!(held[0].slot.begin().stay());
         held[1].slot.blocked(true);
         held[3].slot.idle_since_ms.store(0, std::sync::atomic::Ordering::Relaxed);
         held[2].slot.idle_since_ms.store(1, std::sync::atomic::Ordering::Relaxed);
@@ -270,6 +270,25 @@ mod tests {
         let ends: Vec<bool> = held.iter().map(|it| it.slot.ends()).collect();
         assert_eq!(ends, [false, false, false, true]);
         drop(held);
-        assert_eq!((pool.open.lock().ending, pool.open.lock().slots.len()), (0, 1));
+        let open = pool.open.lock();
+        assert_eq!((open.ending, open.slots.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_request_that_comes_as_its_connection_is_closed_is_answered_and_none_stays() {
+        let pool = pool(1, 0);
+        let held = take(&pool, "192.0.2.1").unwrap();
+        assert_eq!(pool.open.lock().end_some(1, Instant::now() - Duration::from_secs(1)), 1);
+        let _new = take(&pool, "192.0.2.9").unwrap();
+        assert_eq!(pool.open.lock().ending, 1);
+        let request = held.slot.begin();
+        assert!(!held.slot.ends(), "the request is answered first");
+        held.slot.blocked(true);
+        assert!(!request.stay(), "it would hold a place that nobody counts");
+        assert!(!held.slot.ends(), "the client has not taken the answer");
+        held.slot.blocked(false);
+        assert!(held.slot.ends());
+        drop(held);
+        assert_eq!(pool.open.lock().ending, 0);
     }
 }

@@ -57,13 +57,15 @@ impl Open {
             return 0;
         }
         idle.select_nth_unstable(count - 1);
+        let mut ended = 0;
         for (_, place) in &idle[..count] {
-            if let Some(slot) = self.forget(*place) {
-                self.ending += 1;
-                slot.evict();
+            if self.slots[*place].evict() {
+                self.forget(*place);
+                ended += 1;
             }
         }
-        count
+        self.ending += ended;
+        ended
     }
 
     /// One counts no more.

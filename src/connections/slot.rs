@@ -1,7 +1,7 @@
 //! What one connection does at the moment, as far as the pool has to know: whether it may be closed for a new one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -9,18 +9,22 @@ use futures::task::AtomicWaker;
 
 use crate::network::Network;
 
-/// One connection's place in the pool. All of it is a hint that is right a moment later, so no order of memory is asked for.
+/// A request is answered, or the connection is no longer between requests for good: a stream, a WebSocket.
+const BUSY: u8 = 1;
+/// The client has not taken all of an answer.
+const BLOCKED: u8 = 2;
+/// It counts no more, and ends after the request that may have come meanwhile.
+const EVICTED: u8 = 4;
+
+/// One connection's place in the pool.
 pub struct Slot {
     /// The networks that count it: none for a proxy, which speaks for many.
     pub(super) networks: [Option<Network>; 2],
     /// From which idle times count.
     epoch: Instant,
-    /// A request is answered, or the connection is no longer between requests for good: a stream, a WebSocket.
-    is_busy: AtomicBool,
-    /// The client has not taken all of an answer.
-    is_blocked: AtomicBool,
+    /// `BUSY`, `BLOCKED` and `EVICTED`, or 0 while it is between requests.
+    state: AtomicU8,
     pub(super) idle_since_ms: AtomicU64,
-    is_evicted: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -29,10 +33,8 @@ impl Slot {
         let slot = Self {
             networks,
             epoch,
-            is_busy: AtomicBool::new(false),
-            is_blocked: AtomicBool::new(false),
+            state: AtomicU8::new(0),
             idle_since_ms: AtomicU64::new(0),
-            is_evicted: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         };
         slot.idle_from_now();
@@ -45,37 +47,43 @@ impl Slot {
 
     /// Since when it is between requests, in ms of the pool's time; `None` if it is not.
     pub(super) fn idle_since_ms(&self) -> Option<u64> {
-        let waits = !self.is_busy.load(Ordering::Relaxed) && !self.is_blocked.load(Ordering::Relaxed);
-        waits.then(|| self.idle_since_ms.load(Ordering::Relaxed))
+        (self.state.load(Ordering::Relaxed) == 0).then(|| self.idle_since_ms.load(Ordering::Relaxed))
     }
 
     /// A request begins. It is over when what is returned is dropped.
     pub fn begin(self: &Arc<Self>) -> Busy {
-        self.is_busy.store(true, Ordering::Relaxed);
+        self.state.fetch_or(BUSY, Ordering::AcqRel);
         Busy(Some(self.clone()))
     }
 
     /// The client takes an answer slowly, or has taken it.
     pub(super) fn blocked(&self, is_blocked: bool) {
         self.idle_from_now();
-        self.is_blocked.store(is_blocked, Ordering::Relaxed);
+        if is_blocked {
+            self.state.fetch_or(BLOCKED, Ordering::AcqRel);
+        } else {
+            self.state.fetch_and(!BLOCKED, Ordering::AcqRel);
+        }
     }
 
-    /// Closes it, unless a request has just come: then after that one.
-    pub(super) fn evict(&self) {
-        self.is_evicted.store(true, Ordering::Release);
-        self.reader.wake();
+    /// Closes it if it is between requests; whether it was. A request that comes at the same moment is still answered.
+    pub(super) fn evict(&self) -> bool {
+        let evicted = self.state.compare_exchange(0, EVICTED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if evicted {
+            self.reader.wake();
+        }
+        evicted
     }
 
     /// HTTP is over on it. Its task would else be kept in memory by what would wake it.
     pub(super) fn leave_http(&self) {
-        self.is_busy.store(true, Ordering::Relaxed);
+        self.state.fetch_or(BUSY, Ordering::AcqRel);
         self.reader.take();
     }
 
     /// Whether nothing more is to be read, which ends a connection between requests.
     pub(super) fn ends(&self) -> bool {
-        self.is_evicted.load(Ordering::Acquire) && !self.is_busy.load(Ordering::Relaxed)
+        self.state.load(Ordering::Acquire) == EVICTED
     }
 
     /// Waits until the connection has to end.
@@ -89,9 +97,15 @@ impl Slot {
 pub struct Busy(Option<Arc<Slot>>);
 
 impl Busy {
-    /// The answer goes on after its head, as a stream does: the connection is never between requests again.
-    pub fn stay(mut self) {
-        self.0 = None;
+    /// The answer goes on after its head, as a stream does: the connection is never between requests again. `false` if it has to end
+    /// after this request: then there must be no such answer.
+    #[must_use]
+    pub fn stay(mut self) -> bool {
+        let stays = self.0.as_ref().is_none_or(|it| it.state.load(Ordering::Acquire) & EVICTED == 0);
+        if stays {
+            self.0 = None;
+        }
+        stays
     }
 }
 
@@ -99,7 +113,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
             slot.idle_from_now();
-            slot.is_busy.store(false, Ordering::Relaxed);
+            slot.state.fetch_and(!BUSY, Ordering::AcqRel);
         }
     }
 }

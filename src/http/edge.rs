@@ -29,7 +29,7 @@ use super::envelope::Told;
 use super::traced;
 use crate::app::App;
 use crate::config::networks;
-use crate::connections::Slot;
+use crate::connections::{Busy, Slot};
 use crate::error::{Error, Fault, Refusal};
 use crate::suspicion::Sign;
 use crate::telemetry::{self, About};
@@ -85,16 +85,13 @@ where
         let traced = traced::begin(&app, &request, asked.route(), asked.id()).map(Box::new);
         // A future does nothing before it is polled, so nothing is asked of the routes yet. In a box, for it has room for the request,
         // and would be moved each time that it is handed on.
-        let answering = Box::pin(self.routes.call(request));
-        Box::pin(async move {
-            let response = pass(&app, &asked, traced, answering).await;
-            if goes_on(&response)
-                && let Some(busy) = busy
-            {
-                busy.stay();
-            }
-            Ok(response)
-        })
+        let answering = self.routes.call(request);
+        let answering = Box::pin(async move {
+            let response = answering.await?;
+            let stays = !goes_on(&response) || busy.is_none_or(Busy::stay);
+            Ok(if stays { response } else { Refusal::NoSocket.into_response() })
+        });
+        Box::pin(async move { Ok(pass(&app, &asked, traced, answering).await) })
     }
 }
 
