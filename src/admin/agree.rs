@@ -87,7 +87,10 @@ async fn take_away(
         candidates: &[],
     };
     let mut done = app.store.adjust(&it).await?;
-    if done == Err(NotDone::Aside) && is_written(app, restrict.user, newest).await? {
+    if done == Err(NotDone::Aside)
+        && is_written(app, restrict.user, newest).await?
+        && !is_dead_letter(connection, id).await?
+    {
         // All that was on its way is in the ledger, and the event, whose user is locked, is not: so Redis has lost what it shows.
         let aside = Restrict { aside: true, ..*restrict };
         app.store.restrict(&aside).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
@@ -101,6 +104,13 @@ async fn take_away(
         Err(NotDone::Aside) => Ok(None),
         Err(_) => Err(Refusal::Unavailable(DECIDED).into()),
     }
+}
+
+/// Whether Redis has done an event that could not be written to the ledger, and waits for an operator.
+async fn is_dead_letter(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM dead_letters WHERE event_id = $1 AND in_redis AND state IN ('waiting', 'retrying'))";
+    let asked = sqlx::query_scalar(sql).bind(id).fetch_one(connection).await;
+    Ok(asked.map_err(|error| sql_fault("look for a dead letter", error))?)
 }
 
 async fn is_written(app: &App, user: Uuid, newest: Option<&str>) -> Result<bool> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::audit::Meant;
 use super::{Decision, audit};
 use crate::app::App;
-use crate::error::{Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::ledger::{begin, sql_fault, timed};
 
 /// An entry that could not be written to the ledger.
@@ -107,7 +107,7 @@ fn read(row: &PgRow) -> DeadLetter {
     }
 }
 
-/// Decides what becomes of a dead letter that waits. Returns its state.
+/// Decides what becomes of a dead letter that waits; one that is being tried again can still be discarded. Returns its state.
 ///
 /// # Errors
 /// There is none, or it does not wait; Postgres is away.
@@ -118,7 +118,7 @@ pub async fn decide(app: &App, id: i64, fate: Fate, decision: &Decision) -> Resu
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(fault)?;
     let user: Option<Option<Uuid>> = sqlx::query_scalar(
         "UPDATE dead_letters SET state = $2, decided_at = now(), decided_by = $3, decided_why = $4
-         WHERE id = $1 AND state = 'waiting'
+         WHERE id = $1 AND (state = 'waiting' OR (state = 'retrying' AND $2 = 'discarded'))
          RETURNING (SELECT id FROM users WHERE users.id = user_id)",
     )
     .bind(id)
@@ -144,6 +144,12 @@ pub async fn decide(app: &App, id: i64, fate: Fate, decision: &Decision) -> Resu
         let detail = json!({ "letter": id });
         let meant = Meant { user, action: fate.deed(), decision, key: None, detail: Some(&detail) };
         audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
+        // Whoever was banned as unknown, and is known by now, is looked at again.
+        sqlx::query("UPDATE users SET restricted_at = now() WHERE id = $1")
+            .bind(user)
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
     }
     transaction.commit().await.map_err(fault)?;
     call.answered();
@@ -160,10 +166,16 @@ pub async fn retry_all(app: &App, decision: &Decision) -> Result<usize> {
     let ids: Vec<i64> = timed(&app.metrics, doing, asked.fetch_all(&app.database))
         .await
         .map_err(|error| sql_fault(doing, error))?;
-    for id in &ids {
-        decide(app, *id, Fate::Retry, decision).await?;
+    let mut count = 0;
+    for id in ids {
+        match decide(app, id, Fate::Retry, decision).await {
+            Ok(_) => count += 1,
+            // Somebody else has decided meanwhile.
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(ids.len())
+    Ok(count)
 }
 
 /// How many dead letters wait of a user, known or not.

@@ -69,7 +69,10 @@ pub async fn write(
         return Ok(());
     }
     join_on(transaction, users, &mut awards, late_until).await?;
-    let is_held = |it: &Award| it.entry.held && it.moment > users.held_cleared(it.entry.user);
+    // By the moment that the event had, like that of the one which cleared, wherever they are put.
+    let is_held = |it: &Award| {
+        it.entry.held && it.entry.award.is_some_and(|(.., moment)| moment > users.held_cleared(it.entry.user))
+    };
     let rows: Vec<_> = awards.iter().map(|it| (it.link(), is_held(it))).collect();
     append(transaction, head, &rows).await?;
     move_totals(transaction, &rows).await
@@ -128,9 +131,13 @@ pub async fn put_behind(connection: &mut PgConnection, entries: &mut [Entry]) ->
         .bind(SHARD)
         .fetch_one(connection)
         .await?;
-    for (.., moment) in entries.iter_mut().filter_map(|it| it.award.as_mut()) {
+    for entry in entries {
+        let Some((.., moment)) = &mut entry.award else { continue };
         newest = (newest + 1).max(*moment);
         *moment = newest;
+        if let Some(clears) = &mut entry.clears {
+            *clears = newest;
+        }
     }
     Ok(())
 }

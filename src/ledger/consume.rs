@@ -63,7 +63,10 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
         if looked.is_none_or(|it| it.elapsed() > LOOK_EVERY) {
             looked = Some(Instant::now());
             open(app, &mut lead, &mut reader).await?;
-            tend(app, &mut lead).await?;
+            // They hold up nobody else's entries; a lead that is lost shows below.
+            if let Err(fault) = tend(app, &mut lead).await {
+                tracing::warn!(%fault, "dead letters are not looked after");
+            }
             if rewound.elapsed() > REWIND_EVERY {
                 rewound = Instant::now();
                 reader.rewind();

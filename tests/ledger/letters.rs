@@ -190,6 +190,13 @@ async fn a_user_whom_postgres_does_not_know_wins_nothing_more_and_blocks_nothing
     laurel::admin::retry_all(&node.app, &operator()).await.unwrap();
     laurel::ledger::retry_letters(&node.app).await.unwrap();
     assert!(letters(&node).await.iter().all(|it| it.state == "written"));
+    let converging =
+        tokio::spawn(laurel::admin::converge_forever(node.app.clone(), laurel::admin::ALL_EVERY));
+    eventually("the ban to be lifted", async || {
+        (node.init(&eve, "watch_ad").await.status == 200).then_some(())
+    })
+    .await;
+    converging.abort();
     let lost = |it: &DeadLetter| it.points.is_none() || !it.in_redis;
     assert!(letters(&node).await.iter().all(lost), "Redis was loaded without the award");
     laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();

@@ -4,10 +4,8 @@
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::Reason;
 use crate::app::App;
 use crate::error::Fault;
-use crate::ledger::best::contenders;
 use crate::ledger::commit::{NotWritten, write_again};
 use crate::ledger::database::{HANGS_AFTER, in_time, timed};
 use crate::ledger::lead::Lead;
@@ -84,7 +82,7 @@ pub async fn note_loaded(app: &App, lead: &mut Lead, shards: &[usize]) -> Result
 async fn write_all_again(app: &App, lead: &mut Lead) -> Result<(), Fault> {
     let doing = "read dead letters";
     let asked = sqlx::query(
-        "SELECT id, shard, stream_id, entry, reason FROM dead_letters WHERE state = 'retrying' ORDER BY id LIMIT $1",
+        "SELECT id, shard, stream_id, entry FROM dead_letters WHERE state = 'retrying' ORDER BY id LIMIT $1",
     );
     let asked = timed(&app.metrics, doing, asked.bind(AT_ONCE).fetch_all(lead.connection()));
     for row in in_time(doing, HANGS_AFTER, asked).await? {
@@ -95,12 +93,7 @@ async fn write_all_again(app: &App, lead: &mut Lead) -> Result<(), Fault> {
             continue;
         };
         match write_again(app, lead, &entry).await {
-            Ok(()) => {
-                settle(app, lead, id, "written", None).await?;
-                if row.get::<&str, _>("reason") == Reason::UnknownUser.as_str() {
-                    forgive(app, lead, entry.user).await?;
-                }
-            }
+            Ok(()) => settle(app, lead, id, "written", None).await?,
             Err(NotWritten::Entries(fault)) => {
                 settle(app, lead, id, "waiting", Some(&fault.to_string())).await?;
             }
@@ -112,14 +105,19 @@ async fn write_all_again(app: &App, lead: &mut Lead) -> Result<(), Fault> {
 
 async fn settle(app: &App, lead: &mut Lead, id: i64, state: &str, detail: Option<&str>) -> Result<(), Fault> {
     let doing = "settle a dead letter";
+    // The ban of a user whom Postgres knows by now is lifted by whoever makes Redis agree with what was decided lately.
     let update = sqlx::query(
-        "UPDATE dead_letters SET state = $2, detail = coalesce(left($3, 500), detail) WHERE id = $1",
+        "WITH settled AS (
+             UPDATE dead_letters SET state = $2, detail = coalesce(left($3, 500), detail) WHERE id = $1
+             RETURNING user_id, reason)
+         UPDATE users SET restricted_at = now() FROM settled
+         WHERE users.id = settled.user_id AND settled.reason = 'unknown_user'",
     );
     let update = update.bind(id).bind(state).bind(detail).execute(lead.connection());
     in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update)).await.map(drop)
 }
 
-/// Bans players whom Postgres does not know. A board that is closed is left alone: the next look comes in a second.
+/// Bans players whom Postgres does not know. Those of a shard that is closed or away are left alone: the next look comes in a second.
 async fn ban_unknown(app: &App, lead: &mut Lead) -> Result<(), Fault> {
     let doing = "look for players whom Postgres does not know";
     let asked = sqlx::query_scalar(
@@ -129,49 +127,40 @@ async fn ban_unknown(app: &App, lead: &mut Lead) -> Result<(), Fault> {
     );
     let asked = timed(&app.metrics, doing, asked.fetch_all(lead.connection()));
     let users: Vec<Uuid> = in_time(doing, HANGS_AFTER, asked).await?;
-    let known = app.store.restrictions(&users).await?;
-    for (user, _) in users.into_iter().zip(known).filter(|(_, known)| !known.banned) {
-        if restrict(app, user, (true, false, 0), &[]).await? {
-            tracing::warn!(%user, runbook = "LaurelDeadLetters", "banned a player whom Postgres does not know");
+    for shard in 0..app.store.shard_count() {
+        let here: Vec<Uuid> =
+            users.iter().copied().filter(|it| app.store.shard_number(*it) == shard).collect();
+        if let Err(fault) = ban_all(app, &here).await {
+            tracing::warn!(shard, %fault, "players whom Postgres does not know are not banned yet");
         }
     }
     Ok(())
 }
 
-/// Lifts such a ban once Postgres knows the player, unless it says otherwise.
-async fn forgive(app: &App, lead: &mut Lead, user: Uuid) -> Result<(), Fault> {
-    let doing = "read a user's restrictions";
-    let sql = "SELECT banned_at IS NOT NULL, aside_at IS NOT NULL AND voids_id IS NULL,
-                      (SELECT coalesce(sum(points_earned), 0) FROM score_history WHERE user_id = $1 AND held)::bigint
-               FROM users WHERE id = $1";
-    let asked = timed(&app.metrics, doing, sqlx::query_as(sql).bind(user).fetch_one(lead.connection()));
-    let in_force = in_time(doing, HANGS_AFTER, asked).await?;
-    let candidates = contenders(app, user).await?;
-    restrict(app, user, in_force, &candidates).await.map(drop)
-}
-
-async fn restrict(
-    app: &App,
-    user: Uuid,
-    (banned, aside, held): (bool, bool, i64),
-    candidates: &[String],
-) -> Result<bool, Fault> {
-    let it = Restrict {
-        user,
-        banned,
-        aside,
-        held: held.max(0) as u64,
-        event_id: app.clock.new_id(),
-        publish_window_ms: app.config.live.min_interval_ms,
-        outbox_max: app.config.outbox.max_entries,
-        candidates,
-    };
-    match app.store.restrict(&it).await? {
-        // Somebody missing among the ten is not waited for: whoever waits here is who writes the ledger.
-        Ok(mended) => show(app, mended.flush_due_ms).await.map(|()| true),
-        Err(why) => {
-            tracing::debug!(%user, ?why, "a restriction waits for the board");
-            Ok(false)
+async fn ban_all(app: &App, users: &[Uuid]) -> Result<(), Fault> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let known = app.store.restrictions(users).await?;
+    for (user, _) in users.iter().zip(known).filter(|(_, known)| !known.banned) {
+        let it = Restrict {
+            user: *user,
+            banned: true,
+            aside: false,
+            held: 0,
+            event_id: app.clock.new_id(),
+            publish_window_ms: app.config.live.min_interval_ms,
+            outbox_max: app.config.outbox.max_entries,
+            candidates: &[],
+        };
+        match app.store.restrict(&it).await? {
+            // Somebody missing among the ten is not waited for: whoever waits here is who writes the ledger.
+            Ok(mended) => {
+                show(app, mended.flush_due_ms).await?;
+                tracing::warn!(%user, runbook = "LaurelDeadLetters", "banned a player whom Postgres does not know");
+            }
+            Err(why) => tracing::debug!(%user, ?why, "a ban waits for the board"),
         }
     }
+    Ok(())
 }
