@@ -13,11 +13,12 @@
 local state_key, ten_key, window_key, parts_key = unpack(KEYS)
 local shards, shard = tonumber(ARGV[1]), ARGV[5]
 
-local is_of_this_run = redis.call('HGET', state_key, 'run') == run_id()
+local run = run_id()
+local is_of_this_run = redis.call('HGET', state_key, 'run') == run
 if shard ~= '' and not is_of_this_run then
   redis.call('DEL', parts_key)
   redis.call('HDEL', state_key, 'epoch')
-  redis.call('HSET', state_key, 'run', run_id())
+  redis.call('HSET', state_key, 'run', run)
   is_of_this_run = true
 end
 local kept = is_of_this_run and redis.call('HGETALL', parts_key) or {}

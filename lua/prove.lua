@@ -13,7 +13,8 @@
 --       18 when it stands (see lib/proof), by the anti-spam token's age
 --       19 digest of the request (empty: no idempotency key)   20 how long its answer is kept (ms)
 --       21 the proven token, which is kept in the answer alone (empty: no idempotency key)
---       22 reservation for judging (see lib/judging; left out where no webhook judges)
+--       22 latest epoch and moment that the caller knows (see lib/epoch)
+--       23 reservation for judging (see lib/judging; left out where no webhook judges)
 -- Reply { code, inits used, ms until the window closes, replayed (0 or 1), … }
 --       OK: + { when it runs out (ms), its time to live (ms), the proven token (empty: no idempotency key) }
 --       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait }
@@ -30,7 +31,7 @@ local asked_id, asked_hash, asked_expires_s, named_session = ARGV[12], ARGV[13],
 local proof, verdict = ARGV[16], ARGV[17]
 local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[18])
 local request_digest, answer_ttl_ms, kept_token = ARGV[19], ARGV[20], ARGV[21]
-local reservation = read_reservation(ARGV[22])
+local reservation = read_reservation(ARGV[23])
 local judging_key = reservation and KEYS[13]
 local FIRST_ONCE_KEY = reservation and 14 or 13
 
@@ -56,7 +57,7 @@ if request_digest ~= '' then
   end
 end
 
-local code = admit(state_key, used, rate_limit, ban_key)
+local code = admit(state_key, used, rate_limit, ban_key, ARGV[22])
 local is_open_board = code ~= BOARD_CLOSED
 local asked, asked_code = nil, OK
 if asked_id ~= '' then

@@ -8,9 +8,10 @@ local function count_at_door(rate_key, rate_limit, rate_window_ms, always)
   return 0, 0
 end
 
--- Whether the board is open, the window has room and the user is not banned, as a reply code.
-local function admit(state_key, used, rate_limit, ban_key)
-  if not read_open(state_key) then
+-- Whether the board is open (and not behind what the caller knows, see lib/epoch), the window has room and the user is not banned,
+-- as a reply code.
+local function admit(state_key, used, rate_limit, ban_key, least)
+  if not read_open(state_key, least, 'moment') then
     return BOARD_CLOSED
   end
   if rate_limit > 0 and used > rate_limit then

@@ -1,4 +1,4 @@
-//! Scripts that are bound to one run of Redis: they know its run_id and need not ask for it, which costs as much as half an award.
+//! Scripts that are bound to one run of Redis: they know its two ids (`lua/lib/epoch.lua`) and need not ask for it, which costs as much as half an award.
 //! Such a script is loaded over a connection that first said which run it leads to, and a connection does not outlive a process;
 //! within one, the replication id may change, which each look compares (`is_for`): then the next calls ask again.
 //! Redis 7 neither keeps scripts over a restart nor gives them to its replicas. So a process that has the script is that run, and

@@ -148,7 +148,7 @@ impl Store {
         }
         keys.extend(prove.verdict.once.iter().map(|it| names.once(it)));
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let arguments = prove.arguments(self.share_of(prove.outbox_max));
+        let arguments = prove.arguments(self.share_of(prove.outbox_max), shard.least());
         let mut reply = self.run(shard, &self.scripts.prove, &keys, &arguments).await?;
         let code = reply.code()?;
         let rate = reply.rate(prove.per_minute)?;
@@ -208,7 +208,7 @@ impl Store {
 }
 
 impl Prove<'_> {
-    fn arguments(&self, outbox_max: String) -> Vec<String> {
+    fn arguments(&self, outbox_max: String, least: String) -> Vec<String> {
         let key = self.idempotency;
         let mut arguments = vec![
             self.user.to_string(),
@@ -232,6 +232,7 @@ impl Prove<'_> {
             key.map(|(it, _)| it.request_digest.clone()).unwrap_or_default(),
             key.map(|(it, _)| it.kept_ms.to_string()).unwrap_or_default(),
             key.map(|(_, token)| token.to_owned()).unwrap_or_default(),
+            least,
         ];
         arguments.extend(self.judging.reservation().map(|it| it.text()));
         arguments
