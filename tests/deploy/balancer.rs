@@ -49,6 +49,15 @@ fn the_compose_networks_file_has_every_line_of_the_plain_one() {
     }
 }
 
+/// What all frontends share is more than players may have, so that operators and health checks come in.
+#[test]
+fn players_leave_connections_to_the_other_frontends() {
+    let file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
+    let limits = file.lines().filter_map(|it| it.trim().strip_prefix("maxconn "));
+    let limits: Vec<u32> = limits.map(|it| it.parse().unwrap()).collect();
+    assert!(limits.len() == 2 && limits[0] >= limits[1] + 100, "{limits:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_are_served_as_one() {
     let world = World::new().await;

@@ -111,6 +111,15 @@ fn probes_and_ports_are_a_nodes() {
 }
 
 #[test]
+fn the_ingress_keeps_what_is_for_operators_inside() {
+    let balancer = include_str!("../../deploy/haproxy.cfg");
+    let denied = balancer.lines().find(|it| it.contains("deny_status 404")).unwrap().trim();
+    let service = of_kind("Ingress", "laurel");
+    let snippet = service["metadata"]["annotations"]["haproxy.org/backend-config-snippet"].as_str().unwrap();
+    assert_eq!(snippet.trim(), denied);
+}
+
+#[test]
 fn nodes_come_by_a_metric_that_is_there_and_postgres_has_connections_for_all() {
     let autoscaler = &of_kind("HorizontalPodAutoscaler", "laurel")["spec"];
     let metrics = autoscaler["metrics"].as_array().unwrap();
