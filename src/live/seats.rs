@@ -79,12 +79,13 @@ pub struct Pending {
 impl Seats {
     /// With the limits of the settings, and no more than there are connections for.
     pub fn new(limits: &config::Limits, live: &config::Live, connections: usize) -> Self {
-        let most = live.max_sockets.min(connections);
+        let all = live.max_sockets.min(connections);
+        let most_pending = (all.saturating_mul(live.pending_percent) / 100).max(1);
         Self {
-            most,
+            most: all.saturating_sub(most_pending).max(1),
             per_user: limits.sockets_per_user,
             per_address: limits.sockets_per_ip,
-            most_pending: (most.saturating_mul(live.pending_percent) / 100).max(1),
+            most_pending,
             taken: Mutex::default(),
             open: TaskTracker::new(),
         }
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_seat_comes_back_when_its_socket_goes() {
-        let seats = seats(4, |it| (it.limits.sockets_per_user, it.limits.sockets_per_ip) = (2, 3));
+        let seats = seats(5, |it| (it.limits.sockets_per_user, it.limits.sockets_per_ip) = (2, 3));
         let (one, two) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
         let address = IpAddr::from([127, 0, 0, 1]);
         let held = [seats.take(one, address).unwrap(), seats.take(one, address).unwrap()];
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn who_has_no_login_leaves_seats_to_players() {
-        let seats = seats(80, |it| it.limits.sockets_per_ip = 0);
+        let seats = seats(88, |it| it.limits.sockets_per_ip = 0);
         let from = |it: u8| IpAddr::from([192, 0, 2, it]);
         let spectators: Vec<Seat> = (0..60).map(|it| seats.take(None, from(it)).unwrap()).collect();
         assert_eq!(seats.take(None, from(99)).err(), Some(NoSeat::Full));
