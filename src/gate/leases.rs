@@ -1,7 +1,7 @@
 //! The windows of many visitors, of one kind and one limit.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,10 @@ impl Seen {
 /// Who new visitors are when too many are known: no address and no user is called so.
 fn the_rest(visitor: Visitor) -> Visitor {
     match visitor {
-        Visitor::Network(_) => Visitor::Network(Network::household(Ipv4Addr::UNSPECIFIED.into())),
+        Visitor::Network(Network::Household(_)) => {
+            Visitor::Network(Network::Household(Ipv4Addr::UNSPECIFIED.into()))
+        }
+        Visitor::Network(Network::Site(_)) => Visitor::Network(Network::Site(Ipv6Addr::UNSPECIFIED)),
         Visitor::User(_) => Visitor::User(Uuid::nil()),
     }
 }
