@@ -16,7 +16,7 @@ use crate::action::proof::admob::Callback;
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
-use crate::store::{IdempotencyKey, Judging};
+use crate::store::{IdempotencyKey, Judging, RedeemOutcome};
 use crate::suspicion::Sign;
 use crate::token::sha256_hex;
 
@@ -74,7 +74,7 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
     if let Some(holds) = redeemed.revealed_verdict() {
         app.metrics.proof(action.proof.kind(), holds);
     }
-    if !redeemed.replayed {
+    if matches!(redeemed.outcome, RedeemOutcome::Awarded(_)) && !redeemed.replayed {
         app.metrics.award(&action.kind);
     }
     let award = answer(app, &caller, &redeemed, &judged, true)?;
