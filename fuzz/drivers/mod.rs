@@ -14,7 +14,7 @@ pub mod websocket;
 /// A driver.
 pub type Driver = fn(&[u8]);
 
-/// Every target by its name, which is also the name of its folder in `fuzz/corpus/`.
+/// Every target by its name, which is also that of its file in `fuzz/corpus/`.
 pub const ALL: [(&str, Driver); 21] = [
     ("act_token", tokens::act_token),
     ("admob", signed::admob),

@@ -260,6 +260,8 @@ fn in_url(path: &Path) -> String {
 
 fn in_use(pid: Option<i32>, root: &Path) -> StartError {
     let by = match pid {
+        // It has not written its pid yet.
+        Some(0) => "a Laurel that is starting".into(),
         Some(pid) => format!("Laurel with pid {pid}"),
         None => "a store that no Laurel looks after".to_owned(),
     };
