@@ -57,8 +57,7 @@ if request_digest ~= '' then
   end
 end
 
-local code = admit(state_key, used, rate_limit, ban_key, ARGV[22])
-local is_open_board = code ~= BOARD_CLOSED
+local code, state = admit(state_key, used, rate_limit, ban_key, ARGV[22])
 local asked, asked_code = nil, OK
 if asked_id ~= '' then
   asked, asked_code = read_anti_spam(asked_key, asked_spent_key, user, action, asked_expires_s)
@@ -79,7 +78,7 @@ end
 -- A closed board takes no entries, which the ledger would not expect.
 local function spend_asked(kind, moment)
   spend(asked_key, asked_spent_key, asked_expires_s * 1000)
-  if is_open_board then
+  if state then
     write_outbox(outbox_key, {
       kind = kind, id = asked_id, user = user, action = action, points = points, issued = asked.issued,
       expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof, moment = moment,
@@ -88,7 +87,7 @@ local function spend_asked(kind, moment)
 end
 
 local function refuse_proof()
-  local moment = is_open_board and note_spent(state_key) or nil
+  local moment = state and note_spent(state_key, state[3])
   if asked then
     spend_asked('refused', moment)
   else
@@ -149,7 +148,7 @@ if not proof_holds() then
 end
 
 -- The last check is done: only writes from here on.
-local moment = note_spent(state_key)
+local moment = note_spent(state_key, state[3])
 local expires_ms = now_ms + tonumber(ttl_ms)
 if asked then
   spend_asked('traded', moment)

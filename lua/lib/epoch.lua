@@ -25,8 +25,9 @@ local function is_behind(epoch, moment, least)
 end
 
 -- The state's `epoch`, `run` and the fields that are named, in this order; nil while the board is closed, or where the caller has
--- seen more: `least` is `epoch moment`, the newest that it knows, the moment in 16 digits, or nil. Whoever gives it names `moment` as the first field. A board in
--- an earlier epoch was left behind; one that is at an earlier moment of the same epoch has lost what came after it.
+-- seen more: `least` is `epoch moment`, the newest that it knows, the moment in 16 digits, or nil. Whoever gives it names `moment` as
+-- the first field. A board in an earlier epoch was left behind; one that is at an earlier moment of the same epoch has lost what came
+-- after it.
 local function read_open(state_key, least, ...)
   local state = redis.call('HMGET', state_key, 'epoch', 'run', ...)
   if not state[1] or state[2] ~= run_id() or (least and is_behind(state[1], state[3] or '0', least)) then
@@ -35,10 +36,10 @@ local function read_open(state_key, least, ...)
   return state
 end
 
--- Notes that a token was spent without an award, so that a copy of Redis from before it is older, too. Returns the moment, for the
--- outbox. An award has one of its own.
+-- Notes that a token was spent without an award, so that a copy of Redis from before it is older, too. `last` is the board's moment.
+-- Returns the next, for the outbox. An award has one of its own.
 local function note_spent(state_key, last)
-  local moment = int(next_moment(last or redis.call('HGET', state_key, 'moment')))
+  local moment = int(next_moment(last))
   redis.call('HSET', state_key, 'moment', moment)
   return moment
 end
