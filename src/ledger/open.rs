@@ -39,7 +39,7 @@ struct Closed {
 
 impl Closed {
     fn new(app: &App, shard: usize, look: ShardLook, head: ShardHead) -> Self {
-        let latest = head.epoch.max(app.store.known_epoch(shard));
+        let latest = head.epoch.max(app.store.seen(shard).epoch);
         let why = match look.epoch {
             ..0 => Some(Why::Missing),
             _ if look.loading => Some(Why::Unfinished),
@@ -85,7 +85,7 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
         };
         // The ledger was asked first, and is written from what Redis has: so an open board that is behind it is an older copy.
         let older = look.moment < head.moment;
-        if !look.open || older || look.epoch < head.epoch.max(app.store.known_epoch(shard)) {
+        if !look.open || older || look.epoch < head.epoch.max(app.store.seen(shard).epoch) {
             closed.push(Closed::new(app, shard, look, head));
         } else if head.epoch < look.epoch {
             heads::write_epoch(app, lead, shard, look.epoch).await?;
@@ -133,9 +133,9 @@ async fn confirm(app: &App, lead: &mut Lead, closed: &[Closed], loads: &[Load<'_
         if it.why.is_none() {
             tracing::info!(run = it.look.run, "another run of Redis holds what the ledger holds");
         }
-        let newest =
-            heads[it.shard].moment.max(app.hub.newest().version).max(app.store.seen(it.shard).moment);
-        let epoch = it.head.epoch.max(app.store.known_epoch(it.shard)).max(it.look.epoch) + 1;
+        let seen = app.store.seen(it.shard);
+        let newest = heads[it.shard].moment.max(app.hub.newest().version).max(seen.moment);
+        let epoch = it.head.epoch.max(seen.epoch).max(it.look.epoch) + 1;
         let begun = loads.iter().find(|load| load.shard() == it.shard);
         let window_ms = app.config.live.min_interval_ms;
         let confirmed = app.store.confirm(it.shard, &it.look.run, epoch, newest, window_ms, begun).await?;

@@ -52,9 +52,8 @@ impl Store {
     }
 }
 
-/// A connection of its own, which leads to one process, and what that says of itself: which run it is, as `lua/lib/epoch.lua` names it, and
-/// the rest of `INFO server`. It
-/// has `timeout` to connect and `hangs_after` for an answer.
+/// A connection of its own, which leads to one process, and what that says of itself: which run it is, as `lua/lib/epoch.lua` names it,
+/// and the rest of `INFO server`. It has `timeout` to connect and `hangs_after` for an answer.
 pub(super) async fn connect_to_run(
     client: &redis::Client,
     doing: &'static str,

@@ -6,11 +6,6 @@ use super::{Load, Store};
 use crate::error::Fault;
 
 impl Store {
-    /// The latest epoch of a shard that this node has heard of; 0 at first. A Redis in an earlier one was left behind.
-    pub fn known_epoch(&self, shard: usize) -> i64 {
-        self.seen(shard).epoch
-    }
-
     /// The newest that this node has seen of a shard, by its number.
     pub fn seen(&self, shard: usize) -> Seen {
         self.shards[shard].seen()

@@ -161,7 +161,7 @@ fn folder() -> TempDir {
 pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
         let look = store.glance_at(shard).await.unwrap();
-        store.confirm(shard, &look.run, store.known_epoch(shard) + 1, 0, 0, None).await.unwrap().unwrap();
+        store.confirm(shard, &look.run, store.seen(shard).epoch + 1, 0, 0, None).await.unwrap().unwrap();
     }
 }
 
