@@ -32,6 +32,18 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    const ALL: [Self; 9] = [
+        Self::Issued,
+        Self::Awarded,
+        Self::Refused,
+        Self::Started,
+        Self::Ended,
+        Self::Traded,
+        Self::Adjusted,
+        Self::Voided,
+        Self::Confirmed,
+    ];
+
     /// As an entry names it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -130,18 +142,8 @@ impl Entry {
     fn read_text(shard: usize, address: &Arc<str>, stream_id: &str, text: &str) -> Option<Self> {
         let mut words = text.splitn(WORDS.len(), ' ');
         let mut next = || words.next();
-        let kind = match next()? {
-            "issued" => EntryKind::Issued,
-            "awarded" => EntryKind::Awarded,
-            "refused" => EntryKind::Refused,
-            "started" => EntryKind::Started,
-            "ended" => EntryKind::Ended,
-            "traded" => EntryKind::Traded,
-            "adjusted" => EntryKind::Adjusted,
-            "voided" => EntryKind::Voided,
-            "confirmed" => EntryKind::Confirmed,
-            _ => return None,
-        };
+        let kind = next()?;
+        let kind = EntryKind::ALL.into_iter().find(|it| it.as_str() == kind)?;
         let (id, user, action, points) =
             (next()?.parse().ok()?, next()?.parse().ok()?, next()?.to_owned(), number(next()?));
         let (before, after, moment) = (number(next()?), number(next()?), moment(next()?));
