@@ -88,7 +88,6 @@ pub async fn dead_letters(app: &App, all: bool, limit: u32) -> Result<Vec<DeadLe
 }
 
 fn read(row: &PgRow) -> DeadLetter {
-    let both = |one: Option<String>, other: Option<String>| one.zip(other);
     DeadLetter {
         id: row.get("id"),
         at_ms: row.get("at_ms"),
@@ -103,7 +102,7 @@ fn read(row: &PgRow) -> DeadLetter {
         entry: String::from_utf8_lossy(row.get("entry")).into_owned(),
         state: row.get("state"),
         in_redis: row.get("in_redis"),
-        decided: both(row.get("decided_by"), row.get("decided_why")),
+        decided: row.get::<Option<String>, _>("decided_by").zip(row.get("decided_why")),
     }
 }
 
@@ -144,12 +143,11 @@ pub async fn decide(app: &App, id: i64, fate: Fate, decision: &Decision) -> Resu
         let detail = json!({ "letter": id });
         let meant = Meant { user, action: fate.deed(), decision, key: None, detail: Some(&detail) };
         audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
-        // Whoever was banned as unknown, and is known by now, is looked at again.
-        sqlx::query("UPDATE users SET restricted_at = now() WHERE id = $1")
-            .bind(user)
-            .execute(&mut *transaction)
-            .await
-            .map_err(fault)?;
+        if fate == Fate::Discard {
+            // Whoever was banned as unknown, and is known by now, is looked at again; of a retry the leader sees to that.
+            let looked_at = sqlx::query("UPDATE users SET restricted_at = now() WHERE id = $1").bind(user);
+            looked_at.execute(&mut *transaction).await.map_err(fault)?;
+        }
     }
     transaction.commit().await.map_err(fault)?;
     call.answered();
