@@ -64,9 +64,7 @@ async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> N
         ("LAUREL_SERVER__DRAIN_SECONDS", "2"),
         ("LAUREL_SERVER__DRAIN_NOTICE_MS", "2000"),
         // What is slow because the machine is busy has not failed.
-        ("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "60000"),
         ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "50000"),
-        ("LAUREL_STORE__TIMEOUT_MS", "10000"),
         ("LAUREL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
         ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
         ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),

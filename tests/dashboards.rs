@@ -23,7 +23,7 @@ const DASHBOARDS: [&str; 3] = [
     include_str!("../deploy/grafana/dashboards/laurel-stores.json"),
 ];
 /// How long all queries together may take to find something.
-const MOST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_secs(300);
 const OR_NOTHING: &str = " or vector(0)";
 const RULES: &str = include_str!("../deploy/prometheus/rules.yml");
 

@@ -46,7 +46,7 @@ impl Listeners {
     /// Waits until all have ended.
     pub async fn ended(self) -> Vec<Ended> {
         let ended = futures::future::join_all(self.running);
-        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        let ended = tokio::time::timeout(Duration::from_secs(300), ended).await;
         ended.expect("all come to the newest board").into_iter().map(Result::unwrap).collect()
     }
 }

@@ -18,6 +18,8 @@ export async function launch() {
 /** A page that fails its test if it complains, throws, breaks its own policy, or asks anybody but `hosts`. */
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  // A busy machine is slow, and has not failed.
+  context.setDefaultTimeout(300_000);
   const page = await context.newPage();
   const wrong = [];
   const own = new URL(url).host;

@@ -56,7 +56,7 @@ export async function deed(page, path) {
 
 /** Waits until something holds. */
 export async function until(what, holds) {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + 300_000;
   while (!(await holds())) {
     assert.ok(Date.now() < end, `waited for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));

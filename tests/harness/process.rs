@@ -27,6 +27,7 @@ pub fn laurel(config: &Config) -> Command {
     command
         .env("REDIS_URL", config.store.redis_url.expose())
         .env("LAUREL_STORE__SHARDS", config.store.shards.to_string())
+        .env("LAUREL_STORE__TIMEOUT_MS", config.store.timeout_ms.to_string())
         .env("DATABASE_URL", config.database.url.expose())
         .env("JWT_SECRET", config.auth.jwt_secret.expose());
     command
@@ -60,6 +61,9 @@ impl NodeProcess {
         command
             .arg("serve")
             .env("PORT", "0")
+            // A busy machine is no fault: tests of these time-outs set them.
+            .env("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "60000")
+            .env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "30000")
             .env("LAUREL_LIMITS__REGISTERS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_IP", "0")
             .env("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0")

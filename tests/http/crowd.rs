@@ -38,7 +38,7 @@ async fn say(base: &str, text: &str) -> TcpStream {
 /// A client at another address of this machine.
 fn somebody_else() -> Client {
     let address = std::net::IpAddr::from([127, 0, 0, 2]);
-    Client::builder().local_address(address).timeout(Duration::from_secs(20)).build().unwrap()
+    Client::builder().local_address(address).timeout(Duration::from_secs(300)).build().unwrap()
 }
 
 async fn post(client: &Client, url: String, token: &str, body: Value) -> Value {

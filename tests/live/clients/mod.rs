@@ -236,8 +236,8 @@ fn packet_told(packet: &str) -> Option<Told> {
 
 /// What a busy machine may take for long, but not for ever.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let found = tokio::time::timeout(Duration::from_secs(60), future).await;
-    found.unwrap_or_else(|_| panic!("waited a minute for: {what}"))
+    let found = tokio::time::timeout(Duration::from_secs(300), future).await;
+    found.unwrap_or_else(|_| panic!("waited five minutes for: {what}"))
 }
 
 /// A connection to a node, with few bytes kept for it by the kernel if so wanted.

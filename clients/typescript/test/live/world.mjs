@@ -44,7 +44,7 @@ export function recorder() {
     until(what, condition) {
       return new Promise((resolve, reject) => {
         const fail = () => reject(new Error(`waited for ${what}: ${JSON.stringify(heard).slice(-600)}`));
-        waiting.add({ condition, resolve, timer: setTimeout(fail, 30_000) });
+        waiting.add({ condition, resolve, timer: setTimeout(fail, 300_000) });
         look();
       });
     },
@@ -59,7 +59,7 @@ export const scoreOn = (board, laurel) => board?.rows.find((it) => it.userId ===
 
 /** Waits until something that is asked for holds. */
 export async function eventually(what, look) {
-  for (const end = performance.now() + 30_000; performance.now() < end; ) {
+  for (const end = performance.now() + 300_000; performance.now() < end; ) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
