@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use laurel::config::Config;
 use laurel::embedded::{DataFolder, Holder, Postgres, Redis};
 use sqlx::Connection;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::OnceCell;
 
+use super::process::laurel;
 use super::turned_redis::{TurnedRedis, set_clock};
 
 pub fn keeper() -> &'static Handle {
@@ -228,15 +230,23 @@ pub fn lasting_folder(name: &str) -> PathBuf {
     tempfile::Builder::new().prefix(name).tempdir_in(all).unwrap().keep()
 }
 
-/// The URL of a new, empty database in the one Postgres of this run.
-pub async fn database() -> String {
+/// The URL of a new database in the one Postgres of this run, a copy of another one.
+async fn copy(of: &str) -> String {
     static POSTGRES: OnceCell<(Postgres, String)> = OnceCell::const_new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let (_, admin) = POSTGRES
         .get_or_init(async || {
             let folder = lasting_folder("postgres");
             let path = folder.clone();
-            let settings = ["fsync=off", "synchronous_commit=off", "max_connections=400"];
+            // Nothing here lives long enough to be tidied up, and what wakes up for it takes time from the tests.
+            let settings = [
+                "fsync=off",
+                "synchronous_commit=off",
+                "max_connections=400",
+                "autovacuum=off",
+                "bgwriter_delay=10s",
+                "wal_writer_delay=10s",
+            ];
             let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };
             let postgres = keeper().spawn(start).await.unwrap();
             let host = folder.canonicalize().unwrap().join("postgres");
@@ -244,10 +254,36 @@ pub async fn database() -> String {
         })
         .await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let mut connection = sqlx::PgConnection::connect(admin).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    execute(admin, format!("CREATE DATABASE {name} TEMPLATE {of}")).await;
     admin.replace("/laurel?", &format!("/{name}?"))
+}
+
+async fn execute(url: &str, statement: String) {
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The URL of a new, empty database.
+pub async fn empty_database() -> String {
+    copy("template1").await
+}
+
+/// The URL of a new database with Laurel's tables. They are copied: making them takes longer than most tests.
+pub async fn database(config: &Config) -> String {
+    static TABLES: OnceCell<String> = OnceCell::const_new();
+    let tables = TABLES
+        .get_or_init(async || {
+            let url = empty_database().await;
+            let mut config = config.clone();
+            config.database.url = url.clone().into();
+            let made = laurel(&config).arg("migrate").output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let name = url.split(['/', '?']).find(|it| it.starts_with("test_"));
+            name.unwrap().to_owned()
+        })
+        .await;
+    let url = copy(tables).await;
+    execute(&url, "UPDATE deployment SET id = gen_random_uuid()".to_owned()).await;
+    url
 }

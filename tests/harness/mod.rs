@@ -80,9 +80,9 @@ impl World {
         let mut config = config::load([]).unwrap();
         config.store.redis_url = redis.url.clone().into();
         config.store.shards = u32::try_from(shards).unwrap();
-        config.database.url = keeper::database().await.into();
         config.database.max_connections = 4;
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
+        config.database.url = keeper::database(&config).await.into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
         // A Redis that is slow because the machine is busy is not away; one that is killed refuses at once.
@@ -100,6 +100,13 @@ impl World {
         config.limits.sockets_per_ip = 0;
         config.limits.connections_per_ip = 0;
         Self { config, redis, folder, clock: Clock::default() }
+    }
+
+    /// The same with a database that has no tables yet.
+    pub async fn without_tables() -> Self {
+        let mut world = Self::new().await;
+        world.config.database.url = keeper::empty_database().await.into();
+        world
     }
 
     /// The same with a Postgres of its own, which can go.

@@ -57,7 +57,7 @@ async fn unchained(app: &App) -> u64 {
 
 #[tokio::test]
 async fn what_contracts_waits_for_the_last_older_node() {
-    let world = World::new().await;
+    let world = World::without_tables().await;
     let mut older = node_of(&world, "laurel").await;
     let app = world.app().await;
     assert!(!is_by_months(&app).await);
@@ -117,7 +117,7 @@ async fn what_contracts_waits_for_the_last_older_node() {
 
 #[tokio::test]
 async fn users_who_are_named_like_a_number_a_uuid_or_an_address_are_renamed_once_older_nodes_are_gone() {
-    let world = World::new().await;
+    let world = World::without_tables().await;
     let mut older = node_of(&world, "laurel/14").await;
     let app = world.app().await;
     let id = "01930a5b-7c00-7000-8000-0000000000ab";
@@ -196,7 +196,7 @@ async fn users_who_are_named_like_a_number_a_uuid_or_an_address_are_renamed_once
 
 #[tokio::test]
 async fn who_was_renamed_is_on_the_board_by_the_new_name() {
-    let world = World::new().await;
+    let world = World::without_tables().await;
     let older = node_of(&world, "laurel/14").await;
     let node = world.node().await;
     let ada = node.register("ada").await;
