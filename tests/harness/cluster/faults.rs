@@ -8,7 +8,7 @@ impl KeptCluster {
     pub async fn hurry(&self) {
         self.damage();
         for member in self.living() {
-            let _: () = self.ask(member, "CONFIG SET cluster-node-timeout 1000").await;
+            let _: () = self.ask(member, "CONFIG SET cluster-node-timeout 1000 hz 10").await;
         }
     }
 
