@@ -30,7 +30,9 @@ pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -
 /// A command beside the node.
 pub fn run(settings: &[(String, String)], arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
-    command.args(arguments.split(' ')).envs(settings.iter().cloned()).output().unwrap()
+    // A Redis that is slow because the machine is busy is not away.
+    command.env("LAUREL_STORE__TIMEOUT_MS", "10000").envs(settings.iter().cloned());
+    command.args(arguments.split(' ')).output().unwrap()
 }
 
 /// What one says that has done its work.
@@ -49,7 +51,7 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
     config.store.timeout_ms = 10_000;
     change(&mut config);
     // A node that is refused what it asks for waits until it is not.
-    let started = tokio::time::timeout(Duration::from_secs(60), Node::start(config, Clock::default())).await;
+    let started = tokio::time::timeout(Duration::from_secs(300), Node::start(config, Clock::default())).await;
     TestNode::new(started.expect("the node to start").unwrap())
 }
 
