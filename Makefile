@@ -6,14 +6,25 @@ SHELL := /bin/bash
 # Each measures one part alone. MINUTES=3 says how long `bench-soak` takes, an hour otherwise.
 BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-cluster deps test-deps client lint bench bench-all $(BENCHES) bench-micro instructions faults fuzz
+.PHONY: run test test-build test-cluster deps test-deps client bench bench-all $(BENCHES) bench-micro instructions faults fuzz
 
 run: deps
 	cargo build --release
 	exec ./target/release/laurel serve
 
-test: deps test-deps lint
+# Format, lints, documentation and all tests. Clippy looks on while the tests are compiled, and the documentation is written with the
+# dependencies that were compiled for them: `cargo clippy` and `cargo doc` would compile everything once more, half of CI's time.
+test: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+test: export CLIPPY_ARGS := -Dwarnings
+test: export RUSTDOC := $(CURDIR)/.ci/document
+test: deps
+	cargo fmt --check
+	$(MAKE) --jobs=2 test-deps test-build
 	cargo test --locked
+
+# What is waited for from elsewhere comes meanwhile.
+test-build:
+	cargo test --locked --no-run
 
 # The same tests on a Redis Cluster of six processes, with 8 shards; what has stores of its own, or none, is not tried twice.
 test-cluster: deps test-deps
@@ -31,7 +42,7 @@ fuzz:
 # clock, for the tests that use them; and what checks the files of deploy/.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
-		chromium:chromium kubectl:kubernetes-client openssl:openssl venv:python3-venv faketime:faketime
+		chromium-headless-shell:chromium-headless-shell kubectl:kubernetes-client openssl:openssl venv:python3-venv faketime:faketime
 	@python3 -m venv tests/deploy/tools
 	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement tests/deploy/requirements.txt
@@ -43,12 +54,6 @@ test-deps:
 client:
 	npm ci --silent --no-audit --no-fund --prefix clients/typescript
 	npm run --silent --prefix clients/typescript build
-
-# Format, lints and documentation; all of them as strict as CI.
-lint:
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 # The standard set, in less than ten minutes: what loadtest/RESULTS.md begins with. Each of the others writes a part of its own.
 bench: deps
