@@ -284,6 +284,7 @@ pub async fn database(config: &Config) -> String {
         })
         .await;
     let url = copy(tables).await;
+    // Whoever copies a database copies its deployment's id, which logins carry: migrations/0016_deployment.sql.
     execute(&url, "UPDATE deployment SET id = gen_random_uuid()".to_owned()).await;
     url
 }
