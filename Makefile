@@ -22,7 +22,7 @@ test: deps
 	$(MAKE) --jobs=2 test-deps test-build
 	cargo test --locked
 
-# What is waited for from elsewhere comes meanwhile.
+# A target of its own, so that packages are fetched while it compiles.
 test-build:
 	cargo test --locked --no-run
 
