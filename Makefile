@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Each measures one part alone. MINUTES=3 says how long `bench-soak` takes, an hour otherwise.
 BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-build test-cluster deps test-deps client bench bench-all $(BENCHES) bench-micro instructions faults fuzz
+.PHONY: run test test-build test-long test-cluster deps test-deps client bench bench-all $(BENCHES) bench-micro instructions faults fuzz
 
 run: deps
 	cargo build --release
@@ -25,6 +25,12 @@ test: deps
 # A target of its own, so that packages are fetched while it compiles.
 test-build:
 	cargo test --locked --no-run
+
+# The same tests with many more random calls, inputs and rounds.
+test-long: export LAUREL_RACE_ROUNDS := 1000
+test-long: export LAUREL_MODEL_CASES := 200
+test-long: export LAUREL_FUZZ_CASES := 1000
+test-long: test
 
 # The same tests on a Redis Cluster of six processes, with 8 shards; what has stores of its own, or none, is not tried twice.
 test-cluster: deps test-deps

@@ -20,7 +20,7 @@ use crate::balancer::suite::history::{Answer, History};
 use crate::balancer::suite::judge::Loss;
 use crate::harness::{TestNode, World, eventually};
 
-const PLAYERS: u64 = 24;
+const PLAYERS: u64 = 12;
 
 /// Two nodes on a Redis with replicas, players who go on, and listeners of every protocol at each node.
 struct Scene {

@@ -64,7 +64,9 @@ pub struct Look(MultiplexedConnection);
 impl Look {
     pub async fn new(port: u16) -> Self {
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-        Self(client.get_multiplexed_async_connection().await.unwrap())
+        let patient =
+            redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        Self(client.get_multiplexed_async_connection_with_config(&patient).await.unwrap())
     }
 
     /// One command, its words parted by blanks.

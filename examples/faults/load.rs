@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(45);
 pub struct Load {
     pub client: reqwest::Client,
     pub bases: Vec<String>,
+    /// How long a player pauses after an award.
+    pub pause: Duration,
     pub history: Arc<History>,
     pub stop: AtomicBool,
 }
@@ -75,6 +77,7 @@ impl Load {
             if door == Door::Game {
                 next = given;
             }
+            tokio::time::sleep(self.pause).await;
         }
     }
 

@@ -151,6 +151,7 @@ impl<'a> Suite<'a> {
         let load = Arc::new(Load {
             client: self.world.client.clone(),
             bases: self.world.bases.clone(),
+            pause: Duration::ZERO,
             history: self.history.clone(),
             stop: AtomicBool::new(false),
         });

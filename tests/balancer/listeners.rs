@@ -90,7 +90,7 @@ impl Reader {
                     seen = version;
                 }
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 }

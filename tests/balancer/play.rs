@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::Value;
@@ -21,6 +22,9 @@ use crate::harness::{World, assert_verified, eventually};
 /// Acknowledged awards that are waited for.
 const MORE: u64 = 100;
 
+/// Between a player's awards, so that what a fault stops is not stopped by a busy machine before.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Everybody plays until the stop.
 pub struct Play {
     load: Arc<Load>,
@@ -37,6 +41,7 @@ impl Play {
         let load = Arc::new(Load {
             client: client.clone(),
             bases,
+            pause: PAUSE,
             history: Arc::new(History::new()),
             stop: AtomicBool::new(false),
         });

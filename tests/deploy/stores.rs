@@ -12,7 +12,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::servers::{HardPostgres, HardRedis, Secrets, ours};
-use crate::harness::{Collector, TestNode, eventually};
+use crate::harness::{Collector, TestNode, connect_redis, eventually};
 
 /// How a node is told where its stores are.
 pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
@@ -135,8 +135,7 @@ async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
     postgres.make_role(&secrets);
     let settings = settings(&secrets, &redis, &postgres);
     let config = config::load(settings).unwrap();
-    let client = redis::Client::open(config.store.redis_url.expose()).unwrap();
-    let mut node = client.get_multiplexed_async_connection().await.unwrap();
+    let mut node = connect_redis(config.store.redis_url.expose()).await.unwrap();
     for command in [
         "FLUSHALL",
         "KEYS *",

@@ -23,7 +23,7 @@ pub use node::{Answer, Player, TestNode, rows};
 pub use process::{NodeProcess, laurel, program};
 pub use provider::Provider;
 pub use proxy::Proxy;
-pub use redis_look::RedisLook;
+pub use redis_look::{RedisLook, connect_redis};
 pub use sentinels::KeptSentinels;
 pub use signer::{Signer, jwks};
 

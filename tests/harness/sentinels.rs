@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use super::cluster::ports::Ports;
 use super::eventually;
 use super::keeper::RedisProcess;
+use super::redis_look::connect_redis;
 
 /// What Sentinels call the master.
 const NAME: &str = "laurel";
@@ -103,8 +104,7 @@ impl KeptSentinels {
 
 /// One question; none: Sentinels have just cut everybody off from a server whose part they change.
 async fn ask<T: redis::FromRedisValue>(url: &str, command: &str, about: &str) -> Option<T> {
-    let client = redis::Client::open(url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+    let mut connection = connect_redis(url).await.ok()?;
     let mut asked = redis::Cmd::new();
     asked.arg(command.split(' ').collect::<Vec<_>>()).arg(about);
     asked.query_async(&mut connection).await.ok()

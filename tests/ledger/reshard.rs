@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::harness::{KeptRedis, Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{KeptRedis, Player, TestNode, World, assert_verified, connect_redis, eventually};
 
 /// Players who go on with whichever nodes there are, and the points they were told of.
 struct Load {
@@ -121,8 +121,7 @@ async fn a_board_is_split_into_other_numbers_of_shards_under_load() {
         config.store.shards = shards;
         split_under_load(&mut world, config, &From::default()).await;
         let tag = |it: u32| if it == 1 { "leaderboard:*".to_owned() } else { format!("{{{it}.*") };
-        let client = redis::Client::open(world.redis.url.as_str()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = connect_redis(&world.redis.url).await.unwrap();
         for other in [1, 2, 4].into_iter().filter(|it| *it != shards) {
             let keys: Vec<String> =
                 redis::cmd("KEYS").arg(tag(other)).query_async(&mut connection).await.unwrap();

@@ -1,9 +1,7 @@
 //! Redis is there, but refuses in words: what redis-rs' own connections would keep for ever. A password in the URL of a socket
 //! file, and a load that is slowed down by its own option: on a single Redis.
 
-use std::time::Duration;
-
-use crate::harness::{TestNode, World, eventually};
+use crate::harness::{TestNode, World, connect_redis, eventually};
 
 async fn awards_answer(node: &TestNode, status: u16) {
     eventually(&format!("awards to be answered with {status}"), async || {
@@ -45,19 +43,16 @@ async fn a_redis_that_loads_its_data_is_waited_for_and_the_scripts_are_loaded_ag
     let node = world.node_with(|it| it.store.timeout_ms = 1000).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    let client = redis::Client::open(world.redis.url.as_str()).unwrap();
     let mut filler = redis::pipe();
     for number in 0..30_000 {
         filler.set("filler", number).ignore();
     }
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    // On a busy machine so much takes longer than an answer may by default.
-    connection.set_response_timeout(Duration::from_secs(60));
-    filler.exec_async(&mut connection).await.unwrap();
+    let url = world.redis.url.clone();
+    filler.exec_async(&mut connect_redis(&url).await.unwrap()).await.unwrap();
     world.redis.kill().await;
     let loads = async {
         eventually("Redis to say that it loads", async || {
-            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            let mut connection = connect_redis(&url).await.ok()?;
             let asked = redis::cmd("GET").arg("filler").exec_async(&mut connection).await;
             asked.is_err_and(|it| it.code() == Some("LOADING")).then_some(())
         })

@@ -21,7 +21,7 @@ async fn session(track: &Track, player: &Player) -> Answer {
 async fn one_game_token_is_redeemed_once_and_gives_one_next() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let (_, token) = track.start(player).await;
             let answers = track.attempts(4, player, UPDATE, &[], &update(&token)).await;
             assert_one_wins(&answers, USED);
@@ -37,7 +37,7 @@ async fn one_game_token_is_redeemed_once_and_gives_one_next() {
 async fn an_update_comes_before_the_games_end_or_wins_nothing() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let (_, token) = track.start(player).await;
             let (body, nothing) = (update(&token), json!({}));
             let (updated, ended) = tokio::join!(
@@ -65,7 +65,7 @@ async fn an_update_comes_before_the_games_end_or_wins_nothing() {
 async fn an_update_comes_before_a_new_game_or_wins_nothing() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let (_, token) = track.start(player).await;
             let body = update(&token);
             let (updated, (fresh, next)) =

@@ -36,7 +36,7 @@ async fn play_through(track: &Track, player: &Player, restriction: Restriction) 
 async fn an_award_comes_before_a_ban_or_is_refused() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let answers = play_through(&track, player, Restriction::Ban).await;
             let won = answers.iter().take_while(|it| it.status == 200).count();
             answers[won..].iter().for_each(|it| it.assert_refused(403, "FORBIDDEN"));
@@ -52,7 +52,7 @@ async fn an_award_comes_before_a_ban_or_is_refused() {
 async fn an_award_and_an_adjustment_both_count() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let token = track.nodes[0].token(player, "watch_ad").await;
             let app = &track.nodes[1].app;
             let user = find_user(app, &player.identity.number.to_string()).await.unwrap();
@@ -72,7 +72,7 @@ async fn an_award_and_an_adjustment_both_count() {
 async fn what_is_won_around_a_confirmation_is_shown() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             decide(&track, player, Restriction::SetAside).await;
             let answers = play_through(&track, player, Restriction::Confirm).await;
             assert_eq!(outcomes(&answers), [((200, ""), 3)].into());
@@ -85,7 +85,7 @@ async fn what_is_won_around_a_confirmation_is_shown() {
 async fn what_is_won_before_a_void_is_lost_and_what_is_won_after_it_stays() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let app = &track.nodes[1].app;
             let user = find_user(app, &player.identity.number.to_string()).await.unwrap();
             decide(&track, player, Restriction::SetAside).await;
@@ -123,7 +123,7 @@ async fn an_adjustment_under_one_key_is_done_or_refused_once() {
     let track = Track::new().await;
     let apps = [&track.nodes[0].app, &track.nodes[1].app];
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let user = find_user(apps[0], &player.identity.number.to_string()).await.unwrap();
             let decision = decision();
             adjust(apps[0], &user, 45, None, &decision).await.unwrap();

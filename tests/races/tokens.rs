@@ -19,7 +19,7 @@ async fn proven(track: &Track, player: &Player, body: Value) -> String {
 async fn one_token_is_finalized_once() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let body = json!({ "antiSpamToken": track.nodes[0].token(player, "watch_ad").await });
             assert_one_wins(&track.attempts(4, player, FINALIZE, &[], &body).await, USED);
             10
@@ -31,7 +31,7 @@ async fn one_token_is_finalized_once() {
 async fn one_proven_token_is_redeemed_once() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let token = proven(&track, player, json!({ "actionType": "watch_ad" })).await;
             let body = json!({ "actionToken": token });
             assert_one_wins(&track.attempts(4, player, "/api/v1/scores", &[], &body).await, USED);
@@ -44,7 +44,7 @@ async fn one_proven_token_is_redeemed_once() {
 async fn one_token_is_finalized_or_traded_but_not_both() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let body = json!({ "antiSpamToken": track.nodes[0].token(player, "watch_ad").await });
             let doors = [FINALIZE, "/api/v1/action-tokens"];
             let attempts = (0..4).map(|it| {
@@ -70,7 +70,7 @@ async fn one_token_is_finalized_or_traded_but_not_both() {
 async fn one_key_gives_all_the_same_answer_and_awards_once() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let token = track.nodes[0].token(player, "watch_ad").await;
             let (key, body) =
                 (laurel::token::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
@@ -89,7 +89,7 @@ async fn one_key_gives_all_the_same_answer_and_awards_once() {
 async fn one_key_gives_all_the_same_proven_token() {
     let track = Track::new().await;
     track
-        .run(100, async |player| {
+        .run(10, async |player| {
             let token = track.nodes[0].token(player, "watch_ad").await;
             let (key, body) =
                 (laurel::token::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
@@ -111,7 +111,7 @@ async fn one_key_gives_all_the_same_proven_token() {
 async fn what_can_be_had_once_a_day_is_had_once_with_two_tokens() {
     let track = Track::new().await;
     track
-        .run(1000, async |player| {
+        .run(1, async |player| {
             let today = async || track.nodes[0].app.store.now_us().await.unwrap() / 86_400_000_000;
             let started = today().await;
             let tokens = [

@@ -1,4 +1,4 @@
-//! Where races are run: two nodes, players, and a thousand rounds of each race.
+//! Where races are run: two nodes, players, and many rounds of each race.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Player, TestNode, World, assert_verified};
 
-/// Each race is run so often.
-const ROUNDS: usize = 1000;
+/// Each race is run so often, unless `LAUREL_RACE_ROUNDS` says how often.
+const ROUNDS: usize = 100;
 /// So many races at a time, each of another player.
 const AT_ONCE: usize = 16;
 
@@ -26,10 +26,10 @@ impl Track {
         Self { world, nodes }
     }
 
-    /// Runs a thousand rounds by so many players. `race` tells what its player has won, which has to be there at the end.
-    pub async fn run(&self, players: usize, race: impl AsyncFn(&Player) -> u64) {
-        let players = self.nodes[0].players(players as u64).await;
-        let each = ROUNDS / players.len();
+    /// Runs all rounds, so many by each player one after the other. `race` tells what its player has won, which has to be there at
+    /// the end.
+    pub async fn run(&self, each: usize, race: impl AsyncFn(&Player) -> u64) {
+        let players = self.nodes[0].players((rounds() / each) as u64).await;
         let all_rounds = async |player: &Player| {
             let mut won = 0;
             for _ in 0..each {
@@ -65,6 +65,10 @@ impl Track {
         let text = |name: &str| started.body["data"][name].as_str().unwrap().to_owned();
         (text("sessionId"), text("actionToken"))
     }
+}
+
+pub fn rounds() -> usize {
+    std::env::var("LAUREL_RACE_ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(ROUNDS)
 }
 
 /// How often each outcome came.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::clock::{DAY_MS, midnight, stand, turned, win};
 use crate::harness::World;
 
-const CASES: u32 = 48;
+const CASES: u32 = 24;
 const SECOND_MS: i64 = 1000;
 const HOUR_MS: i64 = 3600 * SECOND_MS;
 const COOLDOWN_MS: i64 = 30 * SECOND_MS;

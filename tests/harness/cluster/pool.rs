@@ -1,7 +1,8 @@
-//! Clusters that wait for the next test: starting one costs seconds, emptying one costs nothing.
+//! Clusters that wait for the next test: starting one costs seconds, emptying one costs nothing, and keeping one that nobody wants a
+//! fifth of a small machine.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use parking_lot::Mutex;
@@ -9,7 +10,11 @@ use parking_lot::Mutex;
 use super::KeptCluster;
 use crate::harness::keeper::keeper;
 
-static FREE: Mutex<Vec<KeptCluster>> = Mutex::new(Vec::new());
+/// Since when each is free.
+static FREE: Mutex<Vec<(Instant, KeptCluster)>> = Mutex::new(Vec::new());
+
+/// So long a cluster waits for a test.
+const WAITS: Duration = Duration::from_secs(20);
 
 /// What a test left connected has to go within this time, or its cluster goes.
 const LEAVING_MS: u64 = 20_000;
@@ -18,7 +23,7 @@ const LEAVING_MS: u64 = 20_000;
 pub async fn take() -> KeptCluster {
     let free = FREE.lock().pop();
     match free {
-        Some(cluster) => cluster,
+        Some((_, cluster)) => cluster,
         None => KeptCluster::start().await,
     }
 }
@@ -40,7 +45,11 @@ pub fn give_back(cluster: KeptCluster) {
             }
         };
         if tokio::time::timeout(Duration::from_millis(LEAVING_MS), empty).await.is_ok() {
-            FREE.lock().push(cluster);
+            FREE.lock().push((Instant::now(), cluster));
+            tokio::time::sleep(WAITS).await;
+            let unwanted: Vec<_> =
+                FREE.lock().extract_if(.., |(since, _)| since.elapsed() >= WAITS).collect();
+            drop(unwanted);
         }
     });
 }

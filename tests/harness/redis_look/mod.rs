@@ -6,12 +6,20 @@ mod place;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, Value};
 
 use place::{Place, bare};
+
+/// A connection that waits a minute for each answer: a busy machine is slow, and a test has time.
+pub async fn connect_redis(url: &str) -> RedisResult<MultiplexedConnection> {
+    let minute = Some(Duration::from_secs(60));
+    let patient = AsyncConnectionConfig::new().set_connection_timeout(minute).set_response_timeout(minute);
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&patient).await
+}
 
 pub struct RedisLook {
     servers: Vec<Server>,
@@ -32,11 +40,7 @@ pub struct Server {
 
 impl Server {
     pub async fn connect(url: &str, address: String, master: bool) -> Self {
-        let client = redis::Client::open(url).unwrap();
-        // A busy machine answers late, and a test has time.
-        let patient = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let connection = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
-        Self { address, master, connection }
+        Self { address, master, connection: connect_redis(url).await.unwrap() }
     }
 }
 
