@@ -7,12 +7,12 @@ mod prometheus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::action::webhook::Backend;
-use crate::harness::{World, eventually};
+use crate::harness::{PATIENCE, World, eventually};
 use crate::live::clients::ALL;
 use load::{listen, nodes, outages, play_forever};
 use prometheus::Prometheus;
@@ -22,8 +22,6 @@ const DASHBOARDS: [&str; 3] = [
     include_str!("../deploy/grafana/dashboards/laurel-cheating.json"),
     include_str!("../deploy/grafana/dashboards/laurel-stores.json"),
 ];
-/// How long all queries together may take to find something.
-const MOST: Duration = Duration::from_secs(300);
 const OR_NOTHING: &str = " or vector(0)";
 const RULES: &str = include_str!("../deploy/prometheus/rules.yml");
 
@@ -87,7 +85,7 @@ async fn each_finds_something(prometheus: &Prometheus) {
         let may_be_nothing = queries(&panel).filter(|it| it.contains(OR_NOTHING) && !it.contains("ALERTS"));
         missing.extend(may_be_nothing.map(|it| (title.clone(), replaced(&it.replace(OR_NOTHING, "")))));
     }
-    let deadline = Instant::now() + MOST;
+    let deadline = Instant::now() + PATIENCE;
     while !missing.is_empty() {
         assert!(Instant::now() < deadline, "these find nothing: {missing:#?}");
         for (title, query) in std::mem::take(&mut missing) {

@@ -6,17 +6,11 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::harness::eventually;
+use crate::harness::{eventually, program};
 
 fn laurel(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    // A Redis that is slow because the machine is busy is not away.
-    command.env("PORT", "0").env("LAUREL_STORE__TIMEOUT_MS", "10000");
+    let mut command = program();
+    command.args(arguments).current_dir(folder).env("PORT", "0");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

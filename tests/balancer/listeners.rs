@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use crate::harness::PATIENCE;
 use crate::live::clients::{ALL, Listener, Protocol};
 
 /// Listeners until there is a board newer than `enough`.
@@ -46,7 +47,7 @@ impl Listeners {
     /// Waits until all have ended.
     pub async fn ended(self) -> Vec<Ended> {
         let ended = futures::future::join_all(self.running);
-        let ended = tokio::time::timeout(Duration::from_secs(300), ended).await;
+        let ended = tokio::time::timeout(PATIENCE, ended).await;
         ended.expect("all come to the newest board").into_iter().map(Result::unwrap).collect()
     }
 }

@@ -16,9 +16,9 @@ export async function launch() {
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
-/** A page that fails its test if it complains, throws, breaks its own policy, or asks anybody but `hosts`. */
+/** A page that fails its test if it complains, throws, breaks its own policy, or asks anybody else. Nothing moves unless it is wanted: without a graphics card each frame costs. */
 export async function open(browser, url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
   // A busy machine is slow, and has not failed.
   context.setDefaultTimeout(300_000);
   const page = await context.newPage();

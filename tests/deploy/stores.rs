@@ -2,8 +2,7 @@
 //! refuses it nothing that it asks for.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Output;
 
 use laurel::clock::Clock;
 use laurel::config::{self, Config};
@@ -12,7 +11,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::servers::{HardPostgres, HardRedis, Secrets, ours};
-use crate::harness::{Collector, TestNode, connect_redis, eventually};
+use crate::harness::{Collector, PATIENCE, TestNode, connect_redis, eventually, program};
 
 /// How a node is told where its stores are.
 pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
@@ -29,10 +28,7 @@ pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -
 
 /// A command beside the node.
 pub fn run(settings: &[(String, String)], arguments: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
-    // A Redis that is slow because the machine is busy is not away.
-    command.env("LAUREL_STORE__TIMEOUT_MS", "10000").envs(settings.iter().cloned());
-    command.args(arguments.split(' ')).output().unwrap()
+    program().envs(settings.iter().cloned()).args(arguments.split(' ')).output().unwrap()
 }
 
 /// What one says that has done its work.
@@ -51,7 +47,7 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
     config.store.timeout_ms = 10_000;
     change(&mut config);
     // A node that is refused what it asks for waits until it is not.
-    let started = tokio::time::timeout(Duration::from_secs(300), Node::start(config, Clock::default())).await;
+    let started = tokio::time::timeout(PATIENCE, Node::start(config, Clock::default())).await;
     TestNode::new(started.expect("the node to start").unwrap())
 }
 

@@ -28,7 +28,7 @@ pub use sentinels::KeptSentinels;
 pub use signer::{Signer, jwks};
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use laurel::app::App;
 use laurel::clock::Clock;
@@ -85,9 +85,10 @@ impl World {
         config.database.url = keeper::database(&config).await.into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
-        // A Redis that is slow because the machine is busy is not away; one that is killed refuses at once.
+        // What is slow because the machine is busy is not away, and a store that is killed refuses at once. Tests of a time-out set it.
         config.store.timeout_ms = 10_000;
-        // A busy machine may leave a kept connection idle for long; tests of this time-out set it.
+        config.database.acquire_timeout_ms = 60_000;
+        config.server.request_timeout_ms = 60_000;
         config.server.header_timeout_ms = 120_000;
         config.limits.updates_per_minute = 0;
         config.limits.inits_per_minute = 0;
@@ -114,6 +115,7 @@ impl World {
         let mut world = Self::new().await;
         let postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
         world.config.database.url = postgres.url.clone().into();
+        world.config.database.acquire_timeout_ms = 3000;
         (world, postgres)
     }
 
@@ -172,13 +174,18 @@ pub async fn open_board(store: &Store) {
     }
 }
 
-/// Waits until something holds; a test that waits for longer than five minutes has failed, on however busy a machine.
+/// A test that waits for longer has failed, on however busy a machine.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits until something holds, and looks less and less often.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    for _ in 0..30_000 {
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(10));
+    while began.elapsed() < PATIENCE {
         if let Some(found) = look().await {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause + pause / 4).min(Duration::from_millis(50));
     }
     panic!("waited five minutes for: {what}")
 }

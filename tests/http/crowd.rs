@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{NodeProcess, TestNode, World, eventually};
+use crate::harness::{NodeProcess, PATIENCE, TestNode, World, eventually};
 use crate::live::clients::{Listener, Protocol, soon};
 
 /// Open files of the attacked node; 500 of them are for stores and logs.
@@ -38,7 +38,7 @@ async fn say(base: &str, text: &str) -> TcpStream {
 /// A client at another address of this machine.
 fn somebody_else() -> Client {
     let address = std::net::IpAddr::from([127, 0, 0, 2]);
-    Client::builder().local_address(address).timeout(Duration::from_secs(300)).build().unwrap()
+    Client::builder().local_address(address).timeout(PATIENCE).build().unwrap()
 }
 
 async fn post(client: &Client, url: String, token: &str, body: Value) -> Value {

@@ -12,7 +12,7 @@ use crate::scripts::redeem;
 
 #[tokio::test]
 async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
-    let world = World::without_tables().await;
+    let world = World::new().await;
     let app = world.app().await;
     laurel::ledger::wait_open(&app, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
@@ -130,7 +130,7 @@ async fn tokens_that_older_nodes_wrote_are_taken_over() {
 
 #[tokio::test]
 async fn the_sweep_closes_sessions_that_ran_out() {
-    let world = World::without_tables().await;
+    let world = World::new().await;
     let app = world.app().await;
     let user = super::verify::insert_user(&app).await;
     let insert = "

@@ -1,13 +1,11 @@
 //! Clients that do not read, or say what they should not: they cost others nothing, and themselves their seat.
 
-use std::time::Duration;
-
 use laurel::live::{Board, Row};
 use uuid::Uuid;
 
 use super::clients::{ALL, Listener, Protocol};
 use super::doors::sockets;
-use crate::harness::{TestNode, World, eventually};
+use crate::harness::{PATIENCE, TestNode, World, eventually};
 
 /// Versions are µs; boards of the test are a second apart, so what the node's own looks publish finds a place between.
 const STEP: i64 = 1_000_000;
@@ -92,7 +90,7 @@ async fn a_client_that_never_reads_is_closed_and_its_seat_comes_back() {
             change(&node, &mut reader, 1).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(300), all_closed).await.expect("all of them are too slow");
+    tokio::time::timeout(PATIENCE, all_closed).await.expect("all of them are too slow");
     eventually("the seats to come back", async || (sockets(&node) == 1).then_some(())).await;
     for player in &players[..ALL.len()] {
         let open = async || Listener::try_open(&node.base, Protocol::Plain, &player.token, None).await;

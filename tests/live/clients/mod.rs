@@ -5,7 +5,6 @@ mod polling;
 mod websocket;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -15,7 +14,7 @@ use events::Events;
 pub use polling::Polling;
 pub use websocket::WebSocket;
 
-use crate::harness::rows;
+use crate::harness::{PATIENCE, rows};
 
 /// How a listener is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +235,7 @@ fn packet_told(packet: &str) -> Option<Told> {
 
 /// What a busy machine may take for long, but not for ever.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let found = tokio::time::timeout(Duration::from_secs(300), future).await;
+    let found = tokio::time::timeout(PATIENCE, future).await;
     found.unwrap_or_else(|_| panic!("waited five minutes for: {what}"))
 }
 
