@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::harness::{Player, TestNode, World, assert_verified, eventually};
 
 /// Between a player's awards, so that what a fault stops is not stopped by a busy machine before.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Players who award themselves over some addresses until they are stopped, retrying under an idempotency key, as the
 /// contract tells clients to.
@@ -112,11 +112,11 @@ async fn nodes_are_killed_under_load() {
     let mut second = world.process(&settings).await;
     let addresses = [survivor.base.clone(), first.base.clone(), second.base.clone()];
     under_load(&survivor, &addresses, async |load| {
-        load.wait_for(60).await;
+        load.wait_for(40).await;
         first.kill();
-        load.wait_for(60).await;
+        load.wait_for(40).await;
         second.kill();
-        load.wait_for(60).await;
+        load.wait_for(40).await;
     })
     .await;
     assert_verified(&world).await;
@@ -130,11 +130,11 @@ async fn redis_is_killed_under_load() {
     let redis = &mut world.redis;
     under_load(&one, &addresses, async |load| {
         for _ in 0..3 {
-            load.wait_for(60).await;
+            load.wait_for(40).await;
             redis.kill().await;
             redis.restart().await;
         }
-        load.wait_for(60).await;
+        load.wait_for(40).await;
     })
     .await;
     assert_verified(&world).await;
@@ -153,9 +153,9 @@ async fn a_terminated_node_drains_and_exits_with_zero() {
     let addresses = [survivor.base.clone(), leaving.base.clone()];
     let mut exit = None;
     under_load(&survivor, &addresses, async |load| {
-        load.wait_for(60).await;
+        load.wait_for(40).await;
         exit = leaving.terminate();
-        load.wait_for(60).await;
+        load.wait_for(40).await;
     })
     .await;
     assert_eq!(exit, Some(0));

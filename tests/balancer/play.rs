@@ -20,10 +20,10 @@ use super::suite::load::Load;
 use crate::harness::{World, assert_verified, eventually};
 
 /// Acknowledged awards that are waited for.
-const MORE: u64 = 100;
+const MORE: u64 = 30;
 
 /// Between a player's awards, so that what a fault stops is not stopped by a busy machine before.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Everybody plays until the stop.
 pub struct Play {

@@ -10,7 +10,7 @@ use crate::harness::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_restarted_one_by_one_and_no_request_fails() {
-    let mut cluster = Cluster::start(World::new().await, 40, [&[], &[], &[]]).await;
+    let mut cluster = Cluster::start(World::new().await, 10, [&[], &[], &[]]).await;
     let base = cluster.balancer.base.clone();
     let listeners = Listeners::start(&base, &cluster.players[0].login, 3).await;
     let reader = Arc::new(Reader::default());

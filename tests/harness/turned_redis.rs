@@ -7,18 +7,8 @@ use std::process::{Child, Command, Stdio};
 use redis::ConnectionLike;
 
 const LIBRARY: &str = "faketime/libfaketime.so.1";
-const OPTIONS: [&str; 10] = [
-    "--appendonly",
-    "yes",
-    "--appendfsync",
-    "everysec",
-    "--maxmemory-policy",
-    "noeviction",
-    "--save",
-    "",
-    "--port",
-    "0",
-];
+const OPTIONS: [&str; 8] =
+    ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--save", "", "--port", "0"];
 
 /// A running server; it ends with this value.
 pub struct TurnedRedis(Child);

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use laurel::app::App;
 use laurel::config::Config;
@@ -12,6 +13,9 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::harness::{KeptRedis, Player, TestNode, World, assert_verified, connect_redis, eventually};
+
+/// Between a player's awards, so that a busy machine does what is tried meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Players who go on with whichever nodes there are, and the points they were told of.
 struct Load {
@@ -45,7 +49,7 @@ impl Load {
             let answer = node.init(player, "watch_ad").await;
             if answer.status != 200 {
                 assert_eq!(answer.status, 503, "{}", answer.text);
-                tokio::task::yield_now().await;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             let token = answer.body["antiSpamToken"].as_str().unwrap();
@@ -56,6 +60,7 @@ impl Load {
                 401 | 503 => {}
                 _ => panic!("{}", answer.text),
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

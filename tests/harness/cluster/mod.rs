@@ -162,11 +162,11 @@ impl Drop for KeptCluster {
 
 fn options(ports: &Ports, member: usize) -> Vec<String> {
     let (port, bus, patience) = (ports.client(member), ports.bus(member), PATIENCE_MS);
-    // What a killed process wrote is still there, so nobody waits for a disk. A master that is away costs its slots alone. Members that
-    // wait for a test look at each other once a second: ten times take half a core.
+    // A master that is away costs its slots alone. Members that wait for a test look at each other once a second: ten times take half a
+    // core.
     let options = format!(
         "--port {port} --cluster-port {bus} --bind 127.0.0.1 --cluster-enabled yes --cluster-node-timeout {patience} \
-         --cluster-require-full-coverage no --appendfsync no --repl-diskless-sync-delay 0 --hz 1"
+         --cluster-require-full-coverage no --repl-diskless-sync-delay 0 --hz 1"
     );
     options.split(' ').map(str::to_owned).collect()
 }
