@@ -64,6 +64,8 @@ fn command(folder: &Path, redis_port: u16, postgres_port: u16) -> Command {
 /// Runs one of the other commands to its end.
 pub async fn run(folder: &Path, redis_port: u16, postgres_port: u16, arguments: &[&str]) -> Output {
     let mut command = tokio::process::Command::from(command(folder, redis_port, postgres_port));
+    // Nodes give stores up soon; a command that says whether all is well waits for those that a busy machine makes slow.
+    command.env("LAUREL_STORE__TIMEOUT_MS", "10000").env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "30000");
     command.args(arguments).kill_on_drop(true).output().await.unwrap()
 }
 
