@@ -44,6 +44,7 @@ impl Scene {
                 it.store.wait_replicas = 1;
                 // As it ships: whoever hangs is given up soon. What is refused because the machine is busy is asked for again.
                 it.store.timeout_ms = 1000;
+                it.store.wait_timeout_ms = 1000;
             });
             nodes.push(node.await);
         }

@@ -45,6 +45,7 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
     config.server.port = 0;
     config.server.drain_seconds = 1;
     config.store.timeout_ms = 10_000;
+    config.store.wait_timeout_ms = 10_000;
     change(&mut config);
     // A node that is refused what it asks for waits until it is not.
     let started = tokio::time::timeout(PATIENCE, Node::start(config, Clock::default())).await;

@@ -87,6 +87,7 @@ impl World {
         config.server.drain_seconds = 1;
         // What is slow because the machine is busy is not away, and a store that is killed refuses at once. Tests of a time-out set it.
         config.store.timeout_ms = 10_000;
+        config.store.wait_timeout_ms = 10_000;
         config.database.acquire_timeout_ms = 60_000;
         config.server.request_timeout_ms = 60_000;
         config.server.header_timeout_ms = 120_000;
