@@ -82,6 +82,7 @@ async fn awards_go_on_while_postgres_is_swallowed_by_the_network() {
     let node = world
         .node_with(|it| {
             it.database.url = through.into();
+            it.database.acquire_timeout_ms = 3000;
             it.server.request_timeout_ms = 600_000;
         })
         .await;

@@ -44,7 +44,7 @@ async fn a_redis_that_loads_its_data_is_waited_for_and_the_scripts_are_loaded_ag
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let mut filler = redis::pipe();
-    for number in 0..30_000 {
+    for number in 0..8_000 {
         filler.set("filler", number).ignore();
     }
     let url = world.redis.url.clone();
