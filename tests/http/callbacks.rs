@@ -27,7 +27,7 @@ pub async fn ads() -> Ads {
                 it.actions.file = path.to_str().unwrap().to_owned();
                 it.callbacks.admob_keys_url = lister.url.clone();
                 it.limits.updates_per_minute = 1;
-                it.outbox.acknowledge_timeout_ms = 2000;
+                it.outbox.acknowledge_timeout_ms = 10_000;
             })
             .await
     };

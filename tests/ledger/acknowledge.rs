@@ -10,13 +10,14 @@ const CATALOGUE: &str = "[[action]]\ntype = \"jackpot\"\nnumber = 1\npoints = 10
                          acknowledge = \"ledger\"\n\
                          [[action]]\ntype = \"crumb\"\nnumber = 2\npoints = 1\nproof = { kind = \"none\" }\n";
 
-async fn node(world: &World) -> TestNode {
+/// A node that waits so long for an award to be written.
+async fn node(world: &World, wait_ms: u64) -> TestNode {
     let path = world.folder.path().join("actions.toml");
     std::fs::write(&path, CATALOGUE).unwrap();
     world
         .node_with(|it| {
             it.actions.file = path.to_str().unwrap().to_owned();
-            it.outbox.acknowledge_timeout_ms = 400;
+            it.outbox.acknowledge_timeout_ms = wait_ms;
             it.tokens.action_interval_seconds = 0;
         })
         .await
@@ -52,7 +53,7 @@ async fn written(node: &TestNode, player: &Player) -> i64 {
 #[tokio::test]
 async fn an_award_that_is_answered_is_committed_at_every_door() {
     let world = World::new().await;
-    let node = node(&world).await;
+    let node = node(&world, 30_000).await;
     let ada = node.register("ada").await;
     let requests = requests(&node, &ada).await;
     for (already, (path, body)) in requests.iter().enumerate() {
@@ -65,7 +66,7 @@ async fn an_award_that_is_answered_is_committed_at_every_door() {
 #[tokio::test]
 async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_is_told_when_it_is() {
     let world = World::new().await;
-    let node = node(&world).await;
+    let node = node(&world, 400).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let requests = requests(&node, &ada).await;
     node.written().await;
@@ -103,7 +104,7 @@ async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_
 #[tokio::test]
 async fn many_who_wait_are_told_each_of_their_own() {
     let world = World::new().await;
-    let node = node(&world).await;
+    let node = node(&world, 30_000).await;
     let players = node.players(20).await;
     let wins = players.iter().map(|it| node.award(it, "jackpot"));
     futures::future::join_all(wins).await;

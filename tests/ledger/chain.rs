@@ -113,8 +113,8 @@ async fn what_was_put_in_is_named() {
     let strays = [1, 2, 3].map(|it| format!("event {}", Uuid::from_u128(it)));
     assert_eq!(
         names,
-        [vec![twin.clone(), twin], strays.to_vec()].concat(),
-        "it shares a place, and does not fit"
+        [vec![twin; 3], strays.to_vec()].concat(),
+        "it shares a place, does not fit, and no token was spent for it"
     );
 }
 
