@@ -14,7 +14,7 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseResult, TestError, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
-const CASES: u32 = 64;
+const CASES: u32 = 32;
 /// So long a failing input is made smaller.
 const SHRINK_MS: u32 = 30_000;
 

@@ -112,11 +112,11 @@ async fn nodes_are_killed_under_load() {
     let mut second = world.process(&settings).await;
     let addresses = [survivor.base.clone(), first.base.clone(), second.base.clone()];
     under_load(&survivor, &addresses, async |load| {
-        load.wait_for(40).await;
+        load.wait_for(25).await;
         first.kill();
-        load.wait_for(40).await;
+        load.wait_for(25).await;
         second.kill();
-        load.wait_for(40).await;
+        load.wait_for(25).await;
     })
     .await;
     assert_verified(&world).await;
@@ -130,11 +130,11 @@ async fn redis_is_killed_under_load() {
     let redis = &mut world.redis;
     under_load(&one, &addresses, async |load| {
         for _ in 0..3 {
-            load.wait_for(40).await;
+            load.wait_for(25).await;
             redis.kill().await;
             redis.restart().await;
         }
-        load.wait_for(40).await;
+        load.wait_for(25).await;
     })
     .await;
     assert_verified(&world).await;
@@ -153,9 +153,9 @@ async fn a_terminated_node_drains_and_exits_with_zero() {
     let addresses = [survivor.base.clone(), leaving.base.clone()];
     let mut exit = None;
     under_load(&survivor, &addresses, async |load| {
-        load.wait_for(40).await;
+        load.wait_for(25).await;
         exit = leaving.terminate();
-        load.wait_for(40).await;
+        load.wait_for(25).await;
     })
     .await;
     assert_eq!(exit, Some(0));

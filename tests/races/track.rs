@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Player, TestNode, World, assert_verified};
 
 /// Each race is run so often, unless `LAUREL_RACE_ROUNDS` says how often.
-const ROUNDS: usize = 30;
+const ROUNDS: usize = 20;
 /// So many races at a time, each of another player.
 const AT_ONCE: usize = 16;
 
