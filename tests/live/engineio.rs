@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-pub fn settings() -> Settings {
+fn settings(ping_interval: Duration) -> Settings {
     Settings {
-        ping_interval: Duration::from_millis(300),
+        ping_interval,
         ping_timeout: Duration::from_secs(2),
         max_payload: 1_000_000,
         max_frames: usize::MAX,
@@ -34,7 +34,15 @@ impl Served {
     pub async fn new<F: Future<Output = ()> + Send + 'static>(
         app: impl Fn(Socket) -> F + Send + Sync + 'static,
     ) -> Self {
-        let router = engineio::routes("/engine.io/", Engine::new(settings(), app));
+        Self::beating(Duration::from_secs(60), app).await
+    }
+
+    /// The same with so long between two pings.
+    async fn beating<F: Future<Output = ()> + Send + 'static>(
+        ping_interval: Duration,
+        app: impl Fn(Socket) -> F + Send + Sync + 'static,
+    ) -> Self {
+        let router = engineio::routes("/engine.io/", Engine::new(settings(ping_interval), app));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -171,7 +179,7 @@ async fn a_second_poll_ends_the_session() {
 
 #[tokio::test]
 async fn hearts_beat_until_they_do_not() {
-    let served = Served::new(echo).await;
+    let served = Served::beating(Duration::from_millis(300), echo).await;
     let sid = served.open().await;
     for _ in 0..3 {
         assert_eq!(served.poll(&sid).await, (200, "2".to_owned()));

@@ -89,7 +89,7 @@ async fn a_login_that_runs_out_closes_its_socket() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     // All but a moment of the day has passed.
-    world.clock.shift(86_395_000);
+    world.clock.shift(86_385_000);
     let mut client = Client::connect(&node, &ada).await;
     while client.next().await.is_some() {}
     assert_eq!(client.closed, Some(4401));

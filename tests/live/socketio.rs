@@ -127,14 +127,14 @@ async fn a_login_that_runs_out_is_disconnected_and_a_stopping_node_only_closes()
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    world.clock.shift(86_395_000);
+    world.clock.shift(86_385_000);
     let mut peer = Peer::join(&node, &ada).await;
     let mut last = String::new();
     while let Some(text) = peer.hear().await {
         last = text;
     }
     assert_eq!(last, "41", "the client must not come back by itself");
-    world.clock.shift(-86_395_000);
+    world.clock.shift(-86_385_000);
     let mut peer = Peer::join(&node, &ada).await;
     peer.wait_for("scoreboard:update").await;
     let stopping = tokio::spawn(node.stop());

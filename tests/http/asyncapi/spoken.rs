@@ -226,9 +226,9 @@ fn ten() -> Vec<Row> {
 async fn other_ends(world: &World, node: TestNode, book: &mut Book) {
     let eve = node.register("eve").await;
     // All but a moment of the day has passed.
-    world.clock.shift(86_395_000);
+    world.clock.shift(86_385_000);
     Line::web_socket(&node, &eve, book).await.assert_closed(book).await;
-    world.clock.shift(-86_395_000);
+    world.clock.shift(-86_385_000);
     let masked =
         |first: u8, payload: &[u8]| [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
     let pieces = [masked(0x01, b"x"), masked(0x00, b"x").repeat(64)].concat();
