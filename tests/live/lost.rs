@@ -34,7 +34,8 @@ async fn a_lost_publication_heals() {
 
 #[tokio::test]
 async fn a_node_that_starts_while_a_board_is_held_back_waits_for_it() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    world.config.live.min_interval_ms = 600_000;
     let node = world.node().await;
     let ada = node.register("ada").await;
     change_unseen(&world, &node, &ada, 600_000).await;
