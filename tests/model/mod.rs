@@ -14,7 +14,7 @@ use crate::harness::{Player, TestNode, World};
 use calls::{Call, USERS};
 use play::Play;
 
-const CASES: u32 = 24;
+const CASES: u32 = 12;
 /// So long a failing sequence is made shorter.
 const SHRINK_MS: u32 = 60_000;
 
