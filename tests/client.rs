@@ -58,8 +58,12 @@ async fn every_action_is_played_and_no_lost_answer_counts_twice() {
     let world = World::new().await;
     let limited = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "2")];
     let catalogue = world.folder.path().join("cooling.toml");
-    let jab = "[[action]]\ntype = \"jab\"\nnumber = 1\npoints = 7\nproof = { kind = \"none\" }\ncooldown_ms = 2000\n";
-    std::fs::write(&catalogue, jab).unwrap();
+    let action = |name, number, cooldown| {
+        format!(
+            "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 7\nproof = {{ kind = \"none\" }}\ncooldown_ms = {cooldown}\n"
+        )
+    };
+    std::fs::write(&catalogue, action("jab", 1, 2000) + &action("hook", 2, 600_000)).unwrap();
     let cooling = [("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap())];
     let nodes = [node(&world, &[]).await, node(&world, &limited).await, node(&world, &cooling).await];
     run("play.mjs", &nodes, "").await;
