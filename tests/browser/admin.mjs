@@ -1,19 +1,16 @@
 // The operators' page: who gets in, what a deed does on every node, and that it is done once.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { board, call, deed, heading, logIn, player, until, win } from './operator.mjs';
-import { launch, look, open } from './browser.mjs';
+import { look, open } from './browser.mjs';
 
 const { ONE, TWO } = process.env;
 const HOSTILE = '<img src=x onerror="document.title=1">';
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
 
 test('a player does not get in, and is told who does', async () => {
   await player('mallory');
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin`);
+  const { page, assertQuiet } = await open(`${ONE}/admin`);
   assert.match(await page.textContent('.login'), /laurel admin grant NAME --reason/);
   await logIn(page, 'mallory', 'wrong horse');
   await page.getByRole('alert').getByText('Invalid username or password').waitFor();
@@ -29,7 +26,7 @@ test('a ban on one node takes a player off the board of the other, and an unban 
   const { number, token } = await player('grace');
   await win(token, 2);
   await until('grace is on the board', async () => (await board(TWO)).grace === 20);
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin#/players/${number}`);
+  const { page, assertQuiet } = await open(`${ONE}/admin#/players/${number}`);
   await logIn(page, 'root');
   await heading(page, 'grace');
 
@@ -64,7 +61,7 @@ test('a ban on one node takes a player off the board of the other, and an unban 
 test('an adjustment counts once: by two clicks, and when its answer is lost', async () => {
   const { number, token } = await player('linus');
   await win(token, 1);
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin#/players/${number}`);
+  const { page, assertQuiet } = await open(`${ONE}/admin#/players/${number}`);
   await logIn(page, 'root');
 
   const twice = await deed(page, 'adjust');
@@ -118,7 +115,7 @@ test('an adjustment counts once: by two clicks, and when its answer is lost', as
 test('what is set aside is confirmed or voided, and the history has it all', async () => {
   const { number, token } = await player('ken');
   await win(token, 1);
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin#/players/${number}`);
+  const { page, assertQuiet } = await open(`${ONE}/admin#/players/${number}`);
   await logIn(page, 'root');
   const does = async (path, button, reason, said) => {
     const dialog = await deed(page, path);
@@ -151,7 +148,7 @@ test('what is set aside is confirmed or voided, and the history has it all', asy
   assert.equal(await page.locator('.history li').count(), 4, 'the address keeps the filter');
 
   assertQuiet();
-  const other = await open(browser, `${TWO}/admin#/audit`);
+  const other = await open(`${TWO}/admin#/audit`);
   await logIn(other.page, 'root');
   for (const [what, why] of [['void', 'it was forged'], ['confirm', 'it was fine'], ['set aside', 'looks odd again']]) {
     await other.page.getByRole('row', { name: new RegExp(`root ${what} ken ${why}`) }).waitFor();
@@ -161,7 +158,7 @@ test('what is set aside is confirmed or voided, and the history has it all', asy
 
 test('a login that has run out comes back to its place, and a full or absent service says when to come again', async () => {
   const { number } = await player('radia');
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin#/players`);
+  const { page, assertQuiet } = await open(`${ONE}/admin#/players`);
   await logIn(page, 'root');
   await page.getByLabel('Find a player').fill('RAD');
   await page.getByRole('heading', { name: 'Found' }).waitFor();
@@ -192,7 +189,7 @@ test('a login that has run out comes back to its place, and a full or absent ser
 
 test('the overview counts what is played and what is refused, and looks again by itself', async () => {
   const { token, id } = await player('tim');
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin`);
+  const { page, assertQuiet } = await open(`${ONE}/admin`);
   await page.clock.install();
   await logIn(page, 'root');
   await page.locator('.tile').first().waitFor();
@@ -223,7 +220,7 @@ test('the overview counts what is played and what is refused, and looks again by
 
 test('the keyboard is enough, and a drawing has a table', async () => {
   const { number } = await player('hedy');
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin`);
+  const { page, assertQuiet } = await open(`${ONE}/admin`);
   await page.keyboard.type('root');
   await page.keyboard.press('Tab');
   await page.keyboard.type('correct horse');
@@ -255,8 +252,7 @@ test('the keyboard is enough, and a drawing has a table', async () => {
 
 const SCREENS = {
   desktop: {},
-  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true },
-  dark: { colorScheme: 'dark' },
+  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, colorScheme: 'dark' },
 };
 
 for (const [name, screen] of Object.entries(SCREENS)) {
@@ -265,7 +261,7 @@ for (const [name, screen] of Object.entries(SCREENS)) {
     // Signs of cheating: a token that never was.
     const { data } = await call(ONE, 'POST', '/api/auth/login', { username: `ada_${name}`, password: 'correct horse' });
     await call(ONE, 'POST', '/api/v1/scores', { actionToken: `act_${'x'.repeat(32)}` }, data.token);
-    const { page, assertQuiet } = await open(browser, `${ONE}/admin`, screen);
+    const { page, assertQuiet } = await open(`${ONE}/admin`, screen);
     const fits = async (view) => {
       await look(page, `${view}-${name}`);
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

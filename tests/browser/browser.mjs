@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { after, afterEach, before } from 'node:test';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -10,15 +11,22 @@ const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 // The shell is the same engine without a browser's windows: half the CPU of `chromium`. A process for graphics takes a third more.
 const places = [process.env.CHROMIUM, '/usr/bin/chromium-headless-shell', '/usr/bin/chromium', '/usr/bin/google-chrome'];
 
-export async function launch() {
+const opened = [];
+let browser;
+
+before(async () => {
   const executablePath = places.find((it) => it && existsSync(it));
   assert.ok(executablePath, 'make test installs chromium-headless-shell');
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--in-process-gpu'] });
-}
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--in-process-gpu'] });
+});
+// A page that is left open goes on to ask and to draw.
+afterEach(() => Promise.all(opened.splice(0).map((it) => it.close())));
+after(() => browser.close());
 
 /** A page that fails its test if it complains, throws, breaks its own policy, or asks anybody else. Nothing moves unless it is wanted: without a graphics card each frame costs. */
-export async function open(browser, url, options = {}) {
+export async function open(url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
+  opened.push(context);
   // A busy machine is slow, and has not failed.
   context.setDefaultTimeout(300_000);
   const page = await context.newPage();
@@ -38,8 +46,8 @@ export async function open(browser, url, options = {}) {
   return { page, context, wrong, assertQuiet: () => assert.deepEqual(wrong, []) };
 }
 
-/** A picture for people, and what axe finds: nothing serious may be among it. */
-export async function look(page, name) {
+/** A picture for people, of what no longer moves. */
+export async function picture(page, name) {
   // What still moves is neither seen nor measured as it will be.
   await page.evaluate(() => Promise.allSettled(document.getAnimations()
     .filter((it) => Number.isFinite(it.effect.getComputedTiming().endTime)).map((it) => it.finished)));
@@ -48,6 +56,11 @@ export async function look(page, name) {
     mkdirSync(folder, { recursive: true });
     await page.screenshot({ path: path.join(folder, `${name}.png`) });
   }
+}
+
+/** A picture, and what axe finds: nothing serious may be among it. It asks about every element, which is most of what these tests cost. */
+export async function look(page, name) {
+  await picture(page, name);
   // Not as a script tag: the page's policy forbids that, as it should.
   const { readFileSync } = await import('node:fs');
   await page.evaluate(readFileSync(AXE, 'utf8'));

@@ -1,20 +1,20 @@
 // The documentation: what there is to read, and to try, on a desktop and on a phone, in light and in dark.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, look, open } from './browser.mjs';
+import { test } from 'node:test';
+import { look, open, picture } from './browser.mjs';
 
 const { ONE } = process.env;
-const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: 'dark' };
 
-async function docs(options, part = '') {
-  const opened = await open(browser, `${ONE}/docs${part}`, options);
-  if (part === '') await opened.page.locator('.opblock').first().waitFor();
+/** Every operation is drawn: this page is opened no more often than it has to be. */
+async function operations(options) {
+  const opened = await open(`${ONE}/docs`, options);
+  await opened.page.locator('.opblock').first().waitFor();
   return opened;
 }
+
+const sockets = () => open(`${ONE}/docs#sockets`);
 
 /** Comes in by the bar, by one of its two doors. */
 async function enter(page, username, door) {
@@ -40,9 +40,19 @@ async function tryOut(page, id, body) {
 /** Nothing is wider than the screen. */
 const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 
-test('an operation is tried with the login of the bar', async () => {
-  const { page, assertQuiet } = await docs();
-  await look(page, 'docs-desktop');
+test('an operation is tried with the login of the bar, and what is refused is told', async () => {
+  const { page, assertQuiet } = await operations();
+  await picture(page, 'docs-desktop');
+  await page.getByLabel('Username').fill('docs_reader');
+  await page.getByLabel('Password').fill('short');
+  await page.getByRole('button', { name: 'Register', exact: true }).click();
+  const problem = page.getByRole('alert');
+  await problem.filter({ hasText: 'password' }).waitFor();
+  await page.getByLabel('Password').fill('wrong horse');
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
+  await problem.filter({ hasText: /credentials|password/i }).waitFor();
+  await picture(page, 'docs-refused');
+
   await enter(page, 'docs_reader', 'Register');
   const { operation, status, text } = await tryOut(page, 'actions-initAction', { actionType: 'watch_ad' });
   assert.equal(status, '200', text);
@@ -53,29 +63,11 @@ test('an operation is tried with the login of the bar', async () => {
   await page.getByText('Available authorizations').waitFor();
   await look(page, 'docs-authorize');
   await page.locator('.close-modal').click();
-
   await page.getByRole('button', { name: 'Log out' }).click();
   await operation.getByRole('button', { name: 'Execute' }).click();
   await operation.getByText('"UNAUTHORIZED"', { exact: false }).first().waitFor();
-  assertQuiet();
-});
 
-test('whoever is refused at the bar is told why', async () => {
-  const { page, assertQuiet } = await docs();
-  await page.getByLabel('Username').fill('docs_nobody');
-  await page.getByLabel('Password').fill('short');
-  await page.getByRole('button', { name: 'Register', exact: true }).click();
-  const problem = page.getByRole('alert');
-  await problem.filter({ hasText: 'password' }).waitFor();
-  await page.getByLabel('Password').fill('wrong horse');
-  await page.getByRole('button', { name: 'Log in', exact: true }).click();
-  await problem.filter({ hasText: /credentials|password/i }).waitFor();
-  await look(page, 'docs-refused');
-  assertQuiet();
-});
-
-test('what never ends is not tried as a request', async () => {
-  const { page, assertQuiet } = await docs();
+  // What never ends is not tried as a request.
   const stream = page.locator('#operations-listen-streamEvents');
   await stream.locator('.opblock-summary-control').click();
   await stream.getByText('Events for as long as somebody reads').waitFor();
@@ -83,19 +75,40 @@ test('what never ends is not tried as a request', async () => {
   assertQuiet();
 });
 
-test('the token is gone with the page', async () => {
-  const { page, context, assertQuiet } = await docs();
+test('it is read and tried on a phone in the dark', async () => {
+  const { page, assertQuiet } = await operations(PHONE);
+  await enter(page, 'docs_phone', 'Register');
+  const { status } = await tryOut(page, 'actions-initAction', { actionType: 'watch_ad' });
+  assert.equal(status, '200');
+  assert.ok(await fits(page));
+  await look(page, 'docs-phone');
+  await page.getByRole('link', { name: 'Sockets' }).click();
+  await page.locator('.message summary').nth(1).click();
+  await page.evaluate(() => scrollTo(0, 0));
+  assert.ok(await fits(page));
+  await look(page, 'docs-phone-sockets');
+  assertQuiet();
+});
+
+test('the token is gone with the page, and the colours can be chosen', async () => {
+  const { page, context, assertQuiet } = await sockets();
   await enter(page, 'docs_leaver', 'Register');
   assert.deepEqual(await page.evaluate(() => [Object.keys(localStorage), Object.keys(sessionStorage)]), [[], []]);
   assert.deepEqual(await context.cookies(), []);
   await page.reload();
   await page.getByLabel('Username').waitFor();
+
+  const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const light = await paper();
+  await page.getByRole('button', { name: 'Use dark colours' }).click();
+  assert.notEqual(await paper(), light);
+  assert.ok(await page.evaluate(() => document.documentElement.classList.contains('dark-mode')));
   assertQuiet();
 });
 
 for (const way of ['webSocket', 'stream']) {
   test(`a board arrives by ${way} after an award`, async () => {
-    const { page, assertQuiet } = await docs({}, '#sockets');
+    const { page, assertQuiet } = await sockets();
     const asked = [];
     page.on('request', (request) => asked.push(request.url()));
     const username = `docs_${way.toLowerCase()}`;
@@ -108,7 +121,7 @@ for (const way of ['webSocket', 'stream']) {
     const board = heard.getByRole('listitem').filter({ hasText: 'leaderboard_updated' });
     await board.filter({ hasText: `"username": "${username}"` }).first().waitFor();
     await heard.getByText('score_personal', { exact: true }).waitFor();
-    await look(page, `docs-${way.toLowerCase()}`);
+    if (way === 'webSocket') await look(page, 'docs-websocket');
     await page.getByRole('button', { name: 'Disconnect' }).click();
     await page.getByText('Not connected').waitFor();
     assert.deepEqual(asked.filter((it) => /access_token|=ey/.test(it)), [], 'an address is no place for a login');
@@ -116,17 +129,14 @@ for (const way of ['webSocket', 'stream']) {
   });
 }
 
-test('a spectator reads boards, and has no WebSocket', async () => {
-  const { page, assertQuiet } = await docs({}, '#sockets');
+test('a spectator reads boards and messages, and has no WebSocket', async () => {
+  const { page, assertQuiet } = await sockets();
   await page.getByRole('option', { name: 'needs a login' }).waitFor({ state: 'attached' });
   await page.getByRole('button', { name: 'Connect', exact: true }).click();
   await page.getByRole('log').getByText('leaderboard_updated', { exact: true }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'Do an action' }).isVisible(), false);
-  assertQuiet();
-});
 
-test('every message of the document is there to read', async () => {
-  const { page, assertQuiet } = await docs({}, '#sockets');
+  // Every message of the document is there to read.
   const api = await (await page.request.get(`${ONE}/asyncapi.json`)).json();
   const operations = Object.values(api.operations);
   await page.locator('.message').first().waitFor();
@@ -135,33 +145,5 @@ test('every message of the document is there to read', async () => {
   assert.equal(await page.locator('.channel > .scrolls tbody tr').count(), ends.length);
   await page.locator('.message summary', { hasText: 'leaderboard_updated' }).first().click();
   await page.getByText('data[].rank').first().waitFor();
-  assertQuiet();
-});
-
-for (const [name, options] of [['phone', PHONE], ['dark', { colorScheme: 'dark' }]]) {
-  test(`it is read and tried: ${name}`, async () => {
-    const { page, assertQuiet } = await docs(options);
-    await look(page, `docs-${name}`);
-    await enter(page, `docs_${name}`, 'Register');
-    const { status } = await tryOut(page, 'actions-initAction', { actionType: 'watch_ad' });
-    assert.equal(status, '200');
-    assert.ok(await fits(page));
-    await look(page, `docs-${name}-tried`);
-    await page.getByRole('link', { name: 'Sockets' }).click();
-    await page.locator('.message summary').nth(1).click();
-    await page.evaluate(() => scrollTo(0, 0));
-    assert.ok(await fits(page));
-    await look(page, `docs-${name}-sockets`);
-    assertQuiet();
-  });
-}
-
-test('the colours can be chosen', async () => {
-  const { page, assertQuiet } = await docs();
-  const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-  const light = await paper();
-  await page.getByRole('button', { name: 'Use dark colours' }).click();
-  assert.notEqual(await paper(), light);
-  assert.ok(await page.evaluate(() => document.documentElement.classList.contains('dark-mode')));
   assertQuiet();
 });

@@ -2,15 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
-import { after, before, test } from 'node:test';
-import { launch, look, open } from './browser.mjs';
+import { test } from 'node:test';
+import { open, picture } from './browser.mjs';
 import { call } from './operator.mjs';
 import { button, live, play, register, total } from './player.mjs';
 
 const { ONE, TWO, TWO_PID } = process.env;
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
 
 const kept = (page) => page.evaluate(() => localStorage.getItem('laurel.login'));
 const name = (page, wanted) => page.waitForFunction((it) => document.getElementById('mine-title').textContent === it, wanted);
@@ -39,7 +36,7 @@ async function operate(username, deed, body) {
 }
 
 test('a browser that keeps nothing plays all the same', async () => {
-  const { page, context, assertQuiet } = await open(browser, ONE);
+  const { page, assertQuiet } = await open(ONE);
   await page.addInitScript(() => {
     for (const it of ['localStorage', 'sessionStorage']) {
       Object.defineProperty(globalThis, it, { get() { throw new DOMException('no', 'SecurityError'); } });
@@ -54,11 +51,10 @@ test('a browser that keeps nothing plays all the same', async () => {
   await page.goto(`${ONE}/admin`);
   await page.getByLabel('Username').waitFor();
   assertQuiet();
-  await context.close();
 });
 
 test('tabs have one login, and none forgets another’s', async () => {
-  const { page: one, context } = await open(browser, ONE);
+  const { page: one, context } = await open(ONE);
   const two = await context.newPage();
   await two.goto(ONE);
   await register(one, 'olga');
@@ -88,11 +84,10 @@ test('tabs have one login, and none forgets another’s', async () => {
   await two.evaluate(() => localStorage.setItem('laurel.login', `${localStorage.getItem('laurel.login')}x`));
   await two.click('#leave');
   assert.equal(await kept(two), `${newer}x`);
-  await context.close();
 });
 
 test('an older answer does not put the own total back', async () => {
-  const { page, context } = await open(browser, ONE);
+  const { page } = await open(ONE);
   await register(page, 'quinn');
   await live(page);
   const slow = await held(page, '**/api/scoreboard/user/**');
@@ -105,11 +100,10 @@ test('an older answer does not put the own total back', async () => {
   await answered;
   await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
   assert.equal(await shown(page), '10');
-  await context.close();
 });
 
 test('a limit leaves alone what is under way', async () => {
-  const { page, context } = await open(browser, ONE);
+  const { page } = await open(ONE);
   await register(page, 'rosa');
   const slow = await held(page, '**/api/v1/actions/finalize');
   await play(page, 'Solve a puzzle');
@@ -124,11 +118,10 @@ test('a limit leaves alone what is under way', async () => {
   assert.equal(await button(page, 'Solve a puzzle').textContent(), '…');
   slow.release();
   await total(page, 15);
-  await context.close();
 });
 
 test('questions are asked one at a time', async () => {
-  const { page, context } = await open(browser, ONE);
+  const { page } = await open(ONE);
   // Two actions with a question, although the catalogue has one.
   await page.route('**/api/v1/actions', async (route) => {
     const response = await route.fetch();
@@ -146,11 +139,10 @@ test('questions are asked one at a time', async () => {
   await page.waitForSelector('#quiz[open]');
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((it) => it.textContent !== '…'));
-  await context.close();
 });
 
 test('an operator’s deeds are told: without points there is no rank, and a ban ends the login', async () => {
-  const { page, context, assertQuiet } = await open(browser, ONE);
+  const { page, assertQuiet } = await open(ONE);
   await register(page, 'tess');
   await live(page);
   await play(page, 'Watch an ad');
@@ -164,25 +156,18 @@ test('an operator’s deeds are told: without points there is no rank, and a ban
   await page.waitForFunction(() => document.getElementById('said').textContent === 'You are logged out.');
   assert.equal(await kept(page), null);
   assertQuiet();
-  await context.close();
 });
 
 test('large numbers and long names leave room for each other', async () => {
   const long = 'W'.repeat(50);
+  const { page } = await open(ONE);
+  await register(page, long);
+  await play(page, 'Watch an ad');
+  await total(page, 10);
+  await operate(long, 'adjust', { points: 2 ** 53 - 1 - 10 });
+  await total(page, '9,007,199,254,740,991');
   for (const width of [320, 390, 950, 1920]) {
-    const { page, context } = await open(browser, ONE, { viewport: { width, height: 1080 } });
-    if (width === 320) {
-      await register(page, long);
-      await play(page, 'Watch an ad');
-      await total(page, 10);
-      await operate(long, 'adjust', { points: 2 ** 53 - 1 - 10 });
-    } else {
-      await page.click('#door-login');
-      await page.fill('[name=username]', long);
-      await page.fill('[name=password]', 'correct horse');
-      await page.keyboard.press('Enter');
-    }
-    await total(page, '9,007,199,254,740,991');
+    await page.setViewportSize({ width, height: 1080 });
     const seen = await page.evaluate(() => {
       const box = (it) => document.querySelector(it).getBoundingClientRect();
       return { name: box('.own .name').width, inside: box('.own').right - box('.own .score').right,
@@ -190,8 +175,7 @@ test('large numbers and long names leave room for each other', async () => {
         number: box('#mine').right - box('#mine-rank').right };
     });
     assert.ok(seen.name > 60 && seen.inside > 0 && seen.button > 0 && seen.wide === 0 && seen.number > 0, `${width}: ${JSON.stringify(seen)}`);
-    await look(page, `live-large-${width}`);
-    await context.close();
+    await picture(page, `live-large-${width}`);
   }
 });
 
@@ -208,7 +192,7 @@ test('a node that goes is told, and another one goes on', async () => {
     }
   });
   await new Promise((listens) => balancer.listen(0, '127.0.0.1', listens));
-  const { page, context } = await open(browser, `http://127.0.0.1:${balancer.address().port}`);
+  const { page } = await open(`http://127.0.0.1:${balancer.address().port}`);
   await register(page, 'uma');
   await live(page);
   process.kill(Number(TWO_PID), 'SIGKILL');
@@ -219,7 +203,6 @@ test('a node that goes is told, and another one goes on', async () => {
   assert.equal(await page.textContent('#connection-text'), 'Live');
   await play(page, 'Watch an ad');
   await total(page, 10);
-  await context.close();
   for (const it of links) it.destroy();
   await new Promise((closed) => balancer.close(closed));
 });

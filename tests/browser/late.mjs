@@ -1,19 +1,16 @@
 // The operators' page when answers are late, fail, or come in another order than they were asked for.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { deed, heading, logIn, player, until, win } from './operator.mjs';
-import { launch, open } from './browser.mjs';
+import { open } from './browser.mjs';
 
 const { ONE } = process.env;
 const AWAY = { status: 503, json: { data: null, message: 'Not for the moment', statusCode: 503, metadata: {} } };
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
 
 /** An operator at a place. */
 async function operator(hash) {
-  const opened = await open(browser, `${ONE}/admin${hash}`);
+  const opened = await open(`${ONE}/admin${hash}`);
   await logIn(opened.page, 'root');
   return opened;
 }
@@ -96,7 +93,7 @@ for (const { what, hash, path, older, newer, answer, late, sign } of OUTRUN) {
 test('a history whose first page is slow is not said to be empty', async () => {
   const { number, token } = await player('slow_reader');
   await win(token, 1);
-  const { page, assertQuiet } = await open(browser, `${ONE}/admin#/players/${number}`);
+  const { page, assertQuiet } = await open(`${ONE}/admin#/players/${number}`);
   const first = await hold(page, '**/history?*');
   await logIn(page, 'root');
   await first.asked;

@@ -1,19 +1,16 @@
 // The live page: what players and spectators see, on a phone, a desktop and a wall, over two nodes.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, look, open } from './browser.mjs';
+import { test } from 'node:test';
+import { look, open, picture } from './browser.mjs';
 import { win } from './operator.mjs';
 import { action, button, focused, live, play, register, rows, shows, total } from './player.mjs';
 
 const { ONE, TWO, CLOSED } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
 
 test('an award on one node moves the board on the other’s page, for players and spectators', async () => {
-  const [ada, spectator] = [await open(browser, ONE, { reducedMotion: 'no-preference' }), await open(browser, TWO, { colorScheme: 'dark' })];
+  const [ada, spectator] = [await open(ONE, { reducedMotion: 'no-preference' }), await open(TWO, { colorScheme: 'dark' })];
   await live(spectator.page);
   await spectator.page.waitForSelector('#board-empty:not([hidden])');
   await register(ada.page, 'ada');
@@ -25,7 +22,7 @@ test('an award on one node moves the board on the other’s page, for players an
   assert.equal(await ada.page.locator('.place.own .name').textContent(), 'ada');
   assert.equal(await spectator.page.locator('.place.own').count(), 0);
 
-  const bob = await open(browser, TWO);
+  const bob = await open(TWO);
   await register(bob.page, 'bob');
   await play(bob.page, 'Solve a puzzle');
   await shows(ada.page, ['1 ada 20', '2 bob 15']);
@@ -44,14 +41,11 @@ test('an award on one node moves the board on the other’s page, for players an
   await play(ada.page, 'Watch an ad');
   await again.waitForFunction(() => document.getElementById('mine-news').textContent === '+10 points, to rank 1, up from 2.');
   await total(again, 30);
-  for (const it of [ada, bob, spectator]) {
-    it.assertQuiet();
-    await it.context.close();
-  }
+  for (const it of [ada, bob, spectator]) it.assertQuiet();
 });
 
 test('the quiz, work and waiting are proven on the page', async () => {
-  const { page, context, assertQuiet } = await open(browser, ONE);
+  const { page, assertQuiet } = await open(ONE);
   await register(page, 'carol');
   await play(page, 'Do some work');
   await total(page, 15);
@@ -86,11 +80,10 @@ test('the quiz, work and waiting are proven on the page', async () => {
   await page.waitForFunction(() => /^\d+ (s|min|h)$/.test(document.querySelectorAll('.action button')[3].textContent));
   assert.equal(await button(page, 'Daily bonus').getAttribute('aria-disabled'), 'true');
   assertQuiet();
-  await context.close();
 });
 
 test('a wrong answer and a limit are told where they happened', async () => {
-  const { page, context } = await open(browser, ONE);
+  const { page } = await open(ONE);
   await play(page, 'Watch an ad');
   await page.waitForSelector('#problem-door:not([hidden])');
   assert.equal(await focused(page), 'username');
@@ -113,11 +106,10 @@ test('a wrong answer and a limit are told where they happened', async () => {
   await play(page, 'Watch an ad');
   await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((it) => it.ariaDisabled === 'true' && /\ds$/.test(it.textContent.replace(' ', ''))));
   await look(page, 'live-limited');
-  await context.close();
 });
 
 test('a reload keeps the login, leaving ends it, and coming back works', async () => {
-  const { page, context, assertQuiet } = await open(browser, ONE);
+  const { page, assertQuiet } = await open(ONE);
   await register(page, 'erin');
   await play(page, 'Solve a puzzle');
   await total(page, 15);
@@ -136,11 +128,10 @@ test('a reload keeps the login, leaving ends it, and coming back works', async (
   await page.keyboard.press('Enter');
   await total(page, 15);
   assertQuiet();
-  await context.close();
 });
 
 test('by keyboard alone', async () => {
-  const { page, context } = await open(browser, ONE);
+  const { page } = await open(ONE);
   const { keyboard } = page;
   /** Tabs on to what is asked for. */
   const to = async (found) => {
@@ -177,31 +168,28 @@ test('by keyboard alone', async () => {
   for (let tabs = 0; tabs < 40 && await focused(page) !== 'leave'; tabs += 1) await keyboard.press('Shift+Tab');
   await keyboard.press('Enter');
   await page.waitForFunction(() => document.activeElement.id === 'door-title');
-  await context.close();
 });
 
 test('on a phone', async () => {
-  const { page, context, assertQuiet } = await open(browser, ONE, { ...PHONE, colorScheme: 'light' });
+  const { page, assertQuiet } = await open(ONE, { ...PHONE, colorScheme: 'light' });
   await register(page, 'grace');
   await play(page, 'Complete a level');
   await total(page, 20);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, 'nothing is wider than the phone');
   await page.evaluate(() => scrollTo(0, 0));
-  await look(page, 'live-phone');
+  await picture(page, 'live-phone');
   assertQuiet();
-  await context.close();
 });
 
 test('on a wall', async () => {
-  const { page, context, assertQuiet } = await open(browser, `${TWO}/#wall`, { viewport: { width: 1920, height: 1080 }, colorScheme: 'dark' });
+  const { page, assertQuiet } = await open(`${TWO}/#wall`, { viewport: { width: 1920, height: 1080 }, colorScheme: 'dark' });
   await page.waitForSelector('.place:not(.free)');
   const bottom = await page.evaluate(() => document.getElementById('board').lastElementChild.getBoundingClientRect().bottom);
   assert.ok(bottom <= 1080, `the tenth place ends at ${bottom}`);
   assert.equal(await page.isVisible('#door'), false);
   await look(page, 'live-wall');
   assertQuiet();
-  await context.close();
 });
 
 test('what the page loads is asked for at once', async () => {
@@ -222,11 +210,10 @@ test('what the page loads is asked for at once', async () => {
 });
 
 test('without spectators the page asks for a login', async () => {
-  const { page, context } = await open(browser, CLOSED);
+  const { page } = await open(CLOSED);
   await live(page, 'refused');
   await page.waitForSelector('#problem-door:not([hidden])');
   await register(page, 'heidi');
   await live(page);
   await page.waitForSelector('.place:not(.free)');
-  await context.close();
 });
