@@ -241,10 +241,16 @@ async fn copy(of: &str) -> String {
         .get_or_init(async || {
             let folder = lasting_folder("postgres");
             let path = folder.clone();
-            // Nothing here lives long enough to be tidied up, and what wakes up for it takes time from the tests.
+            // Nothing here lives long enough to be tidied up, and what wakes up for it takes time from the tests. Nobody restores it
+            // either, and every connection maps the buffers anew.
             let settings = [
                 "fsync=off",
                 "synchronous_commit=off",
+                "full_page_writes=off",
+                "wal_level=minimal",
+                "max_wal_senders=0",
+                "shared_buffers=32MB",
+                "jit=off",
                 "max_connections=400",
                 "autovacuum=off",
                 "bgwriter_delay=10s",
