@@ -269,7 +269,7 @@ async fn copy(of: &str) -> String {
 
 async fn execute(url: &str, statement: String) {
     let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
@@ -294,6 +294,9 @@ pub async fn database(config: &Config) -> String {
         .await;
     let url = copy(tables).await;
     // Whoever copies a database copies its deployment's id, which logins carry: migrations/0016_deployment.sql.
-    execute(&url, "UPDATE deployment SET id = gen_random_uuid()".to_owned()).await;
+    // Nor is a new database as old as this run: users settle by the time in `rollup_heads`.
+    let renew =
+        "UPDATE deployment SET id = gen_random_uuid(); UPDATE rollup_heads SET seen_number_at = now()";
+    execute(&url, renew.to_owned()).await;
     url
 }

@@ -102,22 +102,20 @@ test('what cannot be repeated safely is not', async () => {
 });
 
 test('a wait that is too long is told instead', async () => {
-  const hasty = await player({ url: limited, retry: { maxWaitSeconds: 0 } });
+  const hasty = await player({ url: limited });
   await hasty.play('watch_ad');
   await hasty.play('watch_ad');
   const error = await hasty.play('watch_ad').then(assert.fail, (it) => it);
   assert.deepEqual([error.code, error.status], ['RATE_LIMIT_EXCEEDED', 429]);
-  assert.ok(error.retryAfterSeconds > 0 && error.retryAfterSeconds <= 60, String(error.retryAfterSeconds));
+  assert.ok(error.retryAfterSeconds > 10 && error.retryAfterSeconds <= 60, String(error.retryAfterSeconds));
   assert.equal(await score(hasty), 20);
-  const cool = await player({ url: cooling });
-  await cool.play('hook');
-  await assert.rejects(cool.play('hook'), (it) => it.code === 'ACTION_LIMIT_REACHED' && it.retryAfterSeconds > 0);
-  assert.equal(await score(cool), 7);
 });
 
 test('a short one is waited for', async () => {
-  const patient = await player({ url: cooling });
-  await patient.play('jab');
+  const hasty = await player({ url: cooling, retry: { maxWaitSeconds: 0 } });
+  await hasty.play('jab');
+  await assert.rejects(hasty.play('jab'), (it) => it.code === 'ACTION_LIMIT_REACHED' && it.retryAfterSeconds > 0);
+  const patient = new Laurel({ url: cooling, token: hasty.token });
   assert.equal((await patient.play('jab')).newScore, 14);
 });
 
