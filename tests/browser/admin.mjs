@@ -252,7 +252,8 @@ test('the keyboard is enough, and a drawing has a table', async () => {
 
 const SCREENS = {
   desktop: {},
-  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, colorScheme: 'dark' },
+  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true },
+  dark: { colorScheme: 'dark' },
 };
 
 for (const [name, screen] of Object.entries(SCREENS)) {

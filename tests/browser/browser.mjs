@@ -1,7 +1,7 @@
 // A real Chromium for the tests of a page: what it says in its console and what it asks of others are failures.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before } from 'node:test';
 import path from 'node:path';
@@ -46,8 +46,8 @@ export async function open(url, options = {}) {
   return { page, context, wrong, assertQuiet: () => assert.deepEqual(wrong, []) };
 }
 
-/** A picture for people, of what no longer moves. */
-export async function picture(page, name) {
+/** A picture for people, and what axe finds: nothing serious may be among it. */
+export async function look(page, name) {
   // What still moves is neither seen nor measured as it will be.
   await page.evaluate(() => Promise.allSettled(document.getAnimations()
     .filter((it) => Number.isFinite(it.effect.getComputedTiming().endTime)).map((it) => it.finished)));
@@ -56,13 +56,7 @@ export async function picture(page, name) {
     mkdirSync(folder, { recursive: true });
     await page.screenshot({ path: path.join(folder, `${name}.png`) });
   }
-}
-
-/** A picture, and what axe finds: nothing serious may be among it. It asks about every element, which is most of what these tests cost. */
-export async function look(page, name) {
-  await picture(page, name);
   // Not as a script tag: the page's policy forbids that, as it should.
-  const { readFileSync } = await import('node:fs');
   await page.evaluate(readFileSync(AXE, 'utf8'));
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   const serious = found.violations.filter((it) => ['serious', 'critical'].includes(it.impact));

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { look, open, picture } from './browser.mjs';
+import { look, open } from './browser.mjs';
 
 const { ONE } = process.env;
-const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: 'dark' };
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 /** Every operation is drawn: this page is opened no more often than it has to be. */
 async function operations(options) {
@@ -42,7 +42,7 @@ const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth 
 
 test('an operation is tried with the login of the bar, and what is refused is told', async () => {
   const { page, assertQuiet } = await operations();
-  await picture(page, 'docs-desktop');
+  await look(page, 'docs-desktop');
   await page.getByLabel('Username').fill('docs_reader');
   await page.getByLabel('Password').fill('short');
   await page.getByRole('button', { name: 'Register', exact: true }).click();
@@ -51,7 +51,7 @@ test('an operation is tried with the login of the bar, and what is refused is to
   await page.getByLabel('Password').fill('wrong horse');
   await page.getByRole('button', { name: 'Log in', exact: true }).click();
   await problem.filter({ hasText: /credentials|password/i }).waitFor();
-  await picture(page, 'docs-refused');
+  await look(page, 'docs-refused');
 
   await enter(page, 'docs_reader', 'Register');
   const { operation, status, text } = await tryOut(page, 'actions-initAction', { actionType: 'watch_ad' });
@@ -75,23 +75,26 @@ test('an operation is tried with the login of the bar, and what is refused is to
   assertQuiet();
 });
 
-test('it is read and tried on a phone in the dark', async () => {
-  const { page, assertQuiet } = await operations(PHONE);
-  await enter(page, 'docs_phone', 'Register');
-  const { status } = await tryOut(page, 'actions-initAction', { actionType: 'watch_ad' });
-  assert.equal(status, '200');
-  assert.ok(await fits(page));
-  await look(page, 'docs-phone');
-  await page.getByRole('link', { name: 'Sockets' }).click();
-  await page.locator('.message summary').nth(1).click();
-  await page.evaluate(() => scrollTo(0, 0));
-  assert.ok(await fits(page));
-  await look(page, 'docs-phone-sockets');
-  assertQuiet();
-});
+for (const [name, options] of [['phone', PHONE], ['dark', { colorScheme: 'dark' }]]) {
+  test(`it is read and tried: ${name}`, async () => {
+    const { page, assertQuiet } = await operations(options);
+    await look(page, `docs-${name}`);
+    await enter(page, `docs_${name}`, 'Register');
+    const { status } = await tryOut(page, 'actions-initAction', { actionType: 'watch_ad' });
+    assert.equal(status, '200');
+    assert.ok(await fits(page));
+    await look(page, `docs-${name}-tried`);
+    await page.getByRole('link', { name: 'Sockets' }).click();
+    await page.locator('.message summary').nth(1).click();
+    await page.evaluate(() => scrollTo(0, 0));
+    assert.ok(await fits(page));
+    await look(page, `docs-${name}-sockets`);
+    assertQuiet();
+  });
+}
 
 test('the token is gone with the page, and the colours can be chosen', async () => {
-  const { page, context, assertQuiet } = await sockets();
+  const { page, context, assertQuiet } = await operations();
   await enter(page, 'docs_leaver', 'Register');
   assert.deepEqual(await page.evaluate(() => [Object.keys(localStorage), Object.keys(sessionStorage)]), [[], []]);
   assert.deepEqual(await context.cookies(), []);
@@ -121,7 +124,7 @@ for (const way of ['webSocket', 'stream']) {
     const board = heard.getByRole('listitem').filter({ hasText: 'leaderboard_updated' });
     await board.filter({ hasText: `"username": "${username}"` }).first().waitFor();
     await heard.getByText('score_personal', { exact: true }).waitFor();
-    if (way === 'webSocket') await look(page, 'docs-websocket');
+    await look(page, `docs-${way.toLowerCase()}`);
     await page.getByRole('button', { name: 'Disconnect' }).click();
     await page.getByText('Not connected').waitFor();
     assert.deepEqual(asked.filter((it) => /access_token|=ey/.test(it)), [], 'an address is no place for a login');

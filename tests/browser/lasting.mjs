@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
-import { open, picture } from './browser.mjs';
+import { look, open } from './browser.mjs';
 import { call } from './operator.mjs';
 import { button, live, play, register, total } from './player.mjs';
 
@@ -175,7 +175,7 @@ test('large numbers and long names leave room for each other', async () => {
         number: box('#mine').right - box('#mine-rank').right };
     });
     assert.ok(seen.name > 60 && seen.inside > 0 && seen.button > 0 && seen.wide === 0 && seen.number > 0, `${width}: ${JSON.stringify(seen)}`);
-    await picture(page, `live-large-${width}`);
+    await look(page, `live-large-${width}`);
   }
 });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { look, open, picture } from './browser.mjs';
+import { look, open } from './browser.mjs';
 import { win } from './operator.mjs';
 import { action, button, focused, live, play, register, rows, shows, total } from './player.mjs';
 
@@ -178,7 +178,7 @@ test('on a phone', async () => {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, 'nothing is wider than the phone');
   await page.evaluate(() => scrollTo(0, 0));
-  await picture(page, 'live-phone');
+  await look(page, 'live-phone');
   assertQuiet();
 });
 
