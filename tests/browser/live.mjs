@@ -158,6 +158,8 @@ test('by keyboard alone', async () => {
   await to(() => document.activeElement.ariaLabel?.startsWith('Solve a puzzle'));
   await keyboard.press('Enter');
   await total(page, 15);
+  // The board may be faster than the answer; until that is there the button is busy.
+  await page.waitForFunction(() => document.activeElement.ariaLabel?.startsWith('Solve a puzzle, for'));
   await keyboard.press('Space');
   await total(page, 30);
   await to(() => document.activeElement.ariaLabel?.startsWith('Answer a question'));
