@@ -51,11 +51,25 @@ async fn aged(world: &World) -> Arc<App> {
     app
 }
 
-/// Writes what is in the outbox as if it had happened so many days ago.
-async fn write_aged(app: &App, days: i64) -> Vec<Entry> {
+/// Writes what is in the outbox as if it had happened in the middle of the month that was so many months ago; 0: now.
+/// Not so many days ago: which month that is depends on the day of the test.
+async fn write_aged(app: &App, months: i32) -> Vec<Entry> {
+    let before_ms = match months {
+        0 => 0,
+        _ => app.store.now_us().await.unwrap() / 1000 - middle_ms(month(app, months).await),
+    };
+    write_before(app, before_ms).await
+}
+
+fn middle_ms(month: Month) -> i64 {
+    month.begins_ms() + 14 * DAY_MS
+}
+
+/// Writes what is in the outbox as if it had happened so much earlier.
+async fn write_before(app: &App, before_ms: i64) -> Vec<Entry> {
     let (mut entries, _) = app.store.outbox_reader().await.unwrap().read(1000, 0).await.unwrap();
     for entry in &mut entries {
-        entry.at_ms -= days * DAY_MS;
+        entry.at_ms -= before_ms;
     }
     let mut database = app.database.acquire().await.unwrap();
     laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
@@ -89,7 +103,7 @@ async fn the_next_months_have_their_parts_and_take_what_the_rest_has_of_them() {
     let user = super::verify::insert_user(&app).await;
     award(&app, &[user], 10).await;
     let now_ms = app.store.now_us().await.unwrap() / 1000;
-    write_aged(&app, (now_ms - next.begins_ms()) / DAY_MS - 1).await;
+    write_before(&app, now_ms - middle_ms(next)).await;
     let place = "SELECT string_agg(tableoid::regclass::text, ' ') FROM score_history";
     assert_eq!(text(&app, place).await, "score_history_rest");
     assert!(laurel::ledger::contract(&app.database, &app.receipts).await.unwrap());
@@ -102,21 +116,21 @@ async fn month_after_month_can_be_detached_also_the_one_in_which_others_were_car
     let world = World::new().await;
     let app = aged(&world).await;
     let user = super::verify::insert_user(&app).await;
-    for days in [130, 100, 70] {
+    for months in [5, 4, 3] {
         award(&app, &[user], 10).await;
-        write_aged(&app, days).await;
+        write_aged(&app, months).await;
     }
     // What was carried over first lies in a month that goes later than the one that is carried over next.
-    detach(&app, month(&app, 3).await).await.unwrap();
-    let moved =
-        "UPDATE score_history SET created_at = created_at - interval '65 days' WHERE action_type = 'carried'";
-    app.database.execute(moved).await.unwrap();
-    for days in [40, 0] {
+    detach(&app, month(&app, 4).await).await.unwrap();
+    let moved = "UPDATE score_history SET created_at = to_timestamp($1 / 1000) WHERE action_type = 'carried'";
+    let to_ms = middle_ms(month(&app, 3).await);
+    sqlx::query(moved).bind(to_ms).execute(&app.database).await.unwrap();
+    for months in [2, 0] {
         award(&app, &[user], 10).await;
-        write_aged(&app, days).await;
+        write_aged(&app, months).await;
     }
+    detach(&app, month(&app, 3).await).await.unwrap();
     detach(&app, month(&app, 2).await).await.unwrap();
-    detach(&app, month(&app, 1).await).await.unwrap();
     let totals =
         "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY moment) FROM score_history";
     assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
@@ -135,25 +149,25 @@ async fn what_was_detached_is_carried_over_and_nothing_else_changes() {
     }
     // All tie in the end, but for one: some by old awards alone, some by new ones alone, some by both.
     award(&app, &users[..8], 10).await;
-    let old = write_aged(&app, 100).await.len();
+    let old = write_aged(&app, 4).await.len();
     award(&app, &users[2..6], 10).await;
-    write_aged(&app, 70).await;
+    write_aged(&app, 3).await;
     award(&app, &users[5..8], 10).await;
     award(&app, &users[8..], 20).await;
     write_aged(&app, 0).await;
     assert_verified(&world).await;
     let before = ten(&app).await;
 
-    let detached = detach(&app, month(&app, 2).await).await.unwrap();
+    let detached = detach(&app, month(&app, 3).await).await.unwrap();
     assert_eq!((detached.entries, detached.carried), (8, 8), "of {old} entries in the outbox");
     assert!(detached.tables.iter().all(|it| it.starts_with("score_history_detached_")), "{detached:?}");
-    assert_eq!(detach(&app, month(&app, 2).await).await.unwrap(), Detached::default(), "once is enough");
+    assert_eq!(detach(&app, month(&app, 3).await).await.unwrap(), Detached::default(), "once is enough");
     assert_verified(&world).await;
     laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
     assert_eq!(ten(&app).await, before, "ties stay as they were");
 
     // The next months go too: what they came to follows what was carried over before.
-    let detached = detach(&app, month(&app, 1).await).await.unwrap();
+    let detached = detach(&app, month(&app, 2).await).await.unwrap();
     assert_eq!((detached.entries, detached.carried), (4, 4));
     award(&app, &users[..2], 10).await;
     write_aged(&app, 0).await;
@@ -176,7 +190,7 @@ async fn what_is_young_or_held_is_not_detached() {
     let app = aged(&world).await;
     let user = super::verify::insert_user(&app).await;
     award(&app, &[user], 10).await;
-    write_aged(&app, 100).await;
+    write_aged(&app, 3).await;
     let refused = async |ago: i32| detach(&app, month(&app, ago).await).await.unwrap_err().to_string();
     assert!(refused(0).await.contains("less than 32 days"));
     app.database.execute("UPDATE score_history SET held = TRUE").await.unwrap();
@@ -186,7 +200,7 @@ async fn what_is_young_or_held_is_not_detached() {
     award(&app, &[user], 10).await;
     write_aged(&app, 0).await;
     award(&app, &[user], 10).await;
-    write_aged(&app, 90).await;
+    write_aged(&app, 3).await;
     assert!(refused(2).await.contains("choose another month"));
     assert_verified(&world).await;
 }
