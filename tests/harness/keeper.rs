@@ -187,18 +187,21 @@ pub struct KeptPostgres {
     server: Option<Postgres>,
 }
 
-async fn start_postgres(path: PathBuf) -> Postgres {
-    let settings = ["fsync=off", "max_connections=50", "shared_buffers=16MB"];
-    let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };
-    keeper().spawn(start).await.unwrap()
+/// Starts a Postgres on the data in a folder. Returns it and its URL.
+async fn start_postgres(path: &Path, settings: &'static [&'static str]) -> (Postgres, String) {
+    let folder = path.to_owned();
+    let start = async move { Postgres::start(&open(folder).await, settings).await.unwrap() };
+    let postgres = keeper().spawn(start).await.unwrap();
+    let host = path.canonicalize().unwrap().join("postgres");
+    (postgres, format!("postgres:///laurel?host={}&user=laurel", host.display()))
 }
 
 impl KeptPostgres {
+    const SETTINGS: &[&str] = &["fsync=off", "max_connections=50", "shared_buffers=16MB"];
+
     /// Starts a Postgres in a folder.
     pub async fn start(path: &Path) -> Self {
-        let server = start_postgres(path.to_owned()).await;
-        let host = path.canonicalize().unwrap().join("postgres");
-        let url = format!("postgres:///laurel?host={}&user=laurel", host.display());
+        let (server, url) = start_postgres(path, Self::SETTINGS).await;
         Self { url, folder: path.to_owned(), server: Some(server) }
     }
 
@@ -210,7 +213,7 @@ impl KeptPostgres {
 
     /// Starts it again on its data.
     pub async fn restart(&mut self) {
-        self.server = Some(start_postgres(self.folder.clone()).await);
+        self.server = Some(start_postgres(&self.folder, Self::SETTINGS).await.0);
     }
 }
 
@@ -239,11 +242,9 @@ async fn copy(of: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let (_, admin) = POSTGRES
         .get_or_init(async || {
-            let folder = lasting_folder("postgres");
-            let path = folder.clone();
             // Nothing here lives long enough to be tidied up, and what wakes up for it takes time from the tests. Nobody restores it
             // either, and every connection maps the buffers anew.
-            let settings = [
+            let settings = &[
                 "fsync=off",
                 "synchronous_commit=off",
                 "full_page_writes=off",
@@ -256,10 +257,7 @@ async fn copy(of: &str) -> String {
                 "bgwriter_delay=10s",
                 "wal_writer_delay=10s",
             ];
-            let start = async move { Postgres::start(&open(path).await, &settings).await.unwrap() };
-            let postgres = keeper().spawn(start).await.unwrap();
-            let host = folder.canonicalize().unwrap().join("postgres");
-            (postgres, format!("postgres:///laurel?host={}&user=laurel", host.display()))
+            start_postgres(&lasting_folder("postgres"), settings).await
         })
         .await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
