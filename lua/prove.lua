@@ -35,7 +35,10 @@ local reservation = read_reservation(ARGV[23])
 local judging_key = reservation and KEYS[13]
 local FIRST_ONCE_KEY = reservation and 14 or 13
 
-local used, reset_ms = count_at_door(rate_key, rate_limit, rate_window_ms)
+local used, reset_ms = 0, 0
+if rate_limit > 0 then
+  used, reset_ms = count_attempt(rate_key, rate_window_ms)
+end
 
 local function reply(code, replayed, rest)
   return { code, used, reset_ms, replayed, unpack(rest or {}) }
@@ -50,14 +53,14 @@ end
 -- The first answer under an idempotency key is given again word for word; so it comes before every other check.
 if request_digest ~= '' then
   local first_code, rest = first_answer(answer_key, request_digest)
-  if first_code == KEY_REUSED then
+  if first_code == false then
     return reply(KEY_REUSED, 0)
   elseif first_code then
     return reply(first_code, 1, rest)
   end
 end
 
-local code, state = admit(state_key, used, rate_limit, ban_key, ARGV[22])
+local code, state = admit(state_key, used, rate_limit, ban_key, ARGV[22], 'moment')
 local asked, asked_code = nil, OK
 if asked_id ~= '' then
   asked, asked_code = read_anti_spam(asked_key, asked_spent_key, user, action, asked_expires_s)
@@ -137,7 +140,7 @@ if redis.call('XLEN', outbox_key) >= outbox_max then
   return reply(OUTBOX_FULL, 0)
 end
 if verdict == NOT_JUDGED then
-  return reply(asked and reserve(judging_key, reservation) or RESERVED, 0)
+  return reply((not asked or reserve(judging_key, reservation)) and RESERVED or JUDGING, 0)
 end
 if not is_reserved then
   -- The judging took longer than the reservation, so another request may be judged by now.

@@ -70,7 +70,7 @@ end
 -- The first answer under an idempotency key is given again word for word; so it comes before every other check.
 if request_digest ~= '' then
   local first_code, rest = first_answer(answer_key, request_digest)
-  if first_code == KEY_REUSED then
+  if first_code == false then
     return reply(KEY_REUSED, 0)
   elseif first_code then
     run = run_id()
@@ -123,8 +123,55 @@ local function find_token()
   return OK, token, session, now_ms + redis.call('PTTL', token_key)
 end
 
-local function proof_holds(token)
-  return verdict == '1' and proof_stands(token.issued, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
+local state = read_open(state_key, least, 'moment', 'version', 'floor')
+if state then
+  epoch, run = state[1], state[2]
+end
+local token_code, token, session, expires_ms = find_token()
+local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
+  and not (verdict == '1' and proof_stands(token.issued, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY))
+local ban, before, won_before, aside = unpack(redis.call('MGET', ban_key, score_key, points_key, aside_key))
+
+-- All checks passed before a webhook was asked, so a proof that failed there spends the token even if one refuses by now: else a player
+-- who makes it refuse in time (by reaching a cap with another token, say) could guess again.
+if not (reservation and proof_failed) then
+  if not state then
+    return reply(BOARD_CLOSED, 0)
+  end
+  if rate_limit > 0 and used > rate_limit then
+    return reply(RATE_LIMITED, 0)
+  end
+  if ban then
+    return reply(BANNED, 0)
+  end
+  if token_code ~= OK then
+    return reply(token_code, 0)
+  end
+  if not is_open(limits) then
+    return reply(NOT_OPEN, 0)
+  end
+  -- Limits of points count the most that a proof can be worth: a refusal that leaves the token must not depend on the proof.
+  most_points = tonumber(most_points)
+  local wait_ms = action_wait_ms(limit_key, limits, true)
+  if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
+    wait_ms = math.max(wait_ms, window_left_ms(points_key, HOUR_MS), 1)
+  end
+  if wait_ms > 0 then
+    return reply(ACTION_LIMITED, 0, { wait_ms })
+  end
+  if tonumber(before or 0) + most_points > LARGEST_SCORE then
+    return reply(SCORE_FULL, 0)
+  end
+  if redis.call('XLEN', outbox_key) >= outbox_max then
+    return reply(OUTBOX_FULL, 0)
+  end
+  if verdict == NOT_JUDGED then
+    return reply(reserve(judging_key, reservation) and RESERVED or JUDGING, 0)
+  end
+  if not is_reserved then
+    -- The judging took longer than the reservation, so another request may be judged by now.
+    return reply(JUDGING, 0)
+  end
 end
 
 local function keep_answer(code, rest)
@@ -134,85 +181,25 @@ local function keep_answer(code, rest)
   return reply(code, 0, rest)
 end
 
-local state = read_open(state_key, least, 'moment', 'version', 'floor')
-if state then
-  epoch, run = state[1], state[2]
-end
-
--- Spends the token for a proof that failed. A closed board takes no entries, which the ledger would not expect.
-local function refuse_proof(token, session, expires_ms)
+-- The last check is done: only writes from here on.
+local expires_text = int(expires_ms)
+if proof_failed then
   spend(token_key, spent_key, expires_ms)
   if door == 'game' then
     redis.call('HDEL', session_key, 'token')
   end
   if state then
+    -- A closed board takes no entries, which the ledger would not expect.
     write_outbox(outbox_key, {
       kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
-      expires = int(expires_ms), token = token_hash, proof = proof, session = session and session.id, trace = trace,
+      expires = expires_text, token = token_hash, proof = proof, session = session and session.id, trace = trace,
       moment = note_spent(state_key, state[3]),
     })
   end
   local too_young = now_ms - tonumber(token.issued) < least_ms
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
-
-if reservation and verdict ~= NOT_JUDGED then
-  -- All checks passed before the webhook was asked. A failed proof spends the token even if one refuses by now: else a player who
-  -- makes it refuse in time (by reaching a cap with another token, say) could guess again.
-  local code, token, session, expires_ms = find_token()
-  if code == OK and not proof_holds(token) then
-    return refuse_proof(token, session, expires_ms)
-  end
-end
-
-if not state then
-  return reply(BOARD_CLOSED, 0)
-end
-if rate_limit > 0 and used > rate_limit then
-  return reply(RATE_LIMITED, 0)
-end
-local ban, before, won_before, aside = unpack(redis.call('MGET', ban_key, score_key, points_key, aside_key))
-if ban then
-  return reply(BANNED, 0)
-end
-
-local code, token, session, expires_ms = find_token()
-if code ~= OK then
-  return reply(code, 0)
-end
-
-if not is_open(limits) then
-  return reply(NOT_OPEN, 0)
-end
--- Limits of points count the most that a proof can be worth: a refusal that leaves the token must not depend on the proof.
-most_points = tonumber(most_points)
-local wait_ms = action_wait_ms(limit_key, limits, true)
-if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
-  wait_ms = math.max(wait_ms, window_left_ms(points_key, HOUR_MS), 1)
-end
-if wait_ms > 0 then
-  return reply(ACTION_LIMITED, 0, { wait_ms })
-end
-if tonumber(before or 0) + most_points > LARGEST_SCORE then
-  return reply(SCORE_FULL, 0)
-end
-if redis.call('XLEN', outbox_key) >= outbox_max then
-  return reply(OUTBOX_FULL, 0)
-end
-if verdict == NOT_JUDGED then
-  return reply(reserve(judging_key, reservation), 0)
-end
-if not is_reserved then
-  -- The judging took longer than the reservation, so another request may be judged by now.
-  return reply(JUDGING, 0)
-end
-if not proof_holds(token) then
-  return refuse_proof(token, session, expires_ms)
-end
-
--- The last check is done: only writes from here on.
 spend(token_key, spent_key, door == 'scores' and expires_ms + HOUR_MS or expires_ms)
-local expires_text = int(expires_ms)
 local once = note_once(until_ms, FIRST_ONCE_KEY)
 
 -- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.

@@ -12,34 +12,27 @@ local function run_id()
   return RUN or redis.call('INFO', 'server'):match('run_id:(%w+)') .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')
 end
 
--- Whether a board is in an earlier epoch than `least` says, or at an earlier moment of the same. Texts that are equally long compare like
--- the numbers in them, and moments have 16 digits until 2286; to read four numbers out of texts costs more than the rest of the gate.
-local function is_behind(epoch, moment, least)
-  local here = epoch .. ' ' .. moment
-  if #moment == 16 and #here == #least and here >= least then
-    return false
-  end
-  local least_epoch, least_moment = least:match('^(%d+) (%d+)$')
-  epoch, least_epoch = tonumber(epoch), tonumber(least_epoch)
-  return epoch < least_epoch or (epoch == least_epoch and tonumber(moment) < tonumber(least_moment))
-end
-
 -- The state's `epoch`, `run` and the fields that are named, in this order; nil while the board is closed, or where the caller has
 -- seen more: `least` is `epoch moment`, the newest that it knows, the moment in 16 digits, or nil. Whoever gives it names `moment` as
 -- the first field. A board in an earlier epoch was left behind; one that is at an earlier moment of the same epoch has lost what came
 -- after it.
 local function read_open(state_key, least, ...)
   local state = redis.call('HMGET', state_key, 'epoch', 'run', ...)
-  if not state[1] or state[2] ~= run_id() or (least and is_behind(state[1], state[3] or '0', least)) then
+  if not state[1] or state[2] ~= run_id() then
     return nil
   end
-  return state
-end
-
--- Notes that a token was spent without an award, so that a copy of Redis from before it is older, too. `last` is the board's moment.
--- Returns the next, for the outbox. An award has one of its own.
-local function note_spent(state_key, last)
-  local moment = int(next_moment(last))
-  redis.call('HSET', state_key, 'moment', moment)
-  return moment
+  if not least then
+    return state
+  end
+  -- Texts of equal length compare like the numbers in them, and a moment has 16 digits until 2286. Reading four numbers out of texts
+  -- costs more than the rest of this function.
+  local moment = state[3] or '0'
+  local here = state[1] .. ' ' .. moment
+  if #moment == 16 and #here == #least and here >= least then
+    return state
+  end
+  local epoch, least_epoch, least_moment = tonumber(state[1]), least:match('^(%d+) (%d+)$')
+  least_epoch = tonumber(least_epoch)
+  local is_behind = epoch < least_epoch or (epoch == least_epoch and tonumber(moment) < tonumber(least_moment))
+  return not is_behind and state or nil
 end

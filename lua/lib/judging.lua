@@ -20,10 +20,9 @@ local function read_reservation(text)
   return { id = id, ttl_ms = ttl_ms }
 end
 
--- The last step of a first run.
+-- The last step of a first run. False: another request has the token's reservation.
 local function reserve(judging_key, reservation)
-  local free = redis.call('SET', judging_key, reservation.id, 'NX', 'PX', reservation.ttl_ms)
-  return free and RESERVED or JUDGING
+  return redis.call('SET', judging_key, reservation.id, 'NX', 'PX', reservation.ttl_ms) ~= false
 end
 
 -- Ends a reservation. False: it had ended by itself, and another request may have the token's next one.

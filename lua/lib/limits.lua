@@ -42,20 +42,6 @@ local function period_now(kept, count, length_ms)
   return kept > present + 1 and present or kept, tonumber(count)
 end
 
-local function cap_wait_ms(key, field, cap, kept, count, length_ms)
-  if cap == 0 or not kept then
-    return 0
-  end
-  local period, used = period_now(kept, count, length_ms)
-  if used < cap then
-    return 0
-  end
-  if period ~= tonumber(kept) then
-    redis.call('HSET', key, field, int(period))
-  end
-  return (period + 1) * length_ms - now_ms
-end
-
 -- How many ms the user has to wait before this action may be awarded again: 0 if not at all. `redeems`: the award is asked for now.
 -- The spans of two proofs by `elapsed` may not overlap, or a player would wait for nine at once; this can only be told at the end of
 -- a span, so who asks for a token need not wait, and keeps a pace of one a span.
@@ -75,8 +61,17 @@ local function action_wait_ms(key, limits, redeems)
     end
     wait = math.max(wait, at + pause - now_ms)
   end
-  wait = math.max(wait, cap_wait_ms(key, 'hour', limits.per_hour, kept[2], kept[3], HOUR_MS))
-  return math.max(wait, cap_wait_ms(key, 'day', limits.per_day, kept[4], kept[5], DAY_MS))
+  for place, cap in ipairs({ limits.per_hour, limits.per_day }) do
+    local length_ms, begun = place == 1 and HOUR_MS or DAY_MS, kept[2 * place]
+    local period, used = period_now(begun, kept[2 * place + 1], length_ms)
+    if cap > 0 and used >= cap then
+      if period ~= tonumber(begun) then
+        redis.call('HSET', key, place == 1 and 'hour' or 'day', int(period))
+      end
+      wait = math.max(wait, (period + 1) * length_ms - now_ms)
+    end
+  end
+  return wait
 end
 
 -- Notes an award. The hash goes a day after no limit can look at it any more, since the clock may be set back by as much.

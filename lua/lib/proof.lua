@@ -39,3 +39,11 @@ local function note_once(until_ms, first)
   end
   return first <= #KEYS and int(until_ms) .. ',' .. table.concat(KEYS, ',', first) or ''
 end
+
+-- Notes that a token was spent without an award, so that a copy of Redis from before it is older, too. `last` is the board's moment.
+-- Returns the next, for the outbox. An award has one of its own.
+local function note_spent(state_key, last)
+  local moment = int(next_moment(last))
+  redis.call('HSET', state_key, 'moment', moment)
+  return moment
+end
