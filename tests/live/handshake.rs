@@ -122,8 +122,19 @@ async fn a_ping_of_a_page_is_answered_and_nothing_else_is() {
     let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &ada.token, None).await.unwrap();
     let pings = [r#"{"event":"ping"}"#, "{ \"event\" : \"ping\" }\n", r#"{"event":"ping","data":{"at":1}}"#];
     let others = [
-        "ping", "", "{", "null", "[]", "2", r#""ping""#, r#"{"event":"pong"}"#, r#"{"event":"PING"}"#, r#"{"event":1}"#,
-        r#"{"data":"ping"}"#, r#"{"event":["ping"]}"#, r#"{"event":"ping"}{"event":"ping"}"#,
+        "ping",
+        "",
+        "{",
+        "null",
+        "[]",
+        "2",
+        r#""ping""#,
+        r#"{"event":"pong"}"#,
+        r#"{"event":"PING"}"#,
+        r#"{"event":1}"#,
+        r#"{"data":"ping"}"#,
+        r#"{"event":["ping"]}"#,
+        r#"{"event":"ping"}{"event":"ping"}"#,
     ];
     for text in others.into_iter().chain(pings) {
         socket.say(text).await;
