@@ -37,6 +37,8 @@ test('an award on one node moves the board on the other’s page, for players an
   await play(bob.page, 'Watch an ad');
   await shows(ada.page, ['1 bob 25', '2 ada 20']);
   await ada.page.waitForFunction(() => document.getElementById('mine-rank').textContent === '#2');
+  assert.equal(await ada.page.textContent('#mine-news'), '', 'what an award led to is told as long as it is so');
+  await ada.page.getByText('5 points to 1st place.').waitFor();
   await ada.page.waitForFunction(() => document.getElementById('said').textContent.includes('bob is first'));
   await shows(spectator.page, ['1 bob 25', '2 ada 20']);
   await look(ada.page, 'live-desktop');

@@ -85,6 +85,27 @@ test('a connection that is lost is no news yet: another node may take it over', 
   front.close();
 });
 
+test('a server that may not know the newest board is told of, and since when', async () => {
+  const { page, assertQuiet } = await open(ONE);
+  await page.addInitScript(() => {
+    const { fetch } = globalThis;
+    const body = new ReadableStream({ start: (it) => { globalThis.stream = it; } });
+    globalThis.fetch = (url, init) => (String(url).endsWith('/stream') ? Promise.resolve(new Response(body)) : fetch(url, init));
+  });
+  await page.goto(ONE);
+  const tell = (event, data) => page.evaluate((it) => globalThis.stream.enqueue(new TextEncoder().encode(`data: ${it}\n\n`)), JSON.stringify({ event, data }));
+  await tell('connect_success', {});
+  await live(page);
+  await tell('status', { degraded: true, asOf: '2026-11-30T22:25:00.000Z' });
+  await notice(page, /^The server is catching up\. Board as of \d\d:\d5\.$/);
+  assert.equal(await page.textContent('#connection-text'), 'Catching up');
+  await said(page, 'The server is catching up.');
+  await tell('status', { degraded: false, asOf: '2026-11-30T22:26:00.000Z' });
+  await live(page);
+  await page.waitForSelector('#notice', { state: 'hidden' });
+  assertQuiet();
+});
+
 test('what failed is an error no more once anything succeeds, and another player does not see it', async () => {
   const { page, assertQuiet } = await open(ONE);
   await register(page, 'kate');
@@ -130,7 +151,7 @@ test('a limit of the server outlasts a rate limit', async () => {
     json: { data: null, message: 'Too many.', statusCode: 429, metadata: { errorCode: 'RATE_LIMIT_EXCEEDED' } },
   }), { times: 1 });
   await play(page, 'Watch an ad');
-  await action(page, 'Watch an ad').getByText('Too many.').waitFor();
+  await action(page, 'Watch an ad').getByText('Too many at once.').waitFor();
   await bonus.getByText('Done for today').waitFor();
   await action(page, 'Watch an ad').getByText('+10').waitFor();
   assert.equal(await bonus.getByRole('button').getAttribute('aria-disabled'), 'true');

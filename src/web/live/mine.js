@@ -14,8 +14,8 @@ export class Mine {
   #user = null;
   #stand = { score: 0, rank: null };
   #rows = null;
-  /** The total that the news told. */
-  #told = null;
+  /** What the news told: the total, and the rank. */
+  #told = { score: null, rank: null };
   /** Moves with all that is shown, so that an older answer is known as one. */
   changes = 0;
 
@@ -32,7 +32,7 @@ export class Mine {
     write(this.#score, '0');
     write(this.#rank, '–');
     this.#stand = { score: 0, rank: null };
-    this.#tell('Earn points below. Each award counts at once.', null);
+    this.#tell('Earn points below. Each award counts at once.', { score: null, rank: null }, false);
     this.#showNext();
   }
 
@@ -50,6 +50,8 @@ export class Mine {
     this.#stand = { score, rank };
     count(this.#score, score);
     write(this.#rank, rank === null ? '–' : `#${rank.toLocaleString('en')}`);
+    // News of an award name the rank that it led to, until others change that.
+    if (this.#told.rank !== null && rank !== this.#told.rank) this.#news.textContent = '';
     this.#showNext();
   }
 
@@ -58,16 +60,16 @@ export class Mine {
     fly(`+${points.toLocaleString('en')}`, from, this.#news);
     const before = this.#stand;
     // The live connection may have told of this one and of a newer one already.
-    if (newScore < before.score || newScore === this.#told) return;
+    if (newScore < before.score || newScore === this.#told.score) return;
     this.stands({ score: newScore, rank });
     // If the board has shown this award already, the rank before it is not known here.
-    this.#tell(progressOf(points, rank, before.score < newScore ? before.rank : null), newScore, true);
+    this.#tell(progressOf(points, rank, before.score < newScore ? before.rank : null), { score: newScore, rank }, true);
   }
 
   /** An award that the live connection tells, perhaps won on another device. */
   heard({ score, rank, previousRank, pointsEarned }) {
     this.stands({ score, rank });
-    this.#tell(progressOf(pointsEarned, rank, previousRank), score, pointsEarned > 0);
+    this.#tell(progressOf(pointsEarned, rank, previousRank), { score, rank }, pointsEarned > 0);
   }
 
   #ownRow() {
@@ -80,9 +82,9 @@ export class Mine {
     this.#next.hidden = text === '';
   }
 
-  #tell(text, total, won = false) {
-    const again = total === this.#told && text === this.#news.textContent;
-    this.#told = total;
+  #tell(text, told, won) {
+    const again = told.score === this.#told.score && text === this.#news.textContent;
+    this.#told = told;
     this.#news.textContent = text;
     this.#news.classList.toggle('won', won);
     if (won && !again) say(text);

@@ -48,6 +48,7 @@ export function problemOf({ code, message, unsure }) {
   // An award whose answer is lost may be there: the own total tells.
   if (unsure) return 'No answer came. Your total shows whether it counted.';
   if (code === 'NETWORK') return 'Can’t reach the server. No points were lost. Try again.';
+  if (code === 'RATE_LIMIT_EXCEEDED') return 'Too many at once. Wait a little.';
   if (code === 'PROOF_INVALID') return 'That was not right. Try another one.';
   if (code === 'TOKEN_EXPIRED') return 'Too late. Try another one.';
   return message;
