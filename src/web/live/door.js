@@ -41,6 +41,7 @@ export class Door {
 
   /** Says why one should come in, and leads there. */
   ask(why) {
+    this.#clear();
     this.#problem('door', why);
     this.#card.scrollIntoView({ block: 'nearest', behavior: still.matches ? 'auto' : 'smooth' });
     this.#form.elements.username.focus({ preventScroll: true });
