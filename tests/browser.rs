@@ -50,6 +50,27 @@ async fn the_live_page_over_two_nodes() {
     assert_verified(&world).await;
 }
 
+#[tokio::test]
+async fn the_live_page_finds_its_words() {
+    run("words.mjs", Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_page_when_the_network_goes() {
+    let world = World::new().await;
+    let node = world.process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
+    run("network.mjs", vec![("ONE", node.base.clone())]).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_page_in_every_shape() {
+    let world = World::new().await;
+    let node = world.process(&[]).await;
+    run("shapes.mjs", vec![("ONE", node.base.clone())]).await;
+    assert_verified(&world).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_page_as_time_goes_on() {
     let world = World::new().await;

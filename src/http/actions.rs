@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::address::ClientAddress;
 use super::body::{Body, Fields};
-use super::identity::Caller;
+use super::identity::{Caller, bearer};
 use super::{idempotency, rate};
+use crate::account;
 use crate::action::Action;
 use crate::app::App;
 use crate::award::{self, Award, Issued, Permission, Submission};
@@ -90,9 +91,21 @@ struct Shown<'a> {
     receipt: Option<&'a str>,
 }
 
-/// `GET`: the catalogue as clients need it.
-pub async fn list(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(json!({ "actions": app.catalogue.all().iter().map(show_action).collect::<Value>() }))
+/// `GET`: the catalogue as clients need it. With a login, how long the player has to wait for each action is added; a login that
+/// does not hold is passed over, and while Redis is away nobody knows.
+pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: HeaderMap) -> Json<Value> {
+    let actions = app.catalogue.all();
+    let mut shown: Vec<_> = actions.iter().map(show_action).collect();
+    let limits: Vec<_> = actions.iter().map(|action| (action.kind.as_str(), &action.limits)).collect();
+    if let Some(token) = bearer(&headers)
+        && let Ok(caller) = account::admit(&app, token, from.counted_as()).await
+        && let Ok(waits) = app.store.action_waits(caller.user, &limits).await
+    {
+        for (action, wait_ms) in shown.iter_mut().zip(waits) {
+            action["availableInMs"] = wait_ms.into();
+        }
+    }
+    Json(json!({ "actions": shown }))
 }
 
 fn show_action(action: &Action) -> Value {

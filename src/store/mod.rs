@@ -2,6 +2,7 @@
 //! and no rule that is not in a script.
 
 mod above;
+mod action_waits;
 mod address;
 mod attempt;
 mod binding;

@@ -61,6 +61,7 @@ macro_rules! lua {
 /// One field a script, named like its file.
 pub struct Scripts {
     pub issue: Script,
+    pub action_waits: Script,
     pub prove: Script,
     pub redeem: Script,
     pub release: Script,
@@ -87,6 +88,7 @@ impl Scripts {
     pub fn new() -> Self {
         Self {
             issue: lua!("issue" needs "reply" "clock" "epoch" "rate" "door" "limits" "token" "outbox"),
+            action_waits: lua!("action_waits" needs "clock" "limits"),
             prove: lua!("prove" needs "reply" "clock" "epoch" "rate" "door" "limits" "session" "token" "proof" "judging" "answer" "outbox"),
             redeem: lua!("redeem" needs "reply" "clock" "epoch" "rate" "limits" "session" "token" "proof" "judging" "answer" "board" "outbox"),
             release: lua!("release" needs "reply" "judging"),

@@ -6,6 +6,11 @@ macro_rules! files {
     };
 }
 
+/// What the live page's style sheet is joined from, in this order.
+pub const LIVE_STYLES: &[&str] = &["common/common.css", "live/page.css", "live/board.css", "live/play.css"];
+/// What the live page's script is joined from; what these import comes with them.
+pub const LIVE_ENTRIES: &[&str] = &["common/theme.js", "live/main.js"];
+
 /// The pages' own files, by their paths below `/assets/`.
 pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/activity.js"
@@ -49,6 +54,7 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "docs/swagger.css"
     "live/board.css"
     "live/board.js"
+    "live/card.js"
     "live/connection.js"
     "live/door.js"
     "live/index.html"

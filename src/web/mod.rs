@@ -1,6 +1,7 @@
 //! The pages, compiled in: each file as a browser is given it, packed once, under its tag. It must never know who asks, nor
 //! anything of a board; the pages learn that from the same doors as everybody else.
 
+mod bundle;
 mod files;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use crate::token::sha256_hex;
 pub struct Asset {
     /// What a browser takes it for.
     pub content_type: &'static str,
-    /// As it lies in the tree.
+    /// As it lies in the tree, or as a bundle.
     pub plain: Bytes,
     /// A strong tag (RFC 9110, section 8.8.3) of the plain bytes.
     pub tag: String,
@@ -25,8 +26,18 @@ pub struct Asset {
 }
 
 static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
-    let all = files::PAGES.iter().chain(files::CLIENT);
-    all.map(|(path, bytes)| (*path, Asset::new(path, bytes))).collect()
+    let all = || files::PAGES.iter().chain(files::CLIENT);
+    let read = |path: &str| {
+        let (_, bytes) = all().find(|it| it.0 == path).unwrap_or_else(|| panic!("{path} is in no table"));
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let bundles = [
+        ("live.css", bundle::styles(files::LIVE_STYLES, read)),
+        ("live.js", bundle::script(files::LIVE_ENTRIES, read)),
+    ];
+    let bundles = bundles.into_iter().map(|(path, text)| (path, Bytes::from(text)));
+    let files = all().map(|(path, bytes)| (*path, Bytes::from_static(bytes)));
+    files.chain(bundles).map(|(path, bytes)| (path, Asset::new(path, bytes))).collect()
 });
 
 /// The file at `path`, such as `live/index.html`.
@@ -35,11 +46,11 @@ pub fn asset(path: &str) -> Option<&'static Asset> {
 }
 
 impl Asset {
-    fn new(path: &str, bytes: &'static [u8]) -> Self {
+    fn new(path: &str, plain: Bytes) -> Self {
         Self {
             content_type: content_type(path),
-            plain: Bytes::from_static(bytes),
-            tag: sha256_hex(&[bytes])[..32].to_owned(),
+            tag: sha256_hex(&[&plain])[..32].to_owned(),
+            plain,
             packed: OnceLock::new(),
         }
     }

@@ -39,6 +39,29 @@ async fn the_catalogue_is_shown_without_its_answers() {
 }
 
 #[tokio::test]
+async fn the_catalogue_tells_a_player_how_long_to_wait() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    node.award(&ada, "daily_bonus").await;
+    let waits = async |token: &str| -> Vec<Value> {
+        let login = format!("Bearer {token}");
+        let headers = [("authorization", login.as_str())];
+        let answer = node.send(reqwest::Method::GET, "/api/v1/actions", &headers, Vec::new()).await;
+        let actions = answer.body["actions"].as_array().unwrap().clone();
+        actions.into_iter().map(|action| action["availableInMs"].clone()).collect()
+    };
+    let ms = waits(&ada.token).await;
+    let wait_ms = ms[3].as_u64().unwrap();
+    assert!((1..=86_400_000).contains(&wait_ms), "{wait_ms}");
+    assert_eq!(ms.iter().filter(|it| **it == 0).count(), 6);
+    assert_eq!(waits(&bob.token).await, [0; 7]);
+    for nobody in ["", "nonsense", &format!("{}x", ada.token)] {
+        assert_eq!(waits(nobody).await, vec![Value::Null; 7], "{nobody:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_its_users_its_actions_and_its_times() {
     let world = World::new().await;
     let node = world.node_with(|it| it.tokens.anti_spam_seconds = 4).await;

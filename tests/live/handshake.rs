@@ -3,6 +3,7 @@ use tokio_tungstenite::tungstenite::Error;
 
 use super::Client;
 use super::client::handshake;
+use super::clients::{WebSocket, soon};
 use crate::harness::World;
 
 #[tokio::test]
@@ -111,4 +112,44 @@ async fn a_peer_that_says_nothing_is_gone() {
     })
     .await;
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_ping_of_a_page_is_answered_and_nothing_else_is() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &ada.token, None).await.unwrap();
+    let pings = [r#"{"event":"ping"}"#, "{ \"event\" : \"ping\" }\n", r#"{"event":"ping","data":{"at":1}}"#];
+    let others = [
+        "ping",
+        "",
+        "{",
+        "null",
+        "[]",
+        "2",
+        r#""ping""#,
+        r#"{"event":"pong"}"#,
+        r#"{"event":"PING"}"#,
+        r#"{"event":1}"#,
+        r#"{"data":"ping"}"#,
+        r#"{"event":["ping"]}"#,
+        r#"{"event":"ping"}{"event":"ping"}"#,
+    ];
+    for text in others.into_iter().chain(pings) {
+        socket.say(text).await;
+    }
+    let mut pongs = 0;
+    while pongs < pings.len() {
+        let text = soon("a pong", socket.hear()).await.expect("the socket stays");
+        pongs += usize::from(text == r#"{"event":"pong"}"#);
+    }
+    node.award(&ada, "watch_ad").await;
+    loop {
+        let text = soon("the award", socket.hear()).await.expect("the socket stays");
+        assert!(!text.contains("pong"), "more pongs than pings");
+        if text.contains("\"score\":10") {
+            break;
+        }
+    }
 }

@@ -85,3 +85,34 @@ async fn a_networks_pace_is_its_households_or_its_share_of_the_sites() {
         assert_eq!(pace, if household <= 8 { 1 } else { 2 });
     }
 }
+
+#[tokio::test]
+async fn the_waits_of_all_actions_are_told_at_once() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let none = Limits::default();
+    let cases = [
+        ("free", none.clone(), 0..=0),
+        ("cools", Limits { cooldown_ms: 60_000, ..none.clone() }, 1..=60_000),
+        ("hourly", Limits { cap_per_hour: 1, ..none.clone() }, 1..=3_600_000),
+        ("daily", Limits { cap_per_day: 1, ..none.clone() }, 1..=86_400_000),
+        ("left", Limits { cap_per_hour: 2, cap_per_day: 2, ..none.clone() }, 0..=0),
+        // Who asks for a token need not wait for the end of the last span.
+        ("spans", Limits { span_ms: 60_000, ..none.clone() }, 0..=0),
+    ];
+    let asked: Vec<_> = cases.iter().map(|(action, limits, _)| (*action, limits)).collect();
+    assert_eq!(store.action_waits(user(1), &asked).await.unwrap(), [0; 6], "before any award");
+    for (action, limits, _) in &cases {
+        let id = Uuid::new_v4();
+        store.issue(&Issue { action, limits, ..issue(user(1), id) }).await.unwrap();
+        let token_hash = id.to_string();
+        let redeem = laurel::store::Redeem { action, limits, ..super::redeem(user(1), &token_hash) };
+        let outcome = store.redeem(&redeem).await.unwrap().outcome;
+        assert!(matches!(outcome, laurel::store::RedeemOutcome::Awarded(_)), "{action}: {outcome:?}");
+    }
+    let waits = store.action_waits(user(1), &asked).await.unwrap();
+    for ((action, _, wanted), wait_ms) in cases.iter().zip(&waits) {
+        assert!(wanted.contains(wait_ms), "{action}: {wait_ms}");
+    }
+    assert_eq!(store.action_waits(user(2), &asked).await.unwrap(), [0; 6], "another player");
+}

@@ -6,6 +6,6 @@ export declare class Boards {
     constructor(rest: Rest);
     leaderboard(signal?: AbortSignal): Promise<Board>;
     /** Tried once, for whoever only wants to know whether there is a newer one. */
-    glance(): Promise<Board>;
+    glance(timeoutMs: number): Promise<Board>;
     top10(signal?: AbortSignal): Promise<Top10>;
 }

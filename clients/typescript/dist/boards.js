@@ -9,9 +9,9 @@ class Kept {
         this.path = path;
         this.read = read;
     }
-    async ask(rest, once, signal) {
+    async ask(rest, ask) {
         const headers = this.#tag === null ? {} : { 'if-none-match': this.#tag };
-        const answer = await rest.answer('GET', this.path, { headers, once, signal });
+        const answer = await rest.answer('GET', this.path, { ...ask, headers });
         if (answer.status !== 304 || this.#board === null) {
             const tag = answer.headers.get('etag');
             const board = this.read(answer.body, Number(/\d+/.exec(tag ?? '')?.[0] ?? 0));
@@ -38,14 +38,14 @@ export class Boards {
         this.rest = rest;
     }
     leaderboard(signal) {
-        return this.#leaderboard.ask(this.rest, false, signal);
+        return this.#leaderboard.ask(this.rest, { signal });
     }
     /** Tried once, for whoever only wants to know whether there is a newer one. */
-    glance() {
-        return this.#leaderboard.ask(this.rest, true);
+    glance(timeoutMs) {
+        return this.#leaderboard.ask(this.rest, { once: true, timeoutMs });
     }
     top10(signal) {
-        return this.#top10.ask(this.rest, false, signal);
+        return this.#top10.ask(this.rest, { signal });
     }
 }
 /** A version is the moment of the change in µs. */

@@ -21,6 +21,8 @@ export interface Hooks {
 /** A link, which may still be opening. */
 export interface Link {
     readonly transport: 'websocket' | 'events';
+    /** Asks the server for a sign of life, where the transport can. */
+    ping?(): void;
     close(): void;
 }
 /** A server that takes nobody in so long is given up. */

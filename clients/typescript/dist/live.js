@@ -12,10 +12,14 @@ const PROVEN_MS = 5_000;
 const ASK_EVERY = 3;
 /** Events that stand in for a WebSocket do so for this long, and up to twice that; then one is tried again. */
 const STAND_IN_MS = 300_000;
+/** The default of `silenceMs`. */
+const SILENCE_MS = 10_000;
+/** A check that has no answer by then shows that the connection is dead. */
+const ANSWER_MS = 5_000;
 /** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
 const GRACE_MS = 3_000;
-/** The least time between looks that the page's own events ask for. */
-const LOOK_EVERY_MS = 5_000;
+/** The least time between checks that the page's own events ask for. */
+const CHECK_EVERY_MS = 5_000;
 /** A live connection; it lives until `close`. */
 export class Live {
     parts;
@@ -29,7 +33,9 @@ export class Live {
     #socketWorks = false;
     #shown = -1;
     #openedAt = Infinity;
-    #lookedAt = -Infinity;
+    #checkedAt = -Infinity;
+    /** When something last arrived, in ms since the epoch. */
+    #heardAt;
     #retry;
     #silence;
     #standIn;
@@ -39,8 +45,9 @@ export class Live {
         this.parts = parts;
         this.options = options;
         this.#ends.push(parts.login.onChange(() => this.#restart()));
-        this.#hear(globalThis, 'online');
-        this.#hear(globalThis.document, 'visibilitychange');
+        this.#hear(globalThis, 'online', () => this.#nudge());
+        this.#hear(globalThis, 'offline', () => this.#leaveNetwork());
+        this.#hear(globalThis.document, 'visibilitychange', () => this.#nudge());
         this.#restart();
     }
     /** How it is. */
@@ -76,10 +83,10 @@ export class Live {
             return;
         clearTimeout(this.#retry);
         const { base, login, fetch, WebSocket, random } = this.parts;
-        const { transport = 'websocket', silenceMs = 75_000 } = this.options;
+        const { transport = 'websocket' } = this.options;
         const token = login.token;
         const byEvents = () => {
-            this.#link = openStream(fetch, base, token, silenceMs, this.#hooks((ending) => this.#lost(ending)));
+            this.#link = openStream(fetch, base, token, this.#hooks((ending) => this.#lost(ending)));
         };
         if (transport === 'events' || token === null || WebSocket === undefined)
             return byEvents();
@@ -96,7 +103,7 @@ export class Live {
         this.#link = openSocket(WebSocket, base, token, hooks);
     }
     #hooks(end) {
-        return { end, alive: () => this.#wait(), event: (event) => this.#heard(event) };
+        return { end, alive: () => this.#alive(), event: (event) => this.#heard(event) };
     }
     #heard({ event, data, version, timestamp }) {
         const { login } = this.parts;
@@ -131,47 +138,68 @@ export class Live {
             this.#tries = 0;
         this.#drop();
         const { reason, code, waitMs = 0 } = ending;
-        const detail = { reason, ...(code !== undefined && { code }) };
+        const asOf = this.#heardAt === undefined ? {} : { asOf: new Date(this.#heardAt).toISOString() };
+        const detail = { reason, ...(code !== undefined && { code }), ...asOf };
         if (ending.refused)
             return this.#tell('refused', detail);
         const jitter = ending.drawn === true ? 0 : backOff(this.#tries, this.parts.random, BASE_MS, CAP_MS);
         this.#tries += 1;
         const retryInMs = Math.round(waitMs + jitter);
         this.#retry = setTimeout(() => this.#connect(), retryInMs);
-        this.#tell('reconnecting', { ...detail, retryInMs });
+        this.#tell(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', { ...detail, retryInMs });
     }
-    /** The network is back, or somebody looks again. */
+    /** The network is back, or the page is visible again. */
     #nudge() {
         if (globalThis.document?.visibilityState === 'hidden')
             return;
-        const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
+        const due = performance.now() - this.#checkedAt >= CHECK_EVERY_MS;
         if (this.#openedAt !== Infinity && due)
-            void this.#look();
-        if (this.#link === null && this.#state === 'reconnecting')
+            void this.#check();
+        if (this.#link === null && this.#isRetrying())
             this.#connect();
     }
-    #wait() {
-        clearTimeout(this.#silence);
-        const { silenceMs = 75_000 } = this.options;
-        // Those who fell silent together do not ask together.
-        this.#silence = setTimeout(() => void this.#look(), silenceMs * (1 + this.parts.random() / 4));
+    /** No connection outlives its network. One to this same device does, and is back at the first try. */
+    #leaveNetwork() {
+        if (this.#link !== null || this.#isRetrying())
+            this.#lost({ refused: false, reason: 'the device is offline' });
     }
-    /** Pings of a WebSocket are not told to pages, so silence is no sign; a board that it did not bring is one. */
-    async #look() {
-        const link = this.#link;
-        this.#lookedAt = performance.now();
+    #isRetrying() {
+        return this.#state === 'reconnecting' || this.#state === 'offline';
+    }
+    #alive() {
+        this.#heardAt = Date.now();
         this.#wait();
-        const newest = await this.parts.boards.glance().then((it) => it.version, silent);
-        const behind = () => link !== null && link === this.#link && newest > this.#shown;
-        if (!behind())
-            return;
+    }
+    #wait() {
+        const { silenceMs = SILENCE_MS } = this.options;
+        // Those who fell silent together do not ask together.
+        this.#watch(silenceMs * (1 + this.parts.random() / 4), () => void this.#check());
+    }
+    /** Replaces what is done about silence. */
+    #watch(ms, then) {
         clearTimeout(this.#silence);
-        this.#silence = setTimeout(() => {
-            if (behind())
-                this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
-            else if (link === this.#link)
-                this.#wait();
-        }, GRACE_MS);
+        this.#silence = setTimeout(then, ms);
+    }
+    /** Asks for a sign of life: pages do not see the server's own pings. */
+    async #check() {
+        const [link, heardAt] = [this.#link, this.#heardAt];
+        if (link === null)
+            return;
+        this.#checkedAt = performance.now();
+        const dead = () => this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
+        if (link.ping !== undefined) {
+            link.ping();
+            return this.#watch(ANSWER_MS, dead);
+        }
+        this.#wait();
+        // An event stream cannot be asked, so HTTP tells whether it missed a board.
+        const newest = await this.parts.boards.glance(ANSWER_MS).then((board) => board.version, silent);
+        if (link !== this.#link || heardAt !== this.#heardAt)
+            return;
+        if (newest === Infinity)
+            return dead();
+        if (newest > this.#shown)
+            this.#watch(GRACE_MS, () => (newest > this.#shown ? dead() : this.#wait()));
     }
     #drop() {
         clearTimeout(this.#retry);
@@ -186,15 +214,14 @@ export class Live {
     }
     #tell(state, detail = {}) {
         // Waiting for the next try is told each time; everything else when it changes.
-        if (state === this.#state && state !== 'reconnecting')
+        if (state === this.#state && !this.#isRetrying())
             return;
         this.#state = state;
         call(() => this.options.onState?.(state, detail));
     }
-    #hear(target, event) {
-        const nudge = () => this.#nudge();
-        target?.addEventListener?.(event, nudge);
-        this.#ends.push(() => target?.removeEventListener?.(event, nudge));
+    #hear(target, event, listener) {
+        target?.addEventListener?.(event, listener);
+        this.#ends.push(() => target?.removeEventListener?.(event, listener));
     }
 }
 /** What it means that HTTP does not tell: without any answer the network is away, and whatever is newest did not come. */

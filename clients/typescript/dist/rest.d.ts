@@ -11,6 +11,8 @@ export interface Ask {
     readonly repeatable?: boolean;
     /** Tried once, whatever happens. */
     readonly once?: boolean;
+    /** Given up earlier than others. */
+    readonly timeoutMs?: number;
     readonly signal?: AbortSignal | undefined;
 }
 /** An answer with a good status, or 304. */

@@ -47,7 +47,7 @@ export class Rest {
             request.body = JSON.stringify(ask.body);
         }
         const stop = new AbortController();
-        const timer = setTimeout(() => stop.abort(), this.timeoutMs);
+        const timer = setTimeout(() => stop.abort(), ask.timeoutMs ?? this.timeoutMs);
         const passOn = () => stop.abort();
         ask.signal?.addEventListener('abort', passOn, { once: true });
         try {

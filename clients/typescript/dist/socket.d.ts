@@ -9,6 +9,7 @@ export interface WebSocketLike {
         readonly code: number;
         readonly reason: string;
     }) => void): void;
+    send(data: string): void;
     close(): void;
 }
 /** What makes them. */

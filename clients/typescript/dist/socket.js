@@ -2,6 +2,8 @@
 import { OPENING_MS, untilEnd } from './link.js';
 import { parse } from './rest.js';
 const REFUSED = 4401;
+/** The server answers `{"event":"pong"}`. */
+const PING = '{"event":"ping"}';
 /** Opens one; the login goes as a sub-protocol, never in the URL. */
 export function openSocket(make, base, token, hooks) {
     const socket = new make(socketUrl(base), ['laurel.v1', `bearer.${token}`]);
@@ -35,7 +37,7 @@ export function openSocket(make, base, token, hooks) {
             ...(wait !== undefined && { waitMs: Number(wait), drawn: true }),
         });
     });
-    return { transport: 'websocket', close: () => told.stop() };
+    return { transport: 'websocket', ping: () => socket.send(PING), close: () => told.stop() };
 }
 function socketUrl(base) {
     const url = new URL(`${base}/api/v1/ws`, globalThis.location?.href);

@@ -5,8 +5,10 @@ import { OPENING_MS, untilEnd } from './link.js';
 import { parse, refusal } from './rest.js';
 /** So long is only said to who should not come back with the same login. */
 const FOR_GOOD_MS = 60_000;
+/** Three pings of the server. */
+const SILENCE_MS = 75_000;
 /** Opens one, for a user or, without a token, for a spectator. */
-export function openStream(fetch, base, token, silenceMs, hooks) {
+export function openStream(fetch, base, token, hooks) {
     const stop = new AbortController();
     let watch;
     const told = untilEnd(hooks, () => {
@@ -28,7 +30,7 @@ export function openStream(fetch, base, token, silenceMs, hooks) {
             return notTaken(response);
         const [reader, decoder, text] = [response.body.getReader(), new TextDecoder(), new EventText()];
         for (;;) {
-            within(silenceMs, 'nothing was heard for too long');
+            within(SILENCE_MS, 'nothing was heard for too long');
             const { done, value } = await reader.read();
             if (done)
                 break;

@@ -71,6 +71,8 @@ export interface Action {
             readonly to: string;
         } | null;
     };
+    /** With a login: ms until the cooldown and the caps let the player start it; 0: now. */
+    readonly availableInMs?: number;
 }
 /** What has to be shown; the fields are those of the action's kinds of proof. */
 export interface Challenge {

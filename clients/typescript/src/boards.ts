@@ -1,6 +1,6 @@
 // The boards as HTTP gives them: asked by tag, kept, and never older than what was given before.
 
-import type { Rest } from './rest.js';
+import type { Ask, Rest } from './rest.js';
 import type { Board, NumberedRow, Row, Top10 } from './types.js';
 
 /** One address whose answer is kept. */
@@ -13,9 +13,9 @@ class Kept<T extends { readonly version: number }> {
     private readonly read: (body: unknown, version: number) => T,
   ) {}
 
-  async ask(rest: Rest, once: boolean, signal?: AbortSignal): Promise<T> {
+  async ask(rest: Rest, ask: Pick<Ask, 'once' | 'timeoutMs' | 'signal'>): Promise<T> {
     const headers: Record<string, string> = this.#tag === null ? {} : { 'if-none-match': this.#tag };
-    const answer = await rest.answer('GET', this.path, { headers, once, signal });
+    const answer = await rest.answer('GET', this.path, { ...ask, headers });
     if (answer.status !== 304 || this.#board === null) {
       const tag = answer.headers.get('etag');
       const board = this.read(answer.body, Number(/\d+/.exec(tag ?? '')?.[0] ?? 0));
@@ -42,16 +42,16 @@ export class Boards {
   constructor(private readonly rest: Rest) {}
 
   leaderboard(signal?: AbortSignal): Promise<Board> {
-    return this.#leaderboard.ask(this.rest, false, signal);
+    return this.#leaderboard.ask(this.rest, { signal });
   }
 
   /** Tried once, for whoever only wants to know whether there is a newer one. */
-  glance(): Promise<Board> {
-    return this.#leaderboard.ask(this.rest, true);
+  glance(timeoutMs: number): Promise<Board> {
+    return this.#leaderboard.ask(this.rest, { once: true, timeoutMs });
   }
 
   top10(signal?: AbortSignal): Promise<Top10> {
-    return this.#top10.ask(this.rest, false, signal);
+    return this.#top10.ask(this.rest, { signal });
   }
 }
 

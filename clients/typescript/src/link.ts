@@ -25,6 +25,8 @@ export interface Hooks {
 /** A link, which may still be opening. */
 export interface Link {
   readonly transport: 'websocket' | 'events';
+  /** Asks the server for a sign of life, where the transport can. */
+  ping?(): void;
   close(): void;
 }
 

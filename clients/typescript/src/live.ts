@@ -9,8 +9,11 @@ import { openSocket, type WebSocketMaker } from './socket.js';
 import { openStream } from './stream.js';
 import type { Board, Personal, Row, Status } from './types.js';
 
-/** How a live connection is. `degraded` is open, but the server itself may not know the newest board. */
-export type LiveState = 'connecting' | 'open' | 'degraded' | 'reconnecting' | 'closed' | 'refused';
+/**
+ * How a live connection is. `degraded` is open, but the server itself may not know the newest board. `offline` is
+ * `reconnecting` on a device that says it has no network.
+ */
+export type LiveState = 'connecting' | 'open' | 'degraded' | 'reconnecting' | 'offline' | 'closed' | 'refused';
 
 /** What is known beside the state. */
 export interface StateDetail {
@@ -20,6 +23,8 @@ export interface StateDetail {
   readonly code?: number;
   /** When it tries again. */
   readonly retryInMs?: number;
+  /** When something last arrived, by this device's clock (RFC 3339): the board is true as of then. */
+  readonly asOf?: string;
   /** What carries it. */
   readonly transport?: 'websocket' | 'events';
 }
@@ -31,7 +36,7 @@ export interface LiveOptions {
    * Where a WebSocket does not come through, events stand in for it, and every five to ten minutes it is tried again.
    */
   readonly transport?: 'websocket' | 'events';
-  /** A connection that is silent for so long is looked after. Default 75,000: three pings of the server. */
+  /** A connection that is silent for so long is checked, and replaced if no answer comes in 5,000. Default 10,000. */
   readonly silenceMs?: number;
   /** A newer board than all before. */
   readonly onBoard?: (board: Board) => void;
@@ -60,10 +65,14 @@ const PROVEN_MS = 5_000;
 const ASK_EVERY = 3;
 /** Events that stand in for a WebSocket do so for this long, and up to twice that; then one is tried again. */
 const STAND_IN_MS = 300_000;
+/** The default of `silenceMs`. */
+const SILENCE_MS = 10_000;
+/** A check that has no answer by then shows that the connection is dead. */
+const ANSWER_MS = 5_000;
 /** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
 const GRACE_MS = 3_000;
-/** The least time between looks that the page's own events ask for. */
-const LOOK_EVERY_MS = 5_000;
+/** The least time between checks that the page's own events ask for. */
+const CHECK_EVERY_MS = 5_000;
 
 /** A live connection; it lives until `close`. */
 export class Live {
@@ -76,7 +85,9 @@ export class Live {
   #socketWorks = false;
   #shown = -1;
   #openedAt = Infinity;
-  #lookedAt = -Infinity;
+  #checkedAt = -Infinity;
+  /** When something last arrived, in ms since the epoch. */
+  #heardAt: number | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
   #standIn: ReturnType<typeof setTimeout> | undefined;
@@ -88,8 +99,9 @@ export class Live {
     private readonly options: LiveOptions,
   ) {
     this.#ends.push(parts.login.onChange(() => this.#restart()));
-    this.#hear(globalThis, 'online');
-    this.#hear(globalThis.document, 'visibilitychange');
+    this.#hear(globalThis, 'online', () => this.#nudge());
+    this.#hear(globalThis, 'offline', () => this.#leaveNetwork());
+    this.#hear(globalThis.document, 'visibilitychange', () => this.#nudge());
     this.#restart();
   }
 
@@ -125,10 +137,10 @@ export class Live {
     if (this.#state === 'closed') return;
     clearTimeout(this.#retry);
     const { base, login, fetch, WebSocket, random } = this.parts;
-    const { transport = 'websocket', silenceMs = 75_000 } = this.options;
+    const { transport = 'websocket' } = this.options;
     const token = login.token;
     const byEvents = () => {
-      this.#link = openStream(fetch, base, token, silenceMs, this.#hooks((ending) => this.#lost(ending)));
+      this.#link = openStream(fetch, base, token, this.#hooks((ending) => this.#lost(ending)));
     };
     if (transport === 'events' || token === null || WebSocket === undefined) return byEvents();
     const standIn = () => {
@@ -145,7 +157,7 @@ export class Live {
   }
 
   #hooks(end: (ending: Ending) => void): Hooks {
-    return { end, alive: () => this.#wait(), event: (event) => this.#heard(event) };
+    return { end, alive: () => this.#alive(), event: (event) => this.#heard(event) };
   }
 
   #heard({ event, data, version, timestamp }: Readonly<Record<string, unknown>>): void {
@@ -176,43 +188,66 @@ export class Live {
     if (performance.now() - this.#openedAt >= PROVEN_MS) this.#tries = 0;
     this.#drop();
     const { reason, code, waitMs = 0 } = ending;
-    const detail = { reason, ...(code !== undefined && { code }) };
+    const asOf = this.#heardAt === undefined ? {} : { asOf: new Date(this.#heardAt).toISOString() };
+    const detail = { reason, ...(code !== undefined && { code }), ...asOf };
     if (ending.refused) return this.#tell('refused', detail);
     const jitter = ending.drawn === true ? 0 : backOff(this.#tries, this.parts.random, BASE_MS, CAP_MS);
     this.#tries += 1;
     const retryInMs = Math.round(waitMs + jitter);
     this.#retry = setTimeout(() => this.#connect(), retryInMs);
-    this.#tell('reconnecting', { ...detail, retryInMs });
+    this.#tell(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', { ...detail, retryInMs });
   }
 
-  /** The network is back, or somebody looks again. */
+  /** The network is back, or the page is visible again. */
   #nudge(): void {
     if (globalThis.document?.visibilityState === 'hidden') return;
-    const due = performance.now() - this.#lookedAt >= LOOK_EVERY_MS;
-    if (this.#openedAt !== Infinity && due) void this.#look();
-    if (this.#link === null && this.#state === 'reconnecting') this.#connect();
+    const due = performance.now() - this.#checkedAt >= CHECK_EVERY_MS;
+    if (this.#openedAt !== Infinity && due) void this.#check();
+    if (this.#link === null && this.#isRetrying()) this.#connect();
+  }
+
+  /** No connection outlives its network. One to this same device does, and is back at the first try. */
+  #leaveNetwork(): void {
+    if (this.#link !== null || this.#isRetrying()) this.#lost({ refused: false, reason: 'the device is offline' });
+  }
+
+  #isRetrying(): boolean {
+    return this.#state === 'reconnecting' || this.#state === 'offline';
+  }
+
+  #alive(): void {
+    this.#heardAt = Date.now();
+    this.#wait();
   }
 
   #wait(): void {
-    clearTimeout(this.#silence);
-    const { silenceMs = 75_000 } = this.options;
+    const { silenceMs = SILENCE_MS } = this.options;
     // Those who fell silent together do not ask together.
-    this.#silence = setTimeout(() => void this.#look(), silenceMs * (1 + this.parts.random() / 4));
+    this.#watch(silenceMs * (1 + this.parts.random() / 4), () => void this.#check());
   }
 
-  /** Pings of a WebSocket are not told to pages, so silence is no sign; a board that it did not bring is one. */
-  async #look(): Promise<void> {
-    const link = this.#link;
-    this.#lookedAt = performance.now();
-    this.#wait();
-    const newest = await this.parts.boards.glance().then((it) => it.version, silent);
-    const behind = () => link !== null && link === this.#link && newest > this.#shown;
-    if (!behind()) return;
+  /** Replaces what is done about silence. */
+  #watch(ms: number, then: () => void): void {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
-      if (behind()) this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
-      else if (link === this.#link) this.#wait();
-    }, GRACE_MS);
+    this.#silence = setTimeout(then, ms);
+  }
+
+  /** Asks for a sign of life: pages do not see the server's own pings. */
+  async #check(): Promise<void> {
+    const [link, heardAt] = [this.#link, this.#heardAt];
+    if (link === null) return;
+    this.#checkedAt = performance.now();
+    const dead = () => this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
+    if (link.ping !== undefined) {
+      link.ping();
+      return this.#watch(ANSWER_MS, dead);
+    }
+    this.#wait();
+    // An event stream cannot be asked, so HTTP tells whether it missed a board.
+    const newest = await this.parts.boards.glance(ANSWER_MS).then((board) => board.version, silent);
+    if (link !== this.#link || heardAt !== this.#heardAt) return;
+    if (newest === Infinity) return dead();
+    if (newest > this.#shown) this.#watch(GRACE_MS, () => (newest > this.#shown ? dead() : this.#wait()));
   }
 
   #drop(): void {
@@ -230,15 +265,14 @@ export class Live {
 
   #tell(state: LiveState, detail: StateDetail = {}): void {
     // Waiting for the next try is told each time; everything else when it changes.
-    if (state === this.#state && state !== 'reconnecting') return;
+    if (state === this.#state && !this.#isRetrying()) return;
     this.#state = state;
     call(() => this.options.onState?.(state, detail));
   }
 
-  #hear(target: EventTarget | undefined, event: string): void {
-    const nudge = () => this.#nudge();
-    target?.addEventListener?.(event, nudge);
-    this.#ends.push(() => target?.removeEventListener?.(event, nudge));
+  #hear(target: EventTarget | undefined, event: string, listener: () => void): void {
+    target?.addEventListener?.(event, listener);
+    this.#ends.push(() => target?.removeEventListener?.(event, listener));
   }
 }
 

@@ -14,6 +14,8 @@ export interface Ask {
   readonly repeatable?: boolean;
   /** Tried once, whatever happens. */
   readonly once?: boolean;
+  /** Given up earlier than others. */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -68,7 +70,7 @@ export class Rest {
       request.body = JSON.stringify(ask.body);
     }
     const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), this.timeoutMs);
+    const timer = setTimeout(() => stop.abort(), ask.timeoutMs ?? this.timeoutMs);
     const passOn = () => stop.abort();
     ask.signal?.addEventListener('abort', passOn, { once: true });
     try {

@@ -11,6 +11,7 @@ export interface WebSocketLike {
     type: 'close',
     listener: (event: { readonly code: number; readonly reason: string }) => void,
   ): void;
+  send(data: string): void;
   close(): void;
 }
 
@@ -18,6 +19,8 @@ export interface WebSocketLike {
 export type WebSocketMaker = new (url: string, protocols: string[]) => WebSocketLike;
 
 const REFUSED = 4401;
+/** The server answers `{"event":"pong"}`. */
+const PING = '{"event":"ping"}';
 
 /** Opens one; the login goes as a sub-protocol, never in the URL. */
 export function openSocket(make: WebSocketMaker, base: string, token: string, hooks: Hooks): Link {
@@ -50,7 +53,7 @@ export function openSocket(make: WebSocketMaker, base: string, token: string, ho
       ...(wait !== undefined && { waitMs: Number(wait), drawn: true }),
     });
   });
-  return { transport: 'websocket', close: () => told.stop() };
+  return { transport: 'websocket', ping: () => socket.send(PING), close: () => told.stop() };
 }
 
 function socketUrl(base: string): string {

@@ -7,13 +7,14 @@ import { parse, refusal } from './rest.js';
 
 /** So long is only said to who should not come back with the same login. */
 const FOR_GOOD_MS = 60_000;
+/** Three pings of the server. */
+const SILENCE_MS = 75_000;
 
 /** Opens one, for a user or, without a token, for a spectator. */
 export function openStream(
   fetch: typeof globalThis.fetch,
   base: string,
   token: string | null,
-  silenceMs: number,
   hooks: Hooks,
 ): Link {
   const stop = new AbortController();
@@ -35,7 +36,7 @@ export function openStream(
     if (response.status !== 200 || response.body === null) return notTaken(response);
     const [reader, decoder, text] = [response.body.getReader(), new TextDecoder(), new EventText()];
     for (;;) {
-      within(silenceMs, 'nothing was heard for too long');
+      within(SILENCE_MS, 'nothing was heard for too long');
       const { done, value } = await reader.read();
       if (done) break;
       told.alive();

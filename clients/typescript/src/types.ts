@@ -77,6 +77,8 @@ export interface Action {
     /** `HH:MM` each, in UTC; null: always open. */
     readonly openUtc: { readonly from: string; readonly to: string } | null;
   };
+  /** With a login: ms until the cooldown and the caps let the player start it; 0: now. */
+  readonly availableInMs?: number;
 }
 
 /** What has to be shown; the fields are those of the action's kinds of proof. */

@@ -10,11 +10,14 @@ class Socket {
   static made = [];
   #listeners = new Map();
   constructor(url, protocols) {
-    Object.assign(this, { url, protocols, closed: false });
+    Object.assign(this, { url, protocols, closed: false, sent: [] });
     Socket.made.push(this);
   }
   addEventListener(type, listener) {
     this.#listeners.set(type, listener);
+  }
+  send(text) {
+    this.sent.push(text);
   }
   close() {
     this.closed = true;
@@ -34,6 +37,11 @@ class Socket {
 const TOKEN = 'h.e30.s';
 const board = (version) => ({ event: 'leaderboard_updated', data: [], version, timestamp: '2026-01-01T00:00:00Z' });
 const settled = () => new Promise((resolve) => setImmediate(resolve));
+/** Turns the clock, and lets everything happen that follows. */
+const turn = async (ms) => {
+  mock.timers.tick(ms);
+  for (let i = 0; i < 8; i += 1) await settled();
+};
 
 /** A player who listens with made-up sockets, HTTP answers and a clock that the test turns. */
 function listening(context, { answer = () => Promise.reject(new TypeError()), onToken = () => {}, ...options } = {}) {
@@ -128,21 +136,69 @@ test('where no WebSocket comes through, events do; and their answer says why not
   assert.deepEqual(told.slice(2), ['open', 'refused'], 'a minute is said to who is banned or logged out');
 });
 
-test('the page is online again: it comes back at once', async (context) => {
+/** A browser's window and its network, which the test switches. */
+function device(context) {
   const page = new EventTarget();
-  for (const name of ['addEventListener', 'removeEventListener']) {
+  const stand = { navigator: { onLine: true } };
+  for (const name of ['addEventListener', 'removeEventListener']) stand[name] = page[name].bind(page);
+  for (const [name, value] of Object.entries(stand)) {
     const given = Object.getOwnPropertyDescriptor(globalThis, name);
-    globalThis[name] = page[name].bind(page);
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
     context.after(() => (given ? Object.defineProperty(globalThis, name, given) : delete globalThis[name]));
   }
+  return (onLine) => {
+    stand.navigator.onLine = onLine;
+    page.dispatchEvent(new Event(onLine ? 'online' : 'offline'));
+  };
+}
+
+test('the page is online again: it comes back at once', async (context) => {
+  const online = device(context);
   const { told, sockets } = listening(context);
   sockets[0].emit('error');
   await settled();
   assert.deepEqual([told.at(-1), sockets.length], ['reconnecting 1000', 1]);
-  page.dispatchEvent(new Event('online'));
+  online(true);
   assert.equal(sockets.length, 2);
   mock.timers.tick(1000);
   assert.equal(sockets.length, 2, 'and not once more when its wait is over');
+});
+
+/** What a device does whose network goes, and how each connection takes it. */
+const NETWORK_GOES = [
+  { what: 'while it is open', before: ({ sockets }) => sockets[0].greet(), state: 'offline' },
+  { what: 'while it opens', before: () => {}, state: 'offline' },
+  { what: 'while it waits', before: async ({ sockets }) => (sockets[0].emit('error'), settled()), state: 'offline' },
+  { what: 'after the login was refused', before: ({ sockets }) => sockets[0].emit('close', { code: 4401, reason: '' }), state: 'refused' },
+  { what: 'after it was closed', before: ({ live }) => live.close(), state: 'closed' },
+];
+
+for (const { what, before, state } of NETWORK_GOES) {
+  test(`the network goes ${what}`, async (context) => {
+    const online = device(context);
+    const it = listening(context);
+    await before(it);
+    online(false);
+    assert.equal(it.live.state, state);
+    const tries = it.sockets.length;
+    online(true);
+    const comesBack = state === 'offline';
+    assert.equal(it.sockets.length, tries + (comesBack ? 1 : 0));
+    if (comesBack) it.sockets.at(-1).greet();
+    assert.equal(it.live.state, comesBack ? 'open' : state);
+  });
+}
+
+test('a lost connection tells since when the board may be old', (context) => {
+  const states = [];
+  const { sockets } = listening(context, { onState: (state, { asOf }) => states.push([state, typeof asOf]) });
+  sockets[0].emit('close', { code: 1012, reason: 'retry in 300 ms' });
+  mock.timers.tick(300);
+  sockets[1].greet();
+  const before = Date.now();
+  sockets[1].emit('close', { code: 1012, reason: 'retry in 300 ms' });
+  assert.deepEqual(states, [['connecting', 'undefined'], ['reconnecting', 'undefined'], ['open', 'undefined'], ['reconnecting', 'string']]);
+  assert.ok(Date.now() - before < 60_000);
 });
 
 test('what a listener throws is told as uncaught, and breaks nothing', async (context) => {
@@ -163,22 +219,48 @@ test('what a listener throws is told as uncaught, and breaks nothing', async (co
   assert.deepEqual([uncaught, told], [['cannot draw 1', 'cannot draw 2'], ['connecting', 'open']]);
 });
 
-test('a silent connection is kept as long as HTTP has nothing newer', async (context) => {
+test('a silent WebSocket is pinged: any answer keeps it, none ends it', async (context) => {
+  const { told, sockets } = listening(context, { silenceMs: 1000 });
+  const [socket] = sockets;
+  socket.greet();
+  for (const answer of [{ event: 'pong' }, board(5), { event: 'something_new' }]) {
+    await turn(1200);
+    assert.equal(socket.sent.pop(), '{"event":"ping"}');
+    await turn(4999);
+    assert.equal(socket.closed, false);
+    socket.say(answer);
+  }
+  await turn(1100);
+  assert.deepEqual(socket.sent, [], 'what is heard puts the next check off');
+  await turn(100);
+  await turn(5000);
+  assert.deepEqual([told.at(-1), socket.closed], ['reconnecting 1000', true]);
+});
+
+/** A stream of events, and HTTP beside it. */
+function watching(context, http) {
+  let stream;
+  const body = new ReadableStream({ start: (it) => (stream = it) });
+  const answer = async (url, init) => (url.endsWith('/stream') ? new Response(body) : http(init));
+  const it = listening(context, { answer, silenceMs: 1000, transport: 'events' });
+  it.say = (event) => stream.enqueue(Buffer.from(`data: ${JSON.stringify(event)}\n\n`));
+  return it;
+}
+
+test('a silent stream is kept as long as HTTP has nothing newer', async (context) => {
   let version = 5;
-  const answer = async () => Response.json({ leaderboard: [], version }, { headers: { etag: `"${version}"` } });
-  const { told, sockets } = listening(context, { answer, silenceMs: 1000 });
-  const turn = async (ms) => {
-    mock.timers.tick(ms);
-    for (let i = 0; i < 8; i += 1) await settled();
-  };
-  sockets[0].greet();
-  sockets[0].say(board(5));
+  const { told, say } = watching(context, () => Response.json({ leaderboard: [], version }, { headers: { etag: `"${version}"` } }));
+  await settled();
+  say({ event: 'connect_success', data: {} });
+  say(board(5));
+  await turn(0);
   await turn(1200);
   await turn(3000);
   assert.equal(told.at(-1), 5);
   version = 6;
   await turn(1200);
-  sockets[0].say(board(6));
+  say(board(6));
+  await turn(0);
   await turn(3000);
   assert.equal(told.at(-1), 6, 'it came in time');
   version = 7;
@@ -186,6 +268,26 @@ test('a silent connection is kept as long as HTTP has nothing newer', async (con
   await turn(3000);
   assert.equal(told.at(-1), 'reconnecting 1000');
 });
+
+/** Answers of HTTP to a check, and whether a stream that stays silent is kept. */
+const CHECKS = [
+  { http: () => Promise.reject(new TypeError('no network')), kept: false },
+  { http: ({ signal }) => new Promise((_, lost) => signal.addEventListener('abort', () => lost(signal.reason))), kept: false },
+  { http: () => Response.json({ message: 'busy', metadata: { errorCode: 'SERVICE_UNAVAILABLE' } }, { status: 503 }), kept: true },
+  { http: () => new Response('a balancer', { status: 502 }), kept: true },
+];
+
+for (const [index, { http, kept }] of CHECKS.entries()) {
+  test(`a silent stream and an answer of HTTP (${index}): ${kept ? 'kept' : 'lost'}`, async (context) => {
+    const { live, say } = watching(context, http);
+    await settled();
+    say({ event: 'connect_success', data: {} });
+    await turn(0);
+    await turn(1200);
+    await turn(5000);
+    assert.equal(live.state, kept ? 'open' : 'reconnecting');
+  });
+}
 
 test('a connection that was closed hears nothing any more', (context) => {
   const { told, sockets, live, laurel } = listening(context);
@@ -216,13 +318,19 @@ test('a node that dies is asked once by each, and by events at every third failu
 
 test('events that stand in for a WebSocket do not do so for life', async (context) => {
   const greeting = `data: ${JSON.stringify({ event: 'connect_success', data: {} })}\n\n`;
-  const answer = async () => new Response(new ReadableStream({ start: (it) => it.enqueue(Buffer.from(greeting)) }));
+  let stream;
+  const answer = async () => new Response(new ReadableStream({ start: (it) => (stream = it).enqueue(Buffer.from(greeting)) }));
   const { told, sockets } = listening(context, { answer, silenceMs: 3_600_000 });
   for (const last of ['open', 'reconnecting 0,open']) {
     sockets.at(-1).emit('error');
     for (let i = 0; i < 5; i += 1) await settled();
     assert.equal(told.splice(1).join(), last);
-    mock.timers.tick(450_000);
+    for (let minutes = 0; minutes < 7; minutes += 1) {
+      await turn(60_000);
+      stream.enqueue(Buffer.from(':\n\n'));
+      await settled();
+    }
+    await turn(30_000);
   }
   sockets[2].greet();
   assert.deepEqual([told.slice(1), sockets.length], [['reconnecting 0', 'open'], 3]);

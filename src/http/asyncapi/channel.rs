@@ -24,10 +24,16 @@ pub struct Channel {
 
 /// `/api/v1/ws`
 pub fn web_socket() -> Channel {
+    const PING: &str = r#"{"event":"ping"}"#;
+    let anything = json!({ "type": "string", "description": "Anything else", "not": { "const": PING } });
     let said = Message::new("said", "anything", "{payload}", "Is let pass, unheeded: a client only listens")
         .about("At most 4 KiB a message, and 100 messages a second.")
-        .payload(text("Anything"), "hello".into())
+        .payload(anything, "hello".into())
         .plain_text();
+    let ping = Message::new("ping", "ping", PING, "Asks for a sign of life: the node answers `pong`")
+        .about("For pages, to which browsers do not show the WebSocket protocol's own pings.");
+    let mut told = events::plain(|_| "{payload}".to_owned());
+    told.push(Message::new("pong", "pong", r#"{"event":"pong"}"#, "The answer to `ping`"));
     Channel {
         key: "webSocket",
         address: "/api/v1/ws",
@@ -42,8 +48,8 @@ pub fn web_socket() -> Channel {
                 ("Sec-WebSocket-Protocol?", text("`laurel.v1, bearer.<jwt>`")),
             ]),
         ),
-        told: events::plain(|_| "{payload}".to_owned()),
-        heard: vec![said],
+        told,
+        heard: vec![ping, said],
         ends: ends::web_socket(),
     }
 }

@@ -10,11 +10,9 @@ const KINDS: [&str; 6] = ["elapsed", "quiz", "hashcash", "signed", "webhook", "a
 
 pub fn operations() -> Vec<Operation> {
     vec![
-        Operation::get("/api/v1/actions", "listActions", "The catalogue").answer(
-            200,
-            "Every action, in the catalogue's order",
-            object(&[("actions", list(action()))]),
-        ),
+        Operation::get("/api/v1/actions", "listActions", "The catalogue")
+            .about("With a login, each action says how long the player has to wait for it.")
+            .answer(200, "Every action, in the catalogue's order", object(&[("actions", list(action()))])),
         init(),
         finalize(),
         prove(),
@@ -43,6 +41,10 @@ fn action() -> Value {
                 ("capPerDay", whole("Awards in a UTC day; 0: any number")),
                 ("openUtc", or_null(open)),
             ]),
+        ),
+        (
+            "availableInMs?",
+            whole("With a login: ms until the action's cooldown and caps let the player start it; 0: now"),
         ),
     ])
 }

@@ -2,6 +2,7 @@
 
 import { count, move } from './motion.js';
 import { say } from './say.js';
+import { pointsOf } from './words.js';
 
 const PLACES = 10;
 /** From here on a score leaves no room for a name beside it on a phone. */
@@ -10,12 +11,14 @@ const LONG = 1_000_000;
 export class BoardView {
   #list = document.getElementById('board');
   #empty = document.getElementById('board-empty');
-  #asOf = document.getElementById('as-of');
   #rows = new Map();
   #leader = null;
+  #version = -1;
 
-  /** Shows a board; the client gives newer ones alone. */
+  /** Shows a board, and returns true, unless a newer one is shown. */
   show(board, own) {
+    if (board.version <= this.#version) return false;
+    this.#version = board.version;
     const first = this.#list.childElementCount === 0;
     const before = new Map([...this.#rows].map(([id, row]) => [id, row.getBoundingClientRect().top]));
     const rows = board.rows.map((row) => this.#row(row, first));
@@ -25,23 +28,12 @@ export class BoardView {
     this.markOwn(own);
     for (const [id, row] of this.#rows) if (!first) slide(row, before.get(id));
     this.#tellLeader(board.rows[0], first);
+    return true;
   }
 
   /** Whose row is one's own. */
   markOwn(own) {
     for (const [id, row] of this.#rows) row.classList.toggle('own', id === own);
-  }
-
-  /** While the server is without its Redis, the board is as it was. */
-  showStatus({ degraded, asOf }) {
-    if (!degraded) return this.showWhole();
-    this.#asOf.hidden = false;
-    this.#asOf.textContent = `As of ${new Date(asOf).toLocaleTimeString('en', { hourCycle: 'h23' })}; new points come when the server is whole again.`;
-  }
-
-  /** The board is the newest: also a connection to another node tells so. */
-  showWhole() {
-    this.#asOf.hidden = true;
   }
 
   #row({ userId, username, score, rank }, first) {
@@ -60,7 +52,7 @@ export class BoardView {
 
   #tellLeader(leader, first) {
     if (leader !== undefined && leader.userId !== this.#leader && !first) {
-      say(`${leader.username} is first, with ${leader.score} points.`);
+      say(`${leader.username} is first, with ${pointsOf(leader.score)}.`);
     }
     this.#leader = leader?.userId ?? null;
   }
@@ -69,7 +61,10 @@ export class BoardView {
 function newRow() {
   const row = document.createElement('li');
   row.className = 'place';
-  row.append(...['rank', 'name', 'score'].map(part));
+  row.append(...['rank', 'name', 'score', 'unseen'].map(part));
+  row.lastChild.textContent = 'points';
+  // A name may be of a script that is written the other way.
+  row.children[1].dir = 'auto';
   return row;
 }
 
@@ -91,7 +86,10 @@ function freePlaces(taken) {
 }
 
 function slide(row, before) {
-  if (before === undefined) return move(row, [{ transform: 'translateX(32px)', opacity: 0 }, { transform: 'none', opacity: 1 }]);
+  if (before === undefined) {
+    const side = getComputedStyle(row).direction === 'rtl' ? -32 : 32;
+    return move(row, [{ transform: `translateX(${side}px)`, opacity: 0 }, { transform: 'none', opacity: 1 }]);
+  }
   const by = before - row.getBoundingClientRect().top;
   if (by === 0) return null;
   // Whoever rises passes in front of whoever sinks.
@@ -101,11 +99,11 @@ function slide(row, before) {
 
 function showGain(row, gained) {
   const note = part('gain');
-  note.textContent = `+${gained}`;
+  note.textContent = `+${gained.toLocaleString('en')}`;
   note.setAttribute('aria-hidden', 'true');
   const rise = move(note, [
-    { transform: 'translateY(-50%)', opacity: 1 },
-    { transform: 'translateY(-190%)', opacity: 0 },
+    { transform: 'none', opacity: 1 },
+    { transform: 'translateY(-110%)', opacity: 0 },
   ], 1400);
   if (rise === null) return;
   row.append(note);

@@ -15,6 +15,8 @@ export class Door {
   #go = document.getElementById('door-go');
   #mode = 'register';
   #asking = false;
+  /** The problem that is shown is that the server did not answer. */
+  #isLost = false;
 
   constructor(laurel) {
     this.laurel = laurel;
@@ -29,10 +31,17 @@ export class Door {
 
   show(shown) {
     this.#card.hidden = !shown;
+    if (!shown) this.#clear();
+  }
+
+  /** The server answers: that it did not is wrong by now. */
+  reachable() {
+    if (this.#isLost) this.#clear();
   }
 
   /** Says why one should come in, and leads there. */
   ask(why) {
+    this.#clear();
     this.#problem('door', why);
     this.#card.scrollIntoView({ block: 'nearest', behavior: still.matches ? 'auto' : 'smooth' });
     this.#form.elements.username.focus({ preventScroll: true });
@@ -46,7 +55,12 @@ export class Door {
   #choose(mode) {
     this.#mode = mode;
     for (const it of Object.keys(MODES)) document.getElementById(`door-${it}`).setAttribute('aria-pressed', it === mode);
-    document.getElementById('door-email').hidden = mode === 'login';
+    const known = mode === 'login';
+    document.getElementById('door-email').hidden = known;
+    for (const field of FIELDS) {
+      document.getElementById(`hint-${field}`).hidden = known;
+      this.#form.elements[field].setAttribute('aria-describedby', `${known ? '' : `hint-${field} `}problem-${field}`);
+    }
     this.#form.elements.password.autocomplete = MODES[mode].password;
     this.#go.textContent = MODES[mode].go;
     this.#clear();
@@ -86,7 +100,8 @@ export class Door {
     this.#form.querySelector('[aria-invalid]')?.focus();
     if (fields.length > 0) return;
     const wait = retryAfterSeconds === undefined ? '' : ` Try again in ${retryAfterSeconds} s.`;
-    this.#problem('door', code === 'NETWORK' ? 'The server does not answer. Try again.' : `${message}${wait}`);
+    this.#isLost = code === 'NETWORK';
+    this.#problem('door', this.#isLost ? 'Can’t reach the server. Try again.' : `${message}${wait}`);
   }
 
   #problem(field, text) {
@@ -97,8 +112,11 @@ export class Door {
   }
 
   #clear() {
+    this.#isLost = false;
     for (const field of [...FIELDS, 'door']) {
-      document.getElementById(`problem-${field}`).hidden = true;
+      const place = document.getElementById(`problem-${field}`);
+      place.hidden = true;
+      place.textContent = '';
       this.#form.elements[field]?.removeAttribute('aria-invalid');
     }
   }

@@ -23,7 +23,7 @@ const laurel = new Laurel({
     // Another tab may have another login by now, which is not this one's to forget.
     if (token !== null || browser.get(KEPT) === held) browser.set(KEPT, token);
     held = token;
-    actions.leave();
+    actions.changeLogin();
     showWho();
   },
 });
@@ -36,7 +36,7 @@ const actions = new Actions(laurel, {
     mine.won(award, points, from);
     board.markOwn(laurel.user?.uuid);
   },
-  needsLogin: () => door.ask('Register, or log in, and play.'),
+  needsLogin: () => door.ask('Register or log in to play.'),
 });
 
 function showWho() {
@@ -68,24 +68,37 @@ addEventListener('storage', ({ key }) => {
 });
 setInterval(lookAtMine, LOOK_EVERY_MS);
 
+function showBoard(newest) {
+  if (board.show(newest, laurel.user?.uuid)) mine.boardIs(newest.rows);
+}
+
+/** The page itself has asked for this board, before the script came. */
+async function showFirst() {
+  const response = await fetch('/api/v1/scores/leaderboard');
+  if (!response.ok) return;
+  const { leaderboard, version } = await response.json();
+  showBoard({ rows: leaderboard, version });
+}
+
+/** Since when the server may not know the newest board. */
+let staleSince;
 laurel.live({
-  onBoard(newest) {
-    board.show(newest, laurel.user?.uuid);
-    const own = newest.rows.find((it) => it.userId === laurel.user?.uuid);
-    if (own !== undefined) mine.stands(own);
-  },
+  onBoard: showBoard,
   onPersonal: (personal) => mine.heard(personal),
-  onStatus: (status) => board.showStatus(status),
+  onStatus(status) {
+    staleSince = status.asOf;
+  },
   onState(state, detail) {
-    showConnection(state, detail);
-    // The greeting tells who a login of another identity provider is.
+    showConnection(state, state === 'degraded' ? { ...detail, asOf: staleSince } : detail);
     if (state === 'open') {
+      // The greeting tells who a login of another identity provider is.
       showWho();
-      board.showWhole();
+      door.reachable();
+      actions.reachable();
     }
     if (state !== 'refused') return;
     if (laurel.token === null) {
-      door.ask('This board is for players: log in to see it.');
+      door.ask('Log in to follow the board live.');
     } else {
       laurel.logout();
       door.ask('Your login was ended. Log in again to play.');
@@ -96,4 +109,5 @@ laurel.live({
 
 wall();
 showWho();
+showFirst().catch(() => {});
 void actions.load();

@@ -34,7 +34,7 @@ export function count(element, to) {
   requestAnimationFrame(step);
 }
 
-/** Points that fly from where they were won to where they count. */
+/** Points that fly from where they were won to where they are told. */
 export function fly(text, from, to) {
   const [start, end] = [from.getBoundingClientRect(), to.getBoundingClientRect()];
   const note = document.createElement('span');
@@ -46,7 +46,7 @@ export function fly(text, from, to) {
   const flight = move(note, [
     { transform: at(start, 0.6), opacity: 0 },
     { transform: at(start, 1.25), opacity: 1, offset: 0.25 },
-    { transform: at(end, 0.9), opacity: 1, offset: 0.85 },
+    { transform: at(end, 0.6), opacity: 1, offset: 0.85 },
     { transform: at(end, 0.5), opacity: 0 },
   ], 900);
   if (flight === null) note.remove();

@@ -1,17 +1,22 @@
 // The actions that a page can play: a card each, which shows what it does and what came of it.
 
 import { say } from './say.js';
-import { nameOf, aboutOf, problemOf } from './words.js';
-import { ask, GaveUp } from './quiz.js';
+import { Card } from './card.js';
+import { problemOf } from './words.js';
+import { ask, NoAnswer } from './quiz.js';
 import { solve } from './solver.js';
 
 /** What can be proven here; attestations and webhooks are a game server's. */
 const PLAYABLE = new Set(['elapsed', 'quiz', 'hashcash']);
+/** Refusals that say nothing once the server answers again. */
+const PASSING = new Set(['NETWORK', 'SERVICE_UNAVAILABLE', 'INTERNAL_ERROR', 'UNREADABLE']);
 const RELOAD_MS = 5_000;
 
 export class Actions {
   #list = document.getElementById('actions');
-  #cards = [];
+  #about = document.getElementById('play-about');
+  /** Null until the catalogue is there. */
+  #cards = null;
   #login = new AbortController();
 
   /** `won(award, points, from)` hears of points, `needsLogin()` of somebody without a login. */
@@ -20,21 +25,51 @@ export class Actions {
   }
 
   async load() {
+    const { signal } = this.#login;
     try {
       const all = await this.laurel.actions();
       const open = all.filter(({ doors, checks }) => doors.includes('actions') && checks.every((it) => PLAYABLE.has(it)));
       this.#cards = open.map((action) => new Card(action, (card) => this.#play(card)));
       this.#list.replaceChildren(...this.#cards.map((it) => it.element));
+      this.#showLogin();
+      if (!signal.aborted) this.#limit(all);
     } catch {
       setTimeout(() => this.load(), RELOAD_MS);
     }
   }
 
   /** Another login, or none: what is under way was its player's alone, and so were the limits. */
-  leave() {
+  changeLogin() {
     this.#login.abort();
     this.#login = new AbortController();
-    for (const card of this.#cards) card.rest();
+    for (const card of this.#cards ?? []) card.reset();
+    this.#showLogin();
+    if (this.laurel.token !== null) void this.#learnLimits();
+  }
+
+  /** The server answers: what it could not do before may work now. */
+  reachable() {
+    for (const card of this.#cards ?? []) card.forget();
+  }
+
+  #showLogin() {
+    if (this.#cards === null) return;
+    const needsLogin = this.laurel.token === null;
+    this.#about.hidden = this.#cards.length > 0 && !needsLogin;
+    this.#about.textContent = this.#cards.length === 0 ? 'Points are earned in the game.' : 'Log in or register first.';
+    for (const card of this.#cards) card.needsLogin(needsLogin);
+  }
+
+  /** Asks which limits the player has reached. */
+  async #learnLimits() {
+    const { signal } = this.#login;
+    const all = await this.laurel.actions({ signal }).catch(() => []);
+    if (!signal.aborted) this.#limit(all);
+  }
+
+  #limit(all) {
+    const waits = new Map(all.map((it) => [it.actionType, it.availableInMs ?? 0]));
+    for (const card of this.#cards ?? []) card.limit(waits.get(card.action.actionType) ?? 0);
   }
 
   async #play(card) {
@@ -49,7 +84,10 @@ export class Actions {
       // What a difficulty made of the points the total tells, if it is known.
       const points = before > 0 && action.checks.includes('quiz') ? award.newScore - before : action.points;
       card.rest();
+      this.reachable();
       this.won(award, points, card.button);
+      const { cooldownMs, capPerHour, capPerDay } = action.limits;
+      if (cooldownMs + capPerHour + capPerDay > 0) void this.#learnLimits();
     } catch (error) {
       if (!signal.aborted) this.#failed(card, error);
     }
@@ -64,100 +102,17 @@ export class Actions {
   }
 
   #failed(card, error) {
-    if (error instanceof GaveUp) return card.rest();
-    const wait = error.retryAfterSeconds ?? 0;
-    const text = problemOf(error);
+    const waitMs = (error.retryAfterSeconds ?? 0) * 1000;
+    if (error.code === 'ACTION_LIMIT_REACHED' && waitMs > 0) {
+      card.rest();
+      card.limit(waitMs);
+      return say(card.about);
+    }
+    const text = error instanceof NoAnswer ? error.message : problemOf(error);
     say(text);
-    // A player's own pace stops every action that is not under way; an action's limit stops that one.
+    const passing = error.unsure === true || PASSING.has(error.code);
+    // A player's own pace stops every action that is not under way.
     const stopped = error.code === 'RATE_LIMIT_EXCEEDED' ? this.#cards.filter((it) => it === card || !it.running) : [card];
-    for (const it of stopped) it.stop(text, wait);
+    for (const it of stopped) it.stop(text, waitMs, passing);
   }
-}
-
-class Card {
-  element = document.createElement('li');
-  button = document.createElement('button');
-  running = false;
-  #about = document.createElement('p');
-  #bar = document.createElement('progress');
-  #clock = 0;
-
-  constructor(action, play) {
-    this.action = action;
-    const name = document.createElement('h3');
-    name.textContent = nameOf(action.actionType);
-    this.element.className = 'action';
-    this.#about.className = 'about';
-    this.#bar.hidden = true;
-    this.#bar.setAttribute('aria-label', `${name.textContent}: progress`);
-    this.button.type = 'button';
-    this.button.className = 'primary';
-    this.button.addEventListener('click', () => {
-      if (this.button.ariaDisabled !== 'true') play(this);
-    });
-    this.element.append(name, this.#about, this.button, this.#bar);
-    this.rest();
-  }
-
-  /** Ready to be played. */
-  rest() {
-    this.running = false;
-    clearInterval(this.#clock);
-    this.#tell(aboutOf(this.action), false);
-    this.#label(`+${this.action.points}`, `${nameOf(this.action.actionType)}, for ${this.action.points} points`, false);
-    this.#bar.hidden = true;
-  }
-
-  run() {
-    this.running = true;
-    this.#tell(aboutOf(this.action), false);
-    this.#label('…', `${nameOf(this.action.actionType)} is under way`, true);
-  }
-
-  /** How much is done, from 0 to 1. */
-  progress(part) {
-    this.#bar.hidden = false;
-    this.#bar.value = Math.min(1, part);
-  }
-
-  /** The server wants some time to pass. */
-  wait(ms) {
-    const began = performance.now();
-    clearInterval(this.#clock);
-    this.#clock = setInterval(() => this.progress((performance.now() - began) / ms), 60);
-  }
-
-  /** Says what is wrong, and counts down to when it may be tried again. */
-  stop(text, seconds) {
-    this.running = false;
-    clearInterval(this.#clock);
-    this.#bar.hidden = true;
-    this.#tell(text, true);
-    if (seconds === 0) return this.#label(`+${this.action.points}`, `Try again, for ${this.action.points} points`, false);
-    const until = performance.now() + seconds * 1000;
-    const tick = () => {
-      const left = Math.ceil((until - performance.now()) / 1000);
-      if (left <= 0) this.rest();
-      else this.#label(inWords(left), `Can be played again in ${inWords(left)}`, true);
-    };
-    tick();
-    this.#clock = setInterval(tick, 500);
-  }
-
-  #tell(text, bad) {
-    this.#about.textContent = text;
-    this.#about.classList.toggle('bad', bad);
-  }
-
-  #label(text, spoken, busy) {
-    this.button.textContent = text;
-    this.button.setAttribute('aria-label', spoken);
-    // A disabled button would lose the focus of whoever pressed it.
-    this.button.ariaDisabled = busy;
-  }
-}
-
-function inWords(seconds) {
-  if (seconds < 100) return `${seconds} s`;
-  return seconds < 6000 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
 }

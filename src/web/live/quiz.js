@@ -7,8 +7,10 @@ const free = document.getElementById('quiz-free');
 const go = document.getElementById('quiz-go');
 let earlier = Promise.resolve();
 
-/** Whoever was asked would rather not. */
-export class GaveUp extends Error {}
+/** No answer was given; the message says why, to the player. */
+export class NoAnswer extends Error {}
+
+const noAnswer = (why) => new NoAnswer(`${why} This question is gone. Play again for a new one.`);
 
 /** Asks, and gives the answer; a question at a time, while each one's own clock runs. */
 export function ask(challenge, seconds, signal) {
@@ -20,7 +22,7 @@ export function ask(challenge, seconds, signal) {
 
 async function show({ question, choices: given = [] }, until, signal) {
   signal.throwIfAborted();
-  if (performance.now() >= until) throw new GaveUp();
+  if (performance.now() >= until) throw noAnswer('Time is up.');
   document.getElementById('quiz-question').textContent = question;
   choices.replaceChildren(...given.map(choice));
   const typed = given.length === 0;
@@ -42,8 +44,8 @@ async function show({ question, choices: given = [] }, until, signal) {
   clearInterval(clock);
   signal.removeEventListener('abort', leave);
   const said = typed && dialog.returnValue === 'go' ? free.firstElementChild.value : dialog.returnValue;
-  if (said === '') throw new GaveUp();
-  return said;
+  if (said !== '') return said;
+  throw noAnswer(performance.now() >= until ? 'Time is up.' : 'You gave up.');
 }
 
 function choice(text) {

@@ -71,8 +71,10 @@ enum Line {
 impl Line {
     async fn web_socket(node: &TestNode, player: &Player, book: &mut Book) -> Self {
         let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &player.token, None).await.unwrap();
-        book.said(SOCKET, "hello");
-        socket.say("hello").await;
+        for text in ["hello", r#"{"event":"ping"}"#] {
+            book.said(SOCKET, text);
+            socket.say(text).await;
+        }
         Self::Socket(socket)
     }
 
