@@ -56,17 +56,18 @@ local function cap_wait_ms(key, field, cap, kept, count, length_ms)
   return (period + 1) * length_ms - now_ms
 end
 
--- How many ms the user has to wait before this action may be awarded again: 0 if not at all. `redeems`: the award is asked for now.
+-- How many ms the user has to wait before this action may be awarded again, 0 if not at all, and the setting that says so.
+-- `redeems`: the award is asked for now.
 -- The spans of two proofs by `elapsed` may not overlap, or a player would wait for nine at once; this can only be told at the end of
 -- a span, so who asks for a token need not wait, and keeps a pace of one a span.
 local function action_wait_ms(key, limits, redeems)
   if not limits.any then
-    return 0
+    return 0, ''
   end
   local kept = redis.call('HMGET', key, 'at', 'hour', 'in_hour', 'day', 'in_day')
-  local pause, at, wait = limits.cooldown, tonumber(kept[1]), 0
-  if redeems then
-    pause = math.max(pause, limits.span)
+  local pause, limit, at, wait = limits.cooldown, 'cooldown_ms', tonumber(kept[1]), 0
+  if redeems and limits.span > pause then
+    pause, limit = limits.span, 'least_ms'
   end
   if pause > 0 and at then
     if at > now_ms then
@@ -75,8 +76,15 @@ local function action_wait_ms(key, limits, redeems)
     end
     wait = math.max(wait, at + pause - now_ms)
   end
-  wait = math.max(wait, cap_wait_ms(key, 'hour', limits.per_hour, kept[2], kept[3], HOUR_MS))
-  return math.max(wait, cap_wait_ms(key, 'day', limits.per_day, kept[4], kept[5], DAY_MS))
+  local hour_wait = cap_wait_ms(key, 'hour', limits.per_hour, kept[2], kept[3], HOUR_MS)
+  if hour_wait > wait then
+    wait, limit = hour_wait, 'cap_per_hour'
+  end
+  local day_wait = cap_wait_ms(key, 'day', limits.per_day, kept[4], kept[5], DAY_MS)
+  if day_wait > wait then
+    wait, limit = day_wait, 'cap_per_day'
+  end
+  return wait, limit
 end
 
 -- Notes an award. The hash goes a day after no limit can look at it any more, since the clock may be set back by as much.

@@ -26,6 +26,7 @@ mod pages;
 pub mod proofs;
 mod receipts;
 mod references;
+mod refusals;
 mod rules;
 mod scoreboard;
 mod scores;
