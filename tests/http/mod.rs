@@ -24,6 +24,7 @@ mod operators;
 mod outside;
 mod pages;
 pub mod proofs;
+mod provider_tokens;
 mod receipts;
 mod references;
 mod refusals;
