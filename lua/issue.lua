@@ -7,7 +7,7 @@
 --       9 most entries in the outbox   10 count the inits whatever is allowed (1 or 0)   11 draw a question (1 or 0)
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { issued at (ms), questions drawn before }
---       ACTION_LIMITED: + { ms to wait }
+--       ACTION_LIMITED: + { ms to wait, the setting that refuses }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/token, lib/outbox.
 
 local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, asked_key = unpack(KEYS)
@@ -25,9 +25,9 @@ end
 if not is_open(limits) then
   return { NOT_OPEN, used, reset_ms }
 end
-local wait_ms = action_wait_ms(limit_key, limits)
+local wait_ms, limit = action_wait_ms(limit_key, limits)
 if wait_ms > 0 then
-  return { ACTION_LIMITED, used, reset_ms, wait_ms }
+  return { ACTION_LIMITED, used, reset_ms, wait_ms, limit }
 end
 if redis.call('XLEN', outbox_key) >= outbox_max then
   return { OUTBOX_FULL, used, reset_ms }

@@ -17,7 +17,7 @@
 --       23 reservation for judging (see lib/judging; left out where no webhook judges)
 -- Reply { code, inits used, ms until the window closes, replayed (0 or 1), … }
 --       OK: + { when it runs out (ms), its time to live (ms), the proven token (empty: no idempotency key) }
---       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait }
+--       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait, the setting that refuses }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the anti-spam token is spent
 --       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
 -- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/outbox.
@@ -132,9 +132,9 @@ end
 if not is_open(limits) then
   return reply(NOT_OPEN, 0)
 end
-local wait_ms = action_wait_ms(limit_key, limits)
+local wait_ms, limit = action_wait_ms(limit_key, limits)
 if wait_ms > 0 then
-  return reply(ACTION_LIMITED, 0, { wait_ms })
+  return reply(ACTION_LIMITED, 0, { wait_ms, limit })
 end
 if redis.call('XLEN', outbox_key) >= outbox_max then
   return reply(OUTBOX_FULL, 0)

@@ -24,7 +24,7 @@
 --           -1: this is one shard of several, and `complete` has to see to the rest), next token (or
 --           empty), its expiry (ms), `receipt moment key action`, the ten… }; the ten only if newer than the caller's version, or
 --           always with an idempotency key; an older release kept answers without the receipt's words
---       ACTION_LIMITED: + { ms to wait }
+--       ACTION_LIMITED: + { ms to wait, the setting that refuses }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the token is spent, so that nobody can guess on
 --       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
 -- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/board, lib/outbox.
@@ -152,12 +152,15 @@ if not (reservation and proof_failed) then
   end
   -- Limits of points count the most that a proof can be worth: a refusal that leaves the token must not depend on the proof.
   most_points = tonumber(most_points)
-  local wait_ms = action_wait_ms(limit_key, limits, true)
+  local wait_ms, limit = action_wait_ms(limit_key, limits, true)
   if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
-    wait_ms = math.max(wait_ms, window_left_ms(points_key, HOUR_MS), 1)
+    local left_ms = math.max(window_left_ms(points_key, HOUR_MS), 1)
+    if left_ms > wait_ms then
+      wait_ms, limit = left_ms, 'points_per_hour'
+    end
   end
   if wait_ms > 0 then
-    return reply(ACTION_LIMITED, 0, { wait_ms })
+    return reply(ACTION_LIMITED, 0, { wait_ms, limit })
   end
   if tonumber(before or 0) + most_points > LARGEST_SCORE then
     return reply(SCORE_FULL, 0)

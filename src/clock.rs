@@ -44,6 +44,12 @@ pub fn rfc3339(ms: i64) -> String {
     format!("{time:.3}")
 }
 
+/// A time of day, such as `22:30`, given in ms of the day.
+pub fn time_of_day(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

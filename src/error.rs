@@ -61,6 +61,10 @@ impl FieldError {
 pub enum Refusal {
     Unauthorized,
     InvalidAccessToken,
+    /// An access token that is refused unread, which is no sign of abuse: some providers' are long.
+    AccessTokenTooLong {
+        max_bytes: usize,
+    },
     NoActionToken,
     InvalidActionToken,
     InvalidCredentials,
@@ -71,8 +75,19 @@ pub enum Refusal {
     NoSession,
     TokenAlreadyUsed,
     SessionMismatch,
-    InvalidAction,
-    InvalidPoints,
+    /// With the types that are open there.
+    InvalidAction {
+        valid: Vec<String>,
+    },
+    /// The action is not open at this time of day; ms of the UTC day.
+    ActionClosed {
+        opens_at_ms: u64,
+        closes_at_ms: u64,
+    },
+    /// With what the action can be worth.
+    InvalidPoints {
+        expected: Vec<u64>,
+    },
     UserNotFound,
     /// The largest score a board can hold would be passed.
     ScoreFull,
@@ -81,8 +96,14 @@ pub enum Refusal {
         at_ms: i64,
     },
     Validation(Vec<FieldError>),
-    RateLimited(RateWindow),
+    /// A window is full; `limit` is the setting that says how many attempts it has.
+    RateLimited {
+        limit: &'static str,
+        window: RateWindow,
+    },
+    /// The action's own limit, or the points an hour: `limit` is the setting.
     ActionLimited {
+        limit: String,
         wait_ms: u64,
     },
     AlreadyExists {
@@ -112,18 +133,21 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Self::Unauthorized => Code::Unauthorized,
-            Self::InvalidAccessToken | Self::NoActionToken | Self::InvalidActionToken => Code::InvalidToken,
+            Self::InvalidAccessToken
+            | Self::AccessTokenTooLong { .. }
+            | Self::NoActionToken
+            | Self::InvalidActionToken => Code::InvalidToken,
             Self::InvalidCredentials => Code::InvalidCredentials,
             Self::TokenExpired | Self::SessionExpired => Code::TokenExpired,
             Self::NoSession => Code::TokenNotFound,
             Self::SessionMismatch => Code::SessionMismatch,
             Self::UserNotFound => Code::UserNotFound,
             Self::TokenAlreadyUsed => Code::TokenAlreadyUsed,
-            Self::InvalidAction => Code::InvalidAction,
-            Self::InvalidPoints | Self::ScoreFull => Code::InvalidPoints,
+            Self::InvalidAction { .. } | Self::ActionClosed { .. } => Code::InvalidAction,
+            Self::InvalidPoints { .. } | Self::ScoreFull => Code::InvalidPoints,
             Self::ProofInvalid { .. } => Code::ProofInvalid,
             Self::Validation(_) => Code::ValidationError,
-            Self::RateLimited(_) => Code::RateLimitExceeded,
+            Self::RateLimited { .. } => Code::RateLimitExceeded,
             Self::ActionLimited { .. } => Code::ActionLimitReached,
             Self::AlreadyExists { .. } => Code::AlreadyExists,
             Self::Banned | Self::NotAdmin | Self::OriginNotAllowed => Code::Forbidden,
@@ -140,7 +164,7 @@ impl Refusal {
     pub fn message(&self) -> String {
         let plain = match self {
             Self::Unauthorized => "No access token provided",
-            Self::InvalidAccessToken => "Invalid or expired access token",
+            Self::InvalidAccessToken | Self::AccessTokenTooLong { .. } => "Invalid or expired access token",
             Self::NoActionToken => "No action token provided",
             Self::InvalidActionToken => "Invalid token",
             Self::InvalidCredentials => "Invalid username or password",
@@ -148,14 +172,14 @@ impl Refusal {
             Self::SessionExpired => "Session expired, please start new game",
             Self::NoSession => "No active game session, please start a game",
             Self::SessionMismatch => "Token belongs to another session",
-            Self::InvalidPoints => "Invalid points value",
+            Self::InvalidPoints { .. } => "Invalid points value",
             Self::UserNotFound => "User not found",
             Self::TokenAlreadyUsed => "Token has been used, use latest token",
-            Self::InvalidAction => "Invalid action type",
+            Self::InvalidAction { .. } | Self::ActionClosed { .. } => "Invalid action type",
             Self::ScoreFull => "The score would pass the largest one a board can hold",
             Self::ProofInvalid { .. } => "The proof does not verify",
             Self::Validation(fields) => return validation_message(fields),
-            Self::RateLimited(_) => "Rate limit exceeded",
+            Self::RateLimited { .. } => "Rate limit exceeded",
             Self::ActionLimited { .. } => "This action has reached its limit for now",
             Self::AlreadyExists { field } => return format!("This {field} is already taken"),
             Self::Banned => "This account is banned",

@@ -23,15 +23,15 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
 /// How many keys a JWK set has that verify signatures.
 ///
 /// # Errors
-/// All that is wrong with the set.
+/// It is none.
 pub fn jwks(bytes: &[u8]) -> Result<usize, String> {
-    crate::keys::jwks::read(bytes).map(|keys| keys.len())
+    crate::keys::jwks::read(bytes).map(|found| found.keys.len())
 }
 
-/// How many public keys a PEM file has.
+/// How many public keys of an algorithm a PEM file has.
 ///
 /// # Errors
-/// What is wrong with the first one that is wrong.
+/// It is none.
 pub fn pem(bytes: &[u8], algorithm: crate::keys::Algorithm) -> Result<usize, String> {
-    crate::keys::pem::read(bytes, algorithm).map(|keys| keys.len())
+    crate::keys::pem::read(bytes, algorithm).map(|found| found.keys.len())
 }

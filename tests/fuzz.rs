@@ -6,6 +6,7 @@ mod bodies;
 mod change;
 mod files;
 mod kept;
+mod numbers;
 mod packets;
 mod sockets;
 mod tokens;

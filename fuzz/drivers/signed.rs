@@ -61,7 +61,7 @@ pub fn admob(data: &[u8]) {
     let whole = format!("{query}&signature={}&key_id=7", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
     let Ok(unverified) = Unverified::read(&whole) else { return };
     assert_eq!(unverified.key_id, 7);
-    let Ok(callback) = unverified.verify(public) else { return };
+    let Ok(Some(callback)) = unverified.verify(public) else { return };
     // There is one way to read what was signed.
     let pieces: Vec<_> = plain.split('&').collect();
     for (name, value) in

@@ -93,7 +93,7 @@ pub fn login(data: &[u8]) {
     assert_eq!(claims["username"], identity.username);
     assert_eq!(claims["role"], identity.role);
     assert_eq!(
-        (claims["id"].as_i64(), claims["exp"].as_i64()),
+        (claims["id"].as_i64(), claims["exp"].as_f64().map(|it| it.floor() as i64)),
         (Some(identity.number), Some(identity.expires_at_s))
     );
     assert!(keys.read(&text, identity.expires_at_s).is_err(), "it has run out");

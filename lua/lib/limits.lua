@@ -42,17 +42,18 @@ local function period_now(kept, count, length_ms)
   return kept > present + 1 and present or kept, tonumber(count)
 end
 
--- How many ms the user has to wait before this action may be awarded again: 0 if not at all. `redeems`: the award is asked for now.
+-- How many ms the user has to wait before this action may be awarded again, 0 if not at all, and the setting that says so.
+-- `redeems`: the award is asked for now.
 -- The spans of two proofs by `elapsed` may not overlap, or a player would wait for nine at once; this can only be told at the end of
 -- a span, so who asks for a token need not wait, and keeps a pace of one a span.
 local function action_wait_ms(key, limits, redeems)
   if not limits.any then
-    return 0
+    return 0, ''
   end
   local kept = redis.call('HMGET', key, 'at', 'hour', 'in_hour', 'day', 'in_day')
-  local pause, at, wait = limits.cooldown, tonumber(kept[1]), 0
-  if redeems then
-    pause = math.max(pause, limits.span)
+  local pause, limit, at, wait = limits.cooldown, 'cooldown_ms', tonumber(kept[1]), 0
+  if redeems and limits.span > pause then
+    pause, limit = limits.span, 'least_ms'
   end
   if pause > 0 and at then
     if at > now_ms then
@@ -68,10 +69,13 @@ local function action_wait_ms(key, limits, redeems)
       if period ~= tonumber(begun) then
         redis.call('HSET', key, place == 1 and 'hour' or 'day', int(period))
       end
-      wait = math.max(wait, (period + 1) * length_ms - now_ms)
+      local left_ms = (period + 1) * length_ms - now_ms
+      if left_ms > wait then
+        wait, limit = left_ms, place == 1 and 'cap_per_hour' or 'cap_per_day'
+      end
     end
   end
-  return wait
+  return wait, limit
 end
 
 -- Notes an award. The hash goes a day after no limit can look at it any more, since the clock may be set back by as much.

@@ -1,13 +1,14 @@
 //! Logins: JWTs (RFC 7519) signed with HS256. The key is found by `kid`, the algorithm is ours; neither is the token's.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::User;
 use super::lately::Lately;
 use crate::config;
 use crate::error::{Fault, Refusal};
+use crate::keys::NumericDate;
 use crate::token::sha256_hex;
 
 /// Longer tokens are refused unread; ours have about 350 bytes.
@@ -27,11 +28,15 @@ pub struct Identity {
     /// `player` or `admin`.
     pub role: String,
     /// When the login was made.
-    #[serde(rename = "iat")]
+    #[serde(rename = "iat", deserialize_with = "rounded_down")]
     pub issued_at_s: i64,
     /// When it runs out.
-    #[serde(rename = "exp")]
+    #[serde(rename = "exp", deserialize_with = "rounded_down")]
     pub expires_at_s: i64,
+}
+
+fn rounded_down<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    NumericDate::deserialize(deserializer).map(NumericDate::rounded_down)
 }
 
 /// What is signed: who, and at which deployment.
@@ -169,6 +174,23 @@ mod tests {
         assert_eq!(keys.read(&token, 1000 + 86_399).unwrap().number, 25);
         assert_eq!(keys.read(&token, 1000 + 86_399).unwrap().number, 25, "the second time it is known");
         assert_eq!(keys.read(&token, 1000 + 86_400), Err(Refusal::InvalidAccessToken));
+    }
+
+    /// A backend that has the secret may write times as its language does.
+    #[test]
+    fn a_login_may_say_its_times_with_a_fraction() {
+        let keys = keys(NEW, &[]);
+        let mut claims =
+            serde_json::to_value(keys.read(&keys.sign(&user(), 1000).unwrap(), 1000).unwrap()).unwrap();
+        claims["aud"] = HERE.to_string().into();
+        let key = EncodingKey::from_secret(NEW.as_bytes());
+        for (exp, lasts_to) in [(1100.0, 1100), (1100.5, 1100), (1100.999, 1100)] {
+            (claims["iat"], claims["exp"]) = (1000.25.into(), exp.into());
+            let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+            let read = keys.read(&token, lasts_to - 1).unwrap();
+            assert_eq!((read.issued_at_s, read.expires_at_s), (1000, lasts_to), "{exp}");
+            assert!(keys.read(&token, lasts_to).is_err(), "{exp}");
+        }
     }
 
     #[test]

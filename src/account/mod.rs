@@ -23,6 +23,7 @@ use std::net::IpAddr;
 
 use crate::app::App;
 use crate::error::{Error, RateWindow, Refusal, Result};
+use crate::keys::MAX_TOKEN_BYTES;
 use crate::network::Network;
 use crate::store::AttemptWindow;
 use crate::suspicion::Sign;
@@ -40,8 +41,11 @@ pub struct LoggedIn {
 /// provider, whose user is made on first sight.
 ///
 /// # Errors
-/// Malformed, forged, or run out, without saying which; Postgres is away, for an outside user that this node does not know.
+/// Malformed, forged, or run out, without saying which; too long; Postgres is away, for an outside user that this node does not know.
 pub async fn identify(app: &App, token: &str) -> Result<Identity> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Refusal::AccessTokenTooLong { max_bytes: MAX_TOKEN_BYTES }.into());
+    }
     let now_s = app.clock.now_s();
     let refusal = match app.logins.read(token, now_s) {
         Ok(identity) => return Ok(identity),
@@ -158,7 +162,10 @@ fn counted(
 async fn count(app: &App, windows: &[(AttemptWindow, u32)]) -> Result<Option<RateWindow>> {
     let attempts = app.gate.attempt(windows).await?;
     match attempts.window {
-        Some(window) if !attempts.allowed => Err(Refusal::RateLimited(window).into()),
+        Some(window) if !attempts.allowed => {
+            let limit = attempts.place.map_or("", |it| windows[it].0.limit());
+            Err(Refusal::RateLimited { limit, window }.into())
+        }
         window => Ok(window),
     }
 }

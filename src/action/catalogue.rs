@@ -1,6 +1,6 @@
 //! The one catalogue of actions behind all doors.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,9 +72,15 @@ impl Action {
         self.points_by_difficulty.values().copied().fold(self.points, u64::max)
     }
 
-    /// Whether an award can be worth so much.
-    pub fn may_be_worth(&self, points: u64) -> bool {
-        self.points == points || self.points_by_difficulty.values().any(|it| *it == points)
+    /// All that an award can be worth, in order.
+    pub fn possible_points(&self) -> Vec<u64> {
+        let points = self.points_by_difficulty.values().copied().chain([self.points]);
+        points.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether it is open at this door.
+    pub fn is_open(&self, door: Door) -> bool {
+        self.doors.contains(&door)
     }
 }
 
@@ -141,12 +147,7 @@ impl Catalogue {
 
     /// An action by its type, if it is open at this door.
     pub fn find(&self, kind: &str, door: Door) -> Option<&Action> {
-        self.actions.iter().find(|it| it.kind == kind && it.doors.contains(&door))
-    }
-
-    /// The type of the action with this number.
-    pub fn type_of(&self, number: u64) -> Option<&str> {
-        self.actions.iter().find(|it| u64::from(it.number) == number).map(|it| it.kind.as_str())
+        self.actions.iter().find(|it| it.kind == kind && it.is_open(door))
     }
 
     /// The rings whose files are to be followed.

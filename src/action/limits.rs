@@ -18,6 +18,13 @@ pub struct Limits {
     pub span_ms: u64,
 }
 
+impl Limits {
+    /// When the action closes, in ms of the day.
+    pub fn closes_at_ms(&self) -> u64 {
+        (self.opens_at_ms + self.open_for_ms) % DAY_MS
+    }
+}
+
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::permission::Judged;
-use super::{CLOSED, JUDGING, rate_limited};
+use super::{CLOSED, JUDGING, action_closed, rate_limited};
 use crate::account::Identity;
-use crate::action::Door;
+use crate::action::{Door, Limits};
 use crate::app::App;
 use crate::error::{Fault, Refusal, Result};
 use crate::live::{Board, Frame};
 use crate::receipt::Receipt;
-use crate::store::{Awarded, RedeemOutcome, Redeemed};
+use crate::store::{AttemptWindow, Awarded, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
 
 /// Points, and the board they led to.
@@ -46,7 +46,7 @@ pub fn answer(
                 receipt(app, caller, awarded, judged)?,
             )?);
         }
-        RedeemOutcome::RateLimited => rate_limited(redeemed.rate),
+        RedeemOutcome::RateLimited => rate_limited(&AttemptWindow::Awards(caller.user), redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
         RedeemOutcome::TokenUnknown | RedeemOutcome::TokenForeign => Refusal::InvalidActionToken,
         RedeemOutcome::TokenExpired if judged.door == Door::Game => Refusal::SessionExpired,
@@ -54,9 +54,11 @@ pub fn answer(
         RedeemOutcome::NoSession => Refusal::NoSession,
         RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
         RedeemOutcome::TokenUsed => Refusal::TokenAlreadyUsed,
-        RedeemOutcome::ActionLimited { wait_ms } => Refusal::ActionLimited { wait_ms: *wait_ms },
+        RedeemOutcome::ActionLimited { limit, wait_ms } => {
+            Refusal::ActionLimited { limit: limit.clone(), wait_ms: *wait_ms }
+        }
         RedeemOutcome::ProofInvalid { at_ms, .. } => Refusal::ProofInvalid { at_ms: *at_ms },
-        RedeemOutcome::NotOpen => Refusal::InvalidAction,
+        RedeemOutcome::NotOpen => action_closed(judged.action.map_or(&Limits::default(), |it| &it.limits)),
         RedeemOutcome::ScoreFull => Refusal::ScoreFull,
         RedeemOutcome::BoardClosed | RedeemOutcome::OutboxFull => Refusal::Unavailable(CLOSED),
         RedeemOutcome::KeyReused => Refusal::IdempotencyMismatch,

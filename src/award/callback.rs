@@ -23,11 +23,12 @@ use crate::token::sha256_hex;
 /// A callback that comes later after the ad than this is refused; for so long its transaction is remembered.
 const LATEST_MS: i64 = 86_400_000;
 
-/// Redeems the token in a callback, given as the raw query. A repeat gets the first answer again.
+/// Redeems the token in a callback, given as the raw query. A repeat gets the first answer again; `None` where a callback that the network
+/// signed has nothing to award.
 ///
 /// # Errors
 /// No action is proved so; it is not signed by the network, or is about something else; what `redeem` refuses; a store, or the list of keys, is away.
-pub async fn credit(app: &App, from: IpAddr, query: &str) -> Result<Award> {
+pub async fn credit(app: &App, from: IpAddr, query: &str) -> Result<Option<Award>> {
     let credited = try_credit(app, query).await;
     credited.map_err(|Denied { error, sign }| {
         app.note(sign, None, from);
@@ -35,17 +36,19 @@ pub async fn credit(app: &App, from: IpAddr, query: &str) -> Result<Award> {
     })
 }
 
-async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
+async fn try_credit(app: &App, query: &str) -> Result<Option<Award>, Denied> {
     let keys = app.admob.as_ref().ok_or(Refusal::NotFound)?;
     let callback = keys.verify(query, Instant::now()).await.map_err(|refusal| Denied {
         sign: matches!(refusal, Refusal::Validation(_)).then_some(Sign::Forged),
         error: refusal.into(),
     })?;
+    let Some(callback) = callback else { return Ok(None) };
     let claims = app.anti_spam.read(&callback.custom_data)?;
     let caller = owner(app, UserRef::Id(claims.sub)).await?;
     let permission = Permission::Callback(callback.custom_data.clone());
     let judged = permission.judge(app, &caller).await?;
-    let action = judged.action.ok_or(Refusal::InvalidAction)?;
+    // Such a token names its action.
+    let action = judged.action.ok_or(Refusal::InvalidActionToken)?;
     check(&callback, &caller, action.proof.takes_ad_unit(&callback.ad_unit))?;
     let transaction = sha256_hex(&[b"admob\n", callback.transaction_id.as_bytes()]);
     let verdict = Verdict {
@@ -79,7 +82,7 @@ async fn try_credit(app: &App, query: &str) -> Result<Award, Denied> {
     }
     let award = answer(app, &caller, &redeemed, &judged, true)?;
     wait_until_safe(app, &caller, &judged, &redeemed.run).await?;
-    Ok(award)
+    Ok(Some(award))
 }
 
 async fn owner(app: &App, id: UserRef) -> Result<Identity, Error> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CLOSED, Metered};
+use super::{CLOSED, Metered, action_closed, invalid_action};
 use crate::account::Identity;
 use crate::action::proof::Asked;
 use crate::action::{Action, Door};
@@ -33,7 +33,9 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
     let catalogue = &app.catalogue;
     let found =
         catalogue.find(action_type, Door::Actions).or_else(|| catalogue.find(action_type, Door::Tokens));
-    let Some(action) = found else { return Refusal::InvalidAction.into() };
+    let Some(action) = found else {
+        return invalid_action(app, |it| it.is_open(Door::Actions) || it.is_open(Door::Tokens)).into();
+    };
     let window = AttemptWindow::Inits(caller.user);
     if let Err(refusal) = app.gate.check(&window) {
         app.note(Some(Sign::Flooding), Some(caller.user), from);
@@ -61,10 +63,12 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
         IssueOutcome::Issued(begun) => {
             sign(app, caller, action, request.token_id, begun, expires_in_s).map_err(Into::into)
         }
-        IssueOutcome::RateLimited => Err(super::rate_limited(rate).into()),
+        IssueOutcome::RateLimited => Err(super::rate_limited(&window, rate).into()),
         IssueOutcome::Banned => Err(Refusal::Banned.into()),
-        IssueOutcome::NotOpen => Err(Refusal::InvalidAction.into()),
-        IssueOutcome::ActionLimited { wait_ms } => Err(Refusal::ActionLimited { wait_ms }.into()),
+        IssueOutcome::NotOpen => Err(action_closed(&action.limits).into()),
+        IssueOutcome::ActionLimited { limit, wait_ms } => {
+            Err(Refusal::ActionLimited { limit, wait_ms }.into())
+        }
         IssueOutcome::BoardClosed | IssueOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
     };
     Metered { outcome, rate, replayed: false }

@@ -18,6 +18,7 @@ pub use prove::{Proven, ToProve, prove};
 pub use redeem::{Submission, redeem};
 
 use crate::account::Identity;
+use crate::action::{Action, Limits};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{AttemptWindow, IdempotencyKey, Reservation};
@@ -78,6 +79,9 @@ pub const CLOSED: &str = "Awards are closed for the moment, please try again";
 /// What a caller hears while another request's proof for the same token is judged.
 const JUDGING: &str = "A proof for this token is being judged, please try again";
 
+/// A refusal names no more types than this.
+const MAX_TYPES: usize = 100;
+
 /// Rejects an attempt from memory when its window is known to be full. A repeat whose first answer is kept is exempt, for it awards
 /// nothing; to look for the answer costs one read.
 ///
@@ -107,8 +111,20 @@ async fn release(app: &App, caller: &Identity, token_id: &str, reservation: &Res
 }
 
 /// The refusal that goes with a full window.
-pub fn rate_limited(rate: Option<RateWindow>) -> Refusal {
-    Refusal::RateLimited(rate.unwrap_or(RateWindow { limit: 0, used: 0, reset_ms: 1000 }))
+pub fn rate_limited(window: &AttemptWindow, rate: Option<RateWindow>) -> Refusal {
+    let none = RateWindow { limit: 0, used: 0, reset_ms: 1000 };
+    Refusal::RateLimited { limit: window.limit(), window: rate.unwrap_or(none) }
+}
+
+/// The refusal of an action that cannot be had there, with the types of those that can.
+fn invalid_action(app: &App, is_open: impl Fn(&Action) -> bool) -> Refusal {
+    let open = app.catalogue.all().iter().filter(|it| is_open(it));
+    Refusal::InvalidAction { valid: open.take(MAX_TYPES).map(|it| it.kind.clone()).collect() }
+}
+
+/// The refusal of an action at a time of day when it is closed.
+fn action_closed(limits: &Limits) -> Refusal {
+    Refusal::ActionClosed { opens_at_ms: limits.opens_at_ms, closes_at_ms: limits.closes_at_ms() }
 }
 
 /// Reads an anti-spam token of this user.

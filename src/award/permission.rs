@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Denied;
+use super::{Denied, invalid_action};
 use crate::account::Identity;
 use crate::action::{Action, Challenge, Door};
 use crate::app::App;
@@ -87,10 +87,9 @@ fn judge_anti_spam<'a>(
     called_back: bool,
 ) -> Result<Judged<'a>, Denied> {
     let claims = super::read_anti_spam(app, caller, token)?;
-    let action = app.catalogue.find(&claims.act, Door::Actions).ok_or(Refusal::InvalidAction)?;
-    if action.proof.comes_by_callback() != called_back {
-        return Err(Refusal::InvalidAction.into());
-    }
+    let is_open = |it: &Action| it.is_open(Door::Actions) && it.proof.comes_by_callback() == called_back;
+    let action = app.catalogue.find(&claims.act, Door::Actions).filter(|it| is_open(it));
+    let action = action.ok_or_else(|| invalid_action(app, is_open))?;
     Ok(Judged {
         action: Some(action),
         points: None,
@@ -110,7 +109,7 @@ async fn judge_proven<'a>(app: &'a App, caller: &Identity, token: &str) -> Resul
     let proven = app.store.proven_for(caller.user, &hash).await.map_err(Error::from)?;
     let action = match &proven {
         None => None,
-        Some((kind, _)) => Some(app.catalogue.find(kind, Door::Tokens).ok_or(Refusal::InvalidAction)?),
+        Some((kind, _)) => Some(find_action(app, kind, Door::Tokens)?),
     };
     Ok(Judged {
         action,
@@ -127,9 +126,10 @@ async fn judge_proven<'a>(app: &'a App, caller: &Identity, token: &str) -> Resul
 
 fn judge_game<'a>(app: &'a App, token: &str, action_type: &str, points: u64) -> Result<Judged<'a>, Denied> {
     let token = read_act_token(token)?;
-    let action = app.catalogue.find(action_type, Door::Game).ok_or(Refusal::InvalidAction)?;
-    if !action.may_be_worth(points) {
-        return Err(Refusal::InvalidPoints.into());
+    let action = find_action(app, action_type, Door::Game)?;
+    let expected = action.possible_points();
+    if !expected.contains(&points) {
+        return Err(Refusal::InvalidPoints { expected }.into());
     }
     let next = ActToken::new();
     Ok(Judged {
@@ -143,6 +143,10 @@ fn judge_game<'a>(app: &'a App, token: &str, action_type: &str, points: u64) -> 
         expires_s: 0,
         next: Some(NextToken { token: next.as_str().to_owned(), hash: next.hash() }),
     })
+}
+
+fn find_action<'a>(app: &'a App, kind: &str, door: Door) -> Result<&'a Action, Refusal> {
+    app.catalogue.find(kind, door).ok_or_else(|| invalid_action(app, |it| it.is_open(door)))
 }
 
 fn read_act_token(text: &str) -> Result<ActToken, Denied> {

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::verify::{Claim, as_text, verify};
-use super::{CLOSED, Denied, JUDGING, Metered, check_window, rate_limited, release};
+use super::{
+    CLOSED, Denied, JUDGING, Metered, action_closed, check_window, invalid_action, rate_limited, release,
+};
 use crate::account::Identity;
 use crate::action::{Action, Challenge, Door, Verdict};
 use crate::app::App;
@@ -19,8 +21,10 @@ use crate::token::{ActToken, AntiSpamClaims, sha256_hex};
 
 /// What a client hands in to be verified.
 pub struct ToProve {
-    /// The action's type; empty: the anti-spam token says it.
+    /// The action's type; empty: its number or the anti-spam token says it.
     pub action_type: String,
+    /// The action's number.
+    pub action_number: Option<u64>,
     /// The token that asked for the proof, or empty.
     pub anti_spam: String,
     /// The session that the request names, or empty.
@@ -139,7 +143,7 @@ async fn try_prove(
         let reply = app.store.prove(&request).await?;
         *rate = reply.rate;
         if reply.outcome != ProveOutcome::Reserved {
-            return Ok(conclude(reply, token, action));
+            return Ok(conclude(caller, reply, token, action));
         }
         request.judging = Judging::Done(reservation);
         // The first run has counted the attempt.
@@ -158,11 +162,11 @@ async fn try_prove(
     let reply = app.store.prove(&request).await?;
     proof.reveal(app, reply.revealed_verdict());
     *rate = rate.or(reply.rate);
-    Ok(conclude(reply, token, action))
+    Ok(conclude(caller, reply, token, action))
 }
 
 /// The answer to what the script said.
-fn conclude(reply: ProveReply, token: ActToken, action: &Action) -> Conclusion {
+fn conclude(caller: &Identity, reply: ProveReply, token: ActToken, action: &Action) -> Conclusion {
     let ProveReply { outcome, replayed, rate } = reply;
     match outcome {
         ProveOutcome::Proven { expires_at_ms, ttl_ms, token: kept } => {
@@ -173,33 +177,38 @@ fn conclude(reply: ProveReply, token: ActToken, action: &Action) -> Conclusion {
             Conclusion { outcome: Ok(proven), sign: None, replayed }
         }
         refused => {
-            let Denied { error, sign } = refuse(refused, rate);
+            let Denied { error, sign } = refuse(caller, action, refused, rate);
             Conclusion { outcome: Err(error), sign: sign.filter(|_| !replayed), replayed }
         }
     }
 }
 
-/// The action that is named, and by the token too if both do.
+/// The action that is named by its type, its number and the token: by all of them that are there.
 fn find_action<'a>(
     app: &'a App,
     to_prove: &ToProve,
     asked: Option<&AntiSpamClaims>,
 ) -> Result<&'a Action, Refusal> {
-    let named = to_prove.action_type.as_str();
-    let kind = match asked {
-        Some(claims) if named.is_empty() || claims.act == named => claims.act.as_str(),
-        Some(_) => return Err(Refusal::InvalidAction),
-        None => named,
+    let names =
+        [Some(to_prove.action_type.as_str()).filter(|it| !it.is_empty()), asked.map(|it| it.act.as_str())];
+    let is_meant = |it: &&Action| {
+        it.is_open(Door::Tokens)
+            && names.iter().flatten().all(|name| it.kind == **name)
+            && to_prove.action_number.is_none_or(|number| u64::from(it.number) == number)
     };
-    app.catalogue.find(kind, Door::Tokens).ok_or(Refusal::InvalidAction)
+    let action = app.catalogue.all().iter().find(is_meant);
+    action.ok_or_else(|| invalid_action(app, |it| it.is_open(Door::Tokens)))
 }
 
-fn refuse(outcome: ProveOutcome, rate: Option<RateWindow>) -> Denied {
+fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Option<RateWindow>) -> Denied {
     let (refusal, sign) = match outcome {
         ProveOutcome::Proven { .. } => unreachable!("this was no refusal"),
-        ProveOutcome::RateLimited => (rate_limited(rate), Some(Sign::Flooding)),
+        ProveOutcome::RateLimited => {
+            (rate_limited(&AttemptWindow::Inits(caller.user), rate), Some(Sign::Flooding))
+        }
         ProveOutcome::TooSoon { wait_ms } => {
-            (Refusal::RateLimited(RateWindow { limit: 1, used: 1, reset_ms: wait_ms }), None)
+            let window = RateWindow { limit: 1, used: 1, reset_ms: wait_ms };
+            (Refusal::RateLimited { limit: "action_interval_seconds", window }, None)
         }
         ProveOutcome::Banned => (Refusal::Banned, None),
         ProveOutcome::NoSession => (Refusal::NoSession, None),
@@ -209,8 +218,8 @@ fn refuse(outcome: ProveOutcome, rate: Option<RateWindow>) -> Denied {
         ProveOutcome::TokenForeign => (Refusal::InvalidActionToken, Some(Sign::Foreign)),
         ProveOutcome::TokenExpired => (Refusal::TokenExpired, Some(Sign::Expired)),
         ProveOutcome::TokenUsed => (Refusal::TokenAlreadyUsed, Some(Sign::Replayed)),
-        ProveOutcome::NotOpen => (Refusal::InvalidAction, None),
-        ProveOutcome::ActionLimited { wait_ms } => (Refusal::ActionLimited { wait_ms }, None),
+        ProveOutcome::NotOpen => (action_closed(&action.limits), None),
+        ProveOutcome::ActionLimited { limit, wait_ms } => (Refusal::ActionLimited { limit, wait_ms }, None),
         ProveOutcome::ProofInvalid { at_ms, too_young } => {
             (Refusal::ProofInvalid { at_ms }, Some(if too_young { Sign::TooFast } else { Sign::ProofFailed }))
         }

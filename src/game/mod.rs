@@ -45,7 +45,7 @@ pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
     app.gate.note(&window, rate);
     let outcome = match outcome {
         StartOutcome::Started { expires_at_ms } => Ok(Started { session_id, token, expires_at_ms, lasts_s }),
-        StartOutcome::RateLimited => Err(rate_limited(rate).into()),
+        StartOutcome::RateLimited => Err(rate_limited(&window, rate).into()),
         StartOutcome::Banned => Err(Refusal::Banned.into()),
         StartOutcome::BoardClosed | StartOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
     };

@@ -20,6 +20,9 @@ use crate::store::{AttemptWindow, Attempts, Store, Visitor};
 use leases::Leases;
 use refusals::Refusals;
 
+/// The setting of what an address may ask for.
+const PER_IP: &str = "requests_per_minute_per_ip";
+
 /// One node's gate.
 pub struct Gate {
     store: Arc<Store>,
@@ -50,11 +53,11 @@ impl Gate {
     pub async fn address(&self, from: IpAddr) -> Result<(), Refusal> {
         let household = Visitor::Network(Network::household(from));
         let counted = self.addresses.count(&self.store, household).await;
-        self.refused("address", counted)?;
+        self.refused("address", PER_IP, counted)?;
         let Some(site) = Network::site(from) else { return Ok(()) };
         // In a box: IPv4, which is most, has no room for it in every request's future.
         let counted = Box::pin(self.sites.count(&self.store, Visitor::Network(site))).await;
-        self.refused("site", counted)
+        self.refused("site", PER_IP, counted)
     }
 
     /// Counts a request with a user's login.
@@ -63,7 +66,7 @@ impl Gate {
     /// Too many this minute.
     pub async fn user(&self, user: Uuid) -> Result<(), Refusal> {
         let counted = self.users.count(&self.store, Visitor::User(user)).await;
-        self.refused("user", counted)
+        self.refused("user", "requests_per_minute_per_user", counted)
     }
 
     /// Counts an attempt against some windows, each with its limit (0: any), and tells where the tightest stands. One that is
@@ -90,7 +93,7 @@ impl Gate {
     /// # Errors
     /// It is, for as long as the refusal says.
     pub fn check(&self, window: &AttemptWindow) -> Result<(), Refusal> {
-        self.refused("attempt", self.full.check(window, Instant::now()))
+        self.refused("attempt", window.limit(), self.full.check(window, Instant::now()))
     }
 
     /// Whether a window is known to be full, without counting a refusal.
@@ -106,10 +109,10 @@ impl Gate {
     }
 
     /// Counts a refusal, and puts it into words.
-    fn refused(&self, by: &str, counted: Result<(), RateWindow>) -> Result<(), Refusal> {
+    fn refused(&self, by: &str, limit: &'static str, counted: Result<(), RateWindow>) -> Result<(), Refusal> {
         counted.map_err(|window| {
             self.metrics.gate_refusals.with_label_values(&[by]).inc();
-            Refusal::RateLimited(window)
+            Refusal::RateLimited { limit, window }
         })
     }
 }

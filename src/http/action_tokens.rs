@@ -34,23 +34,15 @@ fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ToProve, Re
     let idempotency = idempotency::read(app, headers, "action-tokens", body)?;
     let mut fields = Fields::read(body)?;
     let action_type = fields.optional_text("actionType");
-    let number = fields.optional_number("actionId");
+    let action_number = fields.optional_number("actionId");
     let anti_spam = fields.optional_text("antiSpamToken");
     let session = fields.optional_text("sessionId");
     let proof = fields.optional_object("proof");
-    if action_type.is_empty() && number.is_none() && anti_spam.is_empty() {
+    if action_type.is_empty() && action_number.is_none() && anti_spam.is_empty() {
         fields.problem("actionType", "is missing; or give actionId, or antiSpamToken");
     }
     fields.finish()?;
-    let numbered = match number {
-        Some(number) => app.catalogue.type_of(number).ok_or(Refusal::InvalidAction)?,
-        None => "",
-    };
-    if !action_type.is_empty() && !numbered.is_empty() && action_type != numbered {
-        return Err(Refusal::InvalidAction);
-    }
-    let action_type = if action_type.is_empty() { numbered.to_owned() } else { action_type };
-    Ok(ToProve { action_type, anti_spam, session, proof, idempotency })
+    Ok(ToProve { action_type, action_number, anti_spam, session, proof, idempotency })
 }
 
 fn show_proven(proven: Proven) -> Response {

@@ -18,6 +18,7 @@ use crate::account;
 use crate::action::Action;
 use crate::app::App;
 use crate::award::{self, Award, Issued, Permission, Submission};
+use crate::clock::time_of_day;
 use crate::error::{Refusal, Result};
 
 /// `POST init`
@@ -110,10 +111,9 @@ pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: Hea
 
 fn show_action(action: &Action) -> Value {
     let limits = &action.limits;
-    let open = (limits.open_for_ms > 0).then(|| {
-        let end_ms = (limits.opens_at_ms + limits.open_for_ms) % 86_400_000;
-        json!({ "from": time_of_day(limits.opens_at_ms), "to": time_of_day(end_ms) })
-    });
+    let open = (limits.open_for_ms > 0).then(
+        || json!({ "from": time_of_day(limits.opens_at_ms), "to": time_of_day(limits.closes_at_ms()) }),
+    );
     json!({
         "actionType": action.kind,
         "actionId": action.number,
@@ -129,9 +129,4 @@ fn show_action(action: &Action) -> Value {
             "openUtc": open,
         },
     })
-}
-
-fn time_of_day(ms: u64) -> String {
-    let minutes = ms / 60_000;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }

@@ -1,10 +1,14 @@
 //! Bodies: read whole, then taken apart field by field. All that is wrong with a body is told at once, and a field that
 //! nobody asked for is wrong too.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::MAX_BODY_BYTES;
@@ -43,32 +47,41 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+/// What a field is that JSON's grammar allows and its readers do not.
+const UNREADABLE: &str =
+    "must nest at most 127 levels, and have numbers that fit a double and whole characters";
+
 /// 2^53: beyond, a number with a point or an exponent stands for several whole ones.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A whole number, however it is written: `10`, `10.0` or `1e1` (contract, section 2).
-fn whole(value: &Value) -> Option<i128> {
-    let integer = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
-    let fraction = || value.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < MAX_EXACT);
-    integer.or_else(|| fraction().map(|it| it as i128))
+/// Reads a whole number, however it is written: `10`, `10.0` or `1e1` (contract, section 2).
+pub fn whole(text: &str) -> Option<i128> {
+    let fraction = || text.parse().ok().filter(|it: &f64| it.fract() == 0.0 && it.abs() < MAX_EXACT);
+    text.parse().ok().or_else(|| fraction().map(|it| it as i128))
+}
+
+fn read_text(value: &str) -> Result<String, String> {
+    serde_json::from_str(value).map_err(|_| "must be a string".to_owned())
 }
 
 /// The fields of a body that are not read yet, and what was wrong with those that are.
-pub struct Fields {
-    left: Map<String, Value>,
+pub struct Fields<'a> {
+    left: BTreeMap<String, &'a RawValue>,
     problems: Vec<FieldError>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Reads a body as one JSON object.
     ///
     /// # Errors
     /// It is something else.
-    pub fn read(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn read(body: &'a [u8]) -> Result<Self, Refusal> {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(left)) => Ok(Self { left, problems: Vec::new() }),
-            Ok(_) => Err(Refusal::field("body", "must be a JSON object")),
+            Ok(left) => Ok(Self { left, problems: Vec::new() }),
             Err(_) if body.is_empty() => Err(Refusal::field("body", "is missing")),
+            Err(error) if error.classify() == Category::Data => {
+                Err(Refusal::field("body", "must be a JSON object"))
+            }
             Err(error) => Err(Refusal::field(
                 "body",
                 format!("is not JSON (line {}, column {})", error.line(), error.column()),
@@ -78,40 +91,38 @@ impl Fields {
 
     /// A text that has to be there. `None` if it is wrong, which `finish` tells.
     pub fn text<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let parsed = match self.left.remove(name) {
-            None | Some(Value::Null) => Err("is missing".to_owned()),
-            Some(Value::String(text)) => parse(&text),
-            Some(_) => Err("must be a string".to_owned()),
+        let parsed = match self.take(name) {
+            None => Err("is missing".to_owned()),
+            Some(value) => read_text(value).and_then(|it| parse(&it)),
         };
         parsed.map_err(|problem| self.problems.push(FieldError::new(name, problem))).ok()
     }
 
     /// A text that may be missing, which is the empty text then.
     pub fn optional_text(&mut self, name: &str) -> String {
-        match self.left.get(name) {
-            None | Some(Value::Null) => {
-                self.left.remove(name);
-                String::new()
-            }
-            Some(_) => self.text(name, |it| Ok(it.to_owned())).unwrap_or_default(),
-        }
+        let text = self.take(name).map_or(Ok(String::new()), read_text);
+        text.map_err(|problem| self.problems.push(FieldError::new(name, problem))).unwrap_or_default()
     }
 
-    /// A whole number from 0 that has to be there.
-    pub fn number(&mut self, name: &str) -> Option<u64> {
-        let value = self.left.remove(name);
-        let number = value.as_ref().and_then(whole).and_then(|it| u64::try_from(it).ok());
-        if number.is_none() {
-            let missing = matches!(value, None | Some(Value::Null));
-            let problem = if missing { "is missing" } else { "must be a whole number from 0" };
-            self.problems.push(FieldError::new(name, problem));
+    /// Points that have to be there. Any number will do, for whether they are the catalogue's is another question than the body's shape
+    /// (contract, "Order of checks"): 0, which no action is worth, if they are below it, have a fraction, or are too many.
+    pub fn points(&mut self, name: &str) -> Option<u64> {
+        let value = self.take(name);
+        match value {
+            Some(text) if text.starts_with(|it: char| it == '-' || it.is_ascii_digit()) => {
+                Some(whole(text).and_then(|it| u64::try_from(it).ok()).unwrap_or(0))
+            }
+            _ => {
+                let problem = if value.is_none() { "is missing" } else { "must be a number" };
+                self.problems.push(FieldError::new(name, problem));
+                None
+            }
         }
-        number
     }
 
     /// A whole number, below 0 too, that has to be there.
     pub fn signed_number(&mut self, name: &str) -> Option<i64> {
-        let number = self.left.remove(name).as_ref().and_then(whole).and_then(|it| i64::try_from(it).ok());
+        let number = self.take(name).and_then(whole).and_then(|it| i64::try_from(it).ok());
         if number.is_none() {
             self.problems.push(FieldError::new(name, "must be a whole number"));
         }
@@ -120,13 +131,11 @@ impl Fields {
 
     /// A whole number from 0 that may be missing.
     pub fn optional_number(&mut self, name: &str) -> Option<u64> {
-        match self.left.get(name) {
-            None | Some(Value::Null) => {
-                self.left.remove(name);
-                None
-            }
-            Some(_) => self.number(name),
+        let number = whole(self.take(name)?).and_then(|it| u64::try_from(it).ok());
+        if number.is_none() {
+            self.problems.push(FieldError::new(name, "must be a whole number from 0"));
         }
+        number
     }
 
     /// Something that is wrong with the fields together, if each has its shape.
@@ -138,14 +147,18 @@ impl Fields {
 
     /// An object that may be missing.
     pub fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
-        match self.left.remove(name) {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(object)) => Some(object),
-            Some(_) => {
-                self.problems.push(FieldError::new(name, "must be an object"));
-                None
-            }
+        let value = self.take(name)?;
+        let object = serde_json::from_str(value).ok();
+        if object.is_none() {
+            let problem = if value.starts_with('{') { UNREADABLE } else { "must be an object" };
+            self.problems.push(FieldError::new(name, problem));
         }
+        object
+    }
+
+    /// A field's JSON, if it is there and not null.
+    fn take(&mut self, name: &str) -> Option<&'a str> {
+        self.left.remove(name).map(RawValue::get).filter(|it| *it != "null")
     }
 
     /// Ends the reading.

@@ -19,5 +19,6 @@ pub async fn admob(
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let award = award::credit(&app, from.counted_as(), &query.unwrap_or_default()).await?;
-    Ok(Json(json!({ "success": true, "newScore": award.score })).into_response())
+    // The network only looks at the status.
+    Ok(Json(json!({ "success": award.is_some(), "newScore": award.map(|it| it.score) })).into_response())
 }

@@ -71,7 +71,7 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
     let mut fields = Fields::read(body)?;
     let token = fields.optional_text("actionToken");
     let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
-    let points = fields.number("points");
+    let points = fields.points("points");
     let proof = fields.optional_object("proof");
     fields.finish()?;
     let permission = Permission::Game {

@@ -90,3 +90,70 @@ pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
         _ => Err(Refusal::field("Idempotency-Key", "must be 1 to 64 visible ASCII characters")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-(1_i64 << 53)..1 << 53).prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e12..1e12).prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::hash_map("\\PC{0,4}", inner, 0..5).prop_map(|it| it.into_iter().collect()),
+            ]
+        })
+    }
+
+    /// The same value as another client writes it: fields from the end, blanks, escapes, and numbers as `way` says.
+    fn written(value: &Value, way: u8) -> String {
+        match value {
+            Value::Object(fields) => {
+                let fields = fields.iter().rev();
+                let fields: Vec<_> = fields
+                    .map(|(name, it)| format!(" {} :\t{}", escaped(name), written(it, way / 2)))
+                    .collect();
+                format!("{{{}\n}}", fields.join(","))
+            }
+            Value::Array(values) => {
+                let values: Vec<_> = values.iter().map(|it| written(it, way / 2)).collect();
+                format!("[ {}]", values.join(" ,"))
+            }
+            Value::String(text) => escaped(text),
+            Value::Number(number) => {
+                match (number.as_i64().filter(|it| it.unsigned_abs() < 1 << 53), way % 4) {
+                    (Some(whole), 0) => format!("{whole}.0"),
+                    (Some(whole), 1) => format!("{}e-1", i128::from(whole) * 10),
+                    (Some(whole), 2) => format!("{whole}.00E+0"),
+                    _ => number.to_string(),
+                }
+            }
+            other => other.to_string(),
+        }
+    }
+
+    fn escaped(text: &str) -> String {
+        format!("\"{}\"", text.encode_utf16().map(|it| format!("\\u{it:04x}")).collect::<String>())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_equal_as_json_is_one_request(value in values(), other in values(), way in any::<u8>()) {
+            let digest = |text: &str| request_digest("update", text.as_bytes());
+            let plain = digest(&value.to_string());
+            let anew = written(&value, way);
+            prop_assert_eq!(&digest(&anew), &plain, "{}", anew);
+            prop_assert_eq!(digest(&other.to_string()) == plain, other == value, "{}", other);
+            prop_assert_ne!(request_digest("scores", anew.as_bytes()), plain);
+        }
+    }
+}

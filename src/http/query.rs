@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
+use super::body::whole;
 use crate::action::proof::shortened;
 use crate::error::{FieldError, Refusal};
 
@@ -55,8 +56,8 @@ impl Query {
 
     /// A whole number in a range.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>, default: u32) -> u32 {
-        let parsed = self.parsed(name, |it| match it.parse() {
-            Ok(number) if range.contains(&number) => Ok(number),
+        let parsed = self.parsed(name, |it| match whole(it).map(u32::try_from) {
+            Some(Ok(number)) if range.contains(&number) => Ok(number),
             _ => Err(format!("must be a whole number between {} and {}", range.start(), range.end())),
         });
         parsed.unwrap_or(default)

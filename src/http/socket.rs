@@ -167,7 +167,9 @@ fn refused(app: &App, why: NoSeat) -> Refusal {
     app.metrics.socket_refused(why.as_str());
     match why {
         NoSeat::Full => Refusal::NoSocket,
-        NoSeat::Taken { limit } => Refusal::RateLimited(RateWindow { limit, used: limit, reset_ms: 5000 }),
+        NoSeat::Taken { limit, max } => {
+            Refusal::RateLimited { limit, window: RateWindow { limit: max, used: max, reset_ms: 5000 } }
+        }
     }
 }
 

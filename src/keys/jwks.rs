@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::Key;
+use super::{Found, Key};
 
 #[derive(Deserialize)]
 struct KeySet {
@@ -34,24 +34,24 @@ struct Jwk {
     d: Option<IgnoredAny>,
 }
 
-/// Reads every key that verifies signatures; keys for encryption are passed over.
+/// Reads every key that verifies signatures, and says why others are skipped. Keys for encryption are none of ours.
 ///
 /// # Errors
-/// All that is wrong with the set, in one line without any key's value.
-pub fn read(bytes: &[u8]) -> Result<Vec<Key>, String> {
+/// It is no set at all.
+pub fn read(bytes: &[u8]) -> Result<Found, String> {
     let set: KeySet = serde_json::from_slice(bytes).map_err(|error| {
         format!("it is no JWK set: RFC 7517 (line {}, column {})", error.line(), error.column())
     })?;
-    let (mut keys, mut problems) = (Vec::new(), Vec::new());
+    let mut found = Found::default();
     for (place, value) in set.keys.into_iter().enumerate() {
         // serde's own message might show a part of a secret.
         let jwk = serde_json::from_value(value).map_err(|_| "it is no JWK".to_owned());
         match jwk.and_then(|jwk: Jwk| if jwk.is_for_signatures() { jwk.key().map(Some) } else { Ok(None) }) {
-            Ok(key) => keys.extend(key),
-            Err(problem) => problems.push(format!("key {}: {problem}", place + 1)),
+            Ok(key) => found.keys.extend(key),
+            Err(problem) => found.skipped.push(format!("key {}: {problem}", place + 1)),
         }
     }
-    if problems.is_empty() { Ok(keys) } else { Err(problems.join("; ")) }
+    Ok(found)
 }
 
 impl Jwk {
@@ -110,23 +110,33 @@ mod tests {
     use super::super::signer::Signer;
     use super::*;
 
+    fn read_keys(keys: Value) -> Found {
+        read(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    }
+
+    /// Why a key is skipped.
     fn problem(key: Value) -> String {
-        read(json!({ "keys": [key] }).to_string().as_bytes()).err().unwrap()
+        let found = read_keys(json!([key]));
+        assert!(found.keys.is_empty());
+        found.reasons().unwrap()
     }
 
     #[test]
     fn the_algorithm_is_the_keys_own() {
         for algorithm in [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256, Algorithm::HS256] {
             let mut jwk = Signer::new(algorithm, "a").jwk();
-            let read = |jwk: &Value| read(json!({ "keys": [jwk] }).to_string().as_bytes());
-            assert_eq!(read(&jwk).unwrap()[0].algorithm, algorithm);
+            assert_eq!(read_keys(json!([jwk])).keys[0].algorithm, algorithm);
             jwk["alg"] = "HS512".into();
-            assert!(read(&jwk).err().unwrap().contains("HS512"));
+            assert!(problem(jwk.clone()).contains("HS512"));
             jwk["use"] = "enc".into();
-            assert!(read(&jwk).unwrap().is_empty());
+            let nothing = |jwk: &Value| {
+                let found = read_keys(json!([jwk]));
+                found.keys.is_empty() && found.skipped.is_empty()
+            };
+            assert!(nothing(&jwk));
             jwk["use"] = "sig".into();
             jwk["key_ops"] = json!(["wrapKey"]);
-            assert!(read(&jwk).unwrap().is_empty());
+            assert!(nothing(&jwk));
         }
     }
 
@@ -151,9 +161,10 @@ mod tests {
 
     #[test]
     fn every_problem_of_a_set_is_told_at_once() {
-        let set = json!({ "keys": [{ "kty": "EC" }, { "kty": "oct", "k": "AAAA" }] }).to_string();
-        let problem = read(set.as_bytes()).err().unwrap();
+        let problem = read_keys(json!([{ "kty": "EC" }, { "kty": "oct", "k": "AAAA" }])).reasons().unwrap();
         assert!(problem.contains("key 1: ") && problem.contains("key 2: "), "{problem}");
+        let problem = read_keys(json!(vec![Value::Null; 40])).reasons().unwrap();
+        assert!(problem.ends_with("32 more") && problem.len() < 300, "{problem}");
         for garbage in ["", "{", "[]", "{\"keys\":{}}", "null", "\u{0}"] {
             assert!(read(garbage.as_bytes()).is_err(), "{garbage:?}");
         }

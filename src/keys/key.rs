@@ -1,5 +1,7 @@
 //! One key: what it can verify is said by the key itself, never by a token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
@@ -19,6 +21,8 @@ pub struct Key {
     pub(super) kid: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) verify: DecodingKey,
+    /// Whether the log has said something of what it signs.
+    was_remarked: AtomicBool,
 }
 
 impl Key {
@@ -54,6 +58,16 @@ impl Key {
         Self::new(kid, algorithm, verify)
     }
 
+    /// Its name.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Whether this is the first remark on what it signs: the log has one a key.
+    pub fn is_first_remark(&self) -> bool {
+        !self.was_remarked.swap(true, Ordering::Relaxed)
+    }
+
     /// Whether it is tried for a token of this name: names that differ are told apart, one that is missing is not.
     pub(super) fn is_for(&self, kid: Option<&str>) -> bool {
         self.kid.as_deref().zip(kid).is_none_or(|(mine, other)| mine == other)
@@ -63,6 +77,6 @@ impl Key {
         if kid.as_ref().is_some_and(|it| it.len() > MAX_KID_BYTES) {
             return Err(format!("its kid has more than {MAX_KID_BYTES} bytes"));
         }
-        Ok(Self { kid, algorithm, verify })
+        Ok(Self { kid, algorithm, verify, was_remarked: AtomicBool::new(false) })
     }
 }

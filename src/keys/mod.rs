@@ -4,6 +4,7 @@
 mod file;
 pub(crate) mod jwks;
 mod key;
+mod numeric_date;
 pub(crate) mod pem;
 mod ring;
 #[cfg(test)]
@@ -11,7 +12,9 @@ mod ring;
 #[path = "../../tests/harness/signer.rs"]
 pub mod signer;
 
+use file::Found;
 pub use file::KeyFile;
 pub use jsonwebtoken::Algorithm;
 pub use key::Key;
-pub use ring::{KeyRing, LAST_SECOND, MAX_TOKEN_BYTES, reload_forever};
+pub use numeric_date::{LAST_SECOND, NumericDate};
+pub use ring::{KeyRing, MAX_TOKEN_BYTES, reload_forever};

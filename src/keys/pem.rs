@@ -4,22 +4,25 @@ use jsonwebtoken::Algorithm;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::Key;
+use super::{Found, Key};
 
-/// Reads every public key; they have no names.
+/// Reads every public key of this algorithm, and says why others are skipped; they have no names.
 ///
 /// # Errors
-/// What is wrong with the first one that is wrong.
-pub fn read(bytes: &[u8], algorithm: Algorithm) -> Result<Vec<Key>, String> {
+/// It is not PEM.
+pub fn read(bytes: &[u8], algorithm: Algorithm) -> Result<Found, String> {
+    let mut found = Found::default();
     if String::from_utf8_lossy(bytes).contains("PRIVATE KEY-----") {
-        return Err("it has a private key; to verify, the public key is enough".into());
+        found.skipped.push("it has a private key; to verify, the public key is enough".into());
     }
-    SubjectPublicKeyInfoDer::pem_slice_iter(bytes)
-        .map(|found| {
-            let der = found.map_err(|_| "it is not PEM: RFC 7468".to_owned())?;
-            Key::public(None, algorithm, &der)
-        })
-        .collect()
+    for (place, block) in SubjectPublicKeyInfoDer::pem_slice_iter(bytes).enumerate() {
+        let der = block.map_err(|_| "it is not PEM: RFC 7468".to_owned())?;
+        match Key::public(None, algorithm, &der) {
+            Ok(key) => found.keys.push(key),
+            Err(problem) => found.skipped.push(format!("key {}: {problem}", place + 1)),
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -34,10 +37,13 @@ mod tests {
         for made in KINDS {
             let pem = Signer::new(made, "a").pem();
             for named in KINDS {
-                assert_eq!(read(pem.as_bytes(), named).is_ok(), made == named, "{made:?} as {named:?}");
+                let found = read(pem.as_bytes(), named).unwrap();
+                let is_own = made == named;
+                let counts = (usize::from(is_own), usize::from(!is_own));
+                assert_eq!((found.keys.len(), found.skipped.len()), counts, "{made:?} as {named:?}");
             }
             for never in [Algorithm::HS256, Algorithm::ES384, Algorithm::PS256] {
-                assert!(read(pem.as_bytes(), never).is_err());
+                assert!(read(pem.as_bytes(), never).unwrap().keys.is_empty());
             }
         }
     }
@@ -45,10 +51,13 @@ mod tests {
     #[test]
     fn several_keys_stand_in_one_file_and_private_ones_in_none() {
         let pem = Signer::new(Algorithm::ES256, "a").pem() + &Signer::new(Algorithm::ES256, "b").pem();
-        assert_eq!(read(pem.as_bytes(), Algorithm::ES256).unwrap().len(), 2);
-        let private = pem.replace("PUBLIC", "PRIVATE");
-        assert!(read(private.as_bytes(), Algorithm::ES256).err().unwrap().contains("private"));
+        assert_eq!(read(pem.as_bytes(), Algorithm::ES256).unwrap().keys.len(), 2);
+        let private = read(pem.replace("PUBLIC", "PRIVATE").as_bytes(), Algorithm::ES256).unwrap();
+        assert!(private.keys.is_empty() && private.skipped[0].contains("private"));
         assert!(read(&pem.as_bytes()[..100], Algorithm::ES256).is_err());
-        assert!(read(b"nothing", Algorithm::ES256).unwrap().is_empty());
+        assert!(read(b"nothing", Algorithm::ES256).unwrap().keys.is_empty());
+        let mixed =
+            read((pem + &Signer::new(Algorithm::EdDSA, "c").pem()).as_bytes(), Algorithm::ES256).unwrap();
+        assert_eq!((mixed.keys.len(), mixed.skipped.len()), (2, 1));
     }
 }

@@ -10,13 +10,10 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use super::file::checked;
-use super::{Key, KeyFile};
+use super::{Found, Key, KeyFile};
 
-/// Longer tokens are refused unread.
-pub const MAX_TOKEN_BYTES: usize = 4096;
-/// The last second of the year 9999, which is the last one that RFC 3339 can write: what a token says comes later is no time, but a
-/// mistake.
-pub const LAST_SECOND: i64 = 253_402_300_799;
+/// Longer tokens are refused unread. Providers write groups and roles into theirs, and a request's head has room for so much.
+pub const MAX_TOKEN_BYTES: usize = 12 * 1024;
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -42,16 +39,17 @@ impl KeyRing {
     /// A ring that follows a file. Its name is for the log, and for telling rings apart.
     ///
     /// # Errors
-    /// The file cannot be read, has no key, or has a key that is none of these algorithms: one line.
+    /// The file cannot be read, or has no key of these algorithms: one line.
     pub fn open(name: String, file: KeyFile, algorithms: &'static [Algorithm]) -> Result<Self, String> {
         let seen = file.read();
-        let keys = file.parse(&seen, algorithms)?;
+        let found = file.parse(&seen, algorithms)?;
+        warn_of_skipped(&name, &found);
         Ok(Self {
             name,
             algorithms,
             file: Some(file),
             seen: Mutex::new(seen),
-            keys: ArcSwap::from_pointee(keys),
+            keys: ArcSwap::from_pointee(found.keys),
         })
     }
 
@@ -77,6 +75,15 @@ impl KeyRing {
     /// The claims of a compact JWS (RFC 7515) that one of the keys signed. The key decides about the algorithm, and the
     /// caller about times. `None` if it is malformed or forged, without saying which.
     pub fn verify<Claims: DeserializeOwned>(&self, token: &str) -> Option<Claims> {
+        self.verify_and(token, |claims, _| claims)
+    }
+
+    /// The same; `read` sees the key, too.
+    pub fn verify_and<Claims: DeserializeOwned, T>(
+        &self,
+        token: &str,
+        read: impl FnOnce(Claims, &Key) -> T,
+    ) -> Option<T> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
@@ -86,16 +93,18 @@ impl KeyRing {
             return None;
         }
         let kid = header.kid.as_deref();
-        self.keys.load().iter().filter(|key| key.is_for(kid)).find_map(|key| {
+        let keys = self.keys.load();
+        let (claims, key) = keys.iter().filter(|key| key.is_for(kid)).find_map(|key| {
             let mut validation = Validation::new(key.algorithm);
             validation.validate_exp = false;
             validation.validate_aud = false;
             validation.required_spec_claims.clear();
-            jsonwebtoken::decode(token, &key.verify, &validation).ok().map(|data| data.claims)
-        })
+            jsonwebtoken::decode(token, &key.verify, &validation).ok().map(|data| (data.claims, key))
+        })?;
+        Some(read(claims, key))
     }
 
-    /// Looks at the file again and takes its keys if all of it can be read. Whether they are new.
+    /// Looks at the file again and takes its keys, if it has any that are served. Whether they are new.
     ///
     /// # Errors
     /// What is wrong with the file, once for the same contents; the ring keeps the keys that it had.
@@ -109,8 +118,16 @@ impl KeyRing {
         }
         let keys = file.parse(&found, self.algorithms);
         *seen = found;
-        self.keys.store(Arc::new(keys?));
+        let keys = keys?;
+        warn_of_skipped(&self.name, &keys);
+        self.keys.store(Arc::new(keys.keys));
         Ok(true)
+    }
+}
+
+fn warn_of_skipped(ring: &str, found: &Found) {
+    if let Some(why) = found.reasons() {
+        tracing::warn!(ring, why, "keys skipped, what they sign is refused");
     }
 }
 

@@ -34,8 +34,10 @@ struct Taken {
 pub enum NoSeat {
     /// The user, or the network, has as many as it may have.
     Taken {
+        /// The setting that says how many.
+        limit: &'static str,
         /// So many.
-        limit: u32,
+        max: u32,
     },
     /// The node has no more.
     Full,
@@ -143,12 +145,14 @@ impl Seats {
         if taken.all >= self.most || counted >= most {
             return Err(NoSeat::Full);
         }
-        let of_user = user.and_then(|it| taken.by_user.get(&it)).map(|it| (*it, self.per_user));
+        let of_user =
+            user.and_then(|it| taken.by_user.get(&it)).map(|it| ("sockets_per_user", *it, self.per_user));
         let networks = Network::counted(address, self.per_address);
-        let of_networks = networks.filter_map(|(it, limit)| Some((*taken.by_network.get(&it)?, limit)));
-        for (taken, limit) in of_user.into_iter().chain(of_networks) {
-            if limit > 0 && taken >= limit {
-                return Err(NoSeat::Taken { limit });
+        let of_networks =
+            networks.filter_map(|(it, limit)| Some(("sockets_per_ip", *taken.by_network.get(&it)?, limit)));
+        for (limit, taken, max) in of_user.into_iter().chain(of_networks) {
+            if max > 0 && taken >= max {
+                return Err(NoSeat::Taken { limit, max });
             }
         }
         Ok(())
@@ -215,11 +219,15 @@ mod tests {
         let (one, two) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
         let address = IpAddr::from([127, 0, 0, 1]);
         let held = [seats.take(one, address).unwrap(), seats.take(one, address).unwrap()];
-        assert_eq!(seats.take(one, address).err(), Some(NoSeat::Taken { limit: 2 }), "the user has two");
+        assert_eq!(
+            seats.take(one, address).err(),
+            Some(NoSeat::Taken { limit: "sockets_per_user", max: 2 }),
+            "the user has two"
+        );
         let _third = seats.take(two, address).unwrap();
         assert_eq!(
             seats.take(None, address).err(),
-            Some(NoSeat::Taken { limit: 3 }),
+            Some(NoSeat::Taken { limit: "sockets_per_ip", max: 3 }),
             "the address has three"
         );
         let _fourth = seats.take(two, IpAddr::from([127, 0, 0, 2])).unwrap();
@@ -264,6 +272,6 @@ mod tests {
         let seats = seats(80, |it| it.limits.sockets_per_ip = 1);
         let from = |it: u32| seats.take(None, format!("2001:db8:1:{it:x}::1").parse().unwrap());
         let _held: Vec<Seat> = (0..8).map(|it| from(it).unwrap()).collect();
-        assert_eq!(from(8).err(), Some(NoSeat::Taken { limit: 8 }));
+        assert_eq!(from(8).err(), Some(NoSeat::Taken { limit: "sockets_per_ip", max: 8 }));
     }
 }

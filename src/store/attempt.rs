@@ -28,6 +28,20 @@ pub enum AttemptWindow {
 }
 
 impl AttemptWindow {
+    /// The setting that says how many attempts it has.
+    pub fn limit(&self) -> &'static str {
+        match self {
+            Self::Awards(_) => "updates_per_minute",
+            Self::Inits(_) => "inits_per_minute",
+            Self::Starts(_) => "starts_per_hour",
+            Self::Logins(_) => "logins_per_minute",
+            Self::LoginsFrom(_) => "logins_per_minute_per_ip",
+            Self::RegistersFrom(_) => "registers_per_minute_per_ip",
+            // It only sets the pace of a proof.
+            Self::InitsFrom(_) => "pace_per_minute_per_ip",
+        }
+    }
+
     fn shard<'a>(&self, store: &'a Store) -> &'a Shard {
         match self {
             Self::Awards(user) | Self::Inits(user) | Self::Starts(user) => store.shard(*user),

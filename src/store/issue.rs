@@ -43,6 +43,7 @@ pub enum IssueOutcome {
     RateLimited,
     Banned,
     ActionLimited {
+        limit: String,
         wait_ms: u64,
     },
     NotOpen,
@@ -103,7 +104,9 @@ impl Store {
             }),
             ReplyCode::RateLimited => IssueOutcome::RateLimited,
             ReplyCode::Banned => IssueOutcome::Banned,
-            ReplyCode::ActionLimited => IssueOutcome::ActionLimited { wait_ms: reply.next()? },
+            ReplyCode::ActionLimited => {
+                IssueOutcome::ActionLimited { wait_ms: reply.next()?, limit: reply.next()? }
+            }
             ReplyCode::NotOpen => IssueOutcome::NotOpen,
             ReplyCode::BoardClosed => IssueOutcome::BoardClosed,
             ReplyCode::OutboxFull => IssueOutcome::OutboxFull,

@@ -79,6 +79,7 @@ pub enum ProveOutcome {
     TokenUsed,
     NotOpen,
     ActionLimited {
+        limit: String,
         wait_ms: u64,
     },
     ProofInvalid {
@@ -176,7 +177,9 @@ impl Store {
             ReplyCode::TokenExpired => ProveOutcome::TokenExpired,
             ReplyCode::TokenUsed => ProveOutcome::TokenUsed,
             ReplyCode::NotOpen => ProveOutcome::NotOpen,
-            ReplyCode::ActionLimited => ProveOutcome::ActionLimited { wait_ms: reply.next()? },
+            ReplyCode::ActionLimited => {
+                ProveOutcome::ActionLimited { wait_ms: reply.next()?, limit: reply.next()? }
+            }
             ReplyCode::ProofInvalid => {
                 ProveOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
             }

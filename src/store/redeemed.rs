@@ -38,7 +38,9 @@ pub enum RedeemOutcome {
     TokenForeign,
     TokenExpired,
     TokenUsed,
+    /// `limit` is the setting that refuses.
     ActionLimited {
+        limit: String,
         wait_ms: u64,
     },
     ProofInvalid {
@@ -144,7 +146,9 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
         ReplyCode::NotOpen => RedeemOutcome::NotOpen,
         ReplyCode::TokenExpired => RedeemOutcome::TokenExpired,
         ReplyCode::TokenUsed => RedeemOutcome::TokenUsed,
-        ReplyCode::ActionLimited => RedeemOutcome::ActionLimited { wait_ms: reply.next()? },
+        ReplyCode::ActionLimited => {
+            RedeemOutcome::ActionLimited { wait_ms: reply.next()?, limit: reply.next()? }
+        }
         ReplyCode::ProofInvalid => {
             RedeemOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
         }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use laurel::action::proof::admob::AdMobKeys;
+use laurel::action::proof::admob::{AdMobKeys, Callback};
 use laurel::error::Refusal;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -92,7 +92,8 @@ async fn keys_are_fetched_when_needed_and_kept_for_a_day() {
     let after = |seconds| start + Duration::from_secs(seconds);
     let queries: Vec<_> = (0..20).map(|_| old.callback()).collect();
     let verified = futures::future::join_all(queries.iter().map(|it| keys.verify(it, start))).await;
-    assert!(verified.iter().all(|it| it.as_ref().unwrap().transaction_id == "ab12"));
+    let transaction = |it: &Option<Callback>| it.as_ref().unwrap().transaction_id.clone();
+    assert!(verified.iter().all(|it| transaction(it.as_ref().unwrap()) == "ab12"));
     assert_eq!(lister.asked(), 1, "one fetch for all who came at once");
 
     lister.tell(Some(&list(&[&old, &new])));
@@ -131,4 +132,29 @@ async fn without_any_list_nothing_is_judged() {
     assert_eq!(lister.asked(), 5);
     let malformed = keys.verify("key_id=1", start).await;
     assert!(matches!(malformed, Err(Refusal::Validation(_))), "needs no list");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_understood_keeps_no_other_from_counting() {
+    let (old, new) = (Key::new(1), Key::new(2));
+    let mut listed: serde_json::Value = serde_json::from_str(&list(&[&old, &new])).unwrap();
+    let keys = listed["keys"].as_array_mut().unwrap();
+    let others = [
+        json!({ "keyId": "pq-1", "base64": "AAAA" }),
+        json!({ "keyId": 3 }),
+        json!({ "keyId": 4, "base64": "no base64!" }),
+        json!({ "keyId": -5, "base64": "AAAA" }),
+        json!({ "kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA" }),
+        json!(null),
+    ];
+    for (place, other) in others.into_iter().enumerate() {
+        keys.insert(place % 3, other);
+    }
+    let lister = Lister::start(&listed.to_string()).await;
+    let keys = AdMobKeys::new(&lister.url).unwrap();
+    for key in [&old, &new] {
+        assert!(keys.verify(&key.callback(), Instant::now()).await.is_ok());
+    }
+    let unknown = keys.verify(&Key::new(4).callback(), Instant::now()).await;
+    assert!(matches!(unknown, Err(Refusal::Validation(_))), "{unknown:?}");
 }

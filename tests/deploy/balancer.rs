@@ -110,6 +110,10 @@ async fn three_nodes_are_served_as_one() {
     for path in ["/metrics", "/admin", "/api/admin/users"] {
         assert_eq!(status(format!("{}{path}", nodes[0].base)).await, Some(StatusCode::NOT_FOUND), "{path}");
     }
+    // The longest login that a node reads comes through: it is the node that refuses it.
+    let long =
+        http.get(format!("{base}/api/game/session")).bearer_auth("x".repeat(12 * 1024)).send().await.unwrap();
+    assert_eq!(long.json::<Value>().await.unwrap()["metadata"]["errorCode"], "INVALID_TOKEN");
     let post = async |path: &str, token: &str, body: Value| {
         let answer = http.post(format!("{base}{path}")).bearer_auth(token).json(&body).send().await.unwrap();
         let status = answer.status();

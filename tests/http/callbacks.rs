@@ -49,6 +49,12 @@ impl Ads {
         self.key.sign(&self.content(token, transaction, &player.identity.user.to_string(), "42", now_ms))
     }
 
+    /// The call by which AdMob's console tests the URL.
+    pub fn test_call(&self) -> String {
+        let call = self.content("", "123456789", "", "1234567890", 1);
+        self.key.sign(&call.replace("&custom_data=", ""))
+    }
+
     async fn call(&self, node: usize, query: &str) -> Answer {
         self.nodes[node].get(&format!("/api/v1/callbacks/admob?{query}")).await
     }
@@ -138,6 +144,39 @@ async fn what_the_network_did_not_say_pays_nothing() {
     ads.call(0, &late).await.assert_refused(422, "PROOF_INVALID");
     assert!(ads.nodes[0].board().await.is_empty());
     assert_verified(&ads.world).await;
+}
+
+/// AdMob's console takes no URL that answers its test call with anything but 200.
+#[tokio::test]
+async fn the_consoles_test_call_is_taken_and_awards_nothing() {
+    let ads = ads().await;
+    let ada = ads.nodes[0].register("ada").await;
+    let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
+    let now_ms = ads.nodes[0].app.store.now_us().await.unwrap() / 1000;
+    let test = ads.content("", "123456789", "", "1234567890", now_ms);
+    ads.nodes[0].written().await;
+    let mut look = ads.world.look().await;
+    let before = look.everything().await;
+    for content in [
+        test.replace("&custom_data=", ""),
+        test.replace("&custom_data=", "").replace("&user_id=", ""),
+        test.clone(),
+        ads.content("hello", "123456789", "somebody", "1234567890", now_ms),
+        ads.content(&token, "123456789", &ada.identity.user.to_string(), "1234567890", now_ms),
+        ads.content("", "t9", &ada.identity.user.to_string(), "42", now_ms),
+    ] {
+        let answer = ads.call(0, &ads.key.sign(&content)).await;
+        assert_eq!(
+            (answer.status, &answer.body),
+            (200, &json!({ "success": false, "newScore": null })),
+            "{content}"
+        );
+        ads.call(0, &Key::new(7).sign(&content)).await.assert_refused(400, "VALIDATION_ERROR");
+        ads.call(0, &content).await.assert_refused(400, "VALIDATION_ERROR");
+    }
+    look.assert_unchanged(&before).await;
+    let query = ads.watched(&token, "t1", &ada).await;
+    assert_eq!(ads.call(1, &query).await.body["newScore"], 25, "the token is as good as before");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
+use laurel::keys::Algorithm;
 use serde_json::{Value, json};
 
-use crate::harness::{World, assert_verified, eventually};
+use crate::harness::{Signer, World, assert_verified, eventually, jwks};
 use crate::scripts::clock::stand;
 
 /// How many zero bits SHA-256 begins with, counted in the digits of its hex.
@@ -169,4 +170,42 @@ async fn nine_elapsed_tokens_that_are_waited_for_at_once_are_worth_one() {
             }
         }
     }
+}
+
+/// A game server in Python writes `exp` as `time.time() + 60`; and what it thinks it is worth is not for it to say.
+#[tokio::test]
+async fn an_attestations_times_may_have_fractions_and_its_points_are_the_catalogues() {
+    let world = World::new().await;
+    let signer = Signer::new(Algorithm::ES256, "a");
+    std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
+    let path = world.folder.path().join("actions.toml");
+    let catalogue = "[keys.game]\njwks_file = \"game.json\"\n[[action]]\ntype = \"level\"\nnumber = 1\npoints = 1\n\
+                     proof = { kind = \"signed\", keys = \"game\" }\n";
+    std::fs::write(&path, catalogue).unwrap();
+    let node = world.node_with(|it| it.actions.file = path.to_str().unwrap().to_owned()).await;
+    let ada = node.register("ada").await;
+    let now_s = (node.app.store.now_us().await.unwrap() / 1_000_000) as f64;
+    let mut won = 0;
+    for (begins, expires, holds) in [
+        (now_s - 1.5, now_s + 60.5, true),
+        (now_s - 60.25, now_s + 60.999_999, true),
+        // Rounded down it has run out; and this one has not begun.
+        (now_s - 60.0, now_s + 0.5, false),
+        (now_s + 40.25, now_s + 60.0, false),
+    ] {
+        let issued = node.init(&ada, "level").await;
+        let attestation = signer.sign(&json!({
+            "sub": ada.identity.user, "act": "level", "jti": issued.body["challenge"]["nonce"], "nbf": begins,
+            "exp": expires, "iat": now_s - 0.75, "points": 5000, "score": 9e9,
+        }));
+        let token = issued.body["antiSpamToken"].as_str().unwrap();
+        let answer = node.finalize(&ada, token, json!({ "attestation": attestation })).await;
+        if holds {
+            won += 1;
+            assert_eq!(answer.body["newScore"], won, "{begins} {expires}: {}", answer.text);
+        } else {
+            answer.assert_refused(422, "PROOF_INVALID");
+        }
+    }
+    assert_verified(&world).await;
 }

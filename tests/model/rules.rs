@@ -126,10 +126,9 @@ impl Model {
     }
 
     fn update(&mut self, request: &Request, token: Shown, action: usize, points: i64) -> Judged {
-        require(points >= 0, MALFORMED)?;
         self.act_shaped(token)?;
         require(ACTIONS.get(action).is_some_and(|it| it.in_game), NO_ACTION)?;
-        require(ACTIONS[action].points == points as u64, Refused(400, "INVALID_POINTS"))?;
+        require(ACTIONS[action].points as i64 == points, Refused(400, "INVALID_POINTS"))?;
         self.first_under_key(request)?;
         self.admit(request.who)?;
         let live = self.live(request.who)?.number;

@@ -40,7 +40,7 @@ pub async fn win(store: &Store, who: Uuid, limits: &Limits) -> Result<(), u64> {
     let id = token(store, who).await;
     match store.redeem(&Redeem { limits, ..redeem(who, &id) }).await.unwrap().outcome {
         RedeemOutcome::Awarded(_) => Ok(()),
-        RedeemOutcome::ActionLimited { wait_ms } => Err(wait_ms),
+        RedeemOutcome::ActionLimited { wait_ms, .. } => Err(wait_ms),
         other => panic!("{other:?}"),
     }
 }
@@ -200,7 +200,10 @@ async fn a_cool_down_that_begins_ahead_begins_now() {
     stand(&world, midnight);
     // Whoever asks for a token hears the same, and the wait does not begin anew with each try.
     let begun = store.issue(&laurel::store::Issue { limits: &slow, ..issue(user(1), Uuid::new_v4()) }).await;
-    assert_eq!(begun.unwrap().0, IssueOutcome::ActionLimited { wait_ms: 30_000 });
+    assert_eq!(
+        begun.unwrap().0,
+        IssueOutcome::ActionLimited { limit: "cooldown_ms".into(), wait_ms: 30_000 }
+    );
     stand(&world, midnight + 10_000);
     assert_eq!(win(&store, user(1), &slow).await, Err(20_000));
     stand(&world, midnight + 30_000);
@@ -245,7 +248,10 @@ async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than
     let refused = prove(&second).await;
     assert!(matches!(refused, ProveOutcome::TooSoon { wait_ms } if wait_ms <= 30_000), "{refused:?}");
     let refused = capped().await;
-    assert!(matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= HOUR_MS), "{refused:?}");
+    assert!(
+        matches!(refused, RedeemOutcome::ActionLimited { wait_ms, .. } if wait_ms <= HOUR_MS),
+        "{refused:?}"
+    );
     for (key, most_ms) in [("proven", 30_000), ("points", HOUR_MS)] {
         let left_ms: u64 = world.look().await.ask(&format!("PTTL {key}:{}", user(1))).await;
         assert!(left_ms <= most_ms, "{key}: {left_ms} ms");

@@ -24,7 +24,7 @@ async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
         let it = Redeem { limits: &limits, verdict: &verdict, door: Door::Actions, ..redeem(user(1), id) };
         match store.redeem(&it).await.unwrap().outcome {
             RedeemOutcome::Awarded(_) => 0,
-            RedeemOutcome::ActionLimited { wait_ms } => wait_ms,
+            RedeemOutcome::ActionLimited { wait_ms, .. } => wait_ms,
             other => panic!("{other:?}"),
         }
     };

@@ -47,7 +47,7 @@ async fn every_refusal_leaves_redis_as_it_was() {
         store.redeem(&laurel::store::Redeem { limits, ..super::redeem(who, &id) }).await.unwrap();
         let before = look.everything().await;
         let (outcome, _) = store.issue(&Issue { limits, ..issue(who, Uuid::new_v4()) }).await.unwrap();
-        assert!(matches!(outcome, IssueOutcome::ActionLimited { wait_ms } if wait_ms > 0), "{outcome:?}");
+        assert!(matches!(outcome, IssueOutcome::ActionLimited { wait_ms, .. } if wait_ms > 0), "{outcome:?}");
         look.assert_unchanged(&before).await;
     }
 

@@ -134,7 +134,7 @@ async fn an_actions_own_limits_hold() {
     awarded(outcome(&store, limited(&ids[1])).await);
     let refused = outcome(&store, limited(&ids[2])).await;
     assert!(
-        matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 86_400_000),
+        matches!(refused, RedeemOutcome::ActionLimited { wait_ms, ref limit } if wait_ms <= 86_400_000 && limit == "cap_per_day"),
         "{refused:?}"
     );
     awarded(outcome(&store, redeem(user(1), &ids[2])).await);
@@ -154,7 +154,7 @@ async fn points_an_hour_are_capped() {
     let id = token(&store, user(1)).await;
     let refused = outcome(&store, capped(&id)).await;
     assert!(
-        matches!(refused, RedeemOutcome::ActionLimited { wait_ms } if wait_ms <= 3_600_000),
+        matches!(refused, RedeemOutcome::ActionLimited { wait_ms, ref limit } if wait_ms <= 3_600_000 && limit == "points_per_hour"),
         "{refused:?}"
     );
     // A proof that may be worth more than is left is refused, whatever it is worth: else the refusal would tell of it.

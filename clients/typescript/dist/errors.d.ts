@@ -13,10 +13,31 @@ export interface FieldProblem {
     readonly field: string;
     readonly problem: string;
 }
+/** What the server says of how to get it right, by the code. */
+export interface ErrorMetadata {
+    /** `INVALID_ACTION`: the types that are open there. */
+    readonly validActionTypes?: readonly string[];
+    /** `INVALID_ACTION`: when an action is open that is closed at this time of day, such as `08:00`. */
+    readonly openUtc?: {
+        readonly from: string;
+        readonly to: string;
+    };
+    /** `INVALID_POINTS`: what the action can be worth. */
+    readonly expectedPoints?: readonly number[];
+    /** `RATE_LIMIT_EXCEEDED`, `ACTION_LIMIT_REACHED`: the setting whose limit was reached, and when it is over (RFC 3339). */
+    readonly limit?: {
+        readonly name: string;
+        readonly max?: number;
+        readonly resetsAt: string;
+    };
+    /** `UNAUTHORIZED`, `INVALID_TOKEN`: what to send instead. */
+    readonly expected?: string;
+}
 /** What an error knows beside its code and its words. */
 export interface ErrorDetails {
     readonly status?: number;
     readonly fields?: readonly FieldProblem[];
+    readonly metadata?: ErrorMetadata;
     readonly retryAfterSeconds?: number | undefined;
     readonly requestId?: string | undefined;
     readonly unsure?: boolean;
@@ -31,6 +52,8 @@ export declare class LaurelError extends Error {
     readonly status: number;
     /** What was wrong with which field, for `VALIDATION_ERROR`. */
     readonly fields: readonly FieldProblem[];
+    /** How to get it right; a newer server may say more. */
+    readonly metadata: ErrorMetadata;
     /** When it may be worth another try. */
     readonly retryAfterSeconds: number | undefined;
     /** The request's id in the server's logs. */

@@ -8,6 +8,8 @@ export class LaurelError extends Error {
     status;
     /** What was wrong with which field, for `VALIDATION_ERROR`. */
     fields;
+    /** How to get it right; a newer server may say more. */
+    metadata;
     /** When it may be worth another try. */
     retryAfterSeconds;
     /** The request's id in the server's logs. */
@@ -24,6 +26,7 @@ export class LaurelError extends Error {
         this.code = code;
         this.status = details.status ?? 0;
         this.fields = details.fields ?? [];
+        this.metadata = details.metadata ?? {};
         this.retryAfterSeconds = details.retryAfterSeconds;
         this.requestId = details.requestId;
         this.unsure = details.unsure ?? false;

@@ -1,5 +1,5 @@
 export { Laurel, type LaurelOptions } from './client.js';
-export { LaurelError, type ErrorCode, type FieldProblem } from './errors.js';
+export { LaurelError, type ErrorCode, type ErrorMetadata, type FieldProblem } from './errors.js';
 export { Game, type UpdateOptions } from './game.js';
 export { Live, type LiveOptions, type LiveState, type StateDetail } from './live.js';
 export type { AwardOptions, CallOptions, PlayOptions, TokenRequest } from './play.js';

@@ -75,12 +75,14 @@ function read({ ok, status, headers }, text) {
 /** The error that an answer tells. */
 export function refusal(status, headers, body) {
     const told = (body ?? {});
-    const code = told.metadata?.errorCode;
+    const code = told.metadata?.['errorCode'];
+    const fields = told.metadata?.['fields'];
     const details = {
         status,
         retryAfterSeconds: retryAfter(headers),
         requestId: headers.get('x-request-id') ?? undefined,
-        fields: Array.isArray(told.metadata?.fields) ? told.metadata.fields : [],
+        fields: Array.isArray(fields) ? fields : [],
+        metadata: told.metadata ?? {},
     };
     return typeof code === 'string' && typeof told.message === 'string'
         ? new LaurelError(code, told.message, details)

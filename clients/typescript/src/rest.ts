@@ -95,13 +95,15 @@ function read({ ok, status, headers }: Response, text: string): Answer {
 
 /** The error that an answer tells. */
 export function refusal(status: number, headers: Headers, body: unknown): LaurelError {
-  const told = (body ?? {}) as { message?: unknown; metadata?: { errorCode?: unknown; fields?: unknown } };
-  const code = told.metadata?.errorCode;
+  const told = (body ?? {}) as { message?: unknown; metadata?: Record<string, unknown> };
+  const code = told.metadata?.['errorCode'];
+  const fields = told.metadata?.['fields'];
   const details = {
     status,
     retryAfterSeconds: retryAfter(headers),
     requestId: headers.get('x-request-id') ?? undefined,
-    fields: Array.isArray(told.metadata?.fields) ? (told.metadata.fields as FieldProblem[]) : [],
+    fields: Array.isArray(fields) ? (fields as FieldProblem[]) : [],
+    metadata: told.metadata ?? {},
   };
   return typeof code === 'string' && typeof told.message === 'string'
     ? new LaurelError(code, told.message, details)

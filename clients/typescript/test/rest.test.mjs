@@ -64,6 +64,20 @@ test('what one user began to play is not sent in the name of another', async () 
   }
 });
 
+test('an error says how to get it right, as far as the server does', async () => {
+  const limit = { name: 'cap_per_day', resetsAt: '2030-01-01T00:00:00.000Z' };
+  for (const more of [{ validActionTypes: ['jab'] }, { expectedPoints: [10, 40] }, { limit }, {}]) {
+    const answer = refusal(400, 'INVALID_ACTION');
+    Object.assign(answer.body.metadata, more);
+    const { metadata } = await scripted([answer]).laurel.leaderboard().then(assert.fail, (it) => it);
+    assert.deepEqual(metadata, { errorCode: 'INVALID_ACTION', timestamp: '', ...more });
+  }
+  for (const text of ['<html>', '{}', 'null']) {
+    const error = await scripted([{ status: 400, text }]).laurel.leaderboard().then(assert.fail, (it) => it);
+    assert.deepEqual(error.metadata, {}, text);
+  }
+});
+
 test('five tries are all, or as many as were asked for', async () => {
   for (const [retry, count] of [[undefined, 5], [{ attempts: 2 }, 2], [{ attempts: 1 }, 1]]) {
     const { laurel, asked } = scripted([null], retry ? { retry } : {});

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 pub use callback::Callback;
@@ -26,6 +27,8 @@ const FRESH: Duration = Duration::from_hours(24);
 const BETWEEN_FETCHES: Duration = Duration::from_secs(60);
 /// After a failure it is, since Google repeats a call only a few times, a second apart.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Callbacks with nothing to award are remarked no more often: whoever has seen one can repeat it.
+const BETWEEN_REMARKS: Duration = Duration::from_secs(60);
 /// A list that takes longer is none.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer lists are none.
@@ -38,6 +41,8 @@ pub struct AdMobKeys {
     ring: ArcSwap<Ring>,
     /// When the list may be asked for again; held while it is, so that it is asked for once.
     next_fetch: Mutex<Option<Instant>>,
+    /// When the log may say again that a callback had nothing to award.
+    next_remark: parking_lot::Mutex<Option<Instant>>,
 }
 
 /// One list of keys, each an X.509 SubjectPublicKeyInfo.
@@ -60,7 +65,7 @@ impl Ring {
 
 #[derive(Deserialize)]
 struct List {
-    keys: Vec<ListedKey>,
+    keys: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +73,13 @@ struct ListedKey {
     #[serde(rename = "keyId")]
     id: u64,
     base64: String,
+}
+
+impl ListedKey {
+    fn read(listed: &Value) -> Option<(u64, Vec<u8>)> {
+        let Self { id, base64 } = Self::deserialize(listed).ok()?;
+        Some((id, STANDARD.decode(base64).ok()?))
+    }
 }
 
 impl AdMobKeys {
@@ -86,14 +98,16 @@ impl AdMobKeys {
             .timeout(FETCH_TIMEOUT)
             .build()
             .map_err(|error| format!("the client for AdMob's keys: {error}"))?;
-        Ok(Arc::new(Self { client, url, ring: ArcSwap::default(), next_fetch: Mutex::default() }))
+        let (next_fetch, next_remark) = (Mutex::default(), parking_lot::Mutex::default());
+        Ok(Arc::new(Self { client, url, ring: ArcSwap::default(), next_fetch, next_remark }))
     }
 
-    /// Reads the raw query of a callback and verifies that Google signed it.
+    /// Reads the raw query of a callback and verifies that Google signed it. `None` where there is nothing to award: see
+    /// `Callback::read`.
     ///
     /// # Errors
     /// `Validation`: it is malformed, or not signed by a key that Google lists. `Unavailable`: there is no list.
-    pub async fn verify(self: &Arc<Self>, query: &str, now: Instant) -> Result<Callback, Refusal> {
+    pub async fn verify(self: &Arc<Self>, query: &str, now: Instant) -> Result<Option<Callback>, Refusal> {
         let refuse = |field: FieldError| Refusal::Validation(vec![field]);
         let unverified = Unverified::read(query).map_err(refuse)?;
         let key_id = unverified.key_id;
@@ -104,9 +118,25 @@ impl AdMobKeys {
         }
         let ring = self.ring.load_full();
         match ring.keys.get(&key_id) {
-            Some(key) => unverified.verify(key).map_err(refuse),
+            Some(key) => {
+                let callback = unverified.verify(key).map_err(refuse)?;
+                if callback.is_none() {
+                    self.remark(now);
+                }
+                Ok(callback)
+            }
             None if ring.is_fresh(now) => Err(refuse(unverifiable())),
             None => Err(Refusal::Unavailable("The ad cannot be verified for the moment, please try again")),
+        }
+    }
+
+    fn remark(&self, now: Instant) {
+        let mut next_remark = self.next_remark.lock();
+        if next_remark.is_none_or(|it| now >= it) {
+            *next_remark = Some(now + BETWEEN_REMARKS);
+            tracing::info!(
+                "AdMob callback awards nothing: the console's test call, or one without custom data"
+            );
         }
     }
 
@@ -142,11 +172,14 @@ impl AdMobKeys {
             text.extend_from_slice(&chunk);
         }
         let list: List = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-        let keys: HashMap<_, _> = list
-            .keys
-            .into_iter()
-            .filter_map(|it| STANDARD.decode(it.base64).ok().map(|key| (it.id, key)))
-            .collect();
-        if keys.is_empty() { Err("the list has no keys".into()) } else { Ok(keys) }
+        let listed = list.keys.len();
+        // As in any set of keys (RFC 7517, section 5), one that is not understood keeps no other from counting.
+        let keys: HashMap<_, _> = list.keys.iter().filter_map(ListedKey::read).collect();
+        match listed - keys.len() {
+            _ if keys.is_empty() => return Err("the list has no keys".into()),
+            0 => {}
+            skipped => tracing::warn!(skipped, "AdMob keys skipped, what they sign is refused"),
+        }
+        Ok(keys)
     }
 }

@@ -1,16 +1,24 @@
 //! `signed`: an attestation, a compact JWS (RFC 7515) in which a game server or an ad network says who did what. Whether it
 //! has begun, has run out or was used before is for Redis to judge.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use crate::keys::{Algorithm, KeyRing, LAST_SECOND};
+use super::shortened;
+use crate::keys::{Algorithm, Key, KeyRing, NumericDate};
 
 /// What may sign attestations.
 pub const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256];
 /// Longer attestations are refused as malformed.
-pub const MAX_BYTES: usize = crate::keys::MAX_TOKEN_BYTES;
+pub const MAX_BYTES: usize = 4096;
 
+/// Claims that every JWT may have (RFC 7519, section 4.1), and that change nothing here.
+const REGISTERED: [&str; 3] = ["iss", "aud", "iat"];
+/// More names of ignored claims are not written into the log.
+const MAX_NAMED: usize = 8;
 const MAX_JTI_BYTES: usize = 128;
 const MAX_DIFFICULTY_BYTES: usize = 50;
 
@@ -35,31 +43,51 @@ struct Claims {
     sub: Uuid,
     act: String,
     jti: String,
-    exp: i64,
-    nbf: Option<i64>,
+    exp: NumericDate,
+    nbf: Option<NumericDate>,
     difficulty: Option<String>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
 }
 
 /// Reads an attestation that this user did this action; with a nonce, only the one that was made for it. `None` if it is
 /// malformed, forged, or about something else.
 pub fn read(ring: &KeyRing, jws: &str, user: Uuid, action: &str, nonce: Option<&str>) -> Option<Attestation> {
-    let claims: Claims = ring.verify(jws)?;
-    let begins_at_s = claims.nbf.unwrap_or_default();
+    let claims = ring.verify_and(jws, |claims: Claims, key| {
+        warn_of_ignored(ring, key, &claims.others);
+        claims
+    })?;
+    let expires_at_s = claims.exp.rounded_down();
+    let begins_at_s = claims.nbf.map_or(0, NumericDate::rounded_up);
     let about_this = claims.sub == user
         && claims.act == action
         && nonce.is_none_or(|it| it == claims.jti)
         && (1..=MAX_JTI_BYTES).contains(&claims.jti.len())
         && claims.jti.bytes().all(|it| it.is_ascii_graphic())
-        && (1..=LAST_SECOND).contains(&claims.exp)
-        && (0..claims.exp).contains(&begins_at_s)
+        && begins_at_s < expires_at_s
         && claims.difficulty.as_deref().is_none_or(names_a_difficulty);
     about_this.then(|| Attestation {
         jti: claims.jti,
         begins_at_s,
-        expires_at_s: claims.exp,
+        expires_at_s,
         difficulty: claims.difficulty,
         key: ring.name().to_owned(),
     })
+}
+
+/// Says once a key which claims nobody reads: a game server that signs `points` would wait for them in vain.
+fn warn_of_ignored(ring: &KeyRing, key: &Key, others: &BTreeMap<String, IgnoredAny>) {
+    let names = others.keys().filter(|it| !REGISTERED.contains(&it.as_str()));
+    let names: Vec<_> = names.take(MAX_NAMED).map(|it| shortened(it)).collect();
+    if !names.is_empty() && key.is_first_remark() {
+        let claims = names.join(", ");
+        tracing::warn!(
+            ring = ring.name(),
+            kid = key.kid(),
+            claims,
+            "attestation claims ignored, points are the catalogue's: see docs/proofs.md"
+        );
+    }
 }
 
 fn names_a_difficulty(text: &str) -> bool {
@@ -75,8 +103,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::keys::KeyFile;
     use crate::keys::signer::{Signer, jwks};
+    use crate::keys::{KeyFile, LAST_SECOND};
 
     const ADA: Uuid = Uuid::from_u128(7);
 
@@ -136,12 +164,20 @@ mod tests {
             assert_eq!(with(name, json!(["one"])), None, "{name}");
         }
         assert!(with("exp", json!(LAST_SECOND)).is_some());
-        for exp in [json!(LAST_SECOND + 1), json!(u64::MAX), json!(0), json!(-1), json!(1.5), json!("100")] {
+        for exp in [json!(LAST_SECOND + 1), json!(u64::MAX), json!(0), json!(0.9), json!(-1), json!("100")] {
             assert_eq!(with("exp", exp.clone()), None, "{exp}");
         }
         assert_eq!(with("nbf", json!(99)).unwrap().begins_at_s, 99);
-        for nbf in [json!(100), json!(-1), json!("1")] {
+        for nbf in [json!(100), json!(99.01), json!(-1), json!(-0.5), json!("1")] {
             assert_eq!(with("nbf", nbf.clone()), None, "{nbf}");
+        }
+        // Python's `time.time() + 60`: it is never good for longer than it says.
+        for (exp, nbf, seconds) in [(100.9, 1.1, (2, 100)), (1.0, 0.0, (0, 1)), (1.5, 0.5, (1, 1))] {
+            let mut claims = claims();
+            (claims["exp"], claims["nbf"]) = (exp.into(), nbf.into());
+            let read =
+                read_ads(&SIGNERS.0[0].sign(&claims), None).map(|it| (it.begins_at_s, it.expires_at_s));
+            assert_eq!(read, Some(seconds).filter(|(begins, expires)| begins < expires), "{exp} {nbf}");
         }
         assert!(with("jti", "~".repeat(128).into()).is_some());
         for jti in ["", "a b", "ä", "a\u{0}", &"a".repeat(129)] {
@@ -156,12 +192,50 @@ mod tests {
     }
 
     #[test]
+    fn claims_that_nobody_reads_change_nothing_and_are_named_once_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, log) = (folder.path().join("keys.json"), folder.path().join("log"));
+        let signers = ["a", "b", "c"].map(|it| Signer::new(Algorithm::EdDSA, it));
+        std::fs::write(&keys, jwks(&signers.each_ref())).unwrap();
+        let ring = KeyRing::open("ads".into(), KeyFile::Jwks(keys), ALGORITHMS).unwrap();
+        let file = std::sync::Arc::new(std::fs::File::create(&log).unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(file).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for (signer, others) in [
+                (&signers[0], json!({ "points": 5000, "score": 9 })),
+                (&signers[0], json!({ "reward": 1 })),
+                (&signers[1], json!({ "points": 5000, "Difficulty": "easy" })),
+                (&signers[2], json!({ "iss": "game", "aud": ["laurel"], "iat": 50 })),
+            ] {
+                let mut claims = claims();
+                claims.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+                let attestation = read(&ring, &signer.sign(&claims), ADA, "watch_ad", None).unwrap();
+                assert_eq!(attestation.difficulty.as_deref(), Some("hard_2"));
+            }
+            let forged = Signer::new(Algorithm::EdDSA, "c").sign(&json!({ "points": 1 }));
+            assert_eq!(read(&ring, &forged, ADA, "watch_ad", None), None);
+        });
+        let log = std::fs::read_to_string(log).unwrap();
+        assert_eq!(log.lines().count(), 2, "{log}");
+        assert!(log.contains("points, score") && log.contains("Difficulty, points"), "{log}");
+        assert!(!log.contains("5000") && !log.contains("eyJ"), "{log}");
+    }
+
+    #[test]
     fn a_ring_of_attestations_holds_no_rsa_keys() {
         let signer = Signer::new(Algorithm::RS256, "a");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         std::fs::write(&path, jwks(&[&signer])).unwrap();
         assert!(KeyRing::open("ads".into(), KeyFile::Jwks(path), ALGORITHMS).is_err());
+    }
+
+    fn times() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<i64>().prop_map(Value::from),
+            (0.0..1e12).prop_map(Value::from),
+            any::<f64>().prop_map(Value::from)
+        ]
     }
 
     proptest! {
@@ -188,7 +262,7 @@ mod tests {
         }
 
         #[test]
-        fn any_claims_are_read_without_a_panic(jti in ".*", exp in any::<i64>(), nbf in any::<i64>(), difficulty in ".*") {
+        fn any_claims_are_read_without_a_panic(jti in ".*", exp in times(), nbf in times(), difficulty in ".*") {
             let claims = json!({
                 "sub": ADA, "act": "watch_ad", "jti": jti, "exp": exp, "nbf": nbf, "difficulty": difficulty
             });

@@ -120,12 +120,32 @@ fn error() -> Value {
         ("errorCode", shared_as("ErrorCode")),
         ("timestamp", time("When it was refused")),
         ("fields?", list(field)),
+        ("expected?", text("What to send instead of this access token")),
+        ("validActionTypes?", list(text("`INVALID_ACTION`: a type that is open here"))),
+        ("openUtc?", open_utc()),
+        ("expectedPoints?", list(whole("`INVALID_POINTS`: what the action can be worth"))),
+        ("limit?", limit()),
     ]);
     object(&[
         ("data", json!({ "type": "null" })),
         ("message", text("What is wrong, for people")),
         ("statusCode", json!({ "type": "integer", "minimum": 400, "maximum": 599 })),
         ("metadata", metadata),
+    ])
+}
+
+fn open_utc() -> Value {
+    object(&[
+        ("from", text("`INVALID_ACTION`: when the action opens, such as `08:00`")),
+        ("to", text("When it closes")),
+    ])
+}
+
+fn limit() -> Value {
+    object(&[
+        ("name", text("The setting whose limit was reached, such as `updates_per_minute` or `cap_per_day`")),
+        ("max?", whole("`RATE_LIMIT_EXCEEDED`: attempts that it allows")),
+        ("resetsAt", time("When it is over")),
     ])
 }
 

@@ -1,9 +1,9 @@
 //! The actions API and verified tokens: `/api/v1/actions`, `action-tokens`, `scores`, `callbacks`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::operation::Operation;
-use super::schema::{list, map, object, one_of, or_null, shared_as, text, time, uuid, whole};
+use super::schema::{flag, list, map, object, one_of, or_null, shared_as, text, time, uuid, whole};
 use crate::error::Code;
 
 const KINDS: [&str; 6] = ["elapsed", "quiz", "hashcash", "signed", "webhook", "admob"];
@@ -156,7 +156,6 @@ fn admob() -> Operation {
     );
     let asked = [
         ("ad_unit", "The ad unit"),
-        ("custom_data", "The `antiSpamToken`"),
         ("timestamp", "When the ad was watched, in ms since the Unix epoch"),
         ("transaction_id", "The reward's id"),
         ("signature", "ECDSA, in base64url"),
@@ -165,16 +164,22 @@ fn admob() -> Operation {
     for (name, about) in asked {
         operation = operation.parameter("query", name, true, text(about));
     }
+    operation = operation.parameter(
+        "query",
+        "custom_data",
+        false,
+        text("The `antiSpamToken`; without it nothing is won"),
+    );
     for name in ["user_id", "reward_item", "reward_amount", "ad_network"] {
         operation = operation.parameter("query", name, false, text("As AdMob sends it"));
     }
     operation
         .answer(
             200,
-            "The points are won",
+            "The points are won, or the signed call has nothing to award: AdMob's console tests the URL so",
             object(&[
-                ("success", json!({ "const": true })),
-                ("newScore", whole("The total after the award")),
+                ("success", flag("Whether points were won")),
+                ("newScore", or_null(whole("The total after the award"))),
             ]),
         )
         .refused(&[

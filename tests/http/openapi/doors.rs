@@ -85,6 +85,7 @@ pub async fn callbacks(driver: &mut Driver, without: &TestNode) {
     let token = node.token(&ada, "rewarded_ad").await;
     let query = ads.watched(&token, "t1", &ada).await;
     driver.call(node, "creditAd", Request::default().query(&query), 200).await;
+    driver.call(node, "creditAd", Request::default().query(&ads.test_call()), 200).await;
     driver.call(node, "creditAd", Request::default().query("x=1"), 400).await;
     driver.call(node, "listActions", Request::default(), 200).await;
 }

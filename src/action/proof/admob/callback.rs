@@ -14,6 +14,8 @@ use crate::error::FieldError;
 
 /// Longer queries are refused unread.
 const MAX_QUERY_BYTES: usize = 4096;
+/// The ad unit and the transaction of the call by which AdMob's console tests a URL before it takes it.
+const TEST_CALL: [(&str, &str); 2] = [("ad_unit", "1234567890"), ("transaction_id", "123456789")];
 
 /// A query with a signature that nobody has verified yet.
 #[derive(Debug)]
@@ -65,11 +67,11 @@ impl Unverified {
         Ok(Self { content, signature, key_id })
     }
 
-    /// Verifies the signature with the key it names, an X.509 SubjectPublicKeyInfo, and gives what it stands for.
+    /// Verifies the signature with the key it names, an X.509 SubjectPublicKeyInfo, and gives what it stands for: see `Callback::read`.
     ///
     /// # Errors
     /// The signature does not verify, or what it signs is not a callback that can be read in one way alone.
-    pub fn verify(self, key: &[u8]) -> Result<Callback, FieldError> {
+    pub fn verify(self, key: &[u8]) -> Result<Option<Callback>, FieldError> {
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
             .verify(self.content.as_bytes(), &self.signature)
             .map_err(|_| unverifiable())?;
@@ -78,7 +80,9 @@ impl Unverified {
 }
 
 impl Callback {
-    fn read(content: &str) -> Result<Self, FieldError> {
+    /// Reads the signed text. `None` for a call that names no token, or comes from the console to test the URL: it awards nothing, but
+    /// Google wants it answered with 200.
+    fn read(content: &str) -> Result<Option<Self>, FieldError> {
         let mut parameters = Vec::new();
         for piece in content.split('&') {
             let (name, value) = piece
@@ -92,10 +96,13 @@ impl Callback {
             parameters.push((name, value));
         }
         let find = |name| parameters.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
+        let custom_data = find("custom_data").filter(|it| !it.is_empty());
+        let is_test = TEST_CALL.iter().all(|(name, value)| find(name).as_deref() == Some(*value));
+        let Some(custom_data) = custom_data.filter(|_| !is_test) else { return Ok(None) };
         let text = |name| find(name).ok_or_else(|| missing(name));
         let digits = |name| number(&text(name)?).ok_or_else(|| FieldError::new(name, "must be a number"));
-        Ok(Self {
-            custom_data: text("custom_data")?,
+        Ok(Some(Self {
+            custom_data,
             transaction_id: text("transaction_id")?,
             user_id: find("user_id"),
             ad_unit: text("ad_unit")?,
@@ -103,7 +110,7 @@ impl Callback {
                 .map_err(|_| FieldError::new("timestamp", "must be a moment"))?,
             reward_item: text("reward_item")?,
             reward_amount: digits("reward_amount")?,
-        })
+        }))
     }
 }
 

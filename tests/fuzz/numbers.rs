@@ -1,0 +1,270 @@
+//! A number without a fraction is an integer however it is written (JSON Schema 2020-12, section 6.1.1), in every body and query.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{fuzz, runtime};
+use crate::harness::{Answer, Player, TestNode, World};
+use crate::http::admin::admin as make_admin;
+
+/// Integers are told apart up to here, exclusive.
+const MAX_EXACT: i64 = 1 << 53;
+/// The integers of all bodies.
+const IN_BODIES: [(&str, &str); 3] = [
+    ("/api/score/update", "points"),
+    ("/api/v1/action-tokens", "actionId"),
+    ("/api/admin/users/{userId}/adjust", "points"),
+];
+const GAME_TOKEN: &str = "act_a1b2c3d4e5f6g7h8i9j0";
+
+/// How JSON may write an integer: as Godot, PHP and Gson do, and some more.
+fn spellings(number: i64) -> Vec<String> {
+    let sign = if number < 0 { "-" } else { "" };
+    let digits = number.unsigned_abs().to_string();
+    let (first, rest) = digits.split_at(1);
+    let exponent = rest.len();
+    let rest = if rest.is_empty() { "0" } else { rest };
+    vec![
+        number.to_string(),
+        format!("{number}.0"),
+        format!("{number}.000"),
+        format!("{number}e0"),
+        format!("{number}.0E+0"),
+        format!("{}e-2", i128::from(number) * 100),
+        format!("{sign}{first}.{rest}e{exponent}"),
+        format!("{sign}{first}.{rest}00E+{exponent}"),
+        format!("{sign}0.{digits}e{}", digits.len()),
+    ]
+}
+
+/// Numbers that are no integers, or that no double tells from another.
+fn no_integers() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (-1_000_000_000..1_000_000_000_i64, 1..100_u8).prop_map(|(whole, part)| format!("{whole}.{part:02}")),
+        (-1_000_000..1_000_000_i64).prop_map(|it| format!("{}e-1", it * 10 + 5)),
+        prop::sample::select(vec![
+            "1e400",
+            "-1e400",
+            "9007199254740993.0",
+            "1e16",
+            "-1e300",
+            "0.1",
+            "10.000000000000002"
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
+struct Numbers {
+    world: World,
+    node: TestNode,
+    root: Player,
+}
+
+impl Numbers {
+    async fn open() -> Self {
+        let world = World::new().await;
+        let unlimited = |it: &mut laurel::config::Config| {
+            (it.limits.updates_per_minute, it.limits.inits_per_minute) = (0, 0);
+            it.limits.requests_per_minute_per_user = 0;
+        };
+        let node = world.node_with(unlimited).await;
+        let root = make_admin(&node).await;
+        Self { world, node, root }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: String) -> Answer {
+        let bearer = format!("Bearer {}", self.root.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.node.send(method, path, &headers, body.into_bytes()).await
+    }
+
+    async fn update(&self, points: &str) -> Answer {
+        let body =
+            format!("{{\"actionToken\":\"{GAME_TOKEN}\",\"actionType\":\"watch_ad\",\"points\":{points}}}");
+        self.send(Method::POST, "/api/score/update", body).await
+    }
+
+    async fn prove(&self, number: &str) -> Answer {
+        // The session is not there, so no token is given out.
+        let body = format!("{{\"actionId\":{number},\"sessionId\":\"sess_a1b2c3d4e5f6g7h8i9j0\"}}");
+        self.send(Method::POST, "/api/v1/action-tokens", body).await
+    }
+
+    async fn adjust(&self, points: &str) -> Answer {
+        let body = format!("{{\"points\":{points},\"reason\":\"a number\"}}");
+        self.send(Method::POST, "/api/admin/users/root/adjust", body).await
+    }
+}
+
+/// The schema behind a `$ref`.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let place = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
+    place.map_or(schema, |it| resolved(document, document.pointer(it).unwrap()))
+}
+
+fn is_integer(schema: &Value) -> bool {
+    schema["type"] == "integer" || schema["type"].as_array().is_some_and(|it| it.contains(&"integer".into()))
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths.flat_map(|(path, methods)| {
+        methods.as_object().unwrap().iter().map(move |(method, it)| (path, method, it))
+    })
+}
+
+#[test]
+fn every_integer_of_a_body_is_tried_here() {
+    let document = laurel::http::openapi();
+    let mut found = Vec::new();
+    for (path, _, operation) in operations(&document) {
+        let body = resolved(&document, &operation["requestBody"]);
+        let schema = resolved(&document, &body["content"]["application/json"]["schema"]);
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let property = resolved(&document, property);
+            let choices =
+                property["anyOf"].as_array().into_iter().chain(property["oneOf"].as_array()).flatten();
+            if is_integer(property) || choices.map(|it| resolved(&document, it)).any(is_integer) {
+                found.push((path.as_str(), name.as_str()));
+            }
+        }
+    }
+    let mut wanted = IN_BODIES.to_vec();
+    found.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn bodies_take_an_integer_however_it_is_written() {
+    let runtime = runtime();
+    let numbers = runtime.block_on(Numbers::open());
+    let watch_ad = numbers.node.app.catalogue.all()[0].number;
+    let integers = prop_oneof![
+        1 => -30..30_i64,
+        2 => 1 - MAX_EXACT..MAX_EXACT,
+        1 => (0..64_i64).prop_map(|it| MAX_EXACT - 1 - it),
+        1 => (0..53_u32, any::<bool>()).prop_map(|(bit, negative)| if negative { -(1 << bit) } else { 1 << bit }),
+    ];
+    fuzz(1.0, integers, |number| {
+        for text in spellings(number) {
+            runtime.block_on(async {
+                let wanted = if number == 10 { "TOKEN_NOT_FOUND" } else { "INVALID_POINTS" };
+                let answer = numbers.update(&text).await;
+                prop_assert_eq!(answer.code(), wanted, "{}", text);
+                let answer = numbers.prove(&text).await;
+                let wanted = match number {
+                    it if it < 0 => "VALIDATION_ERROR",
+                    it if numbers
+                        .node
+                        .app
+                        .catalogue
+                        .all()
+                        .iter()
+                        .all(|action| i64::from(action.number) != it) =>
+                    {
+                        "INVALID_ACTION"
+                    }
+                    it if it == i64::from(watch_ad) => "TOKEN_NOT_FOUND",
+                    _ => return adjusted(&numbers, number, &text).await,
+                };
+                prop_assert_eq!(answer.code(), wanted, "{}", text);
+                adjusted(&numbers, number, &text).await
+            })?;
+        }
+        Ok(())
+    });
+    runtime.block_on(crate::harness::assert_verified(&numbers.world));
+}
+
+/// An operator adds what is written, to the last point.
+async fn adjusted(numbers: &Numbers, number: i64, text: &str) -> TestCaseResult {
+    let answer = numbers.adjust(text).await;
+    if number > 0 {
+        prop_assert_eq!(&answer.body["data"]["newScore"], number, "{}: {}", text, answer.text);
+        let back = numbers.adjust(&format!("-{text}")).await;
+        prop_assert_eq!(&back.body["data"]["newScore"], 0, "-{}: {}", text, back.text);
+    } else {
+        // Nobody's total is below 0, and by nothing is no change.
+        prop_assert_eq!(answer.code(), "VALIDATION_ERROR", "{}", text);
+        let problem = answer.body["metadata"]["fields"][0]["problem"].as_str().unwrap();
+        prop_assert!(problem != "must be a whole number", "{}: {}", text, problem);
+    }
+    Ok(())
+}
+
+#[test]
+fn bodies_take_no_other_number() {
+    let runtime = runtime();
+    let numbers = runtime.block_on(Numbers::open());
+    fuzz(1.0, no_integers(), |text| {
+        runtime.block_on(async {
+            let answer = numbers.update(&text).await;
+            prop_assert_eq!(answer.code(), "INVALID_POINTS", "{}", text);
+            prop_assert_eq!(&answer.body["message"], "Invalid points value");
+            for answer in [numbers.prove(&text).await, numbers.adjust(&text).await] {
+                prop_assert_eq!(answer.code(), "VALIDATION_ERROR", "{}", text);
+                prop_assert!([["actionId"], ["points"]].iter().any(|it| answer.fields() == it));
+            }
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn queries_take_an_integer_however_it_is_written() {
+    let runtime = runtime();
+    let numbers = runtime.block_on(Numbers::open());
+    let document = laurel::http::openapi();
+    let mut parameters = Vec::new();
+    for (path, method, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = resolved(&document, parameter);
+            let schema = resolved(&document, &parameter["schema"]);
+            if parameter["in"] == "query" && is_integer(schema) {
+                assert_eq!(method, "get");
+                let range = schema["minimum"].as_i64().unwrap()..=schema["maximum"].as_i64().unwrap();
+                parameters.push((
+                    path.replace("{userId}", "root").replace("{suspect}", "root"),
+                    parameter["name"].as_str().unwrap().to_owned(),
+                    range,
+                ));
+            }
+        }
+    }
+    assert!(parameters.len() >= 10, "{parameters:?}");
+    for (path, name, range) in &parameters {
+        let (start, end) = (*range.start(), *range.end());
+        let ask = async |text: &str| {
+            let text = text.replace('+', "%2B");
+            numbers.send(Method::GET, &format!("{path}?{name}={text}"), String::new()).await
+        };
+        for number in [start, end, (start + end) / 2] {
+            for text in spellings(number) {
+                let answer = runtime.block_on(ask(&text));
+                assert_eq!(answer.status, 200, "{path} {name}={text}: {}", answer.text);
+            }
+        }
+        for number in [start - 1, end + 1] {
+            for text in spellings(number) {
+                let answer = runtime.block_on(ask(&text));
+                answer.assert_refused(400, "VALIDATION_ERROR");
+                assert_eq!(answer.fields(), [name.as_str()], "{path} {text}");
+            }
+        }
+        fuzz(0.25, no_integers(), |text| {
+            let answer = runtime.block_on(ask(&text));
+            prop_assert_eq!(
+                (answer.status, answer.fields()),
+                (400, vec![name.as_str()]),
+                "{} {}",
+                path,
+                text
+            );
+            Ok(())
+        });
+    }
+}
