@@ -1,4 +1,5 @@
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 
 use crate::harness::{World, eventually};
 
@@ -11,16 +12,17 @@ async fn a_node_says_how_it_is() {
     assert_eq!((ready.status, &ready.body["degraded"]), (200, &serde_json::json!([])));
     assert_eq!(node.get("/readyz/awards").await.status, 200);
 
-    // An entry that nobody can read keeps a closed board from being opened.
-    let mut look = world.look().await;
-    let _: String = look.ask("XADD outbox * kind unknown").await;
+    // An entry that nobody can read, and that cannot become a dead letter, keeps a closed board from being opened.
+    let mut holder = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE dead_letters IN EXCLUSIVE MODE").execute(&mut holder).await.unwrap();
+    let _: String = world.look().await.ask("XADD outbox * kind unknown").await;
     node.app.store.close_board().await.unwrap();
     eventually("the node to see that the board is closed", async || {
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })
     .await;
     assert_eq!(node.get("/readyz").await.status, 200, "reads and sockets go on");
-    let _: u64 = look.ask("XTRIM outbox MAXLEN 0").await;
+    holder.close().await.unwrap();
     eventually("the board to be open again", async || {
         (node.get("/readyz/awards").await.status == 200).then_some(())
     })
