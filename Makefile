@@ -44,11 +44,12 @@ fuzz:
 	@bash deploy/install.sh c++:g++
 	fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
-# The official Socket.IO client, a balancer, the tool that checks metrics and rules, a browser, and the library that sets a Redis'
+# The official Socket.IO client, a balancer, a pooler, the tool that checks metrics and rules, a browser, and the library that sets a Redis'
 # clock, for the tests that use them; and what checks the files of deploy/.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
-		chromium-headless-shell:chromium-headless-shell kubectl:kubernetes-client openssl:openssl venv:python3-venv faketime:faketime
+		chromium-headless-shell:chromium-headless-shell kubectl:kubernetes-client openssl:openssl venv:python3-venv faketime:faketime \
+		pgbouncer:pgbouncer
 	@python3 -m venv tests/deploy/tools
 	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement tests/deploy/requirements.txt

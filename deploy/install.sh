@@ -13,7 +13,7 @@ have() {
     venv) python3 -c 'import ensurepip, venv' ;;
     # A test preloads its library.
     faketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' ;;
-    haproxy) command -v haproxy || [ -x /usr/sbin/haproxy ] ;;
+    haproxy | pgbouncer) command -v "$1" || [ -x "/usr/sbin/$1" ] ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }

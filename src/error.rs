@@ -16,6 +16,17 @@ pub enum Error {
     Fault(Fault),
 }
 
+impl Error {
+    /// What a client is told that it was.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Fault(fault) if fault.away => Code::ServiceUnavailable,
+            Self::Fault(_) => Code::InternalError,
+        }
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -270,13 +281,17 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not {}: {}", self.doing, self.cause)?;
+        let mut told = self.cause.to_string();
         let mut cause = self.cause.source();
         while let Some(inner) = cause {
-            write!(f, ": {inner}")?;
+            let inner_told = inner.to_string();
+            // Some errors say what their source says.
+            if !told.contains(&inner_told) {
+                told = format!("{told}: {inner_told}");
+            }
             cause = inner.source();
         }
-        Ok(())
+        write!(f, "could not {}: {told}", self.doing)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every metric, declared once with its help text. One registry a node; labels are bounded by the code.
 
-use std::time::{Duration, Instant};
+mod postgres_call;
+
+use std::time::Duration;
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -8,12 +10,17 @@ use prometheus::{
 };
 use tokio::runtime::RuntimeMetrics;
 
+pub use postgres_call::PostgresCall;
+
 use crate::error::Code;
 use crate::suspicion::Sign;
 
 /// 100 µs to 10 s.
 const LATENCY_BUCKETS: [f64; 13] =
     [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+/// 500 µs to 5 s: fewer, since each operation at a store has them all.
+const STORE_BUCKETS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:tt $(($($label:literal),+))? = $name:literal;)+) => {
@@ -36,7 +43,9 @@ macro_rules! metrics {
                 registry
                     .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
                     .expect("registered once");
-                Self { registry, $($field),+ }
+                let metrics = Self { registry, $($field),+ };
+                metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+                metrics
             }
         }
     };
@@ -45,6 +54,7 @@ macro_rules! metrics {
     (@type gauge ($($label:literal),+)) => { IntGaugeVec };
     (@type gauge) => { IntGauge };
     (@type seconds ($($label:literal),+)) => { HistogramVec };
+    (@type store_seconds ($($label:literal),+)) => { HistogramVec };
     (@type seconds) => { Histogram };
     (@new counter ($($label:literal),+), $name:literal, $help:expr) => {
         IntCounterVec::new(Opts::new($name, $help), &[$($label),+])
@@ -57,12 +67,23 @@ macro_rules! metrics {
     (@new seconds ($($label:literal),+), $name:literal, $help:expr) => {
         HistogramVec::new(HistogramOpts::new($name, $help).buckets(LATENCY_BUCKETS.to_vec()), &[$($label),+])
     };
+    (@new store_seconds ($($label:literal),+), $name:literal, $help:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets(STORE_BUCKETS.to_vec()), &[$($label),+])
+    };
     (@new seconds, $name:literal, $help:expr) => {
         Histogram::with_opts(HistogramOpts::new($name, $help).buckets(LATENCY_BUCKETS.to_vec()))
     };
 }
 
 metrics! {
+    /// 1, with the version of this node.
+    build: gauge("version") = "laurel_build_info";
+    /// 1 while a store answers this node, by store: redis, postgres.
+    store_up: gauge("store") = "laurel_store_up";
+    /// Logins with a password, by result: ok, or the error's code.
+    logins: counter("result") = "laurel_logins_total";
+    /// Registrations, by result: ok, or the error's code.
+    registrations: counter("result") = "laurel_registrations_total";
     /// Awards made, by action type.
     awards: counter("action") = "laurel_awards_total";
     /// Refusals, by error code.
@@ -78,11 +99,11 @@ metrics! {
     /// Time to answer a request, by method, route and status.
     http_seconds: seconds("method", "route", "status") = "laurel_http_request_duration_seconds";
     /// Time of a Redis script, by script and result: ok, error.
-    redis_seconds: seconds("script", "result") = "laurel_redis_script_duration_seconds";
+    redis_seconds: store_seconds("script", "result") = "laurel_redis_script_duration_seconds";
     /// Time of a Redis command outside the scripts that a caller waits for, by what it is for and result: ok, error.
-    redis_command_seconds: seconds("operation", "result") = "laurel_redis_command_duration_seconds";
+    redis_command_seconds: store_seconds("operation", "result") = "laurel_redis_command_duration_seconds";
     /// Time of a call to Postgres, the wait for a connection included, by what it is for and result: ok, error (also what nobody waited for to its end).
-    postgres_seconds: seconds("operation", "result") = "laurel_postgres_call_duration_seconds";
+    postgres_seconds: store_seconds("operation", "result") = "laurel_postgres_call_duration_seconds";
     /// Listeners, by protocol: websocket, socketio, events (server-sent ones).
     sockets: gauge("protocol") = "laurel_sockets";
     /// Listeners that were taken in, by protocol.
@@ -142,6 +163,23 @@ metrics! {
 }
 
 impl Metrics {
+    /// Which stores answer.
+    pub fn stores(&self, (redis, postgres): (bool, bool)) {
+        for (store, answers) in [("redis", redis), ("postgres", postgres)] {
+            self.store_up.with_label_values(&[store]).set(answers.into());
+        }
+    }
+
+    /// One login, by its error if it was refused.
+    pub fn login(&self, error: Option<Code>) {
+        self.logins.with_label_values(&[&result(error)]).inc();
+    }
+
+    /// One registration.
+    pub fn registration(&self, error: Option<Code>) {
+        self.registrations.with_label_values(&[&result(error)]).inc();
+    }
+
     /// One award.
     pub fn award(&self, action: &str) {
         self.awards.with_label_values(&[action]).inc();
@@ -187,7 +225,7 @@ impl Metrics {
 
     /// A call to Postgres begins.
     pub fn postgres(&self, operation: &'static str) -> PostgresCall<'_> {
-        PostgresCall { metrics: self, operation, began: Instant::now(), answered: false }
+        PostgresCall::begin(self, operation)
     }
 
     /// One listener that was taken in.
@@ -247,26 +285,6 @@ impl Metrics {
     }
 }
 
-/// A call to Postgres that is under way. It is noted when it is dropped, so that one that was given up is in the times too: as
-/// an error, unless Postgres has answered.
-pub struct PostgresCall<'a> {
-    metrics: &'a Metrics,
-    operation: &'static str,
-    began: Instant,
-    answered: bool,
-}
-
-impl PostgresCall<'_> {
-    /// Postgres has done what was asked, or has said why that cannot be.
-    pub fn answered(mut self) {
-        self.answered = true;
-    }
-}
-
-impl Drop for PostgresCall<'_> {
-    fn drop(&mut self) {
-        let labels = [self.operation, if self.answered { "ok" } else { "error" }];
-        let took = self.began.elapsed();
-        self.metrics.postgres_seconds.with_label_values(&labels).observe(took.as_secs_f64());
-    }
+fn result(error: Option<Code>) -> String {
+    error.map_or("ok".to_owned(), |code| code.as_str().to_ascii_lowercase())
 }

@@ -1,7 +1,7 @@
 //! A node: its listener, its tasks, and the order in which it stops.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,17 +43,14 @@ impl Node {
     ///
     /// # Errors
     /// One line: what could not be read, reached or bound.
-    pub async fn start(config: Config, clock: Clock) -> Result<Self, Fault> {
-        let bound = |address: SocketAddr, hint: &str| {
-            let listener =
-                bind(address).map_err(|error| Fault::new("listen", format!("{address}: {error}; {hint}")))?;
-            let address = listener.local_addr().map_err(|error| Fault::new("listen", error))?;
-            Ok::<_, Fault>((listener, address))
-        };
-        let (listener, address) = bound(listen_address(&config)?, "set PORT to another one")?;
-        let admin = match admin_address(&config)? {
-            Some(address) => Some(bound(address, "set server.admin_listen to another one")?),
-            None => None,
+    pub async fn start(mut config: Config, clock: Clock) -> Result<Self, Fault> {
+        let server = &mut config.server;
+        let (listener, address) = listen(&place(&server.host, server.port), ("HOST", "PORT")).await?;
+        // What a node shows depends on where it listens, not on what that is called.
+        server.host = address.ip().to_string();
+        let admin = match server.admin_listen.as_str() {
+            "" => None,
+            place => Some(listen(place, ("server.admin_listen", "its port")).await?),
         };
         let (app, inboxes) = App::build(config, clock).await?;
         let tasks = background(&app, inboxes);
@@ -170,10 +167,38 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks
 }
 
-fn listen_address(config: &Config) -> Result<SocketAddr, Fault> {
-    let host: IpAddr = config.server.host.parse().map_err(|error| Fault::new("read server.host", error))?;
-    let port = u16::try_from(config.server.port).map_err(|error| Fault::new("read server.port", error))?;
-    Ok(SocketAddr::new(host, port))
+/// A host, which may be an IPv6 address, and a port.
+fn place(host: &str, port: u32) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Listens at `host:port`, where the host is an address or a name of this machine: at the first of its addresses that there is, IPv4
+/// before IPv6. `settings` are those of the host and of the port.
+async fn listen(place: &str, settings: (&str, &str)) -> Result<(TcpListener, SocketAddr), Fault> {
+    let (host, port) = settings;
+    let failed = |error: io::Error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("set {port} to another one"),
+            io::ErrorKind::PermissionDenied => format!("set {port} to 1024 or above"),
+            _ => format!("set {host} to an address or a name of this machine"),
+        };
+        Fault::new("listen", format!("{place}: {error}; {advice}"))
+    };
+    let mut addresses: Vec<_> = tokio::net::lookup_host(place).await.map_err(failed)?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let mut missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match bind(address).and_then(|it| Ok((it.local_addr()?, it))) {
+            Ok((address, listener)) => return Ok((listener, address)),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) =>
+            {
+                return Err(failed(error));
+            }
+            Err(error) => missing = error,
+        }
+    }
+    Err(failed(missing))
 }
 
 /// A listener whose connections have these settings from the start.
@@ -188,13 +213,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-/// Where the node may listen for operators.
-fn admin_address(config: &Config) -> Result<Option<SocketAddr>, Fault> {
-    let text = &config.server.admin_listen;
-    let read = |text: &String| text.parse().map_err(|error| Fault::new("read server.admin_listen", error));
-    Some(text).filter(|it| !it.is_empty()).map(read).transpose()
 }
 
 /// What the listeners have in common.

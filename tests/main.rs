@@ -30,5 +30,6 @@ mod outages;
 mod quickstart;
 mod races;
 mod scripts;
+mod start_up;
 mod tidy;
 mod traces;

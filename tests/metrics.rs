@@ -52,6 +52,9 @@ async fn every_metric_is_as_prometheus_wants_it() {
         assert_eq!(node.get(path).await.status, 404);
     }
     let wanted = [
+        concat!("laurel_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "laurel_store_up{store=\"redis\"} 1",
+        "laurel_store_up{store=\"postgres\"} 1",
         "laurel_http_request_duration_seconds_count{method=\"GET\",route=\"unmatched\",status=\"404\"} 2",
         "laurel_awards_total{action=\"watch_ad\"} 3",
         "laurel_sockets_opened_total{protocol=\"websocket\"} 1",
@@ -77,6 +80,23 @@ async fn every_metric_is_as_prometheus_wants_it() {
     assert!(!text.contains("made-up"), "whoever asks makes no labels");
     assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
     assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "it does look");
+}
+
+/// What every node costs a Prometheus, though nobody plays: the probes of a balancer, and what a node does by itself.
+#[tokio::test]
+async fn an_idle_node_has_few_series() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    for path in ["/healthz", "/readyz", "/readyz/awards"] {
+        assert_eq!(node.get(path).await.status, 200);
+    }
+    for operation in ["read restrictions", "sum up users", "sum up sessions", "count dead letters"] {
+        let series = format!("_count{{operation=\"{operation}\"");
+        eventually(operation, async || node.get("/metrics").await.text.contains(&series).then_some(())).await;
+    }
+    let text = node.get("/metrics").await.text;
+    let series = text.lines().filter(|it| !it.starts_with('#')).count();
+    assert!(series < 600, "{series} series, {} bytes", text.len());
 }
 
 #[test]

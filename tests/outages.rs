@@ -5,6 +5,7 @@ mod postgres_away;
 mod redis_away;
 mod redis_refuses;
 mod replicas;
+mod rights;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,11 +1,12 @@
 //! Values that have their type but make no sense.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use reqwest::Url;
 
 use super::tree::{Config, Secret, Traces};
+use super::urls::{RedisUrl, check_postgres};
 use crate::network;
 
 /// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
@@ -19,6 +20,20 @@ fn is_origin(text: &str) -> bool {
         && !host.contains(['/', '*', '?', '#', '@'])
 }
 
+/// An IP address or a host name (RFC 1123; underscores, as some networks name their hosts).
+fn is_host(text: &str) -> bool {
+    let is_label =
+        |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(is_label))
+}
+
+/// The same with a port.
+fn is_place(text: &str) -> bool {
+    let is_named =
+        |(host, port): (&str, &str)| !host.contains(':') && is_host(host) && port.parse::<u16>().is_ok();
+    text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(is_named)
+}
+
 /// Names every impossible value.
 pub fn check(config: &Config, problems: &mut Vec<String>) {
     let mut require = |holds: bool, problem: &str| {
@@ -26,13 +41,16 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
             problems.push(problem.to_owned());
         }
     };
-    require(config.server.host.parse::<std::net::IpAddr>().is_ok(), "server.host: must be an IP address");
+    require(
+        is_host(&config.server.host),
+        "server.host: must be an IP address or a host name, without a port; 0.0.0.0 is every address",
+    );
     require(config.server.port <= 65_535, "server.port: must be between 0 and 65535");
     require(config.server.request_timeout_ms > 0, "server.request_timeout_ms: must be above 0");
     require(config.server.header_timeout_ms > 0, "server.header_timeout_ms: must be above 0");
     require(
-        config.server.admin_listen.is_empty() || config.server.admin_listen.parse::<SocketAddr>().is_ok(),
-        "server.admin_listen: must be an address with a port, such as 127.0.0.1:9090; leave it empty for none",
+        config.server.admin_listen.is_empty() || is_place(&config.server.admin_listen),
+        "server.admin_listen: must be an address or a host name with a port, such as 127.0.0.1:9090; leave it empty for none",
     );
     require(config.server.write_timeout_ms > 0, "server.write_timeout_ms: must be above 0");
     if let Err(problem) = networks(&config.server.trusted_proxies) {
@@ -43,6 +61,23 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         config.store.shards > 1 || !config.store.redis_url.expose().contains("-cluster://"),
         "store.shards: must be at least 2 on a Redis Cluster, whose keys have to share slots",
     );
+    let redis = &config.store;
+    let redis_url = (!redis.redis_url.is_empty()).then(|| RedisUrl::parse(redis.redis_url.expose()));
+    if let Some(Err(problem)) = &redis_url {
+        require(false, &format!("store.redis_url: {problem}"));
+    }
+    require(
+        redis.sentinel_password.is_empty() || matches!(redis_url, Some(Ok(RedisUrl::Sentinels { .. }))),
+        "store.sentinel_password: is for Sentinels; set store.redis_url to redis-sentinel://host:26379/0#master",
+    );
+    require(
+        redis.sentinel_username.is_empty() || !redis.sentinel_password.is_empty(),
+        "store.sentinel_username: needs store.sentinel_password",
+    );
+    let postgres_url = config.database.url.expose();
+    if let Some(problem) = check_postgres(postgres_url).err().filter(|_| !postgres_url.is_empty()) {
+        require(false, &format!("database.url: {problem}"));
+    }
     require((1..=64).contains(&config.store.connections), "store.connections: must be between 1 and 64");
     require(config.store.timeout_ms > 0, "store.timeout_ms: must be above 0");
     require(
@@ -138,4 +173,52 @@ fn strong(secret: &Secret) -> bool {
     bytes.sort_unstable();
     bytes.dedup();
     long && bytes.len() >= 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    #[test]
+    fn a_host_is_an_address_or_a_name_and_a_place_has_a_port() {
+        for host in ["localhost", "laurel-a.internal", "node_1", "::1", "0.0.0.0", "192.0.2.1", "a"] {
+            assert!(is_host(host), "{host}");
+            let place = if host.contains(':') { format!("[{host}]:9090") } else { format!("{host}:9090") };
+            assert!(is_place(&place), "{place}");
+        }
+        for host in ["", "localhost:3000", "http://localhost", "[::1]", "a..b", "*", "a b", "::1:9090x"] {
+            assert!(!is_host(host), "{host}");
+        }
+        for place in
+            ["localhost", ":9090", "::1:9090", "localhost:", "localhost:70000", "localhost:http", "[::1]"]
+        {
+            assert!(!is_place(place), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_login_at_sentinels_is_for_sentinels() {
+        let with = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            load(pairs).map(drop).map_err(|it| it.0)
+        };
+        let sentinels = ("REDIS_URL", "redis-sentinel://a:26379#laurel");
+        let (user, password) =
+            (("LAUREL_STORE__SENTINEL_USERNAME", "u"), ("LAUREL_STORE__SENTINEL_PASSWORD", "secret"));
+        assert!(with(&[sentinels, user, password]).is_ok() && with(&[sentinels, password]).is_ok());
+        for (settings, hint) in [
+            (vec![password], "store.sentinel_password: is for Sentinels"),
+            (vec![("REDIS_URL", "redis://a"), password], "store.sentinel_password: is for Sentinels"),
+            (vec![sentinels, user], "store.sentinel_username: needs"),
+            (vec![("REDIS_URL", "a:6379")], "store.redis_url: it has no scheme"),
+            (
+                vec![("DATABASE_URL", "jdbc:postgresql://u:secret@h/d")],
+                "database.url: it begins with postgres://",
+            ),
+        ] {
+            let problems = with(&settings).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(hint), "{problems:?}");
+        }
+    }
 }

@@ -4,10 +4,12 @@
 mod check;
 pub(crate) mod merge;
 mod tree;
+mod urls;
 
 pub use check::{MIN_SECRET_BYTES, networks};
 pub use merge::one_line;
 pub use tree::*;
+pub use urls::RedisUrl;
 
 use std::path::Path;
 

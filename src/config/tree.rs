@@ -55,7 +55,10 @@ sections! {
         max_connections: usize, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String>,
     }
     /// Redis.
-    Store { redis_url: Secret, connections: usize, timeout_ms: u64, shards: u32, wait_replicas: u32, wait_timeout_ms: u64 }
+    Store {
+        redis_url: Secret, sentinel_username: String, sentinel_password: Secret, connections: usize, timeout_ms: u64, shards: u32,
+        wait_replicas: u32, wait_timeout_ms: u64,
+    }
     /// Postgres.
     Database { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
     /// Private stores.

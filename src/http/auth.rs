@@ -28,8 +28,11 @@ pub async fn register(
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {
         unreachable!("finish tells of every field that is missing")
     };
-    let window = account::count_register(&app, from.counted_as()).await?;
+    let count = |error: Option<&Error>| app.metrics.registration(error.map(Error::code));
+    let window =
+        account::count_register(&app, from.counted_as()).await.inspect_err(|error| count(Some(error)))?;
     let outcome = account::register(&app, username, email, password, from.counted_as()).await;
+    count(outcome.as_ref().err());
     let metered = crate::award::Metered { outcome, rate: window, replayed: false };
     Ok(rate::respond(metered, |it| show(StatusCode::CREATED, "Registration successful", &it)))
 }
@@ -44,8 +47,12 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
     let (Some(username), Some(password)) = (username, password) else {
         unreachable!("finish tells of every field that is missing")
     };
-    let window = account::count_login(&app, &username, from.counted_as()).await?;
+    let count = |error: Option<&Error>| app.metrics.login(error.map(Error::code));
+    let window = account::count_login(&app, &username, from.counted_as())
+        .await
+        .inspect_err(|error| count(Some(error)))?;
     let outcome = account::login(&app, &username, password, from.counted_as()).await;
+    count(outcome.as_ref().err());
     if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
         app.note(Some(Sign::BadLogin), None, from.counted_as());
     }

@@ -81,6 +81,7 @@ impl Scrape {
 /// Prometheus' text format.
 pub async fn metrics(app: Arc<App>, scrape: Arc<Scrape>) -> Response {
     let text = scrape.text(|| {
+        app.metrics.stores(app.health.stores());
         app.metrics.runtime(&tokio::runtime::Handle::current().metrics());
         app.metrics.text()
     });

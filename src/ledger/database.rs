@@ -1,4 +1,4 @@
-//! The connection to Postgres.
+//! The connections to Postgres.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
 
+use super::connection;
 use super::migrate::application_name;
 use crate::app::App;
 use crate::config;
@@ -16,27 +17,22 @@ use crate::metrics::Metrics;
 /// Opens the pool. A Postgres that is away later is waited for by each request, up to `acquire_timeout_ms`.
 ///
 /// # Errors
-/// A URL that is none, or a Postgres that does not answer.
+/// A URL that is none, a Postgres that does not answer, or a pooler before it that does not keep sessions.
 pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
         .map_err(|error| Fault::new("read database.url", error))?
         .application_name(&application_name())
-        // A node whose host vanished in the middle of a batch must not hold the ledger's lock for hours.
-        .options([
-            ("idle_in_transaction_session_timeout", "10s"),
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "20000"),
-        ])
+        // What a pooler takes when a session starts is little, so all else is set once it has started.
+        .extra_float_digits(None)
         // The metrics have the times; a log of SQL would be noise beside them.
         .disable_statement_logging();
-    PgPoolOptions::new()
+    let timeout = Duration::from_millis(config.acquire_timeout_ms);
+    connection::check(&options, timeout).await?;
+    Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
-        .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
-        .connect_with(options)
-        .await
-        .map_err(|error| sql_fault("connect to Postgres", error))
+        .acquire_timeout(timeout)
+        .after_connect(|session, _| Box::pin(connection::set_up(session)))
+        .connect_lazy_with(options))
 }
 
 /// Begins a transaction, also if whoever asks is gone before it has begun: a client hangs up, a time-out strikes. In sqlx 0.9 a BEGIN
@@ -54,18 +50,27 @@ pub async fn begin(
     begun.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
+/// SQLSTATEs, or their classes, of what passes. 57: the server is shutting down or starting; 53: out of resources; 58: its disk; 08:
+/// connection; 55: a lock did not come in time; 40: the transaction was chosen to give way; 25P03: it was idle for too long. What an
+/// operator may change while nodes run: 28, the password; 42501, rights; 25006, a server that only reads; 3D000, the database is not there.
+const PASSING: [&str; 11] = ["57", "53", "58", "08", "55", "40", "25P03", "28", "42501", "25006", "3D000"];
+
 /// Sorts what Postgres says: away (try again), or wrong.
 pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let away = match &error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        // Class 57: the server is shutting down or starting; 53: out of resources; 08: connection; 55: a lock did not come in
-        // time; 40: the transaction was chosen to give way; 25P03: it was idle for too long.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["57", "53", "08", "55", "40", "25P03"].iter().any(|it| code.starts_with(it))
-        }),
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| PASSING.iter().any(|it| code.starts_with(it)))
+        }
         _ => false,
     };
-    if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
+    match error {
+        sqlx::Error::PoolTimedOut => {
+            Fault::away(doing, "no connection to Postgres within database.acquire_timeout_ms")
+        }
+        error if away => Fault::away(doing, error),
+        error => Fault::new(doing, error),
+    }
 }
 
 /// A small question that takes longer is not answered any more: its connection was cut off without a word, and would be waited

@@ -8,6 +8,7 @@ mod best;
 mod chain;
 mod checkpoint;
 mod commit;
+mod connection;
 mod consume;
 mod database;
 mod deployment;

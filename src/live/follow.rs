@@ -33,6 +33,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     let known = app.hub.newest().version;
     let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
     let mut look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
+    note_writes(app).await.inspect_err(|_| app.health.redis_away())?;
     if look.ungathered {
         if app.store.gather_all(app.config.live.min_interval_ms).await > 0 {
             app.hub.flush_later();
@@ -65,6 +66,22 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     }
     app.health.looked(look.open, look.outbox_at_most, look.at_ms, app.clock.now_ms());
     app.metrics.outbox_entries.set(look.outbox as i64);
+    Ok(())
+}
+
+/// Looks whether Redis takes writes, and says so where that changed.
+async fn note_writes(app: &App) -> Result<(), Fault> {
+    let refusal = app.store.write_refusal().await?;
+    let before = app.health.write_refusal(refusal.clone());
+    match (refusal, before) {
+        (refusal, before) if refusal == before => {}
+        (Some(refusal), _) => tracing::error!(
+            refusal,
+            runbook = "LaurelAwardsRefused",
+            "redis refuses writes, awards get 503 until it takes them"
+        ),
+        (None, _) => tracing::info!("redis takes writes again"),
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Whether what sockets were told last is still the truth.
@@ -20,6 +21,7 @@ pub struct Health {
     outbox: AtomicU64,
     postgres: AtomicBool,
     evicts: AtomicBool,
+    write_refusal: Mutex<Option<String>>,
     holds_board: AtomicBool,
     was_open: AtomicBool,
     draining: AtomicBool,
@@ -36,6 +38,7 @@ impl Default for Health {
             outbox: AtomicU64::new(0),
             postgres: AtomicBool::new(true),
             evicts: AtomicBool::new(false),
+            write_refusal: Mutex::default(),
             holds_board: AtomicBool::new(false),
             was_open: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -86,6 +89,11 @@ impl Health {
         self.evicts.swap(may, Ordering::Relaxed)
     }
 
+    /// What Redis says to writes while it refuses them. Returns what it said before.
+    pub fn write_refusal(&self, refusal: Option<String>) -> Option<String> {
+        std::mem::replace(&mut *self.write_refusal.lock(), refusal)
+    }
+
     /// Whether this node has the ledger's lead, from now on.
     pub fn lead(&self, has: bool) {
         self.leads.store(has, Ordering::Relaxed);
@@ -117,6 +125,7 @@ impl Health {
     pub fn takes_awards(&self, outbox_max: u64) -> bool {
         self.is_ready()
             && self.open.load(Ordering::Relaxed)
+            && self.write_refusal.lock().is_none()
             && self.outbox.load(Ordering::Relaxed) < outbox_max
     }
 
@@ -125,12 +134,19 @@ impl Health {
         self.outbox.load(Ordering::Relaxed)
     }
 
-    /// The stores that do not answer; and `eviction`, if Redis may drop keys.
+    /// Whether Redis answers, and whether Postgres does.
+    pub fn stores(&self) -> (bool, bool) {
+        (!self.redis.borrow().degraded, self.postgres.load(Ordering::Relaxed))
+    }
+
+    /// The stores that do not answer; `eviction`, if Redis may drop keys; `redis_writes`, if it refuses writes.
     pub fn degraded(&self) -> Vec<&'static str> {
+        let (redis, postgres) = self.stores();
         let away = [
-            ("redis", self.redis.borrow().degraded),
-            ("postgres", !self.postgres.load(Ordering::Relaxed)),
+            ("redis", !redis),
+            ("postgres", !postgres),
             ("eviction", self.evicts.load(Ordering::Relaxed)),
+            ("redis_writes", self.write_refusal.lock().is_some()),
         ];
         away.into_iter().filter(|(_, away)| *away).map(|(name, _)| name).collect()
     }

@@ -1,17 +1,14 @@
-//! `store.redis_url`: one server, a Redis Cluster, or Sentinels who know the server.
+//! Where Redis is, as redis-rs takes it: what `store.redis_url` and the login at Sentinels say.
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
+use crate::config::{self, RedisUrl};
 use crate::error::Fault;
 
-/// What the URL names.
+/// Who may be asked, and for what.
 pub enum Address {
-    /// `redis://`, `rediss://` or `unix://`.
     Single(Box<ConnectionInfo>),
-    /// `redis-cluster://[user:password@]host:port,host:port`; `rediss-cluster://` for TLS. Some nodes of it are enough.
     Cluster(Vec<ConnectionInfo>),
-    /// `redis-sentinel://[user:password@]host:port,host:port[/db]#master`, as Lettuce writes it; `rediss-sentinel://` for TLS. User,
-    /// password and database are the master's; Sentinels are asked without.
     Sentinels {
         sentinels: Vec<ConnectionInfo>,
         name: String,
@@ -36,80 +33,62 @@ impl MasterUrl {
 }
 
 impl Address {
-    /// Reads the URL.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// What is wrong with it; it is not repeated, since it may hold a password.
-    pub fn parse(url: &str) -> Result<Self, Fault> {
-        let wrong = |problem: &str| Fault::new("read store.redis_url", problem.to_owned());
-        let info =
-            |url: &str| url.into_connection_info().map_err(|error| Fault::new("read store.redis_url", error));
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return info(url).map(|it| Self::Single(Box::new(it)));
+    /// What is wrong with the URL; it is not repeated, since it may hold a password.
+    pub fn read(config: &config::Store) -> Result<Self, Fault> {
+        let info = |url: String| {
+            url.into_connection_info().map_err(|error| Fault::new("read store.redis_url", error))
         };
-        let Some((base, kind)) = scheme.split_once('-') else {
-            return info(url).map(|it| Self::Single(Box::new(it)));
-        };
-        let (rest, name) = rest.split_once('#').map_or((rest, None), |(rest, name)| (rest, Some(name)));
-        let (login, places) = rest.rsplit_once('@').map_or(("", rest), |(login, places)| (login, places));
-        let (hosts, database) = places.split_once('/').unwrap_or((places, ""));
-        let login = if login.is_empty() { String::new() } else { format!("{login}@") };
-        let each = |login: &str| {
-            hosts
-                .split(',')
-                .map(|host| info(&format!("{base}://{login}{host}")))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        match (kind, name) {
-            ("cluster", None) if database.is_empty() => Ok(Self::Cluster(each(&login)?)),
-            ("cluster", _) => Err(wrong("a cluster has one database, and no name")),
-            ("sentinel", Some(name)) if !name.is_empty() => Ok(Self::Sentinels {
-                sentinels: each("")?,
-                name: name.to_owned(),
-                url: MasterUrl { before: format!("{base}://{login}"), after: format!("/{database}") },
-            }),
-            ("sentinel", _) => Err(wrong("after # comes the name that Sentinels know the master by")),
-            _ => Err(wrong("it begins with redis://, redis-cluster://, redis-sentinel:// or unix://")),
+        let all = |urls: Vec<String>| urls.into_iter().map(info).collect::<Result<Vec<_>, _>>();
+        let url = RedisUrl::parse(config.redis_url.expose());
+        match url.map_err(|problem| Fault::new("read store.redis_url", problem))? {
+            RedisUrl::Single(url) => Ok(Self::Single(Box::new(info(url)?))),
+            RedisUrl::Cluster(nodes) => Ok(Self::Cluster(all(nodes)?)),
+            RedisUrl::Sentinels { sentinels, name, master: (before, after) } => {
+                let sentinels = all(sentinels)?.into_iter().map(|it| log_in(it, config)).collect();
+                Ok(Self::Sentinels { sentinels, name, url: MasterUrl { before, after } })
+            }
         }
     }
+}
+
+/// Sentinels have a login of their own, if any.
+fn log_in(sentinel: ConnectionInfo, config: &config::Store) -> ConnectionInfo {
+    let mut login = sentinel.redis_settings().clone();
+    if !config.sentinel_username.is_empty() {
+        login = login.set_username(&config.sentinel_username);
+    }
+    if !config.sentinel_password.is_empty() {
+        login = login.set_password(config.sentinel_password.expose());
+    }
+    sentinel.set_redis_settings(login)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn addresses(infos: &[ConnectionInfo]) -> Vec<String> {
-        infos.iter().map(|it| it.addr().to_string()).collect()
-    }
-
     #[test]
-    fn each_kind_is_told_by_its_scheme() {
-        assert!(matches!(Address::parse("redis://:p-w@localhost:1/2"), Ok(Address::Single(_))));
-        assert!(matches!(Address::parse("unix:///a-b/redis.sock"), Ok(Address::Single(_))));
-        let Ok(Address::Cluster(nodes)) = Address::parse("redis-cluster://u:p@a:7000,b:7001") else {
-            panic!()
-        };
-        assert_eq!(addresses(&nodes), ["a:7000", "b:7001"]);
-        assert_eq!(nodes[1].redis_settings().username(), Some("u"));
-        let url = "redis-sentinel://:p@a:26379,b:26379/3#mymaster";
-        let Ok(Address::Sentinels { sentinels, name, url }) = Address::parse(url) else { panic!() };
+    fn sentinels_and_the_master_have_each_their_login() {
+        let mut config = config::load([]).unwrap().store;
+        config.redis_url = "redis-sentinel://u:p@a:26379,b:26380/3#mymaster".to_owned().into();
+        config.sentinel_password = "s".to_owned().into();
+        let Ok(Address::Sentinels { sentinels, name, url }) = Address::read(&config) else { panic!() };
+        let asked =
+            |it: &ConnectionInfo| (it.addr().to_string(), it.redis_settings().password().map(str::to_owned));
+        let expected = ["a:26379", "b:26380"].map(|it| (it.to_owned(), Some("s".to_owned())));
         assert_eq!(
-            (addresses(&sentinels), name.as_str()),
-            (vec!["a:26379".into(), "b:26379".into()], "mymaster")
+            (sentinels.iter().map(asked).collect::<Vec<_>>(), name.as_str()),
+            (expected.to_vec(), "mymaster")
         );
-        assert_eq!(sentinels[0].redis_settings().password(), None);
+        assert_eq!(sentinels[0].redis_settings().username(), None);
         let master = url.at("::1", 6379).unwrap();
         assert_eq!((master.addr().to_string(), master.redis_settings().db()), ("::1:6379".into(), 3));
-        assert_eq!(master.redis_settings().password(), Some("p"));
-    }
-
-    #[test]
-    fn what_is_none_is_refused_without_being_repeated() {
-        for url in
-            ["redis-cluster://:secret@a:1/2", "redis-sentinel://:secret@a:1", "http-x://:secret@a:1", "::"]
-        {
-            let fault = Address::parse(url).err().unwrap().to_string();
-            assert!(!fault.contains("secret"), "{fault}");
-        }
+        assert_eq!(
+            (master.redis_settings().username(), master.redis_settings().password()),
+            (Some("u"), Some("p"))
+        );
     }
 }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::connect::connect_to_run;
-use super::fault;
+use super::redis_error::fault;
 use super::script::Script;
 use super::server::Server;
 use crate::error::Fault;

@@ -6,12 +6,13 @@ use std::time::Duration;
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 
+use super::Store;
 use super::above::Above;
+use super::redis_error::{advice, fault};
 use super::script::Scripts;
-use super::server::Server;
+use super::server::{Question, Server};
 use super::servers::Servers;
 use super::shard::{Shard, face_tag, tag};
-use super::{Store, fault};
 use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
@@ -25,7 +26,8 @@ impl Store {
         let store = Self::new(config, metrics)?;
         store.find_servers().await?;
         for server in store.distinct_servers() {
-            refuse_eviction(&server).await?;
+            server.greet().await.map_err(|words| unusable(&server, &words))?;
+            store.refuse_unfit(&server).await?;
         }
         Ok(store)
     }
@@ -75,28 +77,9 @@ pub(super) async fn connect_to_run(
     Ok((connection, run + &history, info))
 }
 
-/// Contract, section 8: an evicting Redis would lose scores without a word. One that writes nothing to disk loses
-/// acknowledged awards when it ends, which is said, since a replica may keep them.
-async fn refuse_eviction(server: &Server) -> Result<(), Fault> {
-    let doing = "check maxmemory-policy";
-    server.ask_here::<redis::Value>("connect to Redis", &redis::cmd("PING")).await?;
-    let info: redis::InfoDict = server.ask_here(doing, &redis::cmd("INFO")).await?;
-    if info.get::<u8>("aof_enabled") == Some(0) {
-        tracing::warn!("Redis has appendonly no: what it acknowledged is lost when it ends");
-    }
-    if info.get::<u8>("arch_bits") == Some(32) {
-        return Err(Fault::new(
-            doing,
-            "Redis is a 32-bit one, whose scripts cannot write out a score or a time",
-        ));
-    }
-    match evicting(&info) {
-        Some(policy) => Err(Fault::new(
-            doing,
-            format!("Redis has maxmemory-policy {policy}, which may drop scores; set it to noeviction"),
-        )),
-        None => Ok(()),
-    }
+/// What an operator reads of a server that a node cannot start with.
+fn unusable(server: &Server, words: &str) -> Fault {
+    Fault::away("connect to Redis", format!("{}: {words}; {}", server.address, advice(words)))
 }
 
 /// The `maxmemory-policy`, if it is one that may drop keys. INFO says it too, which less rights suffice for than for CONFIG.
@@ -105,6 +88,39 @@ fn evicting(info: &redis::InfoDict) -> Option<String> {
 }
 
 impl Store {
+    /// Contract, section 8: an evicting Redis would lose scores without a word. One that writes nothing to disk loses
+    /// acknowledged awards when it ends, which is said, since a replica may keep them.
+    async fn refuse_unfit(&self, server: &Server) -> Result<(), Fault> {
+        let info: redis::InfoDict = match server.ask(Question::Command(&redis::cmd("INFO"))).await {
+            Ok(info) => info,
+            Err(unanswered) => return Err(unusable(server, &server.words(&unanswered).await)),
+        };
+        let unfit = |told: &str| Err(Fault::new("use this Redis", format!("{}: {told}", server.address)));
+        match info.get::<String>("redis_mode").as_deref() {
+            Some("sentinel") => {
+                return unfit("it is a Sentinel; set REDIS_URL to redis-sentinel://host:26379/0#master");
+            }
+            Some("cluster") if !self.servers.may_move() => {
+                return unfit("it belongs to a Redis Cluster; set REDIS_URL to redis-cluster://host:6379");
+            }
+            _ => {}
+        }
+        if info.get::<u8>("aof_enabled") == Some(0) {
+            tracing::warn!("Redis has appendonly no: what it acknowledged is lost when it ends");
+        }
+        if info.get::<u8>("arch_bits") == Some(32) {
+            return unfit(
+                "it is a 32-bit one, whose scripts cannot write out a score or a time; use a 64-bit one",
+            );
+        }
+        match evicting(&info) {
+            Some(policy) => unfit(&format!(
+                "it has maxmemory-policy {policy}, which may drop scores; set it to noeviction"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The first server whose `maxmemory-policy` may drop keys by now, though it did not when the node started, and that policy.
     ///
     /// # Errors

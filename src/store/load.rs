@@ -269,7 +269,7 @@ impl Store {
             unlink.unlink(key).ignore();
         }
         if !unlink.is_empty() {
-            let removed = server.ask::<()>(doing, Question::Pipeline(&unlink)).await;
+            let removed = server.ask::<()>(Question::Pipeline(&unlink)).await;
             removed.map_err(|it| it.into_fault(doing))?;
         }
         Ok(Some(if next == 0 { (place + 1, 0) } else { (place, next) }))

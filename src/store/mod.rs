@@ -26,6 +26,7 @@ mod prove;
 mod reader;
 mod redeem;
 mod redeemed;
+mod redis_error;
 mod replicas;
 mod reply;
 mod script;
@@ -39,6 +40,7 @@ mod slots;
 mod stream;
 mod subscriber;
 mod totals;
+mod writable;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,6 +73,7 @@ use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::traces::{self, Span, SpanKind};
 use above::Above;
+use redis_error::is_elsewhere;
 use reply::Reply;
 use script::{Script, Scripts};
 use server::{Question, Unanswered};
@@ -121,12 +124,11 @@ impl Store {
     async fn ask_at<T: FromRedisValue>(
         &self,
         shard: &Shard,
-        doing: &'static str,
         question: Question<'_>,
     ) -> Result<T, Unanswered> {
         let last = Instant::now() + self.timeout;
         loop {
-            match shard.server().ask(doing, question).await {
+            match shard.server().ask(question).await {
                 Err(Unanswered::Failed(error)) if self.servers.may_move() && Instant::now() < last => {
                     if !is_elsewhere(&error) {
                         return Err(Unanswered::Failed(error));
@@ -149,7 +151,7 @@ impl Store {
         command: &redis::Cmd,
     ) -> Result<T, Fault> {
         let started = Instant::now();
-        let answer = self.ask_at(shard, doing, Question::Command(command)).await;
+        let answer = self.ask_at(shard, Question::Command(command)).await;
         self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
         answer.map_err(|it| it.into_fault(doing))
     }
@@ -161,7 +163,7 @@ impl Store {
         doing: &'static str,
         pipeline: &redis::Pipeline,
     ) -> Result<T, Fault> {
-        let answer = self.ask_at(shard, doing, Question::Pipeline(pipeline)).await;
+        let answer = self.ask_at(shard, Question::Pipeline(pipeline)).await;
         answer.map_err(|it| it.into_fault(doing))
     }
 
@@ -189,11 +191,11 @@ impl Store {
         let server = shard.server();
         let bound = server.binding.sha(script);
         let by_name = script.by_name(bound.as_deref(), keys, arguments);
-        let mut answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
+        let mut answer = self.ask_at(shard, Question::Command(&by_name)).await;
         if bound.is_some() && is_unknown(&answer) {
             server.binding.lost();
             let by_name = script.by_name(None, keys, arguments);
-            answer = self.ask_at(shard, name, Question::Command(&by_name)).await;
+            answer = self.ask_at(shard, Question::Command(&by_name)).await;
         } else if is_a_replica(&answer) {
             // It may be the master again, with other data, before anybody looks.
             server.binding.lost();
@@ -202,7 +204,7 @@ impl Store {
         }
         if is_unknown(&answer) {
             let in_full = script.in_full(keys, arguments);
-            answer = self.ask_at(shard, name, Question::Command(&in_full)).await;
+            answer = self.ask_at(shard, Question::Command(&in_full)).await;
         }
         self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
         let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|it| it.into_fault(name));
@@ -247,42 +249,4 @@ fn is_unknown<T>(answer: &Result<T, Unanswered>) -> bool {
 /// Whether a server says that it only repeats what another one writes.
 fn is_a_replica<T>(answer: &Result<T, Unanswered>) -> bool {
     matches!(answer, Err(Unanswered::Failed(error)) if error.code() == Some("READONLY"))
-}
-
-/// Whether a server says that it does not serve a slot, or not just now: then it has done nothing. Of a pipeline's commands all are
-/// about one slot.
-fn is_elsewhere(error: &redis::RedisError) -> bool {
-    let codes = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN"];
-    let one = error.code().is_some_and(|code| codes.contains(&code));
-    one || error
-        .clone()
-        .into_server_errors()
-        .is_some_and(|errors| !errors.is_empty() && errors.iter().all(|(_, it)| codes.contains(&it.code())))
-}
-
-/// Sorts what Redis says: away (try again), or wrong.
-fn fault(doing: &'static str, error: redis::RedisError) -> Fault {
-    // A password that is being changed is wrong for a moment (the last two).
-    let passing = [
-        "LOADING",
-        "OOM",
-        "BUSY",
-        "READONLY",
-        "MASTERDOWN",
-        "MOVED",
-        "ASK",
-        "TRYAGAIN",
-        "MISCONF",
-        "CLUSTERDOWN",
-        "NOREPLICAS",
-        "NOAUTH",
-        "WRONGPASS",
-    ];
-    let away = error.is_io_error()
-        || error.is_timeout()
-        || error.is_connection_dropped()
-        || error.is_connection_refusal()
-        || error.kind() == redis::ErrorKind::AuthenticationFailed
-        || error.code().is_some_and(|code| passing.contains(&code));
-    if away { Fault::away(doing, error) } else { Fault::new(doing, error) }
 }

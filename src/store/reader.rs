@@ -9,11 +9,12 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
+use super::Store;
 use super::entry::{Entry, Unread};
 use super::outbox::{OLDEST, sort};
+use super::redis_error::fault;
 use super::server::Server;
 use super::stream::{Item, Items};
-use super::{Store, fault};
 use crate::error::Fault;
 
 /// A read that may block for at most a second and takes so long will not come back.

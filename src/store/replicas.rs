@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, oneshot};
 
+use super::Store;
 use super::connect::connect_to_run;
-use super::{Store, fault};
+use super::redis_error::fault;
 use crate::config;
 use crate::error::Fault;
 

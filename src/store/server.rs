@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 use deadpool_redis::Pool;
 use redis::aio::ConnectionManagerConfig;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, Pipeline, RedisError};
+use redis::{
+    AsyncConnectionConfig, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisConnectionInfo,
+    RedisError,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::binding::Binding;
 use super::line::Line;
+use super::reader;
+use super::redis_error::{fault, words};
 use super::replicas::Replicas;
 use super::silence::Silence;
-use super::{fault, reader};
 use crate::config;
 use crate::error::Fault;
 
@@ -30,7 +34,7 @@ pub enum Unanswered {
     /// Redis said no; or the connection broke, and nobody knows.
     Failed(RedisError),
     /// It was never asked, or there was no answer in time.
-    Silent(Fault),
+    Silent(&'static str),
 }
 
 /// One server.
@@ -119,13 +123,9 @@ impl Server {
     }
 
     /// Asks over one of the lines. A reconnection that is under way counts too: nobody waits longer than for an answer.
-    pub async fn ask<T: FromRedisValue>(
-        &self,
-        doing: &'static str,
-        question: Question<'_>,
-    ) -> Result<T, Unanswered> {
+    pub async fn ask<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T, Unanswered> {
         if !self.silence.may_ask(Instant::now()) {
-            return Err(Unanswered::Silent(Fault::away(doing, "Redis did not answer just now")));
+            return Err(Unanswered::Silent("Redis did not answer just now"));
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let line = &self.lines[turn % self.lines.len()];
@@ -153,7 +153,7 @@ impl Server {
             None => {
                 self.silence.fell(Instant::now());
                 line.fell_silent();
-                Err(Unanswered::Silent(Fault::away(doing, "no answer in time")))
+                Err(Unanswered::Silent("no answer in time"))
             }
         }
     }
@@ -163,7 +163,53 @@ impl Server {
     /// # Errors
     /// It is away, or says no.
     pub async fn ask_here<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T, Fault> {
-        self.ask(doing, Question::Command(command)).await.map_err(|it| it.into_fault(doing))
+        self.ask(Question::Command(command)).await.map_err(|it| it.into_fault(doing))
+    }
+
+    /// Why there was no answer, in the server's own words.
+    pub async fn words(&self, unanswered: &Unanswered) -> String {
+        match unanswered {
+            // Of a refused login redis-rs keeps no word.
+            Unanswered::Failed(error) if error.kind() == ErrorKind::AuthenticationFailed => {
+                self.greet().await.err().unwrap_or_else(|| words(error))
+            }
+            Unanswered::Failed(error) => words(error),
+            Unanswered::Silent(why) => (*why).to_owned(),
+        }
+    }
+
+    /// Connects, logs in and chooses the database, one after the other.
+    ///
+    /// # Errors
+    /// What the server says to the first step that it refuses, or why it cannot be reached.
+    pub async fn greet(&self) -> Result<(), String> {
+        let login = self.client.get_connection_info().redis_settings().clone();
+        let bare = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let bare = self.client.get_connection_info().clone().set_redis_settings(bare);
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout));
+        let mut steps = Vec::new();
+        if let Some(password) = login.password() {
+            let mut step = redis::cmd("AUTH");
+            step.arg(login.username()).arg(password);
+            steps.push(step);
+        }
+        if login.db() != 0 {
+            let mut step = redis::cmd("SELECT");
+            step.arg(login.db());
+            steps.push(step);
+        }
+        steps.push(redis::cmd("PING"));
+        let greeted = async {
+            let mut connection =
+                redis::Client::open(bare)?.get_multiplexed_async_connection_with_config(&settings).await?;
+            for step in steps {
+                step.exec_async(&mut connection).await?;
+            }
+            Ok(())
+        };
+        greeted.await.map_err(|error: RedisError| words(&error))
     }
 }
 
@@ -171,7 +217,7 @@ impl Unanswered {
     pub fn into_fault(self, doing: &'static str) -> Fault {
         match self {
             Self::Failed(error) => fault(doing, error),
-            Self::Silent(fault) => fault,
+            Self::Silent(words) => Fault::away(doing, words),
         }
     }
 }

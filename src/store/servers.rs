@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use parking_lot::Mutex;
-use redis::{ConnectionAddr, ConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, FromRedisValue};
 
 use super::Store;
 use super::address::{Address, MasterUrl};
-use super::server::Server;
+use super::redis_error::LOGIN;
+use super::server::{Question, Server};
 use super::shard::Shard;
 use super::slots::{Master, SLOTS, slot_of};
 use crate::config;
@@ -54,7 +55,7 @@ impl Servers {
     /// The URL is wrong.
     pub fn new(config: &config::Store) -> Result<(Self, Arc<Server>), Fault> {
         let server = |info: &ConnectionInfo| Server::new(info.clone(), config).map(Arc::new);
-        let (source, first) = match Address::parse(config.redis_url.expose())? {
+        let (source, first) = match Address::read(config)? {
             Address::Single(info) => (Source::Single, server(&info)?),
             Address::Cluster(nodes) => {
                 let first =
@@ -94,7 +95,7 @@ impl Servers {
         if looked.is_some_and(|it| it + SHARED_FOR > asked) || !self.may_move() {
             return Ok(());
         }
-        let claims = match &self.source {
+        let (claims, refusals) = match &self.source {
             Source::Single => return Ok(()),
             Source::Cluster(nodes) => self.ask_cluster(nodes).await,
             Source::Sentinels { sentinels, name, url } => self.ask_sentinels(sentinels, name, url).await,
@@ -112,12 +113,21 @@ impl Servers {
         // Who serves nothing any more is not kept, but for those that the settings name.
         let serving: Vec<_> = claims.into_iter().map(|it| it.server.address.clone()).collect();
         self.known.lock().retain(|address, _| serving.contains(address) || self.named.contains(address));
-        match unserved {
-            Some(slot) => {
-                Err(Fault::away("find out who serves a shard", format!("nobody serves slot {slot}")))
+        let Some(slot) = unserved else { return Ok(()) };
+        let told = refusals.join("; ");
+        let wants_login = LOGIN.iter().any(|it| told.contains(it));
+        let (doing, what, login) = match &self.source {
+            Source::Sentinels { name, .. } => {
+                ("ask the Sentinels for the master", name.clone(), "store.sentinel_password")
             }
-            None => Ok(()),
-        }
+            _ => ("find the cluster's masters", format!("nobody serves slot {slot}"), "REDIS_URL"),
+        };
+        let advice = if wants_login {
+            format!("set the password in {login} to theirs")
+        } else {
+            "are they running there, and is REDIS_URL right?".to_owned()
+        };
+        Err(Fault::away(doing, format!("{what}: {told}; {advice}")))
     }
 
     fn server(&self, info: redis::RedisResult<ConnectionInfo>) -> Option<Arc<Server>> {
@@ -132,8 +142,7 @@ impl Servers {
         Some(server)
     }
 
-    async fn ask_cluster(&self, nodes: &[ConnectionInfo]) -> Vec<Claim> {
-        let doing = "find the cluster's masters";
+    async fn ask_cluster(&self, nodes: &[ConnectionInfo]) -> (Vec<Claim>, Vec<String>) {
         let mut asked: Vec<Arc<Server>> = self.known.lock().values().cloned().collect();
         for node in nodes {
             asked.extend(
@@ -142,12 +151,9 @@ impl Servers {
         }
         let mut command = redis::cmd("CLUSTER");
         command.arg("NODES");
-        let answers = join_all(asked.iter().map(|server| async {
-            let nodes: String = server.ask_here(doing, &command).await.ok()?;
-            Some((server.clone(), nodes))
-        }));
+        let (answers, refusals) = ask_each::<String>(&asked, &command).await;
         let mut claims = Vec::new();
-        for (through, nodes_text) in answers.await.into_iter().flatten() {
+        for (through, nodes_text) in answers {
             let template = through.client.get_connection_info();
             claims.extend(nodes_text.lines().filter_map(|line| {
                 let master = Master::read(line)?;
@@ -163,22 +169,45 @@ impl Servers {
                 Some(Claim { epoch: master.epoch, slots: master.slots, server })
             }));
         }
-        claims
+        (claims, refusals)
     }
 
-    async fn ask_sentinels(&self, sentinels: &[Arc<Server>], name: &str, url: &MasterUrl) -> Vec<Claim> {
-        let doing = "ask the Sentinels for the master";
+    async fn ask_sentinels(
+        &self,
+        sentinels: &[Arc<Server>],
+        name: &str,
+        url: &MasterUrl,
+    ) -> (Vec<Claim>, Vec<String>) {
         let mut command = redis::cmd("SENTINEL");
         command.arg("MASTER").arg(name);
-        let answers = join_all(sentinels.iter().map(|sentinel| async {
-            sentinel.ask_here::<HashMap<String, String>>(doing, &command).await.ok()
-        }));
+        let (answers, refusals) = ask_each::<HashMap<String, String>>(sentinels, &command).await;
         let claim = |it: HashMap<String, String>| {
             let server = self.server(url.at(it.get("ip")?, it.get("port")?.parse().ok()?))?;
             Some(Claim { epoch: it.get("config-epoch")?.parse().ok()?, slots: vec![(0, SLOTS - 1)], server })
         };
-        answers.await.into_iter().flatten().filter_map(claim).collect()
+        (answers.into_iter().filter_map(|(_, it)| claim(it)).collect(), refusals)
     }
+}
+
+/// Asks servers the same. Returns what they answer, and what the others say, or why they do not answer, as `address: words`.
+async fn ask_each<T: FromRedisValue>(
+    servers: &[Arc<Server>],
+    command: &redis::Cmd,
+) -> (Vec<(Arc<Server>, T)>, Vec<String>) {
+    let asked = servers.iter().map(|server| async {
+        match server.ask(Question::Command(command)).await {
+            Ok(answer) => Ok((server.clone(), answer)),
+            Err(unanswered) => Err(format!("{}: {}", server.address, server.words(&unanswered).await)),
+        }
+    });
+    let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+    for answer in join_all(asked).await {
+        match answer {
+            Ok(answer) => answers.push(answer),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    (answers, refusals)
 }
 
 /// The same kind of connection to another host.

@@ -6,7 +6,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use redis::aio::PubSubSink;
 
-use super::{Store, fault};
+use super::Store;
+use super::redis_error::fault;
 use crate::error::Fault;
 
 /// Some channels of one connection.

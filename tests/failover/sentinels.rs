@@ -1,6 +1,9 @@
 //! A single Redis whose replica takes over when the Sentinels say so.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use laurel::store::Store;
 
 use super::Scene;
 use crate::harness::{KeptSentinels, World};
@@ -37,4 +40,31 @@ async fn sentinels_put_a_replica_in_a_masters_place_and_no_award_is_lost() {
     redis.settled(0).await;
     scene.play.goes_on().await;
     scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_want_a_login_of_their_own() {
+    let mut world = World::with_shards(1).await;
+    let redis = KeptSentinels::with_password(&world.folder.path().join("watched"), "sentinels-secret").await;
+    world.config.store.redis_url = redis.url().into();
+    for (password, url, said) in [
+        ("", redis.url(), "NOAUTH Authentication required"),
+        ("wrong", redis.url(), "WRONGPASS invalid username-password pair"),
+        ("sentinels-secret", redis.url().replace("#laurel", "#another"), "ERR No such master with that name"),
+        (
+            "sentinels-secret",
+            redis.url().replace("//", "//:masters-secret@"),
+            "ERR AUTH <password> called without",
+        ),
+    ] {
+        let mut config = world.config.store.clone();
+        (config.sentinel_password, config.redis_url) = (password.to_owned().into(), url.into());
+        let refused = Store::connect(&config, Arc::default()).await.err().unwrap().to_string();
+        assert!(refused.contains(said) && !refused.contains("secret"), "{refused}");
+        // Of the Sentinels each is named.
+        assert!(said.starts_with("ERR AUTH") || refused.matches("127.0.0.1:").count() == 3, "{refused}");
+    }
+    let node = world.node_with(|it| it.store.sentinel_password = "sentinels-secret".to_owned().into()).await;
+    let ada = node.register("ada").await;
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 10);
 }

@@ -17,17 +17,25 @@ pub struct KeptSentinels {
     servers: [RedisProcess; 2],
     sentinels: Vec<Child>,
     ports: Ports,
+    /// Of the Sentinels themselves; empty: none.
+    password: String,
 }
 
 impl KeptSentinels {
     /// Starts all and waits until the Sentinels know each other and the replica, which is in step. Server 0 is the master.
     pub async fn start(folder: &Path) -> Self {
+        Self::with_password(folder, "").await
+    }
+
+    /// The same with a password that Sentinels want, of nodes and of each other.
+    pub async fn with_password(folder: &Path, password: &str) -> Self {
         let ports = Ports::take();
         let master = server(folder, &ports, 0, &[]).await;
         let port = ports.client(0).to_string();
         let replica = server(folder, &ports, 1, &["--replicaof", "127.0.0.1", &port]).await;
-        let sentinels = (0..SENTINELS).map(|it| sentinel(folder, &ports, it)).collect();
-        let kept = Self { servers: [master, replica], sentinels, ports };
+        let sentinels = (0..SENTINELS).map(|it| sentinel(folder, &ports, it, password)).collect();
+        let password = password.to_owned();
+        let kept = Self { servers: [master, replica], sentinels, ports, password };
         kept.settled(0).await;
         kept
     }
@@ -92,7 +100,8 @@ impl KeptSentinels {
     }
 
     async fn said_by(&self, sentinel: usize) -> Option<Said> {
-        let url = format!("redis://127.0.0.1:{}", self.ports.client(2 + sentinel));
+        let login = if self.password.is_empty() { String::new() } else { format!(":{}@", self.password) };
+        let url = format!("redis://{login}127.0.0.1:{}", self.ports.client(2 + sentinel));
         let told: std::collections::HashMap<String, String> = ask(&url, "SENTINEL MASTER", NAME).await?;
         Some(Said {
             port: told["port"].parse().unwrap(),
@@ -126,7 +135,7 @@ async fn server(folder: &Path, ports: &Ports, number: usize, extra: &[&str]) -> 
     RedisProcess::start_with(&folder, options.map(str::to_owned).to_vec(), extra).await
 }
 
-fn sentinel(folder: &Path, ports: &Ports, number: usize) -> Child {
+fn sentinel(folder: &Path, ports: &Ports, number: usize, password: &str) -> Child {
     let folder = folder.join(format!("sentinel-{number}"));
     std::fs::create_dir_all(&folder).unwrap();
     let (port, master, home) = (ports.client(2 + number), ports.client(0), folder.display());
@@ -135,7 +144,8 @@ fn sentinel(folder: &Path, ports: &Ports, number: usize) -> Child {
         "port {port}\nbind 127.0.0.1\ndir {home}\nlogfile sentinel.log\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
          sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 3000\n"
     );
-    std::fs::write(&path, text).unwrap();
+    let wanted = if password.is_empty() { String::new() } else { format!("requirepass {password}\n") };
+    std::fs::write(&path, text + &wanted).unwrap();
     let mut command = Command::new("redis-server");
     command.arg(&path).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null());
     command.spawn().unwrap()

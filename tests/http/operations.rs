@@ -1,3 +1,6 @@
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
+
 use crate::harness::{World, eventually};
 
 #[tokio::test]
@@ -45,6 +48,65 @@ async fn metrics_count_what_happened() {
     for line in wanted {
         eventually(line, async || node.get("/metrics").await.text.contains(line).then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn logins_and_registrations_are_counted_by_result() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|it| {
+            it.limits.logins_per_minute = 3;
+            it.limits.registers_per_minute_per_ip = 3;
+        })
+        .await;
+    node.register("ada").await;
+    for (username, email) in
+        [("ada", "other@example.com"), ("eve", "ada@example.com"), ("eve", "eve@example.com")]
+    {
+        let body = json!({ "username": username, "email": email, "password": "correct horse" });
+        node.post("/api/auth/register", "", &body).await;
+    }
+    for (username, password) in [
+        ("ada", "correct horse"),
+        ("ada", "wrong horse"),
+        ("ada", "wrong horse"),
+        ("ada", "correct horse"),
+        ("bob", "wrong horse"),
+    ] {
+        node.post("/api/auth/login", "", &json!({ "username": username, "password": password })).await;
+    }
+    let text = node.get("/metrics").await.text;
+    for counted in [
+        "registrations_total{result=\"ok\"} 1",
+        "registrations_total{result=\"already_exists\"} 2",
+        "registrations_total{result=\"rate_limit_exceeded\"} 1",
+        "logins_total{result=\"ok\"} 1",
+        "logins_total{result=\"invalid_credentials\"} 3",
+        "logins_total{result=\"rate_limit_exceeded\"} 1",
+    ] {
+        assert!(text.contains(&format!("\nlaurel_{counted}\n")), "{counted}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_down_in_the_metrics() {
+    let (mut world, mut postgres) = World::with_postgres().await;
+    let node = world.node().await;
+    let is = async |store: &str, up: u8| {
+        let line = format!("\nlaurel_store_up{{store=\"{store}\"}} {up}\n");
+        eventually(&line, async || node.get("/metrics").await.text.contains(&line).then_some(())).await;
+    };
+    is("redis", 1).await;
+    is("postgres", 1).await;
+    postgres.stop().await;
+    is("postgres", 0).await;
+    is("redis", 1).await;
+    world.redis.kill().await;
+    is("redis", 0).await;
+    postgres.restart().await;
+    is("postgres", 1).await;
+    world.redis.restart().await;
+    is("redis", 1).await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod migrate;
 mod older;
 mod outbox;
 mod parts;
+mod pooler;
 mod rebuild;
 mod reshard;
 mod rollup;

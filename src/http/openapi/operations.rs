@@ -33,7 +33,7 @@ fn readiness(operation: Operation) -> Operation {
     let state = object(&[
         ("ready", flag("Whether it can")),
         ("draining", flag("Whether the node stops")),
-        ("degraded", list(one_of(&["redis", "postgres", "eviction"]))),
+        ("degraded", list(one_of(&["redis", "postgres", "eviction", "redis_writes"]))),
         ("boardVersion", whole("The newest board's")),
         ("outboxEntries?", whole("What Postgres does not have yet; told to operators alone")),
     ]);

@@ -1,0 +1,69 @@
+//! A PgBouncer before a test's Postgres: the real program, on loopback.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::cluster::ports::Ports;
+use super::{Proxy, eventually};
+
+pub struct PgBouncer {
+    config: PathBuf,
+    ports: Ports,
+    process: Option<Child>,
+    /// It runs as another user, who may not reach the folder of the socket file.
+    _proxy: Proxy,
+}
+
+impl PgBouncer {
+    /// Starts one before the Postgres whose socket file is in a folder, with these lines of settings.
+    pub async fn start(folder: &Path, postgres: &Path, settings: &str) -> Self {
+        let proxy = Proxy::before(&postgres.join(".s.PGSQL.5432")).await;
+        let (ports, config) = (Ports::take(), folder.join("pgbouncer.ini"));
+        let text = format!(
+            "[databases]\n* = host=127.0.0.1 port={} user=laurel\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\nauth_type = any\n{settings}\n",
+            proxy.port,
+            ports.client(0)
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut bouncer = Self { config, ports, process: None, _proxy: proxy };
+        bouncer.restart().await;
+        bouncer
+    }
+
+    /// As the setting `database.url` wants it.
+    pub fn url(&self) -> String {
+        format!("postgres://laurel@127.0.0.1:{}/laurel", self.ports.client(0))
+    }
+
+    /// Kills it with SIGKILL, and with it all sessions.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Starts it, and waits until it takes connections.
+    pub async fn restart(&mut self) {
+        let mut command = Command::new("/usr/sbin/pgbouncer");
+        // SAFETY: geteuid always succeeds.
+        if unsafe { libc::geteuid() } == 0 {
+            command.args(["--user", "postgres"]);
+        }
+        command.arg("--quiet").arg(&self.config).stdin(Stdio::null()).stdout(Stdio::null());
+        self.process = Some(command.spawn().expect("make test-deps installs pgbouncer"));
+        let port = self.ports.client(0);
+        eventually("PgBouncer to listen", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+        })
+        .await;
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a node says that cannot start: one line with what it could not do, where, why, and what to do.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Output;
+
+use crate::harness::{NodeProcess, World, connect_redis, laurel};
+
+/// A port where nobody listens.
+fn closed() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A port where somebody listens who is no store, and says this to everybody.
+fn stranger(says: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(says.as_bytes());
+                // The connection stays until the other side gives up.
+                while stream.read(&mut [0; 1024]).is_ok_and(|it| it > 0) {}
+            });
+        }
+    });
+    port
+}
+
+fn serve(world: &World, settings: &[(&str, &str)]) -> Output {
+    let mut command = laurel(&world.config);
+    command.arg("serve").env("PORT", "0").env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "500");
+    command.env("LAUREL_STORE__TIMEOUT_MS", "500").envs(settings.iter().copied()).output().unwrap()
+}
+
+/// Fails unless it stopped with one line that has all of this.
+#[track_caller]
+fn assert_one_line(output: &Output, parts: &[&str]) {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.lines().count() == 1, "{told}");
+    assert!(told.starts_with("laurel: ") && !told.contains("secret"), "{told}");
+    for part in parts {
+        assert!(told.contains(part), "{part} is not in: {told}");
+        assert_eq!(told.matches(part).count(), 1, "{told}");
+    }
+}
+
+const NOT_HTTP: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_cannot_be_used_is_named_with_its_own_words() {
+    let world = World::with_shards(1).await;
+    let socket = world.redis.url.clone();
+    let mut operator = connect_redis(&socket).await.unwrap();
+    let weak = ["SETUSER", "weak", "on", ">secret", "+ping"];
+    redis::cmd("ACL").arg(&weak).exec_async(&mut operator).await.unwrap();
+    let (closed, http, silent) = (closed(), stranger(NOT_HTTP), stranger(""));
+    let at = |port: u16| format!("127.0.0.1:{port}");
+    for (url, parts) in [
+        (
+            format!("redis://:secret@{}", at(closed)),
+            vec![at(closed), "onnection refused".into(), "REDIS_URL".into()],
+        ),
+        (format!("redis://{}", at(http)), vec![at(http), "REDIS_URL".into()]),
+        (format!("redis://{}", at(silent)), vec![at(silent), "timed out".into(), "REDIS_URL".into()]),
+        ("redis://nowhere.invalid:7000".into(), vec!["nowhere.invalid:7000".into(), "lookup".into()]),
+        ("unix:///no/such.sock".into(), vec!["/no/such.sock".into(), "No such file".into()]),
+        (format!("{socket}?pass=secret"), vec!["ERR AUTH <password> called without any password".into()]),
+        (
+            format!("{socket}?user=weak&pass=secret1"),
+            vec!["WRONGPASS invalid".into(), "the user and the password".into()],
+        ),
+        (
+            format!("{socket}?user=weak&pass=secret"),
+            vec!["NOPERM".into(), "'info'".into(), "users.acl".into()],
+        ),
+        (format!("{socket}?db=99"), vec!["DB index is out of range".into()]),
+        (format!("rediss://{}", at(http)), vec![at(http), "REDIS_URL".into()]),
+        (format!("redis-sentinel://{}#laurel", at(closed)), vec![at(closed), "onnection refused".into()]),
+    ] {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        assert_one_line(&serve(&world, &[("REDIS_URL", &url)]), &parts);
+    }
+    let cluster = format!("redis-cluster://{},{}", at(closed), at(http));
+    let split = serve(&world, &[("REDIS_URL", &cluster), ("LAUREL_STORE__SHARDS", "2")]);
+    assert_one_line(&split, &[&at(closed), &at(http), "onnection refused"]);
+    redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).exec_async(&mut operator).await.unwrap();
+    assert_one_line(&serve(&world, &[]), &["NOAUTH", "the user and the password in REDIS_URL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_cannot_be_used_is_named_with_its_own_words() {
+    let world = World::with_shards(1).await;
+    let url = world.config.database.url.expose();
+    let name = url.split(['/', '?']).find(|it| it.starts_with("test_")).unwrap();
+    let (closed, http, silent) = (closed(), stranger(NOT_HTTP), stranger(""));
+    let at = |port: u16| format!("127.0.0.1:{port}");
+    for (url, parts) in [
+        (
+            format!("postgres://u:secret@{}/x", at(closed)),
+            vec![at(closed), "onnection refused".into(), "DATABASE_URL".into()],
+        ),
+        (format!("postgres://u:secret@{}/x", at(http)), vec![at(http), "DATABASE_URL".into()]),
+        (format!("postgres://u:secret@{}/x", at(silent)), vec![at(silent), "no answer in time".into()]),
+        ("postgres://u@nowhere.invalid:7000/x".into(), vec!["nowhere.invalid:7000".into(), "lookup".into()]),
+        ("postgres:///x?host=/no/such".into(), vec!["/no/such".into(), "No such file".into()]),
+        (
+            url.replace(name, "nobodys"),
+            vec!["database \"nobodys\" does not exist".into(), "create that database".into()],
+        ),
+        (url.replace("user=laurel", "user=nobody"), vec!["\"nobody\"".into(), "DATABASE_URL".into()]),
+    ] {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        assert_one_line(&serve(&world, &[("DATABASE_URL", &url)]), &parts);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_listens_where_a_host_name_leads() {
+    let world = World::new().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (settings, parts) in [
+        (vec![("HOST", "nowhere.invalid")], vec!["nowhere.invalid:0", "lookup", "set HOST"]),
+        (vec![("HOST", "192.0.2.1")], vec!["192.0.2.1:0", "set HOST to an address"]),
+        (vec![("HOST", "localhost"), ("PORT", &port)], vec!["localhost:", "set PORT"]),
+        (
+            vec![("LAUREL_SERVER__ADMIN_LISTEN", "nowhere.invalid:1")],
+            vec!["nowhere.invalid:1", "server.admin_listen"],
+        ),
+    ] {
+        assert_one_line(&serve(&world, &settings), &parts);
+    }
+    for (host, address) in [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
+        let mut node = NodeProcess::start(&world.config, &[("HOST", host)]).await;
+        // What only loopback is shown shows that the name was understood.
+        let metrics = reqwest::get(format!("http://{address}:{}/metrics", node.port())).await.unwrap();
+        assert_eq!(metrics.status(), 200, "{host}");
+        assert_eq!(node.terminate(), Some(0));
+    }
+    let settings = [("LAUREL_SERVER__ADMIN_LISTEN", "localhost:0")];
+    let mut node = NodeProcess::start(&world.config, &settings).await;
+    assert_eq!(node.terminate(), Some(0));
+}
