@@ -1,5 +1,6 @@
 //! The document against the router, and against what a node really answers.
 
+mod clients;
 mod doors;
 pub mod driver;
 mod examples;
