@@ -45,17 +45,18 @@ fuzz:
 	fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 # The official Socket.IO client, a balancer, a pooler, the tool that checks metrics and rules, a browser, and the library that sets a Redis'
-# clock, for the tests that use them; and what checks the files of deploy/.
+# clock, for the tests that use them; and what checks the files of deploy/ and the OpenAPI document.
 test-deps:
 	@bash deploy/install.sh node:nodejs npm:npm haproxy:haproxy promtool:prometheus \
 		chromium-headless-shell:chromium-headless-shell kubectl:kubernetes-client openssl:openssl venv:python3-venv faketime:faketime \
-		pgbouncer:pgbouncer
+		pgbouncer:pgbouncer java:default-jre-headless
 	@python3 -m venv tests/deploy/tools
 	@tests/deploy/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--requirement tests/deploy/requirements.txt
 	@npm ci --silent --no-audit --no-fund --prefix tests/official
 	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/browser
 	@npm ci --silent --no-audit --no-fund --prefix clients/typescript
+	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/http/openapi
 
 # Compiles the TypeScript client. What comes of it is kept in the tree, so that Rust alone builds Laurel.
 client:

@@ -7,4 +7,4 @@ mod image;
 mod kubernetes;
 mod servers;
 mod stores;
-mod tools;
+pub mod tools;

@@ -2,29 +2,65 @@
 
 use serde_json::{Value, json};
 
-use super::analytics;
 use super::operation::Operation;
-use super::schema::{envelope, flag, list, map, object, one_of, or_null, text, time, uuid, whole};
+use super::schema::{
+    choice, envelope, flag, list, map, named, object, one_of, or_null, range, text, time, uuid, whole,
+};
+use super::users;
 use crate::error::Code;
 
+/// A UUID of the right shape that no user has: nobody is banned by an example.
+const NOBODY: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
+
 pub fn operations() -> Vec<Operation> {
-    let done = |data: Value| envelope(200, data, object(&[]));
+    let suspects = Operation::get(
+        "/api/admin/suspects",
+        "listSuspects",
+        "List suspects",
+        "Returns the users and addresses with abuse signals in the last hours. Nobody is banned by them.",
+    );
+    let audit = Operation::get(
+        "/api/admin/audit",
+        "listAudit",
+        "List what admins did",
+        "Returns the newest entries of the audit log: who did what to whom, and why.",
+    );
+    let report = Operation::get(
+        "/api/admin/users/{userId}",
+        "reportUser",
+        "Get a user",
+        "Returns a user's score, rank, restrictions and abuse signals.",
+    );
     let mut operations = vec![
-        windowed(admin(Operation::get("/api/admin/suspects", "listSuspects", "Who looks like cheating")))
-            .answer(200, "The heaviest first", done(list(suspect()))),
-        windowed(admin(Operation::get("/api/admin/audit", "listAudit", "What operators did"))).answer(
-            200,
-            "The newest first",
-            done(list(deed())),
-        ),
-        windowed(one(Operation::get("/api/admin/users/{userId}", "reportUser", "What is known of a user")))
-            .answer(200, "The user", done(analytics::user())),
+        windowed(admin(suspects)).answer(200, "The heaviest first", done(list(suspect()))),
+        windowed(admin(audit)).answer(200, "The newest first", done(list(audit_entry()))),
+        windowed(one(report)).answer(200, "The user", done(users::user())),
     ];
-    for (path, id, summary) in [
-        ("/api/admin/users/{userId}/ban", "banUser", "Off every board, no awards, sockets closed"),
-        ("/api/admin/users/{userId}/unban", "unbanUser", "Back, with the score"),
-        ("/api/admin/users/{userId}/set-aside", "setUserAside", "Awards are taken, but not shown"),
-        ("/api/admin/users/{userId}/confirm", "confirmUser", "What was held is shown"),
+    for (path, id, summary, about) in [
+        (
+            "/api/admin/users/{userId}/ban",
+            "banUser",
+            "Ban a user",
+            "Takes the user off every board, refuses awards and closes the user's sockets.",
+        ),
+        (
+            "/api/admin/users/{userId}/unban",
+            "unbanUser",
+            "Lift a ban",
+            "Puts the user back on the board, with the score from before.",
+        ),
+        (
+            "/api/admin/users/{userId}/set-aside",
+            "setUserAside",
+            "Set a user aside",
+            "Awards are still taken, but their points are held back from the board.",
+        ),
+        (
+            "/api/admin/users/{userId}/confirm",
+            "confirmUser",
+            "Confirm held points",
+            "Shows the points that were held back, and ends the hold.",
+        ),
     ] {
         let action = one_of(&["ban", "unban", "set_aside", "confirm"]);
         let data = object(&[
@@ -32,53 +68,90 @@ pub fn operations() -> Vec<Operation> {
             ("username", text("The name")),
             ("action", action),
         ]);
-        let decided = one(Operation::post(path, id, summary)).once().about(ONCE);
-        let decided = decided.body(object(&[("reason", reason())]));
-        operations.push(decided.answer(200, "It is decided", done(data)));
+        let response = named("RestrictionResponse", done(named("Restriction", data)));
+        let decided = with_reason(decision(path, id, summary, about));
+        operations.push(decided.answer(200, "It is decided", response));
     }
-    let void = Operation::post("/api/admin/users/{userId}/void", "voidUser", "What was held is taken away");
-    let void = one(void).once().about(ONCE).body(object(&[("reason", reason())]));
-    operations.push(void.answer(200, "It is gone", done(change())));
-    let adjust = Operation::post("/api/admin/users/{userId}/adjust", "adjustUser", "Change a total");
+    let change = || named("ScoreChangeResponse", done(named("ScoreChange", change())));
+    let void = decision(
+        "/api/admin/users/{userId}/void",
+        "voidUser",
+        "Void held points",
+        "Takes away the points that were held back, and ends the hold.",
+    );
+    operations.push(with_reason(void).answer(200, "The points are gone", change()));
+    let adjust = decision(
+        "/api/admin/users/{userId}/adjust",
+        "adjustUser",
+        "Adjust a score",
+        "Adds points to the user's total, or takes points away.",
+    );
     let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Below 0 to take away" });
-    let adjust = one(adjust).once().about(ONCE).body(object(&[("points", points), ("reason", reason())]));
-    operations.push(adjust.answer(200, "It is changed", done(change())));
+    let adjust = adjust.body(
+        object(&[("points", points), ("reason", reason())]),
+        json!({ "points": -10, "reason": "Awarded twice by mistake" }),
+    );
+    operations.push(adjust.answer(200, "The score is adjusted", change()));
     operations.extend(letters());
     operations
 }
 
-/// What is told of each operation that takes a key.
-const ONCE: &str = "Under an `Idempotency-Key` an operator does it once, on whichever nodes and however many repeat it at once. What was refused \
-    because of the user's state (a total that would leave its range; a user who is set aside, or is not) is refused again, whatever has changed \
-    since: take another key to try again. A 503 decides nothing about the key: a repeat goes on.";
+/// A decision about one user, which is made once under a key.
+fn decision(path: &'static str, id: &'static str, summary: &str, about: &str) -> Operation {
+    one(Operation::post(path, id, summary, &format!("{about} {ONCE}"))).once()
+}
+
+const ONCE: &str = "Under an `Idempotency-Key` this is done once, on whichever nodes and however many repeat it at once. What was \
+    refused because of the user's state (a total that would leave its range; a user who is set aside, or is not) is refused again, \
+    whatever has changed since: take another key to try again. A 503 decides nothing about the key: a repeat goes on.";
+
+/// A success.
+pub fn done(data: Value) -> Value {
+    envelope(200, data, object(&[]))
+}
 
 fn letters() -> Vec<Operation> {
-    let done = |data: Value| envelope(200, data, object(&[]));
-    let path = "/api/admin/dead-letters";
-    let list = Operation::get(path, "listDeadLetters", "What could not be written to the ledger");
-    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 });
+    let list = Operation::get(
+        "/api/admin/dead-letters",
+        "listDeadLetters",
+        "List dead letters",
+        "Returns the outbox entries that could not be written to the ledger.",
+    );
     let list = admin(list)
-        .parameter("query", "state", false, one_of(&["waiting", "all"]))
-        .parameter("query", "limit", false, limit)
+        .optional_parameter("state", choice("Which to list", &["waiting", "all"]))
+        .optional_parameter("limit", range("How many at most", 1000, 50))
         .refused(&[Code::ValidationError])
         .answer(200, "The newest first", done(super::schema::list(letter())));
     let mut operations = vec![list];
-    for (path, id, summary, state) in [
-        ("/api/admin/dead-letters/{letterId}/retry", "retryDeadLetter", "Write it again", "retrying"),
-        ("/api/admin/dead-letters/{letterId}/discard", "discardDeadLetter", "Leave it at that", "discarded"),
+    for (path, id, summary, about, state, schema) in [
+        (
+            "/api/admin/dead-letters/{letterId}/retry",
+            "retryDeadLetter",
+            "Retry a dead letter",
+            "Writes the entry to the ledger again.",
+            "retrying",
+            "RetriedDeadLetter",
+        ),
+        (
+            "/api/admin/dead-letters/{letterId}/discard",
+            "discardDeadLetter",
+            "Discard a dead letter",
+            "Leaves the entry out of the ledger for good.",
+            "discarded",
+            "DiscardedDeadLetter",
+        ),
     ] {
-        let decided = admin(Operation::post(path, id, summary))
-            .parameter("path", "letterId", true, whole("The dead letter's number"))
-            .refused(&[Code::NotFound, Code::ValidationError])
-            .body(object(&[("reason", reason())]));
+        let decided = admin(Operation::post(path, id, summary, about))
+            .path_parameter("letterId", whole("The dead letter's number"), 1_000_000)
+            .refused(&[Code::NotFound, Code::ValidationError]);
         let data = object(&[("letterId", whole("The dead letter's number")), ("state", one_of(&[state]))]);
-        operations.push(decided.answer(200, "It is decided", done(data)));
+        operations.push(with_reason(decided).answer(200, "It is decided", done(named(schema, data))));
     }
     operations
 }
 
 fn letter() -> Value {
-    object(&[
+    let letter = object(&[
         ("letterId", whole("The dead letter's number")),
         ("at", time("When it was taken out of the outbox")),
         ("streamId", text("Its place in the outbox")),
@@ -98,7 +171,8 @@ fn letter() -> Value {
         ("inRedis", flag("Whether Redis has what it moves; if not, a rebuild shows it once it is written")),
         ("decidedBy", or_null(text("Who decided last"))),
         ("decidedWhy", or_null(text("Why"))),
-    ])
+    ]);
+    named("DeadLetter", letter)
 }
 
 /// For admins.
@@ -108,22 +182,23 @@ pub fn admin(operation: Operation) -> Operation {
 
 /// About one user.
 pub fn one(operation: Operation) -> Operation {
+    let about = "A number if it is all digits, a UUID if it parses as one, else a name";
     admin(operation)
-        .parameter(
-            "path",
-            "userId",
-            true,
-            text("What is all digits is a number, what parses as a UUID is one, all else is a name"),
-        )
+        .path_parameter("userId", text(about), NOBODY)
         .refused(&[Code::UserNotFound, Code::ValidationError])
 }
 
 fn windowed(operation: Operation) -> Operation {
-    let range = |most: u32, default: u32| json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
     operation
-        .parameter("query", "hours", false, range(720, 24))
-        .parameter("query", "limit", false, range(1000, 50))
+        .optional_parameter("hours", range("How far back", 720, 24))
+        .optional_parameter("limit", range("How many at most", 1000, 50))
         .refused(&[Code::ValidationError])
+}
+
+/// It takes a reason, and nothing else.
+fn with_reason(operation: Operation) -> Operation {
+    let schema = named("ReasonRequest", object(&[("reason", reason())]));
+    operation.body(schema, json!({ "reason": "Plays with a modified client" }))
 }
 
 fn reason() -> Value {
@@ -136,7 +211,7 @@ pub fn signs() -> Value {
 }
 
 fn suspect() -> Value {
-    object(&[
+    let suspect = object(&[
         ("suspect", text("A user's UUID, or an address")),
         ("userId", or_null(whole("The user's number"))),
         ("username", or_null(text("The user's name"))),
@@ -145,11 +220,12 @@ fn suspect() -> Value {
         ("lastAt", time("When the last one was")),
         ("banned", flag("Whether the user is banned")),
         ("aside", flag("Whether the user is set aside")),
-    ])
+    ]);
+    named("Suspect", suspect)
 }
 
-fn deed() -> Value {
-    object(&[
+fn audit_entry() -> Value {
+    let entry = object(&[
         ("at", time("When")),
         ("actor", text("Who did it")),
         ("action", text("What")),
@@ -161,7 +237,8 @@ fn deed() -> Value {
             or_null(json!({ "type": "object", "additionalProperties": true,
             "description": "Totals `before` and `after`; or `refused`, if nothing was done" })),
         ),
-    ])
+    ]);
+    named("AuditEntry", entry)
 }
 
 fn change() -> Value {

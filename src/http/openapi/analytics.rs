@@ -1,58 +1,65 @@
-//! The operators' API: what they see at a glance, and of one user.
+//! The operators' API: what they see at a glance.
 
 use serde_json::{Value, json};
 
-use super::admin::{admin, one, signs};
+use super::admin::{admin, done};
 use super::operation::Operation;
-use super::schema::{envelope, flag, list, map, object, one_of, or_null, text, time, uuid, whole};
+use super::schema::{
+    choice, flag, list, map, named, object, one_of, or_null, range, text, time, uuid, whole,
+};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
     vec![
-        get("/api/admin/activity", "getActivity", "Awards, users, sessions and refusals over time")
-            .about("Whole hours or days in UTC, the present one the last; none is left out. A few seconds behind.")
-            .parameter("query", "hours", false, range(8760, 24))
-            .parameter("query", "step", false, one_of(&["hour", "day"]))
-            .answer(200, "The activity", done(activity())),
-        get("/api/admin/most-active", "getMostActive", "Who has most awards")
-            .about("In the present hour, day, week (from Monday) or month, in UTC. A few seconds behind.")
-            .parameter("query", "period", false, one_of(&["day", "hour", "week", "month"]))
-            .parameter("query", "limit", false, range(100, 10))
-            .answer(200, "Most awards first", done(most_active())),
-        get("/api/admin/peak-hours", "getPeakHours", "Awards by weekday and hour")
-            .parameter("query", "days", false, range(365, 28))
-            .answer(200, "Seven days from Monday on, of 24 hours each, in UTC", done(peak_hours())),
-        get("/api/admin/scores", "getScores", "How the board's scores are distributed")
-            .answer(200, "From the first class with anybody in it to the last one", done(scores())),
-        get("/api/admin/sessions", "getSessions", "What game sessions were like that have ended")
-            .parameter("query", "days", false, range(365, 28))
-            .answer(200, "The sessions", done(sessions())),
-        get("/api/admin/suspects/{suspect}", "getEvidence", "What there is against one suspect")
-            .parameter("path", "suspect", true, text("An address, or a user's UUID, number or name"))
-            .parameter("query", "hours", false, range(720, 24))
-            .refused(&[Code::UserNotFound])
-            .answer(200, "Signs by hour, newest first, and the user's newest refused attempts", done(evidence())),
-        get("/api/admin/users", "searchUsers", "Users by name, number, UUID or e-mail address")
-            .parameter("query", "search", false, text("The beginning of a name, or all of the others; without it the newest users"))
-            .parameter("query", "limit", false, range(100, 20))
-            .answer(200, "What is found by a number, UUID or address is first, then names in order", done(list(found()))),
-        one(Operation::get("/api/admin/users/{userId}/history", "getHistory", "All that happened to a user"))
-            .parameter("query", "before", false, text("`next` of the page before"))
-            .parameter("query", "limit", false, range(200, 50))
-            .answer(200, "Newest first", done(history())),
+        get(
+            "/api/admin/activity",
+            "getActivity",
+            "Get activity over time",
+            "Counts awards, users, sessions and refusals by whole hours or days in UTC. The last row is the present hour or day. The \
+                counts are a few seconds behind.",
+        )
+        .optional_parameter("hours", range("How far back", 8760, 24))
+        .optional_parameter("step", choice("What a row covers", &["hour", "day"]))
+        .answer(200, "The activity", done(activity())),
+        get(
+            "/api/admin/most-active",
+            "getMostActive",
+            "List the most active users",
+            "Returns the users with most awards in the present hour, day, week (from Monday) or month, in UTC. The counts are a few \
+                seconds behind.",
+        )
+        .optional_parameter("period", choice("In which period", &["day", "hour", "week", "month"]))
+        .optional_parameter("limit", range("How many at most", 100, 10))
+        .answer(200, "Most awards first", done(most_active())),
+        get(
+            "/api/admin/peak-hours",
+            "getPeakHours",
+            "Get awards by weekday and hour",
+            "Counts awards by weekday and hour, in UTC.",
+        )
+        .optional_parameter("days", range("How far back", 365, 28))
+        .answer(200, "Seven days from Monday on, of 24 hours each", done(peak_hours())),
+        get(
+            "/api/admin/scores",
+            "getScores",
+            "Get the distribution of scores",
+            "Returns percentiles and a histogram of the board's scores.",
+        )
+        .answer(200, "From the first bucket with a user to the last", done(scores())),
+        get(
+            "/api/admin/sessions",
+            "getSessions",
+            "Get statistics of game sessions",
+            "Returns how long ended game sessions were, and how many actions they had.",
+        )
+        .optional_parameter("days", range("How far back", 365, 28))
+        .answer(200, "The sessions", done(sessions())),
     ]
 }
 
-fn get(path: &'static str, id: &str, summary: &str) -> Operation {
-    admin(Operation::get(path, id, summary)).refused(&[Code::ValidationError])
-}
-
-fn done(data: Value) -> Value {
-    envelope(200, data, object(&[]))
-}
-
-fn range(most: u32, default: u32) -> Value {
-    json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default })
+/// An answer about all users.
+pub fn get(path: &'static str, id: &'static str, summary: &str, about: &str) -> Operation {
+    admin(Operation::get(path, id, summary, about)).refused(&[Code::ValidationError])
 }
 
 fn average(about: &str) -> Value {
@@ -84,13 +91,14 @@ fn activity() -> Value {
         ("activeUsers", whole("Users who had one")),
         ("refusals", map(whole("Requests that were refused with this code"))),
     ]);
-    object(&[
+    let activity = object(&[
         ("from", from()),
         ("to", to()),
         ("step", one_of(&["hour", "day"])),
-        ("summary", summary),
-        ("rows", list(row)),
-    ])
+        ("summary", named("ActivitySummary", summary)),
+        ("rows", list(named("ActivityRow", row))),
+    ]);
+    named("Activity", activity)
 }
 
 fn most_active() -> Value {
@@ -104,13 +112,14 @@ fn most_active() -> Value {
         ("banned", flag("Whether the user is banned")),
         ("aside", flag("Whether the user is set aside")),
     ]);
-    object(&[("from", from()), ("to", to()), ("users", list(user))])
+    let users = list(named("ActiveUser", user));
+    named("MostActive", object(&[("from", from()), ("to", to()), ("users", users)]))
 }
 
 fn peak_hours() -> Value {
     let hours = json!({ "type": "array", "minItems": 24, "maxItems": 24, "items": whole("Awards") });
     let week = json!({ "type": "array", "minItems": 7, "maxItems": 7, "items": hours });
-    object(&[("from", from()), ("to", to()), ("awards", week)])
+    named("PeakHours", object(&[("from", from()), ("to", to()), ("awards", week)]))
 }
 
 fn scores() -> Value {
@@ -125,7 +134,12 @@ fn scores() -> Value {
         ("to", or_null(whole("Scores in it are below this; none if there is no end"))),
         ("users", whole("How many users there are")),
     ]);
-    object(&[("users", whole("Users on the board")), ("percentiles", percentiles), ("buckets", list(bucket))])
+    let distribution = object(&[
+        ("users", whole("Users on the board")),
+        ("percentiles", named("ScorePercentiles", percentiles)),
+        ("buckets", list(named("ScoreBucket", bucket))),
+    ]);
+    named("ScoreDistribution", distribution)
 }
 
 fn sessions() -> Value {
@@ -136,124 +150,13 @@ fn sessions() -> Value {
         ),
         ("sessions", whole("How many sessions had them")),
     ]);
-    object(&[
+    let sessions = object(&[
         ("from", from()),
         ("to", to()),
         ("sessions", whole("Sessions that began since `from` and have ended")),
         ("actionsPerSession", average("Their actions, on average")),
         ("averageSeconds", average("How long they were, on average")),
-        ("buckets", list(bucket)),
-    ])
-}
-
-fn evidence() -> Value {
-    let sign = object(&[
-        ("hour", time("When the hour begins")),
-        ("sign", text("What was seen")),
-        ("count", whole("How often")),
-        ("firstAt", time("When first")),
-        ("lastAt", time("When last")),
+        ("buckets", list(named("SessionBucket", bucket))),
     ]);
-    let refused = object(&[
-        ("at", time("When")),
-        ("eventId", uuid("The attempt")),
-        ("actionType", text("What for")),
-        ("points", whole("What it would have been worth")),
-        ("proof", proof()),
-    ]);
-    object(&[
-        ("suspect", text("A user's UUID, or an address")),
-        ("userId", or_null(whole("The user's number"))),
-        ("username", or_null(text("The user's name"))),
-        ("signs", list(sign)),
-        ("refused", list(refused)),
-    ])
-}
-
-fn found() -> Value {
-    object(&[
-        ("userId", whole("The user's number")),
-        ("id", uuid("The user's UUID")),
-        ("username", text("The name")),
-        ("role", one_of(&["player", "admin"])),
-        ("score", whole("The total, as far as the ledger has come")),
-        ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
-        ("createdAt", time("When the user registered")),
-    ])
-}
-
-/// What is known of a user.
-pub fn user() -> Value {
-    object(&[
-        ("userId", whole("The user's number")),
-        ("id", uuid("The user's UUID")),
-        ("username", text("The name")),
-        ("role", one_of(&["player", "admin"])),
-        ("score", whole("The total")),
-        ("shown", whole("How much of it others see")),
-        ("rank", or_null(whole("The place on the board"))),
-        ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
-        ("awards", whole("Awards; a few seconds behind")),
-        ("createdAt", time("When the user registered")),
-        ("lastAt", or_null(time("The newest award"))),
-        ("signs", signs()),
-    ])
-}
-
-fn proof() -> Value {
-    json!({ "description": "The proof that was given; null if there was none" })
-}
-
-fn history() -> Value {
-    let points = || json!({ "type": "integer", "description": "By how much the total changed" });
-    let kind = |kinds: &[&str], fields: &[(&str, Value)]| {
-        let mut all = vec![("kind", one_of(kinds)), ("at", time("When"))];
-        all.extend_from_slice(fields);
-        object(&all)
-    };
-    let entry = [
-        ("eventId", uuid("The ledger's entry")),
-        ("actionType", text("What for")),
-        ("points", points()),
-        ("scoreBefore", whole("The total before")),
-        ("scoreAfter", whole("And after")),
-        ("held", flag("Whether it is held back")),
-        (
-            "note",
-            or_null(
-                json!({ "type": "object", "additionalProperties": true, "description": "Of an operator: who and why" }),
-            ),
-        ),
-    ];
-    let award = [entry.as_slice(), &[("proof", proof())]].concat();
-    let attempt = [
-        ("eventId", uuid("The attempt")),
-        ("actionType", text("What for")),
-        ("points", whole("What it would have been worth")),
-        ("proof", proof()),
-        ("refusedAt", or_null(time("When its proof failed"))),
-        ("expiresAt", time("When it runs out")),
-    ];
-    let session = [
-        ("sessionId", text("The game session")),
-        ("actions", whole("Awards in it")),
-        ("active", flag("Whether it goes on")),
-        ("endedAt", or_null(time("When it ended"))),
-    ];
-    let deed = [
-        ("actor", text("Who did it")),
-        ("action", text("What")),
-        ("reason", text("Why")),
-        ("detail", or_null(json!({ "type": "object", "additionalProperties": true }))),
-    ];
-    let event = json!({ "anyOf": [
-        kind(&["award"], &award),
-        kind(&["adjustment", "carried"], &entry),
-        kind(&["refused", "expired", "open"], &attempt),
-        kind(&["session"], &session),
-        kind(&["deed"], &deed),
-    ] });
-    object(&[("events", list(event)), ("next", or_null(text("Where the next page begins; null at the end")))])
+    named("SessionStatistics", sessions)
 }

@@ -3,8 +3,11 @@
 use serde_json::Value;
 
 use super::operation::Operation;
-use super::schema::{envelope, flag, object, or_null, ten, text, whole};
+use super::schema::{envelope, flag, named, object, or_null, ten, text, whole};
 use crate::error::Code;
+
+const CACHED: &str = "The answer comes from the node's own snapshot. Send the `ETag` of the last answer as `If-None-Match`, and an \
+    unchanged board costs no body.";
 
 pub fn operations() -> Vec<Operation> {
     let metadata =
@@ -15,18 +18,28 @@ pub fn operations() -> Vec<Operation> {
         ("score", whole("The total")),
         ("rank", or_null(whole("The place; none without points"))),
     ]);
+    let user = Operation::get(
+        "/api/scoreboard/user/{userId}",
+        "getUserScore",
+        "Get a user's score and rank",
+        "Returns the user's total and rank. A user without points has score 0 and rank null.",
+    );
     vec![
         board(
-            Operation::get("/api/scoreboard/top10", "getTop10", "The ten best, by user number"),
-            envelope(200, ten("NumberedRow"), metadata),
+            Operation::get("/api/scoreboard/top10", "getTop10", "Get the top 10, by user number", CACHED),
+            envelope(200, ten("NumberedRow"), named("BoardMetadata", metadata)),
         ),
-        Operation::get("/api/scoreboard/user/{userId}", "getUserScore", "A user's score and place")
-            .login()
-            .parameter("path", "userId", true, text("The user's number or UUID"))
-            .answer(200, "The user's place", envelope(200, place, object(&[])))
+        user.login()
+            .path_parameter("userId", text("The user's number or UUID"), "1")
+            .answer(200, "The user's score", envelope(200, named("UserScore", place), object(&[])))
             .refused(&[Code::UserNotFound, Code::ValidationError]),
         board(
-            Operation::get("/api/v1/scores/leaderboard", "getLeaderboard", "The ten best, by user UUID"),
+            Operation::get(
+                "/api/v1/scores/leaderboard",
+                "getLeaderboard",
+                "Get the top 10, by user UUID",
+                CACHED,
+            ),
             object(&[
                 ("leaderboard", ten("Row")),
                 ("version", whole("It only grows; µs since the Unix epoch, or a little more")),

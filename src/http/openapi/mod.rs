@@ -10,6 +10,7 @@ mod listen;
 mod operation;
 mod operations;
 pub mod schema;
+mod users;
 mod v1;
 
 use std::sync::LazyLock;
@@ -36,6 +37,8 @@ pub async fn serve() -> Response {
 
 /// The document.
 pub fn document() -> Value {
+    let mut analytics = analytics::operations();
+    analytics.extend(users::operations());
     let rooms: [(&str, &str, Vec<Operation>); 8] = [
         ("auth", "Logins", auth::operations()),
         ("game", "The game API: a session, whose tokens give way to each other", game::operations()),
@@ -43,7 +46,7 @@ pub fn document() -> Value {
         ("actions", "The actions API and verified tokens", v1::operations()),
         ("listen", "Sockets and events", listen::operations()),
         ("admin", "For callers with the role `admin`", admin::operations()),
-        ("analytics", "What operators see at a glance, and of one user", analytics::operations()),
+        ("analytics", "What operators see at a glance, and of one user", analytics),
         ("operations", "For operators, balancers and tools", operations::operations()),
     ];
     let tags: Vec<_> =
@@ -56,12 +59,19 @@ pub fn document() -> Value {
             path[method] = operation.tag(tag).build();
         }
     }
+    let (mut schemas, mut paths, mut shared) = (Map::new(), Value::from(paths), schema::shared());
+    for part in [&mut paths, &mut shared] {
+        schema::collect_named(part, &mut schemas);
+    }
+    schemas.extend(shared.as_object().cloned().unwrap_or_default());
+    schemas.sort_keys();
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Laurel",
             "version": env!("CARGO_PKG_VERSION"),
             "description": ABOUT,
+            "contact": { "name": "The operator of this node" },
             "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -74,7 +84,8 @@ pub fn document() -> Value {
             },
             "parameters": parameters(),
             "headers": headers(),
-            "schemas": schema::shared(),
+            "schemas": schemas,
+            "examples": schema::errors(),
         },
     })
 }
@@ -101,10 +112,10 @@ fn headers() -> Value {
         "RateLimitLimit": header(false, "Attempts in a window", count()),
         "RateLimitRemaining": header(false, "Attempts that are left", count()),
         "RateLimitReset": header(false, "Seconds until the window closes", seconds(1)),
-        "IdempotentReplayed": header(false, "This is the first answer again", json!({ "const": "true" })),
+        "IdempotentReplayed": header(false, "This is the first answer again", schema::one_of(&["true"])),
         "ETag": header(true, "The board's version", schema::text("A strong tag")),
         "Age": header(false, "While Redis is away: for how many seconds the board may be stale", count()),
         "CacheControl": header(true, "How long it may be kept", schema::text("As in RFC 9111")),
-        "WebSocketVersion": header(false, "To what asks for no WebSocket: the version that is spoken", json!({ "const": "13" })),
+        "WebSocketVersion": header(false, "To what asks for no WebSocket: the version that is spoken", schema::one_of(&["13"])),
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::schema::refusal;
+use super::schema::{named, shared_as};
 use crate::error::Code;
 use crate::http::envelope::status;
 
@@ -16,6 +16,7 @@ pub struct Operation {
     pub path: &'static str,
     /// `get` or `post`.
     pub method: &'static str,
+    id: &'static str,
     about: Map<String, Value>,
     parameters: Vec<Value>,
     answers: BTreeMap<u16, Answer>,
@@ -28,26 +29,35 @@ pub struct Operation {
 struct Answer {
     about: Vec<String>,
     headers: Map<String, Value>,
-    /// Under each media type, what it can be.
-    content: BTreeMap<&'static str, Vec<Value>>,
+    content: BTreeMap<&'static str, Body>,
+}
+
+/// What an answer is in one media type.
+#[derive(Default)]
+struct Body {
+    /// One of them holds.
+    schemas: Vec<Value>,
+    /// Errors by their codes.
+    examples: Map<String, Value>,
 }
 
 impl Operation {
-    /// A `GET`.
-    pub fn get(path: &'static str, id: &str, summary: &str) -> Self {
-        Self::new("get", path, id, summary)
+    /// A `GET`, with a title and a description.
+    pub fn get(path: &'static str, id: &'static str, summary: &str, about: &str) -> Self {
+        Self::new("get", path, id, summary, about)
     }
 
-    /// A `POST`.
-    pub fn post(path: &'static str, id: &str, summary: &str) -> Self {
-        Self::new("post", path, id, summary)
+    /// A `POST`, with a title and a description.
+    pub fn post(path: &'static str, id: &'static str, summary: &str, about: &str) -> Self {
+        Self::new("post", path, id, summary, about)
     }
 
-    fn new(method: &'static str, path: &'static str, id: &str, summary: &str) -> Self {
-        let about = json!({ "operationId": id, "summary": summary, "security": [] });
+    fn new(method: &'static str, path: &'static str, id: &'static str, summary: &str, about: &str) -> Self {
+        let about = json!({ "operationId": id, "summary": summary, "description": about, "security": [] });
         Self {
             path,
             method,
+            id,
             about: about.as_object().cloned().unwrap_or_default(),
             parameters: Vec::new(),
             answers: BTreeMap::new(),
@@ -58,12 +68,6 @@ impl Operation {
         }
         // Whatever is below `/api/` is counted by address.
         .refused(if path.starts_with("/api/") { &[Code::RateLimitExceeded] } else { &[] })
-    }
-
-    /// More than the summary says.
-    pub fn about(mut self, about: &str) -> Self {
-        self.about.insert("description".to_owned(), about.into());
-        self
     }
 
     /// The room it stands in.
@@ -88,24 +92,45 @@ impl Operation {
         self.refused(&[Code::Unauthorized, Code::InvalidToken, Code::Forbidden])
     }
 
-    /// It takes a JSON body, and no field that is not named.
-    pub fn body(mut self, mut schema: Value) -> Self {
+    /// It takes a JSON body, such as the example, and no field that is not named.
+    pub fn body(mut self, mut schema: Value, example: Value) -> Self {
         schema["additionalProperties"] = false.into();
-        let body = json!({ "required": true, "content": { JSON: { "schema": schema } } });
+        let content = json!({ "schema": self.name_body(schema, "Request"), "example": example });
+        let body = json!({ "required": true, "content": { JSON: content } });
         self.about.insert("requestBody".to_owned(), body);
         self.refused(&[Code::ValidationError, Code::PayloadTooLarge, Code::UnsupportedMediaType])
     }
 
-    /// It takes a body of plain text.
-    pub fn plain_body(mut self, about: &str) -> Self {
-        let body = json!({ "required": true, "description": about, "content": { "text/plain": { "schema": { "type": "string" } } } });
+    /// It takes a body of plain text, such as the example.
+    pub fn plain_body(mut self, about: &str, example: &str) -> Self {
+        let content = json!({ "schema": { "type": "string" }, "example": example });
+        let body = json!({ "required": true, "description": about, "content": { "text/plain": content } });
         self.about.insert("requestBody".to_owned(), body);
         self.refused(&[Code::PayloadTooLarge])
     }
 
-    /// It takes a part of its path, or of its query, which may be missing.
-    pub fn parameter(mut self, place: &str, name: &str, required: bool, schema: Value) -> Self {
-        self.parameters.push(json!({ "name": name, "in": place, "required": required, "schema": schema }));
+    /// It takes a part of its path, such as the example.
+    pub fn path_parameter(self, name: &str, schema: Value, example: impl Into<Value>) -> Self {
+        self.parameter("path", name, schema, Some(example.into()))
+    }
+
+    /// It takes a field of its query, such as the example.
+    pub fn query_parameter(self, name: &str, schema: Value, example: &str) -> Self {
+        self.parameter("query", name, schema, Some(example.into()))
+    }
+
+    /// It takes a field of its query, which may be missing.
+    pub fn optional_parameter(self, name: &str, schema: Value) -> Self {
+        self.parameter("query", name, schema, None)
+    }
+
+    fn parameter(mut self, place: &str, name: &str, mut schema: Value, example: Option<Value>) -> Self {
+        let about = schema.as_object_mut().and_then(|it| it.shift_remove("description"));
+        let mut parameter = json!({ "name": name, "in": place, "required": example.is_some(), "description": about, "schema": schema });
+        if let Some(example) = example {
+            parameter["example"] = example;
+        }
+        self.parameters.push(parameter);
         self
     }
 
@@ -139,10 +164,20 @@ impl Operation {
 
     /// An answer of another media type.
     pub fn answer_as(mut self, status: u16, about: &str, kind: &'static str, schema: Value) -> Self {
+        let schema = self.name_body(schema, "Response");
         let answer = self.answers.entry(status).or_default();
         answer.about.push(about.to_owned());
-        answer.content.entry(kind).or_default().push(schema);
+        answer.content.entry(kind).or_default().schemas.push(schema);
         self
+    }
+
+    /// A body that has no name gets the operation's.
+    fn name_body(&self, schema: Value, suffix: &str) -> Value {
+        if schema["properties"].is_null() || !schema["title"].is_null() {
+            return schema;
+        }
+        let (initial, rest) = self.id.split_at(1);
+        named(&format!("{}{rest}{suffix}", initial.to_ascii_uppercase()), schema)
     }
 
     /// An answer without a body.
@@ -199,9 +234,11 @@ impl Operation {
         }
         for (status, codes) in by_status {
             let answer = self.answers.entry(status).or_default();
-            let named: Vec<_> = codes.iter().map(|it| format!("`{}`", it.as_str())).collect();
-            answer.about.push(named.join(", "));
-            answer.content.entry(JSON).or_default().push(refusal(status, &codes));
+            let listed: Vec<_> = codes.iter().map(|it| format!("`{}`", it.as_str())).collect();
+            answer.about.push(listed.join(", "));
+            let body = answer.content.entry(JSON).or_default();
+            body.schemas.push(shared_as("ErrorResponse"));
+            body.examples = codes.iter().map(|code| (code.as_str().to_owned(), example_of(*code))).collect();
         }
     }
 }
@@ -212,6 +249,10 @@ const RATE: [(&str, &str); 3] = [
     ("RateLimit-Reset", "RateLimitReset"),
 ];
 
+fn example_of(code: Code) -> Value {
+    json!({ "$ref": format!("#/components/examples/{}", code.as_str()) })
+}
+
 fn header_of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{name}") })
 }
@@ -219,9 +260,13 @@ fn header_of(name: &str) -> Value {
 impl Answer {
     fn build(mut self) -> Value {
         let mut content = Map::new();
-        for (kind, mut schemas) in self.content {
+        for (kind, Body { mut schemas, examples }) in self.content {
             let schema = if schemas.len() == 1 { schemas.remove(0) } else { json!({ "anyOf": schemas }) };
-            content.insert(kind.to_owned(), json!({ "schema": schema }));
+            let mut body = json!({ "schema": schema });
+            if !examples.is_empty() {
+                body["examples"] = examples.into();
+            }
+            content.insert(kind.to_owned(), body);
         }
         self.headers.sort_keys();
         let mut answer = json!({ "description": self.about.join("; or "), "headers": self.headers });

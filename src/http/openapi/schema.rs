@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::Code;
+use crate::http::envelope::status;
 
 /// A text.
 pub fn text(about: &str) -> Value {
@@ -24,6 +25,11 @@ pub fn whole(about: &str) -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": (1u64 << 53) - 1, "description": about })
 }
 
+/// True in every answer. Not a `const`: generated Python clients compare it with the text `true`.
+pub fn always_true(about: &str) -> Value {
+    json!({ "type": "boolean", "not": { "const": false }, "description": about })
+}
+
 /// Yes or no.
 pub fn flag(about: &str) -> Value {
     json!({ "type": "boolean", "description": about })
@@ -32,6 +38,16 @@ pub fn flag(about: &str) -> Value {
 /// One of some texts.
 pub fn one_of(texts: &[&str]) -> Value {
     json!({ "type": "string", "enum": texts })
+}
+
+/// One of some texts in a query; the first is the default.
+pub fn choice(about: &str, texts: &[&str]) -> Value {
+    json!({ "type": "string", "enum": texts, "default": texts[0], "description": about })
+}
+
+/// A whole number from 1 in a query.
+pub fn range(about: &str, max: u32, default: u32) -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default, "description": about })
 }
 
 /// Any number of these.
@@ -45,8 +61,35 @@ pub fn map(values: Value) -> Value {
 }
 
 /// This, or null.
-pub fn or_null(schema: Value) -> Value {
+pub fn or_null(mut schema: Value) -> Value {
+    if schema["title"].is_null() && schema["type"].is_string() {
+        schema["type"] = json!([schema["type"].take(), "null"]);
+        return schema;
+    }
     json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+/// A schema that stands in `components.schemas`, so that generated clients have a type of this name.
+pub fn named(name: &str, mut schema: Value) -> Value {
+    schema["title"] = name.into();
+    schema
+}
+
+/// Moves all named schemas below a value into a map, and leaves references to them.
+pub fn collect_named(value: &mut Value, schemas: &mut Map<String, Value>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|it| collect_named(it, schemas)),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|it| collect_named(it, schemas));
+            if let Some(Value::String(name)) = fields.get("title").cloned() {
+                fields.shift_remove("title");
+                let schema = std::mem::replace(value, shared_as(&name));
+                let known = schemas.entry(name).or_insert_with(|| schema.clone());
+                debug_assert_eq!(*known, schema, "two schemas have one name");
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A schema of `shared`.
@@ -73,26 +116,16 @@ pub fn envelope(status: u16, data: Value, metadata: Value) -> Value {
     object(&[
         ("data", data),
         ("message", text("What was done, for people")),
-        ("statusCode", json!({ "const": status })),
+        ("statusCode", json!({ "type": "integer", "const": status })),
         ("metadata", metadata),
     ])
-}
-
-/// What a refused request is answered at one status, where these are the codes.
-pub fn refusal(status: u16, codes: &[Code]) -> Value {
-    let codes: Vec<_> = codes.iter().map(|it| it.as_str()).collect();
-    let narrowed = json!({ "properties": {
-        "statusCode": { "const": status },
-        "metadata": { "properties": { "errorCode": { "enum": codes } } },
-    } });
-    json!({ "allOf": [shared_as("Error"), narrowed] })
 }
 
 /// The schemas that have a name.
 pub fn shared() -> Value {
     json!({
         "ErrorCode": one_of(&Code::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>()),
-        "Error": error(),
+        "ErrorResponse": error(),
         "Row": object(&[
             ("userId", uuid("The user's UUID")),
             ("username", text("The name to show")),
@@ -119,7 +152,7 @@ fn error() -> Value {
     let metadata = object(&[
         ("errorCode", shared_as("ErrorCode")),
         ("timestamp", time("When it was refused")),
-        ("fields?", list(field)),
+        ("fields?", list(named("FieldProblem", field))),
         ("expected?", text("What to send instead of this access token")),
         ("validActionTypes?", list(text("`INVALID_ACTION`: a type that is open here"))),
         ("openUtc?", open_utc()),
@@ -127,31 +160,49 @@ fn error() -> Value {
         ("limit?", limit()),
     ]);
     object(&[
-        ("data", json!({ "type": "null" })),
+        // Generators know no type that has only null.
+        ("data", json!({ "type": ["object", "null"], "const": null, "description": "Always null" })),
         ("message", text("What is wrong, for people")),
         ("statusCode", json!({ "type": "integer", "minimum": 400, "maximum": 599 })),
-        ("metadata", metadata),
+        ("metadata", named("ErrorMetadata", metadata)),
     ])
 }
 
 fn open_utc() -> Value {
-    object(&[
+    let hours = object(&[
         ("from", text("`INVALID_ACTION`: when the action opens, such as `08:00`")),
         ("to", text("When it closes")),
-    ])
+    ]);
+    named("ActionOpens", hours)
 }
 
 fn limit() -> Value {
-    object(&[
+    let limit = object(&[
         ("name", text("The setting whose limit was reached, such as `updates_per_minute` or `cap_per_day`")),
         ("max?", whole("`RATE_LIMIT_EXCEEDED`: attempts that it allows")),
         ("resetsAt", time("When it is over")),
-    ])
+    ]);
+    named("ReachedLimit", limit)
+}
+
+/// An error of each code.
+pub fn errors() -> Map<String, Value> {
+    let error = |code: Code| {
+        json!({ "value": {
+            "data": null,
+            "message": "What is wrong, for people",
+            "statusCode": status(code).as_u16(),
+            "metadata": { "errorCode": code.as_str(), "timestamp": "2026-11-21T15:00:00.000Z" },
+        } })
+    };
+    // No operation has another method than its own.
+    let codes = Code::ALL.iter().filter(|code| **code != Code::MethodNotAllowed);
+    codes.map(|code| (code.as_str().to_owned(), error(*code))).collect()
 }
 
 fn award() -> Value {
     object(&[
-        ("success", json!({ "const": true })),
+        ("success", always_true("The points are awarded")),
         ("newScore", whole("The total after the award")),
         ("rank", whole("The place after the award")),
         ("leaderboard", ten("Row")),

@@ -21,8 +21,9 @@ function type(schema, document) {
   if (Object.hasOwn(schema, 'const')) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((one) => JSON.stringify(one)).join(' or ');
   if (schema.type === 'array') return `list of ${type(resolve(schema.items, document), document)}`;
-  if (schema.format) return schema.format;
-  return schema.type ?? '';
+  const types = [schema.type ?? ''].flat();
+  const own = schema.format ?? types.find((one) => one !== 'null');
+  return types.includes('null') ? `${own} or null` : own;
 }
 
 /** What a reference leads to. */

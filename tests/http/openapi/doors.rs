@@ -199,12 +199,7 @@ pub async fn letters(driver: &mut Driver, node: &TestNode) {
 
 pub async fn listen(driver: &mut Driver, node: &TestNode) {
     let ada = node.register("listener").await;
-    let handshake = by(&ada)
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-    driver.call(node, "openWebSocket", handshake, 101).await;
+    driver.call(node, "openWebSocket", by(&ada).handshake(), 101).await;
     let refused = driver.call(node, "openWebSocket", by(&ada), 400).await;
     assert_eq!(refused.header("sec-websocket-version"), "13");
     driver.call(node, "streamEvents", Request::default(), 200).await;

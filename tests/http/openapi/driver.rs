@@ -67,6 +67,36 @@ impl Request {
         self
     }
 
+    /// What the documentation page sends if nobody changes it: the examples, and what a query has by default.
+    pub fn example(operation: &Operation) -> Self {
+        let mut request = Self::default();
+        for parameter in operation.about["parameters"].as_array().into_iter().flatten() {
+            let value = parameter.get("example").or(parameter.pointer("/schema/default"));
+            let Some(value) = value.map(|it| it.as_str().map_or(it.to_string(), str::to_owned)) else {
+                assert_ne!(parameter["required"], true, "{}: {parameter} has no example", operation.id);
+                continue;
+            };
+            if parameter["in"] == "path" {
+                request.user = value;
+            } else {
+                let separator = if request.query.is_empty() { '?' } else { '&' };
+                request.query += &format!("{separator}{}={value}", parameter["name"].as_str().unwrap());
+            }
+        }
+        let content = operation.about["requestBody"]["content"].as_object();
+        for body in content.into_iter().flat_map(|kinds| kinds.values()) {
+            request.body = Some(body.get("example").expect("a body has an example").clone());
+        }
+        request
+    }
+
+    pub fn handshake(self) -> Self {
+        self.header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
     /// JSON, or a string as plain text.
     pub fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
@@ -129,7 +159,7 @@ impl Driver {
         }
     }
 
-    fn check_request(&self, operation: &Operation, request: &Request) {
+    pub fn check_request(&self, operation: &Operation, request: &Request) {
         let content = &operation.about["requestBody"]["content"];
         match &request.body {
             Some(body) if body.is_string() => assert!(content["text/plain"].is_object()),
@@ -140,6 +170,11 @@ impl Driver {
         let given: Vec<_> = query.map(|it| it.split('=').next().unwrap()).collect();
         let parameters: Vec<_> = operation.about["parameters"].as_array().into_iter().flatten().collect();
         let of_query = || parameters.iter().filter(|it| it["in"] == "query");
+        for parameter in &parameters {
+            if let Some(example) = parameter.get("example") {
+                self.check(&parameter["schema"], example, &operation.id);
+            }
+        }
         for name in &given {
             assert!(of_query().any(|it| it["name"] == **name), "{}: {name} is not documented", operation.id);
         }
@@ -153,6 +188,11 @@ impl Driver {
         let documented = &operation.about["responses"][answer.status.to_string()];
         assert!(documented.is_object(), "{at} is not documented: {}", answer.text);
         self.check_headers(&documented["headers"], &answer.headers, &at);
+        if let Some(code) = answer.body.pointer("/metadata/errorCode") {
+            let examples = &documented["content"]["application/json"]["examples"];
+            assert!(examples.get(code.as_str().unwrap()).is_some(), "{at}: {code} is not documented");
+            assert_eq!(answer.body["statusCode"], answer.status, "{at}");
+        }
         let kind = answer.header("content-type").split(';').next().unwrap();
         let Some(content) = documented["content"].as_object() else {
             assert_eq!(answer.text, "", "{at} has a body");

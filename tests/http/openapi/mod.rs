@@ -1,7 +1,9 @@
 //! The document against the router, and against what a node really answers.
 
+mod clients;
 mod doors;
 pub mod driver;
+mod examples;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -107,6 +109,66 @@ fn every_code_is_told_by_some_operation() {
     for code in laurel::error::Code::ALL.iter().map(|it| it.as_str()) {
         // There is no operation whose method is not allowed.
         assert!(text.contains(&format!("\"{code}\"")) || code == "METHOD_NOT_ALLOWED", "{code}");
+    }
+}
+
+/// Generated clients have a type for each body, and one for all errors.
+#[test]
+fn every_body_has_a_name_and_errors_have_one() {
+    let document = laurel::http::openapi();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert_no_fields(&document["paths"], "paths");
+    for (name, schema) in schemas {
+        let parts = schema.as_object().unwrap();
+        assert!(!parts.contains_key("title"), "{name}");
+        for part in parts.get("properties").and_then(Value::as_object).into_iter().flat_map(|it| it.values())
+        {
+            assert_no_fields(part, name);
+        }
+    }
+    let error = json!({ "$ref": "#/components/schemas/ErrorResponse" });
+    for operation in Driver::new().operations() {
+        for (status, response) in operation.about["responses"].as_object().unwrap() {
+            let at = format!("{} {status}", operation.id);
+            let schema = &response["content"]["application/json"]["schema"];
+            let alternatives = schema["anyOf"].as_array();
+            let is_error = *schema == error || alternatives.is_some_and(|all| all.contains(&error));
+            assert_eq!(is_error, response["content"]["application/json"]["examples"].is_object(), "{at}");
+            assert!(is_error || status.as_str() < "400" || schema["$ref"].is_string(), "{at}");
+        }
+    }
+}
+
+/// References stand in for schemas with fields.
+fn assert_no_fields(value: &Value, at: &str) {
+    match value {
+        Value::Object(fields) => {
+            let has_fields =
+                fields.get("properties").and_then(Value::as_object).is_some_and(|it| !it.is_empty());
+            assert!(!has_fields, "{at} has a schema without a name: {value}");
+            fields.iter().for_each(|(name, it)| assert_no_fields(it, &format!("{at}/{name}")));
+        }
+        Value::Array(items) => items.iter().for_each(|it| assert_no_fields(it, at)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_operation_is_described() {
+    let driver = Driver::new();
+    assert!(driver.document["info"]["contact"]["name"].is_string());
+    for operation in driver.operations() {
+        let [summary, description] =
+            ["summary", "description"].map(|name| operation.about[name].as_str().unwrap_or_default());
+        assert!(!summary.is_empty() && !summary.ends_with('.'), "{}: {summary}", operation.id);
+        assert!(
+            description.ends_with('.') && description.len() > summary.len(),
+            "{}: {description}",
+            operation.id
+        );
+        for parameter in operation.about["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["$ref"].is_string() || parameter["description"].is_string(), "{parameter}");
+        }
     }
 }
 

@@ -1,0 +1,88 @@
+//! What other people's tools make of the document: a linter, and clients that are generated, compiled and run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::deploy::tools::{told, tool};
+use crate::harness::{World, assert_verified};
+
+/// Where the linter's rules do not hold, and why.
+const EXPLAINED: [(&str, &str, &str); 9] = [
+    ("no-path-trailing-slash", "~1socket.io~1", "clients of Socket.IO ask for this path"),
+    ("operation-2xx-response", "~1api~1v1~1ws/get/responses", "a WebSocket is opened by a 101"),
+    ("operation-4xx-response", "~1healthz/get/responses", REFUSES_NOBODY),
+    ("operation-4xx-response", "~1readyz/get/responses", REFUSES_NOBODY),
+    ("operation-4xx-response", "~1readyz~1awards/get/responses", REFUSES_NOBODY),
+    ("operation-4xx-response", "~1metrics/get/responses", REFUSES_NOBODY),
+    ("operation-4xx-response", "~1.well-known~1laurel-receipts.json/get/responses", REFUSES_NOBODY),
+    ("operation-4xx-response", "~1openapi.json/get/responses", REFUSES_NOBODY),
+    ("operation-4xx-response", "~1asyncapi.json/get/responses", REFUSES_NOBODY),
+];
+const REFUSES_NOBODY: &str = "there is nothing to get wrong";
+
+fn ours(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn write_document(folder: &Path) -> PathBuf {
+    let path = folder.join("openapi.json");
+    fs::write(&path, laurel::http::openapi().to_string()).unwrap();
+    path
+}
+
+#[test]
+fn the_linter_finds_nothing_that_is_not_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut linter = Command::new(ours("tests/http/openapi/node_modules/.bin/redocly"));
+    linter
+        .args(["lint", "--extends=recommended-strict", "--format=json", "--max-problems=1000"])
+        .arg(write_document(folder.path()))
+        .envs([("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true"), ("REDOCLY_TELEMETRY", "off")]);
+    let output = linter.output().expect("make test-deps installs it");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problems = report["problems"].as_array().unwrap();
+    let mut found: Vec<_> = problems
+        .iter()
+        .map(|problem| (&problem["ruleId"], &problem["location"][0]["pointer"]))
+        .map(|(rule, place)| (rule.as_str().unwrap(), place.as_str().unwrap().trim_start_matches("#/paths/")))
+        .collect();
+    let mut explained: Vec<_> = EXPLAINED.iter().map(|(rule, place, _)| (*rule, *place)).collect();
+    found.sort_unstable();
+    explained.sort_unstable();
+    assert_eq!(found, explained, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_clients_compile_and_play() {
+    let world = World::new().await;
+    let node = world.process(&[]).await;
+    let folder = world.folder.path();
+    let document = write_document(folder);
+    let mut generator = tool("openapi-generator-cli");
+    generator.args(["batch", "--fail-fast", "--"]);
+    for name in ["typescript-fetch", "python"] {
+        let config = folder.join(format!("generate-{name}.json"));
+        let settings =
+            json!({ "generatorName": name, "inputSpec": document, "outputDir": folder.join(name) });
+        fs::write(&config, settings.to_string()).unwrap();
+        generator.arg(config);
+    }
+    told(&mut generator);
+
+    for name in laurel::http::openapi()["components"]["schemas"].as_object().unwrap().keys() {
+        let model = folder.join("typescript-fetch/models").join(name).with_extension("ts");
+        assert!(model.exists(), "the client has no {name}");
+    }
+    fs::copy(ours("tests/http/openapi/play.ts"), folder.join("play.ts")).unwrap();
+    let mut compiler = Command::new(ours("clients/typescript/node_modules/.bin/tsc"));
+    compiler.current_dir(folder).args(["--strict", "--target", "es2022", "--module", "commonjs", "play.ts"]);
+    told(&mut compiler);
+    told(Command::new("node").arg(folder.join("play.js")).arg(&node.base));
+
+    let script = ours("tests/http/openapi/play.py");
+    told(tool("python").arg(script).arg(folder.join("python")).arg(document).arg(&node.base));
+    assert_verified(&world).await;
+}
