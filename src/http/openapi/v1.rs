@@ -1,6 +1,6 @@
 //! The actions API and verified tokens: `/api/v1/actions`, `action-tokens`, `scores`, `callbacks`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::game::ACT_TOKEN;
 use super::operation::Operation;
