@@ -14,6 +14,7 @@ mod parts;
 mod rebuild;
 mod reshard;
 mod rollup;
+mod seed;
 mod sessions;
 mod taken_over;
 mod verify;
