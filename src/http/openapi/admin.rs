@@ -11,7 +11,8 @@ pub fn operations() -> Vec<Operation> {
     let done = |data: Value| envelope(200, data, object(&[]));
     let mut operations = vec![
         windowed(admin(Operation::get("/api/admin/suspects", "listSuspects", "Who looks like cheating")))
-            .answer(200, "The heaviest first", done(list(suspect()))),
+            .about("Players and addresses apart, at most `limit` of each: an address may be shared by many, so their weights do not compare.")
+            .answer(200, "The heaviest first", done(suspects())),
         windowed(admin(Operation::get("/api/admin/audit", "listAudit", "What operators did"))).answer(
             200,
             "The newest first",
@@ -135,11 +136,20 @@ pub fn signs() -> Value {
     map(whole("How often it was seen"))
 }
 
-fn suspect() -> Value {
+fn suspects() -> Value {
+    object(&[
+        ("players", list(suspect())),
+        ("addresses", list(suspect())),
+        ("weights", map(whole("How much a sign of this kind weighs"))),
+    ])
+}
+
+/// A suspect and what was seen of it.
+pub fn suspect() -> Value {
     object(&[
         ("suspect", text("A user's UUID, or an address")),
-        ("userId", or_null(whole("The user's number"))),
-        ("username", or_null(text("The user's name"))),
+        ("userId", or_null(whole("The user's number; null for an address"))),
+        ("username", or_null(text("The user's name; null for an address"))),
         ("weight", whole("The signs' weights, each times its count")),
         ("signs", signs()),
         ("lastAt", time("When the last one was")),
