@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::admin::{admin, one, signs};
+use super::admin::{admin, one, signs, suspect};
 use super::operation::Operation;
 use super::schema::{envelope, flag, list, map, object, one_of, or_null, text, time, uuid, whole};
 use crate::error::Code;
@@ -23,7 +23,8 @@ pub fn operations() -> Vec<Operation> {
             .parameter("query", "days", false, range(365, 28))
             .answer(200, "Seven days from Monday on, of 24 hours each, in UTC", done(peak_hours())),
         get("/api/admin/scores", "getScores", "How the board's scores are distributed")
-            .answer(200, "From the first class with anybody in it to the last one", done(scores())),
+            .about("In classes of one width, from 0 on. Where few scores are far above the others, the last class has no end and takes those.")
+            .answer(200, "The classes, lowest first", done(scores())),
         get("/api/admin/sessions", "getSessions", "What game sessions were like that have ended")
             .parameter("query", "days", false, range(365, 28))
             .answer(200, "The sessions", done(sessions())),
@@ -31,11 +32,14 @@ pub fn operations() -> Vec<Operation> {
             .parameter("path", "suspect", true, text("An address, or a user's UUID, number or name"))
             .parameter("query", "hours", false, range(720, 24))
             .refused(&[Code::UserNotFound])
+            .about("Of an address, `players` are those whose signs came from it; of a user, `addresses` are those that theirs came from: the \
+                heaviest hundred, each with what was seen of both together.")
             .answer(200, "Signs by hour, newest first, and the user's newest refused attempts", done(evidence())),
         get("/api/admin/users", "searchUsers", "Users by name, number, UUID or e-mail address")
-            .parameter("query", "search", false, text("The beginning of a name, or all of the others; without it the newest users"))
+            .parameter("query", "search", false, text("Any part of a name, or all of the others; without it the newest users"))
+            .parameter("query", "after", false, json!({ "type": "integer", "minimum": 1, "description": "`next` of the page before" }))
             .parameter("query", "limit", false, range(100, 20))
-            .answer(200, "What is found by a number, UUID or address is first, then names in order", done(list(found()))),
+            .answer(200, "Whom the text means exactly, then names that begin with it, then the others, in order", done(found())),
         one(Operation::get("/api/admin/users/{userId}/history", "getHistory", "All that happened to a user"))
             .parameter("query", "before", false, text("`next` of the page before"))
             .parameter("query", "limit", false, range(200, 50))
@@ -166,12 +170,14 @@ fn evidence() -> Value {
         ("userId", or_null(whole("The user's number"))),
         ("username", or_null(text("The user's name"))),
         ("signs", list(sign)),
+        ("players", list(suspect())),
+        ("addresses", list(suspect())),
         ("refused", list(refused)),
     ])
 }
 
 fn found() -> Value {
-    object(&[
+    let user = object(&[
         ("userId", whole("The user's number")),
         ("id", uuid("The user's UUID")),
         ("username", text("The name")),
@@ -180,6 +186,11 @@ fn found() -> Value {
         ("banned", flag("Whether the user is banned")),
         ("aside", flag("Whether the user is set aside")),
         ("createdAt", time("When the user registered")),
+    ]);
+    object(&[
+        ("total", whole("How many users match, on all pages")),
+        ("users", list(user)),
+        ("next", or_null(whole("Where the next page begins; null at the end"))),
     ])
 }
 
