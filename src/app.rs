@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::receipt::ReceiptKeys;
 use crate::refusals::Refusals;
 use crate::store::Store;
-use crate::suspicion::{Sign, Suspicions};
+use crate::suspicion::{Observation, Sign, Suspicions};
 use crate::token::AntiSpamKeys;
 use crate::traces::Traces;
 
@@ -138,7 +138,7 @@ impl App {
     pub fn note(&self, sign: Option<Sign>, user: Option<Uuid>, from: IpAddr) {
         if let Some(sign) = sign {
             self.metrics.suspicion(sign);
-            self.suspicions.note(sign, user, from);
+            self.suspicions.note([(Observation { sign, user, address: from }, 1)]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What looks like cheating: counted in memory, by user and by address, and written to Postgres once a second by
+//! What looks like cheating: counted in memory, by user and address, and written to Postgres once a second by
 //! `ledger::suspicions`. So a flood of forgeries costs a look into a map. What was not written when a node is killed is lost:
 //! this is for operators to look at, nothing is decided by it.
 
@@ -68,47 +68,39 @@ impl Sign {
     }
 }
 
-/// Whom a sign is held against.
+/// A sign, and what is known of where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Suspect {
-    /// A user.
-    User(Uuid),
-    /// An address.
-    Address(IpAddr),
+pub struct Observation {
+    /// What was seen.
+    pub sign: Sign,
+    /// The user, if one is known.
+    pub user: Option<Uuid>,
+    /// The client's address.
+    pub address: IpAddr,
 }
 
-/// Suspects remembered between two writes. Beyond it new ones are only counted in the metrics, so that memory is bounded.
-const MAX_SUSPECTS: usize = 5000;
+/// Observations remembered between two writes. Beyond it new ones are only counted in the metrics, so that memory is bounded.
+const MAX_OBSERVATIONS: usize = 5000;
 
-/// The signs since the last write.
+/// The observations since the last write, and how often each was made.
 #[derive(Default)]
 pub struct Suspicions {
-    seen: Mutex<HashMap<(Suspect, Sign), u64>>,
+    seen: Mutex<HashMap<Observation, u64>>,
 }
 
 impl Suspicions {
-    /// Notes a sign against a user, if one is known, and the address it came from.
-    pub fn note(&self, sign: Sign, user: Option<Uuid>, from: IpAddr) {
+    /// Adds observations, each so many times; also those that were taken and could not be written.
+    pub fn note(&self, observations: impl IntoIterator<Item = (Observation, u64)>) {
         let mut seen = self.seen.lock();
-        for suspect in user.map(Suspect::User).into_iter().chain([Suspect::Address(from)]) {
-            if seen.len() < MAX_SUSPECTS || seen.contains_key(&(suspect, sign)) {
-                *seen.entry((suspect, sign)).or_default() += 1;
+        for (observation, count) in observations {
+            if seen.len() < MAX_OBSERVATIONS || seen.contains_key(&observation) {
+                *seen.entry(observation).or_default() += count;
             }
         }
     }
 
     /// Takes what was noted.
-    pub fn take(&self) -> HashMap<(Suspect, Sign), u64> {
+    pub fn take(&self) -> HashMap<Observation, u64> {
         std::mem::take(&mut *self.seen.lock())
-    }
-
-    /// Gives back what could not be written.
-    pub fn give_back(&self, signs: HashMap<(Suspect, Sign), u64>) {
-        let mut seen = self.seen.lock();
-        for (key, count) in signs {
-            if seen.len() < MAX_SUSPECTS || seen.contains_key(&key) {
-                *seen.entry(key).or_default() += count;
-            }
-        }
     }
 }

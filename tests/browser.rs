@@ -95,6 +95,33 @@ async fn the_operators_page_over_two_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_operators_page_over_thousands_of_players() {
+    let world = World::new().await;
+    let node = world.process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
+    make_operator(&world, &node).await;
+    let app = world.app().await;
+    let options = laurel::ledger::SeedOptions { users: 5000, max_score: 100_000, tokens: None };
+    laurel::ledger::seed(&app, &options, |_| ()).await.unwrap();
+    run("views.mjs", vec![("ONE", node.base.clone())]).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_page_for_entries_that_cannot_be_written() {
+    let world = World::with_shards(1).await;
+    let node = world.process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
+    make_operator(&world, &node).await;
+    // 15 points cannot be written before an operator has wanted it twice; and another entry cannot be read at all.
+    let odd = "CREATE FUNCTION is_mended() RETURNS boolean LANGUAGE sql AS
+                   'SELECT count(*) >= 2 FROM admin_audit WHERE action = ''retry_letter''';
+               ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15 OR is_mended())";
+    sqlx::raw_sql(odd).execute(&world.app().await.database).await.unwrap();
+    let _: String = world.look().await.ask("XADD outbox * kind unheard-of note <b>bold</b>").await;
+    run("letters.mjs", vec![("ONE", node.base.clone())]).await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_is_read_and_tried() {
     let world = World::new().await;
     let node = world.process(&[]).await;

@@ -14,3 +14,5 @@ GRANT CONNECT, TEMPORARY ON DATABASE laurel TO laurel;
 \connect laurel
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO laurel;
+-- Operators find players by any part of a name. Without it, Postgres reads all of them.
+CREATE EXTENSION pg_trgm;

@@ -50,14 +50,14 @@ const FILLING: [&str; 7] = [
 ];
 /// Indexes that are made afterwards are made faster.
 const UNINDEXED: &str = "
-    DROP INDEX users_number_key, users_username_key, users_email_key, users_username_prefix;
+    DROP INDEX users_number_key, users_username_key, users_email_key, users_username_trigrams;
     ALTER TABLE score_history DROP CONSTRAINT score_history_pkey;
     DROP INDEX score_history_user_moment; DROP INDEX score_history_shard_seq";
 const INDEXED_USERS: &str = "
     CREATE UNIQUE INDEX users_number_key ON users (number);
     CREATE UNIQUE INDEX users_username_key ON users (lower(username));
     CREATE UNIQUE INDEX users_email_key ON users (lower(email));
-    CREATE INDEX users_username_prefix ON users (lower(username) text_pattern_ops)";
+    CREATE INDEX users_username_trigrams ON users USING gin (lower(username) gin_trgm_ops)";
 const INDEXED_HISTORY: &str = "
     ALTER TABLE score_history ADD PRIMARY KEY (event_id, created_at);
     CREATE INDEX score_history_user_moment ON score_history (user_id, moment);

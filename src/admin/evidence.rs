@@ -7,13 +7,17 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::find_user;
+use super::suspects::{self, Suspected};
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
+use crate::suspicion::Sign;
 
 /// Refused attempts that are shown, the newest.
 const REFUSED: i64 = 50;
+/// Users behind an address, or addresses of a user, that are shown: the heaviest.
+const BEHIND: i64 = 100;
 
 /// One sign in one hour.
 #[derive(Clone, Debug)]
@@ -54,6 +58,9 @@ pub struct Evidence {
     pub user: Option<User>,
     /// By hour, the newest first.
     pub seen: Vec<Seen>,
+    /// Who was seen together with the suspect, the heaviest first, by what was seen of both: of an address the users, of a user the
+    /// addresses.
+    pub behind: Vec<Suspected>,
     /// Of a user, the newest first.
     pub refused: Vec<RefusedAttempt>,
 }
@@ -64,15 +71,41 @@ pub struct Evidence {
 /// It is no address, and there is no such user; Postgres is away.
 pub async fn evidence(app: &App, suspect: &str, hours: u32) -> Result<Evidence> {
     if let Ok(address) = suspect.parse::<IpAddr>() {
-        let suspect = address.to_string();
+        let suspect = address.to_canonical().to_string();
         let seen = seen(app, &suspect, hours).await?;
-        return Ok(Evidence { suspect, user: None, seen, refused: Vec::new() });
+        let behind = behind(app, None, Some(&suspect), hours).await?;
+        return Ok(Evidence { suspect, user: None, seen, behind, refused: Vec::new() });
     }
     let user = find_user(app, suspect).await?;
     let suspect = user.id.to_string();
     let seen = seen(app, &suspect, hours).await?;
+    let behind = behind(app, Some(user.id), None, hours).await?;
     let refused = refused(app, user.id, hours).await?;
-    Ok(Evidence { suspect, user: Some(user), seen, refused })
+    Ok(Evidence { suspect, user: Some(user), seen, behind, refused })
+}
+
+async fn behind(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32) -> Result<Vec<Suspected>> {
+    let doing = "look who is behind a suspect";
+    let asked = sqlx::query(
+        "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(sign, it.count) AS signs,
+                (extract(epoch FROM max(it.last_at)) * 1000)::bigint AS last_at_ms, u.number, u.username,
+                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS aside
+         FROM (SELECT CASE WHEN $1::uuid IS NULL THEN user_id::text ELSE address END AS suspect,
+                      sign, sum(count)::bigint AS count, max(last_at) AS last_at
+               FROM suspect_addresses WHERE (user_id = $1 OR address = $2) AND hour > now() - make_interval(hours => $3)
+               GROUP BY 1, 2) it
+         JOIN unnest($5::text[], $6::bigint[]) AS weights (sign, weight) USING (sign)
+         LEFT JOIN users u ON u.id = CASE WHEN $1 IS NULL THEN it.suspect::uuid END
+         GROUP BY it.suspect, u.id ORDER BY weight DESC, it.suspect LIMIT $4",
+    )
+    .bind(user)
+    .bind(address)
+    .bind(hours as i32)
+    .bind(BEHIND)
+    .bind(Sign::ALL.map(Sign::as_str).to_vec())
+    .bind(Sign::ALL.map(Sign::weight).to_vec());
+    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(suspects::read).collect())
 }
 
 async fn seen(app: &App, suspect: &str, hours: u32) -> Result<Vec<Seen>> {

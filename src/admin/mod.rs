@@ -23,8 +23,8 @@ pub use history::{Cursor, Event, Page, history};
 pub use letters::{DeadLetter, Fate, dead_letters, decide, letters_of, retry_all};
 pub use restrict::{Restriction, restrict};
 pub use role::{find_user, grant, require_admin};
-pub use search::{Found, search};
-pub use suspects::{Suspected, UserReport, report, suspects};
+pub use search::{Found, FoundPage, search};
+pub use suspects::{Suspected, Suspects, UserReport, report, suspects};
 pub use void::void;
 
 /// Who decided something, and why.

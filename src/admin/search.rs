@@ -1,6 +1,7 @@
 //! Users by what an operator knows of them.
 
-use sqlx::Row;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use crate::account::UserRef;
@@ -29,56 +30,89 @@ pub struct Found {
     pub created_at_ms: i64,
 }
 
+/// A page of the users who were found.
+#[derive(Clone, Debug)]
+pub struct FoundPage {
+    /// How many there are on all pages.
+    pub total: i64,
+    /// At most as many as were asked for.
+    pub users: Vec<Found>,
+    /// Where the next page begins: the number of this page's last user; none at the end.
+    pub next: Option<i64>,
+}
+
 const COLUMNS: &str =
     "number, id, username, role, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AND voids_id IS NULL AS aside,
-                       (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms";
-/// Comes after every character of a name.
-const LAST: char = char::MAX;
+     (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms";
 
-/// Users whose name begins with a text, without regard to case, or whose number, UUID or e-mail address it is, these first; without
-/// a text the newest.
+/// `$1` to `$4` are a number, a UUID, the text, and a pattern that finds the text in a name.
+const MATCHES: &str =
+    "(number = $1 OR id = $2 OR lower(email) = lower($3) OR lower(username) LIKE lower($4))";
+
+/// Users with their place in the order of a search: who is meant exactly, whose name begins with the text, the others.
+const PLACED: &str = "users CROSS JOIN LATERAL (
+    SELECT CASE WHEN number = $1 OR id = $2 OR lower(email) = lower($3) OR lower(username) = lower($3) THEN 0
+                WHEN starts_with(lower(username), lower($3)) THEN 1
+                ELSE 2 END AS place,
+           lower(username) COLLATE \"C\" AS name) it";
+
+/// Users whose name has a text in it, without regard to case, or whose number, UUID or e-mail address it is; without a text the
+/// newest. Whom the text means exactly is first, then whose name begins with it. `after` is the `next` of the page before.
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn search(app: &App, text: Option<&str>, limit: u32) -> Result<Vec<Found>> {
-    let doing = "search for users";
-    let fault = |error| sql_fault(doing, error);
+pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u32) -> Result<FoundPage> {
     // Postgres' texts have no U+0000, so nothing is called so.
     let text = text.map(|it| it.trim().replace('\0', "\u{fffd}")).filter(|it| !it.is_empty());
-    let Some(text) = text else {
-        let sql = format!("SELECT {COLUMNS} FROM users ORDER BY number DESC LIMIT $1");
-        let asked = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(i64::from(limit)).fetch_all(&app.database);
-        let rows = timed(&app.metrics, doing, asked).await;
-        return Ok(rows.map_err(fault)?.iter().map(read).collect());
+    let rows = i64::from(limit) + 1;
+    let (total, page) = match text {
+        None => {
+            let page = format!(
+                "SELECT {COLUMNS} FROM users WHERE $1::bigint IS NULL OR number < $1 ORDER BY number DESC LIMIT $2"
+            );
+            let total = sqlx::query_scalar("SELECT count(*) FROM users");
+            (total, sqlx::query(AssertSqlSafe(page)).bind(after).bind(rows))
+        }
+        Some(text) => {
+            let (number, id) = match UserRef::parse(&text) {
+                Ok(UserRef::Number(number)) => (Some(number), None),
+                Ok(UserRef::Id(id)) => (None, Some(id)),
+                Ok(UserRef::Name(_)) | Err(_) => (None, None),
+            };
+            let pattern = format!("%{}%", escaped(&text));
+            let total = format!("SELECT count(*) FROM users WHERE {MATCHES}");
+            let page = format!(
+                "SELECT {COLUMNS} FROM {PLACED} WHERE {MATCHES}
+                     AND ($5::bigint IS NULL OR (place, name) > (SELECT place, name FROM {PLACED} WHERE number = $5))
+                 ORDER BY place, name LIMIT $6"
+            );
+            let total = sqlx::query_scalar(AssertSqlSafe(total));
+            let page = sqlx::query(AssertSqlSafe(page));
+            (
+                total.bind(number).bind(id).bind(text.clone()).bind(pattern.clone()),
+                page.bind(number).bind(id).bind(text).bind(pattern).bind(after).bind(rows),
+            )
+        }
     };
-    let (number, id) = match UserRef::parse(&text) {
-        Ok(UserRef::Number(number)) => (Some(number), None),
-        Ok(UserRef::Id(id)) => (None, Some(id)),
-        Ok(UserRef::Name(_)) | Err(_) => (None, None),
-    };
-    let sql = format!(
-        "SELECT * FROM (
-             (SELECT {COLUMNS}, 0 AS place FROM users WHERE number = $1)
-             UNION ALL (SELECT {COLUMNS}, 0 FROM users WHERE id = $2)
-             UNION ALL (SELECT {COLUMNS}, 0 FROM users WHERE lower(email) = lower($3))
-             UNION ALL (SELECT {COLUMNS}, 1 FROM users
-                        WHERE lower(username) ~>=~ lower($3) AND lower(username) ~<~ (lower($3) || $4)
-                              AND number IS DISTINCT FROM $1 AND id IS DISTINCT FROM $2
-                        ORDER BY lower(username) USING ~<~ LIMIT $5)) it
-         ORDER BY place, lower(username) USING ~<~ LIMIT $5"
-    );
-    let asked = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(number)
-        .bind(id)
-        .bind(text)
-        .bind(LAST.to_string())
-        .bind(i64::from(limit))
-        .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, asked).await;
-    Ok(rows.map_err(fault)?.iter().map(read).collect())
+    // Not as prepared statements: which plan is best depends on the text.
+    let (total, page) = (total.persistent(false), page.persistent(false));
+    let doing = "search for users";
+    let (total, rows) = tokio::try_join!(
+        timed(&app.metrics, doing, total.fetch_one(&app.database)),
+        timed(&app.metrics, doing, page.fetch_all(&app.database)),
+    )
+    .map_err(|error| sql_fault(doing, error))?;
+    let users: Vec<Found> = rows.iter().take(limit as usize).map(read).collect();
+    let next = users.last().filter(|_| rows.len() > users.len()).map(|it| it.number);
+    Ok(FoundPage { total, users, next })
 }
 
-fn read(row: &sqlx::postgres::PgRow) -> Found {
+/// A text in which nothing stands for anything else in a pattern of LIKE.
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}
+
+fn read(row: &PgRow) -> Found {
     Found {
         number: row.get("number"),
         id: row.get("id"),

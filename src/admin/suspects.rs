@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use crate::account::User;
 use crate::app::App;
@@ -23,7 +24,7 @@ pub struct Suspected {
     pub signs: BTreeMap<String, i64>,
     /// When the last one was, in ms since the Unix epoch.
     pub last_at_ms: i64,
-    /// Whether the user is banned, or set aside.
+    /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
     pub aside: bool,
@@ -54,19 +55,30 @@ pub struct UserReport {
     pub rank: Option<u64>,
 }
 
-/// The heaviest suspects of the last hours, at most `limit`.
+/// Who looks like cheating, the heaviest first.
+#[derive(Clone, Debug)]
+pub struct Suspects {
+    /// Users.
+    pub users: Vec<Suspected>,
+    /// Addresses. One may be shared by many, so that their weights say nothing beside those of users.
+    pub addresses: Vec<Suspected>,
+}
+
+/// The heaviest suspects of the last hours: at most `limit` users, and as many addresses.
 ///
 /// # Errors
 /// Postgres is away.
-pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Vec<Suspected>> {
+pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
     let doing = "rank suspects";
     let asked = sqlx::query(
-        "WITH heaviest AS (
-             SELECT suspect, bool_or(is_user) AS is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
+        "WITH weighed AS (
+             SELECT suspect, is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
              FROM suspicions JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
              WHERE hour > now() - make_interval(hours => $1)
-             GROUP BY suspect ORDER BY 3 DESC, suspect LIMIT $2)
-         SELECT it.suspect, it.weight, (extract(epoch FROM it.last_at) * 1000)::bigint AS last_at_ms,
+             GROUP BY suspect, is_user),
+         heaviest AS ((SELECT * FROM weighed WHERE is_user ORDER BY weight DESC, suspect LIMIT $2)
+                      UNION ALL (SELECT * FROM weighed WHERE NOT is_user ORDER BY weight DESC, suspect LIMIT $2))
+         SELECT it.suspect, it.is_user, it.weight, (extract(epoch FROM it.last_at) * 1000)::bigint AS last_at_ms,
                 (SELECT jsonb_object_agg(sign, count) FROM (
                      SELECT sign, sum(count)::bigint AS count FROM suspicions
                      WHERE suspect = it.suspect AND hour > now() - make_interval(hours => $1) GROUP BY sign) by_sign) AS signs,
@@ -81,10 +93,13 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Vec<Suspected
     .bind(Sign::ALL.map(Sign::weight).to_vec());
     let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
     let rows = rows.map_err(|error| sql_fault(doing, error))?;
-    Ok(rows.iter().map(read).collect())
+    let (users, addresses): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get("is_user"));
+    let read_all = |rows: Vec<&PgRow>| rows.into_iter().map(read).collect();
+    Ok(Suspects { users: read_all(users), addresses: read_all(addresses) })
 }
 
-fn read(row: &sqlx::postgres::PgRow) -> Suspected {
+/// Reads a row that has a suspect.
+pub(super) fn read(row: &PgRow) -> Suspected {
     let number: Option<i64> = row.get("number");
     Suspected {
         suspect: row.get("suspect"),

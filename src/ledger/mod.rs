@@ -27,6 +27,7 @@ mod refusals;
 mod reshard;
 mod rollup;
 mod seed;
+mod seed_names;
 mod sessions;
 mod suspicions;
 mod sweep;

@@ -1,5 +1,6 @@
 //! Users with scores for a test or a demo: into the ledger first, as everything, then into Redis from there.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::best::best;
 use super::chain::{Head, Link, hex};
 use super::checkpoint::{self, Checkpoint};
+use super::seed_names::seed_name;
 use super::sql_fault;
 use crate::account::User;
 use crate::app::App;
@@ -58,8 +60,8 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     let mut done = 0;
     while done < options.users {
         let count = BATCH.min(options.users - done);
-        let users = make(app, options, count);
-        let numbers = add(app, &users, moment).await?;
+        let added = add(app, options.max_score, count, moment).await;
+        let users = added.map_err(|error| sql_fault("add seeded users", error))?;
         moment += count as i64;
         let scored = users.iter().filter(|it| it.score > 0);
         let totals: Vec<Standing> = scored.map(|it| Standing::of(it.id, it.score as u64)).collect();
@@ -68,9 +70,8 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
         }
         if let Some(file) = &mut tokens {
             let now_s = app.clock.now_s();
-            for (mut user, number) in users.into_iter().zip(numbers) {
-                user.number = number;
-                writeln!(file, "{}", app.logins.sign(&user, now_s)?).map_err(cannot_write)?;
+            for user in &users {
+                writeln!(file, "{}", app.logins.sign(user, now_s)?).map_err(cannot_write)?;
             }
         }
         done += count;
@@ -87,52 +88,65 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     Ok(())
 }
 
-fn make(app: &App, options: &SeedOptions, count: u64) -> Vec<User> {
-    let mut random = rand::rng();
-    (0..count)
-        .map(|_| {
-            let id = app.clock.new_id();
-            User {
-                id,
-                number: 0,
-                username: format!("player_{}", id.simple()),
-                role: "player".into(),
-                score: random.random_range(0..=options.max_score) as i64,
-            }
-        })
-        .collect()
-}
-
-/// Adds users and their ledger entries in one transaction and returns their numbers, in order. Their password is no hash,
-/// so nobody can log in as them.
-async fn add(app: &App, users: &[User], first_moment: i64) -> Result<Vec<i64>, Fault> {
-    add_in_transaction(app, users, first_moment).await.map_err(|error| sql_fault("add seeded users", error))
-}
-
-async fn add_in_transaction(app: &App, users: &[User], first_moment: i64) -> Result<Vec<i64>, sqlx::Error> {
+/// Adds users and their ledger entries in one transaction, and returns them. Their password is no hash, so nobody can log in as them.
+async fn add(app: &App, max_score: u64, count: u64, first_moment: i64) -> Result<Vec<User>, sqlx::Error> {
     let mut transaction = app.database.begin().await?;
     let mut head = Head::take(&mut transaction).await?;
-    let mut text = String::with_capacity(users.len() * 140);
-    for User { id, username, score, .. } in users {
+    let names = free_names(&mut transaction, count as usize).await?;
+    let user = |username| User {
+        id: app.clock.new_id(),
+        number: 0,
+        username,
+        role: "player".into(),
+        score: rand::rng().random_range(0..=max_score) as i64,
+    };
+    let mut users: Vec<User> = names.into_iter().map(user).collect();
+    let mut text = String::with_capacity(users.len() * 120);
+    for User { id, username, score, .. } in &users {
         let _ = writeln!(text, "{id}\t{username}\t{username}@seed.invalid\t!\t{score}");
     }
     copy(&mut transaction, "COPY users (id, username, email, password_hash, score) FROM STDIN", text).await?;
 
-    let history = entries(app, &mut head, users, first_moment);
+    let history = entries(app, &mut head, &users, first_moment);
     copy(&mut transaction, HISTORY, history).await?;
     head.save(&mut transaction).await?;
     let checkpoint = checkpoint::write_if_due(&mut transaction, &app.receipts, &head).await?;
 
     let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
-    let numbers = sqlx::query_scalar(
+    let numbers: Vec<i64> = sqlx::query_scalar(
         "SELECT u.number FROM unnest($1::uuid[]) WITH ORDINALITY AS it (id, place) JOIN users u USING (id) ORDER BY place",
     )
     .bind(ids)
     .fetch_all(&mut *transaction)
     .await?;
+    for (user, number) in users.iter_mut().zip(numbers) {
+        user.number = number;
+    }
     transaction.commit().await?;
     checkpoint.iter().for_each(Checkpoint::log);
-    Ok(numbers)
+    Ok(users)
+}
+
+/// Names that nobody has: those of the series from the number of users on, without what players have chosen for themselves. Who adds
+/// seeded users holds the ledger's head meanwhile, so no two take the same.
+async fn free_names(connection: &mut PgConnection, count: usize) -> Result<Vec<String>, sqlx::Error> {
+    let newest = sqlx::query_scalar("SELECT coalesce(max(number), 0) FROM users").fetch_one(&mut *connection);
+    let mut next: i64 = newest.await?;
+    let mut free = Vec::with_capacity(count);
+    while free.len() < count {
+        let end = next + (count - free.len()) as i64;
+        let names: Vec<String> = (next..end).map(|it| seed_name(it as u64)).collect();
+        next = end;
+        let taken: HashSet<String> =
+            sqlx::query_scalar("SELECT lower(username) FROM users WHERE lower(username) = ANY($1)")
+                .bind(names.iter().map(|it| it.to_lowercase()).collect::<Vec<_>>())
+                .fetch_all(&mut *connection)
+                .await?
+                .into_iter()
+                .collect();
+        free.extend(names.into_iter().filter(|it| !taken.contains(&it.to_lowercase())));
+    }
+    Ok(free)
 }
 
 const HISTORY: &str =

@@ -45,6 +45,14 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault>
     .await?;
     in_batches(
         database,
+        "DELETE FROM suspect_addresses
+         WHERE ctid IN (SELECT ctid FROM suspect_addresses WHERE hour < now() - make_interval(days => $1)
+                        LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        retention_days,
+    )
+    .await?;
+    in_batches(
+        database,
         "DELETE FROM suspicions
          WHERE ctid IN (SELECT ctid FROM suspicions WHERE hour < now() - make_interval(days => $1)
                         LIMIT $2 FOR UPDATE SKIP LOCKED)",

@@ -29,28 +29,33 @@ pub struct BoardShape {
     pub p99: u64,
     /// Nobody has more.
     pub max: u64,
-    /// A bucket from each edge to the next.
-    pub buckets: Vec<Bucket>,
 }
 
 impl Store {
-    /// Counts the board's users between edges, which ascend. Every count takes the logarithm of the board's size, in each shard.
+    /// Counts the board's users and looks where the percentiles of their scores are.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn board_shape(&self, edges: &[u64]) -> Result<BoardShape, Fault> {
-        let upper = |place: usize| edges.get(place + 1).copied();
-        let counts = self.counts(edges).await?;
-        let bucket =
-            |(place, users): (usize, &u64)| Bucket { from: edges[place], to: upper(place), users: *users };
-        let buckets: Vec<Bucket> = counts.iter().enumerate().map(bucket).collect();
-        let users: u64 = counts.iter().sum();
+    pub async fn board_shape(&self) -> Result<BoardShape, Fault> {
+        let buckets = self.buckets(&decades()).await?;
+        let users: u64 = buckets.iter().map(|it| it.users).sum();
         let max = self.greatest().await?;
         let mut marks = [0; 3];
         for (mark, part) in marks.iter_mut().zip([50, 90, 99]) {
             *mark = self.mark(&buckets, (users * part).div_ceil(100), max).await?;
         }
-        Ok(BoardShape { users, p50: marks[0], p90: marks[1], p99: marks[2], max, buckets })
+        Ok(BoardShape { users, p50: marks[0], p90: marks[1], p99: marks[2], max })
+    }
+
+    /// Counts the board's users from each edge to the next, and from the last one on. Edges ascend. Every count takes the logarithm of
+    /// the board's size, in each shard.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn buckets(&self, edges: &[u64]) -> Result<Vec<Bucket>, Fault> {
+        let counts = self.counts(edges).await?;
+        let bucket = |(place, users)| Bucket { from: edges[place], to: edges.get(place + 1).copied(), users };
+        Ok(counts.into_iter().enumerate().map(bucket).collect())
     }
 
     /// Users in each class, of all shards.
@@ -96,5 +101,25 @@ impl Store {
             greatest = greatest.max(self.best(shard, 1).await?.first().map_or(0, |it| it.1));
         }
         Ok(greatest)
+    }
+}
+
+/// 0, 1, 2, 5, 10, … up to the greatest score there can be: a percentile is looked for in one of these, of a game of tens as of one of
+/// billions.
+fn decades() -> Vec<u64> {
+    let decades = (0..16).flat_map(|power| [1, 2, 5].map(|it| it * 10u64.pow(power)));
+    std::iter::once(0).chain(decades).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_score_is_in_a_decade() {
+        let edges = decades();
+        assert_eq!(edges[..7], [0, 1, 2, 5, 10, 20, 50]);
+        let last = *edges.last().unwrap();
+        assert!(edges.is_sorted() && last < 1 << 53 && 10 * last > 1 << 53);
     }
 }

@@ -209,7 +209,7 @@ test('the overview counts what is played and what is refused, and looks again by
   const suspect = page.getByRole('link', { name: 'tim', exact: true });
   await until('tim is a suspect', async () => {
     await page.reload();
-    await page.locator('[data-panel=suspects] .body > :not(.loading)').waitFor();
+    await page.locator('[data-panel=suspects]').waitFor();
     return (await suspect.count()) === 1;
   });
   await suspect.click();

@@ -63,11 +63,12 @@ test('Enter opens whom this search found, not whom the one before did', async ()
   assertQuiet();
 });
 
-const ONE_HOUR = { suspect: '10.0.0.1', username: null, weight: 5, signs: { forged: 1 }, lastAt: '2026-01-01T00:00:00Z' };
-const SEEN = (sign) => ({ suspect: '10.0.0.1', username: null, signs: [{ hour: '2026-01-01T00:00:00Z', sign, count: 1 }], refused: [] });
+const ADDRESS = { suspect: '10.0.0.1', username: null, weight: 5, signs: { forged: 1 }, lastAt: '2026-01-01T00:00:00Z' };
+const ONE_HOUR = { players: [], addresses: [ADDRESS], weights: { forged: 10 } };
+const SEEN = (sign) => ({ suspect: '10.0.0.1', username: null, signs: [{ hour: '2026-01-01T00:00:00Z', sign, count: 1 }], players: [], addresses: [], refused: [] });
 const MOST = { from: '2026-01-01T00:00:00Z', users: [] };
 const OUTRUN = [
-  { what: 'the list of suspects', hash: '#/suspects', path: '**/api/admin/suspects?hours=', older: ['168', '7 days'], newer: ['1', '1 hour'], answer: [ONE_HOUR], sign: '10.0.0.1' },
+  { what: 'the list of suspects', hash: '#/suspects', path: '**/api/admin/suspects?hours=', older: ['168', '7 days'], newer: ['1', '1 hour'], answer: ONE_HOUR, sign: '10.0.0.1' },
   { what: 'the evidence', hash: '#/suspects/10.0.0.1', path: '**/api/admin/suspects/10.0.0.1?hours=', older: ['168', '7 days'], newer: ['1', '1 hour'], answer: SEEN('flooding'), late: SEEN('forged'), sign: 'flooding' },
   { what: 'the most active', hash: '#/overview', path: '**/api/admin/most-active?period=', older: ['week', 'Week'], newer: ['hour', 'This hour'], answer: MOST, sign: 'Nobody won anything' },
 ];
@@ -128,8 +129,8 @@ test('whoever went on before a deed failed is told so', async () => {
   assertQuiet();
 });
 
-test('an address that names what every object has is the overview', async () => {
-  const { page, assertQuiet } = await operator('#/constructor?period=toString');
+test('a period that names what every object has is the usual one', async () => {
+  const { page, assertQuiet } = await operator('#/overview?period=toString&active=constructor');
   await heading(page, 'Overview');
   await page.locator('.tile').first().waitFor();
   assertQuiet();

@@ -76,7 +76,7 @@ async fn nobody_can_make_themselves_or_others_impossible_to_find() {
             assert_eq!(score.body["data"]["userId"], number, "{}", score.text);
         }
         let found = ask(&node, &root, &format!("users?search={reference}")).await;
-        assert_eq!(found.body["data"][0]["username"], "cheat", "{reference}: {}", found.text);
+        assert_eq!(found.body["data"]["users"][0]["username"], "cheat", "{reference}: {}", found.text);
     }
     let ban = format!("/api/admin/users/{number}/ban");
     assert_eq!(node.post(&ban, &root.token, &json!({ "reason": "x" })).await.status, 200);

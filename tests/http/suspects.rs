@@ -21,19 +21,49 @@ async fn suspects_are_ranked_by_what_they_did() {
     let quiz = nodes[1].token(&eve, "demo_quiz").await;
     nodes[0].finalize(&eve, &quiz, json!({ "quizResult": "?" })).await.assert_refused(422, "PROOF_INVALID");
     let bearer = format!("Bearer {}", root.token);
-    let path = "/api/admin/suspects?hours=1&limit=10";
+    let look = async |path: &str| {
+        let headers = [("authorization", bearer.as_str())];
+        nodes[0].send(reqwest::Method::GET, path, &headers, Vec::new()).await.body["data"].clone()
+    };
     let wanted = json!({ "forged": 2, "foreign": 1, "too_fast": 1, "proof_failed": 1 });
     let found = eventually("all signs to be written", async || {
-        let answer =
-            nodes[0].send(reqwest::Method::GET, path, &[("authorization", &bearer)], Vec::new()).await;
-        let rows = answer.body["data"].as_array().unwrap().clone();
-        rows.iter().any(|it| it["username"] == "eve" && it["signs"] == wanted).then_some(rows)
+        let found = look("/api/admin/suspects?hours=1&limit=10").await;
+        (found["players"][0]["signs"] == wanted).then_some(found)
     })
     .await;
+    let names =
+        |rows: &Value| rows.as_array().unwrap().iter().map(|it| it["username"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(&found["players"]), ["eve", "ada"]);
+    assert_eq!(
+        (&found["players"][0]["weight"], &found["players"][1]["signs"]),
+        (&json!(38), &json!({ "replayed": 1 }))
+    );
     // All of them came from one address.
-    assert_eq!((&found[0]["suspect"], &found[0]["username"]), (&json!("127.0.0.1"), &Value::Null));
-    assert_eq!((&found[1]["username"], &found[1]["weight"]), (&json!("eve"), &json!(38)));
-    assert_eq!((&found[2]["username"], &found[2]["signs"]), (&json!("ada"), &json!({ "replayed": 1 })));
+    assert_eq!(
+        (names(&found["addresses"]), &found["addresses"][0]["suspect"]),
+        (vec![Value::Null], &json!("127.0.0.1"))
+    );
+    assert_eq!(found["addresses"][0]["weight"], 39);
+    assert_eq!((&found["weights"]["forged"], &found["weights"]["replayed"]), (&json!(10), &json!(1)));
+    // As many of each as were asked for.
+    let one = look("/api/admin/suspects?hours=1&limit=1").await;
+    assert_eq!((names(&one["players"]), one["addresses"].as_array().unwrap().len()), (vec![json!("eve")], 1));
+
+    // From either side one comes to the other. However the address is written, it is the same.
+    for address in ["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1"] {
+        let behind = look(&format!("/api/admin/suspects/{address}?hours=1")).await;
+        assert_eq!(
+            (names(&behind["players"]), &behind["addresses"]),
+            (vec![json!("eve"), json!("ada")], &json!([])),
+            "{address}"
+        );
+        assert_eq!((&behind["players"][0]["signs"], &behind["players"][0]["weight"]), (&wanted, &json!(38)));
+    }
+    let eves = look("/api/admin/suspects/eve?hours=1").await;
+    assert_eq!((&eves["players"], &eves["addresses"][0]["suspect"]), (&json!([]), &json!("127.0.0.1")));
+    assert_eq!((&eves["addresses"][0]["signs"], &eves["addresses"][0]["userId"]), (&wanted, &Value::Null));
+    let nobody = look("/api/admin/suspects/10.9.8.7?hours=1").await;
+    assert_eq!((&nobody["signs"], &nobody["players"]), (&json!([]), &json!([])));
     let report = nodes[0]
         .send(reqwest::Method::GET, "/api/admin/users/eve", &[("authorization", &bearer)], Vec::new())
         .await;

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use laurel::app::App;
 use laurel::store::Entry;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::chain::outbox;
@@ -214,4 +214,42 @@ async fn who_was_renamed_is_on_the_board_by_the_new_name() {
     })
     .await;
     assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_search_needs_no_extension_but_takes_it_where_it_may() {
+    let cases = [
+        ("neither_may_nor_has", "", false),
+        ("may_create", "GRANT CREATE ON DATABASE {} TO {role};", true),
+        ("has", "CREATE EXTENSION pg_trgm;", true),
+        (
+            "has_elsewhere",
+            "CREATE SCHEMA more; CREATE EXTENSION pg_trgm SCHEMA more; GRANT USAGE ON SCHEMA more TO {role};",
+            true,
+        ),
+        ("has_out_of_reach", "CREATE SCHEMA more; CREATE EXTENSION pg_trgm SCHEMA more;", false),
+    ];
+    for (role, given, wanted) in cases {
+        let world = World::without_tables().await;
+        let url = world.config.database.url.expose().to_owned();
+        let database = PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let name: String =
+            sqlx::query_scalar("SELECT current_database()::text").fetch_one(&database).await.unwrap();
+        let given = given.replace("{}", &name).replace("{role}", role);
+        let ordinary =
+            format!("CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO {role}; {given} SET ROLE {role}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(ordinary)).execute(&database).await.unwrap();
+        laurel::ledger::migrate(&database).await.unwrap();
+        let indexed: bool = sqlx::query_scalar("SELECT to_regclass('users_username_trigrams') IS NOT NULL")
+            .fetch_one(&database)
+            .await
+            .unwrap();
+        assert_eq!(indexed, wanted, "{role}");
+        database.close().await;
+
+        let node = world.node().await;
+        node.register("ada_lovelace").await;
+        let found = laurel::admin::search(&node.app, Some("LOVE"), None, 5).await.unwrap();
+        assert_eq!((found.total, found.users[0].username.as_str()), (1, "ada_lovelace"), "{role}");
+    }
 }

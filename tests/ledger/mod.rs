@@ -15,6 +15,7 @@ mod pooler;
 mod rebuild;
 mod reshard;
 mod rollup;
+mod seed;
 mod sessions;
 mod taken_over;
 mod verify;

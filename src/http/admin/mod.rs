@@ -4,6 +4,7 @@ mod analytics;
 mod letters;
 mod users;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -20,11 +21,12 @@ use super::identity::Caller;
 use super::query::Query;
 use super::{envelope, idempotency};
 use crate::account::User;
-use crate::admin::{self, Changed, Decision, Fate, Restriction};
+use crate::admin::{self, Changed, Decision, Fate, Restriction, Suspected};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
 use crate::live;
+use crate::suspicion::Sign;
 
 type Id = Result<Path<String>, PathRejection>;
 
@@ -86,19 +88,26 @@ fn window(mut query: Query) -> Result<(u32, u32), Refusal> {
 async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (hours, limit) = window(query)?;
     let found = admin::suspects(&app, hours, limit).await?;
-    let shown = found.iter().map(|it| {
-        json!({
-            "suspect": it.suspect,
-            "userId": it.user.as_ref().map(|(number, _)| number),
-            "username": it.user.as_ref().map(|(_, name)| name),
-            "weight": it.weight,
-            "signs": it.signs,
-            "lastAt": rfc3339(it.last_at_ms),
-            "banned": it.banned,
-            "aside": it.aside,
-        })
+    let data = json!({
+        "players": found.users.iter().map(suspected).collect::<Value>(),
+        "addresses": found.addresses.iter().map(suspected).collect::<Value>(),
+        "weights": Sign::ALL.iter().map(|sign| (sign.as_str(), sign.weight())).collect::<BTreeMap<_, _>>(),
     });
-    Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", shown.collect()))
+    Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", data))
+}
+
+/// A suspect in an answer; an address has neither a user nor what is decided about one.
+fn suspected(it: &Suspected) -> Value {
+    json!({
+        "suspect": it.suspect,
+        "userId": it.user.as_ref().map(|(number, _)| number),
+        "username": it.user.as_ref().map(|(_, name)| name),
+        "weight": it.weight,
+        "signs": it.signs,
+        "lastAt": rfc3339(it.last_at_ms),
+        "banned": it.banned,
+        "aside": it.aside,
+    })
 }
 
 async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {

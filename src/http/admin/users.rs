@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::envelope;
 use super::super::query::Query;
-use super::{Admin, Id, find, window};
+use super::{Admin, Id, find, suspected, window};
 use crate::admin::{self, Cursor, Event};
 use crate::app::App;
 use crate::clock::rfc3339;
@@ -18,16 +18,22 @@ use crate::error::{Refusal, Result};
 /// More than any name, number or address has.
 const MAX_SEARCH_CHARS: usize = 255;
 
-/// `GET users?search=…&limit=20`.
+/// `GET users?search=…&after=…&limit=20`.
 pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
     let text = query.parsed("search", |it| {
         let short = it.chars().count() <= MAX_SEARCH_CHARS;
         short.then(|| it.to_owned()).ok_or_else(|| format!("must be at most {MAX_SEARCH_CHARS} characters"))
     });
+    let after = query.parsed("after", |it| {
+        it.parse()
+            .ok()
+            .filter(|it| *it > 0)
+            .ok_or_else(|| "must be what `next` said on the page before".to_owned())
+    });
     let limit = query.number("limit", 1..=100, 20);
     query.finish()?;
-    let found = admin::search(&app, text.as_deref(), limit).await?;
-    let shown = found.iter().map(|it| {
+    let found = admin::search(&app, text.as_deref(), after, limit).await?;
+    let users = found.users.iter().map(|it| {
         json!({
             "userId": it.number,
             "id": it.id,
@@ -39,7 +45,8 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
             "createdAt": rfc3339(it.created_at_ms),
         })
     });
-    Ok(envelope::answer(StatusCode::OK, "Users retrieved successfully", shown.collect()))
+    let data = json!({ "total": found.total, "users": users.collect::<Value>(), "next": found.next });
+    Ok(envelope::answer(StatusCode::OK, "Users retrieved successfully", data))
 }
 
 /// `GET users/:userId?hours=24`.
@@ -122,11 +129,15 @@ pub async fn evidence(
             "proof": it.proof,
         })
     });
+    let (players, addresses) =
+        if it.user.is_none() { (it.behind, Vec::new()) } else { (Vec::new(), it.behind) };
     let data = json!({
         "suspect": it.suspect,
         "userId": it.user.as_ref().map(|it| it.number),
         "username": it.user.as_ref().map(|it| it.username.as_str()),
         "signs": signs.collect::<Value>(),
+        "players": players.iter().map(suspected).collect::<Value>(),
+        "addresses": addresses.iter().map(suspected).collect::<Value>(),
         "refused": refused.collect::<Value>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Evidence retrieved successfully", data))

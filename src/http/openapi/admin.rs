@@ -17,7 +17,8 @@ pub fn operations() -> Vec<Operation> {
         "/api/admin/suspects",
         "listSuspects",
         "List suspects",
-        "Returns the users and addresses with abuse signals in the last hours. Nobody is banned by them.",
+        "Returns the users and the addresses with abuse signals in the last hours, at most `limit` of each. Many players may share an \
+            address, so the weights of users and addresses do not compare. Nobody is banned by them.",
     );
     let audit = Operation::get(
         "/api/admin/audit",
@@ -32,7 +33,7 @@ pub fn operations() -> Vec<Operation> {
         "Returns a user's score, rank, restrictions and abuse signals.",
     );
     let mut operations = vec![
-        windowed(admin(suspects)).answer(200, "The heaviest first", done(list(suspect()))),
+        windowed(admin(suspects)).answer(200, "The heaviest first", done(found_suspects())),
         windowed(admin(audit)).answer(200, "The newest first", done(list(audit_entry()))),
         windowed(one(report)).answer(200, "The user", done(users::user())),
     ];
@@ -210,11 +211,21 @@ pub fn signs() -> Value {
     map(whole("How often it was seen"))
 }
 
-fn suspect() -> Value {
+fn found_suspects() -> Value {
+    let found = object(&[
+        ("players", list(suspect())),
+        ("addresses", list(suspect())),
+        ("weights", map(whole("How much a sign of this kind weighs"))),
+    ]);
+    named("Suspects", found)
+}
+
+/// A suspect and what was seen of it.
+pub fn suspect() -> Value {
     let suspect = object(&[
         ("suspect", text("A user's UUID, or an address")),
-        ("userId", or_null(whole("The user's number"))),
-        ("username", or_null(text("The user's name"))),
+        ("userId", or_null(whole("The user's number; null for an address"))),
+        ("username", or_null(text("The user's name; null for an address"))),
         ("weight", whole("The signs' weights, each times its count")),
         ("signs", signs()),
         ("lastAt", time("When the last one was")),

@@ -43,9 +43,10 @@ pub fn operations() -> Vec<Operation> {
             "/api/admin/scores",
             "getScores",
             "Get the distribution of scores",
-            "Returns percentiles and a histogram of the board's scores.",
+            "Returns percentiles and a histogram of the board's scores. Its buckets have one width and begin at 0. Where a few scores are far \
+                above the others, the last bucket has no end and takes those.",
         )
-        .answer(200, "From the first bucket with a user to the last", done(scores())),
+        .answer(200, "The buckets, lowest first", done(scores())),
         get(
             "/api/admin/sessions",
             "getSessions",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::admin::{done, one, signs};
+use super::admin::{done, one, signs, suspect};
 use super::analytics::get;
 use super::operation::Operation;
 use super::schema::{flag, list, named, object, one_of, or_null, range, text, time, uuid, whole};
@@ -20,7 +20,8 @@ pub fn operations() -> Vec<Operation> {
             "/api/admin/suspects/{suspect}",
             "getEvidence",
             "Get the evidence against a suspect",
-            "Returns abuse signals by hour, newest first, and the user's newest refused attempts.",
+            "Returns abuse signals by hour, newest first, and the user's newest refused attempts. Of an address, `players` are those whose \
+                signals came from it; of a user, `addresses` are those that theirs came from: the heaviest hundred.",
         )
         .path_parameter("suspect", text("An address, or a user's UUID, number or name"), "203.0.113.7")
         .optional_parameter("hours", range("How far back", 720, 24))
@@ -30,11 +31,12 @@ pub fn operations() -> Vec<Operation> {
             "/api/admin/users",
             "searchUsers",
             "Search users",
-            "Finds users by number, UUID, e-mail address or the beginning of a name. Without a search it returns the newest users.",
+            "Finds users by number, UUID, e-mail address or any part of a name. Without a search it returns the newest users.",
         )
-        .optional_parameter("search", text("The beginning of a name, or all of a number, UUID or e-mail address"))
+        .optional_parameter("search", text("Any part of a name, or all of a number, UUID or e-mail address"))
+        .optional_parameter("after", json!({ "type": "integer", "minimum": 1, "maximum": (1u64 << 53) - 1, "description": "`next` of the page before" }))
         .optional_parameter("limit", range("How many at most", 100, 20))
-        .answer(200, "A user found by number, UUID or address first, then names in order", done(list(found()))),
+        .answer(200, "Exact matches first, then names that begin with the text, then the others, in order", done(found())),
         one(history)
             .optional_parameter("before", text("`next` of the page before"))
             .optional_parameter("limit", range("How many at most", 200, 50))
@@ -62,13 +64,15 @@ fn evidence() -> Value {
         ("userId", or_null(whole("The user's number"))),
         ("username", or_null(text("The user's name"))),
         ("signs", list(named("EvidenceSign", sign))),
+        ("players", list(suspect())),
+        ("addresses", list(suspect())),
         ("refused", list(named("RefusedAttempt", refused))),
     ]);
     named("Evidence", evidence)
 }
 
 fn found() -> Value {
-    let found = object(&[
+    let user = object(&[
         ("userId", whole("The user's number")),
         ("id", uuid("The user's UUID")),
         ("username", text("The name")),
@@ -78,7 +82,12 @@ fn found() -> Value {
         ("aside", flag("Whether the user is set aside")),
         ("createdAt", time("When the user registered")),
     ]);
-    named("FoundUser", found)
+    let found = object(&[
+        ("total", whole("How many users match, on all pages")),
+        ("users", list(named("FoundUser", user))),
+        ("next", or_null(whole("Where the next page begins; null at the end"))),
+    ]);
+    named("FoundUsers", found)
 }
 
 /// What is known of a user.

@@ -15,7 +15,9 @@ export function tiles() {
   return {
     element,
     draw({ summary, rows }) {
-      const line = (read, ink) => (rows.some((it) => read(it) > 0) ? spark(rows.map(read), ink) : null);
+      // The last hour or day is not over: at the end of a line it would look like a fall.
+      const over = rows.slice(0, -1);
+      const line = (read, ink) => (over.some((it) => read(it) > 0) ? spark(over.map(read), ink) : null);
       fill(element, [
         tile('Active players', compact(summary.activeUsers), line((it) => it.activeUsers, 'laurel')),
         tile('Awards', compact(summary.awards), line((it) => it.awards, 'laurel')),
@@ -61,12 +63,14 @@ export function course(signal) {
   let rows = [];
   let step = 'hour';
   const when = (it) => (step === 'day' ? asDay(it.at) : asMinute(it.at));
-  const at = { title: 'From', head: true, cell: (it) => make('time', { datetime: it.at }, when(it)) };
+  const soFar = (it) => it === rows.at(-1);
+  const at = { title: 'From', head: true, cell: (it) => [make('time', { datetime: it.at }, when(it)), soFar(it) && make('span.badge', {}, 'so far')] };
   const figures = [
     { title: 'Awards', class: 'number', cell: (it) => number(it.awards) },
     { title: 'Points', class: 'number', cell: (it) => number(it.points) },
     { title: 'Active players', class: 'number', cell: (it) => number(it.activeUsers) },
   ];
+  const place = (index) => `${when(rows[index])}${soFar(rows[index]) ? ', so far' : ''}`;
   const x = {
     time: true,
     values: (splits, every) => splits.map((it) => label(it, every)),
@@ -74,13 +78,13 @@ export function course(signal) {
     range: (_, low, high) => { const half = (step === 'day' ? DAY_S : HOUR_S) / 2; return [low - half, high + half]; },
   };
   const awards = chart({
-    name: 'Awards', signal, x, series: [{ ink: 'laurel', bars: true }], sync: 'course', columns: [at, ...figures],
-    read: (index) => [when(rows[index]), counted(rows[index].awards, 'award'), counted(rows[index].points, 'point'), counted(rows[index].activeUsers, 'player')].join(' · '),
+    name: 'Awards', signal, x, ink: 'laurel', sync: 'course', columns: [at, ...figures],
+    read: (index) => [place(index), counted(rows[index].awards, 'award'), counted(rows[index].points, 'point'), counted(rows[index].activeUsers, 'player')].join(' · '),
   });
   const refusals = chart({
-    name: 'Refusals', signal, x, series: [{ ink: 'danger', bars: true }], sync: 'course', height: 130,
+    name: 'Refusals', signal, x, ink: 'danger', sync: 'course', height: 130,
     columns: [at, { title: 'Refusals', class: 'number', cell: (it) => number(refused(it)) }],
-    read: (index) => `${when(rows[index])} · ${counted(refused(rows[index]), 'refusal')}`,
+    read: (index) => `${place(index)} · ${counted(refused(rows[index]), 'refusal')}`,
   });
   body.append(make('h3', {}, 'Awards'), awards.element, make('h3', {}, 'Refusals'), refusals.element);
   return {
@@ -88,11 +92,12 @@ export function course(signal) {
     body,
     draw(found) {
       ({ rows, step } = found);
-      element.querySelector('[data-step]').textContent = `by UTC ${step}`;
+      element.querySelector('[data-step]').textContent = `by UTC ${step}; the dashed one is not over yet`;
       const times = rows.map((it) => Date.parse(it.at) / 1000);
-      const few = rows.length <= 60;
-      awards.draw([times, rows.map((it) => it.awards)], rows, told(rows, (it) => it.awards, when), few);
-      refusals.draw([times, rows.map(refused)], rows, told(rows, refused, when), few);
+      const how = { bars: rows.length <= 60, lastApart: true };
+      const sentence = (read) => `${told(rows, read, when)} The last ${step} is not over yet.`;
+      awards.draw(times, rows.map((it) => it.awards), rows, sentence((it) => it.awards), how);
+      refusals.draw(times, rows.map(refused), rows, sentence(refused), how);
     },
   };
 }

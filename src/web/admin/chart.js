@@ -17,10 +17,10 @@ function colour(text) {
 const ink = (name, share = 100) => colour(`color-mix(in srgb, var(--${name}) ${share}%, transparent)`);
 
 /**
- * `x` is `{ time: true, values(splits, step) }` or `{ values(splits) }`; `series` are `{ ink, bars }`; `read(index)` says in words
- * what is under the pointer, and `columns` are those of the table, whose rows `draw` gets. With the `signal` the drawing goes.
+ * `x` is `{ time: true, values(splits, step) }` or `{ values(splits) }`; values are drawn in `ink`, as `bars` or as a line; `read(index)`
+ * says in words what is under the pointer, and `columns` are those of the table, whose rows `draw` gets. With the `signal` the drawing goes.
  */
-export function chart({ name, x, series, read, columns, height = HEIGHT, sync, signal }) {
+export function chart({ name, x, ink: colourName, bars = true, read, columns, height = HEIGHT, sync, signal }) {
   const canvas = make('div.canvas', { role: 'img', 'aria-label': name });
   const readout = make('p.readout', { 'aria-hidden': 'true' });
   const values = make('div', {});
@@ -52,21 +52,20 @@ export function chart({ name, x, series, read, columns, height = HEIGHT, sync, s
       tzDate: (seconds) => globalThis.uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
       legend: { show: false },
       padding: [10, 18, 0, 0],
-      cursor: { y: false, drag: { x: false, y: false }, points: { show: !series[0].bars, size: 7 }, sync: sync && { key: sync } },
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: !bars, size: 7 }, sync: sync && { key: sync } },
       scales: { x: { time: Boolean(x.time), range: x.range }, y: { range: (_, low, high) => [0, Math.max(4, high * 1.08)] } },
       axes: [
         { ...axis, size: 28, gap: 4, space: x.space ?? 56, incrs: x.incrs, grid: { show: false }, values: (_, splits, __, ___, step) => x.values(splits, step) },
         { ...axis, size: 46, gap: 6, space: 20, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? compact(it) : '')) },
       ],
-      series: [{}, ...series.map((it) => ({
-        stroke: ink(it.ink),
-        width: it.bars ? 0 : 1.75,
-        fill: ink(it.ink, it.bars ? 72 : 16),
-        paths: it.bars ? globalThis.uPlot.paths.bars({ size: [0.74, 48], radius: 0.16 }) : undefined,
-        points: { show: false },
-      }))],
+      series: [{}, drawn(bars ? 0 : 1.75, bars ? 72 : 16), { ...drawn(1.5, bars ? 18 : 6), dash: [4, 3] }],
       hooks: { setCursor: [(it) => tell(it.cursor.idx)] },
     };
+  }
+
+  function drawn(width, share) {
+    const paths = bars ? globalThis.uPlot.paths.bars({ size: [0.74, 48], radius: 0.16 }) : undefined;
+    return { stroke: ink(colourName), width, fill: ink(colourName, share), paths, points: { show: false } };
   }
 
   const resized = new ResizeObserver(() => {
@@ -85,10 +84,17 @@ export function chart({ name, x, series, read, columns, height = HEIGHT, sync, s
   });
   return {
     element,
-    /** Shows `data` (uPlot's columns), the same as `rows` of the table, and the picture in a sentence. */
-    draw(data, rows, sentence, bars) {
-      const other = bars !== undefined && bars !== series[0].bars;
-      if (other) series[0].bars = bars;
+    /**
+     * Shows `values` at their `places`, the same as `rows` of the table, and the picture in a sentence. If the last value does not
+     * compare with the others (`lastApart`), it is dashed.
+     */
+    draw(places, values, rows, sentence, { bars: asBars = bars, lastApart = false } = {}) {
+      const other = asBars !== bars;
+      bars = asBars;
+      const last = values.length - 1;
+      const data = [places, values.map((it, index) => (lastApart && index === last ? null : it)),
+        // A line to the last value begins at the one before.
+        values.map((it, index) => (lastApart && index >= (bars ? last : last - 1) ? it : null))];
       held = { data, rows };
       canvas.setAttribute('aria-label', `${name}. ${sentence}`);
       if (plot && !other) plot.setData(data);

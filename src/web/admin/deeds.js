@@ -7,7 +7,7 @@ import { change, number, points } from './format.js';
 import { name as ownName } from './session.js';
 import { clearFields, outcome, tell, tellFields } from './tell.js';
 
-const MAX_REASON_CHARS = 500;
+export const MAX_REASON_CHARS = 500;
 
 /** The deeds by their path. `when` says whether one makes sense, `says` what happens, `sure` what is to be confirmed. */
 const DEEDS = {
@@ -49,9 +49,9 @@ function held(it) {
   return it.banned ? '' : ` (${points(it.score - it.shown)} by now)`;
 }
 
-/** Buttons for what makes sense now; `after` shows what came of it. */
-export function deedButtons(user, after) {
-  return Object.entries(DEEDS).filter(([, it]) => it.when(user)).map(([path, it]) =>
+/** Buttons for what makes sense now, of some deeds or of all; `after` shows what came of it. */
+export function deedButtons(user, after, paths = Object.keys(DEEDS)) {
+  return Object.entries(DEEDS).filter(([path, it]) => paths.includes(path) && it.when(user)).map(([path, it]) =>
     make(`button.small${it.danger ? '.danger' : ''}`, { type: 'button', 'data-deed': path, on: { click: () => open(path, user, after) } }, `${it.button}…`));
 }
 

@@ -11,7 +11,7 @@ const LEVELS = 5;
 const narrow = matchMedia('(max-width: 760px)');
 
 export function heat(signal) {
-  const { element, body } = panel('heat', 'Peak hours', make('p.quiet.small', {}, 'awards by UTC weekday and hour'));
+  const { element, body } = panel('heat', 'Peak hours', make('p.quiet.small', {}, 'awards by UTC weekday and hour; the framed one is not over yet'));
   let held;
   const draw = (found) => {
     held = found;
@@ -28,10 +28,13 @@ export function heat(signal) {
 }
 
 function drawTable(awards, most) {
+  const now = new Date();
+  const [today, thisHour] = [(now.getUTCDay() + 6) % 7, now.getUTCHours()];
   const cell = (day, hour) => {
     const count = awards[day][hour];
     const level = count && Math.max(1, Math.ceil((count / most) * LEVELS));
-    return make(`td.heat-${level}`, { title: `${DAYS[day]} ${HOURS[hour]}:00: ${number(count)} awards` }, count ? compact(count) : '·');
+    const soFar = day === today && hour === thisHour;
+    return make(`td.heat-${level}${soFar ? '.now' : ''}`, { title: `${DAYS[day]} ${HOURS[hour]}:00: ${number(count)} awards${soFar ? ' so far' : ''}` }, count ? compact(count) : '·');
   };
   const hourHead = (it, scope) => make('th', { scope }, it);
   const dayHead = (it, scope) => make('th', { scope }, make('abbr', { title: it }, it.slice(0, 3)));

@@ -1,12 +1,11 @@
 // Entries that could not be written to the ledger, and what becomes of them.
 
 import { get, post } from './api.js';
+import { MAX_REASON_CHARS } from './deeds.js';
 import { choice, fill, heading, make, panel, table } from './element.js';
 import { ago, asMinute, asMoment, change, words } from './format.js';
 import { load, outcome, tell } from './tell.js';
 import { userLink } from './user.js';
-
-const MAX_REASON_CHARS = 500;
 
 export function letters({ query, signal }) {
   const state = query.get('state') === 'all' ? 'all' : 'waiting';
@@ -18,9 +17,9 @@ export function letters({ query, signal }) {
       { title: 'Player', cell: (it) => (it.username ? userLink(it) : it.id ?? 'unreadable') },
       { title: 'Entry', cell: (it) => [it.kind ? words(it.kind) : 'unreadable', it.points === null ? null : ` ${change(it.points)}`] },
       { title: 'Why', class: 'text', cell: (it) => [make('span.badge', {}, words(it.reason)), make('span.reason', {}, ` ${it.detail}`), make('details', {}, make('summary', {}, 'As it lay in the outbox'), make('code', {}, it.entry))] },
-      { title: 'State', cell: (it) => [words(it.state), it.decidedBy ? make('span.detail.quiet', {}, `${it.decidedBy}: ${it.decidedWhy}`) : null] },
+      { title: 'State', cell: (it) => [words(it.state), it.decidedBy && make('p.quiet.text', {}, `${it.decidedBy}: ${it.decidedWhy}`)] },
       { title: 'Decide', cell: (it) => (it.state === 'waiting' ? decide(it, look) : '') },
-    ], found, { empty: 'Every entry is in the ledger.', stacked: true })]));
+    ], found, { empty: state === 'all' ? 'There were none.' : 'None is waiting.', stacked: true })]));
   look();
   return make('div', {}, heading('Dead letters', make('p.quiet', {}, 'What they moved in Redis is not in the ledger until they are written. Retry after what kept them from it is mended.')), element);
 }
@@ -29,9 +28,8 @@ export function letters({ query, signal }) {
 function decide(letter, after) {
   const reason = make('input', { name: 'reason', maxlength: MAX_REASON_CHARS, autocomplete: 'off', required: true, 'aria-label': 'Reason, for the audit', placeholder: 'Reason' });
   const problem = make('div.outlet', { role: 'alert' });
-  const buttons = ['retry', 'discard'].map((fate) =>
-    make(`button.small${fate === 'discard' ? '.danger' : ''}`, { type: 'submit', value: fate }, words(fate)));
-  const form = make('form', {}, reason, make('div.buttons', {}, buttons), problem);
+  const buttons = [make('button.small', { value: 'retry' }, 'Retry'), make('button.small.danger', { value: 'discard' }, 'Discard')];
+  const form = make('form.decide', {}, reason, make('div.buttons', {}, buttons), problem);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     for (const it of buttons) it.disabled = true;

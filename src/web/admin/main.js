@@ -10,19 +10,22 @@ import { overview } from './overview.js';
 import { player } from './player.js';
 import { players } from './players.js';
 import * as session from './session.js';
-import { suspect, suspects } from './suspects.js';
+import { suspect } from './suspect.js';
+import { suspects } from './suspects.js';
+import { notFound } from './tell.js';
 
 const main = document.getElementById('main');
 const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], letters: [letters], audit: [audit] };
 let leave = new AbortController();
 
-/** The place that the hash names: `#/players/12?kind=deed`. */
+/** The place that the hash names: `#/players/12?kind=deed`. No hash is the overview. */
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  const [name, ...rest] = path.split('/').map((it) => { try { return decodeURIComponent(it); } catch { return it; } });
-  const known = Object.hasOwn(VIEWS, name) ? name : 'overview';
-  const view = VIEWS[known][rest[0] ? 1 : 0] ?? VIEWS[known][0];
-  return { name: known, view, key: rest[0], query: new URLSearchParams(query) };
+  const [name, key, ...rest] = (path || 'overview').split('/').map((it) => { try { return decodeURIComponent(it); } catch { return it; } });
+  // A browser takes `.` and `..` out of the address that it asks, however they are written: they would be another place.
+  const known = Object.hasOwn(VIEWS, name) && !rest.length && !/^\.{1,2}$/.test(key);
+  const view = known ? VIEWS[name][key ? 1 : 0] : undefined;
+  return { name, view: view ?? (() => notFound('This page has no such view.', '#/overview', 'Overview')), key, query: new URLSearchParams(query) };
 }
 
 function show({ focus = true, told } = {}) {

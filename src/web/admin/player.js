@@ -5,22 +5,8 @@ import { deedButtons } from './deeds.js';
 import { fill, heading, make, panel } from './element.js';
 import { ago, asMoment, number, points } from './format.js';
 import { history } from './history.js';
-import { load } from './tell.js';
+import { load, notFound } from './tell.js';
 import { signs, states } from './user.js';
-
-/** The report on a user by number, UUID or name. A number may be another's name too: then the search tells them apart. */
-async function find(key, signal) {
-  const report = (id) => get(`/api/admin/users/${encodeURIComponent(id)}?hours=720`, signal);
-  try {
-    return await report(key);
-  } catch (error) {
-    if (error.code !== 'VALIDATION_ERROR' || !/^\d+$/.test(key)) throw error;
-    const found = await get(`/api/admin/users?limit=100&search=${key}`, signal);
-    const meant = found.find((it) => String(it.userId) === key);
-    if (!meant) throw error;
-    return report(meant.id);
-  }
-}
 
 export function player({ key, query, signal }) {
   const title = heading(`Player ${key}`);
@@ -29,7 +15,7 @@ export function player({ key, query, signal }) {
   const { element, body } = panel('history', 'History');
   let stream;
 
-  const look = () => load(top, signal, () => find(key, signal), (user) => {
+  const look = () => load(top, signal, () => get(`/api/admin/users/${encodeURIComponent(key)}?hours=720`, signal), (user) => {
     document.title = `${user.username} · Laurel operators`;
     title.querySelector('h1').textContent = user.username;
     for (const it of title.querySelectorAll('.badge')) it.remove();
@@ -38,9 +24,10 @@ export function player({ key, query, signal }) {
     if (stream) return stream.again();
     stream = history(user.id, query, signal, element.querySelector('header'));
     body.append(stream.element);
-  });
+  }, () => view.replaceWith(notFound(`No player has the name, number or UUID “${key}”.`, '#/players', 'Players')));
+  const view = make('div', {}, make('p.back', {}, make('a', { href: '#/players' }, '← Players')), title, top, element);
   look();
-  return make('div', {}, make('p.back', {}, make('a', { href: '#/players' }, '← Players')), title, top, element);
+  return view;
 }
 
 function standing(user) {

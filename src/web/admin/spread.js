@@ -2,7 +2,7 @@
 
 import { chart } from './chart.js';
 import { make, panel } from './element.js';
-import { asMinute, compact, counted, decimal, number, span } from './format.js';
+import { asMinute, compact, counted, decimal, number, points, span } from './format.js';
 
 /** Bars side by side, each with a name; `named` gets the splits of the axis. */
 function bars(names) {
@@ -21,12 +21,16 @@ function facts(pairs) {
 export function scores(signal) {
   const { element, body } = panel('scores', 'Scores');
   let buckets = [];
-  const range = (it) => (it.to === null || it.to === undefined ? `from ${number(it.from)}` : it.from === it.to ? number(it.from) : `${number(it.from)} to ${number(it.to)}`);
+  const range = (it) => {
+    if (it.to === null) return `${number(it.from)} and more`;
+    return it.to - it.from === 1 ? number(it.from) : `${number(it.from)} to ${number(it.to - 1)}`;
+  };
   const drawing = chart({
     name: 'Players by score',
     signal,
-    x: bars(() => buckets.map((it) => compact(it.from))),
-    series: [{ ink: 'gold', bars: true }],
+    // The names are those of the edges between the bars.
+    x: bars(() => [...buckets.map((it) => `${compact(it.from)}${it.to === null ? '+' : ''}`), compact(buckets.at(-1)?.to ?? undefined)]),
+    ink: 'gold',
     columns: [
       { title: 'Score', head: true, cell: range },
       { title: 'Players', class: 'number', cell: (it) => number(it.users) },
@@ -34,14 +38,19 @@ export function scores(signal) {
     read: (index) => `${range(buckets[index])} points · ${counted(buckets[index].users, 'player')}`,
   });
   const about = make('div', {});
-  body.append(about, drawing.element);
+  const widths = make('p.quiet.small', {});
+  body.append(about, widths, drawing.element);
   return {
     element,
     draw(found) {
       buckets = found.buckets;
       const { p50, p90, p99, max } = found.percentiles;
       about.replaceChildren(facts([['Players', number(found.users)], ['Half have', `≤ ${number(p50)}`], ['90 %', `≤ ${number(p90)}`], ['99 %', `≤ ${number(p99)}`], ['Best', number(max)]]));
-      drawing.draw([buckets.map((_, it) => it), buckets.map((it) => it.users)], buckets, `${number(found.users)} players; half have ${number(p50)} or less, one in a hundred more than ${number(p99)}.`);
+      const last = buckets.at(-1);
+      const endless = last?.to === null;
+      widths.textContent = last ? `Each bar is ${points(buckets[0].to - buckets[0].from)} wide${endless ? `; the dashed one is everybody from ${number(last.from)} on` : ''}.` : '';
+      drawing.draw(buckets.map((_, it) => it + 0.5), buckets.map((it) => it.users), buckets,
+        `${number(found.users)} players; half have ${number(p50)} or less, one in a hundred more than ${number(p99)}. ${widths.textContent}`, { lastApart: endless });
     },
   };
 }
@@ -59,7 +68,7 @@ export function sessions(signal) {
     name: 'Game sessions by actions',
     signal,
     x: bars(() => buckets.map(named)),
-    series: [{ ink: 'laurel', bars: true }],
+    ink: 'laurel',
     columns: [
       { title: 'Actions', head: true, cell: (it) => named(it, buckets.indexOf(it)) },
       { title: 'Sessions', class: 'number', cell: (it) => number(it.sessions) },
@@ -73,7 +82,7 @@ export function sessions(signal) {
     draw(found) {
       buckets = found.buckets;
       about.replaceChildren(facts([['Sessions', number(found.sessions)], ['Actions each', decimal(found.actionsPerSession)], ['Length', span(found.averageSeconds ?? 0)], ['Since (UTC)', asMinute(found.from)]]));
-      drawing.draw([buckets.map((_, it) => it), buckets.map((it) => it.sessions)], buckets, `${number(found.sessions)} sessions of ${decimal(found.actionsPerSession)} actions each.`);
+      drawing.draw(buckets.map((_, it) => it), buckets.map((it) => it.sessions), buckets, `${number(found.sessions)} sessions of ${decimal(found.actionsPerSession)} actions each.`);
     },
   };
 }

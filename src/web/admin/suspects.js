@@ -1,107 +1,69 @@
-// Who looks like cheating, and the evidence against one.
+// Who looks like cheating.
 
 import { get } from './api.js';
-import { deedButtons } from './deeds.js';
 import { choice, fill, heading, make, panel, table } from './element.js';
-import { SIGNS, ago, asMinute, asMoment, number, words } from './format.js';
-import { proofText } from './history.js';
+import { SIGNS, ago, asMoment, counted, number, words } from './format.js';
 import { remember } from './place.js';
 import { load } from './tell.js';
-import { signs, states } from './user.js';
+import { signs, states, weight } from './user.js';
 
-const HOURS = [['1', '1 hour'], ['24', '24 hours'], ['168', '7 days'], ['720', '30 days']];
-const hoursOf = (query) => (HOURS.some(([it]) => it === query.get('hours')) ? query.get('hours') : '24');
+export const HOURS = [['1', '1 hour'], ['24', '24 hours'], ['168', '7 days'], ['720', '30 days']];
+export const hoursOf = (query) => (HOURS.some(([it]) => it === query.get('hours')) ? query.get('hours') : '24');
+const LIMIT = 200;
 
-function when(at) {
+export function when(at) {
   return make('time', { datetime: at, title: asMoment(at) }, ago(at));
+}
+
+/** A table of suspects of one kind, whose bars compare them with each other alone. `first` is the first column's title. */
+export function suspectTable(caption, first, found, hours, empty, more = []) {
+  const most = found[0]?.weight || 1;
+  return table(caption, [
+    { title: first, head: true, cell: (it) => [make('a.user', { href: `#/suspects/${encodeURIComponent(it.suspect)}?hours=${hours}` }, it.username ?? it.suspect), states(it)] },
+    { title: 'Weight', class: 'weight', cell: (it) => weight(it, most) },
+    { title: 'Signs', class: 'text', cell: (it) => signs(it.signs) },
+    { title: 'Last seen', class: 'tight', cell: (it) => when(it.lastAt) },
+    ...more,
+  ], found, { empty, stacked: true });
 }
 
 export function suspects({ query, signal }) {
   let hours = hoursOf(query);
-  const { element, body } = panel('suspects', 'The heaviest first', choice('Seen within', HOURS, hours, (value) => {
+  const players = panel('suspects', 'Players');
+  const addresses = panel('addresses', 'Addresses');
+  const meanings = panel('meanings', 'What the signs mean');
+  const all = make('div.stack', {}, players.element, addresses.element, meanings.element);
+  const outlet = make('div', {});
+  const pick = choice('Seen within', HOURS, hours, (value) => {
     hours = value;
     remember({ hours });
     look();
-  }));
-  const evidence = (it) => `#/suspects/${encodeURIComponent(it.suspect)}?hours=${hours}`;
-  const look = () => load(body, signal, () => get(`/api/admin/suspects?hours=${hours}&limit=200`, signal), draw);
-  const draw = (found) => {
-    const most = found[0]?.weight || 1;
-    fill(body, [table('Suspects', [
-      { title: 'Suspect', head: true, cell: (it) => [make('a.user', { href: evidence(it) }, it.username ?? it.suspect), states(it), it.username ? null : make('span.badge', {}, 'address')] },
-      { title: 'Weight', class: 'weight', cell: (it) => [number(it.weight), make('span.bar-line', { 'aria-hidden': 'true', style: { '--share': String(it.weight / most) } })] },
-      { title: 'Signs', class: 'text', cell: (it) => signs(it.signs) },
-      { title: 'Last seen', class: 'tight', cell: (it) => when(it.lastAt) },
-    ], found, { empty: 'Nobody looks like cheating in this time.', stacked: true })]);
-  };
+  });
+  const look = () => load(outlet, signal, () => get(`/api/admin/suspects?hours=${hours}&limit=${LIMIT}`, signal), (found) => {
+    fill(players.body, [suspectTable('Players', 'Player', found.players, hours, 'No player looks like cheating in this time.'), cut(found.players)]);
+    fill(addresses.body, [
+      make('p.quiet.about', {}, 'An address may be a school’s or a whole mobile network’s, so its weight does not compare with a player’s. Open one to see the players behind it.'),
+      suspectTable('Addresses', 'Address', found.addresses, hours, 'Nothing suspicious came from any address in this time.'),
+      cut(found.addresses),
+    ]);
+    fill(meanings.body, [legend(found.weights)]);
+    fill(outlet, [all]);
+  });
   look();
-  return make('div', {}, heading('Suspects', make('p.quiet', {}, 'Signs are counted by player and by address. Nothing is decided by them.')), element, legend());
+  return make('div', {}, heading('Suspects', pick), make('p.quiet.intro', {},
+    'A sign is a request that a game played honestly does not send, or seldom. Each kind of sign counts from 1 to 10, and the sum is the weight: the heaviest suspects are first. Nobody is banned automatically.'), outlet);
 }
 
-function legend() {
-  return make('details.legend', {}, make('summary', {}, 'What the signs mean'),
-    make('dl.facts', {}, Object.entries(SIGNS).map(([sign, meaning]) => make('div', {}, make('dt', {}, words(sign)), make('dd', {}, meaning)))),
-    make('p.quiet', {}, 'What no honest client does weighs most; what a slow network does weighs least.'));
+function cut(found) {
+  return found.length === LIMIT && make('p.quiet.small', {}, `Only the ${number(LIMIT)} heaviest are shown.`);
 }
 
-/** The evidence against one. */
-export function suspect({ key, query, signal }) {
-  let hours = hoursOf(query);
-  const title = heading(key);
-  title.classList.add('name');
-  const done = make('div', {});
-  const byHour = panel('evidence', 'Signs by hour', choice('Seen within', HOURS, hours, (value) => {
-    hours = value;
-    remember({ hours });
-    look();
-  }));
-  const refused = panel('refused', 'Proofs that failed');
-  refused.element.hidden = true;
-
-  async function read() {
-    const found = await get(`/api/admin/suspects/${encodeURIComponent(key)}?hours=${hours}`, signal);
-    const user = found.username ? await get(`/api/admin/users/${encodeURIComponent(found.suspect)}`, signal) : null;
-    return { ...found, user };
-  }
-
-  function draw({ suspect: address, user, signs: seen, refused: attempts }) {
-    const name = user?.username ?? address;
-    document.title = `${name} · Laurel operators`;
-    title.querySelector('h1').textContent = name;
-    for (const it of title.querySelectorAll('.badge')) it.remove();
-    title.append(...(user ? states(user) : [make('span.badge', {}, 'address')]));
-    fill(done, [user
-      ? make('div.deeds', {}, make('a.button.small', { href: `#/players/${user.userId}` }, 'The player’s page'), deedButtons(user, look))
-      : make('p.deeds.quiet', {}, 'An address may be shared by many. What can be done is done to players.')]);
-    fill(byHour.body, [matrix(seen)]);
-    refused.element.hidden = !user;
-    fill(refused.body, [table('Proofs that failed', [
-      { title: 'When', head: true, class: 'tight', cell: (it) => when(it.at) },
-      { title: 'Action', class: 'tight', cell: (it) => words(it.actionType) },
-      { title: 'Worth', class: 'number', cell: (it) => number(it.points) },
-      { title: 'Proof', class: 'text', cell: (it) => make('code', {}, proofText(it.proof)) },
-    ], attempts, { empty: 'None in this time.' })]);
-  }
-
-  const look = () => load(byHour.body, signal, read, draw);
-  look();
-  return make('div', {}, make('p.back', {}, make('a', { href: `#/suspects?hours=${hours}` }, '← Suspects')), title, done,
-    make('div.stack', {}, byHour.element, refused.element));
-}
-
-/** A row an hour and a column a sign, the most frequent first. */
-function matrix(seen) {
-  const sums = {};
-  const hours = Map.groupBy(seen, (it) => it.hour);
-  for (const { sign, count } of seen) sums[sign] = (sums[sign] ?? 0) + count;
-  const rows = [...hours].map(([hour, of]) => ({ hour, counts: Object.fromEntries(of.map((it) => [it.sign, it.count])) }));
-  const columns = Object.keys(sums).sort((one, other) => sums[other] - sums[one]);
-  return table('Signs by hour', [
-    { title: 'Hour (UTC)', head: true, class: 'tight', cell: (it) => (it.hour ? make('time', { datetime: it.hour }, asMinute(it.hour)) : make('b', {}, 'All')) },
-    ...columns.map((sign) => ({
-      title: make('span', { title: SIGNS[sign] }, words(sign)),
-      class: 'number',
-      cell: (it) => (it.counts[sign] ? number(it.counts[sign]) : make('span.quiet', {}, '·')),
-    })),
-  ], rows.length ? [{ counts: sums }, ...rows] : [], { empty: 'No sign in this time.', wide: true });
+/** The signs, those that weigh most first. */
+function legend(weights) {
+  const all = Object.entries(weights).sort((one, other) => other[1] - one[1]);
+  return table('What the signs mean', [
+    { title: 'Sign', head: true, class: 'tight', cell: ([sign]) => words(sign) },
+    { title: 'Each counts', class: 'number tight', cell: ([, each]) => number(each) },
+    { title: 'What was sent', class: 'text', cell: ([sign]) => SIGNS[sign] },
+  ], all);
 }

@@ -1,6 +1,6 @@
 // How a view tells what came of something: at the field, in its place, or in the line that screen readers read.
 
-import { fill, make } from './element.js';
+import { fill, heading, make } from './element.js';
 
 /** An error in its place: the API's words, when to come again, and a way to do so. */
 export function tell(outlet, error, again) {
@@ -87,13 +87,21 @@ export async function refresh(outlet, signal, read, draw) {
   }
 }
 
-/** Fills a place with what is loaded, or with why it is not. Returns whether it is. */
-export async function load(outlet, signal, read, draw) {
+/** A view in place of one that is not there, with the way to one that is. */
+export function notFound(what, href, title) {
+  return make('div', {}, heading('Not found'), make('p', {}, `${what} `, make('a', { href }, `Go to ${title}`), '.'));
+}
+
+/** Fills a place with what is loaded, or with why it is not; `missing` says that there is no such thing. Returns whether it is loaded. */
+export async function load(outlet, signal, read, draw, missing) {
   if (!outlet.hasChildNodes()) fill(outlet, [make('p.quiet.loading', {}, 'Loading …')]);
   try {
     return await refresh(outlet, signal, read, draw);
   } catch (error) {
-    tell(outlet, error, () => { outlet.replaceChildren(); load(outlet, signal, read, draw); });
+    if (missing && error.status === 404) {
+      missing();
+      document.querySelector('main h1').focus({ preventScroll: true });
+    } else tell(outlet, error, () => { outlet.replaceChildren(); load(outlet, signal, read, draw, missing); });
     return false;
   }
 }

@@ -1,7 +1,7 @@
 // A user as the lists show one.
 
 import { make } from './element.js';
-import { words } from './format.js';
+import { SIGNS, number, words } from './format.js';
 
 /** The name, as a link to the player's page. */
 export function userLink({ userId, username }) {
@@ -17,8 +17,13 @@ export function states({ banned, aside, role }) {
   ].filter(Boolean);
 }
 
+/** How much is known against a suspect, beside the most that is known against one of the same kind. */
+export function weight(it, most) {
+  return [number(it.weight), make('span.bar-line', { 'aria-hidden': 'true', style: { '--share': String(it.weight / most) } })];
+}
+
 /** Signs of cheating with how often each was seen. */
 export function signs(seen) {
   const most = Object.entries(seen).sort((one, other) => other[1] - one[1]);
-  return make('span.signs', {}, most.map(([sign, count]) => make('span.sign', {}, words(sign), ' ', make('b', {}, `×${count}`))));
+  return make('span.signs', {}, most.map(([sign, count]) => make('span.sign', { title: SIGNS[sign] }, words(sign), ' ', make('b', {}, `×${count}`))));
 }

@@ -140,7 +140,7 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
         ("getPeakHours", "days=365", "days=366"),
         ("getScores", "", "users=1"),
         ("getSessions", "days=1", "days=x"),
-        ("searchUsers", "search=SUSP&limit=5", "limit=0"),
+        ("searchUsers", "search=SUSP&after=1&limit=5", "limit=0"),
     ];
     for (id, right, wrong) in at_a_glance {
         driver.call(node, id, by(&root).query(right), 200).await;

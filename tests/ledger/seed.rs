@@ -1,0 +1,43 @@
+//! Seeded users.
+
+use std::collections::HashSet;
+
+use laurel::ledger::SeedOptions;
+
+use crate::harness::{TestNode, World, assert_verified};
+
+async fn seed(node: &TestNode, users: u64) {
+    let options = SeedOptions { users, max_score: 1000, tokens: None };
+    laurel::ledger::seed(&node.app, &options, |_| ()).await.unwrap();
+}
+
+async fn names(node: &TestNode) -> Vec<String> {
+    let asked =
+        sqlx::query_scalar("SELECT username FROM users ORDER BY number").fetch_all(&node.app.database);
+    asked.await.unwrap()
+}
+
+#[tokio::test]
+async fn seeded_users_have_names_that_nobody_else_has() {
+    let world = World::new().await;
+    let node = world.node().await;
+    seed(&node, 12).await;
+    let series = names(&node).await;
+
+    let other = World::new().await;
+    let (one, two) = (other.node().await, other.node().await);
+    // Players have chosen some of them, however they spell them.
+    for taken in [&series[3], &series[5].to_uppercase(), &series[6].to_lowercase()] {
+        one.register(taken).await;
+    }
+    seed(&one, 5).await;
+    seed(&one, 0).await;
+    tokio::join!(seed(&one, 1500), seed(&two, 1500));
+    let names = names(&one).await;
+    assert_eq!(names.len(), 3008);
+    // Three users are there: the series goes on behind as many.
+    assert_eq!(names[3..8], [4, 7, 8, 9, 10].map(|it| series[it].clone()));
+    let distinct: HashSet<String> = names.iter().map(|it| it.to_lowercase()).collect();
+    assert_eq!(distinct.len(), names.len());
+    assert_verified(&other).await;
+}
