@@ -10,6 +10,7 @@ mod asyncapi;
 mod auth;
 pub(crate) mod body;
 mod callbacks;
+mod cors;
 mod edge;
 mod encoding;
 mod envelope;
@@ -91,7 +92,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/callbacks/admob", get(callbacks::admob))
         .route("/api/v1/ws", get(socket::open))
-        .route("/api/v1/leaderboard/stream", socket::stream_route(&app))
+        .route("/api/v1/leaderboard/stream", get(socket::stream))
         .merge(socketio::routes(&app))
         .route("/.well-known/laurel-receipts.json", get(receipts::keys))
         .route("/", get(pages::live))
@@ -100,12 +101,12 @@ pub fn router(app: Arc<App>) -> Router {
         api = api.merge(operators());
     }
     api = if exposure.internals { api.merge(internals()) } else { api.merge(health()) };
-    finish(api, app)
+    finish(api, app, false)
 }
 
 /// The routes of the operators' listener: what tells of the node, the admin page, and what that page needs.
 pub fn admin_router(app: Arc<App>) -> Router {
-    finish(shared().merge(internals()).merge(operators()), app)
+    finish(shared().merge(internals()).merge(operators()), app, true)
 }
 
 /// On both listeners: how to log in, the documents, and the pages' files.
@@ -145,7 +146,7 @@ fn internals() -> Router<Arc<App>> {
         .route("/metrics", get(metrics))
 }
 
-fn finish(api: Router<Arc<App>>, app: Arc<App>) -> Router {
+fn finish(api: Router<Arc<App>>, app: Arc<App>, is_admin: bool) -> Router {
     let api = api.fallback(pages::not_found).method_not_allowed_fallback(async || Refusal::MethodNotAllowed);
-    edge::wrap(api, app.clone()).with_state(app)
+    edge::wrap(api, app.clone(), is_admin).with_state(app)
 }

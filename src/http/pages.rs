@@ -15,6 +15,9 @@ use super::scores::names;
 use crate::error::{Code, Refusal};
 use crate::web;
 
+/// Routes of pages and their files.
+pub const PATHS: [&str; 7] = ["/", "/admin", "/admin/", "/docs", "/docs/", "/favicon.ico", "/assets/{*path}"];
+
 /// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup or script, but for the
 /// name of one worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; \

@@ -15,7 +15,7 @@ pub fn operations() -> Vec<Operation> {
             .refused(&[Code::ValidationError])
             .answer_header(400, "Sec-WebSocket-Version", "WebSocketVersion"),
         Operation::get("/api/v1/leaderboard/stream", "streamEvents", "Server-sent events")
-            .about("A login is only needed for one's own news, unless `live.spectators` is off.")
+            .about("Events are named: hear them by `addEventListener('leaderboard_updated', …)`, `onmessage` never fires. A login is only needed for one's own news, unless `live.spectators` is off.")
             .login_of_a_listener(false)
             .answer_as(200, "Events for as long as somebody reads", "text/event-stream", text("Events"))
             .answer_header(200, "Cache-Control", "CacheControl"),
