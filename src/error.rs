@@ -195,7 +195,7 @@ impl Refusal {
             Self::AlreadyExists { field } => return format!("This {field} is already taken"),
             Self::Banned => "This account is banned",
             Self::NotAdmin => "This needs the role admin",
-            Self::OriginNotAllowed => "This origin is not allowed",
+            Self::OriginNotAllowed => "This origin is not allowed; list it in server.cors_origins",
             Self::IdempotencyMismatch => "This idempotency key was used for another request",
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "This method is not allowed here",

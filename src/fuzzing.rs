@@ -11,7 +11,7 @@ pub use crate::config::merge::Merged;
 pub use crate::http::body::Fields;
 pub use crate::http::idempotency::{key, request_digest};
 pub use crate::http::query::Query;
-pub use crate::live::engineio::session::{Task, Transport};
+pub use crate::live::engineio::transport::{Task, Transport};
 pub use crate::live::websocket::packed::{accepts, pack, unpack};
 pub use crate::live::websocket::reader::{Reader, Said};
 

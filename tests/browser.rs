@@ -128,3 +128,17 @@ async fn the_documentation_is_read_and_tried() {
     run("docs.mjs", vec![("ONE", node.base.clone())]).await;
     assert_verified(&world).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_of_another_origin_plays_and_watches() {
+    let world = World::new().await;
+    // The script serves the game there.
+    let port = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let game = format!("http://localhost:{port}");
+    let any = format!("*,{game}");
+    let open = world.process(&[("LAUREL_SERVER__CORS_ORIGINS", any.as_str())]).await;
+    let closed = world.process(&[("LAUREL_SERVER__CORS_ORIGINS", game.as_str())]).await;
+    let bases = vec![("OPEN", open.base.clone()), ("CLOSED", closed.base.clone()), ("GAME", game.clone())];
+    run("origin.mjs", bases).await;
+    assert_verified(&world).await;
+}

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use laurel::fuzzing::{Task, Transport};
-use laurel::live::engineio::{Guest, Message, Packet, Session, Socket, Wire};
+use laurel::live::engineio::{Guest, Message, Packet, Session, Settings, Socket, Wire};
 
 use super::Input;
 
@@ -16,6 +17,19 @@ const MOST: [usize; 2] = [256, 64];
 
 pub fn guest() -> Guest {
     Guest { address: IpAddr::from([127, 0, 0, 1]), place: None }
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        ping_interval: Duration::from_secs(3600),
+        ping_timeout: Duration::from_secs(3600),
+        max_payload: 1024,
+        max_frames: 4,
+        max_messages: 0,
+        packed: false,
+        write_timeout: Duration::from_secs(1),
+        sid_prefix: String::new(),
+    }
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
@@ -57,7 +71,7 @@ pub fn session(data: &[u8]) {
     runtime().block_on(tokio::task::unconstrained(async {
         let mut input = Input(data);
         let upgraded = input.byte() % 2 == 1;
-        let (session, socket) = Session::new("a".to_owned(), upgraded, 0, guest());
+        let (session, socket) = Session::new("a".to_owned(), upgraded, &settings(), guest());
         let last = Arc::downgrade(&session);
         live(&session, socket, &mut input, upgraded);
         drop(session);
@@ -188,6 +202,10 @@ fn receive(session: &Session, model: &mut Model, input: &mut Input<'_>) {
         Some(Packet::Close) => {
             assert_eq!(taken, Some(true));
             model.closed = true;
+            // Who leaves takes nothing any more, but the noop that answers its poll.
+            if model.transport != Transport::WebSocket {
+                model.queue.clear();
+            }
         }
         _ => {
             assert_eq!(taken, Some(false));

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
 use axum::http::Method;
-use laurel::live::engineio::{Engine, Message, Query, Settings, Socket, Wire};
+use laurel::live::engineio::{Engine, Message, Query, Socket, Wire};
 use serde_json::{Value, json};
 
 use super::Input;
-use super::engine::{guest, runtime};
+use super::engine::{guest, runtime, settings};
 
 /// Counts an app for as long as its client's session lives.
 struct Counted(Arc<AtomicUsize>);
@@ -74,18 +73,8 @@ impl Asked {
 pub fn http(data: &[u8]) {
     runtime().block_on(async {
         let living = Arc::new(AtomicUsize::new(0));
-        let settings = Settings {
-            ping_interval: Duration::from_secs(3600),
-            ping_timeout: Duration::from_secs(3600),
-            max_payload: 1024,
-            max_frames: 4,
-            max_messages: 0,
-            packed: false,
-            write_timeout: Duration::from_secs(1),
-            sid_prefix: String::new(),
-        };
         let count = living.clone();
-        let engine = Engine::new(settings, move |socket| {
+        let engine = Engine::new(settings(), move |socket| {
             count.fetch_add(1, Ordering::Relaxed);
             echo(socket, Counted(count.clone()))
         });

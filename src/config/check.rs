@@ -12,12 +12,22 @@ use crate::network;
 /// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// As browsers send it (RFC 6454, section 6.2).
-fn is_origin(text: &str) -> bool {
-    let host = text.split_once("://").map(|(_, host)| host).unwrap_or_default();
-    !host.is_empty()
-        && text.bytes().all(|it| it.is_ascii_graphic())
-        && !host.contains(['/', '*', '?', '#', '@'])
+/// The entry of `server.cors_origins` that stands for every origin.
+pub const ANY_ORIGIN: &str = "*";
+
+/// What is wrong with an entry of `server.cors_origins`: it must be as browsers send it (RFC 6454, section 6.2), or it never matches.
+fn origin_problem(text: &str) -> Option<String> {
+    if text == ANY_ORIGIN {
+        return None;
+    }
+    let url = Url::parse(text).ok().filter(|_| !text.contains(ANY_ORIGIN));
+    let right = match url {
+        Some(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
+        // Pages inside apps have schemes of their own, such as capacitor://localhost.
+        Some(url) if url.has_host() => format!("{}://{}", url.scheme(), url.authority()),
+        _ => "https://game.example".to_owned(),
+    };
+    (text != right).then(|| format!("server.cors_origins: {text:?} is no origin as browsers send it; write {right:?}, or \"*\" for any"))
 }
 
 /// An IP address or a host name (RFC 1123; underscores, as some networks name their hosts).
@@ -55,6 +65,9 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(config.server.write_timeout_ms > 0, "server.write_timeout_ms: must be above 0");
     if let Err(problem) = networks(&config.server.trusted_proxies) {
         require(false, &format!("server.trusted_proxies: {problem}"));
+    }
+    for problem in config.server.cors_origins.iter().filter_map(|it| origin_problem(it)) {
+        require(false, &problem);
     }
     require((1..=1024).contains(&config.store.shards), "store.shards: must be between 1 and 1024");
     require(
@@ -109,10 +122,6 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     );
     require(config.live.ping_seconds > 0, "live.ping_seconds: must be above 0");
     require(config.live.write_timeout_ms > 0, "live.write_timeout_ms: must be above 0");
-    require(
-        config.live.allowed_origins.iter().all(|it| is_origin(it)),
-        "live.allowed_origins: each must be scheme://host or scheme://host:port; leave it empty to allow any",
-    );
     require(config.live.max_sockets > 0, "live.max_sockets: must be above 0");
     require(
         (1..=100).contains(&config.live.pending_percent),

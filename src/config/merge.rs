@@ -148,6 +148,8 @@ impl Merged {
         // A fraction may be a whole number too.
         let value = match (place, &value) {
             (Some(Value::Float(_)), Value::Integer(whole)) => Value::Float(*whole as f64),
+            // A list of one may be written as what is in it.
+            (Some(Value::Array(_)), Value::String(_)) => Value::Array(vec![value]),
             _ => value,
         };
         match self.0.get_mut(section).and_then(|it| it.get_mut(key)) {

@@ -6,7 +6,7 @@ pub(crate) mod merge;
 mod tree;
 mod urls;
 
-pub use check::{MIN_SECRET_BYTES, networks};
+pub use check::{ANY_ORIGIN, MIN_SECRET_BYTES, networks};
 pub use merge::one_line;
 pub use tree::*;
 pub use urls::RedisUrl;
@@ -147,6 +147,41 @@ mod tests {
             let error = with(&names).unwrap_err();
             assert!(error.0.len() == 1 && error.0[0].contains(part), "{part}: {error}");
             assert!(!error.to_string().contains("hunter2") && !error.to_string().contains(secret), "{error}");
+        }
+    }
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("laurel.toml");
+        let from_file = |text: &str| {
+            std::fs::write(&path, format!("[server]\ncors_origins = {text}\n")).unwrap();
+            with(&[("LAUREL_CONFIG", path.to_str().unwrap())]).map(|it| it.server.cors_origins)
+        };
+        assert_eq!(with(&[]).unwrap().server.cors_origins, ["*"]);
+        assert_eq!(from_file("\"*\"").unwrap(), ["*"], "a list of one");
+        assert_eq!(from_file("[]").unwrap(), [""; 0]);
+        let named = "*,https://game.example, http://localhost:5173,capacitor://localhost,http://[::1]:8080";
+        let config = with(&[("LAUREL_SERVER__CORS_ORIGINS", named)]).unwrap();
+        assert_eq!(config.server.cors_origins.join(","), named.replace(' ', ""));
+        for (wrong, right) in [
+            ("https://game.example/", "https://game.example"),
+            ("https://game.example/play", "https://game.example"),
+            ("https://Game.example", "https://game.example"),
+            ("https://game.example:443", "https://game.example"),
+            ("http://game.example:80", "http://game.example"),
+            ("https://me@game.example", "https://game.example"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("https://*.game.example", "https://game.example"),
+            ("capacitor://localhost/", "capacitor://localhost"),
+            ("game.example", "https://game.example"),
+            ("null", "https://game.example"),
+            ("file://", "https://game.example"),
+            ("", "https://game.example"),
+        ] {
+            let error = from_file(&format!("[\"*\", {wrong:?}]")).unwrap_err();
+            let message = format!("{wrong:?} is no origin as browsers send it; write {right:?}");
+            assert!(error.0.len() == 1 && error.0[0].contains(&message), "{wrong}: {error}");
         }
     }
 

@@ -52,7 +52,7 @@ sections! {
     /// The listener.
     Server {
         host: String, port: u32, admin_listen: String, request_timeout_ms: u64, header_timeout_ms: u64, write_timeout_ms: u64,
-        max_connections: usize, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String>,
+        max_connections: usize, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String>, cors_origins: Vec<String>,
     }
     /// Redis.
     Store {
@@ -81,7 +81,7 @@ sections! {
     }
     /// Fan-out and sockets.
     Live {
-        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, allowed_origins: Vec<String>, spectators: bool, compression: bool, max_sockets: usize,
+        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, spectators: bool, compression: bool, max_sockets: usize,
         pending_percent: usize, login_timeout_ms: u64,
         handshakes_at_once: usize, handshakes_waiting: usize, node_name: String,
     }

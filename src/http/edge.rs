@@ -25,8 +25,9 @@ use uuid::Uuid;
 
 use super::accept::Peer;
 use super::address::ClientAddress;
+use super::cors::OriginAccess;
 use super::envelope::Told;
-use super::traced;
+use super::{query, traced};
 use crate::app::App;
 use crate::config::networks;
 use crate::connections::{Busy, Slot};
@@ -45,13 +46,15 @@ struct Edge {
     app: Arc<App>,
     /// Proxies whose word counts on whom they speak for.
     trusted: Arc<[IpNet]>,
+    /// The listener is the operators' own.
+    is_admin: bool,
 }
 
 /// Puts the edge around the routes.
-pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>) -> Router<Arc<App>> {
+pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>, is_admin: bool) -> Router<Arc<App>> {
     // The settings were checked when they were read; of others nobody is trusted.
     let trusted = networks(&app.config.server.trusted_proxies).unwrap_or_default().into();
-    let edge = Edge { app, trusted };
+    let edge = Edge { app, trusted, is_admin };
     routes.layer(layer_fn(move |routes| Guarded { edge: edge.clone(), routes }))
 }
 
@@ -81,12 +84,22 @@ where
         let peer = request.extensions_mut().remove::<Peer>();
         debug_assert!(peer.is_some(), "a listener does not say who is there");
         let busy = peer.as_ref().and_then(|it| it.slot.as_ref()).map(Slot::begin);
-        let asked = Asked::read(&self.edge, peer.as_ref(), &mut request);
+        let mut asked = Asked::read(&self.edge, peer.as_ref(), &mut request);
+        let preflight = asked.origin.preflight(&request);
+        // It costs no more than its refusal, which a browser would hide.
+        asked.is_limited &= preflight.is_none();
+        let early = preflight.or_else(|| {
+            let read = query::check_read(asked.method, asked.route(), request.uri().query());
+            read.err().map(Refusal::into_response)
+        });
         let traced = traced::begin(&app, &request, asked.route(), asked.id()).map(Box::new);
         // A future does nothing before it is polled, so nothing is asked of the routes yet. In a box, for it has room for the request,
         // and would be moved each time that it is handed on.
         let answering = self.routes.call(request);
         let answering = Box::pin(async move {
+            if let Some(response) = early {
+                return Ok(response);
+            }
             let response = answering.await?;
             let stays = !goes_on(&response) || busy.is_none_or(Busy::stay);
             Ok(if stays { response } else { Refusal::NoSocket.into_response() })
@@ -107,6 +120,7 @@ struct Asked {
     id: HeaderValue,
     method: &'static str,
     route: Option<MatchedPath>,
+    origin: OriginAccess,
     /// Operators' own paths are not limited: a flood must not hide the node from them.
     is_limited: bool,
     /// A poll of Socket.IO waits for as long as there is nothing to say.
@@ -122,12 +136,19 @@ impl Asked {
         request.extensions_mut().insert(from);
         let path = request.uri().path();
         let polls = path == super::socketio::PATH;
+        let origins = &edge.app.config.server.cors_origins;
+        let origin = if edge.is_admin || is_for_operators(path) {
+            OriginAccess::of_operator(origins, request.headers())
+        } else {
+            OriginAccess::of(origins, request.headers())
+        };
         Self {
             at,
             from,
             id: request_id(&edge.app, request),
             method: known(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
+            origin,
             is_limited: path.starts_with("/api/") || polls,
             waits: polls && request.method() == Method::GET,
         }
@@ -172,11 +193,17 @@ async fn pass(
     }
     app.metrics.http(asked.method, asked.route(), response.status().as_str(), asked.at.elapsed());
     response.headers_mut().insert(REQUEST_ID, asked.id.clone());
+    asked.origin.write(response.headers_mut());
     if let Some(Told(code)) = response.extensions().get() {
         app.metrics.refusal(*code);
         app.refusals.note(*code);
     }
     response
+}
+
+/// Whether operators ask there, or their tools.
+fn is_for_operators(path: &str) -> bool {
+    ["/api/admin/", "/metrics", "/readyz"].iter().any(|it| path.starts_with(it))
 }
 
 /// Anybody can make up a method; as labels there are these.

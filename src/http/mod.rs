@@ -10,6 +10,7 @@ mod asyncapi;
 mod auth;
 pub(crate) mod body;
 mod callbacks;
+mod cors;
 mod edge;
 mod encoding;
 mod envelope;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 
 pub use axum::Router;
 use axum::extract::State;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -90,22 +92,21 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
         .route("/api/v1/callbacks/admob", get(callbacks::admob))
         .route("/api/v1/ws", get(socket::open))
-        .route("/api/v1/leaderboard/stream", socket::stream_route(&app))
+        .route("/api/v1/leaderboard/stream", get(socket::stream))
         .merge(socketio::routes(&app))
         .route("/.well-known/laurel-receipts.json", get(receipts::keys))
         .route("/", get(pages::live))
         .merge(shared());
     if exposure.admin {
-        api = api.merge(admin::routes()).route("/admin", get(pages::admin));
+        api = api.merge(operators());
     }
     api = if exposure.internals { api.merge(internals()) } else { api.merge(health()) };
-    finish(api, app)
+    finish(api, app, false)
 }
 
 /// The routes of the operators' listener: what tells of the node, the admin page, and what that page needs.
 pub fn admin_router(app: Arc<App>) -> Router {
-    let api = shared().merge(internals()).merge(admin::routes()).route("/admin", get(pages::admin));
-    finish(api, app)
+    finish(shared().merge(internals()).merge(operators()), app, true)
 }
 
 /// On both listeners: how to log in, the documents, and the pages' files.
@@ -116,7 +117,16 @@ fn shared() -> Router<Arc<App>> {
         .route("/openapi.json", get(openapi::serve))
         .route("/asyncapi.json", get(asyncapi::serve))
         .route("/docs", get(pages::docs))
+        .route("/docs/", get(async || Redirect::permanent("/docs")))
+        .route("/favicon.ico", get(pages::icon))
         .route("/assets/{*path}", get(pages::asset))
+}
+
+/// The admin page and its API.
+fn operators() -> Router<Arc<App>> {
+    admin::routes()
+        .route("/admin", get(pages::admin))
+        .route("/admin/", get(async || Redirect::permanent("/admin")))
 }
 
 /// For whoever asks whether the node can serve.
@@ -136,9 +146,7 @@ fn internals() -> Router<Arc<App>> {
         .route("/metrics", get(metrics))
 }
 
-fn finish(api: Router<Arc<App>>, app: Arc<App>) -> Router {
-    let api = api
-        .fallback(async || Refusal::NotFound)
-        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed);
-    edge::wrap(api, app.clone()).with_state(app)
+fn finish(api: Router<Arc<App>>, app: Arc<App>, is_admin: bool) -> Router {
+    let api = api.fallback(pages::not_found).method_not_allowed_fallback(async || Refusal::MethodNotAllowed);
+    edge::wrap(api, app.clone(), is_admin).with_state(app)
 }

@@ -3,16 +3,20 @@
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::encoding::takes_gzip;
+use super::envelope::Told;
 use super::scores::names;
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use crate::web;
+
+/// Routes of pages and their files.
+pub const PATHS: [&str; 7] = ["/", "/admin", "/admin/", "/docs", "/docs/", "/favicon.ico", "/assets/{*path}"];
 
 /// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup or script, but for the
 /// name of one worker.
@@ -46,6 +50,30 @@ pub async fn asset(path: Result<Path<String>, PathRejection>, headers: HeaderMap
     }
     // A worker has the policy of its own script.
     page(&headers, &path, POLICY).await
+}
+
+/// `GET /favicon.ico`, which browsers ask for unasked.
+pub async fn icon(headers: HeaderMap) -> Response {
+    page(&headers, "common/icon.svg", POLICY).await
+}
+
+/// The answer where there is nothing: a page for a person who mistyped a path, the envelope for programs.
+pub async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
+    if uri.path().starts_with("/api/") {
+        return Refusal::NotFound.into_response();
+    }
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|it| it.to_str().ok());
+    let mut response = if accepted.any(|it| it.contains("text/html")) {
+        let mut response = page(&HeaderMap::new(), "common/not-found.html", POLICY).await;
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response.headers_mut().remove(ETAG);
+        response.extensions_mut().insert(Told(Code::NotFound));
+        response
+    } else {
+        Refusal::NotFound.into_response()
+    };
+    response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// A file, or 304 if the browser has it. It asks each time, so that after an upgrade no old file meets a new one.

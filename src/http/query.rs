@@ -9,8 +9,26 @@ use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::body::whole;
+use super::edge::UNMATCHED;
+use super::{pages, socketio};
 use crate::action::proof::shortened;
 use crate::error::{FieldError, Refusal};
+
+/// Problems that are told of one query; a long one could have thousands.
+const MAX_PROBLEMS: usize = 20;
+/// Routes that read their own query. Clients of Socket.IO and ad networks may send more than is read.
+const READERS: [&str; 4] =
+    ["/api/v1/ws", "/api/v1/leaderboard/stream", "/api/v1/callbacks/admob", socketio::PATH];
+
+/// Refuses the query of a route that reads none: of all but readers, what operators get, and pages, whose links others tag.
+pub fn check_read(method: &str, route: &str, query: Option<&str>) -> Result<(), Refusal> {
+    let Some(query) = query else { return Ok(()) };
+    let is_admin_read = route.starts_with("/api/admin/") && ["GET", "HEAD"].contains(&method);
+    if is_admin_read || route == UNMATCHED || READERS.contains(&route) || pages::PATHS.contains(&route) {
+        return Ok(());
+    }
+    Query::read(query).finish()
+}
 
 /// The fields of a query that are not read yet, and what was wrong with those that are.
 pub struct Query {
@@ -80,6 +98,7 @@ impl Query {
     pub fn finish(mut self) -> Result<(), Refusal> {
         self.problems
             .extend(self.left.iter().map(|(name, _)| FieldError::new(shortened(name), "is unknown")));
+        self.problems.truncate(MAX_PROBLEMS);
         if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.problems)) }
     }
 }
@@ -120,5 +139,10 @@ mod tests {
             "x is unknown",
         ];
         assert_eq!(named, wanted);
+    }
+
+    #[test]
+    fn a_long_query_has_a_short_answer() {
+        assert_eq!(problems(Query::read(&"a&".repeat(8000))).len(), MAX_PROBLEMS);
     }
 }

@@ -4,22 +4,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
-use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
-use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::address::ClientAddress;
+use super::cors::OriginAccess;
 use super::encoding::takes_gzip;
 use super::identity::bearer;
+use super::query::Query;
 use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{RateWindow, Refusal, Result};
@@ -31,23 +28,15 @@ const PROTOCOL: &str = "laurel.v1";
 /// What a client may say: it only listens.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
-/// The login as a query, for clients that can do nothing else. The query is never logged.
-#[derive(Deserialize)]
-pub struct Access {
-    access_token: Option<String>,
-}
-
-type AccessQuery = std::result::Result<Query<Access>, QueryRejection>;
-
 /// `GET /api/v1/ws`
 pub async fn open(
     State(app): State<Arc<App>>,
     from: ClientAddress,
-    query: AccessQuery,
+    query: Query,
     headers: HeaderMap,
     upgrade: Option<Upgrade>,
 ) -> Result<Response> {
-    let query = query.ok().and_then(|Query(it)| it.access_token);
+    let query = access_token(query)?;
     let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
     let token = token.ok_or(Refusal::Unauthorized)?;
     check_origin(&app, &headers)?;
@@ -64,22 +53,17 @@ pub async fn open(
         .accept(limits, move |socket| live::serve_plain(app, caller, socket, seat)))
 }
 
-/// The route of the stream. CORS answers every OPTIONS before it gets here, but only where there is a route for that method.
-pub fn stream_route(app: &App) -> MethodRouter<Arc<App>> {
-    get(stream).options(async || Refusal::MethodNotAllowed).layer(cors(app))
-}
-
 /// `GET /api/v1/leaderboard/stream`: where spectators are, a login is only needed for one's own
 /// news.
-async fn stream(
+pub async fn stream(
     State(app): State<Arc<App>>,
     from: ClientAddress,
-    query: AccessQuery,
+    query: Query,
     headers: HeaderMap,
 ) -> Result<Response> {
+    let query = access_token(query)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
-    let query = query.ok().and_then(|Query(it)| it.access_token);
     let _turn = turn(&app).await?;
     let caller = match bearer(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
@@ -101,6 +85,12 @@ async fn stream(
     Ok(response)
 }
 
+/// The login as a query, for clients that can do nothing else. The query is never logged.
+fn access_token(mut query: Query) -> Result<Option<String>, Refusal> {
+    let token = query.text("access_token");
+    query.finish().map(|()| token)
+}
+
 /// The answer to what asks for no WebSocket as RFC 6455 has it, with the version that is spoken (section 4.4).
 fn no_handshake() -> Response {
     let mut response = Refusal::field("headers", "must ask for a WebSocket (RFC 6455)").into_response();
@@ -108,31 +98,10 @@ fn no_handshake() -> Response {
     response
 }
 
-/// Pages elsewhere may read what sockets from there may hear.
-pub fn cors(app: &App) -> CorsLayer {
-    let allowed = app.config.live.allowed_origins.iter().filter_map(|it| it.parse().ok());
-    let origins = match app.config.live.allowed_origins.is_empty() {
-        true => AllowOrigin::any(),
-        false => AllowOrigin::list(allowed),
-    };
-    let headers =
-        [ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName::from_static("last-event-id")];
-    CorsLayer::new()
-        .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers(headers)
-        .expose_headers([RETRY_AFTER])
-}
-
-/// Browsers send an origin; what sends none is no browser, and has no cookies to abuse.
+/// Pages of origins that may not call get no connection either.
 pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
-    let allowed = &app.config.live.allowed_origins;
-    match headers.get(ORIGIN) {
-        Some(origin)
-            if !allowed.is_empty() && allowed.iter().all(|it| it.as_bytes() != origin.as_bytes()) =>
-        {
-            Err(Refusal::OriginNotAllowed)
-        }
+    match OriginAccess::of(&app.config.server.cors_origins, headers) {
+        OriginAccess::Denied => Err(Refusal::OriginNotAllowed),
         _ => Ok(()),
     }
 }

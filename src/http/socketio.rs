@@ -13,7 +13,7 @@ use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
 use super::address::ClientAddress;
-use super::socket::{check_open, check_origin, cors, pend};
+use super::socket::{check_open, check_origin, pend};
 use crate::app::App;
 use crate::error::Refusal;
 use crate::live::engineio::{self, Engine, Guest};
@@ -31,7 +31,7 @@ struct Door {
 /// The routes, with the engine behind them.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let door = Arc::new(Door { app: app.clone(), engine: scoreboard_engine(app) });
-    Router::new().route(PATH, any(serve)).layer(cors(app)).with_state(door)
+    Router::new().route(PATH, any(serve)).with_state(door)
 }
 
 async fn serve(

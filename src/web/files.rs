@@ -43,6 +43,7 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "common/common.css"
     "common/icon.svg"
     "common/kept.js"
+    "common/not-found.html"
     "common/theme.js"
     "docs/docs.css"
     "docs/fields.js"

@@ -13,8 +13,13 @@ use super::tools::{
 const NODES: [&str; 3] = ["laurel-a", "laurel-b", "laurel-c"];
 
 fn compose() -> Value {
-    let text = told(tool("docker-compose").args(["config", "--format", "json"]));
-    serde_json::from_str(&text).unwrap()
+    compose_with(&[])
+}
+
+fn compose_with(environment: &[(&str, &str)]) -> Value {
+    let mut command = tool("docker-compose");
+    let command = command.env_remove("BIND_ADDRESS").envs(environment.iter().copied());
+    serde_json::from_str(&told(command.args(["config", "--format", "json"]))).unwrap()
 }
 
 #[test]
@@ -37,10 +42,6 @@ fn every_container_is_pinned_and_has_no_more_than_it_needs() {
         // Nodes are asked by the balancer; the collector's image has nothing to ask with.
         let asked = NODES.contains(&name.as_str()) || name == "collector";
         assert!(asked != service["healthcheck"].is_object(), "{name}");
-        for port in service["ports"].as_array().into_iter().flatten() {
-            let is_public = (name.as_str(), &port["target"]) == ("haproxy", &Value::from(8080));
-            assert!(is_public || port["host_ip"] == "127.0.0.1", "{name}: {port}");
-        }
         let outside = service["networks"].get("outside").is_some();
         assert_eq!(outside, service["ports"].is_array(), "{name}: who has no port has no way out");
         for mount in service["volumes"].as_array().into_iter().flatten().filter(|it| it["type"] == "bind") {
@@ -50,6 +51,28 @@ fn every_container_is_pinned_and_has_no_more_than_it_needs() {
     }
     for network in ["edge", "stores", "watch"] {
         assert_eq!(compose["networks"][network]["internal"], true, "{network}");
+    }
+}
+
+/// The address on which each port is published.
+fn published(compose: &Value) -> Vec<(&str, u64, &str)> {
+    let services = compose["services"].as_object().unwrap().iter();
+    let ports = services
+        .flat_map(|(name, it)| it["ports"].as_array().into_iter().flatten().map(move |port| (name, port)));
+    let address = |port: &'_ Value| port["target"].as_u64().unwrap();
+    ports.map(|(name, port)| (name.as_str(), address(port), port["host_ip"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn nothing_is_published_beyond_this_machine_unless_it_is_asked_for() {
+    let alone = compose();
+    let all = published(&alone);
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|it| it.2 == "127.0.0.1"), "{all:?}");
+    for address in ["0.0.0.0", "192.0.2.1"] {
+        let open = compose_with(&[("BIND_ADDRESS", address)]);
+        let beyond: Vec<_> = published(&open).into_iter().filter(|it| it.2 != "127.0.0.1").collect();
+        assert_eq!(beyond, [("haproxy", 8080, address)]);
     }
 }
 

@@ -8,6 +8,8 @@ use super::servers::ours;
 use super::tools::{
     assert_pinned, assert_routed, document, documents, settings, stop_seconds, texts, told, tool, words,
 };
+use crate::harness::World;
+use crate::http::queries::paths;
 
 /// The oldest Kubernetes that is meant, and the newest that is known.
 const VERSIONS: [&str; 2] = ["1.32", "1.37"];
@@ -78,8 +80,6 @@ fn probes_and_ports_are_a_nodes() {
     assert_eq!(container["ports"], ports);
     let admin = &of_kind("ConfigMap", "laurel")["data"]["LAUREL_SERVER__ADMIN_LISTEN"];
     assert_eq!(admin, "0.0.0.0:9090");
-    let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];
-    assert_eq!(annotations["prometheus.io/port"], "9090");
     // Players come to one port, scrapes to the other.
     let rules = of_kind("NetworkPolicy", "laurel")["spec"]["ingress"].clone();
     let admitted = rules.as_array().unwrap().iter().map(|it| {
@@ -110,13 +110,91 @@ fn probes_and_ports_are_a_nodes() {
     }
 }
 
+/// The Ingress names every route that is for players, and none of the others, whichever controller reads it.
+#[tokio::test]
+async fn the_ingress_keeps_what_is_for_operators_inside() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let rules =
+        ["laurel", "laurel-polling"].map(|it| of_kind("Ingress", it)["spec"]["rules"][0]["http"].clone());
+    let published = |path: &str| {
+        rules.iter().flat_map(|it| it["paths"].as_array().unwrap()).any(|it| {
+            let prefix = it["path"].as_str().unwrap();
+            let rest = path.strip_prefix(prefix);
+            match it["pathType"].as_str().unwrap() {
+                "Exact" => rest == Some(""),
+                _ => rest.is_some_and(|it| it.is_empty() || it.starts_with('/')),
+            }
+        })
+    };
+    let internal = ["/healthz", "/readyz", "/metrics", "/admin", "/api/admin"];
+    let mut counts = [0, 0];
+    for (_, path) in paths(&laurel::http::router(node.app.clone())) {
+        let is_internal = internal.iter().any(|it| path == *it || path.starts_with(&format!("{it}/")));
+        assert_eq!(published(&path), !is_internal, "{path}");
+        counts[usize::from(is_internal)] += 1;
+    }
+    assert!(counts[0] > 15 && counts[1] > 15, "{counts:?}");
+}
+
+/// What a Prometheus makes of a pod's port, by the configuration that is shipped.
+fn scraped(port: &Value, labels: &Value) -> Value {
+    let mut config = document("deploy/kubernetes/prometheus.yml");
+    let job = config["scrape_configs"][0].as_object_mut().unwrap();
+    let found = job.remove("kubernetes_sd_configs").unwrap();
+    assert_eq!(found, json!([{ "role": "pod", "namespaces": { "names": ["laurel"] } }]));
+    let mut meta = json!({
+        "__meta_kubernetes_namespace": "laurel",
+        "__meta_kubernetes_pod_name": "laurel-7d4b9c-x2x4z",
+        "__meta_kubernetes_pod_container_port_name": port["name"],
+    });
+    for (name, value) in labels.as_object().unwrap() {
+        meta[format!("__meta_kubernetes_pod_label_{name}")] = value.clone();
+    }
+    let target = format!("10.1.2.3:{}", port["containerPort"]);
+    job.insert("static_configs".into(), json!([{ "targets": [target], "labels": meta }]));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prometheus.yml");
+    std::fs::copy(ours("deploy/prometheus/rules.yml"), folder.path().join("rules.yml")).unwrap();
+    std::fs::write(&path, config.to_string()).unwrap();
+    told(Command::new("promtool").args(["check", "config"]).arg(&path));
+    let said = told(Command::new("promtool").args(["check", "service-discovery"]).arg(&path).arg("laurel"));
+    serde_json::from_str::<Value>(&said).unwrap()[0]["labels"].clone()
+}
+
+/// Each alert goes by `job`, so whatever scrapes the pods has to call them so.
 #[test]
-fn the_ingress_keeps_what_is_for_operators_inside() {
-    let balancer = include_str!("../../deploy/haproxy.cfg");
-    let denied = balancer.lines().find(|it| it.contains("deny_status 404")).unwrap().trim();
-    let service = of_kind("Ingress", "laurel");
-    let snippet = service["metadata"]["annotations"]["haproxy.org/backend-config-snippet"].as_str().unwrap();
-    assert_eq!(snippet.trim(), denied);
+fn pods_are_scraped_under_the_job_that_the_alerts_want() {
+    let template = &of_kind("Deployment", "laurel")["spec"]["template"];
+    let labels = &template["metadata"]["labels"];
+    let rules = include_str!("../../deploy/prometheus/rules.yml");
+    let wanted = rules.split("up{job=\"").nth(1).unwrap().split('"').next().unwrap();
+    for port in template["spec"]["containers"][0]["ports"].as_array().unwrap() {
+        let labels = scraped(port, labels);
+        if port["name"] == "admin" {
+            let found =
+                ["job", "namespace", "pod", "instance", "__metrics_path__"].map(|it| labels[it].as_str());
+            let expected = [wanted, "laurel", "laurel-7d4b9c-x2x4z", "10.1.2.3:9090", "/metrics"];
+            assert_eq!(found, expected.map(Some));
+        } else {
+            assert_eq!(labels, json!({}), "{port}");
+        }
+    }
+    assert_eq!(
+        scraped(&json!({ "name": "admin", "containerPort": 1 }), &json!({ "app": "other" })),
+        json!({})
+    );
+
+    let monitor = document("deploy/kubernetes/podmonitor.yaml");
+    let spec = &monitor["spec"];
+    assert_eq!(labels[spec["jobLabel"].as_str().unwrap()], wanted);
+    assert_eq!(spec["selector"]["matchLabels"], *labels);
+    assert_eq!(
+        (&spec["podMetricsEndpoints"][0]["port"], &monitor["metadata"]["namespace"]),
+        (&json!("admin"), &json!("laurel"))
+    );
+    assert_eq!(template["metadata"]["annotations"], Value::Null, "no second job by annotations");
+    assert_routed("/metrics");
 }
 
 #[test]

@@ -79,7 +79,7 @@ async fn a_handshake_is_as_the_rfc_wants_it() {
 #[tokio::test]
 async fn pages_elsewhere_may_read_what_their_sockets_may_hear() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.live.allowed_origins = vec!["https://game.example".into()]).await;
+    let node = world.node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
     for path in ["/socket.io/?EIO=4&transport=polling", "/api/v1/leaderboard/stream"] {
         let preflight = [
             ("origin", "https://game.example"),
@@ -87,7 +87,7 @@ async fn pages_elsewhere_may_read_what_their_sockets_may_hear() {
             ("access-control-request-headers", "authorization"),
         ];
         let answer = node.send(reqwest::Method::OPTIONS, path, &preflight, Vec::new()).await;
-        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.status, 204, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), "https://game.example");
         assert!(answer.header("access-control-allow-headers").contains("authorization"));
     }

@@ -80,3 +80,57 @@ async fn there_is_nothing_beside_the_table() {
         node.get(&format!("/assets/{path}")).await.assert_refused(404, "NOT_FOUND");
     }
 }
+
+#[tokio::test]
+async fn a_person_who_mistypes_a_path_gets_a_page() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let ask = async |path: &str, accept: &str| {
+        node.send(Method::GET, path, &[("accept", accept)], Vec::new()).await
+    };
+    for path in ["/wall", "/Admin", "/docs/x", "/admin//", "//docs/", "/index.html", "/%ff", "/%3Cscript%3E"]
+    {
+        let page = ask(path, browser).await;
+        assert_eq!(
+            (page.status, &page.headers[CONTENT_TYPE]),
+            (404, &"text/html; charset=utf-8".parse().unwrap())
+        );
+        assert!(page.text.contains("Not found") && !page.text.contains("script"), "{}", page.text);
+        assert!(page.headers[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'none'"));
+        for named in named_files(&page.text) {
+            assert_eq!(node.get(&named).await.status, 200, "{named}");
+        }
+        for accept in ["application/json", "*/*", "image/avif,image/*"] {
+            ask(path, accept).await.assert_refused(404, "NOT_FOUND");
+        }
+        let vary = page.headers.get_all("vary");
+        assert!(vary.iter().any(|it| it == "accept"), "a cache keeps both apart");
+    }
+    for path in ["/api/wall", "/api/v1/wall"] {
+        ask(path, browser).await.assert_refused(404, "NOT_FOUND");
+    }
+    ask("/api/auth/login", browser).await.assert_refused(405, "METHOD_NOT_ALLOWED");
+    let icon = node.get("/favicon.ico").await;
+    assert_eq!((icon.status, &icon.headers[CONTENT_TYPE]), (200, &"image/svg+xml".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_page_with_a_slash_is_the_page_without() {
+    let world = World::new().await;
+    let node = world.node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
+    let operators = node.admin_base.clone().unwrap();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (base, path, target) in [
+        (&node.base, "/docs/", Some("/docs")),
+        (&node.base, "/docs/?x=1", Some("/docs")),
+        (&node.base, "/admin/", None),
+        (&operators, "/docs/", Some("/docs")),
+        (&operators, "/admin/", Some("/admin")),
+    ] {
+        let response = client.get(format!("{base}{path}")).send().await.unwrap();
+        let location = response.headers().get("location").map(|it| it.to_str().unwrap());
+        assert_eq!(location, target, "{base}{path}");
+        assert_eq!(response.status(), if target.is_some() { 308 } else { 404 }, "{base}{path}");
+    }
+}

@@ -106,7 +106,7 @@ async fn a_login_in_the_header_or_the_query_brings_ones_own_news() {
 #[tokio::test]
 async fn whoever_is_refused_gets_no_stream() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.live.allowed_origins = vec!["https://game.example".into()]).await;
+    let node = world.node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     ban(&node, &eve).await;
     let ask = async |headers: &[(&str, &str)]| {
@@ -218,5 +218,16 @@ async fn redis_away_is_told_once_over_a_stream() {
     world.redis.restart().await;
     for reader in [&mut reader, &mut late] {
         assert_eq!(reader.wait_for("status").await.data["degraded"], false);
+    }
+}
+
+/// `onmessage` of an `EventSource` hears only events without a name.
+#[test]
+fn the_documents_say_how_a_named_event_is_heard() {
+    let documents = [laurel::http::openapi().to_string(), laurel::http::asyncapi().to_string()];
+    for text in documents.iter().map(String::as_str).chain([include_str!("../../docs/realtime.md")]) {
+        assert!(
+            text.contains("addEventListener('leaderboard_updated'") && text.contains("`onmessage` never")
+        );
     }
 }

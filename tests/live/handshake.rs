@@ -51,7 +51,7 @@ async fn whoever_is_refused_gets_no_socket() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
-            it.live.allowed_origins = vec!["https://game.example".into()];
+            it.server.cors_origins = vec!["https://game.example".into()];
             it.limits.sockets_per_user = 1;
         })
         .await;

@@ -182,7 +182,7 @@ async fn an_outside_user_joins_and_one_that_cannot_be_looked_up_is_not_refused()
 #[tokio::test]
 async fn a_foreign_origin_and_an_unready_node_are_refused_before_the_handshake() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.live.allowed_origins = vec!["https://game.example".into()]).await;
+    let node = world.node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
     let path = "/socket.io/?EIO=4&transport=polling";
     let ask =
         async |origin: &str| node.send(reqwest::Method::GET, path, &[("origin", origin)], Vec::new()).await;

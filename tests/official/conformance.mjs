@@ -29,7 +29,8 @@ function open(path, query = "EIO=4&transport=websocket", { pings = false } = {})
     while (heard.length === 0) await new Promise((resolve) => { wake = resolve; });
     return heard.shift();
   };
-  const opened = new Promise((resolve) => socket.on("open", resolve));
+  const opened = new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
+  opened.catch(() => {});
   return { hear, opened, say: (it) => socket.send(it), closed: async () => { while ((await hear()) !== null); } };
 }
 async function joined() {
@@ -73,7 +74,7 @@ for (const path of ["engine.io", "socket.io"]) {
   });
   test(`${path}: no heartbeat over polling`, async () => {
     const sid = await session(path);
-    await sleep(600);
+    await sleep(500);
     assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
   });
   test(`${path}: heartbeat over a WebSocket, until there is none`, async () => {
@@ -90,6 +91,12 @@ for (const path of ["engine.io", "socket.io"]) {
     assert.deepEqual(poll, [200, "6"]);
     assert.equal((await http(path, query))[0], 400);
   });
+  test(`${path}: close over polling, before the poll comes`, async () => {
+    const query = `EIO=4&transport=polling&sid=${await session(path)}`;
+    assert.deepEqual(await http(path, query, "POST", "1"), [200, "ok"]);
+    assert.deepEqual(await http(path, query), [200, "6"]);
+    assert.equal((await http(path, query))[0], 400);
+  });
   test(`${path}: close over a WebSocket`, async () => {
     const it = open(path);
     await it.hear();
@@ -104,10 +111,34 @@ for (const path of ["engine.io", "socket.io"]) {
     assert.equal(await it.hear(), "3probe");
     it.say("5");
     assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
-    await open(path, `EIO=4&transport=websocket&sid=${sid}`).closed();
+    // A second one is taken and closed, however often it comes and whatever it says; the first goes on.
+    for (const said of [null, "2probe", "5", "4hello"]) {
+      const second = open(path, `EIO=4&transport=websocket&sid=${sid}`);
+      await second.opened;
+      if (said) second.say(said);
+      assert.equal(await second.hear(), null);
+    }
     if (path === "engine.io") { it.say("4hello"); assert.equal(await it.hear(), "4hello"); }
   });
 }
+test("engine.io: a second WebSocket while one is tried, and for a session that began as one", async () => {
+  const sid = await session("engine.io");
+  const first = open("engine.io", `EIO=4&transport=websocket&sid=${sid}`);
+  await first.opened;
+  const started = open("engine.io");
+  const { sid: other } = JSON.parse((await started.hear()).slice(1));
+  for (const taken of [sid, other]) {
+    const second = open("engine.io", `EIO=4&transport=websocket&sid=${taken}`);
+    await second.opened;
+    assert.equal(await second.hear(), null);
+  }
+  first.say("2probe");
+  assert.equal(await first.hear(), "3probe");
+  first.say("5");
+  for (const it of [first, started]) { it.say("4hello"); assert.equal(await it.hear(), "4hello"); }
+});
+test("engine.io: a WebSocket for a session that nobody has", () => assert.rejects(
+  open("engine.io", "EIO=4&transport=websocket&sid=x").opened));
 for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="]) {
   test(`engine.io: ${JSON.stringify(body)} over polling`, async () => {
     const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;

@@ -67,7 +67,8 @@ pub fn stream() -> Channel {
         key: "stream",
         address: "/api/v1/leaderboard/stream",
         title: "Server-sent events",
-        about: "For pages and screens that only watch: `new EventSource(url)`, with the objects of the WebSocket as `data`. \
+        about: "For pages and screens that only watch: `new EventSource(url)` and `addEventListener('leaderboard_updated', …)`. \
+            Events are named, so `onmessage` never fires; their `data` is the WebSocket's object. \
             A login is only needed for one's own news; a spectator is told boards and status alone.",
         servers: &["http"],
         security: &["bearer", "accessToken"],

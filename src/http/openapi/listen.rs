@@ -18,7 +18,8 @@ pub fn operations() -> Vec<Operation> {
         "/api/v1/leaderboard/stream",
         "streamEvents",
         "Stream server-sent events",
-        "Sends the board and each change of it, and the player's own awards with a login; `/asyncapi.json` has the events. Without \
+        "Sends the board and each change of it, and the player's own awards with a login; `/asyncapi.json` has the events. They are \
+            named: listen with `addEventListener('leaderboard_updated', …)`, since `onmessage` never fires. Without \
             `live.spectators` a login is required.",
     );
     let poll = Operation::get(

@@ -3,8 +3,9 @@
 
 mod packet;
 mod polling;
-pub(crate) mod session;
+mod session;
 mod socket;
+pub(crate) mod transport;
 mod websocket;
 
 use std::collections::HashMap;
@@ -176,7 +177,7 @@ impl Engine {
             }
             (Some("websocket"), session, &Method::GET) => {
                 let upgrade = upgrade.ok_or(Wrong::Request)?;
-                websocket::open(self, upgrade, session, guest)
+                Ok(websocket::open(self, upgrade, session, guest))
             }
             (Some("polling" | "websocket"), None, _) => Err(Wrong::HandshakeMethod),
             (Some("polling" | "websocket"), Some(_), _) => Err(Wrong::Request),
@@ -187,7 +188,7 @@ impl Engine {
     /// Makes a session and gives it with its socket for the app.
     fn session(self: &Arc<Self>, upgraded: bool, guest: Guest) -> (Arc<Session>, Socket) {
         let sid = format!("{}{}", self.settings.sid_prefix, Uuid::new_v4().simple());
-        let (session, socket) = Session::new(sid, upgraded, self.settings.max_messages, guest);
+        let (session, socket) = Session::new(sid, upgraded, &self.settings, guest);
         self.sessions.lock().insert(session.sid.clone(), session.clone());
         (session, socket)
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::packet::{Message, Packet, Wire};
-use super::{Guest, Socket};
+use super::transport::{Task, Transport};
+use super::{Guest, Settings, Socket};
 use crate::live::pace::Pace;
 use crate::live::websocket;
 
@@ -21,17 +23,6 @@ const MAX_INCOMING: usize = 64;
 /// How long a poll waits for the trial of a WebSocket before it is answered with a noop; the reference server's interval.
 const PROBE_WAIT: Duration = Duration::from_millis(100);
 
-/// What carries a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Long polling.
-    Polling,
-    /// Long polling, while a WebSocket is being tried.
-    Probing,
-    /// A WebSocket.
-    WebSocket,
-}
-
 struct State {
     queue: Vec<Wire>,
     /// What was taken is still being written.
@@ -39,23 +30,13 @@ struct State {
     transport: Transport,
     polled: bool,
     closed: bool,
-    /// The client said good-bye: its poll is answered with a noop, not with a close.
-    left: bool,
+    /// Without a pong by then the client is gone.
+    pong_due: Instant,
     /// Who takes the WebSocket over as soon as one carries the session and the queue has gone out.
     heir: Option<oneshot::Sender<websocket::Socket>>,
     /// It was; nothing goes over the session any more.
     inherited: bool,
     pace: Pace,
-}
-
-/// What a WebSocket is to do for its session.
-pub enum Task {
-    /// Write these.
-    Write(Vec<Wire>),
-    /// Give itself away; nothing is sent over the session from here on.
-    Leave(oneshot::Sender<websocket::Socket>),
-    /// Close: all has gone out.
-    Close,
 }
 
 /// A session.
@@ -73,7 +54,7 @@ pub struct Session {
 
 impl Session {
     /// A session over polling, or over a WebSocket from the start, and its end for the app.
-    pub fn new(sid: String, upgraded: bool, max_messages: u32, guest: Guest) -> (Arc<Self>, Socket) {
+    pub fn new(sid: String, upgraded: bool, settings: &Settings, guest: Guest) -> (Arc<Self>, Socket) {
         let (sender, incoming) = mpsc::channel(MAX_INCOMING);
         let transport = if upgraded { Transport::WebSocket } else { Transport::Polling };
         let session = Arc::new(Self {
@@ -84,10 +65,10 @@ impl Session {
                 transport,
                 polled: false,
                 closed: false,
-                left: false,
+                pong_due: Instant::now() + settings.ping_interval + settings.ping_timeout,
                 heir: None,
                 inherited: false,
-                pace: Pace::new(max_messages),
+                pace: Pace::new(settings.max_messages),
             }),
             changed: Notify::new(),
             taken: Notify::new(),
@@ -111,8 +92,7 @@ impl Session {
                 true
             }
             Some(Packet::Close) => {
-                self.state.lock().left = true;
-                self.close();
+                self.leave();
                 true
             }
             _ => {
@@ -120,6 +100,17 @@ impl Session {
                 false
             }
         }
+    }
+
+    /// The client said good-bye. Its poll, which waits or is still on its way, is answered with a noop; the next one is refused.
+    fn leave(&self) {
+        let mut state = self.state.lock();
+        if state.transport != Transport::WebSocket {
+            state.queue = vec![Wire::text("6")];
+        }
+        state.closed = true;
+        drop(state);
+        self.close();
     }
 
     /// Puts something into the queue. A client that lets it fill up is gone.
@@ -171,8 +162,7 @@ impl Session {
     /// Waits until a client that polls has taken what was sent before the end.
     pub async fn last_words(&self) {
         let taken = |state: &mut State| {
-            let gone = state.left || state.transport == Transport::WebSocket || state.queue.is_empty();
-            gone.then_some(())
+            (state.transport == Transport::WebSocket || state.queue.is_empty()).then_some(())
         };
         self.until(&self.taken, taken).await;
     }
@@ -186,7 +176,8 @@ impl Session {
                 self.close();
                 return None;
             }
-            let over = state.closed && (state.queue.is_empty() || state.left);
+            // The task that waits for the pong may be late.
+            let over = if state.closed { state.queue.is_empty() } else { state.pong_due <= Instant::now() };
             if state.transport == Transport::WebSocket || over {
                 return None;
             }
@@ -199,7 +190,7 @@ impl Session {
         }
         let wires = self.until(&self.changed, |state| match state {
             _ if !state.queue.is_empty() => Some(std::mem::take(&mut state.queue)),
-            _ if state.left || state.transport != Transport::Polling => Some(vec![Wire::text("6")]),
+            _ if state.transport != Transport::Polling => Some(vec![Wire::text("6")]),
             _ if state.closed => Some(vec![Wire::text("1")]),
             _ => None,
         });
@@ -264,11 +255,13 @@ impl Session {
     /// Pings until a pong does not come in time: the client is gone, and what waits for it has no use.
     pub async fn beat(&self, interval: Duration, timeout: Duration) {
         loop {
-            tokio::time::sleep(interval).await;
+            let due = self.state.lock().pong_due;
+            tokio::time::sleep_until(due - timeout).await;
             self.send(Wire::text("2"));
-            if tokio::time::timeout(timeout, self.ponged.notified()).await.is_err() {
+            if tokio::time::timeout_at(due, self.ponged.notified()).await.is_err() {
                 return self.state.lock().queue.clear();
             }
+            self.state.lock().pong_due = Instant::now() + interval + timeout;
         }
     }
 

@@ -8,20 +8,15 @@ use axum::response::Response;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::packet::{Message, Packet, Wire};
-use super::session::{Task, Transport};
-use super::{Engine, Guest, Session, Wrong};
+use super::transport::{Task, Transport};
+use super::{Engine, Guest, Session};
 use crate::live::websocket::{self, Heard, Limits, Socket, Upgrade};
 
 /// How long an upgrade may take.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens a session over a WebSocket, or moves one there.
-pub fn open(
-    engine: &Arc<Engine>,
-    upgrade: Upgrade,
-    session: Option<Arc<Session>>,
-    guest: Guest,
-) -> Result<Response, Wrong> {
+pub fn open(engine: &Arc<Engine>, upgrade: Upgrade, session: Option<Arc<Session>>, guest: Guest) -> Response {
     let limits = Limits {
         max_message_bytes: engine.settings.max_payload,
         max_frames: engine.settings.max_frames,
@@ -31,23 +26,26 @@ pub fn open(
     match session {
         None => {
             let engine = engine.clone();
-            Ok(upgrade.accept(limits, async move |socket| {
+            upgrade.accept(limits, async move |socket| {
                 let (session, end) = engine.session(true, guest);
                 session.send(Wire::text(engine.greeting(&session, &[])));
                 tokio::spawn(engine.live(session.clone(), end));
                 pump(&session, socket, write_timeout).await;
-            }))
+            })
         }
         Some(session) if session.change(Transport::Polling, Transport::Probing) => {
             let trial = Trial(session);
-            Ok(upgrade.accept(limits, async move |mut socket| {
+            upgrade.accept(limits, async move |mut socket| {
                 let session = &trial.0;
                 if tokio::time::timeout(UPGRADE_TIMEOUT, probe(session, &mut socket)).await == Ok(true) {
                     pump(session, socket, write_timeout).await;
                 }
-            }))
+            })
         }
-        Some(_) => Err(Wrong::Request),
+        // As the official server does it; the session's own WebSocket goes on.
+        Some(_) => upgrade.accept(limits, async move |socket| {
+            say_last(&socket, &websocket::close(None)).await;
+        }),
     }
 }
 
@@ -119,7 +117,12 @@ async fn pump(session: &Session, mut socket: Socket, write_timeout: Duration) {
     if replies.is_empty() {
         replies.extend_from_slice(&websocket::close(None));
     }
-    let _ = tokio::time::timeout(Duration::from_secs(1), socket.write(&replies)).await;
+    say_last(&socket, &replies).await;
+}
+
+/// Writes the last frames of a connection, if the client takes them.
+async fn say_last(socket: &Socket, frames: &[u8]) {
+    let _ = tokio::time::timeout(Duration::from_secs(1), socket.write(frames)).await;
 }
 
 /// Whether the session goes on.

@@ -1,0 +1,95 @@
+//! Unknown query parameters, on every route.
+
+use laurel::http::Router;
+use reqwest::Method;
+
+use super::admin::admin;
+use crate::harness::World;
+
+/// Links to pages get tags of others; ad networks, and games over Socket.IO, send parameters of their own.
+const TAKE_ANY: [&str; 9] = [
+    "/",
+    "/admin",
+    "/admin/",
+    "/docs",
+    "/docs/",
+    "/favicon.ico",
+    "/assets/{*path}",
+    "/api/v1/callbacks/admob",
+    "/socket.io/",
+];
+
+/// The paths of a router, which tells them as its debug text, with something in the place of each parameter.
+pub fn paths(router: &Router) -> Vec<(String, String)> {
+    let text = format!("{router:?}");
+    let routes = text.split("fallback_router").next().unwrap();
+    let mut patterns: Vec<&str> = routes.split('"').filter(|it| it.starts_with('/')).collect();
+    patterns.sort_unstable();
+    patterns.dedup();
+    assert!(patterns.len() > 10, "{text}");
+    let fill = |pattern: &str| {
+        let parts = pattern.split('/').map(|it| if it.starts_with('{') { "1" } else { it });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    patterns.into_iter().map(|it| (it.to_owned(), fill(it))).collect()
+}
+
+#[tokio::test]
+async fn every_route_names_the_parameters_that_it_does_not_know() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let root = admin(&node).await;
+    let bearer = format!("Bearer {}", root.token);
+    let login = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for (pattern, path) in paths(&laurel::http::router(node.app.clone())) {
+        let mut refusals = 0;
+        for method in [Method::GET, Method::POST, Method::HEAD] {
+            let ask = async |query: &str| {
+                node.send(method.clone(), &format!("{path}{query}"), &login, b"{}".to_vec()).await
+            };
+            if TAKE_ANY.contains(&pattern.as_str()) {
+                assert_ne!(ask("?utm_source=x").await.code(), "VALIDATION_ERROR", "{method} {path}");
+                continue;
+            }
+            for (query, named) in [
+                ("?around=me", &["around"][..]),
+                ("?around", &["around"]),
+                ("?%61round=1&around=2", &["around", "around"]),
+                ("?a=1&b=&c&&", &["a", "b", "c"]),
+                ("?Limit=1&access-token=x", &["Limit", "access-token"]),
+            ] {
+                let answer = ask(query).await;
+                // Where a route reads its own query, a wrong method is what is wrong.
+                if answer.status == 405 {
+                    continue;
+                }
+                refusals += 1;
+                assert_eq!(answer.status, 400, "{method} {path}{query}: {}", answer.text);
+                if method != Method::HEAD {
+                    answer.assert_refused(400, "VALIDATION_ERROR");
+                    assert_eq!(answer.fields(), named, "{method} {path}{query}");
+                }
+            }
+            if !path.ends_with("/stream") {
+                assert!(!ask("?").await.text.contains("is unknown"), "{method} {path}");
+            }
+        }
+        assert_eq!(refusals > 0, !TAKE_ANY.contains(&pattern.as_str()), "{path}");
+    }
+    node.get("/nowhere?around=me").await.assert_refused(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_listeners_login_is_known_beside_what_is_not() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    for path in ["/api/v1/ws", "/api/v1/leaderboard/stream"] {
+        let refused = node.get(&format!("{path}?access_token={}&board=1", ada.token)).await;
+        refused.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(refused.fields(), ["board"], "{path}");
+        assert!(!refused.text.contains(&ada.token), "{path}");
+        let twice = node.get(&format!("{path}?access_token=x&access_token=y")).await;
+        assert_eq!(twice.fields(), ["access_token"], "{path}");
+    }
+}
