@@ -1,5 +1,4 @@
 use serde_json::json;
-use sqlx::{Connection, PgConnection};
 
 use crate::harness::{World, eventually};
 
