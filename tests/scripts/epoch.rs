@@ -68,6 +68,7 @@ async fn a_script_that_is_bound_to_a_run_is_of_no_use_in_another() {
     world.redis.restart().await;
     let closed = eventually("Redis to answer", async || store.redeem(&redeem(user(1), &id)).await.ok()).await;
     assert_eq!(closed.outcome, RedeemOutcome::BoardClosed);
+    eventually("every shard to answer", async || store.glance().await.ok()).await;
     open_board(&store).await;
     bound(&world, &store).await;
     let _: String = world.look().await.ask("SCRIPT FLUSH").await;
@@ -182,7 +183,10 @@ async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
     assert!(!behind.open && behind.behind && behind.epoch == seen.epoch);
     // In the next epoch it goes on from wherever that is.
     store.confirm(0, &behind.run, seen.epoch + 1, 0, 0, None).await.unwrap().unwrap();
-    let _: i64 = look.ask(&set_back).await;
+    // Of several shards, `confirm` itself looks at the one it opened.
+    if store.shard_count() == 1 {
+        let _: i64 = look.ask(&set_back).await;
+    }
     assert!(store.glance_at(0).await.unwrap().open, "nothing was seen of this epoch yet");
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
