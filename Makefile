@@ -1,5 +1,5 @@
-# Two commands for a fresh machine: `make run` and `make test`. `make deps` says or installs what they need; `make release` compiles what
-# is for production.
+# Two commands for a fresh machine: `make run` and `make test`. `make deps` says or installs what they need; `make release` builds for
+# production.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,7 +9,7 @@ BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms 
 
 .PHONY: run release test test-build test-long test-cluster deps test-deps client bench bench-all $(BENCHES) bench-micro instructions faults fuzz
 
-# Compiled in a third of the time of a release, and quick enough for thousands of awards a second.
+# Compiled without optimization, in minutes; `make release` is for production.
 run: deps
 	cargo build --locked --profile quick
 	exec ./target/quick/laurel serve
@@ -26,6 +26,10 @@ test: deps
 	cargo fmt --check
 	$(MAKE) --jobs=2 test-deps test-build
 	cargo test --locked
+	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- $(ON_SHARDS)
+
+# What `make test` runs once more as `make test-cluster` does: scripts, races and traces, restored boards, lost publications, repeats.
+ON_SHARDS := scripts:: races:: ledger::rebuild ledger::reshard ledger::acknowledge live::lost live::newest http::idempotency http::scores
 
 # A target of its own, so that packages are fetched while it compiles.
 test-build:

@@ -9,8 +9,8 @@ use super::sql_fault;
 use crate::error::Fault;
 use crate::receipt::ReceiptKeys;
 
-/// Compiles files of `migrations/` in. `sqlx::migrate!` would find them by itself, but its crate needs sqlx and TLS compiled a second
-/// time, for the compiler to run: a third of the time of a first build.
+/// Compiles files of `migrations/` in. `sqlx::migrate!` would find them by itself, but its crate needs sqlx, rustls and aws-lc compiled a
+/// second time, for the compiler to run.
 macro_rules! compile_in {
     ($($file:literal)*) => {
         &[$(($file, include_str!(concat!("../../migrations/", $file, ".sql")))),*]
