@@ -1,4 +1,5 @@
-# Two commands for a fresh machine: `make run` and `make test`. `make deps` says or installs what they need.
+# Two commands for a fresh machine: `make run` and `make test`. `make deps` says or installs what they need; `make release` builds for
+# production.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -6,11 +7,15 @@ SHELL := /bin/bash
 # Each measures one part alone. MINUTES=3 says how long `bench-soak` takes, an hour otherwise.
 BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
 
-.PHONY: run test test-build test-long test-cluster deps test-deps client bench bench-all $(BENCHES) bench-micro instructions faults fuzz
+.PHONY: run release test test-build test-long test-cluster deps test-deps client bench bench-all $(BENCHES) bench-micro instructions faults fuzz
 
+# Compiled without optimization, in minutes; `make release` is for production.
 run: deps
-	cargo build --release
-	exec ./target/release/laurel serve
+	cargo build --locked --profile quick
+	exec ./target/quick/laurel serve
+
+release: deps
+	cargo build --locked --release
 
 # Format, lints, documentation and all tests. Clippy looks on while the tests are compiled, and the documentation is written with the
 # dependencies that were compiled for them: `cargo clippy` and `cargo doc` would compile everything once more, half of CI's time.
@@ -21,6 +26,10 @@ test: deps
 	cargo fmt --check
 	$(MAKE) --jobs=2 test-deps test-build
 	cargo test --locked
+	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- $(ON_SHARDS)
+
+# What `make test` runs once more as `make test-cluster` does: scripts, races and traces, restored boards, lost publications, repeats.
+ON_SHARDS := scripts:: races:: ledger::rebuild ledger::reshard ledger::acknowledge live::lost live::newest http::idempotency http::scores
 
 # A target of its own, so that packages are fetched while it compiles.
 test-build:

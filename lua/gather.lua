@@ -5,15 +5,16 @@
 -- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 leaderboard:<board>:window   4 leaderboard:<board>:parts
 -- ARGV  1 how many shards   2 version that the caller holds   3 channel of the board   4 least ms between publications
 --       5 shard, from 0 (empty: only look)   6 its epoch   7 the version of its ten   8… its ten
--- Reply { version, the newest published one, ms until a flush is due (0: none), then for each shard: epoch and version of what is here
---         (-1 -1: nothing), then the ten… (only if newer) }
+-- Reply { this run, version, the newest published one, ms until a flush is due (0: none), then for each shard: epoch and version of what
+--         is here (-1 -1: nothing), then the ten… (only if newer) }
 -- Needs lib/clock, lib/epoch, lib/board, lib/merge.
 -- The parts are a HASH: shard → `epoch version`, a line, then a line an entry.
 
 local state_key, ten_key, window_key, parts_key = unpack(KEYS)
 local shards, shard = tonumber(ARGV[1]), ARGV[5]
 
-local run = run_id()
+-- A call that only looks reads the run from Redis, so that nodes notice within a second that a bound script's run is over.
+local run = shard == '' and read_run_id() or run_id()
 local is_of_this_run = redis.call('HGET', state_key, 'run') == run
 if shard ~= '' and not is_of_this_run then
   redis.call('DEL', parts_key)
@@ -71,7 +72,7 @@ end
 
 local state = redis.call('HMGET', state_key, 'version', 'published', 'epoch')
 local version = is_of_this_run and state[3] and tonumber(state[1]) or 0
-local reply = { int(version), state[2] or '0', due_ms }
+local reply = { run, int(version), state[2] or '0', due_ms }
 for i = 0, shards - 1 do
   local part = parts[tostring(i)]
   reply[#reply + 1] = part and int(part.epoch) or '-1'

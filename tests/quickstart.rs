@@ -24,7 +24,7 @@ async fn the_readme_is_true() {
     let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
     let base = lines.next().unwrap().unwrap().rsplit(' ').next().unwrap().to_owned();
     let script = script.replace("http://localhost:3000", &base).replace(
-        "./target/release/laurel watch",
+        "./target/quick/laurel watch",
         &format!("{} watch --url {base}", env!("CARGO_BIN_EXE_laurel")),
     );
     let output = Command::new("bash")

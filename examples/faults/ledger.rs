@@ -4,19 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::PgRow;
+use sqlx::{Connection, PgConnection, Row as _};
 use uuid::Uuid;
 
 /// A row of `score_history`.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct Row {
     pub event_id: Uuid,
     pub user_id: Uuid,
-    #[sqlx(rename = "points_earned")]
     pub points: i64,
-    #[sqlx(rename = "score_before")]
     pub before: i64,
-    #[sqlx(rename = "score_after")]
     pub after: i64,
     pub moment: i64,
     pub seq: Option<i64>,
@@ -42,7 +40,17 @@ pub async fn rows(connection: &mut PgConnection, seq: i64) -> Vec<Row> {
     let sql =
         "SELECT event_id, user_id, points_earned, score_before, score_after, moment, seq FROM score_history
                WHERE seq > $1 OR seq IS NULL ORDER BY moment";
-    sqlx::query_as(sql).bind(seq).fetch_all(connection).await.unwrap()
+    let rows = sqlx::query(sql).bind(seq).fetch_all(connection).await.unwrap();
+    let row = |it: &PgRow| Row {
+        event_id: it.get("event_id"),
+        user_id: it.get("user_id"),
+        points: it.get("points_earned"),
+        before: it.get("score_before"),
+        after: it.get("score_after"),
+        moment: it.get("moment"),
+        seq: it.get("seq"),
+    };
+    rows.iter().map(row).collect()
 }
 
 /// Events that are there more than once, over all rounds.

@@ -1,8 +1,8 @@
 //! Postgres' tables: what they take, and what in them is dead.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 
-#[derive(FromRow)]
 pub struct Table {
     pub name: String,
     /// With its indexes.
@@ -17,12 +17,20 @@ pub struct Table {
 pub async fn look(database: &mut PgConnection) -> Vec<Table> {
     // What this connection has seen of the statistics before is not what they are.
     sqlx::raw_sql("SELECT pg_stat_clear_snapshot()").execute(&mut *database).await.unwrap();
-    sqlx::query_as(
+    let rows = sqlx::query(
         "SELECT relname::text AS name, pg_total_relation_size(relid) AS bytes, n_live_tup AS live, n_dead_tup AS dead,
                 autovacuum_count AS vacuums
          FROM pg_stat_user_tables WHERE n_live_tup + n_dead_tup > 0 ORDER BY relname",
     )
     .fetch_all(database)
     .await
-    .unwrap()
+    .unwrap();
+    let table = |it: &PgRow| Table {
+        name: it.get("name"),
+        bytes: it.get("bytes"),
+        live: it.get("live"),
+        dead: it.get("dead"),
+        vacuums: it.get("vacuums"),
+    };
+    rows.iter().map(table).collect()
 }

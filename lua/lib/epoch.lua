@@ -8,8 +8,12 @@
 -- is; and no process keeps, or is told by another, what scripts that one was given. So whoever has it is that process
 -- (src/store/binding.rs). Its replication id may be another by now: nodes look at it once a second, and what a reply, or such a look, has
 -- shown of the board's moment, a Redis that is behind it refuses at once.
+local function read_run_id()
+  return redis.call('INFO', 'server'):match('run_id:(%w+)') .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')
+end
+
 local function run_id()
-  return RUN or redis.call('INFO', 'server'):match('run_id:(%w+)') .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')
+  return RUN or read_run_id()
 end
 
 -- The state's `epoch`, `run` and the fields that are named, in this order; nil while the board is closed, or where the caller has

@@ -1,7 +1,7 @@
 //! Migrations that expand and that contract: see migrations/README.md.
 
-use sqlx::migrate::Migrator;
-use sqlx::{PgPool, Row};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{PgPool, Row, SqlSafeStr};
 
 use super::adopt::adopt;
 use super::parts::make_months;
@@ -9,12 +9,57 @@ use super::sql_fault;
 use crate::error::Fault;
 use crate::receipt::ReceiptKeys;
 
+/// Compiles files of `migrations/` in. `sqlx::migrate!` would find them by itself, but its crate needs sqlx, rustls and aws-lc compiled a
+/// second time, for the compiler to run.
+macro_rules! compile_in {
+    ($($file:literal)*) => {
+        &[$(($file, include_str!(concat!("../../migrations/", $file, ".sql")))),*]
+    };
+}
+
+const EXPAND: &[(&str, &str)] = compile_in![
+    "0001_accounts"
+    "0002_ledger"
+    "0003_game"
+    "0004_operators"
+    "0005_outside_users"
+    "0006_chain"
+    "0008_used_proofs"
+    "0009_rollups"
+    "0010_shards"
+    "0011_room"
+    "0013_next_token"
+    "0016_deployment"
+    "0018_dead_letters"
+];
+
+const CONTRACT: &[(&str, &str)] = compile_in![
+    "contract/0007_parts"
+    "contract/0014_tokens"
+    "contract/0015_names"
+    "contract/0017_audit"
+];
+
 fn expand() -> Migrator {
-    sqlx::migrate!("./migrations")
+    migrator(EXPAND)
 }
 
 fn contracting() -> Migrator {
-    sqlx::migrate!("./migrations/contract")
+    migrator(CONTRACT)
+}
+
+fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
+    let step = |(file, sql): &(&'static str, &'static str)| {
+        let (version, description) = version_and_description(file).expect("a test reads the names");
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(files.iter().map(step).collect())
+}
+
+/// Of `contract/0007_parts`: 7 and `parts`.
+fn version_and_description(file: &str) -> Option<(i64, &str)> {
+    let (version, description) = file.trim_start_matches("contract/").split_once('_')?;
+    Some((version.parse().ok()?, description))
 }
 
 /// What a node calls itself at Postgres, so that others know which steps it can live with.
@@ -128,4 +173,24 @@ async fn older_nodes(database: &PgPool) -> Result<Vec<String>, Fault> {
     let rows = rows.bind(newest_step()).fetch_all(database).await;
     let rows = rows.map_err(|error| sql_fault("look for older nodes", error))?;
     Ok(rows.iter().map(|row| row.get("node")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_compiled_in() {
+        for (folder, prefix, files) in
+            [("migrations", "", EXPAND), ("migrations/contract", "contract/", CONTRACT)]
+        {
+            let names =
+                std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<_> =
+                names.filter_map(|it| Some(format!("{prefix}{}", it.strip_suffix(".sql")?))).collect();
+            names.sort();
+            assert_eq!(files.iter().map(|it| it.0).collect::<Vec<_>>(), names);
+            assert_eq!(migrator(files).iter().count(), names.len());
+        }
+    }
 }

@@ -86,6 +86,7 @@ impl Store {
             }
         }
         let mut reply = self.run(face, &self.scripts.gather, &keys, &arguments).await?;
+        face.server().binding.is_for(&reply.next::<String>()?);
         let (version, published, due_ms) = (reply.next()?, reply.next()?, reply.next()?);
         let mut parts = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {

@@ -112,8 +112,8 @@ impl Scripts {
         }
     }
 
-    /// Those that players' requests call and that look at the gate.
-    pub fn bindable(&self) -> [&Script; 5] {
-        [&self.issue, &self.prove, &self.redeem, &self.start, &self.finish]
+    /// The scripts on the way of an award that check the run of Redis.
+    pub fn bindable(&self) -> [&Script; 6] {
+        [&self.issue, &self.prove, &self.redeem, &self.start, &self.finish, &self.gather]
     }
 }

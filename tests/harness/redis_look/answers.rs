@@ -4,8 +4,8 @@ use redis::Value;
 
 use super::place::bare;
 
-/// Numbers are added, lists put one after another; of texts that are numbers the greatest counts, of anything else the first
-/// that is something.
+/// Numbers are added, lists and what INFO says put one after another; of other texts that are numbers the greatest counts, of anything
+/// else the first that is something.
 pub fn merged(words: &[&str], answers: Vec<Value>) -> Value {
     if words[..2.min(words.len())] == ["PUBSUB", "NUMSUB"] {
         return subscribers(answers);
@@ -15,6 +15,9 @@ pub fn merged(words: &[&str], answers: Vec<Value>) -> Value {
         (Value::Array(mut a), Value::Array(b)) => {
             a.extend(b);
             Value::Array(a)
+        }
+        (Value::BulkString(a), Value::BulkString(b)) if words.first() == Some(&"INFO") => {
+            Value::BulkString([a, b].concat())
         }
         (Value::BulkString(a), Value::BulkString(b)) => match (number(&a), number(&b)) {
             (Some(m), Some(n)) if n > m => Value::BulkString(b),

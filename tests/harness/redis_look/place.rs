@@ -43,8 +43,8 @@ pub enum Place {
 pub fn of(words: &[&str], shards: usize) -> Place {
     match words[0] {
         "FLUSHALL" | "KEYS" => return Place::Masters,
-        "CONFIG" | "CLIENT" | "PUBSUB" => return Place::Everybody,
-        "TIME" | "INFO" | "PUBLISH" => return Place::Any,
+        "CONFIG" | "CLIENT" | "PUBSUB" | "SCRIPT" | "INFO" | "REPLICAOF" => return Place::Everybody,
+        "TIME" | "PUBLISH" => return Place::Any,
         _ => {}
     }
     let (key, rest) = (words[1], &words[2..]);
