@@ -53,6 +53,7 @@ pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
     } else {
         output.line("Postgres is up to date, but for what waits until older nodes are gone");
     }
+    database.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -61,7 +62,9 @@ pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let keys = receipt_keys(&config.auth)?;
     let database = ledger::connect(&config.database).await?;
     ledger::check_tables(&database).await?;
-    Ok(report(verify_chain(&database, keys.verifier(), output).await?, output))
+    let verified = verify_chain(&database, keys.verifier(), output).await?;
+    database.close().await;
+    Ok(report(verified, output))
 }
 
 async fn verify_chain(database: &Database, keys: &ReceiptVerifier, output: &mut Output) -> Result<Verified> {

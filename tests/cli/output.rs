@@ -82,7 +82,8 @@ async fn what_cannot_be_written_ends_no_node_and_it_drains() {
 fn commands(world: &World) -> Vec<(&'static str, Command)> {
     let of = |words: &'static str| {
         let mut command = harness::laurel(&world.config);
-        command.args(words.split(' ')).stdin(Stdio::null());
+        // A rebuild warns that the board is loaded.
+        command.args(words.split(' ')).stdin(Stdio::null()).env("RUST_LOG", "error");
         (words, command)
     };
     [
