@@ -69,7 +69,7 @@ impl App {
         Self::build_on(config, clock, true).await
     }
 
-    /// The same for a command that reads, and may not write to Postgres.
+    /// The same for a command that makes no tables; it may have no more than the right to read.
     ///
     /// # Errors
     /// As `build`; or Postgres' tables are of another version.

@@ -2,26 +2,29 @@
 
 mod admin;
 mod letters;
+mod output;
 mod postgres;
 mod receipt;
+mod serve;
+mod signals;
 mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::{Embedded, Purpose};
+use crate::http;
 use crate::ledger::{self, SeedOptions, Verified};
-use crate::serve::Node;
-use crate::{http, telemetry};
+use crate::telemetry::Log;
+use output::Output;
 
 /// A tamper-proof, real-time leaderboard service.
 #[derive(Parser)]
@@ -71,6 +74,9 @@ enum Command {
     },
     /// Ban, adjust, grant: what operators do, audited
     Admin {
+        /// Who asked for it, for the audit, beside the account that runs the command
+        #[arg(long = "as", value_name = "NAME", global = true, value_parser = admin::read_name)]
+        on_behalf_of: Option<String>,
         #[command(subcommand)]
         command: admin::AdminCommand,
     },
@@ -96,123 +102,114 @@ enum Command {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("laurel: cannot start: {error}");
-            return ExitCode::FAILURE;
+    let command = Cli::parse().command;
+    let mut output = Output::default();
+    let (mut log, result) = match config_for(&command) {
+        Err(problems) => (Log::start(&problems.log, "warn"), Err(problems.into())),
+        Ok(config) => {
+            if config.database.url.is_empty() {
+                forget_pg_variables();
+            }
+            let begins = matches!(command, Command::Serve | Command::Migrate);
+            let log = Log::start(&config.log, if begins { "laurel=info,warn" } else { "warn" });
+            let result = run(command, config, &log, &mut output);
+            (log, result)
         }
     };
-    match runtime.block_on(run(cli.command)) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("laurel: {error:#}");
-            ExitCode::FAILURE
+    result.and_then(|code| output.finish(code)).unwrap_or_else(|error| {
+        log.fail(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// The settings; the defaults for what has none.
+fn config_for(command: &Command) -> Result<Config, config::Problems> {
+    match command {
+        Command::Watch { .. } | Command::Receipt { .. } | Command::Openapi | Command::Asyncapi => {
+            config::load([])
+        }
+        _ => config::load(std::env::vars_os()),
+    }
+}
+
+/// libpq's variables are for other servers than the private one: neither it nor those who connect to it should hear of them.
+fn forget_pg_variables() {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"PG")) {
+        // SAFETY: this is the only thread so far.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
+fn run(command: Command, config: Config, log: &Log, output: &mut Output) -> Result<ExitCode> {
+    match command {
+        Command::Openapi => output.line(format_args!("{:#}", http::openapi())),
+        Command::Asyncapi => output.line(format_args!("{:#}", http::asyncapi())),
+        Command::Receipt { command } => return receipt::run(command, output),
+        command => {
+            // Whatever speaks TLS uses this provider; a second start keeps the first.
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            return runtime.context("cannot start")?.block_on(async {
+                match command {
+                    Command::Watch { url, token } => watch::watch(&url, &token, output).await,
+                    Command::Serve => serve::serve(config, log).await,
+                    command => once(command, config, output).await,
+                }
+            });
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn run(command: Command) -> Result<ExitCode> {
-    if let Command::Watch { url, token } = command {
-        watch::watch(&url, &token).await?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Command::Receipt { command } = command {
-        return receipt::run(command);
-    }
-    if let Command::Openapi = command {
-        println!("{:#}", http::openapi());
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Command::Asyncapi = command {
-        println!("{:#}", http::asyncapi());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut config = config::load(std::env::vars())?;
-    telemetry::start(&config.log);
-    // Whatever speaks TLS uses this provider; a second start keeps the first.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let serves = matches!(command, Command::Serve);
-    let mut stores = Embedded::start(&mut config, purpose(&command)).await?;
-    let result = if serves { serve(config, &mut stores).await } else { once(command, config).await };
-    stores.stop().await;
-    result
-}
-
-/// What a command wants of the private stores. Only these three may make them (contract, section 10): what asks a question must
-/// not answer it from stores that were made for the asking.
+/// What a command wants of the private stores. Beside `serve` only these two may make them (contract, section 10): what asks a question
+/// must not answer it from stores that were made for the asking.
 fn purpose(command: &Command) -> Purpose {
     match command {
-        Command::Serve => Purpose::Node,
         Command::Seed { .. } | Command::Migrate => Purpose::Make,
         Command::Verify { ledger: true } => Purpose::UsePostgres,
         _ => Purpose::Use,
     }
 }
 
-/// The private stores are started on this thread and looked after on it: the kernel ends them when the thread ends.
-async fn serve(config: Config, stores: &mut Embedded) -> Result<ExitCode> {
-    let hint = stores.join_hint();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    // A board that has to be loaded first may take a while.
-    let mut node = tokio::select! {
-        started = Node::start(config, Clock::default()) => started?,
-        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-        () = stores.keep_alive() => bail!("a private store ended"),
-    };
-    println!("Laurel serves on http://{}", shown(node.address));
-    if let Some(address) = node.admin_address {
-        println!("Operators: http://{}/admin", shown(address));
-    }
-    if let Some(hint) = hint {
-        println!("A second node joins its stores with:");
-        println!("  {hint}PORT=3001 laurel serve");
-    }
-    let died = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        why = node.died() => Some(why),
-        () = stores.keep_alive() => None,
-    };
-    tracing::info!("stopping: sockets leave, requests under way finish");
-    node.stop().await;
-    match died {
-        Some(why) => bail!(why),
-        None => Ok(ExitCode::SUCCESS),
-    }
+async fn once(command: Command, mut config: Config, output: &mut Output) -> Result<ExitCode> {
+    let stores = Embedded::start(&mut config, purpose(&command)).await?;
+    let result = on_stores(command, config, output).await;
+    stores.stop().await;
+    result
 }
 
-/// `localhost` for people, where that is what is meant.
-fn shown(address: std::net::SocketAddr) -> String {
-    if address.ip().is_loopback() { format!("localhost:{}", address.port()) } else { address.to_string() }
-}
-
-async fn once(command: Command, config: Config) -> Result<ExitCode> {
+async fn on_stores(command: Command, config: Config, output: &mut Output) -> Result<ExitCode> {
     match command {
-        Command::Migrate => return postgres::migrate(&config).await,
-        Command::Verify { ledger: true } => return postgres::verify(&config).await,
+        Command::Migrate => return postgres::migrate(&config, output).await,
+        Command::Verify { ledger: true } => {
+            output.line(format_args!("Postgres: {}", config.database.url.without_login()));
+            return postgres::verify(&config, output).await;
+        }
+        Command::Verify { .. } | Command::Rebuild { .. } => {
+            output.line(format_args!("Redis: {}", config.store.redis_url.without_login()));
+            output.line(format_args!("Postgres: {}", config.database.url.without_login()));
+        }
         _ => {}
     }
+    // Only what may make stores makes their tables.
     let (app, _turns) = match command {
-        Command::Verify { .. } => App::build_to_read(config, Clock::default()).await?,
-        _ => App::build(config, Clock::default()).await?,
+        Command::Seed { .. } => App::build(config, Clock::default()).await?,
+        _ => App::build_to_read(config, Clock::default()).await?,
     };
     let code = match command {
         Command::Seed { users, max_score, tokens } => {
             ledger::wait_open(&app, |_| ()).await?;
-            seed(&app, SeedOptions { users, max_score, tokens }).await?
+            seed(&app, SeedOptions { users, max_score, tokens }, output).await?
         }
-        Command::Verify { .. } => verify(&app).await?,
-        Command::Rebuild { from, lost } => rebuild(&app, &ledger::From { url: from, lost }).await?,
-        Command::Ledger { command } => postgres::look_after(&app, command).await?,
-        Command::Admin { command } => {
+        Command::Verify { .. } => verify(&app, output).await?,
+        Command::Rebuild { from, lost } => rebuild(&app, &ledger::From { url: from, lost }, output).await?,
+        Command::Ledger { command } => postgres::look_after(&app, command, output).await?,
+        Command::Admin { command, on_behalf_of } => {
             if command.needs_an_open_board() {
                 ledger::wait_open(&app, |_| ()).await?;
             }
-            admin::run(&app, command).await?;
+            admin::run(&app, command, on_behalf_of.as_deref(), output).await?;
             ExitCode::SUCCESS
         }
         Command::Serve
@@ -228,32 +225,33 @@ async fn once(command: Command, config: Config) -> Result<ExitCode> {
     Ok(code)
 }
 
-async fn seed(app: &Arc<App>, options: SeedOptions) -> Result<ExitCode> {
+async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Result<ExitCode> {
     let bar = progress(options.users);
     ledger::seed(app, &options, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
-    println!("Seeded {} users", options.users);
+    output.line(format_args!("Seeded {} users", options.users));
     if let Some(path) = options.tokens {
-        println!("Their login tokens are in {}", path.display());
+        output.line(format_args!("Their login tokens are in {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn verify(app: &App) -> Result<ExitCode> {
-    Ok(report(ledger::verify(app, &mut |it| println!("{}: {}", it.of, it.what)).await?))
+async fn verify(app: &App, output: &mut Output) -> Result<ExitCode> {
+    let verified = ledger::verify(app, &mut |it| output.line(format_args!("{}: {}", it.of, it.what))).await?;
+    Ok(report(verified, output))
 }
 
-fn report(Verified { users, entries, differences, .. }: Verified) -> ExitCode {
-    println!("{users} users, {entries} ledger entries, {differences} differences");
+fn report(Verified { users, entries, differences, .. }: Verified, output: &mut Output) -> ExitCode {
+    output.line(format_args!("{users} users, {entries} ledger entries, {differences} differences"));
     if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn rebuild(app: &App, from: &ledger::From) -> Result<ExitCode> {
+async fn rebuild(app: &App, from: &ledger::From, output: &mut Output) -> Result<ExitCode> {
     let bar =
         ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
     let users = ledger::rebuild_as_told(app, from, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
-    println!("Loaded {users} users from the ledger");
+    output.line(format_args!("Loaded {users} users from the ledger"));
     Ok(ExitCode::SUCCESS)
 }
 

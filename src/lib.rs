@@ -3,6 +3,9 @@
 //! The modules in the order in which a request meets them; `ARCHITECTURE.md` has the bird's view. Arrows go one way:
 //! `http`, `live` → `award` → `token`, `action`; `award`, `live`, `ledger`, `gate` → `store`.
 
+// A print panics where it cannot be written: commands write by `cli/output.rs`, and everything else logs.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 pub mod config;
 pub mod embedded;

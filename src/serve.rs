@@ -53,6 +53,8 @@ impl Node {
             place => Some(listen(place, ("server.admin_listen", "its port")).await?),
         };
         let (app, inboxes) = App::build(config, clock).await?;
+        app.store.log_servers().await?;
+        ledger::log_server(&app.database, &app.config.database).await?;
         let tasks = background(&app, inboxes);
         let stop_consumer = CancellationToken::new();
         let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));
@@ -60,7 +62,7 @@ impl Node {
         let mut listeners = JoinSet::new();
         let listening = Listening { app: &app, handle: &handle, closing: &closing };
         if http::Exposure::of(&app.config).hides_metrics() {
-            tracing::warn!(
+            tracing::info!(
                 "metrics are not served: server.host is not loopback and server.admin_listen is not set"
             );
         }
@@ -95,6 +97,7 @@ impl Node {
     pub async fn stop(mut self) {
         let server = &self.app.config.server;
         let window = Duration::from_secs(server.drain_seconds);
+        tracing::info!(window_seconds = server.drain_seconds, "draining");
         self.app.health.drain();
         // A connection that is closed while a request is on its way to it loses the request.
         tokio::time::sleep(Duration::from_millis(server.drain_notice_ms)).await;
@@ -117,6 +120,7 @@ impl Node {
             traces.clone().stop().await;
         }
         let _ = tokio::time::timeout(SLACK, self.app.database.close()).await;
+        tracing::info!("drained");
     }
 }
 

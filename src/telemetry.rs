@@ -1,12 +1,14 @@
 //! Logs: one line an event, as text for people or JSON for machines. `RUST_LOG` filters. What belongs to a request says which one:
 //! that is kept beside the task and only read when a line is written, since a span's fields are written for every request.
 
+mod queue;
+
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{DefaultFields, JsonFields, Writer};
@@ -15,6 +17,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config;
+use queue::Queue;
 
 tokio::task_local! {
     /// The request that a task answers. Tasks that it spawns answer none.
@@ -48,18 +51,56 @@ pub async fn about<T>(about: About, answer: impl Future<Output = T>) -> T {
     ANSWERED.scope(about, answer).await
 }
 
-/// Sends logs to standard error, so that standard output is a command's own.
-pub fn start(log: &config::Log) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("laurel=info,warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Colours are for a terminal: in a file they are noise, and every request's span would be written with them.
-    let builder = if std::io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
-    let started = match log.format.as_str() {
-        "json" => builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init(),
-        _ => builder.fmt_fields(TextFields).with_target(false).try_init(),
-    };
-    // A second start in one process, as in tests, keeps the first subscriber.
-    drop(started);
+/// The log of this process, on standard error, so that standard output is a command's own. It is best effort: a line that cannot be
+/// written is dropped.
+pub struct Log {
+    json: bool,
+    queue: Queue,
+}
+
+impl Log {
+    /// Starts it. `RUST_LOG` overrides `filter`.
+    pub fn start(settings: &config::Log, filter: &str) -> Self {
+        let log = Self { json: settings.format == "json", queue: Queue::start() };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+        let queue = log.queue.clone();
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || queue.clone());
+        // Colours are for a terminal: in a file they are noise, and every request's span would be written with them.
+        let builder = if io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
+        let started = if log.json {
+            std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task panicked")));
+            builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init()
+        } else {
+            builder.fmt_fields(TextFields).with_target(false).try_init()
+        };
+        // A second start in one process, as in tests, keeps the first subscriber.
+        drop(started);
+        log
+    }
+
+    /// Something to say on standard output, as an object where the log has these.
+    pub fn json(&self, level: Level, message: &str, fields: &[(&str, Option<&str>)]) -> Option<String> {
+        self.json.then(|| {
+            let mut line = JsonLine::new(level);
+            line.put("message", message);
+            let there = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+            there.for_each(|(name, value)| line.put(name, value));
+            Value::Object(line.0).to_string()
+        })
+    }
+
+    /// Says why the process fails, whatever `RUST_LOG` says.
+    pub fn fail(&mut self, why: &str) {
+        let line = self.json(Level::ERROR, why, &[]).unwrap_or_else(|| format!("laurel: {why}"));
+        let _ = self.queue.write(format!("{line}\n").as_bytes());
+    }
+}
+
+/// Waits for the lines so far.
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.flush_all();
+    }
 }
 
 /// The request's ids, then the event's own fields.
@@ -87,12 +128,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut time = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut time))?;
         let meta = event.metadata();
-        let mut line = Line(Map::new());
-        line.put("timestamp", time);
-        line.put("level", meta.level().as_str());
+        let mut line = JsonLine::new(*meta.level());
         event.record(&mut line);
         line.put("target", meta.target());
         // Outside of a request there is nothing to say of one.
@@ -102,15 +139,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
 }
 
 /// An event's fields.
-struct Line(Map<String, Value>);
+struct JsonLine(Map<String, Value>);
 
-impl Line {
+impl JsonLine {
+    /// One that has its time and its level.
+    fn new(level: Level) -> Self {
+        let mut time = String::new();
+        // Text takes whatever is written.
+        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+        let mut line = Self(Map::new());
+        line.put("timestamp", time);
+        line.put("level", level.as_str());
+        line
+    }
+
     fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 }
 
-impl Visit for Line {
+impl Visit for JsonLine {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field.name(), value);
     }

@@ -31,7 +31,7 @@ async fn make_operator(world: &World, node: &NodeProcess) {
     assert_eq!(register.send().await.unwrap().status(), 201);
     let app = world.app().await;
     let user = laurel::admin::find_user(&app, "root").await.unwrap();
-    let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+    let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
     laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
 }
 

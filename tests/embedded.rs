@@ -1,6 +1,7 @@
 //! The private stores, in processes of their own.
 
 mod lock;
+mod surroundings;
 
 use std::io::Read;
 use std::path::Path;
@@ -145,7 +146,7 @@ async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
         .output()
         .unwrap();
     let line = said(&refused);
-    assert!(line.contains("3 problem(s)"), "{line}");
+    assert!(line.contains("3 problems in the settings"), "{line}");
     assert!(!folder.path().join("data").exists(), "nothing was begun");
 }
 

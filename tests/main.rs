@@ -8,6 +8,7 @@ mod harness;
 mod action;
 mod balancer;
 mod browser;
+mod cli;
 mod client;
 mod cluster;
 mod dashboards;

@@ -16,7 +16,7 @@ fn user(place: u128) -> uuid::Uuid {
 
 /// Settings as they ship, with a secret.
 fn config() -> laurel::config::Config {
-    let secret = ("JWT_SECRET".to_owned(), "a secret of a benchmark, and of nothing else".to_owned());
+    let secret = ("JWT_SECRET".into(), "a secret of a benchmark, and of nothing else".into());
     laurel::config::load([secret]).expect("the defaults are whole")
 }
 

@@ -1,6 +1,7 @@
 //! Files that operators write, and the environment.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -67,9 +68,9 @@ pub fn config(data: &[u8]) {
     let (Ok(environment), Ok(text)) = (environment, text) else { return };
     let variables = environment.lines().filter_map(|it| it.split_once('='));
     // Those that name files are left out: they would be read.
-    let variables: Vec<(String, String)> = variables
+    let variables: Vec<(OsString, OsString)> = variables
         .filter(|(name, _)| !name.to_ascii_uppercase().ends_with("_FILE") && *name != "LAUREL_CONFIG")
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .map(|(name, value)| (name.into(), value.into()))
         .collect();
     let mut problems = Vec::new();
     let mut merged = Merged::defaults();
@@ -80,7 +81,7 @@ pub fn config(data: &[u8]) {
     if let Some(config) = config {
         assert!(!format!("{config:?}").contains(WEAK) || environment.contains(WEAK) || text.contains(WEAK));
     }
-    let weak = ("JWT_SECRET".to_owned(), WEAK.to_owned());
+    let weak = ("JWT_SECRET".into(), WEAK.into());
     let refused = laurel::config::load(variables.into_iter().chain([weak])).unwrap_err();
     assert!(!refused.to_string().contains(WEAK) || environment.contains(WEAK), "{refused}");
 }

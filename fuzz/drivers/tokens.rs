@@ -25,7 +25,7 @@ struct Keys {
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
-    let auth = laurel::config::load([("JWT_SECRET".to_owned(), SECRET.to_owned())]).unwrap().auth;
+    let auth = laurel::config::load([("JWT_SECRET".into(), SECRET.into())]).unwrap().auth;
     let user = User { id: Uuid::nil(), number: 1, username: "ada".into(), role: "player".into(), score: 0 };
     let login = LoginKeys::new(&auth, Uuid::nil()).sign(&user, NOW_S).unwrap();
     let claims = AntiSpamClaims {

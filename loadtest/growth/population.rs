@@ -81,7 +81,7 @@ impl Population {
         let Holder::Us(held) = DataFolder::open(&data).await.unwrap() else { unreachable!() };
         let postgres = Postgres::start(&held, &FILLING).await.unwrap();
         let redis = Redis::start(&held, &[]).await.unwrap();
-        let mut config = config::load([("JWT_SECRET".to_owned(), SECRET.to_owned())]).unwrap();
+        let mut config = config::load([("JWT_SECRET".into(), SECRET.into())]).unwrap();
         config.database.url = postgres_url(&data).into();
         config.store.redis_url = format!("unix://{}/redis/redis.sock", data.display()).into();
         let app = App::build(config, Clock::default()).await.unwrap().0;

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use super::lately::Lately;
 use super::outside_users::KnownUser;
-use crate::config::one_line;
+use crate::config::{list, one_line};
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 
 /// Public keys alone: whoever can verify must not be able to sign.
@@ -40,7 +40,7 @@ pub struct Issuers {
 
 /// Everything that is wrong with the file, a line each.
 #[derive(Debug, thiserror::Error)]
-#[error("it has {} problem(s):\n{}", .0.len(), .0.iter().map(|it| format!("  - {it}")).collect::<Vec<_>>().join("\n"))]
+#[error("{}", list("it", .0))]
 pub struct IssuerProblems(pub Vec<String>);
 
 #[derive(Deserialize)]

@@ -153,7 +153,7 @@ mod tests {
     const HERE: Uuid = Uuid::from_u128(7);
 
     fn auth(newest: &str) -> config::Auth {
-        crate::config::load([("JWT_SECRET".to_owned(), newest.to_owned())]).unwrap().auth
+        crate::config::load([("JWT_SECRET".into(), newest.into())]).unwrap().auth
     }
 
     fn keys(newest: &str, previous: &[&str]) -> LoginKeys {

@@ -137,7 +137,13 @@ pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Opti
     let limits = &app.config.limits;
     let mut windows = vec![(AttemptWindow::Logins(digest), limits.logins_per_minute)];
     windows.extend(counted(from, limits.logins_per_minute_per_ip, AttemptWindow::LoginsFrom));
-    count(app, &windows).await
+    let known = windows.iter().any(|(window, _)| app.gate.is_full(window));
+    let counted = count(app, &windows).await;
+    // Once a window: what is known to be full is not told again.
+    if let (false, Err(Error::Refused(Refusal::RateLimited(_)))) = (known, &counted) {
+        tracing::info!(username, address = %from, "too many logins, refused for now");
+    }
+    counted
 }
 
 /// Counts a registration against the address's window.

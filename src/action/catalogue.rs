@@ -1,15 +1,16 @@
 //! The one catalogue of actions behind all doors.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
 use super::Limits;
-use super::proof::Proof;
+use super::fields::{Fields, Notes};
+use super::proof::{Proof, Sources};
 use super::read::{read_action, read_sources};
+use crate::config::{list, read_toml};
 use crate::keys::KeyRing;
 
 /// The catalogue that ships.
@@ -91,9 +92,9 @@ pub struct Catalogue {
     rings: Vec<Arc<KeyRing>>,
 }
 
-/// Everything that is wrong with a catalogue, a line each.
+/// Everything that is wrong with a catalogue, each with its line.
 #[derive(Debug, thiserror::Error)]
-#[error("the action catalogue has {} problem(s):\n{}", .0.len(), .0.iter().map(|it| format!("  - {it}")).collect::<Vec<_>>().join("\n"))]
+#[error("{}", list("the action catalogue", .0))]
 pub struct CatalogueProblems(pub Vec<String>);
 
 impl Catalogue {
@@ -108,7 +109,9 @@ impl Catalogue {
         let path = Path::new(file);
         let text = std::fs::read_to_string(path)
             .map_err(|error| CatalogueProblems(vec![format!("cannot read {file}: {error}")]))?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new("")))
+        Self::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|CatalogueProblems(problems)| {
+            CatalogueProblems(problems.iter().map(|it| format!("{file} {it}")).collect())
+        })
     }
 
     /// Reads a catalogue's text; files that it names lie in `folder`.
@@ -116,30 +119,12 @@ impl Catalogue {
     /// # Errors
     /// Every problem at once.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, CatalogueProblems> {
-        let mut table: Table =
-            text.parse().map_err(|error| CatalogueProblems(vec![format!("it is not TOML: {error}")]))?;
-        let mut problems = Vec::new();
-        let sources = read_sources(&mut table, folder, &mut problems);
-        let entries = match table.remove("action") {
-            Some(Value::Array(entries)) => entries,
-            _ => Vec::new(),
-        };
-        if entries.is_empty() {
-            problems.push("it has no [[action]]".to_owned());
-        }
-        problems.extend(table.keys().map(|key| format!("{key}: unknown")));
-        let mut actions: Vec<Action> = Vec::new();
-        for (place, entry) in entries.into_iter().enumerate() {
-            match read_action(entry, &sources) {
-                Ok(action) => actions.push(action),
-                Err(found) => {
-                    problems.extend(found.into_iter().map(|it| format!("action {}: {it}", place + 1)))
-                }
-            }
-        }
-        find_doubles(&actions, &mut problems);
+        let table = read_toml(text).map_err(CatalogueProblems)?;
+        let notes = Notes::new(text);
+        let (actions, sources) = read_all(Fields::of_file(&notes, table), folder);
+        let problems = notes.into_problems();
         if problems.is_empty() {
-            Ok(Self { actions, rings: sources.rings.into_values().collect() })
+            Ok(Self { actions, rings: sources.rings.into_values().flatten().collect() })
         } else {
             Err(CatalogueProblems(problems))
         }
@@ -161,16 +146,25 @@ impl Catalogue {
     }
 }
 
-fn find_doubles(actions: &[Action], problems: &mut Vec<String>) {
-    let (mut kinds, mut numbers) = (HashSet::new(), HashSet::new());
-    for action in actions {
-        if !kinds.insert(&action.kind) {
-            problems.push(format!("type {} is there twice", action.kind));
-        }
-        if !numbers.insert(action.number) {
-            problems.push(format!("number {} is there twice ({})", action.number, action.kind));
+/// What can be read of a file; what cannot is noted.
+fn read_all(mut file: Fields<'_>, folder: &Path) -> (Vec<Action>, Sources) {
+    let sources = read_sources(&mut file, folder);
+    let entries = file.tables("action", "", |place, entry| match entry.shown("type") {
+        Some(kind) => format!("action {kind}"),
+        None => format!("action {place}"),
+    });
+    file.require(!entries.is_empty(), "it has no [[action]]");
+    file.finish();
+    let mut seen: HashMap<(&str, String), usize> = HashMap::new();
+    for entry in &entries {
+        for key in ["type", "number"] {
+            let Some(value) = entry.shown(key) else { continue };
+            let line = entry.line_of(key);
+            let first = *seen.entry((key, value.clone())).or_insert(line);
+            entry.require(first == line, &format!("{key} {value} is there already, in line {first}"));
         }
     }
+    (entries.into_iter().filter_map(|entry| read_action(entry, &sources)).collect(), sources)
 }
 
 #[cfg(test)]
@@ -195,50 +189,6 @@ mod tests {
         assert_eq!(catalogue.find("daily_bonus", Door::Game).unwrap().limits.cap_per_day, 1);
         assert!(catalogue.find("demo_quiz", Door::Actions).is_some());
         assert!(catalogue.find("demo_quiz", Door::Game).is_none());
-    }
-
-    #[test]
-    fn every_problem_is_named_at_once() {
-        let found = problems(
-            r#"
-            [[action]]
-            type = "a"
-            number = 1
-            points = 0
-            proof = { kind = "none" }
-            [[action]]
-            type = "b"
-            number = 2
-            points = 1
-            proof = { kind = "crystal_ball" }
-            [[action]]
-            type = "c"
-            number = 3
-            points = 1
-            proof = { kind = "quiz", bank = "nowhere" }
-            [[action]]
-            type = "d"
-            number = 4
-            points = 1
-            proof = { kind = "none" }
-            [[action]]
-            type = "d"
-            number = 4
-            points = 1
-            proof = { kind = "none" }
-            colour = "red"
-            "#,
-        );
-        let expected = ["(a) points", "crystal_ball", "no bank nowhere", "colour"];
-        for part in expected {
-            assert!(found.iter().any(|it| it.contains(part)), "{part} is missing in {found:#?}");
-        }
-    }
-
-    #[test]
-    fn doubles_are_refused() {
-        let one = "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 1\nproof = { kind = \"none\" }\n";
-        assert_eq!(problems(&one.repeat(2)).len(), 2);
     }
 
     #[test]

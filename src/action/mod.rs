@@ -2,6 +2,7 @@
 //! `proof/admob.rs` ask somebody else.
 
 mod catalogue;
+mod fields;
 mod limits;
 pub mod proof;
 mod read;

@@ -77,8 +77,9 @@ pub async fn adjust(
         Err(NotDone::Aside) => Err(Refused::SetAside),
     };
     let detail = adjusted.as_ref().map_or_else(|refused| refused.detail(), outcome);
-    audit::complete(app, &mut *transaction, event_id, detail).await?;
+    audit::complete(app, &mut *transaction, event_id, detail.clone()).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    decision.log(meant.action, Some(user.id), Some(&detail));
     let adjusted = adjusted.map_err(Refused::refusal)?;
     finish(app, user.id, adjusted.ten).await?;
     Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })

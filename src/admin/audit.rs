@@ -82,16 +82,21 @@ impl Refused {
 
 /// Writes one row. Returns whether it is new: under one key an actor has one.
 pub(super) async fn note(connection: &mut PgConnection, id: Uuid, it: &Meant<'_>) -> Result<bool> {
+    let Decision { actor, host, reason } = it.decision;
+    let mut detail = it.detail.cloned();
+    if let Some(host) = host {
+        detail.get_or_insert_with(|| json!({}))["host"] = json!(host);
+    }
     let written = sqlx::query(
         "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (actor, idempotency_key) DO NOTHING",
     )
     .bind(id)
-    .bind(&it.decision.actor)
+    .bind(actor)
     .bind(it.action)
     .bind(it.user)
-    .bind(&it.decision.reason)
-    .bind(it.detail)
+    .bind(reason)
+    .bind(&detail)
     .bind(it.key)
     .execute(connection)
     .await;

@@ -151,6 +151,7 @@ pub async fn decide(app: &App, id: i64, fate: Fate, decision: &Decision) -> Resu
     }
     transaction.commit().await.map_err(fault)?;
     call.answered();
+    decision.log(fate.deed(), user, Some(&json!({ "letter": id })));
     Ok(fate.state())
 }
 

@@ -27,11 +27,16 @@ pub use search::{Found, FoundPage, search};
 pub use suspects::{Suspected, Suspects, UserReport, report, suspects};
 pub use void::void;
 
+use serde_json::Value;
+use uuid::Uuid;
+
 /// Who decided something, and why.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// A username, or `cli:` and the system's user.
     pub actor: String,
+    /// The machine on which the command ran, if it was a command.
+    pub host: Option<String>,
     /// Why, in 1 to 500 characters.
     pub reason: String,
 }
@@ -51,5 +56,12 @@ impl Decision {
         } else {
             Err(format!("must be 1 to {MAX_REASON_CHARS} characters on one line"))
         }
+    }
+
+    /// Logs an action that was decided, once it stands in the audit.
+    fn log(&self, action: &str, user: Option<Uuid>, detail: Option<&Value>) {
+        let Self { actor, host, reason } = self;
+        let (user, detail) = (user.map(|it| it.to_string()), detail.map(|it| it.to_string()));
+        tracing::info!(action, user, actor, host, reason, detail, "admin action");
     }
 }

@@ -115,6 +115,9 @@ async fn decide(
     }
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     call.answered();
+    if is_new {
+        decision.log(meant.action, Some(user), None);
+    }
     Ok(true)
 }
 

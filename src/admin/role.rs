@@ -55,5 +55,6 @@ pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> 
         .map_err(|error| sql_fault(doing, error))?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     call.answered();
+    decision.log(deed, Some(user.id), None);
     Ok(())
 }

@@ -51,6 +51,7 @@ pub async fn void(app: &App, user: Uuid, key: Option<&str>, decision: &Decision)
     }
     transaction.commit().await.map_err(fault)?;
     call.answered();
+    decision.log(meant.action, Some(user), refused.then(|| Refused::NotSetAside.detail()).as_ref());
     if refused {
         return Err(Refused::NotSetAside.refusal().into());
     }

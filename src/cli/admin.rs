@@ -2,8 +2,10 @@
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
+use nix::unistd::{Uid, gethostname, getuid};
 
 use super::letters::{self, LettersCommand};
+use super::output::Output;
 use crate::account::User;
 use crate::admin::{self, Changed, Decision, Restriction};
 use crate::app::App;
@@ -82,50 +84,76 @@ impl AdminCommand {
 }
 
 /// Does it, and says what came of it.
-pub async fn run(app: &App, command: AdminCommand) -> Result<()> {
-    do_it(app, command).await.map_err(|error| match error {
+pub async fn run(
+    app: &App,
+    command: AdminCommand,
+    on_behalf_of: Option<&str>,
+    output: &mut Output,
+) -> Result<()> {
+    do_it(app, command, &Operator::new(on_behalf_of), output).await.map_err(|error| match error {
         Error::Refused(refusal) => anyhow!(refusal.message()),
         Error::Fault(fault) => anyhow!(fault),
     })
 }
 
-async fn do_it(app: &App, command: AdminCommand) -> Result<(), Error> {
+async fn do_it(
+    app: &App,
+    command: AdminCommand,
+    operator: &Operator,
+    output: &mut Output,
+) -> Result<(), Error> {
     let (target, done) = match command {
         AdminCommand::Grant { target, role } => {
             let user = admin::find_user(app, &target.user).await?;
-            admin::grant(app, &user, matches!(role, Role::Admin), &decision(&target)).await?;
+            admin::grant(app, &user, matches!(role, Role::Admin), &operator.decision(&target.reason)).await?;
             (target, "has the role now")
         }
-        AdminCommand::Ban(once) => (restrict(app, once, Restriction::Ban).await?, "is banned"),
-        AdminCommand::Unban(once) => (restrict(app, once, Restriction::Unban).await?, "is back"),
-        AdminCommand::SetAside(once) => (restrict(app, once, Restriction::SetAside).await?, "is set aside"),
-        AdminCommand::Confirm(once) => (restrict(app, once, Restriction::Confirm).await?, "is confirmed"),
+        AdminCommand::Ban(once) => {
+            (restrict(app, once, Restriction::Ban, operator, output).await?, "is banned")
+        }
+        AdminCommand::Unban(once) => {
+            (restrict(app, once, Restriction::Unban, operator, output).await?, "is back")
+        }
+        AdminCommand::SetAside(once) => {
+            (restrict(app, once, Restriction::SetAside, operator, output).await?, "is set aside")
+        }
+        AdminCommand::Confirm(once) => {
+            (restrict(app, once, Restriction::Confirm, operator, output).await?, "is confirmed")
+        }
         AdminCommand::Void(Once { target, key }) => {
             let user = admin::find_user(app, &target.user).await?;
-            tell(&user, admin::void(app, user.id, key.as_deref(), &decision(&target)).await?);
+            let decision = operator.decision(&target.reason);
+            tell(&user, admin::void(app, user.id, key.as_deref(), &decision).await?, output);
             (target, "has lost what was held")
         }
-        AdminCommand::DeadLetters { command } => return letters::run(app, command).await,
+        AdminCommand::DeadLetters { command } => return letters::run(app, command, operator, output).await,
         AdminCommand::Adjust { once: Once { target, key }, points } => {
             let user = admin::find_user(app, &target.user).await?;
-            let changed = admin::adjust(app, &user, points, key.as_deref(), &decision(&target)).await?;
-            tell(&user, Some(changed));
+            let decision = operator.decision(&target.reason);
+            let changed = admin::adjust(app, &user, points, key.as_deref(), &decision).await?;
+            tell(&user, Some(changed), output);
             (target, "has another total now")
         }
     };
-    println!("{} {done}", target.user);
+    output.line(format_args!("{} {done}", target.user));
     Ok(())
 }
 
-async fn restrict(app: &App, Once { target, key }: Once, restriction: Restriction) -> Result<Target, Error> {
+async fn restrict(
+    app: &App,
+    Once { target, key }: Once,
+    restriction: Restriction,
+    operator: &Operator,
+    output: &mut Output,
+) -> Result<Target, Error> {
     let user = match admin::find_user(app, &target.user).await {
         Err(Error::Refused(Refusal::UserNotFound)) => {
-            letters::tell_of_unknown(app, &target.user).await?;
+            letters::tell_of_unknown(app, &target.user, output).await?;
             return Err(Refusal::UserNotFound.into());
         }
         found => found?,
     };
-    admin::restrict(app, user.id, restriction, key.as_deref(), &decision(&target)).await?;
+    admin::restrict(app, user.id, restriction, key.as_deref(), &operator.decision(&target.reason)).await?;
     Ok(target)
 }
 
@@ -135,19 +163,69 @@ fn read_key(text: &str) -> Result<String, String> {
     holds.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 visible ASCII characters".to_owned())
 }
 
-fn tell(user: &User, changed: Option<Changed>) {
+fn tell(user: &User, changed: Option<Changed>, output: &mut Output) {
     if let Some(it) = changed {
-        println!("{}: {} before, {} now", user.username, it.before, it.after);
+        output.line(format_args!("{}: {} before, {} now", user.username, it.before, it.after));
     }
 }
 
-fn decision(target: &Target) -> Decision {
-    decision_for(target.reason.clone())
+/// Reads the name that is given with `--as`.
+pub fn read_name(text: &str) -> Result<String, String> {
+    let holds = (1..=30).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    holds.then(|| text.to_owned()).ok_or_else(|| "use 1 to 30 characters on one line".to_owned())
 }
 
-/// Who runs the command, and why.
-pub fn decision_for(reason: String) -> Decision {
-    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".into());
-    let user: String = user.chars().filter(|it| !it.is_control()).take(60).collect();
-    Decision { actor: format!("cli:{user}"), reason }
+/// Who runs a command.
+pub struct Operator {
+    actor: String,
+    host: String,
+}
+
+impl Operator {
+    /// The account that runs this process, by its user id: anybody can set `USER`. A name that is given stands beside it.
+    fn new(on_behalf_of: Option<&str>) -> Self {
+        let account = account(getuid());
+        let host = gethostname().unwrap_or_default().to_string_lossy().into_owned();
+        let actor = match on_behalf_of {
+            Some(name) => format!("cli:{account} as {name}"),
+            None => format!("cli:{account}"),
+        };
+        Self { actor, host }
+    }
+
+    /// What is decided, for this reason. The host is not part of the actor: a repeat under a key is done once, whichever host it runs on.
+    pub fn decision(&self, reason: &str) -> Decision {
+        Decision { actor: self.actor.clone(), host: Some(self.host.clone()), reason: reason.to_owned() }
+    }
+}
+
+/// An account's name, or its number where it has none, as in a container that runs as any user id.
+fn account(uid: Uid) -> String {
+    match nix::unistd::User::from_uid(uid) {
+        Ok(Some(user)) => user.name.chars().filter(|it| !it.is_control()).take(60).collect(),
+        _ => format!("uid {uid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_named_by_the_system_or_by_its_number() {
+        assert_eq!(account(Uid::from_raw(0)), "root");
+        for nobodys in [54_321, 1_000_000_007, u32::MAX - 2] {
+            assert_eq!(account(Uid::from_raw(nobodys)), format!("uid {nobodys}"));
+        }
+    }
+
+    #[test]
+    fn a_name_beside_the_account_fits_the_audit() {
+        for good in ["mary", "Mary Ann", "é", &"x".repeat(30)] {
+            assert_eq!(read_name(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "a\nb", "\u{7f}", &"x".repeat(31)] {
+            assert!(read_name(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 use uuid::Uuid;
 
-use super::admin::decision_for;
+use super::admin::Operator;
+use super::output::Output;
 use crate::admin::{self, DeadLetter, Decision, Fate};
 use crate::app::App;
 use crate::clock::rfc3339;
@@ -41,23 +42,30 @@ pub enum LettersCommand {
 }
 
 /// Does it, and says what came of it.
-pub async fn run(app: &App, command: LettersCommand) -> Result<(), Error> {
+pub async fn run(
+    app: &App,
+    command: LettersCommand,
+    operator: &Operator,
+    output: &mut Output,
+) -> Result<(), Error> {
     match command {
         LettersCommand::List { all } => {
             let letters = admin::dead_letters(app, all, MOST).await?;
-            letters.iter().for_each(|it| println!("{}", shown(it)));
-            println!("{} dead letters", letters.len());
+            letters.iter().for_each(|it| output.line(shown(it)));
+            output.line(format_args!("{} dead letters", letters.len()));
         }
-        LettersCommand::Retry { letter, reason } => retry(app, &letter, &decision_for(reason)).await?,
+        LettersCommand::Retry { letter, reason } => {
+            retry(app, &letter, &operator.decision(&reason), output).await?;
+        }
         LettersCommand::Discard { letter, reason } => {
-            admin::decide(app, letter, Fate::Discard, &decision_for(reason)).await?;
-            println!("dead letter {letter} is discarded");
+            admin::decide(app, letter, Fate::Discard, &operator.decision(&reason)).await?;
+            output.line(format_args!("dead letter {letter} is discarded"));
         }
     }
     Ok(())
 }
 
-async fn retry(app: &App, letter: &str, decision: &Decision) -> Result<(), Error> {
+async fn retry(app: &App, letter: &str, decision: &Decision, output: &mut Output) -> Result<(), Error> {
     let one: Option<i64> = match letter {
         "all" => {
             admin::retry_all(app, decision).await?;
@@ -72,9 +80,9 @@ async fn retry(app: &App, letter: &str, decision: &Decision) -> Result<(), Error
     ledger::retry_letters(app).await?;
     let letters = admin::dead_letters(app, true, MOST).await?;
     let tried = letters.iter().filter(|it| one.map_or(it.state == "waiting", |one| it.id == one));
-    tried.for_each(|it| println!("{}", shown(it)));
+    tried.for_each(|it| output.line(shown(it)));
     if letters.iter().any(|it| it.state == "written" && !it.in_redis && one.is_none_or(|one| it.id == one)) {
-        println!("Redis was loaded since and lacks what was written now: laurel rebuild shows it");
+        output.line("Redis was loaded since and lacks what was written now: laurel rebuild shows it");
     }
     Ok(())
 }
@@ -99,13 +107,13 @@ fn shown(it: &DeadLetter) -> String {
 }
 
 /// Says what is known of a user whom Postgres does not know, if a UUID is given: a login may outlive the user's row.
-pub async fn tell_of_unknown(app: &App, text: &str) -> Result<(), Error> {
+pub async fn tell_of_unknown(app: &App, text: &str, output: &mut Output) -> Result<(), Error> {
     let Ok(user) = text.parse::<Uuid>() else { return Ok(()) };
     let letters = admin::letters_of(app, user).await?;
     let banned = match app.store.is_banned(user).await? {
         true => "is banned in Redis, and wins nothing",
         false => "is not banned in Redis; the leader does so with the first entry that cannot be written",
     };
-    println!("Postgres does not know {user}, who {banned}; {letters} dead letters wait");
+    output.line(format_args!("Postgres does not know {user}, who {banned}; {letters} dead letters wait"));
     Ok(())
 }

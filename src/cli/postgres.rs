@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::Output;
 use super::report;
 use crate::app::{App, receipt_keys};
 use crate::config::Config;
@@ -24,51 +25,60 @@ pub enum LedgerCommand {
 }
 
 /// `laurel ledger`.
-pub async fn look_after(app: &App, command: LedgerCommand) -> Result<ExitCode> {
+pub async fn look_after(app: &App, command: LedgerCommand, output: &mut Output) -> Result<ExitCode> {
     let LedgerCommand::Detach { before } = command;
     // What is detached is signed as it stands, and what it came to is carried over: so it had better be whole.
-    if verify_chain(&app.database, app.receipts.verifier()).await?.differences > 0 {
+    if verify_chain(&app.database, app.receipts.verifier(), output).await?.differences > 0 {
         bail!("nothing was detached: the ledger is not whole");
     }
     let Detached { tables, entries, carried } = ledger::detach(app, before).await?;
     for table in &tables {
-        println!("{table} is a table of its own now");
+        output.line(format_args!("{table} is a table of its own now"));
     }
-    println!("{} parts with {entries} entries were detached, {carried} totals carried over", tables.len());
+    let parts = tables.len();
+    output.line(format_args!(
+        "{parts} parts with {entries} entries were detached, {carried} totals carried over"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 /// `laurel migrate`.
-pub async fn migrate(config: &Config) -> Result<ExitCode> {
+pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let database = ledger::connect(&config.database).await?;
     ledger::migrate(&database).await?;
     if config.auth.jwt_secret.is_empty() {
-        println!("Postgres is up to date, but for what needs JWT_SECRET: the nodes do that");
+        output.line("Postgres is up to date, but for what needs JWT_SECRET: the nodes do that");
     } else if ledger::contract(&database, &receipt_keys(&config.auth)?).await? {
-        println!("Postgres is up to date");
+        output.line("Postgres is up to date");
     } else {
-        println!("Postgres is up to date, but for what waits until older nodes are gone");
+        output.line("Postgres is up to date, but for what waits until older nodes are gone");
     }
+    database.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `laurel verify --ledger`. Nothing is written: an auditor, or a standby, can do it.
-pub async fn verify(config: &Config) -> Result<ExitCode> {
+pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let keys = receipt_keys(&config.auth)?;
     let database = ledger::connect(&config.database).await?;
     ledger::check_tables(&database).await?;
-    Ok(report(verify_chain(&database, keys.verifier()).await?))
+    let verified = verify_chain(&database, keys.verifier(), output).await?;
+    database.close().await;
+    Ok(report(verified, output))
 }
 
-async fn verify_chain(database: &Database, keys: &ReceiptVerifier) -> Result<Verified> {
+async fn verify_chain(database: &Database, keys: &ReceiptVerifier, output: &mut Output) -> Result<Verified> {
     let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
     let bar = ProgressBar::new_spinner().with_style(style);
-    let mut print = |it: Difference| bar.suspend(|| println!("{}: {}", it.of, it.what));
+    let mut print = |it: Difference| bar.suspend(|| output.line(format_args!("{}: {}", it.of, it.what)));
     let progress = |done| bar.set_position(done);
     let verified = ledger::verify_ledger(database, keys, &progress, &mut print).await?;
     bar.finish_and_clear();
     if verified.unchained > 0 {
-        println!("{} more entries are of older nodes, and not chained yet", verified.unchained);
+        output.line(format_args!(
+            "{} more entries are of older nodes, and not chained yet",
+            verified.unchained
+        ));
     }
     Ok(verified)
 }

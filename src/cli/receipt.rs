@@ -1,12 +1,13 @@
 //! `laurel receipt`: checks receipts without asking any node or store.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Subcommand;
 
+use super::output::Output;
 use crate::clock::rfc3339;
 use crate::config;
 use crate::embedded;
@@ -25,7 +26,7 @@ pub enum ReceiptCommand {
 }
 
 /// Checks all of them, however many are wrong.
-pub fn run(command: ReceiptCommand) -> Result<ExitCode> {
+pub fn run(command: ReceiptCommand, output: &mut Output) -> Result<ExitCode> {
     let ReceiptCommand::Verify { keys, receipt } = command;
     let verifier = match keys {
         Some(path) => ReceiptVerifier::open(&path).map_err(|problem| anyhow!(problem))?,
@@ -44,11 +45,11 @@ pub fn run(command: ReceiptCommand) -> Result<ExitCode> {
         match verifier.receipt(text.trim()) {
             Ok(receipt) => {
                 genuine += 1;
-                println!("{}", shown(&receipt));
+                output.line(shown(&receipt));
             }
             Err(problem) => {
                 wrong += 1;
-                eprintln!("laurel: receipt {}: {problem}", place + 1);
+                let _ = writeln!(std::io::stderr(), "laurel: receipt {}: {problem}", place + 1);
             }
         }
     }
@@ -61,7 +62,7 @@ pub fn run(command: ReceiptCommand) -> Result<ExitCode> {
 
 /// The keys of the nodes that have these settings.
 fn own_keys() -> Result<ReceiptVerifier> {
-    let mut config = config::load(std::env::vars())?;
+    let mut config = config::load(std::env::vars_os())?;
     embedded::take_secret(&mut config)?;
     if config.auth.jwt_secret.is_empty() {
         bail!("JWT_SECRET is not set; name the published keys with --keys instead");

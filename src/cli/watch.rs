@@ -1,5 +1,6 @@
 //! `laurel watch`: what a client sees, in a terminal.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,16 +11,21 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-/// Shows events until the process is ended; comes back when the node does.
-pub async fn watch(url: &str, token: &str) -> Result<()> {
+use super::output::Output;
+
+/// Shows events until the process is ended, or nobody reads them; comes back when the node does.
+pub async fn watch(url: &str, token: &str, output: &mut Output) -> Result<ExitCode> {
     loop {
-        let ended = session(url, token).await;
-        if let Err(error) = &ended
+        let ended = session(url, token, output).await;
+        if let Err(error) = ended
             && error.downcast_ref::<tokio_tungstenite::tungstenite::Error>().is_some_and(is_refusal)
         {
-            return ended;
+            return Err(error);
         }
-        println!("The connection ended; connecting again");
+        output.line("The connection ended; connecting again");
+        if output.has_failed() {
+            return Ok(ExitCode::SUCCESS);
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -30,7 +36,7 @@ fn is_refusal(error: &tokio_tungstenite::tungstenite::Error) -> bool {
     matches!(error, Http(response) if response.status().is_client_error())
 }
 
-async fn session(url: &str, token: &str) -> Result<()> {
+async fn session(url: &str, token: &str, output: &mut Output) -> Result<()> {
     let address = format!("{}/api/v1/ws", url.replacen("http", "ws", 1).trim_end_matches('/'));
     let mut request = address.into_client_request().context("the URL is not one")?;
     let header = HeaderValue::from_str(&format!("Bearer {token}")).context("the token is not one")?;
@@ -38,23 +44,27 @@ async fn session(url: &str, token: &str) -> Result<()> {
     let (mut socket, _) = connect_async(request).await?;
     while let Some(message) = socket.next().await {
         if let Message::Text(text) = message? {
-            show(&serde_json::from_str(&text).context("the node sent something else than JSON")?);
+            show(&serde_json::from_str(&text).context("the node sent something else than JSON")?, output);
+        }
+        if output.has_failed() {
+            break;
         }
     }
     Ok(())
 }
 
-fn show(event: &Value) {
+fn show(event: &Value, output: &mut Output) {
     match event["event"].as_str() {
         Some("leaderboard_updated") => {
-            println!("\nleaderboard at {}", event["timestamp"].as_str().unwrap_or("?"));
+            output.line(format_args!("\nleaderboard at {}", event["timestamp"].as_str().unwrap_or("?")));
             for row in event["data"].as_array().into_iter().flatten() {
                 let number = |name: &str| row[name].as_u64().unwrap_or_default();
                 let username = row["username"].as_str().unwrap_or("?");
-                println!("{:>4}  {username:<40} {:>16}", number("rank"), number("score"));
+                let (rank, score) = (number("rank"), number("score"));
+                output.line(format_args!("{rank:>4}  {username:<40} {score:>16}"));
             }
         }
-        Some(name) => println!("{name} {}", event["data"]),
-        None => println!("{event}"),
+        Some(name) => output.line(format_args!("{name} {}", event["data"])),
+        None => output.line(event),
     }
 }

@@ -3,20 +3,29 @@
 
 mod check;
 pub(crate) mod merge;
+mod problem;
 mod tree;
 mod urls;
 
 pub use check::{ANY_ORIGIN, MIN_SECRET_BYTES, networks};
-pub use merge::one_line;
+pub use problem::{did_you_mean, line_of, list, one_line, read_toml};
 pub use tree::*;
 pub use urls::RedisUrl;
 
+use std::ffi::OsString;
 use std::path::Path;
 
-/// Everything that is wrong with the settings, a line each, so that one look mends them all.
+use toml::{Table, Value};
+
+/// Everything that is wrong with the settings, so that one look mends them all.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings have {} problem(s):\n{}", .0.len(), .0.iter().map(|it| format!("  - {it}")).collect::<Vec<_>>().join("\n"))]
-pub struct Problems(pub Vec<String>);
+#[error("{}", list("the settings", problems))]
+pub struct Problems {
+    /// A line each.
+    pub problems: Vec<String>,
+    /// How the log is written, as far as that can be read: they are told there.
+    pub log: Log,
+}
 
 /// The commented defaults, as compiled in.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -26,9 +35,9 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 ///
 /// # Errors
 /// Every problem at once: unknown settings, wrong types, impossible values, weak secrets.
-pub fn load(environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
+pub fn load(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
     let environment: Vec<_> = environment.into_iter().collect();
-    let file = environment.iter().find(|(name, _)| name == "LAUREL_CONFIG").map(|(_, path)| path.as_str());
+    let file = environment.iter().find(|(name, _)| name == "LAUREL_CONFIG").map(|(_, path)| path);
     let mut problems = Vec::new();
     let mut merged = merge::Merged::defaults();
     if let Some(path) = file.filter(|path| !path.is_empty()) {
@@ -37,11 +46,32 @@ pub fn load(environment: impl IntoIterator<Item = (String, String)>) -> Result<C
     merged.take_environment(&environment, &mut problems);
     let config = merged.typed(&mut problems);
     if let Some(config) = &config {
-        check::check(config, &mut problems);
+        let mut impossible = Vec::new();
+        check::check(config, &mut impossible);
+        merged.add_sources(&mut impossible);
+        problems.extend(impossible);
     }
     match config {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(Problems(problems)),
+        config => {
+            let log = config.map_or(Log { format: String::new() }, |it| it.log);
+            Err(Problems { problems, log })
+        }
+    }
+}
+
+impl Config {
+    /// The settings that are not the defaults, such as `server.port=3001`. Of secrets it is said alone that they are set.
+    pub fn changed(&self) -> Vec<String> {
+        let defaults: Table = DEFAULTS.parse().unwrap_or_default();
+        let ours = Table::try_from(self).unwrap_or_default();
+        let sections = ours.iter().filter_map(|(section, settings)| Some((section, settings.as_table()?)));
+        let settings = sections.flat_map(|(section, settings)| settings.iter().map(move |it| (section, it)));
+        let default = |section: &str, key: &str| defaults.get(section).and_then(|it: &Value| it.get(key));
+        settings
+            .filter(|(section, (key, value))| default(section, key) != Some(value))
+            .map(|(section, (key, value))| format!("{section}.{key}={value}"))
+            .collect()
     }
 }
 
@@ -50,7 +80,7 @@ mod tests {
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Result<Config, Problems> {
-        load(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        load(pairs.iter().map(|(name, value)| (name.into(), value.into())))
     }
 
     #[test]
@@ -72,7 +102,7 @@ mod tests {
             ("LAUREL_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1, balancer"),
         ])
         .unwrap_err();
-        assert_eq!(error.0.len(), 8, "{error}");
+        assert_eq!(error.problems.len(), 8, "{error}");
         assert!(!error.to_string().contains("short"), "a secret must not be printed: {error}");
     }
 
@@ -83,7 +113,7 @@ mod tests {
         std::fs::write(&path, "[server]\nport = 4000\nhost = \"0.0.0.0\"\n[limits]\nnothing = 1\n").unwrap();
         let path = path.to_str().unwrap();
         let error = with(&[("LAUREL_CONFIG", path)]).unwrap_err();
-        assert!(error.0[0].contains("limits.nothing"), "{error}");
+        assert!(error.problems[0].contains("limits.nothing"), "{error}");
 
         std::fs::write(path, "[server]\nport = 4000\nhost = \"0.0.0.0\"\n").unwrap();
         let config = with(&[("LAUREL_CONFIG", path), ("LAUREL_SERVER__PORT", "5000")]).unwrap();
@@ -110,7 +140,7 @@ mod tests {
             settings.retain(|it| it.0 != name);
             settings.push((name, value));
             let error = with(&settings).unwrap_err();
-            assert!(error.0.len() == 1 && error.0[0].contains("traces."), "{error}");
+            assert!(error.problems.len() == 1 && error.problems[0].contains("traces."), "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
@@ -145,7 +175,7 @@ mod tests {
             ),
         ] {
             let error = with(&names).unwrap_err();
-            assert!(error.0.len() == 1 && error.0[0].contains(part), "{part}: {error}");
+            assert!(error.problems.len() == 1 && error.problems[0].contains(part), "{part}: {error}");
             assert!(!error.to_string().contains("hunter2") && !error.to_string().contains(secret), "{error}");
         }
     }
@@ -181,8 +211,64 @@ mod tests {
         ] {
             let error = from_file(&format!("[\"*\", {wrong:?}]")).unwrap_err();
             let message = format!("{wrong:?} is no origin as browsers send it; write {right:?}");
-            assert!(error.0.len() == 1 && error.0[0].contains(&message), "{wrong}: {error}");
+            assert!(error.problems.len() == 1 && error.problems[0].contains(&message), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_not_as_by_default_is_shown_but_no_secret() {
+        assert_eq!(with(&[]).unwrap().changed(), [] as [&str; 0]);
+        let secret = "correct horse battery staple, thirty-two";
+        let config = with(&[
+            ("PORT", "3001"),
+            ("HOST", "127.0.0.1"),
+            ("JWT_SECRET", secret),
+            ("LAUREL_AUTH__PREVIOUS_JWT_SECRETS", "correct horse battery staple - older one"),
+            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+            ("LAUREL_TRACES__SAMPLE_RATIO", "0.5"),
+            ("LAUREL_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ]);
+        let shown = config.unwrap().changed();
+        let wanted = [
+            "auth.jwt_secret=\"<hidden>\"",
+            "auth.previous_jwt_secrets=[\"<hidden>\"]",
+            "database.url=\"<hidden>\"",
+            "server.port=3001",
+            "server.trusted_proxies=[\"10.0.0.0/8\", \"::1\"]",
+            "traces.sample_ratio=0.5",
+        ];
+        assert!(
+            shown.len() == wanted.len() && wanted.iter().all(|it| shown.iter().any(|s| s == it)),
+            "{shown:?}"
+        );
+    }
+
+    #[test]
+    fn each_problem_of_a_file_has_its_line_and_what_was_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("laurel.toml");
+        let text = "# wrong in many ways\nport = 1\n[sever]\nport = 1\n[limits]\nupdates_per_minutes = 1\n\
+                    starts_per_hour = \"x\"\nlogins_per_minute = -1\n[server]\nport = 70000\ntrusted_proxies = [1]\n\
+                    [live]\nredis_url = \"x\"\n[nothing]\nlike = \"this\"\n";
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let problems = with(&[("LAUREL_CONFIG", path)]).unwrap_err().problems;
+        let told = [
+            (2, "did you mean server.port?"),
+            (4, "did you mean server.port?"),
+            (6, "did you mean limits.updates_per_minute?"),
+            (7, "limits.starts_per_hour: must be of type integer"),
+            (8, "limits.logins_per_minute: must be between"),
+            (10, "server.port: must be between"),
+            (11, "server.trusted_proxies: must be a list of texts"),
+            (13, "did you mean store.redis_url?"),
+            (15, "nothing.like: no such setting"),
+        ];
+        for (line, part) in told {
+            let fits = |it: &&String| it.contains(&format!("{path} line {line})")) && it.contains(part);
+            assert_eq!(problems.iter().filter(fits).count(), 1, "{line} {part}: {problems:#?}");
+        }
+        assert_eq!(problems.len(), told.len(), "{problems:#?}");
     }
 
     #[test]

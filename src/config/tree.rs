@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use reqwest::Url;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Text that is never printed: secrets, and URLs that may carry a password.
 #[derive(Clone, Default, Deserialize, PartialEq, Eq)]
@@ -18,6 +19,37 @@ impl Secret {
     /// Whether it was left out.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Where a URL leads, for people to see: without its login, and without parameters that may be secret.
+    pub fn without_login(&self) -> String {
+        let Ok(url) = Url::parse(&self.0) else { return self.place() };
+        let scheme = url.scheme();
+        let port = url.port().map(|it| format!(":{it}")).unwrap_or_default();
+        let shown = ["host", "hostaddr", "port", "dbname", "db"];
+        let kept = url.query().into_iter().flat_map(|it| it.split('&'));
+        let kept = kept.filter(|it| shown.iter().any(|name| it.split('=').next() == Some(name)));
+        let kept: Vec<_> = kept.collect();
+        let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+        format!("{scheme}://{}{port}{}{query}", url.host_str().unwrap_or_default(), url.path())
+    }
+
+    /// The same of a URL with several hosts, which is none by the standard: what stands behind the last login, without parameters.
+    fn place(&self) -> String {
+        let Some((scheme, rest)) = self.0.split_once("://") else { return "<not a URL>".to_owned() };
+        let place = match rest.split_once('?') {
+            Some((_, parameters)) if parameters.contains('@') => "<hidden>",
+            Some((place, _)) => place,
+            None => rest,
+        };
+        format!("{scheme}://{}", place.rsplit('@').next().unwrap_or_default())
+    }
+}
+
+/// What is written of it is as good as what is printed.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0.is_empty() { "" } else { "<hidden>" })
     }
 }
 
@@ -36,7 +68,7 @@ impl fmt::Debug for Secret {
 macro_rules! sections {
     ($($(#[$meta:meta])* $section:ident { $($key:ident: $type:ty),+ $(,)? })+) => {
         $($(#[$meta])*
-        #[derive(Clone, Debug, Deserialize)]
+        #[derive(Clone, Debug, Deserialize, Serialize)]
         #[serde(deny_unknown_fields)]
         #[allow(missing_docs, reason = "defaults.toml has each setting's meaning and unit")]
         pub struct $section { $(pub $key: $type),+ })+
@@ -95,4 +127,33 @@ sections! {
     Log { format: String }
     /// Traces.
     Traces { endpoint: String, protocol: String, sample_ratio: f64, trust_parent: bool }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_url_leads_is_shown_without_what_may_be_secret() {
+        for (url, shown) in [
+            ("redis://cache:6379/4", "redis://cache:6379/4"),
+            ("redis://:hunter2@cache:6379", "redis://cache:6379"),
+            ("rediss://laurel:hunter2@cache", "rediss://cache"),
+            ("redis://laurel:hun/ter2@cache:6379", "redis://cache:6379"),
+            ("redis-cluster://a:6379,b:6379", "redis-cluster://a:6379,b:6379"),
+            ("redis-cluster://u:hunter2@a:6379,b:6379", "redis-cluster://a:6379,b:6379"),
+            ("redis-cluster://a:1,b:2?password=hunter2", "redis-cluster://a:1,b:2"),
+            ("redis-cluster://a:1,b:2?password=hunt@er2", "redis-cluster://<hidden>"),
+            ("unix:///run/redis.sock?pass=hunter2&db=3", "unix:///run/redis.sock?db=3"),
+            ("postgres://u:hunter2@db:5432/laurel", "postgres://db:5432/laurel"),
+            ("postgres://u:hunt%40er2@db/laurel", "postgres://db/laurel"),
+            ("postgres://u:hunt@er2@db/laurel", "postgres://db/laurel"),
+            ("postgres:///laurel?host=/run/pg&user=u&password=hunter2", "postgres:///laurel?host=/run/pg"),
+            ("postgres://db/laurel?sslmode=require&sslpassword=hunter2", "postgres://db/laurel"),
+            ("hunter2", "<not a URL>"),
+            ("", "<not a URL>"),
+        ] {
+            assert_eq!(Secret::from(url.to_owned()).without_login(), shown, "{url}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! One store process: it runs in a process group of its own, so that Ctrl-C reaches Laurel alone, and the kernel ends it
 //! when the thread that started it ends.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -30,7 +32,7 @@ pub struct Recipe {
     /// The binary.
     pub program: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
     /// Where its output goes.
     pub log: PathBuf,
     /// Another account than ours.
@@ -71,9 +73,9 @@ impl Child {
 
     /// Waits for the process to end by itself, and starts it again.
     pub async fn revive(&mut self) -> Result<(), StartError> {
-        let status = self.process.wait().await.ok();
+        let status = self.process.wait().await.ok().map(|it| it.to_string());
         let name = self.recipe.name;
-        tracing::error!(?status, "the private {name} ended; starting it again");
+        tracing::error!(store = name, status, "private store ended, starting it again");
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.process = command(&self.recipe)?
             .spawn()
@@ -124,6 +126,10 @@ pub fn command(recipe: &Recipe) -> Result<Command, StartError> {
         .stderr(log(&recipe.log)?)
         .process_group(0)
         .kill_on_drop(true);
+    // What the shell says of other servers, as PGPORT does, is not meant for this one.
+    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
+        command.env_remove(name);
+    }
     if let Some(account) = recipe.account {
         command.uid(account.uid).gid(account.gid);
     }

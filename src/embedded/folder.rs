@@ -61,8 +61,9 @@ impl DataFolder {
     pub async fn open(path: &Path) -> Result<Holder, StartError> {
         make_private(path)?;
         let cannot = |error| StartError(format!("cannot use the data folder {}: {error}", path.display()));
-        let root = fs::canonicalize(path).map_err(cannot)?;
-        let longest = root.join("postgres/.s.PGSQL.5432").as_os_str().len();
+        let real = fs::canonicalize(path).map_err(cannot)?;
+        let longest = real.join("postgres/.s.PGSQL.5432").as_os_str().len();
+        let root = nameable(real, path);
         if longest > MAX_SOCKET_PATH {
             return Err(StartError(format!(
                 "the data folder's path is too long for Unix sockets ({longest} of {MAX_SOCKET_PATH} bytes): {}; set \
@@ -98,7 +99,7 @@ impl DataFolder {
         )))
     }
 
-    /// The folder's absolute path.
+    /// The folder's absolute path; by way of the working folder, if it is not UTF-8.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -119,6 +120,12 @@ impl DataFolder {
         }
         Ok(path)
     }
+}
+
+/// The folder by a name that is UTF-8, as URLs of its sockets need it: its own, or else the one that the settings have, from the working
+/// folder on.
+fn nameable(real: PathBuf, named: &Path) -> PathBuf {
+    if real.to_str().is_some() { real } else { Path::new("/proc/self/cwd").join(named) }
 }
 
 /// Whether a Laurel has ever used a folder. Asks without making anything.

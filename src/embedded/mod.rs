@@ -207,6 +207,7 @@ impl Missing {
     }
 
     fn not_made(self, root: &Path) -> StartError {
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         StartError(format!(
             "{} not set, and the data folder {} has no {}: set {}, or run `laurel serve` first",
             if self.settings().len() == 1 {

@@ -1,7 +1,10 @@
 //! A private `postgres` with its default, durable settings.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -19,9 +22,13 @@ pub struct Postgres {
     cluster: PathBuf,
 }
 
-/// The URL of the Postgres that runs, or would run, in a data folder, as libpq and sqlx both read it.
+/// The URL of the Postgres that runs, or would run, in a data folder, as libpq and sqlx both read it. It leaves nothing to variables
+/// of the environment.
 pub fn url(root: &Path) -> String {
-    format!("postgres:///laurel?host={}&user=laurel", in_url(&root.join("postgres")))
+    format!(
+        "postgres:///laurel?host={}&port=5432&user=laurel&sslmode=disable",
+        in_url(&root.join("postgres"))
+    )
 }
 
 /// Whether some process listens on the socket of a data folder's Postgres.
@@ -51,6 +58,30 @@ fn ready_pid(cluster: &Path) -> Option<u32> {
     text.lines().next()?.trim().parse().ok().filter(|_| ready)
 }
 
+/// A postmaster that was killed hard leaves its pid behind. By now another process may have it, or a zombie that nobody waits for, and
+/// Postgres would refuse to start beside it. We hold the folder's lock, so no postmaster of this cluster runs: the pid is replaced by
+/// ours, which Postgres ignores since we are its parent. The rest of the file stays: by it Postgres finds memory that is still in use.
+fn take_over(cluster: &Path, account: Option<Account>) -> io::Result<()> {
+    let path = cluster.join("postmaster.pid");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        text => text?,
+    };
+    let Some((pid, rest)) = text.split_once('\n') else { return fs::remove_file(path) };
+    // A postmaster works in its cluster.
+    let folder = fs::canonicalize(format!("/proc/{}/cwd", pid.trim()));
+    if folder.is_ok_and(|it| fs::canonicalize(cluster).is_ok_and(|cluster| it == cluster)) {
+        return Ok(());
+    }
+    let unfinished = cluster.join("postmaster.pid.unfinished");
+    fs::write(&unfinished, format!("{}\n{rest}", std::process::id()))?;
+    if let Some(Account { uid, gid }) = account {
+        std::os::unix::fs::chown(&unfinished, Some(uid), Some(gid))?;
+    }
+    fs::set_permissions(&unfinished, Permissions::from_mode(0o600))?;
+    fs::rename(unfinished, path)
+}
+
 impl Postgres {
     /// Makes the cluster if there is none, starts it and waits until it takes connections. `extra` are further
     /// `name=value` settings.
@@ -71,7 +102,7 @@ impl Postgres {
         let recipe = |program: &str, arguments: Vec<String>| Recipe {
             name: "postgres",
             program: binaries.join(program),
-            arguments,
+            arguments: arguments.into_iter().map(OsString::from).collect(),
             log: folder.root().join("postgres.log"),
             account,
             inherit: vec![folder.lock().clone(), entrance.clone()],
@@ -83,6 +114,8 @@ impl Postgres {
         } else if !cluster.join("PG_VERSION").exists() {
             return Err(StartError(format!("{} is damaged: it has no PG_VERSION", cluster.display())));
         }
+        take_over(&cluster, account)
+            .map_err(|error| StartError(format!("cannot use {}: {error}", cluster.display())))?;
         let mut arguments = vec!["-D".into(), cluster_inside, "-k".into(), inside.clone()];
         for setting in ["listen_addresses="].iter().chain(extra) {
             arguments.extend(["-c".into(), (*setting).to_owned()]);

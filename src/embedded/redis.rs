@@ -1,5 +1,6 @@
 //! A private `redis-server`, durable: every award is on disk before it is acknowledged, and nothing is evicted.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,10 +73,14 @@ impl Redis {
     pub async fn start(folder: &DataFolder, extra: &[&str]) -> Result<Self, StartError> {
         let data = folder.subfolder("redis", None)?;
         let socket = socket(folder.root());
-        let mut arguments: Vec<String> = DURABLE.iter().map(|it| (*it).to_owned()).collect();
-        arguments.extend(["--dir".into(), data.display().to_string()]);
-        arguments.extend(["--unixsocket".into(), socket.display().to_string()]);
-        arguments.extend(extra.iter().map(|it| (*it).to_owned()));
+        // It works in another folder than ours.
+        let real = data
+            .canonicalize()
+            .map_err(|error| StartError(format!("cannot use {}: {error}", data.display())))?;
+        let mut arguments: Vec<OsString> = DURABLE.iter().map(OsString::from).collect();
+        arguments.extend(["--unixsocket".into(), real.join("redis.sock").into()]);
+        arguments.extend(["--dir".into(), real.into()]);
+        arguments.extend(extra.iter().map(OsString::from));
         let recipe = Recipe {
             name: "redis-server",
             program: find_binary()?,

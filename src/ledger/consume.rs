@@ -43,13 +43,19 @@ pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
             }
             Err(fault) => Err(fault),
         };
-        let Err(fault) = led else { return };
-        tracing::warn!(%fault, "the ledger's lead is given up and tried for again");
+        let Err(fault) = led else {
+            tracing::info!("ledger leadership released");
+            return;
+        };
+        tracing::warn!(%fault, "ledger leadership lost or out of reach, retrying");
         tokio::select! { () = tokio::time::sleep(PAUSE) => {}, () = stop.cancelled() => {} }
     }
 }
 
 fn note_lead(app: &App, has: bool) {
+    if has {
+        tracing::info!("ledger leader elected");
+    }
     app.health.lead(has);
     app.metrics.ledger_lead.set(has.into());
 }

@@ -35,6 +35,17 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
         .connect_lazy_with(options))
 }
 
+/// Logs which Postgres a node is connected to.
+///
+/// # Errors
+/// It is away.
+pub async fn log_server(database: &PgPool, config: &config::Database) -> Result<(), Fault> {
+    let asked = sqlx::query_scalar("SHOW server_version").fetch_one(database).await;
+    let version: String = asked.map_err(|error| sql_fault("ask for the version", error))?;
+    tracing::info!(url = config.url.without_login(), version, "postgres connected");
+    Ok(())
+}
+
 /// Begins a transaction, also if whoever asks is gone before it has begun: a client hangs up, a time-out strikes. In sqlx 0.9 a BEGIN
 /// that is given up leaves its connection in the pool with the transaction open, and what others write there next is never
 /// committed (transact-rs/sqlx#4393). So a task of its own goes on to its end, where dropping the transaction rolls it back.

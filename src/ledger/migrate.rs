@@ -89,12 +89,12 @@ pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fau
         end_ghosts(database).await?;
         let older = older_nodes(database).await?;
         if !older.is_empty() {
-            tracing::info!(?older, "migrations that contract wait until these connections are gone");
+            tracing::info!(older = older.join(", "), "contract migrations wait until these connections end");
             return Ok(false);
         }
         adopt(database, keys).await?;
         run(contracting(), database).await?;
-        tracing::info!("migrations that contract are done");
+        tracing::info!("contract migrations finished");
     }
     make_months(database).await?;
     Ok(true)
@@ -106,19 +106,10 @@ pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fau
 /// One line: the tables are older or newer, or there are none; or Postgres is away.
 pub async fn check_tables(database: &PgPool) -> Result<(), Fault> {
     let wrong = |told: String| Fault::new("read Postgres' tables", told);
-    let asked = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-    let there: bool = sqlx::query_scalar(asked)
-        .fetch_one(database)
-        .await
-        .map_err(|error| sql_fault("look at the migrations", error))?;
-    if !there {
+    let done = steps(database).await?;
+    if done.is_empty() {
         return Err(wrong("there are none of Laurel's: laurel migrate makes them".to_owned()));
     }
-    let done: Vec<i64> =
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
-            .fetch_all(database)
-            .await
-            .map_err(|error| sql_fault("look at the migrations", error))?;
     // What contracts may wait for older nodes: the code works before and after it.
     if let Some(step) = expand().iter().map(|it| it.version).find(|it| !done.contains(it)) {
         let told = format!(
@@ -138,7 +129,25 @@ pub async fn check_tables(database: &PgPool) -> Result<(), Fault> {
 /// Steps of newer nodes are theirs.
 async fn run(mut migrator: Migrator, database: &PgPool) -> Result<(), Fault> {
     migrator.set_ignore_missing(true);
-    migrator.run(database).await.map_err(|error| Fault::new("migrate Postgres", error))
+    let before = steps(database).await?;
+    migrator.run(database).await.map_err(|error| Fault::new("migrate Postgres", error))?;
+    let mut new = steps(database).await?;
+    new.retain(|step| !before.contains(step));
+    if !new.is_empty() {
+        tracing::info!(steps = new.len(), newest = new.last(), "migrations applied");
+    }
+    Ok(())
+}
+
+/// The steps that were done, in order; none where there are no tables yet.
+async fn steps(database: &PgPool) -> Result<Vec<i64>, Fault> {
+    let fault = |error| sql_fault("look at the migrations", error);
+    let there = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    if !sqlx::query_scalar::<_, bool>(there).fetch_one(database).await.map_err(fault)? {
+        return Ok(Vec::new());
+    }
+    let done = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+    sqlx::query_scalar(done).fetch_all(database).await.map_err(fault)
 }
 
 async fn is_contracted(database: &PgPool) -> Result<bool, Fault> {

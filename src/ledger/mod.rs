@@ -43,7 +43,7 @@ pub use awards::AGAIN_WITHIN_DAYS;
 pub use best::contenders;
 pub use chain::{BEGINNING, Hash, Link};
 pub use consume::consume_forever;
-pub use database::{begin, connect, sql_fault, timed, watch_forever};
+pub use database::{begin, connect, log_server, sql_fault, timed, watch_forever};
 pub use deployment::deployment;
 pub use detach::{Detached, detach};
 pub use letters::{Failures, retry_letters};

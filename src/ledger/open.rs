@@ -28,6 +28,18 @@ enum Why {
     Unfinished,
 }
 
+impl Why {
+    /// As the log has it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "no_board",
+            Self::LeftBehind => "left_behind",
+            Self::Older => "older_copy",
+            Self::Unfinished => "unfinished_load",
+        }
+    }
+}
+
 /// A shard that is closed, and what is known of it.
 struct Closed {
     shard: usize,
@@ -106,8 +118,14 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
 async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<Vec<Load<'a>>, Fault> {
     let mut loads = Vec::new();
     for it in lacking {
-        let (shard, epoch, latest, why) = (it.shard, it.look.epoch, it.head.epoch, it.why);
-        tracing::warn!(?why, shard, epoch, latest, "the board is loaded from the ledger");
+        let (shard, epoch, latest) = (it.shard, it.look.epoch, it.head.epoch);
+        let reason = it.why.map(Why::as_str);
+        if it.head.moment == 0 {
+            // A first start: nothing was ever awarded.
+            tracing::info!(reason, shard, "opening an empty board");
+        } else {
+            tracing::warn!(reason, shard, epoch, latest, "loading board from ledger");
+        }
         app.metrics.rebuilds.inc();
         app.store.suspend(shard).await?;
         // If nothing can be written the board stays closed, but nothing is undone: an operator's rebuild is given up then.
@@ -120,7 +138,7 @@ async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<V
         let users = rebuild::load(app, lead, &loads).await?;
         let shards: Vec<usize> = lacking.iter().map(|it| it.shard).collect();
         letters::note_loaded(app, lead, &shards).await?;
-        tracing::info!(users, "the board was loaded from the ledger");
+        tracing::info!(users, "board loaded from ledger");
     }
     Ok(loads.into_iter().map(|(load, _)| load).collect())
 }

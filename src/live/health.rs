@@ -81,7 +81,9 @@ impl Health {
 
     /// Whether Postgres answered just now.
     pub fn postgres(&self, answers: bool) {
-        self.postgres.store(answers, Ordering::Relaxed);
+        if self.postgres.swap(answers, Ordering::Relaxed) != answers {
+            log_turn("postgres", "LaurelLedgerBehind", answers);
+        }
     }
 
     /// Whether Redis may drop keys, as of the last look at its `maxmemory-policy`. Returns whether it did before.
@@ -169,11 +171,22 @@ impl Health {
 
     /// Wakes the sockets only if Redis went or came; when it was last seen changes with every look.
     fn tell(&self, status: Status) {
-        self.redis.send_if_modified(|known| {
+        let turned = self.redis.send_if_modified(|known| {
             let turned = known.degraded != status.degraded;
             *known = status;
             turned
         });
+        if turned {
+            log_turn("redis", "LaurelAwardsRefused", !status.degraded);
+        }
+    }
+}
+
+fn log_turn(store: &str, runbook: &str, answers: bool) {
+    if answers {
+        tracing::info!(store, "store recovered");
+    } else {
+        tracing::warn!(store, runbook, "store does not answer, node degraded");
     }
 }
 

@@ -71,7 +71,7 @@ mod tests {
     const NEW: &str = "a new secret, a new secret, a new secret";
 
     fn keys_with(file: &str, newest: &str, previous: &[&str]) -> Result<ReceiptKeys, String> {
-        let mut config = crate::config::load([("JWT_SECRET".to_owned(), newest.to_owned())]).unwrap();
+        let mut config = crate::config::load([("JWT_SECRET".into(), newest.into())]).unwrap();
         config.auth.previous_jwt_secrets = previous.iter().map(|it| (*it).to_owned().into()).collect();
         config.auth.receipt_key_file = file.to_owned();
         ReceiptKeys::new(&config.auth)

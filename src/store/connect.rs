@@ -121,6 +121,21 @@ impl Store {
         }
     }
 
+    /// Logs which servers a node is connected to.
+    ///
+    /// # Errors
+    /// One is away.
+    pub async fn log_servers(&self) -> Result<(), Fault> {
+        let mut server_info = redis::cmd("INFO");
+        server_info.arg("server");
+        for server in self.distinct_servers() {
+            let info: redis::InfoDict = server.ask_here("ask for the version", &server_info).await?;
+            let version: Option<String> = info.get("redis_version");
+            tracing::info!(address = &*server.address, version, "redis connected");
+        }
+        Ok(())
+    }
+
     /// The first server whose `maxmemory-policy` may drop keys by now, though it did not when the node started, and that policy.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn keys(newest: &str, previous: &[&str]) -> AntiSpamKeys {
-        let mut config = crate::config::load([("JWT_SECRET".to_owned(), newest.to_owned())]).unwrap();
+        let mut config = crate::config::load([("JWT_SECRET".into(), newest.into())]).unwrap();
         config.auth.previous_jwt_secrets = previous.iter().map(|it| (*it).to_owned().into()).collect();
         AntiSpamKeys::new(&config.auth)
     }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use laurel::action::proof::webhook::{Judgement, Question, Webhook, WebhookConfig};
+use laurel::action::proof::webhook::{self, Judgement, Question, Webhook, WebhookConfig};
 use laurel::error::Refusal;
 use laurel::metrics::Metrics;
 use serde_json::{Value, json};
@@ -115,7 +115,14 @@ fn expected() -> Value {
 
 fn config(url: &str) -> WebhookConfig {
     let secret = format!("whsec_{}", STANDARD.encode(SECRET));
-    serde_json::from_value(json!({ "url": url, "secret": secret, "timeout_ms": 5000 })).unwrap()
+    WebhookConfig {
+        url: url.to_owned().into(),
+        secret: secret.into(),
+        timeout_ms: 5000,
+        max_in_flight: webhook::MAX_IN_FLIGHT,
+        opens_after: webhook::OPENS_AFTER,
+        open_ms: webhook::OPEN_MS,
+    }
 }
 
 async fn ask(hook: &Webhook, metrics: &Metrics) -> Result<Judgement, Refusal> {
@@ -237,7 +244,8 @@ fn an_impossible_hook_is_refused() {
         WebhookConfig { opens_after: 0, ..good() },
     ];
     for config in bad {
-        let problem = Webhook::new(&config).unwrap_err();
-        assert!(problem.starts_with("proof.") && !problem.contains("c2hvcnQ"), "{problem}");
+        let problems = Webhook::new(&config).unwrap_err();
+        let told = problems[0].starts_with("proof.") && !problems[0].contains("c2hvcnQ");
+        assert!(problems.len() == 1 && told, "{problems:?}");
     }
 }

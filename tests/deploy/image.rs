@@ -25,7 +25,7 @@ fn the_image_is_pinned_small_and_nobodys() {
     let port = config::load([]).unwrap().server.port.to_string();
     assert_eq!(lines("EXPOSE "), [port.as_str()]);
     let settings = lines("ENV ")[0].split(' ').map(|it| it.split_once('=').unwrap());
-    let config = config::load(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+    let config = config::load(settings.map(|(name, value)| (name.into(), value.into()))).unwrap();
     assert_eq!((config.server.host.as_str(), config.server.port.to_string()), ("0.0.0.0", port));
     let rust = format!("rust:{}.", env!("CARGO_PKG_RUST_VERSION"));
     assert!(bases[0].starts_with(&rust), "{} is not {rust}", bases[0]);

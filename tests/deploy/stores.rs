@@ -41,7 +41,7 @@ pub fn laurel(settings: &[(String, String)], arguments: &str) -> String {
 }
 
 async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -> TestNode {
-    let mut config = config::load(settings.iter().cloned()).unwrap();
+    let mut config = config::load(settings.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
     config.server.port = 0;
     config.server.drain_seconds = 1;
     config.store.timeout_ms = 10_000;
@@ -131,7 +131,7 @@ async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
         (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets, &[]).await);
     postgres.make_role(&secrets);
     let settings = settings(&secrets, &redis, &postgres);
-    let config = config::load(settings).unwrap();
+    let config = config::load(settings.into_iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
     let mut node = connect_redis(config.store.redis_url.expose()).await.unwrap();
     for command in [
         "FLUSHALL",

@@ -56,9 +56,9 @@ pub fn settings(environment: &BTreeMap<String, String>) -> Config {
         Some(_) => {
             let secret = secrets.path(value.rsplit('/').next().unwrap());
             assert!(secret.exists(), "{name}: secrets.sh does not make {value}");
-            (name.clone(), secret.to_str().unwrap().to_owned())
+            (name.into(), secret.into())
         }
-        None => (name.clone(), value.clone()),
+        None => (name.into(), value.into()),
     });
     let config = config::load(placed).unwrap();
     let ours = |it: &&String| it.starts_with("LAUREL_") || it.ends_with("_FILE") || it.starts_with("OTEL_");

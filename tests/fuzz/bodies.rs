@@ -117,7 +117,8 @@ impl Door {
         let node = world.node_with(lasting).await;
         let root = node.register("root").await;
         let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
-        let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+        let decision =
+            laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
         laurel::admin::grant(&node.app, &user, true, &decision).await.unwrap();
         let mut look = world.look().await;
         let before = look.everything().await;

@@ -22,7 +22,7 @@ fn logins_of(deployment: u128) -> LoginKeys {
 
 fn auth() -> Auth {
     let secret = "only for tests, only for tests, only for tests";
-    laurel::config::load([("JWT_SECRET".to_owned(), secret.to_owned())]).unwrap().auth
+    laurel::config::load([("JWT_SECRET".into(), secret.into())]).unwrap().auth
 }
 
 /// Any text; and texts that look like a JWS.

@@ -80,8 +80,8 @@ impl NodeProcess {
             line
         });
         let line = first.await.unwrap();
-        let address = line.trim().rsplit(' ').next().unwrap().replace("localhost", "127.0.0.1");
-        assert!(address.starts_with("http://"), "the node did not start: {line:?}");
+        let begin = line.find("http://").unwrap_or_else(|| panic!("the node did not start: {line:?}"));
+        let address = line[begin..].split(['"', '\n']).next().unwrap().replace("localhost", "127.0.0.1");
         Self { base: address, child }
     }
 

@@ -7,7 +7,7 @@ use crate::live::client::Client;
 pub async fn admin(node: &TestNode) -> Player {
     let root = node.register("root").await;
     let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
-    let decision = laurel::admin::Decision { actor: "test".into(), reason: "needs one".into() };
+    let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
     laurel::admin::grant(&node.app, &user, true, &decision).await.unwrap();
     root
 }
@@ -48,7 +48,7 @@ async fn nobody_but_an_admin_gets_in() {
     let root = admin(&node).await;
     done(&node, &root, "ada", "ban").await;
     let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
-    let decision = laurel::admin::Decision { actor: "test".into(), reason: "no more".into() };
+    let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "no more".into() };
     laurel::admin::grant(&node.app, &user, false, &decision).await.unwrap();
     act(&node, &root, "ada", "unban", reason).await.assert_refused(403, "FORBIDDEN");
 }

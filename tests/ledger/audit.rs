@@ -20,7 +20,7 @@ async fn a_role_that_is_changed_by_sql_leaves_a_row_and_no_row_goes() {
     node.register("ada").await;
     let database = &node.app.database;
     let user = laurel::admin::find_user(&node.app, "ada").await.unwrap();
-    let decision = laurel::admin::Decision { actor: "root".into(), reason: "trusted".into() };
+    let decision = laurel::admin::Decision { actor: "root".into(), host: None, reason: "trusted".into() };
     for admin in [true, false] {
         laurel::admin::grant(&node.app, &user, admin, &decision).await.unwrap();
     }

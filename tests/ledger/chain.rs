@@ -153,7 +153,7 @@ async fn a_chain_that_was_hashed_anew_without_the_key_is_found() {
         .await
         .unwrap();
     assert!(checkpoint(&found(&app).await), "the checkpoint says what nobody has signed");
-    let theirs = laurel::config::load([("JWT_SECRET".to_owned(), "another secret, ".repeat(3))]).unwrap();
+    let theirs = laurel::config::load([("JWT_SECRET".into(), "another secret, ".repeat(3).into())]).unwrap();
     let theirs = laurel::receipt::ReceiptKeys::new(&theirs.auth).unwrap();
     let forged = theirs.sign_checkpoint(&serde_json::json!({})).unwrap();
     sqlx::query("UPDATE ledger_checkpoints SET signature = $1")

@@ -8,7 +8,7 @@ use crate::harness::{Player, TestNode, World, assert_verified, differences, even
 use crate::scripts::user;
 
 fn operator() -> Decision {
-    Decision { actor: "test".into(), reason: "because".into() }
+    Decision { actor: "test".into(), host: None, reason: "because".into() }
 }
 
 async fn letters(node: &TestNode) -> Vec<DeadLetter> {

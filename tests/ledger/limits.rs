@@ -15,7 +15,7 @@ async fn an_hours_points_are_known_to_a_redis_that_was_emptied() {
     node.award(&bob, "watch_ad").await;
     // What an operator gives is no award.
     let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
-    let decision = laurel::admin::Decision { actor: "test".into(), reason: "a gift".into() };
+    let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
     laurel::admin::adjust(&node.app, &user, 500, None, &decision).await.unwrap();
     node.written().await;
     let mut look = world.look().await;

@@ -105,7 +105,7 @@ async fn what_an_older_copy_takes_away_is_taken_as_far_as_a_total_goes() {
     let copy = copy_of(&mut world).await;
     opened_after(&node, epoch).await;
     let user = laurel::admin::find_user(&node.app, "ada").await.unwrap();
-    let operator = laurel::admin::Decision { actor: "test".into(), reason: "less".into() };
+    let operator = laurel::admin::Decision { actor: "test".into(), host: None, reason: "less".into() };
     laurel::admin::adjust(&node.app, &user, -15, None, &operator).await.unwrap();
     node.written().await;
     node.stop().await;

@@ -15,7 +15,7 @@ async fn watch(node: &TestNode, token: &str) -> Listener {
 }
 
 async fn ban(node: &TestNode, player: &Player) {
-    let decision = Decision { actor: "test".into(), reason: "a bot".into() };
+    let decision = Decision { actor: "test".into(), host: None, reason: "a bot".into() };
     restrict(&node.app, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
 }
 

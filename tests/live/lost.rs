@@ -119,7 +119,7 @@ async fn redis_away_is_told_once_and_the_board_is_back_with_it() {
     let node = world.node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     node.award(&ada, "watch_ad").await;
-    let decision = laurel::admin::Decision { actor: "test".into(), reason: "a bot".into() };
+    let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a bot".into() };
     laurel::admin::restrict(&node.app, eve.identity.user, Restriction::Ban, None, &decision).await.unwrap();
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;

@@ -66,7 +66,7 @@ fn laurel_and_the_model_agree_after_every_call() {
 }
 
 fn decision() -> Decision {
-    Decision { actor: "test".into(), reason: "the model".into() }
+    Decision { actor: "test".into(), host: None, reason: "the model".into() }
 }
 
 /// Plays one sequence with users of its own, and takes them off the board again.

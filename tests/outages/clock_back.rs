@@ -49,7 +49,7 @@ async fn boards_operators_and_limited_players_go_on() {
     .await;
 
     let user = admin::find_user(&node.app, "bob").await.unwrap();
-    let decision = admin::Decision { actor: "test".into(), reason: "a gift".into() };
+    let decision = admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
     let adjusted = admin::adjust(&node.app, &user, 500, None, &decision);
     tokio::time::timeout(MINUTE, adjusted).await.expect("an operator waits").unwrap();
     node.written().await;

@@ -9,7 +9,7 @@ use super::track::{Track, outcomes};
 use crate::harness::{Answer, Player};
 
 fn decision() -> Decision {
-    Decision { actor: "test".into(), reason: "a race".into() }
+    Decision { actor: "test".into(), host: None, reason: "a race".into() }
 }
 
 async fn decide(track: &Track, player: &Player, restriction: Restriction) {

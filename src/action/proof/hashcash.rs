@@ -1,7 +1,6 @@
 //! `hashcash`: work that is hard to do and easy to check, bound to one token by its prefix; harder for who is too fast.
 
 use aws_lc_rs::digest;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Challenge;
@@ -10,43 +9,43 @@ use super::Challenge;
 pub const MAX_NONCE_BYTES: usize = 128;
 
 /// SHA-256(prefix + nonce) has so many leading zero bits.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Hashcash {
     bits: u32,
     /// What it may rise to: a bit, and so twice the work, for each time the pace is doubled.
-    #[serde(default)]
     max_bits: u32,
     /// Tokens a minute up to which it does not rise, of a user.
-    #[serde(default = "pace")]
     pace_per_minute: u32,
     /// The same, of an address, which a whole school may share.
-    #[serde(default = "pace_per_ip")]
     pace_per_minute_per_ip: u32,
 }
 
-fn pace() -> u32 {
-    5
-}
-
-fn pace_per_ip() -> u32 {
-    600
-}
-
 impl Hashcash {
+    /// With what is left out as it is by default.
+    ///
     /// # Errors
-    /// What is impossible about it.
-    pub fn checked(mut self) -> Result<Self, String> {
-        if self.max_bits == 0 {
-            self.max_bits = self.bits;
+    /// Everything that is impossible about it.
+    pub fn new(
+        bits: u32,
+        max_bits: Option<u32>,
+        pace_per_minute: Option<u32>,
+        pace_per_minute_per_ip: Option<u32>,
+    ) -> Result<Self, Vec<String>> {
+        let work = Self {
+            bits,
+            max_bits: max_bits.filter(|it| *it > 0).unwrap_or(bits),
+            pace_per_minute: pace_per_minute.unwrap_or(5),
+            pace_per_minute_per_ip: pace_per_minute_per_ip.unwrap_or(600),
+        };
+        let mut problems = Vec::new();
+        if !(1..=32).contains(&bits) || !(bits..=32).contains(&work.max_bits) {
+            problems
+                .push("proof.bits must be between 1 and 32, and proof.max_bits between that and 32".into());
         }
-        if !(1..=32).contains(&self.bits) || !(self.bits..=32).contains(&self.max_bits) {
-            return Err("proof.bits must be between 1 and 32, and proof.max_bits between that and 32".into());
+        if work.pace_per_minute == 0 || work.pace_per_minute_per_ip == 0 {
+            problems.push("proof.pace_per_minute and proof.pace_per_minute_per_ip must be above 0".into());
         }
-        if self.pace_per_minute == 0 || self.pace_per_minute_per_ip == 0 {
-            return Err("proof.pace_per_minute and proof.pace_per_minute_per_ip must be above 0".into());
-        }
-        Ok(self)
+        if problems.is_empty() { Ok(work) } else { Err(problems) }
     }
 
     /// Whether it rises at all.

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::error::Refusal;
 use crate::keys::KeyRing;
 pub use claim::{Asked, Challenge, Given, Verdict};
-pub use config::{ProofConfig, Sources};
+pub use config::{Sources, read_proof};
 pub use hashcash::Hashcash;
 
 use webhook::{Question, Webhook};

@@ -2,7 +2,6 @@
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use data_encoding::HEXLOWER;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -12,15 +11,16 @@ use super::Challenge;
 pub const MAX_ANSWER_BYTES: usize = 200;
 
 /// One question of a bank.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Question {
-    question: String,
-    #[serde(default)]
-    choices: Vec<String>,
-    answer: String,
-    #[serde(default)]
-    difficulty: Option<String>,
+    /// What the client is asked.
+    pub question: String,
+    /// Among what it chooses; anything, if there are none.
+    pub choices: Vec<String>,
+    /// The answer, which never leaves the server.
+    pub answer: String,
+    /// How hard it is, if that matters.
+    pub difficulty: Option<String>,
 }
 
 impl Question {

@@ -33,39 +33,30 @@ const UNAVAILABLE: Refusal =
     Refusal::Unavailable("The proof cannot be checked for the moment, please try again");
 
 /// A hook as it stands in the catalogue's file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct WebhookConfig {
     /// Where to ask: http or https. It may carry a password, so it is not printed.
     pub url: Secret,
     /// `whsec_` and the base64 of 24 to 64 random bytes.
     pub secret: Secret,
     /// An answer that takes longer is none: 1 to 5000.
-    #[serde(default = "timeout_ms")]
     pub timeout_ms: u64,
     /// Requests under way at once: 1 to 10000. Beyond it callers wait for a place, as long as for an answer.
-    #[serde(default = "max_in_flight")]
     pub max_in_flight: usize,
     /// After failures in a row of so many players nobody asks for a while; after so many of one player, that player: at least 1.
-    #[serde(default = "opens_after")]
     pub opens_after: u32,
     /// For so long; then one request tries.
-    #[serde(default = "open_ms")]
     pub open_ms: u64,
 }
 
-fn timeout_ms() -> u64 {
-    2000
-}
-fn max_in_flight() -> usize {
-    64
-}
-fn opens_after() -> u32 {
-    5
-}
-fn open_ms() -> u64 {
-    10_000
-}
+/// `timeout_ms` where the file leaves it out.
+pub const TIMEOUT_MS: u64 = 2000;
+/// `max_in_flight` where the file leaves it out.
+pub const MAX_IN_FLIGHT: usize = 64;
+/// `opens_after` where the file leaves it out.
+pub const OPENS_AFTER: u32 = 5;
+/// `open_ms` where the file leaves it out.
+pub const OPEN_MS: u64 = 10_000;
 
 /// One backend that can be asked.
 pub struct Webhook {
@@ -126,27 +117,28 @@ impl Webhook {
     /// A hook as the catalogue says.
     ///
     /// # Errors
-    /// What is impossible about it, without the secret.
-    pub fn new(config: &WebhookConfig) -> Result<Self, String> {
-        let url = Url::parse(config.url.expose()).map_err(|_| "proof.url must be a URL")?;
-        if !["http", "https"].contains(&url.scheme()) {
-            return Err("proof.url must begin with http:// or https://".into());
+    /// Everything that is impossible about it, without the secret.
+    pub fn new(config: &WebhookConfig) -> Result<Self, Vec<String>> {
+        let url = Url::parse(config.url.expose()).ok().filter(|it| ["http", "https"].contains(&it.scheme()));
+        let key = SigningKey::read(config.secret.expose());
+        let mut problems: Vec<String> = key.as_ref().err().cloned().into_iter().collect();
+        for (holds, problem) in [
+            (url.is_some(), "proof.url must be a URL that begins with http:// or https://"),
+            ((1..=5000).contains(&config.timeout_ms), "proof.timeout_ms must be between 1 and 5000"),
+            ((1..=10_000).contains(&config.max_in_flight), "proof.max_in_flight must be between 1 and 10000"),
+            (config.opens_after > 0, "proof.opens_after must be at least 1"),
+        ] {
+            if !holds {
+                problems.push(problem.to_owned());
+            }
         }
-        if !(1..=5000).contains(&config.timeout_ms) {
-            return Err("proof.timeout_ms must be between 1 and 5000".into());
-        }
-        if !(1..=10_000).contains(&config.max_in_flight) {
-            return Err("proof.max_in_flight must be between 1 and 10000".into());
-        }
-        if config.opens_after == 0 {
-            return Err("proof.opens_after must be at least 1".into());
-        }
+        let (Some(url), Ok(key), true) = (url, key, problems.is_empty()) else { return Err(problems) };
         // A redirect would carry the signed proof elsewhere, and a proxy of the environment would read it.
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         Ok(Self {
-            client: client.build().map_err(|error| format!("the webhook's client: {error}"))?,
+            client: client.build().map_err(|error| vec![format!("the webhook's client: {error}")])?,
             url,
-            key: SigningKey::read(config.secret.expose())?,
+            key,
             timeout: Duration::from_millis(config.timeout_ms),
             places: Semaphore::new(config.max_in_flight),
             breaker: Breaker::new(config.opens_after, Duration::from_millis(config.open_ms)),

@@ -56,7 +56,7 @@ pub async fn decide(app: &App, Admin(actor): Admin, id: Id, body: &[u8], fate: F
     let reason = fields.text("reason", Decision::read_reason);
     fields.finish()?;
     let id = id.ok().and_then(|it| it.0.parse().ok()).ok_or(Refusal::NotFound)?;
-    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let state = admin::decide(app, id, fate, &decision).await?;
     Ok(envelope::answer(StatusCode::OK, "Done", json!({ "letterId": id, "state": state })))
 }

@@ -145,7 +145,7 @@ async fn decide(
     fields.finish()?;
     let key = idempotency::key(headers)?;
     let user = find(app, id).await?;
-    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     admin::restrict(app, user.id, restriction, key, &decision).await?;
     see(app).await;
     let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
@@ -164,7 +164,7 @@ async fn void(
     fields.finish()?;
     let key = idempotency::key(&headers)?;
     let user = find(&app, id).await?;
-    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let changed = admin::void(&app, user.id, key, &decision).await?;
     see(&app).await;
     Ok(envelope::answer(StatusCode::OK, "What was held is gone", show_change(&user, changed)))
@@ -183,7 +183,7 @@ async fn adjust(
     fields.finish()?;
     let key = idempotency::key(&headers)?;
     let user = find(&app, id).await?;
-    let decision = Decision { actor, reason: reason.unwrap_or_default() };
+    let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let changed = admin::adjust(&app, &user, points.unwrap_or_default(), key, &decision).await?;
     see(&app).await;
     Ok(envelope::answer(StatusCode::OK, "Score adjusted", show_change(&user, Some(changed))))

@@ -1,0 +1,42 @@
+//! Standard output of a command, whose reader may have had enough: `laurel verify | head -1`.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+/// The exit code that a shell shows of a tool whose reader went: 128 + SIGPIPE.
+const READER_GONE: u8 = 141;
+
+/// Writes lines until one cannot be written. A command that has begun goes on to its end all the same.
+#[derive(Default)]
+pub struct Output {
+    failed: Option<io::Error>,
+}
+
+impl Output {
+    /// Writes a line.
+    pub fn line(&mut self, text: impl Display) {
+        if self.failed.is_none() {
+            self.failed = writeln!(io::stdout(), "{text}").err();
+        }
+    }
+
+    /// Whether nobody gets any more of it.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// The exit code of a command that wrote all that it had to say, and ends with this code.
+    ///
+    /// # Errors
+    /// Some of it could not be written, though there was a reader.
+    pub fn finish(self, code: ExitCode) -> Result<ExitCode> {
+        match self.failed {
+            None => Ok(code),
+            Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(READER_GONE)),
+            Some(error) => Err(error).context("cannot write to standard output"),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What operators find in a node's log.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::{Node, read};
+use crate::harness::{self, World, eventually, program};
+
+fn lines(path: &Path) -> Vec<Value> {
+    let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+    // The last one may be on its way.
+    let text = read(path);
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(line).collect()
+}
+
+fn find<'a>(lines: &'a [Value], message: &str) -> Option<&'a Value> {
+    lines.iter().find(|it| it["message"] == message)
+}
+
+#[tokio::test]
+async fn a_healthy_first_start_is_told_at_info_in_json_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = File::create(&path).unwrap();
+    let mut command = program();
+    command
+        .current_dir(folder.path())
+        .env("LAUREL_LOG__FORMAT", "json")
+        .env("LAUREL_LIMITS__LOGINS_PER_MINUTE", "2");
+    command.env("JWT_SECRET", "hunter2 hunter2 hunter2 hunter2 0123456789");
+    command.stdout(log.try_clone().unwrap()).stderr(log);
+    let mut node = Node::start(command).await;
+    let served = eventually("the last of a start to be told", async || {
+        let lines = lines(&path);
+        (find(&lines, "Laurel serves").is_some() && find(&lines, "ledger leader elected").is_some())
+            .then_some(lines)
+    })
+    .await;
+    for line in &served {
+        assert_eq!(line["level"], "INFO", "{line}");
+        assert!(line["timestamp"].is_string(), "{line}");
+        let shown = line.to_string();
+        assert!(!shown.contains("hunter2") && !shown.contains("Some("), "{line}");
+    }
+    let told =
+        |message: &str| find(&served, message).unwrap_or_else(|| panic!("{message} is missing: {served:#?}"));
+    let settings = told("starting")["settings"].as_str().unwrap();
+    for part in ["limits.logins_per_minute=2", "log.format=\"json\"", "auth.jwt_secret=\"<hidden>\""] {
+        assert!(settings.contains(part), "{settings}");
+    }
+    assert!(!settings.contains("drain_notice_ms"), "what is as by default is not told: {settings}");
+    assert_eq!(told("starting")["version"], env!("CARGO_PKG_VERSION"));
+    for message in ["redis connected", "postgres connected"] {
+        assert!(told(message)["version"].is_string(), "{}", told(message));
+    }
+    assert!(told("migrations applied")["steps"].as_u64() > Some(10));
+    assert_eq!(told("opening an empty board")["reason"], "no_board");
+    for message in ["listening", "Laurel serves"] {
+        assert!(told(message)["url"].as_str().unwrap().starts_with("http://localhost:"));
+    }
+
+    let player = json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" });
+    let post = async |path: &str, body: &Value| {
+        reqwest::Client::new().post(format!("{}{path}", node.base)).json(body).send().await.unwrap().status()
+    };
+    assert_eq!(post("/api/auth/register", &player).await, 201);
+    for _ in 0..5 {
+        let wrong = json!({ "username": "ada", "password": "wrong horse battery" });
+        post("/api/auth/login", &wrong).await;
+    }
+    node.signal(libc::SIGTERM);
+    assert_eq!(node.exit_code().await, Some(0));
+    let lines = lines(&path);
+    let limited: Vec<_> =
+        lines.iter().filter(|it| it["message"] == "too many logins, refused for now").collect();
+    assert_eq!(limited.len(), 1, "once a window: {limited:?}");
+    assert_eq!((&limited[0]["username"], &limited[0]["address"]), (&json!("ada"), &json!("127.0.0.1")));
+    for message in ["draining", "ledger leadership released", "drained"] {
+        assert!(find(&lines, message).is_some(), "{message} is missing: {lines:#?}");
+    }
+    assert_eq!(lines.last().unwrap()["message"], "drained");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_that_go_and_come_are_told_of_once() {
+    let mut world = World::with_shards(1).await;
+    let path = world.folder.path().join("log");
+    let mut command = harness::laurel(&world.config);
+    command.stdout(Stdio::null()).stderr(File::create(&path).unwrap()).env("LAUREL_LOG__FORMAT", "json");
+    let mut node = Node::start(command).await;
+    for round in 1..=2 {
+        world.redis.kill().await;
+        let count = |message: &str| {
+            lines(&path).iter().filter(|it| it["message"] == message && it["store"] == "redis").count()
+        };
+        eventually("the node to be degraded", async || {
+            (count("store does not answer, node degraded") == round).then_some(())
+        })
+        .await;
+        world.redis.restart().await;
+        eventually("the node to recover", async || (count("store recovered") == round).then_some(())).await;
+        node.takes_awards().await;
+    }
+}

@@ -1,0 +1,54 @@
+//! Who the audit says did something from the command line.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{run, text};
+use crate::harness::{self, World};
+
+/// What a system's tool prints.
+fn told(program: &str, arguments: &[&str]) -> String {
+    text(&Command::new(program).args(arguments).output().unwrap().stdout).trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_and_the_host_are_in_the_audit_whatever_the_environment_says() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    node.register("ada").await;
+    let (account, host) = (told("id", &["-un"]), told("uname", &["-n"]));
+    let cases: [(Option<&str>, &[&str], String); 4] = [
+        (None, &[], format!("cli:{account}")),
+        (Some("mallory"), &[], format!("cli:{account}")),
+        (Some(""), &["--as", "mary"], format!("cli:{account} as mary")),
+        (None, &["--as", "Mary Ann"], format!("cli:{account} as Mary Ann")),
+    ];
+    for (user, who, actor) in cases {
+        for key in [None, Some("once")] {
+            let mut command = harness::laurel(&world.config);
+            command.args(["admin", "adjust", "ada", "--points=5", "--reason", "a test"]).args(who);
+            command.args(key.into_iter().flat_map(|key| ["--key", key])).env_remove("USER");
+            command.envs(user.map(|user| ("USER", user)));
+            let ended = run(command).await;
+            assert!(ended.status.success(), "{}", text(&ended.stderr));
+            let newest = "SELECT actor, detail FROM admin_audit ORDER BY created_at DESC, id DESC LIMIT 1";
+            let (named, detail): (String, Value) =
+                sqlx::query_as(newest).fetch_one(&node.app.database).await.unwrap();
+            assert_eq!((named.as_str(), detail["host"].as_str()), (actor.as_str(), Some(host.as_str())));
+        }
+    }
+    // A key is an actor's, whichever host it is repeated on.
+    let begun = "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
+                 SELECT gen_random_uuid(), $1, 'adjust', id, 'a test', '{\"points\": 5, \"host\": \"elsewhere\"}', 'twice'
+                 FROM users WHERE username = 'ada'";
+    let begun = sqlx::query(begun).bind(format!("cli:{account}")).execute(&node.app.database).await;
+    assert_eq!(begun.unwrap().rows_affected(), 1);
+    let count = "SELECT count(*) FROM admin_audit";
+    let before: i64 = sqlx::query_scalar(count).fetch_one(&node.app.database).await.unwrap();
+    let mut command = harness::laurel(&world.config);
+    command.args(["admin", "adjust", "ada", "--points=5", "--reason", "a test", "--key", "twice"]);
+    assert!(run(command).await.status.success());
+    let after: i64 = sqlx::query_scalar(count).fetch_one(&node.app.database).await.unwrap();
+    assert_eq!(before, after);
+}

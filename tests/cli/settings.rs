@@ -1,0 +1,156 @@
+//! What is said of settings and files that are wrong, and of an environment that is odd.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{run, text};
+use crate::harness::program;
+
+/// Settings, and each line that has to be said of them.
+type Case<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
+
+fn serve(settings: &[(&str, &str)]) -> Command {
+    let mut command = program();
+    command.arg("serve").env("PORT", "0").envs(settings.iter().copied());
+    command
+}
+
+#[tokio::test]
+async fn one_problem_is_one_line_and_several_are_a_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let one = file("one.toml", "[server]\n\nprot = 1\n");
+    let two = file("two.toml", "port = 1\n[sever]\nport = 1\n[limits]\nupdates_per_minute = \"1\"\n");
+    let broken = file("broken.toml", "[server]\nport = \n[server\n");
+    let catalogue = file(
+        "actions.toml",
+        "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 0\nproof = { kind = \"none\" }\n",
+    );
+    let catalogues = file("more.toml", "[[action]]\ntype = 1\nnumber = 1\nproof = { kind = \"nine\" }\n");
+    let store = ("REDIS_URL", "redis://127.0.0.1:1");
+    let database = ("DATABASE_URL", "postgres://127.0.0.1:1/x");
+    let cases: Vec<Case<'_>> = vec![
+        (vec![("JWT_SECRET", "secret")], vec!["auth.jwt_secret: too weak"]),
+        (vec![("PORT", "x")], vec!["PORT: server.port must be a whole number"]),
+        (vec![("LAUREL_PORT", "1")], vec!["did you mean PORT?"]),
+        (
+            vec![("LAUREL_SERVER__PROT", "1")],
+            vec!["server.prot: no such setting (LAUREL_SERVER__PROT); did you mean server.port?"],
+        ),
+        (vec![("LAUREL_CONFIG", "/nowhere.toml")], vec!["cannot read /nowhere.toml"]),
+        (vec![("LAUREL_CONFIG", &one)], vec!["one.toml line 3); did you mean server.port?"]),
+        (
+            vec![("LAUREL_CONFIG", &two), ("JWT_SECRET", "secret")],
+            vec![
+                "two.toml line 1); did you mean server.port?",
+                "two.toml line 3); did you mean server.port?",
+                "limits.updates_per_minute: must be of type integer, not string",
+                "auth.jwt_secret: too weak",
+            ],
+        ),
+        (
+            vec![("LAUREL_CONFIG", &broken)],
+            vec!["broken.toml line 2: not TOML", "broken.toml line 3: not TOML"],
+        ),
+        (
+            vec![store, database, ("LAUREL_ACTIONS__FILE", &catalogue)],
+            vec!["actions.toml line 4: action a: points must be"],
+        ),
+        (
+            vec![store, database, ("LAUREL_ACTIONS__FILE", &catalogues)],
+            vec![
+                "line 1: action 1: points is missing",
+                "line 2: action 1: type must be",
+                "line 4: action 1: proof.kind",
+            ],
+        ),
+    ];
+    for (settings, told) in cases {
+        let mut command = serve(&settings);
+        command.current_dir(folder.path()).env("RUST_LOG", "off");
+        let ended = run(command).await;
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{settings:?}: {said}");
+        for part in &told {
+            assert!(said.lines().any(|line| line.contains(part)), "{settings:?}, {part}: {said}");
+        }
+        let heading = usize::from(told.len() > 1);
+        assert_eq!(said.lines().count(), heading + told.len(), "{settings:?}: {said}");
+        assert!(said.starts_with("laurel: ") && !said.contains("(s)"), "{said}");
+
+        let mut command = serve(&settings);
+        command.current_dir(folder.path()).env("LAUREL_LOG__FORMAT", "json").env("RUST_LOG", "off");
+        let said = text(&run(command).await.stderr);
+        assert_eq!(said.lines().count(), 1, "{settings:?}: {said}");
+        let line: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(line["level"], "ERROR", "{said}");
+        assert!(told.iter().all(|part| line["message"].as_str().unwrap().contains(part)), "{said}");
+    }
+    assert!(!folder.path().join("data").exists(), "nothing was begun");
+}
+
+fn odd(prefix: &str) -> OsString {
+    OsStr::from_bytes(&[prefix.as_bytes(), b"caf\xe9"].concat()).to_owned()
+}
+
+#[tokio::test]
+async fn only_settings_have_to_be_utf_8() {
+    // A problem ends the node; these have one more, which is the only one that is told.
+    for (name, value) in [
+        (OsString::from("NOTE"), odd("")),
+        (odd("NOTE"), OsString::from("x")),
+        (odd(""), odd("")),
+        (OsString::from("PWD"), odd("/")),
+        (OsString::from("HOMEPORT"), odd("")),
+    ] {
+        let mut command = serve(&[("JWT_SECRET", "secret")]);
+        command.env(&name, value);
+        let said = text(&run(command).await.stderr);
+        assert!(
+            said.starts_with("laurel: auth.jwt_secret: too weak") && said.lines().count() == 1,
+            "{name:?}: {said}"
+        );
+    }
+    for (name, value, told) in [
+        (OsString::from("PORT"), odd(""), "PORT: must be UTF-8"),
+        (OsString::from("JWT_SECRET"), odd("hunter2"), "JWT_SECRET: must be UTF-8"),
+        (
+            OsString::from("LAUREL_LIMITS__UPDATES_PER_MINUTE"),
+            odd("1"),
+            "LAUREL_LIMITS__UPDATES_PER_MINUTE: must be UTF-8",
+        ),
+        (odd("LAUREL_"), OsString::from("1"), "unknown; settings are named"),
+        (odd("LAUREL_SERVER__"), OsString::from("1"), "no such setting"),
+        (OsString::from("JWT_SECRET_FILE"), odd("/nowhere/"), "JWT_SECRET_FILE: cannot read /nowhere/caf"),
+        (OsString::from("LAUREL_CONFIG"), odd("/nowhere/"), "LAUREL_CONFIG: cannot read /nowhere/caf"),
+    ] {
+        let mut command = serve(&[]);
+        command.env(&name, value);
+        let ended = run(command).await;
+        let said = text(&ended.stderr);
+        assert!(said.contains(told) && said.lines().count() == 1, "{name:?}: {said}");
+        assert!(ended.status.code() == Some(1) && !said.contains("hunter2"), "{name:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn files_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, secret) = (folder.path().join(odd("config")), folder.path().join(odd("secret")));
+    fs::write(&config, "[server]\nport = 70000\n").unwrap();
+    fs::write(&secret, "weak").unwrap();
+    let mut command = serve(&[]);
+    command.env_remove("PORT").env("LAUREL_CONFIG", config).env("JWT_SECRET_FILE", secret);
+    let said = text(&run(command).await.stderr);
+    for part in ["server.port: must be between 0 and 65535", "auth.jwt_secret: too weak"] {
+        assert!(said.contains(part), "{said}");
+    }
+}

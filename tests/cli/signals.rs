@@ -1,0 +1,67 @@
+//! What ends a node, and that it drains first.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use super::{Node, read};
+use crate::harness::{self, World, eventually, program};
+
+#[tokio::test]
+async fn a_node_drains_on_each_signal_that_ends_it() {
+    let world = World::with_shards(1).await;
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let path = world.folder.path().join(format!("log{signal}"));
+        let mut command = harness::laurel(&world.config);
+        command.stdout(Stdio::null()).stderr(File::create(&path).unwrap());
+        let mut node = Node::start(command).await;
+        node.signal(signal);
+        assert_eq!(node.exit_code().await, Some(0), "signal {signal}");
+        let log = read(&path);
+        let drained = log.find("draining").zip(log.lines().last().filter(|it| it.contains("drained")));
+        assert!(drained.is_some(), "signal {signal}: {log}");
+    }
+}
+
+fn ignoring_hangup(mut command: Command) -> Command {
+    // SAFETY: signal is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    command
+}
+
+#[tokio::test]
+async fn nohup_keeps_a_node_after_its_terminal_is_gone() {
+    let world = World::with_shards(1).await;
+    let mut command = harness::laurel(&world.config);
+    command.stdout(Stdio::null());
+    let mut node = Node::start(ignoring_hangup(command)).await;
+    node.signal(libc::SIGHUP);
+    node.takes_awards().await;
+    node.signal(libc::SIGTERM);
+    assert_eq!(node.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_node_that_is_still_starting_its_stores_ends_well() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let mut command = program();
+        command.arg("serve").current_dir(folder.path()).env("PORT", "0").stdout(Stdio::null());
+        let mut node = Node { child: command.spawn().unwrap(), base: String::new() };
+        let log = folder.path().join("data/redis.log");
+        eventually("a store to be started", async || log.exists().then_some(())).await;
+        node.signal(signal);
+        assert_eq!(node.exit_code().await, Some(0), "signal {signal}");
+        let _ = std::fs::remove_file(log);
+    }
+    let mut command = program();
+    command.current_dir(folder.path()).stdout(Stdio::null());
+    let mut node = Node::start(command).await;
+    node.signal(libc::SIGTERM);
+    assert_eq!(node.exit_code().await, Some(0));
+}
