@@ -140,7 +140,7 @@ pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Opti
     let known = windows.iter().any(|(window, _)| app.gate.is_full(window));
     let counted = count(app, &windows).await;
     // Once a window: what is known to be full is not told again.
-    if let (false, Err(Error::Refused(Refusal::RateLimited(_)))) = (known, &counted) {
+    if let (false, Err(Error::Refused(Refusal::RateLimited { .. }))) = (known, &counted) {
         tracing::info!(username, address = %from, "too many logins, refused for now");
     }
     counted

@@ -31,6 +31,8 @@ const EXPAND: &[(&str, &str)] = compile_in![
     "0013_next_token"
     "0016_deployment"
     "0018_dead_letters"
+    "0019_search"
+    "0020_suspect_addresses"
 ];
 
 const CONTRACT: &[(&str, &str)] = compile_in![
