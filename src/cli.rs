@@ -21,10 +21,10 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::{Embedded, Purpose};
-use crate::http;
 use crate::ledger::{self, SeedOptions, Verified};
-use crate::telemetry::Log;
+use crate::{http, telemetry};
 use output::Output;
+use telemetry::Log;
 
 /// A tamper-proof, real-time leaderboard service.
 #[derive(Parser)]

@@ -1,7 +1,9 @@
 //! `laurel serve`: a node with its private stores, from the first line of its log to the last.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tracing::Level;
@@ -13,6 +15,9 @@ use crate::config::Config;
 use crate::embedded::{Embedded, Purpose};
 use crate::serve::Node;
 use crate::telemetry::Log;
+
+/// A node that is asked to stop is drained if it is started by then.
+const ALMOST_STARTED: Duration = Duration::from_secs(1);
 
 /// Serves until a signal. The private stores are started on this thread and looked after on it: the kernel ends them when the thread
 /// ends.
@@ -38,9 +43,16 @@ async fn serve_on(
 ) -> Result<ExitCode> {
     let hint = stores.join_hint();
     // A board that has to be loaded first may take a while.
+    let mut start = pin!(Node::start(config, Clock::default()));
     let mut node = tokio::select! {
-        started = Node::start(config, Clock::default()) => started?,
-        () = signals.recv() => return Ok(ExitCode::SUCCESS),
+        started = &mut start => started?,
+        () = signals.recv() => {
+            // It answers requests just before it is said to be started.
+            if let Ok(started) = tokio::time::timeout(ALMOST_STARTED, start).await {
+                started?.stop().await;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         () = stores.keep_alive() => bail!("a private store ended"),
     };
     announce(&node, hint, log);

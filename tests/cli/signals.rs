@@ -14,7 +14,7 @@ async fn a_node_drains_on_each_signal_that_ends_it() {
         let path = world.folder.path().join(format!("log{signal}"));
         let mut command = harness::laurel(&world.config);
         command.stdout(Stdio::null()).stderr(File::create(&path).unwrap());
-        let mut node = Node::start(command).await;
+        let mut node = Node::start(on_hangup(command, libc::SIG_DFL)).await;
         node.signal(signal);
         assert_eq!(node.exit_code().await, Some(0), "signal {signal}");
         let log = read(&path);
@@ -23,11 +23,12 @@ async fn a_node_drains_on_each_signal_that_ends_it() {
     }
 }
 
-fn ignoring_hangup(mut command: Command) -> Command {
+/// What a program does on SIGHUP until it says otherwise, whatever the tests were started with.
+fn on_hangup(mut command: Command, action: libc::sighandler_t) -> Command {
     // SAFETY: signal is safe between fork and exec.
     unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+        command.pre_exec(move || {
+            libc::signal(libc::SIGHUP, action);
             Ok(())
         });
     }
@@ -39,7 +40,7 @@ async fn nohup_keeps_a_node_after_its_terminal_is_gone() {
     let world = World::with_shards(1).await;
     let mut command = harness::laurel(&world.config);
     command.stdout(Stdio::null());
-    let mut node = Node::start(ignoring_hangup(command)).await;
+    let mut node = Node::start(on_hangup(command, libc::SIG_IGN)).await;
     node.signal(libc::SIGHUP);
     node.takes_awards().await;
     node.signal(libc::SIGTERM);
@@ -52,6 +53,7 @@ async fn a_node_that_is_still_starting_its_stores_ends_well() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let mut command = program();
         command.arg("serve").current_dir(folder.path()).env("PORT", "0").stdout(Stdio::null());
+        let mut command = on_hangup(command, libc::SIG_DFL);
         let mut node = Node { child: command.spawn().unwrap(), base: String::new() };
         let log = folder.path().join("data/redis.log");
         eventually("a store to be started", async || log.exists().then_some(())).await;
