@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn a_login_at_sentinels_is_for_sentinels() {
         let with = |pairs: &[(&str, &str)]| {
-            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            load(pairs).map(drop).map_err(|it| it.0)
+            let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            load(pairs).map(drop).map_err(|it| it.problems)
         };
         let sentinels = ("REDIS_URL", "redis-sentinel://a:26379#laurel");
         let (user, password) =
