@@ -4,8 +4,6 @@ import { openStream } from '/assets/laurel/stream.js';
 
 /** Older ones go. */
 const MOST_SHOWN = 50;
-/** Three of the node's own signs of life. */
-const SILENCE_MS = 75_000;
 
 export class Listening {
   #link = undefined;
@@ -58,7 +56,7 @@ export class Listening {
 
   /** By the client's own reader: an `EventSource` would have the login in its address, which logs and proxies keep. */
   #stream() {
-    return openStream(fetch, '', this.login.token ?? null, SILENCE_MS, {
+    return openStream(fetch, '', this.login.token ?? null, {
       alive: () => { this.#state.textContent = 'Connected'; },
       event: (event) => this.#show(event),
       end: ({ reason, code = '' }) => this.#end(`Closed: ${code} ${reason}`),
