@@ -12,8 +12,9 @@ if [ ${#targets[@]} = 0 ]; then
     for file in corpus/*.base64; do targets+=("$(basename "$file" .base64)"); done
 fi
 
-RUSTC_WRAPPER=$PWD/rustc.sh cargo build --locked
-binary=${CARGO_TARGET_DIR:-target}/debug/drivers
+platform=$(rustc --print host-tuple)
+RUSTC_WRAPPER=$PWD/rustc.sh cargo build --locked --target "$platform"
+binary=${CARGO_TARGET_DIR:-target}/$platform/debug/drivers
 failed=()
 for target in "${targets[@]}"; do
     found=target/corpus/$target

@@ -5,10 +5,14 @@ rustc=$1
 shift
 name=
 previous=
+is_for_target=false
 for argument in "$@"; do
     if [ "$previous" = --crate-name ]; then name=$argument; fi
+    if [ "$argument" = --target ]; then is_for_target=true; fi
     previous=$argument
 done
+# What has no target is run by the compiler, which has nothing to count with.
+if ! $is_for_target; then exec "$rustc" "$@"; fi
 flags=()
 case $name in
 laurel | drivers | serde_json | toml | toml_parser | tungstenite | jsonwebtoken | percent_encoding | miniz_oxide | redis)
