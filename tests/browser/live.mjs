@@ -170,7 +170,7 @@ test('by keyboard alone', async () => {
   await keyboard.press('Enter');
   await total(page, 15);
   // The board may be faster than the answer; until that is there the button is busy.
-  await page.waitForFunction(() => document.activeElement.ariaLabel?.startsWith('Solve a puzzle, for'));
+  await page.waitForFunction(() => document.activeElement.ariaLabel?.endsWith('points: Solve a puzzle'));
   await keyboard.press('Space');
   await total(page, 30);
   await to(() => document.activeElement.ariaLabel?.endsWith('Answer a question'));
