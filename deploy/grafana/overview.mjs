@@ -53,6 +53,10 @@ export default dashboard(
       says: "Auth hashes passwords, which takes its time on purpose.",
     }),
     graph("Refusals per second, by code", "none", [line("{{code}}", rate("laurel_refusals_total", "code"))]),
+    graph("Logins and registrations per second, by result", "none", [
+      line("login: {{result}}", rate("laurel_logins_total", "result")),
+      line("registration: {{result}}", rate("laurel_registrations_total", "result")),
+    ], { says: "ok, or the error's code." }),
     graph("Requests for points that got SERVICE_UNAVAILABLE, share", "percentunit", [
       line("share", `(${rate(`${REQUESTS}_count`, "", `${AWARDS}, status="503"`)} or vector(0)) / ${rate(`${REQUESTS}_count`, "", AWARDS)}`),
     ], { limits: [0.01], alerts: ["LaurelAwardsRefused"] }),
@@ -80,6 +84,7 @@ export default dashboard(
     graph("Boards that slow listeners skip, per second", "none", [line(node, rate("laurel_boards_skipped_total", "instance"))]),
 
     row("What it takes"),
+    graph("Nodes, by version", "none", [line("{{version}}", `count by (version) (${of("laurel_build_info")})`)], { stacked: true }),
     graph("CPU, cores", "none", [line(node, rate("process_cpu_seconds_total", "instance"))]),
     graph("Memory, resident", "bytes", [line(node, of("process_resident_memory_bytes"))]),
     graph("Files open, of those allowed", "percentunit", [

@@ -32,6 +32,10 @@ export default dashboard(
       limits: [1, 2], colors: ["red", "green", "orange"], alerts: ["LaurelNoLeader"],
     }),
 
+    graph("Nodes that reach each store", "none", [line("{{store}}", `sum by (store) (${of("laurel_store_up")})`)], {
+      alerts: ["LaurelAwardsRefused"],
+    }),
+
     row("Ledger"),
     graph("From an award to its commit, oldest of a batch", "s", [
       line("50 %", quantile(0.5, "laurel_ledger_lag_seconds")),

@@ -8,8 +8,7 @@ use crate::harness::{self, World};
 #[tokio::test]
 async fn verify_and_rebuild_say_where_they_look_and_no_password() {
     let mut world = World::with_shards(1).await;
-    let postgres =
-        format!("{}&password=hunter2&application_name=hunter2", world.config.database.url.expose());
+    let postgres = format!("{}&password=hunter2", world.config.database.url.expose());
     world.config.database.url = postgres.into();
     let _node = world.node().await;
     let redis = world.config.store.redis_url.expose().to_owned();
