@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::super::body::whole;
 use super::super::envelope;
 use super::super::query::Query;
 use super::{Admin, Id, find, suspected, window};
@@ -25,8 +26,8 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
         short.then(|| it.to_owned()).ok_or_else(|| format!("must be at most {MAX_SEARCH_CHARS} characters"))
     });
     let after = query.parsed("after", |it| {
-        it.parse()
-            .ok()
+        whole(it)
+            .and_then(|it| it.try_into().ok())
             .filter(|it| *it > 0)
             .ok_or_else(|| "must be what `next` said on the page before".to_owned())
     });

@@ -191,7 +191,7 @@ fn admob() -> Operation {
     for (name, about, example) in [
         ("ad_network", "As AdMob sends it", None),
         ("ad_unit", "The ad unit", Some("2747237135")),
-        ("custom_data", "The `antiSpamToken`; without it nothing is awarded", Some(ANTI_SPAM_TOKEN)),
+        ("custom_data", "The `antiSpamToken`; without it nothing is awarded", None),
         ("reward_amount", "As AdMob sends it", None),
         ("reward_item", "As AdMob sends it", None),
         ("timestamp", "When the ad was watched, in ms since the Unix epoch", Some("1795273200000")),
