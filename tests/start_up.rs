@@ -30,7 +30,9 @@ fn stranger(says: &'static str) -> u16 {
 
 fn serve(world: &World, settings: &[(&str, &str)]) -> Output {
     let mut command = laurel(&world.config);
-    command.arg("serve").env("PORT", "0").env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "500");
+    // What goes well is logged at INFO.
+    command.arg("serve").env("PORT", "0").env("RUST_LOG", "warn");
+    command.env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "500");
     command.env("LAUREL_STORE__TIMEOUT_MS", "500").envs(settings.iter().copied()).output().unwrap()
 }
 

@@ -107,7 +107,10 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
     let challenge = &issued.body["challenge"];
     let right = proofs::answer(challenge["question"].as_str().unwrap());
     let before = counters(&node);
-    for choice in challenge["choices"].as_array().unwrap() {
+    // Some questions have no choices.
+    let choices =
+        challenge["choices"].as_array().cloned().unwrap_or_else(|| vec![json!("Atlantis"), json!(right)]);
+    for choice in &choices {
         let body = json!({
             "antiSpamToken": issued.body["antiSpamToken"], "sessionId": "sess_bogus", "proof": { "quizResult": choice },
         });
