@@ -28,7 +28,7 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
     let after = query.parsed("after", |it| {
         whole(it)
             .and_then(|it| it.try_into().ok())
-            .filter(|it| *it > 0)
+            .filter(|it| (1..1 << 53).contains(it))
             .ok_or_else(|| "must be what `next` said on the page before".to_owned())
     });
     let limit = query.number("limit", 1..=100, 20);
