@@ -22,7 +22,8 @@ for target in "${targets[@]}"; do
     mkdir -p "$found" "artifacts/$target"
     number=0
     while read -r line; do
-        base64 -d <<<"$line" >"$found/$((number += 1))"
+        number=$((number + 1))
+        base64 -d <<<"$line" >"$found/$number"
     done <"corpus/$target.base64"
     dictionary=()
     if [ -e "dictionaries/$target.dict" ]; then dictionary=("-dict=dictionaries/$target.dict"); fi
