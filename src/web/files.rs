@@ -18,6 +18,7 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/audit.js"
     "admin/chart.js"
     "admin/deeds.js"
+    "admin/dialog.js"
     "admin/element.js"
     "admin/format.js"
     "admin/frame.css"

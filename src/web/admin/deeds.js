@@ -2,6 +2,7 @@
 
 import { newKey } from '/assets/laurel/keys.js';
 import { get, post } from './api.js';
+import { sendOnSubmit } from './dialog.js';
 import { fill, make } from './element.js';
 import { change, number, points } from './format.js';
 import { name as ownName } from './session.js';
@@ -101,24 +102,15 @@ function dialogFor(path, deed, user, after) {
     make('div', { id: 'deed-says' }, deed.says(user).map((it) => make('p', {}, it)),
       user.username === ownName() && make('p.note', {}, 'This is you.')),
     form);
-  let running = false;
 
   if (amount) amount.addEventListener('input', () => {
     const by = wholeNumber(amount.value);
     fill(preview, [by === null ? `${number(user.score)} → …` : `${number(user.score)} → ${number(user.score + by)} (${change(by)})`]);
   });
-  dialog.addEventListener('cancel', (event) => { if (running) event.preventDefault(); });
-  dialog.addEventListener('close', () => dialog.remove());
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    // A double click is one; and if it were two, the key would make them one.
-    if (running) return;
-    const body = check();
-    if (!body) return;
-    running = true;
-    for (const it of [submit, cancel]) it.disabled = true;
-    form.setAttribute('aria-busy', 'true');
-    problem.replaceChildren();
+  // A double click is one; and if it were two, the key would make them one.
+  sendOnSubmit({ dialog, form, problem, buttons: [submit, cancel], read: check, send });
+
+  async function send(body) {
     try {
       const to = await post(`/api/admin/users/${user.id}/${path}`, body, key);
       const waited = dialog.open;
@@ -131,12 +123,8 @@ function dialogFor(path, deed, user, after) {
       if (dialog.open) failed(error);
       // Whoever went on meanwhile is told where they are now.
       else outcome(`${deed.title(user)}: ${error.message}${error.unsure ? ' It may have been done.' : ''}`);
-    } finally {
-      running = false;
-      for (const it of [submit, cancel]) it.disabled = false;
-      form.removeAttribute('aria-busy');
     }
-  });
+  }
 
   function check() {
     const fields = [];

@@ -2,6 +2,7 @@
 
 import { post } from './api.js';
 import { MAX_REASON_CHARS } from './deeds.js';
+import { sendOnSubmit } from './dialog.js';
 import { make } from './element.js';
 import { counted } from './format.js';
 import { clearFields, outcome, tell, tellFields } from './tell.js';
@@ -29,17 +30,9 @@ function open(players, address, after) {
       make('p', {}, 'They leave every board within a second, win nothing more, cannot log in, and every socket is closed. Their scores are kept: an unban brings one back.')),
     form);
   const left = [...players];
-  let running = false;
+  sendOnSubmit({ dialog, form, problem, buttons: [submit, cancel], read: check, send: ban });
 
-  dialog.addEventListener('cancel', (event) => { if (running) event.preventDefault(); });
-  dialog.addEventListener('close', () => dialog.remove());
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    if (running || !check()) return;
-    running = true;
-    for (const it of [submit, cancel]) it.disabled = true;
-    form.setAttribute('aria-busy', 'true');
-    problem.replaceChildren();
+  async function ban() {
     try {
       // One after the other: whoever is banned is off the list, so a repeat goes on where this one ended.
       for (; left.length; left.shift()) await post(`/api/admin/users/${left[0].suspect}/ban`, { reason: reason.value.trim() });
@@ -54,12 +47,8 @@ function open(players, address, after) {
         problem.append(make('p', {}, done));
       }
       after();
-    } finally {
-      running = false;
-      for (const it of [submit, cancel]) it.disabled = false;
-      form.removeAttribute('aria-busy');
     }
-  });
+  }
 
   function check() {
     const fields = [];
