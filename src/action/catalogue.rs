@@ -168,10 +168,11 @@ fn read_all(mut file: Fields<'_>, folder: &Path) -> (Vec<Action>, Sources) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn problems(text: &str) -> Vec<String> {
+    /// What is told of a catalogue that is refused.
+    pub fn problems(text: &str) -> Vec<String> {
         match Catalogue::parse(text, Path::new("")) {
             Ok(_) => panic!("the catalogue should be refused"),
             Err(CatalogueProblems(problems)) => problems,

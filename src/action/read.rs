@@ -136,16 +136,7 @@ fn read_hours(fields: &Fields<'_>, text: &str) -> Limits {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use crate::action::{Catalogue, CatalogueProblems};
-
-    fn problems(text: &str) -> Vec<String> {
-        match Catalogue::parse(text, Path::new("")) {
-            Ok(_) => panic!("the catalogue should be refused"),
-            Err(CatalogueProblems(problems)) => problems,
-        }
-    }
+    use crate::action::catalogue::tests::problems;
 
     /// Each line of a file that is wrong ends in a comment with what has to be said of it, and nothing else is said.
     #[track_caller]
