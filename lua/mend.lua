@@ -2,14 +2,14 @@
 --
 -- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
 -- ARGV  1 channel of the board (empty where this is one shard of several)   2 least ms between publications   3 who loads the board (empty: it has to be open)
---       4… candidates `score moment userId number username`
+--       4 latest epoch and moment that the caller knows (see lib/epoch)   5… candidates `score moment userId number username`
 -- Reply { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }; nothing is done to a board that is closed for
 --       somebody else's sake, since what it holds may be old
 -- Needs lib/clock, lib/epoch, lib/board, lib/merge.
 
 local loader = redis.call('HGET', KEYS[2], 'loader') or ''
-if loader ~= ARGV[3] or (loader == '' and not read_open(KEYS[2])) then
+if loader ~= ARGV[3] or (loader == '' and not read_open(KEYS[2], ARGV[4], 'moment')) then
   return { 0, 0 }
 end
 local moment = next_moment(redis.call('HGET', KEYS[2], 'moment'))
-return { renew(KEYS[1], KEYS[2], KEYS[3], KEYS[4], merge(KEYS[1], KEYS[3], 4), moment, ARGV[1], ARGV[2]) }
+return { renew(KEYS[1], KEYS[2], KEYS[3], KEYS[4], merge(KEYS[1], KEYS[3], 5), moment, ARGV[1], ARGV[2]) }

@@ -5,16 +5,18 @@
 -- ARGV  1 user id   2 banned (1 or 0)   3 set aside (1 or 0)   4 id of the event that confirms held points
 --       5 channel of the board (empty where this is one shard of several)   6 least ms between publications   7 channel of the user   8 most entries in the outbox
 --       9 points that the ledger holds back: what is shown of somebody who is set aside is without them, where Redis does not know it
---       10… candidates for the ten `score moment userId number username`, the user's own among them
+--       10 latest epoch and moment that the caller knows (see lib/epoch)
+--       11… candidates for the ten `score moment userId number username`, the user's own among them
 -- Reply { code, … }
 --       OK: + { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
 local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, banned_key = unpack(KEYS)
 local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
-local FIRST_CANDIDATE = 10
+local FIRST_CANDIDATE = 11
 
-if not read_open(state_key) then
+local state = read_open(state_key, ARGV[10], 'moment')
+if not state then
   return { BOARD_CLOSED }
 end
 local own = redis.call('GET', score_key) or '0'
@@ -23,7 +25,7 @@ local confirms = aside and not set_aside
 if confirms and redis.call('XLEN', outbox_key) >= tonumber(ARGV[8]) then
   return { OUTBOX_FULL }
 end
-local moment = next_moment(redis.call('HGET', state_key, 'moment'))
+local moment = next_moment(state[3])
 
 -- The last check is done: only writes from here on.
 local shown = own

@@ -234,6 +234,7 @@ impl Store {
             self.board_channel(),
             publish_window_ms.to_string(),
             load.map(|it| it.loader.clone()).unwrap_or_default(),
+            shard.least(),
         ];
         arguments.extend_from_slice(candidates);
         let reply = self.run(shard, &self.scripts.mend, &keys, &arguments).await?;

@@ -113,6 +113,7 @@ impl Store {
             personal_channel(it.user),
             self.share_of(it.outbox_max),
             it.held.to_string(),
+            shard.least(),
         ];
         arguments.extend_from_slice(it.candidates);
         let mut reply = self.run(shard, &self.scripts.restrict, &keys, &arguments).await?;

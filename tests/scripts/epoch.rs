@@ -1,9 +1,10 @@
 //! `confirm`, `lift`, and the gate that they open, of the first of the shards.
 
-use laurel::store::{OLDEST, Redeem, RedeemOutcome, Standing, Store};
+use laurel::store::{NotDone, OLDEST, Redeem, RedeemOutcome, Standing, Store};
 use uuid::Uuid;
 
 use super::neighbour as user;
+use super::operator::{adjustment, restriction};
 use super::{FAILS, award, redeem, token};
 use crate::harness::{World, eventually, open_board};
 
@@ -192,6 +193,34 @@ async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
         RedeemOutcome::Awarded(awarded) if awarded.score == 30
     ));
+}
+
+/// As an older copy in the same run would: what an operator, or the ledger's leader, does there would lift it past the ledger.
+#[tokio::test]
+async fn a_board_that_lost_what_a_node_has_seen_is_neither_mended_nor_changed() {
+    let world = World::new().await;
+    let store = world.store().await;
+    award(&store, user(1), 10).await;
+    let mut look = world.look().await;
+    let _: i64 = look.ask("HINCRBY leaderboard:global:state moment -1").await;
+    let before: Vec<String> = look.ask("HGETALL leaderboard:global:state").await;
+    let candidate = format!("50 1 {} 2 u2", user(2));
+    let mended = store.mend(0, &[candidate], 0, None).await.unwrap();
+    assert!(!mended.whole && mended.flush_due_ms == 0);
+    let ban = restriction(user(1), (true, false), &[]);
+    assert_eq!(store.restrict(&ban).await.unwrap().unwrap_err(), NotDone::Unavailable);
+    let up = adjustment(user(1), Some(5), &[]);
+    assert_eq!(store.adjust(&up).await.unwrap().unwrap_err(), NotDone::Unavailable);
+    assert_eq!(look.ask::<Vec<String>>("HGETALL leaderboard:global:state").await, before);
+    assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 0);
+    let older = store.seen(0);
+    store
+        .confirm(0, &store.glance_at(0).await.unwrap().run, older.epoch + 1, 0, 0, None)
+        .await
+        .unwrap()
+        .unwrap();
+    store.restrict(&ban).await.unwrap().unwrap();
+    assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 1);
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ const FREE: (bool, bool) = (false, false);
 const BANNED: (bool, bool) = (true, false);
 const ASIDE: (bool, bool) = (false, true);
 
-async fn restrict(store: &Store, who: Uuid, (banned, aside): (bool, bool), candidates: &[String]) -> bool {
-    let it = Restrict {
-        user: who,
+pub fn restriction(user: Uuid, (banned, aside): (bool, bool), candidates: &[String]) -> Restrict<'_> {
+    Restrict {
+        user,
         banned,
         aside,
         held: 0,
@@ -21,8 +21,25 @@ async fn restrict(store: &Store, who: Uuid, (banned, aside): (bool, bool), candi
         publish_window_ms: 0,
         outbox_max: 1_000_000,
         candidates,
-    };
-    store.restrict(&it).await.unwrap().unwrap().whole
+    }
+}
+
+async fn restrict(store: &Store, who: Uuid, what: (bool, bool), candidates: &[String]) -> bool {
+    store.restrict(&restriction(who, what, candidates)).await.unwrap().unwrap().whole
+}
+
+pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[String]) -> Adjust<'_> {
+    Adjust {
+        user,
+        number: user.as_u128() as i64,
+        username: "somebody",
+        event_id: Uuid::new_v4(),
+        points,
+        note: "{}",
+        publish_window_ms: 0,
+        outbox_max: 1_000_000,
+        candidates,
+    }
 }
 
 async fn adjust(
@@ -31,18 +48,7 @@ async fn adjust(
     points: Option<i64>,
     candidates: &[String],
 ) -> Result<u64, NotDone> {
-    let it = Adjust {
-        user: who,
-        number: who.as_u128() as i64,
-        username: "somebody",
-        event_id: Uuid::new_v4(),
-        points,
-        note: "{}",
-        publish_window_ms: 0,
-        outbox_max: 1_000_000,
-        candidates,
-    };
-    store.adjust(&it).await.unwrap().map(|it| it.after)
+    store.adjust(&adjustment(who, points, candidates)).await.unwrap().map(|it| it.after)
 }
 
 async fn ten(store: &Store) -> Vec<(u64, u64)> {
