@@ -49,10 +49,10 @@ impl Size {
 const QUICK: &str = "SET session_replication_role = replica; SET synchronous_commit = off;";
 /// Indexes that are made afterwards are made faster.
 const UNINDEXED: &str = "ALTER TABLE score_history DROP CONSTRAINT score_history_pkey;
-                         DROP INDEX score_history_user_moment; DROP INDEX score_history_shard_seq";
+                         DROP INDEX score_history_user_hlc; DROP INDEX score_history_shard_seq";
 const INDEXED: &str = "SET maintenance_work_mem = '512MB';
                        ALTER TABLE score_history ADD PRIMARY KEY (event_id, created_at);
-                       CREATE INDEX score_history_user_moment ON score_history (user_id, moment);
+                       CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
                        CREATE INDEX score_history_shard_seq ON score_history (shard, seq)";
 /// How often each is asked.
 const TIMES: usize = 20;
@@ -77,9 +77,9 @@ pub async fn measure() -> Analytics {
     let postgres = Postgres::start(&data, &["fsync=off", "max_wal_size=4GB"]).await.unwrap();
     let redis = Redis::start(&data, &[]).await.unwrap();
     let mut config = config::load([]).unwrap();
-    config.database.url =
+    config.postgres.url =
         format!("postgres:///laurel?host={}/postgres&user=laurel", data.root().display()).into();
-    config.store.redis_url = format!("unix://{}/redis/redis.sock", data.root().display()).into();
+    config.redis.url = format!("unix://{}/redis/redis.sock", data.root().display()).into();
     config.auth.jwt_secret = "only to measure, only to measure, only to measure".to_owned().into();
     config.limits.requests_per_minute_per_user = 0;
     config.server.port = 0;
@@ -162,7 +162,7 @@ async fn fill(app: &App, size: Size) {
 fn entries(user: &str, at: &str, first: i64, last: i64) -> String {
     format!(
         "{QUICK} INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
-                                            moment, created_at, seq, hash)
+                                            hlc_us, created_at, seq, hash)
          SELECT gen_random_uuid(), {user}, 'watch_ad', 10, repeat('0', 64), 0, 10, (extract(epoch FROM at) * 1000000)::bigint, at, n,
                 decode(repeat('00', 32), 'hex')
          FROM generate_series({first}, {last}) n, LATERAL (SELECT {at} AS at) it"

@@ -68,7 +68,7 @@ pub async fn measure() -> Durability {
     let mut settings = UNLIMITED.to_vec();
     settings.push(("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap()));
     let plain = Server::start(PLAYERS[1], &settings);
-    settings.push(("LAUREL_STORE__WAIT_REPLICAS", "1"));
+    settings.push(("LAUREL_REDIS__WAIT_REPLICAS", "1"));
     let waiting = Server::start(PLAYERS[1], &settings);
     let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
     let replica = Redis::start(&data, &[]).await.unwrap();

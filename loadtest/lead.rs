@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// `src/ledger/lead.rs`: who holds it writes, and nobody else.
+/// `src/ledger/leader.rs`: who holds it writes, and nobody else.
 const LEAD: i64 = 0x6c61_7572_656c;
 
 pub struct Holding {

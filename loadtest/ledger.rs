@@ -85,11 +85,11 @@ pub async fn measure() -> Ledger {
 async fn steadily(players: &Players) -> (Histogram<u64>, usize) {
     let awards = PER_SECOND * STEADY.as_secs() as usize;
     let (mut due, mut under_way) = (pace(awards, PER_SECOND), Vec::with_capacity(awards));
-    while let Some(moment) = due.recv().await {
+    while let Some(hlc_us) = due.recv().await {
         let player = players[under_way.len() % players.len()].clone();
         under_way.push(tokio::spawn(async move {
             let won = player.lock().await.win("watch_ad").await;
-            (moment.elapsed(), won)
+            (hlc_us.elapsed(), won)
         }));
     }
     let (mut times, mut failed) = (Histogram::new(3).unwrap(), 0);

@@ -21,7 +21,7 @@ async function load(slow) {
     bytes += encodedDataLength;
     requests += 1;
   });
-  // The moment at which the frame with the first place is on the screen.
+  // The hlc_us at which the frame with the first place is on the screen.
   await page.addInitScript(() => {
     new MutationObserver((_, watch) => {
       if (document.querySelector('.place .name:not(:empty)') === null) return;

@@ -39,9 +39,9 @@ pub async fn play(server: &Server, logins: &[String], awards: usize, address: fn
         players.push(Arc::new(Player { login: login.clone(), connection: connection.into() }));
     }
     let (mut due, mut under_way) = (pace(awards, PER_SECOND), Vec::with_capacity(awards));
-    while let Some(moment) = due.recv().await {
+    while let Some(hlc_us) = due.recv().await {
         let player = players[under_way.len() % players.len()].clone();
-        under_way.push(tokio::spawn(async move { player.win(moment).await }));
+        under_way.push(tokio::spawn(async move { player.win(hlc_us).await }));
     }
     let (mut times, mut late) = (Histogram::new(3).unwrap(), Histogram::new(3).unwrap());
     let mut failed = 0;
@@ -61,10 +61,10 @@ pub fn pace(awards: usize, per_second: usize) -> mpsc::UnboundedReceiver<Instant
     let (every, started) = (Duration::from_secs(1) / per_second as u32, Instant::now());
     std::thread::spawn(move || {
         for number in 1..=awards as u32 {
-            let moment = started + every * number;
-            std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+            let hlc_us = started + every * number;
+            std::thread::sleep(hlc_us.saturating_duration_since(Instant::now()));
             // Nobody may want to know any more.
-            if tell.send(moment).is_err() {
+            if tell.send(hlc_us).is_err() {
                 return;
             }
         }

@@ -116,8 +116,8 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
     let keys = [
         "leaderboard:global",
         "leaderboard:global:state",
-        "leaderboard:global:ten",
-        "leaderboard:global:window",
+        "leaderboard:global:top",
+        "leaderboard:global:throttle",
         "outbox",
         &format!("user:score:{USER}"),
         &format!("token:{token}"),
@@ -129,7 +129,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
         "answer",
         "session",
         "next",
-        "aside",
+        "quarantined",
     ]
     .map(str::to_owned);
     let hash = "0".repeat(64);

@@ -1,6 +1,6 @@
 -- Publishes the newest ten if an award could not, because the last publication was too young.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 leaderboard:<board>:window
+-- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 leaderboard:<board>:throttle
 -- ARGV  1 channel of the board   2 least ms between publications
 -- Reply { ms until the next flush is due (0: nothing is left to publish) }
 -- Needs lib/clock, lib/board.

@@ -8,7 +8,7 @@
 -- Reply { code, inits used, ms until the window closes, … }
 --       OK: + { issued at (ms), questions drawn before }
 --       ACTION_LIMITED: + { ms to wait, the setting that refuses }
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/token, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/precheck, lib/limits, lib/token, lib/outbox.
 
 local state_key, outbox_key, token_key, rate_key, ban_key, limit_key, asked_key = unpack(KEYS)
 local user, action, token_id, ttl_ms, points = unpack(ARGV, 1, 5)

@@ -20,7 +20,7 @@
 --       TOO_SOON: + { ms to wait }; ACTION_LIMITED: + { ms to wait, the setting that refuses }
 --       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the anti-spam token is spent
 --       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/precheck, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/outbox.
 
 local state_key, outbox_key, token_key, spent_key, rate_key, ban_key, limit_key, interval_key, session_key, asked_key,
   asked_spent_key, answer_key = unpack(KEYS, 1, 12)
@@ -29,7 +29,7 @@ local rate_limit, rate_window_ms, interval_ms = tonumber(ARGV[7]), ARGV[8], ARGV
 local limits, outbox_max = read_limits(ARGV[10]), tonumber(ARGV[11])
 local asked_id, asked_hash, asked_expires_s, named_session = ARGV[12], ARGV[13], tonumber(ARGV[14]), ARGV[15]
 local proof, verdict = ARGV[16], ARGV[17]
-local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[18])
+local min_ms, max_ms, from_ms, until_ms = read_span(ARGV[18])
 local request_digest, answer_ttl_ms, kept_token = ARGV[19], ARGV[20], ARGV[21]
 local reservation = read_reservation(ARGV[23])
 local judging_key = reservation and KEYS[13]
@@ -60,7 +60,7 @@ if request_digest ~= '' then
   end
 end
 
-local code, state = admit(state_key, used, rate_limit, ban_key, ARGV[22], 'moment')
+local code, state = admit(state_key, used, rate_limit, ban_key, ARGV[22], 'hlc_us')
 local asked, asked_code = nil, OK
 if asked_id ~= '' then
   asked, asked_code = read_anti_spam(asked_key, asked_spent_key, user, action, asked_expires_s)
@@ -68,7 +68,7 @@ end
 local issued_ms = asked and asked.issued or now_text
 
 local function proof_holds()
-  return verdict == '1' and proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY)
+  return verdict == '1' and proof_stands(issued_ms, min_ms, max_ms, from_ms, until_ms, FIRST_ONCE_KEY)
 end
 
 local function keep_answer(code, rest)
@@ -79,26 +79,26 @@ local function keep_answer(code, rest)
 end
 
 -- A closed board takes no entries, which the ledger would not expect.
-local function spend_asked(kind, moment)
+local function spend_asked(kind, hlc_us)
   spend(asked_key, asked_spent_key, asked_expires_s * 1000)
   if state then
     write_outbox(outbox_key, {
       kind = kind, id = asked_id, user = user, action = action, points = points, issued = asked.issued,
-      expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof, moment = moment,
+      expires = int(asked_expires_s * 1000), token = asked_hash, proof = proof, hlc_us = hlc_us,
     })
   end
 end
 
 local function refuse_proof()
-  local moment = state and note_spent(state_key, state[3])
+  local hlc_us = state and note_spent(state_key, state[3])
   if asked then
-    spend_asked('refused', moment)
+    spend_asked('refused', hlc_us)
   else
     write_outbox(outbox_key, {
-      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof, moment = moment,
+      kind = 'refused', id = attempt_id, user = user, action = action, points = points, proof = proof, hlc_us = hlc_us,
     })
   end
-  local too_young = now_ms - tonumber(issued_ms) < least_ms
+  local too_young = now_ms - tonumber(issued_ms) < min_ms
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
 
@@ -151,10 +151,10 @@ if not proof_holds() then
 end
 
 -- The last check is done: only writes from here on.
-local moment = note_spent(state_key, state[3])
+local hlc_us = note_spent(state_key, state[3])
 local expires_ms = now_ms + tonumber(ttl_ms)
 if asked then
-  spend_asked('traded', moment)
+  spend_asked('traded', hlc_us)
 end
 local once = note_once(until_ms, FIRST_ONCE_KEY)
 if tonumber(interval_ms) > 0 then
@@ -165,6 +165,6 @@ redis.call('SET', spent_key, '0', 'PXAT', int(expires_ms + HOUR_MS))
 write_outbox(outbox_key, {
   kind = 'issued', id = attempt_id, user = user, action = action, points = points, expires = int(expires_ms),
   proof = proof, session = session_id ~= '-' and session_id, next = token_hash, actions = session and int(session.actions),
-  once = once, moment = moment,
+  once = once, hlc_us = hlc_us,
 })
 return keep_answer(OK, { int(expires_ms), ttl_ms, kept_token })

@@ -1,10 +1,10 @@
 -- Redeems one token: the only script that adds points. All checks come first, in the contract's order; Redis does not
 -- roll back, so nothing below the first write can fail.
 --
--- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
+-- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:top   4 leaderboard:<board>:throttle
 --       5 outbox   6 user:score:<userId>   7 token:<tokenId>   8 spent:<tokenId>   9 rate:awards:<userId>
 --       10 ban:<userId>   11 limit:<userId>:<action>   12 points:<userId>   13 answer:<userId>:<idempotency key's digest>
---       14 session:<userId>   15 token:<hash of the next token> (at the game door alone)   16 aside:<userId>
+--       14 session:<userId>   15 token:<hash of the next token> (at the game door alone)   16 quarantine:<userId>
 --       17 judging:<tokenId> (under a reservation alone)   then once:<digest> of each attestation in the proof
 -- ARGV  1 user id   2 user number   3 username   4 action type   5 points   6 attempt's id   7 token's hash
 --       8 door: `actions`, `game` or `scores`   9 token's expiry (s, rounded up; 0: Redis knows)   10 session that the request
@@ -29,14 +29,14 @@
 --       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
 -- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/board, lib/outbox.
 
-local board_key, state_key, ten_key, window_key, outbox_key, score_key, token_key, spent_key, rate_key, ban_key,
-  limit_key, points_key, answer_key, session_key, next_key, aside_key = unpack(KEYS, 1, 16)
+local board_key, state_key, top_key, throttle_key, outbox_key, score_key, token_key, spent_key, rate_key, ban_key,
+  limit_key, points_key, answer_key, session_key, next_key, quarantine_key = unpack(KEYS, 1, 16)
 local user, number, username, action, points, attempt_id, token_hash = unpack(ARGV, 1, 7)
-local door, expires_s, named_session = ARGV[8], tonumber(ARGV[9]), ARGV[10]
+local flow, expires_s, named_session = ARGV[8], tonumber(ARGV[9]), ARGV[10]
 local proof, verdict = ARGV[11], ARGV[12]
-local least_ms, most_ms, from_ms, until_ms = read_span(ARGV[13])
+local min_ms, max_ms, from_ms, until_ms = read_span(ARGV[13])
 local rate_limit, limits, points_per_hour = tonumber(ARGV[14]), read_limits(ARGV[15]), tonumber(ARGV[16])
-local outbox_max, known_version, publish_window_ms = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19]
+local outbox_max, known_version, publish_interval_ms = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19]
 local board_channel, user_channel = ARGV[20], ARGV[21]
 local request_digest, answer_ttl_ms, least, receipt_kid = ARGV[22], ARGV[23], ARGV[24], ARGV[25]
 local next_token, next_hash, most_points, trace, trace_channel = unpack(ARGV, 26, 30)
@@ -80,12 +80,12 @@ end
 
 -- The token as its door knows it, the session it is bound to, and when it runs out; or the code of what is wrong.
 local function find_token()
-  if door == 'actions' then
+  if flow == 'actions' then
     local token, code = read_anti_spam(token_key, spent_key, user, action, expires_s)
     return code, token, nil, expires_s * 1000
   end
   local session, session_code
-  if door == 'game' then
+  if flow == 'game' then
     session, session_code = read_session(session_key)
     if session_code ~= OK then
       return session_code
@@ -98,7 +98,7 @@ local function find_token()
   if token.owner ~= user then
     return TOKEN_FOREIGN
   end
-  if door == 'game' then
+  if flow == 'game' then
     if token.action ~= '-' then
       return TOKEN_UNKNOWN
     end
@@ -123,14 +123,14 @@ local function find_token()
   return OK, token, session, now_ms + redis.call('PTTL', token_key)
 end
 
-local state = read_open(state_key, least, 'moment', 'version', 'floor')
+local state = read_open(state_key, least, 'hlc_us', 'version', 'floor')
 if state then
   epoch, run = state[1], state[2]
 end
 local token_code, token, session, expires_ms = find_token()
 local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
-  and not (verdict == '1' and proof_stands(token.issued, least_ms, most_ms, from_ms, until_ms, FIRST_ONCE_KEY))
-local ban, before, won_before, aside = unpack(redis.call('MGET', ban_key, score_key, points_key, aside_key))
+  and not (verdict == '1' and proof_stands(token.issued, min_ms, max_ms, from_ms, until_ms, FIRST_ONCE_KEY))
+local ban, before, won_before, quarantined_score = unpack(redis.call('MGET', ban_key, score_key, points_key, quarantine_key))
 
 -- All checks passed before a webhook was asked, so a proof that failed there spends the token even if one refuses by now: else a player
 -- who makes it refuse in time (by reaching a cap with another token, say) could guess again.
@@ -188,7 +188,7 @@ end
 local expires_text = int(expires_ms)
 if proof_failed then
   spend(token_key, spent_key, expires_ms)
-  if door == 'game' then
+  if flow == 'game' then
     redis.call('HDEL', session_key, 'token')
   end
   if state then
@@ -196,17 +196,17 @@ if proof_failed then
     write_outbox(outbox_key, {
       kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
       expires = expires_text, token = token_hash, proof = proof, session = session and session.id, trace = trace,
-      moment = note_spent(state_key, state[3]),
+      hlc_us = note_spent(state_key, state[3]),
     })
   end
-  local too_young = now_ms - tonumber(token.issued) < least_ms
+  local too_young = now_ms - tonumber(token.issued) < min_ms
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
-spend(token_key, spent_key, door == 'scores' and expires_ms + HOUR_MS or expires_ms)
+spend(token_key, spent_key, flow == 'scores' and expires_ms + HOUR_MS or expires_ms)
 local once = note_once(until_ms, FIRST_ONCE_KEY)
 
 -- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.
-local held = aside ~= false
+local held = quarantined_score ~= false
 local score = tonumber(before or 0) + tonumber(points)
 local rank_before = before and redis.call('ZCOUNT', board_key, '(' .. before, '+inf') + 1 or 0
 local after = int(score)
@@ -221,46 +221,46 @@ if points_per_hour > 0 and redis.call('INCRBY', points_key, points) == tonumber(
 end
 
 local actions = session and redis.call('HINCRBY', session_key, 'actions', 1)
-if door == 'game' then
+if flow == 'game' then
   write_token(next_key, user, '-', session.id, '-', session.expires)
   redis.call('HSET', session_key, 'token', next_token)
 end
 
-local moment = next_moment(state[3])
-local stamp = int(moment)
+local hlc_us = next_hlc_us(state[3])
+local stamp = int(hlc_us)
 write_outbox(outbox_key, {
   kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = after,
-  moment = stamp, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
+  hlc_us = stamp, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
   next = next_hash, actions = actions and int(actions), held = held, once = once, trace = trace, proof = proof,
 })
 
-local version, due_ms, ten = tonumber(state[4]) or 0, board_channel == '' and -1 or 0, nil
+local version, due_ms, top = tonumber(state[4]) or 0, board_channel == '' and -1 or 0, nil
 if not held and score > (tonumber(state[5]) or -1) then
   local mine = table.concat({ after, stamp, user, number, username }, ' ')
-  ten = place(redis.call('LRANGE', ten_key, 0, -1), mine, user, score)
-  version = moment
-  write_ten(board_key, ten_key, state_key, ten, version)
+  top = place(redis.call('LRANGE', top_key, 0, -1), mine, user, score)
+  version = hlc_us
+  write_top(board_key, top_key, state_key, top, version)
   if trace then
     -- Ahead of the board, whoever publishes it and when: each node keeps it until a board of this version or a newer one comes.
     redis.call('PUBLISH', trace_channel, stamp .. ' ' .. trace)
   end
-  due_ms = publish(ten, state_key, window_key, board_channel, version, publish_window_ms)
+  due_ms = publish(top, state_key, throttle_key, board_channel, version, publish_interval_ms)
 else
-  redis.call('HSET', state_key, 'moment', stamp)
+  redis.call('HSET', state_key, 'hlc_us', stamp)
 end
 if user_channel ~= '' then
   redis.call('PUBLISH', user_channel, table.concat({ after, rank, rank_before, points, stamp }, ' '))
 end
 
 if request_digest ~= '' or version > known_version then
-  ten = ten or redis.call('LRANGE', ten_key, 0, -1)
+  top = top or redis.call('LRANGE', top_key, 0, -1)
 else
-  ten = {}
+  top = {}
 end
-local game = door == 'game'
+local game = flow == 'game'
 -- What a receipt says besides, so that it can be signed again by the same key in the same words.
 local receipt = table.concat({ 'receipt', stamp, receipt_kid, action }, ' ')
 return keep_answer(OK, {
   after, rank, rank_before, points, int(version), due_ms, game and next_token or '', game and int(session.expires) or '0',
-  receipt, unpack(ten),
+  receipt, unpack(top),
 })

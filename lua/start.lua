@@ -5,7 +5,7 @@
 --       7 window (ms)   8 most entries in the outbox   9 id of this event   10 id of the event that ends an earlier session
 -- Reply { code, starts used, ms until the window closes, … }
 --       OK: + { when it expires (ms) }
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/door, lib/session, lib/token, lib/outbox.
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/precheck, lib/session, lib/token, lib/outbox.
 
 local state_key, outbox_key, session_key, token_key, rate_key, ban_key = unpack(KEYS)
 local user, session_id, token, token_hash = unpack(ARGV, 1, 4)

@@ -28,9 +28,9 @@ CREATE TABLE score_history (
     score_before      BIGINT NOT NULL,
     score_after       BIGINT NOT NULL,
     -- The board's moment of the award: µs by Redis' clock, unique and growing. It settles who reached a score first.
-    moment            BIGINT NOT NULL,
+    hlc_us            BIGINT NOT NULL,
     created_at        TIMESTAMPTZ NOT NULL,
     CHECK (score_after = score_before + points_earned)
 );
 -- A user's history in order: verify walks it, and its newest row says when the present score was reached.
-CREATE INDEX score_history_user_moment ON score_history (user_id, moment);
+CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);

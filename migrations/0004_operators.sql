@@ -9,7 +9,7 @@ ALTER TABLE users
     -- Not on any board, and no award is taken.
     ADD COLUMN banned_at TIMESTAMPTZ,
     -- Awards are taken, but not shown until an operator confirms or voids them.
-    ADD COLUMN aside_at TIMESTAMPTZ,
+    ADD COLUMN quarantined_at TIMESTAMPTZ,
     -- The event that takes away what is held, and its row in the audit, until that is done.
     ADD COLUMN voids_id UUID,
     -- When any of them changed last: nodes look at what is recent and make Redis agree.
@@ -31,7 +31,7 @@ CREATE TABLE admin_audit (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     -- A username, or `cli` with the system's user.
     actor      VARCHAR(100) NOT NULL,
-    -- `grant`, `revoke`, `ban`, `unban`, `adjust`, `set_aside`, `confirm`, `void`.
+    -- `grant`, `revoke`, `ban`, `unban`, `adjust`, `quarantine`, `approve`, `void`.
     action     VARCHAR(20) NOT NULL,
     user_id    UUID NOT NULL REFERENCES users (id),
     reason     TEXT NOT NULL,

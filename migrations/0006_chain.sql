@@ -10,7 +10,7 @@ ALTER TABLE score_history
 -- The walk along a chain. Not unique: what was put in twice has to be found, and a unique index could not span the months.
 CREATE INDEX score_history_shard_seq ON score_history (shard, seq);
 -- What is still to be chained, in the order in which that happens.
-CREATE INDEX score_history_unchained ON score_history (moment) WHERE seq IS NULL;
+CREATE INDEX score_history_unchained ON score_history (hlc_us) WHERE seq IS NULL;
 
 -- Where each chain ends. Whoever appends to one locks its row first.
 CREATE TABLE ledger_heads (
@@ -19,12 +19,12 @@ CREATE TABLE ledger_heads (
     seq    BIGINT NOT NULL,
     hash   BYTEA NOT NULL,
     -- The greatest moment of the board in it.
-    moment BIGINT NOT NULL,
+    hlc_us BIGINT NOT NULL,
     -- In which epoch a board's Redis was last found to hold what the ledger holds; one that says an earlier one was left behind.
     epoch  BIGINT NOT NULL DEFAULT 0
 );
-INSERT INTO ledger_heads (shard, seq, hash, moment)
-SELECT 0, 0, decode(repeat('00', 32), 'hex'), coalesce(max(moment), 0) FROM score_history;
+INSERT INTO ledger_heads (shard, seq, hash, hlc_us)
+SELECT 0, 0, decode(repeat('00', 32), 'hex'), coalesce(max(hlc_us), 0) FROM score_history;
 
 -- Hashes that a node has signed. Whoever can write here, but has not the key, cannot recompute the chain unseen.
 CREATE TABLE ledger_checkpoints (

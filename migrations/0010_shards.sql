@@ -1,7 +1,7 @@
 -- Over how many shards of Redis the board is split, and where each shard stands. With one shard the ledger's head says it.
 
 CREATE TABLE board_layout (
-    one    BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one),
+    singleton    BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton),
     shards INTEGER CHECK (shards >= 1)  -- none: nobody has opened the board yet
 );
 
@@ -11,7 +11,7 @@ CREATE TABLE board_shards (
     shards INTEGER NOT NULL,
     shard  INTEGER NOT NULL,
     epoch  BIGINT NOT NULL DEFAULT 0,   -- the one that was confirmed last
-    moment BIGINT NOT NULL DEFAULT 0,   -- the greatest moment of the shard in the ledger
+    hlc_us BIGINT NOT NULL DEFAULT 0,   -- the greatest moment of the shard in the ledger
     PRIMARY KEY (shards, shard),
     CHECK (shard >= 0 AND shard < shards)
 );

@@ -14,10 +14,10 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::connections::Connections;
 use crate::error::Fault;
-use crate::gate::Gate;
 use crate::ledger::{self, Commits, Database};
 use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats, Ways};
 use crate::metrics::Metrics;
+use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptKeys;
 use crate::refusals::Refusals;
 use crate::store::Store;
@@ -32,7 +32,7 @@ pub struct App {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
-    pub gate: Gate,
+    pub rate_limiter: RateLimiter,
     pub database: Database,
     pub commits: Commits,
     pub catalogue: Catalogue,
@@ -86,8 +86,8 @@ impl App {
         let receipts = receipt_keys(&config.auth)?;
         let metrics = Arc::new(Metrics::default());
         let traces = Traces::new(&config.traces, &metrics)?;
-        let store = Arc::new(Store::connect(&config.store, metrics.clone()).await?);
-        let database = ledger::connect(&config.database).await?;
+        let store = Arc::new(Store::connect(&config.redis, metrics.clone()).await?);
+        let database = ledger::connect(&config.postgres).await?;
         if migrates {
             ledger::migrate(&database).await?;
             if let Err(fault) = ledger::contract(&database, &receipts).await {
@@ -104,7 +104,7 @@ impl App {
         let live = &config.live;
         let connections = Arc::new(Connections::public(&config, metrics.clone()));
         let app = Self {
-            gate: Gate::new(&config.limits, store.clone(), metrics.clone()),
+            rate_limiter: RateLimiter::new(&config.limits, store.clone(), metrics.clone()),
             clock,
             metrics,
             store,
@@ -122,7 +122,7 @@ impl App {
             health: Health::default(),
             seats: Arc::new(Seats::new(&config.limits, live, connections.most_sockets())),
             connections,
-            handshakes: Handshakes::new(live.handshakes_at_once, live.handshakes_waiting),
+            handshakes: Handshakes::new(live.max_concurrent_handshakes, live.max_queued_handshakes),
             suspicions: Suspicions::default(),
             traces,
             refusals: Refusals::default(),
@@ -160,12 +160,12 @@ fn warn_of_impossible(catalogue: &Catalogue, token_ms: u64) {
     for action in catalogue.all() {
         let token_ms = action.token_seconds.map_or(token_ms, |it| it * 1000);
         for check in action.proof.checks() {
-            if let Check::Elapsed { least_ms, .. } = check
-                && *least_ms >= token_ms
+            if let Check::Elapsed { min_ms, .. } = check
+                && *min_ms >= token_ms
             {
                 tracing::warn!(
                     action = action.kind,
-                    least_ms,
+                    min_ms,
                     token_ms,
                     "this action takes longer than its token lives"
                 );

@@ -60,7 +60,7 @@ enum Command {
     },
     /// Load Redis from the ledger, while nodes serve; split as the settings say
     Rebuild {
-        /// The URL of the Redis that the board was in, if store.shards was another number and it was another Redis
+        /// The URL of the Redis that the board was in, if redis.shards was another number and it was another Redis
         #[arg(long, env = "REDIS_URL_FROM", hide_env_values = true)]
         from: Option<String>,
         /// The Redis that the board was in is lost, and what it had not written with it
@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
     let (mut log, result) = match config_for(&command) {
         Err(problems) => (Log::start(&problems.log, "warn"), Err(problems.into())),
         Ok(config) => {
-            if config.database.url.is_empty() {
+            if config.postgres.url.is_empty() {
                 forget_pg_variables();
             }
             let begins = matches!(command, Command::Serve | Command::Migrate);
@@ -183,12 +183,12 @@ async fn on_stores(command: Command, config: Config, output: &mut Output) -> Res
     match command {
         Command::Migrate => return postgres::migrate(&config, output).await,
         Command::Verify { ledger: true } => {
-            output.line(format_args!("Postgres: {}", config.database.url.without_login()));
+            output.line(format_args!("Postgres: {}", config.postgres.url.without_login()));
             return postgres::verify(&config, output).await;
         }
         Command::Verify { .. } | Command::Rebuild { .. } => {
-            output.line(format_args!("Redis: {}", config.store.redis_url.without_login()));
-            output.line(format_args!("Postgres: {}", config.database.url.without_login()));
+            output.line(format_args!("Redis: {}", config.redis.url.without_login()));
+            output.line(format_args!("Postgres: {}", config.postgres.url.without_login()));
         }
         _ => {}
     }

@@ -21,7 +21,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(refusal) => refusal.code(),
-            Self::Fault(fault) if fault.away => Code::ServiceUnavailable,
+            Self::Fault(fault) if fault.retryable => Code::ServiceUnavailable,
             Self::Fault(_) => Code::InternalError,
         }
     }
@@ -264,18 +264,18 @@ pub struct Fault {
     doing: &'static str,
     cause: Box<dyn StdError + Send + Sync>,
     /// A store is away rather than wrong: the caller is told to come back.
-    pub away: bool,
+    pub retryable: bool,
 }
 
 impl Fault {
     /// A fault while `doing` something, such as "redeem a token".
     pub fn new(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { doing, cause: cause.into(), away: false }
+        Self { doing, cause: cause.into(), retryable: false }
     }
 
     /// The same, where the cause is a store that does not answer.
-    pub fn away(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { away: true, ..Self::new(doing, cause) }
+    pub fn retryable(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { retryable: true, ..Self::new(doing, cause) }
     }
 }
 

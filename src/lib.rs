@@ -1,7 +1,7 @@
 //! Laurel: a tamper-proof, real-time leaderboard service.
 //!
 //! The modules in the order in which a request meets them; `ARCHITECTURE.md` has the bird's view. Arrows go one way:
-//! `http`, `live` → `award` → `token`, `action`; `award`, `live`, `ledger`, `gate` → `store`.
+//! `http`, `live` → `award` → `token`, `action`; `award`, `live`, `ledger`, `rate_limit` → `store`.
 
 // A print panics where it cannot be written: commands write by `cli/output.rs`, and everything else logs.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -15,8 +15,8 @@ pub mod connections;
 pub mod network;
 pub mod serve;
 
-pub mod gate;
 pub mod http;
+pub mod rate_limit;
 
 pub mod account;
 pub mod action;

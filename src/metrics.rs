@@ -89,11 +89,11 @@ metrics! {
     /// Refusals, by error code.
     refusals: counter("code") = "laurel_refusals_total";
     /// Requests refused without asking what they wanted, by the limit: address, site (of IPv6), user, attempt.
-    gate_refusals: counter("by") = "laurel_gate_refusals_total";
+    rate_limited: counter("scope") = "laurel_rate_limited_total";
     /// Proofs that were judged and whose token is spent, by kind and result: holds, fails.
     proofs: counter("kind", "result") = "laurel_proofs_total";
     /// What looks like cheating, by sign.
-    suspicions: counter("sign") = "laurel_suspicions_total";
+    suspicions: counter("signal") = "laurel_abuse_signals_total";
     /// Proofs that a webhook was to judge, by result: answered, refused (the question), failed, busy (no place to ask), open (not asked, for anybody), open_for_user (not asked, for one player).
     webhook_calls: counter("result") = "laurel_webhook_calls_total";
     /// Time to answer a request, by method, route and status.
@@ -119,13 +119,13 @@ metrics! {
     /// TCP connections closed by the node, by reason: idle (a new one needed its place), slow (a response was read too slowly).
     connections_closed: counter("reason") = "laurel_connections_closed_total";
     /// Boards that a listener was not told because the next one came before it took the last, or before its turn.
-    boards_skipped: counter = "laurel_boards_skipped_total";
+    board_updates_skipped: counter = "laurel_board_updates_skipped_total";
     /// Time from a board's arrival at this node until its last listener on a core was written to.
     fanout_seconds: seconds = "laurel_fanout_duration_seconds";
     /// Time from a change of the ten in Redis to its arrival at this node.
     board_lag_seconds: seconds = "laurel_board_lag_seconds";
     /// Time from a change of the ten in Redis until the last listener on a core was written to.
-    screen_lag_seconds: seconds = "laurel_screen_lag_seconds";
+    delivery_lag_seconds: seconds = "laurel_delivery_lag_seconds";
     /// Entries of the outbox that Postgres does not have yet.
     outbox_entries: gauge = "laurel_outbox_entries";
     /// Entries that could not be written to the ledger and wait for an operator, as the leader counted them last.
@@ -135,13 +135,13 @@ metrics! {
     /// 1 while Redis has a maxmemory-policy that may drop keys, as this node found it within the last minute.
     redis_evicts: gauge = "laurel_redis_evicts";
     /// 1 while this node has the ledger's lead.
-    ledger_lead: gauge = "laurel_ledger_lead";
+    ledger_leader: gauge = "laurel_ledger_leader";
     /// Times that this node loaded the board from the ledger.
     rebuilds: counter = "laurel_board_rebuilds_total";
     /// Users and places among whom the light check found Redis and the ledger at odds, the last time.
-    drift: gauge = "laurel_drift_entries";
+    ledger_mismatches: gauge = "laurel_ledger_mismatches";
     /// Users whom the light check has compared.
-    drift_checked: counter = "laurel_drift_checked_users_total";
+    ledger_checked_users: counter = "laurel_ledger_checked_users_total";
     /// Entries written to the ledger by this node.
     ledger_entries: counter = "laurel_ledger_entries_total";
     /// Time to write a batch to the ledger.
@@ -249,8 +249,8 @@ impl Metrics {
     }
 
     /// One board that all listeners of a core were told of; the clocks are as with `board_lag`.
-    pub fn screen_lag(&self, lag_ms: i64) {
-        self.screen_lag_seconds.observe(lag_ms.max(0) as f64 / 1000.0);
+    pub fn delivery_lag(&self, lag_ms: i64) {
+        self.delivery_lag_seconds.observe(lag_ms.max(0) as f64 / 1000.0);
     }
 
     /// One batch of the ledger.

@@ -54,7 +54,7 @@ impl Node {
         };
         let (app, inboxes) = App::build(config, clock).await?;
         app.store.log_servers().await?;
-        ledger::log_server(&app.database, &app.config.database).await?;
+        ledger::log_server(&app.database, &app.config.postgres).await?;
         let tasks = background(&app, inboxes);
         let stop_consumer = CancellationToken::new();
         let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));

@@ -12,7 +12,7 @@ use std::process::Command;
 use laurel::ledger::SeedOptions;
 
 use crate::harness::{Balancer, NodeProcess, World, haproxy};
-use suite::doors::{CATALOGUE, Player};
+use suite::flows::{CATALOGUE, Player};
 
 /// The nodes' names, in the order of the configuration.
 const NAMES: [&str; 3] = ["a", "b", "c"];

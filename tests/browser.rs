@@ -44,7 +44,7 @@ async fn other_peoples_files_are_as_they_published_them() {
 async fn the_live_page_over_two_nodes() {
     let world = World::new().await;
     let (one, two) = (world.process(&[]).await, world.process(&[]).await);
-    let closed = world.process(&[("LAUREL_LIVE__SPECTATORS", "false")]).await;
+    let closed = world.process(&[("LAUREL_LIVE__PUBLIC_STREAM", "false")]).await;
     let bases = [("ONE", &one), ("TWO", &two), ("CLOSED", &closed)];
     run("live.mjs", bases.map(|(name, node)| (name, node.base.clone())).into()).await;
     assert_verified(&world).await;

@@ -141,7 +141,7 @@ async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let refused = laurel(folder.path(), &["serve"])
         .env("JWT_SECRET", "short")
-        .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "ten")
+        .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "top")
         .env("LAUREL_NO__SUCH_SETTING", "1")
         .output()
         .unwrap();

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::balancer::listeners::Listeners;
 use crate::balancer::play::{Play, judge_after, try_award};
-use crate::balancer::suite::doors::{CATALOGUE, Player};
+use crate::balancer::suite::flows::{CATALOGUE, Player};
 use crate::balancer::suite::history::{Answer, History};
 use crate::balancer::suite::judge::Loss;
 use crate::harness::{TestNode, World, eventually};
@@ -41,10 +41,10 @@ impl Scene {
             let node = world.node_with(|it| {
                 it.actions.file = file.to_str().unwrap().to_owned();
                 it.tokens.action_interval_seconds = 0;
-                it.store.wait_replicas = 1;
+                it.redis.wait_replicas = 1;
                 // As it ships: whoever hangs is given up soon. What is refused because the machine is busy is asked for again.
-                it.store.timeout_ms = 1000;
-                it.store.wait_timeout_ms = 1000;
+                it.redis.timeout_ms = 1000;
+                it.redis.wait_timeout_ms = 1000;
             });
             nodes.push(node.await);
         }
@@ -85,7 +85,7 @@ impl Scene {
     async fn is_open(&self) {
         for node in &self.nodes {
             eventually("the board to be open", async || {
-                node.app.store.glance().await.ok().filter(|it| it.open).map(drop)
+                node.app.store.poll_state().await.ok().filter(|it| it.open).map(drop)
             })
             .await;
         }
@@ -96,7 +96,7 @@ impl Scene {
         let (nodes, history) = (&self.nodes, self.play.stop().await);
         let quiet = eventually("every node to show what Redis has", async || {
             let look =
-                nodes[0].app.store.look(0, i64::MAX).await.ok().filter(|it| it.open && !it.ungathered)?;
+                nodes[0].app.store.poll(0, i64::MAX).await.ok().filter(|it| it.open && !it.ungathered)?;
             let shown = nodes.iter().all(|it| it.app.hub.newest().version == look.version);
             (shown && look.version == look.published).then_some(look.version)
         });
@@ -126,8 +126,8 @@ impl Scene {
 /// The ten as the ledger's entries make them: whoever reached a score first comes first.
 async fn best(world: &World) -> Vec<(Uuid, i64)> {
     let sql = "SELECT user_id, max(score_after) AS score FROM score_history GROUP BY user_id
-               ORDER BY score DESC, max(moment) LIMIT 10";
-    let mut connection = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+               ORDER BY score DESC, max(hlc_us) LIMIT 10";
+    let mut connection = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
     sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
 }
 

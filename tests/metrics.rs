@@ -60,7 +60,7 @@ async fn every_metric_is_as_prometheus_wants_it() {
         "laurel_sockets_opened_total{protocol=\"websocket\"} 1",
         "laurel_sockets_opened_total{protocol=\"events\"} 1",
         "laurel_sockets_refused_total{reason=\"limit\"} 1",
-        "laurel_screen_lag_seconds_bucket{le=\"1\"}",
+        "laurel_delivery_lag_seconds_bucket{le=\"1\"}",
         "laurel_postgres_call_duration_seconds_count{operation=\"write the ledger\",result=\"ok\"}",
         "laurel_ledger_lag_seconds_count",
         "laurel_runtime_workers",
@@ -73,7 +73,7 @@ async fn every_metric_is_as_prometheus_wants_it() {
     // Boards that change at once may come to the screens as one.
     eventually("a change to be timed on its way to the screens", async || {
         node.award(&players[1], "watch_ad").await;
-        (node.app.metrics.screen_lag_seconds.get_sample_count() > 0).then_some(())
+        (node.app.metrics.delivery_lag_seconds.get_sample_count() > 0).then_some(())
     })
     .await;
     let text = node.get("/metrics").await.text;

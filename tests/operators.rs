@@ -48,7 +48,7 @@ async fn what_operators_type_takes_effect_on_nodes_that_serve() {
     let said = done(&world, "admin adjust bob --points=30 --reason prize").await;
     assert!(said.contains("bob: 0 before, 30 now"), "{said}");
     board(&node, "the prize", &[("bob", 30), ("ada", 20)]).await;
-    done(&world, "admin set-aside ada --reason odd").await;
+    done(&world, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     done(&world, "admin void ada --reason bot").await;
     board(&node, "what was held to be gone", &[("bob", 30), ("ada", 20)]).await;
@@ -68,7 +68,7 @@ async fn what_operators_type_takes_effect_on_nodes_that_serve() {
             .await
             .unwrap();
     let actions: Vec<&str> = deeds.iter().map(|it| it.1.as_str()).collect();
-    assert_eq!(actions, ["ban", "unban", "adjust", "set_aside", "void", "grant", "adjust out_of_range"]);
+    assert_eq!(actions, ["ban", "unban", "adjust", "quarantine", "void", "grant", "adjust out_of_range"]);
     assert!(deeds.iter().all(|it| it.0.starts_with("cli:") && it.0.ends_with(" as mary")));
 }
 
@@ -102,7 +102,7 @@ async fn decisions_that_were_cut_short_are_finished() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    done(&world, "admin set-aside ada --reason odd").await;
+    done(&world, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
     // As if a node had been killed after Postgres and before Redis.
@@ -125,11 +125,11 @@ async fn a_confirmation_while_the_board_is_closed_holds_after_a_rebuild() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    done(&world, "admin set-aside ada --reason odd").await;
+    done(&world, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
     let mut look = world.look().await;
-    let sql = "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE username = 'ada'";
+    let sql = "UPDATE users SET quarantined_at = NULL, restricted_at = now() WHERE username = 'ada'";
     node.app.store.close_board().await.unwrap();
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     let _: () = look.ask("FLUSHALL").await;

@@ -198,7 +198,7 @@ async fn awards_go_on_while_postgres_is_away_and_are_written_when_it_is_back() {
     let written: i64 =
         sqlx::query_scalar("SELECT count(*) FROM score_history").fetch_one(&node.app.database).await.unwrap();
     assert_eq!(written, 0);
-    assert!(node.app.store.glance().await.unwrap().outbox >= 100, "all of them wait");
+    assert!(node.app.store.poll_state().await.unwrap().outbox >= 100, "all of them wait");
     drop(holder);
     node.written().await;
     assert_verified(&world).await;

@@ -32,8 +32,8 @@ fn serve(world: &World, settings: &[(&str, &str)]) -> Output {
     let mut command = laurel(&world.config);
     // What goes well is logged at INFO.
     command.arg("serve").env("PORT", "0").env("RUST_LOG", "warn");
-    command.env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "500");
-    command.env("LAUREL_STORE__TIMEOUT_MS", "500").envs(settings.iter().copied()).output().unwrap()
+    command.env("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", "500");
+    command.env("LAUREL_REDIS__TIMEOUT_MS", "500").envs(settings.iter().copied()).output().unwrap()
 }
 
 /// Fails unless it stopped with one line that has all of this.
@@ -85,7 +85,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_its_own_words() {
         assert_one_line(&serve(&world, &[("REDIS_URL", &url)]), &parts);
     }
     let cluster = format!("redis-cluster://{},{}", at(closed), at(http));
-    let split = serve(&world, &[("REDIS_URL", &cluster), ("LAUREL_STORE__SHARDS", "2")]);
+    let split = serve(&world, &[("REDIS_URL", &cluster), ("LAUREL_REDIS__SHARDS", "2")]);
     assert_one_line(&split, &[&at(closed), &at(http), "onnection refused"]);
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).exec_async(&mut operator).await.unwrap();
     assert_one_line(&serve(&world, &[]), &["NOAUTH", "the user and the password in REDIS_URL"]);
@@ -94,7 +94,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_its_own_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgres_that_cannot_be_used_is_named_with_its_own_words() {
     let world = World::with_shards(1).await;
-    let url = world.config.database.url.expose();
+    let url = world.config.postgres.url.expose();
     let name = url.split(['/', '?']).find(|it| it.starts_with("test_")).unwrap();
     let (closed, http, silent) = (closed(), stranger(NOT_HTTP), stranger(""));
     let at = |port: u16| format!("127.0.0.1:{port}");

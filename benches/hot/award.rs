@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use laurel::account::{LoginKeys, User};
-use laurel::action::{Challenge, Door, Limits, Verdict};
+use laurel::action::{Challenge, Flow, Limits, Verdict};
 use laurel::award::Award;
 use laurel::live::Frame;
 use laurel::metrics::Metrics;
@@ -65,8 +65,8 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
     // Connections are laid when they are first used, which is never.
     let _inside = runtime.enter();
     let mut config = config();
-    config.store.redis_url = "redis://127.0.0.1:1/".to_owned().into();
-    let store = measured::unconnected(&config.store, Arc::new(Metrics::default())).expect("a URL");
+    config.redis.url = "redis://127.0.0.1:1/".to_owned().into();
+    let store = measured::unconnected(&config.redis, Arc::new(Metrics::default())).expect("a URL");
     let (token_id, token_hash) = (user(2).to_string(), sha256_hex(&[b"a token"]));
     let (limits, verdict) = (Limits::default(), Verdict::default());
     let redeem = Redeem {
@@ -80,7 +80,7 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
         attempt_id: user(2),
         token_id: &token_id,
         token_hash: &token_hash,
-        door: Door::Actions,
+        flow: Flow::Actions,
         expires_s: NOW_S + 30,
         named_session: "",
         proof: "",
@@ -90,8 +90,8 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
         points_per_hour: 0,
         outbox_max: 1_000_000,
         known_version: NOW_S * 1_000_000,
-        known_ten: &Vec::new,
-        publish_window_ms: 50,
+        known_top: &Vec::new,
+        publish_interval_ms: 50,
         idempotency: None,
         next: None,
         receipt_kid: "receipt-key-name",
@@ -102,9 +102,9 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
 /// With the ten, as after each change of them, and without, as mostly.
 #[divan::bench(args = [0, 10])]
 fn read_redeemed(bencher: Bencher<'_, '_>, places: usize) {
-    let (run, moment) = ("f".repeat(40), "1790000000000000");
-    let told = ["0", "3", "41000", "0", moment, &run, "1240", "812", "815", "10", moment, "0", "", "0"];
-    let stamp = format!("receipt {moment} receipt-key-name watch_ad");
+    let (run, hlc_us) = ("f".repeat(40), "1790000000000000");
+    let told = ["0", "3", "41000", "0", hlc_us, &run, "1240", "812", "815", "10", hlc_us, "0", "", "0"];
+    let stamp = format!("receipt {hlc_us} receipt-key-name watch_ad");
     let words = told.into_iter().map(str::to_owned).chain([stamp]).chain(entries().into_iter().take(places));
     let reply = bulk(&words.collect::<Vec<_>>());
     let read = |reply: &str| {

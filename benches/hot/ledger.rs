@@ -24,7 +24,7 @@ fn hash_link(bencher: Bencher<'_, '_>) {
         token_hash: HASH,
         before: 1230,
         after: 1240,
-        moment: 1_790_000_000_000_000,
+        hlc_us: 1_790_000_000_000_000,
         created_us: 1_790_000_000_000_000,
         note: "",
     };
@@ -54,7 +54,7 @@ fn entry(place: usize) -> String {
         ["points", "10"],
         ["before", "1230"],
         ["after", "1240"],
-        ["moment", "1790000000000000"],
+        ["hlc_us", "1790000000000000"],
         ["at", "1790000000000"],
         ["issued", "1790000000000"],
         ["expires", "1790000030000"],

@@ -9,17 +9,17 @@ export default dashboard(
   "Laurel: cheating",
   "What is tried, and what keeps it out. Who it is: /api/admin/suspects.",
   [
-    number("Signs of cheating per second", "none", [line("signs", rate("laurel_suspicions_total"))], { width: 6, decimals: 1 }),
+    number("Signs of cheating per second", "none", [line("signs", rate("laurel_abuse_signals_total"))], { width: 6, decimals: 1 }),
     number("Proofs that fail, share", "percentunit", [
       line("share", share(rate("laurel_proofs_total", "", 'result="fails"'), rate("laurel_proofs_total"))),
     ], { width: 6 }),
-    number("Requests refused from memory per second", "none", [line("refused", rate("laurel_gate_refusals_total"))], {
+    number("Requests refused from memory per second", "none", [line("refused", rate("laurel_rate_limited_total"))], {
       width: 6, decimals: 1, limits: [100], alerts: ["LaurelFlood"],
     }),
     number("Awards per second", "none", [line("awards", rate("laurel_awards_total"))], { width: 6, decimals: 1 }),
 
     row("What is tried"),
-    graph("Signs of cheating per second, by sign", "none", [line("{{sign}}", rate("laurel_suspicions_total", "sign"))], {
+    graph("Signs of cheating per second, by sign", "none", [line("{{signal}}", rate("laurel_abuse_signals_total", "sign"))], {
       width: 12, stacked: true, says: "forged and foreign tokens come from no honest client; expired and replayed ones also from a slow network.",
     }),
     graph("Refusals per second, by code", "none", [line("{{code}}", rate("laurel_refusals_total", "code"))], { width: 12 }),
@@ -39,7 +39,7 @@ export default dashboard(
     ], { width: 12 }),
 
     row("Floods"),
-    graph("Requests refused from memory per second, by limit", "none", [line("{{by}}", rate("laurel_gate_refusals_total", "by"))], {
+    graph("Requests refused from memory per second, by limit", "none", [line("{{scope}}", rate("laurel_rate_limited_total", "by"))], {
       width: 12, limits: [100], alerts: ["LaurelFlood"],
     }),
     graph("Listeners refused per second, by reason", "none", [line("{{reason}}", rate("laurel_sockets_refused_total", "reason"))], { width: 12 }),

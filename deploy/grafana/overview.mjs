@@ -12,7 +12,7 @@ const DOORS = [
 ];
 const AWARDS =
   'route=~"/api/v1/actions/init|/api/v1/actions/finalize|/api/v1/action-tokens|/api/v1/scores|/api/game/start|/api/score/update"';
-const doors = (query) => DOORS.map(([door, labels]) => line(door, query(labels)));
+const flows = (query) => DOORS.map(([door, labels]) => line(door, query(labels)));
 const node = "{{instance}}";
 
 export default dashboard(
@@ -26,7 +26,7 @@ export default dashboard(
     number("Nodes that answer", "none", [line("nodes", 'sum(up{job="laurel"})')], {
       limits: [1], colors: ["red", "green"], alerts: ["LaurelNodeDown"],
     }),
-    number("Nodes that write the ledger", "none", [line("leaders", 'sum(laurel_ledger_lead{job="laurel"})')], {
+    number("Nodes that write the ledger", "none", [line("leaders", 'sum(laurel_ledger_leader{job="laurel"})')], {
       limits: [1, 2], colors: ["red", "green", "orange"], alerts: ["LaurelNoLeader"], says: "One at a time, whichever nodes are chosen above.",
     }),
     number("Awards per second", "none", [line("awards", rate("laurel_awards_total"))], { decimals: 1 }),
@@ -44,12 +44,12 @@ export default dashboard(
     }),
     graph("The same over 5 min", "none", [
       line("{{slo}}", "slo:errors:ratio5m / on (slo) group_left () slo:budget:ratio"),
-    ], { width: 12, limits: [14.4], alerts: ["LaurelPromiseBreaksFast"], says: "What it comes to at this moment." }),
+    ], { width: 12, limits: [14.4], alerts: ["LaurelPromiseBreaksFast"], says: "What it comes to at this hlc_us." }),
 
     row("What players get"),
     graph("Awards per second, by action", "none", [line("{{action}}", rate("laurel_awards_total", "action"))], { stacked: true }),
-    graph("Requests per second, by door", "reqps", doors((it) => rate(`${REQUESTS}_count`, "", it))),
-    graph("Time to answer: 99 % within, by door", "s", doors((it) => quantile(0.99, REQUESTS, "", it)), {
+    graph("Requests per second, by door", "reqps", flows((it) => rate(`${REQUESTS}_count`, "", it))),
+    graph("Time to answer: 99 % within, by door", "s", flows((it) => quantile(0.99, REQUESTS, "", it)), {
       says: "Auth hashes passwords, which takes its time on purpose.",
     }),
     graph("Refusals per second, by code", "none", [line("{{code}}", rate("laurel_refusals_total", "code"))]),
@@ -66,8 +66,8 @@ export default dashboard(
 
     row("What screens show"),
     graph("From a change to the last screen of a core", "s", [
-      line("50 %", quantile(0.5, "laurel_screen_lag_seconds")),
-      line("99 %", quantile(0.99, "laurel_screen_lag_seconds")),
+      line("50 %", quantile(0.5, "laurel_delivery_lag_seconds")),
+      line("99 %", quantile(0.99, "laurel_delivery_lag_seconds")),
     ], { limits: [1], alerts: ["LaurelPromiseBreaksFast"], says: "Promised within a second. The network to the client is not in it." }),
     graph("From Redis to a node: 99 % within", "s", [line(node, quantile(0.99, "laurel_board_lag_seconds", "instance"))], {
       limits: [0.5], alerts: ["LaurelBoardLate"],
@@ -81,7 +81,7 @@ export default dashboard(
       line("closed with {{code}}", rate("laurel_sockets_closed_total", "code")),
       line("refused: {{reason}}", rate("laurel_sockets_refused_total", "reason")),
     ], { alerts: ["LaurelListenersTooSlow"], says: "4008: the client does not read. 1012: the node drains. 1006: silent." }),
-    graph("Boards that slow listeners skip, per second", "none", [line(node, rate("laurel_boards_skipped_total", "instance"))]),
+    graph("Boards that slow listeners skip, per second", "none", [line(node, rate("laurel_board_updates_skipped_total", "instance"))]),
 
     row("What it takes"),
     graph("Nodes, by version", "none", [line("{{version}}", `count by (version) (${of("laurel_build_info")})`)], { stacked: true }),

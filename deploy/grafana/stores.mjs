@@ -5,7 +5,7 @@ import { dashboard, graph, line, number, of, quantile, rate, row } from "./panel
 const SCRIPT = "laurel_redis_script_duration_seconds";
 const COMMAND = "laurel_redis_command_duration_seconds";
 const CALL = "laurel_postgres_call_duration_seconds";
-const led = (name) => `max(${of(name)} * on (job, instance) ${of("laurel_ledger_lead")})`;
+const led = (name) => `max(${of(name)} * on (job, instance) ${of("laurel_ledger_leader")})`;
 const node = "{{instance}}";
 
 export default dashboard(
@@ -19,16 +19,16 @@ export default dashboard(
     number("Dead letters", "none", [line("entries", led("laurel_dead_letters_waiting"))], {
       limits: [1], alerts: ["LaurelDeadLetters"], says: "Entries that could not be written to the ledger, and wait for an operator.",
     }),
-    number("Differences found", "none", [line("differences", led("laurel_drift_entries"))], {
+    number("Differences found", "none", [line("differences", led("laurel_ledger_mismatches"))], {
       limits: [1], alerts: ["LaurelDrift"], says: "Between Redis and the ledger, by the last light check.",
     }),
-    number("Users compared in an hour", "none", [line("users", `sum(increase(${of("laurel_drift_checked_users_total")}[1h]))`)], {
+    number("Users compared in an hour", "none", [line("users", `sum(increase(${of("laurel_ledger_checked_users_total")}[1h]))`)], {
       decimals: 0, alerts: ["LaurelDrift"],
     }),
     number("Boards loaded in a day", "none", [line("loads", `sum(increase(${of("laurel_board_rebuilds_total")}[1d]))`)], {
       decimals: 0, says: "From the ledger, because Redis lacked something. The log says why.",
     }),
-    number("Nodes that write the ledger", "none", [line("leaders", 'sum(laurel_ledger_lead{job="laurel"})')], {
+    number("Nodes that write the ledger", "none", [line("leaders", 'sum(laurel_ledger_leader{job="laurel"})')], {
       limits: [1, 2], colors: ["red", "green", "orange"], alerts: ["LaurelNoLeader"],
     }),
 
@@ -54,7 +54,7 @@ export default dashboard(
     graph("Entries in a batch, mean", "none", [
       line("entries", `${rate("laurel_ledger_entries_total")} / ${rate("laurel_ledger_batch_duration_seconds_count")}`),
     ]),
-    graph("Who leads", "none", [line(node, of("laurel_ledger_lead"))], { max: 1, alerts: ["LaurelNoLeader"] }),
+    graph("Who leads", "none", [line(node, of("laurel_ledger_leader"))], { max: 1, alerts: ["LaurelNoLeader"] }),
 
     row("Redis"),
     graph("Redis scripts per second", "ops", [line("{{script}}", rate(`${SCRIPT}_count`, "script"))]),
@@ -81,6 +81,6 @@ export default dashboard(
     graph("Postgres' connections", "none", [
       line(`${node} in use`, of("laurel_pool_connections_in_use", 'pool="postgres"')),
       line(`${node} open`, of("laurel_pool_connections_open", 'pool="postgres"')),
-    ], { says: "All of database.max_connections in use: requests wait." }),
+    ], { says: "All of postgres.max_connections in use: requests wait." }),
   ],
 );

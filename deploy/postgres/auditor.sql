@@ -6,6 +6,6 @@ CREATE ROLE laurel_auditor NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICA
 GRANT CONNECT ON DATABASE laurel TO laurel_auditor;
 GRANT USAGE ON SCHEMA public TO laurel_auditor;
 GRANT SELECT ON _sqlx_migrations, deployment, score_history, ledger_heads, ledger_checkpoints TO laurel_auditor;
-GRANT SELECT (id, number, username, score, banned_at, aside_at) ON users TO laurel_auditor;
+GRANT SELECT (id, number, username, score, banned_at, quarantined_at) ON users TO laurel_auditor;
 GRANT SELECT (id, user_id, token_hash) ON user_action TO laurel_auditor;
 GRANT SELECT (state, reason, user_id) ON dead_letters TO laurel_auditor;

@@ -70,16 +70,16 @@ impl Checker {
                 self.judge.say(format!("user {user}: the rows come to {ours}, but: {stores}"));
             }
         }
-        let ten: Vec<String> = look.ask("LRANGE leaderboard:global:ten 0 -1").await;
+        let top: Vec<String> = look.ask("LRANGE leaderboard:global:top 0 -1").await;
         let mut best: Vec<_> =
-            self.judge.standings.iter().map(|(user, (score, moment))| (-score, *moment, user)).collect();
+            self.judge.standings.iter().map(|(user, (score, hlc_us))| (-score, *hlc_us, user)).collect();
         best.sort_unstable();
         let best: Vec<String> =
             best.iter().take(10).map(|(score, _, user)| format!("{} {user}", -score)).collect();
         let word = |line: &String, place| line.split(' ').nth(place).unwrap_or_default().to_owned();
-        let ten: Vec<String> = ten.iter().map(|it| format!("{} {}", word(it, 0), word(it, 2))).collect();
-        if ten != best {
-            self.judge.say(format!("the ten are {ten:#?}, by the ledger {best:#?}"));
+        let top: Vec<String> = top.iter().map(|it| format!("{} {}", word(it, 0), word(it, 2))).collect();
+        if top != best {
+            self.judge.say(format!("the ten are {top:#?}, by the ledger {best:#?}"));
         }
     }
 
@@ -110,11 +110,11 @@ async fn settle(world: &World<'_>) -> Result<(), String> {
     let (began, mut before) = (Instant::now(), None);
     loop {
         let entries: u64 = look.ask("XLEN outbox").await;
-        let moment: Option<i64> = look.ask("HGET leaderboard:global:state moment").await;
-        if entries == 0 && before == Some(moment) {
+        let hlc_us: Option<i64> = look.ask("HGET leaderboard:global:state hlc_us").await;
+        if entries == 0 && before == Some(hlc_us) {
             return Ok(());
         }
-        before = (entries == 0).then_some(moment);
+        before = (entries == 0).then_some(hlc_us);
         if began.elapsed() > WRITTEN {
             return Err(format!("{entries} entries are in the outbox after {} s", WRITTEN.as_secs()));
         }

@@ -36,7 +36,7 @@ pub struct Attempt {
 #[derive(Clone, Debug)]
 pub struct Event {
     pub user: Uuid,
-    pub door: &'static str,
+    pub flow: &'static str,
     pub points: i64,
     /// Whether its action is acknowledged by the ledger.
     pub by_ledger: bool,
@@ -61,7 +61,7 @@ impl Event {
 
     /// All that is known, for people.
     pub fn tell(&self, id: Uuid) -> String {
-        let mut text = format!("event {id} of user {}, {} points at {}", self.user, self.points, self.door);
+        let mut text = format!("event {id} of user {}, {} points at {}", self.user, self.points, self.flow);
         for it in &self.attempts {
             let (start, end) = (it.start.as_secs_f64(), it.end.as_secs_f64());
             let _ = write!(

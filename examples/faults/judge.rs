@@ -56,7 +56,7 @@ impl Judge {
             if row.before != before || row.after != row.before + row.points {
                 self.say(format!("the ledger has {row:?}, but the user's last entry came to {before}"));
             }
-            self.standings.insert(row.user_id, (row.after, row.moment));
+            self.standings.insert(row.user_id, (row.after, row.hlc_us));
         }
     }
 

@@ -16,7 +16,7 @@ pub struct Row {
     pub points: i64,
     pub before: i64,
     pub after: i64,
-    pub moment: i64,
+    pub hlc_us: i64,
     pub seq: Option<i64>,
 }
 
@@ -38,8 +38,8 @@ pub async fn written_since(port: u16, seq: i64) -> Option<HashSet<Uuid>> {
 /// The rows after a place in the ledger, and those without one.
 pub async fn rows(connection: &mut PgConnection, seq: i64) -> Vec<Row> {
     let sql =
-        "SELECT event_id, user_id, points_earned, score_before, score_after, moment, seq FROM score_history
-               WHERE seq > $1 OR seq IS NULL ORDER BY moment";
+        "SELECT event_id, user_id, points_earned, score_before, score_after, hlc_us, seq FROM score_history
+               WHERE seq > $1 OR seq IS NULL ORDER BY hlc_us";
     let rows = sqlx::query(sql).bind(seq).fetch_all(connection).await.unwrap();
     let row = |it: &PgRow| Row {
         event_id: it.get("event_id"),
@@ -47,7 +47,7 @@ pub async fn rows(connection: &mut PgConnection, seq: i64) -> Vec<Row> {
         points: it.get("points_earned"),
         before: it.get("score_before"),
         after: it.get("score_after"),
-        moment: it.get("moment"),
+        hlc_us: it.get("hlc_us"),
         seq: it.get("seq"),
     };
     rows.iter().map(row).collect()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::dice::Dice;
-use super::doors::{self, ACTIONS, Door, Player, Ticket};
+use super::flows::{self, ACTIONS, Flow, Player, Ticket};
 use super::history::{Answer, Attempt, Event, History};
 
 /// How long a player asks for an answer.
@@ -52,10 +52,10 @@ impl Load {
     pub async fn play(self: Arc<Self>, player: Arc<Player>, mut dice: Dice) {
         let mut next = None;
         while !self.stop.load(Ordering::Relaxed) {
-            let (door, action) = (Door::any(&mut dice), dice.below(ACTIONS.len()));
-            let known = if door == Door::Game { next.take() } else { None };
+            let (flow, action) = (Flow::any(&mut dice), dice.below(ACTIONS.len()));
+            let known = if flow == Flow::Game { next.take() } else { None };
             let base = &self.bases[dice.below(self.bases.len())];
-            let ticket = match doors::ticket(&self.client, base, &player, door, action, known).await {
+            let ticket = match flows::ticket(&self.client, base, &player, flow, action, known).await {
                 Ok(ticket) => ticket,
                 Err(why) => {
                     self.history.not_issued(why);
@@ -66,7 +66,7 @@ impl Load {
             let (_, points, by_ledger) = ACTIONS[action];
             let event = Event {
                 user: player.user,
-                door: door.name(),
+                flow: flow.name(),
                 points,
                 by_ledger,
                 late: false,
@@ -74,7 +74,7 @@ impl Load {
             };
             self.history.issued(ticket.id, event);
             let given = self.hand_in(&player, &ticket, &mut dice).await;
-            if door == Door::Game {
+            if flow == Flow::Game {
                 next = given;
             }
             tokio::time::sleep(self.pause).await;
@@ -123,8 +123,8 @@ impl Load {
     ) -> (Answer, Option<String>) {
         let start = self.history.now();
         let answer =
-            doors::post(&self.client, &self.bases[node], ticket.path, player, key, &ticket.body).await;
-        let (answer, next) = doors::read(answer);
+            flows::post(&self.client, &self.bases[node], ticket.path, player, key, &ticket.body).await;
+        let (answer, next) = flows::read(answer);
         let end = self.history.now();
         let attempt = Attempt { node, key: key.to_owned(), start, end, answer: answer.clone() };
         self.history.attempted(ticket.id, attempt);

@@ -23,9 +23,9 @@ const SETTINGS: [(&str, &str); 19] = [
     ("LAUREL_LIMITS__SOCKETS_PER_IP", "0"),
     ("LAUREL_LIMITS__REQUESTS_PER_MINUTE_PER_USER", "0"),
     ("LAUREL_TOKENS__ACTION_INTERVAL_SECONDS", "0"),
-    ("LAUREL_STORE__TIMEOUT_MS", "800"),
-    ("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "1500"),
-    ("LAUREL_DATABASE__MAX_CONNECTIONS", "6"),
+    ("LAUREL_REDIS__TIMEOUT_MS", "800"),
+    ("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", "1500"),
+    ("LAUREL_POSTGRES__MAX_CONNECTIONS", "6"),
     ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "2000"),
     ("LAUREL_SERVER__REQUEST_TIMEOUT_MS", "5000"),
     ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
@@ -65,7 +65,7 @@ fn command(folder: &Path, redis_port: u16, postgres_port: u16) -> Command {
 pub async fn run(folder: &Path, redis_port: u16, postgres_port: u16, arguments: &[&str]) -> Output {
     let mut command = tokio::process::Command::from(command(folder, redis_port, postgres_port));
     // Nodes give stores up soon; a command that says whether all is well waits for those that a busy machine makes slow.
-    command.env("LAUREL_STORE__TIMEOUT_MS", "10000").env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", "30000");
+    command.env("LAUREL_REDIS__TIMEOUT_MS", "10000").env("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", "30000");
     command.args(arguments).kill_on_drop(true).output().await.unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::disk::Disk;
-use crate::doors::{CATALOGUE, Player};
+use crate::flows::{CATALOGUE, Player};
 use crate::node::{self, Node, readiness};
 use crate::proxy::{Proxy, Way};
 use crate::stores::{PostgresStore, RedisStore};

@@ -138,7 +138,7 @@ impl Engine<'_> {
         let since = due.unwrap_or_else(|| self.started.elapsed().as_nanos() as u64);
         lane.flight = Some((step, since));
         self.flying += 1;
-        if step == Step::Lead
+        if step == Step::LeaderLock
             && let (Some(score), Some(audience)) = (self.leading, &mut self.audience)
         {
             audience.asked(score + POINTS, since);
@@ -203,7 +203,7 @@ impl Engine<'_> {
         lane.keep(step, step.token(if good { answer.body } else { &[] }));
         match step {
             Step::Init if good => self.hoard.put(lane.user, &lane.token),
-            Step::Lead => self.leading = number(answer.body, b"\"newScore\":"),
+            Step::LeaderLock => self.leading = number(answer.body, b"\"newScore\":"),
             _ => {}
         }
         // What was asked for want of a token is not the lane's next step.
@@ -211,7 +211,7 @@ impl Engine<'_> {
         if group.group.steps[lane.place] == step {
             lane.place = (lane.place + 1) % group.group.steps.len();
             // A session is its player's, to the end.
-            if lane.place == 0 && lane.session.is_empty() && step != Step::Lead {
+            if lane.place == 0 && lane.session.is_empty() && step != Step::LeaderLock {
                 lane.user = (lane.user + group.group.lanes) % (self.players.count() - 1);
             }
         }

@@ -56,7 +56,7 @@ impl Lane {
     pub fn keep(&mut self, step: Step, token: &[u8]) {
         let place = match step {
             Step::Init | Step::Finalize => &mut self.token,
-            Step::Start | Step::Update | Step::Lead | Step::End => &mut self.session,
+            Step::Start | Step::Update | Step::LeaderLock | Step::End => &mut self.session,
             Step::Board | Step::Rank => return,
         };
         place.clear();

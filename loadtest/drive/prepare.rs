@@ -27,7 +27,7 @@ impl<'a> Engine<'a> {
         let mut groups = vec![Turns::new(plan.crowd, 0)];
         if let Some(per_second) = plan.leader {
             lanes.push(Lane::new(plan.players.count() - 1, 0));
-            let group = Group { steps: vec![Step::Lead], lanes: 1, pace: Pace::Open(per_second) };
+            let group = Group { steps: vec![Step::LeaderLock], lanes: 1, pace: Pace::Open(per_second) };
             groups.push(Turns::new(group, crowd));
         }
         let audience =

@@ -50,13 +50,13 @@ impl Flow {
     }
 
     pub fn steps(self) -> Vec<Step> {
-        use Step::{Board, End, Finalize, Init, Lead, Rank, Start, Update};
+        use Step::{Board, End, Finalize, Init, LeaderLock, Rank, Start, Update};
         match self {
             Self::Actions => vec![Init, Finalize],
             Self::Game => [&[Start][..], &[Update; UPDATES], &[End]].concat(),
             Self::Reads => vec![Board],
             Self::Rank => vec![Rank],
-            Self::Sockets => vec![Lead],
+            Self::Sockets => vec![LeaderLock],
             Self::Mixed => {
                 let round = [
                     Board, Update, Board, Rank, Board, Init, Board, Finalize, Board, Update, Rank, Board,

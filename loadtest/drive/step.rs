@@ -20,7 +20,7 @@ pub enum Step {
     Board,
     Rank,
     /// An `update` of the player who leads: it changes the board, and listeners wait for it.
-    Lead,
+    LeaderLock,
 }
 
 impl Step {
@@ -32,7 +32,7 @@ impl Step {
         Self::End,
         Self::Board,
         Self::Rank,
-        Self::Lead,
+        Self::LeaderLock,
     ];
 
     pub fn name(self) -> &'static str {
@@ -44,19 +44,19 @@ impl Step {
             Self::End => "game end",
             Self::Board => "board",
             Self::Rank => "own rank",
-            Self::Lead => "leader's update",
+            Self::LeaderLock => "leader's update",
         }
     }
 
     pub fn is_award(self) -> bool {
-        matches!(self, Self::Finalize | Self::Update | Self::Lead)
+        matches!(self, Self::Finalize | Self::Update | Self::LeaderLock)
     }
 
     /// What can be asked instead, for want of a token.
     pub fn possible(self, lane: &Lane, has_token: bool) -> Self {
         match self {
             Self::Finalize if !has_token => Self::Init,
-            Self::Update | Self::Lead | Self::End if lane.session.is_empty() => Self::Start,
+            Self::Update | Self::LeaderLock | Self::End if lane.session.is_empty() => Self::Start,
             step => step,
         }
     }
@@ -72,7 +72,7 @@ impl Step {
                 post(out, "/api/v1/actions/finalize", login, &[b"{\"antiSpamToken\":\"", token, b"\"}"]);
             }
             Self::Start => post(out, "/api/game/start", login, &[b"{}"]),
-            Self::Update | Self::Lead => {
+            Self::Update | Self::LeaderLock => {
                 let rest = b"\",\"actionType\":\"watch_ad\",\"points\":10}";
                 post(out, "/api/score/update", login, &[b"{\"actionToken\":\"", &lane.session, rest]);
             }
@@ -95,7 +95,7 @@ impl Step {
         match self {
             Self::Init => text(body, b"\"antiSpamToken\":\""),
             Self::Start => text(body, b"\"actionToken\":\""),
-            Self::Update | Self::Lead => text(body, b"\"newActionToken\":\""),
+            Self::Update | Self::LeaderLock => text(body, b"\"newActionToken\":\""),
             _ => &[],
         }
     }

@@ -59,9 +59,9 @@ impl Awards {
 async fn play(players: Players, won: Arc<Mutex<Won>>, stop: CancellationToken) {
     let (mut due, mut under_way) = (players::pace(u32::MAX as usize, PER_SECOND), JoinSet::new());
     let mut turns = players.iter().cycle();
-    while let Some(Some(moment)) = stop.run_until_cancelled(due.recv()).await {
+    while let Some(Some(hlc_us)) = stop.run_until_cancelled(due.recv()).await {
         let Some(player) = turns.next().cloned() else { return };
-        under_way.spawn(win(player, moment, won.clone()));
+        under_way.spawn(win(player, hlc_us, won.clone()));
         while let Some(award) = under_way.try_join_next() {
             award.unwrap();
         }

@@ -71,11 +71,11 @@ impl Crew {
     /// Waits until all are back at these nodes, and says when the last one was.
     pub async fn settle(&mut self) -> u64 {
         let replies = self.ask(|_| Order::Settle).await;
-        let moments = replies.iter().map(|it| match it {
+        let hlcs_us = replies.iter().map(|it| match it {
             Reply::Settled { at_us } => *at_us,
             other => panic!("{other:?}"),
         });
-        moments.max().unwrap()
+        hlcs_us.max().unwrap()
     }
 
     /// What was counted since the last report. No client may have seen a version that was not newer.

@@ -78,7 +78,7 @@ fn send(mut streams: Vec<TcpStream>, frame: &[u8]) -> (Vec<TcpStream>, f64) {
 /// The frame of a WebSocket that a node would send.
 fn board(rows: &str, version: u64) -> Vec<u8> {
     let event = r#""event":"leaderboard_updated""#;
-    let moment = "2026-01-01T00:00:00.000Z";
-    let text = format!(r#"{{{event},"data":{rows},"version":{version},"timestamp":"{moment}"}}"#);
+    let hlc_us = "2026-01-01T00:00:00.000Z";
+    let text = format!(r#"{{{event},"data":{rows},"version":{version},"timestamp":"{hlc_us}"}}"#);
     wire::unmasked(text.as_bytes())
 }

@@ -9,7 +9,7 @@ use crate::server::{self, Server};
 /// All nodes must know the same one; a private one would be the first node's alone.
 const SECRET: (&str, &str) = ("JWT_SECRET", "only for measuring, only for measuring, only for measuring");
 /// Postgres' default lets a hundred connect, and seven nodes want to.
-const FEW_CONNECTIONS: (&str, &str) = ("LAUREL_DATABASE__MAX_CONNECTIONS", "8");
+const FEW_CONNECTIONS: (&str, &str) = ("LAUREL_POSTGRES__MAX_CONNECTIONS", "8");
 
 /// What the first node has to know, beside what it is measured with, so that others can join it.
 pub fn settings() -> Vec<(&'static str, &'static str)> {

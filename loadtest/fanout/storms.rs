@@ -79,7 +79,7 @@ impl Stage {
         let left_addresses: Vec<SocketAddrV4> = left.iter().map(|it| socket_address(it)).collect();
         self.crew.flee(&left_addresses, now_us()).await;
         let from_us = now_us();
-        let since = |moment_us: u64| Duration::from_micros(moment_us.saturating_sub(from_us));
+        let since = |hlc_us: u64| Duration::from_micros(hlc_us.saturating_sub(from_us));
         node.signal(signal);
         let exit_code = node.exit_code().await;
         let ended_in = since(now_us());

@@ -94,8 +94,8 @@ impl Tally {
     }
 
     /// From when on the seconds of lost connections count.
-    pub fn count_closed_from(&mut self, moment_us: u64) {
-        self.closed_from_us = moment_us;
+    pub fn count_closed_from(&mut self, hlc_us: u64) {
+        self.closed_from_us = hlc_us;
         self.closed.clear();
     }
 

@@ -52,7 +52,7 @@ const FILLING: [&str; 7] = [
 const UNINDEXED: &str = "
     DROP INDEX users_number_key, users_username_key, users_email_key, users_username_trigrams;
     ALTER TABLE score_history DROP CONSTRAINT score_history_pkey;
-    DROP INDEX score_history_user_moment; DROP INDEX score_history_shard_seq";
+    DROP INDEX score_history_user_hlc; DROP INDEX score_history_shard_seq";
 const INDEXED_USERS: &str = "
     CREATE UNIQUE INDEX users_number_key ON users (number);
     CREATE UNIQUE INDEX users_username_key ON users (lower(username));
@@ -60,7 +60,7 @@ const INDEXED_USERS: &str = "
     CREATE INDEX users_username_trigrams ON users USING gin (lower(username) gin_trgm_ops)";
 const INDEXED_HISTORY: &str = "
     ALTER TABLE score_history ADD PRIMARY KEY (event_id, created_at);
-    CREATE INDEX score_history_user_moment ON score_history (user_id, moment);
+    CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
     CREATE INDEX score_history_shard_seq ON score_history (shard, seq)";
 
 /// Ids as nodes make them: by time, with the rest by lot.
@@ -82,8 +82,8 @@ impl Population {
         let postgres = Postgres::start(&held, &FILLING).await.unwrap();
         let redis = Redis::start(&held, &[]).await.unwrap();
         let mut config = config::load([("JWT_SECRET".into(), SECRET.into())]).unwrap();
-        config.database.url = postgres_url(&data).into();
-        config.store.redis_url = format!("unix://{}/redis/redis.sock", data.display()).into();
+        config.postgres.url = postgres_url(&data).into();
+        config.redis.url = format!("unix://{}/redis/redis.sock", data.display()).into();
         let app = App::build(config, Clock::default()).await.unwrap().0;
         insert(&app, players).await;
         let callers = Arc::new(draw(&app, players).await);
@@ -100,7 +100,7 @@ impl Population {
         let started = Instant::now();
         let mut settings = UNLIMITED.to_vec();
         // While that much is loaded, the disk may keep Redis waiting.
-        settings.extend([("JWT_SECRET", SECRET), ("LAUREL_STORE__TIMEOUT_MS", "20000")]);
+        settings.extend([("JWT_SECRET", SECRET), ("LAUREL_REDIS__TIMEOUT_MS", "20000")]);
         let server = Server::open(folder, &settings);
         let mut connection = Http::open(&server.address).await;
         let begin = r#"{"actionType":"watch_ad"}"#;
@@ -165,7 +165,7 @@ async fn insert(app: &App, players: u64) {
     // But for hashes that chain: nobody walks it.
     let history = format!(
         "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
-                                    moment, created_at, seq, hash)
+                                    hlc_us, created_at, seq, hash)
          SELECT {}, id, 'seed', score, repeat('0', 64), 0, score, (extract(epoch FROM at) * 1000000)::bigint, at, number,
                 decode(repeat('00', 32), 'hex')
          FROM users, LATERAL (SELECT now() - interval '1 s' - interval '1 us' * ({players} - number) AS at) it",
@@ -176,7 +176,7 @@ async fn insert(app: &App, players: u64) {
         "INSERT INTO rollup_users SELECT id, now(), 1, 1, score, 1, score, 1, score, 1, score FROM users";
     tokio::join!(run(app, INDEXED_HISTORY), run(app, sums));
     let heads = format!(
-        "UPDATE ledger_heads SET seq = {players}, moment = (SELECT max(moment) FROM score_history);
+        "UPDATE ledger_heads SET seq = {players}, hlc_us = (SELECT max(hlc_us) FROM score_history);
          UPDATE rollup_heads SET seq = {players}, user_number = {players}, seen_number = {players}"
     );
     run(app, &heads).await;

@@ -61,7 +61,7 @@ impl Cluster {
         }
     }
 
-    /// As the setting `store.redis_url` wants it.
+    /// As the setting `redis.url` wants it.
     pub fn url(&self) -> String {
         format!("redis-cluster://{}", self.addresses.join(","))
     }

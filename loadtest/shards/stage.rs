@@ -88,7 +88,7 @@ impl Stage {
     pub async fn start(name: &'static str, shards: &str, cluster: Option<Cluster>) -> Self {
         let url = cluster.as_ref().map(Cluster::url);
         let mut settings = UNLIMITED.to_vec();
-        settings.push(("LAUREL_STORE__SHARDS", shards));
+        settings.push(("LAUREL_REDIS__SHARDS", shards));
         settings.extend(url.as_deref().map(|it| ("REDIS_URL", it)));
         let server = Server::start(USERS, &settings);
         let logins = server.logins();

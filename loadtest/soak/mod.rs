@@ -106,14 +106,14 @@ async fn play(players: Vec<Arc<tokio::sync::Mutex<Player>>>, tally: Arc<Mutex<Ta
     let per_second = AWARDS_PER_SECOND + READS_PER_SECOND;
     let mut due = pace(minutes * 60 * per_second, per_second);
     let mut number = 0;
-    while let Some(moment) = due.recv().await {
+    while let Some(hlc_us) = due.recv().await {
         let (player, tally) = (players[number / 2 % players.len()].clone(), tally.clone());
         let award = number % 2 == 0;
         number += 1;
         tokio::spawn(async move {
             let mut player = player.lock().await;
             let done = if award { player.win().await } else { player.look().await };
-            let took = moment.elapsed().as_micros() as u64;
+            let took = hlc_us.elapsed().as_micros() as u64;
             let mut tally = tally.lock();
             let times = if award { &mut tally.awards } else { &mut tally.reads };
             times.record(took).unwrap();

@@ -14,30 +14,30 @@
 -- Awards only raise scores, so the newcomer is the latest to reach its score: it stands behind everybody who has as much.
 -- A score that is not above `floor` therefore cannot change the ten, whoever has it.
 
-local PLACES = 10
+local TOP_SIZE = 10
 
-local function floor_of(board_key, ten)
-  if #ten == PLACES then
-    return ten[PLACES]:match('^%d+')
+local function floor_of(board_key, top)
+  if #top == TOP_SIZE then
+    return top[TOP_SIZE]:match('^%d+')
   end
   -- Perhaps somebody is missing; nobody else gets in for that.
-  local tenth = redis.call('ZREVRANGE', board_key, PLACES - 1, PLACES - 1, 'WITHSCORES')
+  local tenth = redis.call('ZREVRANGE', board_key, TOP_SIZE - 1, TOP_SIZE - 1, 'WITHSCORES')
   return tenth[2] and int(tonumber(tenth[2])) or '-1'
 end
 
-local function write_ten(board_key, ten_key, state_key, ten, version)
-  redis.call('DEL', ten_key)
-  if #ten > 0 then
-    redis.call('RPUSH', ten_key, unpack(ten))
+local function write_top(board_key, top_key, state_key, top, version)
+  redis.call('DEL', top_key)
+  if #top > 0 then
+    redis.call('RPUSH', top_key, unpack(top))
   end
-  redis.call('HSET', state_key, 'moment', int(version), 'version', int(version), 'floor',
-    floor_of(board_key, ten))
+  redis.call('HSET', state_key, 'hlc_us', int(version), 'version', int(version), 'floor',
+    floor_of(board_key, top))
 end
 
 -- Puts one entry in its place, takes the user's older one out, and keeps the best ten.
-local function place(ten, entry, user, score)
+local function place(top, entry, user, score)
   local kept, placed = {}, false
-  for _, other in ipairs(ten) do
+  for _, other in ipairs(top) do
     local other_score, other_user = other:match('^(%d+) %d+ (%S+)')
     if other_user ~= user then
       if not placed and tonumber(other_score) < score then
@@ -50,7 +50,7 @@ local function place(ten, entry, user, score)
   if not placed then
     kept[#kept + 1] = entry
   end
-  kept[PLACES + 1] = nil
+  kept[TOP_SIZE + 1] = nil
   return kept
 end
 
@@ -59,26 +59,26 @@ end
 -- several: returns -1, and whoever asked takes its ten to the board that is merged of all, see `gather`.
 -- The ms are never more than the window: nodes sleep for them. A key that lasts longer is from before Redis' clock was set back; it
 -- is written anew, and holds nothing up.
-local function publish(ten, state_key, window_key, channel, version, window_ms)
+local function publish(top, state_key, throttle_key, channel, version, window_ms)
   if channel == '' then
     return -1
   end
-  local open = tonumber(window_ms) == 0 or redis.call('SET', window_key, '1', 'NX', 'PX', window_ms)
+  local open = tonumber(window_ms) == 0 or redis.call('SET', throttle_key, '1', 'NX', 'PX', window_ms)
   if not open then
-    local left_ms = redis.call('PTTL', window_key)
+    local left_ms = redis.call('PTTL', throttle_key)
     if left_ms >= 0 and left_ms <= tonumber(window_ms) then
       return math.max(1, left_ms)
     end
-    redis.call('SET', window_key, '1', 'PX', window_ms)
+    redis.call('SET', throttle_key, '1', 'PX', window_ms)
   end
-  redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(ten, '\n'))
+  redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(top, '\n'))
   redis.call('HSET', state_key, 'published', int(version))
   return 0
 end
 
 -- Lifts the board above a moment, and shows it again under the new version: whoever has seen as much takes it.
-local function lift(state_key, ten_key, window_key, least_moment, channel, window_ms)
-  local moment = math.max(next_moment(redis.call('HGET', state_key, 'moment')), least_moment + 1)
-  redis.call('HSET', state_key, 'moment', int(moment), 'version', int(moment))
-  return publish(redis.call('LRANGE', ten_key, 0, -1), state_key, window_key, channel, moment, window_ms)
+local function raise_version(state_key, top_key, throttle_key, min_hlc_us, channel, window_ms)
+  local hlc_us = math.max(next_hlc_us(redis.call('HGET', state_key, 'hlc_us')), min_hlc_us + 1)
+  redis.call('HSET', state_key, 'hlc_us', int(hlc_us), 'version', int(hlc_us))
+  return publish(redis.call('LRANGE', top_key, 0, -1), state_key, throttle_key, channel, hlc_us, window_ms)
 end

@@ -13,6 +13,6 @@ end
 local now_text = int(now_ms)
 
 -- A moment after the last one: by the clock, or a µs later where that stood still or went back.
-local function next_moment(last)
+local function next_hlc_us(last)
   return math.max(now_us, (tonumber(last) or 0) + 1)
 end

@@ -30,13 +30,13 @@ local function read_open(state_key, least, ...)
   end
   -- Texts of equal length compare like the numbers in them, and a moment has 16 digits until 2286. Reading four numbers out of texts
   -- costs more than the rest of this function.
-  local moment = state[3] or '0'
-  local here = state[1] .. ' ' .. moment
-  if #moment == 16 and #here == #least and here >= least then
+  local hlc_us = state[3] or '0'
+  local here = state[1] .. ' ' .. hlc_us
+  if #hlc_us == 16 and #here == #least and here >= least then
     return state
   end
-  local epoch, least_epoch, least_moment = tonumber(state[1]), least:match('^(%d+) (%d+)$')
+  local epoch, least_epoch, min_hlc_us = tonumber(state[1]), least:match('^(%d+) (%d+)$')
   least_epoch = tonumber(least_epoch)
-  local is_behind = epoch < least_epoch or (epoch == least_epoch and tonumber(moment) < tonumber(least_moment))
+  local is_behind = epoch < least_epoch or (epoch == least_epoch and tonumber(hlc_us) < tonumber(min_hlc_us))
   return not is_behind and state or nil
 end

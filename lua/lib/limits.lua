@@ -53,7 +53,7 @@ local function action_wait_ms(key, limits, redeems)
   local kept = redis.call('HMGET', key, 'at', 'hour', 'in_hour', 'day', 'in_day')
   local pause, limit, at, wait = limits.cooldown, 'cooldown_ms', tonumber(kept[1]), 0
   if redeems and limits.span > pause then
-    pause, limit = limits.span, 'least_ms'
+    pause, limit = limits.span, 'min_ms'
   end
   if pause > 0 and at then
     if at > now_ms then

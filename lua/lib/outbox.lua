@@ -19,7 +19,7 @@
 
 local function write_outbox(outbox_key, entry)
   redis.call('XADD', outbox_key, '*', 'entry', entry.kind .. ' ' .. entry.id .. ' ' .. entry.user .. ' ' .. (entry.action or '')
-    .. ' ' .. (entry.points or '') .. ' ' .. (entry.before or '') .. ' ' .. (entry.after or '') .. ' ' .. (entry.moment or '')
+    .. ' ' .. (entry.points or '') .. ' ' .. (entry.before or '') .. ' ' .. (entry.after or '') .. ' ' .. (entry.hlc_us or '')
     .. ' ' .. now_text .. ' ' .. (entry.issued or now_text) .. ' ' .. (entry.expires or now_text) .. ' ' .. (entry.token or '')
     .. ' ' .. (entry.session or '') .. ' ' .. (entry.next or '') .. ' ' .. (entry.actions or '')
     .. ' ' .. (entry.held and '1' or '0') .. ' ' .. (entry.once or '') .. ' ' .. (entry.trace or '') .. ' ' .. (entry.proof or ''))

@@ -11,14 +11,14 @@ local function read_span(text)
   if text == '' then
     return 0, 0, 0, 0
   end
-  local least_ms, most_ms, from_ms, until_ms = text:match('^(%S+) (%S+) (%S+) (%S+)$')
-  return tonumber(least_ms), tonumber(most_ms), tonumber(from_ms), tonumber(until_ms)
+  local min_ms, max_ms, from_ms, until_ms = text:match('^(%S+) (%S+) (%S+) (%S+)$')
+  return tonumber(min_ms), tonumber(max_ms), tonumber(from_ms), tonumber(until_ms)
 end
 
 -- The keys of what may be used once stand from place `first` of KEYS on.
-local function proof_stands(issued_ms, least_ms, most_ms, from_ms, until_ms, first)
+local function proof_stands(issued_ms, min_ms, max_ms, from_ms, until_ms, first)
   local age_ms = now_ms - tonumber(issued_ms)
-  if age_ms < least_ms or (most_ms > 0 and age_ms > most_ms) or now_ms < from_ms then
+  if age_ms < min_ms or (max_ms > 0 and age_ms > max_ms) or now_ms < from_ms then
     return false
   end
   if until_ms > 0 and (now_ms >= until_ms or until_ms - now_ms > LONGEST_PROOF_MS) then
@@ -43,7 +43,7 @@ end
 -- Notes that a token was spent without an award, so that a copy of Redis from before it is older, too. `last` is the board's moment.
 -- Returns the next, for the outbox. An award has one of its own.
 local function note_spent(state_key, last)
-  local moment = int(next_moment(last))
-  redis.call('HSET', state_key, 'moment', moment)
-  return moment
+  local hlc_us = int(next_hlc_us(last))
+  redis.call('HSET', state_key, 'hlc_us', hlc_us)
+  return hlc_us
 end

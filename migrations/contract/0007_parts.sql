@@ -14,7 +14,7 @@ ALTER TABLE score_history
     DROP CONSTRAINT score_history_pkey;
 -- An event is unique within its month; over all of them by the look under the head's lock (`src/ledger/awards.rs`).
 ALTER TABLE score_history ADD CONSTRAINT score_history_whole_pkey PRIMARY KEY (event_id, created_at);
-ALTER INDEX score_history_user_moment RENAME TO score_history_whole_user_moment;
+ALTER INDEX score_history_user_hlc RENAME TO score_history_whole_user_hlc;
 ALTER INDEX score_history_held RENAME TO score_history_whole_held;
 ALTER INDEX score_history_shard_seq RENAME TO score_history_whole_shard_seq;
 ALTER INDEX score_history_unchained RENAME TO score_history_whole_unchained;
@@ -26,10 +26,10 @@ CREATE TABLE score_history (
     FOREIGN KEY (user_id) REFERENCES users (id)
 ) PARTITION BY RANGE (created_at);
 -- As before: a user's history in order, what is held, the walk along the chain; and what has no place in it, which is nothing.
-CREATE INDEX score_history_user_moment ON score_history (user_id, moment);
+CREATE INDEX score_history_user_hlc ON score_history (user_id, hlc_us);
 CREATE INDEX score_history_held ON score_history (user_id) WHERE held;
 CREATE INDEX score_history_shard_seq ON score_history (shard, seq);
-CREATE INDEX score_history_unchained ON score_history (moment) WHERE seq IS NULL;
+CREATE INDEX score_history_unchained ON score_history (hlc_us) WHERE seq IS NULL;
 
 -- What no month has: where a clock goes wrong, nothing is lost.
 CREATE TABLE score_history_rest PARTITION OF score_history DEFAULT;

@@ -67,7 +67,7 @@ pub async fn admit(app: &App, token: &str, from: IpAddr) -> Result<Identity> {
             app.note(Some(Sign::BadLogin), None, from);
         }
     })?;
-    app.gate.user(identity.user).await.inspect_err(|_| {
+    app.rate_limiter.user(identity.user).await.inspect_err(|_| {
         app.note(Some(Sign::Flooding), Some(identity.user), from);
     })?;
     Ok(identity)
@@ -137,7 +137,7 @@ pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Opti
     let limits = &app.config.limits;
     let mut windows = vec![(AttemptWindow::Logins(digest), limits.logins_per_minute)];
     windows.extend(counted(from, limits.logins_per_minute_per_ip, AttemptWindow::LoginsFrom));
-    let known = windows.iter().any(|(window, _)| app.gate.is_full(window));
+    let known = windows.iter().any(|(window, _)| app.rate_limiter.is_full(window));
     let counted = count(app, &windows).await;
     // Once a window: what is known to be full is not told again.
     if let (false, Err(Error::Refused(Refusal::RateLimited { .. }))) = (known, &counted) {
@@ -166,7 +166,7 @@ fn counted(
 }
 
 async fn count(app: &App, windows: &[(AttemptWindow, u32)]) -> Result<Option<RateWindow>> {
-    let attempts = app.gate.attempt(windows).await?;
+    let attempts = app.rate_limiter.attempt(windows).await?;
     match attempts.window {
         Some(window) if !attempts.allowed => {
             let limit = attempts.place.map_or("", |it| windows[it].0.limit());

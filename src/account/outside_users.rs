@@ -34,7 +34,7 @@ fn read(row: &PgRow) -> Result<KnownUser, sqlx::Error> {
 /// Postgres is away.
 pub async fn find(app: &App, issuer: &str, subject: &str) -> Result<Option<KnownUser>> {
     let doing = "look up an outside user";
-    let sql = "SELECT u.id, u.number, u.username FROM outside_users o JOIN users u ON u.id = o.user_id
+    let sql = "SELECT u.id, u.number, u.username FROM external_identities o JOIN users u ON u.id = o.user_id
                WHERE o.issuer = $1 AND o.subject = $2";
     let asked = sqlx::query(sql).bind(issuer).bind(subject).fetch_optional(&app.database);
     let row = timed(&app.metrics, doing, asked).await;
@@ -73,8 +73,7 @@ async fn insert_in_transaction(
     let email = format!("{id}@outside.invalid");
     let made = sqlx::query(user).bind(id).bind(username.as_str()).bind(email);
     let Some(made) = made.fetch_optional(&mut *transaction).await? else { return Ok(None) };
-    let link =
-        "INSERT INTO outside_users (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let link = "INSERT INTO external_identities (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     let linked = sqlx::query(link).bind(issuer).bind(subject).bind(id).execute(&mut *transaction).await?;
     // A transaction that is dropped is rolled back.
     if linked.rows_affected() == 0 {

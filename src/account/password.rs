@@ -27,8 +27,8 @@ impl Passwords {
     /// Argon2id refuses its own parameters.
     pub fn new(auth: &config::Auth) -> Result<Self, Fault> {
         Ok(Self {
-            turns: Turns::new(auth.hashes_at_once),
-            wait: Duration::from_millis(auth.hash_wait_ms),
+            turns: Turns::new(auth.max_concurrent_hashes),
+            wait: Duration::from_millis(auth.hash_queue_timeout_ms),
             nobody: hash(b"no such user")?,
         })
     }

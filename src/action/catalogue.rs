@@ -19,7 +19,7 @@ const SHIPPED: &str = include_str!("actions.toml");
 /// Where an action can be redeemed (contract, section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Door {
+pub enum Flow {
     /// `/api/v1/actions/*`
     Actions,
     /// `/api/v1/action-tokens`, `/api/v1/scores`
@@ -55,7 +55,7 @@ pub struct Action {
     /// What has to be shown.
     pub proof: Proof,
     /// Where it is open.
-    pub doors: Vec<Door>,
+    pub flows: Vec<Flow>,
     /// Its own limits.
     pub limits: Limits,
     /// When an award is answered.
@@ -80,8 +80,8 @@ impl Action {
     }
 
     /// Whether it is open at this door.
-    pub fn is_open(&self, door: Door) -> bool {
-        self.doors.contains(&door)
+    pub fn is_open(&self, flow: Flow) -> bool {
+        self.flows.contains(&flow)
     }
 }
 
@@ -131,8 +131,8 @@ impl Catalogue {
     }
 
     /// An action by its type, if it is open at this door.
-    pub fn find(&self, kind: &str, door: Door) -> Option<&Action> {
-        self.actions.iter().find(|it| it.kind == kind && it.is_open(door))
+    pub fn find(&self, kind: &str, flow: Flow) -> Option<&Action> {
+        self.actions.iter().find(|it| it.kind == kind && it.is_open(flow))
     }
 
     /// The rings whose files are to be followed.
@@ -187,15 +187,15 @@ pub(super) mod tests {
             worth,
             [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20), ("daily_bonus", 5)]
         );
-        assert_eq!(catalogue.find("daily_bonus", Door::Game).unwrap().limits.cap_per_day, 1);
-        assert!(catalogue.find("demo_quiz", Door::Actions).is_some());
-        assert!(catalogue.find("demo_quiz", Door::Game).is_none());
+        assert_eq!(catalogue.find("daily_bonus", Flow::Game).unwrap().limits.cap_per_day, 1);
+        assert!(catalogue.find("demo_quiz", Flow::Actions).is_some());
+        assert!(catalogue.find("demo_quiz", Flow::Game).is_none());
     }
 
     #[test]
     fn a_proof_that_nobody_can_give_is_refused() {
         let text = "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 1\n\
-                    proof = { kind = \"elapsed\", least_ms = 30, most_ms = 30 }\n";
+                    proof = { kind = \"elapsed\", min_ms = 30, max_ms = 30 }\n";
         assert_eq!(problems(text).len(), 1);
     }
 }

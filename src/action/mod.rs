@@ -7,6 +7,6 @@ mod limits;
 pub mod proof;
 mod read;
 
-pub use catalogue::{Acknowledge, Action, Catalogue, CatalogueProblems, Door};
+pub use catalogue::{Acknowledge, Action, Catalogue, CatalogueProblems, Flow};
 pub use limits::Limits;
 pub use proof::{Challenge, Proof, Verdict};

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::limits::read_open_hours;
 use super::proof::quiz::Question;
 use super::proof::{Proof, Sources, read_proof, signed};
-use super::{Action, Door, Limits};
+use super::{Action, Flow, Limits};
 use crate::keys::{KeyFile, KeyRing};
 
 /// Doubles, and so scores and points, are exact to here.
@@ -66,7 +66,7 @@ pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> 
     let number = fields.need("number");
     let points: Option<u64> = fields.need("points");
     let cooldown_ms = fields.take("cooldown_ms").unwrap_or(0);
-    let doors = fields.list("doors").unwrap_or_else(|| vec![Door::Actions, Door::Tokens, Door::Game]);
+    let flows = fields.list("flows").unwrap_or_else(|| vec![Flow::Actions, Flow::Tokens, Flow::Game]);
     let points_by_difficulty: BTreeMap<String, u64> = fields.take("points_by_difficulty").unwrap_or_default();
     let token_seconds: Option<u64> = fields.take("token_seconds");
     let open_hours: String = fields.take("open_hours").unwrap_or_default();
@@ -89,19 +89,19 @@ pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> 
         (kind.as_ref().is_none_or(named), "type must be 1 to 50 of a-z, 0-9 and _"),
         (points.as_ref().is_none_or(worth), "points must be between 1 and 2^53 - 1"),
         (cooldown_ms <= YEAR_MS, "cooldown_ms must be at most a year"),
-        (!doors.is_empty(), "doors must name at least one"),
+        (!flows.is_empty(), "flows must name at least one"),
         (
             points_by_difficulty.values().all(worth),
             "points_by_difficulty must be between 1 and 2^53 - 1 each",
         ),
         (token_seconds.as_ref().is_none_or(token), "token_seconds must be between 1 and 86400"),
         (
-            !(asks && doors.contains(&Door::Game)),
-            "doors: the game door has no way to ask a question; leave \"game\" out",
+            !(asks && flows.contains(&Flow::Game)),
+            "flows: the game door has no way to ask a question; leave \"game\" out",
         ),
         (
-            !comes_by_callback || doors == [Door::Actions],
-            "doors must be [\"actions\"]: the callback comes there",
+            !comes_by_callback || flows == [Flow::Actions],
+            "flows must be [\"actions\"]: the callback comes there",
         ),
     ] {
         fields.require(holds, problem);
@@ -116,7 +116,7 @@ pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> 
         token_seconds,
         limits: Limits { span_ms: proof.span_ms(), ..limits },
         proof,
-        doors,
+        flows,
         acknowledge,
     })
 }
@@ -170,12 +170,12 @@ mod tests {
             number = 2
             points = -1 # action B: points must be a whole number
             proof = { kind = "quizz", bank = "x" } # did you mean quiz?
-            doors = ["actions", "tokns", 1] # must be one of `actions`, `tokens`, `game`; did you mean tokens? & doors has a value of the wrong kind
+            flows = ["actions", "tokns", 1] # must be one of `actions`, `tokens`, `game`; did you mean tokens? & flows has a value of the wrong kind
             cooldown = 5 # action B: cooldown: unknown; did you mean cooldown_ms?
             [[action]] # action 3: type is missing & action 3: proof is missing
             number = 3
             points = 3
-            doors = [] # doors must name
+            flows = [] # flows must name
             open_hours = "9" # open_hours must be like
             token_seconds = 0 # token_seconds must be
             acknowledge = "legder" # did you mean ledger?
@@ -207,7 +207,7 @@ mod tests {
             type = "h"
             number = 8
             points = 1
-            proof = { kind = "all", of = [{ kind = "elapsed", least_ms = 2, most_ms = 1 }, { kind = "elapsed" }] } # elapsed twice & least_ms must be below & least_ms is missing
+            proof = { kind = "all", of = [{ kind = "elapsed", min_ms = 2, max_ms = 1 }, { kind = "elapsed" }] } # elapsed twice & min_ms must be below & min_ms is missing
             [keys.game] # keys game: nowhere.json
             jwks_fil = "x" # keys game: jwks_fil: unknown; did you mean jwks_file?
             jwks_file = "nowhere.json"

@@ -55,7 +55,7 @@ pub async fn adjust(
         event_id,
         points: Some(points),
         note: &note(decision),
-        publish_window_ms: app.config.live.min_interval_ms,
+        publish_interval_ms: app.config.live.publish_interval_ms,
         outbox_max: app.config.outbox.max_entries,
         candidates: &candidates,
     };
@@ -74,14 +74,14 @@ pub async fn adjust(
         Err(NotDone::Unavailable) => return Err(Refusal::Unavailable(CLOSED).into()),
         // The script looks for the event first, so neither Redis nor the ledger has it.
         Err(NotDone::OutOfRange) => Err(Refused::OutOfRange),
-        Err(NotDone::Aside) => Err(Refused::SetAside),
+        Err(NotDone::Quarantined) => Err(Refused::Quarantined),
     };
     let detail = adjusted.as_ref().map_or_else(|refused| refused.detail(), outcome);
     audit::complete(app, &mut *transaction, event_id, detail.clone()).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     decision.log(meant.action, Some(user.id), Some(&detail));
     let adjusted = adjusted.map_err(Refused::refusal)?;
-    finish(app, user.id, adjusted.ten).await?;
+    finish(app, user.id, adjusted.top).await?;
     Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
 }
 

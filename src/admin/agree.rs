@@ -23,8 +23,8 @@ pub(super) async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     let call = app.metrics.postgres(doing);
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
     let row = sqlx::query(
-        "SELECT banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, voids_id, number, username,
-                CASE WHEN aside_at IS NULL THEN 0
+        "SELECT banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AS quarantined, voids_id, number, username,
+                CASE WHEN quarantined_at IS NULL THEN 0
                      ELSE (SELECT coalesce(sum(points_earned), 0) FROM score_history WHERE user_id = users.id AND held)::bigint
                 END AS held
          FROM users WHERE id = $1 FOR UPDATE",
@@ -38,10 +38,10 @@ pub(super) async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
     let it = Restrict {
         user,
         banned: row.get("banned"),
-        aside: row.get("aside"),
+        quarantined: row.get("quarantined"),
         held: row.get::<i64, _>("held").max(0) as u64,
         event_id: app.clock.new_id(),
-        publish_window_ms: app.config.live.min_interval_ms,
+        publish_interval_ms: app.config.live.publish_interval_ms,
         outbox_max: app.config.outbox.max_entries,
         candidates: &candidates,
     };
@@ -49,8 +49,8 @@ pub(super) async fn agree(app: &App, user: Uuid) -> Result<Option<Changed>> {
         None => None,
         Some(id) => take_away(app, &mut transaction, id, &row, &it, newest.as_deref()).await?,
     };
-    let it = Restrict { aside: it.aside && voids.is_none(), ..it };
-    let mended = app.store.restrict(&it).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
+    let it = Restrict { quarantined: it.quarantined && voids.is_none(), ..it };
+    let mended = app.store.apply_restrictions(&it).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     finish(app, user, mended).await?;
     Ok(voided)
@@ -82,18 +82,18 @@ async fn take_away(
         event_id: id,
         points: None,
         note: &note.unwrap_or_default(),
-        publish_window_ms: restrict.publish_window_ms,
+        publish_interval_ms: restrict.publish_interval_ms,
         outbox_max: restrict.outbox_max,
         candidates: &[],
     };
     let mut done = app.store.adjust(&it).await?;
-    if done == Err(NotDone::Aside)
+    if done == Err(NotDone::Quarantined)
         && is_written(app, restrict.user, newest).await?
         && !is_dead_letter(connection, id).await?
     {
         // All that was on its way is in the ledger, and the event, whose user is locked, is not: so Redis has lost what it shows.
-        let aside = Restrict { aside: true, ..*restrict };
-        app.store.restrict(&aside).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
+        let quarantined = Restrict { quarantined: true, ..*restrict };
+        app.store.apply_restrictions(&quarantined).await?.map_err(|_| Refusal::Unavailable(DECIDED))?;
         done = app.store.adjust(&it).await?;
     }
     match done {
@@ -101,7 +101,7 @@ async fn take_away(
             audit::complete(app, &mut *connection, id, outcome(&adjusted)).await?;
             Ok(Some(Changed { event_id: id, before: adjusted.before, after: adjusted.after }))
         }
-        Err(NotDone::Aside) => Ok(None),
+        Err(NotDone::Quarantined) => Ok(None),
         Err(_) => Err(Refusal::Unavailable(DECIDED).into()),
     }
 }

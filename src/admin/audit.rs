@@ -49,19 +49,19 @@ pub(super) enum Refused {
     /// The total would have left its range.
     OutOfRange,
     /// The user was set aside.
-    SetAside,
+    Quarantined,
     /// The user was not set aside.
-    NotSetAside,
+    NotQuarantined,
 }
 
 impl Refused {
-    const ALL: [Self; 3] = [Self::OutOfRange, Self::SetAside, Self::NotSetAside];
+    const ALL: [Self; 3] = [Self::OutOfRange, Self::Quarantined, Self::NotQuarantined];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::OutOfRange => "out_of_range",
-            Self::SetAside => "set_aside",
-            Self::NotSetAside => "not_set_aside",
+            Self::Quarantined => "quarantined",
+            Self::NotQuarantined => "not_quarantined",
         }
     }
 
@@ -74,8 +74,8 @@ impl Refused {
     pub fn refusal(self) -> Refusal {
         match self {
             Self::OutOfRange => Refusal::field("points", "would take the total below 0 or above 2^53 - 1"),
-            Self::SetAside => Refusal::field("userId", "is set aside: confirm or void what is held first"),
-            Self::NotSetAside => Refusal::field("userId", "is not set aside: nothing is held"),
+            Self::Quarantined => Refusal::field("userId", "is set aside: confirm or void what is held first"),
+            Self::NotQuarantined => Refusal::field("userId", "is not set aside: nothing is held"),
         }
     }
 }

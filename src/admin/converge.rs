@@ -32,7 +32,7 @@ pub async fn converge_forever(app: Arc<App>, all_every: Duration) {
         // Another run of Redis may lack decisions of any age.
         let latest = app.store.known_epochs();
         let is_other = std::mem::replace(&mut epoch, latest) != latest;
-        if is_other || (compared.elapsed() >= all_every && app.health.leads()) {
+        if is_other || (compared.elapsed() >= all_every && app.health.is_leader()) {
             since_s = ALL_S;
         }
         match converge(&app, since_s).await {
@@ -56,7 +56,7 @@ async fn converge(app: &App, since_s: f64) -> Result<()> {
     let (mut outcome, mut last) = (Ok(()), ("-infinity".to_owned(), Uuid::nil()));
     loop {
         let asked = sqlx::query(
-            "SELECT id, restricted_at::text AS at, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside,
+            "SELECT id, restricted_at::text AS at, banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AS quarantined,
                     voids_id IS NOT NULL AS voids,
                     EXISTS (SELECT FROM admin_audit
                             WHERE user_id = users.id AND action = 'rename' AND created_at > now() - interval '1 hour') AS renamed
@@ -73,7 +73,7 @@ async fn converge(app: &App, since_s: f64) -> Result<()> {
         let in_force = app.store.restrictions(&users).await?;
         for (row, found) in rows.iter().zip(in_force) {
             let banned = row.get("banned");
-            let decided = InForce { banned, listed: banned, aside: row.get("aside") };
+            let decided = InForce { banned, listed: banned, quarantined: row.get("quarantined") };
             // A void that the ledger does not have is done again where Redis lost it, and else found to be done.
             if row.get("voids") || row.get("renamed") || found != decided {
                 outcome = agree(app, row.get("id")).await.map(drop).and(outcome);

@@ -89,7 +89,7 @@ async fn behind(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32
     let asked = sqlx::query(
         "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(sign, it.count) AS signs,
                 (extract(epoch FROM max(it.last_at)) * 1000)::bigint AS last_at_ms, u.number, u.username,
-                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS aside
+                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.quarantined_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS quarantined
          FROM (SELECT CASE WHEN $1::uuid IS NULL THEN user_id::text ELSE address END AS suspect,
                       sign, sum(count)::bigint AS count, max(last_at) AS last_at
                FROM suspect_addresses WHERE (user_id = $1 OR address = $2) AND hour > now() - make_interval(hours => $3)

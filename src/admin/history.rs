@@ -72,13 +72,13 @@ pub struct Page {
 /// shown as the ledger has it, and as a deed only if the ledger does not have it (yet, or any more).
 const PAGE: &str = "
     WITH entries AS (
-        SELECT moment AS at_us, 1 AS place, event_id::text AS id, created_at AS at,
+        SELECT hlc_us AS at_us, 1 AS place, event_id::text AS id, created_at AS at,
                CASE WHEN action_token_hash <> '' THEN 'award' WHEN note IS NOT NULL THEN 'adjustment' ELSE 'carried' END AS kind,
                jsonb_build_object('eventId', event_id, 'actionType', action_type, 'points', points_earned, 'scoreBefore', score_before,
                                   'scoreAfter', score_after, 'held', held, 'note', note) AS facts
         FROM score_history
-        WHERE user_id = $1 AND moment <= $2 AND (moment, 1, event_id::text) < ($2, $3, $4)
-        ORDER BY moment DESC, event_id::text DESC LIMIT $5
+        WHERE user_id = $1 AND hlc_us <= $2 AND (hlc_us, 1, event_id::text) < ($2, $3, $4)
+        ORDER BY hlc_us DESC, event_id::text DESC LIMIT $5
     ), attempts AS (
         SELECT (extract(epoch FROM created_at) * 1000000)::bigint AS at_us, 2 AS place, id::text AS id, created_at AS at,
                CASE WHEN refused_at IS NOT NULL THEN 'refused' WHEN expires_at < now() THEN 'expired' ELSE 'open' END AS kind,

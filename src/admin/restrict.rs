@@ -24,9 +24,9 @@ pub enum Restriction {
     /// Back, with the score.
     Unban,
     /// Awards are taken, but not shown.
-    SetAside,
+    Quarantine,
     /// What was held is shown.
-    Confirm,
+    Approve,
 }
 
 impl Restriction {
@@ -35,14 +35,14 @@ impl Restriction {
         match self {
             Self::Ban => "ban",
             Self::Unban => "unban",
-            Self::SetAside => "set_aside",
-            Self::Confirm => "confirm",
+            Self::Quarantine => "quarantine",
+            Self::Approve => "approve",
         }
     }
 
     /// Whether it decides about what a void takes away.
     fn is_about_held(self) -> bool {
-        matches!(self, Self::SetAside | Self::Confirm)
+        matches!(self, Self::Quarantine | Self::Approve)
     }
 
     /// A mark of held points that is left over from an earlier time ends where a new one begins.
@@ -52,12 +52,12 @@ impl Restriction {
                 "UPDATE users SET banned_at = coalesce(banned_at, now()), restricted_at = now() WHERE id = $1"
             }
             Self::Unban => "UPDATE users SET banned_at = NULL, restricted_at = now() WHERE id = $1",
-            Self::SetAside => {
-                "WITH turned AS (UPDATE users SET aside_at = now(), restricted_at = now()
-                                 WHERE id = $1 AND aside_at IS NULL RETURNING id)
+            Self::Quarantine => {
+                "WITH turned AS (UPDATE users SET quarantined_at = now(), restricted_at = now()
+                                 WHERE id = $1 AND quarantined_at IS NULL RETURNING id)
                  UPDATE score_history SET held = FALSE FROM turned WHERE user_id = turned.id AND held"
             }
-            Self::Confirm => "UPDATE users SET aside_at = NULL, restricted_at = now() WHERE id = $1",
+            Self::Approve => "UPDATE users SET quarantined_at = NULL, restricted_at = now() WHERE id = $1",
         }
     }
 }
@@ -124,7 +124,7 @@ async fn decide(
 /// What Postgres says of a user whose row is locked.
 pub(super) struct Known {
     /// Whether the user is set aside, or will be no more as soon as a void is in the ledger.
-    pub aside: bool,
+    pub quarantined: bool,
     /// The event that voids, until the ledger has it.
     pub voids: Option<Uuid>,
 }
@@ -132,8 +132,8 @@ pub(super) struct Known {
 /// Locks a user's row ahead of whatever else a transaction writes: a row of the audit locks it too, and whoever locks it twice could
 /// meet another who waits in between.
 pub(super) async fn lock_user(connection: &mut PgConnection, user: Uuid) -> Result<Known> {
-    let sql = "SELECT aside_at IS NOT NULL AS aside, voids_id FROM users WHERE id = $1 FOR NO KEY UPDATE";
+    let sql = "SELECT quarantined_at IS NOT NULL AS quarantined, voids_id FROM users WHERE id = $1 FOR NO KEY UPDATE";
     let row = sqlx::query(sql).bind(user).fetch_one(connection).await;
     let row = row.map_err(|error| sql_fault("lock a user", error))?;
-    Ok(Known { aside: row.get("aside"), voids: row.get("voids_id") })
+    Ok(Known { quarantined: row.get("quarantined"), voids: row.get("voids_id") })
 }

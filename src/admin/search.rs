@@ -25,7 +25,7 @@ pub struct Found {
     /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
-    pub aside: bool,
+    pub quarantined: bool,
     /// When the user registered, in ms since the Unix epoch.
     pub created_at_ms: i64,
 }
@@ -42,7 +42,7 @@ pub struct FoundPage {
 }
 
 const COLUMNS: &str =
-    "number, id, username, role, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AND voids_id IS NULL AS aside,
+    "number, id, username, role, score, banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AND voids_id IS NULL AS quarantined,
      (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms";
 
 /// `$1` to `$4` are a number, a UUID, the text, and a pattern that finds the text in a name.
@@ -120,7 +120,7 @@ fn read(row: &PgRow) -> Found {
         role: row.get("role"),
         score: row.get("score"),
         banned: row.get("banned"),
-        aside: row.get("aside"),
+        quarantined: row.get("quarantined"),
         created_at_ms: row.get("created_at_ms"),
     }
 }

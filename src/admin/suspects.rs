@@ -27,7 +27,7 @@ pub struct Suspected {
     /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
-    pub aside: bool,
+    pub quarantined: bool,
 }
 
 /// What is known of one user.
@@ -42,7 +42,7 @@ pub struct UserReport {
     /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
-    pub aside: bool,
+    pub quarantined: bool,
     /// The signs of the last hours.
     pub signs: BTreeMap<String, i64>,
     /// When the user registered, in ms since the Unix epoch.
@@ -83,7 +83,7 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
                      SELECT sign, sum(count)::bigint AS count FROM suspicions
                      WHERE suspect = it.suspect AND hour > now() - make_interval(hours => $1) GROUP BY sign) by_sign) AS signs,
                 u.number, u.username,
-                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.aside_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS aside
+                coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.quarantined_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS quarantined
          FROM heaviest it LEFT JOIN users u ON u.id = CASE WHEN it.is_user THEN it.suspect::uuid END
          ORDER BY it.weight DESC, it.suspect",
     )
@@ -108,7 +108,7 @@ pub(super) fn read(row: &PgRow) -> Suspected {
         signs: signs(row.get("signs")),
         last_at_ms: row.get("last_at_ms"),
         banned: row.get("banned"),
-        aside: row.get("aside"),
+        quarantined: row.get("quarantined"),
     }
 }
 
@@ -126,7 +126,7 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
     let doing = "look at a user";
     let asked = sqlx::query(
-        "SELECT users.banned_at IS NOT NULL AS banned, users.aside_at IS NOT NULL AND users.voids_id IS NULL AS aside,
+        "SELECT users.banned_at IS NOT NULL AS banned, users.quarantined_at IS NOT NULL AND users.voids_id IS NULL AS quarantined,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
                 coalesce(known.awards, 0) AS awards, (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 (SELECT coalesce(jsonb_object_agg(sign, count), '{}') FROM (
@@ -142,7 +142,7 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
         total: own.unwrap_or(0),
         shown: board.unwrap_or(0),
         banned: row.get("banned"),
-        aside: row.get("aside"),
+        quarantined: row.get("quarantined"),
         signs: signs(row.get("signs")),
         created_at_ms: row.get("created_at_ms"),
         awards: row.get("awards"),

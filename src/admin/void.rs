@@ -39,10 +39,10 @@ pub async fn void(app: &App, user: Uuid, key: Option<&str>, decision: &Decision)
     // One that is under way is joined; one whose outcome is known left nothing to take away.
     let refused = match known.voids {
         Some(event) => audit::changed(&mut transaction, event).await?.is_some(),
-        None => !known.aside,
+        None => !known.quarantined,
     };
     if refused {
-        audit::complete(app, &mut *transaction, id, Refused::NotSetAside.detail()).await?;
+        audit::complete(app, &mut *transaction, id, Refused::NotQuarantined.detail()).await?;
     } else if let Some(event) = known.voids {
         audit::complete(app, &mut *transaction, id, json!({ "joins": event })).await?;
     } else {
@@ -51,9 +51,9 @@ pub async fn void(app: &App, user: Uuid, key: Option<&str>, decision: &Decision)
     }
     transaction.commit().await.map_err(fault)?;
     call.answered();
-    decision.log(meant.action, Some(user), refused.then(|| Refused::NotSetAside.detail()).as_ref());
+    decision.log(meant.action, Some(user), refused.then(|| Refused::NotQuarantined.detail()).as_ref());
     if refused {
-        return Err(Refused::NotSetAside.refusal().into());
+        return Err(Refused::NotQuarantined.refusal().into());
     }
     outcome(app, user, id).await
 }

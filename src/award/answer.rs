@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::permission::Judged;
 use super::{CLOSED, JUDGING, action_closed, rate_limited};
 use crate::account::Identity;
-use crate::action::{Door, Limits};
+use crate::action::{Flow, Limits};
 use crate::app::App;
 use crate::error::{Fault, Refusal, Result};
 use crate::live::{Board, Frame};
@@ -49,7 +49,7 @@ pub fn answer(
         RedeemOutcome::RateLimited => rate_limited(&AttemptWindow::Awards(caller.user), redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
         RedeemOutcome::TokenUnknown | RedeemOutcome::TokenForeign => Refusal::InvalidActionToken,
-        RedeemOutcome::TokenExpired if judged.door == Door::Game => Refusal::SessionExpired,
+        RedeemOutcome::TokenExpired if judged.flow == Flow::Game => Refusal::SessionExpired,
         RedeemOutcome::TokenExpired => Refusal::TokenExpired,
         RedeemOutcome::NoSession => Refusal::NoSession,
         RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
@@ -93,8 +93,8 @@ fn award(
         app.hub.flush_later();
     }
     let mut board = app.hub.newest_frame();
-    if let Some(ten) = awarded.ten.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
-        board = Arc::new(Frame::new(Board::read(awarded.version, ten)?));
+    if let Some(top) = awarded.top.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
+        board = Arc::new(Frame::new(Board::read(awarded.version, top)?));
         // The board of a first answer that is given again is an old one, which a node that was just started would take for the newest.
         if !replayed {
             app.hub.learn(&board);
@@ -125,7 +125,7 @@ fn receipt(
         points: awarded.points,
         score: awarded.score,
         version: awarded.version,
-        iat: stamp.moment / 1_000_000,
+        iat: stamp.hlc_us / 1_000_000,
     };
     app.receipts.sign(&stamp.kid, &receipt).map(Some)
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{CLOSED, Metered, action_closed, invalid_action};
 use crate::account::Identity;
 use crate::action::proof::Asked;
-use crate::action::{Action, Door};
+use crate::action::{Action, Flow};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Fault, Refusal};
@@ -32,12 +32,12 @@ pub struct Issued {
 pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str) -> Metered<Issued> {
     let catalogue = &app.catalogue;
     let found =
-        catalogue.find(action_type, Door::Actions).or_else(|| catalogue.find(action_type, Door::Tokens));
+        catalogue.find(action_type, Flow::Actions).or_else(|| catalogue.find(action_type, Flow::Tokens));
     let Some(action) = found else {
-        return invalid_action(app, |it| it.is_open(Door::Actions) || it.is_open(Door::Tokens)).into();
+        return invalid_action(app, |it| it.is_open(Flow::Actions) || it.is_open(Flow::Tokens)).into();
     };
     let window = AttemptWindow::Inits(caller.user);
-    if let Err(refusal) = app.gate.check(&window) {
+    if let Err(refusal) = app.rate_limiter.check(&window) {
         app.note(Some(Sign::Flooding), Some(caller.user), from);
         return refusal.into();
     }
@@ -58,7 +58,7 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
         Ok(answer) => answer,
         Err(fault) => return fault.into(),
     };
-    app.gate.note(&window, rate);
+    app.rate_limiter.note(&window, rate);
     let outcome = match outcome {
         IssueOutcome::Issued(begun) => {
             sign(app, caller, action, request.token_id, begun, expires_in_s).map_err(Into::into)

@@ -94,13 +94,13 @@ async fn check_window(
     key: Option<&IdempotencyKey>,
 ) -> Result<(), Refusal> {
     if let Some(key) = key {
-        let is_exempt =
-            !app.gate.is_full(window) || app.store.has_answer(caller.user, key).await.unwrap_or(false);
+        let is_exempt = !app.rate_limiter.is_full(window)
+            || app.store.has_answer(caller.user, key).await.unwrap_or(false);
         if is_exempt {
             return Ok(());
         }
     }
-    app.gate.check(window)
+    app.rate_limiter.check(window)
 }
 
 /// Frees a token whose proof nobody judged. If Redis is away, the reservation ends by itself.

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Denied, invalid_action};
 use crate::account::Identity;
-use crate::action::{Action, Challenge, Door};
+use crate::action::{Action, Challenge, Flow};
 use crate::app::App;
 use crate::error::{Error, Refusal};
 use crate::store::NextToken;
@@ -42,7 +42,7 @@ pub struct Judged<'a> {
     /// What it is worth, where that was settled when the token was proven.
     pub points: Option<u64>,
     /// Which door's token it is.
-    pub door: Door,
+    pub flow: Flow,
     /// What the proof is held against.
     pub challenge: Challenge,
     /// The attempt's id, the event id of the award.
@@ -87,13 +87,13 @@ fn judge_anti_spam<'a>(
     called_back: bool,
 ) -> Result<Judged<'a>, Denied> {
     let claims = super::read_anti_spam(app, caller, token)?;
-    let is_open = |it: &Action| it.is_open(Door::Actions) && it.proof.comes_by_callback() == called_back;
-    let action = app.catalogue.find(&claims.act, Door::Actions).filter(|it| is_open(it));
+    let is_open = |it: &Action| it.is_open(Flow::Actions) && it.proof.comes_by_callback() == called_back;
+    let action = app.catalogue.find(&claims.act, Flow::Actions).filter(|it| is_open(it));
     let action = action.ok_or_else(|| invalid_action(app, is_open))?;
     Ok(Judged {
         action: Some(action),
         points: None,
-        door: Door::Actions,
+        flow: Flow::Actions,
         challenge: claims.chl,
         attempt_id: claims.jti,
         token_id: claims.jti.to_string(),
@@ -109,12 +109,12 @@ async fn judge_proven<'a>(app: &'a App, caller: &Identity, token: &str) -> Resul
     let proven = app.store.proven_for(caller.user, &hash).await.map_err(Error::from)?;
     let action = match &proven {
         None => None,
-        Some((kind, _)) => Some(find_action(app, kind, Door::Tokens)?),
+        Some((kind, _)) => Some(find_action(app, kind, Flow::Tokens)?),
     };
     Ok(Judged {
         action,
         points: proven.map(|(_, points)| points),
-        door: Door::Tokens,
+        flow: Flow::Tokens,
         challenge: Challenge::default(),
         attempt_id: token.attempt_id(),
         token_id: hash.clone(),
@@ -126,7 +126,7 @@ async fn judge_proven<'a>(app: &'a App, caller: &Identity, token: &str) -> Resul
 
 fn judge_game<'a>(app: &'a App, token: &str, action_type: &str, points: u64) -> Result<Judged<'a>, Denied> {
     let token = read_act_token(token)?;
-    let action = find_action(app, action_type, Door::Game)?;
+    let action = find_action(app, action_type, Flow::Game)?;
     let expected = action.possible_points();
     if !expected.contains(&points) {
         return Err(Refusal::InvalidPoints { expected }.into());
@@ -135,7 +135,7 @@ fn judge_game<'a>(app: &'a App, token: &str, action_type: &str, points: u64) -> 
     Ok(Judged {
         action: Some(action),
         points: None,
-        door: Door::Game,
+        flow: Flow::Game,
         challenge: Challenge::default(),
         attempt_id: token.attempt_id(),
         token_id: token.hash(),
@@ -145,8 +145,8 @@ fn judge_game<'a>(app: &'a App, token: &str, action_type: &str, points: u64) -> 
     })
 }
 
-fn find_action<'a>(app: &'a App, kind: &str, door: Door) -> Result<&'a Action, Refusal> {
-    app.catalogue.find(kind, door).ok_or_else(|| invalid_action(app, |it| it.is_open(door)))
+fn find_action<'a>(app: &'a App, kind: &str, flow: Flow) -> Result<&'a Action, Refusal> {
+    app.catalogue.find(kind, flow).ok_or_else(|| invalid_action(app, |it| it.is_open(flow)))
 }
 
 fn read_act_token(text: &str) -> Result<ActToken, Denied> {

@@ -10,7 +10,7 @@ use super::{
     CLOSED, Denied, JUDGING, Metered, action_closed, check_window, invalid_action, rate_limited, release,
 };
 use crate::account::Identity;
-use crate::action::{Action, Challenge, Door, Verdict};
+use crate::action::{Action, Challenge, Flow, Verdict};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{
@@ -82,13 +82,13 @@ pub async fn prove(
         }
     };
     app.note(sign, Some(caller.user), from);
-    app.gate.note(&window, rate);
+    app.rate_limiter.note(&window, rate);
     Metered { outcome, rate, replayed }
 }
 
 /// Counts an attempt that does not come to the script.
 async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
-    app.gate.attempt(&[(AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute)]).await
+    app.rate_limiter.attempt(&[(AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute)]).await
 }
 
 async fn try_prove(
@@ -192,12 +192,12 @@ fn find_action<'a>(
     let names =
         [Some(to_prove.action_type.as_str()).filter(|it| !it.is_empty()), asked.map(|it| it.act.as_str())];
     let is_meant = |it: &&Action| {
-        it.is_open(Door::Tokens)
+        it.is_open(Flow::Tokens)
             && names.iter().flatten().all(|name| it.kind == **name)
             && to_prove.action_number.is_none_or(|number| u64::from(it.number) == number)
     };
     let action = app.catalogue.all().iter().find(is_meant);
-    action.ok_or_else(|| invalid_action(app, |it| it.is_open(Door::Tokens)))
+    action.ok_or_else(|| invalid_action(app, |it| it.is_open(Flow::Tokens)))
 }
 
 fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Option<RateWindow>) -> Denied {

@@ -11,7 +11,7 @@ use super::safe::wait_until_safe;
 use super::verify::{Claim, as_text, verify};
 use super::{Denied, Metered, Permission, check_window, release};
 use crate::account::Identity;
-use crate::action::{Action, Door, Limits, Verdict};
+use crate::action::{Action, Flow, Limits, Verdict};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemOutcome, Redeemed};
@@ -58,7 +58,7 @@ pub async fn redeem(
         }
     };
     app.note(sign, Some(caller.user), from);
-    app.gate.note(&window, rate);
+    app.rate_limiter.note(&window, rate);
     Metered { outcome, rate, replayed }
 }
 
@@ -130,13 +130,13 @@ async fn conclude(
 /// Counts an attempt that was refused before it came to the script: tokens cannot be guessed for free.
 async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
     let limit = app.config.limits.updates_per_minute;
-    app.gate.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
+    app.rate_limiter.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
 }
 
 /// The proof and what it is held against. None for a proven token, whose proof was judged when it was issued.
 fn claim<'a>(judged: &'a Judged<'_>, submission: &'a Submission) -> Option<Claim<'a>> {
-    let action = judged.action.filter(|_| judged.door != Door::Tokens)?;
-    let in_game = judged.door == Door::Game;
+    let action = judged.action.filter(|_| judged.flow != Flow::Tokens)?;
+    let in_game = judged.flow == Flow::Game;
     Some(Claim {
         action,
         token_id: (!in_game).then_some(&judged.token_id),
@@ -205,7 +205,7 @@ pub(super) async fn spend(
         attempt_id: judged.attempt_id,
         token_id: &judged.token_id,
         token_hash: &judged.token_hash,
-        door: judged.door,
+        flow: judged.flow,
         expires_s: judged.expires_s,
         named_session: submission.permission.named_session(),
         proof: &as_text(submission.proof.as_ref()),
@@ -215,8 +215,8 @@ pub(super) async fn spend(
         points_per_hour: app.config.limits.points_per_hour,
         outbox_max: app.config.outbox.max_entries,
         known_version: board.version,
-        known_ten: &|| board.entries(),
-        publish_window_ms: app.config.live.min_interval_ms,
+        known_top: &|| board.entries(),
+        publish_interval_ms: app.config.live.publish_interval_ms,
         idempotency: submission.idempotency.as_ref(),
         next: judged.next.as_ref(),
         receipt_kid: app.receipts.kid(),

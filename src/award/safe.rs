@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::permission::Judged;
 use crate::account::Identity;
-use crate::action::{Acknowledge, Door};
+use crate::action::{Acknowledge, Flow};
 use crate::app::App;
 use crate::error::Refusal;
 
@@ -41,6 +41,6 @@ fn by_the_ledger(app: &App, judged: &Judged<'_>) -> bool {
             .catalogue
             .all()
             .iter()
-            .any(|it| it.acknowledge == Acknowledge::Ledger && it.doors.contains(&Door::Tokens)),
+            .any(|it| it.acknowledge == Acknowledge::Ledger && it.flows.contains(&Flow::Tokens)),
     }
 }

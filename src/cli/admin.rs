@@ -56,9 +56,9 @@ pub enum AdminCommand {
     /// Back, with the score
     Unban(Once),
     /// Go on taking awards, but do not show them
-    SetAside(Once),
+    Quarantine(Once),
     /// Show what was held of a user who was set aside
-    Confirm(Once),
+    Approve(Once),
     /// Take away what was held of a user who was set aside
     Void(Once),
     /// Change a total by an entry of its own in the ledger
@@ -114,11 +114,11 @@ async fn do_it(
         AdminCommand::Unban(once) => {
             (restrict(app, once, Restriction::Unban, operator, output).await?, "is back")
         }
-        AdminCommand::SetAside(once) => {
-            (restrict(app, once, Restriction::SetAside, operator, output).await?, "is set aside")
+        AdminCommand::Quarantine(once) => {
+            (restrict(app, once, Restriction::Quarantine, operator, output).await?, "is set aside")
         }
-        AdminCommand::Confirm(once) => {
-            (restrict(app, once, Restriction::Confirm, operator, output).await?, "is confirmed")
+        AdminCommand::Approve(once) => {
+            (restrict(app, once, Restriction::Approve, operator, output).await?, "is confirmed")
         }
         AdminCommand::Void(Once { target, key }) => {
             let user = admin::find_user(app, &target.user).await?;

@@ -44,7 +44,7 @@ pub async fn look_after(app: &App, command: LedgerCommand, output: &mut Output) 
 
 /// `laurel migrate`.
 pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
-    let database = ledger::connect(&config.database).await?;
+    let database = ledger::connect(&config.postgres).await?;
     ledger::migrate(&database).await?;
     if config.auth.jwt_secret.is_empty() {
         output.line("Postgres is up to date, but for what needs JWT_SECRET: the nodes do that");
@@ -60,7 +60,7 @@ pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
 /// `laurel verify --ledger`. Nothing is written: an auditor, or a standby, can do it.
 pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let keys = receipt_keys(&config.auth)?;
-    let database = ledger::connect(&config.database).await?;
+    let database = ledger::connect(&config.postgres).await?;
     ledger::check_tables(&database).await?;
     let verified = verify_chain(&database, keys.verifier(), output).await?;
     database.close().await;

@@ -69,41 +69,44 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     for problem in config.server.cors_origins.iter().filter_map(|it| origin_problem(it)) {
         require(false, &problem);
     }
-    require((1..=1024).contains(&config.store.shards), "store.shards: must be between 1 and 1024");
+    require((1..=1024).contains(&config.redis.shards), "redis.shards: must be between 1 and 1024");
     require(
-        config.store.shards > 1 || !config.store.redis_url.expose().contains("-cluster://"),
-        "store.shards: must be at least 2 on a Redis Cluster, whose keys have to share slots",
+        config.redis.shards > 1 || !config.redis.url.expose().contains("-cluster://"),
+        "redis.shards: must be at least 2 on a Redis Cluster, whose keys have to share slots",
     );
-    let redis = &config.store;
-    let redis_url = (!redis.redis_url.is_empty()).then(|| RedisUrl::parse(redis.redis_url.expose()));
+    let redis = &config.redis;
+    let redis_url = (!redis.url.is_empty()).then(|| RedisUrl::parse(redis.url.expose()));
     if let Some(Err(problem)) = &redis_url {
-        require(false, &format!("store.redis_url: {problem}"));
+        require(false, &format!("redis.url: {problem}"));
     }
     require(
         redis.sentinel_password.is_empty() || matches!(redis_url, Some(Ok(RedisUrl::Sentinels { .. }))),
-        "store.sentinel_password: is for Sentinels; set store.redis_url to redis-sentinel://host:26379/0#master",
+        "redis.sentinel_password: is for Sentinels; set redis.url to redis-sentinel://host:26379/0#master",
     );
     require(
         redis.sentinel_username.is_empty() || !redis.sentinel_password.is_empty(),
-        "store.sentinel_username: needs store.sentinel_password",
+        "redis.sentinel_username: needs redis.sentinel_password",
     );
-    let postgres_url = config.database.url.expose();
+    let postgres_url = config.postgres.url.expose();
     if let Some(problem) = check_postgres(postgres_url).err().filter(|_| !postgres_url.is_empty()) {
-        require(false, &format!("database.url: {problem}"));
+        require(false, &format!("postgres.url: {problem}"));
     }
-    require((1..=64).contains(&config.store.connections), "store.connections: must be between 1 and 64");
-    require(config.store.timeout_ms > 0, "store.timeout_ms: must be above 0");
+    require((1..=64).contains(&config.redis.connections), "redis.connections: must be between 1 and 64");
+    require(config.redis.timeout_ms > 0, "redis.timeout_ms: must be above 0");
     require(
-        (1..config.server.request_timeout_ms).contains(&config.store.wait_timeout_ms),
-        "store.wait_timeout_ms: must be above 0 and below server.request_timeout_ms",
+        (1..config.server.request_timeout_ms).contains(&config.redis.wait_timeout_ms),
+        "redis.wait_timeout_ms: must be above 0 and below server.request_timeout_ms",
     );
-    require(config.database.max_connections >= 2, "database.max_connections: must be at least 2");
+    require(config.postgres.max_connections >= 2, "postgres.max_connections: must be at least 2");
     require(config.auth.jwt_hours > 0, "auth.jwt_hours: must be above 0");
     require(
         config.auth.audience.len() <= 255 && !config.auth.audience.chars().any(char::is_control),
         "auth.audience: must be at most 255 bytes without control characters",
     );
-    require((1..=64).contains(&config.auth.hashes_at_once), "auth.hashes_at_once: must be between 1 and 64");
+    require(
+        (1..=64).contains(&config.auth.max_concurrent_hashes),
+        "auth.max_concurrent_hashes: must be between 1 and 64",
+    );
     require(
         (1..=86_400).contains(&config.tokens.anti_spam_seconds),
         "tokens.anti_spam_seconds: must be between 1 and 86400",
@@ -112,10 +115,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         (1..=604_800).contains(&config.tokens.session_seconds),
         "tokens.session_seconds: must be between 1 and 604800",
     );
-    require(
-        config.outbox.token_retention_days <= 36_500,
-        "outbox.token_retention_days: must be at most 36500",
-    );
+    require(config.abuse.retention_days <= 36_500, "abuse.retention_days: must be at most 36500");
     require(
         (1..=2_592_000).contains(&config.tokens.answer_seconds),
         "tokens.answer_seconds: must be between 1 and 2592000",
@@ -128,7 +128,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
         "live.pending_percent: must be between 1 and 100",
     );
     require(config.live.login_timeout_ms > 0, "live.login_timeout_ms: must be above 0");
-    require(config.live.handshakes_at_once > 0, "live.handshakes_at_once: must be above 0");
+    require(config.live.max_concurrent_handshakes > 0, "live.max_concurrent_handshakes: must be above 0");
     require(
         (1..config.server.request_timeout_ms).contains(&config.outbox.acknowledge_timeout_ms),
         "outbox.acknowledge_timeout_ms: must be above 0 and below server.request_timeout_ms",
@@ -214,16 +214,16 @@ mod tests {
         };
         let sentinels = ("REDIS_URL", "redis-sentinel://a:26379#laurel");
         let (user, password) =
-            (("LAUREL_STORE__SENTINEL_USERNAME", "u"), ("LAUREL_STORE__SENTINEL_PASSWORD", "secret"));
+            (("LAUREL_REDIS__SENTINEL_USERNAME", "u"), ("LAUREL_REDIS__SENTINEL_PASSWORD", "secret"));
         assert!(with(&[sentinels, user, password]).is_ok() && with(&[sentinels, password]).is_ok());
         for (settings, hint) in [
-            (vec![password], "store.sentinel_password: is for Sentinels"),
-            (vec![("REDIS_URL", "redis://a"), password], "store.sentinel_password: is for Sentinels"),
-            (vec![sentinels, user], "store.sentinel_username: needs"),
-            (vec![("REDIS_URL", "a:6379")], "store.redis_url: it has no scheme"),
+            (vec![password], "redis.sentinel_password: is for Sentinels"),
+            (vec![("REDIS_URL", "redis://a"), password], "redis.sentinel_password: is for Sentinels"),
+            (vec![sentinels, user], "redis.sentinel_username: needs"),
+            (vec![("REDIS_URL", "a:6379")], "redis.url: it has no scheme"),
             (
                 vec![("DATABASE_URL", "jdbc:postgresql://u:secret@h/d")],
-                "database.url: it begins with postgres://",
+                "postgres.url: it begins with postgres://",
             ),
         ] {
             let problems = with(&settings).unwrap_err();

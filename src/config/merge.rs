@@ -17,8 +17,8 @@ use super::tree::Config;
 const SHORT: [(&str, &str, &str); 7] = [
     ("HOST", "server", "host"),
     ("PORT", "server", "port"),
-    ("REDIS_URL", "store", "redis_url"),
-    ("DATABASE_URL", "database", "url"),
+    ("REDIS_URL", "redis", "url"),
+    ("DATABASE_URL", "postgres", "url"),
     ("JWT_SECRET", "auth", "jwt_secret"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces", "endpoint"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "traces", "protocol"),

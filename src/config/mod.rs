@@ -98,7 +98,7 @@ mod tests {
             ("LAUREL_PORT", "1"),
             ("PORT", "70000"),
             ("JWT_SECRET", "short"),
-            ("LAUREL_STORE__SHARDS", "0"),
+            ("LAUREL_REDIS__SHARDS", "0"),
             ("LAUREL_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1, balancer"),
         ])
         .unwrap_err();
@@ -232,7 +232,7 @@ mod tests {
         let wanted = [
             "auth.jwt_secret=\"<hidden>\"",
             "auth.previous_jwt_secrets=[\"<hidden>\"]",
-            "database.url=\"<hidden>\"",
+            "postgres.url=\"<hidden>\"",
             "server.port=3001",
             "server.trusted_proxies=[\"10.0.0.0/8\", \"::1\"]",
             "traces.sample_ratio=0.5",
@@ -249,7 +249,7 @@ mod tests {
         let path = folder.path().join("laurel.toml");
         let text = "# wrong in many ways\nport = 1\n[sever]\nport = 1\n[limits]\nupdates_per_minutes = 1\n\
                     starts_per_hour = \"x\"\nlogins_per_minute = -1\n[server]\nport = 70000\ntrusted_proxies = [1]\n\
-                    [live]\nredis_url = \"x\"\n[nothing]\nlike = \"this\"\n";
+                    [live]\nsentinel_password = \"x\"\n[nothing]\nlike = \"this\"\n";
         std::fs::write(&path, text).unwrap();
         let path = path.to_str().unwrap();
         let problems = with(&[("LAUREL_CONFIG", path)]).unwrap_err().problems;
@@ -261,7 +261,7 @@ mod tests {
             (8, "limits.logins_per_minute: must be between"),
             (10, "server.port: must be between"),
             (11, "server.trusted_proxies: must be a list of texts"),
-            (13, "did you mean store.redis_url?"),
+            (13, "did you mean redis.sentinel_password?"),
             (15, "nothing.like: no such setting"),
         ];
         for (line, part) in told {

@@ -78,8 +78,8 @@ macro_rules! sections {
 sections! {
     /// The whole tree.
     Config {
-        server: Server, store: Store, database: Database, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
-        live: Live, outbox: Outbox, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
+        server: Server, redis: Redis, postgres: Postgres, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
+        live: Live, outbox: Outbox, abuse: Abuse, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
     }
     /// The listener.
     Server {
@@ -87,17 +87,17 @@ sections! {
         max_connections: usize, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String>, cors_origins: Vec<String>,
     }
     /// Redis.
-    Store {
-        redis_url: Secret, sentinel_username: String, sentinel_password: Secret, connections: usize, timeout_ms: u64, shards: u32,
+    Redis {
+        url: Secret, sentinel_username: String, sentinel_password: Secret, connections: usize, timeout_ms: u64, shards: u32,
         wait_replicas: u32, wait_timeout_ms: u64,
     }
     /// Postgres.
-    Database { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
+    Postgres { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
     /// Private stores.
     Embedded { data_dir: String }
     /// Logins.
     Auth {
-        jwt_secret: Secret, previous_jwt_secrets: Vec<Secret>, jwt_hours: u32, hashes_at_once: usize, hash_wait_ms: u64,
+        jwt_secret: Secret, previous_jwt_secrets: Vec<Secret>, jwt_hours: u32, max_concurrent_hashes: usize, hash_queue_timeout_ms: u64,
         audience: String, issuers_file: String, receipt_key_file: String,
     }
     /// How long single-use tokens live.
@@ -113,12 +113,14 @@ sections! {
     }
     /// Fan-out and sockets.
     Live {
-        min_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, spectators: bool, compression: bool, max_sockets: usize,
+        publish_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, public_stream: bool, compression: bool, max_sockets: usize,
         pending_percent: usize, login_timeout_ms: u64,
-        handshakes_at_once: usize, handshakes_waiting: usize, node_name: String,
+        max_concurrent_handshakes: usize, max_queued_handshakes: usize, node_name: String,
     }
     /// From Redis to Postgres.
-    Outbox { max_entries: u64, batch: usize, linger_ms: u64, acknowledge_timeout_ms: u64, token_retention_days: u32 }
+    Outbox { max_entries: u64, batch: usize, linger_ms: u64, acknowledge_timeout_ms: u64 }
+    /// Abuse signals.
+    Abuse { retention_days: u32 }
     /// The catalogue.
     Actions { file: String }
     /// What ad networks call.

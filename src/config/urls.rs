@@ -3,7 +3,7 @@
 
 use reqwest::Url;
 
-/// `store.redis_url`: one server, a Redis Cluster, or Sentinels who know the server. Each server is a URL that redis-rs reads.
+/// `redis.url`: one server, a Redis Cluster, or Sentinels who know the server. Each server is a URL that redis-rs reads.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RedisUrl {
     /// `redis://[user:password@]host:port[/database]`, `rediss://` for TLS, or `unix:///path?db=&user=&pass=`.

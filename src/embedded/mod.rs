@@ -61,8 +61,8 @@ impl Embedded {
     /// none may be.
     pub async fn start(config: &mut Config, purpose: Purpose) -> Result<Self, StartError> {
         let missing = Missing {
-            redis: config.store.redis_url.is_empty() && purpose != Purpose::UsePostgres,
-            postgres: config.database.url.is_empty(),
+            redis: config.redis.url.is_empty() && purpose != Purpose::UsePostgres,
+            postgres: config.postgres.url.is_empty(),
         };
         let path = config.embedded.data_dir.clone();
         let path = Path::new(&path);
@@ -241,11 +241,11 @@ pub fn take_secret(config: &mut Config) -> Result<(), StartError> {
 }
 
 fn set_urls(config: &mut Config, redis: &str, postgres: &str) {
-    if config.store.redis_url.is_empty() {
-        config.store.redis_url = redis.to_owned().into();
+    if config.redis.url.is_empty() {
+        config.redis.url = redis.to_owned().into();
     }
-    if config.database.url.is_empty() {
-        config.database.url = postgres.to_owned().into();
+    if config.postgres.url.is_empty() {
+        config.postgres.url = postgres.to_owned().into();
     }
 }
 

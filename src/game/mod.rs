@@ -23,7 +23,7 @@ pub struct Started {
 /// Starts a session; the user's earlier one ends.
 pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
     let window = AttemptWindow::Starts(caller.user);
-    if let Err(refusal) = app.gate.check(&window) {
+    if let Err(refusal) = app.rate_limiter.check(&window) {
         return refusal.into();
     }
     let (session_id, token) = (new_session_id(), ActToken::new());
@@ -42,7 +42,7 @@ pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
         Ok(answer) => answer,
         Err(fault) => return fault.into(),
     };
-    app.gate.note(&window, rate);
+    app.rate_limiter.note(&window, rate);
     let outcome = match outcome {
         StartOutcome::Started { expires_at_ms } => Ok(Started { session_id, token, expires_at_ms, lasts_s }),
         StartOutcome::RateLimited => Err(rate_limited(&window, rate).into()),

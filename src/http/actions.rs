@@ -121,7 +121,7 @@ fn show_action(action: &Action) -> Value {
         "pointsByDifficulty": action.points_by_difficulty,
         "proof": action.proof.kind(),
         "checks": action.proof.checks().iter().map(|it| it.kind()).collect::<Value>(),
-        "doors": action.doors,
+        "flows": action.flows,
         "limits": {
             "cooldownMs": limits.cooldown_ms,
             "capPerHour": limits.cap_per_hour,

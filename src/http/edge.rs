@@ -241,7 +241,7 @@ async fn answer(
     answering: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
     if asked.is_limited
-        && let Err(refusal) = app.gate.address(asked.from.counted_as()).await
+        && let Err(refusal) = app.rate_limiter.address(asked.from.counted_as()).await
     {
         app.note(Some(Sign::Flooding), None, asked.from.counted_as());
         return refusal.into_response();

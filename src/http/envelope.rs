@@ -112,7 +112,7 @@ impl IntoResponse for Refusal {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        if self.away {
+        if self.retryable {
             tracing::warn!(fault = %self, "a store is away");
             return Refusal::Unavailable("The service is not available for the moment, please try again")
                 .into_response();

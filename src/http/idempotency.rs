@@ -20,27 +20,27 @@ const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
 pub fn read(
     app: &App,
     headers: &HeaderMap,
-    door: &str,
+    route: &str,
     body: &[u8],
 ) -> Result<Option<IdempotencyKey>, Refusal> {
     let Some(key) = key(headers)? else { return Ok(None) };
     Ok(Some(IdempotencyKey {
         key_digest: sha256_hex(&[key.as_bytes()]),
-        request_digest: request_digest(door, body),
+        request_digest: request_digest(route, body),
         kept_ms: app.config.tokens.answer_seconds * 1000,
     }))
 }
 
 /// What a repeat has in common with the first request: the door, and the body as JSON (contract, section 2). Clients that write
 /// their body anew may order and space it in another way, or write `10` as `10.0`.
-pub fn request_digest(door: &str, body: &[u8]) -> String {
+pub fn request_digest(route: &str, body: &[u8]) -> String {
     let mut plain = String::with_capacity(body.len());
     match serde_json::from_slice(body) {
         Ok(value) => write_plain(&value, &mut plain),
         // It is refused, and kept under no key; no JSON has the same digest.
-        Err(_) => return sha256_hex(&[door.as_bytes(), b"\n", body]),
+        Err(_) => return sha256_hex(&[route.as_bytes(), b"\n", body]),
     }
-    sha256_hex(&[door.as_bytes(), b"\0", plain.as_bytes()])
+    sha256_hex(&[route.as_bytes(), b"\0", plain.as_bytes()])
 }
 
 /// Writes a value so that equal ones are the same text.

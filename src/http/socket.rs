@@ -67,7 +67,7 @@ pub async fn stream(
     let _turn = turn(&app).await?;
     let caller = match bearer(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
-        None if app.config.live.spectators => None,
+        None if app.config.live.public_stream => None,
         None => return Err(Refusal::Unauthorized.into()),
     };
     let seat = seat(&app, caller.as_ref(), from.counted_as())?;

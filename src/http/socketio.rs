@@ -23,19 +23,19 @@ use crate::live::{Pending, scoreboard_engine};
 /// Where the official client looks for it.
 pub const PATH: &str = "/socket.io/";
 
-struct Door {
+struct EngineState {
     app: Arc<App>,
     engine: Arc<Engine>,
 }
 
 /// The routes, with the engine behind them.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    let door = Arc::new(Door { app: app.clone(), engine: scoreboard_engine(app) });
-    Router::new().route(PATH, any(serve)).with_state(door)
+    let state = Arc::new(EngineState { app: app.clone(), engine: scoreboard_engine(app) });
+    Router::new().route(PATH, any(serve)).with_state(state)
 }
 
 async fn serve(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<EngineState>>,
     from: ClientAddress,
     method: Method,
     headers: HeaderMap,
@@ -44,7 +44,7 @@ async fn serve(
     body: Body,
 ) -> Response {
     let query = query.map(|Query(it)| it).unwrap_or_default();
-    let place = match admit(&door.app, &headers, &query, from.counted_as()) {
+    let place = match admit(&state.app, &headers, &query, from.counted_as()) {
         Ok(place) => place,
         Err(refusal) => return refusal.into_response(),
     };
@@ -52,7 +52,7 @@ async fn serve(
     let body = if method == Method::POST { to_bytes(body, MAX_BODY_BYTES).await } else { Ok(Bytes::new()) };
     let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
     let guest = Guest { address: from.counted_as(), place };
-    door.engine.serve(&method, &query, upgrade, body, guest).await
+    state.engine.serve(&method, &query, upgrade, body, guest).await
 }
 
 /// A place for a new session, which has not logged in: it costs no player's seat. One that goes on has its own.

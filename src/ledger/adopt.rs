@@ -36,7 +36,7 @@ async fn adopt_page(database: &PgPool, keys: &ReceiptKeys) -> Result<u64, sqlx::
     let mut transaction = begin(database, "BEGIN").await?;
     let mut head = Head::take(&mut transaction).await?;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM score_history WHERE seq IS NULL ORDER BY moment LIMIT $1"
+        "SELECT {COLUMNS} FROM score_history WHERE seq IS NULL ORDER BY hlc_us LIMIT $1"
     )))
     .bind(PAGE)
     .fetch_all(&mut *transaction)

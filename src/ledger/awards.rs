@@ -24,7 +24,7 @@ struct Award<'a> {
     points: i64,
     before: i64,
     after: i64,
-    moment: i64,
+    hlc_us: i64,
     note: String,
 }
 
@@ -38,7 +38,7 @@ impl Award<'_> {
             token_hash: &self.entry.token_hash,
             before: self.before,
             after: self.after,
-            moment: self.moment,
+            hlc_us: self.hlc_us,
             created_us: self.entry.at_ms.saturating_mul(1000),
             note: &self.note,
         }
@@ -71,7 +71,7 @@ pub async fn write(
     join_on(transaction, users, &mut awards, late_until).await?;
     // By the moment that the event had, like that of the one which cleared, wherever they are put.
     let is_held = |it: &Award| {
-        it.entry.held && it.entry.award.is_some_and(|(.., moment)| moment > users.held_cleared(it.entry.user))
+        it.entry.held && it.entry.award.is_some_and(|(.., hlc_us)| hlc_us > users.held_cleared(it.entry.user))
     };
     let rows: Vec<_> = awards.iter().map(|it| (it.link(), is_held(it))).collect();
     append(transaction, head, &rows).await?;
@@ -92,7 +92,7 @@ async fn join_on(
     let mut apart: HashSet<Uuid> = HashSet::new();
     for it in awards.iter() {
         let total = totals.entry(it.entry.user).or_insert_with(|| users.score(it.entry.user));
-        if it.before != *total || it.moment <= late_until {
+        if it.before != *total || it.hlc_us <= late_until {
             apart.insert(it.entry.user);
         }
         *total = it.after;
@@ -101,7 +101,7 @@ async fn join_on(
         return Ok(());
     }
     let newest: Vec<(Uuid, i64)> = sqlx::query_as(
-        "SELECT user_id, max(moment) FROM score_history WHERE user_id = ANY($1) GROUP BY user_id",
+        "SELECT user_id, max(hlc_us) FROM score_history WHERE user_id = ANY($1) GROUP BY user_id",
     )
     .bind(apart.iter().copied().collect::<Vec<Uuid>>())
     .fetch_all(transaction)
@@ -110,31 +110,31 @@ async fn join_on(
     let mut at: HashMap<Uuid, (i64, i64)> = HashMap::new();
     let mut theirs: Vec<&mut Award> =
         awards.iter_mut().filter(|it| apart.contains(&it.entry.user) && it.adds_up()).collect();
-    theirs.sort_by_key(|it| it.moment);
+    theirs.sort_by_key(|it| it.hlc_us);
     for it in theirs {
         let user = it.entry.user;
-        let (total, moment) = at
+        let (total, hlc_us) = at
             .entry(user)
             .or_insert_with(|| (users.score(user), newest.get(&user).copied().unwrap_or(i64::MIN)));
         it.before = *total;
         it.after = total.saturating_add(it.points).clamp(0, LARGEST_SCORE);
         it.points = it.after - it.before;
-        it.moment = it.moment.max(moment.saturating_add(1));
-        (*total, *moment) = (it.after, it.moment);
+        it.hlc_us = it.hlc_us.max(hlc_us.saturating_add(1));
+        (*total, *hlc_us) = (it.after, it.hlc_us);
     }
     Ok(())
 }
 
 /// Puts what only an older copy of Redis still had behind what the ledger has won meanwhile without it.
 pub async fn put_behind(connection: &mut PgConnection, entries: &mut [Entry]) -> Result<(), sqlx::Error> {
-    let mut newest: i64 = sqlx::query_scalar("SELECT moment FROM ledger_heads WHERE shard = $1")
+    let mut newest: i64 = sqlx::query_scalar("SELECT hlc_us FROM ledger_heads WHERE shard = $1")
         .bind(SHARD)
         .fetch_one(connection)
         .await?;
     for entry in entries {
-        let Some((.., moment)) = &mut entry.award else { continue };
-        newest = (newest + 1).max(*moment);
-        *moment = newest;
+        let Some((.., hlc_us)) = &mut entry.award else { continue };
+        newest = (newest + 1).max(*hlc_us);
+        *hlc_us = newest;
         if let Some(clears) = &mut entry.clears {
             *clears = newest;
         }
@@ -143,10 +143,10 @@ pub async fn put_behind(connection: &mut PgConnection, entries: &mut [Entry]) ->
 }
 
 fn award(entry: &Entry) -> Option<Award<'_>> {
-    let (before, after, moment) = entry.award?;
+    let (before, after, hlc_us) = entry.award?;
     // Who and why, of an operator's entry; an award's proof is with its attempt.
     let note = if entry.kind == EntryKind::Awarded { String::new() } else { storable(&entry.proof) };
-    Some(Award { entry, points: entry.points, before, after, moment, note })
+    Some(Award { entry, points: entry.points, before, after, hlc_us, note })
 }
 
 /// Which of them the ledger has. The months it looks at are few.
@@ -194,11 +194,11 @@ pub async fn append(
     let places: Vec<(i64, Hash)> = rows.iter().map(|(link, _)| head.append(link)).collect();
     sqlx::query(
         "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                    score_after, moment, created_at, held, note, shard, seq, hash)
-         SELECT event_id, user_id, action_type, points, token_hash, before, after, moment, created_at, held, note::jsonb, $14, seq, hash
+                                    score_after, hlc_us, created_at, held, note, shard, seq, hash)
+         SELECT event_id, user_id, action_type, points, token_hash, before, after, hlc_us, created_at, held, note::jsonb, $14, seq, hash
          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
                      $9::timestamptz[], $10::boolean[], $11::text[], $12::bigint[], $13::bytea[])
-              AS it (event_id, user_id, action_type, points, token_hash, before, after, moment, created_at, held, note, seq, hash)",
+              AS it (event_id, user_id, action_type, points, token_hash, before, after, hlc_us, created_at, held, note, seq, hash)",
     )
     .bind(rows.iter().map(|(it, _)| it.event_id).collect::<Vec<Uuid>>())
     .bind(rows.iter().map(|(it, _)| it.user).collect::<Vec<Uuid>>())
@@ -207,7 +207,7 @@ pub async fn append(
     .bind(rows.iter().map(|(it, _)| it.token_hash).collect::<Vec<&str>>())
     .bind(rows.iter().map(|(it, _)| it.before).collect::<Vec<i64>>())
     .bind(rows.iter().map(|(it, _)| it.after).collect::<Vec<i64>>())
-    .bind(rows.iter().map(|(it, _)| it.moment).collect::<Vec<i64>>())
+    .bind(rows.iter().map(|(it, _)| it.hlc_us).collect::<Vec<i64>>())
     .bind(rows.iter().map(|(it, _)| Time::of_us(it.created_us)).collect::<Vec<Time>>())
     .bind(rows.iter().map(|(_, held)| *held).collect::<Vec<bool>>())
     .bind(rows.iter().map(|(it, _)| unless_empty(it.note)).collect::<Vec<Option<&str>>>())

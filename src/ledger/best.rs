@@ -22,14 +22,14 @@ const CATCH_UP_PAUSE: Duration = Duration::from_millis(10);
 /// points too, but nothing that is not held is written while some are. An entry that voids held
 /// points comes back to a score that was reached before; all others reach theirs themselves.
 const ENTRY: &str = "
-    SELECT format('%s %s %s %s %s', h.score_after, h.moment, u.id, u.number, u.username) AS entry
+    SELECT format('%s %s %s %s %s', h.score_after, h.hlc_us, u.id, u.number, u.username) AS entry
     FROM users u
-    CROSS JOIN LATERAL (SELECT score_after FROM score_history WHERE user_id = u.id AND (NOT held OR u.aside_at IS NULL)
-                        ORDER BY moment DESC LIMIT 1) shown
-    CROSS JOIN LATERAL (SELECT moment, score_after FROM score_history
-                        WHERE user_id = u.id AND (NOT held OR u.aside_at IS NULL) AND score_after = shown.score_after
+    CROSS JOIN LATERAL (SELECT score_after FROM score_history WHERE user_id = u.id AND (NOT held OR u.quarantined_at IS NULL)
+                        ORDER BY hlc_us DESC LIMIT 1) shown
+    CROSS JOIN LATERAL (SELECT hlc_us, score_after FROM score_history
+                        WHERE user_id = u.id AND (NOT held OR u.quarantined_at IS NULL) AND score_after = shown.score_after
                               AND NOT (action_type = 'void' AND note IS NOT NULL)
-                        ORDER BY moment DESC LIMIT 1) h";
+                        ORDER BY hlc_us DESC LIMIT 1) h";
 
 /// The ten best of all, by score, then by who reached it first.
 pub async fn best_of_all(database: &PgPool) -> Result<Vec<String>, Fault> {
@@ -72,9 +72,9 @@ async fn best_some(connection: &mut PgConnection, most: i64) -> Result<Vec<Strin
     let sql = format!(
         "{ENTRY}
          WHERE u.banned_at IS NULL AND h.score_after > 0 AND u.score >= greatest(1, (
-             SELECT min(score) FROM (SELECT score FROM users WHERE banned_at IS NULL AND aside_at IS NULL
+             SELECT min(score) FROM (SELECT score FROM users WHERE banned_at IS NULL AND quarantined_at IS NULL
                                      ORDER BY score DESC LIMIT $1) t))
-         ORDER BY h.score_after DESC, h.moment
+         ORDER BY h.score_after DESC, h.hlc_us
          LIMIT $1"
     );
     entries(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(most).fetch_all(connection).await)

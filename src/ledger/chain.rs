@@ -39,7 +39,7 @@ pub struct Link<'a> {
     /// The total after.
     pub after: i64,
     /// The board's moment.
-    pub moment: i64,
+    pub hlc_us: i64,
     /// When the entry was made, in µs.
     pub created_us: i64,
     /// JSON in any spelling; empty if there is none.
@@ -58,7 +58,7 @@ impl Link<'_> {
         put_text(&mut bytes, self.action);
         bytes.extend_from_slice(&self.points.to_be_bytes());
         put_text(&mut bytes, self.token_hash);
-        for number in [self.before, self.after, self.moment, self.created_us] {
+        for number in [self.before, self.after, self.hlc_us, self.created_us] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
         put_text(&mut bytes, &canonical(self.note));
@@ -90,35 +90,35 @@ pub struct Head {
     pub seq: i64,
     pub hash: Hash,
     /// The greatest moment of the board in the ledger.
-    pub moment: i64,
+    pub hlc_us: i64,
 }
 
 impl Head {
     /// Reads the head and locks it until the transaction ends: whoever appends comes here first, before any other row or table,
     /// so that nobody waits crosswise.
     pub async fn take(transaction: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let row = sqlx::query("SELECT seq, hash, moment FROM ledger_heads WHERE shard = $1 FOR UPDATE")
+        let row = sqlx::query("SELECT seq, hash, hlc_us FROM ledger_heads WHERE shard = $1 FOR UPDATE")
             .bind(SHARD)
             .fetch_one(transaction)
             .await?;
-        Ok(Self { seq: row.try_get("seq")?, hash: row.try_get("hash")?, moment: row.try_get("moment")? })
+        Ok(Self { seq: row.try_get("seq")?, hash: row.try_get("hash")?, hlc_us: row.try_get("hlc_us")? })
     }
 
     /// Puts an entry after the others. Returns its place and its hash.
     pub fn append(&mut self, link: &Link<'_>) -> (i64, Hash) {
         self.seq += 1;
         self.hash = link.hash(self.seq, &self.hash);
-        self.moment = self.moment.max(link.moment);
+        self.hlc_us = self.hlc_us.max(link.hlc_us);
         (self.seq, self.hash)
     }
 
     /// Writes the head after what was appended.
     pub async fn save(&self, transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE ledger_heads SET seq = $2, hash = $3, moment = $4 WHERE shard = $1")
+        sqlx::query("UPDATE ledger_heads SET seq = $2, hash = $3, hlc_us = $4 WHERE shard = $1")
             .bind(SHARD)
             .bind(self.seq)
             .bind(self.hash)
-            .bind(self.moment)
+            .bind(self.hlc_us)
             .execute(transaction)
             .await?;
         Ok(())
@@ -138,7 +138,7 @@ mod tests {
             token_hash: "ab",
             before: 0,
             after: 10,
-            moment: 7,
+            hlc_us: 7,
             created_us: 8,
             note: "",
         }
@@ -169,7 +169,7 @@ mod tests {
             changes(|it| it.token_hash = "abc"),
             changes(|it| it.before = 1),
             changes(|it| it.after = 11),
-            changes(|it| it.moment = 8),
+            changes(|it| it.hlc_us = 8),
             changes(|it| it.created_us = 9),
             changes(|it| it.note = "{}"),
         ];

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::database::{sql_fault, timed};
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::letters::{self, Reason};
 use super::traced;
 use super::users::Users;
@@ -32,23 +32,23 @@ pub enum NotWritten {
 pub async fn commit(
     app: &App,
     store: &Store,
-    lead: &mut Lead,
+    leader: &mut LeaderLock,
     entries: &[Entry],
     unread: &[Unread],
 ) -> Result<(), Fault> {
     for it in unread {
-        letters::bury_unread(app, store, lead, it).await?;
+        letters::bury_unread(app, store, leader, it).await?;
     }
     if entries.is_empty() {
         return Ok(());
     }
     let started = Instant::now();
-    match write_in_time(app, store, lead, entries, Origin::Outbox).await {
+    match write_in_time(app, store, leader, entries, Origin::Outbox).await {
         Ok(()) => drop(store.settle(entries).await?),
         Err(NotWritten::Store(fault)) => return Err(fault),
         Err(NotWritten::Entries(fault)) => {
             tracing::warn!(%fault, entries = entries.len(), "a batch cannot be written as a whole, trying one by one");
-            one_by_one(app, store, lead, entries).await?;
+            one_by_one(app, store, leader, entries).await?;
         }
     }
     note(&app.metrics, entries, started, app.clock.now_ms());
@@ -59,25 +59,30 @@ pub async fn commit(
 ///
 /// # Errors
 /// It still cannot be written, or a store is away.
-pub async fn write_again(app: &App, lead: &mut Lead, entry: &Entry) -> Result<(), NotWritten> {
-    write_in_time(app, &app.store, lead, std::slice::from_ref(entry), Origin::DeadLetter).await
+pub async fn write_again(app: &App, leader: &mut LeaderLock, entry: &Entry) -> Result<(), NotWritten> {
+    write_in_time(app, &app.store, leader, std::slice::from_ref(entry), Origin::DeadLetter).await
 }
 
-async fn one_by_one(app: &App, store: &Store, lead: &mut Lead, entries: &[Entry]) -> Result<(), Fault> {
-    let unknown = Users::unknown(lead.connection(), entries).await;
+async fn one_by_one(
+    app: &App,
+    store: &Store,
+    leader: &mut LeaderLock,
+    entries: &[Entry],
+) -> Result<(), Fault> {
+    let unknown = Users::unknown(leader.connection(), entries).await;
     let unknown = unknown.map_err(|error| sql_fault("look up the users of a batch", error))?;
     for entry in entries {
         if unknown.contains(&entry.user) {
             let detail = format!("Postgres does not know user {}", entry.user);
-            letters::bury(app, store, lead, entry, Reason::UnknownUser, &detail).await?;
+            letters::bury(app, store, leader, entry, Reason::UnknownUser, &detail).await?;
             continue;
         }
         let one = std::slice::from_ref(entry);
-        match write_in_time(app, store, lead, one, Origin::Outbox).await {
+        match write_in_time(app, store, leader, one, Origin::Outbox).await {
             Ok(()) => drop(store.settle(one).await?),
             Err(NotWritten::Store(fault)) => return Err(fault),
             Err(NotWritten::Entries(fault)) => {
-                letters::bury(app, store, lead, entry, Reason::Refused, &fault.to_string()).await?;
+                letters::bury(app, store, leader, entry, Reason::Refused, &fault.to_string()).await?;
             }
         }
     }
@@ -87,19 +92,19 @@ async fn one_by_one(app: &App, store: &Store, lead: &mut Lead, entries: &[Entry]
 async fn write_in_time(
     app: &App,
     store: &Store,
-    lead: &mut Lead,
+    leader: &mut LeaderLock,
     entries: &[Entry],
     origin: Origin,
 ) -> Result<(), NotWritten> {
     let doing = "write the ledger";
     let spans = traced::begin(app, entries);
-    let writing = write_from(lead.connection(), &app.receipts, store.shard_count(), entries, origin);
+    let writing = write_from(leader.connection(), &app.receipts, store.shard_count(), entries, origin);
     let written = tokio::time::timeout(BATCH_HANGS_AFTER, timed(&app.metrics, doing, writing)).await;
     let written = match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if is_in_the_entries(&error) => Err(NotWritten::Entries(sql_fault(doing, error))),
         Ok(Err(error)) => Err(NotWritten::Store(sql_fault(doing, error))),
-        Err(_) => Err(NotWritten::Store(Fault::away(doing, "no answer in time"))),
+        Err(_) => Err(NotWritten::Store(Fault::retryable(doing, "no answer in time"))),
     };
     if written.is_ok() {
         app.failures.written();

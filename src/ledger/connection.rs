@@ -59,7 +59,7 @@ pub async fn check(options: &PgConnectOptions, timeout: Duration) -> Result<(), 
             sqlx::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
-        Fault::away(doing, format!("{place}: {words}; {}", advice(&error)))
+        Fault::retryable(doing, format!("{place}: {words}; {}", advice(&error)))
     };
     let mut session = first(options, timeout).await.map_err(unusable)?;
     set_up(&mut session).await.map_err(unusable)?;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::awards;
 use super::commit::{BATCH_HANGS_AFTER, commit};
 use super::database::{in_time, timed};
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::letters::tend;
 use super::open::open;
 use crate::action::Acknowledge;
@@ -31,14 +31,14 @@ const REWIND_EVERY: Duration = Duration::from_secs(30);
 pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let led = tokio::select! {
-            lead = Lead::take(&app.database) => lead,
+            leader = LeaderLock::take(&app.database) => leader,
             () = stop.cancelled() => return,
         };
         let led = match led {
-            Ok(lead) => {
-                note_lead(&app, true);
-                let consumed = consume(&app, lead, &stop).await;
-                note_lead(&app, false);
+            Ok(leader) => {
+                note_leader(&app, true);
+                let consumed = consume(&app, leader, &stop).await;
+                note_leader(&app, false);
                 consumed
             }
             Err(fault) => Err(fault),
@@ -52,15 +52,15 @@ pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-fn note_lead(app: &App, has: bool) {
+fn note_leader(app: &App, has: bool) {
     if has {
         tracing::info!("ledger leader elected");
     }
-    app.health.lead(has);
-    app.metrics.ledger_lead.set(has.into());
+    app.health.set_leader(has);
+    app.metrics.ledger_leader.set(has.into());
 }
 
-async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<(), Fault> {
+async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) -> Result<(), Fault> {
     let outbox = &app.config.outbox;
     let mut reader = app.store.outbox_reader().await?;
     let lingers = linger(app);
@@ -68,9 +68,9 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
     while !stop.is_cancelled() {
         if looked.is_none_or(|it| it.elapsed() > LOOK_EVERY) {
             looked = Some(Instant::now());
-            open(app, &mut lead, &mut reader).await?;
+            open(app, &mut leader, &mut reader).await?;
             // They hold up nobody else's entries; a lead that is lost shows below.
-            if let Err(fault) = tend(app, &mut lead).await {
+            if let Err(fault) = tend(app, &mut leader).await {
                 tracing::warn!(%fault, "dead letters are not looked after");
             }
             if rewound.elapsed() > REWIND_EVERY {
@@ -82,14 +82,14 @@ async fn consume(app: &App, mut lead: Lead, stop: &CancellationToken) -> Result<
         let share = outbox.batch.div_ceil(app.store.shard_count());
         let (entries, unread) = reader.read(share, BLOCK_MS).await?;
         if entries.is_empty() {
-            lead.beat(&app.metrics).await?;
+            leader.beat(&app.metrics).await?;
         }
-        commit(app, &app.store, &mut lead, &entries, &unread).await?;
+        commit(app, &app.store, &mut leader, &entries, &unread).await?;
         if !entries.is_empty() && entries.len() < share {
             tokio::time::sleep(lingers).await;
         }
     }
-    lead.release().await;
+    leader.release().await;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn linger(app: &App) -> Duration {
 pub async fn drain(
     app: &App,
     store: &Store,
-    lead: &mut Lead,
+    leader: &mut LeaderLock,
     shard: usize,
     older_copy: bool,
 ) -> Result<(), Fault> {
@@ -118,13 +118,13 @@ pub async fn drain(
         let Some(end) = end else { break };
         last = end;
         if older_copy {
-            let put = awards::put_behind(lead.connection(), &mut entries);
+            let put = awards::put_behind(leader.connection(), &mut entries);
             let doing = "compare the outbox with the ledger";
             in_time(doing, BATCH_HANGS_AFTER, timed(&app.metrics, doing, put)).await?;
         }
-        commit(app, store, lead, &entries, &unread).await?;
+        commit(app, store, leader, &entries, &unread).await?;
     }
-    match store.glance_at(shard).await?.outbox {
+    match store.poll_shard_state(shard).await?.outbox {
         0 => Ok(()),
         left => {
             let told = format!(

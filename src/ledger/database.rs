@@ -18,9 +18,9 @@ use crate::metrics::Metrics;
 ///
 /// # Errors
 /// A URL that is none, a Postgres that does not answer, or a pooler before it that does not keep sessions.
-pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
+pub async fn connect(config: &config::Postgres) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
-        .map_err(|error| Fault::new("read database.url", error))?
+        .map_err(|error| Fault::new("read postgres.url", error))?
         .application_name(&application_name())
         // What a pooler takes when a session starts is little, so all else is set once it has started.
         .extra_float_digits(None)
@@ -39,7 +39,7 @@ pub async fn connect(config: &config::Database) -> Result<PgPool, Fault> {
 ///
 /// # Errors
 /// It is away.
-pub async fn log_server(database: &PgPool, config: &config::Database) -> Result<(), Fault> {
+pub async fn log_server(database: &PgPool, config: &config::Postgres) -> Result<(), Fault> {
     let asked = sqlx::query_scalar("SHOW server_version").fetch_one(database).await;
     let version: String = asked.map_err(|error| sql_fault("ask for the version", error))?;
     tracing::info!(url = config.url.without_login(), version, "postgres connected");
@@ -77,9 +77,9 @@ pub fn sql_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     };
     match error {
         sqlx::Error::PoolTimedOut => {
-            Fault::away(doing, "no connection to Postgres within database.acquire_timeout_ms")
+            Fault::retryable(doing, "no connection to Postgres within postgres.acquire_timeout_ms")
         }
-        error if away => Fault::away(doing, error),
+        error if away => Fault::retryable(doing, error),
         error => Fault::new(doing, error),
     }
 }
@@ -117,7 +117,7 @@ pub async fn in_time<T>(
 ) -> Result<T, Fault> {
     match tokio::time::timeout(most, asked).await {
         Ok(answer) => answer.map_err(|error| sql_fault(doing, error)),
-        Err(_) => Err(Fault::away(doing, "no answer in time")),
+        Err(_) => Err(Fault::retryable(doing, "no answer in time")),
     }
 }
 

@@ -104,14 +104,14 @@ async fn sum_up(transaction: &mut PgConnection, end: Month) -> Result<(), sqlx::
     sqlx::query(
         "INSERT INTO carried
          SELECT row_number() OVER (ORDER BY user_id, piece), user_id, piece, min(before), min(after),
-                coalesce(max(moment) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND note IS NOT NULL)),
-                         max(moment)),
-                max(moment), bool_or(held)
+                coalesce(max(hlc_us) FILTER (WHERE score_after = after AND NOT (action_type = 'void' AND note IS NOT NULL)),
+                         max(hlc_us)),
+                max(hlc_us), bool_or(held)
          FROM (SELECT *, first_value(score_before) OVER piece AS before, last_value(score_after) OVER piece AS after
-               FROM (SELECT *, count(*) FILTER (WHERE apart) OVER (PARTITION BY user_id ORDER BY moment) AS piece
-                     FROM (SELECT *, score_before <> lag(score_after) OVER (PARTITION BY user_id ORDER BY moment) AS apart
+               FROM (SELECT *, count(*) FILTER (WHERE apart) OVER (PARTITION BY user_id ORDER BY hlc_us) AS piece
+                     FROM (SELECT *, score_before <> lag(score_after) OVER (PARTITION BY user_id ORDER BY hlc_us) AS apart
                            FROM score_history WHERE created_at < $1::timestamptz) it) it
-               WINDOW piece AS (PARTITION BY user_id, piece ORDER BY moment
+               WINDOW piece AS (PARTITION BY user_id, piece ORDER BY hlc_us
                                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) it
          GROUP BY user_id, piece",
     )
@@ -149,7 +149,7 @@ async fn objection(
             "has a history in them that does not chain: see laurel verify --ledger",
         ),
         (
-            "EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id AND it.moment < carried.newest
+            "EXISTS (SELECT FROM score_history it WHERE it.user_id = carried.user_id AND it.hlc_us < carried.newest
                      AND it.created_at >= $1::timestamptz AND it.action_type <> $2)",
             "has an entry that stays and is older than one that goes: choose another month",
         ),
@@ -206,7 +206,7 @@ async fn carry(app: &App, transaction: &mut PgConnection, head: &mut Head) -> Re
             token_hash: "",
             before: row.get("before"),
             after: row.get("after"),
-            moment: row.get("reached"),
+            hlc_us: row.get("reached"),
             created_us,
             note: "",
         });

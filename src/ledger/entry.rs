@@ -7,7 +7,7 @@ use super::chain::Link;
 
 /// What `link` needs.
 pub const COLUMNS: &str = "
-    event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment,
+    event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, hlc_us,
     CASE WHEN isfinite(created_at) THEN (extract(epoch FROM created_at) * 1000000)::bigint END AS created_us,
     coalesce(note::text, '') AS note";
 
@@ -21,7 +21,7 @@ pub fn link(row: &PgRow) -> Result<Link<'_>, sqlx::Error> {
         token_hash: row.try_get("action_token_hash")?,
         before: row.try_get("score_before")?,
         after: row.try_get("score_after")?,
-        moment: row.try_get("moment")?,
+        hlc_us: row.try_get("hlc_us")?,
         created_us: row.try_get::<Option<i64>, _>("created_us")?.unwrap_or(i64::MIN),
         note: row.try_get("note")?,
     })

@@ -3,7 +3,7 @@
 
 use sqlx::Row;
 
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::sql_fault;
 use crate::action::Action;
 use crate::app::App;
@@ -19,11 +19,15 @@ const BATCH: usize = 5000;
 ///
 /// # Errors
 /// A store is away.
-pub async fn load_limits(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
+pub async fn load_limits(
+    app: &App,
+    leader: &mut LeaderLock,
+    loads: &[(Load<'_>, bool)],
+) -> Result<(), Fault> {
     let now_ms = app.store.now_us().await? / 1000;
-    load_counted(app, lead, loads, now_ms).await?;
+    load_counted(app, leader, loads, now_ms).await?;
     if app.config.limits.points_per_hour > 0 {
-        load_points(app, lead, loads, now_ms).await?;
+        load_points(app, leader, loads, now_ms).await?;
     }
     Ok(())
 }
@@ -38,7 +42,7 @@ fn period(at_ms: i64, now_ms: i64, length_ms: i64) -> i64 {
 /// token that is issued from now on takes its own span before it counts.
 async fn load_counted(
     app: &App,
-    lead: &mut Lead,
+    leader: &mut LeaderLock,
     loads: &[(Load<'_>, bool)],
     now_ms: i64,
 ) -> Result<(), Fault> {
@@ -61,7 +65,7 @@ async fn load_counted(
     .bind((day * DAY_MS).min(now_ms - longest_ms) as f64)
     .bind((hour * HOUR_MS) as f64)
     .bind((day * DAY_MS) as f64)
-    .fetch_all(lead.connection())
+    .fetch_all(leader.connection())
     .await
     .map_err(|error| sql_fault("read what limits have counted", error))?;
     let counted: Vec<Counted> = rows
@@ -87,7 +91,7 @@ async fn load_counted(
         for (load, _) in loads {
             load.limits(some).await?;
         }
-        lead.beat(&app.metrics).await?;
+        leader.beat(&app.metrics).await?;
     }
     Ok(())
 }
@@ -96,7 +100,7 @@ async fn load_counted(
 /// first of these awards.
 async fn load_points(
     app: &App,
-    lead: &mut Lead,
+    leader: &mut LeaderLock,
     loads: &[(Load<'_>, bool)],
     now_ms: i64,
 ) -> Result<(), Fault> {
@@ -107,7 +111,7 @@ async fn load_points(
          GROUP BY user_id",
     )
     .bind((now_ms - HOUR_MS) as f64)
-    .fetch_all(lead.connection())
+    .fetch_all(leader.connection())
     .await
     .map_err(|error| sql_fault("read what was won in the last hour", error))?;
     let won: Vec<PointsWon> = rows
@@ -122,7 +126,7 @@ async fn load_points(
         for (load, _) in loads {
             load.points(some).await?;
         }
-        lead.beat(&app.metrics).await?;
+        leader.beat(&app.metrics).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ mod deployment;
 mod detach;
 mod entry;
 mod heads;
-mod lead;
+mod leader;
 mod letters;
 mod limits;
 mod migrate;

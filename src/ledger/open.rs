@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::consume::drain;
 use super::heads::{self, ShardHead};
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::letters;
 use super::rebuild;
 use crate::app::App;
 use crate::error::Fault;
-use crate::store::{Load, OutboxReader, ShardLook};
+use crate::store::{Load, OutboxReader, ShardState};
 
 /// Between two looks at a board that somebody else opens.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -43,20 +43,20 @@ impl Why {
 /// A shard that is closed, and what is known of it.
 struct Closed {
     shard: usize,
-    look: ShardLook,
+    look: ShardState,
     head: ShardHead,
     /// Why it has to be loaded; none if it lacks nothing.
     why: Option<Why>,
 }
 
 impl Closed {
-    fn new(app: &App, shard: usize, look: ShardLook, head: ShardHead) -> Self {
+    fn new(app: &App, shard: usize, look: ShardState, head: ShardHead) -> Self {
         let latest = head.epoch.max(app.store.seen(shard).epoch);
         let why = match look.epoch {
             ..0 => Some(Why::Missing),
             _ if look.loading => Some(Why::Unfinished),
             epoch if epoch < latest => Some(Why::LeftBehind),
-            _ if look.moment < head.moment || look.behind => Some(Why::Older),
+            _ if look.hlc_us < head.hlc_us || look.behind => Some(Why::Older),
             _ => None,
         };
         Self { shard, look, head, why }
@@ -64,7 +64,7 @@ impl Closed {
 
     /// Whether what it holds may have been true once, and is not any more.
     fn is_older_copy(&self) -> bool {
-        self.why.is_some_and(|it| it != Why::Missing || self.look.moment < self.head.moment)
+        self.why.is_some_and(|it| it != Why::Missing || self.look.hlc_us < self.head.hlc_us)
     }
 }
 
@@ -73,9 +73,9 @@ impl Closed {
 ///
 /// # Errors
 /// A store is away, or the board is split otherwise than this node is told; what is closed stays closed.
-pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Result<(), Fault> {
+pub async fn open(app: &App, leader: &mut LeaderLock, reader: &mut OutboxReader) -> Result<(), Fault> {
     let shards = app.store.shard_count();
-    let heads = match heads::read_of(app, lead, shards).await? {
+    let heads = match heads::read_of(app, leader, shards).await? {
         Ok(heads) => heads,
         Err(split) => {
             // Whoever split it otherwise may not have reached this Redis: nobody reads its outbox any more.
@@ -87,7 +87,7 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     };
     let mut closed = Vec::new();
     for (shard, head) in heads.into_iter().enumerate() {
-        let look = match app.store.glance_at(shard).await {
+        let look = match app.store.poll_shard_state(shard).await {
             Ok(look) => look,
             Err(fault) if shards > 1 => {
                 tracing::warn!(shard, %fault, "a shard cannot be looked at");
@@ -96,11 +96,11 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
             Err(fault) => return Err(fault),
         };
         // The ledger was asked first, and is written from what Redis has: so an open board that is behind it is an older copy.
-        let older = look.moment < head.moment;
+        let older = look.hlc_us < head.hlc_us;
         if !look.open || older || look.epoch < head.epoch.max(app.store.seen(shard).epoch) {
             closed.push(Closed::new(app, shard, look, head));
         } else if head.epoch < look.epoch {
-            heads::write_epoch(app, lead, shard, look.epoch).await?;
+            heads::write_epoch(app, leader, shard, look.epoch).await?;
         }
     }
     if closed.is_empty() {
@@ -108,19 +108,19 @@ pub async fn open(app: &App, lead: &mut Lead, reader: &mut OutboxReader) -> Resu
     }
     let (lacking, whole): (Vec<Closed>, Vec<Closed>) = closed.into_iter().partition(|it| it.why.is_some());
     // Those that lack nothing do not wait for those that are loaded.
-    confirm(app, lead, &whole, &[]).await?;
-    let loads = load(app, lead, &lacking).await?;
+    confirm(app, leader, &whole, &[]).await?;
+    let loads = load(app, leader, &lacking).await?;
     reader.rewind();
-    confirm(app, lead, &lacking, &loads).await
+    confirm(app, leader, &lacking, &loads).await
 }
 
 /// Loads shards that lack something, all at once, since that takes a walk through all users.
-async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<Vec<Load<'a>>, Fault> {
+async fn load<'a>(app: &'a App, leader: &mut LeaderLock, lacking: &[Closed]) -> Result<Vec<Load<'a>>, Fault> {
     let mut loads = Vec::new();
     for it in lacking {
         let (shard, epoch, latest) = (it.shard, it.look.epoch, it.head.epoch);
         let reason = it.why.map(Why::as_str);
-        if it.head.moment == 0 {
+        if it.head.hlc_us == 0 {
             // A first start: nothing was ever awarded.
             tracing::info!(reason, shard, "opening an empty board");
         } else {
@@ -129,41 +129,46 @@ async fn load<'a>(app: &'a App, lead: &mut Lead, lacking: &[Closed]) -> Result<V
         app.metrics.rebuilds.inc();
         app.store.suspend(shard).await?;
         // If nothing can be written the board stays closed, but nothing is undone: an operator's rebuild is given up then.
-        drain(app, &app.store, lead, shard, it.is_older_copy()).await?;
+        drain(app, &app.store, leader, shard, it.is_older_copy()).await?;
     }
     for it in lacking {
         loads.push((app.store.begin_load(it.shard).await?, it.is_older_copy()));
     }
     if !loads.is_empty() {
-        let users = rebuild::load(app, lead, &loads).await?;
+        let users = rebuild::load(app, leader, &loads).await?;
         let shards: Vec<usize> = lacking.iter().map(|it| it.shard).collect();
-        letters::note_loaded(app, lead, &shards).await?;
+        letters::note_loaded(app, leader, &shards).await?;
         tracing::info!(users, "board loaded from ledger");
     }
     Ok(loads.into_iter().map(|(load, _)| load).collect())
 }
 
-async fn confirm(app: &App, lead: &mut Lead, closed: &[Closed], loads: &[Load<'_>]) -> Result<(), Fault> {
+async fn confirm(
+    app: &App,
+    leader: &mut LeaderLock,
+    closed: &[Closed],
+    loads: &[Load<'_>],
+) -> Result<(), Fault> {
     // What was shown here is passed, and so is every moment in the ledger.
-    let heads = heads::read(app, lead).await?;
+    let heads = heads::read(app, leader).await?;
     let mut due_ms = 0;
     for it in closed {
         if it.why.is_none() {
             tracing::info!(run = it.look.run, "another run of Redis holds what the ledger holds");
         }
         let seen = app.store.seen(it.shard);
-        let newest = heads[it.shard].moment.max(app.hub.newest().version).max(seen.moment);
+        let newest = heads[it.shard].hlc_us.max(app.hub.newest().version).max(seen.hlc_us);
         let epoch = it.head.epoch.max(seen.epoch).max(it.look.epoch) + 1;
         let begun = loads.iter().find(|load| load.shard() == it.shard);
-        let window_ms = app.config.live.min_interval_ms;
-        let confirmed = app.store.confirm(it.shard, &it.look.run, epoch, newest, window_ms, begun).await?;
+        let window_ms = app.config.live.publish_interval_ms;
+        let confirmed = app.store.open_board(it.shard, &it.look.run, epoch, newest, window_ms, begun).await?;
         let Some(due) = confirmed else {
-            return Err(Fault::away(
+            return Err(Fault::retryable(
                 "open the board",
                 "Redis is another one by now, or somebody else opens it",
             ));
         };
-        heads::write_epoch(app, lead, it.shard, epoch).await?;
+        heads::write_epoch(app, leader, it.shard, epoch).await?;
         due_ms = due_ms.max(due);
     }
     show(app, due_ms).await
@@ -177,7 +182,7 @@ async fn confirm(app: &App, lead: &mut Lead, closed: &[Closed], loads: &[Load<'_
 pub async fn wait_open(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let (mut seen, mut tries) = (None, 0);
     loop {
-        let look = app.store.glance().await?;
+        let look = app.store.poll_state().await?;
         progress(look.loaded);
         if look.open {
             return Ok(look.loaded);
@@ -193,10 +198,10 @@ pub async fn wait_open(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> 
             );
             return Err(Fault::new("open the board", told));
         }
-        if let Some(mut lead) = Lead::try_take(&app.database).await? {
+        if let Some(mut leader) = LeaderLock::try_take(&app.database).await? {
             let mut reader = app.store.outbox_reader().await?;
-            open(app, &mut lead, &mut reader).await?;
-            lead.release().await;
+            open(app, &mut leader, &mut reader).await?;
+            leader.release().await;
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -212,7 +217,7 @@ const MOST_TRIES: u32 = 30;
 pub async fn show(app: &App, mut due_ms: u64) -> Result<(), Fault> {
     while due_ms > 0 {
         tokio::time::sleep(Duration::from_millis(due_ms)).await;
-        due_ms = app.store.flush(app.config.live.min_interval_ms).await?;
+        due_ms = app.store.flush(app.config.live.publish_interval_ms).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::best::{best, missing};
 use super::database::{HANGS_AFTER, in_time, timed};
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::limits::load_limits;
 use super::open::{show, wait_open};
 use super::used::load_used;
@@ -31,17 +31,17 @@ const LOAD_BATCH: i64 = 5000;
 pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let mut before = Vec::new();
     for shard in 0..app.store.shard_count() {
-        before.push(app.store.glance_at(shard).await?);
+        before.push(app.store.poll_shard_state(shard).await?);
     }
     app.store.close_board().await?;
     let rebuilt = wait_open(app, progress).await;
     if let Err(fault) = &rebuilt
-        && !fault.away
+        && !fault.retryable
     {
         // Nothing was changed yet: a board that was open is as good as before.
-        let window_ms = app.config.live.min_interval_ms;
+        let window_ms = app.config.live.publish_interval_ms;
         for (shard, it) in before.iter().enumerate().filter(|(_, it)| it.open) {
-            let reopened = app.store.confirm(shard, &it.run, it.epoch, it.moment, window_ms, None).await?;
+            let reopened = app.store.open_board(shard, &it.run, it.epoch, it.hlc_us, window_ms, None).await?;
             tracing::warn!(reopened = reopened.is_some(), "the rebuild was given up");
         }
     }
@@ -53,32 +53,32 @@ pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
 ///
 /// # Errors
 /// A store is away, or the lead is lost: the board stays closed, and the next load begins anew.
-pub async fn load(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
+pub async fn load(app: &App, leader: &mut LeaderLock, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
     for (begun, older_copy) in loads {
         let mut cursor = 0;
         loop {
-            lead.beat(&app.metrics).await?;
+            leader.beat(&app.metrics).await?;
             cursor = begun.empty_some(cursor, *older_copy).await?;
             if cursor == 0 {
                 break;
             }
         }
     }
-    let loaded = load_totals(app, lead, loads).await?;
-    load_limits(app, lead, loads).await?;
-    load_used(app, lead, loads).await?;
+    let loaded = load_totals(app, leader, loads).await?;
+    load_limits(app, leader, loads).await?;
+    load_used(app, leader, loads).await?;
     for (begun, _) in loads {
-        let best = best(app, lead.connection(), begun.shard()).await?;
-        app.store.mend(begun.shard(), &best, app.config.live.min_interval_ms, Some(begun)).await?;
+        let best = best(app, leader.connection(), begun.shard()).await?;
+        app.store.refill_top(begun.shard(), &best, app.config.live.publish_interval_ms, Some(begun)).await?;
     }
     Ok(loaded)
 }
 
 /// Page by page: each is a sign of life, which others look for.
-async fn load_totals(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
+async fn load_totals(app: &App, leader: &mut LeaderLock, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
     let (mut loaded, mut after) = (0, Uuid::nil());
     loop {
-        let page = sqlx::query(STANDINGS).bind(after).bind(LOAD_BATCH).fetch_all(lead.connection());
+        let page = sqlx::query(STANDINGS).bind(after).bind(LOAD_BATCH).fetch_all(leader.connection());
         let doing = "read totals";
         let rows = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, page)).await?;
         let Some(last) = rows.last() else { return Ok(loaded) };
@@ -89,7 +89,7 @@ async fn load_totals(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> 
             total: row.get::<i64, _>("score") as u64,
             held: row.get::<i64, _>("held") as u64,
             banned: row.get("banned"),
-            aside: row.get("aside"),
+            quarantined: row.get("quarantined"),
         });
         let standings: Vec<_> = standings.collect();
         for (begun, _) in loads {
@@ -103,7 +103,7 @@ pub async fn keep_whole_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         for shard in 0..app.store.shard_count() {
-            let Ok(look) = app.store.glance_at(shard).await else { continue };
+            let Ok(look) = app.store.poll_shard_state(shard).await else { continue };
             if look.open
                 && !look.whole
                 && let Err(fault) = complete(&app, shard).await
@@ -117,7 +117,7 @@ pub async fn keep_whole_forever(app: Arc<App>) {
 /// Looks for whoever is missing among a shard's ten. Returns whether nobody is any more.
 async fn complete(app: &App, shard: usize) -> Result<bool, Fault> {
     let candidates = missing(app, shard).await?;
-    let mended = app.store.mend(shard, &candidates, app.config.live.min_interval_ms, None).await?;
+    let mended = app.store.refill_top(shard, &candidates, app.config.live.publish_interval_ms, None).await?;
     show(app, mended.flush_due_ms).await?;
     Ok(mended.whole)
 }
@@ -143,6 +143,6 @@ pub async fn finish(app: &App, user: Uuid, mended: Mended) -> Result<(), Fault> 
 
 /// What Redis has to hold of each user.
 const STANDINGS: &str = "
-    SELECT id, score, banned_at IS NOT NULL AS banned, aside_at IS NOT NULL AS aside, CASE WHEN aside_at IS NULL THEN 0
+    SELECT id, score, banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AS quarantined, CASE WHEN quarantined_at IS NULL THEN 0
            ELSE (SELECT coalesce(sum(points_earned), 0) FROM score_history WHERE user_id = users.id AND held)::bigint END AS held
-    FROM users WHERE id > $1 AND (score > 0 OR banned_at IS NOT NULL OR aside_at IS NOT NULL) ORDER BY id LIMIT $2";
+    FROM users WHERE id > $1 AND (score > 0 OR banned_at IS NOT NULL OR quarantined_at IS NOT NULL) ORDER BY id LIMIT $2";

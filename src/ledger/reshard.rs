@@ -3,7 +3,7 @@
 
 use super::consume::drain;
 use super::heads::{ShardHead, layout, read_of, write_layout};
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::open::open;
 use super::rebuild::rebuild;
 use crate::app::App;
@@ -41,7 +41,7 @@ pub async fn rebuild_as_told(app: &App, from: &From, progress: impl Fn(u64)) -> 
         }
         _ => return rebuild(app, progress).await,
     }
-    let loaded = app.store.glance().await?.loaded;
+    let loaded = app.store.poll_state().await?.loaded;
     progress(loaded);
     Ok(loaded)
 }
@@ -52,37 +52,37 @@ async fn reshard(app: &App, from: &From, split: usize) -> Result<(), Fault> {
         false => Some(old_store(app, from, split).await?),
     };
     tracing::info!(from = split, to = app.store.shard_count(), "the board is split otherwise");
-    let mut lead = Lead::seize(&app.database).await?;
-    let Ok(heads) = read_of(app, &mut lead, split).await? else {
+    let mut leader = LeaderLock::seize(&app.database).await?;
+    let Ok(heads) = read_of(app, &mut leader, split).await? else {
         return Err(Fault::new(DOING, "somebody else has just split it otherwise: try again"));
     };
     if let Some(old) = &old {
-        close(app, old, &mut lead, &heads).await?;
+        close(app, old, &mut leader, &heads).await?;
     }
     // From here on nodes with the old settings leave the board alone, and a leader with the new ones would go on.
-    write_layout(app, &mut lead, app.store.shard_count()).await?;
+    write_layout(app, &mut leader, app.store.shard_count()).await?;
     let mut reader = app.store.outbox_reader().await?;
-    open(app, &mut lead, &mut reader).await?;
+    open(app, &mut leader, &mut reader).await?;
     if let Some(old) = old.filter(|_| from.url.is_none()) {
         let mut at = (0, 0);
         while let Some(next) = old.remove_some(at).await? {
             at = next;
             // Without the lead somebody may have split it so again, and what is there would be in use.
-            lead.beat(&app.metrics).await?;
+            leader.beat(&app.metrics).await?;
         }
     }
-    lead.release().await;
+    leader.release().await;
     Ok(())
 }
 
 /// The Redis of the old board, which has to have one.
 async fn old_store(app: &App, from: &From, split: usize) -> Result<Store, Fault> {
-    let mut config = app.config.store.clone();
+    let mut config = app.config.redis.clone();
     config.shards = split as u32;
     if let Some(url) = &from.url {
-        config.redis_url = Secret::from(url.clone());
+        config.url = Secret::from(url.clone());
     }
-    if split == 1 && config.redis_url.expose().contains("-cluster://") {
+    if split == 1 && config.url.expose().contains("-cluster://") {
         return Err(nowhere(split));
     }
     Store::connect(&config, app.metrics.clone()).await
@@ -96,10 +96,10 @@ fn nowhere(split: usize) -> Fault {
 }
 
 /// Closes the old board, and writes what it still has.
-async fn close(app: &App, old: &Store, lead: &mut Lead, heads: &[ShardHead]) -> Result<(), Fault> {
+async fn close(app: &App, old: &Store, leader: &mut LeaderLock, heads: &[ShardHead]) -> Result<(), Fault> {
     let mut open = Vec::new();
     for (shard, head) in heads.iter().enumerate() {
-        let look = old.glance_at(shard).await?;
+        let look = old.poll_shard_state(shard).await?;
         // A copy that was left behind is not the board, which may be open elsewhere.
         if look.epoch < head.epoch.max(0) {
             return Err(nowhere(heads.len()));
@@ -110,7 +110,7 @@ async fn close(app: &App, old: &Store, lead: &mut Lead, heads: &[ShardHead]) -> 
         // Nobody confirms a board that somebody loads, however late.
         old.begin_load(shard).await?;
         // One that was not open may lack what the ledger has.
-        drain(app, old, lead, shard, !open).await?;
+        drain(app, old, leader, shard, !open).await?;
     }
     Ok(())
 }

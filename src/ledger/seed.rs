@@ -52,17 +52,17 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
         None => None,
     };
     // Moments before now: whoever has reached a score already is ahead of a seeded user no longer than it takes to seed.
-    let mut moment = app.store.now_us().await? - options.users as i64;
+    let mut hlc_us = app.store.now_us().await? - options.users as i64;
     // An open board is never behind the ledger, also not between these users' rows there and their scores in Redis.
     for shard in 0..app.store.shard_count() {
-        app.store.mend(shard, &[], app.config.live.min_interval_ms, None).await?;
+        app.store.refill_top(shard, &[], app.config.live.publish_interval_ms, None).await?;
     }
     let mut done = 0;
     while done < options.users {
         let count = BATCH.min(options.users - done);
-        let added = add(app, options.max_score, count, moment).await;
+        let added = add(app, options.max_score, count, hlc_us).await;
         let users = added.map_err(|error| sql_fault("add seeded users", error))?;
-        moment += count as i64;
+        hlc_us += count as i64;
         let scored = users.iter().filter(|it| it.score > 0);
         let totals: Vec<Standing> = scored.map(|it| Standing::of(it.id, it.score as u64)).collect();
         if !totals.is_empty() {
@@ -83,13 +83,13 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     let mut connection = app.database.acquire().await.map_err(|error| sql_fault("read the best", error))?;
     for shard in 0..app.store.shard_count() {
         let best = best(app, &mut connection, shard).await?;
-        app.store.mend(shard, &best, app.config.live.min_interval_ms, None).await?;
+        app.store.refill_top(shard, &best, app.config.live.publish_interval_ms, None).await?;
     }
     Ok(())
 }
 
 /// Adds users and their ledger entries in one transaction, and returns them. Their password is no hash, so nobody can log in as them.
-async fn add(app: &App, max_score: u64, count: u64, first_moment: i64) -> Result<Vec<User>, sqlx::Error> {
+async fn add(app: &App, max_score: u64, count: u64, first_hlc_us: i64) -> Result<Vec<User>, sqlx::Error> {
     let mut transaction = app.database.begin().await?;
     let mut head = Head::take(&mut transaction).await?;
     let names = free_names(&mut transaction, count as usize).await?;
@@ -107,7 +107,7 @@ async fn add(app: &App, max_score: u64, count: u64, first_moment: i64) -> Result
     }
     copy(&mut transaction, "COPY users (id, username, email, password_hash, score) FROM STDIN", text).await?;
 
-    let history = entries(app, &mut head, &users, first_moment);
+    let history = entries(app, &mut head, &users, first_hlc_us);
     copy(&mut transaction, HISTORY, history).await?;
     head.save(&mut transaction).await?;
     let checkpoint = checkpoint::write_if_due(&mut transaction, &app.receipts, &head).await?;
@@ -150,13 +150,13 @@ async fn free_names(connection: &mut PgConnection, count: usize) -> Result<Vec<S
 }
 
 const HISTORY: &str =
-    "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment,
+    "COPY score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after, hlc_us,
                          created_at, seq, hash) FROM STDIN";
 
 /// The rows of `score_history`, chained. An entry's time is its moment.
-fn entries(app: &App, head: &mut Head, users: &[User], first_moment: i64) -> String {
+fn entries(app: &App, head: &mut Head, users: &[User], first_hlc_us: i64) -> String {
     let mut text = String::with_capacity(users.len() * 240);
-    for (moment, User { id, score, .. }) in (first_moment..).zip(users).filter(|(_, it)| it.score > 0) {
+    for (hlc_us, User { id, score, .. }) in (first_hlc_us..).zip(users).filter(|(_, it)| it.score > 0) {
         let link = Link {
             event_id: app.clock.new_id(),
             user: *id,
@@ -165,15 +165,15 @@ fn entries(app: &App, head: &mut Head, users: &[User], first_moment: i64) -> Str
             token_hash: "",
             before: 0,
             after: *score,
-            moment,
-            created_us: moment,
+            hlc_us,
+            created_us: hlc_us,
             note: "",
         };
         let (seq, hash) = head.append(&link);
-        let at = Timestamp::from_microsecond(moment).unwrap_or_default();
+        let at = Timestamp::from_microsecond(hlc_us).unwrap_or_default();
         let (event, hash) = (link.event_id, hex(&hash));
         let _ =
-            writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{moment}\t{at}\t{seq}\t\\\\x{hash}");
+            writeln!(text, "{event}\t{id}\tseed\t{score}\t\t0\t{score}\t{hlc_us}\t{at}\t{seq}\t\\\\x{hash}");
     }
     text
 }

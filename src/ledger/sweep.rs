@@ -22,7 +22,7 @@ const PROOFS_KEPT_DAYS: u32 = 2;
 /// Sweeps once a minute.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
-        let swept = sweep(&app.database, app.config.outbox.token_retention_days).await;
+        let swept = sweep(&app.database, app.config.abuse.retention_days).await;
         if let Err(fault) = swept.and(contract(&app.database, &app.receipts).await) {
             tracing::warn!(%fault, "the sweep goes on in a minute");
         }

@@ -25,7 +25,7 @@ pub fn begin(app: &App, entries: &[Entry]) -> Vec<Span> {
 pub fn end(spans: Vec<Span>, why_not: Option<&NotWritten>) {
     let why = match why_not {
         None => return,
-        Some(NotWritten::Store(fault)) if fault.away => "away",
+        Some(NotWritten::Store(fault)) if fault.retryable => "away",
         Some(_) => "refused",
     };
     spans.into_iter().for_each(|mut it| it.fail(why));

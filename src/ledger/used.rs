@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use sqlx::{Postgres, Row, Transaction};
 
-use super::lead::Lead;
+use super::leader::LeaderLock;
 use super::sql_fault;
 use super::time::Time;
 use crate::app::App;
@@ -43,13 +43,13 @@ pub async fn write(
 ///
 /// # Errors
 /// A store is away, or somebody else loads the board.
-pub async fn load_used(app: &App, lead: &mut Lead, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
+pub async fn load_used(app: &App, leader: &mut LeaderLock, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
     let now_ms = app.store.now_us().await? / 1000;
     let mut rows = sqlx::query(
         "SELECT digest, (extract(epoch FROM until_at) * 1000)::bigint AS until_ms FROM used_proofs WHERE until_at > $1",
     )
     .bind(Time::of_ms(now_ms - REMEMBERED_MS))
-    .fetch(lead.connection());
+    .fetch(leader.connection());
     let mut batch: Vec<(String, i64)> = Vec::new();
     loop {
         let row = rows.try_next().await.map_err(|error| sql_fault("read used attestations", error))?;

@@ -49,14 +49,14 @@ pub async fn write_from(
     let late_until = match origin {
         Origin::DeadLetter => i64::MAX,
         // One outbox is in the order of its moments; several come interleaved.
-        Origin::Outbox if shards == 1 => begun.moment,
+        Origin::Outbox if shards == 1 => begun.hlc_us,
         Origin::Outbox => i64::MIN,
     };
     awards::write(&mut transaction, &mut head, &users, entries, late_until).await?;
     // The leader compares an open board with this moment: so it is what Redis said, and no moment that an entry was given here.
-    head.moment = begun.moment;
+    head.hlc_us = begun.hlc_us;
     if origin == Origin::Outbox {
-        heads::write_moments(&mut transaction, &mut head, shards, entries).await?;
+        heads::write_hlcs(&mut transaction, &mut head, shards, entries).await?;
     }
     if head != begun {
         head.save(&mut transaction).await?;
@@ -147,16 +147,16 @@ async fn clear_held(
     transaction: &mut Transaction<'_, Postgres>,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
-    for (id, user, moment) in entries.iter().filter_map(|it| Some((it.id, it.user, it.clears?))) {
+    for (id, user, hlc_us) in entries.iter().filter_map(|it| Some((it.id, it.user, it.clears?))) {
         let cleared = sqlx::query(
             "UPDATE users SET held_cleared = greatest(held_cleared, $2),
-                              aside_at = CASE WHEN voids_id = $3 THEN NULL ELSE aside_at END, voids_id = nullif(voids_id, $3)
+                              quarantined_at = CASE WHEN voids_id = $3 THEN NULL ELSE quarantined_at END, voids_id = nullif(voids_id, $3)
              WHERE id = $1",
         );
-        cleared.bind(user).bind(moment).bind(id).execute(&mut **transaction).await?;
-        sqlx::query("UPDATE score_history SET held = FALSE WHERE user_id = $1 AND held AND moment <= $2")
+        cleared.bind(user).bind(hlc_us).bind(id).execute(&mut **transaction).await?;
+        sqlx::query("UPDATE score_history SET held = FALSE WHERE user_id = $1 AND held AND hlc_us <= $2")
             .bind(user)
-            .bind(moment)
+            .bind(hlc_us)
             .execute(&mut **transaction)
             .await?;
     }

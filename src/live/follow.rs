@@ -11,7 +11,7 @@ use super::{Board, Frame};
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{
-    BANNED_NEWS, BOARD_CHANNEL, Look, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel,
+    BANNED_NEWS, BOARD_CHANNEL, BoardState, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel,
 };
 
 /// A board that got lost on its way is found after so long.
@@ -29,23 +29,23 @@ const CHANNELS_AT_ONCE: usize = 512;
 ///
 /// # Errors
 /// Redis is away.
-pub async fn look(app: &App) -> Result<(), Fault> {
+pub async fn poll(app: &App) -> Result<(), Fault> {
     let known = app.hub.newest().version;
     let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
-    let mut look = app.store.look(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
+    let mut look = app.store.poll(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
     note_writes(app).await.inspect_err(|_| app.health.redis_away())?;
     if look.ungathered {
-        if app.store.gather_all(app.config.live.min_interval_ms).await > 0 {
+        if app.store.gather_all(app.config.live.publish_interval_ms).await > 0 {
             app.hub.flush_later();
         }
         let banned = look.banned;
-        look = Look { banned, ..app.store.look(known, i64::MAX).await? };
+        look = BoardState { banned, ..app.store.poll(known, i64::MAX).await? };
     }
     for user in look.banned {
         app.fanout.ban(user);
     }
     if look.version > known && look.shows {
-        app.hub.learn(&Arc::new(Frame::new(Board::read(look.version, &look.ten)?)));
+        app.hub.learn(&Arc::new(Frame::new(Board::read(look.version, &look.top)?)));
     }
     let newest = app.hub.newest();
     if newest.version <= look.published {
@@ -59,7 +59,7 @@ pub async fn look(app: &App) -> Result<(), Fault> {
         app.hub.flush_later();
     }
     if look.shows && look.version < known {
-        let due_ms = app.store.lift(known, app.config.live.min_interval_ms).await?;
+        let due_ms = app.store.raise_version(known, app.config.live.publish_interval_ms).await?;
         if due_ms > 0 {
             app.hub.flush_later();
         }
@@ -97,7 +97,7 @@ pub async fn look_forever(app: Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        while let Err(fault) = look(&app).await {
+        while let Err(fault) = poll(&app).await {
             tracing::warn!(%fault, "Redis could not be looked at");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -121,7 +121,7 @@ async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
     let traced = app.traces.is_some().then(|| TRACE_CHANNEL.to_owned());
     let channels: Vec<String> = [BOARD_CHANNEL.to_owned()].into_iter().chain(traced).collect();
     let mut subscription = app.store.subscribe(&channels).await?;
-    look(app).await?;
+    poll(app).await?;
     *pause = Pause::default();
     loop {
         match tokio::time::timeout(PING_EVERY, subscription.next()).await {
@@ -136,7 +136,7 @@ async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
                 publish(app, board);
                 app.health.holds_board();
             }
-            Ok(None) => return Err(Fault::away("follow the board", "the connection ended")),
+            Ok(None) => return Err(Fault::retryable("follow the board", "the connection ended")),
             Err(_) => subscription.ping().await?,
         }
     }
@@ -170,7 +170,7 @@ async fn users_session(
         tokio::select! {
             message = subscription.next() => {
                 let Some((channel, text)) = message else {
-                    return Err(Fault::away("follow users", "the connection ended"));
+                    return Err(Fault::retryable("follow users", "the connection ended"));
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
                 match (user, PersonalNews::parse(&text)) {
@@ -208,7 +208,7 @@ pub async fn flush_forever(app: Arc<App>) {
     loop {
         app.hub.flush_wanted().await;
         loop {
-            match app.store.flush(app.config.live.min_interval_ms).await {
+            match app.store.flush(app.config.live.publish_interval_ms).await {
                 Ok(0) => break,
                 Ok(due_ms) => tokio::time::sleep(Duration::from_millis(due_ms)).await,
                 Err(fault) => {
@@ -222,19 +222,19 @@ pub async fn flush_forever(app: Arc<App>) {
 
 /// Full jitter from 50 ms to 2 s, for ever (AWS, "Exponential backoff and jitter").
 struct Pause {
-    most_ms: u64,
+    max_ms: u64,
 }
 
 impl Default for Pause {
     fn default() -> Self {
-        Self { most_ms: 50 }
+        Self { max_ms: 50 }
     }
 }
 
 impl Pause {
     async fn wait(&mut self) {
-        let ms = rand::random_range(0..=self.most_ms);
+        let ms = rand::random_range(0..=self.max_ms);
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        self.most_ms = (self.most_ms * 2).min(2000);
+        self.max_ms = (self.max_ms * 2).min(2000);
     }
 }

@@ -97,12 +97,12 @@ impl Health {
     }
 
     /// Whether this node has the ledger's lead, from now on.
-    pub fn lead(&self, has: bool) {
+    pub fn set_leader(&self, has: bool) {
         self.leads.store(has, Ordering::Relaxed);
     }
 
     /// Whether this node has the ledger's lead.
-    pub fn leads(&self) -> bool {
+    pub fn is_leader(&self) -> bool {
         self.leads.load(Ordering::Relaxed)
     }
 

@@ -24,7 +24,7 @@ pub use board::{Board, Row};
 pub use events::serve as serve_events;
 pub use eviction::{EVICTION_EVERY, watch_eviction_forever};
 pub use fanout::{Dialect, End, Fanout, Inboxes, Protocol, run as fan_out};
-pub use follow::{flush_forever, follow_board, follow_users, look, look_forever};
+pub use follow::{flush_forever, follow_board, follow_users, look_forever, poll};
 pub use frame::{Frame, numbered_rows, rows};
 pub use handshakes::Handshakes;
 pub use health::{Health, Status};

@@ -1,4 +1,4 @@
-//! `lua/above.lua`: exact ranks over several shards. A rank is 1 + the users above in each shard, so it costs a question to every
+//! `lua/count_above.lua`: exact ranks over several shards. A rank is 1 + the users above in each shard, so it costs a question to every
 //! shard; those who ask at one time share it, so that what a rank costs falls as load grows.
 
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Store {
         if among.exact {
             Ok(among.ranks)
         } else {
-            Err(Fault::away("count who is above", "a shard does not answer"))
+            Err(Fault::retryable("count who is above", "a shard does not answer"))
         }
     }
 
@@ -111,7 +111,7 @@ impl Store {
         let askers = std::mem::take(&mut *self.above.waiting.lock());
         let scores: Vec<u64> = askers.iter().flat_map(|it| it.scores.iter().copied()).collect();
         let known_version = askers.iter().filter_map(|it| it.known_version).min();
-        let (counts, face) = futures::join!(self.above(&scores), self.newer_face(known_version));
+        let (counts, face) = futures::join!(self.count_above(&scores), self.newer_face(known_version));
         let mut first = 0;
         for asker in askers {
             let its = first..first + asker.scores.len();
@@ -127,21 +127,21 @@ impl Store {
         }
     }
 
-    async fn above(&self, scores: &[u64]) -> Vec<Option<Vec<u64>>> {
+    async fn count_above(&self, scores: &[u64]) -> Vec<Option<Vec<u64>>> {
         let arguments: Vec<String> = scores.iter().map(u64::to_string).collect();
         let asked = self.shards.iter().map(|shard| async {
             // Nobody waits for one that was silent just now; those who look at it notice when it is back.
             if shard.server().is_silent() {
                 return None;
             }
-            let reply = self.run(shard, &self.scripts.above, &[&shard.keys.board], &arguments).await;
+            let reply = self.run(shard, &self.scripts.count_above, &[&shard.keys.board], &arguments).await;
             reply.and_then(|it| it.rest()).ok()
         });
         join_all(asked).await
     }
 
     async fn newer_face(&self, known_version: Option<i64>) -> Option<Arc<Face>> {
-        let face = self.gather(self.face.as_ref()?, None, known_version?, 0).await;
+        let face = self.merge_shard(self.face.as_ref()?, None, known_version?, 0).await;
         let face = face.inspect_err(|fault| tracing::debug!(%fault, "the merged board is not looked at"));
         face.ok().map(Arc::new)
     }

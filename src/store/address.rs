@@ -1,4 +1,4 @@
-//! Where Redis is, as redis-rs takes it: what `store.redis_url` and the login at Sentinels say.
+//! Where Redis is, as redis-rs takes it: what `redis.url` and the login at Sentinels say.
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
@@ -37,13 +37,12 @@ impl Address {
     ///
     /// # Errors
     /// What is wrong with the URL; it is not repeated, since it may hold a password.
-    pub fn read(config: &config::Store) -> Result<Self, Fault> {
-        let info = |url: String| {
-            url.into_connection_info().map_err(|error| Fault::new("read store.redis_url", error))
-        };
+    pub fn read(config: &config::Redis) -> Result<Self, Fault> {
+        let info =
+            |url: String| url.into_connection_info().map_err(|error| Fault::new("read redis.url", error));
         let all = |urls: Vec<String>| urls.into_iter().map(info).collect::<Result<Vec<_>, _>>();
-        let url = RedisUrl::parse(config.redis_url.expose());
-        match url.map_err(|problem| Fault::new("read store.redis_url", problem))? {
+        let url = RedisUrl::parse(config.url.expose());
+        match url.map_err(|problem| Fault::new("read redis.url", problem))? {
             RedisUrl::Single(url) => Ok(Self::Single(Box::new(info(url)?))),
             RedisUrl::Cluster(nodes) => Ok(Self::Cluster(all(nodes)?)),
             RedisUrl::Sentinels { sentinels, name, master: (before, after) } => {
@@ -55,7 +54,7 @@ impl Address {
 }
 
 /// Sentinels have a login of their own, if any.
-fn log_in(sentinel: ConnectionInfo, config: &config::Store) -> ConnectionInfo {
+fn log_in(sentinel: ConnectionInfo, config: &config::Redis) -> ConnectionInfo {
     let mut login = sentinel.redis_settings().clone();
     if !config.sentinel_username.is_empty() {
         login = login.set_username(&config.sentinel_username);
@@ -72,8 +71,8 @@ mod tests {
 
     #[test]
     fn sentinels_and_the_master_have_each_their_login() {
-        let mut config = config::load([]).unwrap().store;
-        config.redis_url = "redis-sentinel://u:p@a:26379,b:26380/3#mymaster".to_owned().into();
+        let mut config = config::load([]).unwrap().redis;
+        config.url = "redis-sentinel://u:p@a:26379,b:26380/3#mymaster".to_owned().into();
         config.sentinel_password = "s".to_owned().into();
         let Ok(Address::Sentinels { sentinels, name, url }) = Address::read(&config) else { panic!() };
         let asked =

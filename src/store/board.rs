@@ -1,4 +1,4 @@
-//! `lua/look.lua`, `lua/flush.lua`, `lua/mend.lua`.
+//! `lua/poll.lua`, `lua/flush.lua`, `lua/refill_top.lua`.
 
 use futures::future::{join_all, try_join_all};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::error::Fault;
 
 /// What a node sees when it looks at the board.
 #[derive(Debug, Default)]
-pub struct Look {
+pub struct BoardState {
     /// Whether every shard was found to hold what the ledger holds, so that awards can be taken.
     pub open: bool,
     /// Users whom the last loads from the ledger have loaded so far.
@@ -32,7 +32,7 @@ pub struct Look {
     /// Who was banned from the moment on that was asked for.
     pub banned: Vec<Uuid>,
     /// The ten, best first, if they are newer than the caller's.
-    pub ten: Vec<String>,
+    pub top: Vec<String>,
     /// Whether the merged board lacks what changed in a shard: `gather_all` brings it.
     pub ungathered: bool,
     /// Whether the board is one to show: what a closed one holds may be old.
@@ -41,7 +41,7 @@ pub struct Look {
 
 /// What a node sees when it looks at one shard.
 #[derive(Debug)]
-pub struct ShardLook {
+pub struct ShardState {
     /// Whether this run of Redis was found to hold what the ledger holds.
     pub open: bool,
     /// The epoch in which some run of it was: -1 if none, 0 if that was before epochs had numbers.
@@ -49,7 +49,7 @@ pub struct ShardLook {
     /// Which run of Redis it is: its `run_id`, then its replication id.
     pub run: String,
     /// When a token was spent last, or a total changed: µs by Redis' clock.
-    pub moment: i64,
+    pub hlc_us: i64,
     /// Whether this node has seen a later moment of this epoch: then Redis lost what came after.
     pub behind: bool,
     /// Whether a load from the ledger goes on, or was cut short.
@@ -69,12 +69,12 @@ pub struct ShardLook {
     /// Who was banned from the moment on that was asked for.
     pub banned: Vec<Uuid>,
     /// The ten, best first, if they are newer than the caller's.
-    pub ten: Vec<String>,
+    pub top: Vec<String>,
 }
 
-impl Look {
+impl BoardState {
     /// What was seen of all shards; the board is that of the last, which is right where it is the only one.
-    fn all(shards: Vec<ShardLook>) -> Self {
+    fn all(shards: Vec<ShardState>) -> Self {
         let count = shards.len() as u64;
         let mut all = Self { open: true, whole: true, at_ms: i64::MAX, ..Self::default() };
         for shard in shards {
@@ -85,7 +85,7 @@ impl Look {
             all.outbox_at_most = all.outbox_at_most.max(shard.outbox * count);
             all.at_ms = all.at_ms.min(shard.at_ms);
             all.banned.extend(shard.banned);
-            (all.version, all.published, all.ten) = (shard.version, shard.published, shard.ten);
+            (all.version, all.published, all.top) = (shard.version, shard.published, shard.top);
         }
         all
     }
@@ -105,15 +105,16 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn look(&self, known_version: i64, bans_since_ms: i64) -> Result<Look, Fault> {
+    pub async fn poll(&self, known_version: i64, bans_since_ms: i64) -> Result<BoardState, Fault> {
         let Some(face) = &self.face else {
-            let look = Look::all(vec![self.look_at(&self.shards[0], known_version, bans_since_ms).await?]);
-            return Ok(Look { shows: look.open, ..look });
+            let look =
+                BoardState::all(vec![self.poll_shard(&self.shards[0], known_version, bans_since_ms).await?]);
+            return Ok(BoardState { shows: look.open, ..look });
         };
-        let shards = join_all(self.shards.iter().map(|it| self.look_at(it, i64::MAX, bans_since_ms)));
-        let (shards, face) = futures::join!(shards, self.gather(face, None, known_version, 0));
-        let Face { version, published, ten, parts, .. } = face?;
-        let lacks = |(shard, part): (&Result<ShardLook, Fault>, &(i64, i64))| {
+        let shards = join_all(self.shards.iter().map(|it| self.poll_shard(it, i64::MAX, bans_since_ms)));
+        let (shards, face) = futures::join!(shards, self.merge_shard(face, None, known_version, 0));
+        let Face { version, published, top, parts, .. } = face?;
+        let lacks = |(shard, part): (&Result<ShardState, Fault>, &(i64, i64))| {
             shard.as_ref().is_ok_and(|it| it.open && (it.epoch, it.version) > *part)
         };
         let ungathered = shards.iter().zip(&parts).any(lacks);
@@ -128,57 +129,57 @@ impl Store {
         if let Some(fault) = away.take_if(|_| there.is_empty()) {
             return Err(fault);
         }
-        let mut look = Look::all(there);
+        let mut look = BoardState::all(there);
         look.open &= away.is_none();
-        Ok(Look { version, published, ten, ungathered, shows: version > 0, ..look })
+        Ok(BoardState { version, published, top, ungathered, shows: version > 0, ..look })
     }
 
     /// Looks without the board itself.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn glance(&self) -> Result<Look, Fault> {
-        let shards = (0..self.shards.len()).map(|it| self.glance_at(it));
-        Ok(Look::all(try_join_all(shards).await?))
+    pub async fn poll_state(&self) -> Result<BoardState, Fault> {
+        let shards = (0..self.shards.len()).map(|it| self.poll_shard_state(it));
+        Ok(BoardState::all(try_join_all(shards).await?))
     }
 
     /// Looks at one shard, by its number, without its ten.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn glance_at(&self, shard: usize) -> Result<ShardLook, Fault> {
-        self.look_at(&self.shards[shard], i64::MAX, i64::MAX).await
+    pub async fn poll_shard_state(&self, shard: usize) -> Result<ShardState, Fault> {
+        self.poll_shard(&self.shards[shard], i64::MAX, i64::MAX).await
     }
 
-    pub(super) async fn look_at(
+    pub(super) async fn poll_shard(
         &self,
         shard: &Shard,
         known_version: i64,
         bans_since_ms: i64,
-    ) -> Result<ShardLook, Fault> {
+    ) -> Result<ShardState, Fault> {
         let names = &shard.keys;
-        let keys = [names.state.as_str(), &names.ten, &names.outbox, &names.banned];
+        let keys = [names.state.as_str(), &names.top, &names.outbox, &names.banned];
         let arguments = [known_version.to_string(), bans_since_ms.to_string()];
         // From before it is asked: other replies come meanwhile.
         let seen = shard.seen();
-        let mut reply = self.run(shard, &self.scripts.look, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.poll, &keys, &arguments).await?;
         let (open, epoch, run) = (reply.next::<u8>()? == 1, reply.next()?, reply.next::<String>()?);
-        let (moment, loading, loaded) = (reply.next()?, reply.next::<u8>()? == 1, reply.next()?);
+        let (hlc_us, loading, loaded) = (reply.next()?, reply.next::<u8>()? == 1, reply.next()?);
         let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, published, bans) = (reply.next()?, reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
         shard.server().binding.is_for(&run);
         // A Redis that was left behind, or lost something, may think that it is open.
-        let behind = epoch == seen.epoch && moment < seen.moment;
+        let behind = epoch == seen.epoch && hlc_us < seen.hlc_us;
         let open = open && epoch >= seen.epoch && !behind;
         if open {
-            shard.see(epoch, moment);
+            shard.see(epoch, hlc_us);
         }
-        Ok(ShardLook {
+        Ok(ShardState {
             open,
             epoch,
             run,
-            moment,
+            hlc_us,
             behind,
             loading,
             loaded,
@@ -188,7 +189,7 @@ impl Store {
             version,
             published,
             banned,
-            ten: reply.rest()?,
+            top: reply.rest()?,
         })
     }
 
@@ -208,10 +209,10 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn flush(&self, publish_window_ms: u64) -> Result<u64, Fault> {
+    pub async fn flush(&self, publish_interval_ms: u64) -> Result<u64, Fault> {
         let shown = self.shown();
-        let keys = [shown.keys.state.as_str(), &shown.keys.ten, &shown.keys.window];
-        let arguments = [BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
+        let keys = [shown.keys.state.as_str(), &shown.keys.top, &shown.keys.throttle];
+        let arguments = [BOARD_CHANNEL.to_owned(), publish_interval_ms.to_string()];
         self.run(shown, &self.scripts.flush, &keys, &arguments).await?.next()
     }
 
@@ -220,25 +221,25 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn mend(
+    pub async fn refill_top(
         &self,
         shard: usize,
         candidates: &[String],
-        publish_window_ms: u64,
+        publish_interval_ms: u64,
         load: Option<&Load<'_>>,
     ) -> Result<Mended, Fault> {
         let shard = &self.shards[shard];
         let names = &shard.keys;
-        let keys = [names.board.as_str(), &names.state, &names.ten, &names.window];
+        let keys = [names.board.as_str(), &names.state, &names.top, &names.throttle];
         let mut arguments = vec![
             self.board_channel(),
-            publish_window_ms.to_string(),
+            publish_interval_ms.to_string(),
             load.map(|it| it.loader.clone()).unwrap_or_default(),
             shard.least(),
         ];
         arguments.extend_from_slice(candidates);
-        let reply = self.run(shard, &self.scripts.mend, &keys, &arguments).await?;
-        self.mended(shard, reply, publish_window_ms).await
+        let reply = self.run(shard, &self.scripts.refill_top, &keys, &arguments).await?;
+        self.mended(shard, reply, publish_interval_ms).await
     }
 
     /// Reads what became of a shard's ten, and sees to the merged board.
@@ -246,10 +247,10 @@ impl Store {
         &self,
         shard: &Shard,
         mut reply: Reply,
-        publish_window_ms: u64,
+        publish_interval_ms: u64,
     ) -> Result<Mended, Fault> {
         let (due_ms, whole) = (reply.next()?, reply.next::<u8>()? == 1);
-        Ok(Mended { flush_due_ms: self.see_to(shard, due_ms, publish_window_ms).await, whole })
+        Ok(Mended { flush_due_ms: self.see_to(shard, due_ms, publish_interval_ms).await, whole })
     }
 
     /// The best members of a shard, by its number, with their scores; within a tie in no order that matters.

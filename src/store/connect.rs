@@ -22,7 +22,7 @@ impl Store {
     ///
     /// # Errors
     /// A URL that is none, a Redis that does not answer, or one whose `maxmemory-policy` may evict scores.
-    pub async fn connect(config: &config::Store, metrics: Arc<Metrics>) -> Result<Self, Fault> {
+    pub async fn connect(config: &config::Redis, metrics: Arc<Metrics>) -> Result<Self, Fault> {
         let store = Self::new(config, metrics)?;
         store.find_servers().await?;
         for server in store.distinct_servers() {
@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// A URL that is none.
-    pub(super) fn new(config: &config::Store, metrics: Arc<Metrics>) -> Result<Self, Fault> {
+    pub(super) fn new(config: &config::Redis, metrics: Arc<Metrics>) -> Result<Self, Fault> {
         let (servers, first) = Servers::new(config)?;
         let shards = config.shards as usize;
         let shard = |number| Shard::new(number, tag(number, shards), first.clone());
@@ -79,7 +79,7 @@ pub(super) async fn connect_to_run(
 
 /// What an operator reads of a server that a node cannot start with.
 fn unusable(server: &Server, words: &str) -> Fault {
-    Fault::away("connect to Redis", format!("{}: {words}; {}", server.address, advice(words)))
+    Fault::retryable("connect to Redis", format!("{}: {words}; {}", server.address, advice(words)))
 }
 
 /// The `maxmemory-policy`, if it is one that may drop keys. INFO says it too, which less rights suffice for than for CONFIG.

@@ -28,7 +28,7 @@ pub enum EntryKind {
     /// An operator took held points away.
     Voided,
     /// An operator let held points stand.
-    Confirmed,
+    Approved,
 }
 
 impl EntryKind {
@@ -41,7 +41,7 @@ impl EntryKind {
         Self::Traded,
         Self::Adjusted,
         Self::Voided,
-        Self::Confirmed,
+        Self::Approved,
     ];
 
     /// As an entry names it.
@@ -55,7 +55,7 @@ impl EntryKind {
             Self::Traded => "traded",
             Self::Adjusted => "adjusted",
             Self::Voided => "voided",
-            Self::Confirmed => "confirmed",
+            Self::Approved => "approved",
         }
     }
 }
@@ -124,8 +124,8 @@ pub struct Entry {
 
 impl Entry {
     /// The board's moment that this brought, if it brought one.
-    pub fn moment(&self) -> Option<i64> {
-        self.award.map(|(.., moment)| moment).or(self.spent)
+    pub fn hlc_us(&self) -> Option<i64> {
+        self.award.map(|(.., hlc_us)| hlc_us).or(self.spent)
     }
 
     /// Reads an entry as it lay in an outbox; `None` if it is not one of ours.
@@ -146,15 +146,15 @@ impl Entry {
         let kind = EntryKind::ALL.into_iter().find(|it| it.as_str() == kind)?;
         let (id, user, action, points) =
             (next()?.parse().ok()?, next()?.parse().ok()?, next()?.to_owned(), number(next()?));
-        let (before, after, moment) = (number(next()?), number(next()?), moment(next()?));
+        let (before, after, hlc_us) = (number(next()?), number(next()?), hlc_us(next()?));
         let award = match kind {
-            EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => Some((before?, after?, moment?)),
+            EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => Some((before?, after?, hlc_us?)),
             _ => None,
         };
         let spends = matches!(kind, EntryKind::Refused | EntryKind::Traded | EntryKind::Issued);
         // What was held up to here is held no more.
         let clears = match kind {
-            EntryKind::Voided | EntryKind::Confirmed => Some(moment?),
+            EntryKind::Voided | EntryKind::Approved => Some(hlc_us?),
             _ => None,
         };
         Some(Self {
@@ -167,7 +167,7 @@ impl Entry {
             action,
             points: points.unwrap_or(0),
             award,
-            spent: moment.filter(|_| spends),
+            spent: hlc_us.filter(|_| spends),
             clears,
             at_ms: number(next()?)?,
             issued_ms: number(next()?)?,
@@ -186,7 +186,7 @@ impl Entry {
 
 /// The words of an entry, in their order; the last may have spaces.
 const WORDS: [&str; 19] = [
-    "kind", "id", "user", "action", "points", "before", "after", "moment", "at", "issued", "expires",
+    "kind", "id", "user", "action", "points", "before", "after", "hlc_us", "at", "issued", "expires",
     "token", "session", "next", "actions", "held", "once", "trace", "proof",
 ];
 
@@ -205,7 +205,7 @@ fn number(word: &str) -> Option<i64> {
 }
 
 /// A moment that Redis can count on from: Lua's numbers are exact to 2^53 µs, which is the year 2255.
-fn moment(word: &str) -> Option<i64> {
+fn hlc_us(word: &str) -> Option<i64> {
     number(word).filter(|it| (0..1 << 53).contains(it))
 }
 

@@ -1,4 +1,4 @@
-//! `lua/confirm.lua`, `lua/lift.lua`, and the gate: which run of Redis holds the board, and in which epoch it was found so.
+//! `lua/open_board.lua`, `lua/raise_version.lua`, and the gate: which run of Redis holds the board, and in which epoch it was found so.
 
 use super::keys::BOARD_CHANNEL;
 use super::shard::Seen;
@@ -22,32 +22,32 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn confirm(
+    pub async fn open_board(
         &self,
         shard: usize,
         run: &str,
         epoch: i64,
-        least_moment: i64,
-        publish_window_ms: u64,
+        min_hlc_us: i64,
+        publish_interval_ms: u64,
         load: Option<&Load<'_>>,
     ) -> Result<Option<u64>, Fault> {
         let shard = &self.shards[shard];
-        let keys = [shard.keys.state.as_str(), &shard.keys.ten, &shard.keys.window];
+        let keys = [shard.keys.state.as_str(), &shard.keys.top, &shard.keys.throttle];
         let arguments = [
             run.to_owned(),
             epoch.to_string(),
-            least_moment.to_string(),
+            min_hlc_us.to_string(),
             self.board_channel(),
-            publish_window_ms.to_string(),
+            publish_interval_ms.to_string(),
             load.map(|it| it.loader.clone()).unwrap_or_default(),
         ];
-        let mut reply = self.run(shard, &self.scripts.confirm, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.open_board, &keys, &arguments).await?;
         let done = reply.next::<u8>()? == 1;
         if !done {
             return Ok(None);
         }
         shard.see(epoch, 0);
-        Ok(Some(self.see_to(shard, reply.next()?, publish_window_ms).await))
+        Ok(Some(self.see_to(shard, reply.next()?, publish_interval_ms).await))
     }
 
     /// Lifts the version of an open board above one that was shown. Returns when it may be published (ms; 0: it was, or it
@@ -55,11 +55,12 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn lift(&self, shown_version: i64, publish_window_ms: u64) -> Result<u64, Fault> {
+    pub async fn raise_version(&self, shown_version: i64, publish_interval_ms: u64) -> Result<u64, Fault> {
         let shown = self.shown();
-        let keys = [shown.keys.state.as_str(), &shown.keys.ten, &shown.keys.window];
-        let arguments = [shown_version.to_string(), BOARD_CHANNEL.to_owned(), publish_window_ms.to_string()];
-        self.run(shown, &self.scripts.lift, &keys, &arguments).await?.next()
+        let keys = [shown.keys.state.as_str(), &shown.keys.top, &shown.keys.throttle];
+        let arguments =
+            [shown_version.to_string(), BOARD_CHANNEL.to_owned(), publish_interval_ms.to_string()];
+        self.run(shown, &self.scripts.raise_version, &keys, &arguments).await?.next()
     }
 
     /// Closes a shard, by its number, until this run is confirmed anew; its epoch stays known.

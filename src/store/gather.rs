@@ -1,4 +1,4 @@
-//! `lua/gather.lua` and `lua/complete.lua`: the board that is merged of several shards, and what an award made in one of them is
+//! `lua/merge_shard.lua` and `lua/complete_answer.lua`: the board that is merged of several shards, and what an award made in one of them is
 //! among all. With one shard none of this is asked.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct Part<'a> {
     pub epoch: i64,
     /// When its ten changed last.
     pub version: i64,
-    pub ten: &'a [String],
+    pub top: &'a [String],
 }
 
 /// The merged board as it stands.
@@ -27,14 +27,14 @@ pub struct Face {
     /// Of each shard, the epoch and the version of what is in it.
     pub parts: Vec<(i64, i64)>,
     /// If it is newer than the caller's.
-    pub ten: Vec<String>,
+    pub top: Vec<String>,
 }
 
 /// What an award changed of its shard's ten, if it did.
 fn part<'a>(shard: &'a Shard, awarded: &'a Awarded, epoch: i64, replayed: bool) -> Option<Part<'a>> {
-    let changed = !replayed && awarded.stamp.as_ref().is_some_and(|it| it.moment == awarded.version);
-    let ten = awarded.ten.as_deref().filter(|_| changed)?;
-    Some(Part { shard, epoch, version: awarded.version, ten })
+    let changed = !replayed && awarded.stamp.as_ref().is_some_and(|it| it.hlc_us == awarded.version);
+    let top = awarded.top.as_deref().filter(|_| changed)?;
+    Some(Part { shard, epoch, version: awarded.version, top })
 }
 
 impl Store {
@@ -59,20 +59,20 @@ impl Store {
     }
 
     /// Takes a part to the merged board, or only looks at it.
-    pub(super) async fn gather(
+    pub(super) async fn merge_shard(
         &self,
         face: &Shard,
         part: Option<Part<'_>>,
         known_version: i64,
-        publish_window_ms: u64,
+        publish_interval_ms: u64,
     ) -> Result<Face, Fault> {
         let names = &face.keys;
-        let keys = [names.state.as_str(), &names.ten, &names.window, &names.parts];
+        let keys = [names.state.as_str(), &names.top, &names.throttle, &names.shards];
         let mut arguments = vec![
             self.shards.len().to_string(),
             known_version.to_string(),
             BOARD_CHANNEL.to_owned(),
-            publish_window_ms.to_string(),
+            publish_interval_ms.to_string(),
         ];
         match &part {
             None => arguments.push(String::new()),
@@ -82,10 +82,10 @@ impl Store {
                     part.epoch.to_string(),
                     part.version.to_string(),
                 ]);
-                arguments.extend_from_slice(part.ten);
+                arguments.extend_from_slice(part.top);
             }
         }
-        let mut reply = self.run(face, &self.scripts.gather, &keys, &arguments).await?;
+        let mut reply = self.run(face, &self.scripts.merge_shard, &keys, &arguments).await?;
         face.server().binding.is_for(&reply.next::<String>()?);
         let (version, published, due_ms) = (reply.next()?, reply.next()?, reply.next()?);
         let mut parts = Vec::with_capacity(self.shards.len());
@@ -94,16 +94,16 @@ impl Store {
             shard.note_gathered(if epoch == shard.seen().epoch { version } else { -1 });
             parts.push((epoch, version));
         }
-        Ok(Face { version, published, due_ms, parts, ten: reply.rest()? })
+        Ok(Face { version, published, due_ms, parts, top: reply.rest()? })
     }
 
     /// Takes what changed in a shard to the merged board, where a script could not publish it (`due_ms` below 0). Returns when the
     /// board may be published, in ms. What fails here the next look finds.
-    pub(super) async fn see_to(&self, shard: &Shard, due_ms: i64, publish_window_ms: u64) -> u64 {
+    pub(super) async fn see_to(&self, shard: &Shard, due_ms: i64, publish_interval_ms: u64) -> u64 {
         if due_ms >= 0 {
             return due_ms.unsigned_abs();
         }
-        match self.gather_shard(shard, publish_window_ms).await {
+        match self.gather_shard(shard, publish_interval_ms).await {
             Ok(due_ms) => due_ms,
             Err(fault) => {
                 tracing::warn!(%fault, "the merged board waits for the next look");
@@ -112,22 +112,22 @@ impl Store {
         }
     }
 
-    async fn gather_shard(&self, shard: &Shard, publish_window_ms: u64) -> Result<u64, Fault> {
+    async fn gather_shard(&self, shard: &Shard, publish_interval_ms: u64) -> Result<u64, Fault> {
         let Some(face) = &self.face else { return Ok(0) };
-        let look = self.look_at(shard, -1, i64::MAX).await?;
+        let look = self.poll_shard(shard, -1, i64::MAX).await?;
         if !look.open {
             return Ok(0);
         }
-        let part = Part { shard, epoch: look.epoch, version: look.version, ten: &look.ten };
-        let face = self.gather(face, Some(part), i64::MAX, publish_window_ms).await?;
+        let part = Part { shard, epoch: look.epoch, version: look.version, top: &look.top };
+        let face = self.merge_shard(face, Some(part), i64::MAX, publish_interval_ms).await?;
         Ok(face.due_ms.unsigned_abs())
     }
 
     /// Takes every open shard's ten to the merged board, where that has an older one. Returns when it may be published, in ms.
-    pub async fn gather_all(&self, publish_window_ms: u64) -> u64 {
+    pub async fn gather_all(&self, publish_interval_ms: u64) -> u64 {
         let mut due_ms = 0;
         for shard in &self.shards {
-            due_ms = due_ms.max(self.see_to(shard, -1, publish_window_ms).await);
+            due_ms = due_ms.max(self.see_to(shard, -1, publish_interval_ms).await);
         }
         due_ms
     }
@@ -151,25 +151,25 @@ impl Store {
         let wanted = part.is_none().then_some(known_version);
         let (among, gathered) = futures::join!(
             self.among(shard, scores, wanted),
-            self.gather_part(part, known_version, redeem.publish_window_ms)
+            self.gather_part(part, known_version, redeem.publish_interval_ms)
         );
         let face = gathered.map(Arc::new).or(among.face).filter(|it| it.version > known_version.max(0));
         (awarded.rank, awarded.rank_before) = (among.ranks[0], Some(among.ranks[1]).filter(|it| *it > 0));
         awarded.flush_due_ms = face.as_ref().map_or(0, |it| it.due_ms);
-        (awarded.version, awarded.ten) = match face {
-            Some(face) => (face.version, Some(face.ten.clone())),
+        (awarded.version, awarded.top) = match face {
+            Some(face) => (face.version, Some(face.top.clone())),
             // The answer that is kept has a board, too: the one that the node shows.
-            None => (redeem.known_version, keyed.then(|| (redeem.known_ten)())),
+            None => (redeem.known_version, keyed.then(|| (redeem.known_top)())),
         };
         let news = async {
             if !replayed {
                 self.tell(shard, redeem, &awarded).await;
             }
         };
-        let ((), kept) = futures::join!(news, self.complete(shard, redeem, &awarded));
-        if let Some((ranks, version, ten)) = kept {
+        let ((), kept) = futures::join!(news, self.complete_answer(shard, redeem, &awarded));
+        if let Some((ranks, version, top)) = kept {
             (awarded.rank, awarded.rank_before) = (ranks.0, Some(ranks.1).filter(|it| *it > 0));
-            (awarded.version, awarded.ten) = (version, Some(ten));
+            (awarded.version, awarded.top) = (version, Some(top));
         }
         awarded
     }
@@ -179,16 +179,17 @@ impl Store {
         &self,
         part: Option<Part<'_>>,
         known_version: i64,
-        publish_window_ms: u64,
+        publish_interval_ms: u64,
     ) -> Option<Face> {
-        let gathered = self.gather(self.face.as_ref()?, Some(part?), known_version, publish_window_ms).await;
+        let gathered =
+            self.merge_shard(self.face.as_ref()?, Some(part?), known_version, publish_interval_ms).await;
         gathered.inspect_err(|fault| tracing::warn!(%fault, "the merged board waits for the next look")).ok()
     }
 
     /// Tells the user's sockets, which a script would do that knows the rank.
     async fn tell(&self, shard: &Shard, redeem: &Redeem<'_>, awarded: &Awarded) {
-        let moment = awarded.stamp.as_ref().map_or(0, |it| it.moment);
-        let news = (awarded.score, awarded.rank, awarded.rank_before, awarded.points as i64, moment);
+        let hlc_us = awarded.stamp.as_ref().map_or(0, |it| it.hlc_us);
+        let news = (awarded.score, awarded.rank, awarded.rank_before, awarded.points as i64, hlc_us);
         self.publish_news(shard, redeem.user, news).await;
     }
 
@@ -196,11 +197,11 @@ impl Store {
         &self,
         shard: &Shard,
         user: uuid::Uuid,
-        (score, rank, rank_before, points, moment): (u64, u64, Option<u64>, i64, i64),
+        (score, rank, rank_before, points, hlc_us): (u64, u64, Option<u64>, i64, i64),
     ) {
         let mut publish = redis::cmd("PUBLISH");
         let rank_before = rank_before.unwrap_or(0);
-        publish.arg(personal_channel(user)).arg(format!("{score} {rank} {rank_before} {points} {moment}"));
+        publish.arg(personal_channel(user)).arg(format!("{score} {rank} {rank_before} {points} {hlc_us}"));
         if let Err(fault) = self.ask::<i64>(shard, "tell a user of an award", &publish).await {
             tracing::debug!(%fault, "a user's sockets are not told of an award");
         }
@@ -208,23 +209,23 @@ impl Store {
 
     /// Puts the whole answer where the script kept it, under the request's idempotency key. Returns what is kept, which is another
     /// answer if somebody was quicker.
-    async fn complete(
+    async fn complete_answer(
         &self,
         shard: &Shard,
         redeem: &Redeem<'_>,
         awarded: &Awarded,
     ) -> Option<((u64, u64), i64, Vec<String>)> {
         let key = redeem.idempotency?;
-        let ten = awarded.ten.as_ref()?;
+        let top = awarded.top.as_ref()?;
         let mut arguments = vec![
             key.request_digest.clone(),
             awarded.rank.to_string(),
             awarded.rank_before.unwrap_or(0).to_string(),
             awarded.version.to_string(),
         ];
-        arguments.extend_from_slice(ten);
+        arguments.extend_from_slice(top);
         let answer = shard.keys.answer(redeem.user, &key.key_digest);
-        let kept = self.run(shard, &self.scripts.complete, &[&answer], &arguments).await;
+        let kept = self.run(shard, &self.scripts.complete_answer, &[&answer], &arguments).await;
         let read = kept.and_then(|mut it| Ok(((it.next()?, it.next()?), it.next()?, it.rest()?)));
         read.inspect_err(|fault| tracing::warn!(%fault, "an answer is not kept whole")).ok()
     }

@@ -16,11 +16,11 @@ pub fn personal_channel(user: Uuid) -> String {
     format!("personal:{user}")
 }
 
-/// What goes out on a user's channel with a ban (`lua/restrict.lua`).
+/// What goes out on a user's channel with a ban (`lua/apply_restrictions.lua`).
 pub const BANNED_NEWS: &str = "banned";
 
 /// What begins so is loaded from the ledger.
-pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "aside:", "ban:"];
+pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "quarantine:", "ban:"];
 
 /// What begins so may have been used up since an older copy of Redis was made.
 pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
@@ -41,7 +41,7 @@ pub const ALL: [&str; 17] = [
     "limit:",
     "points:",
     "ban:",
-    "aside:",
+    "quarantine:",
     "banned",
     "outbox",
 ];
@@ -54,13 +54,13 @@ pub struct Keys {
     pub tag: String,
     pub board: String,
     pub state: String,
-    pub ten: String,
+    pub top: String,
     /// There while the board may not be published again.
-    pub window: String,
+    pub throttle: String,
     /// What replicas are asked for: whoever has it has what was written before it.
     pub fence: String,
     /// What the shards hold of the ten, at the board that is merged of them.
-    pub parts: String,
+    pub shards: String,
     pub outbox: String,
     /// Everybody who is banned, by the moment of the ban.
     pub banned: String,
@@ -73,10 +73,10 @@ impl Keys {
         Self {
             board: name("leaderboard:global"),
             state: name("leaderboard:global:state"),
-            ten: name("leaderboard:global:ten"),
-            window: name("leaderboard:global:window"),
+            top: name("leaderboard:global:top"),
+            throttle: name("leaderboard:global:throttle"),
             fence: name("leaderboard:global:fence"),
-            parts: name("leaderboard:global:parts"),
+            shards: name("leaderboard:global:shards"),
             outbox: name("outbox"),
             banned: name("banned"),
             tag,
@@ -173,8 +173,8 @@ impl Keys {
         self.of(ONCE, digest)
     }
 
-    pub fn aside(&self, user: Uuid) -> String {
-        self.of_user("aside:", user)
+    pub fn quarantine(&self, user: Uuid) -> String {
+        self.of_user("quarantine:", user)
     }
 
     pub fn ban(&self, user: Uuid) -> String {

@@ -51,13 +51,13 @@ pub struct Standing {
     /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
-    pub aside: bool,
+    pub quarantined: bool,
 }
 
 impl Standing {
     /// Of a user without restrictions.
     pub fn of(user: Uuid, total: u64) -> Self {
-        Self { user, total, held: 0, banned: false, aside: false }
+        Self { user, total, held: 0, banned: false, quarantined: false }
     }
 }
 
@@ -119,7 +119,7 @@ impl Load<'_> {
         for some in its.chunks(AT_ONCE) {
             let shown = some.iter().filter(|it| !it.banned && it.total > it.held);
             let totals = some.iter().filter(|it| it.total > 0);
-            let aside = some.iter().filter(|it| it.aside);
+            let quarantined = some.iter().filter(|it| it.quarantined);
             let banned = || some.iter().filter(|it| it.banned);
             let commands = [
                 command(
@@ -129,7 +129,9 @@ impl Load<'_> {
                 command(&["MSET"], totals.flat_map(|it| [names.user_score(it.user), it.total.to_string()])),
                 command(
                     &["MSET"],
-                    aside.flat_map(|it| [names.aside(it.user), it.total.saturating_sub(it.held).to_string()]),
+                    quarantined.flat_map(|it| {
+                        [names.quarantine(it.user), it.total.saturating_sub(it.held).to_string()]
+                    }),
                 ),
                 command(&["MSET"], banned().flat_map(|it| [names.ban(it.user), "1".to_owned()])),
                 command(
@@ -242,7 +244,7 @@ impl Load<'_> {
             .next()?
         {
             1u8 => Ok(()),
-            _ => Err(Fault::away("load the board", "somebody else loads it by now")),
+            _ => Err(Fault::retryable("load the board", "somebody else loads it by now")),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 ///
 /// # Errors
 /// A URL that is none.
-pub fn unconnected(config: &config::Store, metrics: Arc<Metrics>) -> Result<Store, Fault> {
+pub fn unconnected(config: &config::Redis, metrics: Arc<Metrics>) -> Result<Store, Fault> {
     Store::new(config, metrics)
 }
 

@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 use redis::FromRedisValue;
 
 pub use attempt::{AttemptWindow, Attempts};
-pub use board::{Look, Mended, ShardLook};
+pub use board::{BoardState, Mended, ShardState};
 pub use entry::{Entry, EntryKind, Unread};
 pub use issue::{Begun, Issue, IssueOutcome};
 pub use judging::{Judging, Reservation};
@@ -94,11 +94,11 @@ fn limits_text(limits: &Limits) -> String {
 
 /// When a proof stands, as `lua/lib/proof.lua` reads it.
 fn span_text(verdict: &Verdict) -> String {
-    let ((least_ms, most_ms), (from_ms, until_ms)) = (verdict.age_ms, verdict.valid_ms);
-    if ((least_ms, most_ms), (from_ms, until_ms)) == ((0, 0), (0, 0)) {
+    let ((min_ms, max_ms), (from_ms, until_ms)) = (verdict.age_ms, verdict.valid_ms);
+    if ((min_ms, max_ms), (from_ms, until_ms)) == ((0, 0), (0, 0)) {
         return String::new();
     }
-    format!("{least_ms} {most_ms} {from_ms} {until_ms}")
+    format!("{min_ms} {max_ms} {from_ms} {until_ms}")
 }
 
 /// Redis, as one node sees it.
@@ -209,7 +209,7 @@ impl Store {
         self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
         let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|it| it.into_fault(name));
         if let Err(fault) = &result {
-            span.fail(if fault.away { "away" } else { "refused" });
+            span.fail(if fault.retryable { "away" } else { "refused" });
         }
         result.map(|values| Reply::new(name, values))
     }

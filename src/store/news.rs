@@ -12,7 +12,7 @@ pub struct PersonalNews {
     /// What it was worth; below 0 if an operator took points away.
     pub points: i64,
     /// Grows with every award of the board.
-    pub moment: i64,
+    pub hlc_us: i64,
 }
 
 impl PersonalNews {
@@ -25,7 +25,7 @@ impl PersonalNews {
             rank: Some(number()? as u64).filter(|it| *it > 0),
             rank_before: Some(number()? as u64).filter(|it| *it > 0),
             points: number()?,
-            moment: number()?,
+            hlc_us: number()?,
         })
     }
 }
@@ -36,9 +36,9 @@ mod tests {
 
     #[test]
     fn without_points_there_is_no_rank() {
-        let gone = PersonalNews { score: 0, rank: None, rank_before: None, points: -40, moment: 7 };
+        let gone = PersonalNews { score: 0, rank: None, rank_before: None, points: -40, hlc_us: 7 };
         assert_eq!(PersonalNews::parse("0 0 0 -40 7"), Some(gone));
-        let first = PersonalNews { score: 10, rank: Some(3), rank_before: None, points: 10, moment: 8 };
+        let first = PersonalNews { score: 10, rank: Some(3), rank_before: None, points: 10, hlc_us: 8 };
         assert_eq!(PersonalNews::parse("10 3 0 10 8"), Some(first));
     }
 }

@@ -1,4 +1,4 @@
-//! `lua/restrict.lua` and `lua/adjust.lua`: what operators do to a user.
+//! `lua/apply_restrictions.lua` and `lua/adjust.lua`: what operators do to a user.
 
 use uuid::Uuid;
 
@@ -16,13 +16,13 @@ pub struct Restrict<'a> {
     /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
-    pub aside: bool,
+    pub quarantined: bool,
     /// Points that the ledger holds back, for a Redis that does not know what it shows of somebody who is set aside.
     pub held: u64,
     /// Id of the event that confirms held points, if this does.
     pub event_id: Uuid,
     /// Least time between publications.
-    pub publish_window_ms: u64,
+    pub publish_interval_ms: u64,
     /// Most entries in the outbox.
     pub outbox_max: u64,
     /// The ledger's candidates for the ten, the user among them.
@@ -44,7 +44,7 @@ pub struct Adjust<'a> {
     /// Who and why, as JSON.
     pub note: &'a str,
     /// Least time between publications.
-    pub publish_window_ms: u64,
+    pub publish_interval_ms: u64,
     /// Most entries in the outbox.
     pub outbox_max: u64,
     /// The ledger's candidates for the ten.
@@ -59,7 +59,7 @@ pub struct Adjusted {
     /// And after.
     pub after: u64,
     /// What became of the ten.
-    pub ten: Mended,
+    pub top: Mended,
 }
 
 /// What Redis holds of a user's restrictions.
@@ -70,7 +70,7 @@ pub struct InForce {
     /// Whether nodes are told that the user is banned.
     pub listed: bool,
     /// Whether the user's points are held back.
-    pub aside: bool,
+    pub quarantined: bool,
 }
 
 /// Why an operator's wish was not done; nothing was.
@@ -81,7 +81,7 @@ pub enum NotDone {
     /// The total would be below 0 or above 2^53 - 1.
     OutOfRange,
     /// Nothing is held of a user who is not set aside; and what is shown of one who is stays as it is.
-    Aside,
+    Quarantined,
 }
 
 impl Store {
@@ -89,36 +89,36 @@ impl Store {
     ///
     /// # Errors
     /// Redis is away, or answers what the script cannot.
-    pub async fn restrict(&self, it: &Restrict<'_>) -> Result<Result<Mended, NotDone>, Fault> {
+    pub async fn apply_restrictions(&self, it: &Restrict<'_>) -> Result<Result<Mended, NotDone>, Fault> {
         let shard = self.shard(it.user);
         let names = &shard.keys;
         let keys = [
             names.board.as_str(),
             &names.state,
-            &names.ten,
-            &names.window,
+            &names.top,
+            &names.throttle,
             &names.outbox,
             &names.user_score(it.user),
             &names.ban(it.user),
-            &names.aside(it.user),
+            &names.quarantine(it.user),
             &names.banned,
         ];
         let mut arguments = vec![
             it.user.to_string(),
             u8::from(it.banned).to_string(),
-            u8::from(it.aside).to_string(),
+            u8::from(it.quarantined).to_string(),
             it.event_id.to_string(),
             self.board_channel(),
-            it.publish_window_ms.to_string(),
+            it.publish_interval_ms.to_string(),
             personal_channel(it.user),
             self.share_of(it.outbox_max),
             it.held.to_string(),
             shard.least(),
         ];
         arguments.extend_from_slice(it.candidates);
-        let mut reply = self.run(shard, &self.scripts.restrict, &keys, &arguments).await?;
+        let mut reply = self.run(shard, &self.scripts.apply_restrictions, &keys, &arguments).await?;
         match reply.code()? {
-            ReplyCode::Ok => Ok(Ok(self.mended(shard, reply, it.publish_window_ms).await?)),
+            ReplyCode::Ok => Ok(Ok(self.mended(shard, reply, it.publish_interval_ms).await?)),
             code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
         }
     }
@@ -133,12 +133,12 @@ impl Store {
         let keys = [
             names.board.as_str(),
             &names.state,
-            &names.ten,
-            &names.window,
+            &names.top,
+            &names.throttle,
             &names.outbox,
             &names.user_score(it.user),
             &names.ban(it.user),
-            &names.aside(it.user),
+            &names.quarantine(it.user),
             &names.once(&it.event_id.to_string()),
         ];
         let mut arguments = vec![
@@ -149,7 +149,7 @@ impl Store {
             it.points.map(|it| it.to_string()).unwrap_or_default(),
             it.note.to_owned(),
             self.board_channel(),
-            it.publish_window_ms.to_string(),
+            it.publish_interval_ms.to_string(),
             self.channel_of(it.user),
             self.share_of(it.outbox_max),
             shard.least(),
@@ -158,16 +158,16 @@ impl Store {
         let mut reply = self.run(shard, &self.scripts.adjust, &keys, &arguments).await?;
         match reply.code()? {
             ReplyCode::Ok => {
-                let (before, after, moment): (u64, u64, i64) = (reply.next()?, reply.next()?, reply.next()?);
+                let (before, after, hlc_us): (u64, u64, i64) = (reply.next()?, reply.next()?, reply.next()?);
                 let rank: i64 = reply.next()?;
-                let ten = self.mended(shard, reply, it.publish_window_ms).await?;
+                let top = self.mended(shard, reply, it.publish_interval_ms).await?;
                 // The script tells it itself where the rank in its shard is the rank.
                 if let (true, Some(points), Ok(rank)) = (self.face.is_some(), it.points, u64::try_from(rank))
                 {
                     let [rank] = self.among(shard, [(after, rank)], None).await.ranks;
-                    self.publish_news(shard, it.user, (after, rank, None, points, moment)).await;
+                    self.publish_news(shard, it.user, (after, rank, None, points, hlc_us)).await;
                 }
-                Ok(Ok(Adjusted { before, after, ten }))
+                Ok(Ok(Adjusted { before, after, top }))
             }
             code => not_done(code).map(Err).ok_or_else(|| reply.impossible(code)),
         }
@@ -182,7 +182,7 @@ impl Store {
         for (shard, places) in self.places_by_shard(users) {
             let mut pipeline = redis::pipe();
             for user in places.iter().map(|it| users[*it]) {
-                pipeline.exists(shard.keys.ban(user)).exists(shard.keys.aside(user));
+                pipeline.exists(shard.keys.ban(user)).exists(shard.keys.quarantine(user));
                 pipeline.zscore(&shard.keys.banned, user.to_string());
             }
             // 1 or 0 for each that exists, a moment or nothing for who is listed.
@@ -190,7 +190,7 @@ impl Store {
             let is_there = |it: Option<f64>| it.is_some_and(|it| it > 0.0);
             told.extend(places.into_iter().zip(found.chunks(3).map(|it| InForce {
                 banned: is_there(it[0]),
-                aside: is_there(it[1]),
+                quarantined: is_there(it[1]),
                 listed: it[2].is_some(),
             })));
         }
@@ -232,7 +232,7 @@ fn not_done(code: ReplyCode) -> Option<NotDone> {
     match code {
         ReplyCode::BoardClosed | ReplyCode::OutboxFull => Some(NotDone::Unavailable),
         ReplyCode::ScoreFull => Some(NotDone::OutOfRange),
-        ReplyCode::SetAside => Some(NotDone::Aside),
+        ReplyCode::Quarantined => Some(NotDone::Quarantined),
         _ => None,
     }
 }

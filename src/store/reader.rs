@@ -62,7 +62,7 @@ impl Store {
             OutboxReader { idle: Vec::new(), reading: FuturesUnordered::new(), rewound, lost, revived: None };
         reader.revive(self).await;
         if reader.idle.is_empty() {
-            return Err(Fault::away("read the outbox", "no connection"));
+            return Err(Fault::retryable("read the outbox", "no connection"));
         }
         Ok(reader)
     }
@@ -71,7 +71,7 @@ impl Store {
         let shard = &self.shards[shard];
         let server = shard.server();
         let connection = server.blocking.get().await;
-        let connection = connection.map_err(|error| Fault::away("read the outbox", error))?;
+        let connection = connection.map_err(|error| Fault::retryable("read the outbox", error))?;
         let (number, serving, outbox) = (shard.number, shard.serving(), shard.keys.outbox.clone());
         Ok(Reader { shard: number, server, serving, outbox, connection, last_id: OLDEST.to_owned() })
     }
@@ -89,7 +89,7 @@ impl OutboxReader {
         }
         let (mut all, mut unread) = (Vec::new(), Vec::new());
         if self.reading.is_empty() {
-            return Err(Fault::away("read the outbox", "no Redis answers"));
+            return Err(Fault::retryable("read the outbox", "no Redis answers"));
         }
         let mut next = self.reading.next().await;
         while let Some(read) = next {
@@ -163,7 +163,7 @@ impl Reader {
         if Arc::ptr_eq(&self.serving.load(), &self.server) {
             return Ok(());
         }
-        Err((self.shard, Fault::away("read the outbox", "another Redis serves it by now")))
+        Err((self.shard, Fault::retryable("read the outbox", "another Redis serves it by now")))
     }
 
     async fn read(mut self, count: usize, block_ms: u64) -> Read {

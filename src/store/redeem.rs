@@ -7,7 +7,7 @@ use super::keys::{self, Keys};
 use super::redeemed::{Awarded, RedeemOutcome, Redeemed, read};
 use super::shard::Shard;
 use super::{Store, limits_text, span_text};
-use crate::action::{Door, Limits, Verdict};
+use crate::action::{Flow, Limits, Verdict};
 use crate::error::Fault;
 
 /// An `Idempotency-Key` and the request it came with, both as digests in hex.
@@ -53,7 +53,7 @@ pub struct Redeem<'a> {
     /// SHA-256 of the token, in hex.
     pub token_hash: &'a str,
     /// Where the token comes from.
-    pub door: Door,
+    pub flow: Flow,
     /// An anti-spam token's `exp`, rounded up; 0 for the others, whose end Redis knows.
     pub expires_s: i64,
     /// The session that the request names, or empty.
@@ -73,9 +73,9 @@ pub struct Redeem<'a> {
     /// Version of the board that this node holds.
     pub known_version: i64,
     /// Its ten, as entries; asked for where Redis cannot say it.
-    pub known_ten: &'a (dyn Fn() -> Vec<String> + Sync),
+    pub known_top: &'a (dyn Fn() -> Vec<String> + Sync),
     /// Least time between publications.
-    pub publish_window_ms: u64,
+    pub publish_interval_ms: u64,
     /// The request's idempotency key.
     pub idempotency: Option<&'a IdempotencyKey>,
     /// What a game token gives way to, at the game door and there alone.
@@ -118,7 +118,7 @@ impl Store {
         if let RedeemOutcome::Awarded(Awarded { stamp: Some(stamp), .. }) = &redeemed.outcome
             && !redeemed.replayed
         {
-            shard.see(epoch, stamp.moment);
+            shard.see(epoch, stamp.hlc_us);
         }
         let outcome = match redeemed.outcome {
             RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
@@ -167,8 +167,8 @@ impl Redeem<'_> {
         let mut keys = vec![
             names.board.clone(),
             names.state.clone(),
-            names.ten.clone(),
-            names.window.clone(),
+            names.top.clone(),
+            names.throttle.clone(),
             names.outbox.clone(),
             names.user_score(self.user),
             names.token(self.token_id),
@@ -182,7 +182,7 @@ impl Redeem<'_> {
             names.session(self.user),
             // Away from the game door it does not look at this one.
             self.next.map_or_else(unused, |it| names.token(&it.hash)),
-            names.aside(self.user),
+            names.quarantine(self.user),
         ];
         keys.extend(self.judging.reservation().map(|_| names.judging(self.token_id)));
         keys.extend(self.verdict.once.iter().map(|it| names.once(it)));
@@ -191,10 +191,10 @@ impl Redeem<'_> {
 
     pub(super) fn arguments(&self, store: &Store, shard: &Shard) -> Vec<String> {
         let key = self.idempotency;
-        let door = match self.door {
-            Door::Actions => "actions",
-            Door::Tokens => "scores",
-            Door::Game => "game",
+        let flow = match self.flow {
+            Flow::Actions => "actions",
+            Flow::Tokens => "scores",
+            Flow::Game => "game",
         };
         vec![
             self.user.to_string(),
@@ -204,7 +204,7 @@ impl Redeem<'_> {
             self.points.to_string(),
             self.attempt_id.to_string(),
             self.token_hash.to_owned(),
-            door.to_owned(),
+            flow.to_owned(),
             self.expires_s.to_string(),
             self.named_session.to_owned(),
             self.proof.to_owned(),
@@ -215,7 +215,7 @@ impl Redeem<'_> {
             self.points_per_hour.to_string(),
             store.share_of(self.outbox_max),
             store.known_version(shard, self.known_version).to_string(),
-            self.publish_window_ms.to_string(),
+            self.publish_interval_ms.to_string(),
             store.board_channel(),
             store.channel_of(self.user),
             key.map(|it| it.request_digest.clone()).unwrap_or_default(),

@@ -24,7 +24,7 @@ pub struct Awarded {
     /// What its receipt says besides; not there in an answer that an older release kept.
     pub stamp: Option<Stamp>,
     /// The ten, best first, if they are newer than the caller's; none if they are the caller's.
-    pub ten: Option<Vec<String>>,
+    pub top: Option<Vec<String>>,
 }
 
 /// What `redeem` answered.
@@ -89,7 +89,7 @@ impl Redeemed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The award's moment: µs by Redis' clock.
-    pub moment: i64,
+    pub hlc_us: i64,
     /// The key that signed the receipt first.
     pub kid: String,
     /// The action, which the token alone knew.
@@ -99,7 +99,7 @@ pub struct Stamp {
 impl Stamp {
     fn read(text: &str) -> Option<Self> {
         let mut words = text.strip_prefix("receipt ")?.splitn(3, ' ').map(str::to_owned);
-        Some(Self { moment: words.next()?.parse().ok()?, kid: words.next()?, action: words.next()? })
+        Some(Self { hlc_us: words.next()?.parse().ok()?, kid: words.next()?, action: words.next()? })
     }
 }
 
@@ -116,14 +116,14 @@ fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
             (!token.is_empty()).then_some((token, expires_at_ms))
         },
         stamp: None,
-        ten: None,
+        top: None,
     };
-    let mut ten: Vec<String> = reply.rest()?;
-    awarded.stamp = ten.first().and_then(|it| Stamp::read(it));
+    let mut top: Vec<String> = reply.rest()?;
+    awarded.stamp = top.first().and_then(|it| Stamp::read(it));
     if awarded.stamp.is_some() {
-        ten.remove(0);
+        top.remove(0);
     }
-    awarded.ten = Some(ten);
+    awarded.top = Some(top);
     Ok(awarded)
 }
 
@@ -160,6 +160,6 @@ fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
         ReplyCode::SessionMismatch => RedeemOutcome::SessionMismatch,
         ReplyCode::Reserved => RedeemOutcome::Reserved,
         ReplyCode::Judging => RedeemOutcome::Judging,
-        ReplyCode::SetAside | ReplyCode::TooSoon => return Err(reply.impossible(code)),
+        ReplyCode::Quarantined | ReplyCode::TooSoon => return Err(reply.impossible(code)),
     })
 }

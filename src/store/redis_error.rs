@@ -7,7 +7,7 @@ use crate::error::Fault;
 /// A fault of what was `doing`, in Redis' own words. It passes (503) unless the command itself is wrong (500).
 pub fn fault(doing: &'static str, error: RedisError) -> Fault {
     let words = words(&error);
-    if is_wrong(&error) { Fault::new(doing, words) } else { Fault::away(doing, words) }
+    if is_wrong(&error) { Fault::new(doing, words) } else { Fault::retryable(doing, words) }
 }
 
 /// What the server said, or the system of the connection to it.
@@ -108,7 +108,7 @@ mod tests {
             "WHATEVER a later version says",
         ] {
             let fault = fault("ask", said(line));
-            assert!(fault.away && fault.to_string() == format!("could not ask: {line}"), "{fault}");
+            assert!(fault.retryable && fault.to_string() == format!("could not ask: {line}"), "{fault}");
         }
         for line in [
             "ERR unknown command 'NOTHING', with args beginning with: ",
@@ -116,7 +116,7 @@ mod tests {
             "WRONGTYPE Operation against a key holding the wrong kind of value",
             "CROSSSLOT Keys in request don't hash to the same slot",
         ] {
-            assert!(!fault("ask", said(line)).away, "{line}");
+            assert!(!fault("ask", said(line)).retryable, "{line}");
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Replicas {
 
 impl Replicas {
     /// As the settings say.
-    pub fn new(client: redis::Client, config: &config::Store) -> Self {
+    pub fn new(client: redis::Client, config: &config::Redis) -> Self {
         Self {
             client,
             wanted: config.wait_replicas,
@@ -90,7 +90,7 @@ impl Replicas {
             tell_all(waiting, |it| reached >= self.wanted && it.run == run);
             if another {
                 // The process may have become another run under this connection, by its replication id.
-                return Err(Fault::away(doing, "an award is of another run"));
+                return Err(Fault::retryable(doing, "an award is of another run"));
             }
         }
     }

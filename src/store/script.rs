@@ -71,49 +71,49 @@ pub struct Scripts {
     pub standing: Script,
     pub attempt: Script,
     pub lease: Script,
-    pub look: Script,
-    pub above: Script,
-    pub gather: Script,
-    pub complete: Script,
+    pub poll: Script,
+    pub count_above: Script,
+    pub merge_shard: Script,
+    pub complete_answer: Script,
     pub flush: Script,
-    pub mend: Script,
-    pub confirm: Script,
-    pub lift: Script,
+    pub refill_top: Script,
+    pub open_board: Script,
+    pub raise_version: Script,
     pub load: Script,
-    pub restrict: Script,
+    pub apply_restrictions: Script,
     pub adjust: Script,
 }
 
 impl Scripts {
     pub fn new() -> Self {
         Self {
-            issue: lua!("issue" needs "reply" "clock" "epoch" "rate" "door" "limits" "token" "outbox"),
+            issue: lua!("issue" needs "reply" "clock" "epoch" "rate" "precheck" "limits" "token" "outbox"),
             action_waits: lua!("action_waits" needs "clock" "limits"),
-            prove: lua!("prove" needs "reply" "clock" "epoch" "rate" "door" "limits" "session" "token" "proof" "judging" "answer" "outbox"),
+            prove: lua!("prove" needs "reply" "clock" "epoch" "rate" "precheck" "limits" "session" "token" "proof" "judging" "answer" "outbox"),
             redeem: lua!("redeem" needs "reply" "clock" "epoch" "rate" "limits" "session" "token" "proof" "judging" "answer" "board" "outbox"),
             release: lua!("release" needs "reply" "judging"),
-            start: lua!("start" needs "reply" "clock" "epoch" "rate" "door" "session" "token" "outbox"),
+            start: lua!("start" needs "reply" "clock" "epoch" "rate" "precheck" "session" "token" "outbox"),
             session: lua!("session" needs "reply" "clock" "session"),
             finish: lua!("finish" needs "reply" "clock" "epoch" "session" "outbox"),
             standing: lua!("standing" needs "reply" "clock" "epoch"),
             attempt: lua!("attempt" needs "rate"),
-            look: lua!("look" needs "clock" "epoch"),
-            above: lua!("above" needs),
-            gather: lua!("gather" needs "clock" "epoch" "board" "merge"),
-            complete: lua!("complete" needs),
+            poll: lua!("poll" needs "clock" "epoch"),
+            count_above: lua!("count_above" needs),
+            merge_shard: lua!("merge_shard" needs "clock" "epoch" "board" "merge"),
+            complete_answer: lua!("complete_answer" needs),
             lease: lua!("lease" needs "rate"),
             flush: lua!("flush" needs "clock" "board"),
-            mend: lua!("mend" needs "clock" "epoch" "board" "merge"),
-            confirm: lua!("confirm" needs "clock" "epoch" "board"),
+            refill_top: lua!("refill_top" needs "clock" "epoch" "board" "merge"),
+            open_board: lua!("open_board" needs "clock" "epoch" "board"),
             load: lua!("load" needs),
-            lift: lua!("lift" needs "clock" "epoch" "board"),
-            restrict: lua!("restrict" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
+            raise_version: lua!("raise_version" needs "clock" "epoch" "board"),
+            apply_restrictions: lua!("apply_restrictions" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
             adjust: lua!("adjust" needs "reply" "clock" "epoch" "board" "merge" "outbox"),
         }
     }
 
     /// The scripts on the way of an award that check the run of Redis.
     pub fn bindable(&self) -> [&Script; 6] {
-        [&self.issue, &self.prove, &self.redeem, &self.start, &self.finish, &self.gather]
+        [&self.issue, &self.prove, &self.redeem, &self.start, &self.finish, &self.merge_shard]
     }
 }

@@ -59,8 +59,8 @@ impl Server {
     ///
     /// # Errors
     /// The address cannot be used.
-    pub fn new(info: ConnectionInfo, config: &config::Store) -> Result<Self, Fault> {
-        let wrong = |error| Fault::new("read store.redis_url", error);
+    pub fn new(info: ConnectionInfo, config: &config::Redis) -> Result<Self, Fault> {
+        let wrong = |error| Fault::new("read redis.url", error);
         let timeout = Duration::from_millis(config.timeout_ms);
         // Commands go out at once, and a host that vanished is noticed.
         let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(timeout * 2);
@@ -217,7 +217,7 @@ impl Unanswered {
     pub fn into_fault(self, doing: &'static str) -> Fault {
         match self {
             Self::Failed(error) => fault(doing, error),
-            Self::Silent(words) => Fault::away(doing, words),
+            Self::Silent(words) => Fault::retryable(doing, words),
         }
     }
 }

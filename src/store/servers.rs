@@ -34,7 +34,7 @@ enum Source {
 /// The servers that this node knows.
 pub struct Servers {
     source: Source,
-    config: config::Store,
+    config: config::Redis,
     /// The cluster's nodes that the settings name.
     named: Vec<Arc<str>>,
     known: Mutex<HashMap<Arc<str>, Arc<Server>>>,
@@ -53,21 +53,20 @@ impl Servers {
     ///
     /// # Errors
     /// The URL is wrong.
-    pub fn new(config: &config::Store) -> Result<(Self, Arc<Server>), Fault> {
+    pub fn new(config: &config::Redis) -> Result<(Self, Arc<Server>), Fault> {
         let server = |info: &ConnectionInfo| Server::new(info.clone(), config).map(Arc::new);
         let (source, first) = match Address::read(config)? {
             Address::Single(info) => (Source::Single, server(&info)?),
             Address::Cluster(nodes) => {
                 let first =
-                    nodes.first().ok_or_else(|| Fault::new("read store.redis_url", "it names no server"))?;
+                    nodes.first().ok_or_else(|| Fault::new("read redis.url", "it names no server"))?;
                 let first = server(first)?;
                 (Source::Cluster(nodes), first)
             }
             Address::Sentinels { sentinels, name, url } => {
                 let sentinels: Vec<_> = sentinels.iter().map(server).collect::<Result<_, _>>()?;
                 let first = sentinels.first().cloned();
-                let first =
-                    first.ok_or_else(|| Fault::new("read store.redis_url", "it names no Sentinel"))?;
+                let first = first.ok_or_else(|| Fault::new("read redis.url", "it names no Sentinel"))?;
                 (Source::Sentinels { sentinels, name, url }, first)
             }
         };
@@ -118,7 +117,7 @@ impl Servers {
         let wants_login = LOGIN.iter().any(|it| told.contains(it));
         let (doing, what, login) = match &self.source {
             Source::Sentinels { name, .. } => {
-                ("ask the Sentinels for the master", name.clone(), "store.sentinel_password")
+                ("ask the Sentinels for the master", name.clone(), "redis.sentinel_password")
             }
             _ => ("find the cluster's masters", format!("nobody serves slot {slot}"), "REDIS_URL"),
         };
@@ -127,7 +126,7 @@ impl Servers {
         } else {
             "are they running there, and is REDIS_URL right?".to_owned()
         };
-        Err(Fault::away(doing, format!("{what}: {told}; {advice}")))
+        Err(Fault::retryable(doing, format!("{what}: {told}; {advice}")))
     }
 
     fn server(&self, info: redis::RedisResult<ConnectionInfo>) -> Option<Arc<Server>> {

@@ -27,7 +27,7 @@ pub struct Seen {
     /// The epoch that was confirmed; 0 at first. A Redis in an earlier one was left behind.
     pub epoch: i64,
     /// The board's moment in it (µs). A Redis that is behind it has lost something.
-    pub moment: i64,
+    pub hlc_us: i64,
 }
 
 /// One shard, or the board that is merged of them.
@@ -82,14 +82,14 @@ impl Shard {
 
     /// The same as the scripts take it: see `lua/lib/epoch.lua`.
     pub fn least(&self) -> String {
-        let Seen { epoch, moment } = self.seen();
-        format!("{epoch} {moment:016}")
+        let Seen { epoch, hlc_us } = self.seen();
+        format!("{epoch} {hlc_us:016}")
     }
 
     /// Notes what was seen of an open board.
-    pub fn see(&self, epoch: i64, moment: i64) {
+    pub fn see(&self, epoch: i64, hlc_us: i64) {
         let mut seen = self.seen.lock();
-        *seen = Seen { epoch, moment }.max(*seen);
+        *seen = Seen { epoch, hlc_us }.max(*seen);
     }
 
     pub fn gathered(&self) -> i64 {

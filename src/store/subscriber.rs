@@ -25,7 +25,7 @@ async fn in_time<T>(
 ) -> Result<T, Fault> {
     match tokio::time::timeout(timeout, asked).await {
         Ok(answer) => answer.map_err(|error| fault(doing, error)),
-        Err(_) => Err(Fault::away(doing, "no answer in time")),
+        Err(_) => Err(Fault::retryable(doing, "no answer in time")),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::Cluster;
 use super::listeners::Listeners;
 use super::suite::dice::Dice;
-use super::suite::doors::{Door, Player, post, read, ticket};
+use super::suite::flows::{Flow, Player, post, read, ticket};
 use super::suite::history::{Answer, Attempt, Event, History};
 use super::suite::judge::{Judge, Loss};
 use super::suite::ledger;
@@ -101,10 +101,10 @@ pub async fn try_award(
     player: &Player,
     history: &History,
 ) -> Result<Answer, String> {
-    let door = Door::Actions;
-    let ticket = ticket(client, base, player, door, 0, None).await?;
+    let flow = Flow::Actions;
+    let ticket = ticket(client, base, player, flow, 0, None).await?;
     let (user, attempts) = (player.user, Vec::new());
-    let event = Event { user, door: door.name(), points: 10, by_ledger: false, late: false, attempts };
+    let event = Event { user, flow: flow.name(), points: 10, by_ledger: false, late: false, attempts };
     history.issued(ticket.id, event);
     let start = history.now();
     let (answer, _) = read(post(client, base, ticket.path, player, "", &ticket.body).await);
@@ -123,7 +123,7 @@ pub async fn judge(world: &World, history: &History) -> Vec<String> {
 pub async fn judge_after(world: &World, history: &History, losses: &[Loss]) -> Vec<String> {
     assert_verified(world).await;
     let events = history.take();
-    let mut connection = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+    let mut connection = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
     let rows = ledger::rows(&mut connection, 0).await;
     let mut judge = Judge::default();
     judge.check_rows(&rows, &events);

@@ -28,7 +28,7 @@ async fn a_node_cut_off_from_redis_gets_reads_and_no_awards() {
     let world = World::with_shards(1).await;
     let proxy = Proxy::before(&world.folder.path().join("redis/redis.sock")).await;
     let through = format!("redis://127.0.0.1:{}", proxy.port);
-    let own = [("REDIS_URL", through.as_str()), ("LAUREL_STORE__TIMEOUT_MS", "1000")];
+    let own = [("REDIS_URL", through.as_str()), ("LAUREL_REDIS__TIMEOUT_MS", "1000")];
     let cluster = Cluster::start(world, PLAYERS, [&[], &own, &[]]).await;
     let cut_off = &cluster.nodes[1].base;
     let reader = Arc::new(Reader::default());

@@ -4,8 +4,8 @@
 
 #[path = "../../examples/faults/dice.rs"]
 pub mod dice;
-#[path = "../../examples/faults/doors.rs"]
-pub mod doors;
+#[path = "../../examples/faults/flows.rs"]
+pub mod flows;
 #[path = "../../examples/faults/history.rs"]
 pub mod history;
 #[path = "../../examples/faults/judge.rs"]

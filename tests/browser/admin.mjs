@@ -124,12 +124,12 @@ test('what is set aside is confirmed or voided, and the history has it all', asy
     await dialog.getByRole('button', { name: button }).click();
     await page.getByRole('status').getByText(said).waitFor();
   };
-  await does('set-aside', 'Set aside', 'looks odd', 'ken is set aside.');
+  await does('quarantine', 'Set aside', 'looks odd', 'ken is set aside.');
   await win(token, 2);
   assert.equal((await board(TWO)).ken, 10, 'what is held is not shown');
-  await does('confirm', 'Confirm', 'it was fine', 'What was held of ken is confirmed.');
+  await does('approve', 'Confirm', 'it was fine', 'What was held of ken is confirmed.');
   await until('what was held is shown', async () => (await board(TWO)).ken === 30);
-  await does('set-aside', 'Set aside', 'looks odd again', 'ken is set aside.');
+  await does('quarantine', 'Set aside', 'looks odd again', 'ken is set aside.');
   await win(token, 1);
   await does('void', 'Void it', 'it was forged', 'ken has 30 points now (before: 40).');
 
@@ -150,7 +150,7 @@ test('what is set aside is confirmed or voided, and the history has it all', asy
   assertQuiet();
   const other = await open(`${TWO}/admin#/audit`);
   await logIn(other.page, 'root');
-  for (const [what, why] of [['void', 'it was forged'], ['confirm', 'it was fine'], ['set aside', 'looks odd again']]) {
+  for (const [what, why] of [['void', 'it was forged'], ['approve', 'it was fine'], ['set aside', 'looks odd again']]) {
     await other.page.getByRole('row', { name: new RegExp(`root ${what} ken ${why}`) }).waitFor();
   }
   other.assertQuiet();

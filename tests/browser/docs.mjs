@@ -16,7 +16,7 @@ async function operations(options) {
 
 const sockets = () => open(`${ONE}/docs#sockets`);
 
-/** Comes in by the bar, by one of its two doors. */
+/** Comes in by the bar, by one of its two flows. */
 async function enter(page, username, door) {
   await page.getByLabel('Username').fill(username);
   await page.getByLabel('Password').fill('correct horse');

@@ -117,8 +117,8 @@ test('a history whose first page is slow is not said to be empty', async () => {
 test('whoever went on before a deed failed is told so', async () => {
   const { number } = await player('runner');
   const { page, assertQuiet } = await operator(`#/players/${number}`);
-  const slow = await hold(page, '**/set-aside');
-  const dialog = await deed(page, 'set-aside');
+  const slow = await hold(page, '**/quarantine');
+  const dialog = await deed(page, 'quarantine');
   await dialog.getByLabel('Reason').fill('looks odd');
   await dialog.getByRole('button', { name: 'Set aside' }).click();
   await slow.asked;

@@ -8,10 +8,10 @@ use crate::harness::{self, World};
 #[tokio::test]
 async fn verify_and_rebuild_say_where_they_look_and_no_password() {
     let mut world = World::with_shards(1).await;
-    let postgres = format!("{}&password=hunter2", world.config.database.url.expose());
-    world.config.database.url = postgres.into();
+    let postgres = format!("{}&password=hunter2", world.config.postgres.url.expose());
+    world.config.postgres.url = postgres.into();
     let _node = world.node().await;
-    let redis = world.config.store.redis_url.expose().to_owned();
+    let redis = world.config.redis.url.expose().to_owned();
     for (words, names_redis) in [("verify", true), ("verify --ledger", false), ("rebuild", true)] {
         let mut command = harness::laurel(&world.config);
         command.args(words.split(' '));
@@ -27,7 +27,7 @@ async fn verify_and_rebuild_say_where_they_look_and_no_password() {
 #[tokio::test]
 async fn only_serve_seed_and_migrate_make_tables() {
     let world = World::without_tables().await;
-    let mut database = PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+    let mut database = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
     for words in [
         "verify",
         "verify --ledger",

@@ -212,7 +212,7 @@ fn nodes_come_by_a_metric_that_is_there_and_postgres_has_connections_for_all() {
     let role = include_str!("../../deploy/postgres/role.sql");
     let limit = role.split("CONNECTION LIMIT ").nth(1).unwrap().split(' ').next().unwrap();
     // The pool, the leader's own, and one that waits to lead.
-    let each = u64::from(laurel::config::load([]).unwrap().database.max_connections) + 2;
+    let each = u64::from(laurel::config::load([]).unwrap().postgres.max_connections) + 2;
     let most = autoscaler["maxReplicas"].as_u64().unwrap() + 1;
     assert!(most * each <= limit.parse().unwrap(), "{most} nodes of {each} are more than {limit}");
 }

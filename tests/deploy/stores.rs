@@ -44,8 +44,8 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
     let mut config = config::load(settings.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
     config.server.port = 0;
     config.server.drain_seconds = 1;
-    config.store.timeout_ms = 10_000;
-    config.store.wait_timeout_ms = 10_000;
+    config.redis.timeout_ms = 10_000;
+    config.redis.wait_timeout_ms = 10_000;
     change(&mut config);
     // A node that is refused what it asks for waits until it is not.
     let started = tokio::time::timeout(PATIENCE, Node::start(config, Clock::default())).await;
@@ -84,11 +84,11 @@ async fn all_that_nodes_do(shards: u32) {
     .await;
 
     let mut settings = settings(&secrets, &redis, &postgres);
-    settings.push(("LAUREL_STORE__SHARDS".to_owned(), shards.to_string()));
+    settings.push(("LAUREL_REDIS__SHARDS".to_owned(), shards.to_string()));
     laurel(&settings, "migrate");
     let collector = Collector::start().await;
     let node = node(&settings, |it| {
-        it.store.wait_replicas = 1;
+        it.redis.wait_replicas = 1;
         it.traces.endpoint = collector.endpoint.clone();
         it.traces.sample_ratio = 1.0;
     })
@@ -108,7 +108,7 @@ async fn all_that_nodes_do(shards: u32) {
     assert_eq!(node.board().await, [("ada".to_owned(), 25, 1)]);
 
     laurel(&settings, "seed --users 20 --max-score 1000");
-    for deed in ["set-aside", "void", "ban", "unban"] {
+    for deed in ["quarantine", "void", "ban", "unban"] {
         laurel(&settings, &format!("admin {deed} ada --reason test"));
     }
     laurel(&settings, "admin adjust ada --points=7 --reason test");
@@ -132,7 +132,7 @@ async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
     postgres.make_role(&secrets);
     let settings = settings(&secrets, &redis, &postgres);
     let config = config::load(settings.into_iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
-    let mut node = connect_redis(config.store.redis_url.expose()).await.unwrap();
+    let mut node = connect_redis(config.redis.url.expose()).await.unwrap();
     for command in [
         "FLUSHALL",
         "KEYS *",
@@ -164,7 +164,7 @@ async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
             .await
             .is_err()
     );
-    let mut role = PgConnection::connect(config.database.url.expose()).await.unwrap();
+    let mut role = PgConnection::connect(config.postgres.url.expose()).await.unwrap();
     for statement in [
         "CREATE ROLE other",
         "CREATE DATABASE other",

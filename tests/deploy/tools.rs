@@ -63,7 +63,7 @@ pub fn settings(environment: &BTreeMap<String, String>) -> Config {
     let config = config::load(placed).unwrap();
     let ours = |it: &&String| it.starts_with("LAUREL_") || it.ends_with("_FILE") || it.starts_with("OTEL_");
     assert!(environment.keys().filter(ours).count() > 3);
-    assert!(!config.store.redis_url.is_empty() && !config.database.url.is_empty());
+    assert!(!config.redis.url.is_empty() && !config.postgres.url.is_empty());
     assert!(!config.auth.jwt_secret.is_empty() && !config.live.node_name.is_empty());
     config
 }

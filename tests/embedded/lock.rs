@@ -205,7 +205,7 @@ async fn the_lock_is_held_whichever_store_is_killed_and_commands_work_meanwhile(
 #[tokio::test]
 async fn the_lock_is_held_where_redis_alone_is_private() {
     let world = World::with_shards(1).await;
-    let url = world.config.database.url.expose().to_string();
+    let url = world.config.postgres.url.expose().to_string();
     let mut served = Served::start(vec![("DATABASE_URL", url)]).await;
     for _ in 0..2 {
         served.kill(&[REDIS]).await;

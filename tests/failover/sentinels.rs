@@ -12,7 +12,7 @@ use crate::harness::{KeptSentinels, World};
 async fn sentinels_put_a_replica_in_a_masters_place_and_no_award_is_lost() {
     let mut world = World::with_shards(1).await;
     let mut redis = KeptSentinels::start(&world.folder.path().join("watched")).await;
-    world.config.store.redis_url = redis.url().into();
+    world.config.redis.url = redis.url().into();
     let scene = Scene::begin(world).await;
 
     let began = Instant::now();
@@ -46,7 +46,7 @@ async fn sentinels_put_a_replica_in_a_masters_place_and_no_award_is_lost() {
 async fn sentinels_want_a_login_of_their_own() {
     let mut world = World::with_shards(1).await;
     let redis = KeptSentinels::with_password(&world.folder.path().join("watched"), "sentinels-secret").await;
-    world.config.store.redis_url = redis.url().into();
+    world.config.redis.url = redis.url().into();
     for (password, url, said) in [
         ("", redis.url(), "NOAUTH Authentication required"),
         ("wrong", redis.url(), "WRONGPASS invalid username-password pair"),
@@ -57,14 +57,14 @@ async fn sentinels_want_a_login_of_their_own() {
             "ERR AUTH <password> called without",
         ),
     ] {
-        let mut config = world.config.store.clone();
-        (config.sentinel_password, config.redis_url) = (password.to_owned().into(), url.into());
+        let mut config = world.config.redis.clone();
+        (config.sentinel_password, config.url) = (password.to_owned().into(), url.into());
         let refused = Store::connect(&config, Arc::default()).await.err().unwrap().to_string();
         assert!(refused.contains(said) && !refused.contains("secret"), "{refused}");
         // Of the Sentinels each is named.
         assert!(said.starts_with("ERR AUTH") || refused.matches("127.0.0.1:").count() == 3, "{refused}");
     }
-    let node = world.node_with(|it| it.store.sentinel_password = "sentinels-secret".to_owned().into()).await;
+    let node = world.node_with(|it| it.redis.sentinel_password = "sentinels-secret".to_owned().into()).await;
     let ada = node.register("ada").await;
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 10);
 }

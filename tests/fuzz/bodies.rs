@@ -14,7 +14,7 @@ use super::{fuzz, runtime};
 use crate::harness::{Answer, Player, RedisLook, TestNode, World};
 
 /// Every POST door, with a body that has all its fields. None of the tokens was ever given out.
-const DOORS: [(&str, &str); 14] = [
+const FLOWS: [(&str, &str); 14] = [
     ("/api/auth/register", r#"{"username":"ada","email":"ada@example.com","password":"correct horse"}"#),
     ("/api/auth/login", r#"{"username":"nobody at all","password":"correct horse"}"#),
     ("/api/game/start", "{}"),
@@ -34,8 +34,8 @@ const DOORS: [(&str, &str); 14] = [
         r#"{"actionToken":"act_a1b2c3d4e5f6g7h8i9j0","sessionId":"sess_a1b2c3d4e5f6g7h8i9j0"}"#,
     ),
     ("/api/admin/users/1/ban", r#"{"reason":"x"}"#),
-    ("/api/admin/users/999999/set-aside", r#"{"reason":"x"}"#),
-    ("/api/admin/users/nobody/confirm", r#"{"reason":"x"}"#),
+    ("/api/admin/users/999999/quarantine", r#"{"reason":"x"}"#),
+    ("/api/admin/users/nobody/approve", r#"{"reason":"x"}"#),
     ("/api/admin/users/999999/void", r#"{"reason":"x"}"#),
     ("/api/admin/users/999999/adjust", r#"{"points":-1,"reason":"x"}"#),
 ];
@@ -97,14 +97,14 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// A node, somebody who asks it, and what Redis held at last.
-struct Door {
+struct Flow {
     _world: World,
     node: TestNode,
     root: Player,
     redis: Mutex<(RedisLook, BTreeMap<String, String>)>,
 }
 
-impl Door {
+impl Flow {
     async fn open() -> Self {
         let world = World::new().await;
         // No token runs out on the way, as that changes a key too.
@@ -151,35 +151,35 @@ impl Door {
 #[test]
 fn bodies_of_every_door() {
     let runtime = runtime();
-    let door = runtime.block_on(Door::open());
-    fuzz(1.0, (0..DOORS.len(), bodies()), |(place, body)| {
-        runtime.block_on(door.post(DOORS[place].0, &[], body))
+    let flow = runtime.block_on(Flow::open());
+    fuzz(1.0, (0..FLOWS.len(), bodies()), |(place, body)| {
+        runtime.block_on(flow.post(FLOWS[place].0, &[], body))
     });
-    let places = (0..DOORS.len(), 0..DOORS.len());
+    let places = (0..FLOWS.len(), 0..FLOWS.len());
     fuzz(1.0, (places, changes()), |((place, other), changes)| {
         // The admin's own account stays as it is.
-        let (path, valid) = DOORS[place];
-        let body = changed(valid.as_bytes(), DOORS[other].1.as_bytes(), &changes);
-        runtime.block_on(door.post(&path.replace("/1/", "/999999/"), &[], body))
+        let (path, valid) = FLOWS[place];
+        let body = changed(valid.as_bytes(), FLOWS[other].1.as_bytes(), &changes);
+        runtime.block_on(flow.post(&path.replace("/1/", "/999999/"), &[], body))
     });
 }
 
 #[test]
 fn idempotency_keys() {
     let runtime = runtime();
-    let door = runtime.block_on(Door::open());
+    let flow = runtime.block_on(Flow::open());
     fuzz(0.5, prop_oneof!["[!-~]{0,80}", "[ -~\\t]{0,70}", "[!-~¡-ÿ]{0,66}"], |key| {
         // HTTP itself takes blanks off both ends.
         let arrives = key.trim_matches([' ', '\t']);
         let good = (1..=64).contains(&arrives.len()) && arrives.bytes().all(|it| it.is_ascii_graphic());
         let wanted = if good { "INVALID_TOKEN" } else { "VALIDATION_ERROR" };
-        for (path, body) in [DOORS[4], DOORS[6], DOORS[7], DOORS[8]] {
+        for (path, body) in [FLOWS[4], FLOWS[6], FLOWS[7], FLOWS[8]] {
             let body: Value = serde_json::from_str(body).unwrap();
             let session = json!({});
             runtime.block_on(async {
-                door.node.post("/api/game/start", &door.root.token, &session).await;
+                flow.node.post("/api/game/start", &flow.root.token, &session).await;
                 let headers = [("idempotency-key", key.as_str())];
-                let answer = door.node.post_with(path, &door.root.token, &headers, &body).await;
+                let answer = flow.node.post_with(path, &flow.root.token, &headers, &body).await;
                 prop_assert_eq!(answer.code(), wanted, "{:?}", key);
                 Ok(())
             })?;
@@ -191,8 +191,8 @@ fn idempotency_keys() {
 #[test]
 fn users_in_paths() {
     let runtime = runtime();
-    let door = runtime.block_on(Door::open());
-    let bearer = format!("Bearer {}", door.root.token);
+    let flow = runtime.block_on(Flow::open());
+    let bearer = format!("Bearer {}", flow.root.token);
     let user = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..30),
         any::<i128>().prop_map(|it| it.to_string().into_bytes()),
@@ -205,9 +205,9 @@ fn users_in_paths() {
             for path in ["/api/scoreboard/user/", "/api/admin/users/"] {
                 let path = format!("{path}{escaped}");
                 let answer =
-                    door.node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
+                    flow.node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
                 prop_assert!([200, 400, 404].contains(&answer.status), "{}", answer.text);
-                door.check(answer).await?;
+                flow.check(answer).await?;
             }
             Ok(())
         })

@@ -283,7 +283,7 @@ pub async fn database(config: &Config) -> String {
         .get_or_init(async || {
             let url = empty_database().await;
             let mut config = config.clone();
-            config.database.url = url.clone().into();
+            config.postgres.url = url.clone().into();
             let made = laurel(&config).arg("migrate").output().unwrap();
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
             let name = url.split(['/', '?']).find(|it| it.starts_with("test_"));

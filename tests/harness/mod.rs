@@ -80,17 +80,17 @@ impl World {
 
     async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {
         let mut config = config::load([]).unwrap();
-        config.store.redis_url = redis.url.clone().into();
-        config.store.shards = u32::try_from(shards).unwrap();
-        config.database.max_connections = 4;
+        config.redis.url = redis.url.clone().into();
+        config.redis.shards = u32::try_from(shards).unwrap();
+        config.postgres.max_connections = 4;
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
-        config.database.url = keeper::database(&config).await.into();
+        config.postgres.url = keeper::database(&config).await.into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
         // What is slow because the machine is busy is not away, and a store that is killed refuses at once. Tests of a time-out set it.
-        config.store.timeout_ms = 10_000;
-        config.store.wait_timeout_ms = 10_000;
-        config.database.acquire_timeout_ms = 60_000;
+        config.redis.timeout_ms = 10_000;
+        config.redis.wait_timeout_ms = 10_000;
+        config.postgres.acquire_timeout_ms = 60_000;
         config.server.request_timeout_ms = 60_000;
         config.server.header_timeout_ms = 120_000;
         config.limits.updates_per_minute = 0;
@@ -109,7 +109,7 @@ impl World {
     /// The same with a database that has no tables yet.
     pub async fn without_tables() -> Self {
         let mut world = Self::new().await;
-        world.config.database.url = keeper::empty_database().await.into();
+        world.config.postgres.url = keeper::empty_database().await.into();
         world
     }
 
@@ -117,8 +117,8 @@ impl World {
     pub async fn with_postgres() -> (Self, KeptPostgres) {
         let mut world = Self::new().await;
         let postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
-        world.config.database.url = postgres.url.clone().into();
-        world.config.database.acquire_timeout_ms = 3000;
+        world.config.postgres.url = postgres.url.clone().into();
+        world.config.postgres.acquire_timeout_ms = 3000;
         (world, postgres)
     }
 
@@ -141,7 +141,7 @@ impl World {
 
     /// Redis alone, for tests of scripts; the board is open.
     pub async fn store(&self) -> Store {
-        let store = Store::connect(&self.config.store, Arc::new(Metrics::default())).await.unwrap();
+        let store = Store::connect(&self.config.redis, Arc::new(Metrics::default())).await.unwrap();
         open_board(&store).await;
         store
     }
@@ -153,7 +153,7 @@ impl World {
 
     /// While this is there, the ledger can be read but not written.
     pub async fn nobody_writes(&self) -> PgConnection {
-        let mut connection = PgConnection::connect(self.config.database.url.expose()).await.unwrap();
+        let mut connection = PgConnection::connect(self.config.postgres.url.expose()).await.unwrap();
         let lock = "BEGIN; LOCK TABLE score_history IN EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
         connection
@@ -172,8 +172,8 @@ fn folder() -> TempDir {
 /// Opens a board as a leader does who found nothing amiss.
 pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
-        let look = store.glance_at(shard).await.unwrap();
-        store.confirm(shard, &look.run, store.seen(shard).epoch + 1, 0, 0, None).await.unwrap().unwrap();
+        let look = store.poll_shard_state(shard).await.unwrap();
+        store.open_board(shard, &look.run, store.seen(shard).epoch + 1, 0, 0, None).await.unwrap().unwrap();
     }
 }
 
@@ -197,7 +197,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
 pub async fn assert_verified(world: &World) {
     let app = world.app().await;
     eventually("the outbox to be written", async || {
-        (app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
+        (app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
     assert_eq!(differences(&app).await, []);

@@ -161,7 +161,7 @@ impl TestNode {
     /// Waits until Postgres has everything that happened.
     pub async fn written(&self) {
         super::eventually("the outbox to be written", async || {
-            (self.app.store.look(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
+            (self.app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
         })
         .await;
     }

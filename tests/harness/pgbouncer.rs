@@ -31,7 +31,7 @@ impl PgBouncer {
         bouncer
     }
 
-    /// As the setting `database.url` wants it.
+    /// As the setting `postgres.url` wants it.
     pub fn url(&self) -> String {
         format!("postgres://laurel@127.0.0.1:{}/laurel", self.ports.client(0))
     }

@@ -19,7 +19,7 @@ pub fn program() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
         command.env_remove(name);
     }
-    command.env("LAUREL_STORE__TIMEOUT_MS", "10000");
+    command.env("LAUREL_REDIS__TIMEOUT_MS", "10000");
     command
 }
 
@@ -27,11 +27,11 @@ pub fn program() -> Command {
 pub fn laurel(config: &Config) -> Command {
     let mut command = program();
     command
-        .env("REDIS_URL", config.store.redis_url.expose())
-        .env("LAUREL_STORE__SHARDS", config.store.shards.to_string())
-        .env("LAUREL_STORE__TIMEOUT_MS", config.store.timeout_ms.to_string())
-        .env("DATABASE_URL", config.database.url.expose())
-        .env("LAUREL_DATABASE__ACQUIRE_TIMEOUT_MS", config.database.acquire_timeout_ms.to_string())
+        .env("REDIS_URL", config.redis.url.expose())
+        .env("LAUREL_REDIS__SHARDS", config.redis.shards.to_string())
+        .env("LAUREL_REDIS__TIMEOUT_MS", config.redis.timeout_ms.to_string())
+        .env("DATABASE_URL", config.postgres.url.expose())
+        .env("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", config.postgres.acquire_timeout_ms.to_string())
         .env("LAUREL_SERVER__REQUEST_TIMEOUT_MS", config.server.request_timeout_ms.to_string())
         .env("JWT_SECRET", config.auth.jwt_secret.expose());
     command

@@ -40,7 +40,7 @@ impl KeptSentinels {
         kept
     }
 
-    /// As the setting `store.redis_url` wants it.
+    /// As the setting `redis.url` wants it.
     pub fn url(&self) -> String {
         let places: Vec<String> =
             (0..SENTINELS).map(|it| format!("127.0.0.1:{}", self.ports.client(2 + it))).collect();

@@ -32,7 +32,7 @@ async fn nobody_but_an_admin_gets_in() {
     let ada = node.register("ada").await;
     let reason = json!({ "reason": "x" });
     let deeds =
-        ["ban", "unban", "set-aside", "confirm", "void", "adjust"].map(|it| format!("users/ada/{it}"));
+        ["ban", "unban", "quarantine", "approve", "void", "adjust"].map(|it| format!("users/ada/{it}"));
     for deed in deeds.into_iter().chain(["retry", "discard"].map(|it| format!("dead-letters/1/{it}"))) {
         let path = format!("/api/admin/{deed}");
         node.post(&path, "", &reason).await.assert_refused(401, "UNAUTHORIZED");
@@ -91,7 +91,7 @@ async fn a_ban_holds_on_every_node_and_socket_and_an_unban_brings_the_score_back
 }
 
 #[tokio::test]
-async fn whoever_is_eleventh_moves_up_when_one_of_the_ten_is_banned() {
+async fn whoever_is_eleventh_moves_up_when_one_of_the_top_is_banned() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -128,7 +128,7 @@ async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "complete_level").await;
-    done(&node, &root, "ada", "set-aside").await;
+    done(&node, &root, "ada", "quarantine").await;
     let unseen = node.award(&ada, "complete_level").await;
     assert_eq!((&unseen.body["newScore"], &unseen.body["rank"]), (&json!(30), &json!(1)), "nothing is told");
     let before = [("bob".to_owned(), 20), ("ada".to_owned(), 10)];
@@ -137,14 +137,14 @@ async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
     let adjust = json!({ "points": 1, "reason": "x" });
     act(&node, &root, "ada", "adjust", adjust).await.assert_refused(400, "VALIDATION_ERROR");
 
-    done(&node, &root, "ada", "confirm").await;
+    done(&node, &root, "ada", "approve").await;
     eventually("what was held to be shown", async || {
         (names(node.board().await) == [("ada".to_owned(), 30), ("bob".to_owned(), 20)]).then_some(())
     })
     .await;
     assert_verified(&world).await;
 
-    done(&node, &root, "ada", "set-aside").await;
+    done(&node, &root, "ada", "quarantine").await;
     node.award(&ada, "complete_level").await;
     let voided = act(&node, &root, "ada", "void", json!({ "reason": "a bot" })).await;
     assert_eq!(
@@ -172,7 +172,7 @@ async fn whoever_is_voided_keeps_the_place_among_those_who_tie() {
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "watch_ad").await;
-    done(&node, &root, "ada", "set-aside").await;
+    done(&node, &root, "ada", "quarantine").await;
     node.award(&ada, "watch_ad").await;
     done(&node, &root, "ada", "void").await;
     let wanted = [("ada".to_owned(), 10), ("bob".to_owned(), 10)];
@@ -230,7 +230,7 @@ async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
     let told = |it: &Value| ["actor", "action", "username", "reason"].map(|name| it[name].clone());
     let refused: Vec<_> =
         deeds.iter().map(|it| &it["detail"]["refused"]).filter(|it| !it.is_null()).collect();
-    assert_eq!(refused, ["not_set_aside", "out_of_range"], "what was refused stays, too");
+    assert_eq!(refused, ["not_quarantined", "out_of_range"], "what was refused stays, too");
     let (first, done) = (&deeds[2], ["root", "adjust", "ada", "a bug paid too much"].map(Value::from));
     assert_eq!((told(first), &first["detail"]), (done, &json!({ "points": -4, "before": 10, "after": 6 })));
 }
@@ -244,7 +244,7 @@ async fn restrictions_outlive_a_redis_that_lost_everything() {
     node.award(&ada, "complete_level").await;
     node.award(&bob, "watch_ad").await;
     done(&node, &root, "ada", "ban").await;
-    done(&node, &root, "bob", "set-aside").await;
+    done(&node, &root, "bob", "quarantine").await;
     node.award(&bob, "watch_ad").await;
     node.award(&root, "daily_bonus").await;
     node.written().await;
@@ -259,7 +259,7 @@ async fn restrictions_outlive_a_redis_that_lost_everything() {
     assert_eq!(node.award(&bob, "watch_ad").await.body["newScore"], 30);
     assert_eq!(names(node.board().await), [("bob".to_owned(), 10), ("root".to_owned(), 5)]);
     assert_verified(&world).await;
-    done(&node, &root, "bob", "confirm").await;
+    done(&node, &root, "bob", "approve").await;
     done(&node, &root, "ada", "unban").await;
     eventually("both to be shown", async || {
         let board = names(node.board().await);

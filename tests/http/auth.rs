@@ -77,8 +77,8 @@ async fn logins_that_wait_too_long_for_a_hash_are_told_to_come_back() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
-            it.auth.hashes_at_once = 1;
-            it.auth.hash_wait_ms = 1;
+            it.auth.max_concurrent_hashes = 1;
+            it.auth.hash_queue_timeout_ms = 1;
         })
         .await;
     let body = json!({ "username": "ada", "password": "correct horse" });

@@ -18,7 +18,7 @@ pub async fn ads() -> Ads {
     let (world, key) = (World::new().await, Key::new(7));
     let lister = Lister::start(&list(&[&key])).await;
     let path = world.folder.path().join("actions.toml");
-    let action = "[[action]]\ntype = \"rewarded_ad\"\nnumber = 1\npoints = 25\ntoken_seconds = 900\ndoors = [\"actions\"]\n\
+    let action = "[[action]]\ntype = \"rewarded_ad\"\nnumber = 1\npoints = 25\ntoken_seconds = 900\nflows = [\"actions\"]\n\
                   acknowledge = \"ledger\"\nproof = { kind = \"admob\", ad_units = [\"42\"] }\n";
     std::fs::write(&path, action).unwrap();
     let node = async || {

@@ -42,8 +42,8 @@ async fn each_operation_is_done_once_under_a_key() {
     for (deed, action, undo) in [
         ("ban", "ban", "unban"),
         ("unban", "unban", "ban"),
-        ("set-aside", "set_aside", "confirm"),
-        ("confirm", "confirm", "set-aside"),
+        ("quarantine", "quarantine", "approve"),
+        ("approve", "approve", "quarantine"),
     ] {
         done(node, &root, undo).await;
         let key = format!("key of {action}").replace(' ', "-");
@@ -68,7 +68,7 @@ async fn each_operation_is_done_once_under_a_key() {
         act(node, &root, deed, &"x".repeat(65), &because).await.assert_refused(400, "VALIDATION_ERROR");
     }
     done(node, &root, "unban").await;
-    done(node, &root, "set-aside").await;
+    done(node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
     let many = join_all((0..6).map(|it| act(&nodes[it % 2], &root, "void", "void", &because))).await;
     assert!(many.iter().all(|it| it.status == 200 && it.body == many[0].body), "{many:?}");
@@ -76,22 +76,22 @@ async fn each_operation_is_done_once_under_a_key() {
     assert_eq!((before, after), (&json!(30), &json!(10)));
     assert_eq!(deeds(node, "void").await.len(), 1);
     // What is held since is not what was voided.
-    done(node, &root, "set-aside").await;
+    done(node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
     assert_eq!(act(&nodes[1], &root, "void", "void", &because).await.body, many[0].body);
     assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(30));
-    done(node, &root, "confirm").await;
+    done(node, &root, "approve").await;
     // What was refused is refused again, whatever has changed.
     let refused = act(node, &root, "void", "early", &because).await;
     refused.assert_refused(400, "VALIDATION_ERROR");
     let less = json!({ "reason": "because", "points": -31 });
     act(node, &root, "adjust", "less", &less).await.assert_refused(400, "VALIDATION_ERROR");
-    done(node, &root, "set-aside").await;
+    done(node, &root, "quarantine").await;
     assert_eq!(
         act(&nodes[1], &root, "void", "early", &because).await.body["message"],
         refused.body["message"]
     );
-    done(node, &root, "confirm").await;
+    done(node, &root, "approve").await;
     node.award(&ada, "complete_level").await;
     act(&nodes[1], &root, "adjust", "less", &less).await.assert_refused(400, "VALIDATION_ERROR");
     assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(50));
@@ -107,7 +107,7 @@ async fn a_void_outlives_a_redis_that_loses_it() {
     let root = admin(&node).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    done(&node, &root, "set-aside").await;
+    done(&node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
     let nobody_writes = world.nobody_writes().await;
@@ -130,7 +130,7 @@ async fn a_void_outlives_a_redis_that_loses_it() {
     .await;
     assert_verified(&world).await;
     let kept: (bool, bool) =
-        sqlx::query_as("SELECT aside_at IS NULL, voids_id IS NULL FROM users WHERE username = 'ada'")
+        sqlx::query_as("SELECT quarantined_at IS NULL, voids_id IS NULL FROM users WHERE username = 'ada'")
             .fetch_one(&node.app.database)
             .await
             .unwrap();
@@ -170,14 +170,14 @@ async fn what_was_decided_comes_back_if_its_key_goes_from_redis() {
     }
     node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
     done(&node, &root, "unban").await;
-    done(&node, &root, "set-aside").await;
+    done(&node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
     long_ago().await;
     for _ in 0..2 {
-        let _: () = look.ask(&format!("DEL aside:{user}")).await;
+        let _: () = look.ask(&format!("DEL quarantine:{user}")).await;
         eventually("what is held to be held", async || {
-            node.app.store.restrictions(&[user]).await.unwrap()[0].aside.then_some(())
+            node.app.store.restrictions(&[user]).await.unwrap()[0].quarantined.then_some(())
         })
         .await;
         assert_eq!(board(node.board().await), [("ada".to_owned(), 10)]);
@@ -185,7 +185,7 @@ async fn what_was_decided_comes_back_if_its_key_goes_from_redis() {
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
     assert_verified(&world).await;
     // A void, too, finds its way where Redis forgot what it shows.
-    let _: () = look.ask(&format!("DEL aside:{user}")).await;
+    let _: () = look.ask(&format!("DEL quarantine:{user}")).await;
     let voided = done(&node, &root, "void").await;
     assert_eq!(
         (&voided.body["data"]["scoreBefore"], &voided.body["data"]["newScore"]),

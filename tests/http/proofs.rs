@@ -113,7 +113,7 @@ async fn elapsed_goes_by_redis_clock_and_not_by_the_nodes() {
     std::fs::write(
         &catalogue,
         "[[action]]\ntype = \"wait\"\nnumber = 1\npoints = 10\n\
-         proof = { kind = \"elapsed\", least_ms = 300, most_ms = 20000 }\n",
+         proof = { kind = \"elapsed\", min_ms = 300, max_ms = 20000 }\n",
     )
     .unwrap();
     let node = world.node_with(|it| it.actions.file = catalogue.to_str().unwrap().to_owned()).await;

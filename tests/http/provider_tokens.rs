@@ -69,7 +69,7 @@ async fn long_logins_are_taken_at_every_door_and_too_long_ones_are_no_sign_of_ab
     }
     let signs = || {
         let text = node.app.metrics.text();
-        let counts = text.lines().filter(|it| it.starts_with("laurel_suspicions_total"));
+        let counts = text.lines().filter(|it| it.starts_with("laurel_abuse_signals_total"));
         counts.map(|it| it.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum::<u64>()
     };
     let before = signs();

@@ -52,18 +52,18 @@ async fn every_doors_receipt_says_what_the_ledger_says() {
         assert_eq!((it.sub, it.act.as_str()), (ada.identity.user, action));
         node.written().await;
         let row: (Uuid, String, i64, i64, i64) = sqlx::query_as(
-            "SELECT user_id, action_type, points_earned, score_after, moment FROM score_history WHERE event_id = $1",
+            "SELECT user_id, action_type, points_earned, score_after, hlc_us FROM score_history WHERE event_id = $1",
         )
         .bind(it.jti)
         .fetch_one(&node.app.database)
         .await
         .unwrap();
-        let moment = row.4;
-        assert_eq!(row, (it.sub, it.act, it.points as i64, it.score as i64, moment));
-        assert_eq!(it.iat, moment / 1_000_000);
+        let hlc_us = row.4;
+        assert_eq!(row, (it.sub, it.act, it.points as i64, it.score as i64, hlc_us));
+        assert_eq!(it.iat, hlc_us / 1_000_000);
         // Alone on the board, each award is a version; of several shards the merged board changes a moment later.
         let merged = node.app.store.shard_count() > 1;
-        assert!(it.version == moment || (merged && it.version > moment), "{} {moment}", it.version);
+        assert!(it.version == hlc_us || (merged && it.version > hlc_us), "{} {hlc_us}", it.version);
     }
     assert_verified(&world).await;
 }

@@ -32,9 +32,9 @@ async fn the_first_check_that_fails_decides() {
     };
     let login = |body: String, code| (ada.token.as_str(), body, code);
     let mut cases = vec![
-        ("", body("x", "print_money", "\"ten\""), "UNAUTHORIZED"),
-        ("a.b.c", body("x", "print_money", "\"ten\""), "INVALID_TOKEN"),
-        login(body("x", "print_money", "\"ten\""), "VALIDATION_ERROR"),
+        ("", body("x", "print_money", "\"top\""), "UNAUTHORIZED"),
+        ("a.b.c", body("x", "print_money", "\"top\""), "INVALID_TOKEN"),
+        login(body("x", "print_money", "\"top\""), "VALIDATION_ERROR"),
         login(body("x", "print_money", "null"), "VALIDATION_ERROR"),
         login(body("x", "print_money", "-10").replace('}', ",\"score\":1}"), "VALIDATION_ERROR"),
         login(body("x", "print_money", "-10"), "INVALID_TOKEN"),
@@ -87,10 +87,10 @@ async fn a_login_without_its_scheme_is_told_the_headers_form() {
 }
 
 /// The types that the catalogue has open at a door.
-async fn open_at(node: &TestNode, doors: &[&str]) -> BTreeSet<String> {
+async fn open_at(node: &TestNode, flows: &[&str]) -> BTreeSet<String> {
     let catalogue = node.get("/api/v1/actions").await;
     let is_open =
-        |it: &&Value| doors.iter().any(|door| it["doors"].as_array().unwrap().contains(&json!(door)));
+        |it: &&Value| flows.iter().any(|flow| it["flows"].as_array().unwrap().contains(&json!(flow)));
     let open = catalogue.body["actions"].as_array().unwrap().iter().filter(is_open);
     open.map(|it| it["actionType"].as_str().unwrap().to_owned()).collect()
 }
@@ -102,7 +102,7 @@ async fn an_action_that_is_not_open_there_is_told_those_that_are() {
     let ada = node.register("ada").await;
     let token = start(&node, &ada).await;
     let update = |action: &str| json!({ "actionToken": token, "actionType": action, "points": 10 });
-    for (path, body, doors) in [
+    for (path, body, flows) in [
         ("/api/v1/actions/init", json!({ "actionType": "print_money" }), &["actions", "tokens"][..]),
         ("/api/v1/actions/init", json!({ "actionType": "" }), &["actions", "tokens"]),
         ("/api/v1/action-tokens", json!({ "actionType": "Watch_Ad" }), &["tokens"]),
@@ -115,7 +115,7 @@ async fn an_action_that_is_not_open_there_is_told_those_that_are() {
         assert_eq!(answer.body["message"], "Invalid action type");
         let valid: BTreeSet<String> =
             serde_json::from_value(answer.body["metadata"]["validActionTypes"].clone()).unwrap();
-        assert_eq!(valid, open_at(&node, doors).await, "{path} {body}");
+        assert_eq!(valid, open_at(&node, flows).await, "{path} {body}");
     }
 }
 
@@ -169,8 +169,8 @@ async fn limited(world: &World, rule: &str) -> TestNode {
 fn limit(answer: &Answer, code: &str) -> (String, Value) {
     answer.assert_refused(429, code);
     let limit = &answer.body["metadata"]["limit"];
-    let moment = |it: &Value| it.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
-    let left_ms = moment(&limit["resetsAt"]) - moment(&answer.body["metadata"]["timestamp"]);
+    let hlc_us = |it: &Value| it.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    let left_ms = hlc_us(&limit["resetsAt"]) - hlc_us(&answer.body["metadata"]["timestamp"]);
     let retry_s: i64 = answer.header("retry-after").parse().unwrap();
     assert_eq!(((left_ms + 999) / 1000).max(1), retry_s, "{}", answer.text);
     (limit["name"].as_str().unwrap().to_owned(), limit["max"].clone())

@@ -177,7 +177,7 @@ async fn a_games_keys_rotate_while_the_node_serves() {
 }
 
 #[tokio::test]
-async fn caps_and_open_hours_hold_at_every_door() {
+async fn caps_and_open_hours_hold_in_every_flow() {
     let world = World::new().await;
     let look = world.node().await;
     let hour = redis_time_ms(&look).await / 3_600_000 % 24;
@@ -233,7 +233,7 @@ async fn a_quizs_question_decides_what_it_is_worth_and_comes_once_a_round() {
         })
         .collect();
     let action = "[[action]]\ntype = \"sum\"\nnumber = 1\npoints = 10\npoints_by_difficulty = { hard = 30 }\n\
-                  proof = { kind = \"quiz\", bank = \"sums\" }\ndoors = [\"actions\"]\n";
+                  proof = { kind = \"quiz\", bank = \"sums\" }\nflows = [\"actions\"]\n";
     let node = node(&world, &format!("{action}{bank}")).await;
     let ada = node.register("ada").await;
     let mut total = 0;
@@ -261,7 +261,7 @@ async fn work_grows_with_the_pace_and_all_checks_have_to_hold() {
     let world = World::new().await;
     let node = node(
         &world,
-        "[[action]]\ntype = \"both\"\nnumber = 1\npoints = 10\ndoors = [\"actions\"]\n\
+        "[[action]]\ntype = \"both\"\nnumber = 1\npoints = 10\nflows = [\"actions\"]\n\
          proof = { kind = \"all\", of = [{ kind = \"quiz\", bank = \"one\" }, \
                    { kind = \"hashcash\", bits = 4, max_bits = 7, pace_per_minute = 2 }] }\n\
          [[banks.one]]\nquestion = \"2 + 2?\"\nanswer = \"4\"\n",

@@ -28,7 +28,7 @@ async fn node_with_breaker(world: &World, url: &str, per_minute: u32, breaker: &
 }
 
 #[tokio::test]
-async fn the_backend_judges_at_every_door() {
+async fn the_backend_judges_in_every_flow() {
     let (world, backend) = (World::new().await, Backend::start().await);
     let node = node(&world, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;

@@ -51,7 +51,7 @@ async fn written(node: &TestNode, player: &Player) -> i64 {
 }
 
 #[tokio::test]
-async fn an_award_that_is_answered_is_committed_at_every_door() {
+async fn an_award_that_is_answered_is_committed_in_every_flow() {
     let world = World::new().await;
     let node = node(&world, 30_000).await;
     let ada = node.register("ada").await;

@@ -10,7 +10,7 @@ use crate::harness::World;
 async fn a_begin_that_is_given_up_leaves_no_transaction_in_the_pool() {
     let world = World::new().await;
     let pool =
-        PgPoolOptions::new().max_connections(1).connect(world.config.database.url.expose()).await.unwrap();
+        PgPoolOptions::new().max_connections(1).connect(world.config.postgres.url.expose()).await.unwrap();
     for microseconds in 0..200 {
         let asked = begin(&pool, "BEGIN");
         drop(tokio::time::timeout(Duration::from_micros(microseconds), asked).await);

@@ -97,8 +97,8 @@ async fn what_was_put_in_is_named() {
     let put_in = async |id: u128, seq: i64, shard: i16| {
         let insert = "
             INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                       score_after, moment, created_at, held, note, shard, seq, hash)
-            SELECT $1, user_id, action_type, points_earned, action_token_hash, score_before, score_after, moment, created_at,
+                                       score_after, hlc_us, created_at, held, note, shard, seq, hash)
+            SELECT $1, user_id, action_type, points_earned, action_token_hash, score_before, score_after, hlc_us, created_at,
                    held, note, $2, $3, hash FROM score_history WHERE event_id = $4";
         let insert = sqlx::query(insert).bind(Uuid::from_u128(id)).bind(shard).bind(seq).bind(third);
         insert.execute(&app.database).await.unwrap();
@@ -129,7 +129,7 @@ const HASH_ANEW: &str = "
             last := sha256(last || int8send(it.seq) || uuid_send(it.event_id) || uuid_send(it.user_id)
                 || int8send(octet_length(it.action_type)) || convert_to(it.action_type, 'UTF8') || int8send(it.points_earned)
                 || int8send(octet_length(it.action_token_hash)) || convert_to(it.action_token_hash, 'UTF8')
-                || int8send(it.score_before) || int8send(it.score_after) || int8send(it.moment)
+                || int8send(it.score_before) || int8send(it.score_after) || int8send(it.hlc_us)
                 || int8send((extract(epoch FROM it.created_at) * 1000000)::bigint) || int8send(0));
             UPDATE score_history SET hash = last WHERE event_id = it.event_id;
             UPDATE ledger_heads SET seq = it.seq, hash = last;

@@ -30,7 +30,7 @@ async fn score(node: &TestNode, player: &Player) -> i64 {
 async fn forged(node: &TestNode, player: &Player, changes: &[(&str, &str)]) -> String {
     let now_us = node.app.store.now_us().await.unwrap();
     let (id, user) = (Uuid::new_v4().to_string(), player.identity.user.to_string());
-    let (moment, at) = (now_us.to_string(), (now_us / 1000).to_string());
+    let (hlc_us, at) = (now_us.to_string(), (now_us / 1000).to_string());
     let words: [(&str, &str); 13] = [
         ("kind", "awarded"),
         ("id", &id),
@@ -39,7 +39,7 @@ async fn forged(node: &TestNode, player: &Player, changes: &[(&str, &str)]) -> S
         ("points", "10"),
         ("before", "0"),
         ("after", "10"),
-        ("moment", &moment),
+        ("hlc_us", &hlc_us),
         ("at", &at),
         ("issued", &at),
         ("expires", &at),
@@ -65,7 +65,7 @@ async fn whatever_is_wrong_with_an_entry_nothing_waits_for_it() {
         ("unreadable", &[("kind", "unheard-of")]),
         ("unreadable", &[("user", "nobody")]),
         ("unreadable", &[("before", "much")]),
-        ("unreadable", &[("moment", &far)]),
+        ("unreadable", &[("hlc_us", &far)]),
         ("unknown_user", &[("user", &stranger)]),
         ("refused", &[("after", "9")]),
         ("refused", &[("at", &far)]),
@@ -219,7 +219,7 @@ async fn what_postgres_would_refuse_of_everybody_stays_in_the_outbox() {
     })
     .await;
     assert!(letters(&node).await.is_empty());
-    assert_eq!(node.app.store.glance().await.unwrap().outbox, 2);
+    assert_eq!(node.app.store.poll_state().await.unwrap().outbox, 2);
     database.execute("ALTER TABLE user_action RENAME COLUMN other TO score_value").await.unwrap();
     node.written().await;
     assert_verified(&world).await;
@@ -236,7 +236,7 @@ async fn too_many_in_a_row_stay_until_one_can_be_written() {
         let _: String = look.ask(&format!("XADD outbox * kind unheard-of number {number}")).await;
     }
     eventually("a hundred to be put aside", async || {
-        (node.app.store.glance().await.ok()?.outbox == 5).then_some(())
+        (node.app.store.poll_state().await.ok()?.outbox == 5).then_some(())
     })
     .await;
     let given_up = laurel::ledger::rebuild(&node.app, |_| ()).await;
@@ -246,7 +246,7 @@ async fn too_many_in_a_row_stay_until_one_can_be_written() {
     eventually("the award to be written", async || (score(&node, &ada).await == 10).then_some(())).await;
     laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
     assert_eq!(letters(&node).await.len(), 105);
-    assert_eq!(node.app.store.glance().await.unwrap().outbox, 0);
+    assert_eq!(node.app.store.poll_state().await.unwrap().outbox, 0);
     node.award(&ada, "watch_ad").await;
 }
 

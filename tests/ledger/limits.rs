@@ -82,8 +82,10 @@ async fn a_used_attestation_is_known_by_redis_clock_whatever_postgres_says() {
         node.written().await;
         world.redis.turn(lost_at);
         let _: () = world.look().await.ask("FLUSHALL").await;
-        eventually("Redis to be loaded", async || (node.app.store.glance().await.ok()?.open).then_some(()))
-            .await;
+        eventually("Redis to be loaded", async || {
+            (node.app.store.poll_state().await.ok()?.open).then_some(())
+        })
+        .await;
         world.redis.turn(used_at);
         show(&node, &ada, &used).await.assert_refused(422, "PROOF_INVALID");
         assert_eq!(show(&node, &ada, &fresh).await.status, 201, "{used_at} {lost_at}");

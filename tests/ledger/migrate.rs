@@ -10,17 +10,17 @@ use crate::harness::{World, assert_verified, eventually, ledger_differences};
 
 /// A connection of a node of this version; a node of before the chain said none.
 pub async fn node_of(world: &World, name: &str) -> PgConnection {
-    let options = PgConnectOptions::from_str(world.config.database.url.expose()).unwrap();
+    let options = PgConnectOptions::from_str(world.config.postgres.url.expose()).unwrap();
     options.application_name(name).connect().await.unwrap()
 }
 
 /// What a node of before the chain does with an award.
 async fn write_as_before(connection: &mut PgConnection, entry: &Entry) {
-    let Some((before, after, moment)) = entry.award else { return };
+    let Some((before, after, hlc_us)) = entry.award else { return };
     sqlx::query(
         "WITH fresh AS (
              INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before,
-                                        score_after, moment, created_at, held, note)
+                                        score_after, hlc_us, created_at, held, note)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint / 1000.0), FALSE, NULL)
              ON CONFLICT (event_id) DO NOTHING RETURNING user_id, points_earned)
          UPDATE users SET score = score + points_earned FROM fresh WHERE id = user_id",
@@ -32,7 +32,7 @@ async fn write_as_before(connection: &mut PgConnection, entry: &Entry) {
     .bind(&entry.token_hash)
     .bind(before)
     .bind(after)
-    .bind(moment)
+    .bind(hlc_us)
     .bind(entry.at_ms)
     .execute(connection)
     .await
@@ -231,7 +231,7 @@ async fn a_search_needs_no_extension_but_takes_it_where_it_may() {
     ];
     for (role, given, wanted) in cases {
         let world = World::without_tables().await;
-        let url = world.config.database.url.expose().to_owned();
+        let url = world.config.postgres.url.expose().to_owned();
         let database = PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
         let name: String =
             sqlx::query_scalar("SELECT current_database()::text").fetch_one(&database).await.unwrap();

@@ -4,7 +4,7 @@ mod acknowledge;
 mod audit;
 mod begin;
 mod chain;
-mod lead;
+mod leader;
 mod letters;
 mod limits;
 mod migrate;

@@ -23,7 +23,7 @@ async fn restore(world: &mut World, copy: &[Vec<DataFile>]) {
 /// Waits until the board is open in a later epoch.
 async fn opened_after(node: &TestNode, epoch: i64) {
     eventually("awards to be taken again", async || {
-        let look = node.app.store.glance().await.ok()?;
+        let look = node.app.store.poll_state().await.ok()?;
         (look.open && node.app.store.known_epochs() > epoch).then_some(())
     })
     .await;
@@ -56,7 +56,7 @@ async fn an_older_copy_is_found_and_loaded_and_nothing_used_since_can_be_used_ag
     opened_after(&node, epoch).await;
     assert_verified(&world).await;
     assert_eq!(node.board().await, both);
-    assert!(node.app.store.glance().await.unwrap().version > shown, "a board never steps back");
+    assert!(node.app.store.poll_state().await.unwrap().version > shown, "a board never steps back");
     node.finalize(&ada, &spent, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     node.post("/api/score/update", &eve.token, &update).await.assert_refused(404, "TOKEN_NOT_FOUND");
     node.award(&ada, "watch_ad").await;
@@ -80,12 +80,12 @@ async fn what_an_older_copy_alone_still_has_is_put_behind_what_was_won_meanwhile
     restore(&mut world, &copy).await;
     // An award that came no further than this Redis, before the ledger went on without it.
     let mut look = world.look().await;
-    let moment: i64 = look.ask("HGET leaderboard:global:state moment").await;
-    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, moment / 1000);
+    let hlc_us: i64 = look.ask("HGET leaderboard:global:state hlc_us").await;
+    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
     let entry = format!(
-        "kind awarded id {id} user {user} action complete_level points 20 before 10 after 30 moment {} at {at_ms} issued {at_ms} \
+        "kind awarded id {id} user {user} action complete_level points 20 before 10 after 30 hlc_us {} at {at_ms} issued {at_ms} \
          expires {at_ms} token hash proof  session  next  actions  held 0",
-        moment + 1
+        hlc_us + 1
     );
     let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
 
@@ -112,12 +112,12 @@ async fn what_an_older_copy_takes_away_is_taken_as_far_as_a_total_goes() {
     restore(&mut world, &copy).await;
     // An operator took more away than is left by now; the ledger's writer had not come to it before Redis was lost.
     let mut look = world.look().await;
-    let moment: i64 = look.ask("HGET leaderboard:global:state moment").await;
-    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, moment / 1000);
+    let hlc_us: i64 = look.ask("HGET leaderboard:global:state hlc_us").await;
+    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
     let entry = format!(
-        "kind adjusted id {id} user {user} action adjust points -10 before 20 after 10 moment {} at {at_ms} issued {at_ms} \
+        "kind adjusted id {id} user {user} action adjust points -10 before 20 after 10 hlc_us {} at {at_ms} issued {at_ms} \
          expires {at_ms} token  proof {{}} session  next  actions  held 0",
-        moment + 1
+        hlc_us + 1
     );
     let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
 

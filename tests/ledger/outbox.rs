@@ -10,12 +10,12 @@ async fn only_settled_entries_leave_the_outbox() {
     let (entries, unread) = reader.read(10, 0).await.unwrap();
     assert_eq!((entries.len(), unread.len()), (2, 0));
     assert_eq!(entries[0].award, None);
-    let (before, after, moment) = entries[1].award.unwrap();
+    let (before, after, hlc_us) = entries[1].award.unwrap();
     assert_eq!((before, after), (0, 10));
-    assert!(moment > 0);
+    assert!(hlc_us > 0);
     assert!(reader.read(10, 0).await.unwrap().0.is_empty(), "each comes once");
     assert_eq!(store.settle(&entries[..1]).await.unwrap(), 1);
-    assert_eq!(store.look(0, i64::MAX).await.unwrap().outbox, 1);
+    assert_eq!(store.poll(0, i64::MAX).await.unwrap().outbox, 1);
     assert_eq!(store.settle(&entries[..1]).await.unwrap(), 0, "once is enough");
 
     reader.rewind();

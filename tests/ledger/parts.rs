@@ -83,8 +83,8 @@ async fn award(app: &App, users: &[Uuid], points: u64) {
     }
 }
 
-async fn ten(app: &App) -> Vec<String> {
-    app.store.look(0, i64::MAX).await.unwrap().ten
+async fn top(app: &App) -> Vec<String> {
+    app.store.poll(0, i64::MAX).await.unwrap().top
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn month_after_month_can_be_detached_also_the_one_in_which_others_were_car
     detach(&app, month(&app, 3).await).await.unwrap();
     detach(&app, month(&app, 2).await).await.unwrap();
     let totals =
-        "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY moment) FROM score_history";
+        "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY hlc_us) FROM score_history";
     assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
     let counted = "SELECT sum(awards) || ' ' || sum(points) FROM rollup_hours";
     assert_eq!(text(&app, counted).await, "5 50", "the sums outlive what they are sums of");
@@ -156,7 +156,7 @@ async fn what_was_detached_is_carried_over_and_nothing_else_changes() {
     award(&app, &users[8..], 20).await;
     write_aged(&app, 0).await;
     assert_verified(&world).await;
-    let before = ten(&app).await;
+    let before = top(&app).await;
 
     let detached = detach(&app, month(&app, 3).await).await.unwrap();
     assert_eq!((detached.entries, detached.carried), (8, 8), "of {old} entries in the outbox");
@@ -164,7 +164,7 @@ async fn what_was_detached_is_carried_over_and_nothing_else_changes() {
     assert_eq!(detach(&app, month(&app, 3).await).await.unwrap(), Detached::default(), "once is enough");
     assert_verified(&world).await;
     laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
-    assert_eq!(ten(&app).await, before, "ties stay as they were");
+    assert_eq!(top(&app).await, before, "ties stay as they were");
 
     // The next months go too: what they came to follows what was carried over before.
     let detached = detach(&app, month(&app, 2).await).await.unwrap();
@@ -172,9 +172,9 @@ async fn what_was_detached_is_carried_over_and_nothing_else_changes() {
     award(&app, &users[..2], 10).await;
     write_aged(&app, 0).await;
     assert_verified(&world).await;
-    let before = ten(&app).await;
+    let before = top(&app).await;
     laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
-    assert_eq!(ten(&app).await, before);
+    assert_eq!(top(&app).await, before);
 
     // What stands for the detached entries is as safe as they were.
     app.database

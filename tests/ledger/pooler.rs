@@ -8,7 +8,7 @@ async fn pooled(settings: &str) -> (World, KeptPostgres, PgBouncer) {
     let (mut world, postgres) = World::with_postgres().await;
     let folder = world.folder.path().join("own/postgres");
     let pooler = PgBouncer::start(world.folder.path(), &folder, settings).await;
-    world.config.database.url = pooler.url().into();
+    world.config.postgres.url = pooler.url().into();
     (world, postgres, pooler)
 }
 
@@ -26,7 +26,7 @@ async fn a_pooler_that_keeps_sessions_is_like_none() {
         node.written().await;
         // Each session has what a transaction that is left alone needs to end.
         let mut sessions = Vec::new();
-        for _ in 0..world.config.database.max_connections - 1 {
+        for _ in 0..world.config.postgres.max_connections - 1 {
             sessions.push(node.app.database.acquire().await.unwrap());
         }
         for session in &mut sessions {
@@ -74,7 +74,7 @@ async fn a_pooler_that_shares_sessions_is_refused() {
         let (world, _postgres, _pooler) = pooled(settings).await;
         // The second try meets connections that the first has left there.
         for _ in 0..2 {
-            let refused = laurel::ledger::connect(&world.config.database).await.unwrap_err().to_string();
+            let refused = laurel::ledger::connect(&world.config.postgres).await.unwrap_err().to_string();
             assert!(refused.contains(hint), "{settings}: {refused}");
         }
     }

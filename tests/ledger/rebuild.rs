@@ -99,9 +99,9 @@ async fn a_load_that_was_cut_short_is_done_anew() {
     let epoch = store.known_epochs();
     let load = store.begin_load(0).await.unwrap();
     while load.empty_some(0, true).await.unwrap() != 0 {}
-    let _ = store.mend(0, &[], 0, Some(&load)).await.unwrap();
+    let _ = store.refill_top(0, &[], 0, Some(&load)).await.unwrap();
     eventually("the board to be open again", async || {
-        let look = store.glance().await.ok()?;
+        let look = store.poll_state().await.ok()?;
         (look.open && store.known_epochs() > epoch).then_some(())
     })
     .await;
@@ -115,14 +115,14 @@ async fn a_closed_board_is_mended_by_nobody_but_who_loads_it() {
     let store = world.store().await;
     crate::scripts::award(&store, crate::scripts::user(1), 10).await;
     let load = store.begin_load(0).await.unwrap();
-    let before = store.glance_at(0).await.unwrap();
-    store.mend(0, &[], 0, None).await.unwrap();
-    let after = store.glance_at(0).await.unwrap();
+    let before = store.poll_shard_state(0).await.unwrap();
+    store.refill_top(0, &[], 0, None).await.unwrap();
+    let after = store.poll_shard_state(0).await.unwrap();
     assert_eq!(
-        (after.moment, after.version),
-        (before.moment, before.version),
+        (after.hlc_us, after.version),
+        (before.hlc_us, before.version),
         "an older copy must not look newer"
     );
-    store.mend(0, &[], 0, Some(&load)).await.unwrap();
-    assert!(store.glance_at(0).await.unwrap().moment > before.moment);
+    store.refill_top(0, &[], 0, Some(&load)).await.unwrap();
+    assert!(store.poll_shard_state(0).await.unwrap().hlc_us > before.hlc_us);
 }

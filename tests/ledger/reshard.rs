@@ -123,7 +123,7 @@ async fn a_board_is_split_into_other_numbers_of_shards_under_load() {
     let mut world = World::with_shards(1).await;
     for shards in [4, 2, 1] {
         let mut config = world.config.clone();
-        config.store.shards = shards;
+        config.redis.shards = shards;
         split_under_load(&mut world, config, &From::default()).await;
         let tag = |it: u32| if it == 1 { "leaderboard:*".to_owned() } else { format!("{{{it}.*") };
         let mut connection = connect_redis(&world.redis.url).await.unwrap();
@@ -142,8 +142,8 @@ async fn a_board_moves_from_one_redis_to_a_cluster_under_load() {
     let mut world = World::with_shards(1).await;
     let cluster = KeptRedis::on_cluster(8).await;
     let mut config = world.config.clone();
-    config.store.shards = 8;
-    config.store.redis_url = cluster.url.clone().into();
+    config.redis.shards = 8;
+    config.redis.url = cluster.url.clone().into();
     let from = From { url: Some(world.redis.url.clone()), lost: false };
     split_under_load(&mut world, config, &from).await;
 }
@@ -157,7 +157,7 @@ async fn a_board_is_split_only_from_where_it_is() {
     node.written().await;
     let elsewhere = World::with_shards(1).await;
     let mut config = world.config.clone();
-    config.store.shards = 2;
+    config.redis.shards = 2;
     let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
     let refused = async |from: &From| rebuild_as_told(&app, from, |_| ()).await.unwrap_err().to_string();
     let from = From { url: Some(elsewhere.redis.url.clone()), lost: false };

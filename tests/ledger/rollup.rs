@@ -38,7 +38,7 @@ impl Ledger {
     pub async fn append(&mut self, app: &App, count: usize, progress: f64) {
         let mut sql = String::from(
             "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
-                                        moment, created_at, note, seq, hash) VALUES ",
+                                        hlc_us, created_at, note, seq, hash) VALUES ",
         );
         for place in 0..count {
             self.seq += 1;

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use laurel::action::Door;
+use laurel::action::Flow;
 use laurel::app::App;
 use laurel::store::NextToken;
 use laurel::token::{ActToken, new_session_id};
@@ -35,7 +35,7 @@ async fn a_sessions_rows_are_the_same_in_whatever_order_its_entries_come() {
         let it = laurel::store::Redeem {
             attempt_id: pair[0].attempt_id(),
             token_hash: &hash,
-            door: Door::Game,
+            flow: Flow::Game,
             next: Some(&next),
             username: &username,
             ..redeem(user, &hash)

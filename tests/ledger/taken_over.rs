@@ -57,7 +57,7 @@ async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
 /// The first replica changes Redis' replication id: the board closes, and opens again for the same data.
 async fn settled(node: &TestNode, epoch: i64) {
     eventually("the board to be confirmed again", async || {
-        (node.app.store.known_epochs() > epoch && node.app.store.glance().await.ok()?.open).then_some(())
+        (node.app.store.known_epochs() > epoch && node.app.store.poll_state().await.ok()?.open).then_some(())
     })
     .await;
 }
@@ -96,7 +96,7 @@ async fn tokens_that_were_spent_since_pay_nothing_again_and_nobody_loses_an_awar
 async fn without_postgres_it_stays_closed_and_what_a_node_has_seen_is_not_paid_again() {
     let mut world = World::with_shards(1).await;
     let mut postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
-    world.config.database.url = postgres.url.clone().into();
+    world.config.postgres.url = postgres.url.clone().into();
     let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
     let eve = node.register("eve").await;
     let tokens = three_tokens(&node, &eve).await;
@@ -109,7 +109,8 @@ async fn without_postgres_it_stays_closed_and_what_a_node_has_seen_is_not_paid_a
         assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
     take_over(&world, port).await;
-    eventually("a node to look", async || (!node.app.store.glance().await.ok()?.open).then_some(())).await;
+    eventually("a node to look", async || (!node.app.store.poll_state().await.ok()?.open).then_some(()))
+        .await;
     for token in &tokens {
         node.finalize(&eve, token, Value::Null).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     }
@@ -150,13 +151,13 @@ async fn an_open_board_that_is_behind_the_ledger_is_closed_and_loaded_and_none_t
 
     // Whoever fills up the ten moves the board's moment on, perhaps past what is written next.
     eventually("nobody to be missing among the ten", async || {
-        node.app.store.glance().await.ok()?.whole.then_some(())
+        node.app.store.poll_state().await.ok()?.whole.then_some(())
     })
     .await;
-    let ahead = "UPDATE ledger_heads SET moment = moment + 1000000; UPDATE board_shards SET moment = moment + 1000000";
+    let ahead = "UPDATE ledger_heads SET hlc_us = hlc_us + 1000000; UPDATE board_shards SET hlc_us = hlc_us + 1000000";
     sqlx::raw_sql(ahead).execute(&node.app.database).await.unwrap();
     eventually("the board to be loaded", async || {
-        (loads().await > before && node.app.store.glance().await.ok()?.open).then_some(())
+        (loads().await > before && node.app.store.poll_state().await.ok()?.open).then_some(())
     })
     .await;
     node.award(&ada, "watch_ad").await;

@@ -97,7 +97,7 @@ async fn who_may_only_read_can_verify() {
     sqlx::raw_sql(mary).execute(&database).await.unwrap();
     let as_mary = postgres.url.replace("user=laurel", "user=mary");
     assert_ne!(as_mary, postgres.url);
-    world.config.database.url = as_mary.into();
+    world.config.postgres.url = as_mary.into();
     for (words, counts) in [
         (&[][..], "3 users, 3 ledger entries, 0 differences"),
         (&["--ledger"], "3 ledger entries, 0 differences"),
@@ -105,7 +105,7 @@ async fn who_may_only_read_can_verify() {
         let (whole, said) = run(&world, words).await;
         assert!(whole && said.contains(counts), "{words:?}: {said}");
     }
-    let mut own = sqlx::PgConnection::connect(world.config.database.url.expose()).await.unwrap();
+    let mut own = sqlx::PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
     for secret in
         ["SELECT email FROM users", "SELECT proof_of_work FROM user_action", "SELECT entry FROM dead_letters"]
     {

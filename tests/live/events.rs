@@ -128,7 +128,7 @@ async fn whoever_is_refused_gets_no_stream() {
 #[tokio::test]
 async fn without_spectators_a_stream_needs_a_login() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.live.spectators = false).await;
+    let node = world.node_with(|it| it.live.public_stream = false).await;
     let ada = node.register("ada").await;
     node.get(PATH).await.assert_refused(401, "UNAUTHORIZED");
     let reader = Events::ask(&node.base, "", &format!("Authorization: Bearer {}\r\n", ada.token), None).await;

@@ -11,8 +11,9 @@ async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_m
     let user = player.identity.user;
     let shard = node.app.store.shard_number(user);
     node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
-    let _: () = world.look().await.ask(&format!("SET leaderboard:global:window 1 PX {window_ms}")).await;
-    let due = node.app.store.mend(shard, &[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
+    let _: () = world.look().await.ask(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
+    let due =
+        node.app.store.refill_top(shard, &[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
     assert!(due.flush_due_ms > 0, "it was held back");
 }
 
@@ -35,7 +36,7 @@ async fn a_lost_publication_heals() {
 #[tokio::test]
 async fn a_node_that_starts_while_a_board_is_held_back_waits_for_it() {
     let mut world = World::new().await;
-    world.config.live.min_interval_ms = 600_000;
+    world.config.live.publish_interval_ms = 600_000;
     let node = world.node().await;
     let ada = node.register("ada").await;
     change_unseen(&world, &node, &ada, 600_000).await;

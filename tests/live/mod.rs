@@ -2,7 +2,6 @@
 
 pub mod client;
 pub mod clients;
-mod doors;
 mod engineio;
 mod events;
 mod fanout;
@@ -10,6 +9,7 @@ mod handshake;
 mod lost;
 mod newest;
 mod pending;
+mod protocols;
 mod slow;
 pub mod socketio;
 mod upgrade;

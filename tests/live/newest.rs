@@ -199,7 +199,7 @@ async fn every_client_ends_on_the_newest_board_and_none_sees_an_older_one_after_
     let http = Http::new();
     eventually("the last award", async || award(&http, &bases[1], &players[0]).await).await;
     eventually("every client to see the newest board", async || {
-        let newest = (two.app.store.look(0, i64::MAX).await.ok()?.version, two.board().await);
+        let newest = (two.app.store.poll(0, i64::MAX).await.ok()?.version, two.board().await);
         let at_it = |seen: &Seen| seen.version == newest.0 && seen.rows == newest.1;
         crowd.clients.iter().all(|(_, seen)| at_it(&seen.borrow())).then_some(())
     })

@@ -4,7 +4,7 @@ use laurel::live::{Board, Row};
 use uuid::Uuid;
 
 use super::clients::{ALL, Listener, Protocol};
-use super::doors::sockets;
+use super::protocols::sockets;
 use crate::harness::{PATIENCE, TestNode, World, eventually};
 
 /// Versions are µs; boards of the test are a second apart, so what the node's own looks publish finds a place between.
@@ -60,7 +60,7 @@ async fn a_client_that_reads_late_sees_few_old_boards_and_then_the_newest() {
         let old = listener.boards - before - 1;
         assert!(old <= most, "{:?} saw {old} old boards", listener.protocol());
     }
-    let skipped = node.app.metrics.boards_skipped.get();
+    let skipped = node.app.metrics.board_updates_skipped.get();
     assert!(skipped >= 250 * late.len() as u64, "{skipped} are counted");
 }
 

@@ -101,8 +101,8 @@ pub enum Named {
 pub enum Operation {
     Ban,
     Unban,
-    SetAside,
-    Confirm,
+    Quarantine,
+    Approve,
     Void,
     Adjust(i64),
 }
@@ -143,8 +143,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     });
     let held = (action(), operation()).prop_map(|(action, operation)| {
         let finalize = Deed::Finalize { token: Pick::Mine, proof: Given::Right, key: None };
-        let aside = Deed::Operate(Operation::SetAside);
-        vec![aside, Deed::Init { action }, finalize, Deed::Operate(operation)]
+        let quarantined = Deed::Operate(Operation::Quarantine);
+        vec![quarantined, Deed::Init { action }, finalize, Deed::Operate(operation)]
     });
     let between = prop_oneof![Just(Deed::Start), Just(Deed::End), Just(Deed::Look)];
     let bound = (game_action(), between, named()).prop_map(|(action, between, session)| {
@@ -224,8 +224,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         Just(Operation::Ban),
         Just(Operation::Unban),
-        Just(Operation::SetAside),
-        Just(Operation::Confirm),
+        Just(Operation::Quarantine),
+        Just(Operation::Approve),
         Just(Operation::Void),
         (-4..=4_i64).prop_map(|it| Operation::Adjust(it * 5)),
     ]

@@ -25,7 +25,7 @@ const LEAST_MS: i64 = 3_600_000;
 fn catalogue() -> String {
     include_str!("../../src/action/actions.toml")
         .replace("bits = 16", "bits = 4")
-        .replace("least_ms = 3000, most_ms = 20000", &format!("least_ms = {LEAST_MS}"))
+        .replace("min_ms = 3000, max_ms = 20000", &format!("min_ms = {LEAST_MS}"))
 }
 
 #[test]

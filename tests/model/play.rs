@@ -98,7 +98,7 @@ impl<'a> Play<'a> {
                 if in_game {
                     prop_assert_eq!(&told["pointsEarned"], points);
                 } else {
-                    prop_assert_eq!(rows(&told["leaderboard"]), self.model.ten());
+                    prop_assert_eq!(rows(&told["leaderboard"]), self.model.top());
                 }
             }
             Outcome::Adjusted { score } => prop_assert_eq!(&answer.body["data"]["newScore"], score),
@@ -161,13 +161,13 @@ impl<'a> Play<'a> {
         for node in self.nodes {
             let mut board = node.board().await;
             for _ in 0..500 {
-                if board == self.model.ten() {
+                if board == self.model.top() {
                     break;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 board = node.board().await;
             }
-            prop_assert_eq!(board, self.model.ten(), "the board at the end");
+            prop_assert_eq!(board, self.model.top(), "the board at the end");
         }
         for (who, player) in self.players.iter().enumerate() {
             let path = format!("/api/scoreboard/user/{}", player.identity.user);

@@ -142,8 +142,8 @@ fn operate(operation: Operation) -> (&'static str, Value) {
     let deed = match operation {
         Operation::Ban => "ban",
         Operation::Unban => "unban",
-        Operation::SetAside => "set-aside",
-        Operation::Confirm => "confirm",
+        Operation::Quarantine => "quarantine",
+        Operation::Approve => "approve",
         Operation::Void => "void",
         Operation::Adjust(points) => return ("adjust", json!({ "points": points, "reason": "the model" })),
     };

@@ -155,17 +155,17 @@ impl Model {
         match operation {
             Operation::Ban => user.banned = true,
             Operation::Unban => user.banned = false,
-            Operation::SetAside => user.aside = true,
-            Operation::Confirm => {
-                (user.aside, user.shown, user.shown_since) = (false, user.total, user.total_since);
+            Operation::Quarantine => user.quarantined = true,
+            Operation::Approve => {
+                (user.quarantined, user.shown, user.shown_since) = (false, user.total, user.total_since);
             }
             Operation::Void => {
-                require(user.aside, MALFORMED)?;
-                (user.aside, user.total, user.total_since) = (false, user.shown, user.shown_since);
+                require(user.quarantined, MALFORMED)?;
+                (user.quarantined, user.total, user.total_since) = (false, user.shown, user.shown_since);
                 return Ok(Outcome::Adjusted { score: user.total });
             }
             Operation::Adjust(by) => {
-                require(!user.aside && by != 0, MALFORMED)?;
+                require(!user.quarantined && by != 0, MALFORMED)?;
                 user.total = user.total.checked_add_signed(by).ok_or(MALFORMED)?;
                 user.total_since = now;
                 (user.shown, user.shown_since) = (user.total, now);
@@ -183,7 +183,7 @@ impl Model {
         user.had_elapsed |= proof == Proof::Elapsed;
         user.total += points;
         user.total_since = now;
-        if !user.aside {
+        if !user.quarantined {
             (user.shown, user.shown_since) = (user.total, now);
         }
         let score = user.total;
@@ -285,7 +285,7 @@ impl Model {
     }
 
     /// The ten best as (username, score, rank): whoever reached a score first is listed first.
-    pub fn ten(&self) -> Vec<(String, u64, u64)> {
+    pub fn top(&self) -> Vec<(String, u64, u64)> {
         let mut all: Vec<_> = self.on_board().collect();
         all.sort_by_key(|it| (std::cmp::Reverse(it.shown), it.shown_since));
         all.iter().take(10).map(|it| (it.name.clone(), it.shown, self.rank(it.shown))).collect()

@@ -46,7 +46,7 @@ pub struct User {
     pub shown: u64,
     pub shown_since: usize,
     pub banned: bool,
-    pub aside: bool,
+    pub quarantined: bool,
     pub had_daily: bool,
     /// Within the last hour, since no sequence takes so long.
     pub had_elapsed: bool,

@@ -48,7 +48,7 @@ async fn awards_go_on(node: &TestNode, ada: &Player, outage: impl AsyncFnOnce(),
     }
     let board = node.get("/api/v1/scores/leaderboard").await;
     assert_eq!((&board.body["leaderboard"][0]["score"], &board.body["stale"]), (&json!(200), &Value::Null));
-    assert!(node.app.store.look(0, i64::MAX).await.unwrap().outbox >= 37, "nothing can have been written");
+    assert!(node.app.store.poll(0, i64::MAX).await.unwrap().outbox >= 37, "nothing can have been written");
 
     end().await;
     degraded(node, &[]).await;
@@ -74,15 +74,15 @@ async fn awards_go_on_while_postgres_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn awards_go_on_while_postgres_is_swallowed_by_the_network() {
     let world = World::new().await;
-    let url = world.config.database.url.expose().to_owned();
+    let url = world.config.postgres.url.expose().to_owned();
     let (path, query) = url.trim_start_matches("postgres:///").split_once('?').unwrap();
     let host = query.split('&').find_map(|it| it.strip_prefix("host=")).unwrap();
     let proxy = Proxy::before(&std::path::Path::new(host).join(".s.PGSQL.5432")).await;
     let through = format!("postgres://laurel@127.0.0.1:{}/{path}?sslmode=disable", proxy.port);
     let node = world
         .node_with(|it| {
-            it.database.url = through.into();
-            it.database.acquire_timeout_ms = 3000;
+            it.postgres.url = through.into();
+            it.postgres.acquire_timeout_ms = 3000;
             it.server.request_timeout_ms = 600_000;
         })
         .await;

@@ -34,9 +34,9 @@ impl Away {
         let through = format!("redis://127.0.0.1:{}", proxy.port);
         let node = world
             .node_with(|it| {
-                it.store.timeout_ms = 1000;
+                it.redis.timeout_ms = 1000;
                 if let Outage::Swallowed = outage {
-                    it.store.redis_url = through.into();
+                    it.redis.url = through.into();
                 }
                 // A door that hangs is found by the client, not hidden by the edge.
                 it.server.request_timeout_ms = 600_000;
@@ -70,7 +70,7 @@ impl Away {
 }
 
 /// Each door that cannot do without Redis, with a body that would be accepted.
-async fn doors(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
+async fn flows(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
     let spare = node.token(player, "watch_ad").await;
     let won = node.token(player, "watch_ad").await;
     let proven =
@@ -91,10 +91,10 @@ async fn doors(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
     ]
 }
 
-async fn refused_everywhere(away: &Away, ada: &Player, doors: &[(&str, Value)]) {
+async fn refused_everywhere(away: &Away, ada: &Player, flows: &[(&str, Value)]) {
     let bearer = format!("Bearer {}", ada.token);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    let posts = doors.iter().map(async |(path, body)| {
+    let posts = flows.iter().map(async |(path, body)| {
         let headers = [&headers[..], &[("idempotency-key", *path)]].concat();
         (*path, away.node.send(Method::POST, path, &headers, body.to_string().into_bytes()).await)
     });
@@ -137,14 +137,14 @@ async fn outage(outage: Outage) {
     client.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     let fresh = away.node.get("/api/v1/scores/leaderboard").await;
     assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
-    let doors = doors(&away.node, &ada).await;
+    let flows = flows(&away.node, &ada).await;
     away.node.written().await;
 
     away.begin().await;
-    refused_everywhere(&away, &ada, &doors).await;
+    refused_everywhere(&away, &ada, &flows).await;
     assert_eq!(client.wait_for("status").await["data"]["degraded"], true);
     boards_are_stale(&away, &fresh).await;
-    refused_everywhere(&away, &ada, &doors).await;
+    refused_everywhere(&away, &ada, &flows).await;
     assert_eq!(away.node.get("/readyz/awards").await.status, 503);
 
     away.end().await;
@@ -154,7 +154,7 @@ async fn outage(outage: Outage) {
         "it was told once that it is away"
     );
     // What a stopped Redis was asked before it was given up it does when it goes on; a retry is told what.
-    let (path, finalize) = &doors[0];
+    let (path, finalize) = &flows[0];
     let won = eventually("awards to be taken again", async || {
         let retry = away.node.post_with(path, &ada.token, &[("idempotency-key", *path)], finalize).await;
         Some(retry).filter(|it| it.status != 503)

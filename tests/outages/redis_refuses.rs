@@ -15,8 +15,8 @@ async fn a_password_that_is_changed_under_a_node_keeps_it_out_only_until_it_is_r
     let world = World::with_shards(1).await;
     let mut look = world.look().await;
     let _: () = look.ask("CONFIG SET requirepass secret").await;
-    let url = format!("{}?pass=secret", world.config.store.redis_url.expose());
-    let node = world.node_with(|it| it.store.redis_url = url.into()).await;
+    let url = format!("{}?pass=secret", world.config.redis.url.expose());
+    let node = world.node_with(|it| it.redis.url = url.into()).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
 
@@ -40,7 +40,7 @@ async fn a_password_that_is_changed_under_a_node_keeps_it_out_only_until_it_is_r
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_loads_its_data_is_waited_for_and_the_scripts_are_loaded_again() {
     let mut world = World::with_shards(1).await;
-    let node = world.node_with(|it| it.store.timeout_ms = 1000).await;
+    let node = world.node_with(|it| it.redis.timeout_ms = 1000).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let mut filler = redis::pipe();

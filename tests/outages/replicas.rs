@@ -25,7 +25,7 @@ async fn replica(world: &World) -> KeptRedis {
 async fn an_award_that_is_answered_is_on_the_replica() {
     let world = World::with_shards(1).await;
     let replica = replica(&world).await;
-    let node = world.node_with(|it| it.store.wait_replicas = 1).await;
+    let node = world.node_with(|it| it.redis.wait_replicas = 1).await;
     let players = node.players(10).await;
     let mut look = replica.look().await;
     for round in 1..=5 {
@@ -44,8 +44,8 @@ async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_agai
     let replica = replica(&world).await;
     let node = world
         .node_with(|it| {
-            it.store.wait_replicas = 1;
-            it.store.wait_timeout_ms = 500;
+            it.redis.wait_replicas = 1;
+            it.redis.wait_timeout_ms = 500;
         })
         .await;
     let ada = node.register("ada").await;

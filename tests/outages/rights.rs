@@ -88,10 +88,10 @@ async fn a_login_or_rights_that_change_under_a_node_are_an_outage_and_no_fault_o
     let mut operator = connect_redis(&world.redis.url).await.unwrap();
     let give = "ACL SETUSER laurel on >secret allkeys allchannels +@all";
     command(&mut operator, give).await;
-    let url = format!("{}?user=laurel&pass=secret", world.config.store.redis_url.expose());
+    let url = format!("{}?user=laurel&pass=secret", world.config.redis.url.expose());
     let node = world
         .node_with(|it| {
-            it.store.redis_url = url.into();
+            it.redis.url = url.into();
             it.tokens.action_interval_seconds = 0;
         })
         .await;

@@ -73,8 +73,8 @@ async fn what_is_won_around_a_confirmation_is_shown() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
-            decide(&track, player, Restriction::SetAside).await;
-            let answers = play_through(&track, player, Restriction::Confirm).await;
+            decide(&track, player, Restriction::Quarantine).await;
+            let answers = play_through(&track, player, Restriction::Approve).await;
             assert_eq!(outcomes(&answers), [((200, ""), 3)].into());
             30
         })
@@ -88,7 +88,7 @@ async fn what_is_won_before_a_void_is_lost_and_what_is_won_after_it_stays() {
         .run(10, async |player| {
             let app = &track.nodes[1].app;
             let user = find_user(app, &player.identity.number.to_string()).await.unwrap();
-            decide(&track, player, Restriction::SetAside).await;
+            decide(&track, player, Restriction::Quarantine).await;
             let tokens = [
                 track.nodes[0].token(player, "watch_ad").await,
                 track.nodes[0].token(player, "watch_ad").await,

@@ -46,10 +46,10 @@ async fn one_token_is_finalized_or_traded_but_not_both() {
     track
         .run(10, async |player| {
             let body = json!({ "antiSpamToken": track.nodes[0].token(player, "watch_ad").await });
-            let doors = [FINALIZE, "/api/v1/action-tokens"];
+            let flows = [FINALIZE, "/api/v1/action-tokens"];
             let attempts = (0..4).map(|it| {
                 let node = &track.nodes[(it / 2) % 2];
-                node.post(doors[it % 2], &player.token, &body)
+                node.post(flows[it % 2], &player.token, &body)
             });
             let answers = join_all(attempts).await;
             let mut counted = outcomes(&answers);

@@ -7,17 +7,17 @@ use super::{award, redeem, token, user};
 use crate::harness::{World, eventually};
 
 #[tokio::test]
-async fn a_look_shows_the_ten_only_if_they_are_newer() {
+async fn a_look_shows_the_top_only_if_they_are_newer() {
     let world = World::new().await;
     let store = world.store().await;
-    let empty = store.look(0, i64::MAX).await.unwrap();
-    assert!(empty.open && empty.ten.is_empty() && empty.outbox == 0);
+    let empty = store.poll(0, i64::MAX).await.unwrap();
+    assert!(empty.open && empty.top.is_empty() && empty.outbox == 0);
     award(&store, user(1), 10).await;
-    let look = store.look(0, i64::MAX).await.unwrap();
-    assert_eq!((look.ten.len(), look.outbox), (1, 2));
-    assert!(store.look(look.version, i64::MAX).await.unwrap().ten.is_empty());
+    let look = store.poll(0, i64::MAX).await.unwrap();
+    assert_eq!((look.top.len(), look.outbox), (1, 2));
+    assert!(store.poll(look.version, i64::MAX).await.unwrap().top.is_empty());
     store.close_board().await.unwrap();
-    assert!(!store.look(0, i64::MAX).await.unwrap().open);
+    assert!(!store.poll(0, i64::MAX).await.unwrap().open);
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_board_goes_out_at_once_and_then_once_a_window() {
     let mut due = Vec::new();
     for who in 1..=3 {
         let id = token(&store, user(who)).await;
-        let it = Redeem { publish_window_ms: 60_000, ..redeem(user(who), &id) };
+        let it = Redeem { publish_interval_ms: 60_000, ..redeem(user(who), &id) };
         let RedeemOutcome::Awarded(awarded) = store.redeem(&it).await.unwrap().outcome else { panic!() };
         due.push(awarded.flush_due_ms);
     }
@@ -36,7 +36,7 @@ async fn a_board_goes_out_at_once_and_then_once_a_window() {
     assert!(due[1..].iter().all(|it| (1..=60_000).contains(it)), "{due:?}");
     assert!(store.flush(60_000).await.unwrap() > 0, "the window is still open");
 
-    let _: () = world.look().await.ask("DEL leaderboard:global:window").await;
+    let _: () = world.look().await.ask("DEL leaderboard:global:throttle").await;
     assert_eq!(store.flush(60_000).await.unwrap(), 0);
     assert_eq!(store.flush(60_000).await.unwrap(), 0, "nothing is left");
     let mut heard = Vec::new();
@@ -56,12 +56,12 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     award(&store, user(1), 50).await;
     let loaded: Vec<_> = (2..=15).map(|it| Standing::of(user(it), 40 + it as u64)).collect();
     store.add_totals(&loaded).await.unwrap();
-    let entry = |who: u128, score: u64, moment: u64| format!("{score} {moment} {} {who} u{who}", user(who));
+    let entry = |who: u128, score: u64, hlc_us: u64| format!("{score} {hlc_us} {} {who} u{who}", user(who));
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));
-    store.mend(0, &candidates, 0, None).await.unwrap();
-    let look = store.look(0, i64::MAX).await.unwrap();
-    let rows = Board::read(look.version, &look.ten).unwrap().rows;
+    store.refill_top(0, &candidates, 0, None).await.unwrap();
+    let look = store.poll(0, i64::MAX).await.unwrap();
+    let rows = Board::read(look.version, &look.top).unwrap().rows;
     // User 10 has 50 as user 1 has, and had them earlier by its moment.
     assert_eq!(
         rows.iter().map(|it| number(it.user)).collect::<Vec<_>>(),
@@ -69,7 +69,7 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
     );
     assert_eq!((rows[5].rank, rows[6].rank, rows[7].rank), (6, 6, 8));
     award(&store, user(3), 4).await;
-    let after = store.look(0, i64::MAX).await.unwrap().version;
+    let after = store.poll(0, i64::MAX).await.unwrap().version;
     assert_eq!(after, look.version, "47 is what the tenth has, and the tenth had it first");
 }
 

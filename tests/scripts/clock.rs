@@ -128,7 +128,7 @@ async fn a_board_goes_out_and_says_when_at_the_latest() {
     let mut subscription = store.subscribe(&[BOARD_CHANNEL.to_owned()]).await.unwrap();
     let award = async |who: u128| {
         let id = token(&store, user(who)).await;
-        let it = Redeem { publish_window_ms: WINDOW_MS, ..redeem(user(who), &id) };
+        let it = Redeem { publish_interval_ms: WINDOW_MS, ..redeem(user(who), &id) };
         match store.redeem(&it).await.unwrap().outcome {
             RedeemOutcome::Awarded(it) => (it.version, it.flush_due_ms),
             other => panic!("{other:?}"),
@@ -156,11 +156,11 @@ async fn a_board_goes_out_and_says_when_at_the_latest() {
         event_id: Uuid::new_v4(),
         points: Some(500),
         note: "{}",
-        publish_window_ms: WINDOW_MS,
+        publish_interval_ms: WINDOW_MS,
         outbox_max: 1000,
         candidates: &[],
     };
-    assert_eq!(store.adjust(&adjust).await.unwrap().unwrap().ten.flush_due_ms, 0);
+    assert_eq!(store.adjust(&adjust).await.unwrap().unwrap().top.flush_due_ms, 0);
     let published: i64 = world.look().await.ask("HGET leaderboard:global:state published").await;
     assert!(published > seen);
     loop {
@@ -252,9 +252,9 @@ async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than
         matches!(refused, RedeemOutcome::ActionLimited { wait_ms, .. } if wait_ms <= HOUR_MS),
         "{refused:?}"
     );
-    for (key, most_ms) in [("proven", 30_000), ("points", HOUR_MS)] {
+    for (key, max_ms) in [("proven", 30_000), ("points", HOUR_MS)] {
         let left_ms: u64 = world.look().await.ask(&format!("PTTL {key}:{}", user(1))).await;
-        assert!(left_ms <= most_ms, "{key}: {left_ms} ms");
+        assert!(left_ms <= max_ms, "{key}: {left_ms} ms");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Spans of `elapsed` by a clock that the test sets: they do not overlap.
 
-use laurel::action::{Door, Limits, Verdict};
+use laurel::action::{Flow, Limits, Verdict};
 use laurel::store::{Issue, IssueOutcome, Redeem, RedeemOutcome};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
         id.to_string()
     };
     let finish = async |id: &str| {
-        let it = Redeem { limits: &limits, verdict: &verdict, door: Door::Actions, ..redeem(user(1), id) };
+        let it = Redeem { limits: &limits, verdict: &verdict, flow: Flow::Actions, ..redeem(user(1), id) };
         match store.redeem(&it).await.unwrap().outcome {
             RedeemOutcome::Awarded(_) => 0,
             RedeemOutcome::ActionLimited { wait_ms, .. } => wait_ms,

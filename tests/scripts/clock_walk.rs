@@ -135,14 +135,14 @@ async fn walk(
                 cools_from_ms = Some(now_ms);
             }
             Err(wait_ms) => {
-                let most_ms = if limits.cap_per_day > 0 {
+                let max_ms = if limits.cap_per_day > 0 {
                     2 * DAY_MS
                 } else if limits.cap_per_hour > 0 {
                     2 * HOUR_MS
                 } else {
                     COOLDOWN_MS
                 };
-                prop_assert!((1..=most_ms as u64).contains(&wait_ms), "{wait_ms} ms to wait");
+                prop_assert!((1..=max_ms as u64).contains(&wait_ms), "{wait_ms} ms to wait");
                 cools_from_ms = cools_from_ms.map(|it: i64| it.min(now_ms));
             }
         }

@@ -13,21 +13,21 @@ async fn a_board_is_open_in_the_run_that_was_looked_at() {
     let mut world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let (id, before) = (token(&store, user(1)).await, store.glance_at(0).await.unwrap());
+    let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap());
     assert!(before.open && before.epoch == 1);
     world.redis.kill().await;
     world.redis.restart().await;
     let after = loop {
-        if let Ok(look) = store.glance_at(0).await {
+        if let Ok(look) = store.poll_shard_state(0).await {
             break look;
         }
     };
-    assert!(!after.open && after.epoch == 1 && after.run != before.run && after.moment == before.moment);
+    assert!(!after.open && after.epoch == 1 && after.run != before.run && after.hlc_us == before.hlc_us);
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
-    assert_eq!(store.confirm(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
-    assert!(!store.glance_at(0).await.unwrap().open);
-    assert_eq!(store.confirm(0, &after.run, 2, 0, 0, None).await.unwrap(), Some(0));
-    assert!(store.glance_at(0).await.unwrap().open);
+    assert_eq!(store.open_board(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
+    assert!(!store.poll_shard_state(0).await.unwrap().open);
+    assert_eq!(store.open_board(0, &after.run, 2, 0, 0, None).await.unwrap(), Some(0));
+    assert!(store.poll_shard_state(0).await.unwrap().open);
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
         RedeemOutcome::Awarded(awarded) if awarded.score == 20
@@ -69,7 +69,7 @@ async fn a_script_that_is_bound_to_a_run_is_of_no_use_in_another() {
     world.redis.restart().await;
     let closed = eventually("Redis to answer", async || store.redeem(&redeem(user(1), &id)).await.ok()).await;
     assert_eq!(closed.outcome, RedeemOutcome::BoardClosed);
-    eventually("every shard to answer", async || store.glance().await.ok()).await;
+    eventually("every shard to answer", async || store.poll_state().await.ok()).await;
     open_board(&store).await;
     bound(&world, &store).await;
     let _: String = world.look().await.ask("SCRIPT FLUSH").await;
@@ -86,7 +86,7 @@ async fn a_redis_that_was_left_behind_takes_no_award() {
     // As if nodes had gone on with another Redis, and came back to this one.
     let _: i64 = world.look().await.ask("HSET leaderboard:global:state epoch 1").await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
-    assert!(!store.glance_at(0).await.unwrap().open);
+    assert!(!store.poll_shard_state(0).await.unwrap().open);
 }
 
 #[tokio::test]
@@ -94,26 +94,26 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let look = store.glance_at(0).await.unwrap();
+    let look = store.poll_shard_state(0).await.unwrap();
     let shown = look.version + 3_600_000_000;
-    store.confirm(0, &look.run, 2, shown, 0, None).await.unwrap().unwrap();
-    assert!(store.glance_at(0).await.unwrap().version > shown);
+    store.open_board(0, &look.run, 2, shown, 0, None).await.unwrap().unwrap();
+    assert!(store.poll_shard_state(0).await.unwrap().version > shown);
     // The board that is merged of several shards is lifted by itself, by whoever finds it behind.
     let merged = store.shard_count() > 1;
     if merged {
-        store.lift(shown, 0).await.unwrap();
+        store.raise_version(shown, 0).await.unwrap();
     }
-    let lifted = store.look(shown, i64::MAX).await.unwrap();
-    assert!(lifted.version > shown && lifted.ten.len() == 1);
-    assert_eq!(store.lift(shown, 0).await.unwrap(), 0);
-    let version = async || store.look(shown, i64::MAX).await.unwrap().version;
+    let lifted = store.poll(shown, i64::MAX).await.unwrap();
+    assert!(lifted.version > shown && lifted.top.len() == 1);
+    assert_eq!(store.raise_version(shown, 0).await.unwrap(), 0);
+    let version = async || store.poll(shown, i64::MAX).await.unwrap().version;
     assert_eq!(version().await, lifted.version, "it was newer already");
-    store.lift(lifted.version + 5, 0).await.unwrap();
-    let again = store.look(lifted.version + 5, i64::MAX).await.unwrap();
-    assert_eq!(again.ten, lifted.ten, "the same board under a newer version");
+    store.raise_version(lifted.version + 5, 0).await.unwrap();
+    let again = store.poll(lifted.version + 5, i64::MAX).await.unwrap();
+    assert_eq!(again.top, lifted.top, "the same board under a newer version");
     if !merged {
         store.close_board().await.unwrap();
-        store.lift(again.version + 5, 0).await.unwrap();
+        store.raise_version(again.version + 5, 0).await.unwrap();
         assert_eq!(version().await, again.version, "a closed board is not lifted");
     }
 }
@@ -123,20 +123,23 @@ async fn a_load_ends_without_effect_when_somebody_else_begins_one() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let run = store.glance_at(0).await.unwrap().run;
+    let run = store.poll_shard_state(0).await.unwrap().run;
     let paused = store.begin_load(0).await.unwrap();
-    assert!(!store.glance_at(0).await.unwrap().open, "nobody wins points on totals that are not there yet");
-    assert_eq!(store.confirm(0, &run, 2, 0, 0, None).await.unwrap(), None, "it is being loaded");
+    assert!(
+        !store.poll_shard_state(0).await.unwrap().open,
+        "nobody wins points on totals that are not there yet"
+    );
+    assert_eq!(store.open_board(0, &run, 2, 0, 0, None).await.unwrap(), None, "it is being loaded");
     let next = store.begin_load(0).await.unwrap();
     next.totals(&[Standing::of(user(1), 30)]).await.unwrap();
     assert!(paused.totals(&[Standing::of(user(1), 20)]).await.is_err());
     assert!(paused.load([["DEL", "leaderboard:global"].map(str::to_owned).to_vec()]).await.is_err());
     assert!(paused.empty_some(0, true).await.is_err());
-    assert_eq!(store.confirm(0, &run, 3, 0, 0, Some(&paused)).await.unwrap(), None);
-    assert_eq!(store.confirm(0, &run, 3, 0, 0, Some(&next)).await.unwrap(), Some(0));
+    assert_eq!(store.open_board(0, &run, 3, 0, 0, Some(&paused)).await.unwrap(), None);
+    assert_eq!(store.open_board(0, &run, 3, 0, 0, Some(&next)).await.unwrap(), Some(0));
     assert!(next.totals(&[Standing::of(user(1), 40)]).await.is_err(), "it is over");
-    assert_eq!(store.confirm(0, &run, 3, 0, 0, None).await.unwrap(), None, "that epoch has begun");
-    let look = store.glance_at(0).await.unwrap();
+    assert_eq!(store.open_board(0, &run, 3, 0, 0, None).await.unwrap(), None, "that epoch has begun");
+    let look = store.poll_shard_state(0).await.unwrap();
     assert_eq!((look.open, look.epoch, look.loaded), (true, 3, 1));
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((30, Some(1))));
 }
@@ -147,20 +150,20 @@ async fn a_run_ends_when_redis_was_a_replica_meanwhile() {
         let world = World::with_shards(shards).await;
         let store = world.store().await;
         bound(&world, &store).await;
-        let (id, before) = (token(&store, user(1)).await, store.glance_at(0).await.unwrap());
-        let shown = store.look(0, i64::MAX).await.unwrap();
+        let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap());
+        let shown = store.poll(0, i64::MAX).await.unwrap();
         // The data is the same, for nobody is there to follow; but it might not be.
         let mut look = world.look().await;
         let _: () = look.ask("REPLICAOF 127.0.0.1 1").await;
         let _: () = look.ask("REPLICAOF NO ONE").await;
-        assert!(!store.look(0, i64::MAX).await.unwrap().shows);
-        let after = store.glance_at(0).await.unwrap();
+        assert!(!store.poll(0, i64::MAX).await.unwrap().shows);
+        let after = store.poll_shard_state(0).await.unwrap();
         assert!(!after.open && after.run != before.run && after.run[..40] == before.run[..40]);
         let closed = store.redeem(&redeem(user(1), &id)).await.unwrap();
         assert_eq!(closed.outcome, RedeemOutcome::BoardClosed, "no script is bound any more");
-        assert_eq!(store.confirm(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
+        assert_eq!(store.open_board(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
         open_board(&store).await;
-        assert_eq!(store.look(0, i64::MAX).await.unwrap().ten, shown.ten);
+        assert_eq!(store.poll(0, i64::MAX).await.unwrap().top, shown.top);
         let awarded = store.redeem(&redeem(user(1), &id)).await.unwrap();
         assert!(matches!(awarded.outcome, RedeemOutcome::Awarded(_)));
         bound(&world, &store).await;
@@ -172,23 +175,23 @@ async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let older = store.glance_at(0).await.unwrap().moment;
+    let older = store.poll_shard_state(0).await.unwrap().hlc_us;
     award(&store, user(1), 10).await;
     let (id, seen) = (token(&store, user(1)).await, store.seen(0));
-    assert!(seen.moment > older, "an award's reply says how far the board has come");
+    assert!(seen.hlc_us > older, "an award's reply says how far the board has come");
     let mut look = world.look().await;
-    let set_back = format!("HSET leaderboard:global:state moment {older}");
+    let set_back = format!("HSET leaderboard:global:state hlc_us {older}");
     let _: i64 = look.ask(&set_back).await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
-    let behind = store.glance_at(0).await.unwrap();
+    let behind = store.poll_shard_state(0).await.unwrap();
     assert!(!behind.open && behind.behind && behind.epoch == seen.epoch);
     // In the next epoch it goes on from wherever that is.
-    store.confirm(0, &behind.run, seen.epoch + 1, 0, 0, None).await.unwrap().unwrap();
+    store.open_board(0, &behind.run, seen.epoch + 1, 0, 0, None).await.unwrap().unwrap();
     // Of several shards, `confirm` itself looks at the one it opened.
     if store.shard_count() == 1 {
         let _: i64 = look.ask(&set_back).await;
     }
-    assert!(store.glance_at(0).await.unwrap().open, "nothing was seen of this epoch yet");
+    assert!(store.poll_shard_state(0).await.unwrap().open, "nothing was seen of this epoch yet");
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
         RedeemOutcome::Awarded(awarded) if awarded.score == 30
@@ -202,24 +205,24 @@ async fn a_board_that_lost_what_a_node_has_seen_is_neither_mended_nor_changed() 
     let store = world.store().await;
     award(&store, user(1), 10).await;
     let mut look = world.look().await;
-    let _: i64 = look.ask("HINCRBY leaderboard:global:state moment -1").await;
+    let _: i64 = look.ask("HINCRBY leaderboard:global:state hlc_us -1").await;
     let before: Vec<String> = look.ask("HGETALL leaderboard:global:state").await;
     let candidate = format!("50 1 {} 2 u2", user(2));
-    let mended = store.mend(0, &[candidate], 0, None).await.unwrap();
+    let mended = store.refill_top(0, &[candidate], 0, None).await.unwrap();
     assert!(!mended.whole && mended.flush_due_ms == 0);
     let ban = restriction(user(1), (true, false), &[]);
-    assert_eq!(store.restrict(&ban).await.unwrap().unwrap_err(), NotDone::Unavailable);
+    assert_eq!(store.apply_restrictions(&ban).await.unwrap().unwrap_err(), NotDone::Unavailable);
     let up = adjustment(user(1), Some(5), &[]);
     assert_eq!(store.adjust(&up).await.unwrap().unwrap_err(), NotDone::Unavailable);
     assert_eq!(look.ask::<Vec<String>>("HGETALL leaderboard:global:state").await, before);
     assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 0);
     let older = store.seen(0);
     store
-        .confirm(0, &store.glance_at(0).await.unwrap().run, older.epoch + 1, 0, 0, None)
+        .open_board(0, &store.poll_shard_state(0).await.unwrap().run, older.epoch + 1, 0, 0, None)
         .await
         .unwrap()
         .unwrap();
-    store.restrict(&ban).await.unwrap().unwrap();
+    store.apply_restrictions(&ban).await.unwrap().unwrap();
     assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 1);
 }
 
@@ -228,11 +231,11 @@ async fn a_token_that_is_spent_for_nothing_moves_the_board_on() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let (id, before) = (token(&store, user(1)).await, store.glance_at(0).await.unwrap().moment);
+    let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap().hlc_us);
     let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };
     assert!(matches!(store.redeem(&failed).await.unwrap().outcome, RedeemOutcome::ProofInvalid { .. }));
-    let after = store.glance_at(0).await.unwrap().moment;
+    let after = store.poll_shard_state(0).await.unwrap().hlc_us;
     assert!(after > before);
     let (entries, _, _) = store.entries_after(0, OLDEST, 100).await.unwrap();
-    assert_eq!(entries.last().unwrap().moment(), Some(after), "the ledger hears of it");
+    assert_eq!(entries.last().unwrap().hlc_us(), Some(after), "the ledger hears of it");
 }

@@ -18,7 +18,7 @@ mod ties;
 
 use std::sync::LazyLock;
 
-use laurel::action::{Door, Limits, Verdict};
+use laurel::action::{Flow, Limits, Verdict};
 use laurel::store::{Issue, IssueOutcome, Judging, Redeem, RedeemOutcome, Redeemed, Store};
 use uuid::Uuid;
 
@@ -73,7 +73,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         attempt_id: token_id.parse().unwrap_or_default(),
         token_id,
         token_hash: "hash",
-        door: Door::Actions,
+        flow: Flow::Actions,
         expires_s: i64::from(u32::MAX),
         named_session: "",
         proof: "",
@@ -83,8 +83,8 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         points_per_hour: 0,
         outbox_max: 1_000_000,
         known_version: 0,
-        known_ten: &Vec::new,
-        publish_window_ms: 0,
+        known_top: &Vec::new,
+        publish_interval_ms: 0,
         idempotency: None,
         next: None,
         receipt_kid: "kid",

@@ -9,23 +9,23 @@ use crate::harness::World;
 
 const FREE: (bool, bool) = (false, false);
 const BANNED: (bool, bool) = (true, false);
-const ASIDE: (bool, bool) = (false, true);
+const QUARANTINED: (bool, bool) = (false, true);
 
-pub fn restriction(user: Uuid, (banned, aside): (bool, bool), candidates: &[String]) -> Restrict<'_> {
+pub fn restriction(user: Uuid, (banned, quarantined): (bool, bool), candidates: &[String]) -> Restrict<'_> {
     Restrict {
         user,
         banned,
-        aside,
+        quarantined,
         held: 0,
         event_id: Uuid::new_v4(),
-        publish_window_ms: 0,
+        publish_interval_ms: 0,
         outbox_max: 1_000_000,
         candidates,
     }
 }
 
 async fn restrict(store: &Store, who: Uuid, what: (bool, bool), candidates: &[String]) -> bool {
-    store.restrict(&restriction(who, what, candidates)).await.unwrap().unwrap().whole
+    store.apply_restrictions(&restriction(who, what, candidates)).await.unwrap().unwrap().whole
 }
 
 pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[String]) -> Adjust<'_> {
@@ -36,7 +36,7 @@ pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[String]) -> Adj
         event_id: Uuid::new_v4(),
         points,
         note: "{}",
-        publish_window_ms: 0,
+        publish_interval_ms: 0,
         outbox_max: 1_000_000,
         candidates,
     }
@@ -51,8 +51,8 @@ async fn adjust(
     store.adjust(&adjustment(who, points, candidates)).await.unwrap().map(|it| it.after)
 }
 
-async fn ten(store: &Store) -> Vec<(u64, u64)> {
-    let entries = store.look(0, i64::MAX).await.unwrap().ten;
+async fn top(store: &Store) -> Vec<(u64, u64)> {
+    let entries = store.poll(0, i64::MAX).await.unwrap().top;
     let row = |it: &String| {
         let words: Vec<&str> = it.split(' ').collect();
         (words[0].parse().unwrap(), number(words[2].parse().unwrap()))
@@ -60,8 +60,8 @@ async fn ten(store: &Store) -> Vec<(u64, u64)> {
     entries.iter().map(row).collect()
 }
 
-fn entry(who: u128, score: u64, moment: u64) -> String {
-    format!("{score} {moment} {} {who} u{who}", user(who))
+fn entry(who: u128, score: u64, hlc_us: u64) -> String {
+    format!("{score} {hlc_us} {} {who} u{who}", user(who))
 }
 
 #[tokio::test]
@@ -72,24 +72,24 @@ async fn a_ban_takes_a_user_off_the_board_and_an_unban_brings_the_score_back() {
         award(&store, user(who), 100 - who as u64).await;
     }
     assert!(!restrict(&store, user(1), BANNED, &[]).await, "nobody stands in for the one who left");
-    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=10).collect::<Vec<_>>());
     assert!(restrict(&store, user(1), BANNED, &[entry(11, 89, 5), entry(12, 88, 6)]).await);
-    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=11).collect::<Vec<_>>());
-    let told = store.look(0, 0).await.unwrap();
+    let told = store.poll(0, 0).await.unwrap();
     assert_eq!(told.banned, [user(1)]);
     let id = Uuid::new_v4();
     assert_eq!(store.issue(&super::issue(user(1), id)).await.unwrap().0, laurel::store::IssueOutcome::Banned);
     assert_eq!(look.ask::<u64>(&format!("GET user:score:{}", user(1))).await, 99, "the total stays");
 
     assert!(restrict(&store, user(1), FREE, &[entry(1, 99, 1)]).await);
-    assert_eq!(ten(&store).await[0], (99, 1));
-    assert!(store.look(0, 0).await.unwrap().banned.is_empty());
+    assert_eq!(top(&store).await[0], (99, 1));
+    assert!(store.poll(0, 0).await.unwrap().banned.is_empty());
     award(&store, user(1), 1).await;
-    let version = store.look(0, i64::MAX).await.unwrap().version;
+    let version = store.poll(0, i64::MAX).await.unwrap().version;
     assert!(restrict(&store, user(1), FREE, &[entry(1, 99, 1)]).await);
-    assert_eq!(store.look(0, i64::MAX).await.unwrap().version, version, "nothing was to be done");
+    assert_eq!(store.poll(0, i64::MAX).await.unwrap().version, version, "nothing was to be done");
 }
 
 #[tokio::test]
@@ -98,24 +98,24 @@ async fn held_points_count_for_their_owner_alone_until_they_are_confirmed() {
     let (store, mut look) = (world.store().await, world.look().await);
     award(&store, user(1), 50).await;
     award(&store, user(2), 60).await;
-    assert!(restrict(&store, user(1), ASIDE, &[]).await);
+    assert!(restrict(&store, user(1), QUARANTINED, &[]).await);
     let id = token(&store, user(1)).await;
     let redeemed = store.redeem(&Redeem { points: 30, ..redeem(user(1), &id) }).await.unwrap();
     let RedeemOutcome::Awarded(won) = redeemed.outcome else { panic!() };
     assert_eq!((won.score, won.rank), (80, 1), "whoever was set aside is not told");
-    assert_eq!(ten(&store).await, [(60, 2), (50, 1)]);
+    assert_eq!(top(&store).await, [(60, 2), (50, 1)]);
     assert_eq!(look.ask::<u64>(&format!("ZSCORE leaderboard:global {}", user(1))).await, 50);
-    assert_eq!(adjust(&store, user(1), Some(5), &[]).await, Err(NotDone::Aside));
-    assert_eq!(adjust(&store, user(2), None, &[]).await, Err(NotDone::Aside));
+    assert_eq!(adjust(&store, user(1), Some(5), &[]).await, Err(NotDone::Quarantined));
+    assert_eq!(adjust(&store, user(2), None, &[]).await, Err(NotDone::Quarantined));
 
     assert!(restrict(&store, user(1), FREE, &[entry(1, 80, 9)]).await);
-    assert_eq!(ten(&store).await, [(80, 1), (60, 2)]);
+    assert_eq!(top(&store).await, [(80, 1), (60, 2)]);
 
-    assert!(restrict(&store, user(1), ASIDE, &[]).await);
+    assert!(restrict(&store, user(1), QUARANTINED, &[]).await);
     award(&store, user(1), 1000).await;
     assert_eq!(adjust(&store, user(1), None, &[]).await, Ok(80), "what was held is gone");
     assert!(restrict(&store, user(1), FREE, &[]).await);
-    assert_eq!(ten(&store).await, [(80, 1), (60, 2)]);
+    assert_eq!(top(&store).await, [(80, 1), (60, 2)]);
     let RedeemOutcome::Awarded(won) = award(&store, user(1), 1).await.outcome else { panic!() };
     assert_eq!(won.score, 81);
 }
@@ -130,15 +130,15 @@ async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
     assert_eq!(adjust(&store, user(1), Some(-100), &[]).await, Err(NotDone::OutOfRange));
     assert_eq!(adjust(&store, user(1), Some((1 << 53) - 1), &[]).await, Err(NotDone::OutOfRange));
     assert_eq!(adjust(&store, user(1), Some(-50), &[entry(11, 89, 3)]).await, Ok(49));
-    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=11).collect::<Vec<_>>(), "the eleventh moved up");
     // Whoever comes to a score last stands last, by an adjustment too.
     assert_eq!(adjust(&store, user(1), Some(48), &[]).await, Ok(97));
-    assert_eq!(ten(&store).await[..3], [(98, 2), (97, 3), (97, 1)]);
+    assert_eq!(top(&store).await[..3], [(98, 2), (97, 3), (97, 1)]);
     assert_eq!(adjust(&store, user(1), Some(-97), &[entry(11, 89, 3)]).await, Ok(0));
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((0, None)));
     assert_eq!(look.ask::<u64>(&format!("EXISTS user:score:{}", user(1))).await, 0);
-    assert_eq!(ten(&store).await.len(), 10);
+    assert_eq!(top(&store).await.len(), 10);
     // A banned user's total moves, but is not shown.
     restrict(&store, user(2), BANNED, &[]).await;
     assert_eq!(adjust(&store, user(2), Some(1), &[]).await, Ok(99));
@@ -158,10 +158,10 @@ async fn whoever_was_first_has_the_tenth_place_when_somebody_comes_down_to_it() 
         award(&store, user(1), 10).await;
         assert_eq!(adjust(&store, user(1), Some(-10), &known).await, Ok(10));
         if known.len() == 1 {
-            assert_eq!(ten(&store).await.len(), 9, "nobody is shown in a place that may be another's");
+            assert_eq!(top(&store).await.len(), 9, "nobody is shown in a place that may be another's");
             assert!(restrict(&store, user(1), FREE, &[entry(11, 10, 9_000_000_000_000_000)]).await);
         }
-        let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
+        let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
         assert_eq!(board, (2..=11).collect::<Vec<_>>());
     }
 }
@@ -174,28 +174,28 @@ async fn nobody_takes_the_place_of_one_whom_the_ledger_does_not_know_yet() {
         award(&store, user(who), 100 - who as u64).await;
     }
     assert!(!restrict(&store, user(1), BANNED, &[]).await, "the eleventh is not at hand");
-    assert!(!store.look(0, i64::MAX).await.unwrap().whole);
+    assert!(!store.poll(0, i64::MAX).await.unwrap().whole);
     award(&store, user(12), 2).await;
-    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
+    let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=10).collect::<Vec<_>>(), "two points are no tenth place");
     award(&store, user(13), 90).await;
-    assert!(ten(&store).await.contains(&(90, 13)), "who has more than the tenth gets in");
-    let mended = store.mend(0, &[entry(11, 89, 3)], 0, None).await.unwrap();
-    assert!(mended.whole && store.look(0, i64::MAX).await.unwrap().whole);
-    let board: Vec<u64> = ten(&store).await.iter().map(|it| it.1).collect();
+    assert!(top(&store).await.contains(&(90, 13)), "who has more than the tenth gets in");
+    let mended = store.refill_top(0, &[entry(11, 89, 3)], 0, None).await.unwrap();
+    assert!(mended.whole && store.poll(0, i64::MAX).await.unwrap().whole);
+    let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, [2, 3, 4, 5, 6, 7, 8, 9, 10, 13], "the eleventh was passed meanwhile");
 }
 
 #[tokio::test]
-async fn what_changes_nothing_among_the_ten_is_no_news() {
+async fn what_changes_nothing_among_the_top_is_no_news() {
     let world = World::new().await;
     let store = world.store().await;
     for who in 1..=12 {
         award(&store, user(who), 100 - who as u64).await;
     }
-    let version = store.look(0, i64::MAX).await.unwrap().version;
+    let version = store.poll(0, i64::MAX).await.unwrap().version;
     restrict(&store, user(12), BANNED, &[]).await;
     adjust(&store, user(11), Some(-5), &[]).await.unwrap();
-    store.mend(0, &[], 0, None).await.unwrap();
-    assert_eq!(store.look(0, i64::MAX).await.unwrap().version, version);
+    store.refill_top(0, &[], 0, None).await.unwrap();
+    assert_eq!(store.poll(0, i64::MAX).await.unwrap().version, version);
 }

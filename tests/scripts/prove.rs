@@ -1,4 +1,4 @@
-use laurel::action::{Door, Limits, Verdict};
+use laurel::action::{Flow, Limits, Verdict};
 use laurel::store::{
     AskedToken, IdempotencyKey, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store,
 };
@@ -37,7 +37,7 @@ fn asked(id: &str) -> AskedToken {
 /// A `redeem` of a proven token.
 fn proven<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Redeem<'a> {
     Redeem {
-        door: Door::Tokens,
+        flow: Flow::Tokens,
         attempt_id: attempt.attempt_id(),
         token_hash: hash,
         expires_s: 0,
@@ -207,7 +207,7 @@ async fn a_proven_token_belongs_to_the_session_it_was_made_in() {
     assert_eq!(redeemed(game_as_proven).await, RedeemOutcome::TokenUnknown);
     let next = laurel::store::NextToken { token: "act_next".into(), hash: "next".into() };
     let proven_as_game =
-        Redeem { door: Door::Game, next: Some(&next), ..proven(user(1), &acts[0], &hashes[0]) };
+        Redeem { flow: Flow::Game, next: Some(&next), ..proven(user(1), &acts[0], &hashes[0]) };
     assert_eq!(redeemed(proven_as_game).await, RedeemOutcome::TokenUnknown);
     assert!(matches!(redeemed(named("sess_one")).await, RedeemOutcome::Awarded(_)));
     start(&store, user(1), "sess_two").await;

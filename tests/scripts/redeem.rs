@@ -22,7 +22,7 @@ async fn an_award_moves_everything_at_once() {
     let id = token(&store, user(1)).await;
     let first = awarded(outcome(&store, redeem(user(1), &id)).await);
     assert_eq!((first.score, first.rank, first.rank_before), (10, 1, None));
-    assert_eq!(first.ten.as_ref().unwrap().len(), 1);
+    assert_eq!(first.top.as_ref().unwrap().len(), 1);
 
     let me = user(1);
     assert_eq!(look.ask::<String>(&format!("ZSCORE leaderboard:global {me}")).await, "10");
@@ -78,7 +78,7 @@ async fn scores_are_exact_to_the_last_bit() {
     assert_eq!(awarded(award(&store, user(1), largest - 1).await.outcome).score, largest - 1);
     let full = awarded(award(&store, user(1), 1).await.outcome);
     assert_eq!(full.score, largest);
-    assert!(full.ten.as_ref().unwrap()[0].starts_with("9007199254740991 "), "{:?}", full.ten);
+    assert!(full.top.as_ref().unwrap()[0].starts_with("9007199254740991 "), "{:?}", full.top);
     let id = token(&store, user(1)).await;
     assert_eq!(outcome(&store, Redeem { points: 1, ..redeem(user(1), &id) }).await, RedeemOutcome::ScoreFull);
 }
@@ -199,7 +199,7 @@ async fn what_a_receipt_says_comes_with_the_award_and_again_under_its_key() {
     let first = awarded(outcome(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
     let stamp = first.stamp.clone().unwrap();
     assert_eq!((stamp.kid.as_str(), stamp.action.as_str()), ("kid", "watch_ad"));
-    assert_eq!(look.ask::<i64>("HGET leaderboard:global:state moment").await, stamp.moment);
+    assert_eq!(look.ask::<i64>("HGET leaderboard:global:state hlc_us").await, stamp.hlc_us);
 
     // By the time of the repeat another key signs, and the token says no more what it was for.
     let again =
@@ -229,10 +229,10 @@ async fn the_ten_come_only_if_they_are_news() {
     let id = token(&store, user(99)).await;
     let newest = awarded(award(&store, user(1), 1).await.outcome).version;
     let eleventh = awarded(outcome(&store, Redeem { known_version: newest, ..redeem(user(99), &id) }).await);
-    let listed = eleventh.ten.map_or(0, |it| it.len());
+    let listed = eleventh.top.map_or(0, |it| it.len());
     assert_eq!((eleventh.version, listed, eleventh.rank), (newest, 0, 11));
     let id = token(&store, user(99)).await;
     let behind =
         awarded(outcome(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
-    assert_eq!(behind.ten.as_ref().unwrap().len(), 10);
+    assert_eq!(behind.top.as_ref().unwrap().len(), 10);
 }

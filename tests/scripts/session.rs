@@ -1,6 +1,6 @@
 //! `start`, `session`, `finish`, `standing`, and `redeem` at the game door.
 
-use laurel::action::Door;
+use laurel::action::Flow;
 use laurel::store::{Awarded, NextToken, NoSession, Redeem, RedeemOutcome, Start, StartOutcome, Store};
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -30,7 +30,7 @@ async fn update(store: &Store, who: u128, token: &ActToken, next: &ActToken) -> 
         attempt_id: token.attempt_id(),
         expires_s: 0,
         token_hash: &hash,
-        door: Door::Game,
+        flow: Flow::Game,
         next: Some(&next),
         ..redeem(user(who), &hash)
     };
@@ -118,7 +118,7 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
     let (hash, given) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
     let failed = Redeem {
         verdict: &FAILS,
-        door: Door::Game,
+        flow: Flow::Game,
         next: Some(&given),
         expires_s: 0,
         ..redeem(user(1), &hash)

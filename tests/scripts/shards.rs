@@ -1,4 +1,4 @@
-//! `lua/above.lua`, `lua/gather.lua` and `lua/complete.lua`: what several shards are together. On one Redis, whatever the other tests
+//! `lua/count_above.lua`, `lua/merge_shard.lua` and `lua/complete_answer.lua`: what several shards are together. On one Redis, whatever the other tests
 //! are told.
 
 use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed, Store};
@@ -22,32 +22,32 @@ fn awarded(redeemed: Redeemed) -> Awarded {
     }
 }
 
-async fn ten(store: &Store) -> (i64, Vec<u64>) {
-    let look = store.look(0, i64::MAX).await.unwrap();
+async fn top(store: &Store) -> (i64, Vec<u64>) {
+    let look = store.poll(0, i64::MAX).await.unwrap();
     let score = |it: &String| it.split(' ').next().unwrap().parse().unwrap();
-    (look.version, look.ten.iter().map(score).collect())
+    (look.version, look.top.iter().map(score).collect())
 }
 
 #[tokio::test]
-async fn ranks_and_the_ten_are_of_all_shards() {
+async fn ranks_and_the_top_are_of_all_shards() {
     let world = World::with_shards(SHARDS).await;
     let store = world.store().await;
     let mut version = 0;
     for place in 0..24_u128 {
         let mine = awarded(award(&store, of(place as usize % SHARDS, place), 100 - place as u64).await);
         assert_eq!((mine.rank, mine.rank_before), (1 + place as u64, None));
-        let (shown, scores) = ten(&store).await;
+        let (shown, scores) = top(&store).await;
         assert_eq!(scores.len(), 10.min(1 + place as usize));
         assert!(shown > version || place >= 10, "each of the first ten changes the board");
         version = shown;
     }
-    assert_eq!(ten(&store).await.1, (91..=100).rev().collect::<Vec<_>>());
+    assert_eq!(top(&store).await.1, (91..=100).rev().collect::<Vec<_>>());
     // From the last place to the first, past users of every shard.
     let last = of(23 % SHARDS, 23);
     let mine = awarded(award(&store, last, 1000).await);
     assert_eq!((mine.rank, mine.rank_before), (1, Some(24)));
     assert_eq!(store.standing(of(0, 0)).await.unwrap(), Some((100, Some(2))));
-    assert_eq!(ten(&store).await.1[0], 1077);
+    assert_eq!(top(&store).await.1[0], 1077);
 }
 
 #[tokio::test]
@@ -57,18 +57,18 @@ async fn a_merged_board_of_another_run_shows_nothing_before_every_shard_was_brou
     for shard in 0..SHARDS {
         award(&store, of(shard, 1), 10 + shard as u64).await;
     }
-    let before = ten(&store).await;
+    let before = top(&store).await;
     world.redis.kill().await;
     world.redis.restart().await;
     let (version, shown) = loop {
-        if let Ok(look) = store.look(0, i64::MAX).await {
-            break (look.version, look.ten);
+        if let Ok(look) = store.poll(0, i64::MAX).await {
+            break (look.version, look.top);
         }
         tokio::task::yield_now().await;
     };
     assert_eq!((version, shown), (0, Vec::<String>::new()), "nobody was compared with the ledger yet");
     crate::harness::open_board(&store).await;
-    let after = ten(&store).await;
+    let after = top(&store).await;
     assert!(after.0 >= before.0);
     assert_eq!(after.1, before.1);
 }
@@ -84,7 +84,7 @@ async fn an_answer_under_a_key_is_completed_once_and_comes_again_word_for_word()
     let asked = || Redeem { idempotency: Some(&key), ..redeem(me, &id) };
     let first = store.redeem(&asked()).await.unwrap();
     let told = awarded(store.redeem(&asked()).await.unwrap());
-    assert_eq!((told.rank, told.ten.as_ref().unwrap().len()), (2, 2), "the rank among all, the board of all");
+    assert_eq!((told.rank, told.top.as_ref().unwrap().len()), (2, 2), "the rank among all, the board of all");
     award(&store, of(2, 3), 700).await;
     let again = store.redeem(&asked()).await.unwrap();
     assert!(again.replayed && !first.replayed);

@@ -25,7 +25,7 @@ impl Model {
     }
 
     /// The ten: by score, then by who reached it first; ranks are shared.
-    fn ten(&self) -> Vec<(u128, u64, u64)> {
+    fn top(&self) -> Vec<(u128, u64, u64)> {
         let mut all: Vec<_> =
             self.totals.iter().map(|(who, (score, since))| (*who, *score, *since)).collect();
         all.sort_by_key(|(_, score, since)| (std::cmp::Reverse(*score), *since));
@@ -55,9 +55,9 @@ async fn the_board_is_the_models_after_every_award() {
             let RedeemOutcome::Awarded(awarded) = award(&store, user(who), points).await.outcome else {
                 unreachable!()
             };
-            let board = Board::read(awarded.version, awarded.ten.as_ref().unwrap()).unwrap();
+            let board = Board::read(awarded.version, awarded.top.as_ref().unwrap()).unwrap();
             let shown: Vec<_> = board.rows.iter().map(|it| (it.user.as_u128(), it.score, it.rank)).collect();
-            assert_eq!(shown, model.ten(), "seed {seed}");
+            assert_eq!(shown, model.top(), "seed {seed}");
             assert_eq!(awarded.rank, model.rank(awarded.score), "seed {seed}");
         }
     }
@@ -70,8 +70,8 @@ async fn the_first_ten_of_a_thousand_who_tie_stay() {
     for who in (1..=1000).rev() {
         award(&store, user(who), 7).await;
     }
-    let look = store.look(0, i64::MAX).await.unwrap();
-    let board = Board::read(look.version, &look.ten).unwrap();
+    let look = store.poll(0, i64::MAX).await.unwrap();
+    let board = Board::read(look.version, &look.top).unwrap();
     let listed: Vec<_> = board.rows.iter().map(|it| (it.user.as_u128(), it.rank)).collect();
     assert_eq!(listed, (991..=1000).rev().map(|it| (it, 1)).collect::<Vec<_>>());
 }

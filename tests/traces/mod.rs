@@ -81,7 +81,7 @@ async fn a_board_that_is_held_back_is_still_on_its_way() {
     let node = world
         .node_with(|it| {
             trusting(&collector)(it);
-            it.live.min_interval_ms = 500;
+            it.live.publish_interval_ms = 500;
         })
         .await;
     let players = node.players(3).await;

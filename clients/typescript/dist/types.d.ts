@@ -60,7 +60,7 @@ export interface Action {
     readonly proof: Check | 'none' | 'all';
     /** Every kind of proof that it needs; empty for `none`. */
     readonly checks: readonly Check[];
-    readonly doors: readonly ('actions' | 'tokens' | 'game')[];
+    readonly flows: readonly ('actions' | 'tokens' | 'game')[];
     readonly limits: {
         readonly cooldownMs: number;
         readonly capPerHour: number;

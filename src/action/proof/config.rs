@@ -78,10 +78,10 @@ fn read_check(kind: &str, mut fields: Fields<'_>, sources: &Sources) -> Option<C
 }
 
 fn elapsed(fields: &mut Fields<'_>) -> Option<Check> {
-    let (least_ms, most_ms) = (fields.need("least_ms"), fields.take("most_ms").unwrap_or(0));
-    let least_ms = least_ms?;
-    fields.require(most_ms == 0 || least_ms < most_ms, "proof.least_ms must be below proof.most_ms");
-    Some(Check::Elapsed { least_ms, most_ms })
+    let (min_ms, max_ms) = (fields.need("min_ms"), fields.take("max_ms").unwrap_or(0));
+    let min_ms = min_ms?;
+    fields.require(max_ms == 0 || min_ms < max_ms, "proof.min_ms must be below proof.max_ms");
+    Some(Check::Elapsed { min_ms, max_ms })
 }
 
 fn quiz(fields: &mut Fields<'_>, sources: &Sources) -> Option<Check> {

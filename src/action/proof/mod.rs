@@ -35,9 +35,9 @@ pub enum Check {
     /// So long since the token was issued, by Redis' clock: the script looks.
     Elapsed {
         /// At least so long.
-        least_ms: u64,
+        min_ms: u64,
         /// At most so long; 0: any.
-        most_ms: u64,
+        max_ms: u64,
     },
     /// One question of a bank.
     Quiz(Vec<quiz::Question>),
@@ -138,7 +138,7 @@ impl Proof {
     /// How long the proof takes at least, by Redis' clock; 0: no time.
     pub fn span_ms(&self) -> u64 {
         let span = |check: &Check| match check {
-            Check::Elapsed { least_ms, .. } => *least_ms,
+            Check::Elapsed { min_ms, .. } => *min_ms,
             _ => 0,
         };
         self.checks.iter().map(span).max().unwrap_or(0)
@@ -170,10 +170,10 @@ impl Proof {
         let mut told = Map::new();
         for check in &self.checks {
             match check {
-                Check::Elapsed { least_ms, most_ms } => {
-                    told.insert("notBefore".into(), time(issued_at_ms + *least_ms as i64).into());
-                    if *most_ms > 0 {
-                        told.insert("notAfter".into(), time(issued_at_ms + *most_ms as i64).into());
+                Check::Elapsed { min_ms, max_ms } => {
+                    told.insert("notBefore".into(), time(issued_at_ms + *min_ms as i64).into());
+                    if *max_ms > 0 {
+                        told.insert("notAfter".into(), time(issued_at_ms + *max_ms as i64).into());
                     }
                 }
                 Check::Quiz(bank) => {
@@ -222,7 +222,7 @@ impl Proof {
                 Check::Webhook(_) => {}
                 // It comes by a callback, past this.
                 Check::AdMob(_) => verdict.holds = false,
-                Check::Elapsed { least_ms, most_ms } => verdict.age_ms = (*least_ms, *most_ms),
+                Check::Elapsed { min_ms, max_ms } => verdict.age_ms = (*min_ms, *max_ms),
                 Check::Quiz(bank) => {
                     let question = quiz::find(bank, given.challenge);
                     verdict.holds &= question.is_some_and(|it| it.is_answered_by(text(check)));

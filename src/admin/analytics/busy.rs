@@ -26,7 +26,7 @@ pub struct Busy {
     /// Whether the user is banned.
     pub banned: bool,
     /// Whether the user is set aside.
-    pub aside: bool,
+    pub quarantined: bool,
 }
 
 /// The most active of a period.
@@ -49,7 +49,7 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
     let asked = sqlx::query(
         "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991) AS points,
                 (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
-                u.banned_at IS NOT NULL AS banned, u.aside_at IS NOT NULL AND u.voids_id IS NULL AS aside
+                u.banned_at IS NOT NULL AS banned, u.quarantined_at IS NOT NULL AND u.voids_id IS NULL AS quarantined
          FROM (SELECT user_id, awards, points FROM rollup_best WHERE period = $1 AND begins = to_timestamp($2 / 1000.0)
                ORDER BY awards DESC, points DESC, user_id LIMIT $3) best
          JOIN users u ON u.id = best.user_id JOIN rollup_users known ON known.user_id = best.user_id
@@ -68,7 +68,7 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
         points: row.get("points"),
         last_at_ms: row.get("last_at_ms"),
         banned: row.get("banned"),
-        aside: row.get("aside"),
+        quarantined: row.get("quarantined"),
     };
     Ok(MostActive { span, users: rows.iter().map(busy).collect() })
 }

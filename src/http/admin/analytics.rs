@@ -77,7 +77,7 @@ pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query
             "points": it.points,
             "lastAt": rfc3339(it.last_at_ms),
             "banned": it.banned,
-            "aside": it.aside,
+            "quarantined": it.quarantined,
         })
     });
     let data = json!({

@@ -60,8 +60,8 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/admin/users/{userId}/history", get(users::history))
         .route("/api/admin/users/{userId}/ban", restrict(Restriction::Ban))
         .route("/api/admin/users/{userId}/unban", restrict(Restriction::Unban))
-        .route("/api/admin/users/{userId}/set-aside", restrict(Restriction::SetAside))
-        .route("/api/admin/users/{userId}/confirm", restrict(Restriction::Confirm))
+        .route("/api/admin/users/{userId}/quarantine", restrict(Restriction::Quarantine))
+        .route("/api/admin/users/{userId}/approve", restrict(Restriction::Approve))
         .route("/api/admin/users/{userId}/void", post(void))
         .route("/api/admin/users/{userId}/adjust", post(adjust))
 }
@@ -106,7 +106,7 @@ fn suspected(it: &Suspected) -> Value {
         "signs": it.signs,
         "lastAt": rfc3339(it.last_at_ms),
         "banned": it.banned,
-        "aside": it.aside,
+        "quarantined": it.quarantined,
     })
 }
 
@@ -191,7 +191,7 @@ async fn adjust(
 
 /// Whoever decides reads the outcome on this node at once; the others hear of it as always.
 async fn see(app: &App) {
-    if let Err(fault) = live::look(app).await {
+    if let Err(fault) = live::poll(app).await {
         tracing::debug!(%fault, "the next look finds the board");
     }
 }

@@ -42,7 +42,7 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
             "role": it.role,
             "score": it.score,
             "banned": it.banned,
-            "aside": it.aside,
+            "quarantined": it.quarantined,
             "createdAt": rfc3339(it.created_at_ms),
         })
     });
@@ -64,7 +64,7 @@ pub async fn report(State(app): State<Arc<App>>, _: Admin, id: Id, query: Query)
         "shown": it.shown,
         "rank": it.rank,
         "banned": it.banned,
-        "aside": it.aside,
+        "quarantined": it.quarantined,
         "awards": it.awards,
         "createdAt": rfc3339(it.created_at_ms),
         "lastAt": it.last_at_ms.map(rfc3339),

@@ -4,10 +4,10 @@
 use serde_json::{Value, json};
 
 use super::message::Message;
-use super::schema::{flag, object, or_null, shared_as, ten, text, time, uuid, whole};
+use super::schema::{flag, object, or_null, shared_as, text, time, top_top, uuid, whole};
 
 const USER: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
-const MOMENT: &str = "2026-11-21T15:00:00.000Z";
+const HLC_US: &str = "2026-11-21T15:00:00.000Z";
 const VERSION: i64 = 1_795_273_200_000_000;
 
 /// One thing that is told.
@@ -92,7 +92,7 @@ fn greeting() -> Event {
 fn board() -> Event {
     let version = || whole("It only grows; µs since the Unix epoch, or a little more");
     let timestamp = || time("When the ten became so");
-    let mut object_schema = named("leaderboard_updated", ten("Row"));
+    let mut object_schema = named("leaderboard_updated", top_top("Row"));
     for (name, schema) in [("version", version()), ("timestamp", timestamp())] {
         object_schema["properties"][name] = schema;
         if let Some(required) = object_schema["required"].as_array_mut() {
@@ -110,13 +110,17 @@ fn board() -> Event {
             "event": "leaderboard_updated",
             "data": [{ "userId": USER, "username": "ada", "score": 40, "rank": 1 }],
             "version": VERSION,
-            "timestamp": MOMENT,
+            "timestamp": HLC_US,
         }),
-        data: object(&[("top10", ten("NumberedRow")), ("version", version()), ("timestamp", timestamp())]),
+        data: object(&[
+            ("top10", top_top("NumberedRow")),
+            ("version", version()),
+            ("timestamp", timestamp()),
+        ]),
         data_example: json!({
             "top10": [{ "rank": 1, "userId": 7, "username": "ada", "score": 40 }],
             "version": VERSION,
-            "timestamp": MOMENT,
+            "timestamp": HLC_US,
         }),
     }
 }
@@ -155,7 +159,7 @@ fn status() -> Event {
             ("asOf", time("As of when the board is known to have been the newest")),
         ])
     };
-    let example = || json!({ "degraded": true, "asOf": MOMENT });
+    let example = || json!({ "degraded": true, "asOf": HLC_US });
     Event {
         schema: "Status",
         key: "status",

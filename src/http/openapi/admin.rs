@@ -51,19 +51,19 @@ pub fn operations() -> Vec<Operation> {
             "Puts the user back on the board, with the score from before.",
         ),
         (
-            "/api/admin/users/{userId}/set-aside",
-            "setUserAside",
+            "/api/admin/users/{userId}/quarantine",
+            "quarantineUser",
             "Set a user aside",
             "Awards are still taken, but their points are held back from the board.",
         ),
         (
-            "/api/admin/users/{userId}/confirm",
-            "confirmUser",
+            "/api/admin/users/{userId}/approve",
+            "approveUser",
             "Confirm held points",
             "Shows the points that were held back, and ends the hold.",
         ),
     ] {
-        let action = one_of(&["ban", "unban", "set_aside", "confirm"]);
+        let action = one_of(&["ban", "unban", "quarantine", "approve"]);
         let data = object(&[
             ("userId", whole("The user's number")),
             ("username", text("The name")),
@@ -230,7 +230,7 @@ pub fn suspect() -> Value {
         ("signs", signs()),
         ("lastAt", time("When the last one was")),
         ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
+        ("quarantined", flag("Whether the user is set aside")),
     ]);
     named("Suspect", suspect)
 }

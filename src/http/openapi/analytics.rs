@@ -111,7 +111,7 @@ fn most_active() -> Value {
         ("points", whole("What they came to")),
         ("lastAt", time("The newest award")),
         ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
+        ("quarantined", flag("Whether the user is set aside")),
     ]);
     let users = list(named("ActiveUser", user));
     named("MostActive", object(&[("from", from()), ("to", to()), ("users", users)]))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::operation::Operation;
-use super::schema::{envelope, flag, named, object, or_null, ten, text, whole};
+use super::schema::{envelope, flag, named, object, or_null, text, top_top, whole};
 use crate::error::Code;
 
 const CACHED: &str = "The answer comes from the node's own snapshot. Send the `ETag` of the last answer as `If-None-Match`, and an \
@@ -27,7 +27,7 @@ pub fn operations() -> Vec<Operation> {
     vec![
         board(
             Operation::get("/api/scoreboard/top10", "getTop10", "Get the top 10, by user number", CACHED),
-            envelope(200, ten("NumberedRow"), named("BoardMetadata", metadata)),
+            envelope(200, top_top("NumberedRow"), named("BoardMetadata", metadata)),
         ),
         user.login()
             .path_parameter("userId", text("The user's number or UUID"), "1")
@@ -41,7 +41,7 @@ pub fn operations() -> Vec<Operation> {
                 CACHED,
             ),
             object(&[
-                ("leaderboard", ten("Row")),
+                ("leaderboard", top_top("Row")),
                 ("version", whole("It only grows; µs since the Unix epoch, or a little more")),
                 ("stale?", flag("Redis is away: there may be a newer board")),
             ]),

@@ -20,7 +20,7 @@ pub fn operations() -> Vec<Operation> {
         "Stream server-sent events",
         "Sends the board and each change of it, and the player's own awards with a login; `/asyncapi.json` has the events. They are \
             named: listen with `addEventListener('leaderboard_updated', …)`, since `onmessage` never fires. Without \
-            `live.spectators` a login is required.",
+            `live.public_stream` a login is required.",
     );
     let poll = Operation::get(
         "/socket.io/",

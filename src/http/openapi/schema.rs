@@ -205,13 +205,13 @@ fn award() -> Value {
         ("success", always_true("The points are awarded")),
         ("newScore", whole("The total after the award")),
         ("rank", whole("The place after the award")),
-        ("leaderboard", ten("Row")),
+        ("leaderboard", top_top("Row")),
         ("receipt?", text("What was won, as a compact JWS (RFC 7515) that anybody can check")),
     ])
 }
 
 /// The ten best, in rows of this schema.
-pub fn ten(row: &str) -> Value {
+pub fn top_top(row: &str) -> Value {
     json!({ "type": "array", "maxItems": 10, "items": shared_as(row) })
 }
 

@@ -79,7 +79,7 @@ fn found() -> Value {
         ("role", one_of(&["player", "admin"])),
         ("score", whole("The total, as far as the ledger has come")),
         ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
+        ("quarantined", flag("Whether the user is set aside")),
         ("createdAt", time("When the user registered")),
     ]);
     let found = object(&[
@@ -101,7 +101,7 @@ pub fn user() -> Value {
         ("shown", whole("How much of it others see")),
         ("rank", or_null(whole("The place on the board"))),
         ("banned", flag("Whether the user is banned")),
-        ("aside", flag("Whether the user is set aside")),
+        ("quarantined", flag("Whether the user is set aside")),
         ("awards", whole("Awards; a few seconds behind")),
         ("createdAt", time("When the user registered")),
         ("lastAt", or_null(time("The newest award"))),

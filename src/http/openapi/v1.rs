@@ -57,7 +57,7 @@ fn action() -> Value {
         ("pointsByDifficulty", map(whole("What it is worth where the proof says how hard it was"))),
         ("proof", one_of(&kinds)),
         ("checks", list(one_of(&KINDS))),
-        ("doors", list(one_of(&["actions", "tokens", "game"]))),
+        ("flows", list(one_of(&["actions", "tokens", "game"]))),
         ("limits", named("ActionLimits", limits)),
         (
             "availableInMs?",

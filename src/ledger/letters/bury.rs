@@ -7,7 +7,7 @@ use super::Reason;
 use crate::app::App;
 use crate::error::Fault;
 use crate::ledger::database::{HANGS_AFTER, in_time, timed};
-use crate::ledger::lead::Lead;
+use crate::ledger::leader::LeaderLock;
 use crate::store::{Entry, Store, Unread};
 
 /// Of what Postgres says.
@@ -29,7 +29,7 @@ struct Letter<'a> {
 pub async fn bury(
     app: &App,
     store: &Store,
-    lead: &mut Lead,
+    leader: &mut LeaderLock,
     entry: &Entry,
     reason: Reason,
     detail: &str,
@@ -41,7 +41,7 @@ pub async fn bury(
     // Only what cannot be written costs a second look: entries are not carried about as they lay there.
     let Some(raw) = store.raw_entry(entry).await? else { return Ok(()) };
     let letter = Letter { shard, stream_id, raw: &raw, entry: Some(entry), reason, detail };
-    insert(app, lead.connection(), &letter).await?;
+    insert(app, leader.connection(), &letter).await?;
     store.settle(std::slice::from_ref(entry)).await.map(drop)
 }
 
@@ -49,7 +49,12 @@ pub async fn bury(
 ///
 /// # Errors
 /// A store is away: the entry stays in the outbox.
-pub async fn bury_unread(app: &App, store: &Store, lead: &mut Lead, unread: &Unread) -> Result<(), Fault> {
+pub async fn bury_unread(
+    app: &App,
+    store: &Store,
+    leader: &mut LeaderLock,
+    unread: &Unread,
+) -> Result<(), Fault> {
     let (stream_id, shard, reason) = (unread.stream_id.as_str(), unread.shard, Reason::Unreadable);
     let detail = "it has not the shape of an entry";
     if !app.failures.note(reason, format!("{shard} {stream_id}")) {
@@ -57,7 +62,7 @@ pub async fn bury_unread(app: &App, store: &Store, lead: &mut Lead, unread: &Unr
     }
     insert(
         app,
-        lead.connection(),
+        leader.connection(),
         &Letter { shard, stream_id, raw: &unread.raw, entry: None, reason, detail },
     )
     .await?;

@@ -41,7 +41,7 @@ pub async fn roll_up_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(rest).await;
         rest = REST.0;
-        if !app.health.leads() {
+        if !app.health.is_leader() {
             continue;
         }
         let started = Instant::now();
@@ -52,7 +52,7 @@ pub async fn roll_up_forever(app: Arc<App>) {
                 rest = (started.elapsed() * RESTS).clamp(REST.0, REST.1);
                 rows_added = if rows_are_due { Some(started) } else { rows_added };
             }
-            Err(fault) if fault.away => tracing::debug!(%fault, "the sums for operators wait"),
+            Err(fault) if fault.retryable => tracing::debug!(%fault, "the sums for operators wait"),
             Err(fault) => tracing::error!(%fault, "the sums for operators stand still"),
         }
     }

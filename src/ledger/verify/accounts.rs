@@ -44,26 +44,26 @@ impl Account {
 
 const ACCOUNTS: &str = "
     SELECT u.id, u.score, coalesce(h.points, 0)::bigint AS ledger, coalesce(h.entries, 0) AS entries,
-           coalesce(h.chained, true) AS chained, CASE WHEN u.aside_at IS NULL THEN 0 ELSE coalesce(h.held, 0) END::bigint AS held, u.banned_at IS NOT NULL AS banned
+           coalesce(h.chained, true) AS chained, CASE WHEN u.quarantined_at IS NULL THEN 0 ELSE coalesce(h.held, 0) END::bigint AS held, u.banned_at IS NOT NULL AS banned
     FROM picked u
     LEFT JOIN LATERAL (
         SELECT sum(points_earned) AS points, count(*) AS entries, bool_and(score_before = previous) AS chained,
                sum(points_earned) FILTER (WHERE held) AS held
-        FROM (SELECT points_earned, score_before, held, lag(score_after, 1, 0::bigint) OVER (ORDER BY moment) AS previous
+        FROM (SELECT points_earned, score_before, held, lag(score_after, 1, 0::bigint) OVER (ORDER BY hlc_us) AS previous
               FROM score_history WHERE user_id = u.id) it
     ) h ON true
     ORDER BY u.id";
 
 /// The users after one, in the order of their ids.
 pub async fn page(database: &PgPool, after: Uuid) -> Result<Vec<Account>, Fault> {
-    let picked = "WITH picked AS (SELECT id, score, banned_at, aside_at FROM users WHERE id > $1 ORDER BY id LIMIT $2)";
+    let picked = "WITH picked AS (SELECT id, score, banned_at, quarantined_at FROM users WHERE id > $1 ORDER BY id LIMIT $2)";
     let sql = sqlx::AssertSqlSafe(format!("{picked}{ACCOUNTS}"));
     read(sqlx::query(sql).bind(after).bind(PAGE).fetch_all(database).await)
 }
 
 /// These users.
 pub async fn these(database: &PgPool, users: &[Uuid]) -> Result<Vec<Account>, Fault> {
-    let picked = "WITH picked AS (SELECT id, score, banned_at, aside_at FROM users WHERE id = ANY($1))";
+    let picked = "WITH picked AS (SELECT id, score, banned_at, quarantined_at FROM users WHERE id = ANY($1))";
     let sql = sqlx::AssertSqlSafe(format!("{picked}{ACCOUNTS}"));
     read(sqlx::query(sql).bind(users).fetch_all(database).await)
 }

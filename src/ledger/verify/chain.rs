@@ -71,7 +71,7 @@ pub async fn walk(
     }
     checkpoints.end(database, head_seq, found).await?;
     if Checkpoints::begin(database, keys, &mut |_| ()).await?.1 != begins {
-        return Err(Fault::away(READ, "older parts were detached meanwhile: look again"));
+        return Err(Fault::retryable(READ, "older parts were detached meanwhile: look again"));
     }
     verified.unchained = strays(database, start, found).await?;
     Ok(verified)

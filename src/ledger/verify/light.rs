@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::accounts::page;
-use super::{Difference, settle, suspects, ten};
+use super::{Difference, settle, suspects, top};
 use crate::app::App;
 use crate::error::Fault;
 
@@ -20,14 +20,14 @@ pub async fn check_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(EVERY).await;
         // A board that is loaded differs from the ledger until it is open; with ten million players that takes minutes.
-        if !app.health.leads() || !app.health.is_current() {
+        if !app.health.is_leader() || !app.health.is_current() {
             continue;
         }
         match check(&app, &mut after).await {
             // It was closed meanwhile.
             Ok(_) if !app.health.is_current() => {}
             Ok(found) => {
-                app.metrics.drift.set(found.len() as i64);
+                app.metrics.ledger_mismatches.set(found.len() as i64);
                 for Difference { of, what } in found {
                     tracing::error!(of, what, "Redis and the ledger do not agree");
                 }
@@ -46,7 +46,7 @@ pub async fn check(app: &App, after: &mut Uuid) -> Result<Vec<Difference>, Fault
     let mut suspected = Vec::new();
     for _ in 0..PAGES {
         let accounts = page(&app.database, *after).await?;
-        app.metrics.drift_checked.inc_by(accounts.len() as u64);
+        app.metrics.ledger_checked_users.inc_by(accounts.len() as u64);
         *after = accounts.last().map_or(Uuid::nil(), |it| it.user);
         if accounts.is_empty() {
             break;
@@ -54,6 +54,6 @@ pub async fn check(app: &App, after: &mut Uuid) -> Result<Vec<Difference>, Fault
         suspected.extend(suspects(app, &accounts).await?);
     }
     let mut found = settle(app, suspected).await?;
-    found.extend(ten::compare(app, ten::Of::AtHand).await?);
+    found.extend(top::compare(app, top::Of::AtHand).await?);
     Ok(found)
 }

@@ -5,7 +5,7 @@ mod accounts;
 mod chain;
 mod checkpoints;
 mod light;
-mod ten;
+mod top;
 
 pub use light::{check, check_forever};
 
@@ -82,7 +82,7 @@ pub async fn verify(app: &App, found: &mut Found<'_>) -> Result<Verified, Fault>
     }
     settle(app, suspected).await?.into_iter().for_each(&mut found);
     strangers(app, &mut found).await?;
-    ten::compare(app, ten::Of::All).await?.into_iter().for_each(&mut found);
+    top::compare(app, top::Of::All).await?.into_iter().for_each(&mut found);
     letters::waiting(&app.database).await?.into_iter().for_each(&mut found);
     verified.differences = differences;
     Ok(verified)
@@ -151,7 +151,7 @@ async fn settle(app: &App, mut suspects: Vec<Uuid>) -> Result<Vec<Difference>, F
 
 /// Whether what still differs is no matter of the outbox.
 async fn is_settled(app: &App, started: Instant) -> Result<bool, Fault> {
-    let idle = app.store.glance().await?.outbox == 0;
+    let idle = app.store.poll_state().await?.outbox == 0;
     Ok((idle && started.elapsed() > SETTLED) || started.elapsed() > SETTLING)
 }
 

@@ -61,7 +61,7 @@ pub struct Listener {
     told_degraded: bool,
     news: Option<PersonalNews>,
     /// The newest award that it was told of.
-    news_moment: i64,
+    news_hlc_us: i64,
     heard: bool,
     ping_at: Instant,
     /// Since when nothing could be written.
@@ -87,7 +87,7 @@ impl Listener {
             least: Some((least_version, Instant::now() + LEAST_FOR)),
             told_degraded: false,
             news: None,
-            news_moment: 0,
+            news_hlc_us: 0,
             heard: true,
             ping_at,
             blocked: None,
@@ -173,8 +173,8 @@ impl Listener {
 
     /// Takes news, unless newer ones are known.
     pub fn tell(&mut self, news: PersonalNews) {
-        if self.news_moment < news.moment {
-            self.news_moment = news.moment;
+        if self.news_hlc_us < news.hlc_us {
+            self.news_hlc_us = news.hlc_us;
             self.news = Some(news);
         }
     }

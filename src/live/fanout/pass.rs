@@ -49,7 +49,7 @@ impl Timing {
             self.ways.told(self.told, pass.board.version, took, listeners);
         }
         if changed && listeners > 0 {
-            self.metrics.screen_lag(self.clock.now_ms() - pass.board.changed_at_ms());
+            self.metrics.delivery_lag(self.clock.now_ms() - pass.board.changed_at_ms());
         }
         self.told = self.told.max(pass.board.version);
     }
@@ -66,13 +66,13 @@ mod tests {
         let board =
             |ago_ms: i64| Arc::new(Board { version: (clock.now_ms() - ago_ms) * 1000, rows: Vec::new() });
         timing.done(&Pass::of(&board(86_400_000)), 1);
-        assert_eq!(metrics.screen_lag_seconds.get_sample_count(), 0, "as old as the node found it");
+        assert_eq!(metrics.delivery_lag_seconds.get_sample_count(), 0, "as old as the node found it");
         let changed = board(2000);
         timing.done(&Pass::of(&changed), 1);
         timing.done(&Pass::of(&changed), 1);
         timing.done(&Pass::of(&board(1000)), 0);
-        assert_eq!(metrics.screen_lag_seconds.get_sample_count(), 1);
-        assert!((2.0..60.0).contains(&metrics.screen_lag_seconds.get_sample_sum()));
+        assert_eq!(metrics.delivery_lag_seconds.get_sample_count(), 1);
+        assert!((2.0..60.0).contains(&metrics.delivery_lag_seconds.get_sample_sum()));
         assert_eq!(metrics.fanout_seconds.get_sample_count(), 4);
     }
 }

@@ -22,7 +22,12 @@ pub struct World {
 impl World {
     /// The first board.
     pub fn new(frame: Arc<Frame>, status: Status, metrics: &Metrics) -> Self {
-        Self { frame, status: StatusFrame::new(status), nth: 1, skipped: metrics.boards_skipped.clone() }
+        Self {
+            frame,
+            status: StatusFrame::new(status),
+            nth: 1,
+            skipped: metrics.board_updates_skipped.clone(),
+        }
     }
 
     /// The board from now on, which may be the same.
@@ -67,8 +72,8 @@ mod tests {
         world.show(frame(3));
         world.tell_after(quick);
         world.tell_after(0);
-        assert_eq!(metrics.boards_skipped.get(), 0);
+        assert_eq!(metrics.board_updates_skipped.get(), 0);
         world.tell_after(slow);
-        assert_eq!(metrics.boards_skipped.get(), 1);
+        assert_eq!(metrics.board_updates_skipped.get(), 1);
     }
 }

@@ -13,22 +13,22 @@ export const MAX_REASON_CHARS = 500;
 /** The deeds by their path. `when` says whether one makes sense, `says` what happens, `sure` what is to be confirmed. */
 const DEEDS = {
   adjust: {
-    button: 'Adjust', title: (it) => `Adjust the score of ${it.username}`, submit: 'Adjust', when: (it) => !it.aside,
+    button: 'Adjust', title: (it) => `Adjust the score of ${it.username}`, submit: 'Adjust', when: (it) => !it.quarantined,
     says: () => ['The ledger gets an entry of its own, with who and why. Every board shows the new score within a second.'],
     done: (it, to) => `${it.username} has ${points(to.newScore)} now (before: ${number(to.scoreBefore)}).`,
   },
-  'set-aside': {
-    button: 'Set aside', title: (it) => `Set ${it.username} aside`, submit: 'Set aside', when: (it) => !it.aside,
+  'quarantine': {
+    button: 'Set aside', title: (it) => `Set ${it.username} aside`, submit: 'Set aside', when: (it) => !it.quarantined,
     says: (it) => [`What ${it.username} wins from now on is taken and answered as always, but held: others go on to see ${it.banned ? 'nothing' : points(it.shown)}.`, 'Later you confirm what is held, or void it.'],
     done: (it) => `${it.username} is set aside.`,
   },
-  confirm: {
-    button: 'Confirm', title: (it) => `Confirm what is held of ${it.username}`, submit: 'Confirm', when: (it) => it.aside,
+  approve: {
+    button: 'Confirm', title: (it) => `Confirm what is held of ${it.username}`, submit: 'Confirm', when: (it) => it.quarantined,
     says: (it) => [`What is held${held(it)} is shown to all${it.banned ? ' once the ban ends' : `: the score of ${number(it.shown)} becomes ${number(it.score)}`}.`, `${it.username} is no longer set aside.`],
     done: (it) => `What was held of ${it.username} is confirmed.`,
   },
   void: {
-    button: 'Void', danger: true, title: (it) => `Void what is held of ${it.username}`, submit: 'Void it', when: (it) => it.aside,
+    button: 'Void', danger: true, title: (it) => `Void what is held of ${it.username}`, submit: 'Void it', when: (it) => it.quarantined,
     says: (it) => [`What is held${held(it)} is taken away${it.banned ? '' : `: the total of ${number(it.score)} becomes ${number(it.shown)}`}. What is won until then goes too.`, `${it.username} is no longer set aside. Nothing but an adjustment brings the points back.`],
     sure: (it) => `Yes, take away what is held of ${it.username}`,
     done: (it, to) => (to.newScore === null ? `Nothing was held of ${it.username}.` : `${it.username} has ${points(to.newScore)} now (before: ${number(to.scoreBefore)}).`),
@@ -41,7 +41,7 @@ const DEEDS = {
   },
   unban: {
     button: 'Unban', title: (it) => `Unban ${it.username}`, submit: 'Unban', when: (it) => it.banned,
-    says: (it) => [`${it.username} may log in and win again, and is back on the board with ${it.aside ? 'what was shown before' : points(it.score)}.`],
+    says: (it) => [`${it.username} may log in and win again, and is back on the board with ${it.quarantined ? 'what was shown before' : points(it.score)}.`],
     done: (it) => `${it.username} is back.`,
   },
 };

@@ -93,7 +93,7 @@ function days(rows) {
 
 /** What a row says in a line, and the points if it has some. */
 const KINDS = {
-  award: (it) => ['award', words(it.actionType), it.held && make('span.badge.set_aside', {}, 'held')],
+  award: (it) => ['award', words(it.actionType), it.held && make('span.badge.quarantine', {}, 'held')],
   carried: (it) => [it.actionType, it.actionType === 'carried' ? 'what older months came to' : 'not won by an action'],
   adjustment: (it) => [it.actionType, it.note ? said(it.note.by, it.note.why) : ''],
   refused: (it) => ['refused', `${words(it.actionType)}: the proof did not verify`],

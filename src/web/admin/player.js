@@ -31,12 +31,12 @@ export function player({ key, query, signal }) {
 }
 
 function standing(user) {
-  const held = user.aside && !user.banned ? user.score - user.shown : 0;
+  const held = user.quarantined && !user.banned ? user.score - user.shown : 0;
   const time = (it) => (it ? make('time', { datetime: it, title: asMoment(it) }, ago(it)) : 'never');
   const facts = [
     ['Score', points(user.score)],
     ['Shown to others', user.banned ? 'nothing: banned' : points(user.shown)],
-    user.aside && ['Held', user.banned ? 'what was won since' : points(held)],
+    user.quarantined && ['Held', user.banned ? 'what was won since' : points(held)],
     user.rank !== undefined && ['Rank', user.rank === null ? 'none' : `#${number(user.rank)}`],
     user.awards !== undefined && ['Awards', number(user.awards)],
     user.lastAt !== undefined && ['Last award', time(user.lastAt)],

@@ -9,10 +9,10 @@ export function userLink({ userId, username }) {
 }
 
 /** What holds of a user, in words. */
-export function states({ banned, aside, role }) {
+export function states({ banned, quarantined, role }) {
   return [
     banned && make('span.badge.ban', {}, 'banned'),
-    aside && make('span.badge.set_aside', {}, 'set aside'),
+    quarantined && make('span.badge.quarantine', {}, 'set aside'),
     role === 'admin' && make('span.badge.grant', {}, 'operator'),
   ].filter(Boolean);
 }

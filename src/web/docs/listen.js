@@ -90,7 +90,7 @@ export class Listening {
     this.#act.disabled = true;
     try {
       const { actions } = await (await fetch('/api/v1/actions')).json();
-      const { actionType } = actions.find((it) => it.proof === 'none' && it.doors.includes('actions'));
+      const { actionType } = actions.find((it) => it.proof === 'none' && it.flows.includes('actions'));
       const { antiSpamToken } = await this.#post('/api/v1/actions/init', { actionType });
       await this.#post('/api/v1/actions/finalize', { antiSpamToken });
     } catch (error) {

@@ -28,7 +28,7 @@ export class Actions {
     const { signal } = this.#login;
     try {
       const all = await this.laurel.actions();
-      const open = all.filter(({ doors, checks }) => doors.includes('actions') && checks.every((it) => PLAYABLE.has(it)));
+      const open = all.filter(({ flows, checks }) => flows.includes('actions') && checks.every((it) => PLAYABLE.has(it)));
       this.#cards = open.map((action) => new Card(action, (card) => this.#play(card)));
       this.#list.replaceChildren(...this.#cards.map((it) => it.element));
       this.#showLogin();

@@ -54,7 +54,7 @@ impl KeptCluster {
         cluster
     }
 
-    /// As the setting `store.redis_url` wants it.
+    /// As the setting `redis.url` wants it.
     pub fn url(&self) -> String {
         let addresses: Vec<_> = (0..MEMBERS).map(|it| self.address(it)).collect();
         format!("redis-cluster://{}", addresses.join(","))

@@ -18,11 +18,12 @@ const OF_USERS: [&str; 13] = [
     "limit:",
     "points:",
     "ban:",
-    "aside:",
+    "quarantine:",
 ];
 
 /// Keys of the board that is shown.
-const SHOWN: [&str; 3] = ["leaderboard:global:ten", "leaderboard:global:window", "leaderboard:global:parts"];
+const SHOWN: [&str; 3] =
+    ["leaderboard:global:top", "leaderboard:global:throttle", "leaderboard:global:shards"];
 
 /// Who is to do it.
 #[derive(Clone, Debug, PartialEq)]

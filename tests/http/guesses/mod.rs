@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::proofs;
 use crate::harness::{Answer, TestNode, World, assert_verified};
-use stand::{Door, OBSTACLES, Obstacle, Stand};
+use stand::{Flow, OBSTACLES, Obstacle, Stand};
 
 /// What a caller can tell of an answer: all but its moments and its id.
 fn told(answer: &Answer) -> (u16, Value, Vec<String>) {
@@ -30,7 +30,7 @@ fn counters(node: &TestNode) -> BTreeMap<String, i64> {
     let counts = |line: &&str| {
         let is_script = line.starts_with("laurel_redis_script_duration_seconds_count")
             && ["redeem", "prove", "release"].iter().any(|it| line.contains(it));
-        let named = ["proofs", "webhook_calls", "suspicions", "refusals", "gate_refusals", "awards"];
+        let named = ["proofs", "webhook_calls", "suspicions", "refusals", "rate_limited", "awards"];
         is_script || named.iter().any(|it| line.starts_with(&format!("laurel_{it}_total")))
     };
     let lines = text.lines().filter(counts).map(|line| line.rsplit_once(' ').unwrap());
@@ -50,22 +50,22 @@ async fn no_refusal_that_leaves_the_token_tells_of_the_proof() {
     let mut stand = Stand::new().await;
     let cases: Vec<_> = OBSTACLES
         .iter()
-        .flat_map(|(door, obstacles)| obstacles.iter().map(move |it| (*door, *it)))
-        .flat_map(|(door, obstacle)| {
-            let actions = if door == Door::Update { &["raid"][..] } else { &["quiz", "raid", "duel"][..] };
-            actions.iter().map(move |action| (door, obstacle, *action))
+        .flat_map(|(flow, obstacles)| obstacles.iter().map(move |it| (*flow, *it)))
+        .flat_map(|(flow, obstacle)| {
+            let actions = if flow == Flow::Update { &["raid"][..] } else { &["quiz", "raid", "duel"][..] };
+            actions.iter().map(move |action| (flow, obstacle, *action))
         })
         // What is judged here is never reserved.
         .filter(|(_, obstacle, action)| *obstacle != Obstacle::Judging || *action != "quiz")
         .collect();
     let players = stand.open.players(2 * cases.len() as u64).await;
     for (case, pair) in cases.into_iter().zip(players.chunks(2)) {
-        let (door, obstacle, action) = case;
+        let (flow, obstacle, action) = case;
         let headers: &[_] = if obstacle == Obstacle::UsedKey { &[("idempotency-key", "k")] } else { &[] };
         let mut seen = Vec::new();
         for (player, right) in pair.iter().zip([true, false]) {
-            let (path, mut body) = stand.request(door, action, player, right).await;
-            stand.obstruct(obstacle, door, action, player, &mut body).await;
+            let (path, mut body) = stand.request(flow, action, player, right).await;
+            stand.obstruct(obstacle, flow, action, player, &mut body).await;
             let node = stand.node(obstacle);
             let (before, asked) = (counters(node), stand.backend.asked());
             let answer = node.post_with(path, &player.token, headers, &body).await;
@@ -77,7 +77,7 @@ async fn no_refusal_that_leaves_the_token_tells_of_the_proof() {
 
             // The token is still there, and one guess is all that it is good for. A game's other session has another one.
             if obstacle == Obstacle::RateLimit
-                || (door == Door::Update && matches!(obstacle, Obstacle::NoSession | Obstacle::OtherSession))
+                || (flow == Flow::Update && matches!(obstacle, Obstacle::NoSession | Obstacle::OtherSession))
             {
                 continue;
             }
@@ -141,7 +141,7 @@ async fn points_that_a_proof_is_not_worth_are_a_proof_that_fails() {
     let stand = Stand::new().await;
     let (node, players) = (&stand.open, stand.open.players(3).await);
     for (player, points, wanted) in [(&players[0], 10, 422), (&players[1], 40, 200), (&players[2], 11, 400)] {
-        let (path, mut body) = stand.request(Door::Update, "raid", player, true).await;
+        let (path, mut body) = stand.request(Flow::Update, "raid", player, true).await;
         body["points"] = json!(points);
         let answer = node.post(path, &player.token, &body).await;
         assert_eq!(answer.status, wanted, "{points}: {}", answer.text);
@@ -155,10 +155,10 @@ async fn points_that_a_proof_is_not_worth_are_a_proof_that_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_at_once_are_judged_one_at_a_time() {
     let stand = Stand::new().await;
-    for (door, player) in
-        [Door::Finalize, Door::Prove, Door::Update].into_iter().zip(stand.open.players(3).await)
+    for (flow, player) in
+        [Flow::Finalize, Flow::Prove, Flow::Update].into_iter().zip(stand.open.players(3).await)
     {
-        let (path, body) = stand.request(door, "raid", &player, false).await;
+        let (path, body) = stand.request(flow, "raid", &player, false).await;
         let asked = stand.backend.asked();
         let nodes = [&stand.open, &stand.capped];
         let guesses = (0..12).map(|it| nodes[it % 2].post(path, &player.token, &body));

@@ -26,17 +26,17 @@ pub enum Obstacle {
 use Obstacle::*;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Door {
+pub enum Flow {
     Finalize,
     Prove,
     Update,
 }
 
 /// Every refusal that leaves the token, by the door where it can come.
-pub const OBSTACLES: [(Door, &[Obstacle]); 3] = [
-    (Door::Finalize, &[Ban, RateLimit, Cooldown, ClosedHours, FullOutbox, PointsAnHour, UsedKey, Judging]),
+pub const OBSTACLES: [(Flow, &[Obstacle]); 3] = [
+    (Flow::Finalize, &[Ban, RateLimit, Cooldown, ClosedHours, FullOutbox, PointsAnHour, UsedKey, Judging]),
     (
-        Door::Prove,
+        Flow::Prove,
         &[
             Ban,
             RateLimit,
@@ -51,7 +51,7 @@ pub const OBSTACLES: [(Door, &[Obstacle]); 3] = [
         ],
     ),
     (
-        Door::Update,
+        Flow::Update,
         &[
             Ban,
             RateLimit,
@@ -71,10 +71,10 @@ pub const OBSTACLES: [(Door, &[Obstacle]); 3] = [
 fn catalogue(url: &str, rule: &str) -> String {
     let hook = format!("kind = \"webhook\", url = \"{url}/loot\", secret = \"whsec_{}\"", "A".repeat(32));
     let quiz = "kind = \"quiz\", bank = \"capitals\"";
-    let action = |name: &str, number: u32, proof: &str, doors: &str| {
+    let action = |name: &str, number: u32, proof: &str, flows: &str| {
         format!(
             "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
-             proof = {{ {proof} }}\ndoors = [{doors}]\ncooldown_ms = 3600000\n{rule}\n"
+             proof = {{ {proof} }}\nflows = [{flows}]\ncooldown_ms = 3600000\n{rule}\n"
         )
     };
     action("quiz", 1, quiz, "\"actions\", \"tokens\"")
@@ -137,7 +137,7 @@ impl Stand {
     /// A request whose proof is right or wrong.
     pub async fn request(
         &self,
-        door: Door,
+        flow: Flow,
         action: &str,
         player: &Player,
         right: bool,
@@ -150,15 +150,15 @@ impl Stand {
             // The webhook likes both, so that the quiz alone decides.
             _ => json!({ "quizResult": answer, "loot": 7 }),
         };
-        if door == Door::Update {
+        if flow == Flow::Update {
             let started = self.open.post("/api/game/start", &player.token, &json!({})).await;
             let token = &started.body["data"]["actionToken"];
             let body = json!({ "actionToken": token, "actionType": action, "points": 40, "proof": proof });
             return ("/api/score/update", body);
         }
         let token = self.open.token(player, action).await;
-        let path = match door {
-            Door::Finalize => "/api/v1/actions/finalize",
+        let path = match flow {
+            Flow::Finalize => "/api/v1/actions/finalize",
             _ => "/api/v1/action-tokens",
         };
         (path, json!({ "antiSpamToken": token, "proof": proof }))
@@ -168,7 +168,7 @@ impl Stand {
     pub async fn obstruct(
         &mut self,
         obstacle: Obstacle,
-        door: Door,
+        flow: Flow,
         action: &str,
         player: &Player,
         body: &mut Value,
@@ -176,7 +176,7 @@ impl Stand {
         let user = player.identity.user;
         let set = match obstacle {
             Ban => format!("SET ban:{user} 1"),
-            RateLimit if door == Door::Prove => format!("SET rate:inits:{user} 1000 PX 60000"),
+            RateLimit if flow == Flow::Prove => format!("SET rate:inits:{user} 1000 PX 60000"),
             RateLimit => format!("SET rate:awards:{user} 1000 PX 60000"),
             Cooldown => {
                 let now_ms = self.open.app.store.now_us().await.unwrap() / 1000;
@@ -193,11 +193,11 @@ impl Stand {
                 assert_eq!(self.open.post_with(path, &player.token, &key, &body).await.status, 200);
                 return;
             }
-            NoSession if door == Door::Update => {
+            NoSession if flow == Flow::Update => {
                 assert_eq!(self.open.post("/api/game/end", &player.token, &json!({})).await.status, 200);
                 return;
             }
-            OtherSession if door == Door::Update => {
+            OtherSession if flow == Flow::Update => {
                 assert_eq!(self.open.post("/api/game/start", &player.token, &json!({})).await.status, 200);
                 return;
             }

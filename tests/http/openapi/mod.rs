@@ -1,9 +1,9 @@
 //! The document against the router, and against what a node really answers.
 
 mod clients;
-mod doors;
 pub mod driver;
 mod examples;
+mod flows;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -31,20 +31,20 @@ async fn every_operation_answers_as_the_document_says() {
         })
         .await;
     let mut driver = Driver::new();
-    doors::auth(&mut driver, &node).await;
-    doors::game(&mut driver, &node).await;
-    doors::actions(&mut driver, &node).await;
-    doors::callbacks(&mut driver, &node).await;
-    doors::board(&mut driver, &node).await;
-    doors::admin(&mut driver, &node).await;
-    doors::analytics(&mut driver, &node).await;
-    doors::letters(&mut driver, &node).await;
-    doors::listen(&mut driver, &node).await;
+    flows::auth(&mut driver, &node).await;
+    flows::game(&mut driver, &node).await;
+    flows::actions(&mut driver, &node).await;
+    flows::callbacks(&mut driver, &node).await;
+    flows::board(&mut driver, &node).await;
+    flows::admin(&mut driver, &node).await;
+    flows::analytics(&mut driver, &node).await;
+    flows::letters(&mut driver, &node).await;
+    flows::listen(&mut driver, &node).await;
     for operation in driver.operations().iter().filter(|it| it.needs_login()) {
         let strangers = Request::default().user("1").body(json!({}));
         driver.call(&node, &operation.id, strangers, 401).await.assert_refused(401, "UNAUTHORIZED");
     }
-    doors::operations(&mut driver, &node).await;
+    flows::operations(&mut driver, &node).await;
     flood(&mut driver).await;
     driver.assert_all_seen(&NEVER_REFUSED);
 }

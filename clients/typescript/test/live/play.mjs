@@ -130,7 +130,7 @@ test('a call can be stopped', async () => {
   assert.equal(await score(bob), 0);
 });
 
-test('a board that did not change is not sent again, by both doors', async () => {
+test('a board that did not change is not sent again, by both flows', async () => {
   const bob = await player({ url: nodes[0].url });
   const { newScore } = await bob.play('complete_level');
   const statuses = [];

@@ -121,8 +121,8 @@ async fn a_full_node_sends_everybody_away_before_the_handshake() {
 async fn a_line_of_handshakes_that_is_too_long_is_not_joined() {
     let world = World::new().await;
     let change = |it: &mut laurel::config::Config| {
-        it.live.handshakes_at_once = 1;
-        it.live.handshakes_waiting = 0;
+        it.live.max_concurrent_handshakes = 1;
+        it.live.max_queued_handshakes = 0;
     };
     let closed = world.node_with(change).await;
     let ada = closed.register("ada").await;
@@ -136,8 +136,8 @@ async fn a_line_of_handshakes_that_is_too_long_is_not_joined() {
     }
 
     let change = |it: &mut laurel::config::Config| {
-        it.live.handshakes_at_once = 1;
-        it.live.handshakes_waiting = 1;
+        it.live.max_concurrent_handshakes = 1;
+        it.live.max_queued_handshakes = 1;
     };
     let node = world.node_with(change).await;
     for protocol in ALL {

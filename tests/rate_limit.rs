@@ -46,7 +46,7 @@ async fn two_nodes_share_the_window_of_an_address() {
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(one.get(path).await.status, 200, "{path}");
     }
-    let refusals = "laurel_gate_refusals_total{by=\"address\"}";
+    let refusals = "laurel_rate_limited_total{scope=\"address\"}";
     assert!(one.get("/metrics").await.text.contains(refusals));
 }
 

@@ -46,7 +46,7 @@ async fn what_a_dead_leader_left_is_written_by_the_next() {
     second.written().await;
     let leads = eventually("the second node to lead", async || {
         let text = second.get("/metrics").await.text;
-        text.lines().find(|it| *it == "laurel_ledger_lead 1").map(str::to_owned)
+        text.lines().find(|it| *it == "laurel_ledger_leader 1").map(str::to_owned)
     })
     .await;
     assert!(!leads.is_empty());
@@ -96,10 +96,10 @@ async fn a_command_at_another_redis_than_the_leaders_says_so() {
     // At least the awards; who began an action is written while `score_history` is locked, if it is a batch of its own.
     let waiting: u64 = other.look().await.ask("XLEN outbox").await;
     assert!(waiting >= 3, "{waiting}");
-    let first = std::mem::replace(&mut world.config.store.redis_url, other.url.clone().into());
+    let first = std::mem::replace(&mut world.config.redis.url, other.url.clone().into());
     let waited = laurel::ledger::wait_open(&*world.app().await, |_| ()).await.unwrap_err().to_string();
     let expected = format!("{waiting} entries wait in its outbox");
     assert!(waited.contains(&expected) && waited.contains("another Redis"), "{waited}");
-    world.config.store.redis_url = first;
+    world.config.redis.url = first;
     assert_verified(&world).await;
 }

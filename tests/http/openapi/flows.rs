@@ -108,7 +108,7 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
     let (root, ada) = (make_admin(node).await, node.register("suspect").await);
     node.award(&ada, "watch_ad").await;
     let because = || by(&root).user("suspect").body(json!({ "reason": "because" }));
-    for id in ["banUser", "unbanUser", "setUserAside", "confirmUser", "setUserAside", "voidUser"] {
+    for id in ["banUser", "unbanUser", "quarantineUser", "approveUser", "quarantineUser", "voidUser"] {
         driver.call(node, id, because(), 200).await;
         driver.call(node, id, because().user("nobody"), 404).await;
         driver.call(node, id, because().body(json!({})), 400).await;

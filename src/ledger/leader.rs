@@ -19,19 +19,19 @@ const TRY_MS: u64 = 1000;
 const IDLE_S: f64 = 5.0;
 
 /// The lead, as long as its connection lives.
-pub struct Lead {
+pub struct LeaderLock {
     connection: PgConnection,
 }
 
-impl Lead {
+impl LeaderLock {
     /// Waits for the lead. A holder that asks nothing any more is ended.
     ///
     /// # Errors
     /// Postgres is away.
     pub async fn take(database: &PgPool) -> Result<Self, Fault> {
         loop {
-            if let Some(lead) = Self::try_take(database).await? {
-                return Ok(lead);
+            if let Some(leader) = Self::try_take(database).await? {
+                return Ok(leader);
             }
         }
     }
@@ -81,7 +81,7 @@ impl Lead {
         };
         match tokio::time::timeout(SEIZE_WITHIN, seized).await {
             Ok(seized) => seized?,
-            Err(_) => return Err(Fault::away(doing, "somebody else keeps it")),
+            Err(_) => return Err(Fault::retryable(doing, "somebody else keeps it")),
         }
         Ok(Self { connection })
     }

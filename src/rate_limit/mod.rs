@@ -24,7 +24,7 @@ use refusals::Refusals;
 const PER_IP: &str = "requests_per_minute_per_ip";
 
 /// One node's gate.
-pub struct Gate {
+pub struct RateLimiter {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     addresses: Leases,
@@ -33,7 +33,7 @@ pub struct Gate {
     full: Refusals,
 }
 
-impl Gate {
+impl RateLimiter {
     /// With the limits of the settings.
     pub fn new(limits: &config::Limits, store: Arc<Store>, metrics: Arc<Metrics>) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl Gate {
     pub async fn attempt(&self, windows: &[(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
         for (place, (window, _)) in windows.iter().enumerate() {
             if let Err(told) = self.full.check(window, Instant::now()) {
-                self.metrics.gate_refusals.with_label_values(&["attempt"]).inc();
+                self.metrics.rate_limited.with_label_values(&["attempt"]).inc();
                 return Ok(Attempts { allowed: false, window: Some(told), place: Some(place) });
             }
         }
@@ -111,7 +111,7 @@ impl Gate {
     /// Counts a refusal, and puts it into words.
     fn refused(&self, by: &str, limit: &'static str, counted: Result<(), RateWindow>) -> Result<(), Refusal> {
         counted.map_err(|window| {
-            self.metrics.gate_refusals.with_label_values(&[by]).inc();
+            self.metrics.rate_limited.with_label_values(&[by]).inc();
             Refusal::RateLimited { limit, window }
         })
     }

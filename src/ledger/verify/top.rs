@@ -20,7 +20,7 @@ pub enum Of {
 pub async fn compare(app: &App, of: Of) -> Result<Vec<Difference>, Fault> {
     let started = Instant::now();
     loop {
-        let kept = app.store.look(0, i64::MAX).await?.ten;
+        let kept = app.store.poll(0, i64::MAX).await?.top;
         let wanted = match of {
             Of::All => best_of_all(&app.database).await?,
             Of::AtHand => best_at_hand(app).await?,

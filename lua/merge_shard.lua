@@ -2,7 +2,7 @@
 -- one order, whichever node brings what. It shows nothing before all shards were brought in this run of Redis: one that was
 -- emptied or replaced by an older copy would show less than was seen.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 leaderboard:<board>:window   4 leaderboard:<board>:parts
+-- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 leaderboard:<board>:throttle   4 leaderboard:<board>:shards
 -- ARGV  1 how many shards   2 version that the caller holds   3 channel of the board   4 least ms between publications
 --       5 shard, from 0 (empty: only look)   6 its epoch   7 the version of its ten   8… its ten
 -- Reply { this run, version, the newest published one, ms until a flush is due (0: none), then for each shard: epoch and version of what
@@ -10,19 +10,19 @@
 -- Needs lib/clock, lib/epoch, lib/board, lib/merge.
 -- The parts are a HASH: shard → `epoch version`, a line, then a line an entry.
 
-local state_key, ten_key, window_key, parts_key = unpack(KEYS)
+local state_key, top_key, throttle_key, shards_key = unpack(KEYS)
 local shards, shard = tonumber(ARGV[1]), ARGV[5]
 
 -- A call that only looks reads the run from Redis, so that nodes notice within a second that a bound script's run is over.
 local run = shard == '' and read_run_id() or run_id()
 local is_of_this_run = redis.call('HGET', state_key, 'run') == run
 if shard ~= '' and not is_of_this_run then
-  redis.call('DEL', parts_key)
+  redis.call('DEL', shards_key)
   redis.call('HDEL', state_key, 'epoch')
   redis.call('HSET', state_key, 'run', run)
   is_of_this_run = true
 end
-local kept = is_of_this_run and redis.call('HGETALL', parts_key) or {}
+local kept = is_of_this_run and redis.call('HGETALL', shards_key) or {}
 local parts, count = {}, 0
 for i = 1, #kept, 2 do
   local epoch, version, entries = kept[i + 1]:match('^(%S+) (%S+)\n?(.*)$')
@@ -41,29 +41,29 @@ local function merged()
   for _, part in pairs(parts) do
     newest = math.max(newest, part.version)
     for entry in part.entries:gmatch('[^\n]+') do
-      local score, moment = entry:match('^(%d+) (%d+)')
-      all[#all + 1] = { text = entry, score = tonumber(score), moment = tonumber(moment) }
+      local score, hlc_us = entry:match('^(%d+) (%d+)')
+      all[#all + 1] = { text = entry, score = tonumber(score), hlc_us = tonumber(hlc_us) }
     end
   end
-  return best_ten(all), newest
+  return best_top(all), newest
 end
 
 local due_ms = 0
 if shard ~= '' and is_newer(tonumber(ARGV[6]), tonumber(ARGV[7])) then
   count = count + (parts[shard] and 0 or 1)
   parts[shard] = { epoch = tonumber(ARGV[6]), version = tonumber(ARGV[7]), entries = table.concat(ARGV, '\n', 8) }
-  redis.call('HSET', parts_key, shard, ARGV[6] .. ' ' .. ARGV[7] .. '\n' .. parts[shard].entries)
+  redis.call('HSET', shards_key, shard, ARGV[6] .. ' ' .. ARGV[7] .. '\n' .. parts[shard].entries)
   if count == shards then
-    local ten, newest = merged()
-    local state = redis.call('HMGET', state_key, 'version', 'moment', 'epoch')
-    if not state[1] or table.concat(ten, '\n') ~= table.concat(redis.call('LRANGE', ten_key, 0, -1), '\n') then
-      local version = math.max(next_moment(state[2]), newest)
-      redis.call('DEL', ten_key)
-      if #ten > 0 then
-        redis.call('RPUSH', ten_key, unpack(ten))
+    local top, newest = merged()
+    local state = redis.call('HMGET', state_key, 'version', 'hlc_us', 'epoch')
+    if not state[1] or table.concat(top, '\n') ~= table.concat(redis.call('LRANGE', top_key, 0, -1), '\n') then
+      local version = math.max(next_hlc_us(state[2]), newest)
+      redis.call('DEL', top_key)
+      if #top > 0 then
+        redis.call('RPUSH', top_key, unpack(top))
       end
-      redis.call('HSET', state_key, 'moment', int(version), 'version', int(version), 'epoch', '0')
-      due_ms = publish(ten, state_key, window_key, ARGV[3], version, ARGV[4])
+      redis.call('HSET', state_key, 'hlc_us', int(version), 'version', int(version), 'epoch', '0')
+      due_ms = publish(top, state_key, throttle_key, ARGV[3], version, ARGV[4])
     elseif not state[3] then
       redis.call('HSET', state_key, 'epoch', '0')
     end
@@ -79,7 +79,7 @@ for i = 0, shards - 1 do
   reply[#reply + 1] = part and int(part.version) or '-1'
 end
 if version > tonumber(ARGV[2]) then
-  for _, entry in ipairs(redis.call('LRANGE', ten_key, 0, -1)) do
+  for _, entry in ipairs(redis.call('LRANGE', top_key, 0, -1)) do
     reply[#reply + 1] = entry
   end
 end

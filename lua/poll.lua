@@ -1,6 +1,6 @@
 -- What each node looks at once a second: the board if it is newer, whether awards can be taken, who was banned meanwhile.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:ten   3 outbox   4 banned
+-- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 outbox   4 banned
 -- ARGV  1 board version that the caller holds   2 bans from this moment on are told (ms)
 -- Reply { 1 if the board is open, else 0; its epoch (-1: none, 0: one without a number); this run; the board's moment;
 --         1 while it is loaded, or a load was cut short, else 0;
@@ -8,7 +8,7 @@
 --         were banned; their user ids…; the ten… (only if newer) }
 -- Needs lib/clock, lib/epoch.
 
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'moment', 'loaded', 'short', 'version', 'loader', 'published')
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'hlc_us', 'loaded', 'short', 'version', 'loader', 'published')
 local open = read_open(KEYS[1]) ~= nil
 local version = tonumber(state[5]) or 0
 local reply = {

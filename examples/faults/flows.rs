@@ -49,13 +49,13 @@ acknowledge = "ledger"
 "#;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Flow {
     Actions,
     Tokens,
     Game,
 }
 
-impl Door {
+impl Flow {
     pub fn any(dice: &mut Dice) -> Self {
         [Self::Actions, Self::Actions, Self::Tokens, Self::Game][dice.below(4)]
     }
@@ -100,15 +100,15 @@ pub async fn ticket(
     client: &reqwest::Client,
     base: &str,
     player: &Player,
-    door: Door,
+    flow: Flow,
     action: usize,
     next: Option<String>,
 ) -> Result<Ticket, String> {
     let (kind, points, _) = ACTIONS[action];
-    let (path, asked) = match door {
-        Door::Actions => ("/api/v1/actions/init", json!({ "actionType": kind })),
-        Door::Tokens => ("/api/v1/action-tokens", json!({ "actionType": kind })),
-        Door::Game => ("/api/game/start", json!({})),
+    let (path, asked) = match flow {
+        Flow::Actions => ("/api/v1/actions/init", json!({ "actionType": kind })),
+        Flow::Tokens => ("/api/v1/action-tokens", json!({ "actionType": kind })),
+        Flow::Game => ("/api/game/start", json!({})),
     };
     let token = match next {
         Some(token) => token,
@@ -119,10 +119,10 @@ pub async fn ticket(
             token.ok_or_else(|| format!("{path}: {status} {it}"))?.to_owned()
         }
     };
-    let (path, body) = match door {
-        Door::Actions => ("/api/v1/actions/finalize", json!({ "antiSpamToken": token })),
-        Door::Tokens => ("/api/v1/scores", json!({ "actionToken": token })),
-        Door::Game => {
+    let (path, body) = match flow {
+        Flow::Actions => ("/api/v1/actions/finalize", json!({ "antiSpamToken": token })),
+        Flow::Tokens => ("/api/v1/scores", json!({ "actionToken": token })),
+        Flow::Game => {
             ("/api/score/update", json!({ "actionToken": token, "actionType": kind, "points": points }))
         }
     };

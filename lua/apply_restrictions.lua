@@ -1,7 +1,7 @@
 -- Makes Redis hold what the ledger says of a user: banned or not, set aside or not. The same call twice changes nothing more.
 --
--- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:ten   4 leaderboard:<board>:window
---       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 aside:<userId>   9 banned
+-- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:top   4 leaderboard:<board>:throttle
+--       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 quarantine:<userId>   9 banned
 -- ARGV  1 user id   2 banned (1 or 0)   3 set aside (1 or 0)   4 id of the event that confirms held points
 --       5 channel of the board (empty where this is one shard of several)   6 least ms between publications   7 channel of the user   8 most entries in the outbox
 --       9 points that the ledger holds back: what is shown of somebody who is set aside is without them, where Redis does not know it
@@ -11,32 +11,32 @@
 --       OK: + { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
 
-local board_key, state_key, ten_key, window_key, outbox_key, score_key, ban_key, aside_key, banned_key = unpack(KEYS)
-local user, banned, set_aside = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
+local board_key, state_key, top_key, throttle_key, outbox_key, score_key, ban_key, quarantine_key, banned_key = unpack(KEYS)
+local user, banned, quarantined = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 local FIRST_CANDIDATE = 11
 
-local state = read_open(state_key, ARGV[10], 'moment')
+local state = read_open(state_key, ARGV[10], 'hlc_us')
 if not state then
   return { BOARD_CLOSED }
 end
 local own = redis.call('GET', score_key) or '0'
-local aside = redis.call('GET', aside_key)
-local confirms = aside and not set_aside
-if confirms and redis.call('XLEN', outbox_key) >= tonumber(ARGV[8]) then
+local quarantined_score = redis.call('GET', quarantine_key)
+local approves = quarantined_score and not quarantined
+if approves and redis.call('XLEN', outbox_key) >= tonumber(ARGV[8]) then
   return { OUTBOX_FULL }
 end
-local moment = next_moment(state[3])
+local hlc_us = next_hlc_us(state[3])
 
 -- The last check is done: only writes from here on.
 local shown = own
-if set_aside then
-  shown = aside or int(math.max(0, tonumber(own) - tonumber(ARGV[9])))
+if quarantined then
+  shown = quarantined_score or int(math.max(0, tonumber(own) - tonumber(ARGV[9])))
 end
-if set_aside and not aside then
-  redis.call('SET', aside_key, shown)
-elseif confirms then
-  redis.call('DEL', aside_key)
-  write_outbox(outbox_key, { kind = 'confirmed', id = ARGV[4], user = user, moment = int(moment) })
+if quarantined and not quarantined_score then
+  redis.call('SET', quarantine_key, shown)
+elseif approves then
+  redis.call('DEL', quarantine_key)
+  write_outbox(outbox_key, { kind = 'approved', id = ARGV[4], user = user, hlc_us = int(hlc_us) })
 end
 if banned then
   redis.call('SET', ban_key, '1')
@@ -50,5 +50,5 @@ else
     redis.call('ZADD', board_key, shown, user)
   end
 end
-local ten = merge(board_key, ten_key, FIRST_CANDIDATE)
-return { OK, renew(board_key, state_key, ten_key, window_key, ten, moment, ARGV[5], ARGV[6]) }
+local top = merge(board_key, top_key, FIRST_CANDIDATE)
+return { OK, renew(board_key, state_key, top_key, throttle_key, top, hlc_us, ARGV[5], ARGV[6]) }
