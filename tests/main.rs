@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod dashboards;
 mod deploy;
+mod documents;
 mod embedded;
 mod failover;
 mod faults;

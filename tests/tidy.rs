@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+pub fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let read = |path: PathBuf| (path.clone(), fs::read_to_string(&path).unwrap());
     paths(folder, ending).into_iter().map(read).collect()
 }
 
-fn paths(folder: &str, ending: &str) -> Vec<PathBuf> {
+pub fn paths(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -138,16 +138,20 @@ fn every_threat_has_its_test() {
         let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
         assert!(!named.is_empty(), "no test: {row}");
         for path in named {
-            let (room, test) = path.rsplit_once("::").unwrap();
-            let file = room.trim_end_matches("::tests").replace("::", "/");
-            let there = sources.iter().any(|(source, text)| {
-                let source = source.with_extension("");
-                (source.ends_with(&file) || source.ends_with(format!("{file}/mod")))
-                    && text.contains(&format!("fn {test}("))
-            });
-            assert!(there, "{path} is named in docs/threats.md, but is not there");
+            assert!(has_test(&sources, path), "{path} is named in docs/threats.md, but is not there");
         }
     }
+}
+
+/// True if the sources have the test `module::function`.
+pub fn has_test(sources: &[(PathBuf, String)], test: &str) -> bool {
+    let (module, function) = test.rsplit_once("::").unwrap();
+    let file = module.trim_end_matches("::tests").replace("::", "/");
+    sources.iter().any(|(source, text)| {
+        let source = source.with_extension("");
+        (source.ends_with(&file) || source.ends_with(format!("{file}/mod")))
+            && text.contains(&format!("fn {function}("))
+    })
 }
 
 /// What lies in the pages' folders is compiled in.

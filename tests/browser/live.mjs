@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { look, open } from './browser.mjs';
 import { win } from './operator.mjs';
-import { action, button, focused, live, play, register, rows, shows, total } from './player.mjs';
+import { action, button, focused, live, play, register, shows, total } from './player.mjs';
 
 const { ONE, TWO, CLOSED } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };

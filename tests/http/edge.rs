@@ -39,11 +39,11 @@ async fn a_request_that_takes_too_long_is_told_to_come_back() {
 
 #[tokio::test]
 async fn the_list_of_codes_is_the_documented_one() {
-    let readme = include_str!("../../README.md");
+    let page = include_str!("../../docs/api.md");
     for code in laurel::error::Code::ALL {
         assert!(
-            readme.contains(&format!("`{}`", code.as_str())),
-            "README.md does not explain {}",
+            page.contains(&format!("`{}`", code.as_str())),
+            "docs/api.md does not explain {}",
             code.as_str()
         );
     }

@@ -53,7 +53,7 @@ export function chart({ name, x, ink: colourName, bars = true, read, columns, he
       legend: { show: false },
       padding: [10, 18, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !bars, size: 7 }, sync: sync && { key: sync } },
-      scales: { x: { time: Boolean(x.time), range: x.range }, y: { range: (_, low, high) => [0, Math.max(4, high * 1.08)] } },
+      scales: { x: { time: Boolean(x.time), range: x.range }, y: { range: (_, _low, high) => [0, Math.max(4, high * 1.08)] } },
       axes: [
         { ...axis, size: 28, gap: 4, space: x.space ?? 56, incrs: x.incrs, grid: { show: false }, values: (_, splits, __, ___, step) => x.values(splits, step) },
         { ...axis, size: 46, gap: 6, space: 20, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? compact(it) : '')) },

@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { choice, fill, heading, make, panel, table } from './element.js';
-import { SIGNS, ago, asMoment, counted, number, words } from './format.js';
+import { SIGNS, ago, asMoment, number, words } from './format.js';
 import { remember } from './place.js';
 import { load } from './tell.js';
 import { signs, states, weight } from './user.js';
