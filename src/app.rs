@@ -97,7 +97,7 @@ impl App {
             ledger::check_tables(&database).await?;
         }
         let deployment = ledger::deployment(&database).await?;
-        let watches_ads = catalogue.all().iter().any(|it| it.proof.comes_by_callback());
+        let watches_ads = catalogue.all().iter().any(|it| it.proof.needs_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
         let (fanout, inboxes) = Fanout::new();

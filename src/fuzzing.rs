@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-pub use crate::action::proof::admob::callback::{Callback, Unverified};
+pub use crate::action::proof::admob::callback::{Callback, UnverifiedCallback};
 pub use crate::config::merge::Merged;
 pub use crate::http::body::Fields;
 pub use crate::http::idempotency::{key, request_digest};

@@ -35,6 +35,7 @@ pub mod store;
 pub mod web;
 
 pub mod clock;
+pub mod crypto;
 pub mod error;
 pub mod metrics;
 pub mod telemetry;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use laurel::account::{LoginKeys, User};
-use laurel::action::{Challenge, Flow, Limits, Verdict};
+use laurel::action::{Challenge, Flow, Limits, ProofResult};
 use laurel::award::Award;
+use laurel::crypto::sha256_hex;
 use laurel::live::Frame;
 use laurel::metrics::Metrics;
 use laurel::receipt::{Receipt, ReceiptKeys};
 use laurel::store::{Judging, Redeem, RedeemOutcome, measured};
-use laurel::token::{AntiSpamClaims, AntiSpamKeys, sha256_hex};
+use laurel::token::{AntiSpamClaims, AntiSpamKeys};
 
 use crate::board::{board, entries};
 use crate::{bulk, config, user};
@@ -68,7 +69,7 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
     config.redis.url = "redis://127.0.0.1:1/".to_owned().into();
     let store = measured::unconnected(&config.redis, Arc::new(Metrics::default())).expect("a URL");
     let (token_id, token_hash) = (user(2).to_string(), sha256_hex(&[b"a token"]));
-    let (limits, verdict) = (Limits::default(), Verdict::default());
+    let (limits, verdict) = (Limits::default(), ProofResult::default());
     let redeem = Redeem {
         user: user(1),
         number: 4711,

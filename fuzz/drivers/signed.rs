@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use laurel::action::proof::signed::{ALGORITHMS, read};
-use laurel::fuzzing::Unverified;
+use laurel::fuzzing::UnverifiedCallback;
 use laurel::keys::{KeyFile, KeyRing, LAST_SECOND};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -52,14 +52,14 @@ static GOOGLE: LazyLock<(EcdsaKeyPair, Vec<u8>)> = LazyLock::new(|| {
 pub fn admob(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(data) else { return };
     let (google, public) = &*GOOGLE;
-    if let Ok(unverified) = Unverified::read(query) {
+    if let Ok(unverified) = UnverifiedCallback::read(query) {
         assert!(unverified.verify(public).is_err(), "{query}");
     }
     // What Google signs is the decoded text; so is what is read.
     let Ok(plain) = percent_decode_str(query).decode_utf8() else { return };
     let signature = google.sign(&SystemRandom::new(), plain.as_bytes()).unwrap();
     let whole = format!("{query}&signature={}&key_id=7", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
-    let Ok(unverified) = Unverified::read(&whole) else { return };
+    let Ok(unverified) = UnverifiedCallback::read(&whole) else { return };
     assert_eq!(unverified.key_id, 7);
     let Ok(Some(callback)) = unverified.verify(public) else { return };
     // There is one way to read what was signed.

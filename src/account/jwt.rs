@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::User;
 use super::lately::Lately;
 use crate::config;
+use crate::crypto::sha256_hex;
 use crate::error::{Fault, Refusal};
 use crate::keys::NumericDate;
-use crate::token::sha256_hex;
 
 /// Longer tokens are refused unread; ours have about 350 bytes.
 const MAX_BYTES: usize = 4096;

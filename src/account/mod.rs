@@ -22,12 +22,12 @@ pub use users::{User, find, find_by_name};
 use std::net::IpAddr;
 
 use crate::app::App;
+use crate::crypto::sha256_hex;
 use crate::error::{Error, RateWindow, Refusal, Result};
 use crate::keys::MAX_TOKEN_BYTES;
 use crate::network::Network;
 use crate::store::AttemptWindow;
 use crate::suspicion::Sign;
-use crate::token::sha256_hex;
 
 /// A user and the login that was just made.
 pub struct LoggedIn {

@@ -1,4 +1,4 @@
-//! The one catalogue of actions behind all doors.
+//! The catalogue of actions, shared by all three APIs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
-use super::fields::{Fields, Notes};
+use super::fields::{Fields, Problems};
+use super::parse::{read_action, read_sources};
 use super::proof::{Proof, Sources};
-use super::read::{read_action, read_sources};
 use crate::config::{list, read_toml};
 use crate::keys::KeyRing;
 
-/// The catalogue that ships.
-const SHIPPED: &str = include_str!("actions.toml");
+/// The built-in catalogue.
+const BUILT_IN: &str = include_str!("actions.toml");
 
-/// Where an action can be redeemed (contract, section 1).
+/// An API in which an action can be redeemed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flow {
@@ -28,101 +28,101 @@ pub enum Flow {
     Game,
 }
 
-/// When an award is answered.
+/// When the response to an award is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Acknowledge {
-    /// As soon as Redis has it.
+pub enum AckPolicy {
+    /// As soon as Redis stores the award.
     #[default]
     Redis,
-    /// When Postgres has committed it.
+    /// After Postgres has committed it.
     Ledger,
 }
 
-/// One entry.
+/// An action of the catalogue.
 #[derive(Clone, Debug)]
 pub struct Action {
-    /// Its name.
+    /// Its name, `actionType` in the APIs.
     pub kind: String,
-    /// Its number, for clients that want one.
+    /// Its number, `actionId` in the catalogue.
     pub number: u32,
-    /// What an award is worth.
+    /// The points per award.
     pub points: u64,
-    /// What it is worth where the proof says how hard it was.
+    /// The points per award if the proof names one of these difficulties.
     pub points_by_difficulty: BTreeMap<String, u64>,
-    /// How long a token for it lives between `init` and `finalize`; none: as the settings say.
+    /// The lifetime of an anti-spam token; `None`: `tokens.anti_spam_seconds`.
     pub token_seconds: Option<u64>,
-    /// What has to be shown.
+    /// How the action is proved.
     pub proof: Proof,
-    /// Where it is open.
+    /// The APIs in which it can be redeemed.
     pub flows: Vec<Flow>,
-    /// Its own limits.
+    /// Its limits per user.
     pub limits: Limits,
-    /// When an award is answered.
-    pub acknowledge: Acknowledge,
+    /// When the response to an award is sent.
+    pub acknowledge: AckPolicy,
 }
 
 impl Action {
-    /// What an award of some difficulty is worth; of one that the catalogue does not name, what all are worth.
+    /// The points for a difficulty. Without one, or for one that the catalogue does not name, `points`.
     pub fn worth(&self, difficulty: Option<&str>) -> u64 {
-        difficulty.and_then(|it| self.points_by_difficulty.get(it)).copied().unwrap_or(self.points)
+        difficulty.and_then(|name| self.points_by_difficulty.get(name)).copied().unwrap_or(self.points)
     }
 
-    /// The most that an award can be worth.
+    /// The most points that an award can give.
     pub fn most_points(&self) -> u64 {
         self.points_by_difficulty.values().copied().fold(self.points, u64::max)
     }
 
-    /// All that an award can be worth, in order.
+    /// All point values that an award can give, in ascending order.
     pub fn possible_points(&self) -> Vec<u64> {
         let points = self.points_by_difficulty.values().copied().chain([self.points]);
         points.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Whether it is open at this door.
+    /// True if the action can be redeemed in this API.
     pub fn is_open(&self, flow: Flow) -> bool {
         self.flows.contains(&flow)
     }
 }
 
-/// All actions, in their order in the file.
+/// All actions, in the order of the file.
 #[derive(Clone)]
 pub struct Catalogue {
     actions: Vec<Action>,
     rings: Vec<Arc<KeyRing>>,
 }
 
-/// Everything that is wrong with a catalogue, each with its line.
+/// All problems of a catalogue, each with its line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", list("the action catalogue", .0))]
 pub struct CatalogueProblems(pub Vec<String>);
 
 impl Catalogue {
-    /// Reads the file, or the catalogue that ships if the name is empty.
+    /// Reads a catalogue file, or the built-in catalogue if the name is empty.
     ///
     /// # Errors
-    /// Every problem at once.
+    /// All problems of the file.
     pub fn load(file: &str) -> Result<Self, CatalogueProblems> {
         if file.is_empty() {
-            return Self::parse(SHIPPED, Path::new(""));
+            return Self::parse(BUILT_IN, Path::new(""));
         }
         let path = Path::new(file);
         let text = std::fs::read_to_string(path)
             .map_err(|error| CatalogueProblems(vec![format!("cannot read {file}: {error}")]))?;
         Self::parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|CatalogueProblems(problems)| {
-            CatalogueProblems(problems.iter().map(|it| format!("{file} {it}")).collect())
+            CatalogueProblems(problems.iter().map(|problem| format!("{file} {problem}")).collect())
         })
     }
 
-    /// Reads a catalogue's text; files that it names lie in `folder`.
+    /// Parses a catalogue. Paths of key files are relative to `folder`.
     ///
     /// # Errors
-    /// Every problem at once.
+    /// All problems of the text.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, CatalogueProblems> {
         let table = read_toml(text).map_err(CatalogueProblems)?;
-        let notes = Notes::new(text);
-        let (actions, sources) = read_all(Fields::of_file(&notes, table), folder);
-        let problems = notes.into_problems();
+        let problems = Problems::new(text);
+        let (actions, sources) = read_all(Fields::of_file(&problems, table), folder);
+        let problems = problems.into_list();
         if problems.is_empty() {
             Ok(Self { actions, rings: sources.rings.into_values().flatten().collect() })
         } else {
@@ -130,38 +130,38 @@ impl Catalogue {
         }
     }
 
-    /// An action by its type, if it is open at this door.
+    /// Finds an action by its type, if it can be redeemed in this API.
     pub fn find(&self, kind: &str, flow: Flow) -> Option<&Action> {
-        self.actions.iter().find(|it| it.kind == kind && it.is_open(flow))
+        self.actions.iter().find(|action| action.kind == kind && action.is_open(flow))
     }
 
-    /// The rings whose files are to be followed.
+    /// The key rings, whose files are watched for changes.
     pub fn rings(&self) -> impl Iterator<Item = Arc<KeyRing>> {
         self.rings.iter().cloned()
     }
 
-    /// All of them.
+    /// All actions.
     pub fn all(&self) -> &[Action] {
         &self.actions
     }
 }
 
-/// What can be read of a file; what cannot is noted.
+/// Reads all valid actions of a file and reports the problems of the others.
 fn read_all(mut file: Fields<'_>, folder: &Path) -> (Vec<Action>, Sources) {
     let sources = read_sources(&mut file, folder);
-    let entries = file.tables("action", "", |place, entry| match entry.shown("type") {
+    let entries = file.tables("action", "", |place, entry| match entry.text_of("type") {
         Some(kind) => format!("action {kind}"),
         None => format!("action {place}"),
     });
-    file.require(!entries.is_empty(), "it has no [[action]]");
-    file.finish();
+    file.check(!entries.is_empty(), "must have at least one [[action]]");
+    file.reject_unknown();
     let mut seen: HashMap<(&str, String), usize> = HashMap::new();
     for entry in &entries {
         for key in ["type", "number"] {
-            let Some(value) = entry.shown(key) else { continue };
+            let Some(value) = entry.text_of(key) else { continue };
             let line = entry.line_of(key);
             let first = *seen.entry((key, value.clone())).or_insert(line);
-            entry.require(first == line, &format!("{key} {value} is there already, in line {first}"));
+            entry.check(first == line, &format!("{key} {value} is already used in line {first}"));
         }
     }
     (entries.into_iter().filter_map(|entry| read_action(entry, &sources)).collect(), sources)
@@ -171,7 +171,7 @@ fn read_all(mut file: Fields<'_>, folder: &Path) -> (Vec<Action>, Sources) {
 pub(super) mod tests {
     use super::*;
 
-    /// What is told of a catalogue that is refused.
+    /// The problems of an invalid catalogue.
     pub fn problems(text: &str) -> Vec<String> {
         match Catalogue::parse(text, Path::new("")) {
             Ok(_) => panic!("the catalogue should be refused"),
@@ -180,9 +180,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_shipped_catalogue_is_the_contracts() {
+    fn the_built_in_catalogue_has_the_specified_actions() {
         let catalogue = Catalogue::load("").unwrap();
-        let worth: Vec<_> = catalogue.all().iter().take(4).map(|it| (it.kind.as_str(), it.points)).collect();
+        let worth: Vec<_> =
+            catalogue.all().iter().take(4).map(|action| (action.kind.as_str(), action.points)).collect();
         assert_eq!(
             worth,
             [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20), ("daily_bonus", 5)]
@@ -193,7 +194,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_proof_that_nobody_can_give_is_refused() {
+    fn an_impossible_proof_is_refused() {
         let text = "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 1\n\
                     proof = { kind = \"elapsed\", min_ms = 30, max_ms = 30 }\n";
         assert_eq!(problems(text).len(), 1);

@@ -1,12 +1,12 @@
-//! What players can do and how it is proved. Pure: no store, no HTTP of ours, no clock; `proof/webhook.rs` and
-//! `proof/admob.rs` ask somebody else.
+//! The catalogue of actions and their proofs. No store, no clock, and no HTTP except two outgoing clients: `proof/webhook.rs` and
+//! `proof/admob.rs`.
 
 mod catalogue;
 mod fields;
 mod limits;
+mod parse;
 pub mod proof;
-mod read;
 
-pub use catalogue::{Acknowledge, Action, Catalogue, CatalogueProblems, Flow};
+pub use catalogue::{AckPolicy, Action, Catalogue, CatalogueProblems, Flow};
 pub use limits::Limits;
-pub use proof::{Challenge, Proof, Verdict};
+pub use proof::{Challenge, Proof, ProofResult};

@@ -1,93 +1,94 @@
-//! An ad network says that an ad was watched: its callback carries the anti-spam token, and redeems it. The player need not be
-//! there any more; whoever is hears of the award on the socket.
+//! Awards for watched ads: the ad network's callback carries the player's anti-spam token and redeems it. The player's own connections
+//! receive the award as a live event.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::answer;
-use super::redeem::{ScriptRun, spend};
-use super::safe::wait_until_safe;
-use super::{Award, Denied, Permission, Submission};
+use super::durability::await_durability;
+use super::outcome::award_or_refusal;
+use super::redeem::{ScriptRun, run_redeem};
+use super::{Award, Credential, RedeemRequest, Rejection};
 use crate::account::{self, Identity, UserRef};
-use crate::action::Verdict;
+use crate::action::ProofResult;
 use crate::action::proof::admob::Callback;
 use crate::app::App;
 use crate::clock::rfc3339;
+use crate::crypto::sha256_hex;
 use crate::error::{Error, Refusal, Result};
 use crate::store::{IdempotencyKey, Judging, RedeemOutcome};
 use crate::suspicion::Sign;
-use crate::token::sha256_hex;
 
-/// A callback that comes later after the ad than this is refused; for so long its transaction is remembered.
-const LATEST_MS: i64 = 86_400_000;
+/// A callback is accepted for 24 h after the ad was watched. Its transaction id is stored as long.
+const MAX_DELAY_MS: i64 = 86_400_000;
 
-/// Redeems the token in a callback, given as the raw query. A repeat gets the first answer again; `None` where a callback that the network
-/// signed has nothing to award.
+/// Redeems the token in a callback, given as its raw query. A repeat replays the first response. `None` if the network signed the callback
+/// but it awards nothing.
 ///
 /// # Errors
-/// No action is proved so; it is not signed by the network, or is about something else; what `redeem` refuses; a store, or the list of keys, is away.
-pub async fn credit(app: &App, from: IpAddr, query: &str) -> Result<Option<Award>> {
-    let credited = try_credit(app, query).await;
-    credited.map_err(|Denied { error, sign }| {
-        app.note(sign, None, from);
+/// No action of the catalogue is proved by a callback; the signature is wrong, or the callback does not match its token; the refusals of
+/// `redeem`; a store or the network's key list does not answer.
+pub async fn redeem_callback(app: &App, from: IpAddr, query: &str) -> Result<Option<Award>> {
+    let award = try_redeem_callback(app, query).await;
+    award.map_err(|Rejection { error, signal }| {
+        app.note(signal, None, from);
         error
     })
 }
 
-async fn try_credit(app: &App, query: &str) -> Result<Option<Award>, Denied> {
+async fn try_redeem_callback(app: &App, query: &str) -> Result<Option<Award>, Rejection> {
     let keys = app.admob.as_ref().ok_or(Refusal::NotFound)?;
-    let callback = keys.verify(query, Instant::now()).await.map_err(|refusal| Denied {
-        sign: matches!(refusal, Refusal::Validation(_)).then_some(Sign::Forged),
+    let callback = keys.verify(query, Instant::now()).await.map_err(|refusal| Rejection {
+        signal: matches!(refusal, Refusal::Validation(_)).then_some(Sign::Forged),
         error: refusal.into(),
     })?;
     let Some(callback) = callback else { return Ok(None) };
     let claims = app.anti_spam.read(&callback.custom_data)?;
-    let caller = owner(app, UserRef::Id(claims.sub)).await?;
-    let permission = Permission::Callback(callback.custom_data.clone());
-    let judged = permission.judge(app, &caller).await?;
-    // Such a token names its action.
-    let action = judged.action.ok_or(Refusal::InvalidActionToken)?;
-    check(&callback, &caller, action.proof.takes_ad_unit(&callback.ad_unit))?;
+    let caller = find_owner(app, UserRef::Id(claims.sub)).await?;
+    let credential = Credential::Callback(callback.custom_data.clone());
+    let authorized = credential.authorize(app, &caller).await?;
+    // An anti-spam token always names its action.
+    let action = authorized.action.ok_or(Refusal::InvalidActionToken)?;
+    check_match(&callback, &caller, action.proof.accepts_ad_unit(&callback.ad_unit))?;
     let transaction = sha256_hex(&[b"admob\n", callback.transaction_id.as_bytes()]);
-    let verdict = Verdict {
-        valid_ms: (0, callback.timestamp_ms + LATEST_MS),
+    let result = ProofResult {
+        valid_ms: (0, callback.timestamp_ms + MAX_DELAY_MS),
         once: vec![transaction.clone()],
-        ..Verdict::default()
+        ..ProofResult::default()
     };
-    let submission = Submission {
-        permission,
-        proof: Some(as_proof(&callback)),
+    let request = RedeemRequest {
+        credential,
+        proof: Some(proof_fields(&callback)),
         idempotency: Some(IdempotencyKey {
             key_digest: transaction,
             request_digest: sha256_hex(&[b"admob\n", callback.custom_data.as_bytes()]),
-            kept_ms: LATEST_MS as u64,
+            kept_ms: MAX_DELAY_MS as u64,
         }),
     };
-    // Networks repeat what was lost; a player's window of attempts is not theirs.
+    // Networks retry lost callbacks, so a callback does not count against the player's rate limit.
     let run = ScriptRun {
-        verdict: &verdict,
+        result: &result,
         points: action.points,
         most_points: action.points,
         judging: Judging::Local,
         per_minute: 0,
     };
-    let redeemed = spend(app, &caller, &submission, &judged, run).await?;
-    if let Some(holds) = redeemed.revealed_verdict() {
-        app.metrics.proof(action.proof.kind(), holds);
+    let redeemed = run_redeem(app, &caller, &request, &authorized, run).await?;
+    if let Some(is_valid) = redeemed.revealed_verdict() {
+        app.metrics.proof(action.proof.kind(), is_valid);
     }
     if matches!(redeemed.outcome, RedeemOutcome::Awarded(_)) && !redeemed.replayed {
         app.metrics.award(&action.kind);
     }
-    let award = answer(app, &caller, &redeemed, &judged, true)?;
-    wait_until_safe(app, &caller, &judged, &redeemed.run).await?;
+    let award = award_or_refusal(app, &caller, &redeemed, &authorized, true)?;
+    await_durability(app, &caller, &authorized, &redeemed.run).await?;
     Ok(Some(award))
 }
 
-async fn owner(app: &App, id: UserRef) -> Result<Identity, Error> {
+async fn find_owner(app: &App, id: UserRef) -> Result<Identity, Error> {
     let user = account::find(app, id).await?.ok_or(Refusal::UserNotFound)?;
-    // Nobody logs in: this identity lives as long as the call.
+    // The player sent no login; this identity is used for this call only.
     Ok(Identity {
         user: user.id,
         number: user.number,
@@ -98,17 +99,24 @@ async fn owner(app: &App, id: UserRef) -> Result<Identity, Error> {
     })
 }
 
-fn check(callback: &Callback, caller: &Identity, ad_unit: bool) -> Result<(), Denied> {
+fn check_match(callback: &Callback, caller: &Identity, is_ad_unit_accepted: bool) -> Result<(), Rejection> {
     let named = callback.user_id.as_deref().unwrap_or_default();
     if !named.is_empty() && named != caller.user.to_string() && named != caller.number.to_string() {
-        return Err(Denied::of(Refusal::field("user_id", "is not the token's user"), Sign::Foreign));
+        return Err(Rejection::suspicious(
+            Refusal::field("user_id", "does not match the user of the token"),
+            Sign::Foreign,
+        ));
     }
-    if ad_unit { Ok(()) } else { Err(Refusal::field("ad_unit", "is not this action's").into()) }
+    if is_ad_unit_accepted {
+        Ok(())
+    } else {
+        Err(Refusal::field("ad_unit", "is not one of this action's ad_units").into())
+    }
 }
 
-/// What is kept of a callback.
-fn as_proof(callback: &Callback) -> Map<String, Value> {
-    let kept = [
+/// The fields of a callback that are stored as the proof.
+fn proof_fields(callback: &Callback) -> Map<String, Value> {
+    let fields = [
         ("network", json!("admob")),
         ("transactionId", json!(callback.transaction_id)),
         ("adUnit", json!(callback.ad_unit)),
@@ -116,5 +124,5 @@ fn as_proof(callback: &Callback) -> Map<String, Value> {
         ("rewardAmount", json!(callback.reward_amount)),
         ("watchedAt", json!(rfc3339(callback.timestamp_ms))),
     ];
-    kept.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

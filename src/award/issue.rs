@@ -1,40 +1,46 @@
-//! `init`: a single-use token for one action, and what has to be shown to redeem it.
+//! `init`: issues a single-use token for one action, with the challenge that its proof has to answer.
 
 use std::net::IpAddr;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CLOSED, Metered, action_closed, invalid_action};
+use super::{AttemptOutcome, CLOSED, action_closed, invalid_action};
 use crate::account::Identity;
-use crate::action::proof::Asked;
+use crate::action::proof::ChallengeContext;
 use crate::action::{Action, Flow};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Fault, Refusal};
-use crate::store::{AttemptWindow, Begun, Issue, IssueOutcome};
+use crate::store::{AttemptWindow, ChallengeSeed, Issue, IssueOutcome};
 use crate::suspicion::Sign;
 use crate::token::AntiSpamClaims;
 
-/// A token that was given out.
-pub struct Issued {
+/// A new anti-spam token.
+pub struct IssuedToken {
     /// The JWT.
     pub token: String,
-    /// How long it lives.
+    /// Its lifetime in seconds.
     pub expires_in_s: u64,
-    /// Its id.
+    /// The token's id.
     pub action_id: Uuid,
-    /// What has to be shown.
+    /// The challenge for the client; `None` if the proof needs none.
     pub challenge: Option<Value>,
 }
 
-/// Issues a token for an action of the catalogue. It serves `finalize`, and `action-tokens` where the action is open there.
-pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str) -> Metered<Issued> {
+/// Issues a token for an action of the catalogue. `finalize` redeems it; `action-tokens` also accepts it if the action is open there.
+pub async fn issue(
+    app: &App,
+    caller: &Identity,
+    from: IpAddr,
+    action_type: &str,
+) -> AttemptOutcome<IssuedToken> {
     let catalogue = &app.catalogue;
     let found =
         catalogue.find(action_type, Flow::Actions).or_else(|| catalogue.find(action_type, Flow::Tokens));
     let Some(action) = found else {
-        return invalid_action(app, |it| it.is_open(Flow::Actions) || it.is_open(Flow::Tokens)).into();
+        return invalid_action(app, |action| action.is_open(Flow::Actions) || action.is_open(Flow::Tokens))
+            .into();
     };
     let window = AttemptWindow::Inits(caller.user);
     if let Err(refusal) = app.rate_limiter.check(&window) {
@@ -52,16 +58,16 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
         limits: &action.limits,
         outbox_max: app.config.outbox.max_entries,
         paced_from: action.proof.is_paced().then_some(from),
-        draws: action.proof.draws(),
+        draws: action.proof.has_quiz(),
     };
     let (outcome, rate) = match app.store.issue(&request).await {
-        Ok(answer) => answer,
+        Ok(reply) => reply,
         Err(fault) => return fault.into(),
     };
     app.rate_limiter.note(&window, rate);
     let outcome = match outcome {
-        IssueOutcome::Issued(begun) => {
-            sign(app, caller, action, request.token_id, begun, expires_in_s).map_err(Into::into)
+        IssueOutcome::Issued(seed) => {
+            sign(app, caller, action, request.token_id, seed, expires_in_s).map_err(Into::into)
         }
         IssueOutcome::RateLimited => Err(super::rate_limited(&window, rate).into()),
         IssueOutcome::Banned => Err(Refusal::Banned.into()),
@@ -71,30 +77,34 @@ pub async fn issue(app: &App, caller: &Identity, from: IpAddr, action_type: &str
         }
         IssueOutcome::BoardClosed | IssueOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
     };
-    Metered { outcome, rate, replayed: false }
+    AttemptOutcome { outcome, rate, replayed: false }
 }
 
-/// Writes the token. Its times are Redis' own, so it is signed after the script has run.
+/// Signs the token after the script has run, because its times are Redis' own.
 fn sign(
     app: &App,
     caller: &Identity,
     action: &Action,
     token_id: Uuid,
-    begun: Begun,
+    seed: ChallengeSeed,
     expires_in_s: u64,
-) -> Result<Issued, Fault> {
-    let expires_at_ms = begun.issued_at_ms + expires_in_s as i64 * 1000;
-    let secret = app.anti_spam.secret();
-    let challenge =
-        action.proof.challenge(&Asked { user: caller.user, paces: begun.paces, drawn: begun.drawn, secret });
-    let told = action.proof.tell(&challenge, &token_id.to_string(), begun.issued_at_ms, rfc3339);
+) -> Result<IssuedToken, Fault> {
+    let expires_at_ms = seed.issued_at_ms + expires_in_s as i64 * 1000;
+    let challenge = action.proof.challenge(&ChallengeContext {
+        user: caller.user,
+        paces: seed.paces,
+        drawn: seed.drawn,
+        secret: app.anti_spam.quiz_secret(),
+    });
+    let described = action.proof.describe(&challenge, &token_id.to_string(), seed.issued_at_ms, rfc3339);
     let claims = AntiSpamClaims {
         sub: caller.user,
         act: action.kind.clone(),
         jti: token_id,
-        iat: begun.issued_at_ms / 1000,
+        iat: seed.issued_at_ms / 1000,
         exp: (expires_at_ms + 999) / 1000,
         chl: challenge,
     };
-    Ok(Issued { token: app.anti_spam.sign(&claims)?, expires_in_s, action_id: token_id, challenge: told })
+    let token = app.anti_spam.sign(&claims)?;
+    Ok(IssuedToken { token, expires_in_s, action_id: token_id, challenge: described })
 }

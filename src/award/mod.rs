@@ -1,21 +1,21 @@
-//! The one door behind all doors: a token is issued, proven, and redeemed for points. It knows no HTTP; the rules that have to
-//! be atomic are in `lua/`.
+//! Issues, proves and redeems tokens. All three APIs end in `redeem`, the only function that awards points. The rules that must be
+//! atomic are in `lua/`; this module does not depend on HTTP.
 
-mod answer;
 mod callback;
+mod credential;
+mod durability;
 mod issue;
-mod permission;
+mod outcome;
 mod prove;
 mod redeem;
-mod safe;
 mod verify;
 
-pub use answer::Award;
-pub use callback::credit;
-pub use issue::{Issued, issue};
-pub use permission::Permission;
-pub use prove::{Proven, ToProve, prove};
-pub use redeem::{Submission, redeem};
+pub use callback::redeem_callback;
+pub use credential::Credential;
+pub use issue::{IssuedToken, issue};
+pub use outcome::Award;
+pub use prove::{ProveRequest, ProvenToken, prove};
+pub use redeem::{RedeemRequest, redeem};
 
 use crate::account::Identity;
 use crate::action::{Action, Limits};
@@ -25,68 +25,69 @@ use crate::store::{AttemptWindow, IdempotencyKey, Reservation};
 use crate::suspicion::Sign;
 use crate::token::AntiSpamClaims;
 
-/// An outcome and where the caller's window of attempts stands, which is told whatever the outcome is.
-pub struct Metered<T> {
-    /// What came of it.
+/// The outcome of an attempt and the caller's rate-limit window, which every response reports.
+pub struct AttemptOutcome<T> {
+    /// The result, or why the attempt failed.
     pub outcome: Result<T>,
-    /// The window, where there is a limit and Redis could be asked.
+    /// The rate-limit window; `None` without a limit, or if Redis did not answer.
     pub rate: Option<RateWindow>,
-    /// Whether this is the first answer under an idempotency key again.
+    /// True if the response was replayed for a repeated `Idempotency-Key`.
     pub replayed: bool,
 }
 
-impl<T, E: Into<Error>> From<E> for Metered<T> {
+impl<T, E: Into<Error>> From<E> for AttemptOutcome<T> {
     fn from(error: E) -> Self {
         Self { outcome: Err(error.into()), rate: None, replayed: false }
     }
 }
 
-/// An error, and what it is a sign of: callers are not told the difference between a forged and another user's token.
-pub struct Denied {
-    /// What the caller is told.
+/// An error with the abuse signal it raises. The signal is separate because callers must not learn, for example, whether a token was
+/// forged or belongs to another user.
+pub struct Rejection {
+    /// The error that the caller sees.
     pub error: Error,
-    /// What it looks like.
-    pub sign: Option<Sign>,
+    /// The abuse signal to count, if any.
+    pub signal: Option<Sign>,
 }
 
-impl From<Refusal> for Denied {
+impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Self { error: refusal.into(), sign: None }
+        Self { error: refusal.into(), signal: None }
     }
 }
 
-impl From<Fault> for Denied {
+impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
-        Self { error: fault.into(), sign: None }
+        Self { error: fault.into(), signal: None }
     }
 }
 
-impl From<Error> for Denied {
+impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
-        Self { error, sign: None }
+        Self { error, signal: None }
     }
 }
 
-impl Denied {
-    fn of(refusal: Refusal, sign: Sign) -> Self {
-        Self { error: refusal.into(), sign: Some(sign) }
+impl Rejection {
+    fn suspicious(refusal: Refusal, signal: Sign) -> Self {
+        Self { error: refusal.into(), signal: Some(signal) }
     }
 }
 
-/// What a caller hears while awards cannot be taken.
-pub const CLOSED: &str = "Awards are closed for the moment, please try again";
+/// The message while the board is closed or the outbox is full. Nothing was awarded.
+pub const CLOSED: &str = "Awards are temporarily closed. No points were awarded. Try again.";
 
-/// What a caller hears while another request's proof for the same token is judged.
-const JUDGING: &str = "A proof for this token is being judged, please try again";
+/// The message while another request holds the token's reservation.
+const BEING_VERIFIED: &str = "Another request's proof for this token is being verified. Try again.";
 
-/// A refusal names no more types than this.
+/// The most action types that `INVALID_ACTION` lists.
 const MAX_TYPES: usize = 100;
 
-/// Rejects an attempt from memory when its window is known to be full. A repeat whose first answer is kept is exempt, for it awards
-/// nothing; to look for the answer costs one read.
+/// Rejects an attempt from memory if its rate-limit window is known to be full. A replay is exempt because it awards nothing; finding
+/// the stored response costs one read of Redis.
 ///
 /// # Errors
-/// The window is full.
+/// `RateLimited`: the window is full.
 async fn check_window(
     app: &App,
     caller: &Identity,
@@ -103,38 +104,41 @@ async fn check_window(
     app.rate_limiter.check(window)
 }
 
-/// Frees a token whose proof nobody judged. If Redis is away, the reservation ends by itself.
+/// Releases a token whose proof was not verified. If Redis does not answer, the reservation expires by itself.
 async fn release(app: &App, caller: &Identity, token_id: &str, reservation: &Reservation) {
     if let Err(fault) = app.store.release(caller.user, token_id, reservation).await {
-        tracing::debug!(%fault, "a reservation is left to end by itself");
+        tracing::debug!(%fault, %token_id, "reservation not released, waiting for its expiry");
     }
 }
 
-/// The refusal that goes with a full window.
+/// The refusal for a full window.
 pub fn rate_limited(window: &AttemptWindow, rate: Option<RateWindow>) -> Refusal {
-    let none = RateWindow { limit: 0, used: 0, reset_ms: 1000 };
-    Refusal::RateLimited { limit: window.limit(), window: rate.unwrap_or(none) }
+    let unknown = RateWindow { limit: 0, used: 0, reset_ms: 1000 };
+    Refusal::RateLimited { limit: window.limit(), window: rate.unwrap_or(unknown) }
 }
 
-/// The refusal of an action that cannot be had there, with the types of those that can.
+/// The refusal for an unknown action, with the types of the available ones.
 fn invalid_action(app: &App, is_open: impl Fn(&Action) -> bool) -> Refusal {
-    let open = app.catalogue.all().iter().filter(|it| is_open(it));
+    let open = app.catalogue.all().iter().filter(|action| is_open(action));
     Refusal::InvalidAction { valid: open.take(MAX_TYPES).map(|it| it.kind.clone()).collect() }
 }
 
-/// The refusal of an action at a time of day when it is closed.
+/// The refusal for an action outside its `open_hours`.
 fn action_closed(limits: &Limits) -> Refusal {
     Refusal::ActionClosed { opens_at_ms: limits.opens_at_ms, closes_at_ms: limits.closes_at_ms() }
 }
 
-/// Reads an anti-spam token of this user.
-fn read_anti_spam(app: &App, caller: &Identity, token: &str) -> Result<AntiSpamClaims, Denied> {
-    let claims = app.anti_spam.read(token).map_err(|refusal| Denied {
-        sign: (refusal == Refusal::InvalidActionToken).then_some(Sign::Forged),
+/// Verifies an anti-spam token and checks that it belongs to the caller.
+///
+/// # Errors
+/// The token is missing, malformed, forged, or another user's.
+fn read_anti_spam(app: &App, caller: &Identity, token: &str) -> Result<AntiSpamClaims, Rejection> {
+    let claims = app.anti_spam.read(token).map_err(|refusal| Rejection {
+        signal: (refusal == Refusal::InvalidActionToken).then_some(Sign::Forged),
         error: refusal.into(),
     })?;
     if claims.sub != caller.user {
-        return Err(Denied::of(Refusal::InvalidActionToken, Sign::Foreign));
+        return Err(Rejection::suspicious(Refusal::InvalidActionToken, Sign::Foreign));
     }
     Ok(claims)
 }

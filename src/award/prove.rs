@@ -1,92 +1,94 @@
-//! `action-tokens`: the action is verified first, then a proven token is issued (action-verifier.md).
+//! `action-tokens`: verifies the proof first, then issues a proven token that `scores` redeems.
 
 use std::mem;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::verify::{Claim, as_text, verify};
+use super::verify::{ProofSubmission, proof_json, verify};
 use super::{
-    CLOSED, Denied, JUDGING, Metered, action_closed, check_window, invalid_action, rate_limited, release,
+    AttemptOutcome, BEING_VERIFIED, CLOSED, Rejection, action_closed, check_window, invalid_action,
+    rate_limited, release,
 };
 use crate::account::Identity;
-use crate::action::{Action, Challenge, Flow, Verdict};
+use crate::action::{Action, Challenge, Flow, ProofResult};
 use crate::app::App;
+use crate::crypto::sha256_hex;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{
     AskedToken, AttemptWindow, Attempts, IdempotencyKey, Judging, Prove, ProveOutcome, ProveReply,
 };
 use crate::suspicion::Sign;
-use crate::token::{ActToken, AntiSpamClaims, sha256_hex};
+use crate::token::{ActToken, AntiSpamClaims};
 
-/// What a client hands in to be verified.
-pub struct ToProve {
-    /// The action's type; empty: its number or the anti-spam token says it.
+/// A request to prove an action.
+pub struct ProveRequest {
+    /// The action's type; empty if the number or the anti-spam token names it.
     pub action_type: String,
     /// The action's number.
     pub action_number: Option<u64>,
-    /// The token that asked for the proof, or empty.
+    /// The anti-spam token that issued the challenge, or empty.
     pub anti_spam: String,
-    /// The session that the request names, or empty.
+    /// The session named in the request, or empty.
     pub session: String,
-    /// The proof.
+    /// The proof, if one was sent.
     pub proof: Option<Map<String, Value>>,
     /// The request's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// A token that can be redeemed without any further proof.
-pub struct Proven {
+/// A token that `scores` redeems without another proof.
+pub struct ProvenToken {
     /// The token.
     pub token: ActToken,
     /// The action's type.
     pub action_type: String,
-    /// When it runs out, in ms.
+    /// Its expiry in Unix ms.
     pub expires_at_ms: i64,
-    /// How long it lives.
+    /// Its lifetime in seconds.
     pub expires_in_s: u64,
 }
 
-/// What came of a request for a proven token.
+/// The response to a request for a proven token, with its abuse signal.
 struct Conclusion {
-    outcome: Result<Proven>,
-    sign: Option<Sign>,
+    outcome: Result<ProvenToken>,
+    signal: Option<Sign>,
     replayed: bool,
 }
 
-/// Verifies an action and issues a proven token for it. A repeat under the request's idempotency key gets the first answer again.
+/// Verifies a proof and issues a proven token. A repeat with the same `Idempotency-Key` replays the first response.
 pub async fn prove(
     app: &App,
     caller: &Identity,
     from: IpAddr,
-    to_prove: Result<ToProve, Refusal>,
-) -> Metered<Proven> {
-    let key = to_prove.as_ref().ok().and_then(|it| it.idempotency.as_ref());
+    request: Result<ProveRequest, Refusal>,
+) -> AttemptOutcome<ProvenToken> {
+    let key = request.as_ref().ok().and_then(|request| request.idempotency.as_ref());
     let window = AttemptWindow::Inits(caller.user);
     if let Err(refusal) = check_window(app, caller, &window, key).await {
         app.note(Some(Sign::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;
-    let conclusion = match to_prove {
-        Ok(to_prove) => try_prove(app, caller, &to_prove, &mut rate).await,
+    let conclusion = match request {
+        Ok(request) => try_prove(app, caller, &request, &mut rate).await,
         Err(refusal) => Err(refusal.into()),
     };
-    let Conclusion { outcome, sign, replayed } = match conclusion {
+    let Conclusion { outcome, signal, replayed } = match conclusion {
         Ok(conclusion) => conclusion,
-        Err(denied) => {
-            if rate.is_none() && matches!(denied.error, Error::Refused(_)) {
+        Err(rejection) => {
+            if rate.is_none() && matches!(rejection.error, Error::Refused(_)) {
                 rate = count(app, caller).await.ok().and_then(|it| it.window);
             }
-            Conclusion { outcome: Err(denied.error), sign: denied.sign, replayed: false }
+            Conclusion { outcome: Err(rejection.error), signal: rejection.signal, replayed: false }
         }
     };
-    app.note(sign, Some(caller.user), from);
+    app.note(signal, Some(caller.user), from);
     app.rate_limiter.note(&window, rate);
-    Metered { outcome, rate, replayed }
+    AttemptOutcome { outcome, rate, replayed }
 }
 
-/// Counts an attempt that does not come to the script.
+/// Counts an attempt that was refused before the script ran.
 async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
     app.rate_limiter.attempt(&[(AttemptWindow::Inits(caller.user), app.config.limits.inits_per_minute)]).await
 }
@@ -94,33 +96,33 @@ async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
 async fn try_prove(
     app: &App,
     caller: &Identity,
-    to_prove: &ToProve,
+    request: &ProveRequest,
     rate: &mut Option<RateWindow>,
-) -> Result<Conclusion, Denied> {
-    let asked = match to_prove.anti_spam.as_str() {
+) -> Result<Conclusion, Rejection> {
+    let claims = match request.anti_spam.as_str() {
         "" => None,
         token => Some(super::read_anti_spam(app, caller, token)?),
     };
-    let action = find_action(app, to_prove, asked.as_ref())?;
-    let token_id = asked.as_ref().map(|it| it.jti.to_string());
-    let nothing = Challenge::default();
+    let action = find_action(app, request, claims.as_ref())?;
+    let token_id = claims.as_ref().map(|claims| claims.jti.to_string());
+    let no_challenge = Challenge::default();
     let token = ActToken::new();
-    let claim = Claim {
+    let submission = ProofSubmission {
         action,
         token_id: token_id.as_deref(),
         in_game: false,
-        attempt_id: asked.as_ref().map_or(token.attempt_id(), |it| it.jti),
-        challenge: asked.as_ref().map_or(&nothing, |it| &it.chl),
-        proof: to_prove.proof.as_ref(),
+        attempt_id: claims.as_ref().map_or(token.attempt_id(), |claims| claims.jti),
+        challenge: claims.as_ref().map_or(&no_challenge, |claims| &claims.chl),
+        proof: request.proof.as_ref(),
     };
-    let asked = asked.as_ref().map(|it| AskedToken {
-        id: it.jti,
-        hash: sha256_hex(&[to_prove.anti_spam.as_bytes()]),
-        expires_s: it.exp,
+    let asked = claims.as_ref().map(|claims| AskedToken {
+        id: claims.jti,
+        hash: sha256_hex(&[request.anti_spam.as_bytes()]),
+        expires_s: claims.exp,
     });
-    let (verdict, hash, proof_text) = (Verdict::default(), token.hash(), as_text(to_prove.proof.as_ref()));
-    let reservation = claim.reservation(app, caller)?;
-    let mut request = Prove {
+    let (no_result, hash) = (ProofResult::default(), token.hash());
+    let reservation = submission.reservation(app, caller)?;
+    let mut script = Prove {
         user: caller.user,
         action: &action.kind,
         points: action.points,
@@ -132,77 +134,77 @@ async fn try_prove(
         interval_ms: app.config.tokens.action_interval_seconds * 1000,
         outbox_max: app.config.outbox.max_entries,
         asked: asked.as_ref(),
-        named_session: &to_prove.session,
-        proof: &proof_text,
-        verdict: &verdict,
+        named_session: &request.session,
+        proof: &proof_json(request.proof.as_ref()),
+        verdict: &no_result,
         judging: Judging::Local,
-        idempotency: to_prove.idempotency.as_ref().map(|it| (it, token.as_str())),
+        idempotency: request.idempotency.as_ref().map(|key| (key, token.as_str())),
     };
     if let Some(reservation) = &reservation {
-        request.judging = Judging::Pending(reservation);
-        let reply = app.store.prove(&request).await?;
+        script.judging = Judging::Pending(reservation);
+        let reply = app.store.prove(&script).await?;
         *rate = reply.rate;
         if reply.outcome != ProveOutcome::Reserved {
             return Ok(conclude(caller, reply, token, action));
         }
-        request.judging = Judging::Done(reservation);
-        // The first run has counted the attempt.
-        request.per_minute = 0;
+        script.judging = Judging::Done(reservation);
+        // The first run counted the attempt.
+        script.per_minute = 0;
     }
-    let mut proof = match (verify(app, caller, &claim).await, &reservation, &token_id) {
+    let mut proof = match (verify(app, caller, &submission).await, &reservation, &token_id) {
         (Err(refusal), Some(reservation), Some(token_id)) => {
             release(app, caller, token_id, reservation).await;
             return Err(refusal.into());
         }
         (proof, ..) => proof?,
     };
-    let verdict = mem::take(&mut proof.verdict);
-    request.verdict = &verdict;
-    request.points = action.worth(verdict.difficulty.as_deref());
-    let reply = app.store.prove(&request).await?;
+    let result = mem::take(&mut proof.result);
+    script.verdict = &result;
+    script.points = action.worth(result.difficulty.as_deref());
+    let reply = app.store.prove(&script).await?;
     proof.reveal(app, reply.revealed_verdict());
     *rate = rate.or(reply.rate);
     Ok(conclude(caller, reply, token, action))
 }
 
-/// The answer to what the script said.
+/// Maps the script's reply to the response.
 fn conclude(caller: &Identity, reply: ProveReply, token: ActToken, action: &Action) -> Conclusion {
     let ProveReply { outcome, replayed, rate } = reply;
     match outcome {
-        ProveOutcome::Proven { expires_at_ms, ttl_ms, token: kept } => {
-            // Without an idempotency key nothing is kept.
-            let token = ActToken::parse(&kept).unwrap_or(token);
+        ProveOutcome::Proven { expires_at_ms, ttl_ms, token: stored } => {
+            // Redis stores a token only under an idempotency key; then a replay returns the first one.
+            let token = ActToken::parse(&stored).unwrap_or(token);
             let expires_in_s = ttl_ms / 1000;
-            let proven = Proven { token, action_type: action.kind.clone(), expires_at_ms, expires_in_s };
-            Conclusion { outcome: Ok(proven), sign: None, replayed }
+            let proven = ProvenToken { token, action_type: action.kind.clone(), expires_at_ms, expires_in_s };
+            Conclusion { outcome: Ok(proven), signal: None, replayed }
         }
         refused => {
-            let Denied { error, sign } = refuse(caller, action, refused, rate);
-            Conclusion { outcome: Err(error), sign: sign.filter(|_| !replayed), replayed }
+            let Rejection { error, signal } = refuse(caller, action, refused, rate);
+            Conclusion { outcome: Err(error), signal: signal.filter(|_| !replayed), replayed }
         }
     }
 }
 
-/// The action that is named by its type, its number and the token: by all of them that are there.
+/// Finds the action by its type, its number and the anti-spam token. Those that are present must agree.
 fn find_action<'a>(
     app: &'a App,
-    to_prove: &ToProve,
-    asked: Option<&AntiSpamClaims>,
+    request: &ProveRequest,
+    claims: Option<&AntiSpamClaims>,
 ) -> Result<&'a Action, Refusal> {
-    let names =
-        [Some(to_prove.action_type.as_str()).filter(|it| !it.is_empty()), asked.map(|it| it.act.as_str())];
-    let is_meant = |it: &&Action| {
-        it.is_open(Flow::Tokens)
-            && names.iter().flatten().all(|name| it.kind == **name)
-            && to_prove.action_number.is_none_or(|number| u64::from(it.number) == number)
+    let action_type = Some(request.action_type.as_str()).filter(|text| !text.is_empty());
+    let names = [action_type, claims.map(|claims| claims.act.as_str())];
+    let matches = |action: &&Action| {
+        action.is_open(Flow::Tokens)
+            && names.iter().flatten().all(|name| action.kind == **name)
+            && request.action_number.is_none_or(|number| u64::from(action.number) == number)
     };
-    let action = app.catalogue.all().iter().find(is_meant);
-    action.ok_or_else(|| invalid_action(app, |it| it.is_open(Flow::Tokens)))
+    let action = app.catalogue.all().iter().find(matches);
+    action.ok_or_else(|| invalid_action(app, |action| action.is_open(Flow::Tokens)))
 }
 
-fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Option<RateWindow>) -> Denied {
-    let (refusal, sign) = match outcome {
-        ProveOutcome::Proven { .. } => unreachable!("this was no refusal"),
+fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Option<RateWindow>) -> Rejection {
+    let (refusal, signal) = match outcome {
+        ProveOutcome::Proven { .. } => unreachable!("a proven token is not a refusal"),
         ProveOutcome::RateLimited => {
             (rate_limited(&AttemptWindow::Inits(caller.user), rate), Some(Sign::Flooding))
         }
@@ -225,7 +227,7 @@ fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Optio
         }
         ProveOutcome::BoardClosed | ProveOutcome::OutboxFull => (Refusal::Unavailable(CLOSED), None),
         ProveOutcome::KeyReused => (Refusal::IdempotencyMismatch, None),
-        ProveOutcome::Judging | ProveOutcome::Reserved => (Refusal::Unavailable(JUDGING), None),
+        ProveOutcome::Judging | ProveOutcome::Reserved => (Refusal::Unavailable(BEING_VERIFIED), None),
     };
-    Denied { error: refusal.into(), sign }
+    Rejection { error: refusal.into(), signal }
 }

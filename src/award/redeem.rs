@@ -1,215 +1,223 @@
-//! `finalize`, `scores` and `update`: a token and its proof become points, in one atomic step.
+//! `finalize`, `scores` and `update`: redeems a token and its proof for points, in one atomic step.
 
 use std::mem;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::answer::{Award, answer, sign_of};
-use super::permission::Judged;
-use super::safe::wait_until_safe;
-use super::verify::{Claim, as_text, verify};
-use super::{Denied, Metered, Permission, check_window, release};
+use super::credential::AuthorizedRedeem;
+use super::durability::await_durability;
+use super::outcome::{Award, abuse_signal, award_or_refusal};
+use super::verify::{ProofSubmission, proof_json, verify};
+use super::{AttemptOutcome, Credential, Rejection, check_window, release};
 use crate::account::Identity;
-use crate::action::{Action, Flow, Limits, Verdict};
+use crate::action::{Action, Flow, Limits, ProofResult};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
 
-/// What a client hands in, read but not yet judged.
-pub struct Submission {
-    /// The token, and what it is for.
-    pub permission: Permission,
-    /// The proof.
+/// A request to redeem a token, parsed but not yet checked.
+pub struct RedeemRequest {
+    /// The token.
+    pub credential: Credential,
+    /// The proof, if one was sent.
     pub proof: Option<Map<String, Value>>,
     /// The request's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// Judges a submission and awards it. One that could not even be read is an attempt too.
+/// Checks a request and awards its points. A request that could not be parsed counts as an attempt too.
 pub async fn redeem(
     app: &App,
     caller: &Identity,
     from: IpAddr,
-    submission: Result<Submission, Refusal>,
-) -> Metered<Award> {
-    let key = submission.as_ref().ok().and_then(|it| it.idempotency.as_ref());
+    request: Result<RedeemRequest, Refusal>,
+) -> AttemptOutcome<Award> {
+    let key = request.as_ref().ok().and_then(|request| request.idempotency.as_ref());
     let window = AttemptWindow::Awards(caller.user);
     if let Err(refusal) = check_window(app, caller, &window, key).await {
         app.note(Some(Sign::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;
-    let attempt = match submission {
-        Ok(submission) => try_redeem(app, caller, &submission, &mut rate).await,
+    let attempt = match request {
+        Ok(request) => try_redeem(app, caller, &request, &mut rate).await,
         Err(refusal) => Err(refusal.into()),
     };
-    let (outcome, sign, replayed) = match attempt {
+    let (outcome, signal, replayed) = match attempt {
         Ok((redeemed, award)) => {
-            let sign = sign_of(&redeemed.outcome).filter(|_| !redeemed.replayed);
-            (award, sign, redeemed.replayed)
+            let signal = abuse_signal(&redeemed.outcome).filter(|_| !redeemed.replayed);
+            (award, signal, redeemed.replayed)
         }
-        Err(denied) => {
-            if rate.is_none() && matches!(denied.error, Error::Refused(_)) {
+        Err(rejection) => {
+            if rate.is_none() && matches!(rejection.error, Error::Refused(_)) {
                 rate = count(app, caller).await.ok().and_then(|it| it.window);
             }
-            (Err(denied.error), denied.sign, false)
+            (Err(rejection.error), rejection.signal, false)
         }
     };
-    app.note(sign, Some(caller.user), from);
+    app.note(signal, Some(caller.user), from);
     app.rate_limiter.note(&window, rate);
-    Metered { outcome, rate, replayed }
+    AttemptOutcome { outcome, rate, replayed }
 }
 
 async fn try_redeem(
     app: &App,
     caller: &Identity,
-    submission: &Submission,
+    request: &RedeemRequest,
     rate: &mut Option<RateWindow>,
-) -> Result<(Redeemed, Result<Award>), Denied> {
-    let judged = submission.permission.judge(app, caller).await?;
-    let claim = claim(&judged, submission);
-    let most_points = most_points(&judged, &submission.permission);
-    let reservation = claim.as_ref().map_or(Ok(None), |it| it.reservation(app, caller))?;
+) -> Result<(Redeemed, Result<Award>), Rejection> {
+    let authorized = request.credential.authorize(app, caller).await?;
+    let submission = proof_submission(&authorized, request);
+    let most_points = max_points(&authorized, &request.credential);
+    let reservation = submission.as_ref().map_or(Ok(None), |it| it.reservation(app, caller))?;
     let mut per_minute = app.config.limits.updates_per_minute;
     if let Some(reservation) = &reservation {
-        let verdict = Verdict::default();
+        let result = ProofResult::default();
         let judging = Judging::Pending(reservation);
-        let run = ScriptRun { verdict: &verdict, points: most_points, most_points, judging, per_minute };
-        let redeemed = spend(app, caller, submission, &judged, run).await?;
+        let run = ScriptRun { result: &result, points: most_points, most_points, judging, per_minute };
+        let redeemed = run_redeem(app, caller, request, &authorized, run).await?;
         *rate = redeemed.rate;
         if redeemed.outcome != RedeemOutcome::Reserved {
-            return conclude(app, caller, submission, &judged, redeemed).await;
+            return conclude(app, caller, request, &authorized, redeemed).await;
         }
-        // The first run has counted the attempt.
+        // The first run counted the attempt.
         per_minute = 0;
     }
-    let mut proof = match &claim {
-        Some(claim) => match (verify(app, caller, claim).await, &reservation) {
+    let mut proof = match &submission {
+        Some(submission) => match (verify(app, caller, submission).await, &reservation) {
             (Err(refusal), Some(reservation)) => {
-                release(app, caller, &judged.token_id, reservation).await;
+                release(app, caller, &authorized.token_id, reservation).await;
                 return Err(refusal.into());
             }
             (proof, _) => Some(proof?),
         },
         None => None,
     };
-    let mut verdict = proof.as_mut().map(|it| mem::take(&mut it.verdict)).unwrap_or_default();
-    let points = points(&judged, &mut verdict, &submission.permission);
+    let mut result = proof.as_mut().map(|it| mem::take(&mut it.result)).unwrap_or_default();
+    let points = points_to_award(&authorized, &mut result, &request.credential);
     let judging = reservation.as_ref().map_or(Judging::Local, Judging::Done);
-    let run = ScriptRun { verdict: &verdict, points, most_points, judging, per_minute };
-    let redeemed = spend(app, caller, submission, &judged, run).await?;
+    let run = ScriptRun { result: &result, points, most_points, judging, per_minute };
+    let redeemed = run_redeem(app, caller, request, &authorized, run).await?;
     if let Some(mut proof) = proof {
         proof.reveal(app, redeemed.revealed_verdict());
     }
     *rate = rate.or(redeemed.rate);
-    conclude(app, caller, submission, &judged, redeemed).await
+    conclude(app, caller, request, &authorized, redeemed).await
 }
 
-/// The answer to what the script said, once an award is as safe as it has to be.
+/// Maps the script's outcome to the response, and waits until an award is durable.
 async fn conclude(
     app: &App,
     caller: &Identity,
-    submission: &Submission,
-    judged: &Judged<'_>,
+    request: &RedeemRequest,
+    authorized: &AuthorizedRedeem<'_>,
     redeemed: Redeemed,
-) -> Result<(Redeemed, Result<Award>), Denied> {
+) -> Result<(Redeemed, Result<Award>), Rejection> {
     if let (RedeemOutcome::Awarded(_), Some(action), false) =
-        (&redeemed.outcome, judged.action, redeemed.replayed)
+        (&redeemed.outcome, authorized.action, redeemed.replayed)
     {
         app.metrics.award(&action.kind);
     }
-    let award = answer(app, caller, &redeemed, judged, submission.idempotency.is_some());
+    let award = award_or_refusal(app, caller, &redeemed, authorized, request.idempotency.is_some());
     if award.is_ok() {
-        wait_until_safe(app, caller, judged, &redeemed.run).await?;
+        await_durability(app, caller, authorized, &redeemed.run).await?;
     }
     Ok((redeemed, award))
 }
 
-/// Counts an attempt that was refused before it came to the script: tokens cannot be guessed for free.
+/// Counts an attempt that was refused before the script ran, so that guessing tokens is rate-limited too.
 async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
     let limit = app.config.limits.updates_per_minute;
     app.rate_limiter.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
 }
 
-/// The proof and what it is held against. None for a proven token, whose proof was judged when it was issued.
-fn claim<'a>(judged: &'a Judged<'_>, submission: &'a Submission) -> Option<Claim<'a>> {
-    let action = judged.action.filter(|_| judged.flow != Flow::Tokens)?;
-    let in_game = judged.flow == Flow::Game;
-    Some(Claim {
+/// The proof to verify. `None` for a proven token, whose proof was verified when it was issued.
+fn proof_submission<'a>(
+    authorized: &'a AuthorizedRedeem<'_>,
+    request: &'a RedeemRequest,
+) -> Option<ProofSubmission<'a>> {
+    let action = authorized.action.filter(|_| authorized.flow != Flow::Tokens)?;
+    let in_game = authorized.flow == Flow::Game;
+    Some(ProofSubmission {
         action,
-        token_id: (!in_game).then_some(&judged.token_id),
+        token_id: (!in_game).then_some(&authorized.token_id),
         in_game,
-        attempt_id: judged.attempt_id,
-        challenge: &judged.challenge,
-        proof: submission.proof.as_ref(),
+        attempt_id: authorized.attempt_id,
+        challenge: &authorized.challenge,
+        proof: request.proof.as_ref(),
     })
 }
 
-/// The most that a proof could be worth here: a limit of points that counted what this proof is worth would tell of it.
-fn most_points(judged: &Judged<'_>, permission: &Permission) -> u64 {
-    match permission {
-        Permission::Game { points: named, .. } => *named,
-        _ => judged.points.or(judged.action.map(Action::most_points)).unwrap_or_default(),
+/// The most points that any proof could earn here. The hourly points limit counts these, because counting the actual points would reveal
+/// the proof's difficulty before the token is spent.
+fn max_points(authorized: &AuthorizedRedeem<'_>, credential: &Credential) -> u64 {
+    match credential {
+        Credential::Game { points: claimed, .. } => *claimed,
+        _ => authorized.points.or(authorized.action.map(Action::most_points)).unwrap_or_default(),
     }
 }
 
-/// The server's points. A client that names some names what the catalogue can give, which is checked before; a proof that is not worth
-/// that is one that fails. It must not be a refusal of its own, which would leave the token and tell what the proof is worth.
-fn points(judged: &Judged<'_>, verdict: &mut Verdict, permission: &Permission) -> u64 {
-    let worth = || judged.action.map(|it| it.worth(verdict.difficulty.as_deref()));
-    let points = judged.points.or_else(worth).unwrap_or_default();
-    match permission {
-        Permission::Game { points: named, .. } => {
-            verdict.holds &= *named == points;
-            *named
+/// The points to award, by the catalogue. A game client claims points, which `authorize` found possible; if this proof earns others, the
+/// proof fails. A refusal of its own would not spend the token and would reveal what the proof earns.
+fn points_to_award(
+    authorized: &AuthorizedRedeem<'_>,
+    result: &mut ProofResult,
+    credential: &Credential,
+) -> u64 {
+    let worth = || authorized.action.map(|action| action.worth(result.difficulty.as_deref()));
+    let points = authorized.points.or_else(worth).unwrap_or_default();
+    match credential {
+        Credential::Game { points: claimed, .. } => {
+            result.is_valid &= *claimed == points;
+            *claimed
         }
         _ => points,
     }
 }
 
-/// What a run of the script is told of the proof.
+/// What one run of the script needs to know about the proof.
 pub(super) struct ScriptRun<'a> {
-    /// What the node says of it.
-    pub verdict: &'a Verdict,
-    /// What it is worth.
+    /// The node's result.
+    pub result: &'a ProofResult,
+    /// The points to award.
     pub points: u64,
-    /// The most that it could be worth.
+    /// The most points that any proof could earn here.
     pub most_points: u64,
-    /// Whether a webhook has to judge it, and did.
+    /// How far the webhook's verification is.
     pub judging: Judging<'a>,
-    /// Attempts allowed a minute; 0: any, and this one is not counted.
+    /// Attempts allowed per minute; 0: no limit, and this run does not count as one.
     pub per_minute: u32,
 }
 
-/// Runs the script, which checks all the rest.
-pub(super) async fn spend(
+/// Runs `redeem.lua`, which makes all remaining checks and spends the token.
+pub(super) async fn run_redeem(
     app: &App,
     caller: &Identity,
-    submission: &Submission,
-    judged: &Judged<'_>,
+    request: &RedeemRequest,
+    authorized: &AuthorizedRedeem<'_>,
     run: ScriptRun<'_>,
 ) -> Result<Redeemed, Fault> {
     let no_limits = Limits::default();
     let board = app.hub.newest();
-    let request = Redeem {
+    let script = Redeem {
         user: caller.user,
         number: caller.number,
         username: &caller.username,
-        // No action has this name, so a token that Redis does not know any more cannot be redeemed under it.
-        action: judged.action.map_or("-", |it| &it.kind),
+        // No action is named "-", so a token that Redis no longer has cannot be redeemed under it.
+        action: authorized.action.map_or("-", |action| &action.kind),
         points: run.points,
         most_points: run.most_points,
-        limits: judged.action.map_or(&no_limits, |it| &it.limits),
-        attempt_id: judged.attempt_id,
-        token_id: &judged.token_id,
-        token_hash: &judged.token_hash,
-        flow: judged.flow,
-        expires_s: judged.expires_s,
-        named_session: submission.permission.named_session(),
-        proof: &as_text(submission.proof.as_ref()),
-        verdict: run.verdict,
+        limits: authorized.action.map_or(&no_limits, |action| &action.limits),
+        attempt_id: authorized.attempt_id,
+        token_id: &authorized.token_id,
+        token_hash: &authorized.token_hash,
+        flow: authorized.flow,
+        expires_s: authorized.expires_s,
+        named_session: request.credential.named_session(),
+        proof: &proof_json(request.proof.as_ref()),
+        verdict: run.result,
         judging: run.judging,
         per_minute: run.per_minute,
         points_per_hour: app.config.limits.points_per_hour,
@@ -217,9 +225,9 @@ pub(super) async fn spend(
         known_version: board.version,
         known_top: &|| board.entries(),
         publish_interval_ms: app.config.live.publish_interval_ms,
-        idempotency: submission.idempotency.as_ref(),
-        next: judged.next.as_ref(),
+        idempotency: request.idempotency.as_ref(),
+        next: authorized.next.as_ref(),
         receipt_kid: app.receipts.kid(),
     };
-    app.store.redeem(&request).await
+    app.store.redeem(&script).await
 }

@@ -1,7 +1,7 @@
-//! The proof, as far as a node can say.
+//! Verifies a proof before the script runs.
 //!
-//! The rule that holds here and in the scripts: no refusal that leaves the token may depend on the proof, in its answer, in a
-//! counter, in a span, in timing, or in whether a webhook is asked. Else one token is enough to try every answer.
+//! Rule for this module and the scripts: a refusal that does not spend the token must not depend on whether the proof is valid, neither in
+//! its response nor in a counter, a span, its timing, or whether a webhook is called. Otherwise one token would be enough to try every answer.
 
 use std::mem;
 
@@ -9,50 +9,50 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::account::Identity;
-use crate::action::proof::Given;
-use crate::action::{Action, Challenge, Verdict};
+use crate::action::proof::ProofInput;
+use crate::action::{Action, Challenge, ProofResult};
 use crate::app::App;
 use crate::error::Refusal;
 use crate::store::Reservation;
 use crate::traces::{self, Span, SpanKind};
 
-/// A reservation outlives the judging by this, in ms: the second run of the script has to reach Redis before it ends.
+/// A reservation outlives the longest verification by this many ms, so that the second run of the script reaches Redis before it expires.
 const RESERVATION_SLACK_MS: u64 = 3000;
 
-/// A proof and what it is held against.
-pub struct Claim<'a> {
-    /// The action that it is for.
+/// A proof with its action and challenge.
+pub struct ProofSubmission<'a> {
+    /// The action to prove.
     pub action: &'a Action,
-    /// The token that asked for it, if one did.
+    /// The id of the anti-spam token that issued the challenge, if there is one.
     pub token_id: Option<&'a str>,
-    /// Whether it comes with a game's token.
+    /// True if the request carries a game token.
     pub in_game: bool,
     /// The attempt's id.
     pub attempt_id: Uuid,
-    /// What was asked.
+    /// The challenge that the proof has to answer.
     pub challenge: &'a Challenge,
-    /// The proof.
+    /// The proof of the request.
     pub proof: Option<&'a Map<String, Value>>,
 }
 
-impl Claim<'_> {
-    /// A reservation of the token, where a webhook has to judge the proof. Before it is asked, a run of the script makes all checks
-    /// under this reservation.
+impl ProofSubmission<'_> {
+    /// Creates the reservation for a token whose proof needs a webhook; `None` for all other proofs. The script makes all its checks under
+    /// this reservation before the webhook is called.
     ///
     /// # Errors
-    /// The proof has not the shape of its kind, which is no try.
+    /// `Validation`: the proof is malformed. The token stays valid.
     pub fn reservation(&self, app: &App, caller: &Identity) -> Result<Option<Reservation>, Refusal> {
         let proof = &self.action.proof;
-        if !proof.reaches_out() {
+        if !proof.needs_webhook() {
             return Ok(None);
         }
-        proof.check_shape(&self.given(app, caller, ""))?;
-        let ttl_ms = proof.longest_judging_ms() + RESERVATION_SLACK_MS;
+        self.input(app, caller, "").check_format(proof)?;
+        let ttl_ms = proof.max_webhook_ms() + RESERVATION_SLACK_MS;
         Ok(Some(Reservation { id: app.clock.new_id(), ttl_ms }))
     }
 
-    fn given<'a>(&'a self, app: &'a App, caller: &Identity, attempt_id: &'a str) -> Given<'a> {
-        Given {
+    fn input<'a>(&'a self, app: &'a App, caller: &Identity, attempt_id: &'a str) -> ProofInput<'a> {
+        ProofInput {
             user: caller.user,
             action: &self.action.kind,
             token_id: self.token_id,
@@ -66,21 +66,21 @@ impl Claim<'_> {
     }
 }
 
-/// A proof that was judged. Neither a counter nor a span says how until `reveal`.
-pub struct JudgedProof {
-    /// What a node can say about it.
-    pub verdict: Verdict,
+/// A checked proof. Neither a counter nor a span shows the result before `reveal`.
+pub struct CheckedProof {
+    /// What the node found; the script checks the rest.
+    pub result: ProofResult,
     kind: &'static str,
     span: Span,
 }
 
-impl JudgedProof {
-    /// Counts the verdict, if the script's outcome may tell it: after an award, or once the token is spent.
+impl CheckedProof {
+    /// Records whether the proof is valid, if the script's outcome reveals it: after an award, or once the token is spent.
     pub fn reveal(&mut self, app: &App, verdict: Option<bool>) {
         let mut span = mem::take(&mut self.span);
-        if let Some(holds) = verdict {
-            span.set("laurel.proof.holds", holds);
-            app.metrics.proof(self.kind, holds);
+        if let Some(is_valid) = verdict {
+            span.set("laurel.proof.holds", is_valid);
+            app.metrics.proof(self.kind, is_valid);
         }
     }
 }
@@ -88,20 +88,24 @@ impl JudgedProof {
 /// Verifies a proof.
 ///
 /// # Errors
-/// It has not the shape of its kind, which is no try; or whoever has to be asked cannot be.
-pub async fn verify(app: &App, caller: &Identity, claim: &Claim<'_>) -> Result<JudgedProof, Refusal> {
-    let attempt_id = claim.attempt_id.to_string();
-    let given = claim.given(app, caller, &attempt_id);
-    let proof = &claim.action.proof;
+/// `Validation`: the proof is malformed. `Unavailable`: the webhook gave no clear answer. The token stays valid in both cases.
+pub async fn verify(
+    app: &App,
+    caller: &Identity,
+    submission: &ProofSubmission<'_>,
+) -> Result<CheckedProof, Refusal> {
+    let attempt_id = submission.attempt_id.to_string();
+    let input = submission.input(app, caller, &attempt_id);
+    let proof = &submission.action.proof;
     let kind = proof.kind();
     let mut span = traces::child(SpanKind::Internal, || "verify proof".into());
     span.set("laurel.proof.kind", kind);
-    let verdict = traces::within(&span, proof.verify(&given)).await?;
+    let result = traces::within(&span, proof.verify(&input)).await?;
     span.await_outcome();
-    Ok(JudgedProof { verdict, kind, span })
+    Ok(CheckedProof { result, kind, span })
 }
 
-/// The proof as it is kept: JSON, or empty.
-pub fn as_text(proof: Option<&Map<String, Value>>) -> String {
+/// The proof as it is stored: JSON, or an empty text.
+pub fn proof_json(proof: Option<&Map<String, Value>>) -> String {
     proof.and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default()
 }

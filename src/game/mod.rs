@@ -1,27 +1,26 @@
-//! Game sessions: half an hour in which each token gives way to the next (scoreboard-system.md). What a token is redeemed
-//! for is the `award` room's; here a session begins, is looked at, and ends.
+//! Game sessions: start, read and end. Each redeemed token of a session returns the next one; `award` redeems them.
 
 use crate::account::Identity;
 use crate::app::App;
-use crate::award::{CLOSED, Metered, rate_limited};
+use crate::award::{AttemptOutcome, CLOSED, rate_limited};
 use crate::error::{Error, Refusal, Result};
 use crate::store::{AttemptWindow, Finished, NoSession, Session, Start, StartOutcome};
 use crate::token::{ActToken, new_session_id};
 
-/// A session that has begun.
-pub struct Started {
+/// A new session.
+pub struct StartedSession {
     /// Its id.
     pub session_id: String,
     /// Its first token.
     pub token: ActToken,
-    /// When it runs out, and all its tokens with it, in ms.
+    /// Its expiry and that of all its tokens, in Unix ms.
     pub expires_at_ms: i64,
-    /// How long it lives.
+    /// Its lifetime in seconds.
     pub lasts_s: u64,
 }
 
-/// Starts a session; the user's earlier one ends.
-pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
+/// Starts a session and ends the user's previous one.
+pub async fn start(app: &App, caller: &Identity) -> AttemptOutcome<StartedSession> {
     let window = AttemptWindow::Starts(caller.user);
     if let Err(refusal) = app.rate_limiter.check(&window) {
         return refusal.into();
@@ -39,38 +38,40 @@ pub async fn start(app: &App, caller: &Identity) -> Metered<Started> {
         event_ids: (app.clock.new_id(), app.clock.new_id()),
     };
     let (outcome, rate) = match app.store.start(&request).await {
-        Ok(answer) => answer,
+        Ok(reply) => reply,
         Err(fault) => return fault.into(),
     };
     app.rate_limiter.note(&window, rate);
     let outcome = match outcome {
-        StartOutcome::Started { expires_at_ms } => Ok(Started { session_id, token, expires_at_ms, lasts_s }),
+        StartOutcome::Started { expires_at_ms } => {
+            Ok(StartedSession { session_id, token, expires_at_ms, lasts_s })
+        }
         StartOutcome::RateLimited => Err(rate_limited(&window, rate).into()),
         StartOutcome::Banned => Err(Refusal::Banned.into()),
         StartOutcome::BoardClosed | StartOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
     };
-    Metered { outcome, rate, replayed: false }
+    AttemptOutcome { outcome, rate, replayed: false }
 }
 
-/// The live session, so that a reloaded page can go on.
+/// Returns the current session, so that a reloaded page can continue it.
 ///
 /// # Errors
-/// There is none, or it has run out; Redis is away.
-pub async fn session(app: &App, caller: &Identity) -> Result<Session> {
+/// `NoSession` or `SessionExpired`, or Redis does not answer.
+pub async fn current_session(app: &App, caller: &Identity) -> Result<Session> {
     app.store.session(caller.user).await?.map_err(refuse)
 }
 
-/// Ends the live session and its tokens.
+/// Ends the current session and its tokens.
 ///
 /// # Errors
-/// There is none, or it has run out; awards are closed; Redis is away.
+/// `NoSession` or `SessionExpired`, awards are closed, or Redis does not answer.
 pub async fn end(app: &App, caller: &Identity) -> Result<Finished> {
     let outbox_max = app.config.outbox.max_entries;
     app.store.finish(caller.user, outbox_max, app.clock.new_id()).await?.map_err(refuse)
 }
 
-fn refuse(why: NoSession) -> Error {
-    match why {
+fn refuse(reason: NoSession) -> Error {
+    match reason {
         NoSession::None => Refusal::NoSession,
         NoSession::Expired => Refusal::SessionExpired,
         NoSession::Unavailable => Refusal::Unavailable(CLOSED),

@@ -14,7 +14,7 @@ use super::body::{Body, Fields};
 use super::identity::Caller;
 use super::{idempotency, rate};
 use crate::app::App;
-use crate::award::{self, Permission, Proven, Submission, ToProve};
+use crate::award::{self, Credential, ProveRequest, ProvenToken, RedeemRequest};
 use crate::clock::rfc3339;
 use crate::error::Refusal;
 
@@ -26,11 +26,11 @@ pub async fn issue(
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
-    let to_prove = body.and_then(|Body(body)| read_proof(&app, &headers, &body));
-    rate::respond(award::prove(&app, &caller, from.counted_as(), to_prove).await, show_proven)
+    let prove_request = body.and_then(|Body(body)| read_proof(&app, &headers, &body));
+    rate::respond(award::prove(&app, &caller, from.counted_as(), prove_request).await, show_proven)
 }
 
-fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ToProve, Refusal> {
+fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ProveRequest, Refusal> {
     let idempotency = idempotency::read(app, headers, "action-tokens", body)?;
     let mut fields = Fields::read(body)?;
     let action_type = fields.optional_text("actionType");
@@ -42,10 +42,10 @@ fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ToProve, Re
         fields.problem("actionType", "is missing; or give actionId, or antiSpamToken");
     }
     fields.finish()?;
-    Ok(ToProve { action_type, action_number, anti_spam, session, proof, idempotency })
+    Ok(ProveRequest { action_type, action_number, anti_spam, session, proof, idempotency })
 }
 
-fn show_proven(proven: Proven) -> Response {
+fn show_proven(proven: ProvenToken) -> Response {
     let answer = json!({
         "actionToken": proven.token.as_str(),
         "actionType": proven.action_type,
@@ -63,15 +63,15 @@ pub async fn redeem(
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
-    let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
+    let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
     rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
-fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
+fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {
     let idempotency = idempotency::read(app, headers, "scores", body)?;
     let mut fields = Fields::read(body)?;
     let token = fields.optional_text("actionToken");
     let session = fields.optional_text("sessionId");
     fields.finish()?;
-    Ok(Submission { permission: Permission::Proven { token, session }, proof: None, idempotency })
+    Ok(RedeemRequest { credential: Credential::Proven { token, session }, proof: None, idempotency })
 }

@@ -17,7 +17,7 @@ use super::{idempotency, rate};
 use crate::account;
 use crate::action::Action;
 use crate::app::App;
-use crate::award::{self, Award, Issued, Permission, Submission};
+use crate::award::{self, Award, Credential, IssuedToken, RedeemRequest};
 use crate::clock::time_of_day;
 use crate::error::{Refusal, Result};
 
@@ -35,7 +35,7 @@ pub async fn init(
     Ok(rate::respond(metered, show_issued))
 }
 
-fn show_issued(issued: Issued) -> Response {
+fn show_issued(issued: IssuedToken) -> Response {
     let mut answer = json!({
         "antiSpamToken": issued.token,
         "expiresIn": issued.expires_in_s,
@@ -55,17 +55,17 @@ pub async fn finalize(
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
-    let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
+    let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
     rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
-fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
+fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {
     let idempotency = idempotency::read(app, headers, "finalize", body)?;
     let mut fields = Fields::read(body)?;
     let token = fields.optional_text("antiSpamToken");
     let proof = fields.optional_object("proof");
     fields.finish()?;
-    Ok(Submission { permission: Permission::AntiSpam(token), proof, idempotency })
+    Ok(RedeemRequest { credential: Credential::AntiSpam(token), proof, idempotency })
 }
 
 /// How `/api/v1` shows an award.

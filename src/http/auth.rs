@@ -33,8 +33,8 @@ pub async fn register(
         account::count_register(&app, from.counted_as()).await.inspect_err(|error| count(Some(error)))?;
     let outcome = account::register(&app, username, email, password, from.counted_as()).await;
     count(outcome.as_ref().err());
-    let metered = crate::award::Metered { outcome, rate: window, replayed: false };
-    Ok(rate::respond(metered, |it| show(StatusCode::CREATED, "Registration successful", &it)))
+    let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
+    Ok(rate::respond(attempt, |it| show(StatusCode::CREATED, "Registration successful", &it)))
 }
 
 pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body): Body) -> Result<Response> {
@@ -56,8 +56,8 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
     if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
         app.note(Some(Sign::BadLogin), None, from.counted_as());
     }
-    let metered = crate::award::Metered { outcome, rate: window, replayed: false };
-    Ok(rate::respond(metered, |it| show(StatusCode::OK, "Login successful", &it)))
+    let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
+    Ok(rate::respond(attempt, |it| show(StatusCode::OK, "Login successful", &it)))
 }
 
 fn show(status: StatusCode, message: &str, LoggedIn { user, token }: &LoggedIn) -> Response {

@@ -18,7 +18,7 @@ pub async fn admob(
     from: ClientAddress,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
-    let award = award::credit(&app, from.counted_as(), &query.unwrap_or_default()).await?;
+    let award = award::redeem_callback(&app, from.counted_as(), &query.unwrap_or_default()).await?;
     // The network only looks at the status.
     Ok(Json(json!({ "success": award.is_some(), "newScore": award.map(|it| it.score) })).into_response())
 }

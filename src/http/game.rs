@@ -12,7 +12,7 @@ use super::body::{Body, Fields};
 use super::identity::Caller;
 use super::{envelope, idempotency, rate};
 use crate::app::App;
-use crate::award::{self, Award, Permission, Submission};
+use crate::award::{self, Award, Credential, RedeemRequest};
 use crate::clock::rfc3339;
 use crate::error::{Refusal, Result};
 use crate::game;
@@ -32,7 +32,7 @@ pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Respo
 
 /// `GET /api/game/session`
 pub async fn session(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
-    let it = game::session(&app, &caller).await?;
+    let it = game::current_session(&app, &caller).await?;
     let data = json!({
         "sessionId": it.id,
         "actionToken": Some(it.token).filter(|it| !it.is_empty()),
@@ -62,11 +62,11 @@ pub async fn update(
     headers: HeaderMap,
     body: Result<Body, Refusal>,
 ) -> Response {
-    let submission = body.and_then(|Body(body)| read_submission(&app, &headers, &body));
+    let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
     rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
-fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submission, Refusal> {
+fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {
     let idempotency = idempotency::read(app, headers, "update", body)?;
     let mut fields = Fields::read(body)?;
     let token = fields.optional_text("actionToken");
@@ -74,12 +74,12 @@ fn read_submission(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Submis
     let points = fields.points("points");
     let proof = fields.optional_object("proof");
     fields.finish()?;
-    let permission = Permission::Game {
+    let credential = Credential::Game {
         token,
         action_type: action_type.unwrap_or_default(),
         points: points.unwrap_or_default(),
     };
-    Ok(Submission { permission, proof, idempotency })
+    Ok(RedeemRequest { credential, proof, idempotency })
 }
 
 fn show_award(award: &Award) -> Response {

@@ -4,9 +4,9 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::crypto::sha256_hex;
 use crate::error::Refusal;
 use crate::store::IdempotencyKey;
-use crate::token::sha256_hex;
 
 const NAME: &str = "idempotency-key";
 

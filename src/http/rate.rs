@@ -4,7 +4,7 @@ use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 
 use super::envelope::mark_replayed;
-use crate::award::Metered;
+use crate::award::AttemptOutcome;
 use crate::error::RateWindow;
 
 /// Whole seconds, rounded up: who waits so long is not refused for having come early. At least 1.
@@ -21,14 +21,14 @@ pub fn write(response: &mut Response, window: &RateWindow) {
 }
 
 /// Turns an outcome into an answer with its window.
-pub fn respond<T>(metered: Metered<T>, show: impl FnOnce(T) -> Response) -> Response {
-    let mut response = metered.outcome.map_or_else(IntoResponse::into_response, show);
+pub fn respond<T>(attempt: AttemptOutcome<T>, show: impl FnOnce(T) -> Response) -> Response {
+    let mut response = attempt.outcome.map_or_else(IntoResponse::into_response, show);
     // A refusal for a full window tells of that one itself.
     let told = response.headers().contains_key("ratelimit-limit");
-    if let Some(window) = metered.rate.as_ref().filter(|_| !told) {
+    if let Some(window) = attempt.rate.as_ref().filter(|_| !told) {
         write(&mut response, window);
     }
-    if metered.replayed {
+    if attempt.replayed {
         mark_replayed(&mut response);
     }
     response

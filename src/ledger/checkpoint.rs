@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::chain::{Hash, Head, SHARD, hex};
-use crate::receipt::{NotVerified, ReceiptKeys, ReceiptVerifier};
+use crate::receipt::{ReceiptKeys, ReceiptVerifier, VerifyError};
 
 /// After so many entries there is another one,
 pub const EVERY: i64 = 10_000;
@@ -58,9 +58,9 @@ impl Checkpoint {
     ///
     /// # Errors
     /// None of these keys did.
-    pub fn check(&self, signature: &str, keys: &ReceiptVerifier) -> Result<(), NotVerified> {
+    pub fn check(&self, signature: &str, keys: &ReceiptVerifier) -> Result<(), VerifyError> {
         let signed: Self = keys.checkpoint(signature)?;
-        if signed == *self { Ok(()) } else { Err(NotVerified::Forged) }
+        if signed == *self { Ok(()) } else { Err(VerifyError::Forged) }
     }
 
     /// For a log outside, which nobody changes who can change Postgres.

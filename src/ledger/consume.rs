@@ -12,7 +12,7 @@ use super::database::{in_time, timed};
 use super::leader::LeaderLock;
 use super::letters::tend;
 use super::open::open;
-use crate::action::Acknowledge;
+use crate::action::AckPolicy;
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{OLDEST, Store};
@@ -96,7 +96,7 @@ async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) ->
 /// How long a batch that is not full waits for more. What a batch costs besides its rows is shared by them, and an attempt that is redeemed
 /// meanwhile is one row written once. Where players wait for the commit, they wait less.
 fn linger(app: &App) -> Duration {
-    let is_waited_for = app.catalogue.all().iter().any(|it| it.acknowledge == Acknowledge::Ledger);
+    let is_waited_for = app.catalogue.all().iter().any(|it| it.acknowledge == AckPolicy::Ledger);
     Duration::from_millis(app.config.outbox.linger_ms) / if is_waited_for { 3 } else { 1 }
 }
 

@@ -1,5 +1,5 @@
-//! Receipts: what an award came to, signed with Ed25519, so that anybody can check it later without asking us. It knows no
-//! store, no HTTP and no clock.
+//! Receipts: awards signed with Ed25519, which anybody can verify later without a node. The same keys sign the ledger's checkpoints. This
+//! module does not depend on stores, HTTP or clocks.
 
 mod key;
 mod verify;
@@ -14,52 +14,52 @@ use crate::config;
 use crate::error::Fault;
 use crate::keys::{Algorithm, KeyFile, KeyRing};
 use key::SigningKey;
-pub use verify::NotVerified;
+pub use verify::VerifyError;
 use verify::verify;
 
-/// The header's `typ`: what is signed for one purpose is nothing for another.
+/// The header's `typ`. A text signed as one type never verifies as the other.
 const RECEIPT: &str = "laurel-receipt+jwt";
 const CHECKPOINT: &str = "laurel-checkpoint+jwt";
 const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA];
 
-/// What an award came to.
+/// The claims of a receipt: the result of one award.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The award's event id: `score_history.event_id` in the ledger.
     pub jti: Uuid,
-    /// Who won the points.
+    /// The user's id.
     pub sub: Uuid,
     /// The action's type.
     pub act: String,
-    /// What the award was worth.
+    /// The points awarded.
     pub points: u64,
-    /// The user's total after it.
+    /// The user's score after the award.
     pub score: u64,
-    /// The board's version after it.
+    /// The board's version after the award.
     pub version: i64,
-    /// When it was, in seconds by Redis' clock.
+    /// The time of the award, in Unix seconds by Redis' clock.
     pub iat: i64,
 }
 
 /// The keys that sign receipts, and the ledger's checkpoints.
 pub struct ReceiptKeys {
-    /// The first signs; the others sign again what they signed.
+    /// The first key signs new texts. The others repeat their own signatures in replayed responses.
     sign: Vec<SigningKey>,
     verify: ReceiptVerifier,
     published: Bytes,
 }
 
 impl ReceiptKeys {
-    /// The keys of `auth.receipt_key_file`, then those derived from the login secrets, newest first.
+    /// Loads the keys of `auth.receipt_key_file`, then those derived from the login secrets, newest first.
     ///
     /// # Errors
-    /// The file cannot be read or has no such key; there are too many keys. One line.
+    /// The file cannot be read or has no Ed25519 key, or there are too many keys. One line of text.
     pub fn new(auth: &config::Auth) -> Result<Self, String> {
         let secrets = std::iter::once(&auth.jwt_secret).chain(&auth.previous_jwt_secrets);
-        let derived = secrets.map(|it| SigningKey::derived(it.expose()));
+        let derived = secrets.map(|secret| SigningKey::derived(secret.expose()));
         let mut sign: Vec<SigningKey> = Vec::new();
         for key in from_file(&auth.receipt_key_file)?.into_iter().chain(derived) {
-            if sign.iter().all(|it| it.kid != key.kid) {
+            if sign.iter().all(|known| known.kid != key.kid) {
                 sign.push(key);
             }
         }
@@ -69,40 +69,40 @@ impl ReceiptKeys {
         Ok(Self { sign, verify, published: published.to_string().into() })
     }
 
-    /// The name of the key that signs.
+    /// The id of the key that signs new texts.
     pub fn kid(&self) -> &str {
         &self.sign[0].kid
     }
 
-    /// Signs a receipt with the key of this name, or with the newest if that one is gone: so it comes out the same when it is
-    /// signed again, whatever key signs by then.
+    /// Signs a receipt with the key of this id, or with the newest key if it was removed. A replayed response therefore has the same receipt
+    /// after a key rotation.
     ///
     /// # Errors
-    /// The claims cannot be written as JSON.
+    /// The claims cannot be serialized.
     pub fn sign(&self, kid: &str, receipt: &Receipt) -> Result<String, Fault> {
-        let key = self.sign.iter().find(|it| it.kid == kid).unwrap_or(&self.sign[0]);
+        let key = self.sign.iter().find(|key| key.kid == kid).unwrap_or(&self.sign[0]);
         key.sign(RECEIPT, receipt).map_err(|error| Fault::new("sign a receipt", error))
     }
 
-    /// Signs what the ledger says of itself.
+    /// Signs a checkpoint of the ledger.
     ///
     /// # Errors
-    /// The claims cannot be written as JSON.
+    /// The claims cannot be serialized.
     pub fn sign_checkpoint(&self, claims: &impl Serialize) -> Result<String, Fault> {
         self.sign[0].sign(CHECKPOINT, claims).map_err(|error| Fault::new("sign a checkpoint", error))
     }
 
-    /// What verifies: the public halves of all keys.
+    /// Verifies with the public parts of all keys.
     pub fn verifier(&self) -> &ReceiptVerifier {
         &self.verify
     }
 
-    /// The public halves alone.
+    /// Drops the private keys.
     pub fn into_verifier(self) -> ReceiptVerifier {
         self.verify
     }
 
-    /// The public halves as a JWK set (RFC 7517).
+    /// The public keys as a JWK set (RFC 7517).
     pub fn published(&self) -> Bytes {
         self.published.clone()
     }
@@ -116,32 +116,32 @@ fn from_file(path: &str) -> Result<Vec<SigningKey>, String> {
     SigningKey::read_pem(&bytes).map_err(|problem| format!("auth.receipt_key_file: {path}: {problem}"))
 }
 
-/// Public keys, and nothing else: all that is needed to check what was signed.
+/// Public keys that verify receipts and checkpoints.
 pub struct ReceiptVerifier(KeyRing);
 
 impl ReceiptVerifier {
-    /// The keys of a JWK set, as a node publishes it.
+    /// Reads a JWK set file, as a node publishes it.
     ///
     /// # Errors
-    /// It cannot be read, or has keys that are not for Ed25519. One line.
+    /// The file cannot be read, or has keys that are not for Ed25519. One line of text.
     pub fn open(jwks: &std::path::Path) -> Result<Self, String> {
         let ring = KeyRing::open("receipts".to_owned(), KeyFile::Jwks(jwks.to_owned()), ALGORITHMS)?;
         Ok(Self(ring))
     }
 
-    /// Reads a receipt.
+    /// Verifies a receipt.
     ///
     /// # Errors
-    /// It is none, or none of these keys signed it.
-    pub fn receipt(&self, text: &str) -> Result<Receipt, NotVerified> {
+    /// The text is not a receipt signed by one of these keys.
+    pub fn receipt(&self, text: &str) -> Result<Receipt, VerifyError> {
         verify(&self.0, RECEIPT, text)
     }
 
-    /// Reads a checkpoint.
+    /// Verifies a checkpoint.
     ///
     /// # Errors
-    /// It is none, or none of these keys signed it.
-    pub fn checkpoint<Claims: DeserializeOwned>(&self, text: &str) -> Result<Claims, NotVerified> {
+    /// The text is not a checkpoint signed by one of these keys.
+    pub fn checkpoint<Claims: DeserializeOwned>(&self, text: &str) -> Result<Claims, VerifyError> {
         verify(&self.0, CHECKPOINT, text)
     }
 }

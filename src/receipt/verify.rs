@@ -1,57 +1,59 @@
-//! Why a signed text is not believed. Nobody can guess a signature, so unlike with logins the reason helps whoever checks, and
-//! nobody else.
+//! Verifies signed texts. A signature cannot be guessed, so unlike for logins the error may state the exact reason.
 
 use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 
 use crate::keys::{KeyRing, MAX_TOKEN_BYTES};
 
-/// Why a text does not count.
+/// Why a text was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotVerified {
-    /// It cannot be read at all, which goes for `alg: none` too.
-    #[error("it is no signed text: RFC 7515")]
+pub enum VerifyError {
+    /// It cannot be parsed. This includes `alg: none`.
+    #[error("not a signed text (compact JWS, RFC 7515)")]
     Malformed,
-    /// It names another algorithm than EdDSA.
-    #[error("it is not signed with EdDSA")]
+    /// Its algorithm is not EdDSA.
+    #[error("not signed with EdDSA")]
     Algorithm,
-    /// It was signed for something else.
-    #[error("it was signed as {found:?}, not as {wanted:?}")]
+    /// It was signed for another purpose.
+    #[error("signed as {found:?} instead of {wanted:?}")]
     Type {
-        /// What it says it is.
+        /// The `typ` of its header.
         found: String,
-        /// What it should be.
+        /// The expected `typ`.
         wanted: &'static str,
     },
-    /// No key has the name that it gives.
+    /// No key has its `kid`.
     #[error("its key {0:?} is not among these keys")]
     UnknownKey(String),
-    /// It was changed after it was signed, or signed by somebody else.
-    #[error("its signature is wrong: it was changed, or somebody else signed it")]
+    /// It was changed, or signed with another key.
+    #[error("its signature is wrong: it was changed, or signed with another key")]
     Forged,
 }
 
-/// The claims of a compact JWS that a key of the ring signed as this type.
+/// Verifies a compact JWS of the wanted type and returns its claims.
+///
+/// # Errors
+/// The reason why the text was rejected.
 pub fn verify<Claims: DeserializeOwned>(
     ring: &KeyRing,
     wanted: &'static str,
     text: &str,
-) -> Result<Claims, NotVerified> {
+) -> Result<Claims, VerifyError> {
     if text.len() > MAX_TOKEN_BYTES {
-        return Err(NotVerified::Malformed);
+        return Err(VerifyError::Malformed);
     }
-    let header = jsonwebtoken::decode_header(text).map_err(|_| NotVerified::Malformed)?;
+    let header = jsonwebtoken::decode_header(text).map_err(|_| VerifyError::Malformed)?;
     if header.alg != Algorithm::EdDSA {
-        return Err(NotVerified::Algorithm);
+        return Err(VerifyError::Algorithm);
     }
     let found = header.typ.unwrap_or_default();
     if found != wanted {
-        return Err(NotVerified::Type { found, wanted });
+        return Err(VerifyError::Type { found, wanted });
     }
     if !ring.has(header.kid.as_deref()) {
-        return Err(NotVerified::UnknownKey(header.kid.unwrap_or_default()));
+        return Err(VerifyError::UnknownKey(header.kid.unwrap_or_default()));
     }
-    ring.verify(text).ok_or(NotVerified::Forged)
+    ring.verify(text).ok_or(VerifyError::Forged)
 }
 
 #[cfg(test)]
@@ -72,7 +74,8 @@ mod tests {
 
     fn keys_with(file: &str, newest: &str, previous: &[&str]) -> Result<ReceiptKeys, String> {
         let mut config = crate::config::load([("JWT_SECRET".into(), newest.into())]).unwrap();
-        config.auth.previous_jwt_secrets = previous.iter().map(|it| (*it).to_owned().into()).collect();
+        config.auth.previous_jwt_secrets =
+            previous.iter().map(|secret| (*secret).to_owned().into()).collect();
         config.auth.receipt_key_file = file.to_owned();
         ReceiptKeys::new(&config.auth)
     }
@@ -91,18 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_says_what_was_signed_and_always_in_the_same_words() {
+    fn a_receipt_is_read_back_and_always_signed_alike() {
         let keys = keys(NEW, &[]);
         assert_eq!(keys.verifier().receipt(&signed(&keys)), Ok(receipt()));
         assert_eq!(signed(&keys), signed(&keys));
     }
 
     #[test]
-    fn no_changed_byte_goes_unseen() {
+    fn every_changed_byte_is_detected() {
         let keys = keys(NEW, &[]);
         let text = signed(&keys);
         for (at, byte) in text.bytes().enumerate() {
-            // Of the signature's last character four bits count; they are changed here.
+            // Only four bits of the signature's last character are significant; this changes them.
             let mut changed = text.clone().into_bytes();
             changed[at] = if byte == b'A' { b'w' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
@@ -111,55 +114,55 @@ mod tests {
         }
         let (head, rest) = text.split_once('.').unwrap();
         let (_, signature) = rest.split_once('.').unwrap();
-        let dearer =
+        let more_points =
             URL_SAFE_NO_PAD.encode(serde_json::to_vec(&Receipt { points: 1000, ..receipt() }).unwrap());
-        let altered = format!("{head}.{dearer}.{signature}");
-        assert_eq!(keys.verifier().receipt(&altered), Err(NotVerified::Forged));
+        let altered = format!("{head}.{more_points}.{signature}");
+        assert_eq!(keys.verifier().receipt(&altered), Err(VerifyError::Forged));
     }
 
     #[test]
-    fn another_key_signs_nothing_even_under_our_keys_name() {
+    fn another_keys_signature_is_refused_even_with_our_kid() {
         let ours = keys(NEW, &[]);
         let mut theirs = Signer::new(Algorithm::EdDSA, "theirs");
         theirs.header.typ = Some("laurel-receipt+jwt".into());
         let claims = serde_json::to_value(receipt()).unwrap();
-        let wanted = Err(NotVerified::UnknownKey("theirs".into()));
+        let wanted = Err(VerifyError::UnknownKey("theirs".into()));
         assert_eq!(ours.verifier().receipt(&theirs.sign(&claims)), wanted);
         let named = Header { kid: Some(ours.kid().to_owned()), ..theirs.header.clone() };
-        assert_eq!(ours.verifier().receipt(&theirs.sign_as(&named, &claims)), Err(NotVerified::Forged));
+        assert_eq!(ours.verifier().receipt(&theirs.sign_as(&named, &claims)), Err(VerifyError::Forged));
         let nameless = Header { kid: None, ..theirs.header.clone() };
-        assert_eq!(ours.verifier().receipt(&theirs.sign_as(&nameless, &claims)), Err(NotVerified::Forged));
+        assert_eq!(ours.verifier().receipt(&theirs.sign_as(&nameless, &claims)), Err(VerifyError::Forged));
     }
 
     #[test]
-    fn the_algorithm_is_never_the_texts() {
+    fn the_text_cannot_choose_the_algorithm() {
         let keys = keys(NEW, &[]);
         let text = signed(&keys);
         let payload = text.split('.').nth(1).unwrap();
         let header = json!({ "alg": "none", "typ": "laurel-receipt+jwt", "kid": keys.kid() }).to_string();
         let unsigned = format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header));
-        assert_eq!(keys.verifier().receipt(&unsigned), Err(NotVerified::Malformed));
-        // The public key as if it were a shared secret, which everybody knows.
+        assert_eq!(keys.verifier().receipt(&unsigned), Err(VerifyError::Malformed));
+        // HS256 with the public key as the shared secret.
         let published: Value = serde_json::from_slice(&keys.published()).unwrap();
         let public = URL_SAFE_NO_PAD.decode(published["keys"][0]["x"].as_str().unwrap()).unwrap();
         let mut header = Header::new(Algorithm::HS256);
         (header.typ, header.kid) = (Some("laurel-receipt+jwt".into()), Some(keys.kid().to_owned()));
         let keyed = jsonwebtoken::encode(&header, &receipt(), &EncodingKey::from_secret(&public)).unwrap();
-        assert_eq!(keys.verifier().receipt(&keyed), Err(NotVerified::Algorithm));
+        assert_eq!(keys.verifier().receipt(&keyed), Err(VerifyError::Algorithm));
     }
 
     #[test]
-    fn a_checkpoint_is_no_receipt_nor_the_other_way_round() {
+    fn a_checkpoint_is_no_receipt_and_a_receipt_no_checkpoint() {
         let keys = keys(NEW, &[]);
         let claims = json!({ "head": "00ff", "entries": 3 });
         let checkpoint = keys.sign_checkpoint(&claims).unwrap();
         assert_eq!(keys.verifier().checkpoint::<Value>(&checkpoint), Ok(claims));
-        assert!(matches!(keys.verifier().receipt(&checkpoint), Err(NotVerified::Type { .. })));
+        assert!(matches!(keys.verifier().receipt(&checkpoint), Err(VerifyError::Type { .. })));
         assert!(keys.verifier().checkpoint::<Value>(&signed(&keys)).is_err());
     }
 
     #[test]
-    fn rotated_keys_verify_and_sign_again_and_dropped_ones_do_not() {
+    fn previous_keys_verify_and_sign_replays_and_removed_ones_do_not() {
         let first = signed(&keys(OLD, &[]));
         let kid = keys(OLD, &[]).kid().to_owned();
         let rotated = keys(NEW, &[OLD, NEW]);
@@ -169,12 +172,12 @@ mod tests {
         let published: Value = serde_json::from_slice(&rotated.published()).unwrap();
         assert_eq!(published["keys"].as_array().unwrap().len(), 2, "each key once");
         let dropped = keys(NEW, &[]);
-        assert_eq!(dropped.verifier().receipt(&first), Err(NotVerified::UnknownKey(kid.clone())));
+        assert_eq!(dropped.verifier().receipt(&first), Err(VerifyError::UnknownKey(kid.clone())));
         assert_eq!(dropped.sign(&kid, &receipt()).unwrap(), signed(&dropped));
     }
 
     #[test]
-    fn a_files_first_key_signs_and_derived_ones_go_on_verifying() {
+    fn the_first_key_of_the_file_signs_and_derived_keys_verify() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("receipts.pem");
         let pem = || {
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_keys_are_all_that_verifying_needs() {
+    fn the_published_keys_verify_a_receipt() {
         let keys = keys(NEW, &[OLD]);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), keys.published()).unwrap();
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keys_name_is_its_thumbprint() {
+    fn the_key_id_is_the_thumbprint() {
         // The example of RFC 8037, appendix A.3.
         let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();

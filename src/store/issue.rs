@@ -39,7 +39,7 @@ pub struct Issue<'a> {
 #[allow(missing_docs, reason = "named like the refusals they become")]
 pub enum IssueOutcome {
     /// By Redis' clock.
-    Issued(Begun),
+    Issued(ChallengeSeed),
     RateLimited,
     Banned,
     ActionLimited {
@@ -53,7 +53,7 @@ pub enum IssueOutcome {
 
 /// What a challenge is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Begun {
+pub struct ChallengeSeed {
     /// By Redis' clock.
     pub issued_at_ms: i64,
     /// Tokens in the user's and in the address's minute, this one included; 0 where they were not counted.
@@ -97,7 +97,7 @@ impl Store {
         let (used, reset_ms) = reply.window()?;
         let rate = window(issue.per_minute, used, reset_ms);
         let outcome = match code {
-            ReplyCode::Ok => IssueOutcome::Issued(Begun {
+            ReplyCode::Ok => IssueOutcome::Issued(ChallengeSeed {
                 issued_at_ms: reply.next()?,
                 paces: (used, self.count_from(issue.paced_from).await?),
                 drawn: reply.next()?,

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Store;
-use crate::action::Verdict;
+use crate::action::ProofResult;
 use crate::error::Fault;
 
 /// A token's reservation: one request at a time has its proof judged.
@@ -44,8 +44,8 @@ impl<'a> Judging<'a> {
     }
 
     /// The verdict as the scripts read it.
-    pub(super) fn verdict_text(self, verdict: &Verdict) -> String {
-        let text = match (self, verdict.holds) {
+    pub(super) fn verdict_text(self, verdict: &ProofResult) -> String {
+        let text = match (self, verdict.is_valid) {
             (Self::Pending(_), _) => "?",
             (_, true) => "1",
             (_, false) => "0",

@@ -50,7 +50,7 @@ use redis::FromRedisValue;
 pub use attempt::{AttemptWindow, Attempts};
 pub use board::{BoardState, Mended, ShardState};
 pub use entry::{Entry, EntryKind, Unread};
-pub use issue::{Begun, Issue, IssueOutcome};
+pub use issue::{ChallengeSeed, Issue, IssueOutcome};
 pub use judging::{Judging, Reservation};
 pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
 pub use lease::{Lease, Visitor};
@@ -68,7 +68,7 @@ pub use shard::{Seen, shard_of};
 pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 
-use crate::action::{Limits, Verdict};
+use crate::action::{Limits, ProofResult};
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::traces::{self, Span, SpanKind};
@@ -93,7 +93,7 @@ fn limits_text(limits: &Limits) -> String {
 }
 
 /// When a proof stands, as `lua/lib/proof.lua` reads it.
-fn span_text(verdict: &Verdict) -> String {
+fn span_text(verdict: &ProofResult) -> String {
     let ((min_ms, max_ms), (from_ms, until_ms)) = (verdict.age_ms, verdict.valid_ms);
     if ((min_ms, max_ms), (from_ms, until_ms)) == ((0, 0), (0, 0)) {
         return String::new();

@@ -6,7 +6,7 @@ use super::judging::Judging;
 use super::redeem::{Elsewhere, IdempotencyKey};
 use super::reply::ReplyCode;
 use super::{MINUTE_MS, Store, limits_text, span_text};
-use crate::action::{Limits, Verdict};
+use crate::action::{Limits, ProofResult};
 use crate::error::{Fault, RateWindow};
 
 /// The anti-spam token that is given for a proven one.
@@ -48,7 +48,7 @@ pub struct Prove<'a> {
     /// The proof that was given, as JSON, or empty.
     pub proof: &'a str,
     /// What a node can say about it.
-    pub verdict: &'a Verdict,
+    pub verdict: &'a ProofResult,
     /// Whether a webhook has to judge it, and did.
     pub judging: Judging<'a>,
     /// The request's idempotency key, and the proven token, which is kept in the answer alone.

@@ -7,7 +7,7 @@ use super::keys::{self, Keys};
 use super::redeemed::{Awarded, RedeemOutcome, Redeemed, read};
 use super::shard::Shard;
 use super::{Store, limits_text, span_text};
-use crate::action::{Flow, Limits, Verdict};
+use crate::action::{Flow, Limits, ProofResult};
 use crate::error::Fault;
 
 /// An `Idempotency-Key` and the request it came with, both as digests in hex.
@@ -61,7 +61,7 @@ pub struct Redeem<'a> {
     /// The proof that was given, as JSON, or empty.
     pub proof: &'a str,
     /// What a node can say about it.
-    pub verdict: &'a Verdict,
+    pub verdict: &'a ProofResult,
     /// Whether a webhook has to judge it, and did.
     pub judging: Judging<'a>,
     /// Attempts allowed in a minute (0: any).

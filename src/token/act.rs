@@ -1,16 +1,16 @@
-//! The `act_` token of the game API and its session's id: random, unpredictable, and known to Redis by a digest.
+//! The `act_` token of the game and verified-token APIs, and the session id. Both are random; Redis stores the token's digest only.
 
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 use uuid::Uuid;
 
-use super::sha256_hex;
+use crate::crypto::sha256_hex;
 use crate::error::Refusal;
 
 /// Characters after the prefix: 119 bits.
 const LENGTH: usize = 20;
 
-/// `act_` and 20 of `[A-Za-z0-9]` (scoreboard-system.md, "Security Design").
+/// A single-use token: `act_` and 20 characters of `[A-Za-z0-9]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActToken {
     text: String,
@@ -19,44 +19,44 @@ pub struct ActToken {
 }
 
 impl ActToken {
-    /// A new one, from the system's random numbers.
+    /// Draws a new token from the thread's cryptographic random number generator.
     pub fn new() -> Self {
-        Self::of(format!("act_{}", random()))
+        Self::of(format!("act_{}", random_text()))
     }
 
     fn of(text: String) -> Self {
         Self { hash: sha256_hex(&[text.as_bytes()]), text }
     }
 
-    /// Reads a token as a client gives it.
+    /// Parses a token from a request.
     ///
     /// # Errors
-    /// Missing, or of another shape.
+    /// `NoActionToken` if the text is empty, `InvalidActionToken` if it is malformed.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         if text.is_empty() {
             return Err(Refusal::NoActionToken);
         }
         match text.strip_prefix("act_") {
-            Some(rest) if rest.len() == LENGTH && rest.bytes().all(|it| it.is_ascii_alphanumeric()) => {
+            Some(rest) if rest.len() == LENGTH && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 Ok(Self::of(text.to_owned()))
             }
             _ => Err(Refusal::InvalidActionToken),
         }
     }
 
-    /// The token itself.
+    /// The token's text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// SHA-256 in hex: what is stored.
+    /// The token's SHA-256 in hex, which is what Redis stores.
     pub fn hash(&self) -> String {
         self.hash.clone()
     }
 
-    /// The id of the one attempt that this token can be redeemed for: a UUID v8 (RFC 9562) of its digest.
+    /// The id of the only attempt that can redeem this token: a UUID v8 (RFC 9562) made from its digest.
     pub fn attempt_id(&self) -> Uuid {
-        // The first half of what is always 64 hexadecimal digits.
+        // The hash always has 64 hexadecimal digits.
         Uuid::new_v8(Uuid::try_parse(&self.hash[..32]).unwrap_or_default().into_bytes())
     }
 }
@@ -67,12 +67,12 @@ impl Default for ActToken {
     }
 }
 
-/// A new session's id: `sess_` and 20 of `[A-Za-z0-9]`.
+/// Draws a new session id: `sess_` and 20 characters of `[A-Za-z0-9]`.
 pub fn new_session_id() -> String {
-    format!("sess_{}", random())
+    format!("sess_{}", random_text())
 }
 
-fn random() -> String {
+fn random_text() -> String {
     rand::rng().sample_iter(Alphanumeric).take(LENGTH).map(char::from).collect()
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_documented_shape_is_a_token() {
+    fn parses_only_the_documented_format() {
         let token = ActToken::new();
         assert_eq!(ActToken::parse(token.as_str()), Ok(token.clone()));
         assert_ne!(ActToken::new(), token);

@@ -1,78 +1,81 @@
-//! The anti-spam token of the actions API: a JWT (RFC 7519) bound to user and action, signed with a key of its own.
+//! The anti-spam token of the actions API: a JWT (RFC 7519) that names a user and an action, signed with a key derived for it.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::derive;
 use crate::action::Challenge;
 use crate::config;
+use crate::crypto::derive_key;
 use crate::error::{Fault, Refusal};
 
-/// Longer tokens are refused unread; ours have about 400 bytes.
+/// Longer tokens are refused without parsing them; ours have about 400 bytes.
 const MAX_BYTES: usize = 2048;
 
-/// What a token says.
+/// The claims of an anti-spam token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AntiSpamClaims {
-    /// Whose it is.
+    /// The user's id.
     pub sub: Uuid,
     /// The action's type.
     pub act: String,
-    /// The token's and the action's id.
+    /// The id of the token and of its attempt.
     pub jti: Uuid,
-    /// When it was issued, by Redis' clock.
+    /// When it was issued: Unix time in seconds, by Redis' clock.
     pub iat: i64,
-    /// When it runs out, rounded up to the second; Redis keeps the moment to the millisecond.
+    /// When it expires: Unix time in seconds, rounded up. Redis stores the exact millisecond.
     pub exp: i64,
-    /// What the proof will be held against.
+    /// The challenge that the proof has to answer.
     #[serde(default)]
     pub chl: Challenge,
 }
 
-/// The keys, derived from the login secrets by HKDF (RFC 5869): a login is no anti-spam token, nor the other way round.
+/// Keys derived from the login secrets, so that a login JWT never verifies as an anti-spam token, or the reverse.
 pub struct AntiSpamKeys {
     sign: EncodingKey,
     verify: Vec<DecodingKey>,
     validation: Validation,
-    secret: [u8; 32],
+    quiz_secret: [u8; 32],
 }
 
 impl AntiSpamKeys {
-    /// The newest secret signs, all verify.
+    /// Derives the keys. The newest login secret signs, all of them verify.
     pub fn new(auth: &config::Auth) -> Self {
-        let key = |secret: &str| derive(secret, b"anti-spam token");
+        let key = |secret: &str| derive_key(secret, b"anti-spam token");
         let newest = key(auth.jwt_secret.expose());
         let mut validation = Validation::new(Algorithm::HS256);
-        // Whether it has run out, Redis says.
+        // Redis checks the expiry by its own clock.
         validation.validate_exp = false;
-        let previous = auth.previous_jwt_secrets.iter().map(|it| key(it.expose()));
+        let previous = auth.previous_jwt_secrets.iter().map(|secret| key(secret.expose()));
         Self {
             sign: EncodingKey::from_secret(&newest),
             validation,
-            secret: derive(auth.jwt_secret.expose(), b"order of questions"),
-            verify: std::iter::once(newest).chain(previous).map(|it| DecodingKey::from_secret(&it)).collect(),
+            quiz_secret: derive_key(auth.jwt_secret.expose(), b"order of questions"),
+            verify: std::iter::once(newest)
+                .chain(previous)
+                .map(|key| DecodingKey::from_secret(&key))
+                .collect(),
         }
     }
 
     /// Signs a token.
     ///
     /// # Errors
-    /// The claims cannot be written as JSON.
+    /// The claims cannot be serialized.
     pub fn sign(&self, claims: &AntiSpamClaims) -> Result<String, Fault> {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign)
             .map_err(|error| Fault::new("sign an anti-spam token", error))
     }
 
-    /// A secret of its own for what players must not foresee.
-    pub fn secret(&self) -> &[u8] {
-        &self.secret
+    /// The derived secret that makes the order of quiz questions unpredictable.
+    pub fn quiz_secret(&self) -> &[u8] {
+        &self.quiz_secret
     }
 
-    /// Reads a token. Whose it is, is left to the caller; whether it has run out, to Redis.
+    /// Verifies a token's signature and returns its claims. The caller checks the user, Redis checks the expiry.
     ///
     /// # Errors
-    /// Missing; or malformed or forged, without saying which.
+    /// `NoActionToken` if the text is empty, `InvalidActionToken` if it is malformed or forged.
     pub fn read(&self, token: &str) -> Result<AntiSpamClaims, Refusal> {
         if token.is_empty() {
             return Err(Refusal::NoActionToken);
@@ -91,7 +94,8 @@ mod tests {
 
     fn keys(newest: &str, previous: &[&str]) -> AntiSpamKeys {
         let mut config = crate::config::load([("JWT_SECRET".into(), newest.into())]).unwrap();
-        config.auth.previous_jwt_secrets = previous.iter().map(|it| (*it).to_owned().into()).collect();
+        config.auth.previous_jwt_secrets =
+            previous.iter().map(|secret| (*secret).to_owned().into()).collect();
         AntiSpamKeys::new(&config.auth)
     }
 
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_whose_it_is() {
+    fn a_signed_token_is_read_back() {
         let user = Uuid::from_u128(1);
         let keys = keys(NEW, &[]);
         let token = keys.sign(&claims(user)).unwrap();
@@ -119,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn rotated_keys_verify_and_dropped_ones_do_not() {
+    fn previous_keys_verify_and_removed_ones_do_not() {
         let user = Uuid::from_u128(1);
         let token = keys(OLD, &[]).sign(&claims(user)).unwrap();
         assert!(keys(NEW, &[OLD]).read(&token).is_ok());
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_login_key_and_unsigned_tokens_are_refused() {
+    fn refuses_the_login_key_and_unsigned_tokens() {
         let user = Uuid::from_u128(1);
         let login = EncodingKey::from_secret(NEW.as_bytes());
         let forged = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims(user), &login).unwrap();

@@ -1,11 +1,8 @@
-//! The tokens that one action is redeemed with. Pure: whether a token was used or has run out is known to Redis alone.
+//! Action tokens: the anti-spam JWT and the `act_` token. This module only reads and writes them; Redis alone decides whether a token
+//! was used or has expired.
 
 mod act;
 mod anti_spam;
-mod derive;
-mod digest;
 
 pub use act::{ActToken, new_session_id};
 pub use anti_spam::{AntiSpamClaims, AntiSpamKeys};
-pub use derive::derive;
-pub use digest::sha256_hex;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::token::sha256_hex;
+use crate::crypto::sha256_hex;
 
 /// A file of a page.
 pub struct Asset {

@@ -18,40 +18,41 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// Where Google's keys are listed.
-pub struct Lister {
+/// A server with a list of keys, like Google's.
+pub struct KeyServer {
     pub url: String,
-    /// The list as it is told now; nothing: it is out of order.
+    /// The list to serve; `None`: status 500.
     list: Mutex<Option<String>>,
-    asked: AtomicUsize,
+    requests: AtomicUsize,
 }
 
-impl Lister {
+impl KeyServer {
     pub async fn start(list: &str) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/verifier-keys.json", listener.local_addr().unwrap());
-        let lister = Arc::new(Self { url, list: Mutex::new(Some(list.into())), asked: AtomicUsize::new(0) });
-        let router = Router::new().route("/verifier-keys.json", get(tell)).with_state(lister.clone());
+        let server =
+            Arc::new(Self { url, list: Mutex::new(Some(list.into())), requests: AtomicUsize::new(0) });
+        let router = Router::new().route("/verifier-keys.json", get(serve)).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        lister
+        server
     }
 
-    fn tell(&self, list: Option<&str>) {
+    fn set_list(&self, list: Option<&str>) {
         *self.list.lock() = list.map(str::to_owned);
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
-async fn tell(State(lister): State<Arc<Lister>>) -> Response {
-    lister.asked.fetch_add(1, Ordering::SeqCst);
-    let list = lister.list.lock().clone();
+async fn serve(State(server): State<Arc<KeyServer>>) -> Response {
+    server.requests.fetch_add(1, Ordering::SeqCst);
+    let list = server.list.lock().clone();
     list.map_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response(), IntoResponse::into_response)
 }
 
-/// A key of Google's, by its number.
+/// A key pair with its id.
 pub struct Key(u64, EcdsaKeyPair);
 
 impl Key {
@@ -59,21 +60,21 @@ impl Key {
         Self(id, EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
     }
 
-    /// A callback that it signed.
+    /// A signed callback.
     fn callback(&self) -> String {
         self.sign(
             "ad_unit=1&custom_data=t1&reward_amount=5&reward_item=coins&timestamp=1&transaction_id=ab12",
         )
     }
 
-    /// A callback with this content.
+    /// Signs a callback with this content.
     pub fn sign(&self, content: &str) -> String {
         let signature = self.1.sign(&SystemRandom::new(), content.as_bytes()).unwrap();
         format!("{content}&signature={}&key_id={}", URL_SAFE_NO_PAD.encode(signature), self.0)
     }
 }
 
-/// As Google lists its keys.
+/// A key list in Google's format.
 pub fn list(keys: &[&Key]) -> String {
     let listed = keys.iter().map(|Key(id, pair)| {
         let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
@@ -83,59 +84,59 @@ pub fn list(keys: &[&Key]) -> String {
 }
 
 #[tokio::test]
-async fn keys_are_fetched_when_needed_and_kept_for_a_day() {
+async fn keys_are_fetched_on_demand_and_cached_for_a_day() {
     let (old, new) = (Key::new(1), Key::new(2));
-    let lister = Lister::start(&list(&[&old])).await;
-    let keys = AdMobKeys::new(&lister.url).unwrap();
-    assert_eq!(lister.asked(), 0);
+    let server = KeyServer::start(&list(&[&old])).await;
+    let keys = AdMobKeys::new(&server.url).unwrap();
+    assert_eq!(server.requests(), 0);
     let start = Instant::now();
     let after = |seconds| start + Duration::from_secs(seconds);
     let queries: Vec<_> = (0..20).map(|_| old.callback()).collect();
-    let verified = futures::future::join_all(queries.iter().map(|it| keys.verify(it, start))).await;
-    let transaction = |it: &Option<Callback>| it.as_ref().unwrap().transaction_id.clone();
-    assert!(verified.iter().all(|it| transaction(it.as_ref().unwrap()) == "ab12"));
-    assert_eq!(lister.asked(), 1, "one fetch for all who came at once");
+    let verified = futures::future::join_all(queries.iter().map(|query| keys.verify(query, start))).await;
+    let transaction = |callback: &Option<Callback>| callback.as_ref().unwrap().transaction_id.clone();
+    assert!(verified.iter().all(|callback| transaction(callback.as_ref().unwrap()) == "ab12"));
+    assert_eq!(server.requests(), 1, "one fetch for concurrent callbacks");
 
-    lister.tell(Some(&list(&[&old, &new])));
+    server.set_list(Some(&list(&[&old, &new])));
     for _ in 0..5 {
         assert!(matches!(keys.verify(&new.callback(), after(59)).await, Err(Refusal::Validation(_))));
     }
-    assert_eq!(lister.asked(), 1, "a key that nobody knows is asked for once a minute");
+    assert_eq!(server.requests(), 1, "an unknown key is fetched at most once a minute");
     assert!(keys.verify(&new.callback(), after(60)).await.is_ok());
     assert!(keys.verify(&old.callback(), after(86_400)).await.is_ok());
-    assert_eq!(lister.asked(), 2);
+    assert_eq!(server.requests(), 2);
 
-    // A day after the last fetch the list is old; while there is no newer one it stays.
-    lister.tell(None);
+    // A day after the last fetch the list has expired, but is used until a newer one is fetched.
+    server.set_list(None);
     assert!(keys.verify(&old.callback(), after(86_460)).await.is_ok());
-    assert_eq!(lister.asked(), 3);
-    lister.tell(Some(&list(&[&new])));
+    assert_eq!(server.requests(), 3);
+    server.set_list(Some(&list(&[&new])));
     assert!(matches!(keys.verify(&old.callback(), after(86_470)).await, Err(Refusal::Validation(_))));
 }
 
 #[tokio::test]
-async fn without_any_list_nothing_is_judged() {
+async fn callbacks_are_unavailable_without_a_key_list() {
     let key = Key::new(1);
-    let lister = Lister::start("").await;
-    let keys = AdMobKeys::new(&lister.url).unwrap();
+    let server = KeyServer::start("").await;
+    let keys = AdMobKeys::new(&server.url).unwrap();
     let start = Instant::now();
     let huge = format!("{}{}", list(&[&key]), " ".repeat(70_000));
-    for (turn, told) in [Some("nonsense"), Some(r#"{"keys":[]}"#), Some(&huge), None].into_iter().enumerate()
+    for (turn, list) in [Some("nonsense"), Some(r#"{"keys":[]}"#), Some(&huge), None].into_iter().enumerate()
     {
-        lister.tell(told);
+        server.set_list(list);
         let now = start + Duration::from_secs(turn as u64);
         let refused = keys.verify(&key.callback(), now).await;
-        assert!(matches!(refused, Err(Refusal::Unavailable(_))), "{told:?}: {refused:?}");
+        assert!(matches!(refused, Err(Refusal::Unavailable(_))), "{list:?}: {refused:?}");
     }
-    lister.tell(Some(&list(&[&key])));
+    server.set_list(Some(&list(&[&key])));
     assert!(keys.verify(&key.callback(), start + Duration::from_secs(4)).await.is_ok(), "a second later");
-    assert_eq!(lister.asked(), 5);
+    assert_eq!(server.requests(), 5);
     let malformed = keys.verify("key_id=1", start).await;
-    assert!(matches!(malformed, Err(Refusal::Validation(_))), "needs no list");
+    assert!(matches!(malformed, Err(Refusal::Validation(_))), "a malformed query needs no list");
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_understood_keeps_no_other_from_counting() {
+async fn unknown_key_formats_do_not_disable_other_keys() {
     let (old, new) = (Key::new(1), Key::new(2));
     let mut listed: serde_json::Value = serde_json::from_str(&list(&[&old, &new])).unwrap();
     let keys = listed["keys"].as_array_mut().unwrap();
@@ -150,8 +151,8 @@ async fn a_key_that_is_not_understood_keeps_no_other_from_counting() {
     for (place, other) in others.into_iter().enumerate() {
         keys.insert(place % 3, other);
     }
-    let lister = Lister::start(&listed.to_string()).await;
-    let keys = AdMobKeys::new(&lister.url).unwrap();
+    let server = KeyServer::start(&listed.to_string()).await;
+    let keys = AdMobKeys::new(&server.url).unwrap();
     for key in [&old, &new] {
         assert!(keys.verify(&key.callback(), Instant::now()).await.is_ok());
     }

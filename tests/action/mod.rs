@@ -1,4 +1,4 @@
-//! What verifies proofs by asking somebody, against small real servers.
+//! The outgoing clients of proofs, against small real servers.
 
 pub mod admob;
 pub mod webhook;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use laurel::action::proof::webhook::{self, Judgement, Question, Webhook, WebhookConfig};
+use laurel::action::proof::webhook::{self, Webhook, WebhookConfig, WebhookRequest, WebhookResponse};
 use laurel::error::Refusal;
 use laurel::metrics::Metrics;
 use serde_json::{Value, json};
@@ -25,10 +25,10 @@ const SECRET: &[u8] = b"for tests: twenty-four and more";
 /// A game's backend.
 pub struct Backend {
     pub base: String,
-    asked: AtomicUsize,
-    under_way: AtomicUsize,
-    most_under_way: AtomicUsize,
-    /// One permit an answer of `/held`.
+    requests: AtomicUsize,
+    in_flight: AtomicUsize,
+    max_in_flight: AtomicUsize,
+    /// One permit per response of `/held`.
     released: Semaphore,
 }
 
@@ -37,9 +37,9 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let backend = Arc::new(Self {
             base: format!("http://{}", listener.local_addr().unwrap()),
-            asked: AtomicUsize::new(0),
-            under_way: AtomicUsize::new(0),
-            most_under_way: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            max_in_flight: AtomicUsize::new(0),
             released: Semaphore::new(0),
         });
         let router = Router::new().route("/{how}", post(answer)).with_state(backend.clone());
@@ -47,8 +47,8 @@ impl Backend {
         backend
     }
 
-    pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -58,10 +58,10 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let turn = backend.asked.fetch_add(1, Ordering::SeqCst);
+    let turn = backend.requests.fetch_add(1, Ordering::SeqCst);
     let valid = || r#"{"valid":true,"difficulty":"hard","note":"of no concern"}"#.to_owned();
     match how.as_str() {
-        "valid" if signed(&headers, &body) => valid().into_response(),
+        "valid" if is_signed(&headers, &body) => valid().into_response(),
         "valid" => r#"{"valid":false}"#.into_response(),
         "loot" => {
             let message: Value = serde_json::from_slice(&body).unwrap();
@@ -74,10 +74,10 @@ async fn answer(
         }
         "second-time" if turn > 1 => valid().into_response(),
         "held" => {
-            let under_way = backend.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-            backend.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+            let in_flight = backend.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+            backend.max_in_flight.fetch_max(in_flight, Ordering::SeqCst);
             backend.released.acquire().await.unwrap().forget();
-            backend.under_way.fetch_sub(1, Ordering::SeqCst);
+            backend.in_flight.fetch_sub(1, Ordering::SeqCst);
             valid().into_response()
         }
         "echo" => json!({ "valid": serde_json::from_slice::<Value>(&body).unwrap() == expected() })
@@ -95,8 +95,8 @@ async fn answer(
     }
 }
 
-/// As a receiver checks a message of Standard Webhooks.
-fn signed(headers: &HeaderMap, body: &[u8]) -> bool {
+/// Verifies a request like a receiver of Standard Webhooks.
+fn is_signed(headers: &HeaderMap, body: &[u8]) -> bool {
     let text = |name: &str| headers[name].to_str().unwrap();
     let mut message = format!("{}.{}.", text("webhook-id"), text("webhook-timestamp")).into_bytes();
     message.extend_from_slice(body);
@@ -125,23 +125,23 @@ fn config(url: &str) -> WebhookConfig {
     }
 }
 
-async fn ask(hook: &Webhook, metrics: &Metrics) -> Result<Judgement, Refusal> {
+async fn ask(hook: &Webhook, metrics: &Metrics) -> Result<WebhookResponse, Refusal> {
     ask_for(1, hook, metrics).await
 }
 
-async fn ask_for(user: u128, hook: &Webhook, metrics: &Metrics) -> Result<Judgement, Refusal> {
+async fn ask_for(user: u128, hook: &Webhook, metrics: &Metrics) -> Result<WebhookResponse, Refusal> {
     let proof = json!({ "loot": 7 });
-    let question = Question {
+    let request = WebhookRequest {
         user: Uuid::from_u128(user),
         action: "raid",
         token_id: "t1",
         proof: proof.as_object(),
         now_ms: 1_704_449_105_007,
     };
-    hook.ask(question, metrics).await
+    hook.call(request, metrics).await
 }
 
-fn unavailable(answer: &Result<Judgement, Refusal>) -> bool {
+fn is_unavailable(answer: &Result<WebhookResponse, Refusal>) -> bool {
     matches!(answer, Err(Refusal::Unavailable(_)))
 }
 
@@ -150,89 +150,91 @@ fn calls(metrics: &Metrics, result: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_signed_question_gets_its_answer() {
+async fn a_signed_request_gets_its_response() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let hook = Webhook::new(&config(&format!("{}/valid", backend.base))).unwrap();
-    let hard = Judgement { valid: true, difficulty: Some("hard".into()) };
+    let hard = WebhookResponse { valid: true, difficulty: Some("hard".into()) };
     assert_eq!(ask(&hook, &metrics).await.unwrap(), hard);
     let hook = Webhook::new(&config(&format!("{}/echo", backend.base))).unwrap();
-    assert_eq!(ask(&hook, &metrics).await.unwrap(), Judgement { valid: true, difficulty: None });
+    assert_eq!(ask(&hook, &metrics).await.unwrap(), WebhookResponse { valid: true, difficulty: None });
 
     let mut stranger = config(&format!("{}/valid", backend.base));
     stranger.secret = format!("whsec_{}", STANDARD.encode([7; 24])).into();
     let hook = Webhook::new(&stranger).unwrap();
     assert!(!ask(&hook, &metrics).await.unwrap().valid, "signed with another secret");
-    // What it answered is not told before the token is spent.
+    // The metric does not show whether the proof is valid, because the token is not spent yet.
     assert_eq!(calls(&metrics, "answered"), 3);
 }
 
 #[tokio::test]
-async fn whatever_is_not_a_clear_answer_is_none() {
+async fn unclear_responses_are_unavailable() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
-    let ways = ["broken", "created", "redirect", "garbage", "text", "silent", "huge", "wordy"];
-    for way in ways {
-        let hook = Webhook::new(&config(&format!("{}/{way}", backend.base))).unwrap();
+    let paths = ["broken", "created", "redirect", "garbage", "text", "silent", "huge", "wordy"];
+    for path in paths {
+        let hook = Webhook::new(&config(&format!("{}/{path}", backend.base))).unwrap();
         let answer = ask(&hook, &metrics).await;
-        assert!(unavailable(&answer), "{way}: {answer:?}");
+        assert!(is_unavailable(&answer), "{path}: {answer:?}");
     }
-    assert_eq!(backend.asked(), ways.len(), "the redirect was followed");
+    assert_eq!(backend.requests(), paths.len(), "the redirect was followed");
     let slow = WebhookConfig { timeout_ms: 50, ..config(&format!("{}/slow", backend.base)) };
-    assert!(unavailable(&ask(&Webhook::new(&slow).unwrap(), &metrics).await));
+    assert!(is_unavailable(&ask(&Webhook::new(&slow).unwrap(), &metrics).await));
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    assert!(unavailable(&ask(&Webhook::new(&config(&format!("http://{nobody}"))).unwrap(), &metrics).await));
-    assert_eq!(calls(&metrics, "failed"), ways.len() as u64 + 2);
+    assert!(is_unavailable(
+        &ask(&Webhook::new(&config(&format!("http://{nobody}"))).unwrap(), &metrics).await
+    ));
+    assert_eq!(calls(&metrics, "failed"), paths.len() as u64 + 2);
 }
 
 #[tokio::test]
-async fn a_backend_that_fails_is_left_alone() {
+async fn the_breaker_stops_calls_to_a_failing_backend() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let broken = WebhookConfig { opens_after: 2, ..config(&format!("{}/broken", backend.base)) };
     let hook = Webhook::new(&broken).unwrap();
     for _ in 0..50 {
-        assert!(unavailable(&ask(&hook, &metrics).await));
+        assert!(is_unavailable(&ask(&hook, &metrics).await));
     }
-    assert_eq!((backend.asked(), calls(&metrics, "open_for_user")), (2, 48));
+    assert_eq!((backend.requests(), calls(&metrics, "open_for_user")), (2, 48));
     // Another player's failure is the second in a row.
     for _ in 0..50 {
-        assert!(unavailable(&ask_for(2, &hook, &metrics).await));
+        assert!(is_unavailable(&ask_for(2, &hook, &metrics).await));
     }
-    assert_eq!((backend.asked(), calls(&metrics, "open")), (3, 49));
+    assert_eq!((backend.requests(), calls(&metrics, "open")), (3, 49));
 }
 
 #[tokio::test]
-async fn one_trial_brings_a_mended_backend_back() {
+async fn one_trial_closes_the_breaker() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let url = format!("{}/second-time", backend.base);
     let hook = Webhook::new(&WebhookConfig { opens_after: 2, open_ms: 50, ..config(&url) }).unwrap();
-    assert!(unavailable(&ask(&hook, &metrics).await) && unavailable(&ask(&hook, &metrics).await));
+    assert!(is_unavailable(&ask(&hook, &metrics).await) && is_unavailable(&ask(&hook, &metrics).await));
     eventually("the trial", async || ask(&hook, &metrics).await.ok()).await;
-    assert_eq!(backend.asked(), 3);
+    assert_eq!(backend.requests(), 3);
     assert!(ask(&hook, &metrics).await.unwrap().valid);
 }
 
 #[tokio::test]
-async fn so_many_ask_at_once_and_the_others_wait() {
+async fn concurrent_calls_are_limited() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let url = format!("{}/held", backend.base);
     let hook = Webhook::new(&WebhookConfig { max_in_flight: 2, ..config(&url) }).unwrap();
     let release = async {
-        eventually("two to be under way", async || (backend.asked() == 2).then_some(())).await;
+        eventually("two requests in flight", async || (backend.requests() == 2).then_some(())).await;
         backend.released.add_permits(10);
     };
     let asking = futures::future::join_all((0..10).map(|_| ask(&hook, &metrics)));
     let (answers, ()) = tokio::join!(asking, release);
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    assert_eq!(backend.most_under_way.load(Ordering::SeqCst), 2);
+    assert_eq!(backend.max_in_flight.load(Ordering::SeqCst), 2);
 
     let hook = WebhookConfig { max_in_flight: 1, timeout_ms: 100, ..config(&url) };
     let hook = Webhook::new(&hook).unwrap();
     let answers = futures::future::join_all((0..5).map(|_| ask(&hook, &metrics))).await;
-    assert!(answers.iter().all(unavailable), "{answers:?}");
-    assert!(calls(&metrics, "busy") >= 1, "nobody waited in vain");
+    assert!(answers.iter().all(is_unavailable), "{answers:?}");
+    assert!(calls(&metrics, "busy") >= 1, "no caller waited for a slot in vain");
 }
 
 #[test]
-fn an_impossible_hook_is_refused() {
+fn invalid_settings_are_refused() {
     let good = || config("https://game.example/judge");
     assert!(Webhook::new(&good()).is_ok());
     let bad = [
@@ -245,7 +247,7 @@ fn an_impossible_hook_is_refused() {
     ];
     for config in bad {
         let problems = Webhook::new(&config).unwrap_err();
-        let told = problems[0].starts_with("proof.") && !problems[0].contains("c2hvcnQ");
-        assert!(problems.len() == 1 && told, "{problems:?}");
+        let is_plain = problems[0].starts_with("proof.") && !problems[0].contains("c2hvcnQ");
+        assert!(problems.len() == 1 && is_plain, "{problems:?}");
     }
 }

@@ -16,7 +16,7 @@ fn token(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn an_action_is_verified_first_and_redeemed_later() {
+async fn an_action_is_proved_first_and_redeemed_later() {
     let world = World::new().await;
     let nodes = [world.node().await, world.node().await];
     let ada = nodes[0].register("ada").await;
@@ -38,7 +38,7 @@ async fn an_action_is_verified_first_and_redeemed_later() {
     let rows: Vec<(bool, bool, Option<String>, String)> = sqlx::query_as(
         "SELECT is_active, used_at IS NOT NULL, session_id, action_type FROM action_tokens WHERE action_token_hash = $1",
     )
-    .bind(laurel::token::sha256_hex(&[act.as_bytes()]))
+    .bind(laurel::crypto::sha256_hex(&[act.as_bytes()]))
     .fetch_all(&nodes[0].app.database)
     .await
     .unwrap();
@@ -46,9 +46,9 @@ async fn an_action_is_verified_first_and_redeemed_later() {
 }
 
 #[tokio::test]
-async fn a_challenge_of_init_is_answered_here() {
+async fn a_challenge_of_init_is_accepted() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.tokens.action_interval_seconds = 0).await;
+    let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let ada = node.register("ada").await;
     let issued = node.init(&ada, "demo_quiz").await;
     let asked = issued.body["antiSpamToken"].as_str().unwrap();
@@ -85,9 +85,9 @@ async fn a_challenge_of_init_is_answered_here() {
 }
 
 #[tokio::test]
-async fn another_users_or_sessions_token_wins_nothing() {
+async fn a_token_of_another_user_or_session_is_refused() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.tokens.action_interval_seconds = 0).await;
+    let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let act = token(&prove(&node, &ada, json!({ "actionType": "watch_ad" })).await);
     redeem(&node, &bob, json!({ "actionToken": act })).await.assert_refused(401, "INVALID_TOKEN");
@@ -116,13 +116,13 @@ async fn another_users_or_sessions_token_wins_nothing() {
     let late = token(&prove(&node, &ada, json!({ "actionType": "watch_ad" })).await);
     node.post("/api/game/end", &ada.token, &json!({})).await;
     redeem(&node, &ada, json!({ "actionToken": late })).await.assert_refused(404, "TOKEN_NOT_FOUND");
-    // The token that was made before the game belongs to none.
+    // A token issued before the game is not bound to its session.
     assert_eq!(redeem(&node, &ada, json!({ "actionToken": act })).await.body["newScore"], 20);
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn each_field_of_the_bodies() {
+async fn every_field_is_validated() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -155,7 +155,7 @@ async fn each_field_of_the_bodies() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_comes_again_under_its_key() {
+async fn a_repeated_key_replays_the_response() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;

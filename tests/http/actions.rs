@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::harness::{World, assert_verified};
 
 #[tokio::test]
-async fn an_action_is_started_proved_and_on_the_board() {
+async fn an_action_is_proved_and_shown_on_the_board() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -28,18 +28,22 @@ async fn an_action_is_started_proved_and_on_the_board() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_shown_without_its_answers() {
+async fn the_catalogue_hides_quiz_answers() {
     let world = World::new().await;
     let node = world.node().await;
     let answer = node.get("/api/v1/actions").await;
-    let kinds: Vec<_> =
-        answer.body["actions"].as_array().unwrap().iter().map(|it| it["proof"].as_str().unwrap()).collect();
+    let kinds: Vec<_> = answer.body["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|action| action["proof"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["none", "none", "none", "none", "elapsed", "quiz", "hashcash"]);
     assert!(!answer.text.contains("Canberra"));
 }
 
 #[tokio::test]
-async fn the_catalogue_tells_a_player_how_long_to_wait() {
+async fn the_catalogue_returns_the_waiting_time() {
     let world = World::new().await;
     let node = world.node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
@@ -51,20 +55,20 @@ async fn the_catalogue_tells_a_player_how_long_to_wait() {
         let actions = answer.body["actions"].as_array().unwrap().clone();
         actions.into_iter().map(|action| action["availableInMs"].clone()).collect()
     };
-    let ms = waits(&ada.token).await;
-    let wait_ms = ms[3].as_u64().unwrap();
+    let waits_ms = waits(&ada.token).await;
+    let wait_ms = waits_ms[3].as_u64().unwrap();
     assert!((1..=86_400_000).contains(&wait_ms), "{wait_ms}");
-    assert_eq!(ms.iter().filter(|it| **it == 0).count(), 6);
+    assert_eq!(waits_ms.iter().filter(|wait| **wait == 0).count(), 6);
     assert_eq!(waits(&bob.token).await, [0; 7]);
-    for nobody in ["", "nonsense", &format!("{}x", ada.token)] {
-        assert_eq!(waits(nobody).await, vec![Value::Null; 7], "{nobody:?}");
+    for login in ["", "nonsense", &format!("{}x", ada.token)] {
+        assert_eq!(waits(login).await, vec![Value::Null; 7], "{login:?}");
     }
 }
 
 #[tokio::test]
-async fn a_token_is_its_users_its_actions_and_its_times() {
+async fn a_token_is_bound_to_user_action_and_time() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 4).await;
+    let node = world.node_with(|config| config.tokens.anti_spam_seconds = 4).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let token = node.token(&ada, "watch_ad").await;
     node.written().await;
@@ -102,7 +106,7 @@ async fn an_unknown_action_has_no_token() {
 }
 
 #[tokio::test]
-async fn a_banned_user_wins_nothing() {
+async fn a_banned_user_gets_no_award() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;

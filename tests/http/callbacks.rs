@@ -1,38 +1,38 @@
-//! AdMob's callback about a rewarded ad, signed by a key of the test's.
+//! AdMob callbacks about rewarded ads, signed with a test key.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::action::admob::{Key, Lister, list};
+use crate::action::admob::{Key, KeyServer, list};
 use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
 
 pub struct Ads {
     world: World,
     key: Key,
-    _lister: Arc<Lister>,
+    _key_server: Arc<KeyServer>,
     pub nodes: [TestNode; 2],
 }
 
 pub async fn ads() -> Ads {
     let (world, key) = (World::new().await, Key::new(7));
-    let lister = Lister::start(&list(&[&key])).await;
+    let key_server = KeyServer::start(&list(&[&key])).await;
     let path = world.folder.path().join("actions.toml");
     let action = "[[action]]\ntype = \"rewarded_ad\"\nnumber = 1\npoints = 25\ntoken_seconds = 900\nflows = [\"actions\"]\n\
                   acknowledge = \"ledger\"\nproof = { kind = \"admob\", ad_units = [\"42\"] }\n";
     std::fs::write(&path, action).unwrap();
     let node = async || {
         world
-            .node_with(|it| {
-                it.actions.file = path.to_str().unwrap().to_owned();
-                it.callbacks.admob_keys_url = lister.url.clone();
-                it.limits.updates_per_minute = 1;
-                it.outbox.acknowledge_timeout_ms = 10_000;
+            .node_with(|config| {
+                config.actions.file = path.to_str().unwrap().to_owned();
+                config.callbacks.admob_keys_url = key_server.url.clone();
+                config.limits.updates_per_minute = 1;
+                config.outbox.acknowledge_timeout_ms = 10_000;
             })
             .await
     };
     let nodes = [node().await, node().await];
-    Ads { world, key, _lister: lister, nodes }
+    Ads { world, key, _key_server: key_server, nodes }
 }
 
 impl Ads {
@@ -43,13 +43,13 @@ impl Ads {
         )
     }
 
-    /// A callback about an ad that was watched just now.
+    /// A signed callback about an ad that the player has just watched.
     pub async fn watched(&self, token: &str, transaction: &str, player: &Player) -> String {
         let now_ms = self.nodes[0].app.store.now_us().await.unwrap() / 1000;
         self.key.sign(&self.content(token, transaction, &player.identity.user.to_string(), "42", now_ms))
     }
 
-    /// The call by which AdMob's console tests the URL.
+    /// The test call of AdMob's console.
     pub fn test_call(&self) -> String {
         let call = self.content("", "123456789", "", "1234567890", 1);
         self.key.sign(&call.replace("&custom_data=", ""))
@@ -61,7 +61,7 @@ impl Ads {
 }
 
 #[tokio::test]
-async fn an_ad_that_was_watched_pays_once_however_often_the_network_says_so() {
+async fn a_watched_ad_is_awarded_once_despite_repeated_callbacks() {
     let ads = ads().await;
     let ada = ads.nodes[0].register("ada").await;
     let issued = ads.nodes[0].init(&ada, "rewarded_ad").await;
@@ -71,11 +71,11 @@ async fn an_ad_that_was_watched_pays_once_however_often_the_network_says_so() {
     let query = ads.watched(token, "t1", &ada).await;
     let first = ads.call(0, &query).await;
     assert_eq!((first.status, &first.body["newScore"]), (200, &json!(25)), "{}", first.text);
-    let calls = (0..20).map(|it| ads.call(it % 2, &query));
+    let calls = (0..20).map(|number| ads.call(number % 2, &query));
     for again in futures::future::join_all(calls).await {
         assert_eq!((again.status, &again.text), (200, &first.text));
     }
-    // Another transaction for the same token, and the same for another token.
+    // Another transaction with the same token, and the same transaction with another token.
     let other = ads.watched(token, "t2", &ada).await;
     ads.call(1, &other).await.assert_refused(409, "TOKEN_ALREADY_USED");
     let next = ads.nodes[1].token(&ada, "rewarded_ad").await;
@@ -92,7 +92,7 @@ async fn an_ad_that_was_watched_pays_once_however_often_the_network_says_so() {
 }
 
 #[tokio::test]
-async fn a_callback_waits_for_the_ledger_where_its_action_does() {
+async fn a_callback_waits_for_the_ledger_if_its_action_does() {
     let ads = ads().await;
     let ada = ads.nodes[0].register("ada").await;
     let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
@@ -100,15 +100,15 @@ async fn a_callback_waits_for_the_ledger_where_its_action_does() {
     let holder = ads.world.nobody_writes().await;
     ads.call(0, &query).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     drop(holder);
-    let told = eventually("the network's next try to be answered", async || {
+    let retried = eventually("the network's retry to succeed", async || {
         Some(ads.call(1, &query).await).filter(|it| it.status != 503)
     })
     .await;
-    assert_eq!((told.status, &told.body["newScore"]), (200, &json!(25)), "{}", told.text);
+    assert_eq!((retried.status, &retried.body["newScore"]), (200, &json!(25)), "{}", retried.text);
 }
 
 #[tokio::test]
-async fn what_the_network_did_not_say_pays_nothing() {
+async fn forged_and_mismatched_callbacks_are_refused() {
     let ads = ads().await;
     let (ada, bob) = (ads.nodes[0].register("ada").await, ads.nodes[0].register("bob").await);
     let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
@@ -146,9 +146,9 @@ async fn what_the_network_did_not_say_pays_nothing() {
     assert_verified(&ads.world).await;
 }
 
-/// AdMob's console takes no URL that answers its test call with anything but 200.
+/// AdMob's console accepts a URL only if it answers the test call with 200.
 #[tokio::test]
-async fn the_consoles_test_call_is_taken_and_awards_nothing() {
+async fn the_test_call_of_the_console_awards_nothing() {
     let ads = ads().await;
     let ada = ads.nodes[0].register("ada").await;
     let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
@@ -176,11 +176,11 @@ async fn the_consoles_test_call_is_taken_and_awards_nothing() {
     }
     look.assert_unchanged(&before).await;
     let query = ads.watched(&token, "t1", &ada).await;
-    assert_eq!(ads.call(1, &query).await.body["newScore"], 25, "the token is as good as before");
+    assert_eq!(ads.call(1, &query).await.body["newScore"], 25, "the token is still valid");
 }
 
 #[tokio::test]
-async fn without_such_an_action_there_is_no_such_door() {
+async fn without_such_an_action_the_callback_route_is_absent() {
     let world = World::new().await;
     let node = world.node().await;
     node.get("/api/v1/callbacks/admob?x=1").await.assert_refused(404, "NOT_FOUND");

@@ -1,4 +1,4 @@
-//! The game API as scoreboard-system.md tells it.
+//! The game API.
 
 use std::collections::HashMap;
 
@@ -41,15 +41,15 @@ async fn a_game_from_start_to_end() {
         let answer = update(&node, &john, &token, action, points).await;
         total += points;
         assert_eq!(answer.body["message"], "Score updated successfully", "{}", answer.text);
-        let it = &answer.body["data"];
+        let award = &answer.body["data"];
         assert_eq!(
-            (&it["newScore"], &it["pointsEarned"], &it["rank"]),
+            (&award["newScore"], &award["pointsEarned"], &award["rank"]),
             (&json!(total), &json!(points), &json!(1))
         );
-        assert_eq!(it["expiresAt"], data["expiresAt"], "all tokens of a session end together");
-        token = it["newActionToken"].as_str().unwrap().to_owned();
-        let kept = session(&node, &john).await;
-        assert_eq!(kept.body["data"]["actionToken"], token, "a reloaded page can go on");
+        assert_eq!(award["expiresAt"], data["expiresAt"], "all tokens of a session end together");
+        token = award["newActionToken"].as_str().unwrap().to_owned();
+        let stored = session(&node, &john).await;
+        assert_eq!(stored.body["data"]["actionToken"], token, "a reloaded page can go on");
     }
     let ended = node.post("/api/game/end", &john.token, &json!({})).await;
     assert_eq!(ended.body["message"], "Game session ended");
@@ -67,26 +67,26 @@ async fn a_game_from_start_to_end() {
 async fn the_six_attempts_of_a_malicious_user() {
     let world = World::new().await;
     let node = world
-        .node_with(|it| {
-            it.tokens.session_seconds = 5;
-            it.limits.updates_per_minute = 20;
+        .node_with(|config| {
+            config.tokens.session_seconds = 5;
+            config.limits.updates_per_minute = 20;
         })
         .await;
     let eve = node.register("eve").await;
     let first = start(&node, &eve).await;
     let second = update(&node, &eve, &first, "watch_ad", 10).await;
     let second = second.body["data"]["newActionToken"].as_str().unwrap();
-    let told = async |token: &str, points: u64| {
+    let reply = async |token: &str, points: u64| {
         let answer = update(&node, &eve, token, "watch_ad", points).await;
         (answer.code().to_owned(), answer.body["message"].as_str().unwrap().to_owned())
     };
     let pair = |code: &str, message: &str| (code.to_owned(), message.to_owned());
-    assert_eq!(told("", 10).await, pair("INVALID_TOKEN", "No action token provided"));
-    assert_eq!(told("act_hacker123", 10).await, pair("INVALID_TOKEN", "Invalid token"));
-    assert_eq!(told("act_a1b2c3d4e5f6g7h8i9j0", 10).await, pair("INVALID_TOKEN", "Invalid token"));
+    assert_eq!(reply("", 10).await, pair("INVALID_TOKEN", "No action token provided"));
+    assert_eq!(reply("act_hacker123", 10).await, pair("INVALID_TOKEN", "Invalid token"));
+    assert_eq!(reply("act_a1b2c3d4e5f6g7h8i9j0", 10).await, pair("INVALID_TOKEN", "Invalid token"));
     let used = pair("TOKEN_ALREADY_USED", "Token has been used, use latest token");
-    assert_eq!(told(&first, 10).await, used);
-    assert_eq!(told(second, 999).await, pair("INVALID_POINTS", "Invalid points value"));
+    assert_eq!(reply(&first, 10).await, used);
+    assert_eq!(reply(second, 999).await, pair("INVALID_POINTS", "Invalid points value"));
     let invalid = update(&node, &eve, second, "print_money", 10).await;
     invalid.assert_refused(400, "INVALID_ACTION");
     let expired = pair("TOKEN_EXPIRED", "Session expired, please start new game");
@@ -94,10 +94,10 @@ async fn the_six_attempts_of_a_malicious_user() {
         (session(&node, &eve).await.code() == "TOKEN_EXPIRED").then_some(())
     })
     .await;
-    assert_eq!(told(second, 10).await, expired);
+    assert_eq!(reply(second, 10).await, expired);
     let mut refused = 0;
     for _ in 0..20 {
-        refused += usize::from(told(second, 10).await == pair("RATE_LIMIT_EXCEEDED", "Rate limit exceeded"));
+        refused += usize::from(reply(second, 10).await == pair("RATE_LIMIT_EXCEEDED", "Rate limit exceeded"));
     }
     assert!(refused >= 7, "{refused}");
     assert_eq!(node.board().await, [("eve".to_owned(), 10, 1)]);
@@ -106,7 +106,7 @@ async fn the_six_attempts_of_a_malicious_user() {
 #[tokio::test]
 async fn a_second_start_ends_the_first_session() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.limits.starts_per_hour = 5).await;
+    let node = world.node_with(|config| config.limits.starts_per_hour = 5).await;
     let ada = node.register("ada").await;
     let first = start(&node, &ada).await;
     let second = start(&node, &ada).await;
@@ -129,27 +129,27 @@ async fn a_second_start_ends_the_first_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_updates_with_one_token_win_once_and_give_one_next() {
+async fn concurrent_updates_with_one_token_award_once() {
     let world = World::new().await;
     let nodes = [world.node().await, world.node().await];
     let ada = nodes[0].register("ada").await;
     let token = start(&nodes[0], &ada).await;
-    let updates = (0..100).map(|it| update(&nodes[it % 2], &ada, &token, "watch_ad", 10));
+    let updates = (0..100).map(|number| update(&nodes[number % 2], &ada, &token, "watch_ad", 10));
     let answers = futures::future::join_all(updates).await;
     let mut outcomes: HashMap<(u16, String), usize> = HashMap::new();
-    for it in &answers {
-        *outcomes.entry((it.status, it.code().to_owned())).or_default() += 1;
+    for answer in &answers {
+        *outcomes.entry((answer.status, answer.code().to_owned())).or_default() += 1;
     }
     let wanted = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 99)]);
     assert_eq!(outcomes, wanted);
     let won = answers.iter().find(|it| it.status == 200).unwrap();
-    let kept = session(&nodes[1], &ada).await;
-    assert_eq!(kept.body["data"]["actionToken"], won.body["data"]["newActionToken"]);
+    let stored = session(&nodes[1], &ada).await;
+    assert_eq!(stored.body["data"]["actionToken"], won.body["data"]["newActionToken"]);
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn a_lost_answer_comes_again_with_its_next_token() {
+async fn a_replay_returns_the_same_next_token() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -164,7 +164,7 @@ async fn a_lost_answer_comes_again_with_its_next_token() {
 }
 
 #[tokio::test]
-async fn each_field_of_an_update() {
+async fn every_field_of_an_update_is_validated() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -188,7 +188,7 @@ async fn each_field_of_an_update() {
         answer.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(answer.fields(), [named], "{body}");
     }
-    // The demo actions that ask a question are not open at this door.
+    // Actions with a challenge are not available in the game API.
     update(&node, &ada, &token, "demo_quiz", 15).await.assert_refused(400, "INVALID_ACTION");
     assert_eq!(node.post("/api/score/update", &ada.token, &good).await.status, 200);
 }

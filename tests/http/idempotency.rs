@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use laurel::award::{Permission, Submission};
+use laurel::award::{Credential, RedeemRequest};
 use laurel::store::IdempotencyKey;
 
 use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
@@ -10,7 +10,7 @@ async fn finalize(node: &TestNode, player: &Player, key: &str, body: &Value) -> 
 }
 
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_to_the_byte_on_any_node() {
+async fn a_repeat_replays_the_response_on_any_node() {
     let world = World::new().await;
     let (one, two) = (world.node().await, world.node().await);
     let (ada, bob) = (one.register("ada").await, one.register("bob").await);
@@ -27,19 +27,19 @@ async fn a_repeat_gets_the_first_answer_to_the_byte_on_any_node() {
     without.assert_refused(409, "TOKEN_ALREADY_USED");
     let other = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
     finalize(&two, &ada, "key-1", &other).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
-    // Another user's key is another key.
+    // Keys are per user.
     let bobs = json!({ "antiSpamToken": one.token(&bob, "watch_ad").await });
     assert_eq!(finalize(&two, &bob, "key-1", &bobs).await.status, 200);
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn a_repeat_may_be_written_in_another_way() {
+async fn bodies_are_compared_as_json() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let begun = node.post("/api/game/start", &ada.token, &json!({})).await;
-    let token = &begun.body["data"]["actionToken"];
+    let started = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let token = &started.body["data"]["actionToken"];
     let send = async |body: String| {
         let bearer = format!("Bearer {}", ada.token);
         let headers =
@@ -63,7 +63,7 @@ async fn a_repeat_may_be_written_in_another_way() {
 }
 
 #[tokio::test]
-async fn a_failed_proof_is_told_again_too() {
+async fn a_failed_proof_is_replayed() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -79,15 +79,15 @@ async fn prove(node: &TestNode, player: &Player, key: &str, body: &Value) -> Ans
     node.post_with("/api/v1/action-tokens", &player.token, &[("idempotency-key", key)], body).await
 }
 
-/// A client that lost the answer asks again, on whichever node, and has its token.
+/// A client that lost the response repeats the request on any node and gets its token.
 #[tokio::test]
-async fn a_lost_proven_token_comes_again_to_the_byte() {
+async fn a_proven_token_is_replayed_on_any_node() {
     let world = World::new().await;
     let (one, two) = (world.node().await, world.node().await);
     let (ada, bob) = (one.register("ada").await, one.register("bob").await);
     let asked = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
     let bare = json!({ "actionType": "complete_level" });
-    // A second one within thirty seconds would be too soon.
+    // A second proven token within thirty seconds is refused, so each player asks for one.
     for (player, key, body) in [(&ada, "k1", &asked), (&bob, "k2", &bare)] {
         let first = prove(&one, player, key, body).await;
         assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""), "{}", first.text);
@@ -101,7 +101,7 @@ async fn a_lost_proven_token_comes_again_to_the_byte() {
         prove(&two, player, key, &json!({ "actionType": "watch_ad" }))
             .await
             .assert_refused(409, "IDEMPOTENCY_MISMATCH");
-        // At another door it is another request.
+        // The same key in another API is another request.
         let other = json!({ "antiSpamToken": two.token(player, "watch_ad").await });
         finalize(&two, player, key, &other).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
     }
@@ -120,25 +120,25 @@ async fn a_lost_proven_token_comes_again_to_the_byte() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_changed_nothing_is_judged_anew() {
+async fn a_refusal_without_effect_is_not_replayed() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.outbox.max_entries = 1_000_000).await;
+    let node = world.node_with(|config| config.outbox.max_entries = 1_000_000).await;
     let ada = node.register("ada").await;
     let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
     let mut look = world.look().await;
-    // An entry that nobody can read keeps a closed board from being opened.
+    // An unreadable outbox entry keeps a closed board from being opened.
     let _: String = look.ask("XADD outbox * kind unknown").await;
     node.app.store.close_board().await.unwrap();
     finalize(&node, &ada, "k", &body).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     let _: u64 = look.ask("XTRIM outbox MAXLEN 0").await;
-    eventually("the repeat to be judged anew", async || {
+    eventually("the repeat to be processed again", async || {
         (finalize(&node, &ada, "k", &body).await.status == 200).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_key_of_another_shape_is_refused() {
+async fn malformed_keys_are_refused() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -156,15 +156,15 @@ async fn a_key_of_another_shape_is_refused() {
 }
 
 #[tokio::test]
-async fn an_old_answer_is_no_board_for_a_node_that_has_none_yet() {
+async fn a_replayed_board_does_not_enter_the_hub() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
     let token = node.token(&ada, "watch_ad").await;
     let starting = world.app().await;
     for (app, replayed) in [(&node.app, false), (&starting, true)] {
-        let submission = Submission {
-            permission: Permission::AntiSpam(token.clone()),
+        let request = RedeemRequest {
+            credential: Credential::AntiSpam(token.clone()),
             proof: None,
             idempotency: Some(IdempotencyKey {
                 key_digest: "k".into(),
@@ -173,9 +173,9 @@ async fn an_old_answer_is_no_board_for_a_node_that_has_none_yet() {
             }),
         };
         let from = std::net::Ipv4Addr::LOCALHOST.into();
-        let metered = laurel::award::redeem(app, &ada.identity, from, Ok(submission)).await;
-        assert_eq!(metered.outcome.unwrap().score, 10);
-        assert_eq!(metered.replayed, replayed);
+        let attempt = laurel::award::redeem(app, &ada.identity, from, Ok(request)).await;
+        assert_eq!(attempt.outcome.unwrap().score, 10);
+        assert_eq!(attempt.replayed, replayed);
     }
     assert!(node.app.hub.newest().version > 0);
     assert_eq!(starting.hub.newest().version, 0, "newer ones may have been shown since");

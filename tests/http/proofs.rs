@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use crate::harness::{Signer, World, assert_verified, eventually, jwks};
 use crate::scripts::clock::stand;
 
-/// How many zero bits SHA-256 begins with, counted in the digits of its hex.
+/// The leading zero bits of the text's SHA-256, counted in its hex digits.
 pub fn leading_zero_bits(text: &str) -> u32 {
-    let hex = laurel::token::sha256_hex(&[text.as_bytes()]);
-    let zeros = hex.bytes().take_while(|it| *it == b'0').count();
+    let hex = laurel::crypto::sha256_hex(&[text.as_bytes()]);
+    let zeros = hex.bytes().take_while(|digit| *digit == b'0').count();
     let next = u8::from_str_radix(&hex[zeros..=zeros], 16).unwrap();
     zeros as u32 * 4 + next.leading_zeros() - 4
 }
@@ -25,13 +25,13 @@ const ANSWERS: [(&str, &str); 10] = [
     ("Switzerland", "Bern"),
 ];
 
-/// The answer to a question of the bank that ships.
+/// The answer to a question of the built-in bank.
 pub fn answer(question: &str) -> &'static str {
     ANSWERS.iter().find(|(country, _)| question.contains(country)).unwrap().1
 }
 
 #[tokio::test]
-async fn a_quiz_is_won_by_its_answer_alone() {
+async fn only_the_correct_answer_wins_a_quiz() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -64,7 +64,7 @@ async fn a_quiz_is_won_by_its_answer_alone() {
 }
 
 #[tokio::test]
-async fn a_malformed_proof_is_no_try() {
+async fn a_malformed_proof_keeps_the_token() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -89,7 +89,7 @@ async fn a_malformed_proof_is_no_try() {
 }
 
 #[tokio::test]
-async fn hashcash_is_work_for_one_token() {
+async fn hashcash_is_bound_to_one_token() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -97,7 +97,8 @@ async fn hashcash_is_work_for_one_token() {
     let (prefix, bits) = (&issued.body["challenge"]["prefix"], &issued.body["challenge"]["bits"]);
     assert_eq!(bits, 16);
     let prefix = prefix.as_str().unwrap();
-    let nonce = (0u64..).find(|it| leading_zero_bits(&format!("{prefix}{it}")) >= 16).unwrap().to_string();
+    let nonce =
+        (0u64..).find(|nonce| leading_zero_bits(&format!("{prefix}{nonce}")) >= 16).unwrap().to_string();
     let other = node.token(&ada, "demo_hashcash").await;
     let stolen = node.finalize(&ada, &other, json!({ "nonce": nonce })).await;
     stolen.assert_refused(422, "PROOF_INVALID");
@@ -107,7 +108,7 @@ async fn hashcash_is_work_for_one_token() {
 }
 
 #[tokio::test]
-async fn elapsed_goes_by_redis_clock_and_not_by_the_nodes() {
+async fn elapsed_uses_redis_clock() {
     let world = World::new().await;
     let catalogue = world.folder.path().join("actions.toml");
     std::fs::write(
@@ -116,7 +117,7 @@ async fn elapsed_goes_by_redis_clock_and_not_by_the_nodes() {
          proof = { kind = \"elapsed\", min_ms = 300, max_ms = 20000 }\n",
     )
     .unwrap();
-    let node = world.node_with(|it| it.actions.file = catalogue.to_str().unwrap().to_owned()).await;
+    let node = world.node_with(|config| config.actions.file = catalogue.to_str().unwrap().to_owned()).await;
     let ada = node.register("ada").await;
     let hasty = node.token(&ada, "wait").await;
     world.clock.shift(60_000);
@@ -135,9 +136,9 @@ async fn elapsed_goes_by_redis_clock_and_not_by_the_nodes() {
 }
 
 #[tokio::test]
-async fn nine_elapsed_tokens_that_are_waited_for_at_once_are_worth_one() {
+async fn concurrent_elapsed_tokens_give_one_award() {
     let world = World::with_turned_clock().await;
-    let node = world.node_with(|it| it.tokens.action_interval_seconds = 0).await;
+    let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let start_ms = node.app.store.now_us().await.unwrap() / 1000;
     let after = |seconds: i64| stand(&world, start_ms + seconds * 1000);
@@ -148,7 +149,7 @@ async fn nine_elapsed_tokens_that_are_waited_for_at_once_are_worth_one() {
         asked.push(node.token(&bob, "demo_elapsed").await);
     }
     after(3);
-    // Bob proves all of them first; it is the award that is refused.
+    // Bob proves all tokens first; his awards are refused.
     let mut proven = Vec::new();
     for token in &asked {
         let answer = node.post("/api/v1/action-tokens", &bob.token, &json!({ "antiSpamToken": token })).await;
@@ -162,7 +163,7 @@ async fn nine_elapsed_tokens_that_are_waited_for_at_once_are_worth_one() {
         for won in [finalize(place).await, redeem(place).await] {
             assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
         }
-        // The tokens stay.
+        // The other tokens stay valid.
         for other in place + 1..9 {
             for refused in [finalize(other).await, redeem(other).await] {
                 refused.assert_refused(429, "ACTION_LIMIT_REACHED");
@@ -172,9 +173,9 @@ async fn nine_elapsed_tokens_that_are_waited_for_at_once_are_worth_one() {
     }
 }
 
-/// A game server in Python writes `exp` as `time.time() + 60`; and what it thinks it is worth is not for it to say.
+/// A game server in Python writes `exp` as `time.time() + 60`. Points come from the catalogue, not from the attestation.
 #[tokio::test]
-async fn an_attestations_times_may_have_fractions_and_its_points_are_the_catalogues() {
+async fn attestations_may_have_fractional_times_and_cannot_set_points() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
@@ -182,14 +183,14 @@ async fn an_attestations_times_may_have_fractions_and_its_points_are_the_catalog
     let catalogue = "[keys.game]\njwks_file = \"game.json\"\n[[action]]\ntype = \"level\"\nnumber = 1\npoints = 1\n\
                      proof = { kind = \"signed\", keys = \"game\" }\n";
     std::fs::write(&path, catalogue).unwrap();
-    let node = world.node_with(|it| it.actions.file = path.to_str().unwrap().to_owned()).await;
+    let node = world.node_with(|config| config.actions.file = path.to_str().unwrap().to_owned()).await;
     let ada = node.register("ada").await;
     let now_s = (node.app.store.now_us().await.unwrap() / 1_000_000) as f64;
     let mut won = 0;
     for (begins, expires, holds) in [
         (now_s - 1.5, now_s + 60.5, true),
         (now_s - 60.25, now_s + 60.999_999, true),
-        // Rounded down it has run out; and this one has not begun.
+        // Expired when rounded down, and not valid yet.
         (now_s - 60.0, now_s + 0.5, false),
         (now_s + 40.25, now_s + 60.0, false),
     ] {

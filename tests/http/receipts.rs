@@ -11,8 +11,8 @@ use crate::harness::{self, Answer, Player, Signer, TestNode, World, assert_verif
 const KEYS: &str = "/.well-known/laurel-receipts.json";
 const NEW: &str = "another secret, another secret, another one";
 
-/// A request of each door that awards; the receipt is the answer's, or in its data.
-async fn permissions(node: &TestNode, player: &Player) -> [(&'static str, Value, &'static str); 3] {
+/// One awarding request per API: path, body and action type.
+async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value, &'static str); 3] {
     let anti_spam = node.token(player, "watch_ad").await;
     let proven =
         node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "solve_puzzle" })).await;
@@ -27,11 +27,11 @@ async fn permissions(node: &TestNode, player: &Player) -> [(&'static str, Value,
 
 fn receipt(answer: &Answer) -> &str {
     assert_eq!(answer.status, 200, "{}", answer.text);
-    let there = [&answer.body["receipt"], &answer.body["data"]["receipt"]];
-    there.into_iter().find_map(Value::as_str).unwrap()
+    let fields = [&answer.body["receipt"], &answer.body["data"]["receipt"]];
+    fields.into_iter().find_map(Value::as_str).unwrap()
 }
 
-/// The keys as anybody can have them.
+/// Downloads the published keys.
 async fn published(node: &TestNode) -> NamedTempFile {
     let answer = node.get(KEYS).await;
     assert_eq!((answer.status, answer.header("cache-control")), (200, "public, max-age=300"));
@@ -41,46 +41,50 @@ async fn published(node: &TestNode) -> NamedTempFile {
 }
 
 #[tokio::test]
-async fn every_doors_receipt_says_what_the_ledger_says() {
+async fn receipts_of_all_apis_match_the_ledger() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
     let verifier = ReceiptVerifier::open(published(&node).await.path()).unwrap();
-    for (path, body, action) in permissions(&node, &ada).await {
+    for (path, body, action) in requests(&node, &ada).await {
         let answer = node.post(path, &ada.token, &body).await;
-        let it = verifier.receipt(receipt(&answer)).unwrap();
-        assert_eq!((it.sub, it.act.as_str()), (ada.identity.user, action));
+        let claims = verifier.receipt(receipt(&answer)).unwrap();
+        assert_eq!((claims.sub, claims.act.as_str()), (ada.identity.user, action));
         node.written().await;
         let row: (Uuid, String, i64, i64, i64) = sqlx::query_as(
             "SELECT user_id, action_type, points_earned, score_after, hlc_us FROM score_history WHERE event_id = $1",
         )
-        .bind(it.jti)
+        .bind(claims.jti)
         .fetch_one(&node.app.database)
         .await
         .unwrap();
         let hlc_us = row.4;
-        assert_eq!(row, (it.sub, it.act, it.points as i64, it.score as i64, hlc_us));
-        assert_eq!(it.iat, hlc_us / 1_000_000);
-        // Alone on the board, each award is a version; of several shards the merged board changes a moment later.
+        assert_eq!(row, (claims.sub, claims.act, claims.points as i64, claims.score as i64, hlc_us));
+        assert_eq!(claims.iat, hlc_us / 1_000_000);
+        // With one shard each award is a board version; with several shards the merged board changes a little later.
         let merged = node.app.store.shard_count() > 1;
-        assert!(it.version == hlc_us || (merged && it.version > hlc_us), "{} {hlc_us}", it.version);
+        assert!(
+            claims.version == hlc_us || (merged && claims.version > hlc_us),
+            "{} {hlc_us}",
+            claims.version
+        );
     }
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn a_repeat_has_the_first_receipt_to_the_byte_even_after_a_rotation() {
+async fn a_replay_has_the_same_receipt_after_a_key_rotation() {
     let world = World::new().await;
     let one = world.node().await;
     let ada = one.register("ada").await;
     let rotated = world
-        .node_with(|it| {
-            it.auth.previous_jwt_secrets = vec![it.auth.jwt_secret.clone()];
-            it.auth.jwt_secret = NEW.to_owned().into();
+        .node_with(|config| {
+            config.auth.previous_jwt_secrets = vec![config.auth.jwt_secret.clone()];
+            config.auth.jwt_secret = NEW.to_owned().into();
         })
         .await;
     let verifier = ReceiptVerifier::open(published(&rotated).await.path()).unwrap();
-    for (path, body, _) in permissions(&one, &ada).await {
+    for (path, body, _) in requests(&one, &ada).await {
         let keyed = [("idempotency-key", path)];
         let first = one.post_with(path, &ada.token, &keyed, &body).await;
         assert!(verifier.receipt(receipt(&first)).is_ok());
@@ -90,18 +94,18 @@ async fn a_repeat_has_the_first_receipt_to_the_byte_even_after_a_rotation() {
             assert_eq!(again.header("idempotent-replayed"), "true");
         }
     }
-    // What is new is signed by the new key, which the old node does not know.
+    // New receipts are signed with the new key, which the old node does not have.
     let newest = rotated.award(&ada, "watch_ad").await;
     assert!(verifier.receipt(receipt(&newest)).is_ok());
     assert!(one.app.receipts.verifier().receipt(receipt(&newest)).is_err());
 }
 
 #[tokio::test]
-async fn an_answer_that_an_older_release_kept_comes_again_without_a_receipt() {
+async fn a_stored_response_without_a_receipt_is_replayed() {
     let world = World::new().await;
     let (node, mut look) = (world.node().await, world.look().await);
     let ada = node.register("ada").await;
-    for (path, body, _) in permissions(&node, &ada).await {
+    for (path, body, _) in requests(&node, &ada).await {
         let keyed = [("idempotency-key", "k")];
         let first = node.post_with(path, &ada.token, &keyed, &body).await;
         let kept: Vec<String> = look.ask("KEYS answer:*").await;
@@ -115,7 +119,7 @@ async fn an_answer_that_an_older_release_kept_comes_again_without_a_receipt() {
     }
 }
 
-/// `laurel receipt verify` where there is no store, no settings and no data.
+/// Runs `laurel receipt verify` without a store, settings or data.
 fn verify(words: &[&str], secret: &str, input: &str) -> (bool, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = harness::program();
@@ -124,12 +128,12 @@ fn verify(words: &[&str], secret: &str, input: &str) -> (bool, String, String) {
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is made");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "no file is written");
     (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
 #[tokio::test]
-async fn the_command_verifies_without_any_store() {
+async fn the_command_verifies_without_a_store() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -139,24 +143,24 @@ async fn the_command_verifies_without_any_store() {
     let keys = file.path().to_str().unwrap();
     let secret = world.config.auth.jwt_secret.expose();
 
-    let (genuine, said, _) = verify(&["--keys", keys, one], "", "");
+    let (genuine, output, _) = verify(&["--keys", keys, one], "", "");
     assert!(
-        genuine && said.contains(&format!("user {} action watch_ad points 10 score 10", ada.identity.user))
+        genuine && output.contains(&format!("user {} action watch_ad points 10 score 10", ada.identity.user))
     );
-    let (genuine, said, _) = verify(&[], secret, &format!("{one}\n\n{two}\n"));
-    assert!(genuine && said.lines().count() == 2, "{said}");
+    let (genuine, output, _) = verify(&[], secret, &format!("{one}\n\n{two}\n"));
+    assert!(genuine && output.lines().count() == 2, "{output}");
 
     let forged = Signer::new(laurel::keys::Algorithm::EdDSA, "theirs");
     let mut header = forged.header.clone();
     header.typ = Some("laurel-receipt+jwt".into());
     let forged = forged.sign_as(&header, &json!({}));
-    let (genuine, said, why) =
+    let (genuine, output, errors) =
         verify(&["--keys", keys], "", &format!("{forged}\n{}\n{two}\n", &one[..one.len() - 9]));
-    assert!(!genuine && said.lines().count() == 1, "{said}");
+    assert!(!genuine && output.lines().count() == 1, "{output}");
     assert!(
-        why.contains("receipt 1: its key \"theirs\" is not among")
-            && why.contains("receipt 2: its signature"),
-        "{why}"
+        errors.contains("receipt 1: its key \"theirs\" is not among")
+            && errors.contains("receipt 2: its signature"),
+        "{errors}"
     );
     assert!(verify(&[one], NEW, "").2.contains("is not among these keys"));
     assert!(verify(&[one], "", "").2.contains("--keys"));

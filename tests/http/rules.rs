@@ -1,18 +1,18 @@
-//! What the catalogue says of an action holds, whatever the client says.
+//! The catalogue's rules for an action hold in all three APIs: proofs, limits, open hours and points.
 
 use laurel::keys::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Player, Signer, TestNode, World, assert_verified, eventually, jwks};
 
-/// A node with a catalogue of its own, whose files lie in the world's folder.
+/// A node with this catalogue, whose key files are in the world's folder.
 async fn node(world: &World, catalogue: &str) -> TestNode {
     let path = world.folder.path().join("actions.toml");
     std::fs::write(&path, catalogue).unwrap();
     world
-        .node_with(|it| {
-            it.actions.file = path.to_str().unwrap().to_owned();
-            it.tokens.action_interval_seconds = 0;
+        .node_with(|config| {
+            config.actions.file = path.to_str().unwrap().to_owned();
+            config.tokens.action_interval_seconds = 0;
         })
         .await
 }
@@ -40,7 +40,7 @@ const LEVEL: &str = r#"
     proof = { kind = "signed", keys = "game" }
 "#;
 
-/// A node that knows these signers' levels, a player of it, and its time.
+/// A node that trusts these signers, a player, and Redis' time in ms.
 async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i64) {
     std::fs::write(world.folder.path().join("game.json"), jwks(signers)).unwrap();
     let node = node(world, LEVEL).await;
@@ -50,10 +50,10 @@ async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i6
 }
 
 #[tokio::test]
-async fn an_attestation_of_each_algorithm_counts_once_and_for_its_token_alone() {
+async fn attestations_count_once_and_for_one_token() {
     let world = World::new().await;
-    let signers =
-        [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256].map(|it| Signer::new(it, &format!("{it:?}")));
+    let signers = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256]
+        .map(|name| Signer::new(name, &format!("{name:?}")));
     let (node, ada, now_ms) = level_node(&world, &signers.each_ref()).await;
     let bob = node.register("bob").await;
     for (place, signer) in signers.iter().enumerate() {
@@ -63,7 +63,7 @@ async fn an_attestation_of_each_algorithm_counts_once_and_for_its_token_alone() 
         let proof = json!({ "attestation": attestation });
         let won = node.finalize(&ada, token, proof.clone()).await;
         assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
-        // For the next token the same attestation is no proof.
+        // The attestation is for one token only.
         let next = node.token(&ada, "level").await;
         node.finalize(&ada, &next, proof).await.assert_refused(422, "PROOF_INVALID");
     }
@@ -94,7 +94,7 @@ async fn an_attestation_of_each_algorithm_counts_once_and_for_its_token_alone() 
 }
 
 #[tokio::test]
-async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it_was() {
+async fn attestations_without_a_token_count_in_the_other_apis() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
@@ -116,7 +116,7 @@ async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it
     let token = &game.body["data"]["actionToken"];
     let update = |token: &Value, points: u64, proof: Value| json!({ "actionToken": token, "actionType": "level", "points": points, "proof": proof });
     let send = async |body: Value| node.post("/api/score/update", &ada.token, &body).await;
-    // Points that the catalogue never gives leave the token. Points that this attestation is not worth are a proof that fails.
+    // Points that the catalogue never gives keep the token. Points of another difficulty fail the proof.
     send(update(token, 11, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
     send(update(token, 10, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
     send(update(token, 50, hard("two"))).await.assert_refused(409, "TOKEN_ALREADY_USED");
@@ -130,7 +130,7 @@ async fn an_attestation_stands_by_itself_at_the_other_doors_and_says_how_hard_it
 }
 
 #[tokio::test]
-async fn an_attestation_that_was_used_is_known_to_a_redis_that_was_emptied() {
+async fn a_used_attestation_is_refused_after_redis_was_emptied() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
@@ -177,11 +177,11 @@ async fn a_games_keys_rotate_while_the_node_serves() {
 }
 
 #[tokio::test]
-async fn caps_and_open_hours_hold_in_every_flow() {
+async fn caps_and_open_hours_hold_in_all_apis() {
     let world = World::new().await;
-    let look = world.node().await;
-    let hour = redis_time_ms(&look).await / 3_600_000 % 24;
-    look.stop().await;
+    let any_node = world.node().await;
+    let hour = redis_time_ms(&any_node).await / 3_600_000 % 24;
+    any_node.stop().await;
     let hours = |from: i64| format!("{:02}:00-{:02}:00", (hour + from) % 24, (hour + from + 4) % 24);
     let action = |name: &str, number: u32, rule: &str| {
         format!(
@@ -224,12 +224,15 @@ async fn caps_and_open_hours_hold_in_every_flow() {
 }
 
 #[tokio::test]
-async fn a_quizs_question_decides_what_it_is_worth_and_comes_once_a_round() {
+async fn quiz_questions_set_the_points_and_do_not_repeat() {
     let world = World::new().await;
     let bank: String = (0..6)
-        .map(|it| {
-            let difficulty = if it % 2 == 0 { "difficulty = \"hard\"" } else { "" };
-            format!("[[banks.sums]]\nquestion = \"{it} + 1?\"\nanswer = \"{}\"\n{difficulty}\n", it + 1)
+        .map(|number| {
+            let difficulty = if number % 2 == 0 { "difficulty = \"hard\"" } else { "" };
+            format!(
+                "[[banks.sums]]\nquestion = \"{number} + 1?\"\nanswer = \"{}\"\n{difficulty}\n",
+                number + 1
+            )
         })
         .collect();
     let action = "[[action]]\ntype = \"sum\"\nnumber = 1\npoints = 10\npoints_by_difficulty = { hard = 30 }\n\
@@ -251,13 +254,13 @@ async fn a_quizs_question_decides_what_it_is_worth_and_comes_once_a_round() {
         }
         asked.sort();
         asked.dedup();
-        assert_eq!(asked.len(), 6, "a question came twice: {asked:?}");
+        assert_eq!(asked.len(), 6, "a question was repeated: {asked:?}");
     }
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn work_grows_with_the_pace_and_all_checks_have_to_hold() {
+async fn work_grows_with_the_pace_and_all_checks_must_pass() {
     let world = World::new().await;
     let node = node(
         &world,
@@ -278,8 +281,8 @@ async fn work_grows_with_the_pace_and_all_checks_have_to_hold() {
     let solve = |issued: &Value, quiz: &str| {
         let prefix = issued["challenge"]["prefix"].as_str().unwrap();
         let bits = issued["challenge"]["bits"].as_u64().unwrap() as u32;
-        let hard = |it: &u64| super::proofs::leading_zero_bits(&format!("{prefix}{it}")) >= bits;
-        json!({ "quizResult": quiz, "nonce": (0u64..).find(hard).unwrap().to_string() })
+        let solves = |nonce: &u64| super::proofs::leading_zero_bits(&format!("{prefix}{nonce}")) >= bits;
+        json!({ "quizResult": quiz, "nonce": (0u64..).find(solves).unwrap().to_string() })
     };
     let token = |issued: &Value| issued["antiSpamToken"].as_str().unwrap().to_owned();
     let half = node.finalize(&ada, &token(&last), json!({ "quizResult": "4" })).await;

@@ -3,7 +3,7 @@ use reqwest::Method;
 use crate::harness::World;
 
 #[tokio::test]
-async fn an_unchanged_board_costs_a_304() {
+async fn an_unchanged_board_returns_304() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -25,7 +25,7 @@ async fn an_unchanged_board_costs_a_304() {
 }
 
 #[tokio::test]
-async fn a_node_that_starts_shows_the_present_board() {
+async fn a_starting_node_shows_the_current_board() {
     let world = World::new().await;
     let one = world.node().await;
     let players = one.players(12).await;

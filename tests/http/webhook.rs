@@ -1,4 +1,4 @@
-//! A game's backend that judges, behind each door.
+//! Proofs that a game's backend verifies, in all three APIs.
 
 use serde_json::{Value, json};
 
@@ -18,17 +18,17 @@ async fn node_with_breaker(world: &World, url: &str, per_minute: u32, breaker: &
     );
     std::fs::write(&path, action).unwrap();
     world
-        .node_with(|it| {
-            it.actions.file = path.to_str().unwrap().to_owned();
-            it.limits.updates_per_minute = per_minute;
-            it.limits.inits_per_minute = per_minute;
-            it.tokens.action_interval_seconds = 0;
+        .node_with(|config| {
+            config.actions.file = path.to_str().unwrap().to_owned();
+            config.limits.updates_per_minute = per_minute;
+            config.limits.inits_per_minute = per_minute;
+            config.tokens.action_interval_seconds = 0;
         })
         .await
 }
 
 #[tokio::test]
-async fn the_backend_judges_in_every_flow() {
+async fn the_backend_decides_in_all_apis() {
     let (world, backend) = (World::new().await, Backend::start().await);
     let node = node(&world, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
@@ -41,10 +41,10 @@ async fn the_backend_judges_in_every_flow() {
 
     let prove = json!({ "actionType": "raid", "proof": good });
     let proven = node.post("/api/v1/action-tokens", &ada.token, &prove).await;
-    let asked = backend.asked();
+    let requests = backend.requests();
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
     assert_eq!(node.post("/api/v1/scores", &ada.token, &redeem).await.body["newScore"], 80);
-    assert_eq!(backend.asked(), asked, "a proven token was judged when it was proven");
+    assert_eq!(backend.requests(), requests, "the proof of a proven token is not verified again");
 
     let game = node.post("/api/game/start", &ada.token, &json!({})).await;
     let token = &game.body["data"]["actionToken"];
@@ -57,7 +57,7 @@ async fn the_backend_judges_in_every_flow() {
             .fetch_all(&node.app.database)
             .await
             .unwrap();
-    assert_eq!(kept.iter().filter(|it| **it == good).count(), 3, "{kept:?}");
+    assert_eq!(kept.iter().filter(|proof| **proof == good).count(), 3, "{kept:?}");
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_backend_that_fails_leaves_every_token_unspent() {
 }
 
 #[tokio::test]
-async fn nobody_makes_us_ask_more_often_than_they_may_try() {
+async fn rate_limits_bound_webhook_calls() {
     let (world, backend) = (World::new().await, Backend::start().await);
     let node = node(&world, &format!("{}/loot", backend.base), 3).await;
     let ada = node.register("ada").await;
@@ -99,16 +99,16 @@ async fn nobody_makes_us_ask_more_often_than_they_may_try() {
         codes.push(answer.status);
     }
     assert_eq!(codes, [422, 409, 409, 429, 429, 429, 429, 429]);
-    assert_eq!(backend.asked(), 1, "a spent token's proof is not judged");
+    assert_eq!(backend.requests(), 1, "the proof of a spent token is not verified");
     let prove = json!({ "actionType": "raid", "proof": { "loot": 8 } });
     for wanted in [422, 422, 429, 429] {
         assert_eq!(node.post("/api/v1/action-tokens", &ada.token, &prove).await.status, wanted);
     }
-    assert_eq!(backend.asked(), 3);
+    assert_eq!(backend.requests(), 3);
 }
 
 #[tokio::test]
-async fn players_whose_proofs_make_the_backend_fail_shut_it_for_themselves_alone() {
+async fn the_breaker_opens_only_for_players_whose_calls_fail() {
     let (world, backend) = (World::new().await, Backend::start().await);
     let breaker = "opens_after = 5, open_ms = 3600000";
     let node = node_with_breaker(&world, &format!("{}/loot", backend.base), 0, breaker).await;
@@ -131,7 +131,7 @@ async fn players_whose_proofs_make_the_backend_fail_shut_it_for_themselves_alone
 }
 
 #[tokio::test]
-async fn a_wrong_guess_is_spent_whatever_points_are_named_and_a_repeat_asks_nobody() {
+async fn a_wrong_guess_spends_the_token_and_a_replay_calls_no_webhook() {
     let (world, backend) = (World::new().await, Backend::start().await);
     let node = node(&world, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
@@ -146,8 +146,8 @@ async fn a_wrong_guess_is_spent_whatever_points_are_named_and_a_repeat_asks_nobo
     let key = [("idempotency-key", "k")];
     let first = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
     assert_eq!(first.body["newScore"], 40, "{}", first.text);
-    let asked = backend.asked();
+    let requests = backend.requests();
     let again = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
-    assert_eq!((again.status, &again.text, backend.asked()), (200, &first.text, asked));
+    assert_eq!((again.status, &again.text, backend.requests()), (200, &first.text, requests));
     assert_verified(&world).await;
 }

@@ -75,7 +75,11 @@ async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_
         for (path, body) in &requests {
             let refused = redeem(&node, &ada, path, body).await;
             refused.assert_refused(503, "SERVICE_UNAVAILABLE");
-            assert!(refused.text.contains("counted but not safe yet"), "{round} {path}: {}", refused.text);
+            assert!(
+                refused.text.contains("awarded but are not yet durable"),
+                "{round} {path}: {}",
+                refused.text
+            );
             assert_eq!(refused.header("retry-after"), "1");
         }
     }

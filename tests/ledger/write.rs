@@ -36,7 +36,7 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
     .await
     .unwrap();
     assert!(whole);
-    assert_eq!(hash, laurel::token::sha256_hex(&[token.as_bytes()]));
+    assert_eq!(hash, laurel::crypto::sha256_hex(&[token.as_bytes()]));
     let kept = json!({ "seen": "all\\u0000 of it", "k\\u0000": ["\\u0000", "\\\\u0000"] });
     assert_eq!(proof, kept, "jsonb has no U+0000");
     let row: (i64, i64, i64, String) = sqlx::query_as(

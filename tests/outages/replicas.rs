@@ -57,7 +57,7 @@ async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_agai
     for _ in 0..2 {
         let refused = finalize().await;
         refused.assert_refused(503, "SERVICE_UNAVAILABLE");
-        assert!(refused.text.contains("counted but not safe yet"), "{}", refused.text);
+        assert!(refused.text.contains("awarded but are not yet durable"), "{}", refused.text);
     }
     assert_eq!(
         node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0,

@@ -73,7 +73,7 @@ async fn one_key_gives_all_the_same_answer_and_awards_once() {
         .run(10, async |player| {
             let token = track.nodes[0].token(player, "watch_ad").await;
             let (key, body) =
-                (laurel::token::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
+                (laurel::crypto::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
             let answers = track.attempts(4, player, FINALIZE, &[("idempotency-key", &key)], &body).await;
             assert_eq!(outcomes(&answers), [((200, ""), 4)].into());
             let texts: HashSet<&str> = answers.iter().map(|it| it.text.as_str()).collect();
@@ -92,7 +92,7 @@ async fn one_key_gives_all_the_same_proven_token() {
         .run(10, async |player| {
             let token = track.nodes[0].token(player, "watch_ad").await;
             let (key, body) =
-                (laurel::token::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
+                (laurel::crypto::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
             let headers = [("idempotency-key", key.as_str())];
             let answers = track.attempts(4, player, "/api/v1/action-tokens", &headers, &body).await;
             assert_eq!(outcomes(&answers), [((201, ""), 4)].into());

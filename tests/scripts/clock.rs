@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use laurel::action::{Limits, Verdict};
+use laurel::action::{Limits, ProofResult};
 use laurel::clock::rfc3339;
 use laurel::network::Network;
 use laurel::store::{
@@ -264,7 +264,8 @@ async fn an_attestation_that_ran_out_is_still_known() {
     let until_ms = midnight(&store).await;
     let show = async |at_ms: i64| {
         stand(&world, at_ms);
-        let verdict = Verdict { once: vec!["digest".into()], valid_ms: (0, until_ms), ..Verdict::default() };
+        let verdict =
+            ProofResult { once: vec!["digest".into()], valid_ms: (0, until_ms), ..ProofResult::default() };
         let id = token(&store, user(1)).await;
         store.redeem(&Redeem { verdict: &verdict, ..redeem(user(1), &id) }).await.unwrap().outcome
     };

@@ -1,6 +1,6 @@
 //! Spans of `elapsed` by a clock that the test sets: they do not overlap.
 
-use laurel::action::{Flow, Limits, Verdict};
+use laurel::action::{Flow, Limits, ProofResult};
 use laurel::store::{Issue, IssueOutcome, Redeem, RedeemOutcome};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
     let (world, store) = turned().await;
     let start = midnight(&store).await;
     let limits = Limits { span_ms: 3000, ..ANY };
-    let verdict = Verdict { age_ms: (3000, 20_000), ..Verdict::default() };
+    let verdict = ProofResult { age_ms: (3000, 20_000), ..ProofResult::default() };
     let begin = async || {
         let id = Uuid::new_v4();
         let begun = store.issue(&Issue { limits: &limits, ..issue(user(1), id) }).await.unwrap().0;

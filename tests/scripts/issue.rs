@@ -1,5 +1,5 @@
 use laurel::action::Limits;
-use laurel::store::{Begun, Issue, IssueOutcome};
+use laurel::store::{ChallengeSeed, Issue, IssueOutcome};
 use uuid::Uuid;
 
 use super::{award, issue, user};
@@ -11,7 +11,7 @@ async fn a_token_lives_to_the_millisecond_and_is_bound_to_user_and_action() {
     let (store, mut look) = (world.store().await, world.look().await);
     let id = Uuid::new_v4();
     let (outcome, rate) = store.issue(&issue(user(1), id)).await.unwrap();
-    let IssueOutcome::Issued(Begun { issued_at_ms, .. }) = outcome else { panic!("{outcome:?}") };
+    let IssueOutcome::Issued(ChallengeSeed { issued_at_ms, .. }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(rate, None);
     assert_eq!(
         look.ask::<String>(&format!("GET token:{id}")).await,

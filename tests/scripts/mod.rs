@@ -18,7 +18,7 @@ mod ties;
 
 use std::sync::LazyLock;
 
-use laurel::action::{Flow, Limits, Verdict};
+use laurel::action::{Flow, Limits, ProofResult};
 use laurel::store::{Issue, IssueOutcome, Judging, Redeem, RedeemOutcome, Redeemed, Store};
 use uuid::Uuid;
 
@@ -26,8 +26,9 @@ pub const ANY: Limits =
     Limits { cooldown_ms: 0, cap_per_hour: 0, cap_per_day: 0, opens_at_ms: 0, open_for_ms: 0, span_ms: 0 };
 
 /// What a node can say about a proof.
-pub static HOLDS: LazyLock<Verdict> = LazyLock::new(Verdict::default);
-pub static FAILS: LazyLock<Verdict> = LazyLock::new(|| Verdict { holds: false, ..Verdict::default() });
+pub static HOLDS: LazyLock<ProofResult> = LazyLock::new(ProofResult::default);
+pub static FAILS: LazyLock<ProofResult> =
+    LazyLock::new(|| ProofResult { is_valid: false, ..ProofResult::default() });
 
 pub fn user(number: u128) -> Uuid {
     Uuid::from_u128(number)

@@ -1,4 +1,4 @@
-use laurel::action::{Flow, Limits, Verdict};
+use laurel::action::{Flow, Limits, ProofResult};
 use laurel::store::{
     AskedToken, IdempotencyKey, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store,
 };
@@ -167,14 +167,24 @@ async fn an_attestation_counts_once_at_whatever_door() {
     let world = World::new().await;
     let store = world.store().await;
     let until_ms = store.now_us().await.unwrap() / 1000 + 60_000;
-    let attested = Verdict { once: vec!["digest".into()], valid_ms: (0, until_ms), ..Verdict::default() };
-    let outdated =
-        Verdict { once: vec!["other".into()], valid_ms: (0, until_ms - 120_000), ..Verdict::default() };
-    let early =
-        Verdict { once: vec!["early".into()], valid_ms: (until_ms, until_ms + 1), ..Verdict::default() };
+    let attested =
+        ProofResult { once: vec!["digest".into()], valid_ms: (0, until_ms), ..ProofResult::default() };
+    let outdated = ProofResult {
+        once: vec!["other".into()],
+        valid_ms: (0, until_ms - 120_000),
+        ..ProofResult::default()
+    };
+    let early = ProofResult {
+        once: vec!["early".into()],
+        valid_ms: (until_ms, until_ms + 1),
+        ..ProofResult::default()
+    };
     let year_ms = 365 * 86_400_000;
-    let endless =
-        Verdict { once: vec!["long".into()], valid_ms: (0, until_ms + year_ms), ..Verdict::default() };
+    let endless = ProofResult {
+        once: vec!["long".into()],
+        valid_ms: (0, until_ms + year_ms),
+        ..ProofResult::default()
+    };
     let (first, second) = (ActToken::new(), ActToken::new());
     let it = Prove { verdict: &attested, ..prove(user(1), &first, "a") };
     assert!(matches!(outcome(&store, it).await, ProveOutcome::Proven { .. }));

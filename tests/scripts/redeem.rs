@@ -1,4 +1,4 @@
-use laurel::action::{Limits, Verdict};
+use laurel::action::{Limits, ProofResult};
 use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, Store};
 
 use super::{FAILS, award, redeem, token, user};
@@ -102,7 +102,7 @@ async fn the_tokens_age_is_judged_by_redis_clock() {
     let store = world.store().await;
     let (early, late, right) =
         (token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await);
-    let aged = |age_ms| Verdict { age_ms, ..Verdict::default() };
+    let aged = |age_ms| ProofResult { age_ms, ..ProofResult::default() };
     let (too_old, too_young, in_time) = (aged((0, 1)), aged((20_000, 0)), aged((1, 30_000)));
     assert!(matches!(
         outcome(&store, Redeem { verdict: &too_young, ..redeem(user(1), &early) }).await,

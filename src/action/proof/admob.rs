@@ -1,6 +1,5 @@
-//! AdMob's server-side verification of rewarded ads (developers.google.com/admob/android/ssv): Google calls back when an ad
-//! was watched to its end, and signs the call. Whether a transaction was seen before, and whether its token may be
-//! redeemed, is the business of others.
+//! `admob`: server-side verification of rewarded ads (developers.google.com/admob/android/ssv). Google sends a signed callback when a player
+//! has watched an ad to its end. This module verifies the signature; `award/callback.rs` redeems the token.
 
 pub(crate) mod callback;
 
@@ -17,35 +16,35 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 pub use callback::Callback;
-use callback::{Unverified, unverifiable};
+use callback::{UnverifiedCallback, bad_signature};
 
 use crate::error::{FieldError, Refusal};
 
-/// Google changes its keys now and then, and asks for a list to be used no longer than this.
-const FRESH: Duration = Duration::from_hours(24);
-/// Anybody can name a key that does not exist: the list is not asked for more often.
-const BETWEEN_FETCHES: Duration = Duration::from_secs(60);
-/// After a failure it is, since Google repeats a call only a few times, a second apart.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// Callbacks with nothing to award are remarked no more often: whoever has seen one can repeat it.
-const BETWEEN_REMARKS: Duration = Duration::from_secs(60);
-/// A list that takes longer is none.
+/// Google rotates its keys and asks not to use a list for longer than this.
+const MAX_AGE: Duration = Duration::from_hours(24);
+/// The shortest time between two fetches, because anybody can send a callback with an unknown key id.
+const FETCH_INTERVAL: Duration = Duration::from_secs(60);
+/// The shortest time between two fetches after a failure: Google repeats a callback only a few times, a second apart.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest time between two log lines about callbacks that award nothing, because anybody can replay one.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// The timeout of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer lists are none.
+/// The longest key list that is read, in bytes.
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
-/// Google's public keys, as far as they were needed.
+/// Google's public keys, fetched when a callback needs them.
 pub struct AdMobKeys {
     client: reqwest::Client,
     url: Url,
     ring: ArcSwap<Ring>,
-    /// When the list may be asked for again; held while it is, so that it is asked for once.
+    /// When the list may be fetched again. Locked during a fetch, so that concurrent callbacks share one fetch.
     next_fetch: Mutex<Option<Instant>>,
-    /// When the log may say again that a callback had nothing to award.
-    next_remark: parking_lot::Mutex<Option<Instant>>,
+    /// When a callback that awards nothing may be logged again.
+    next_log: parking_lot::Mutex<Option<Instant>>,
 }
 
-/// One list of keys, each an X.509 SubjectPublicKeyInfo.
+/// One fetched list: X.509 SubjectPublicKeyInfo by key id.
 #[derive(Default)]
 struct Ring {
     keys: HashMap<u64, Vec<u8>>,
@@ -53,13 +52,13 @@ struct Ring {
 }
 
 impl Ring {
-    /// Whether a key can be used without asking for a newer list.
-    fn knows(&self, key_id: u64, now: Instant) -> bool {
+    /// True if the key can be used without fetching a newer list.
+    fn has_fresh(&self, key_id: u64, now: Instant) -> bool {
         self.is_fresh(now) && self.keys.contains_key(&key_id)
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        self.fetched.is_some_and(|it| now.saturating_duration_since(it) < FRESH)
+        self.fetched.is_some_and(|fetched| now.saturating_duration_since(fetched) < MAX_AGE)
     }
 }
 
@@ -83,37 +82,36 @@ impl ListedKey {
 }
 
 impl AdMobKeys {
-    /// The keys that are listed at a URL; nothing is fetched before a callback needs it.
+    /// Creates an empty key cache for the list at this URL.
     ///
     /// # Errors
-    /// The URL is none of http or https.
+    /// The URL is not an http or https URL.
     pub fn new(url: &str) -> Result<Arc<Self>, String> {
-        let url = Url::parse(url).map_err(|_| "the URL of AdMob's keys must be a URL")?;
+        let url = Url::parse(url).map_err(|_| "must be a URL that begins with http:// or https://")?;
         if !["http", "https"].contains(&url.scheme()) {
-            return Err("the URL of AdMob's keys must begin with http:// or https://".into());
+            return Err("must be a URL that begins with http:// or https://".into());
         }
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(FETCH_TIMEOUT)
             .build()
-            .map_err(|error| format!("the client for AdMob's keys: {error}"))?;
-        let (next_fetch, next_remark) = (Mutex::default(), parking_lot::Mutex::default());
-        Ok(Arc::new(Self { client, url, ring: ArcSwap::default(), next_fetch, next_remark }))
+            .map_err(|error| format!("cannot create the HTTP client: {error}"))?;
+        let (next_fetch, next_log) = (Mutex::default(), parking_lot::Mutex::default());
+        Ok(Arc::new(Self { client, url, ring: ArcSwap::default(), next_fetch, next_log }))
     }
 
-    /// Reads the raw query of a callback and verifies that Google signed it. `None` where there is nothing to award: see
-    /// `Callback::read`.
+    /// Verifies the raw query of a callback. `None` if it awards nothing: see `Callback::read`.
     ///
     /// # Errors
-    /// `Validation`: it is malformed, or not signed by a key that Google lists. `Unavailable`: there is no list.
+    /// `Validation`: the query is malformed, or not signed by a listed key. `Unavailable`: the key list could not be fetched.
     pub async fn verify(self: &Arc<Self>, query: &str, now: Instant) -> Result<Option<Callback>, Refusal> {
         let refuse = |field: FieldError| Refusal::Validation(vec![field]);
-        let unverified = Unverified::read(query).map_err(refuse)?;
+        let unverified = UnverifiedCallback::read(query).map_err(refuse)?;
         let key_id = unverified.key_id;
-        if !self.ring.load().knows(key_id, now) {
+        if !self.ring.load().has_fresh(key_id, now) {
             let keys = self.clone();
-            // A task of its own: it is not given up half-way when the caller goes away.
+            // In its own task, so that a disconnecting caller does not cancel the fetch for the others.
             let _ = tokio::spawn(async move { keys.fetch(key_id, now).await }).await;
         }
         let ring = self.ring.load_full();
@@ -121,51 +119,53 @@ impl AdMobKeys {
             Some(key) => {
                 let callback = unverified.verify(key).map_err(refuse)?;
                 if callback.is_none() {
-                    self.remark(now);
+                    self.log_empty(now);
                 }
                 Ok(callback)
             }
-            None if ring.is_fresh(now) => Err(refuse(unverifiable())),
-            None => Err(Refusal::Unavailable("The ad cannot be verified for the moment, please try again")),
+            None if ring.is_fresh(now) => Err(refuse(bad_signature())),
+            None => Err(Refusal::Unavailable("The ad cannot be verified now. Try again.")),
         }
     }
 
-    fn remark(&self, now: Instant) {
-        let mut next_remark = self.next_remark.lock();
-        if next_remark.is_none_or(|it| now >= it) {
-            *next_remark = Some(now + BETWEEN_REMARKS);
-            tracing::info!(
-                "AdMob callback awards nothing: the console's test call, or one without custom data"
-            );
+    fn log_empty(&self, now: Instant) {
+        let mut next_log = self.next_log.lock();
+        if next_log.is_none_or(|next| now >= next) {
+            *next_log = Some(now + LOG_INTERVAL);
+            tracing::info!("AdMob callback ignored: a test call from the console, or custom_data is missing");
         }
     }
 
-    /// Fetches the list, if it is still needed and may be asked for by now. If that fails, the old one stays.
+    /// Fetches the list if it is still needed and `next_fetch` has passed. On failure the old list stays.
     async fn fetch(&self, key_id: u64, now: Instant) {
         let mut next_fetch = self.next_fetch.lock().await;
-        if self.ring.load().knows(key_id, now) || next_fetch.is_some_and(|it| now < it) {
+        if self.ring.load().has_fresh(key_id, now) || next_fetch.is_some_and(|next| now < next) {
             return;
         }
-        match self.ask().await {
+        match self.fetch_list().await {
             Ok(keys) => {
                 self.ring.store(Arc::new(Ring { keys, fetched: Some(now) }));
-                *next_fetch = Some(now + BETWEEN_FETCHES);
+                *next_fetch = Some(now + FETCH_INTERVAL);
             }
-            Err(why) => {
-                tracing::warn!(why, "AdMob's keys could not be fetched");
-                *next_fetch = Some(now + AFTER_FAILURE);
+            Err(error) => {
+                tracing::warn!(
+                    error,
+                    host = self.url.host_str(),
+                    "AdMob key list not fetched, retrying with the next callback"
+                );
+                *next_fetch = Some(now + RETRY_INTERVAL);
             }
         }
     }
 
-    async fn ask(&self) -> Result<HashMap<u64, Vec<u8>>, String> {
-        let told = |error: reqwest::Error| error.to_string();
-        let mut response = self.client.get(self.url.clone()).send().await.map_err(told)?;
+    async fn fetch_list(&self) -> Result<HashMap<u64, Vec<u8>>, String> {
+        let as_text = |error: reqwest::Error| error.to_string();
+        let mut response = self.client.get(self.url.clone()).send().await.map_err(as_text)?;
         if response.status() != StatusCode::OK {
             return Err(format!("status {}", response.status().as_u16()));
         }
         let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(told)? {
+        while let Some(chunk) = response.chunk().await.map_err(as_text)? {
             if text.len() + chunk.len() > MAX_LIST_BYTES {
                 return Err("the list is too long".into());
             }
@@ -173,12 +173,12 @@ impl AdMobKeys {
         }
         let list: List = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
         let listed = list.keys.len();
-        // As in any set of keys (RFC 7517, section 5), one that is not understood keeps no other from counting.
+        // As in a JWK set (RFC 7517, section 5), a key that is not understood must not disable the others.
         let keys: HashMap<_, _> = list.keys.iter().filter_map(ListedKey::read).collect();
         match listed - keys.len() {
             _ if keys.is_empty() => return Err("the list has no keys".into()),
             0 => {}
-            skipped => tracing::warn!(skipped, "AdMob keys skipped, what they sign is refused"),
+            skipped => tracing::warn!(skipped, "AdMob keys skipped, their callbacks are refused"),
         }
         Ok(keys)
     }

@@ -1,13 +1,11 @@
-//! How an action is proved: some checks, each of a kind with a file of its own; `none` has no check, `all` has several. What a
-//! check asks for goes out with `init`; what it needs to remember travels inside the signed token, so that verifying needs no
-//! look-up.
+//! How an action is proved: a list of checks, with one file per kind. `none` has no check, `all` has several. `init` returns the challenge
+//! of a check; the signed token carries what verifying needs, so that no lookup is necessary.
 
 pub mod admob;
-mod claim;
-mod config;
 mod hashcash;
+mod input;
+mod parse;
 pub mod quiz;
-mod shape;
 pub mod signed;
 pub mod webhook;
 
@@ -17,37 +15,37 @@ use serde_json::{Map, Value};
 
 use crate::error::Refusal;
 use crate::keys::KeyRing;
-pub use claim::{Asked, Challenge, Given, Verdict};
-pub use config::{Sources, read_proof};
 pub use hashcash::Hashcash;
+pub use input::{Challenge, ChallengeContext, ProofInput, ProofResult};
+pub use parse::{Sources, read_proof};
 
-use webhook::{Question, Webhook};
+use webhook::{Webhook, WebhookRequest};
 
-/// How one action is proved: every check has to hold.
+/// How one action is proved. Every check has to pass.
 #[derive(Clone, Debug, Default)]
 pub struct Proof {
     checks: Vec<Check>,
 }
 
-/// One thing that is checked.
+/// One check of a proof.
 #[derive(Clone, Debug)]
 pub enum Check {
-    /// So long since the token was issued, by Redis' clock: the script looks.
+    /// Time since the token was issued, which the script measures by Redis' clock.
     Elapsed {
-        /// At least so long.
+        /// Minimum, in ms.
         min_ms: u64,
-        /// At most so long; 0: any.
+        /// Maximum, in ms; 0: no maximum.
         max_ms: u64,
     },
-    /// One question of a bank.
+    /// A question from this bank.
     Quiz(Vec<quiz::Question>),
-    /// Work.
+    /// Proof of work.
     Hashcash(Hashcash),
-    /// An attestation, signed by a key of this ring.
+    /// An attestation signed by a key of this ring.
     Signed(Arc<KeyRing>),
-    /// The game's own backend says.
+    /// A decision of the game's own backend.
     Webhook(Arc<Webhook>),
-    /// Google says, in a callback about one of these ad units; none: about any.
+    /// An AdMob callback about one of these ad units; an empty list accepts all.
     AdMob(Vec<String>),
 }
 
@@ -64,7 +62,7 @@ impl Check {
         }
     }
 
-    /// The field of the proof that it reads.
+    /// The field of the proof that this check reads.
     fn field(&self) -> Option<&'static str> {
         match self {
             Self::Elapsed { .. } | Self::Webhook(_) | Self::AdMob(_) => None,
@@ -74,19 +72,19 @@ impl Check {
         }
     }
 
-    /// Whether it is held against something that goes out with `init`.
-    fn asks(&self) -> bool {
+    /// True if `init` returns a challenge that the proof has to answer.
+    fn has_challenge(&self) -> bool {
         match self {
             Self::Quiz(_) | Self::Hashcash(_) => true,
-            // An attestation may be made for the token, but it stands by itself: it counts once.
+            // An attestation may name the token, but does not need one: each can be used once.
             Self::Elapsed { .. } | Self::Signed(_) | Self::Webhook(_) | Self::AdMob(_) => false,
         }
     }
 }
 
 impl Proof {
-    /// Of some checks.
-    pub fn of(checks: Vec<Check>) -> Self {
+    /// A proof with these checks.
+    pub fn new(checks: Vec<Check>) -> Self {
         Self { checks }
     }
 
@@ -104,38 +102,38 @@ impl Proof {
         &self.checks
     }
 
-    /// Whether a client has to be asked something first.
-    pub fn asks(&self) -> bool {
-        self.checks.iter().any(Check::asks)
+    /// True if a client has to call `init` for a challenge first.
+    pub fn has_challenge(&self) -> bool {
+        self.checks.iter().any(Check::has_challenge)
     }
 
-    /// Whether somebody else is asked, which takes time and must not be had for free.
-    pub fn reaches_out(&self) -> bool {
-        self.checks.iter().any(|it| matches!(it, Check::Webhook(_)))
+    /// True if a webhook is called, which takes time and must be rate-limited.
+    pub fn needs_webhook(&self) -> bool {
+        self.checks.iter().any(|check| matches!(check, Check::Webhook(_)))
     }
 
-    /// Whether the client cannot hand it in: it comes from somebody else.
-    pub fn comes_by_callback(&self) -> bool {
-        self.checks.iter().any(|it| matches!(it, Check::AdMob(_)))
+    /// True if the proof is an ad network's callback, which the client cannot send itself.
+    pub fn needs_callback(&self) -> bool {
+        self.checks.iter().any(|check| matches!(check, Check::AdMob(_)))
     }
 
-    /// Whether a callback about this ad unit proves it.
-    pub fn takes_ad_unit(&self, ad_unit: &str) -> bool {
-        let takes = |units: &[String]| units.is_empty() || units.iter().any(|it| it == ad_unit);
-        self.checks.iter().any(|it| matches!(it, Check::AdMob(units) if takes(units)))
+    /// True if a callback about this ad unit proves the action.
+    pub fn accepts_ad_unit(&self, ad_unit: &str) -> bool {
+        let accepts = |units: &[String]| units.is_empty() || units.iter().any(|unit| unit == ad_unit);
+        self.checks.iter().any(|check| matches!(check, Check::AdMob(units) if accepts(units)))
     }
 
-    /// Whether it grows harder for who is too fast.
+    /// True if the work grows with the rate at which tokens are requested.
     pub fn is_paced(&self) -> bool {
-        self.checks.iter().any(|it| matches!(it, Check::Hashcash(work) if work.is_paced()))
+        self.checks.iter().any(|check| matches!(check, Check::Hashcash(work) if work.is_paced()))
     }
 
-    /// Whether it draws questions.
-    pub fn draws(&self) -> bool {
-        self.checks.iter().any(|it| matches!(it, Check::Quiz(_)))
+    /// True if a question is drawn from a bank.
+    pub fn has_quiz(&self) -> bool {
+        self.checks.iter().any(|check| matches!(check, Check::Quiz(_)))
     }
 
-    /// How long the proof takes at least, by Redis' clock; 0: no time.
+    /// The shortest time that the proof can take, in ms by Redis' clock.
     pub fn span_ms(&self) -> u64 {
         let span = |check: &Check| match check {
             Check::Elapsed { min_ms, .. } => *min_ms,
@@ -144,126 +142,120 @@ impl Proof {
         self.checks.iter().map(span).max().unwrap_or(0)
     }
 
-    /// Makes a challenge.
-    pub fn challenge(&self, asked: &Asked<'_>) -> Challenge {
+    /// Makes the challenge of a new token.
+    pub fn challenge(&self, context: &ChallengeContext<'_>) -> Challenge {
         let mut challenge = Challenge::default();
         for check in &self.checks {
             match check {
                 Check::Elapsed { .. } | Check::Signed(_) | Check::Webhook(_) | Check::AdMob(_) => {}
                 Check::Quiz(bank) => {
-                    challenge.question = Some(quiz::draw(bank, asked.user, asked.drawn, asked.secret).id());
+                    let question = quiz::draw(bank, context.user, context.drawn, context.secret);
+                    challenge.question = Some(question.id());
                 }
-                Check::Hashcash(work) => challenge.bits = Some(work.bits_at(asked.paces)),
+                Check::Hashcash(work) => challenge.bits = Some(work.bits_at(context.paces)),
             }
         }
         challenge
     }
 
-    /// What the client is told to do: the `challenge` of `init`. `time` writes a moment as text.
-    pub fn tell(
+    /// The `challenge` object that `init` returns; `None` if it would be empty. `format_ms` formats Unix ms.
+    pub fn describe(
         &self,
         challenge: &Challenge,
         token_id: &str,
         issued_at_ms: i64,
-        time: impl Fn(i64) -> String,
+        format_ms: impl Fn(i64) -> String,
     ) -> Option<Value> {
-        let mut told = Map::new();
+        let mut fields = Map::new();
         for check in &self.checks {
             match check {
                 Check::Elapsed { min_ms, max_ms } => {
-                    told.insert("notBefore".into(), time(issued_at_ms + *min_ms as i64).into());
+                    fields.insert("notBefore".into(), format_ms(issued_at_ms + *min_ms as i64).into());
                     if *max_ms > 0 {
-                        told.insert("notAfter".into(), time(issued_at_ms + *max_ms as i64).into());
+                        fields.insert("notAfter".into(), format_ms(issued_at_ms + *max_ms as i64).into());
                     }
                 }
                 Check::Quiz(bank) => {
-                    told.extend(quiz::find(bank, challenge).map(quiz::Question::tell).unwrap_or_default());
+                    let question = quiz::find(bank, challenge);
+                    fields.extend(question.map(quiz::Question::describe).unwrap_or_default());
                 }
-                Check::Hashcash(_) => told.extend(hashcash::tell(token_id, challenge)),
+                Check::Hashcash(_) => fields.extend(hashcash::describe(token_id, challenge)),
                 Check::Webhook(_) | Check::AdMob(_) => {}
                 Check::Signed(_) => {
-                    told.insert("nonce".into(), token_id.into());
+                    fields.insert("nonce".into(), token_id.into());
                 }
             }
         }
-        (!told.is_empty()).then_some(Value::Object(told))
+        (!fields.is_empty()).then_some(Value::Object(fields))
     }
 
-    /// The longest time that webhooks may take to judge a proof, in ms: each may wait for a place as long as for an answer.
-    pub fn longest_judging_ms(&self) -> u64 {
-        let hooks = self.checks.iter().filter_map(|it| match it {
+    /// The longest time that the webhooks may take, in ms: each waits up to its timeout for a free slot, and as long for the response.
+    pub fn max_webhook_ms(&self) -> u64 {
+        let hooks = self.checks.iter().filter_map(|check| match check {
             Check::Webhook(hook) => Some(hook.timeout_ms()),
             _ => None,
         });
         hooks.map(|timeout_ms| 2 * timeout_ms).sum()
     }
 
-    /// Looks at a proof's shape, which is no try of what is in it.
-    ///
-    /// # Errors
-    /// It has not the shape of its kind: the token stays.
-    pub fn check_shape(&self, given: &Given<'_>) -> Result<(), Refusal> {
-        shape::check(self, given)
-    }
-
     /// Verifies a proof.
     ///
     /// # Errors
-    /// The proof has not the shape of its kind, or a webhook gives no clear answer: that is no try, and the token stays.
-    pub async fn verify(&self, given: &Given<'_>) -> Result<Verdict, Refusal> {
-        self.check_shape(given)?;
+    /// `Validation`: the proof is malformed. `Unavailable`: a webhook gave no clear answer. The token stays valid in both cases.
+    pub async fn verify(&self, input: &ProofInput<'_>) -> Result<ProofResult, Refusal> {
+        input.check_format(self)?;
         let text = |check: &Check| -> &str {
             let name = check.field().unwrap_or_default();
-            given.proof.and_then(|it| it.get(name)?.as_str()).unwrap_or_default()
+            input.proof.and_then(|fields| fields.get(name)?.as_str()).unwrap_or_default()
         };
-        let mut verdict = Verdict::default();
+        let mut result = ProofResult::default();
         for check in &self.checks {
             match check {
                 Check::Webhook(_) => {}
-                // It comes by a callback, past this.
-                Check::AdMob(_) => verdict.holds = false,
-                Check::Elapsed { min_ms, max_ms } => verdict.age_ms = (*min_ms, *max_ms),
+                // A callback does not pass through here, so this proof came from the client.
+                Check::AdMob(_) => result.is_valid = false,
+                Check::Elapsed { min_ms, max_ms } => result.age_ms = (*min_ms, *max_ms),
                 Check::Quiz(bank) => {
-                    let question = quiz::find(bank, given.challenge);
-                    verdict.holds &= question.is_some_and(|it| it.is_answered_by(text(check)));
-                    verdict.difficulty = question.and_then(quiz::Question::difficulty).or(verdict.difficulty);
+                    let question = quiz::find(bank, input.challenge);
+                    result.is_valid &= question.is_some_and(|question| question.is_answered_by(text(check)));
+                    result.difficulty = question.and_then(quiz::Question::difficulty).or(result.difficulty);
                 }
                 Check::Signed(ring) => {
-                    match signed::read(ring, text(check), given.user, given.action, given.token_id) {
-                        Some(attestation) => verdict.attested(attestation),
-                        None => verdict.holds = false,
+                    match signed::read(ring, text(check), input.user, input.action, input.token_id) {
+                        Some(attestation) => result.add_attestation(attestation),
+                        None => result.is_valid = false,
                     }
                 }
                 Check::Hashcash(_) => {
-                    verdict.holds &= hashcash::holds(given.token_id, given.challenge, text(check));
+                    result.is_valid &= hashcash::is_solved(input.token_id, input.challenge, text(check));
                 }
             }
         }
-        self.ask_out(given, &mut verdict).await?;
-        Ok(verdict)
+        self.call_webhooks(input, &mut result).await?;
+        Ok(result)
     }
 
-    /// Asks backends, if there is anything left to ask.
-    async fn ask_out(&self, given: &Given<'_>, verdict: &mut Verdict) -> Result<(), Refusal> {
+    /// Calls the webhooks as long as the proof is valid.
+    async fn call_webhooks(&self, input: &ProofInput<'_>, result: &mut ProofResult) -> Result<(), Refusal> {
         for check in &self.checks {
-            if let (Check::Webhook(hook), true) = (check, verdict.holds) {
-                let question = Question {
-                    user: given.user,
-                    action: given.action,
-                    token_id: given.attempt_id,
-                    proof: given.proof,
-                    now_ms: given.now_ms,
+            if let (Check::Webhook(hook), true) = (check, result.is_valid) {
+                let request = WebhookRequest {
+                    user: input.user,
+                    action: input.action,
+                    token_id: input.attempt_id,
+                    proof: input.proof,
+                    now_ms: input.now_ms,
                 };
-                let judgement = hook.ask(question, given.metrics).await?;
-                verdict.holds = judgement.valid;
-                verdict.difficulty = judgement.difficulty.or(verdict.difficulty.take());
+                let response = hook.call(request, input.metrics).await?;
+                result.is_valid = response.valid;
+                result.difficulty = response.difficulty.or(result.difficulty.take());
             }
         }
         Ok(())
     }
 }
 
-/// A field's name as it may be shown again: a client's text, so cut short.
+/// Shortens a client's text to 50 characters, so that it can be repeated in an error or a log.
 pub fn shortened(name: &str) -> String {
     name.chars().take(50).collect()
 }

@@ -1,5 +1,5 @@
-//! `signed`: an attestation, a compact JWS (RFC 7515) in which a game server or an ad network says who did what. Whether it
-//! has begun, has run out or was used before is for Redis to judge.
+//! `signed`: an attestation, a compact JWS (RFC 7515) in which a game server or an ad network states that a player did an action. Redis
+//! checks by its own clock whether it is valid yet, has expired, or was used before.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use uuid::Uuid;
 use super::shortened;
 use crate::keys::{Algorithm, Key, KeyRing, NumericDate};
 
-/// What may sign attestations.
+/// The algorithms that may sign attestations.
 pub const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256];
-/// Longer attestations are refused as malformed.
+/// The longest attestation, in bytes. Longer ones are malformed.
 pub const MAX_BYTES: usize = 4096;
 
-/// Claims that every JWT may have (RFC 7519, section 4.1), and that change nothing here.
+/// Standard JWT claims (RFC 7519, section 4.1) that are ignored without a warning.
 const REGISTERED: [&str; 3] = ["iss", "aud", "iat"];
-/// More names of ignored claims are not written into the log.
+/// The most ignored claims that one log line names.
 const MAX_NAMED: usize = 8;
 const MAX_JTI_BYTES: usize = 128;
 const MAX_DIFFICULTY_BYTES: usize = 50;
 
-/// What an attestation says, but for whom and what it is about.
+/// A verified attestation, without its user and action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attestation {
-    /// Its id, 1 to 128 visible ASCII characters, by which it is used once.
+    /// Its id, 1 to 128 visible ASCII characters. Each id can be used once.
     pub jti: String,
-    /// When it begins, in seconds; 0 if it does not say.
+    /// When it becomes valid, in Unix seconds; 0 without `nbf`.
     pub begins_at_s: i64,
-    /// When it runs out, in seconds, up to the year 9999.
+    /// When it expires, in Unix seconds, up to the year 9999.
     pub expires_at_s: i64,
-    /// What was done, where an action knows several, in up to 50 of `a-z`, `0-9` and `_`.
+    /// The difficulty that selects `points_by_difficulty`: up to 50 of `a-z`, `0-9` and `_`.
     pub difficulty: Option<String>,
-    /// The name of the ring that it verified with. Ids are told apart by ring and not by key: a party that signs the same
-    /// attestation again with its next key must not be paid again.
+    /// The name of the key ring that verified it. Ids are unique per ring, not per key: an attestation signed again with the ring's next
+    /// key must not be paid again.
     pub key: String,
 }
 
@@ -50,8 +50,8 @@ struct Claims {
     others: BTreeMap<String, IgnoredAny>,
 }
 
-/// Reads an attestation that this user did this action; with a nonce, only the one that was made for it. `None` if it is
-/// malformed, forged, or about something else.
+/// Verifies an attestation for this user and action. With a nonce, its `jti` must be that nonce. `None` if it is malformed, forged, or for
+/// something else.
 pub fn read(ring: &KeyRing, jws: &str, user: Uuid, action: &str, nonce: Option<&str>) -> Option<Attestation> {
     let claims = ring.verify_and(jws, |claims: Claims, key| {
         warn_of_ignored(ring, key, &claims.others);
@@ -61,11 +61,11 @@ pub fn read(ring: &KeyRing, jws: &str, user: Uuid, action: &str, nonce: Option<&
     let begins_at_s = claims.nbf.map_or(0, NumericDate::rounded_up);
     let about_this = claims.sub == user
         && claims.act == action
-        && nonce.is_none_or(|it| it == claims.jti)
+        && nonce.is_none_or(|nonce| nonce == claims.jti)
         && (1..=MAX_JTI_BYTES).contains(&claims.jti.len())
-        && claims.jti.bytes().all(|it| it.is_ascii_graphic())
+        && claims.jti.bytes().all(|byte| byte.is_ascii_graphic())
         && begins_at_s < expires_at_s
-        && claims.difficulty.as_deref().is_none_or(names_a_difficulty);
+        && claims.difficulty.as_deref().is_none_or(is_difficulty);
     about_this.then(|| Attestation {
         jti: claims.jti,
         begins_at_s,
@@ -75,23 +75,23 @@ pub fn read(ring: &KeyRing, jws: &str, user: Uuid, action: &str, nonce: Option<&
     })
 }
 
-/// Says once a key which claims nobody reads: a game server that signs `points` would wait for them in vain.
+/// Warns once per key about claims that are ignored, for example a game server's `points`.
 fn warn_of_ignored(ring: &KeyRing, key: &Key, others: &BTreeMap<String, IgnoredAny>) {
-    let names = others.keys().filter(|it| !REGISTERED.contains(&it.as_str()));
-    let names: Vec<_> = names.take(MAX_NAMED).map(|it| shortened(it)).collect();
+    let names = others.keys().filter(|name| !REGISTERED.contains(&name.as_str()));
+    let names: Vec<_> = names.take(MAX_NAMED).map(|name| shortened(name)).collect();
     if !names.is_empty() && key.is_first_remark() {
         let claims = names.join(", ");
         tracing::warn!(
             ring = ring.name(),
             kid = key.kid(),
             claims,
-            "attestation claims ignored, points are the catalogue's: see docs/proofs.md"
+            "attestation claims ignored, points come from the catalogue: see docs/proofs.md"
         );
     }
 }
 
-fn names_a_difficulty(text: &str) -> bool {
-    let allowed = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_';
+fn is_difficulty(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=MAX_DIFFICULTY_BYTES).contains(&text.len()) && text.bytes().all(allowed)
 }
 
@@ -108,10 +108,10 @@ mod tests {
 
     const ADA: Uuid = Uuid::from_u128(7);
 
-    /// A signer of each algorithm, and the ring of them all.
+    /// One signer per algorithm, and a ring with all their keys.
     static SIGNERS: LazyLock<(Vec<Signer>, KeyRing)> = LazyLock::new(|| {
         let signers: Vec<_> =
-            ALGORITHMS.iter().map(|it| Signer::new(*it, &format!("{it:?}").to_lowercase())).collect();
+            ALGORITHMS.iter().map(|name| Signer::new(*name, &format!("{name:?}").to_lowercase())).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         std::fs::write(&path, jwks(&signers.iter().collect::<Vec<_>>())).unwrap();
@@ -127,7 +127,7 @@ mod tests {
         read(&SIGNERS.1, jws, ADA, "watch_ad", nonce)
     }
 
-    /// The same claims but for one.
+    /// Reads the claims with one of them replaced.
     fn with(name: &str, value: Value) -> Option<Attestation> {
         let mut claims = claims();
         claims[name] = value;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn each_algorithm_attests() {
+    fn every_algorithm_verifies() {
         let attested = Attestation {
             jti: "one".into(),
             begins_at_s: 0,
@@ -171,7 +171,7 @@ mod tests {
         for nbf in [json!(100), json!(99.01), json!(-1), json!(-0.5), json!("1")] {
             assert_eq!(with("nbf", nbf.clone()), None, "{nbf}");
         }
-        // Python's `time.time() + 60`: it is never good for longer than it says.
+        // Python's `time.time()` has fractions: an attestation must never be valid for longer than it states.
         for (exp, nbf, seconds) in [(100.9, 1.1, (2, 100)), (1.0, 0.0, (0, 1)), (1.5, 0.5, (1, 1))] {
             let mut claims = claims();
             (claims["exp"], claims["nbf"]) = (exp.into(), nbf.into());
@@ -192,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_nobody_reads_change_nothing_and_are_named_once_a_key() {
+    fn ignored_claims_are_logged_once_per_key() {
         let folder = tempfile::tempdir().unwrap();
         let (keys, log) = (folder.path().join("keys.json"), folder.path().join("log"));
-        let signers = ["a", "b", "c"].map(|it| Signer::new(Algorithm::EdDSA, it));
+        let signers = ["a", "b", "c"].map(|kid| Signer::new(Algorithm::EdDSA, kid));
         std::fs::write(&keys, jwks(&signers.each_ref())).unwrap();
         let ring = KeyRing::open("ads".into(), KeyFile::Jwks(keys), ALGORITHMS).unwrap();
         let file = std::sync::Arc::new(std::fs::File::create(&log).unwrap());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_of_attestations_holds_no_rsa_keys() {
+    fn rsa_keys_are_refused() {
         let signer = Signer::new(Algorithm::RS256, "a");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
@@ -240,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_attestation_is_none(
+        fn a_changed_attestation_is_refused(
             signer in 0..ALGORITHMS.len(), place in any::<prop::sample::Index>(), byte in 0_u8..128
         ) {
             let jws = SIGNERS.0[signer].sign(&claims());

@@ -9,7 +9,7 @@ use crate::error::Fault;
 use crate::ledger::chain::{SHARD, hex};
 use crate::ledger::checkpoint::{COLUMNS, Checkpoint, EVERY};
 use crate::ledger::sql_fault;
-use crate::receipt::{NotVerified, ReceiptVerifier};
+use crate::receipt::{ReceiptVerifier, VerifyError};
 
 /// Entries between two checkpoints at most: the last batch before one is due may go beyond by as much as a batch has.
 const WIDEST: i64 = EVERY + 10_000;
@@ -118,7 +118,7 @@ impl<'a> Checkpoints<'a> {
     fn look(&mut self, checkpoint: &Checkpoint, signature: &str, found: &mut Found<'_>) -> bool {
         match checkpoint.check(signature, self.keys) {
             Ok(()) => self.signed = checkpoint.seq,
-            Err(NotVerified::UnknownKey(_)) => self.unknown = checkpoint.seq,
+            Err(VerifyError::UnknownKey(_)) => self.unknown = checkpoint.seq,
             Err(why) => {
                 found(at(checkpoint.seq, &format!("was not signed by us: {why}")));
                 return false;

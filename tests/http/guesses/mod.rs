@@ -1,7 +1,7 @@
-//! The rule of docs/proofs.md: no refusal that leaves the token depends on the proof, in its answer, in a counter, or in whether the
-//! webhook is asked. Each refusal meets a right and a wrong proof, of two players who are alike in all else.
+//! The rule of docs/proofs.md: a refusal that does not spend the token does not depend on the proof, neither in its response nor in a
+//! counter, nor in whether the webhook is called. Each refusal is tried with a right and a wrong proof of two otherwise equal players.
 
-mod stand;
+mod setup;
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::proofs;
 use crate::harness::{Answer, TestNode, World, assert_verified};
-use stand::{Flow, OBSTACLES, Obstacle, Stand};
+use setup::{Flow, OBSTACLES, Obstacle, Setup};
 
-/// What a caller can tell of an answer: all but its moments and its id.
-fn told(answer: &Answer) -> (u16, Value, Vec<String>) {
+/// What a caller sees of a response, without its times.
+fn visible(answer: &Answer) -> (u16, Value, Vec<String>) {
     let mut body = answer.body.clone();
     body["metadata"].as_object_mut().unwrap().remove("timestamp");
     if let Some(limit) = body["metadata"].get_mut("limit") {
@@ -24,14 +24,14 @@ fn told(answer: &Answer) -> (u16, Value, Vec<String>) {
     (answer.status, body, headers)
 }
 
-/// Counters that could tell of a proof, the runs of the scripts among them.
+/// Counters that could reveal the proof, including the runs of the scripts.
 fn counters(node: &TestNode) -> BTreeMap<String, i64> {
     let text = node.app.metrics.text();
     let counts = |line: &&str| {
         let is_script = line.starts_with("laurel_redis_script_duration_seconds_count")
-            && ["redeem", "prove", "release"].iter().any(|it| line.contains(it));
+            && ["redeem", "prove", "release"].iter().any(|script| line.contains(script));
         let named = ["proofs", "webhook_calls", "suspicions", "refusals", "rate_limited", "awards"];
-        is_script || named.iter().any(|it| line.starts_with(&format!("laurel_{it}_total")))
+        is_script || named.iter().any(|name| line.starts_with(&format!("laurel_{name}_total")))
     };
     let lines = text.lines().filter(counts).map(|line| line.rsplit_once(' ').unwrap());
     lines.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
@@ -46,58 +46,61 @@ fn grown(before: &BTreeMap<String, i64>, after: BTreeMap<String, i64>) -> BTreeM
 }
 
 #[tokio::test]
-async fn no_refusal_that_leaves_the_token_tells_of_the_proof() {
-    let mut stand = Stand::new().await;
+async fn refusals_that_keep_the_token_do_not_reveal_the_proof() {
+    let mut setup = Setup::new().await;
     let cases: Vec<_> = OBSTACLES
         .iter()
-        .flat_map(|(flow, obstacles)| obstacles.iter().map(move |it| (*flow, *it)))
+        .flat_map(|(flow, obstacles)| obstacles.iter().map(move |obstacle| (*flow, *obstacle)))
         .flat_map(|(flow, obstacle)| {
             let actions = if flow == Flow::Update { &["raid"][..] } else { &["quiz", "raid", "duel"][..] };
             actions.iter().map(move |action| (flow, obstacle, *action))
         })
-        // What is judged here is never reserved.
+        // A proof that the node verifies itself is never reserved.
         .filter(|(_, obstacle, action)| *obstacle != Obstacle::Judging || *action != "quiz")
         .collect();
-    let players = stand.open.players(2 * cases.len() as u64).await;
+    let players = setup.open.players(2 * cases.len() as u64).await;
     for (case, pair) in cases.into_iter().zip(players.chunks(2)) {
         let (flow, obstacle, action) = case;
         let headers: &[_] = if obstacle == Obstacle::UsedKey { &[("idempotency-key", "k")] } else { &[] };
         let mut seen = Vec::new();
         for (player, right) in pair.iter().zip([true, false]) {
-            let (path, mut body) = stand.request(flow, action, player, right).await;
-            stand.obstruct(obstacle, flow, action, player, &mut body).await;
-            let node = stand.node(obstacle);
-            let (before, asked) = (counters(node), stand.backend.asked());
+            let (path, mut body) = setup.request(flow, action, player, right).await;
+            setup.obstruct(obstacle, flow, action, player, &mut body).await;
+            let node = setup.node(obstacle);
+            let (before, requests) = (counters(node), setup.backend.requests());
             let answer = node.post_with(path, &player.token, headers, &body).await;
             assert!(answer.status >= 400 && answer.code() != "PROOF_INVALID", "{case:?}: {}", answer.text);
-            assert_eq!(stand.backend.asked(), asked, "{case:?}: the webhook was asked");
+            assert_eq!(setup.backend.requests(), requests, "{case:?}: the webhook was called");
             let growth = grown(&before, counters(node));
-            assert!(!growth.keys().any(|it| it.contains("proofs") || it.contains("webhook")), "{growth:?}");
-            seen.push((told(&answer), growth));
+            assert!(
+                !growth.keys().any(|name| name.contains("proofs") || name.contains("webhook")),
+                "{growth:?}"
+            );
+            seen.push((visible(&answer), growth));
 
-            // The token is still there, and one guess is all that it is good for. A game's other session has another one.
+            // The token is still valid, for one guess. A new game session has another token.
             if obstacle == Obstacle::RateLimit
                 || (flow == Flow::Update && matches!(obstacle, Obstacle::NoSession | Obstacle::OtherSession))
             {
                 continue;
             }
-            stand.clear(obstacle, action, player, &mut body).await;
-            let judged = stand.open.post(path, &player.token, &body).await;
+            setup.clear(obstacle, action, player, &mut body).await;
+            let retried = setup.open.post(path, &player.token, &body).await;
             let wanted = if right { 200..202 } else { 422..423 };
-            assert!(wanted.contains(&judged.status), "{case:?}: {}", judged.text);
-            // Of a quiz that failed the webhook is not asked; else once.
-            let asks = usize::from(action == "raid" || (action == "duel" && right));
-            assert_eq!(stand.backend.asked() - asked, asks, "{case:?}");
+            assert!(wanted.contains(&retried.status), "{case:?}: {}", retried.text);
+            // The webhook is not called after a failed quiz, and otherwise once.
+            let calls = usize::from(action == "raid" || (action == "duel" && right));
+            assert_eq!(setup.backend.requests() - requests, calls, "{case:?}");
             if !right {
-                stand.open.post(path, &player.token, &body).await.assert_refused(409, "TOKEN_ALREADY_USED");
+                setup.open.post(path, &player.token, &body).await.assert_refused(409, "TOKEN_ALREADY_USED");
             }
         }
         assert_eq!(seen[0], seen[1], "{case:?}");
     }
-    assert_verified(&stand.world).await;
+    assert_verified(&setup.world).await;
 }
 
-/// A quiz of the catalogue that ships, one token, every choice: the counter told which one held.
+/// Tries every choice of a built-in question with one token: no counter may reveal the right one.
 #[tokio::test]
 async fn a_quiz_cannot_be_solved_with_one_token() {
     let world = World::new().await;
@@ -123,7 +126,7 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
     assert_eq!(node.finalize(&ada, token, json!({ "quizResult": right })).await.status, 200);
     let holds = "laurel_proofs_total{kind=\"quiz\",result=\"holds\"}";
     assert_eq!(grown(&before, counters(&node)).get(holds), Some(&1));
-    // What is told again is not judged again.
+    // A replay is not counted again.
     let body = json!({ "antiSpamToken": node.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
     for _ in 0..3 {
         let key = [("idempotency-key", "k")];
@@ -137,11 +140,11 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
 
 /// Points that the catalogue can give, but not for this proof.
 #[tokio::test]
-async fn points_that_a_proof_is_not_worth_are_a_proof_that_fails() {
-    let stand = Stand::new().await;
-    let (node, players) = (&stand.open, stand.open.players(3).await);
+async fn wrong_points_fail_the_proof() {
+    let setup = Setup::new().await;
+    let (node, players) = (&setup.open, setup.open.players(3).await);
     for (player, points, wanted) in [(&players[0], 10, 422), (&players[1], 40, 200), (&players[2], 11, 400)] {
-        let (path, mut body) = stand.request(Flow::Update, "raid", player, true).await;
+        let (path, mut body) = setup.request(Flow::Update, "raid", player, true).await;
         body["points"] = json!(points);
         let answer = node.post(path, &player.token, &body).await;
         assert_eq!(answer.status, wanted, "{points}: {}", answer.text);
@@ -151,24 +154,24 @@ async fn points_that_a_proof_is_not_worth_are_a_proof_that_fails() {
     }
 }
 
-/// However many guess at once with one token, the webhook judges one of them.
+/// Of concurrent guesses with one token, the webhook gets one.
 #[tokio::test(flavor = "multi_thread")]
-async fn guesses_at_once_are_judged_one_at_a_time() {
-    let stand = Stand::new().await;
+async fn concurrent_guesses_are_verified_one_at_a_time() {
+    let setup = Setup::new().await;
     for (flow, player) in
-        [Flow::Finalize, Flow::Prove, Flow::Update].into_iter().zip(stand.open.players(3).await)
+        [Flow::Finalize, Flow::Prove, Flow::Update].into_iter().zip(setup.open.players(3).await)
     {
-        let (path, body) = stand.request(flow, "raid", &player, false).await;
-        let asked = stand.backend.asked();
-        let nodes = [&stand.open, &stand.capped];
-        let guesses = (0..12).map(|it| nodes[it % 2].post(path, &player.token, &body));
+        let (path, body) = setup.request(flow, "raid", &player, false).await;
+        let requests = setup.backend.requests();
+        let nodes = [&setup.open, &setup.capped];
+        let guesses = (0..12).map(|number| nodes[number % 2].post(path, &player.token, &body));
         let answers = join_all(guesses).await;
         let count = |status: u16| answers.iter().filter(|it| it.status == status).count();
         assert_eq!((count(422), count(409) + count(503)), (1, 11), "{answers:#?}");
-        assert_eq!(stand.backend.asked(), asked + 1);
+        assert_eq!(setup.backend.requests(), requests + 1);
         for busy in answers.iter().filter(|it| it.status == 503) {
             assert!(
-                busy.text.contains("is being judged") && !busy.header("retry-after").is_empty(),
+                busy.text.contains("is being verified") && !busy.header("retry-after").is_empty(),
                 "{busy:?}"
             );
         }

@@ -1,4 +1,4 @@
-//! Nodes with a backend that judges, and what stands in a request's way.
+//! Nodes with a backend that verifies proofs, and obstacles for requests.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::action::webhook::Backend;
 use crate::harness::{Player, RedisLook, TestNode, World};
 
-/// What stands in a request's way.
+/// A reason to refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Obstacle {
     Ban,
@@ -32,7 +32,7 @@ pub enum Flow {
     Update,
 }
 
-/// Every refusal that leaves the token, by the door where it can come.
+/// Every refusal that does not spend the token, by flow.
 pub const OBSTACLES: [(Flow, &[Obstacle]); 3] = [
     (Flow::Finalize, &[Ban, RateLimit, Cooldown, ClosedHours, FullOutbox, PointsAnHour, UsedKey, Judging]),
     (
@@ -67,7 +67,7 @@ pub const OBSTACLES: [(Flow, &[Obstacle]); 3] = [
     ),
 ];
 
-/// `quiz` is judged here, `raid` by the webhook, `duel` by both.
+/// `quiz` is verified by the node, `raid` by the webhook, `duel` by both.
 fn catalogue(url: &str, rule: &str) -> String {
     let hook = format!("kind = \"webhook\", url = \"{url}/loot\", secret = \"whsec_{}\"", "A".repeat(32));
     let quiz = "kind = \"quiz\", bank = \"capitals\"";
@@ -89,37 +89,37 @@ fn catalogue(url: &str, rule: &str) -> String {
         + "[[banks.capitals]]\nquestion = \"What is the capital of France?\"\nanswer = \"Paris\"\n"
 }
 
-pub struct Stand {
+pub struct Setup {
     pub world: World,
     pub backend: Arc<Backend>,
     pub look: RedisLook,
-    /// With nothing in the way; closed by the hour; with a full outbox; with points an hour that a `hard` one passes.
+    /// A node without an obstacle; outside open_hours; with a full outbox; with an hourly points limit below a `hard` award.
     pub open: TestNode,
     pub closed: TestNode,
     pub full: TestNode,
     pub capped: TestNode,
 }
 
-impl Stand {
+impl Setup {
     pub async fn new() -> Self {
         let (world, backend) = (World::new().await, Backend::start().await);
         let node = async |rule: &str, outbox: u64, points: u64| {
             let path = world.folder.path().join("actions.toml");
             std::fs::write(&path, catalogue(&backend.base, rule)).unwrap();
             world
-                .node_with(|it| {
-                    it.actions.file = path.to_str().unwrap().to_owned();
-                    it.limits.updates_per_minute = 100;
-                    it.limits.inits_per_minute = 100;
-                    it.limits.points_per_hour = points;
-                    it.outbox.max_entries = outbox;
+                .node_with(|config| {
+                    config.actions.file = path.to_str().unwrap().to_owned();
+                    config.limits.updates_per_minute = 100;
+                    config.limits.inits_per_minute = 100;
+                    config.limits.points_per_hour = points;
+                    config.outbox.max_entries = outbox;
                 })
                 .await
         };
         let open = node("", 1_000_000, 0).await;
         let hour = open.app.store.now_us().await.unwrap() / 3_600_000_000 % 24;
-        let elsewhen = format!("open_hours = \"{:02}:00-{:02}:00\"", (hour + 6) % 24, (hour + 10) % 24);
-        let closed = node(&elsewhen, 1_000_000, 0).await;
+        let closed_now = format!("open_hours = \"{:02}:00-{:02}:00\"", (hour + 6) % 24, (hour + 10) % 24);
+        let closed = node(&closed_now, 1_000_000, 0).await;
         let (full, capped) = (node("", 0, 0).await, node("", 1_000_000, 40).await);
         let look = world.look().await;
         Self { world, backend, look, open, closed, full, capped }
@@ -134,7 +134,7 @@ impl Stand {
         }
     }
 
-    /// A request whose proof is right or wrong.
+    /// A request with a right or a wrong proof.
     pub async fn request(
         &self,
         flow: Flow,
@@ -147,7 +147,7 @@ impl Stand {
         let proof = match action {
             "quiz" => json!({ "quizResult": answer }),
             "raid" => json!({ "loot": loot }),
-            // The webhook likes both, so that the quiz alone decides.
+            // The webhook accepts both, so only the quiz decides.
             _ => json!({ "quizResult": answer, "loot": 7 }),
         };
         if flow == Flow::Update {
@@ -164,7 +164,7 @@ impl Stand {
         (path, json!({ "antiSpamToken": token, "proof": proof }))
     }
 
-    /// Puts something into a request's way.
+    /// Sets the obstacle up.
     pub async fn obstruct(
         &mut self,
         obstacle: Obstacle,
@@ -215,6 +215,7 @@ impl Stand {
         let _: redis::Value = self.look.ask(&set).await;
     }
 
+    /// Removes the obstacle.
     pub async fn clear(&mut self, obstacle: Obstacle, action: &str, player: &Player, body: &mut Value) {
         let user = player.identity.user;
         let key = match obstacle {
@@ -232,11 +233,11 @@ impl Stand {
     }
 }
 
-/// Where the reservation of a request's token is kept.
+/// The key of the reservation of a request's token.
 fn judging_key(node: &TestNode, body: &Value) -> String {
     let id = match body["antiSpamToken"].as_str() {
         Some(token) => node.app.anti_spam.read(token).unwrap().jti.to_string(),
-        None => laurel::token::sha256_hex(&[body["actionToken"].as_str().unwrap().as_bytes()]),
+        None => laurel::crypto::sha256_hex(&[body["actionToken"].as_str().unwrap().as_bytes()]),
     };
     format!("judging:{id}")
 }

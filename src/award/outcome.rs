@@ -1,9 +1,9 @@
-//! What Redis said of a redemption, in the contract's words: an award with its board and its receipt, or a refusal.
+//! Maps the outcome of `redeem.lua` to an award with its board and receipt, or to a refusal.
 
 use std::sync::Arc;
 
-use super::permission::Judged;
-use super::{CLOSED, JUDGING, action_closed, rate_limited};
+use super::credential::AuthorizedRedeem;
+use super::{BEING_VERIFIED, CLOSED, action_closed, rate_limited};
 use crate::account::Identity;
 use crate::action::{Flow, Limits};
 use crate::app::App;
@@ -13,43 +13,43 @@ use crate::receipt::Receipt;
 use crate::store::{AttemptWindow, Awarded, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
 
-/// Points, and the board they led to.
+/// An award: the points, the user's new standing, and the board.
 pub struct Award {
     /// The user's new total.
     pub score: u64,
     /// 1 + the number of users with a higher score.
     pub rank: u64,
-    /// What the award was worth.
+    /// The points awarded.
     pub points: u64,
-    /// The next game token and when it runs out (ms), at the game door.
+    /// The next game token and its expiry in Unix ms; only in the game API.
     pub next: Option<(String, i64)>,
-    /// The ten best, this award included.
+    /// The top list, this award included.
     pub board: Arc<Frame>,
-    /// The signed receipt; not there in an answer that an older release gave first.
+    /// The signed receipt; `None` in a replay of a response that an older release stored.
     pub receipt: Option<String>,
 }
 
-/// Puts what Redis said into the contract's words.
-pub fn answer(
+/// Turns the script's outcome into an award or a refusal. `keyed`: the request has an idempotency key.
+pub fn award_or_refusal(
     app: &App,
     caller: &Identity,
     redeemed: &Redeemed,
-    judged: &Judged<'_>,
+    authorized: &AuthorizedRedeem<'_>,
     keyed: bool,
 ) -> Result<Award> {
     Err(match &redeemed.outcome {
         RedeemOutcome::Awarded(awarded) => {
-            return Ok(award(
+            return Ok(build_award(
                 app,
                 awarded,
                 (keyed, redeemed.replayed),
-                receipt(app, caller, awarded, judged)?,
+                sign_receipt(app, caller, awarded, authorized)?,
             )?);
         }
         RedeemOutcome::RateLimited => rate_limited(&AttemptWindow::Awards(caller.user), redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
         RedeemOutcome::TokenUnknown | RedeemOutcome::TokenForeign => Refusal::InvalidActionToken,
-        RedeemOutcome::TokenExpired if judged.flow == Flow::Game => Refusal::SessionExpired,
+        RedeemOutcome::TokenExpired if authorized.flow == Flow::Game => Refusal::SessionExpired,
         RedeemOutcome::TokenExpired => Refusal::TokenExpired,
         RedeemOutcome::NoSession => Refusal::NoSession,
         RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
@@ -58,17 +58,19 @@ pub fn answer(
             Refusal::ActionLimited { limit: limit.clone(), wait_ms: *wait_ms }
         }
         RedeemOutcome::ProofInvalid { at_ms, .. } => Refusal::ProofInvalid { at_ms: *at_ms },
-        RedeemOutcome::NotOpen => action_closed(judged.action.map_or(&Limits::default(), |it| &it.limits)),
+        RedeemOutcome::NotOpen => {
+            action_closed(authorized.action.map_or(&Limits::default(), |action| &action.limits))
+        }
         RedeemOutcome::ScoreFull => Refusal::ScoreFull,
         RedeemOutcome::BoardClosed | RedeemOutcome::OutboxFull => Refusal::Unavailable(CLOSED),
         RedeemOutcome::KeyReused => Refusal::IdempotencyMismatch,
-        RedeemOutcome::Judging | RedeemOutcome::Reserved => Refusal::Unavailable(JUDGING),
+        RedeemOutcome::Judging | RedeemOutcome::Reserved => Refusal::Unavailable(BEING_VERIFIED),
     }
     .into())
 }
 
-/// What a refusal is a sign of.
-pub fn sign_of(outcome: &RedeemOutcome) -> Option<Sign> {
+/// The abuse signal that an outcome raises, if any.
+pub fn abuse_signal(outcome: &RedeemOutcome) -> Option<Sign> {
     match outcome {
         RedeemOutcome::RateLimited => Some(Sign::Flooding),
         RedeemOutcome::TokenUnknown => Some(Sign::Forged),
@@ -81,9 +83,9 @@ pub fn sign_of(outcome: &RedeemOutcome) -> Option<Sign> {
     }
 }
 
-/// The answer's board: the script's own where the request has an idempotency key, since the same must come again; else
-/// the newer of the script's and the node's.
-fn award(
+/// Builds the award. Its board is the script's if the request has an idempotency key, because a replay must repeat it; otherwise the
+/// newer of the script's and the node's.
+fn build_award(
     app: &App,
     awarded: &Awarded,
     (keyed, replayed): (bool, bool),
@@ -95,7 +97,7 @@ fn award(
     let mut board = app.hub.newest_frame();
     if let Some(top) = awarded.top.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
         board = Arc::new(Frame::new(Board::read(awarded.version, top)?));
-        // The board of a first answer that is given again is an old one, which a node that was just started would take for the newest.
+        // A replayed board is old, and a node that has just started would take it for the newest.
         if !replayed {
             app.hub.learn(&board);
         }
@@ -110,16 +112,16 @@ fn award(
     })
 }
 
-/// Signed now or again: the same words by the same key.
-fn receipt(
+/// Signs the receipt. A replay signs the same claims with the same key, so the text is identical.
+fn sign_receipt(
     app: &App,
     caller: &Identity,
     awarded: &Awarded,
-    judged: &Judged<'_>,
+    authorized: &AuthorizedRedeem<'_>,
 ) -> Result<Option<String>, Fault> {
     let Some(stamp) = &awarded.stamp else { return Ok(None) };
     let receipt = Receipt {
-        jti: judged.attempt_id,
+        jti: authorized.attempt_id,
         sub: caller.user,
         act: stamp.action.clone(),
         points: awarded.points,

@@ -1,4 +1,4 @@
-//! The catalogue's file, entry by entry.
+//! Reads the entries of the catalogue file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,12 +11,12 @@ use super::proof::{Proof, Sources, read_proof, signed};
 use super::{Action, Flow, Limits};
 use crate::keys::{KeyFile, KeyRing};
 
-/// Doubles, and so scores and points, are exact to here.
+/// The largest integer that a double, and so a Redis score, represents exactly.
 const MAX_POINTS: u64 = (1 << 53) - 1;
 
 const YEAR_MS: u64 = 365 * 86_400_000;
 
-/// What the proofs draw from. Files that it names lie beside the catalogue's.
+/// Reads the question banks and key rings. Paths of key files are relative to `folder`.
 pub fn read_sources(file: &mut Fields<'_>, folder: &Path) -> Sources {
     let mut sources = Sources::default();
     if let Some(mut banks) = file.table("banks", "banks", "") {
@@ -38,75 +38,73 @@ pub fn read_sources(file: &mut Fields<'_>, folder: &Path) -> Sources {
 
 fn read_question(mut fields: Fields<'_>) -> Option<Question> {
     let question = Question {
-        question: fields.need("question").unwrap_or_default(),
+        question: fields.required("question").unwrap_or_default(),
         choices: fields.list("choices").unwrap_or_default(),
-        answer: fields.need("answer").unwrap_or_default(),
-        difficulty: fields.take("difficulty"),
+        answer: fields.required("answer").unwrap_or_default(),
+        difficulty: fields.optional("difficulty"),
     };
     let problem = question.check().err();
     if let Some(problem) = &problem {
-        fields.note(problem);
+        fields.report(problem);
     }
-    fields.finish();
+    fields.reject_unknown();
     problem.is_none().then_some(question)
 }
 
 fn read_keys(mut fields: Fields<'_>, name: &str, folder: &Path) -> Option<Arc<KeyRing>> {
-    let (jwks, pem) = (fields.take("jwks_file"), fields.take("public_key_file"));
-    let file = KeyFile::named(folder, jwks, pem, fields.take("algorithm"));
+    let (jwks, pem) = (fields.optional("jwks_file"), fields.optional("public_key_file"));
+    let file = KeyFile::named(folder, jwks, pem, fields.optional("algorithm"));
     let ring = file.and_then(|file| KeyRing::open(name.to_owned(), file, signed::ALGORITHMS));
-    let ring = ring.map_err(|problem| fields.note(problem)).ok();
-    fields.finish();
+    let ring = ring.map_err(|problem| fields.report(problem)).ok();
+    fields.reject_unknown();
     ring.map(Arc::new)
 }
 
-/// One entry, unless something is wrong with it.
+/// Reads an action; `None` if it is invalid, which is reported.
 pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> {
-    let kind: Option<String> = fields.need("type");
-    let number = fields.need("number");
-    let points: Option<u64> = fields.need("points");
-    let cooldown_ms = fields.take("cooldown_ms").unwrap_or(0);
+    let kind: Option<String> = fields.required("type");
+    let number = fields.required("number");
+    let points: Option<u64> = fields.required("points");
+    let cooldown_ms = fields.optional("cooldown_ms").unwrap_or(0);
     let flows = fields.list("flows").unwrap_or_else(|| vec![Flow::Actions, Flow::Tokens, Flow::Game]);
-    let points_by_difficulty: BTreeMap<String, u64> = fields.take("points_by_difficulty").unwrap_or_default();
-    let token_seconds: Option<u64> = fields.take("token_seconds");
-    let open_hours: String = fields.take("open_hours").unwrap_or_default();
-    let acknowledge = fields.take("acknowledge").unwrap_or_default();
+    let points_by_difficulty: BTreeMap<String, u64> =
+        fields.optional("points_by_difficulty").unwrap_or_default();
+    let token_seconds: Option<u64> = fields.optional("token_seconds");
+    let open_hours: String = fields.optional("open_hours").unwrap_or_default();
+    let acknowledge = fields.optional("acknowledge").unwrap_or_default();
     let limits = Limits {
         cooldown_ms,
-        cap_per_hour: fields.take("cap_per_hour").unwrap_or(0),
-        cap_per_day: fields.take("cap_per_day").unwrap_or(0),
+        cap_per_hour: fields.optional("cap_per_hour").unwrap_or(0),
+        cap_per_day: fields.optional("cap_per_day").unwrap_or(0),
         ..read_hours(&fields, &open_hours)
     };
-    let proof = fields.need_table("proof", "proof.").and_then(|proof| read_proof(proof, sources));
+    let proof = fields.required_table("proof", "proof.").and_then(|proof| read_proof(proof, sources));
 
-    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let named = |kind: &String| (1..=50).contains(&kind.len()) && kind.bytes().all(word);
-    let worth = |points: &u64| (1..=MAX_POINTS).contains(points);
-    let token = |seconds: &u64| (1..=86_400).contains(seconds);
-    let asks = proof.as_ref().is_some_and(Proof::asks);
-    let comes_by_callback = proof.as_ref().is_some_and(Proof::comes_by_callback);
-    for (holds, problem) in [
-        (kind.as_ref().is_none_or(named), "type must be 1 to 50 of a-z, 0-9 and _"),
-        (points.as_ref().is_none_or(worth), "points must be between 1 and 2^53 - 1"),
-        (cooldown_ms <= YEAR_MS, "cooldown_ms must be at most a year"),
-        (!flows.is_empty(), "flows must name at least one"),
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_kind = |kind: &String| (1..=50).contains(&kind.len()) && kind.bytes().all(is_allowed);
+    let in_range = |points: &u64| (1..=MAX_POINTS).contains(points);
+    let is_lifetime = |seconds: &u64| (1..=86_400).contains(seconds);
+    let has_challenge = proof.as_ref().is_some_and(Proof::has_challenge);
+    let needs_callback = proof.as_ref().is_some_and(Proof::needs_callback);
+    for (is_valid, problem) in [
+        (kind.as_ref().is_none_or(is_kind), "type must be 1 to 50 characters: a-z, 0-9 or _"),
+        (points.as_ref().is_none_or(in_range), "points must be between 1 and 2^53 - 1"),
+        (cooldown_ms <= YEAR_MS, "cooldown_ms must be at most 31536000000 (a year)"),
+        (!flows.is_empty(), "doors must name at least one"),
         (
-            points_by_difficulty.values().all(worth),
+            points_by_difficulty.values().all(in_range),
             "points_by_difficulty must be between 1 and 2^53 - 1 each",
         ),
-        (token_seconds.as_ref().is_none_or(token), "token_seconds must be between 1 and 86400"),
+        (token_seconds.as_ref().is_none_or(is_lifetime), "token_seconds must be between 1 and 86400"),
         (
-            !(asks && flows.contains(&Flow::Game)),
-            "flows: the game door has no way to ask a question; leave \"game\" out",
+            !(has_challenge && flows.contains(&Flow::Game)),
+            "doors: the game API has no challenges. Leave \"game\" out",
         ),
-        (
-            !comes_by_callback || flows == [Flow::Actions],
-            "flows must be [\"actions\"]: the callback comes there",
-        ),
+        (!needs_callback || flows == [Flow::Actions], "doors must be [\"actions\"] for a proof by callback"),
     ] {
-        fields.require(holds, problem);
+        fields.check(is_valid, problem);
     }
-    fields.finish();
+    fields.reject_unknown();
     let proof = proof?;
     Some(Action {
         kind: kind?,
@@ -128,7 +126,7 @@ fn read_hours(fields: &Fields<'_>, text: &str) -> Limits {
     match read_open_hours(text) {
         Ok((opens_at_ms, open_for_ms)) => Limits { opens_at_ms, open_for_ms, ..Limits::default() },
         Err(problem) => {
-            fields.note(problem);
+            fields.report(problem);
             Limits::default()
         }
     }
@@ -138,44 +136,46 @@ fn read_hours(fields: &Fields<'_>, text: &str) -> Limits {
 mod tests {
     use crate::action::catalogue::tests::problems;
 
-    /// Each line of a file that is wrong ends in a comment with what has to be said of it, and nothing else is said.
+    /// Each invalid line ends in a comment with its expected problems; there must be no others.
     #[track_caller]
-    fn assert_told(text: &str) {
+    fn assert_problems(text: &str) {
         let wanted: Vec<(usize, &str)> = text
             .lines()
             .enumerate()
             .filter_map(|(place, line)| Some((place + 1, line.split_once("# ")?.1)))
-            .flat_map(|(line, told)| told.split(" & ").map(move |it| (line, it)))
+            .flat_map(|(line, expected)| expected.split(" & ").map(move |part| (line, part)))
             .collect();
         let found = problems(text);
-        for (line, told) in &wanted {
-            let fits = |it: &String| it.starts_with(&format!("line {line}: ")) && it.contains(told);
-            assert!(found.iter().any(fits), "line {line}, {told:?} is missing in {found:#?}");
+        for (line, expected) in &wanted {
+            let fits = |problem: &String| {
+                problem.starts_with(&format!("line {line}: ")) && problem.contains(expected)
+            };
+            assert!(found.iter().any(fits), "line {line}, {expected:?} is missing in {found:#?}");
         }
         assert_eq!(found.len(), wanted.len(), "{found:#?}");
     }
 
     #[test]
-    fn every_problem_is_told_at_once_with_its_line_and_what_was_meant() {
-        assert_told(
+    fn all_problems_are_reported_with_lines_and_suggestions() {
+        assert_problems(
             r#"
             colour = "red" # colour: unknown
             [[action]]
             type = "a"
             number = "1" # action a: number must be a whole number
             points = 0 # action a: points must be between
-            proof = { kind = "crystal_ball" } # action a: proof.kind "crystal_ball" is none of none, elapsed,
+            proof = { kind = "crystal_ball" } # action a: proof.kind "crystal_ball" is unknown; use one of none, elapsed,
             [[action]]
             type = "B" # action B: type must be
             number = 2
             points = -1 # action B: points must be a whole number
             proof = { kind = "quizz", bank = "x" } # did you mean quiz?
-            flows = ["actions", "tokns", 1] # must be one of `actions`, `tokens`, `game`; did you mean tokens? & flows has a value of the wrong kind
+            flows = ["actions", "tokns", 1] # must be one of `actions`, `tokens`, `game`; did you mean tokens? & doors has a value of the wrong kind
             cooldown = 5 # action B: cooldown: unknown; did you mean cooldown_ms?
             [[action]] # action 3: type is missing & action 3: proof is missing
             number = 3
             points = 3
-            flows = [] # flows must name
+            flows = [] # doors must name
             open_hours = "9" # open_hours must be like
             token_seconds = 0 # token_seconds must be
             acknowledge = "legder" # did you mean ledger?
@@ -183,12 +183,12 @@ mod tests {
             type = "d"
             number = 4
             points = 1
-            proof = { kind = "quiz", bank = "capital" } # there is no bank capital; did you mean capitals?
+            proof = { kind = "quiz", bank = "capital" } # the bank capital does not exist; did you mean capitals?
             [[action]]
-            type = "d" # type d is there already, in line 23
-            number = 4 # number 4 is there already, in line 24
+            type = "d" # type d is already used in line 23
+            number = 4 # number 4 is already used in line 24
             points = 1
-            proof = { kind = "signed", keys = "gmae" } # there are no keys gmae; did you mean game?
+            proof = { kind = "signed", keys = "gmae" } # there is no [keys.gmae]; did you mean game?
             [[action]]
             type = "f"
             number = 6
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn no_problem_shows_a_value_that_may_be_a_secret() {
+    fn problems_never_contain_values() {
         for value in ["\"hunter2\"", "hunter2", "[\"hunter2\"]", "{ a = \"hunter2\" }"] {
             for field in ["number", "points", "cooldown_ms", "open", "token_seconds", "acknowledge", "proof"]
             {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_with_every_line() {
+    fn toml_errors_are_reported_with_their_lines() {
         let found = problems("[[action]]\ntype = a\nnumber = 1\npoints = \nnumber = 2\n");
         assert_eq!(found.len(), 3, "{found:#?}");
         for (problem, line) in found.iter().zip([2, 4, 5]) {
