@@ -90,7 +90,7 @@ pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> 
         (kind.as_ref().is_none_or(is_kind), "type must be 1 to 50 characters: a-z, 0-9 or _"),
         (points.as_ref().is_none_or(in_range), "points must be between 1 and 2^53 - 1"),
         (cooldown_ms <= YEAR_MS, "cooldown_ms must be at most 31536000000 (a year)"),
-        (!flows.is_empty(), "doors must name at least one"),
+        (!flows.is_empty(), "flows must name at least one"),
         (
             points_by_difficulty.values().all(in_range),
             "points_by_difficulty must be between 1 and 2^53 - 1 each",
@@ -98,9 +98,9 @@ pub fn read_action(mut fields: Fields<'_>, sources: &Sources) -> Option<Action> 
         (token_seconds.as_ref().is_none_or(is_lifetime), "token_seconds must be between 1 and 86400"),
         (
             !(has_challenge && flows.contains(&Flow::Game)),
-            "doors: the game API has no challenges. Leave \"game\" out",
+            "flows: the game API has no challenges. Leave \"game\" out",
         ),
-        (!needs_callback || flows == [Flow::Actions], "doors must be [\"actions\"] for a proof by callback"),
+        (!needs_callback || flows == [Flow::Actions], "flows must be [\"actions\"] for a proof by callback"),
     ] {
         fields.check(is_valid, problem);
     }
@@ -170,12 +170,12 @@ mod tests {
             number = 2
             points = -1 # action B: points must be a whole number
             proof = { kind = "quizz", bank = "x" } # did you mean quiz?
-            flows = ["actions", "tokns", 1] # must be one of `actions`, `tokens`, `game`; did you mean tokens? & doors has a value of the wrong kind
+            flows = ["actions", "tokns", 1] # must be one of `actions`, `tokens`, `game`; did you mean tokens? & flows has a value of the wrong kind
             cooldown = 5 # action B: cooldown: unknown; did you mean cooldown_ms?
             [[action]] # action 3: type is missing & action 3: proof is missing
             number = 3
             points = 3
-            flows = [] # doors must name
+            flows = [] # flows must name
             open_hours = "9" # open_hours must be like
             token_seconds = 0 # token_seconds must be
             acknowledge = "legder" # did you mean ledger?
