@@ -91,3 +91,39 @@ fn the_architecture_names_paths_that_exist() {
         }
     }
 }
+
+/// The glossary has a word of the field for each of these.
+#[test]
+fn no_document_uses_retired_words() {
+    let retired = [
+        "door",
+        "doors",
+        "the ten",
+        "whoever",
+        "set aside",
+        "set-aside",
+        "deeds",
+        "seat",
+        "seats",
+        "is told",
+        "are told",
+        "the lead",
+        "glance",
+        "lately",
+        "outside users",
+        "signs of cheating",
+        "the rooms",
+    ];
+    let of_others =
+        ["lua/", "migrations/", "clients/", "loadtest/", "fuzz/"].map(|folder| root().join(folder));
+    for (path, text) in documents() {
+        if of_others.iter().any(|folder| path.starts_with(folder)) {
+            continue;
+        }
+        let words = text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', " ");
+        let words = format!(" {} ", words.split_whitespace().collect::<Vec<_>>().join(" "));
+        for word in retired {
+            assert!(!words.contains(&format!(" {word} ")), "{}: {word}", path.display());
+        }
+    }
+}
