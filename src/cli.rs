@@ -1,12 +1,11 @@
-//! The commands (contract, section 10). Each starts what it needs, does one thing, and says in one line what went wrong.
+//! The command line. Each command starts what it needs, does one thing, and reports errors on one line.
 
 mod admin;
-mod letters;
+mod dead_letters;
 mod output;
 mod postgres;
 mod receipt;
 mod serve;
-mod signals;
 mod watch;
 
 use std::path::PathBuf;
@@ -36,65 +35,65 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Migrate, check, serve
+    /// Start the server (runs migrations first)
     Serve,
-    /// Bring Postgres' tables up to date, and only that
+    /// Apply the Postgres migrations and exit
     Migrate,
-    /// Add users, with scores, for a test or a demo
+    /// Create users with random scores, for a test or a demo
     Seed {
-        /// How many
+        /// Number of users to create
         #[arg(long)]
         users: u64,
-        /// Scores are drawn from 0 to this
+        /// Maximum score; scores are drawn from 0 to this
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 53))]
         max_score: u64,
-        /// File for the users' login JWTs, one a line
+        /// Write the users' login JWTs to this file, one per line
         #[arg(long)]
         tokens: Option<PathBuf>,
     },
-    /// Compare Redis with the ledger; exit 1 if they differ
+    /// Compare Redis with the ledger; exit code 1 if they differ
     Verify {
-        /// Check the ledger itself instead: its chain, its checkpoints and each user's history
+        /// Check the ledger itself: hash chain, checkpoints and each user's history
         #[arg(long)]
         ledger: bool,
     },
-    /// Load Redis from the ledger, while nodes serve; split as the settings say
+    /// Load Redis from the ledger while nodes serve, with the configured number of shards
     Rebuild {
-        /// The URL of the Redis that the board was in, if redis.shards was another number and it was another Redis
+        /// URL of the previous Redis, if the number of shards and the Redis change at the same time
         #[arg(long, env = "REDIS_URL_FROM", hide_env_values = true)]
         from: Option<String>,
-        /// The Redis that the board was in is lost, and what it had not written with it
+        /// The previous Redis is lost, with all awards that were not yet in the ledger
         #[arg(long, conflicts_with = "from")]
         lost: bool,
     },
-    /// Look after the ledger's months
+    /// Manage the ledger's monthly partitions
     Ledger {
         #[command(subcommand)]
         command: postgres::LedgerCommand,
     },
-    /// Ban, adjust, grant: what operators do, audited
+    /// Moderate players and manage roles; every action is audited
     Admin {
-        /// Who asked for it, for the audit, beside the account that runs the command
+        /// Name for the audit log, added to the account that runs the command
         #[arg(long = "as", value_name = "NAME", global = true, value_parser = admin::read_name)]
         on_behalf_of: Option<String>,
         #[command(subcommand)]
         command: admin::AdminCommand,
     },
-    /// Check what nodes signed
+    /// Verify receipts
     Receipt {
         #[command(subcommand)]
         command: receipt::ReceiptCommand,
     },
     /// Print the OpenAPI document
     Openapi,
-    /// Print the AsyncAPI document: what is said over sockets and streams
+    /// Print the AsyncAPI document of WebSocket, Socket.IO and server-sent events
     Asyncapi,
-    /// Show a node's live board in the terminal
+    /// Show the live board of a node in the terminal
     Watch {
-        /// The node
+        /// URL of the node
         #[arg(long, default_value = "http://localhost:3000")]
         url: String,
-        /// A login JWT
+        /// Login JWT
         #[arg(long, env = "TOKEN", hide_env_values = true)]
         token: String,
     },
@@ -110,8 +109,8 @@ pub fn main() -> ExitCode {
             if config.postgres.url.is_empty() {
                 forget_pg_variables();
             }
-            let begins = matches!(command, Command::Serve | Command::Migrate);
-            let log = Log::start(&config.log, if begins { "laurel=info,warn" } else { "warn" });
+            let logs_info = matches!(command, Command::Serve | Command::Migrate);
+            let log = Log::start(&config.log, if logs_info { "laurel=info,warn" } else { "warn" });
             let result = run(command, config, &log, &mut output);
             (log, result)
         }
@@ -122,7 +121,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The settings; the defaults for what has none.
+/// Loads the configuration; commands that need none get the defaults.
 fn config_for(command: &Command) -> Result<Config, config::Problems> {
     match command {
         Command::Watch { .. } | Command::Receipt { .. } | Command::Openapi | Command::Asyncapi => {
@@ -132,7 +131,7 @@ fn config_for(command: &Command) -> Result<Config, config::Problems> {
     }
 }
 
-/// libpq's variables are for other servers than the private one: neither it nor those who connect to it should hear of them.
+/// Removes libpq's variables, which are for other servers than the private one.
 fn forget_pg_variables() {
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"PG")) {
@@ -147,14 +146,14 @@ fn run(command: Command, config: Config, log: &Log, output: &mut Output) -> Resu
         Command::Asyncapi => output.line(format_args!("{:#}", http::asyncapi())),
         Command::Receipt { command } => return receipt::run(command, output),
         command => {
-            // Whatever speaks TLS uses this provider; a second start keeps the first.
+            // All TLS connections use this provider. An error means that one is already installed.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             return runtime.context("cannot start")?.block_on(async {
                 match command {
                     Command::Watch { url, token } => watch::watch(&url, &token, output).await,
                     Command::Serve => serve::serve(config, log).await,
-                    command => once(command, config, output).await,
+                    command => run_with_stores(command, config, output).await,
                 }
             });
         }
@@ -162,8 +161,8 @@ fn run(command: Command, config: Config, log: &Log, output: &mut Output) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a command wants of the private stores. Beside `serve` only these two may make them (contract, section 10): what asks a question
-/// must not answer it from stores that were made for the asking.
+/// How a command uses the private stores. Only `serve`, `seed` and `migrate` may create them: a query on new, empty stores would give a
+/// wrong answer.
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Seed { .. } | Command::Migrate => Purpose::Make,
@@ -172,14 +171,14 @@ fn purpose(command: &Command) -> Purpose {
     }
 }
 
-async fn once(command: Command, mut config: Config, output: &mut Output) -> Result<ExitCode> {
+async fn run_with_stores(command: Command, mut config: Config, output: &mut Output) -> Result<ExitCode> {
     let stores = Embedded::start(&mut config, purpose(&command)).await?;
-    let result = on_stores(command, config, output).await;
+    let result = run_on_stores(command, config, output).await;
     stores.stop().await;
     result
 }
 
-async fn on_stores(command: Command, config: Config, output: &mut Output) -> Result<ExitCode> {
+async fn run_on_stores(command: Command, config: Config, output: &mut Output) -> Result<ExitCode> {
     match command {
         Command::Migrate => return postgres::migrate(&config, output).await,
         Command::Verify { ledger: true } => {
@@ -192,7 +191,7 @@ async fn on_stores(command: Command, config: Config, output: &mut Output) -> Res
         }
         _ => {}
     }
-    // Only what may make stores makes their tables.
+    // Only commands that may create stores may create tables.
     let (app, _turns) = match command {
         Command::Seed { .. } => App::build(config, Clock::default()).await?,
         _ => App::build_to_read(config, Clock::default()).await?,
@@ -204,7 +203,7 @@ async fn on_stores(command: Command, config: Config, output: &mut Output) -> Res
         }
         Command::Verify { .. } => verify(&app, output).await?,
         Command::Rebuild { from, lost } => rebuild(&app, &ledger::From { url: from, lost }, output).await?,
-        Command::Ledger { command } => postgres::look_after(&app, command, output).await?,
+        Command::Ledger { command } => postgres::ledger(&app, command, output).await?,
         Command::Admin { command, on_behalf_of } => {
             if command.needs_an_open_board() {
                 ledger::wait_open(&app, |_| ()).await?;
@@ -218,7 +217,7 @@ async fn on_stores(command: Command, config: Config, output: &mut Output) -> Res
         | Command::Receipt { .. }
         | Command::Openapi
         | Command::Asyncapi => {
-            unreachable!("these do not come here")
+            unreachable!("handled before the stores are started")
         }
     };
     app.database.close().await;
@@ -229,9 +228,9 @@ async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Resu
     let bar = progress(options.users);
     ledger::seed(app, &options, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
-    output.line(format_args!("Seeded {} users", options.users));
+    output.line(format_args!("Created {} users", options.users));
     if let Some(path) = options.tokens {
-        output.line(format_args!("Their login tokens are in {}", path.display()));
+        output.line(format_args!("Wrote their login tokens to {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -236,7 +236,7 @@ impl Listening<'_> {
     ) -> Result<impl Future<Output = ()> + use<>, Fault> {
         let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
         let within = Duration::from_millis(self.app.config.server.header_timeout_ms);
-        let acceptor = http::FirstBytes { within, closing: self.closing.clone(), connections };
+        let acceptor = http::Http1Acceptor { within, closing: self.closing.clone(), connections };
         let mut server = server.acceptor(acceptor).handle(self.handle.clone());
         let mut http1 = server.http_builder().http1();
         http1.timer(TokioTimer::new()).header_read_timeout(within).max_buf_size(HTTP_BUFFER_BYTES);

@@ -146,7 +146,7 @@ async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
         .output()
         .unwrap();
     let line = said(&refused);
-    assert!(line.contains("3 problems in the settings"), "{line}");
+    assert!(line.contains("3 problems in the configuration"), "{line}");
     assert!(!folder.path().join("data").exists(), "nothing was begun");
 }
 

@@ -156,7 +156,7 @@ async fn dead_letters_are_listed_retried_and_discarded_and_an_unknown_user_is_to
     let output = laurel(&world, &format!("admin ban {stranger} --reason cheating")).await;
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success());
-    assert!(said.contains("is banned in Redis, and wins nothing; 2 dead letters wait"), "{said}");
+    assert!(said.contains("is banned in Redis and gets no awards; 2 dead letters wait"), "{said}");
     assert!(refused(&world, "admin dead-letters discard 1").await.contains("--reason"));
     for letter in [1, 2] {
         done(&world, &format!("admin dead-letters discard {letter} --reason gone")).await;

@@ -39,12 +39,12 @@ export default dashboard(
     graph("How many times faster than allowed a promise's budget is used, over 1 h", "none", [
       line("{{slo}}", "slo:errors:ratio1h / on (slo) group_left () slo:budget:ratio"),
     ], {
-      width: 12, limits: [6, 14.4], alerts: ["LaurelPromiseBreaksFast", "LaurelPromiseBreaksSlowly"],
+      width: 12, limits: [6, 14.4], alerts: ["LaurelErrorBudgetBurnFast", "LaurelErrorBudgetBurnSlow"],
       says: "At 1 the budget of 30 days lasts 30 days. All nodes together.",
     }),
     graph("The same over 5 min", "none", [
       line("{{slo}}", "slo:errors:ratio5m / on (slo) group_left () slo:budget:ratio"),
-    ], { width: 12, limits: [14.4], alerts: ["LaurelPromiseBreaksFast"], says: "What it comes to at this hlc_us." }),
+    ], { width: 12, limits: [14.4], alerts: ["LaurelErrorBudgetBurnFast"], says: "What it comes to at this hlc_us." }),
 
     row("What players get"),
     graph("Awards per second, by action", "none", [line("{{action}}", rate("laurel_awards_total", "action"))], { stacked: true }),
@@ -68,7 +68,7 @@ export default dashboard(
     graph("From a change to the last screen of a core", "s", [
       line("50 %", quantile(0.5, "laurel_delivery_lag_seconds")),
       line("99 %", quantile(0.99, "laurel_delivery_lag_seconds")),
-    ], { limits: [1], alerts: ["LaurelPromiseBreaksFast"], says: "Promised within a second. The network to the client is not in it." }),
+    ], { limits: [1], alerts: ["LaurelErrorBudgetBurnFast"], says: "Promised within a second. The network to the client is not in it." }),
     graph("From Redis to a node: 99 % within", "s", [line(node, quantile(0.99, "laurel_board_lag_seconds", "instance"))], {
       limits: [0.5], alerts: ["LaurelBoardLate"],
     }),
@@ -80,7 +80,7 @@ export default dashboard(
       line("{{protocol}} come", rate("laurel_sockets_opened_total", "protocol")),
       line("closed with {{code}}", rate("laurel_sockets_closed_total", "code")),
       line("refused: {{reason}}", rate("laurel_sockets_refused_total", "reason")),
-    ], { alerts: ["LaurelListenersTooSlow"], says: "4008: the client does not read. 1012: the node drains. 1006: silent." }),
+    ], { alerts: ["LaurelSubscribersTooSlow"], says: "4008: the client does not read. 1012: the node drains. 1006: silent." }),
     graph("Boards that slow listeners skip, per second", "none", [line(node, rate("laurel_board_updates_skipped_total", "instance"))]),
 
     row("What it takes"),

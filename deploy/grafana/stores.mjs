@@ -20,10 +20,10 @@ export default dashboard(
       limits: [1], alerts: ["LaurelDeadLetters"], says: "Entries that could not be written to the ledger, and wait for an operator.",
     }),
     number("Differences found", "none", [line("differences", led("laurel_ledger_mismatches"))], {
-      limits: [1], alerts: ["LaurelDrift"], says: "Between Redis and the ledger, by the last light check.",
+      limits: [1], alerts: ["LaurelLedgerMismatch"], says: "Between Redis and the ledger, by the last light check.",
     }),
     number("Users compared in an hour", "none", [line("users", `sum(increase(${of("laurel_ledger_checked_users_total")}[1h]))`)], {
-      decimals: 0, alerts: ["LaurelDrift"],
+      decimals: 0, alerts: ["LaurelLedgerMismatch"],
     }),
     number("Boards loaded in a day", "none", [line("loads", `sum(increase(${of("laurel_board_rebuilds_total")}[1d]))`)], {
       decimals: 0, says: "From the ledger, because Redis lacked something. The log says why.",
@@ -40,7 +40,7 @@ export default dashboard(
     graph("From an award to its commit, oldest of a batch", "s", [
       line("50 %", quantile(0.5, "laurel_ledger_lag_seconds")),
       line("95 %", quantile(0.95, "laurel_ledger_lag_seconds")),
-    ], { limits: [2], alerts: ["LaurelLedgerBehind"] }),
+    ], { limits: [2], alerts: ["LaurelLedgerLagging"] }),
     graph("Entries not yet in Postgres, by each node's look", "none", [line(node, of("laurel_outbox_entries"))], {
       limits: [10000], alerts: ["LaurelOutboxGrowing"],
     }),
@@ -73,10 +73,10 @@ export default dashboard(
     row("Postgres"),
     graph("Postgres calls per second", "ops", [line("{{operation}}", rate(`${CALL}_count`, "operation"))]),
     graph("Time of a Postgres call: 99 % within", "s", [line("{{operation}}", quantile(0.99, CALL, "operation"))], {
-      says: "The wait for a connection is in it.", alerts: ["LaurelOutboxGrowing", "LaurelLedgerBehind"],
+      says: "The wait for a connection is in it.", alerts: ["LaurelOutboxGrowing", "LaurelLedgerLagging"],
     }),
     graph("Postgres calls that failed per second", "ops", [line("{{operation}}", rate(`${CALL}_count`, "operation", 'result="error"'))], {
-      says: "Also those that were given up.", alerts: ["LaurelLedgerBehind"],
+      says: "Also those that were given up.", alerts: ["LaurelLedgerLagging"],
     }),
     graph("Postgres' connections", "none", [
       line(`${node} in use`, of("laurel_pool_connections_in_use", 'pool="postgres"')),

@@ -1,154 +1,167 @@
-//! `laurel admin`: what operators do, on the machine that has the stores.
+//! `laurel admin`: moderation and roles, on a machine with access to the stores.
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use nix::unistd::{Uid, gethostname, getuid};
 
-use super::letters::{self, LettersCommand};
+use super::dead_letters::{self, DeadLettersCommand};
 use super::output::Output;
 use crate::account::User;
 use crate::admin::{self, Changed, Decision, Restriction};
 use crate::app::App;
 use crate::error::{Error, Refusal};
 
-/// Whom, and why.
+/// The user and the reason.
 #[derive(Args)]
 pub struct Target {
-    /// The user: number, UUID or name
+    /// The user: number, UUID or username
     user: String,
-    /// Why, for the audit
+    /// Reason for the audit log
     #[arg(long, value_parser = Decision::read_reason)]
     reason: String,
 }
 
-/// Whom, why, and under which word.
+/// The user, the reason and an idempotency key.
 #[derive(Args)]
-pub struct Once {
+pub struct IdempotentTarget {
     #[command(flatten)]
     target: Target,
-    /// A word of your own for this one operation: a repeat with it is done once
+    /// Idempotency key: a repeat with the same key changes nothing
     #[arg(long, value_parser = read_key)]
     key: Option<String>,
 }
 
-/// What a user may do.
+/// A user's role.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Role {
-    /// The operators' API
+    /// May play and use the admin API
     Admin,
-    /// To play
+    /// May play
     Player,
 }
 
-/// What can be done.
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Player => "player",
+        }
+    }
+}
+
+/// The admin actions.
 #[derive(Subcommand)]
 pub enum AdminCommand {
-    /// Give a user a role
+    /// Assign a role to a user
     Grant {
         #[command(flatten)]
         target: Target,
-        /// Which
+        /// Role to assign
         #[arg(long, value_enum, default_value = "admin")]
         role: Role,
     },
-    /// Off every board, no awards, sockets closed
-    Ban(Once),
-    /// Back, with the score
-    Unban(Once),
-    /// Go on taking awards, but do not show them
-    Quarantine(Once),
-    /// Show what was held of a user who was set aside
-    Approve(Once),
-    /// Take away what was held of a user who was set aside
-    Void(Once),
-    /// Change a total by an entry of its own in the ledger
+    /// Ban a player: hide from the board, refuse awards, close connections
+    Ban(IdempotentTarget),
+    /// Lift a ban and restore the score
+    Unban(IdempotentTarget),
+    /// Quarantine a player: hold new points until they are approved
+    Quarantine(IdempotentTarget),
+    /// Approve the held points of a quarantined player
+    Approve(IdempotentTarget),
+    /// Remove the held points of a quarantined player
+    Void(IdempotentTarget),
+    /// Add or remove points with a ledger entry
     Adjust {
         #[command(flatten)]
-        once: Once,
-        /// How many; below 0 to take away, as in --points=-50
+        target: IdempotentTarget,
+        /// Points to add; negative to remove, as in --points=-50
         #[arg(long, allow_negative_numbers = true)]
         points: i64,
     },
-    /// Entries that could not be written to the ledger
+    /// Manage entries that could not be written to the ledger
     DeadLetters {
         #[command(subcommand)]
-        command: LettersCommand,
+        command: DeadLettersCommand,
     },
 }
 
 impl AdminCommand {
-    /// Whether it changes what Redis has; what is only in Postgres can be looked at whatever Redis does.
+    /// Whether the command changes Redis. Dead letters are in Postgres and can be read without Redis.
     pub fn needs_an_open_board(&self) -> bool {
         !matches!(self, Self::DeadLetters { .. })
     }
 }
 
-/// Does it, and says what came of it.
+/// Runs the command and prints the result.
 pub async fn run(
     app: &App,
     command: AdminCommand,
     on_behalf_of: Option<&str>,
     output: &mut Output,
 ) -> Result<()> {
-    do_it(app, command, &Operator::new(on_behalf_of), output).await.map_err(|error| match error {
+    execute(app, command, &Operator::new(on_behalf_of), output).await.map_err(|error| match error {
         Error::Refused(refusal) => anyhow!(refusal.message()),
         Error::Fault(fault) => anyhow!(fault),
     })
 }
 
-async fn do_it(
+async fn execute(
     app: &App,
     command: AdminCommand,
     operator: &Operator,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let (target, done) = match command {
+    let (target, result) = match command {
         AdminCommand::Grant { target, role } => {
             let user = admin::find_user(app, &target.user).await?;
             admin::grant(app, &user, matches!(role, Role::Admin), &operator.decision(&target.reason)).await?;
-            (target, "has the role now")
+            (target, format!("has the role {}", role.as_str()))
         }
-        AdminCommand::Ban(once) => {
-            (restrict(app, once, Restriction::Ban, operator, output).await?, "is banned")
+        AdminCommand::Ban(target) => {
+            (restrict(app, target, Restriction::Ban, operator, output).await?, "is banned".to_owned())
         }
-        AdminCommand::Unban(once) => {
-            (restrict(app, once, Restriction::Unban, operator, output).await?, "is back")
+        AdminCommand::Unban(target) => {
+            (restrict(app, target, Restriction::Unban, operator, output).await?, "is unbanned".to_owned())
         }
-        AdminCommand::Quarantine(once) => {
-            (restrict(app, once, Restriction::Quarantine, operator, output).await?, "is set aside")
+        AdminCommand::Quarantine(target) => (
+            restrict(app, target, Restriction::Quarantine, operator, output).await?,
+            "is quarantined".to_owned(),
+        ),
+        AdminCommand::Approve(target) => {
+            let target = restrict(app, target, Restriction::Approve, operator, output).await?;
+            (target, "is approved: the held points are on the board".to_owned())
         }
-        AdminCommand::Approve(once) => {
-            (restrict(app, once, Restriction::Approve, operator, output).await?, "is confirmed")
-        }
-        AdminCommand::Void(Once { target, key }) => {
+        AdminCommand::Void(IdempotentTarget { target, key }) => {
             let user = admin::find_user(app, &target.user).await?;
             let decision = operator.decision(&target.reason);
-            tell(&user, admin::void(app, user.id, key.as_deref(), &decision).await?, output);
-            (target, "has lost what was held")
+            print_change(&user, admin::void(app, user.id, key.as_deref(), &decision).await?, output);
+            (target, "has no held points any more".to_owned())
         }
-        AdminCommand::DeadLetters { command } => return letters::run(app, command, operator, output).await,
-        AdminCommand::Adjust { once: Once { target, key }, points } => {
+        AdminCommand::DeadLetters { command } => {
+            return dead_letters::run(app, command, operator, output).await;
+        }
+        AdminCommand::Adjust { target: IdempotentTarget { target, key }, points } => {
             let user = admin::find_user(app, &target.user).await?;
             let decision = operator.decision(&target.reason);
             let changed = admin::adjust(app, &user, points, key.as_deref(), &decision).await?;
-            tell(&user, Some(changed), output);
-            (target, "has another total now")
+            print_change(&user, Some(changed), output);
+            (target, "is adjusted".to_owned())
         }
     };
-    output.line(format_args!("{} {done}", target.user));
+    output.line(format_args!("{} {result}", target.user));
     Ok(())
 }
 
 async fn restrict(
     app: &App,
-    Once { target, key }: Once,
+    IdempotentTarget { target, key }: IdempotentTarget,
     restriction: Restriction,
     operator: &Operator,
     output: &mut Output,
 ) -> Result<Target, Error> {
     let user = match admin::find_user(app, &target.user).await {
         Err(Error::Refused(Refusal::UserNotFound)) => {
-            letters::tell_of_unknown(app, &target.user, output).await?;
+            dead_letters::print_unknown_user(app, &target.user, output).await?;
             return Err(Refusal::UserNotFound.into());
         }
         found => found?,
@@ -157,32 +170,32 @@ async fn restrict(
     Ok(target)
 }
 
-/// As the header `Idempotency-Key` has it.
+/// Parses an idempotency key, with the same rule as the header `Idempotency-Key`.
 fn read_key(text: &str) -> Result<String, String> {
-    let holds = (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
-    holds.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 visible ASCII characters".to_owned())
+    let is_valid = (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
+    is_valid.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 visible ASCII characters".to_owned())
 }
 
-fn tell(user: &User, changed: Option<Changed>, output: &mut Output) {
-    if let Some(it) = changed {
-        output.line(format_args!("{}: {} before, {} now", user.username, it.before, it.after));
+fn print_change(user: &User, change: Option<Changed>, output: &mut Output) {
+    if let Some(change) = change {
+        output.line(format_args!("{}: {} before, {} now", user.username, change.before, change.after));
     }
 }
 
-/// Reads the name that is given with `--as`.
+/// Parses the name given with `--as`.
 pub fn read_name(text: &str) -> Result<String, String> {
-    let holds = (1..=30).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    holds.then(|| text.to_owned()).ok_or_else(|| "use 1 to 30 characters on one line".to_owned())
+    let is_valid = (1..=30).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    is_valid.then(|| text.to_owned()).ok_or_else(|| "use 1 to 30 characters on one line".to_owned())
 }
 
-/// Who runs a command.
+/// The person who runs a command.
 pub struct Operator {
     actor: String,
     host: String,
 }
 
 impl Operator {
-    /// The account that runs this process, by its user id: anybody can set `USER`. A name that is given stands beside it.
+    /// The account that runs this process, by its user id, because anybody can set `USER`. The name of `--as` is added.
     fn new(on_behalf_of: Option<&str>) -> Self {
         let account = account(getuid());
         let host = gethostname().unwrap_or_default().to_string_lossy().into_owned();
@@ -193,13 +206,13 @@ impl Operator {
         Self { actor, host }
     }
 
-    /// What is decided, for this reason. The host is not part of the actor: a repeat under a key is done once, whichever host it runs on.
+    /// A decision with this reason. The host is not part of the actor, so that a repeat with a key may run on another host.
     pub fn decision(&self, reason: &str) -> Decision {
         Decision { actor: self.actor.clone(), host: Some(self.host.clone()), reason: reason.to_owned() }
     }
 }
 
-/// An account's name, or its number where it has none, as in a container that runs as any user id.
+/// An account's name, or its user id if it has none, as in a container with an arbitrary user id.
 fn account(uid: Uid) -> String {
     match nix::unistd::User::from_uid(uid) {
         Ok(Some(user)) => user.name.chars().filter(|it| !it.is_control()).take(60).collect(),
@@ -212,15 +225,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_named_by_the_system_or_by_its_number() {
+    fn accounts_without_a_name_are_shown_by_id() {
         assert_eq!(account(Uid::from_raw(0)), "root");
-        for nobodys in [54_321, 1_000_000_007, u32::MAX - 2] {
-            assert_eq!(account(Uid::from_raw(nobodys)), format!("uid {nobodys}"));
+        for unused in [54_321, 1_000_000_007, u32::MAX - 2] {
+            assert_eq!(account(Uid::from_raw(unused)), format!("uid {unused}"));
         }
     }
 
     #[test]
-    fn a_name_beside_the_account_fits_the_audit() {
+    fn names_for_the_audit_are_checked() {
         for good in ["mary", "Mary Ann", "é", &"x".repeat(30)] {
             assert_eq!(read_name(good).as_deref(), Ok(good));
         }

@@ -1,4 +1,4 @@
-//! Standard output of a command, whose reader may have had enough: `laurel verify | head -1`.
+//! Standard output of a command. The reader may close the pipe early: `laurel verify | head -1`.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-/// The exit code that a shell shows of a tool whose reader went: 128 + SIGPIPE.
+/// The exit code that a shell shows after a broken pipe: 128 + SIGPIPE.
 const READER_GONE: u8 = 141;
 
-/// Writes lines until one cannot be written. A command that has begun goes on to its end all the same.
+/// Writes lines until one cannot be written. The command continues to its end all the same.
 #[derive(Default)]
 pub struct Output {
     failed: Option<io::Error>,
@@ -23,15 +23,15 @@ impl Output {
         }
     }
 
-    /// Whether nobody gets any more of it.
+    /// Whether a line could not be written.
     pub fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
 
-    /// The exit code of a command that wrote all that it had to say, and ends with this code.
+    /// The exit code of a command that ends with `code`.
     ///
     /// # Errors
-    /// Some of it could not be written, though there was a reader.
+    /// A line could not be written for another reason than a broken pipe.
     pub fn finish(self, code: ExitCode) -> Result<ExitCode> {
         match self.failed {
             None => Ok(code),

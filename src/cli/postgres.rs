@@ -1,4 +1,4 @@
-//! The commands about what is in Postgres: it is brought up to date, held against itself, or taken off.
+//! Commands on Postgres: `migrate`, `verify --ledger`, `ledger detach`.
 
 use std::process::ExitCode;
 
@@ -13,31 +13,31 @@ use crate::config::Config;
 use crate::ledger::{self, Database, Detached, Difference, Month, Verified};
 use crate::receipt::ReceiptVerifier;
 
-/// What can be done with the ledger's months.
+/// The actions on the ledger's partitions.
 #[derive(Subcommand)]
 pub enum LedgerCommand {
-    /// Make plain tables of old months, to be dumped and dropped; totals are carried over
+    /// Detach old months into plain tables that can be dumped and dropped; totals are carried over
     Detach {
-        /// Parts that end before this month, as in 2026-12
+        /// Detach partitions that end before this month, as in 2026-12
         #[arg(long)]
         before: Month,
     },
 }
 
 /// `laurel ledger`.
-pub async fn look_after(app: &App, command: LedgerCommand, output: &mut Output) -> Result<ExitCode> {
+pub async fn ledger(app: &App, command: LedgerCommand, output: &mut Output) -> Result<ExitCode> {
     let LedgerCommand::Detach { before } = command;
-    // What is detached is signed as it stands, and what it came to is carried over: so it had better be whole.
+    // Detaching signs the entries and carries the totals over, so they must be correct.
     if verify_chain(&app.database, app.receipts.verifier(), output).await?.differences > 0 {
-        bail!("nothing was detached: the ledger is not whole");
+        bail!("nothing was detached: the ledger has differences, see above");
     }
     let Detached { tables, entries, carried } = ledger::detach(app, before).await?;
     for table in &tables {
-        output.line(format_args!("{table} is a table of its own now"));
+        output.line(format_args!("Detached {table}"));
     }
     let parts = tables.len();
     output.line(format_args!(
-        "{parts} parts with {entries} entries were detached, {carried} totals carried over"
+        "{parts} partitions with {entries} entries detached, {carried} totals carried over"
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -47,17 +47,17 @@ pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let database = ledger::connect(&config.postgres).await?;
     ledger::migrate(&database).await?;
     if config.auth.jwt_secret.is_empty() {
-        output.line("Postgres is up to date, but for what needs JWT_SECRET: the nodes do that");
+        output.line("Postgres is up to date, except for steps that need JWT_SECRET: the nodes run them");
     } else if ledger::contract(&database, &receipt_keys(&config.auth)?).await? {
         output.line("Postgres is up to date");
     } else {
-        output.line("Postgres is up to date, but for what waits until older nodes are gone");
+        output.line("Postgres is up to date, except for steps that wait until older nodes have stopped");
     }
     database.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// `laurel verify --ledger`. Nothing is written: an auditor, or a standby, can do it.
+/// `laurel verify --ledger`. It only reads, so it also works for an auditor's role and on a standby.
 pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let keys = receipt_keys(&config.auth)?;
     let database = ledger::connect(&config.postgres).await?;
@@ -76,7 +76,7 @@ async fn verify_chain(database: &Database, keys: &ReceiptVerifier, output: &mut 
     bar.finish_and_clear();
     if verified.unchained > 0 {
         output.line(format_args!(
-            "{} more entries are of older nodes, and not chained yet",
+            "{} more entries were written by older nodes and are not chained yet",
             verified.unchained
         ));
     }

@@ -1,4 +1,4 @@
-//! `laurel receipt`: checks receipts without asking any node or store.
+//! `laurel receipt`: verifies receipts offline.
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
@@ -15,17 +15,17 @@ use crate::receipt::{Receipt, ReceiptKeys, ReceiptVerifier};
 
 #[derive(Subcommand)]
 pub enum ReceiptCommand {
-    /// Check receipts offline; exit 1 if one is not genuine
+    /// Verify receipts offline; exit code 1 if one is not genuine
     Verify {
-        /// The keys as a node publishes them at /.well-known/laurel-receipts.json; without them those of the settings
+        /// File with the public keys from /.well-known/laurel-receipts.json. Default: the configured keys
         #[arg(long)]
         keys: Option<PathBuf>,
-        /// The receipt; without it they are read from the standard input, one a line
+        /// The receipt. Default: standard input, one receipt per line
         receipt: Option<String>,
     },
 }
 
-/// Checks all of them, however many are wrong.
+/// Verifies all receipts, also after a wrong one.
 pub fn run(command: ReceiptCommand, output: &mut Output) -> Result<ExitCode> {
     let ReceiptCommand::Verify { keys, receipt } = command;
     let verifier = match keys {
@@ -37,7 +37,7 @@ pub fn run(command: ReceiptCommand, output: &mut Output) -> Result<ExitCode> {
         None => Box::new(std::io::stdin().lock().lines()),
     };
     let (mut genuine, mut wrong) = (0u64, 0u64);
-    for (place, text) in texts.enumerate() {
+    for (index, text) in texts.enumerate() {
         let text = text?;
         if text.trim().is_empty() {
             continue;
@@ -49,7 +49,7 @@ pub fn run(command: ReceiptCommand, output: &mut Output) -> Result<ExitCode> {
             }
             Err(problem) => {
                 wrong += 1;
-                let _ = writeln!(std::io::stderr(), "laurel: receipt {}: {problem}", place + 1);
+                let _ = writeln!(std::io::stderr(), "laurel: receipt {}: {problem}", index + 1);
             }
         }
     }
@@ -60,12 +60,12 @@ pub fn run(command: ReceiptCommand, output: &mut Output) -> Result<ExitCode> {
     }
 }
 
-/// The keys of the nodes that have these settings.
+/// The keys of nodes with this configuration.
 fn own_keys() -> Result<ReceiptVerifier> {
     let mut config = config::load(std::env::vars_os())?;
     embedded::take_secret(&mut config)?;
     if config.auth.jwt_secret.is_empty() {
-        bail!("JWT_SECRET is not set; name the published keys with --keys instead");
+        bail!("JWT_SECRET is not set; set it or use --keys with the published keys");
     }
     Ok(ReceiptKeys::new(&config.auth).map_err(|problem| anyhow!(problem))?.into_verifier())
 }

@@ -1,29 +1,31 @@
-//! `laurel serve`: a node with its private stores, from the first line of its log to the last.
+//! `laurel serve`: runs a node with its private stores until a signal stops it.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 
 use super::output::Output;
-use super::signals::StopSignals;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::embedded::{Embedded, Purpose};
 use crate::serve::Node;
 use crate::telemetry::Log;
 
-/// A node that is asked to stop is drained if it is started by then.
+/// A node that gets a stop signal while it starts is drained if the start finishes within this time.
 const ALMOST_STARTED: Duration = Duration::from_secs(1);
 
-/// Serves until a signal. The private stores are started on this thread and looked after on it: the kernel ends them when the thread
-/// ends.
+/// Serves until a signal. The private stores are started and supervised on this thread: the kernel ends them when the thread ends.
 pub async fn serve(mut config: Config, log: &Log) -> Result<ExitCode> {
     let mut signals = StopSignals::listen().context("cannot listen for signals")?;
-    // Those that were set: the private stores add theirs.
+    // Before the private stores add theirs.
     let settings = config.changed().join(" ");
     let mut stores = tokio::select! {
         stores = Embedded::start(&mut config, Purpose::Node) => stores?,
@@ -42,18 +44,18 @@ async fn serve_on(
     log: &Log,
 ) -> Result<ExitCode> {
     let hint = stores.join_hint();
-    // A board that has to be loaded first may take a while.
+    // Loading the board may take a while.
     let mut start = pin!(Node::start(config, Clock::default()));
     let mut node = tokio::select! {
         started = &mut start => started?,
         () = signals.recv() => {
-            // It answers requests just before it is said to be started.
+            // The listener opens shortly before the start finishes, so there may be requests.
             if let Ok(started) = tokio::time::timeout(ALMOST_STARTED, start).await {
                 started?.stop().await;
             }
             return Ok(ExitCode::SUCCESS);
         }
-        () = stores.keep_alive() => bail!("a private store ended"),
+        () = stores.keep_alive() => bail!("a private store stopped"),
     };
     announce(&node, hint, log);
     let died = tokio::select! {
@@ -68,7 +70,7 @@ async fn serve_on(
     }
 }
 
-/// Says where the node serves: in the log, and to people, whether or not they still look.
+/// Announces the node's URL in the log and on standard output.
 fn announce(node: &Node, hint: Option<String>, log: &Log) {
     let url = format!("http://{}", shown(node.address));
     let admin = node.admin_address.map(|it| format!("http://{}/admin", shown(it)));
@@ -78,17 +80,49 @@ fn announce(node: &Node, hint: Option<String>, log: &Log) {
         Some(line) => vec![line],
         None => {
             let mut lines = vec![format!("Laurel serves on {url}")];
-            lines.extend(admin.map(|it| format!("Operators: {it}")));
-            let join = "A second node joins its stores with:";
+            lines.extend(admin.map(|it| format!("Admin: {it}")));
+            let join = "To start a second node with the same stores:";
             lines.extend(hint.map(|hint| format!("{join}\n  {hint}PORT=3001 laurel serve")));
             lines
         }
     };
-    // Whoever is stuck instead of reading it holds up this thread alone.
+    // In a thread, because a reader that does not read would block the node.
     std::thread::spawn(move || lines.into_iter().for_each(|line| Output::default().line(line)));
 }
 
-/// `localhost` for people, where that is what is meant.
+/// The address for a URL, with `localhost` for a loopback address.
 fn shown(address: SocketAddr) -> String {
     if address.ip().is_loopback() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+/// The signals that stop a node: SIGTERM, SIGINT and SIGHUP.
+struct StopSignals(Vec<Signal>);
+
+impl StopSignals {
+    /// Installs the handlers. An ignored SIGHUP stays ignored: `nohup laurel serve`.
+    fn listen() -> io::Result<Self> {
+        let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt()];
+        if !ignores_hangup() {
+            kinds.push(SignalKind::hangup());
+        }
+        Ok(Self(kinds.into_iter().map(signal).collect::<io::Result<_>>()?))
+    }
+
+    /// Waits for the next signal.
+    async fn recv(&mut self) {
+        poll_fn(|context| match self.0.iter_mut().any(|it| it.poll_recv(context).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+}
+
+fn ignores_hangup() -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: with a null action the call only writes the current action to `action`, which is read only on success.
+    unsafe {
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }

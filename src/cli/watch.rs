@@ -1,4 +1,4 @@
-//! `laurel watch`: what a client sees, in a terminal.
+//! `laurel watch`: prints the events of a node's WebSocket.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::output::Output;
 
-/// Shows events until the process is ended, or nobody reads them; comes back when the node does.
+/// Prints events until the process ends or its output is closed. Reconnects if the connection closes.
 pub async fn watch(url: &str, token: &str, output: &mut Output) -> Result<ExitCode> {
     loop {
         let ended = session(url, token, output).await;
@@ -22,7 +22,7 @@ pub async fn watch(url: &str, token: &str, output: &mut Output) -> Result<ExitCo
         {
             return Err(error);
         }
-        output.line("The connection ended; connecting again");
+        output.line("Connection closed, reconnecting");
         if output.has_failed() {
             return Ok(ExitCode::SUCCESS);
         }
@@ -30,7 +30,7 @@ pub async fn watch(url: &str, token: &str, output: &mut Output) -> Result<ExitCo
     }
 }
 
-/// An answer below 500 will not change by asking again.
+/// Whether the node refused the handshake with a 4xx status: a retry would not help.
 fn is_refusal(error: &tokio_tungstenite::tungstenite::Error) -> bool {
     use tokio_tungstenite::tungstenite::Error::Http;
     matches!(error, Http(response) if response.status().is_client_error())
@@ -38,13 +38,13 @@ fn is_refusal(error: &tokio_tungstenite::tungstenite::Error) -> bool {
 
 async fn session(url: &str, token: &str, output: &mut Output) -> Result<()> {
     let address = format!("{}/api/v1/ws", url.replacen("http", "ws", 1).trim_end_matches('/'));
-    let mut request = address.into_client_request().context("the URL is not one")?;
-    let header = HeaderValue::from_str(&format!("Bearer {token}")).context("the token is not one")?;
+    let mut request = address.into_client_request().context("invalid URL")?;
+    let header = HeaderValue::from_str(&format!("Bearer {token}")).context("invalid token")?;
     request.headers_mut().insert("Authorization", header);
     let (mut socket, _) = connect_async(request).await?;
     while let Some(message) = socket.next().await {
         if let Message::Text(text) = message? {
-            show(&serde_json::from_str(&text).context("the node sent something else than JSON")?, output);
+            show(&serde_json::from_str(&text).context("the node sent invalid JSON")?, output);
         }
         if output.has_failed() {
             break;

@@ -1,4 +1,4 @@
-//! Values that have their type but make no sense.
+//! Checks that values are in range and consistent with each other.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,13 +9,14 @@ use super::tree::{Config, Secret, Traces};
 use super::urls::{RedisUrl, check_postgres};
 use crate::network;
 
-/// HS256 wants a key at least as long as its hash: RFC 7518, section 3.2.
+/// HS256 requires a key at least as long as its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
 /// The entry of `server.cors_origins` that stands for every origin.
 pub const ANY_ORIGIN: &str = "*";
 
-/// What is wrong with an entry of `server.cors_origins`: it must be as browsers send it (RFC 6454, section 6.2), or it never matches.
+/// The problem of an entry of `server.cors_origins`. An entry that is not written as browsers send it (RFC 6454, section 6.2) would
+/// never match.
 fn origin_problem(text: &str) -> Option<String> {
     if text == ANY_ORIGIN {
         return None;
@@ -23,28 +24,28 @@ fn origin_problem(text: &str) -> Option<String> {
     let url = Url::parse(text).ok().filter(|_| !text.contains(ANY_ORIGIN));
     let right = match url {
         Some(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
-        // Pages inside apps have schemes of their own, such as capacitor://localhost.
+        // Pages inside apps have custom schemes, such as capacitor://localhost.
         Some(url) if url.has_host() => format!("{}://{}", url.scheme(), url.authority()),
         _ => "https://game.example".to_owned(),
     };
-    (text != right).then(|| format!("server.cors_origins: {text:?} is no origin as browsers send it; write {right:?}, or \"*\" for any"))
+    (text != right).then(|| format!("server.cors_origins: {text:?} is not an origin as browsers send it; use {right:?}, or \"*\" for any"))
 }
 
-/// An IP address or a host name (RFC 1123; underscores, as some networks name their hosts).
+/// Whether a text is an IP address or a host name (RFC 1123, and underscores, which some networks use).
 fn is_host(text: &str) -> bool {
     let is_label =
         |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
     text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(is_label))
 }
 
-/// The same with a port.
-fn is_place(text: &str) -> bool {
+/// Whether a text is an IP address or a host name with a port.
+fn is_host_with_port(text: &str) -> bool {
     let is_named =
         |(host, port): (&str, &str)| !host.contains(':') && is_host(host) && port.parse::<u16>().is_ok();
     text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(is_named)
 }
 
-/// Names every impossible value.
+/// Adds a problem for every invalid value.
 pub fn check(config: &Config, problems: &mut Vec<String>) {
     let mut require = |holds: bool, problem: &str| {
         if !holds {
@@ -53,14 +54,14 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     };
     require(
         is_host(&config.server.host),
-        "server.host: must be an IP address or a host name, without a port; 0.0.0.0 is every address",
+        "server.host: must be an IP address or a host name without a port; use 0.0.0.0 for all addresses",
     );
     require(config.server.port <= 65_535, "server.port: must be between 0 and 65535");
     require(config.server.request_timeout_ms > 0, "server.request_timeout_ms: must be above 0");
     require(config.server.header_timeout_ms > 0, "server.header_timeout_ms: must be above 0");
     require(
-        config.server.admin_listen.is_empty() || is_place(&config.server.admin_listen),
-        "server.admin_listen: must be an address or a host name with a port, such as 127.0.0.1:9090; leave it empty for none",
+        config.server.admin_listen.is_empty() || is_host_with_port(&config.server.admin_listen),
+        "server.admin_listen: must be an address or a host name with a port, such as 127.0.0.1:9090, or empty for none",
     );
     require(config.server.write_timeout_ms > 0, "server.write_timeout_ms: must be above 0");
     if let Err(problem) = networks(&config.server.trusted_proxies) {
@@ -72,7 +73,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require((1..=1024).contains(&config.redis.shards), "redis.shards: must be between 1 and 1024");
     require(
         config.redis.shards > 1 || !config.redis.url.expose().contains("-cluster://"),
-        "redis.shards: must be at least 2 on a Redis Cluster, whose keys have to share slots",
+        "redis.shards: must be at least 2 on a Redis Cluster, because the keys of a user must share a slot",
     );
     let redis = &config.redis;
     let redis_url = (!redis.url.is_empty()).then(|| RedisUrl::parse(redis.url.expose()));
@@ -81,7 +82,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     }
     require(
         redis.sentinel_password.is_empty() || matches!(redis_url, Some(Ok(RedisUrl::Sentinels { .. }))),
-        "redis.sentinel_password: is for Sentinels; set redis.url to redis-sentinel://host:26379/0#master",
+        "redis.sentinel_password: needs Sentinels; set redis.url to redis-sentinel://host:26379/0#master",
     );
     require(
         redis.sentinel_username.is_empty() || !redis.sentinel_password.is_empty(),
@@ -138,12 +139,12 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     require(["text", "json"].contains(&config.log.format.as_str()), "log.format: must be text or json");
     check_traces(&config.traces, &mut require);
     require(
-        config.auth.jwt_secret.is_empty() || strong(&config.auth.jwt_secret),
-        "auth.jwt_secret: too weak; use 32 random bytes or more, such as `openssl rand -hex 32` prints",
+        config.auth.jwt_secret.is_empty() || is_strong(&config.auth.jwt_secret),
+        "auth.jwt_secret: too weak; use at least 32 random bytes, such as the output of `openssl rand -hex 32`",
     );
     require(
-        config.auth.previous_jwt_secrets.iter().all(strong),
-        "auth.previous_jwt_secrets: one of them is too weak; use 32 random bytes or more",
+        config.auth.previous_jwt_secrets.iter().all(is_strong),
+        "auth.previous_jwt_secrets: one of them is too weak; use at least 32 random bytes",
     );
 }
 
@@ -155,33 +156,33 @@ fn check_traces(traces: &Traces, require: &mut impl FnMut(bool, &str)) {
     let url = Url::parse(&traces.endpoint).ok().filter(|it| ["http", "https"].contains(&it.scheme()));
     require(
         url.is_some(),
-        "traces.endpoint: must be a URL such as http://localhost:4318; /v1/traces is put behind it",
+        "traces.endpoint: must be a URL such as http://localhost:4318; /v1/traces is appended",
     );
     let bare = |it: &Url| it.username().is_empty() && it.password().is_none() && it.query().is_none();
     require(
         url.as_ref().is_none_or(bare),
-        "traces.endpoint: must have no password and no query; put what the collector wants into OTEL_EXPORTER_OTLP_HEADERS",
+        "traces.endpoint: must have no password and no query; put credentials into OTEL_EXPORTER_OTLP_HEADERS",
     );
     require(
         traces.protocol == "http/protobuf",
-        "traces.protocol: must be http/protobuf, which collectors take on port 4318; grpc is not spoken",
+        "traces.protocol: must be http/protobuf, which collectors accept on port 4318; grpc is not supported",
     );
 }
 
-/// Networks as they stand in the settings: a CIDR, or one address.
+/// Parses networks: a CIDR or a single address each.
 ///
 /// # Errors
-/// The first that is neither.
+/// The first entry that is neither.
 pub fn networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
     texts.iter().map(|text| network::parse(text)).collect()
 }
 
-fn strong(secret: &Secret) -> bool {
+fn is_strong(secret: &Secret) -> bool {
     let mut bytes = secret.expose().as_bytes().to_vec();
-    let long = bytes.len() >= MIN_SECRET_BYTES;
+    let is_long = bytes.len() >= MIN_SECRET_BYTES;
     bytes.sort_unstable();
     bytes.dedup();
-    long && bytes.len() >= 8
+    is_long && bytes.len() >= 8
 }
 
 #[cfg(test)]
@@ -190,24 +191,25 @@ mod tests {
     use crate::config::load;
 
     #[test]
-    fn a_host_is_an_address_or_a_name_and_a_place_has_a_port() {
+    fn hosts_are_checked_with_and_without_a_port() {
         for host in ["localhost", "laurel-a.internal", "node_1", "::1", "0.0.0.0", "192.0.2.1", "a"] {
             assert!(is_host(host), "{host}");
-            let place = if host.contains(':') { format!("[{host}]:9090") } else { format!("{host}:9090") };
-            assert!(is_place(&place), "{place}");
+            let with_port =
+                if host.contains(':') { format!("[{host}]:9090") } else { format!("{host}:9090") };
+            assert!(is_host_with_port(&with_port), "{with_port}");
         }
         for host in ["", "localhost:3000", "http://localhost", "[::1]", "a..b", "*", "a b", "::1:9090x"] {
             assert!(!is_host(host), "{host}");
         }
-        for place in
+        for text in
             ["localhost", ":9090", "::1:9090", "localhost:", "localhost:70000", "localhost:http", "[::1]"]
         {
-            assert!(!is_place(place), "{place}");
+            assert!(!is_host_with_port(text), "{text}");
         }
     }
 
     #[test]
-    fn a_login_at_sentinels_is_for_sentinels() {
+    fn sentinel_logins_need_sentinels() {
         let with = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
             load(pairs).map(drop).map_err(|it| it.problems)
@@ -217,13 +219,13 @@ mod tests {
             (("LAUREL_REDIS__SENTINEL_USERNAME", "u"), ("LAUREL_REDIS__SENTINEL_PASSWORD", "secret"));
         assert!(with(&[sentinels, user, password]).is_ok() && with(&[sentinels, password]).is_ok());
         for (settings, hint) in [
-            (vec![password], "redis.sentinel_password: is for Sentinels"),
-            (vec![("REDIS_URL", "redis://a"), password], "redis.sentinel_password: is for Sentinels"),
+            (vec![password], "redis.sentinel_password: needs Sentinels"),
+            (vec![("REDIS_URL", "redis://a"), password], "redis.sentinel_password: needs Sentinels"),
             (vec![sentinels, user], "redis.sentinel_username: needs"),
-            (vec![("REDIS_URL", "a:6379")], "redis.url: it has no scheme"),
+            (vec![("REDIS_URL", "a:6379")], "redis.url: has no scheme"),
             (
                 vec![("DATABASE_URL", "jdbc:postgresql://u:secret@h/d")],
-                "postgres.url: it begins with postgres://",
+                "postgres.url: must start with postgres://",
             ),
         ] {
             let problems = with(&settings).unwrap_err();

@@ -1,5 +1,5 @@
-//! Defaults, file and environment into one table. The defaults are the schema: a setting they do not have is unknown, and
-//! a value of another type is refused.
+//! Merges defaults, file and environment into one table. The defaults are the schema: other settings are unknown, and values must have
+//! the type of the default.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use toml::{Spanned, Table, Value};
 use super::problem::{did_you_mean, line_of, nearest, one_line, read_toml};
 use super::tree::Config;
 
-/// The short names of the contract, section 10, and what they stand for.
+/// Short environment names with their section and key.
 const SHORT: [(&str, &str, &str); 7] = [
     ("HOST", "server", "host"),
     ("PORT", "server", "port"),
@@ -24,56 +24,56 @@ const SHORT: [(&str, &str, &str); 7] = [
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "traces", "protocol"),
 ];
 
-/// What the name of an environment variable says.
-enum Named {
-    /// This section and key; the key may end in `_file`.
+/// The meaning of an environment variable's name.
+enum VariableName {
+    /// A setting's section and key. The key may end in `_file`.
     Setting(String, String),
-    /// It looks like a setting, but is none.
-    Wrong,
-    /// It is somebody else's.
-    NotOurs,
+    /// It starts with `LAUREL_`, but is not a setting.
+    Unknown,
+    /// It belongs to another program.
+    Foreign,
 }
 
-fn setting(name: &str) -> Named {
+fn parse_name(name: &str) -> VariableName {
     let (plain, file) = match name.strip_suffix("_FILE") {
         Some(plain) => (plain, "_file"),
         None => (name, ""),
     };
     if let Some((_, section, key)) = SHORT.iter().find(|(short, ..)| *short == plain) {
-        return Named::Setting((*section).to_owned(), format!("{key}{file}"));
+        return VariableName::Setting((*section).to_owned(), format!("{key}{file}"));
     }
     match name.strip_prefix("LAUREL_").map(|it| it.split_once("__")) {
-        Some(Some((section, key))) => Named::Setting(section.to_lowercase(), key.to_lowercase()),
-        Some(None) => Named::Wrong,
-        None => Named::NotOurs,
+        Some(Some((section, key))) => VariableName::Setting(section.to_lowercase(), key.to_lowercase()),
+        Some(None) => VariableName::Unknown,
+        None => VariableName::Foreign,
     }
 }
 
-/// What a file with one setting has: secrets are mounted so. The line's end, which editors add, is not part of it.
-fn contents(path: &OsStr) -> Result<String, String> {
+/// Reads a file with one value, such as a mounted secret. The newline at the end is not part of it.
+fn read_value_file(path: &OsStr) -> Result<String, String> {
     let text = std::fs::read_to_string(path);
     let path = Path::new(path).display();
     let text = text.map_err(|error| format!("cannot read {path}: {error}"))?;
     let text = text.trim_end_matches(['\r', '\n']);
-    // An empty secret would quietly stand for none, and with it for a private store or a weaker key.
+    // An empty secret would count as unset and silently start a private store or use a weaker key.
     if text.is_empty() { Err(format!("{path} is empty")) } else { Ok(text.to_owned()) }
 }
 
-/// The settings so far.
+/// The merged settings.
 pub struct Merged {
     table: Table,
-    /// Where those come from that are not the defaults, by `section.key`.
+    /// Sources of the values that are not defaults, by `section.key`.
     sources: BTreeMap<String, String>,
 }
 
 impl Merged {
-    /// What is compiled in.
+    /// Starts with the defaults.
     pub fn defaults() -> Self {
-        let table = super::DEFAULTS.parse().expect("defaults.toml is TOML; a test reads it");
+        let table = super::DEFAULTS.parse().expect("a test parses defaults.toml");
         Self { table, sources: BTreeMap::new() }
     }
 
-    /// Takes a TOML file over what is there.
+    /// Merges a TOML file.
     pub fn take_file(&mut self, path: &Path, problems: &mut Vec<String>) {
         match std::fs::read_to_string(path) {
             Err(error) => problems.push(format!("LAUREL_CONFIG: cannot read {}: {error}", path.display())),
@@ -81,7 +81,7 @@ impl Merged {
         }
     }
 
-    /// The same for what stands in the file.
+    /// Merges the text of a TOML file.
     pub fn take_text(&mut self, path: &Path, text: &str, problems: &mut Vec<String>) {
         let path = path.display();
         let table = match read_toml(text) {
@@ -93,9 +93,9 @@ impl Merged {
             let from_section = from(&section);
             let section = section.into_inner();
             let DeValue::Table(settings) = settings.into_inner() else {
-                let meant = self.meant("", &section);
+                let suggestion = self.suggestion("", &section);
                 problems.push(format!(
-                    "{section}: must stand in a section, such as [server] ({from_section}){meant}"
+                    "{section}: must be in a section, such as [server] ({from_section}){suggestion}"
                 ));
                 continue;
             };
@@ -110,36 +110,36 @@ impl Merged {
         }
     }
 
-    /// Takes environment variables over what is there. Empty ones count as unset.
+    /// Merges environment variables. Empty ones count as unset.
     pub fn take_environment(&mut self, environment: &[(OsString, OsString)], problems: &mut Vec<String>) {
         let mut taken: Vec<(String, String, bool)> = Vec::new();
         for (name, text) in
             environment.iter().filter(|(name, text)| name != "LAUREL_CONFIG" && !text.is_empty())
         {
-            // No setting has a name that is not UTF-8; one that looks like it is told as it can be shown.
+            // No setting has a name that is not UTF-8, so a lossy name is reported as unknown.
             let name = name.to_string_lossy();
-            let (section, key) = match setting(&name) {
-                Named::Setting(section, key) => (section, key),
-                Named::Wrong => {
-                    let meant = did_you_mean(name.trim_start_matches("LAUREL_"), SHORT.map(|it| it.0));
+            let (section, key) = match parse_name(&name) {
+                VariableName::Setting(section, key) => (section, key),
+                VariableName::Unknown => {
+                    let suggestion = did_you_mean(name.trim_start_matches("LAUREL_"), SHORT.map(|it| it.0));
                     problems
-                        .push(format!("{name}: unknown; settings are named LAUREL_<SECTION>__<KEY>{meant}"));
+                        .push(format!("{name}: no such setting; use LAUREL_<SECTION>__<KEY>{suggestion}"));
                     continue;
                 }
-                Named::NotOurs => continue,
+                VariableName::Foreign => continue,
             };
             let (key, from_file) = match key.strip_suffix("_file") {
-                // Some settings are files themselves: those are read by whoever needs them.
-                Some(of) if self.get(&section, &key).is_none() => (of.to_owned(), true),
+                // Settings whose own name ends in `_file` are paths and not read here.
+                Some(plain) if self.get(&section, &key).is_none() => (plain.to_owned(), true),
                 _ => (key, false),
             };
-            let twice = |it: &(_, _, bool)| (&it.0, &it.1) == (&section, &key) && (it.2 || from_file);
-            if taken.iter().any(twice) {
-                problems.push(format!("{section}.{key}: given as a file and in another way; leave one out"));
+            let is_duplicate = |it: &(_, _, bool)| (&it.0, &it.1) == (&section, &key) && (it.2 || from_file);
+            if taken.iter().any(is_duplicate) {
+                problems.push(format!("{section}.{key}: set twice, as a value and as a file; remove one"));
                 continue;
             }
             let plain = || text.to_str().map(str::to_owned).ok_or_else(|| "must be UTF-8".to_owned());
-            let text = if from_file { contents(text) } else { plain() };
+            let text = if from_file { read_value_file(text) } else { plain() };
             match text.and_then(|text| self.parse_like(&section, &key, &text)) {
                 Ok(value) => self.put(&section, &key, value, &name, problems),
                 Err(problem) => problems.push(format!("{name}: {problem}")),
@@ -148,7 +148,7 @@ impl Merged {
         }
     }
 
-    /// Adds to problems that begin with a setting's name where it was set.
+    /// Appends the source of the setting to each problem that starts with a setting's name.
     pub fn add_sources(&self, problems: &mut [String]) {
         for problem in problems {
             if let Some(source) = problem.split_once(':').and_then(|(name, _)| self.sources.get(name)) {
@@ -157,7 +157,7 @@ impl Merged {
         }
     }
 
-    /// The typed tree, if every value has its type and range.
+    /// The typed tree, if every value has the right type and range.
     pub fn typed(&self, problems: &mut Vec<String>) -> Option<Config> {
         match self.table.clone().try_into() {
             Ok(config) => Some(config),
@@ -173,22 +173,21 @@ impl Merged {
     }
 
     fn put(&mut self, section: &str, key: &str, value: Value, from: &str, problems: &mut Vec<String>) {
-        let place = self.get(section, key);
-        // A fraction may be a whole number too.
-        let value = match (place, &value) {
+        let default = self.get(section, key);
+        // A whole number is accepted for a float, and a string for a list with one entry.
+        let value = match (default, &value) {
             (Some(Value::Float(_)), Value::Integer(whole)) => Value::Float(*whole as f64),
-            // A list of one may be written as what is in it.
             (Some(Value::Array(_)), Value::String(_)) => Value::Array(vec![value]),
             _ => value,
         };
         match self.table.get_mut(section).and_then(|it| it.get_mut(key)) {
             None => {
-                let meant = self.meant(section, key);
-                problems.push(format!("{section}.{key}: no such setting ({from}){meant}"));
+                let suggestion = self.suggestion(section, key);
+                problems.push(format!("{section}.{key}: no such setting ({from}){suggestion}"));
             }
-            Some(place) if !place.same_type(&value) => problems.push(format!(
+            Some(slot) if !slot.same_type(&value) => problems.push(format!(
                 "{section}.{key}: must be of type {}, not {} ({from})",
-                place.type_str(),
+                slot.type_str(),
                 value.type_str()
             )),
             Some(Value::Integer(_))
@@ -199,33 +198,34 @@ impl Merged {
             Some(Value::Array(_))
                 if value.as_array().is_some_and(|list| list.iter().any(|it| !it.is_str())) =>
             {
-                problems.push(format!("{section}.{key}: must be a list of texts ({from})"));
+                problems.push(format!("{section}.{key}: must be a list of strings ({from})"));
             }
-            Some(place) => {
-                *place = value;
+            Some(slot) => {
+                *slot = value;
                 self.sources.insert(format!("{section}.{key}"), from.to_owned());
             }
         }
     }
 
-    /// The setting that a name which is none may stand for: one of this section, of a section with such a name, or of any.
-    fn meant(&self, section: &str, key: &str) -> String {
+    /// The end of a message that suggests a similar setting: in this section, in a section with a similar name, or with the same key in
+    /// any section.
+    fn suggestion(&self, section: &str, key: &str) -> String {
         let keys = |section: &str| {
             let section = self.table.get(section).and_then(Value::as_table);
             section.into_iter().flat_map(|it| it.keys().map(String::as_str))
         };
         let sections = || self.table.keys().map(String::as_str);
-        let here = nearest(key, keys(section)).map(|key| (section, key));
-        let there = || {
+        let same_section = nearest(key, keys(section)).map(|key| (section, key));
+        let similar_section = || {
             let section = nearest(section, sections())?;
             nearest(key, keys(section)).map(|key| (section, key))
         };
-        let anywhere = || sections().find(|it| self.get(it, key).is_some()).map(|section| (section, key));
-        let meant = here.or_else(there).or_else(anywhere);
-        meant.map(|(section, key)| format!("; did you mean {section}.{key}?")).unwrap_or_default()
+        let any_section = || sections().find(|it| self.get(it, key).is_some()).map(|section| (section, key));
+        let found = same_section.or_else(similar_section).or_else(any_section);
+        found.map(|(section, key)| format!("; did you mean {section}.{key}?")).unwrap_or_default()
     }
 
-    /// Reads a variable's text as the type that the setting has; a list is given with commas.
+    /// Parses a variable's text as the type of the default. List entries are separated by commas.
     fn parse_like(&self, section: &str, key: &str, text: &str) -> Result<Value, String> {
         match self.get(section, key) {
             Some(Value::Integer(_)) => text

@@ -1,5 +1,4 @@
-//! The settings: one typed tree, read once. It must never read the environment anywhere but in `load`, and never print a
-//! secret.
+//! The configuration: one typed tree, loaded once. Only `load` reads the environment, and secrets are never printed.
 
 mod check;
 pub(crate) mod merge;
@@ -17,24 +16,24 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-/// Everything that is wrong with the settings, so that one look mends them all.
+/// All problems of the configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", list("the settings", problems))]
+#[error("{}", list("the configuration", problems))]
 pub struct Problems {
-    /// A line each.
+    /// One line each.
     pub problems: Vec<String>,
-    /// How the log is written, as far as that can be read: they are told there.
+    /// Log settings for reporting the problems; the default if they cannot be read.
     pub log: Log,
 }
 
-/// The commented defaults, as compiled in.
+/// The commented defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// The settings from the defaults, the file named by `LAUREL_CONFIG` and the environment, in rising order. A variable whose name
-/// ends in `_FILE` names a file that has the value, as secrets are mounted.
+/// Loads the defaults, the file named by `LAUREL_CONFIG` and the environment; later sources win. A variable whose name ends in `_FILE`
+/// names a file that contains the value, for mounted secrets.
 ///
 /// # Errors
-/// Every problem at once: unknown settings, wrong types, impossible values, weak secrets.
+/// All problems together: unknown settings, wrong types, invalid values, weak secrets.
 pub fn load(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
     let environment: Vec<_> = environment.into_iter().collect();
     let file = environment.iter().find(|(name, _)| name == "LAUREL_CONFIG").map(|(_, path)| path);
@@ -46,10 +45,10 @@ pub fn load(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     merged.take_environment(&environment, &mut problems);
     let config = merged.typed(&mut problems);
     if let Some(config) = &config {
-        let mut impossible = Vec::new();
-        check::check(config, &mut impossible);
-        merged.add_sources(&mut impossible);
-        problems.extend(impossible);
+        let mut invalid = Vec::new();
+        check::check(config, &mut invalid);
+        merged.add_sources(&mut invalid);
+        problems.extend(invalid);
     }
     match config {
         Some(config) if problems.is_empty() => Ok(config),
@@ -61,7 +60,7 @@ pub fn load(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
 }
 
 impl Config {
-    /// The settings that are not the defaults, such as `server.port=3001`. Of secrets it is said alone that they are set.
+    /// Settings that differ from the defaults, such as `server.port=3001`. The values of secrets are hidden.
     pub fn changed(&self) -> Vec<String> {
         let defaults: Table = DEFAULTS.parse().unwrap_or_default();
         let ours = Table::try_from(self).unwrap_or_default();
@@ -84,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_complete_and_sound() {
+    fn the_defaults_are_complete_and_valid() {
         let config = with(&[]).unwrap();
         assert_eq!((config.server.port, config.limits.updates_per_minute), (3000, 10));
     }
 
     #[test]
-    fn every_problem_is_named_at_once() {
+    fn all_problems_are_reported_together() {
         let error = with(&[
             ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "ten"),
             ("LAUREL_LIMITS__UPDATES_PER_HOUR", "1"),
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_beats_the_file_and_the_file_beats_the_defaults() {
+    fn environment_overrides_file_overrides_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("laurel.toml");
         std::fs::write(&path, "[server]\nport = 4000\nhost = \"0.0.0.0\"\n[limits]\nnothing = 1\n").unwrap();
@@ -121,11 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn traces_go_to_a_collector_that_is_understood() {
+    fn trace_settings_are_checked() {
         let good =
             [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"), ("LAUREL_TRACES__SAMPLE_RATIO", "1")];
         assert_eq!(with(&good).unwrap().traces.sample_ratio, 1.0);
-        // Others' variables do not stop a node that does not trace.
+        // A variable for other programs does not stop a node without tracing.
         assert!(with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).is_ok());
         let bad = [
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_may_come_from_a_file_that_the_environment_names() {
+    fn a_variable_may_name_a_file_with_the_value() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -159,7 +158,7 @@ mod tests {
             with(&[("JWT_SECRET_FILE", &key), ("LAUREL_SERVER__PORT_FILE", &port), ("TLS_KEY_FILE", "x")]);
         let config = config.unwrap();
         assert_eq!((config.auth.jwt_secret.expose(), config.server.port), (secret, 4000));
-        // Settings that are files stay what they are.
+        // Settings whose value is a path are not read.
         let config = with(&[("LAUREL_AUTH__ISSUERS_FILE", "issuers.toml")]).unwrap();
         assert_eq!(config.auth.issuers_file, "issuers.toml");
 
@@ -168,7 +167,7 @@ mod tests {
             (vec![("JWT_SECRET_FILE", weak.as_str())], "auth.jwt_secret: too weak"),
             (vec![("DATABASE_URL_FILE", &empty)], "DATABASE_URL_FILE: "),
             (vec![("REDIS_URL_FILE", "/no/such/file")], "REDIS_URL_FILE: cannot read /no/such/file"),
-            (vec![("JWT_SECRET_FILE", &key), ("JWT_SECRET", secret)], "auth.jwt_secret: given as a file and"),
+            (vec![("JWT_SECRET_FILE", &key), ("JWT_SECRET", secret)], "auth.jwt_secret: set twice"),
             (
                 vec![("LAUREL_NOWHERE__KEY_FILE", &key)],
                 "nowhere.key: no such setting (LAUREL_NOWHERE__KEY_FILE)",
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_as_browsers_send_them() {
+    fn origins_must_be_written_as_browsers_send_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("laurel.toml");
         let from_file = |text: &str| {
@@ -210,13 +209,13 @@ mod tests {
             ("", "https://game.example"),
         ] {
             let error = from_file(&format!("[\"*\", {wrong:?}]")).unwrap_err();
-            let message = format!("{wrong:?} is no origin as browsers send it; write {right:?}");
+            let message = format!("{wrong:?} is not an origin as browsers send it; use {right:?}");
             assert!(error.problems.len() == 1 && error.problems[0].contains(&message), "{wrong}: {error}");
         }
     }
 
     #[test]
-    fn what_is_not_as_by_default_is_shown_but_no_secret() {
+    fn changed_settings_are_listed_without_secrets() {
         assert_eq!(with(&[]).unwrap().changed(), [] as [&str; 0]);
         let secret = "correct horse battery staple, thirty-two";
         let config = with(&[
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn each_problem_of_a_file_has_its_line_and_what_was_meant() {
+    fn problems_of_a_file_have_a_line_and_a_suggestion() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("laurel.toml");
         let text = "# wrong in many ways\nport = 1\n[sever]\nport = 1\n[limits]\nupdates_per_minutes = 1\n\
@@ -253,22 +252,22 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let path = path.to_str().unwrap();
         let problems = with(&[("LAUREL_CONFIG", path)]).unwrap_err().problems;
-        let told = [
+        let expected = [
             (2, "did you mean server.port?"),
             (4, "did you mean server.port?"),
             (6, "did you mean limits.updates_per_minute?"),
             (7, "limits.starts_per_hour: must be of type integer"),
             (8, "limits.logins_per_minute: must be between"),
             (10, "server.port: must be between"),
-            (11, "server.trusted_proxies: must be a list of texts"),
+            (11, "server.trusted_proxies: must be a list of strings"),
             (13, "did you mean redis.sentinel_password?"),
             (15, "nothing.like: no such setting"),
         ];
-        for (line, part) in told {
-            let fits = |it: &&String| it.contains(&format!("{path} line {line})")) && it.contains(part);
-            assert_eq!(problems.iter().filter(fits).count(), 1, "{line} {part}: {problems:#?}");
+        for (line, part) in expected {
+            let matches = |it: &&String| it.contains(&format!("{path} line {line})")) && it.contains(part);
+            assert_eq!(problems.iter().filter(matches).count(), 1, "{line} {part}: {problems:#?}");
         }
-        assert_eq!(problems.len(), told.len(), "{problems:#?}");
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     }
 
     #[test]

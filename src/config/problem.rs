@@ -1,37 +1,36 @@
-//! How it is said what is wrong with a file of settings: all at once, each with its line, and what may have been meant.
+//! Problem messages for TOML files: all problems together, with lines and suggestions.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::de::{DeTable, Error};
 
-/// A word that is less like another one was hardly meant for it.
-const LEAST_SIMILARITY: f64 = 0.6;
+/// Minimum similarity of a suggestion, from 0 to 1.
+const MIN_SIMILARITY: f64 = 0.6;
 
-/// One problem as it is, several as a list.
-pub fn list(of: &str, problems: &[String]) -> String {
+/// One problem as a line, several as a list. `source` names where they are, such as "the configuration".
+pub fn list(source: &str, problems: &[String]) -> String {
     match problems {
         [one] => one.clone(),
-        many => format!("{} problems in {of}:\n  - {}", many.len(), many.join("\n  - ")),
+        many => format!("{} problems in {source}:\n  - {}", many.len(), many.join("\n  - ")),
     }
 }
 
-/// What is wrong with a file or a value in it: the message alone, since the whole error would show the line, and with it perhaps a
-/// secret.
+/// The message of an error on one line. The error's full text is not used: it quotes the source line, which may contain a secret.
 pub fn one_line(error: &Error) -> String {
     error.message().replace('\n', " ")
 }
 
-/// The line of a text where something begins, from 1 on.
+/// The line of a byte range, starting with 1.
 pub fn line_of(text: &str, at: Range<usize>) -> usize {
     let before = text.as_bytes().get(..at.start).unwrap_or(text.as_bytes());
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Reads TOML whose tables and values know their places.
+/// Parses TOML with the positions of tables and values.
 ///
 /// # Errors
-/// Every line that cannot be read.
+/// All lines with a syntax error.
 pub fn read_toml(text: &str) -> Result<DeTable<'_>, Vec<String>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -39,24 +38,24 @@ pub fn read_toml(text: &str) -> Result<DeTable<'_>, Vec<String>> {
     }
     let mut by_line = BTreeMap::new();
     for error in &errors {
-        // One mistake is often told in several ways.
+        // One mistake often gives several errors.
         by_line.entry(line_of(text, error.span().unwrap_or_default())).or_insert(error);
     }
     let problem = |(line, error)| format!("line {line}: not TOML: {}", one_line(error));
     Err(by_line.into_iter().map(problem).collect())
 }
 
-/// The word that may have been meant, if one of these is like it.
-pub fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |other: &str| strsim::normalized_damerau_levenshtein(word, other);
-    let rated = among.into_iter().map(|other| (likeness(other), other));
-    let best = rated.filter(|it| it.0 >= LEAST_SIMILARITY).max_by(|a, b| a.0.total_cmp(&b.0));
+/// The most similar candidate, if one is similar enough.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let similarity = |other: &str| strsim::normalized_damerau_levenshtein(word, other);
+    let rated = candidates.into_iter().map(|other| (similarity(other), other));
+    let best = rated.filter(|it| it.0 >= MIN_SIMILARITY).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|(_, other)| other)
 }
 
-/// The same as the end of a sentence.
-pub fn did_you_mean<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(word, among).map(|it| format!("; did you mean {it}?")).unwrap_or_default()
+/// The same as the end of a message.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, candidates).map(|it| format!("; did you mean {it}?")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_like_a_word_is_named() {
+    fn similar_words_are_suggested() {
         let words = ["none", "elapsed", "quiz", "hashcash", "signed", "webhook"];
         for (word, meant) in [
             ("elapse", Some("elapsed")),

@@ -1,52 +1,52 @@
-//! The typed tree. `defaults.toml` has each setting's meaning and unit.
+//! The typed tree of settings. `defaults.toml` documents each setting.
 
 use std::fmt;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Text that is never printed: secrets, and URLs that may carry a password.
+/// Text that is never printed: secrets, and URLs that may contain a password.
 #[derive(Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that needs it.
+    /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it was left out.
+    /// Whether it is not set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Where a URL leads, for people to see: without its login, and without parameters that may be secret.
+    /// The URL for people to read, without the login and without parameters that may be secret.
     pub fn without_login(&self) -> String {
-        let Ok(url) = Url::parse(&self.0) else { return self.place() };
+        let Ok(url) = Url::parse(&self.0) else { return self.hosts() };
         let scheme = url.scheme();
         let port = url.port().map(|it| format!(":{it}")).unwrap_or_default();
-        let shown = ["host", "hostaddr", "port", "dbname", "db"];
-        let kept = url.query().into_iter().flat_map(|it| it.split('&'));
-        let kept = kept.filter(|it| shown.iter().any(|name| it.split('=').next() == Some(name)));
-        let kept: Vec<_> = kept.collect();
-        let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+        let public = ["host", "hostaddr", "port", "dbname", "db"];
+        let parameters = url.query().into_iter().flat_map(|query| query.split('&'));
+        let shown = parameters.filter(|it| public.iter().any(|name| it.split('=').next() == Some(name)));
+        let shown: Vec<_> = shown.collect();
+        let query = if shown.is_empty() { String::new() } else { format!("?{}", shown.join("&")) };
         format!("{scheme}://{}{port}{}{query}", url.host_str().unwrap_or_default(), url.path())
     }
 
-    /// The same of a URL with several hosts, which is none by the standard: what stands behind the last login, without parameters.
-    fn place(&self) -> String {
+    /// The same for a URL with several hosts, which `Url` does not parse: the part after the login, without parameters.
+    fn hosts(&self) -> String {
         let Some((scheme, rest)) = self.0.split_once("://") else { return "<not a URL>".to_owned() };
-        let place = match rest.split_once('?') {
+        let hosts = match rest.split_once('?') {
             Some((_, parameters)) if parameters.contains('@') => "<hidden>",
-            Some((place, _)) => place,
+            Some((hosts, _)) => hosts,
             None => rest,
         };
-        format!("{scheme}://{}", place.rsplit('@').next().unwrap_or_default())
+        format!("{scheme}://{}", hosts.rsplit('@').next().unwrap_or_default())
     }
 }
 
-/// What is written of it is as good as what is printed.
+/// Serialized secrets are hidden too.
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(if self.0.is_empty() { "" } else { "<hidden>" })
@@ -70,18 +70,18 @@ macro_rules! sections {
         $($(#[$meta])*
         #[derive(Clone, Debug, Deserialize, Serialize)]
         #[serde(deny_unknown_fields)]
-        #[allow(missing_docs, reason = "defaults.toml has each setting's meaning and unit")]
+        #[allow(missing_docs, reason = "defaults.toml documents each setting")]
         pub struct $section { $(pub $key: $type),+ })+
     };
 }
 
 sections! {
-    /// The whole tree.
+    /// All settings.
     Config {
         server: Server, redis: Redis, postgres: Postgres, embedded: Embedded, auth: Auth, tokens: Tokens, limits: Limits,
         live: Live, outbox: Outbox, abuse: Abuse, actions: Actions, callbacks: Callbacks, log: Log, traces: Traces,
     }
-    /// The listener.
+    /// HTTP listeners.
     Server {
         host: String, port: u32, admin_listen: String, request_timeout_ms: u64, header_timeout_ms: u64, write_timeout_ms: u64,
         max_connections: usize, drain_seconds: u64, drain_notice_ms: u64, trusted_proxies: Vec<String>, cors_origins: Vec<String>,
@@ -93,37 +93,37 @@ sections! {
     }
     /// Postgres.
     Postgres { url: Secret, max_connections: u32, acquire_timeout_ms: u64 }
-    /// Private stores.
+    /// Private stores of a node without URLs.
     Embedded { data_dir: String }
-    /// Logins.
+    /// Logins and keys.
     Auth {
         jwt_secret: Secret, previous_jwt_secrets: Vec<Secret>, jwt_hours: u32, max_concurrent_hashes: usize, hash_queue_timeout_ms: u64,
         audience: String, issuers_file: String, receipt_key_file: String,
     }
-    /// How long single-use tokens live.
+    /// Lifetimes of tokens and stored responses.
     Tokens {
         anti_spam_seconds: u64, action_seconds: u64, action_interval_seconds: u64, session_seconds: u64, answer_seconds: u64,
     }
-    /// How much anybody may do; 0 is no limit.
+    /// Rate limits; 0: no limit.
     Limits {
         updates_per_minute: u32, inits_per_minute: u32, starts_per_hour: u32, logins_per_minute: u32,
         logins_per_minute_per_ip: u32, points_per_hour: u64, registers_per_minute_per_ip: u32, requests_per_minute_per_ip: u32,
         requests_per_minute_per_user: u32, sockets_per_user: u32,
         sockets_per_ip: u32, connections_per_ip: u32,
     }
-    /// Fan-out and sockets.
+    /// Real-time connections.
     Live {
         publish_interval_ms: u64, ping_seconds: u64, write_timeout_ms: u64, public_stream: bool, compression: bool, max_sockets: usize,
         pending_percent: usize, login_timeout_ms: u64,
         max_concurrent_handshakes: usize, max_queued_handshakes: usize, node_name: String,
     }
-    /// From Redis to Postgres.
+    /// The outbox from Redis to Postgres.
     Outbox { max_entries: u64, batch: usize, linger_ms: u64, acknowledge_timeout_ms: u64 }
     /// Abuse signals.
     Abuse { retention_days: u32 }
-    /// The catalogue.
+    /// The catalogue of actions.
     Actions { file: String }
-    /// What ad networks call.
+    /// Callbacks of ad networks.
     Callbacks { admob_keys_url: String }
     /// Logs.
     Log { format: String }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_url_leads_is_shown_without_what_may_be_secret() {
+    fn urls_are_shown_without_secrets() {
         for (url, shown) in [
             ("redis://cache:6379/4", "redis://cache:6379/4"),
             ("redis://:hunter2@cache:6379", "redis://cache:6379"),

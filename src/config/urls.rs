@@ -1,21 +1,21 @@
-//! The URLs of the stores. What would be ignored in one is refused, with what to write instead. No problem repeats the URL, which
-//! may hold a password.
+//! The URLs of the stores. Parts that would be ignored are refused, with a hint what to use instead. Messages never repeat the URL, which
+//! may contain a password.
 
 use reqwest::Url;
 
-/// `redis.url`: one server, a Redis Cluster, or Sentinels who know the server. Each server is a URL that redis-rs reads.
+/// `redis.url`: one server, a Redis Cluster, or Sentinels. Each server is a URL for redis-rs.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RedisUrl {
     /// `redis://[user:password@]host:port[/database]`, `rediss://` for TLS, or `unix:///path?db=&user=&pass=`.
     Single(String),
-    /// `redis-cluster://[user:password@]host:port,host:port`; `rediss-cluster://` for TLS. Some nodes of it are enough.
+    /// `redis-cluster://[user:password@]host:port,host:port`; `rediss-cluster://` for TLS. A subset of the nodes is enough.
     Cluster(Vec<String>),
     /// `redis-sentinel://[user:password@]host:port,host:port[/database]#master`; `rediss-sentinel://` for TLS. User, password and
     /// database are the master's.
     Sentinels {
-        /// Without a login.
+        /// URLs without a login.
         sentinels: Vec<String>,
-        /// What they call the master.
+        /// The master's name.
         name: String,
         /// The master's URL before and after its host and port.
         master: (String, String),
@@ -23,16 +23,16 @@ pub enum RedisUrl {
 }
 
 const ENCODE: &str =
-    "percent-encode what is neither letter nor digit in user and password, such as %40 for @";
+    "percent-encode all characters but letters and digits in user and password, such as %40 for @";
 
 impl RedisUrl {
-    /// Reads it.
+    /// Parses the URL.
     ///
     /// # Errors
-    /// What to write instead.
+    /// What to use instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err("it has no scheme: write redis://host:6379".to_owned());
+            return Err("has no scheme; use redis://host:6379".to_owned());
         };
         let (base, kind) = scheme.split_once('-').unwrap_or((scheme, ""));
         match (base, kind) {
@@ -44,26 +44,27 @@ impl RedisUrl {
                 check_socket(text)?;
                 Ok(Self::Single(text.to_owned()))
             }
-            ("redis" | "rediss", "cluster") => match Places::read(base, rest)? {
-                Places { name: None, database, with_login, .. } if database.is_empty() => {
+            ("redis" | "rediss", "cluster") => match Hosts::parse(base, rest)? {
+                Hosts { name: None, database, with_login, .. } if database.is_empty() => {
                     Ok(Self::Cluster(with_login))
                 }
-                _ => Err("a cluster has neither a database nor a name".to_owned()),
+                _ => Err("must have neither a database nor a name for a cluster".to_owned()),
             },
-            ("redis" | "rediss", "sentinel") => match Places::read(base, rest)? {
-                Places { name: Some(name), database, login, without_login, .. } if !name.is_empty() => {
+            ("redis" | "rediss", "sentinel") => match Hosts::parse(base, rest)? {
+                Hosts { name: Some(name), database, login, without_login, .. } if !name.is_empty() => {
                     let master = (format!("{base}://{login}"), format!("/{database}"));
                     Ok(Self::Sentinels { sentinels: without_login, name, master })
                 }
-                _ => Err("it ends with # and the name that Sentinels know the master by".to_owned()),
+                _ => Err("must end with # and the master's name at the Sentinels".to_owned()),
             },
-            _ => Err("write redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://".to_owned()),
+            _ => Err("must start with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://"
+                .to_owned()),
         }
     }
 }
 
-/// What stands behind the scheme where a URL names several places.
-struct Places {
+/// The parts after the scheme of a URL with several hosts.
+struct Hosts {
     login: String,
     with_login: Vec<String>,
     without_login: Vec<String>,
@@ -71,11 +72,11 @@ struct Places {
     name: Option<String>,
 }
 
-impl Places {
-    fn read(base: &str, text: &str) -> Result<Self, String> {
+impl Hosts {
+    fn parse(base: &str, text: &str) -> Result<Self, String> {
         let (text, name) = text.split_once('#').map_or((text, None), |(text, name)| (text, Some(name)));
-        let (login, places) = text.rsplit_once('@').map_or(("", text), |(login, places)| (login, places));
-        let (hosts, database) = places.split_once('/').unwrap_or((places, ""));
+        let (login, rest) = text.rsplit_once('@').unwrap_or(("", text));
+        let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
         let login = if login.is_empty() { String::new() } else { format!("{login}@") };
         let urls = |login: &str| -> Vec<String> {
             hosts.split(',').map(|host| format!("{base}://{login}{host}")).collect()
@@ -89,20 +90,20 @@ impl Places {
     }
 }
 
-/// One server over TCP.
+/// Checks the URL of one server over TCP.
 fn check_server(text: &str) -> Result<(), String> {
     let url = parse(text)?;
     if url.host_str().unwrap_or_default().is_empty() {
-        return Err("it names no host".to_owned());
+        return Err("has no host".to_owned());
     }
     if url.query().is_some() {
         return Err(
-            "it has no parameters: write the database behind the host, as in redis://host:6379/4".to_owned()
+            "must have no parameters; put the database after the host, as in redis://host:6379/4".to_owned()
         );
     }
     let database = url.path().trim_start_matches('/');
     if !database.is_empty() && database.parse::<u32>().is_err() {
-        return Err("behind the host comes the number of a database, as in redis://host:6379/4".to_owned());
+        return Err("must have the number of a database after the host, as in redis://host:6379/4".to_owned());
     }
     Ok(())
 }
@@ -110,14 +111,14 @@ fn check_server(text: &str) -> Result<(), String> {
 fn check_socket(text: &str) -> Result<(), String> {
     let url = parse(text)?;
     if url.has_host() || url.path().len() < 2 {
-        return Err("it names no file: write unix:///path/to/redis.sock".to_owned());
+        return Err("has no path; use unix:///path/to/redis.sock".to_owned());
     }
     for (name, value) in url.query_pairs() {
         match &*name {
             "user" | "pass" => {}
             "db" if value.parse::<u32>().is_ok() => {}
-            "db" => return Err("its parameter db is the number of a database".to_owned()),
-            _ => return Err("its parameters are db, user and pass".to_owned()),
+            "db" => return Err("must have the number of a database as its parameter db".to_owned()),
+            _ => return Err("has an unknown parameter; known: db, user and pass".to_owned()),
         }
     }
     Ok(())
@@ -126,12 +127,12 @@ fn check_socket(text: &str) -> Result<(), String> {
 fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; {ENCODE}"))?;
     if url.fragment().is_some() {
-        return Err(format!("it has no #fragment; {ENCODE}"));
+        return Err(format!("must have no #fragment; {ENCODE}"));
     }
     Ok(url)
 }
 
-/// What sqlx reads behind the `?` of a URL of Postgres. `application_name` is not here: nodes know each other's versions by it.
+/// URL parameters that sqlx supports. `application_name` is left out: nodes use it to tell each other their versions.
 const PARAMETERS: [&str; 17] = [
     "sslmode",
     "ssl-mode",
@@ -152,19 +153,19 @@ const PARAMETERS: [&str; 17] = [
     "statement-cache-capacity",
 ];
 
-/// Looks whether a URL of Postgres has anything that would be ignored.
+/// Checks a Postgres URL for parts that would be ignored.
 ///
 /// # Errors
-/// What to write instead.
+/// What to use instead.
 pub fn check_postgres(text: &str) -> Result<(), String> {
     if !["postgres://", "postgresql://"].iter().any(|it| text.starts_with(it)) {
         return Err(
-            "it begins with postgres://, as in postgres://user:password@host:5432/database".to_owned()
+            "must start with postgres://, as in postgres://user:password@host:5432/database".to_owned()
         );
     }
     let url = parse(text)?;
     if url.host_str().is_some_and(|it| it.contains(',')) {
-        return Err("it names one host, or a balancer before several".to_owned());
+        return Err("must name one host; for several, put a balancer in front of them".to_owned());
     }
     if url.query().is_some_and(|it| it.contains('@')) {
         return Err(ENCODE.to_owned());
@@ -172,7 +173,7 @@ pub fn check_postgres(text: &str) -> Result<(), String> {
     let is_known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
     match url.query_pairs().find(|(name, _)| !is_known(name)) {
         Some((name, _)) => {
-            Err(format!("it has the parameter {name}, which is not read; known: {}", PARAMETERS.join(", ")))
+            Err(format!("has the unsupported parameter {name}; supported: {}", PARAMETERS.join(", ")))
         }
         None => Ok(()),
     }
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_redis_is_told_by_its_scheme() {
+    fn the_scheme_selects_the_kind_of_redis() {
         for url in [
             "redis://h",
             "redis://:p%40w@h:6379/2",
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_ignored_in_a_url_of_redis_is_refused_and_not_repeated() {
+    fn ignored_parts_of_a_redis_url_are_refused_and_not_repeated() {
         for (url, hint) in [
             ("secret", "redis://host:6379"),
             ("localhost:6379", "redis://host:6379"),
@@ -235,8 +236,8 @@ mod tests {
             ("redis-cluster://:secret@a:1#name", "neither a database nor a name"),
             ("redis-cluster://:secret@a:1,b:2?db=1", "redis://host:6379/4"),
             ("redis-cluster://:secret@a:1,,b:2", "percent-encode"),
-            ("redis-sentinel://:secret@a:1", "name that Sentinels know"),
-            ("redis-sentinel://:secret@a:1#", "name that Sentinels know"),
+            ("redis-sentinel://:secret@a:1", "the master's name"),
+            ("redis-sentinel://:secret@a:1#", "the master's name"),
             ("redis-sentinel://:secret@a:1/x#name", "number of a database"),
             ("redis-sentinel://:secret@a:1/0?sentinelPassword=secret#name", "redis://host:6379/4"),
         ] {
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_ignored_in_a_url_of_postgres_is_refused_and_not_repeated() {
+    fn ignored_parts_of_a_postgres_url_are_refused_and_not_repeated() {
         for url in [
             "postgres://h",
             "postgresql://user:p%40w@h:5432/laurel?sslmode=verify-full&sslrootcert=/run/ca.pem",

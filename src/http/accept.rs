@@ -1,5 +1,5 @@
-//! A connection before its first request: it is counted, and its first bytes have to come. HTTP's own time-out for a request's head only begins with them, and there is none in HTTP/2,
-//! which nothing here needs: a balancer speaks it with browsers, and HTTP/1.1 with the nodes.
+//! Accepts TCP connections: counts them and requires the first bytes of HTTP/1.1 within a time-out. hyper's own time-out for a request
+//! head starts with the first byte. HTTP/2 is refused: it has no such time-out, and balancers speak HTTP/1.1 to the nodes.
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
@@ -21,26 +21,26 @@ use tower::Service;
 
 use crate::connections::{Connection, Connections, Slot};
 
-/// What an HTTP/2 client says first (RFC 9113, section 3.4); no method of HTTP/1.1 begins so.
+/// First bytes of an HTTP/2 client (RFC 9113, section 3.4). No HTTP/1.1 method starts with them.
 const HTTP2: [u8; 3] = *b"PRI";
-/// Between two looks at a connection that has said less than that.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Interval between two peeks at a connection that has sent fewer bytes than `HTTP2`.
+const PEEK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Lets connections in for which there is room and that begin to speak HTTP/1.1 in time.
+/// Accepts a connection if there is room for it and it starts to speak HTTP/1.1 in time.
 #[derive(Clone)]
-pub struct FirstBytes {
-    /// How long they may take.
+pub struct Http1Acceptor {
+    /// How long the first bytes may take.
     pub within: Duration,
-    /// Nobody is waited for any more.
+    /// Canceled when the listener closes: pending connections are dropped.
     pub closing: CancellationToken,
-    /// Where they are counted.
+    /// Counts the open connections and enforces their limits.
     pub connections: Arc<Connections>,
 }
 
-impl Accept<TcpStream, Router> for FirstBytes {
+impl Accept<TcpStream, Router> for Http1Acceptor {
     type Stream = Connection;
-    type Service = Marking;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Connection, Marking)>> + Send>>;
+    type Service = PeerService;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Connection, PeerService)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, router: Router) -> Self::Future {
         let Self { within, closing, connections } = self.clone();
@@ -48,42 +48,42 @@ impl Accept<TcpStream, Router> for FirstBytes {
             let address = stream.peer_addr()?;
             let connection = connections.admit(stream)?;
             let slot = connection.slot().cloned();
-            let speaks = tokio::select! {
-                speaks = tokio::time::timeout(within, speaks_http1(&connection)) => matches!(speaks, Ok(Ok(true))),
-                () = ends(slot.as_deref()) => false,
+            let is_http1 = tokio::select! {
+                is_http1 = tokio::time::timeout(within, starts_http1(&connection)) => matches!(is_http1, Ok(Ok(true))),
+                () = evicted(slot.as_deref()) => false,
                 () = closing.cancelled() => false,
             };
-            let marking = Marking { router, peer: Peer { address, slot } };
-            if speaks { Ok((connection, marking)) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
+            let service = PeerService { router, peer: Peer { address, slot } };
+            if is_http1 { Ok((connection, service)) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
         })
     }
 }
 
-/// Waits until a new connection needs the place of one that has not said anything.
-async fn ends(slot: Option<&Slot>) {
+/// Waits until a new connection needs the slot of this idle one.
+async fn evicted(slot: Option<&Slot>) {
     match slot {
         Some(slot) => poll_fn(|context| slot.poll_ends(context)).await,
         None => pending().await,
     }
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Clone)]
 pub struct Peer {
-    /// Its address.
+    /// The TCP peer: a client or a proxy.
     pub address: SocketAddr,
-    /// The connection's place, to be told when it is between requests.
+    /// The connection's slot. It records whether the connection is idle between requests.
     pub slot: Option<Arc<Slot>>,
 }
 
-/// The routes, with each request marked with its peer.
+/// Router that adds the `Peer` to each request's extensions.
 #[derive(Clone)]
-pub struct Marking {
+pub struct PeerService {
     router: Router,
     peer: Peer,
 }
 
-impl Service<Request<Incoming>> for Marking {
+impl Service<Request<Incoming>> for PeerService {
     type Response = Response;
     type Error = Infallible;
     type Future = <Router as Service<Request<Incoming>>>::Future;
@@ -98,7 +98,7 @@ impl Service<Request<Incoming>> for Marking {
     }
 }
 
-async fn speaks_http1(stream: &TcpStream) -> io::Result<bool> {
+async fn starts_http1(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; HTTP2.len()];
     loop {
         let count = stream.peek(&mut first).await?;
@@ -108,6 +108,6 @@ async fn speaks_http1(stream: &TcpStream) -> io::Result<bool> {
         if count == 0 || count == HTTP2.len() {
             return Ok(false);
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(PEEK_INTERVAL).await;
     }
 }

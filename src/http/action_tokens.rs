@@ -1,4 +1,4 @@
-//! Verified tokens: `/api/v1/action-tokens`, and `/api/v1/scores` that redeems them (action-verifier.md).
+//! Verified tokens: `/api/v1/action-tokens` issues them, `/api/v1/scores` redeems them.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::actions::show_award;
 use super::address::ClientAddress;
+use super::auth::Caller;
 use super::body::{Body, Fields};
-use super::identity::Caller;
-use super::{idempotency, rate};
+use super::{envelope, idempotency};
 use crate::app::App;
 use crate::award::{self, Credential, ProveRequest, ProvenToken, RedeemRequest};
 use crate::clock::rfc3339;
@@ -27,7 +27,7 @@ pub async fn issue(
     body: Result<Body, Refusal>,
 ) -> Response {
     let prove_request = body.and_then(|Body(body)| read_proof(&app, &headers, &body));
-    rate::respond(award::prove(&app, &caller, from.counted_as(), prove_request).await, show_proven)
+    envelope::respond(award::prove(&app, &caller, from.counted_as(), prove_request).await, show_proven)
 }
 
 fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ProveRequest, Refusal> {
@@ -39,7 +39,7 @@ fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ProveReques
     let session = fields.optional_text("sessionId");
     let proof = fields.optional_object("proof");
     if action_type.is_empty() && action_number.is_none() && anti_spam.is_empty() {
-        fields.problem("actionType", "is missing; or give actionId, or antiSpamToken");
+        fields.problem("actionType", "is missing; send actionType, actionId or antiSpamToken");
     }
     fields.finish()?;
     Ok(ProveRequest { action_type, action_number, anti_spam, session, proof, idempotency })
@@ -64,7 +64,7 @@ pub async fn redeem(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
+    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
 fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {

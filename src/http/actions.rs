@@ -1,9 +1,9 @@
-//! The actions API: `/api/v1/actions`.
+//! The actions API, `/api/v1/actions`, and the callbacks of ad networks, `/api/v1/callbacks`.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::address::ClientAddress;
+use super::auth::Caller;
 use super::body::{Body, Fields};
-use super::identity::{Caller, bearer};
-use super::{idempotency, rate};
+use super::headers::bearer_token;
+use super::{envelope, idempotency};
 use crate::account;
 use crate::action::Action;
 use crate::app::App;
@@ -32,7 +33,7 @@ pub async fn init(
     let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
     fields.finish()?;
     let metered = award::issue(&app, &caller, from.counted_as(), &action_type.unwrap_or_default()).await;
-    Ok(rate::respond(metered, show_issued))
+    Ok(envelope::respond(metered, show_issued))
 }
 
 fn show_issued(issued: IssuedToken) -> Response {
@@ -56,7 +57,7 @@ pub async fn finalize(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
+    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
 fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {
@@ -68,7 +69,7 @@ fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequ
     Ok(RedeemRequest { credential: Credential::AntiSpam(token), proof, idempotency })
 }
 
-/// How `/api/v1` shows an award.
+/// An award as `/api/v1` returns it.
 pub fn show_award(award: &Award) -> Response {
     Json(Shown {
         success: true,
@@ -80,7 +81,7 @@ pub fn show_award(award: &Award) -> Response {
     .into_response()
 }
 
-/// An award's fields, in the contract's order.
+/// The fields of an award, in the documented order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {
@@ -92,13 +93,13 @@ struct Shown<'a> {
     receipt: Option<&'a str>,
 }
 
-/// `GET`: the catalogue as clients need it. With a login, how long the player has to wait for each action is added; a login that
-/// does not hold is passed over, and while Redis is away nobody knows.
+/// `GET`: the open actions. With a valid login each action also has `availableInMs`, the player's remaining wait. An invalid login is
+/// ignored. Without Redis the field is left out.
 pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: HeaderMap) -> Json<Value> {
     let actions = app.catalogue.all();
     let mut shown: Vec<_> = actions.iter().map(show_action).collect();
     let limits: Vec<_> = actions.iter().map(|action| (action.kind.as_str(), &action.limits)).collect();
-    if let Some(token) = bearer(&headers)
+    if let Some(token) = bearer_token(&headers)
         && let Ok(caller) = account::admit(&app, token, from.counted_as()).await
         && let Ok(waits) = app.store.action_waits(caller.user, &limits).await
     {
@@ -129,4 +130,16 @@ fn show_action(action: &Action) -> Value {
             "openUtc": open,
         },
     })
+}
+
+/// `GET admob`: server-side verification of a rewarded ad (developers.google.com/admob/android/ssv). AdMob signs the query instead of
+/// sending a login.
+pub async fn admob(
+    State(app): State<Arc<App>>,
+    from: ClientAddress,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let award = award::credit(&app, from.counted_as(), &query.unwrap_or_default()).await?;
+    // The ad network reads the status only.
+    Ok(Json(json!({ "success": award.is_some(), "newScore": award.map(|it| it.score) })).into_response())
 }

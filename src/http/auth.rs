@@ -1,19 +1,34 @@
-//! `/api/auth`.
+//! `/api/auth`, and the extractor of the caller for routes that need a login.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde_json::json;
 
 use super::address::ClientAddress;
 use super::body::{Body, Fields};
-use super::{envelope, rate};
-use crate::account::{self, Email, LoggedIn, Password, Username};
+use super::envelope;
+use super::headers::bearer_token;
+use crate::account::{self, Email, Identity, LoggedIn, Password, Username};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};
 use crate::suspicion::Sign;
+
+/// The logged-in caller, from `Authorization: Bearer`.
+pub struct Caller(pub Identity);
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let from = ClientAddress::from_request_parts(parts, app).await?;
+        let token = bearer_token(&parts.headers).ok_or(Refusal::Unauthorized)?;
+        account::admit(app, token, from.counted_as()).await.map(Self)
+    }
+}
 
 pub async fn register(
     State(app): State<Arc<App>>,
@@ -26,7 +41,7 @@ pub async fn register(
     let password = fields.text("password", Password::parse);
     fields.finish()?;
     let (Some(username), Some(email), Some(password)) = (username, email, password) else {
-        unreachable!("finish tells of every field that is missing")
+        unreachable!("finish reports every missing field")
     };
     let count = |error: Option<&Error>| app.metrics.registration(error.map(Error::code));
     let window =
@@ -34,7 +49,7 @@ pub async fn register(
     let outcome = account::register(&app, username, email, password, from.counted_as()).await;
     count(outcome.as_ref().err());
     let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
-    Ok(rate::respond(attempt, |it| show(StatusCode::CREATED, "Registration successful", &it)))
+    Ok(envelope::respond(attempt, |it| show(StatusCode::CREATED, "Registration successful", &it)))
 }
 
 pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body): Body) -> Result<Response> {
@@ -45,7 +60,7 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
     let password = fields.text("password", Password::parse);
     fields.finish()?;
     let (Some(username), Some(password)) = (username, password) else {
-        unreachable!("finish tells of every field that is missing")
+        unreachable!("finish reports every missing field")
     };
     let count = |error: Option<&Error>| app.metrics.login(error.map(Error::code));
     let window = account::count_login(&app, &username, from.counted_as())
@@ -57,10 +72,10 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
         app.note(Some(Sign::BadLogin), None, from.counted_as());
     }
     let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
-    Ok(rate::respond(attempt, |it| show(StatusCode::OK, "Login successful", &it)))
+    Ok(envelope::respond(attempt, |it| show(StatusCode::OK, "Login successful", &it)))
 }
 
 fn show(status: StatusCode, message: &str, LoggedIn { user, token }: &LoggedIn) -> Response {
-    let user = json!({ "id": user.number, "username": user.username, "score": user.score });
+    let user = json!({ "id": user.number, "uuid": user.id, "username": user.username, "score": user.score });
     envelope::answer(status, message, json!({ "token": token, "user": user }))
 }

@@ -1,5 +1,4 @@
-//! Bodies: read whole, then taken apart field by field. All that is wrong with a body is told at once, and a field that
-//! nobody asked for is wrong too.
+//! Request bodies: read as a whole, then field by field. All problems of a body are reported together. Unknown fields are errors.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ use super::MAX_BODY_BYTES;
 use crate::action::proof::shortened;
 use crate::error::{FieldError, Refusal};
 
-/// A body of at most 16 KiB that calls itself JSON.
+/// A body of at most 16 KiB with the content type `application/json`.
 pub struct Body(pub Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
@@ -47,15 +46,15 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// What a field is that JSON's grammar allows and its readers do not.
+/// Problem of a value that is valid JSON but beyond the parser's limits.
 const UNREADABLE: &str =
-    "must nest at most 127 levels, and have numbers that fit a double and whole characters";
+    "must nest at most 127 levels, and contain only numbers that fit a double and valid Unicode";
 
-/// 2^53: beyond, a number with a point or an exponent stands for several whole ones.
+/// 2^53. Above it a number with a fraction or an exponent is not exact.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Reads a whole number, however it is written: `10`, `10.0` or `1e1` (contract, section 2).
-pub fn whole(text: &str) -> Option<i128> {
+/// Parses an integer in any JSON notation: `10`, `10.0` or `1e1`.
+pub fn parse_integer(text: &str) -> Option<i128> {
     let fraction = || text.parse().ok().filter(|it: &f64| it.fract() == 0.0 && it.abs() < MAX_EXACT);
     text.parse().ok().or_else(|| fraction().map(|it| it as i128))
 }
@@ -64,20 +63,20 @@ fn read_text(value: &str) -> Result<String, String> {
     serde_json::from_str(value).map_err(|_| "must be a string".to_owned())
 }
 
-/// The fields of a body that are not read yet, and what was wrong with those that are.
+/// The fields of a body that are not read yet, and the problems of those that are.
 pub struct Fields<'a> {
-    left: BTreeMap<String, &'a RawValue>,
+    unread: BTreeMap<String, &'a RawValue>,
     problems: Vec<FieldError>,
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a body as one JSON object.
+    /// Parses a body as one JSON object.
     ///
     /// # Errors
-    /// It is something else.
+    /// The body is not a JSON object.
     pub fn read(body: &'a [u8]) -> Result<Self, Refusal> {
         match serde_json::from_slice(body) {
-            Ok(left) => Ok(Self { left, problems: Vec::new() }),
+            Ok(unread) => Ok(Self { unread, problems: Vec::new() }),
             Err(_) if body.is_empty() => Err(Refusal::field("body", "is missing")),
             Err(error) if error.classify() == Category::Data => {
                 Err(Refusal::field("body", "must be a JSON object"))
@@ -89,7 +88,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A text that has to be there. `None` if it is wrong, which `finish` tells.
+    /// A required string. `None` if it is missing or wrong; `finish` reports the problem.
     pub fn text<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let parsed = match self.take(name) {
             None => Err("is missing".to_owned()),
@@ -98,19 +97,19 @@ impl<'a> Fields<'a> {
         parsed.map_err(|problem| self.problems.push(FieldError::new(name, problem))).ok()
     }
 
-    /// A text that may be missing, which is the empty text then.
+    /// An optional string, empty if it is missing.
     pub fn optional_text(&mut self, name: &str) -> String {
         let text = self.take(name).map_or(Ok(String::new()), read_text);
         text.map_err(|problem| self.problems.push(FieldError::new(name, problem))).unwrap_or_default()
     }
 
-    /// Points that have to be there. Any number will do, for whether they are the catalogue's is another question than the body's shape
-    /// (contract, "Order of checks"): 0, which no action is worth, if they are below it, have a fraction, or are too many.
+    /// Required points. Any number is accepted here, because the catalogue is checked later (`INVALID_POINTS`). A negative, fractional
+    /// or huge number is read as 0, which no action is worth.
     pub fn points(&mut self, name: &str) -> Option<u64> {
         let value = self.take(name);
         match value {
             Some(text) if text.starts_with(|it: char| it == '-' || it.is_ascii_digit()) => {
-                Some(whole(text).and_then(|it| u64::try_from(it).ok()).unwrap_or(0))
+                Some(parse_integer(text).and_then(|it| u64::try_from(it).ok()).unwrap_or(0))
             }
             _ => {
                 let problem = if value.is_none() { "is missing" } else { "must be a number" };
@@ -120,32 +119,32 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number, below 0 too, that has to be there.
+    /// A required integer, which may be negative.
     pub fn signed_number(&mut self, name: &str) -> Option<i64> {
-        let number = self.take(name).and_then(whole).and_then(|it| i64::try_from(it).ok());
+        let number = self.take(name).and_then(parse_integer).and_then(|it| i64::try_from(it).ok());
         if number.is_none() {
             self.problems.push(FieldError::new(name, "must be a whole number"));
         }
         number
     }
 
-    /// A whole number from 0 that may be missing.
+    /// An optional integer of at least 0.
     pub fn optional_number(&mut self, name: &str) -> Option<u64> {
-        let number = whole(self.take(name)?).and_then(|it| u64::try_from(it).ok());
+        let number = parse_integer(self.take(name)?).and_then(|it| u64::try_from(it).ok());
         if number.is_none() {
-            self.problems.push(FieldError::new(name, "must be a whole number from 0"));
+            self.problems.push(FieldError::new(name, "must be a whole number of at least 0"));
         }
         number
     }
 
-    /// Something that is wrong with the fields together, if each has its shape.
+    /// Reports a problem of several fields together, if no single field has one.
     pub fn problem(&mut self, name: &str, problem: &str) {
         if self.problems.is_empty() {
             self.problems.push(FieldError::new(name, problem));
         }
     }
 
-    /// An object that may be missing.
+    /// An optional JSON object.
     pub fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
         let value = self.take(name)?;
         let object = serde_json::from_str(value).ok();
@@ -156,17 +155,17 @@ impl<'a> Fields<'a> {
         object
     }
 
-    /// A field's JSON, if it is there and not null.
+    /// Takes a field's JSON, if it is present and not null.
     fn take(&mut self, name: &str) -> Option<&'a str> {
-        self.left.remove(name).map(RawValue::get).filter(|it| *it != "null")
+        self.unread.remove(name).map(RawValue::get).filter(|it| *it != "null")
     }
 
-    /// Ends the reading.
+    /// Ends the parsing.
     ///
     /// # Errors
-    /// Everything that was wrong, and every field that is left.
+    /// All problems that were found, and every field that was not read.
     pub fn finish(mut self) -> Result<(), Refusal> {
-        self.problems.extend(self.left.keys().map(|it| FieldError::new(shortened(it), "is unknown")));
+        self.problems.extend(self.unread.keys().map(|it| FieldError::new(shortened(it), "is unknown")));
         if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.problems)) }
     }
 }

@@ -1,6 +1,6 @@
-//! Cross-origin requests (WHATWG Fetch, section 3.3): which origins may call this node, and the headers that tell browsers so.
-//! Not tower-http's `CorsLayer`: it answers preflights outside the edge, so without a request id, a log line and a count, and adds
-//! some 200 bytes to each response of a client that is no browser. Here such a response gets `vary: origin` alone.
+//! Cross-origin requests (WHATWG Fetch, section 3.3): which origins may call this node, and the response headers for browsers.
+//! tower-http's `CorsLayer` is not used: it answers preflights outside the edge, without a request id, log line and metric, and adds
+//! about 200 bytes to each response for a client that is not a browser. Here such a response gets `vary: origin` only.
 
 use axum::extract::Request;
 use axum::http::header::{
@@ -14,28 +14,28 @@ use axum::response::{IntoResponse, Response};
 use crate::config::ANY_ORIGIN;
 use crate::error::Refusal;
 
-/// Seconds that a browser may keep the answer to a preflight; Chromium keeps none longer.
+/// Seconds that a browser may cache a preflight response: Chromium's maximum.
 const MAX_AGE: &str = "7200";
-/// Wrong methods too, so that a page can read the 405.
+/// Includes methods that no route has, so that a page can read the 405.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/// Response headers that a page may read beside those that any page may.
+/// Response headers that a page may read in addition to the CORS-safelisted ones.
 const EXPOSED: &str = "etag, idempotent-replayed, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, x-request-id";
 
-/// What the page that sends a request may do with this node.
+/// The access of the page that sends a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OriginAccess {
-    /// The client is no browser, or the page is the node's own: no headers are needed.
+    /// The client is not a browser, or the page is served by this node: no headers are needed.
     Own,
-    /// `*` admits the page: it may call, without credentials.
+    /// `*` admits the page, without credentials.
     Open,
-    /// The page's origin is listed: it may call, with credentials.
+    /// The page's origin is listed: it may call with credentials.
     Listed(HeaderValue),
-    /// The page may not call. A browser keeps responses from it; sockets and streams are refused.
+    /// The page may not call. The browser hides responses from it; sockets and streams are refused.
     Denied,
 }
 
 impl OriginAccess {
-    /// Looks a request's origin up in `server.cors_origins`.
+    /// Looks up a request's origin in `server.cors_origins`.
     pub fn of(origins: &[String], headers: &HeaderMap) -> Self {
         let Some(origin) = headers.get(ORIGIN) else { return Self::Own };
         let is_listed = |it: &String| it != ANY_ORIGIN && it.as_bytes() == origin.as_bytes();
@@ -50,7 +50,7 @@ impl OriginAccess {
         }
     }
 
-    /// The same for what is meant for operators, which `*` does not open.
+    /// The same for operators' routes, which `*` does not open.
     pub fn of_operator(origins: &[String], headers: &HeaderMap) -> Self {
         match Self::of(origins, headers) {
             Self::Open => Self::Denied,
@@ -58,10 +58,10 @@ impl OriginAccess {
         }
     }
 
-    /// The answer to a preflight; none if the request is not one.
+    /// The response to a preflight, or `None` if the request is not a preflight.
     pub fn preflight(&self, request: &Request) -> Option<Response> {
-        let asked = request.headers();
-        if request.method() != Method::OPTIONS || !asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        let requested = request.headers();
+        if request.method() != Method::OPTIONS || !requested.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return None;
         }
         match self {
@@ -73,14 +73,14 @@ impl OriginAccess {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
-        // No header gives a page a right, and tracing libraries send some of their own.
-        if let Some(wanted) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        // All headers are allowed: none of them grants access, and tracing libraries send headers of their own.
+        if let Some(wanted) = requested.get(ACCESS_CONTROL_REQUEST_HEADERS) {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
         }
         Some(response)
     }
 
-    /// Writes what the page may do into a response.
+    /// Writes the CORS headers of a response.
     pub fn write(&self, headers: &mut HeaderMap) {
         headers.append(VARY, HeaderValue::from_static("origin"));
         let allowed = match self {
@@ -96,7 +96,7 @@ impl OriginAccess {
     }
 }
 
-/// Whether a page of this node sends the request. Only the host and port are compared: TLS ends at the balancer.
+/// Whether a page of this node sends the request. The scheme is not compared, because TLS ends at the balancer.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|it| it.to_str().ok());
     let origin = origin.to_str().ok().and_then(|it| it.split_once("://"));
@@ -131,7 +131,7 @@ mod tests {
             (&[], game, OriginAccess::Denied),
             (&["*"], "*", OriginAccess::Open),
             (&[game], "*", OriginAccess::Denied),
-            // The node's own pages, also behind a balancer that speaks TLS.
+            // The node's own pages, also behind a balancer that terminates TLS.
             (&[], "https://laurel.example", OriginAccess::Own),
             (&[], "http://LAUREL.example", OriginAccess::Own),
             (&[], "https://laurel.example:8443", OriginAccess::Denied),

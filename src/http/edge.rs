@@ -1,6 +1,6 @@
-//! What every request passes: a request id, the client's address, a limit for it, a time-out, a net under panics, a line in the log,
-//! a count. One layer has it all, and it is a bare tower service: each layer of a router costs a request an allocation and a copy of all
-//! that is below it, and a middleware of axum's takes the request apart and puts it together again.
+//! The middleware of every request: request id, client address, rate limit per address, time-out, panic handler, log line, metric, span.
+//! It is one plain tower service, because each router layer costs a request an allocation and a copy of everything below it, and axum
+//! middleware takes the request apart and rebuilds it.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -26,46 +26,46 @@ use uuid::Uuid;
 use super::accept::Peer;
 use super::address::ClientAddress;
 use super::cors::OriginAccess;
-use super::envelope::Told;
-use super::{query, traced};
+use super::envelope::ErrorCode;
+use super::query;
 use crate::app::App;
 use crate::config::networks;
 use crate::connections::{Busy, Slot};
 use crate::error::{Error, Fault, Refusal};
 use crate::suspicion::Sign;
 use crate::telemetry::{self, About};
-use crate::traces;
+use crate::traces::{self, Span};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// As a route, of a path that leads nowhere.
+/// Route label of a path without a route.
 pub const UNMATCHED: &str = "unmatched";
 
-/// What the edge knows.
+/// State of the middleware.
 #[derive(Clone)]
 struct Edge {
     app: Arc<App>,
-    /// Proxies whose word counts on whom they speak for.
+    /// Proxies whose `X-Forwarded-For` entries count.
     trusted: Arc<[IpNet]>,
-    /// The listener is the operators' own.
+    /// Whether this is the admin listener.
     is_admin: bool,
 }
 
-/// Puts the edge around the routes.
+/// Wraps the routes in the middleware.
 pub fn wrap(routes: Router<Arc<App>>, app: Arc<App>, is_admin: bool) -> Router<Arc<App>> {
-    // The settings were checked when they were read; of others nobody is trusted.
+    // The configuration was checked when it was loaded. Should it be invalid, no proxy is trusted.
     let trusted = networks(&app.config.server.trusted_proxies).unwrap_or_default().into();
     let edge = Edge { app, trusted, is_admin };
-    routes.layer(layer_fn(move |routes| Guarded { edge: edge.clone(), routes }))
+    routes.layer(layer_fn(move |routes| EdgeService { edge: edge.clone(), routes }))
 }
 
-/// Routes behind the edge.
+/// The routes with the middleware around them.
 #[derive(Clone)]
-struct Guarded<S> {
+struct EdgeService<S> {
     edge: Edge,
     routes: S,
 }
 
-impl<S> Service<Request> for Guarded<S>
+impl<S> Service<Request> for EdgeService<S>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
@@ -80,55 +80,54 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let app = self.edge.app.clone();
-        // The listener marks every request; one that it did not would share its limits with all of its kind. Nobody else needs the mark.
+        // Every listener adds the peer. Requests without one would share one rate limit.
         let peer = request.extensions_mut().remove::<Peer>();
-        debug_assert!(peer.is_some(), "a listener does not say who is there");
+        debug_assert!(peer.is_some(), "the listener did not add the peer");
         let busy = peer.as_ref().and_then(|it| it.slot.as_ref()).map(Slot::begin);
-        let mut asked = Asked::read(&self.edge, peer.as_ref(), &mut request);
-        let preflight = asked.origin.preflight(&request);
-        // It costs no more than its refusal, which a browser would hide.
-        asked.is_limited &= preflight.is_none();
+        let mut info = RequestInfo::read(&self.edge, peer.as_ref(), &mut request);
+        let preflight = info.origin.preflight(&request);
+        // A preflight is exempt from the rate limit: it costs no more than a refusal, and browsers hide the refusal from the page.
+        info.is_limited &= preflight.is_none();
         let early = preflight.or_else(|| {
-            let read = query::check_read(asked.method, asked.route(), request.uri().query());
+            let read = query::check_read(info.method, info.route(), request.uri().query());
             read.err().map(Refusal::into_response)
         });
-        let traced = traced::begin(&app, &request, asked.route(), asked.id()).map(Box::new);
-        // A future does nothing before it is polled, so nothing is asked of the routes yet. In a box, for it has room for the request,
-        // and would be moved each time that it is handed on.
-        let answering = self.routes.call(request);
-        let answering = Box::pin(async move {
+        let span = begin_span(&app, &request, info.route(), info.id()).map(Box::new);
+        // The routes do nothing until this future is polled. It is boxed, because it holds the request and would be moved several times.
+        let handler = self.routes.call(request);
+        let handler = Box::pin(async move {
             if let Some(response) = early {
                 return Ok(response);
             }
-            let response = answering.await?;
-            let stays = !goes_on(&response) || busy.is_none_or(Busy::stay);
+            let response = handler.await?;
+            let stays = !takes_connection(&response) || busy.is_none_or(Busy::stay);
             Ok(if stays { response } else { Refusal::NoSocket.into_response() })
         });
-        Box::pin(async move { Ok(pass(&app, &asked, traced, answering).await) })
+        Box::pin(async move { Ok(handle(&app, &info, span, handler).await) })
     }
 }
 
-/// Whether the connection is the response's own from its head on: a stream of unknown length, or another protocol.
-fn goes_on(response: &Response) -> bool {
+/// Whether the response takes over the connection: a stream of unknown length, or an upgrade to another protocol.
+fn takes_connection(response: &Response) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS || response.body().size_hint().exact().is_none()
 }
 
-/// What the edge has to know of a request.
-struct Asked {
+/// Properties of a request that the middleware uses after the request was passed on.
+struct RequestInfo {
     at: Instant,
     from: ClientAddress,
     id: HeaderValue,
     method: &'static str,
     route: Option<MatchedPath>,
     origin: OriginAccess,
-    /// Operators' own paths are not limited: a flood must not hide the node from them.
+    /// Whether the rate limit per address applies. Operators' paths are exempt, so that they work during a flood.
     is_limited: bool,
-    /// A poll of Socket.IO waits for as long as there is nothing to say.
-    waits: bool,
+    /// Whether the request has no time-out: a Socket.IO poll waits until there is a packet.
+    is_long_poll: bool,
 }
 
-impl Asked {
-    /// Reads it, and tells the handler where the request comes from.
+impl RequestInfo {
+    /// Reads the properties and adds the client's address to the request.
     fn read(edge: &Edge, peer: Option<&Peer>, request: &mut Request) -> Self {
         let at = Instant::now();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.address.ip());
@@ -150,7 +149,7 @@ impl Asked {
             route: request.extensions().get::<MatchedPath>().cloned(),
             origin,
             is_limited: path.starts_with("/api/") || polls,
-            waits: polls && request.method() == Method::GET,
+            is_long_poll: polls && request.method() == Method::GET,
         }
     }
 
@@ -163,51 +162,51 @@ impl Asked {
     }
 }
 
-/// The routes' answer, with the request's id, noted.
-async fn pass(
+/// Runs the handler, then logs and counts the response and adds the headers of every response.
+async fn handle(
     app: &App,
-    asked: &Asked,
-    traced: Option<Box<traces::Request>>,
-    answering: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
+    info: &RequestInfo,
+    span: Option<Box<traces::Request>>,
+    handler: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
     let about = About {
-        request_id: asked.id().to_owned(),
-        trace: traced.as_ref().map(|it| (it.trace_id(), it.span_id())),
-        method: asked.method,
-        route: asked.route().to_owned(),
+        request_id: info.id().to_owned(),
+        trace: span.as_ref().map(|span| (span.trace_id(), span.span_id())),
+        method: info.method,
+        route: info.route().to_owned(),
     };
     let mut response = telemetry::about(about, async {
-        let answer = pin!(answer(app, asked, answering));
-        let response = match &traced {
-            Some(traced) => traced.run(answer).await,
-            None => answer.await,
+        let guarded = pin!(guard(app, info, handler));
+        let response = match &span {
+            Some(span) => span.run(guarded).await,
+            None => guarded.await,
         };
-        let told = response.extensions().get::<Told>().map(|it| it.0.as_str());
-        let took_us = asked.at.elapsed().as_micros() as u64;
-        tracing::debug!(status = response.status().as_u16(), code = told, took_us, "answered");
+        let code = response.extensions().get::<ErrorCode>().map(|it| it.0.as_str());
+        let took_us = info.at.elapsed().as_micros() as u64;
+        tracing::debug!(status = response.status().as_u16(), code, took_us, "request answered");
         response
     })
     .await;
-    if let Some(traced) = traced {
-        traced::answered(*traced, response.status());
+    if let Some(span) = span {
+        end_span(*span, response.status());
     }
-    app.metrics.http(asked.method, asked.route(), response.status().as_str(), asked.at.elapsed());
-    response.headers_mut().insert(REQUEST_ID, asked.id.clone());
-    asked.origin.write(response.headers_mut());
-    if let Some(Told(code)) = response.extensions().get() {
+    app.metrics.http(info.method, info.route(), response.status().as_str(), info.at.elapsed());
+    response.headers_mut().insert(REQUEST_ID, info.id.clone());
+    info.origin.write(response.headers_mut());
+    if let Some(ErrorCode(code)) = response.extensions().get() {
         app.metrics.refusal(*code);
         app.refusals.note(*code);
     }
     response
 }
 
-/// Whether operators ask there, or their tools.
+/// Whether a path is for operators or their tools.
 fn is_for_operators(path: &str) -> bool {
     ["/api/admin/", "/metrics", "/readyz"].iter().any(|it| path.starts_with(it))
 }
 
-/// Anybody can make up a method; as labels there are these.
-pub fn known(method: &Method) -> &'static str {
+/// A method as a label. Unknown methods share one label, because a client can send any.
+fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
@@ -220,7 +219,7 @@ pub fn known(method: &Method) -> &'static str {
     }
 }
 
-/// 1 to 128 visible ASCII characters are taken as they are.
+/// The request's own id if it has 1 to 128 visible ASCII characters, or a new one.
 fn request_id(app: &App, request: &Request) -> HeaderValue {
     let given = request
         .headers()
@@ -234,29 +233,29 @@ fn request_id(app: &App, request: &Request) -> HeaderValue {
     given.cloned().unwrap_or_else(make)
 }
 
-/// The routes' answer, unless the address has asked for too much, it takes too long, or there is a panic.
-async fn answer(
+/// Runs the handler with the rate limit per address, the time-out and the panic handler.
+async fn guard(
     app: &App,
-    asked: &Asked,
-    answering: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
+    info: &RequestInfo,
+    handler: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
-    if asked.is_limited
-        && let Err(refusal) = app.rate_limiter.address(asked.from.counted_as()).await
+    if info.is_limited
+        && let Err(refusal) = app.rate_limiter.address(info.from.counted_as()).await
     {
-        app.note(Some(Sign::Flooding), None, asked.from.counted_as());
+        app.note(Some(Sign::Flooding), None, info.from.counted_as());
         return refusal.into_response();
     }
-    let answering = AssertUnwindSafe(answering).catch_unwind();
-    let answered = if asked.waits {
-        answering.await
+    let handler = AssertUnwindSafe(handler).catch_unwind();
+    let outcome = if info.is_long_poll {
+        handler.await
     } else {
         let limit = Duration::from_millis(app.config.server.request_timeout_ms);
-        let Ok(answered) = tokio::time::timeout(limit, answering).await else {
+        let Ok(outcome) = tokio::time::timeout(limit, handler).await else {
             return Refusal::Unavailable("The request took too long, please try again").into_response();
         };
-        answered
+        outcome
     };
-    answered.map_or_else(after_panic, |Ok(response)| response)
+    outcome.map_or_else(after_panic, |Ok(response)| response)
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
@@ -264,6 +263,53 @@ fn after_panic(panic: Box<dyn Any + Send>) -> Response {
         .downcast_ref::<String>()
         .cloned()
         .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).into()));
-    let text: String = text.unwrap_or_else(|| "a panic without words".into());
-    Error::Fault(Fault::new("answer a request", text)).into_response()
+    let text: String = text.unwrap_or_else(|| "panic without a message".into());
+    Error::Fault(Fault::new("answer_request", text)).into_response()
+}
+
+/// Begins the server span of an API request, if tracing is on. Health checks and pages are not traced. The attributes are set at once,
+/// because a client that disconnects ends the span without a response. The path and the query are left out: they may hold secrets.
+fn begin_span(app: &App, request: &Request, route: &str, id: &str) -> Option<traces::Request> {
+    let traces = app.traces.as_ref().filter(|_| request.uri().path().starts_with("/api/"))?;
+    let headers = request.headers();
+    let mut span = traces.request(only(headers, "traceparent"), only(headers, "tracestate"));
+    if span.span.is_live() {
+        describe(&mut span.span, request.method(), route, id);
+    }
+    Some(span)
+}
+
+fn describe(span: &mut Span, method: &Method, route: &str, id: &str) {
+    // OpenTelemetry's names for an unknown method.
+    let (method, name) = match known(method) {
+        "other" => ("_OTHER", "HTTP"),
+        known => (known, known),
+    };
+    span.set("http.request.method", method);
+    if route == UNMATCHED {
+        span.name(|| name.to_owned());
+    } else {
+        span.name(|| format!("{name} {route}"));
+        span.set("http.route", route.to_owned());
+    }
+    span.set("laurel.request.id", id.to_owned());
+}
+
+/// A header that occurs exactly once: a span has one parent.
+fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+    let mut values = headers.get_all(HeaderName::from_static(name)).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    value.to_str().ok()
+}
+
+/// Ends the span with the response's status.
+fn end_span(mut request: traces::Request, status: StatusCode) {
+    let span = &mut request.span;
+    if !span.is_live() {
+        return;
+    }
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail(status.as_str().to_owned());
+    }
 }

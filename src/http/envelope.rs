@@ -1,30 +1,31 @@
-//! The envelope, and the one place that knows which status a code has (contract, section 2).
+//! Responses: the envelope of `/api`, the status of each error code, and the `RateLimit-*` and `Retry-After` headers. This is the only
+//! file that maps errors to HTTP.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::rate;
+use crate::award::Metered;
 use crate::clock::{Clock, rfc3339, time_of_day};
-use crate::error::{Code, Error, Fault, Refusal};
+use crate::error::{Code, Error, Fault, RateWindow, Refusal};
 
-/// The code of an error answer, for the count at the edge.
+/// The error code of a response, in its extensions. The edge counts it.
 #[derive(Clone, Copy, Debug)]
-pub struct Told(pub Code);
+pub struct ErrorCode(pub Code);
 
-/// An answer in the envelope.
+/// A success in the envelope.
 pub fn answer(status: StatusCode, message: &str, data: Value) -> Response {
     let body = json!({ "data": data, "message": message, "statusCode": status.as_u16(), "metadata": {} });
     (status, Json(body)).into_response()
 }
 
-/// Marks an answer as the first one again.
+/// Marks a response as replayed for a repeated `Idempotency-Key`.
 pub fn mark_replayed(response: &mut Response) {
     response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
 }
 
-/// What a code is answered with.
+/// The HTTP status of an error code.
 pub fn status(code: Code) -> StatusCode {
     match code {
         Code::Unauthorized | Code::InvalidToken | Code::InvalidCredentials | Code::TokenExpired => {
@@ -55,11 +56,11 @@ fn error(code: Code, message: &str, at_ms: i64, details: Option<(&str, Value)>) 
     let body =
         json!({ "data": null, "message": message, "statusCode": status.as_u16(), "metadata": metadata });
     let mut response = (status, Json(body)).into_response();
-    response.extensions_mut().insert(Told(code));
+    response.extensions_mut().insert(ErrorCode(code));
     response
 }
 
-/// What a client needs to get it right, beside the code and the message, which the source documents fix. None of it may depend on a proof.
+/// Extra metadata that helps a client to correct its request. It must not depend on a proof's content.
 fn details(refusal: &Refusal, now_ms: i64) -> Option<(&'static str, Value)> {
     let resets_at = |ms: u64| rfc3339(now_ms + ms as i64);
     Some(match refusal {
@@ -79,10 +80,10 @@ fn details(refusal: &Refusal, now_ms: i64) -> Option<(&'static str, Value)> {
         Refusal::ActionLimited { limit, wait_ms } => {
             ("limit", json!({ "name": limit, "resetsAt": resets_at(*wait_ms) }))
         }
-        Refusal::Validation(fields) => {
-            let named = fields.iter().map(|it| json!({ "field": it.field, "problem": it.problem }));
-            ("fields", named.collect())
-        }
+        Refusal::Validation(fields) => (
+            "fields",
+            fields.iter().map(|error| json!({ "field": error.field, "problem": error.problem })).collect(),
+        ),
         _ => return None,
     })
 }
@@ -95,16 +96,16 @@ impl IntoResponse for Refusal {
             Self::RateLimited { window, .. } => (now_ms, Some(window.reset_ms)),
             Self::ActionLimited { wait_ms, .. } => (now_ms, Some(*wait_ms)),
             Self::Unavailable(_) => (now_ms, Some(1000)),
-            // Those who are refused together should not come back together.
+            // A random delay spreads the retries of clients that are refused together.
             Self::NoSocket => (now_ms, Some(rand::random_range(1000..=5000))),
             _ => (now_ms, None),
         };
         let mut response = error(self.code(), &self.message(), at_ms, details(&self, now_ms));
         if let Some(retry_ms) = retry_ms {
-            response.headers_mut().insert(header::RETRY_AFTER, rate::seconds(retry_ms));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds(retry_ms));
         }
         if let Self::RateLimited { window, .. } = &self {
-            rate::write(&mut response, window);
+            write_rate_limit(&mut response, window);
         }
         response
     }
@@ -113,11 +114,11 @@ impl IntoResponse for Refusal {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         if self.retryable {
-            tracing::warn!(fault = %self, "a store is away");
-            return Refusal::Unavailable("The service is not available for the moment, please try again")
+            tracing::warn!(fault = %self, "store unavailable, request answered with 503");
+            return Refusal::Unavailable("The service is temporarily unavailable, please try again")
                 .into_response();
         }
-        tracing::error!(fault = %self, "a request failed");
+        tracing::error!(fault = %self, "request failed");
         error(
             Code::InternalError,
             "Something went wrong, please try again later",
@@ -134,4 +135,31 @@ impl IntoResponse for Error {
             Self::Fault(fault) => fault.into_response(),
         }
     }
+}
+
+/// Milliseconds as whole seconds, rounded up and at least 1, so that a client that waits this long is not early.
+pub fn seconds(ms: u64) -> HeaderValue {
+    HeaderValue::from(ms.div_ceil(1000).max(1))
+}
+
+/// Writes the `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers, the three-header form).
+fn write_rate_limit(response: &mut Response, window: &RateWindow) {
+    let headers = response.headers_mut();
+    headers.insert("ratelimit-limit", HeaderValue::from(window.limit));
+    headers.insert("ratelimit-remaining", HeaderValue::from(window.limit.saturating_sub(window.used)));
+    headers.insert("ratelimit-reset", seconds(window.reset_ms));
+}
+
+/// Turns the outcome of a rate-limited request into a response with the `RateLimit-*` headers.
+pub fn respond<T>(metered: Metered<T>, show: impl FnOnce(T) -> Response) -> Response {
+    let mut response = metered.outcome.map_or_else(IntoResponse::into_response, show);
+    // A refusal for a full window already has the headers of that window.
+    let has_headers = response.headers().contains_key("ratelimit-limit");
+    if let Some(window) = metered.rate.as_ref().filter(|_| !has_headers) {
+        write_rate_limit(&mut response, window);
+    }
+    if metered.replayed {
+        mark_replayed(&mut response);
+    }
+    response
 }

@@ -8,9 +8,9 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::address::ClientAddress;
+use super::auth::Caller;
 use super::body::{Body, Fields};
-use super::identity::Caller;
-use super::{envelope, idempotency, rate};
+use super::{envelope, idempotency};
 use crate::app::App;
 use crate::award::{self, Award, Credential, RedeemRequest};
 use crate::clock::rfc3339;
@@ -19,12 +19,12 @@ use crate::game;
 
 /// `POST /api/game/start`
 pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Response {
-    rate::respond(game::start(&app, &caller).await, |it| {
+    envelope::respond(game::start(&app, &caller).await, |session| {
         let data = json!({
-            "sessionId": it.session_id,
-            "actionToken": it.token.as_str(),
-            "expiresAt": rfc3339(it.expires_at_ms),
-            "sessionDuration": it.lasts_s,
+            "sessionId": session.session_id,
+            "actionToken": session.token.as_str(),
+            "expiresAt": rfc3339(session.expires_at_ms),
+            "sessionDuration": session.lasts_s,
         });
         envelope::answer(StatusCode::OK, "Game session started", data)
     })
@@ -32,24 +32,24 @@ pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Respo
 
 /// `GET /api/game/session`
 pub async fn session(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
-    let it = game::current_session(&app, &caller).await?;
+    let session = game::session(&app, &caller).await?;
     let data = json!({
-        "sessionId": it.id,
-        "actionToken": Some(it.token).filter(|it| !it.is_empty()),
-        "startedAt": rfc3339(it.started_at_ms),
-        "expiresAt": rfc3339(it.expires_at_ms),
-        "actionsCompleted": it.actions,
+        "sessionId": session.id,
+        "actionToken": Some(session.token).filter(|token| !token.is_empty()),
+        "startedAt": rfc3339(session.started_at_ms),
+        "expiresAt": rfc3339(session.expires_at_ms),
+        "actionsCompleted": session.actions,
     });
     Ok(envelope::answer(StatusCode::OK, "Game session retrieved successfully", data))
 }
 
 /// `POST /api/game/end`
 pub async fn end(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
-    let it = game::end(&app, &caller).await?;
+    let session = game::end(&app, &caller).await?;
     let data = json!({
-        "finalScore": it.score,
-        "actionsCompleted": it.actions,
-        "sessionDuration": it.played_ms / 1000,
+        "finalScore": session.score,
+        "actionsCompleted": session.actions,
+        "sessionDuration": session.played_ms / 1000,
     });
     Ok(envelope::answer(StatusCode::OK, "Game session ended", data))
 }
@@ -63,7 +63,7 @@ pub async fn update(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    rate::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
+    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
 }
 
 fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: 1 to 64 visible ASCII characters (contract, section 2).
+//! `Idempotency-Key`: 1 to 64 visible ASCII characters. A repeat is a request with the same key, route and body.
 
 use axum::http::HeaderMap;
 use serde_json::Value;
@@ -10,41 +10,41 @@ use crate::store::IdempotencyKey;
 
 const NAME: &str = "idempotency-key";
 
-/// 2^64: JSON's whole numbers beyond are read as fractions, however they are written.
-const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
+/// 2^64. `serde_json` parses larger integers as floats.
+const MAX_INTEGER: f64 = 18_446_744_073_709_551_616.0;
 
-/// The request's key, bound to the door and the body it came with.
+/// Reads the request's key and binds it to the endpoint and the body.
 ///
 /// # Errors
-/// A key of another shape.
+/// The key is malformed.
 pub fn read(
     app: &App,
     headers: &HeaderMap,
-    route: &str,
+    endpoint: &str,
     body: &[u8],
 ) -> Result<Option<IdempotencyKey>, Refusal> {
     let Some(key) = key(headers)? else { return Ok(None) };
     Ok(Some(IdempotencyKey {
         key_digest: sha256_hex(&[key.as_bytes()]),
-        request_digest: request_digest(route, body),
+        request_digest: request_digest(endpoint, body),
         kept_ms: app.config.tokens.answer_seconds * 1000,
     }))
 }
 
-/// What a repeat has in common with the first request: the door, and the body as JSON (contract, section 2). Clients that write
-/// their body anew may order and space it in another way, or write `10` as `10.0`.
-pub fn request_digest(route: &str, body: &[u8]) -> String {
-    let mut plain = String::with_capacity(body.len());
+/// Digest of the endpoint and the body as canonical JSON. A client that serializes its body again may change the field order and the
+/// whitespace, or write `10` as `10.0`.
+pub fn request_digest(endpoint: &str, body: &[u8]) -> String {
+    let mut canonical = String::with_capacity(body.len());
     match serde_json::from_slice(body) {
-        Ok(value) => write_plain(&value, &mut plain),
-        // It is refused, and kept under no key; no JSON has the same digest.
-        Err(_) => return sha256_hex(&[route.as_bytes(), b"\n", body]),
+        Ok(value) => write_canonical(&value, &mut canonical),
+        // The request will be refused and its key is not stored. The separator differs from that of valid JSON.
+        Err(_) => return sha256_hex(&[endpoint.as_bytes(), b"\n", body]),
     }
-    sha256_hex(&[route.as_bytes(), b"\0", plain.as_bytes()])
+    sha256_hex(&[endpoint.as_bytes(), b"\0", canonical.as_bytes()])
 }
 
-/// Writes a value so that equal ones are the same text.
-fn write_plain(value: &Value, text: &mut String) {
+/// Writes a value so that equal values give the same text.
+fn write_canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();
@@ -53,7 +53,7 @@ fn write_plain(value: &Value, text: &mut String) {
             for (name, value) in fields {
                 text.push_str(&Value::from(name.as_str()).to_string());
                 text.push(':');
-                write_plain(value, text);
+                write_canonical(value, text);
                 text.push(',');
             }
             text.push('}');
@@ -61,14 +61,14 @@ fn write_plain(value: &Value, text: &mut String) {
         Value::Array(values) => {
             text.push('[');
             for value in values {
-                write_plain(value, text);
+                write_canonical(value, text);
                 text.push(',');
             }
             text.push(']');
         }
         Value::Number(number) => match number.as_f64() {
-            // A number that is whole as a fraction; as an integer it is written exactly below.
-            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < MAX_WHOLE => {
+            // A float without a fraction. Integers are written exactly below.
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < MAX_INTEGER => {
                 text.push_str(&(whole as i128).to_string());
             }
             _ => text.push_str(&number.to_string()),
@@ -77,10 +77,10 @@ fn write_plain(value: &Value, text: &mut String) {
     }
 }
 
-/// The request's key itself.
+/// The request's key as text.
 ///
 /// # Errors
-/// A key of another shape.
+/// The key is malformed.
 pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(key) = headers.get(NAME) else { return Ok(None) };
     match key.to_str() {
@@ -114,23 +114,23 @@ mod tests {
         })
     }
 
-    /// The same value as another client writes it: fields from the end, blanks, escapes, and numbers as `way` says.
-    fn written(value: &Value, way: u8) -> String {
+    /// The same value as another client may write it: reversed fields, whitespace, escapes, and the number notation of `style`.
+    fn written(value: &Value, style: u8) -> String {
         match value {
             Value::Object(fields) => {
                 let fields = fields.iter().rev();
                 let fields: Vec<_> = fields
-                    .map(|(name, it)| format!(" {} :\t{}", escaped(name), written(it, way / 2)))
+                    .map(|(name, it)| format!(" {} :\t{}", escaped(name), written(it, style / 2)))
                     .collect();
                 format!("{{{}\n}}", fields.join(","))
             }
             Value::Array(values) => {
-                let values: Vec<_> = values.iter().map(|it| written(it, way / 2)).collect();
+                let values: Vec<_> = values.iter().map(|it| written(it, style / 2)).collect();
                 format!("[ {}]", values.join(" ,"))
             }
             Value::String(text) => escaped(text),
             Value::Number(number) => {
-                match (number.as_i64().filter(|it| it.unsigned_abs() < 1 << 53), way % 4) {
+                match (number.as_i64().filter(|it| it.unsigned_abs() < 1 << 53), style % 4) {
                     (Some(whole), 0) => format!("{whole}.0"),
                     (Some(whole), 1) => format!("{}e-1", i128::from(whole) * 10),
                     (Some(whole), 2) => format!("{whole}.00E+0"),
@@ -147,13 +147,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_equal_as_json_is_one_request(value in values(), other in values(), way in any::<u8>()) {
+        fn bodies_that_are_equal_json_have_one_digest(value in values(), other in values(), style in any::<u8>()) {
             let digest = |text: &str| request_digest("update", text.as_bytes());
-            let plain = digest(&value.to_string());
-            let anew = written(&value, way);
-            prop_assert_eq!(&digest(&anew), &plain, "{}", anew);
-            prop_assert_eq!(digest(&other.to_string()) == plain, other == value, "{}", other);
-            prop_assert_ne!(request_digest("scores", anew.as_bytes()), plain);
+            let first = digest(&value.to_string());
+            let rewritten = written(&value, style);
+            prop_assert_eq!(&digest(&rewritten), &first, "{}", rewritten);
+            prop_assert_eq!(digest(&other.to_string()) == first, other == value, "{}", other);
+            prop_assert_ne!(request_digest("scores", rewritten.as_bytes()), first);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The edge: routes, identity, envelope. It knows axum and the contract's words; it knows no Redis, no SQL and no rule. A
-//! handler reads, makes one core call, and writes.
+//! The HTTP edge: routes, authentication, bodies, responses. A handler parses the request, makes one core call and maps the result. It
+//! contains no Redis, no SQL and no rules.
 
 mod accept;
 mod action_tokens;
@@ -8,28 +8,22 @@ pub(crate) mod address;
 mod admin;
 mod asyncapi;
 mod auth;
+mod board;
 pub(crate) mod body;
-mod callbacks;
 mod cors;
 mod edge;
-mod encoding;
 mod envelope;
 mod game;
+mod headers;
 pub(crate) mod idempotency;
-mod identity;
 mod openapi;
 mod operations;
 mod pages;
 pub(crate) mod query;
-mod rate;
-mod receipts;
-mod scoreboard;
-mod scores;
-mod socket;
+mod realtime;
 mod socketio;
-mod traced;
 
-pub use accept::FirstBytes;
+pub use accept::Http1Acceptor;
 pub use actions::show_award;
 pub use asyncapi::document as asyncapi;
 pub use openapi::document as openapi;
@@ -46,20 +40,20 @@ use crate::app::App;
 use crate::config::Config;
 use crate::error::Refusal;
 
-/// Bodies to here (contract, section 2).
+/// Maximum size of a request body.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// What a node's first listener shows of itself. The admin listener, which only operators reach, shows all.
+/// The operators' routes that the public listener serves. The admin listener serves all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// `/metrics`, and `/readyz` in detail: they tell a cheat what was noticed, and how far behind the ledger is.
+    /// `/metrics` and the details of `/readyz`: they would show a cheater what was detected and how far behind the ledger is.
     pub internals: bool,
     /// `/admin` and `/api/admin`.
     pub admin: bool,
 }
 
 impl Exposure {
-    /// As the settings say: with an admin listener nothing of it; else what is inside only to this machine.
+    /// With `server.admin_listen` nothing is exposed. Without it, internals are exposed on loopback only.
     pub fn of(config: &Config) -> Self {
         let has_admin_listener = !config.server.admin_listen.is_empty();
         let host = config.server.host.parse().map(|it: IpAddr| it.to_canonical());
@@ -67,13 +61,13 @@ impl Exposure {
         Self { internals: !has_admin_listener && is_local, admin: !has_admin_listener }
     }
 
-    /// Whether nobody can read this node's metrics.
+    /// Whether no listener serves the metrics.
     pub fn hides_metrics(self) -> bool {
         self.admin && !self.internals
     }
 }
 
-/// The routes of a node's first listener.
+/// The routes of the public listener.
 pub fn router(app: Arc<App>) -> Router {
     let exposure = Exposure::of(&app.config);
     let mut api = Router::new()
@@ -82,19 +76,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/game/session", get(game::session))
         .route("/api/game/end", post(game::end))
         .route("/api/score/update", post(game::update))
-        .route("/api/scoreboard/top10", get(scoreboard::top10))
-        .route("/api/scoreboard/user/{userId}", get(scoreboard::user))
+        .route("/api/scoreboard/top10", get(board::top10))
+        .route("/api/scoreboard/user/{userId}", get(board::user))
         .route("/api/v1/actions", get(actions::list))
         .route("/api/v1/actions/init", post(actions::init))
         .route("/api/v1/actions/finalize", post(actions::finalize))
         .route("/api/v1/action-tokens", post(action_tokens::issue))
         .route("/api/v1/scores", post(action_tokens::redeem))
-        .route("/api/v1/scores/leaderboard", get(scores::leaderboard))
-        .route("/api/v1/callbacks/admob", get(callbacks::admob))
-        .route("/api/v1/ws", get(socket::open))
-        .route("/api/v1/leaderboard/stream", get(socket::stream))
+        .route("/api/v1/scores/leaderboard", get(board::leaderboard))
+        .route("/api/v1/callbacks/admob", get(actions::admob))
+        .route("/api/v1/ws", get(realtime::open))
+        .route("/api/v1/leaderboard/stream", get(realtime::stream))
         .merge(socketio::routes(&app))
-        .route("/.well-known/laurel-receipts.json", get(receipts::keys))
+        .route("/.well-known/laurel-receipts.json", get(operations::receipt_keys))
         .route("/", get(pages::live))
         .merge(shared());
     if exposure.admin {
@@ -104,12 +98,12 @@ pub fn router(app: Arc<App>) -> Router {
     finish(api, app, false)
 }
 
-/// The routes of the operators' listener: what tells of the node, the admin page, and what that page needs.
+/// The routes of the admin listener: health, metrics, the admin page, and what that page needs.
 pub fn admin_router(app: Arc<App>) -> Router {
     finish(shared().merge(internals()).merge(operators()), app, true)
 }
 
-/// On both listeners: how to log in, the documents, and the pages' files.
+/// Routes of both listeners: login, API documents and page files.
 fn shared() -> Router<Arc<App>> {
     Router::new()
         .route("/api/auth/login", post(auth::login))
@@ -129,14 +123,14 @@ fn operators() -> Router<Arc<App>> {
         .route("/admin/", get(async || Redirect::permanent("/admin")))
 }
 
-/// For whoever asks whether the node can serve.
+/// Readiness for balancers.
 fn health() -> Router<Arc<App>> {
     Router::new()
         .route("/readyz", get(operations::readyz))
         .route("/readyz/awards", get(operations::readyz_awards))
 }
 
-/// For operators: the same in detail, and the metrics.
+/// Readiness with details, and metrics.
 fn internals() -> Router<Arc<App>> {
     let scrape = Arc::<operations::Scrape>::default();
     let metrics = async move |State(app): State<Arc<App>>| operations::metrics(app, scrape).await;

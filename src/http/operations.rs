@@ -1,4 +1,4 @@
-//! What operators and balancers ask: `/healthz`, `/readyz`, `/readyz/awards`, `/metrics`.
+//! Routes for balancers and monitoring: `/healthz`, `/readyz`, `/readyz/awards`, `/metrics`, and the public keys of receipts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,36 +13,37 @@ use serde_json::json;
 
 use crate::app::App;
 
-/// The process lives.
+/// Liveness: the process runs.
 pub async fn healthz() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Reads and sockets can be served; a store that is away is only named, lest a shared outage empty the balancer.
+/// Ready for reads and sockets. An unavailable store is listed in `degraded`, but the status stays 200: otherwise an outage of a shared
+/// store would take all nodes out of the balancer.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
-    tell(&app, app.health.is_ready(), false)
+    readiness(&app, app.health.is_ready(), false)
 }
 
-/// An award could be taken.
+/// Ready for awards.
 pub async fn readyz_awards(State(app): State<Arc<App>>) -> Response {
-    tell(&app, takes_awards(&app), false)
+    readiness(&app, takes_awards(&app), false)
 }
 
 /// `readyz` for operators.
 pub async fn readyz_detailed(State(app): State<Arc<App>>) -> Response {
-    tell(&app, app.health.is_ready(), true)
+    readiness(&app, app.health.is_ready(), true)
 }
 
 /// `readyz_awards` for operators.
 pub async fn readyz_awards_detailed(State(app): State<Arc<App>>) -> Response {
-    tell(&app, takes_awards(&app), true)
+    readiness(&app, takes_awards(&app), true)
 }
 
 fn takes_awards(app: &App) -> bool {
     app.health.takes_awards(app.config.outbox.max_entries)
 }
 
-fn tell(app: &App, ready: bool, in_detail: bool) -> Response {
+fn readiness(app: &App, ready: bool, with_details: bool) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = json!({
         "ready": ready,
@@ -50,21 +51,21 @@ fn tell(app: &App, ready: bool, in_detail: bool) -> Response {
         "degraded": app.health.degraded(),
         "boardVersion": app.hub.newest().version,
     });
-    // How far the ledger is behind is nothing for players: it says when awards will be refused.
-    if in_detail {
+    // Not public: it shows when awards will be refused.
+    if with_details {
         body["outboxEntries"] = app.health.outbox().into();
     }
     let mut response = (status, Json(body)).into_response();
     if !ready {
-        response.headers_mut().insert(header::RETRY_AFTER, super::rate::seconds(1000));
+        response.headers_mut().insert(header::RETRY_AFTER, super::envelope::seconds(1000));
     }
     response
 }
 
-/// However many ask for the metrics, writing them costs one core 1.5 % at most.
-const BETWEEN_TEXTS: Duration = Duration::from_millis(100);
+/// Minimum age of a metrics text before it is written again: this limits the cost to 1.5 % of one core.
+const MIN_SCRAPE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The metrics' last text. To write it takes 1.5 ms of a core, so those who ask at about one time share one.
+/// The last metrics text and when it was written. Writing takes 1.5 ms of a core, so concurrent scrapes share one text.
 #[derive(Default)]
 pub struct Scrape(Mutex<Option<(Instant, Bytes)>>);
 
@@ -72,7 +73,7 @@ impl Scrape {
     fn text(&self, write: impl FnOnce() -> String) -> Bytes {
         let mut last = self.0.lock();
         match &*last {
-            Some((at, text)) if at.elapsed() < BETWEEN_TEXTS => text.clone(),
+            Some((at, text)) if at.elapsed() < MIN_SCRAPE_INTERVAL => text.clone(),
             _ => last.insert((Instant::now(), write().into())).1.clone(),
         }
     }
@@ -88,6 +89,18 @@ pub async fn metrics(app: Arc<App>, scrape: Arc<Scrape>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
+/// Clients fetch the keys again for an unknown `kid`; after a rotation they find it within five minutes.
+const RECEIPT_KEYS_CACHE: &str = "public, max-age=300";
+
+/// `GET /.well-known/laurel-receipts.json`: a JWK set (RFC 7517).
+pub async fn receipt_keys(State(app): State<Arc<App>>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, RECEIPT_KEYS_CACHE)],
+        app.receipts.published(),
+    )
+        .into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +114,6 @@ mod tests {
                 String::new()
             });
         }
-        assert!(written < 100, "each was written");
+        assert!(written < 100, "each scrape wrote a text");
     }
 }

@@ -1,4 +1,4 @@
-//! The pages: `/`, `/admin`, `/docs`, and their files. They load nothing from elsewhere, and a browser holds them to it.
+//! The pages `/`, `/admin` and `/docs`, and their files. A content security policy keeps them from loading anything from other hosts.
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
@@ -9,21 +9,21 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
-use super::encoding::takes_gzip;
-use super::envelope::Told;
-use super::scores::names;
+use super::envelope::ErrorCode;
+use super::headers::{accepts_gzip, etag_matches};
+
 use crate::error::{Code, Refusal};
 use crate::web;
 
 /// Routes of pages and their files.
 pub const PATHS: [&str; 7] = ["/", "/admin", "/admin/", "/docs", "/docs/", "/favicon.ico", "/assets/{*path}"];
 
-/// Content-Security-Policy Level 3: own files alone, nothing inline, nobody's frame, and no text that becomes markup or script, but for the
-/// name of one worker.
+/// Content-Security-Policy Level 3: own files only, nothing inline, no framing, no DOM sinks for HTML or scripts except the URL of one
+/// worker (trusted type `laurel`).
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types laurel";
-/// What tries out the API makes markup of its own, from the node's own document; its scripts and styles are still our files.
+/// `/docs` without trusted types: Swagger UI renders HTML from the OpenAPI document. Scripts and styles are still own files.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -48,16 +48,16 @@ pub async fn asset(path: Result<Path<String>, PathRejection>, headers: HeaderMap
     if path.ends_with(".html") {
         return Refusal::NotFound.into_response();
     }
-    // A worker has the policy of its own script.
+    // A worker takes its policy from the response of its script.
     page(&headers, &path, POLICY).await
 }
 
-/// `GET /favicon.ico`, which browsers ask for unasked.
+/// `GET /favicon.ico`, requested by browsers by default.
 pub async fn icon(headers: HeaderMap) -> Response {
     page(&headers, "common/icon.svg", POLICY).await
 }
 
-/// The answer where there is nothing: a page for a person who mistyped a path, the envelope for programs.
+/// 404: an HTML page for browsers, the envelope for API paths and programs.
 pub async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     if uri.path().starts_with("/api/") {
         return Refusal::NotFound.into_response();
@@ -67,7 +67,7 @@ pub async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
         let mut response = page(&HeaderMap::new(), "common/not-found.html", POLICY).await;
         *response.status_mut() = StatusCode::NOT_FOUND;
         response.headers_mut().remove(ETAG);
-        response.extensions_mut().insert(Told(Code::NotFound));
+        response.extensions_mut().insert(ErrorCode(Code::NotFound));
         response
     } else {
         Refusal::NotFound.into_response()
@@ -76,19 +76,19 @@ pub async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     response
 }
 
-/// A file, or 304 if the browser has it. It asks each time, so that after an upgrade no old file meets a new one.
+/// A file, or 304 if the browser has this version. Browsers revalidate each file, so that they never mix the files of two releases.
 async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
     let Some(asset) = web::asset(path) else { return Refusal::NotFound.into_response() };
-    let takes_gzip = takes_gzip(headers);
-    if takes_gzip && !asset.is_packed() {
-        // Awards are not kept waiting meanwhile.
+    let accepts_gzip = accepts_gzip(headers);
+    if accepts_gzip && !asset.is_packed() {
+        // Compression takes long enough to delay requests on this thread.
         let _ = tokio::task::spawn_blocking(|| asset.packed()).await;
     }
-    let packed = if takes_gzip { asset.packed() } else { None };
-    // Two encodings are two representations, so they have two strong tags.
+    let packed = if accepts_gzip { asset.packed() } else { None };
+    // Each encoding is its own representation and needs its own strong tag.
     let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
-    let kept = headers.get(IF_NONE_MATCH).is_some_and(|it| names(it, tag.as_bytes()));
-    let mut response = if kept {
+    let is_cached = headers.get(IF_NONE_MATCH).is_some_and(|it| etag_matches(it, tag.as_bytes()));
+    let mut response = if is_cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         packed.unwrap_or(&asset.plain).clone().into_response()
@@ -106,7 +106,7 @@ async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response
     for (name, value) in fixed {
         answered.insert(name, HeaderValue::from_static(value));
     }
-    if packed.is_some() && !kept {
+    if packed.is_some() && !is_cached {
         answered.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if let Ok(tag) = HeaderValue::from_str(&tag) {

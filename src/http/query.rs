@@ -1,5 +1,4 @@
-//! Queries: read field by field. All that is wrong with a query is told at once, and a field that nobody asked for, or that comes
-//! twice, is wrong too.
+//! Query strings, read field by field. All problems of a query are reported together. Unknown and repeated fields are errors.
 
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
@@ -8,31 +7,35 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::body::whole;
+use super::body::parse_integer;
 use super::edge::UNMATCHED;
 use super::{pages, socketio};
 use crate::action::proof::shortened;
 use crate::error::{FieldError, Refusal};
 
-/// Problems that are told of one query; a long one could have thousands.
+/// Problems reported per query. A long query could have thousands.
 const MAX_PROBLEMS: usize = 20;
-/// Routes that read their own query. Clients of Socket.IO and ad networks may send more than is read.
-const READERS: [&str; 4] =
+/// Routes that parse the query themselves. Socket.IO clients and ad networks may send fields that are ignored.
+const ROUTES_WITH_QUERY: [&str; 4] =
     ["/api/v1/ws", "/api/v1/leaderboard/stream", "/api/v1/callbacks/admob", socketio::PATH];
 
-/// Refuses the query of a route that reads none: of all but readers, what operators get, and pages, whose links others tag.
+/// Refuses the query of a route that takes none. Pages are exempt, because links to them may carry tracking parameters.
 pub fn check_read(method: &str, route: &str, query: Option<&str>) -> Result<(), Refusal> {
     let Some(query) = query else { return Ok(()) };
     let is_admin_read = route.starts_with("/api/admin/") && ["GET", "HEAD"].contains(&method);
-    if is_admin_read || route == UNMATCHED || READERS.contains(&route) || pages::PATHS.contains(&route) {
+    if is_admin_read
+        || route == UNMATCHED
+        || ROUTES_WITH_QUERY.contains(&route)
+        || pages::PATHS.contains(&route)
+    {
         return Ok(());
     }
     Query::read(query).finish()
 }
 
-/// The fields of a query that are not read yet, and what was wrong with those that are.
+/// The fields of a query that are not read yet, and the problems of those that are.
 pub struct Query {
-    left: Vec<(String, String)>,
+    unread: Vec<(String, String)>,
     problems: Vec<FieldError>,
 }
 
@@ -45,59 +48,59 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// Reads a raw query, as it came.
+    /// Parses a raw query string.
     pub fn read(text: &str) -> Self {
         let plain = |it: &str| percent_decode_str(&it.replace('+', " ")).decode_utf8_lossy().into_owned();
         let fields = text.split('&').filter(|it| !it.is_empty());
-        let left = fields
+        let unread = fields
             .map(|it| it.split_once('=').unwrap_or((it, "")))
             .map(|(name, value)| (plain(name), plain(value)));
-        Self { left: left.collect(), problems: Vec::new() }
+        Self { unread: unread.collect(), problems: Vec::new() }
     }
 
-    /// A text that may be missing.
+    /// An optional string.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        let place = self.left.iter().position(|it| it.0 == name)?;
-        let (_, value) = self.left.remove(place);
-        if self.left.iter().any(|it| it.0 == name) {
-            self.left.retain(|it| it.0 != name);
+        let place = self.unread.iter().position(|it| it.0 == name)?;
+        let (_, value) = self.unread.remove(place);
+        if self.unread.iter().any(|it| it.0 == name) {
+            self.unread.retain(|it| it.0 != name);
             self.problems.push(FieldError::new(name, "is given twice"));
         }
         Some(value)
     }
 
-    /// A text of a shape of its own, which may be missing.
+    /// An optional value with its own parser.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let value = self.text(name)?;
         parse(&value).map_err(|problem| self.problems.push(FieldError::new(name, problem))).ok()
     }
 
-    /// A whole number in a range.
+    /// An optional integer in a range.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>, default: u32) -> u32 {
-        let parsed = self.parsed(name, |it| match whole(it).map(u32::try_from) {
+        let parsed = self.parsed(name, |it| match parse_integer(it).map(u32::try_from) {
             Some(Ok(number)) if range.contains(&number) => Ok(number),
             _ => Err(format!("must be a whole number between {} and {}", range.start(), range.end())),
         });
         parsed.unwrap_or(default)
     }
 
-    /// One of some words; the first if it is missing.
-    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {
-        let parsed = self.parsed(name, |it| {
-            let found = words.iter().find(|(word, _)| *word == it).map(|(_, meant)| *meant);
-            let all: Vec<&str> = words.iter().map(|it| it.0).collect();
-            found.ok_or_else(|| format!("must be one of {}", all.join(", ")))
+    /// One of the given words. The first is the default.
+    pub fn choice<T: Copy>(&mut self, name: &str, options: &[(&str, T)]) -> T {
+        let parsed = self.parsed(name, |text| {
+            let found = options.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+            let words: Vec<&str> = options.iter().map(|it| it.0).collect();
+            found.ok_or_else(|| format!("must be one of {}", words.join(", ")))
         });
-        parsed.unwrap_or(words[0].1)
+        parsed.unwrap_or(options[0].1)
     }
 
-    /// Ends the reading.
+    /// Ends the parsing.
     ///
     /// # Errors
-    /// Everything that was wrong, and every field that is left.
+    /// All problems that were found, and every field that was not read.
     pub fn finish(mut self) -> Result<(), Refusal> {
         self.problems
-            .extend(self.left.iter().map(|(name, _)| FieldError::new(shortened(name), "is unknown")));
+            .extend(self.unread.iter().map(|(name, _)| FieldError::new(shortened(name), "is unknown")));
         self.problems.truncate(MAX_PROBLEMS);
         if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.problems)) }
     }
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_told_at_once() {
+    fn all_problems_are_reported_together() {
         let mut query = Query::read("limit=11&limit=2&hours=-1&step=week&x=1&");
         query.number("limit", 1..=10, 5);
         query.number("hours", 1..=24, 24);
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_query_has_a_short_answer() {
+    fn a_long_query_has_a_short_error() {
         assert_eq!(problems(Query::read(&"a&".repeat(8000))).len(), MAX_PROBLEMS);
     }
 }

@@ -1,4 +1,4 @@
-//! `/socket.io/`: whoever is refused here is refused with an HTTP answer that the client takes for "come back later".
+//! `/socket.io/`. A refusal is an HTTP response, after which the official client retries.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,29 +13,29 @@ use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
 use super::address::ClientAddress;
-use super::socket::{check_open, check_origin, pend};
+use super::realtime::{check_open, check_origin, pend};
 use crate::app::App;
 use crate::error::Refusal;
 use crate::live::engineio::{self, Engine, Guest};
 use crate::live::websocket::Upgrade;
 use crate::live::{Pending, scoreboard_engine};
 
-/// Where the official client looks for it.
+/// Default path of the official client.
 pub const PATH: &str = "/socket.io/";
 
-struct EngineState {
+struct SocketIoState {
     app: Arc<App>,
     engine: Arc<Engine>,
 }
 
 /// The routes, with the engine behind them.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    let state = Arc::new(EngineState { app: app.clone(), engine: scoreboard_engine(app) });
+    let state = Arc::new(SocketIoState { app: app.clone(), engine: scoreboard_engine(app) });
     Router::new().route(PATH, any(serve)).with_state(state)
 }
 
 async fn serve(
-    State(state): State<Arc<EngineState>>,
+    State(state): State<Arc<SocketIoState>>,
     from: ClientAddress,
     method: Method,
     headers: HeaderMap,
@@ -48,7 +48,7 @@ async fn serve(
         Ok(place) => place,
         Err(refusal) => return refusal.into_response(),
     };
-    // A poll has no body; whoever announces one is not waited for.
+    // A poll has no body. If a client announces one, it is not read.
     let body = if method == Method::POST { to_bytes(body, MAX_BODY_BYTES).await } else { Ok(Bytes::new()) };
     let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
     let guest = Guest { address: from.counted_as(), place };

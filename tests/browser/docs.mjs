@@ -148,8 +148,8 @@ test('a spectator reads boards and messages, and has no WebSocket', async () => 
   const operations = Object.values(api.operations);
   await page.locator('.message').first().waitFor();
   assert.equal(await page.locator('.message').count(), operations.flatMap((it) => it.messages).length);
-  const ends = Object.values(api.channels).flatMap((it) => it['x-ends']);
-  assert.equal(await page.locator('.channel > .scrolls tbody tr').count(), ends.length);
+  const closes = Object.values(api.channels).flatMap((it) => it['x-closes']);
+  assert.equal(await page.locator('.channel > .scrolls tbody tr').count(), closes.length);
   await page.locator('.message summary', { hasText: 'leaderboard_updated' }).first().click();
   await page.getByText('data[].rank').first().waitFor();
   assertQuiet();

@@ -127,7 +127,7 @@ async fn only_settings_have_to_be_utf_8() {
             odd("1"),
             "LAUREL_LIMITS__UPDATES_PER_MINUTE: must be UTF-8",
         ),
-        (odd("LAUREL_"), OsString::from("1"), "unknown; settings are named"),
+        (odd("LAUREL_"), OsString::from("1"), "no such setting; use LAUREL_<SECTION>__<KEY>"),
         (odd("LAUREL_SERVER__"), OsString::from("1"), "no such setting"),
         (OsString::from("JWT_SECRET_FILE"), odd("/nowhere/"), "JWT_SECRET_FILE: cannot read /nowhere/caf"),
         (OsString::from("LAUREL_CONFIG"), odd("/nowhere/"), "LAUREL_CONFIG: cannot read /nowhere/caf"),

@@ -9,13 +9,20 @@ async fn register_and_login_answer_as_documented() {
     let body = json!({ "username": "john_doe", "email": "john@example.com", "password": "SecurePass123" });
     let answer = node.post("/api/auth/register", "", &body).await;
     assert_eq!(answer.status, 201);
-    assert_eq!(answer.body["data"]["user"], json!({ "id": 1, "username": "john_doe", "score": 0 }));
+    let uuid = node
+        .app
+        .logins
+        .read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s())
+        .unwrap()
+        .user;
+    let user = json!({ "id": 1, "uuid": uuid, "username": "john_doe", "score": 0 });
+    assert_eq!(answer.body["data"]["user"], user);
     assert_eq!((answer.body["statusCode"].as_u64(), &answer.body["metadata"]), (Some(201), &json!({})));
 
     let body = json!({ "username": "JOHN_doe", "password": "SecurePass123" });
     let answer = node.post("/api/auth/login", "", &body).await;
     assert_eq!((answer.status, answer.body["message"].as_str()), (200, Some("Login successful")));
-    assert_eq!(answer.body["data"]["user"], json!({ "id": 1, "username": "john_doe", "score": 0 }));
+    assert_eq!(answer.body["data"]["user"], user);
     let identity =
         node.app.logins.read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s()).unwrap();
     assert_eq!((identity.number, identity.role.as_str()), (1, "player"));

@@ -29,7 +29,7 @@ export interface LaurelOptions {
   readonly random?: () => number;
 }
 
-type LoggedIn = { readonly token: string; readonly user: { id: number; username: string; score: number } };
+type LoggedIn = { readonly token: string; readonly user: { id: number; uuid: string; username: string; score: number } };
 
 /** A client of one Laurel for one user, or for nobody yet. */
 export class Laurel {
@@ -161,7 +161,7 @@ export class Laurel {
 
   async #logIn(path: string, body: Record<string, string>, { signal }: CallOptions = {}): Promise<User> {
     const { token, user } = await this.#rest.enveloped<LoggedIn>('POST', path, { body: { ...body }, signal });
-    this.#login.set(token, { id: user.id, username: user.username, score: user.score });
+    this.#login.set(token, { id: user.id, uuid: user.uuid, username: user.username, score: user.score });
     return this.#login.user as User;
   }
 }

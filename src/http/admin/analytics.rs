@@ -1,4 +1,4 @@
-//! What operators see at a glance.
+//! The admin API for analytics: activity, most active users, peak hours, scores and sessions.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub async fn activity(State(app): State<Arc<App>>, _: Admin, mut query: Query) -
             "points": sum(|it| it.points),
             "refusals": sum(|it| it.refusals.values().sum()),
             "sessions": it.sessions,
-            "actionsPerSession": per(it.session_actions, it.sessions),
+            "actionsPerSession": ratio(it.session_actions, it.sessions),
             "newUsers": it.new_users,
         },
         "rows": it.rows.iter().map(activity_row).collect::<Value>(),
@@ -55,10 +55,10 @@ fn activity_row(it: &ActivityRow) -> Value {
     })
 }
 
-/// How many of some there are to each of others, to two digits; 0 if there are none.
-fn per(some: i64, others: i64) -> f64 {
-    let quotient = if others == 0 { 0.0 } else { some as f64 / others as f64 };
-    (quotient * 100.0).round() / 100.0
+/// The ratio with two decimals, or 0 if the divisor is 0.
+fn ratio(dividend: i64, divisor: i64) -> f64 {
+    let ratio = if divisor == 0 { 0.0 } else { dividend as f64 / divisor as f64 };
+    (ratio * 100.0).round() / 100.0
 }
 
 /// `GET most-active?period=day&limit=10`.
@@ -105,14 +105,14 @@ pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Re
         "from": rfc3339(span.from_ms),
         "to": rfc3339(span.to_ms),
         "sessions": it.sessions,
-        "actionsPerSession": per(it.actions, it.sessions),
-        "averageSeconds": per(it.seconds, it.sessions),
+        "actionsPerSession": ratio(it.actions, it.sessions),
+        "averageSeconds": ratio(it.seconds, it.sessions),
         "buckets": it.classes.iter().map(bucket).collect::<Value>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Sessions retrieved successfully", data))
 }
 
-/// The last days, today among them: four weeks, so that every weekday comes as often, unless it is said.
+/// The last `days` including today. The default is four weeks, so that every weekday occurs equally often.
 fn days(app: &App, mut query: Query) -> Result<Span> {
     let days = query.number("days", 1..=365, 28);
     query.finish()?;

@@ -1,7 +1,8 @@
-//! The operators' API: `/api/admin`, for callers with the role `admin`.
+//! The admin API, `/api/admin`, for callers with the role `admin`.
 
 mod analytics;
-mod letters;
+mod dead_letters;
+
 mod users;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::auth::Caller;
 use super::body::{Body, Fields};
-use super::identity::Caller;
 use super::query::Query;
 use super::{envelope, idempotency};
 use crate::account::User;
@@ -46,9 +47,9 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/admin/suspects", get(suspects))
         .route("/api/admin/audit", get(audit))
-        .route("/api/admin/dead-letters", get(letters::list))
-        .route("/api/admin/dead-letters/{letterId}/retry", letters::route(Fate::Retry))
-        .route("/api/admin/dead-letters/{letterId}/discard", letters::route(Fate::Discard))
+        .route("/api/admin/dead-letters", get(dead_letters::list))
+        .route("/api/admin/dead-letters/{letterId}/retry", dead_letters::route(Fate::Retry))
+        .route("/api/admin/dead-letters/{letterId}/discard", dead_letters::route(Fate::Discard))
         .route("/api/admin/suspects/{suspect}", get(users::evidence))
         .route("/api/admin/activity", get(analytics::activity))
         .route("/api/admin/most-active", get(analytics::most_active))
@@ -79,7 +80,7 @@ impl FromRequestParts<Arc<App>> for Admin {
     }
 }
 
-/// How far back, and how many.
+/// Parses `hours` (how far back) and `limit`.
 fn window(mut query: Query) -> Result<(u32, u32), Refusal> {
     let window = (query.number("hours", 1..=720, 24), query.number("limit", 1..=1000, 50));
     query.finish().map(|()| window)
@@ -96,35 +97,35 @@ async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result
     Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", data))
 }
 
-/// A suspect in an answer; an address has neither a user nor what is decided about one.
-fn suspected(it: &Suspected) -> Value {
+/// A suspect in a response. For an address the user and the restrictions are null or false.
+fn suspected(suspect: &Suspected) -> Value {
     json!({
-        "suspect": it.suspect,
-        "userId": it.user.as_ref().map(|(number, _)| number),
-        "username": it.user.as_ref().map(|(_, name)| name),
-        "weight": it.weight,
-        "signs": it.signs,
-        "lastAt": rfc3339(it.last_at_ms),
-        "banned": it.banned,
-        "quarantined": it.quarantined,
+        "suspect": suspect.suspect,
+        "userId": suspect.user.as_ref().map(|(number, _)| number),
+        "username": suspect.user.as_ref().map(|(_, name)| name),
+        "weight": suspect.weight,
+        "signs": suspect.signs,
+        "lastAt": rfc3339(suspect.last_at_ms),
+        "banned": suspect.banned,
+        "quarantined": suspect.quarantined,
     })
 }
 
 async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (_, limit) = window(query)?;
-    let deeds = admin::audit(&app, limit).await?;
-    let shown = deeds.iter().map(|it| {
+    let entries = admin::audit(&app, limit).await?;
+    let data = entries.iter().map(|entry| {
         json!({
-            "at": rfc3339(it.at_ms),
-            "actor": it.actor,
-            "action": it.action,
-            "userId": it.number,
-            "username": it.username,
-            "reason": it.reason,
-            "detail": it.detail,
+            "at": rfc3339(entry.at_ms),
+            "actor": entry.actor,
+            "action": entry.action,
+            "userId": entry.number,
+            "username": entry.username,
+            "reason": entry.reason,
+            "detail": entry.detail,
         })
     });
-    Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", shown.collect()))
+    Ok(envelope::answer(StatusCode::OK, "Audit retrieved successfully", data.collect()))
 }
 
 async fn find(app: &App, id: Id) -> Result<User> {
@@ -147,7 +148,7 @@ async fn decide(
     let user = find(app, id).await?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     admin::restrict(app, user.id, restriction, key, &decision).await?;
-    see(app).await;
+    refresh_board(app).await;
     let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
     Ok(envelope::answer(StatusCode::OK, "Done", data))
 }
@@ -166,8 +167,8 @@ async fn void(
     let user = find(&app, id).await?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let changed = admin::void(&app, user.id, key, &decision).await?;
-    see(&app).await;
-    Ok(envelope::answer(StatusCode::OK, "What was held is gone", show_change(&user, changed)))
+    refresh_board(&app).await;
+    Ok(envelope::answer(StatusCode::OK, "Held points removed", show_change(&user, changed)))
 }
 
 async fn adjust(
@@ -185,14 +186,14 @@ async fn adjust(
     let user = find(&app, id).await?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
     let changed = admin::adjust(&app, &user, points.unwrap_or_default(), key, &decision).await?;
-    see(&app).await;
+    refresh_board(&app).await;
     Ok(envelope::answer(StatusCode::OK, "Score adjusted", show_change(&user, Some(changed))))
 }
 
-/// Whoever decides reads the outcome on this node at once; the others hear of it as always.
-async fn see(app: &App) {
+/// Reloads this node's board, so that the admin sees the effect at once. Other nodes receive it by pub/sub.
+async fn refresh_board(app: &App) {
     if let Err(fault) = live::poll(app).await {
-        tracing::debug!(%fault, "the next look finds the board");
+        tracing::debug!(%fault, "board refresh failed, the next poll repeats it");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Users as operators see them: found, reported, with their whole history and what there is against them.
+//! The admin API for users: search, report, history, and the evidence against a suspect.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::super::body::whole;
+use super::super::body::parse_integer;
 use super::super::envelope;
 use super::super::query::Query;
 use super::{Admin, Id, find, suspected, window};
@@ -16,34 +16,36 @@ use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Refusal, Result};
 
-/// More than any name, number or address has.
+/// Maximum search length: longer than any name, number or e-mail address.
 const MAX_SEARCH_CHARS: usize = 255;
 
 /// `GET users?search=…&after=…&limit=20`.
 pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
     let text = query.parsed("search", |it| {
-        let short = it.chars().count() <= MAX_SEARCH_CHARS;
-        short.then(|| it.to_owned()).ok_or_else(|| format!("must be at most {MAX_SEARCH_CHARS} characters"))
+        let is_short = it.chars().count() <= MAX_SEARCH_CHARS;
+        is_short
+            .then(|| it.to_owned())
+            .ok_or_else(|| format!("must be at most {MAX_SEARCH_CHARS} characters"))
     });
     let after = query.parsed("after", |it| {
-        whole(it)
+        parse_integer(it)
             .and_then(|it| it.try_into().ok())
             .filter(|it| (1..1 << 53).contains(it))
-            .ok_or_else(|| "must be what `next` said on the page before".to_owned())
+            .ok_or_else(|| "must be the `next` of the previous page".to_owned())
     });
     let limit = query.number("limit", 1..=100, 20);
     query.finish()?;
     let found = admin::search(&app, text.as_deref(), after, limit).await?;
-    let users = found.users.iter().map(|it| {
+    let users = found.users.iter().map(|user| {
         json!({
-            "userId": it.number,
-            "id": it.id,
-            "username": it.username,
-            "role": it.role,
-            "score": it.score,
-            "banned": it.banned,
-            "quarantined": it.quarantined,
-            "createdAt": rfc3339(it.created_at_ms),
+            "userId": user.number,
+            "id": user.id,
+            "username": user.username,
+            "role": user.role,
+            "score": user.score,
+            "banned": user.banned,
+            "quarantined": user.quarantined,
+            "createdAt": rfc3339(user.created_at_ms),
         })
     });
     let data = json!({ "total": found.total, "users": users.collect::<Value>(), "next": found.next });
@@ -54,21 +56,21 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
 pub async fn report(State(app): State<Arc<App>>, _: Admin, id: Id, query: Query) -> Result<Response> {
     let (hours, _) = window(query)?;
     let user = find(&app, id).await?;
-    let it = admin::report(&app, user, hours).await?;
+    let report = admin::report(&app, user, hours).await?;
     let data = json!({
-        "userId": it.user.number,
-        "id": it.user.id,
-        "username": it.user.username,
-        "role": it.user.role,
-        "score": it.total,
-        "shown": it.shown,
-        "rank": it.rank,
-        "banned": it.banned,
-        "quarantined": it.quarantined,
-        "awards": it.awards,
-        "createdAt": rfc3339(it.created_at_ms),
-        "lastAt": it.last_at_ms.map(rfc3339),
-        "signs": it.signs,
+        "userId": report.user.number,
+        "id": report.user.id,
+        "username": report.user.username,
+        "role": report.user.role,
+        "score": report.total,
+        "shown": report.shown,
+        "rank": report.rank,
+        "banned": report.banned,
+        "quarantined": report.quarantined,
+        "awards": report.awards,
+        "createdAt": rfc3339(report.created_at_ms),
+        "lastAt": report.last_at_ms.map(rfc3339),
+        "signs": report.signs,
     });
     Ok(envelope::answer(StatusCode::OK, "User retrieved successfully", data))
 }
@@ -87,18 +89,18 @@ pub async fn history(State(app): State<Arc<App>>, _: Admin, id: Id, mut query: Q
     Ok(envelope::answer(StatusCode::OK, "History retrieved successfully", data))
 }
 
-/// The facts stand beside the kind and the time; what is a time among them is written as one.
-fn event(it: &Event) -> Value {
-    let mut shown = Map::new();
-    shown.insert("kind".to_owned(), it.kind.as_str().into());
-    shown.insert("at".to_owned(), rfc3339(it.at_ms).into());
-    for (name, fact) in it.facts.as_object().into_iter().flatten() {
+/// An event as one flat object: kind, time and facts. Facts named `…_ms` become RFC 3339 times named `…At`.
+fn event(event: &Event) -> Value {
+    let mut fields = Map::new();
+    fields.insert("kind".to_owned(), event.kind.as_str().into());
+    fields.insert("at".to_owned(), rfc3339(event.at_ms).into());
+    for (name, fact) in event.facts.as_object().into_iter().flatten() {
         match name.strip_suffix("_ms") {
-            Some(name) => shown.insert(format!("{name}At"), fact.as_i64().map(rfc3339).into()),
-            None => shown.insert(name.clone(), fact.clone()),
+            Some(name) => fields.insert(format!("{name}At"), fact.as_i64().map(rfc3339).into()),
+            None => fields.insert(name.clone(), fact.clone()),
         };
     }
-    shown.into()
+    fields.into()
 }
 
 /// `GET suspects/:suspect?hours=24`.
@@ -111,31 +113,31 @@ pub async fn evidence(
     let hours = query.number("hours", 1..=720, 24);
     query.finish()?;
     let suspect = suspect.map_err(|_| Refusal::UserNotFound)?;
-    let it = admin::evidence(&app, &suspect, hours).await?;
-    let signs = it.seen.iter().map(|it| {
+    let evidence = admin::evidence(&app, &suspect, hours).await?;
+    let signs = evidence.seen.iter().map(|seen| {
         json!({
-            "hour": rfc3339(it.hour_ms),
-            "sign": it.sign,
-            "count": it.count,
-            "firstAt": rfc3339(it.first_at_ms),
-            "lastAt": rfc3339(it.last_at_ms),
+            "hour": rfc3339(seen.hour_ms),
+            "sign": seen.sign,
+            "count": seen.count,
+            "firstAt": rfc3339(seen.first_at_ms),
+            "lastAt": rfc3339(seen.last_at_ms),
         })
     });
-    let refused = it.refused.iter().map(|it| {
+    let refused = evidence.refused.iter().map(|attempt| {
         json!({
-            "at": rfc3339(it.at_ms),
-            "eventId": it.event_id,
-            "actionType": it.action,
-            "points": it.points,
-            "proof": it.proof,
+            "at": rfc3339(attempt.at_ms),
+            "eventId": attempt.event_id,
+            "actionType": attempt.action,
+            "points": attempt.points,
+            "proof": attempt.proof,
         })
     });
     let (players, addresses) =
-        if it.user.is_none() { (it.behind, Vec::new()) } else { (Vec::new(), it.behind) };
+        if evidence.user.is_none() { (evidence.behind, Vec::new()) } else { (Vec::new(), evidence.behind) };
     let data = json!({
-        "suspect": it.suspect,
-        "userId": it.user.as_ref().map(|it| it.number),
-        "username": it.user.as_ref().map(|it| it.username.as_str()),
+        "suspect": evidence.suspect,
+        "userId": evidence.user.as_ref().map(|it| it.number),
+        "username": evidence.user.as_ref().map(|it| it.username.as_str()),
         "signs": signs.collect::<Value>(),
         "players": players.iter().map(suspected).collect::<Value>(),
         "addresses": addresses.iter().map(suspected).collect::<Value>(),

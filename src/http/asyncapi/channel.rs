@@ -1,107 +1,113 @@
-//! The three ways to listen: `/api/v1/ws`, `/api/v1/leaderboard/stream`, `/socket.io/`.
+//! The three channels, `/api/v1/ws`, `/api/v1/leaderboard/stream` and `/socket.io/`, with their messages and the ways they close.
 
 use serde_json::{Map, Value, json};
 
-use super::message::Message;
 use super::schema::{object, one_of, text};
-use super::{ends, events, socketio};
+use super::{events, socketio};
+use crate::live::End;
 
 /// A channel.
 pub struct Channel {
-    /// Its name in the document.
+    /// Name in the document.
     pub key: &'static str,
     address: &'static str,
     title: &'static str,
     about: &'static str,
     servers: &'static [&'static str],
-    /// Ways to log in, one of which is enough.
+    /// Alternative security schemes.
     security: &'static [&'static str],
     bindings: Value,
-    told: Vec<Message>,
-    heard: Vec<Message>,
-    ends: Value,
+    sent: Vec<Message>,
+    received: Vec<Message>,
+    closes: Value,
 }
 
 /// `/api/v1/ws`
 pub fn web_socket() -> Channel {
     const PING: &str = r#"{"event":"ping"}"#;
     let anything = json!({ "type": "string", "description": "Anything else", "not": { "const": PING } });
-    let said = Message::new("said", "anything", "{payload}", "Is let pass, unheeded: a client only listens")
-        .about("At most 4 KiB a message, and 100 messages a second.")
+    let other = Message::new("other", "anything", "{payload}", "Ignored")
+        .about("At most 4 KiB per message and 100 messages per second.")
         .payload(anything, "hello".into())
         .plain_text();
-    let ping = Message::new("ping", "ping", PING, "Asks for a sign of life: the node answers `pong`")
-        .about("For pages, to which browsers do not show the WebSocket protocol's own pings.");
-    let mut told = events::plain(|_| "{payload}".to_owned());
-    told.push(Message::new("pong", "pong", r#"{"event":"pong"}"#, "The answer to `ping`"));
+    let ping = Message::new("ping", "ping", PING, "Checks the connection: the node replies with `pong`")
+        .about("For pages, because browsers do not expose the pings of the WebSocket protocol.");
+    let mut sent = events::plain(|_| "{payload}".to_owned());
+    sent.push(Message::new("pong", "pong", r#"{"event":"pong"}"#, "Reply to `ping`"));
     Channel {
         key: "webSocket",
         address: "/api/v1/ws",
         title: "WebSocket",
-        about: "For games: one JSON object a text frame (RFC 6455). A login is needed. The node pings every `live.ping_seconds`.",
+        about: "For games: one JSON object per text frame (RFC 6455). A login is required. The node pings every `live.ping_seconds`.",
         servers: &["sockets"],
         security: &["bearer", "subProtocol", "accessToken"],
         bindings: upgrade(
-            object(&[("access_token?", text("The login"))]),
+            object(&[("access_token?", text("The login JWT"))]),
             object(&[
                 ("Authorization?", text("`Bearer <jwt>`")),
                 ("Sec-WebSocket-Protocol?", text("`laurel.v1, bearer.<jwt>`")),
             ]),
         ),
-        told,
-        heard: vec![ping, said],
-        ends: ends::web_socket(),
+        sent,
+        received: vec![ping, other],
+        closes: web_socket_closes(),
     }
 }
 
 /// `/api/v1/leaderboard/stream`
 pub fn stream() -> Channel {
-    let mut told = events::plain(|name| format!("event: {name}\ndata: {{payload}}\n\n"));
-    told.push(Message::new("beat", "comment", ":\n\n", "Keeps the connection; readers do not see it"));
-    let retry = json!({ "type": "integer", "minimum": 200, "maximum": 60_000, "description": "Ms" });
-    told.push(
-        Message::new("retry", "retry", "retry: {payload}\n\n", "The last words: when to come back")
+    let mut sent = events::plain(|name| format!("event: {name}\ndata: {{payload}}\n\n"));
+    sent.push(Message::new(
+        "heartbeat",
+        "comment",
+        ":\n\n",
+        "Keeps the connection open; `EventSource` hides it",
+    ));
+    let retry =
+        json!({ "type": "integer", "minimum": 200, "maximum": 60_000, "description": "Milliseconds" });
+    sent.push(
+        Message::new("retry", "retry", "retry: {payload}\n\n", "Last message: delay before a reconnect")
             .payload(retry, 742.into()),
     );
     Channel {
         key: "stream",
         address: "/api/v1/leaderboard/stream",
         title: "Server-sent events",
-        about: "For pages and screens that only watch: `new EventSource(url)` and `addEventListener('leaderboard_updated', …)`. \
-            Events are named, so `onmessage` never fires; their `data` is the WebSocket's object. \
-            A login is only needed for one's own news; a spectator is told boards and status alone.",
+        about: "For pages and screens without a player: `new EventSource(url)` and `addEventListener('leaderboard_updated', …)`. \
+            Events are named, so `onmessage` never fires. Their `data` is the object of the WebSocket. \
+            A login is needed only for the player's own awards; without one, `score_personal` is not sent.",
         servers: &["http"],
         security: &["bearer", "accessToken"],
         bindings: json!({}),
-        told,
-        heard: Vec::new(),
-        ends: ends::stream(),
+        sent,
+        received: Vec::new(),
+        closes: stream_closes(),
     }
 }
 
 /// `/socket.io/`
 pub fn socket_io() -> Channel {
-    let mut told = events::game_api();
-    told.extend(socketio::told());
+    let mut sent = events::game_api();
+    sent.extend(socketio::sent());
     Channel {
         key: "socketIo",
         address: "/socket.io/",
         title: "Socket.IO 5",
-        about: "For games that have its client, unchanged: over a WebSocket, or polling first (Engine.IO 4; packets of a poll \
-            are joined by U+001E). A login is needed, in the `connect` packet.",
+        about: "For games with the official Socket.IO client: over a WebSocket, or polling first (Engine.IO 4; packets of a poll \
+            are joined by U+001E). The login is required in the `connect` packet.",
         servers: &["sockets", "http"],
         security: &[],
         bindings: upgrade(
             object(&[
                 ("EIO", json!({ "const": "4" })),
                 ("transport", one_of(&["polling", "websocket"])),
-                ("sid?", text("The session; none to open one")),
+                ("sid?", text("The session id; omit it to open a session")),
             ]),
             object(&[]),
         ),
-        told,
-        heard: socketio::heard(),
-        ends: ends::socket_io(),
+        sent,
+        received: socketio::received(),
+        closes: socket_io_closes(),
     }
 }
 
@@ -110,7 +116,7 @@ fn upgrade(query: Value, headers: Value) -> Value {
 }
 
 impl Channel {
-    /// What the node does there: it tells, and it hears.
+    /// The operations: the node sends, and unless the channel is one-way, it receives.
     pub fn operations(&self) -> Vec<(String, Value)> {
         let one = |verb: &str, action: &str, summary: &str, messages: &[Message]| {
             let messages: Value =
@@ -127,9 +133,9 @@ impl Channel {
             }
             (format!("{verb}{}{}", self.key[..1].to_uppercase(), &self.key[1..]), operation)
         };
-        let mut operations = vec![one("tell", "send", "What a node says", &self.told)];
-        if !self.heard.is_empty() {
-            operations.push(one("hear", "receive", "What a client says", &self.heard));
+        let mut operations = vec![one("send", "send", "Server messages", &self.sent)];
+        if !self.received.is_empty() {
+            operations.push(one("receive", "receive", "Client messages", &self.received));
         }
         operations
     }
@@ -138,10 +144,10 @@ impl Channel {
         json!({ "$ref": format!("#/channels/{}{below}", self.key) })
     }
 
-    /// The channel as it stands in the document.
+    /// The channel object of the document.
     pub fn build(self) -> Value {
         let messages: Map<_, _> =
-            self.told.iter().chain(&self.heard).map(|it| (it.key.to_owned(), it.build())).collect();
+            self.sent.iter().chain(&self.received).map(|it| (it.key.to_owned(), it.build())).collect();
         let server = |it: &&str| json!({ "$ref": format!("#/servers/{it}") });
         json!({
             "address": self.address,
@@ -150,7 +156,97 @@ impl Channel {
             "servers": self.servers.iter().map(server).collect::<Value>(),
             "messages": messages,
             "bindings": self.bindings,
-            "x-ends": self.ends,
+            "x-closes": self.closes,
         })
     }
+}
+
+/// Placeholder of the payload in `x-wire`.
+const PAYLOAD: &str = "{payload}";
+
+/// A message.
+pub struct Message {
+    /// Name in the document, unique within the channel.
+    pub key: &'static str,
+    about: Value,
+}
+
+impl Message {
+    /// A message with this text on the wire. `{payload}` stands for the payload.
+    pub fn new(key: &'static str, name: &str, wire: &str, summary: &str) -> Self {
+        Self { key, about: json!({ "name": name, "summary": summary, "x-wire": wire }) }
+    }
+
+    /// Sets the payload's schema and an example.
+    pub fn payload(mut self, schema: Value, example: Value) -> Self {
+        debug_assert!(self.about["x-wire"].as_str().is_some_and(|it| it.contains(PAYLOAD)));
+        self.about["payload"] = schema;
+        self.about["examples"] = json!([{ "payload": example }]);
+        self
+    }
+
+    /// Marks the payload as plain text instead of JSON.
+    pub fn plain_text(mut self) -> Self {
+        self.about["contentType"] = "text/plain".into();
+        self
+    }
+
+    /// Sets the description.
+    pub fn about(mut self, about: &str) -> Self {
+        self.about["description"] = about.into();
+        self
+    }
+
+    /// The message object of the document.
+    pub fn build(&self) -> Value {
+        self.about.clone()
+    }
+}
+
+/// The reasons for which the node closes a connection, and what a client should do then.
+const CLOSES: [(End, &str, &str); 8] = [
+    (
+        End::Draining { retry_ms: 742 },
+        "The node is shutting down",
+        "Reconnect after this many ms: a random delay of 200 to 2000",
+    ),
+    (End::LoginOver, "The login has expired", "Log in again"),
+    (End::Banned, "The user is banned", "Do not reconnect"),
+    (End::TooSlow, "The client read nothing for `live.write_timeout_ms`", "Reconnect"),
+    (End::TooMuch, "The client sent more than 100 messages in a second", "Send fewer messages"),
+    (End::Broken(1002), "Invalid frame", "Fix the client"),
+    (End::Broken(1007), "Text that is not UTF-8", "Fix the client"),
+    (
+        End::Broken(1009),
+        "A message of more than 4 KiB (Socket.IO: 16 KiB) or 64 frames",
+        "Send smaller messages",
+    ),
+];
+
+/// Close codes (RFC 6455, section 7.4) and reasons.
+fn web_socket_closes() -> Value {
+    closes(|end| Some(json!({ "signal": "close frame", "code": end.code(), "reason": end.reason() })))
+}
+
+/// The official client reconnects if the transport closes without a packet, and does not reconnect after packet `41`.
+fn socket_io_closes() -> Value {
+    closes(|end| Some(json!({ "signal": if end.is_for_good() { "`41`" } else { "the transport closes" } })))
+}
+
+/// A client of a stream sends no messages. One that is too slow does not receive a last event.
+fn stream_closes() -> Value {
+    closes(|end| match end {
+        End::Broken(_) | End::TooMuch => None,
+        End::TooSlow => Some(json!({ "signal": "end of the stream" })),
+        _ => Some(json!({ "signal": format!("`retry: {}`, then the end of the stream", end.retry_ms()) })),
+    })
+}
+
+fn closes(signal: impl Fn(&End) -> Option<Value>) -> Value {
+    let entries = CLOSES.iter().filter_map(|(end, reason, client)| {
+        let mut entry = signal(end)?;
+        (entry["why"], entry["client"]) = ((*reason).into(), (*client).into());
+        Some(entry)
+    });
+    entries.collect()
 }

@@ -1,38 +1,37 @@
-//! The four events, each in one place: as `/api/v1` spells it, over WebSocket and stream, and as the game API does, over
-//! Socket.IO. The encodings are in `live/fanout/dialect.rs`.
+//! The four events, with the encoding of `/api/v1` (WebSocket and server-sent events) and of the game API (Socket.IO).
 
 use serde_json::{Value, json};
 
-use super::message::Message;
+use super::channel::Message;
 use super::schema::{flag, object, or_null, shared_as, text, time, top_top, uuid, whole};
 
 const USER: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
-const HLC_US: &str = "2026-11-21T15:00:00.000Z";
+const TIME: &str = "2026-11-21T15:00:00.000Z";
 const VERSION: i64 = 1_795_273_200_000_000;
 
-/// One thing that is told.
+/// An event.
 struct Event {
-    /// The name of its schema.
+    /// Name of the schema.
     schema: &'static str,
     key: &'static str,
-    /// Its name by `/api/v1`.
+    /// Event name in `/api/v1`.
     name: &'static str,
-    /// Its name by the game API.
+    /// Event name in the game API.
     game_api: &'static str,
     summary: &'static str,
-    /// What stands beside `event` in an object of `/api/v1`.
+    /// The whole object in `/api/v1`.
     object: Value,
     object_example: Value,
-    /// What comes with the event of the game API.
+    /// The event's argument in the game API.
     data: Value,
     data_example: Value,
 }
 
 fn all() -> [Event; 4] {
-    [greeting(), board(), news(), status()]
+    [connect_success(), leaderboard(), score_personal(), status()]
 }
 
-/// The objects of `/api/v1` by their names.
+/// The schemas of the objects of `/api/v1`.
 pub fn schemas() -> Value {
     let mut schemas = json!({});
     for event in all() {
@@ -41,20 +40,20 @@ pub fn schemas() -> Value {
     schemas
 }
 
-/// The events as a channel of `/api/v1` carries them.
+/// The events in the encoding of `/api/v1`.
 pub fn plain(wire: impl Fn(&str) -> String) -> Vec<Message> {
-    let message = |it: Event| {
-        Message::new(it.key, it.name, &wire(it.name), it.summary)
-            .payload(shared_as(it.schema), it.object_example)
+    let message = |event: Event| {
+        Message::new(event.key, event.name, &wire(event.name), event.summary)
+            .payload(shared_as(event.schema), event.object_example)
     };
     all().map(message).into()
 }
 
-/// The events as Socket.IO carries them.
+/// The events in the encoding of the game API.
 pub fn game_api() -> Vec<Message> {
-    let message = |it: Event| {
-        let wire = format!("42[\"{}\",{{payload}}]", it.game_api);
-        Message::new(it.key, it.game_api, &wire, it.summary).payload(it.data, it.data_example)
+    let message = |event: Event| {
+        let wire = format!("42[\"{}\",{{payload}}]", event.game_api);
+        Message::new(event.key, event.game_api, &wire, event.summary).payload(event.data, event.data_example)
     };
     all().map(message).into()
 }
@@ -63,12 +62,12 @@ fn named(name: &str, data: Value) -> Value {
     object(&[("event", json!({ "const": name })), ("data", data)])
 }
 
-fn greeting() -> Event {
+fn connect_success() -> Event {
     let message = || ("message", json!({ "const": "Connected successfully" }));
-    let spectators = object(&[
+    let data = object(&[
         message(),
-        ("userId?", uuid("The player's UUID; none for a spectator")),
-        ("username?", text("The player's name; none for a spectator")),
+        ("userId?", uuid("The player's UUID; absent without a login")),
+        ("username?", text("The player's username; absent without a login")),
     ]);
     let example =
         |user: Value| json!({ "message": "Connected successfully", "userId": user, "username": "ada" });
@@ -77,21 +76,21 @@ fn greeting() -> Event {
         key: "connectSuccess",
         name: "connect_success",
         game_api: "connect_success",
-        summary: "Who is connected: the first event",
-        object: named("connect_success", spectators),
+        summary: "First event: the connected player",
+        object: named("connect_success", data),
         object_example: json!({ "event": "connect_success", "data": example(USER.into()) }),
         data: object(&[
             message(),
             ("userId", whole("The player's number")),
-            ("username", text("The player's name")),
+            ("username", text("The player's username")),
         ]),
         data_example: example(7.into()),
     }
 }
 
-fn board() -> Event {
-    let version = || whole("It only grows; µs since the Unix epoch, or a little more");
-    let timestamp = || time("When the ten became so");
+fn leaderboard() -> Event {
+    let version = || whole("Version of the board. It only increases; about µs since the Unix epoch");
+    let timestamp = || time("Time of the change");
     let mut object_schema = named("leaderboard_updated", top_top("Row"));
     for (name, schema) in [("version", version()), ("timestamp", timestamp())] {
         object_schema["properties"][name] = schema;
@@ -104,13 +103,13 @@ fn board() -> Event {
         key: "leaderboardUpdated",
         name: "leaderboard_updated",
         game_api: "scoreboard:update",
-        summary: "The ten best, whole: right after the greeting, and when a place, a name or a score among them has changed",
+        summary: "The complete top 10: after `connect_success`, and whenever a rank, name or score in it changes",
         object: object_schema,
         object_example: json!({
             "event": "leaderboard_updated",
             "data": [{ "userId": USER, "username": "ada", "score": 40, "rank": 1 }],
             "version": VERSION,
-            "timestamp": HLC_US,
+            "timestamp": TIME,
         }),
         data: object(&[
             ("top10", top_top("NumberedRow")),
@@ -120,22 +119,22 @@ fn board() -> Event {
         data_example: json!({
             "top10": [{ "rank": 1, "userId": 7, "username": "ada", "score": 40 }],
             "version": VERSION,
-            "timestamp": HLC_US,
+            "timestamp": TIME,
         }),
     }
 }
 
-fn news() -> Event {
+fn score_personal() -> Event {
     let data = |user: Value| {
         object(&[
             ("userId", user),
-            ("score", whole("The total after the award")),
-            ("rank", or_null(whole("The place after it; none without points"))),
+            ("score", whole("Total score after the award")),
+            ("rank", or_null(whole("Rank after the award; null without points"))),
             (
                 "pointsEarned",
-                json!({ "type": "integer", "description": "What was won; below 0 where an operator took away" }),
+                json!({ "type": "integer", "description": "Points of the award; negative if an admin removed points" }),
             ),
-            ("previousRank", or_null(whole("The place before it; none without points"))),
+            ("previousRank", or_null(whole("Rank before the award; null without points"))),
         ])
     };
     let example = |user: Value| json!({ "userId": user, "score": 40, "rank": 1, "pointsEarned": 10, "previousRank": 2 });
@@ -144,7 +143,7 @@ fn news() -> Event {
         key: "scorePersonal",
         name: "score_personal",
         game_api: "score:personal",
-        summary: "One's own award, to every socket of the player on every node",
+        summary: "The player's own award, sent to all connections of the player",
         object: named("score_personal", data(uuid("The player's UUID"))),
         object_example: json!({ "event": "score_personal", "data": example(USER.into()) }),
         data: data(whole("The player's number")),
@@ -155,17 +154,17 @@ fn news() -> Event {
 fn status() -> Event {
     let data = || {
         object(&[
-            ("degraded", flag("Redis is away, and nothing newer than the last board is known")),
-            ("asOf", time("As of when the board is known to have been the newest")),
+            ("degraded", flag("Redis is unavailable: there may be a newer board")),
+            ("asOf", time("When the board was last known to be current")),
         ])
     };
-    let example = || json!({ "degraded": true, "asOf": HLC_US });
+    let example = || json!({ "degraded": true, "asOf": TIME });
     Event {
         schema: "Status",
         key: "status",
         name: "status",
         game_api: "status",
-        summary: "Whether what is shown may be old: once when Redis goes, and once when it is back",
+        summary: "Whether the board may be out of date: once when Redis becomes unavailable, and once when it is back",
         object: named("status", data()),
         object_example: json!({ "event": "status", "data": example() }),
         data: data(),

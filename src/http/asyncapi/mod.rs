@@ -1,10 +1,8 @@
-//! The AsyncAPI 3.0 document of all that is said over sockets and streams: `GET /asyncapi.json`, `laurel asyncapi`. A test holds
-//! it against every message of a node, by each protocol.
+//! The AsyncAPI 3.0 document of the messages over WebSocket, Socket.IO and server-sent events: `GET /asyncapi.json`, `laurel asyncapi`.
+//! A test compares it with every message of a node, for each protocol.
 
 mod channel;
-mod ends;
 mod events;
-mod message;
 mod socketio;
 
 use std::sync::LazyLock;
@@ -16,9 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::openapi::{CACHED, schema};
 
-const ABOUT: &str = "What is pushed to everybody who listens: the ten best as they change, a player's own awards, and whether \
-    what is shown may be old. All three ways say the same. The present board comes right after the greeting, and nothing that \
-    changes between the two is missed; a board is whole, so whoever missed one needs only the next.";
+const ABOUT: &str = "Events pushed to connected clients: the top 10 on every change, a player's own awards, and whether the board may be \
+    out of date. All three protocols send the same events. The current board follows `connect_success` at once, and no change between \
+    the two is missed. Each board is complete, so a client that missed one needs only the next.";
 
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
 
@@ -57,12 +55,12 @@ fn server(protocol: &str) -> Value {
     json!({
         "host": "{host}",
         "protocol": protocol,
-        "description": format!("A node; `{protocol}s` where TLS ends in front of it"),
-        "variables": { "host": { "default": "localhost:3000", "description": "Where it serves" } },
+        "description": format!("A node; use `{protocol}s` behind a proxy with TLS"),
+        "variables": { "host": { "default": "localhost:3000", "description": "Host and port of the node" } },
     })
 }
 
-/// The rows of the board are those of the other document.
+/// Adds the row schemas of the OpenAPI document.
 fn schemas() -> Value {
     let mut shared = schema::shared();
     let mut schemas = events::schemas();
@@ -78,20 +76,20 @@ fn security() -> Value {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "The login, where a client can set headers",
+            "description": "The login JWT, for clients that can set headers",
         },
         "subProtocol": {
             "type": "httpApiKey",
             "in": "header",
             "name": "Sec-WebSocket-Protocol",
-            "description": "The pair `laurel.v1, bearer.<jwt>`, as a browser can send it: \
+            "description": "The pair `laurel.v1, bearer.<jwt>`, for browsers: \
                 `new WebSocket(url, [\"laurel.v1\", \"bearer.\" + jwt])`",
         },
         "accessToken": {
             "type": "httpApiKey",
             "in": "query",
             "name": "access_token",
-            "description": "The login, for clients that can do nothing else; it is never logged",
+            "description": "The login JWT, for clients that support neither; it is never logged",
         },
     })
 }

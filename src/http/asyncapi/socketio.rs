@@ -1,22 +1,21 @@
-//! The packets of Engine.IO 4 and Socket.IO 5 that carry the events. The official client knows them; they are here for those
-//! who write one.
+//! The packets of Engine.IO 4 and Socket.IO 5. The official client handles them; the document has them for authors of other clients.
 
 use serde_json::{Value, json};
 
-use super::message::Message;
+use super::channel::Message;
 use super::schema::{list, object, one_of, text, whole};
 use crate::error::Code;
 
-/// What a node says beside the events.
-pub fn told() -> Vec<Message> {
+/// Packets of a node that are not events.
+pub fn sent() -> Vec<Message> {
     vec![
-        Message::new("open", "open", "0{payload}", "A session is open: the first packet").payload(
+        Message::new("open", "open", "0{payload}", "Opens the session: the first packet").payload(
             object(&[
-                ("sid", text("The session, for the `sid` of what follows")),
+                ("sid", text("The session id: send it as `sid` from now on")),
                 ("upgrades", list(one_of(&["websocket"]))),
-                ("pingInterval", whole("Ms between two pings")),
-                ("pingTimeout", whole("Ms that a pong may take")),
-                ("maxPayload", whole("Bytes that a message or a body may have")),
+                ("pingInterval", whole("Interval of pings in ms")),
+                ("pingTimeout", whole("Time limit for a pong in ms")),
+                ("maxPayload", whole("Maximum size of a message or body in bytes")),
             ]),
             json!({
                 "sid": "0d7e5d0c8a2f4b6f9d0c1e2f3a4b5c6d",
@@ -26,7 +25,7 @@ pub fn told() -> Vec<Message> {
                 "maxPayload": 16_384,
             }),
         ),
-        Message::new("connected", "connect", "40{payload}", "The login is good; the events follow").payload(
+        Message::new("connected", "connect", "40{payload}", "The login was accepted; events follow").payload(
             object(&[("sid", text("The connection's id"))]),
             json!({ "sid": "5f2c4e6a8b0d4c1e9f3a7b5d2e8c6a40" }),
         ),
@@ -35,12 +34,12 @@ pub fn told() -> Vec<Message> {
             "disconnected",
             "disconnect",
             "41",
-            "The end for good: a ban, or a login that has run out",
+            "The user is banned or the login expired: do not reconnect with this login",
         ),
-        Message::new("ping", "ping", "2", "Is answered by `pong` within `pingTimeout`"),
-        Message::new("probed", "pong", "3probe", "The WebSocket that was tried works"),
-        Message::new("noop", "noop", "6", "Ends a poll, so that the session can move to its WebSocket"),
-        Message::new("closed", "close", "1", "The session has ended: the answer to its last poll"),
+        Message::new("ping", "ping", "2", "Heartbeat: reply with `pong` within `pingTimeout`"),
+        Message::new("probed", "pong", "3probe", "Reply to `probe`: the WebSocket works"),
+        Message::new("noop", "noop", "6", "Ends a poll, so that the session can switch to its WebSocket"),
+        Message::new("closed", "close", "1", "The session has ended: the response to its last poll"),
     ]
 }
 
@@ -50,23 +49,23 @@ fn refused() -> Message {
         ("message", one_of(&["Authentication failed", "Invalid namespace"])),
         ("data?", object(&[("code", one_of(&codes))])),
     ]);
-    Message::new("connectError", "connect_error", "44{payload}", "The login is bad; another may be tried")
-        .about("Only for bad logins: overload is a 503 before the handshake, since a client does not come back after this.")
+    Message::new("connectError", "connect_error", "44{payload}", "The login was refused; send another one")
+        .about("For refused logins only. Overload is a 503 before the handshake, because clients do not reconnect after this packet.")
         .payload(schema, json!({ "message": "Authentication failed", "data": { "code": "INVALID_TOKEN" } }))
 }
 
-/// What a client says. Its events are let pass, unheeded.
-pub fn heard() -> Vec<Message> {
+/// Packets of a client. Events from a client are ignored.
+pub fn received() -> Vec<Message> {
     let token = text("The JWT, with or without `Bearer `");
     let login: Value = json!({ "token": "<jwt>" });
     vec![
-        Message::new("connect", "connect", "40{payload}", "The login, by which the client joins")
+        Message::new("connect", "connect", "40{payload}", "Sends the login")
             .about("The official client: `io(url, { auth: { token } })`.")
             .payload(object(&[("token", token)]), login),
-        Message::new("pong", "pong", "3", "The answer to `ping`"),
-        Message::new("probe", "ping", "2probe", "Over a new WebSocket: tries it, while polls go on"),
-        Message::new("upgrade", "upgrade", "5", "From here on the WebSocket carries the session"),
-        Message::new("disconnect", "disconnect", "41", "The client leaves"),
+        Message::new("pong", "pong", "3", "Reply to `ping`"),
+        Message::new("probe", "ping", "2probe", "Tests a new WebSocket, while polling continues"),
+        Message::new("upgrade", "upgrade", "5", "Switches the session to the WebSocket"),
+        Message::new("disconnect", "disconnect", "41", "The client disconnects"),
         Message::new("close", "close", "1", "The client ends its session"),
     ]
 }

@@ -1,4 +1,4 @@
-//! The operators' API: `/api/admin`.
+//! The admin API: `/api/admin`.
 
 use serde_json::{Value, json};
 
@@ -9,22 +9,22 @@ use super::schema::{
 use super::users;
 use crate::error::Code;
 
-/// A UUID of the right shape that no user has: nobody is banned by an example.
-const NOBODY: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
+/// A UUID that no user has, so that trying an example bans nobody.
+const UNKNOWN_USER: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
 
 pub fn operations() -> Vec<Operation> {
     let suspects = Operation::get(
         "/api/admin/suspects",
         "listSuspects",
         "List suspects",
-        "Returns the users and the addresses with abuse signals in the last hours, at most `limit` of each. Many players may share an \
-            address, so the weights of users and addresses do not compare. Nobody is banned by them.",
+        "Returns the users and the addresses with abuse signals in the last `hours`, at most `limit` of each. Several players may share an \
+            address, so the weights of users and addresses are not comparable. Nobody is banned automatically.",
     );
     let audit = Operation::get(
         "/api/admin/audit",
         "listAudit",
-        "List what admins did",
-        "Returns the newest entries of the audit log: who did what to whom, and why.",
+        "List the audit log",
+        "Returns the newest entries of the audit log: actor, action, user and reason.",
     );
     let report = Operation::get(
         "/api/admin/users/{userId}",
@@ -33,8 +33,8 @@ pub fn operations() -> Vec<Operation> {
         "Returns a user's score, rank, restrictions and abuse signals.",
     );
     let mut operations = vec![
-        windowed(admin(suspects)).answer(200, "The heaviest first", done(found_suspects())),
-        windowed(admin(audit)).answer(200, "The newest first", done(list(audit_entry()))),
+        windowed(admin(suspects)).answer(200, "Highest weight first", done(found_suspects())),
+        windowed(admin(audit)).answer(200, "Newest first", done(list(audit_entry()))),
         windowed(one(report)).answer(200, "The user", done(users::user())),
     ];
     for (path, id, summary, about) in [
@@ -42,52 +42,47 @@ pub fn operations() -> Vec<Operation> {
             "/api/admin/users/{userId}/ban",
             "banUser",
             "Ban a user",
-            "Takes the user off every board, refuses awards and closes the user's sockets.",
+            "Hides the user from the board, refuses awards and closes the user's connections.",
         ),
-        (
-            "/api/admin/users/{userId}/unban",
-            "unbanUser",
-            "Lift a ban",
-            "Puts the user back on the board, with the score from before.",
-        ),
+        ("/api/admin/users/{userId}/unban", "unbanUser", "Lift a ban", "Restores the user and the score."),
         (
             "/api/admin/users/{userId}/quarantine",
             "quarantineUser",
-            "Set a user aside",
-            "Awards are still taken, but their points are held back from the board.",
+            "Quarantine a user",
+            "The user keeps earning, but new points are held: they stay off the board until an admin approves them.",
         ),
         (
             "/api/admin/users/{userId}/approve",
             "approveUser",
-            "Confirm held points",
-            "Shows the points that were held back, and ends the hold.",
+            "Approve held points",
+            "Adds the held points to the public score and ends the quarantine.",
         ),
     ] {
         let action = one_of(&["ban", "unban", "quarantine", "approve"]);
         let data = object(&[
             ("userId", whole("The user's number")),
-            ("username", text("The name")),
+            ("username", text("Username")),
             ("action", action),
         ]);
         let response = named("RestrictionResponse", done(named("Restriction", data)));
         let decided = with_reason(decision(path, id, summary, about));
-        operations.push(decided.answer(200, "It is decided", response));
+        operations.push(decided.answer(200, "Done", response));
     }
     let change = || named("ScoreChangeResponse", done(named("ScoreChange", change())));
     let void = decision(
         "/api/admin/users/{userId}/void",
         "voidUser",
         "Void held points",
-        "Takes away the points that were held back, and ends the hold.",
+        "Removes the held points and ends the quarantine.",
     );
-    operations.push(with_reason(void).answer(200, "The points are gone", change()));
+    operations.push(with_reason(void).answer(200, "The held points are removed", change()));
     let adjust = decision(
         "/api/admin/users/{userId}/adjust",
         "adjustUser",
         "Adjust a score",
-        "Adds points to the user's total, or takes points away.",
+        "Adds points to the user's total score, or removes points.",
     );
-    let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Below 0 to take away" });
+    let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Points to add; negative to remove" });
     let adjust = adjust.body(
         object(&[("points", points), ("reason", reason())]),
         json!({ "points": -10, "reason": "Awarded twice by mistake" }),
@@ -97,16 +92,16 @@ pub fn operations() -> Vec<Operation> {
     operations
 }
 
-/// A decision about one user, which is made once under a key.
+/// A decision about one user. It accepts an `Idempotency-Key`.
 fn decision(path: &'static str, id: &'static str, summary: &str, about: &str) -> Operation {
-    one(Operation::post(path, id, summary, &format!("{about} {ONCE}"))).once()
+    one(Operation::post(path, id, summary, &format!("{about} {IDEMPOTENCY}"))).idempotent()
 }
 
-const ONCE: &str = "Under an `Idempotency-Key` this is done once, on whichever nodes and however many repeat it at once. What was \
-    refused because of the user's state (a total that would leave its range; a user who is set aside, or is not) is refused again, \
-    whatever has changed since: take another key to try again. A 503 decides nothing about the key: a repeat goes on.";
+const IDEMPOTENCY: &str = "With an `Idempotency-Key` the operation runs once, however many nodes receive a repeat at the same time. A \
+    refusal because of the user's state (a score out of range; already quarantined, or not quarantined) is stored too: use another \
+    key to try again. After a 503 a repeat with the same key continues.";
 
-/// A success.
+/// A success in the envelope.
 pub fn done(data: Value) -> Value {
     envelope(200, data, object(&[]))
 }
@@ -116,13 +111,13 @@ fn letters() -> Vec<Operation> {
         "/api/admin/dead-letters",
         "listDeadLetters",
         "List dead letters",
-        "Returns the outbox entries that could not be written to the ledger.",
+        "Returns the outbox entries that the ledger could not store.",
     );
     let list = admin(list)
-        .optional_parameter("state", choice("Which to list", &["waiting", "all"]))
-        .optional_parameter("limit", range("How many at most", 1000, 50))
+        .optional_parameter("state", choice("State of the dead letters", &["waiting", "all"]))
+        .optional_parameter("limit", range("Maximum number of entries", 1000, 50))
         .refused(&[Code::ValidationError])
-        .answer(200, "The newest first", done(super::schema::list(letter())));
+        .answer(200, "Newest first", done(super::schema::list(letter())));
     let mut operations = vec![list];
     for (path, id, summary, about, state, schema) in [
         (
@@ -137,116 +132,116 @@ fn letters() -> Vec<Operation> {
             "/api/admin/dead-letters/{letterId}/discard",
             "discardDeadLetter",
             "Discard a dead letter",
-            "Leaves the entry out of the ledger for good.",
+            "Leaves the entry out of the ledger permanently.",
             "discarded",
             "DiscardedDeadLetter",
         ),
     ] {
         let decided = admin(Operation::post(path, id, summary, about))
-            .path_parameter("letterId", whole("The dead letter's number"), 1_000_000)
+            .path_parameter("letterId", whole("Number of the dead letter"), 1_000_000)
             .refused(&[Code::NotFound, Code::ValidationError]);
-        let data = object(&[("letterId", whole("The dead letter's number")), ("state", one_of(&[state]))]);
-        operations.push(with_reason(decided).answer(200, "It is decided", done(named(schema, data))));
+        let data = object(&[("letterId", whole("Number of the dead letter")), ("state", one_of(&[state]))]);
+        operations.push(with_reason(decided).answer(200, "Done", done(named(schema, data))));
     }
     operations
 }
 
 fn letter() -> Value {
     let letter = object(&[
-        ("letterId", whole("The dead letter's number")),
+        ("letterId", whole("Number of the dead letter")),
         ("at", time("When it was taken out of the outbox")),
-        ("streamId", text("Its place in the outbox")),
-        ("eventId", or_null(uuid("The event; none if the entry cannot be read"))),
-        ("id", or_null(uuid("Whose it is; none if the entry cannot be read"))),
-        ("userId", or_null(whole("The user's number; none if Postgres does not know the user"))),
-        ("username", or_null(text("The user's name"))),
-        ("kind", or_null(text("What the entry says: awarded, issued, …"))),
-        (
-            "points",
-            or_null(json!({ "type": "integer", "description": "What it moves, if it moves a total" })),
-        ),
+        ("streamId", text("Id of the entry in the outbox stream")),
+        ("eventId", or_null(uuid("The event; null if the entry is unreadable"))),
+        ("id", or_null(uuid("The user's UUID; null if the entry is unreadable"))),
+        ("userId", or_null(whole("The user's number; null if Postgres has no such user"))),
+        ("username", or_null(text("Username"))),
+        ("kind", or_null(text("Kind of the entry: awarded, issued, …"))),
+        ("points", or_null(json!({ "type": "integer", "description": "Change of the total score, if any" }))),
         ("reason", one_of(&["unknown_user", "unreadable", "refused"])),
-        ("detail", text("The words of it")),
-        ("entry", text("As it lay in the outbox")),
+        ("detail", text("Error message")),
+        ("entry", text("The entry as it was in the outbox")),
         ("state", one_of(&["waiting", "retrying", "written", "discarded"])),
-        ("inRedis", flag("Whether Redis has what it moves; if not, a rebuild shows it once it is written")),
-        ("decidedBy", or_null(text("Who decided last"))),
-        ("decidedWhy", or_null(text("Why"))),
+        (
+            "inRedis",
+            flag("Whether Redis has the change; if not, run `laurel rebuild` after the entry is written"),
+        ),
+        ("decidedBy", or_null(text("Actor of the last decision"))),
+        ("decidedWhy", or_null(text("Reason of the last decision"))),
     ]);
     named("DeadLetter", letter)
 }
 
-/// For admins.
+/// Requires the role `admin`.
 pub fn admin(operation: Operation) -> Operation {
     operation.login().refused(&[Code::Forbidden])
 }
 
-/// About one user.
+/// An admin operation on one user.
 pub fn one(operation: Operation) -> Operation {
-    let about = "A number if it is all digits, a UUID if it parses as one, else a name";
+    let about = "The user's number (digits only), UUID or username";
     admin(operation)
-        .path_parameter("userId", text(about), NOBODY)
+        .path_parameter("userId", text(about), UNKNOWN_USER)
         .refused(&[Code::UserNotFound, Code::ValidationError])
 }
 
 fn windowed(operation: Operation) -> Operation {
     operation
-        .optional_parameter("hours", range("How far back", 720, 24))
-        .optional_parameter("limit", range("How many at most", 1000, 50))
+        .optional_parameter("hours", range("Period in hours, up to now", 720, 24))
+        .optional_parameter("limit", range("Maximum number of entries", 1000, 50))
         .refused(&[Code::ValidationError])
 }
 
-/// It takes a reason, and nothing else.
+/// Adds a body with a reason only.
 fn with_reason(operation: Operation) -> Operation {
     let schema = named("ReasonRequest", object(&[("reason", reason())]));
     operation.body(schema, json!({ "reason": "Plays with a modified client" }))
 }
 
 fn reason() -> Value {
-    json!({ "type": "string", "minLength": 1, "description": "Why, in at most 500 characters on one line" })
+    json!({ "type": "string", "minLength": 1, "description": "Reason for the audit log: one line of at most 500 characters" })
 }
 
-/// Signs of cheating.
+/// Counts of abuse signals by kind.
 pub fn signs() -> Value {
-    map(whole("How often it was seen"))
+    map(whole("Occurrences"))
 }
 
 fn found_suspects() -> Value {
     let found = object(&[
         ("players", list(suspect())),
         ("addresses", list(suspect())),
-        ("weights", map(whole("How much a sign of this kind weighs"))),
+        ("weights", map(whole("Weight of one signal of this kind"))),
     ]);
     named("Suspects", found)
 }
 
-/// A suspect and what was seen of it.
+/// A suspect and its abuse signals.
 pub fn suspect() -> Value {
     let suspect = object(&[
-        ("suspect", text("A user's UUID, or an address")),
+        ("suspect", text("A user's UUID, or an IP address")),
         ("userId", or_null(whole("The user's number; null for an address"))),
-        ("username", or_null(text("The user's name; null for an address"))),
-        ("weight", whole("The signs' weights, each times its count")),
+        ("username", or_null(text("Username; null for an address"))),
+        ("weight", whole("Sum over all signals: weight × count")),
         ("signs", signs()),
-        ("lastAt", time("When the last one was")),
+        ("lastAt", time("Time of the last signal")),
         ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is set aside")),
+        ("quarantined", flag("Whether the user is quarantined")),
     ]);
     named("Suspect", suspect)
 }
 
 fn audit_entry() -> Value {
     let entry = object(&[
-        ("at", time("When")),
-        ("actor", text("Who did it")),
-        ("action", text("What")),
-        ("userId", whole("To whom, by number")),
-        ("username", text("To whom")),
-        ("reason", text("Why")),
+        ("at", time("Time of the action")),
+        ("actor", text("Who acted: an admin, or `cli:` and an account")),
+        ("action", text("The action")),
+        ("userId", whole("Number of the affected user")),
+        ("username", text("Name of the affected user")),
+        ("reason", text("The reason given")),
         (
             "detail",
             or_null(json!({ "type": "object", "additionalProperties": true,
-            "description": "Totals `before` and `after`; or `refused`, if nothing was done" })),
+            "description": "Total scores `before` and `after`, or `refused` if nothing was done" })),
         ),
     ]);
     named("AuditEntry", entry)
@@ -255,9 +250,9 @@ fn audit_entry() -> Value {
 fn change() -> Value {
     object(&[
         ("userId", whole("The user's number")),
-        ("username", text("The name")),
-        ("eventId", or_null(uuid("The ledger's entry; none if nothing was held"))),
-        ("scoreBefore", or_null(whole("The total before"))),
-        ("newScore", or_null(whole("The total after"))),
+        ("username", text("Username")),
+        ("eventId", or_null(uuid("The ledger entry; null if nothing was held"))),
+        ("scoreBefore", or_null(whole("Total score before"))),
+        ("newScore", or_null(whole("Total score after"))),
     ])
 }

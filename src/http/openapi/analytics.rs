@@ -1,4 +1,4 @@
-//! The operators' API: what they see at a glance.
+//! The admin API: statistics.
 
 use serde_json::{Value, json};
 
@@ -15,21 +15,21 @@ pub fn operations() -> Vec<Operation> {
             "/api/admin/activity",
             "getActivity",
             "Get activity over time",
-            "Counts awards, users, sessions and refusals by whole hours or days in UTC. The last row is the present hour or day. The \
+            "Counts awards, users, sessions and refusals by hour or day in UTC. The last row is the current, incomplete hour or day. The \
                 counts are a few seconds behind.",
         )
-        .optional_parameter("hours", range("How far back", 8760, 24))
-        .optional_parameter("step", choice("What a row covers", &["hour", "day"]))
+        .optional_parameter("hours", range("Period in hours, up to now", 8760, 24))
+        .optional_parameter("step", choice("Length of a row", &["hour", "day"]))
         .answer(200, "The activity", done(activity())),
         get(
             "/api/admin/most-active",
             "getMostActive",
             "List the most active users",
-            "Returns the users with most awards in the present hour, day, week (from Monday) or month, in UTC. The counts are a few \
+            "Returns the users with the most awards in the current hour, day, week (from Monday) or month, in UTC. The counts are a few \
                 seconds behind.",
         )
-        .optional_parameter("period", choice("In which period", &["day", "hour", "week", "month"]))
-        .optional_parameter("limit", range("How many at most", 100, 10))
+        .optional_parameter("period", choice("Period", &["day", "hour", "week", "month"]))
+        .optional_parameter("limit", range("Maximum number of users", 100, 10))
         .answer(200, "Most awards first", done(most_active())),
         get(
             "/api/admin/peak-hours",
@@ -37,28 +37,28 @@ pub fn operations() -> Vec<Operation> {
             "Get awards by weekday and hour",
             "Counts awards by weekday and hour, in UTC.",
         )
-        .optional_parameter("days", range("How far back", 365, 28))
-        .answer(200, "Seven days from Monday on, of 24 hours each", done(peak_hours())),
+        .optional_parameter("days", range("Period in days, including today", 365, 28))
+        .answer(200, "Seven days from Monday, 24 hours each", done(peak_hours())),
         get(
             "/api/admin/scores",
             "getScores",
             "Get the distribution of scores",
-            "Returns percentiles and a histogram of the board's scores. Its buckets have one width and begin at 0. Where a few scores are far \
-                above the others, the last bucket has no end and takes those.",
+            "Returns percentiles and a histogram of the board's scores. All buckets have the same width and start at 0. If a few scores are \
+                far above the others, the last bucket is open-ended and contains them.",
         )
         .answer(200, "The buckets, lowest first", done(scores())),
         get(
             "/api/admin/sessions",
             "getSessions",
-            "Get statistics of game sessions",
-            "Returns how long ended game sessions were, and how many actions they had.",
+            "Get game session statistics",
+            "Returns the duration and the number of actions of ended game sessions.",
         )
-        .optional_parameter("days", range("How far back", 365, 28))
+        .optional_parameter("days", range("Period in days, including today", 365, 28))
         .answer(200, "The sessions", done(sessions())),
     ]
 }
 
-/// An answer about all users.
+/// A read-only admin operation.
 pub fn get(path: &'static str, id: &'static str, summary: &str, about: &str) -> Operation {
     admin(Operation::get(path, id, summary, about)).refused(&[Code::ValidationError])
 }
@@ -68,29 +68,29 @@ fn average(about: &str) -> Value {
 }
 
 fn from() -> Value {
-    time("It begins here")
+    time("Start of the period")
 }
 
 fn to() -> Value {
-    time("And ends before this")
+    time("End of the period, exclusive")
 }
 
 fn activity() -> Value {
     let summary = object(&[
-        ("activeUsers", whole("Users who had an award since `from`")),
+        ("activeUsers", whole("Users with an award since `from`")),
         ("awards", whole("Awards")),
-        ("points", whole("What they came to")),
-        ("refusals", whole("Requests that were refused")),
-        ("sessions", whole("Sessions that began since `from` and have ended")),
-        ("actionsPerSession", average("Their actions, on average")),
-        ("newUsers", whole("Users who registered")),
+        ("points", whole("Points of these awards")),
+        ("refusals", whole("Refused requests")),
+        ("sessions", whole("Sessions that started since `from` and have ended")),
+        ("actionsPerSession", average("Average number of actions per session")),
+        ("newUsers", whole("Users who registered since `from`")),
     ]);
     let row = object(&[
-        ("at", time("When the hour or day begins")),
-        ("awards", whole("Awards in it")),
-        ("points", whole("What they came to")),
-        ("activeUsers", whole("Users who had one")),
-        ("refusals", map(whole("Requests that were refused with this code"))),
+        ("at", time("Start of the hour or day")),
+        ("awards", whole("Awards")),
+        ("points", whole("Points of these awards")),
+        ("activeUsers", whole("Users with an award")),
+        ("refusals", map(whole("Requests refused with this code"))),
     ]);
     let activity = object(&[
         ("from", from()),
@@ -106,12 +106,12 @@ fn most_active() -> Value {
     let user = object(&[
         ("userId", whole("The user's number")),
         ("id", uuid("The user's UUID")),
-        ("username", text("The name")),
+        ("username", text("Username")),
         ("awards", whole("Awards in the period")),
-        ("points", whole("What they came to")),
-        ("lastAt", time("The newest award")),
+        ("points", whole("Points of these awards")),
+        ("lastAt", time("Time of the last award")),
         ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is set aside")),
+        ("quarantined", flag("Whether the user is quarantined")),
     ]);
     let users = list(named("ActiveUser", user));
     named("MostActive", object(&[("from", from()), ("to", to()), ("users", users)]))
@@ -125,15 +125,15 @@ fn peak_hours() -> Value {
 
 fn scores() -> Value {
     let percentiles = object(&[
-        ("p50", whole("Half of the users have no more than this")),
-        ("p90", whole("Nine of ten have no more")),
-        ("p99", whole("Ninety-nine of a hundred have no more")),
-        ("max", whole("Nobody has more")),
+        ("p50", whole("Median score")),
+        ("p90", whole("90th percentile")),
+        ("p99", whole("99th percentile")),
+        ("max", whole("Highest score")),
     ]);
     let bucket = object(&[
-        ("from", whole("The least score in it")),
-        ("to", or_null(whole("Scores in it are below this; none if there is no end"))),
-        ("users", whole("How many users there are")),
+        ("from", whole("Lowest score of the bucket")),
+        ("to", or_null(whole("Exclusive upper bound; null if open-ended"))),
+        ("users", whole("Users in the bucket")),
     ]);
     let distribution = object(&[
         ("users", whole("Users on the board")),
@@ -145,18 +145,15 @@ fn scores() -> Value {
 
 fn sessions() -> Value {
     let bucket = object(&[
-        (
-            "actions",
-            whole("At least so many actions, and fewer than in the next one; the last one has no end"),
-        ),
-        ("sessions", whole("How many sessions had them")),
+        ("actions", whole("Lowest number of actions of the bucket; the last bucket is open-ended")),
+        ("sessions", whole("Sessions in the bucket")),
     ]);
     let sessions = object(&[
         ("from", from()),
         ("to", to()),
-        ("sessions", whole("Sessions that began since `from` and have ended")),
-        ("actionsPerSession", average("Their actions, on average")),
-        ("averageSeconds", average("How long they were, on average")),
+        ("sessions", whole("Sessions that started since `from` and have ended")),
+        ("actionsPerSession", average("Average number of actions per session")),
+        ("averageSeconds", average("Average duration in seconds")),
         ("buckets", list(named("SessionBucket", bucket))),
     ]);
     named("SessionStatistics", sessions)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{envelope, named, object, text, whole};
+use super::schema::{envelope, named, object, text, uuid, whole};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
@@ -11,14 +11,14 @@ pub fn operations() -> Vec<Operation> {
         "/api/auth/register",
         "register",
         "Register a user",
-        "Registers a user and logs in. A username is unique without regard to case. It is no number, UUID or IP address: those refer \
-            to users otherwise.",
+        "Creates a user and logs in. Usernames are unique regardless of case. Numbers, UUIDs and IP addresses are not allowed as \
+            usernames, because paths use them to refer to users.",
     );
     let login = Operation::post(
         "/api/auth/login",
         "login",
         "Log in",
-        "Checks a password and returns a login JWT. Attempts are limited per username and per address.",
+        "Checks the password and returns a login JWT. Attempts are limited per username and per address.",
     );
     vec![
         register
@@ -32,7 +32,7 @@ pub fn operations() -> Vec<Operation> {
             )
             .answer(201, "The user is registered and logged in", envelope(201, logged_in(), object(&[])))
             .refused(&[Code::AlreadyExists])
-            .metered(),
+            .rate_limited(),
         login
             .body(
                 object(&[
@@ -43,12 +43,12 @@ pub fn operations() -> Vec<Operation> {
             )
             .answer(200, "The user is logged in", envelope(200, logged_in(), object(&[])))
             .refused(&[Code::InvalidCredentials, Code::Forbidden])
-            .metered(),
+            .rate_limited(),
     ]
 }
 
-fn sized_text(least: u32, most: u32, pattern: &str) -> Value {
-    json!({ "type": "string", "minLength": least, "maxLength": most, "pattern": pattern })
+fn sized_text(min: u32, max: u32, pattern: &str) -> Value {
+    json!({ "type": "string", "minLength": min, "maxLength": max, "pattern": pattern })
 }
 
 fn password() -> Value {
@@ -57,10 +57,11 @@ fn password() -> Value {
 
 fn logged_in() -> Value {
     let user = object(&[
-        ("id", whole("The user's number")),
-        ("username", text("The name")),
-        ("score", whole("The total")),
+        ("id", whole("The user's number: `userId` in the game API")),
+        ("uuid", uuid("The user's UUID: `userId` in `/api/v1`")),
+        ("username", text("Username")),
+        ("score", whole("Total score")),
     ]);
-    let token = text("The login, a JWT: its `aud` is this deployment");
+    let token = text("Login JWT; its `aud` is this deployment");
     named("Login", object(&[("token", token), ("user", named("LoginUser", user))]))
 }

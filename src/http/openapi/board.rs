@@ -1,4 +1,4 @@
-//! The board as both APIs show it: `/api/scoreboard`, `/api/v1/scores/leaderboard`.
+//! The top list and user scores: `/api/scoreboard`, `/api/v1/scores/leaderboard`.
 
 use serde_json::Value;
 
@@ -6,23 +6,25 @@ use super::operation::Operation;
 use super::schema::{envelope, flag, named, object, or_null, text, top_top, whole};
 use crate::error::Code;
 
-const CACHED: &str = "The answer comes from the node's own snapshot. Send the `ETag` of the last answer as `If-None-Match`, and an \
-    unchanged board costs no body.";
+const CACHED: &str = "Returns the node's current snapshot. Send the `ETag` of the last response as `If-None-Match` to get 304 without a \
+    body if nothing changed.";
 
 pub fn operations() -> Vec<Operation> {
-    let metadata =
-        object(&[("total", whole("Rows")), ("stale?", flag("Redis is away: there may be a newer board"))]);
-    let place = object(&[
+    let metadata = object(&[
+        ("total", whole("Number of rows")),
+        ("stale?", flag("Redis is unavailable: there may be a newer board")),
+    ]);
+    let score = object(&[
         ("userId", whole("The user's number")),
-        ("username", text("The name")),
-        ("score", whole("The total")),
-        ("rank", or_null(whole("The place; none without points"))),
+        ("username", text("Username")),
+        ("score", whole("Total score")),
+        ("rank", or_null(whole("Rank; null without points"))),
     ]);
     let user = Operation::get(
         "/api/scoreboard/user/{userId}",
         "getUserScore",
         "Get a user's score and rank",
-        "Returns the user's total and rank. A user without points has score 0 and rank null.",
+        "Returns the user's total score and rank. A user without points has score 0 and rank null.",
     );
     vec![
         board(
@@ -31,7 +33,7 @@ pub fn operations() -> Vec<Operation> {
         ),
         user.login()
             .path_parameter("userId", text("The user's number or UUID"), "1")
-            .answer(200, "The user's score", envelope(200, named("UserScore", place), object(&[])))
+            .answer(200, "The user's score", envelope(200, named("UserScore", score), object(&[])))
             .refused(&[Code::UserNotFound, Code::ValidationError]),
         board(
             Operation::get(
@@ -42,8 +44,8 @@ pub fn operations() -> Vec<Operation> {
             ),
             object(&[
                 ("leaderboard", top_top("Row")),
-                ("version", whole("It only grows; µs since the Unix epoch, or a little more")),
-                ("stale?", flag("Redis is away: there may be a newer board")),
+                ("version", whole("Version of the board. It only increases; about µs since the Unix epoch")),
+                ("stale?", flag("Redis is unavailable: there may be a newer board")),
             ]),
         ),
     ]
@@ -52,8 +54,8 @@ pub fn operations() -> Vec<Operation> {
 fn board(operation: Operation, schema: Value) -> Operation {
     let mut operation = operation
         .header("IfNoneMatch")
-        .answer(200, "The board as this node knows it", schema)
-        .bare_answer(304, "The client has it");
+        .answer(200, "The node's current board", schema)
+        .bare_answer(304, "The client's version is current");
     for status in [200, 304] {
         operation = operation
             .answer_header(status, "ETag", "ETag")

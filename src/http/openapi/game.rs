@@ -6,7 +6,7 @@ use super::operation::Operation;
 use super::schema::{envelope, named, object, or_null, shared_as, text, time, whole};
 use crate::error::Code;
 
-/// A token of the right shape that nobody has.
+/// A well-formed token that does not exist.
 pub const ACT_TOKEN: &str = "act_a1b2c3d4e5f6g7h8i9j0";
 
 pub fn operations() -> Vec<Operation> {
@@ -15,30 +15,30 @@ pub fn operations() -> Vec<Operation> {
         "/api/game/start",
         "startGame",
         "Start a game session",
-        "Starts a session and returns its first action token. An earlier session of the user ends.",
+        "Starts a session and returns its first action token. The user's previous session ends.",
     );
     let session = Operation::get(
         "/api/game/session",
         "getGameSession",
-        "Get the live game session",
-        "Returns the live session and its current token, so that a reloaded page can go on.",
+        "Get the active game session",
+        "Returns the active session and its current token, so that a reloaded page can continue.",
     );
     let update = Operation::post(
         "/api/score/update",
         "updateScore",
-        "Redeem the session's token",
-        "Awards an action's points for the session's latest token, and returns the next token.",
+        "Redeem the session's token for points",
+        "Awards an action's points for the session's latest token and returns the next token.",
     );
     let end = Operation::post(
         "/api/game/end",
         "endGame",
         "End the game session",
-        "Ends the live session. Its tokens are worth nothing afterwards.",
+        "Ends the active session. Its tokens become invalid.",
     );
     vec![
         start
             .login()
-            .metered()
+            .rate_limited()
             .answer(
                 200,
                 "The session has started",
@@ -47,8 +47,8 @@ pub fn operations() -> Vec<Operation> {
                     &[
                         ("sessionId", text("`sess_` and 20 characters")),
                         ("actionToken", text("The first token")),
-                        ("expiresAt", time("When the session runs out, and all its tokens with it")),
-                        ("sessionDuration", whole("Seconds that it lives")),
+                        ("expiresAt", time("When the session and all its tokens expire")),
+                        ("sessionDuration", whole("Lifetime of the session in seconds")),
                     ],
                 ),
             )
@@ -57,28 +57,28 @@ pub fn operations() -> Vec<Operation> {
             .login()
             .answer(
                 200,
-                "The session",
+                "The active session",
                 done(
                     "GameSession",
                     &[
-                        ("sessionId", text("Its id")),
-                        ("actionToken", or_null(text("The current token; none after a proof that failed"))),
-                        ("startedAt", time("When it began")),
-                        ("expiresAt", time("When it runs out")),
-                        ("actionsCompleted", whole("Awards so far")),
+                        ("sessionId", text("`sess_` and 20 characters")),
+                        ("actionToken", or_null(text("The current token; null after an invalid proof"))),
+                        ("startedAt", time("Start of the session")),
+                        ("expiresAt", time("When the session expires")),
+                        ("actionsCompleted", whole("Awards in the session so far")),
                     ],
                 ),
             )
             .refused(&[Code::TokenNotFound, Code::TokenExpired]),
         update
             .login()
-            .metered()
-            .says_replayed()
+            .rate_limited()
+            .replayable()
             .body(
                 object(&[
-                    ("actionToken?", or_null(text("The latest token of the session"))),
-                    ("actionType", text("What was done")),
-                    ("points", whole("What the catalogue says it is worth")),
+                    ("actionToken?", or_null(text("The session's latest token"))),
+                    ("actionType", text("Action type in the catalogue")),
+                    ("points", whole("The action's points in the catalogue")),
                     ("proof?", or_null(shared_as("Proof"))),
                 ]),
                 json!({ "actionToken": ACT_TOKEN, "actionType": "watch_ad", "points": 10 }),
@@ -89,12 +89,12 @@ pub fn operations() -> Vec<Operation> {
                 done(
                     "GameAward",
                     &[
-                        ("newScore", whole("The total after the award")),
-                        ("pointsEarned", whole("What the award was worth")),
-                        ("rank", whole("The place after the award")),
+                        ("newScore", whole("Total score after the award")),
+                        ("pointsEarned", whole("Points of the award")),
+                        ("rank", whole("Rank after the award")),
                         ("newActionToken", text("The next token")),
-                        ("expiresAt", time("When the session runs out")),
-                        ("receipt?", text("What was won, as a compact JWS (RFC 7515)")),
+                        ("expiresAt", time("When the session expires")),
+                        ("receipt?", text("Signed record of the award, a compact JWS (RFC 7515)")),
                     ],
                 ),
             )
@@ -116,7 +116,7 @@ pub fn operations() -> Vec<Operation> {
                 done(
                     "EndedGame",
                     &[
-                        ("finalScore", whole("The user's total")),
+                        ("finalScore", whole("The user's total score")),
                         ("actionsCompleted", whole("Awards in the session")),
                         ("sessionDuration", whole("Seconds played")),
                     ],

@@ -1,14 +1,14 @@
-//! The OpenAPI 3.1 document of every operation: `GET /openapi.json`, `laurel openapi`. Each file here describes a file of handlers
-//! beside this folder; a test holds the document against the router and against what a node really answers.
+//! The OpenAPI 3.1 document: `GET /openapi.json`, `laurel openapi`. Each file describes the handlers of one API. Tests compare the document
+//! with the router and with the responses of a node.
 
 mod admin;
 mod analytics;
 mod auth;
 mod board;
 mod game;
-mod listen;
 mod operation;
 mod operations;
+mod realtime;
 pub mod schema;
 mod users;
 mod v1;
@@ -22,10 +22,11 @@ use serde_json::{Map, Value, json};
 
 use operation::Operation;
 
-const ABOUT: &str = "A tamper-proof, real-time leaderboard service. Answers at `/api/*` come in an envelope, those at \
-    `/api/v1/*` bare; every refusal comes in the envelope. Every path that has `GET` answers `HEAD` too. Bodies are JSON of at \
-    most 16 KiB.";
-/// A node that was replaced by a newer release serves another document.
+const ABOUT: &str = "A tamper-proof, real-time leaderboard service. Responses of `/api/*` are wrapped in an envelope, responses of \
+    `/api/v1/*` are not. All errors are. Every path with `GET` also supports `HEAD`. Request bodies are JSON of at most 16 KiB.\n\n\
+    `userId` is a number in the game API and a UUID in `/api/v1`. Register and login return both. `actionId` is the number of an action \
+    in the catalogue, except in `POST /api/v1/actions/init`, where it is the UUID of the attempt.";
+/// The documents change with a release only, so clients may cache them for five minutes.
 pub const CACHED: &str = "public, max-age=300";
 
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
@@ -39,20 +40,24 @@ pub async fn serve() -> Response {
 pub fn document() -> Value {
     let mut analytics = analytics::operations();
     analytics.extend(users::operations());
-    let rooms: [(&str, &str, Vec<Operation>); 8] = [
-        ("auth", "Logins", auth::operations()),
-        ("game", "The game API: a session, whose tokens give way to each other", game::operations()),
-        ("board", "The ten best, and a user's place", board::operations()),
-        ("actions", "The actions API and verified tokens", v1::operations()),
-        ("listen", "Sockets and events", listen::operations()),
-        ("admin", "For callers with the role `admin`", admin::operations()),
-        ("analytics", "What operators see at a glance, and of one user", analytics),
-        ("operations", "For operators, balancers and tools", operations::operations()),
+    let groups: [(&str, &str, Vec<Operation>); 8] = [
+        ("auth", "Registration and login", auth::operations()),
+        ("game", "Game API: a session with a chain of tokens, one per award", game::operations()),
+        ("board", "Top 10 and a user's rank", board::operations()),
+        (
+            "actions",
+            "Actions API (init, prove, finalize) and verified tokens (prove first, redeem later)",
+            v1::operations(),
+        ),
+        ("realtime", "WebSocket, Socket.IO and server-sent events", realtime::operations()),
+        ("admin", "Moderation and audit, for callers with the role `admin`", admin::operations()),
+        ("analytics", "Statistics, user search and evidence, for callers with the role `admin`", analytics),
+        ("operations", "Health, metrics, public keys and API documents", operations::operations()),
     ];
     let tags: Vec<_> =
-        rooms.iter().map(|(name, about, _)| json!({ "name": name, "description": about })).collect();
+        groups.iter().map(|(name, about, _)| json!({ "name": name, "description": about })).collect();
     let mut paths: Map<String, Value> = Map::new();
-    for (tag, _, operations) in rooms {
+    for (tag, _, operations) in groups {
         for operation in operations {
             let path = paths.entry(operation.path).or_insert_with(|| json!({}));
             let method = operation.method;
@@ -95,27 +100,27 @@ fn parameters() -> Value {
     json!({
         "IdempotencyKey": header(
             "Idempotency-Key",
-            "A repeat with the same key, user and body gets the first answer again, and changes nothing",
+            "A repeat with the same key, user and body returns the original response and changes nothing",
             json!({ "type": "string", "pattern": "^[!-~]{1,64}$" }),
         ),
-        "IfNoneMatch": header("If-None-Match", "An `ETag` that the client has", schema::text("Tags, or `*`")),
+        "IfNoneMatch": header("If-None-Match", "The `ETag` of the client's cached response", schema::text("Tags, or `*`")),
     })
 }
 
 fn headers() -> Value {
     let header = |required: bool, about: &str, schema: Value| json!({ "description": about, "required": required, "schema": schema });
-    let seconds = |least: u64| json!({ "type": "integer", "minimum": least });
+    let seconds = |min: u64| json!({ "type": "integer", "minimum": min });
     let count = || json!({ "type": "integer", "minimum": 0 });
     json!({
-        "RequestId": header(true, "The request's own, or one that was made", schema::text("1 to 128 visible ASCII characters")),
-        "RetryAfter": header(true, "Seconds to wait", seconds(1)),
-        "RateLimitLimit": header(false, "Attempts in a window", count()),
-        "RateLimitRemaining": header(false, "Attempts that are left", count()),
-        "RateLimitReset": header(false, "Seconds until the window closes", seconds(1)),
-        "IdempotentReplayed": header(false, "This is the first answer again", schema::one_of(&["true"])),
-        "ETag": header(true, "The board's version", schema::text("A strong tag")),
-        "Age": header(false, "While Redis is away: for how many seconds the board may be stale", count()),
-        "CacheControl": header(true, "How long it may be kept", schema::text("As in RFC 9111")),
-        "WebSocketVersion": header(false, "To what asks for no WebSocket: the version that is spoken", schema::one_of(&["13"])),
+        "RequestId": header(true, "The request's id, or a generated one", schema::text("1 to 128 visible ASCII characters")),
+        "RetryAfter": header(true, "Seconds to wait before a retry", seconds(1)),
+        "RateLimitLimit": header(false, "Attempts allowed in the window", count()),
+        "RateLimitRemaining": header(false, "Attempts left in the window", count()),
+        "RateLimitReset": header(false, "Seconds until the window resets", seconds(1)),
+        "IdempotentReplayed": header(false, "The response was replayed for a repeated `Idempotency-Key`", schema::one_of(&["true"])),
+        "ETag": header(true, "Tag of this version of the board", schema::text("A strong tag")),
+        "Age": header(false, "While Redis is unavailable: seconds since the board was known to be current", count()),
+        "CacheControl": header(true, "How long the response may be cached", schema::text("As in RFC 9111")),
+        "WebSocketVersion": header(false, "The supported WebSocket version, if the request is not a valid handshake", schema::one_of(&["13"])),
     })
 }

@@ -1,4 +1,4 @@
-//! One operation, put together word by word.
+//! Builder for one operation of the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const JSON: &str = "application/json";
 
 /// A method at a path.
 pub struct Operation {
-    /// Where it is.
+    /// Path template.
     pub path: &'static str,
     /// `get` or `post`.
     pub method: &'static str,
@@ -22,7 +22,7 @@ pub struct Operation {
     answers: BTreeMap<u16, Answer>,
     codes: Vec<Code>,
     replays: bool,
-    metered: bool,
+    rate_limited: bool,
 }
 
 #[derive(Default)]
@@ -32,12 +32,12 @@ struct Answer {
     content: BTreeMap<&'static str, Body>,
 }
 
-/// What an answer is in one media type.
+/// A response body in one media type.
 #[derive(Default)]
 struct Body {
-    /// One of them holds.
+    /// Alternatives (`anyOf`).
     schemas: Vec<Value>,
-    /// Errors by their codes.
+    /// Example errors by code.
     examples: Map<String, Value>,
 }
 
@@ -61,38 +61,38 @@ impl Operation {
             about: about.as_object().cloned().unwrap_or_default(),
             parameters: Vec::new(),
             answers: BTreeMap::new(),
-            // Any request can meet a store that is away, a time-out or a panic.
+            // Any request can fail because of an unavailable store, a time-out or a panic.
             codes: vec![Code::ServiceUnavailable, Code::InternalError],
             replays: false,
-            metered: false,
+            rate_limited: false,
         }
-        // Whatever is below `/api/` is counted by address.
+        // All paths below `/api/` have a rate limit per address.
         .refused(if path.starts_with("/api/") { &[Code::RateLimitExceeded] } else { &[] })
     }
 
-    /// The room it stands in.
+    /// Sets the tag.
     pub fn tag(mut self, tag: &str) -> Self {
         self.about.insert("tags".to_owned(), json!([tag]));
         self
     }
 
-    /// It needs a login.
+    /// Requires a login.
     pub fn login(mut self) -> Self {
         self.about.insert("security".to_owned(), json!([{ "bearer": [] }]));
         self.refused(&[Code::Unauthorized, Code::InvalidToken])
     }
 
-    /// It takes a login, as a header or in the query.
-    pub fn login_of_a_listener(mut self, needed: bool) -> Self {
-        let mut ways = vec![json!({ "bearer": [] }), json!({ "accessToken": [] })];
-        if !needed {
-            ways.push(json!({}));
+    /// Accepts a login in a header or the query.
+    pub fn realtime_login(mut self, is_required: bool) -> Self {
+        let mut schemes = vec![json!({ "bearer": [] }), json!({ "accessToken": [] })];
+        if !is_required {
+            schemes.push(json!({}));
         }
-        self.about.insert("security".to_owned(), ways.into());
+        self.about.insert("security".to_owned(), schemes.into());
         self.refused(&[Code::Unauthorized, Code::InvalidToken, Code::Forbidden])
     }
 
-    /// It takes a JSON body, such as the example, and no field that is not named.
+    /// Adds a JSON body without additional fields.
     pub fn body(mut self, mut schema: Value, example: Value) -> Self {
         schema["additionalProperties"] = false.into();
         let content = json!({ "schema": self.name_body(schema, "Request"), "example": example });
@@ -101,7 +101,7 @@ impl Operation {
         self.refused(&[Code::ValidationError, Code::PayloadTooLarge, Code::UnsupportedMediaType])
     }
 
-    /// It takes a body of plain text, such as the example.
+    /// Adds a plain-text body.
     pub fn plain_body(mut self, about: &str, example: &str) -> Self {
         let content = json!({ "schema": { "type": "string" }, "example": example });
         let body = json!({ "required": true, "description": about, "content": { "text/plain": content } });
@@ -109,17 +109,17 @@ impl Operation {
         self.refused(&[Code::PayloadTooLarge])
     }
 
-    /// It takes a part of its path, such as the example.
+    /// Adds a path parameter.
     pub fn path_parameter(self, name: &str, schema: Value, example: impl Into<Value>) -> Self {
         self.parameter("path", name, schema, Some(example.into()))
     }
 
-    /// It takes a field of its query, such as the example.
+    /// Adds a required query parameter.
     pub fn query_parameter(self, name: &str, schema: Value, example: &str) -> Self {
         self.parameter("query", name, schema, Some(example.into()))
     }
 
-    /// It takes a field of its query, which may be missing.
+    /// Adds an optional query parameter.
     pub fn optional_parameter(self, name: &str, schema: Value) -> Self {
         self.parameter("query", name, schema, None)
     }
@@ -134,35 +134,35 @@ impl Operation {
         self
     }
 
-    /// It takes a header.
+    /// Adds a shared header parameter.
     pub fn header(mut self, name: &str) -> Self {
         self.parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
         self
     }
 
-    /// It is done once under an `Idempotency-Key`.
-    pub fn once(self) -> Self {
+    /// Accepts an `Idempotency-Key`.
+    pub fn idempotent(self) -> Self {
         self.header("IdempotencyKey").refused(&[Code::IdempotencyMismatch, Code::ValidationError])
     }
 
-    /// A repeat under the key says that it is one.
-    pub fn says_replayed(mut self) -> Self {
+    /// Accepts an `Idempotency-Key` and marks replayed responses with a header.
+    pub fn replayable(mut self) -> Self {
         self.replays = true;
-        self.once()
+        self.idempotent()
     }
 
-    /// It tells where the caller's window of attempts stands.
-    pub fn metered(mut self) -> Self {
-        self.metered = true;
+    /// Adds the `RateLimit-*` headers to all responses.
+    pub fn rate_limited(mut self) -> Self {
+        self.rate_limited = true;
         self
     }
 
-    /// A JSON answer.
+    /// Adds a JSON response.
     pub fn answer(self, status: u16, about: &str, schema: Value) -> Self {
         self.answer_as(status, about, JSON, schema)
     }
 
-    /// An answer of another media type.
+    /// Adds a response of another media type.
     pub fn answer_as(mut self, status: u16, about: &str, kind: &'static str, schema: Value) -> Self {
         let schema = self.name_body(schema, "Response");
         let answer = self.answers.entry(status).or_default();
@@ -171,7 +171,7 @@ impl Operation {
         self
     }
 
-    /// A body that has no name gets the operation's.
+    /// Names a body without a name after the operation.
     fn name_body(&self, schema: Value, suffix: &str) -> Value {
         if schema["properties"].is_null() || !schema["title"].is_null() {
             return schema;
@@ -180,26 +180,26 @@ impl Operation {
         named(&format!("{}{rest}{suffix}", initial.to_ascii_uppercase()), schema)
     }
 
-    /// An answer without a body.
+    /// Adds a response without a body.
     pub fn bare_answer(mut self, status: u16, about: &str) -> Self {
         self.answers.entry(status).or_default().about.push(about.to_owned());
         self
     }
 
-    /// A header that answers of a status always have.
+    /// Adds a header to the responses of a status.
     pub fn answer_header(mut self, status: u16, name: &str, header: &str) -> Self {
         let headers = &mut self.answers.entry(status).or_default().headers;
         headers.insert(name.to_owned(), header_of(header));
         self
     }
 
-    /// What it can be refused for.
+    /// Adds error codes.
     pub fn refused(mut self, codes: &[Code]) -> Self {
         self.codes.extend(codes);
         self
     }
 
-    /// The operation as it stands in the document.
+    /// The operation object of the document.
     pub fn build(mut self) -> Value {
         self.refusals();
         let mut responses = Map::new();
@@ -208,12 +208,12 @@ impl Operation {
             if matches!(status, 429 | 503) {
                 answer.headers.insert("Retry-After".to_owned(), header_of("RetryAfter"));
             }
-            if self.metered || status == 429 {
+            if self.rate_limited || status == 429 {
                 for (name, header) in RATE {
                     answer.headers.insert(name.to_owned(), header_of(header));
                 }
             }
-            // A failed proof spent the token, so a repeat gets that answer again too.
+            // An invalid proof spends the token, so its response is replayed too.
             if self.replays && matches!(status, 200 | 201 | 422) {
                 answer.headers.insert("Idempotent-Replayed".to_owned(), header_of("IdempotentReplayed"));
             }
@@ -226,7 +226,7 @@ impl Operation {
         self.about.into()
     }
 
-    /// Sorts the codes by their status, in the contract's order.
+    /// Adds the error responses, grouped by status, in the order of `Code::ALL`.
     fn refusals(&mut self) {
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         for code in Code::ALL.iter().filter(|it| self.codes.contains(it)) {

@@ -1,4 +1,4 @@
-//! What operators, balancers and tools ask: health, metrics, the keys of receipts, this document, and that of the sockets.
+//! Endpoints for balancers and tools: health, metrics, public receipt keys, the OpenAPI and the AsyncAPI document.
 
 use serde_json::{Value, json};
 
@@ -9,38 +9,28 @@ pub fn operations() -> Vec<Operation> {
     let health = named("Health", object(&[("status", one_of(&["ok"]))]));
     let document = || json!({ "type": "object", "additionalProperties": true });
     vec![
-        Operation::get(
-            "/healthz",
-            "getHealth",
-            "Check that the process lives",
-            "Answers as long as the process runs.",
-        )
-        .answer(200, "It lives", health),
+        Operation::get("/healthz", "getHealth", "Check liveness", "Returns 200 while the process runs.")
+            .answer(200, "The process runs", health),
         readiness(Operation::get(
             "/readyz",
             "getReadiness",
-            "Check that reads and sockets are served",
-            "Answers 503 before the board is loaded and while the node drains. It stays 200 while Redis or Postgres is away, and names \
-                them in `degraded`.",
+            "Check readiness for reads and sockets",
+            "Returns 503 until the board is loaded and while the node drains. It stays 200 while Redis or Postgres is unavailable and \
+                lists them in `degraded`.",
         )),
         readiness(Operation::get(
             "/readyz/awards",
             "getAwardReadiness",
-            "Check that awards are taken",
-            "Answers 503 as soon as an award would be refused because of a store.",
+            "Check readiness for awards",
+            "Returns 503 while awards would be refused because of a store.",
         )),
-        Operation::get(
-            "/metrics",
-            "getMetrics",
-            "Get the metrics",
-            "Returns the node's metrics for Prometheus.",
-        )
-        .answer_as(200, "Prometheus' text format", "text/plain", text("One metric a line")),
+        Operation::get("/metrics", "getMetrics", "Get metrics", "Returns the node's metrics for Prometheus.")
+            .answer_as(200, "Prometheus text format", "text/plain", text("Metrics")),
         Operation::get(
             "/.well-known/laurel-receipts.json",
             "getReceiptKeys",
-            "Get the public keys of receipts",
-            "Returns the keys that verify receipts. Ask again when a receipt names an unknown key.",
+            "Get the public receipt keys",
+            "Returns the keys that verify receipts. Fetch them again if a receipt has an unknown `kid`.",
         )
         .answer(200, "A JWK set (RFC 7517)", object(&[("keys", list(key()))]))
         .answer_header(200, "Cache-Control", "CacheControl"),
@@ -50,8 +40,8 @@ pub fn operations() -> Vec<Operation> {
         Operation::get(
             "/asyncapi.json",
             "getAsyncApi",
-            "Get the document of sockets and streams",
-            "Returns the AsyncAPI document of the messages over WebSocket, Socket.IO and server-sent events.",
+            "Get the AsyncAPI document",
+            "Returns the document of the messages over WebSocket, Socket.IO and server-sent events.",
         )
         .answer(200, "AsyncAPI 3.0", document())
         .answer_header(200, "Cache-Control", "CacheControl"),
@@ -60,14 +50,14 @@ pub fn operations() -> Vec<Operation> {
 
 fn readiness(operation: Operation) -> Operation {
     let state = object(&[
-        ("ready", flag("Whether it can")),
-        ("draining", flag("Whether the node stops")),
+        ("ready", flag("Whether the check passed")),
+        ("draining", flag("Whether the node is shutting down")),
         ("degraded", list(one_of(&["redis", "postgres", "eviction", "redis_writes"]))),
-        ("boardVersion", whole("The newest board's")),
-        ("outboxEntries?", whole("What Postgres does not have yet; told to operators alone")),
+        ("boardVersion", whole("Version of the node's board")),
+        ("outboxEntries?", whole("Outbox entries not yet written to Postgres; not in public responses")),
     ]);
     let state = named("Readiness", state);
-    operation.answer(200, "It can", state.clone()).answer(503, "It cannot", state)
+    operation.answer(200, "Ready", state.clone()).answer(503, "Not ready", state)
 }
 
 fn key() -> Value {
@@ -77,7 +67,7 @@ fn key() -> Value {
         ("use", one_of(&["sig"])),
         ("alg", one_of(&["EdDSA"])),
         ("kid", text("The key's thumbprint (RFC 7638)")),
-        ("x", text("The public key, in base64url")),
+        ("x", text("The public key in base64url")),
     ]);
     named("ReceiptKey", key)
 }

@@ -1,11 +1,11 @@
-//! Schemas (JSON Schema 2020-12), and those that many operations share.
+//! Builders for JSON Schema 2020-12, and the schemas shared by several operations.
 
 use serde_json::{Map, Value, json};
 
 use crate::error::Code;
 use crate::http::envelope::status;
 
-/// A text.
+/// A string.
 pub fn text(about: &str) -> Value {
     json!({ "type": "string", "description": about })
 }
@@ -15,52 +15,52 @@ pub fn uuid(about: &str) -> Value {
     json!({ "type": "string", "format": "uuid", "description": about })
 }
 
-/// A moment.
+/// An RFC 3339 time.
 pub fn time(about: &str) -> Value {
     json!({ "type": "string", "format": "date-time", "description": about })
 }
 
-/// A whole number from 0 to the largest that JSON's readers agree on.
+/// An integer from 0 to 2^53 - 1, the largest that all JSON parsers read exactly.
 pub fn whole(about: &str) -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": (1u64 << 53) - 1, "description": about })
 }
 
-/// True in every answer. Not a `const`: generated Python clients compare it with the text `true`.
+/// A boolean that is always true. Not a `const`: generated Python clients compare that with the string `true`.
 pub fn always_true(about: &str) -> Value {
     json!({ "type": "boolean", "not": { "const": false }, "description": about })
 }
 
-/// Yes or no.
+/// A boolean.
 pub fn flag(about: &str) -> Value {
     json!({ "type": "boolean", "description": about })
 }
 
-/// One of some texts.
+/// An enum of strings.
 pub fn one_of(texts: &[&str]) -> Value {
     json!({ "type": "string", "enum": texts })
 }
 
-/// One of some texts in a query; the first is the default.
+/// An enum in a query. The first value is the default.
 pub fn choice(about: &str, texts: &[&str]) -> Value {
     json!({ "type": "string", "enum": texts, "default": texts[0], "description": about })
 }
 
-/// A whole number from 1 in a query.
+/// An integer of at least 1 in a query.
 pub fn range(about: &str, max: u32, default: u32) -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default, "description": about })
 }
 
-/// Any number of these.
+/// An array.
 pub fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
-/// Names, each with one of these.
+/// An object with arbitrary keys.
 pub fn map(values: Value) -> Value {
     json!({ "type": "object", "additionalProperties": values })
 }
 
-/// This, or null.
+/// The schema or null.
 pub fn or_null(mut schema: Value) -> Value {
     if schema["title"].is_null() && schema["type"].is_string() {
         schema["type"] = json!([schema["type"].take(), "null"]);
@@ -69,13 +69,13 @@ pub fn or_null(mut schema: Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
-/// A schema that stands in `components.schemas`, so that generated clients have a type of this name.
+/// A schema that `collect_named` moves to `components.schemas`, so that generated clients have a type of this name.
 pub fn named(name: &str, mut schema: Value) -> Value {
     schema["title"] = name.into();
     schema
 }
 
-/// Moves all named schemas below a value into a map, and leaves references to them.
+/// Moves all named schemas below a value into a map and replaces them by references.
 pub fn collect_named(value: &mut Value, schemas: &mut Map<String, Value>) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|it| collect_named(it, schemas)),
@@ -92,12 +92,12 @@ pub fn collect_named(value: &mut Value, schemas: &mut Map<String, Value>) {
     }
 }
 
-/// A schema of `shared`.
+/// A reference to a schema in `components.schemas`.
 pub fn shared_as(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// Fields by their names; one whose name ends with `?` may be missing.
+/// An object with these fields. A field whose name ends with `?` is optional.
 pub fn object(fields: &[(&str, Value)]) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
@@ -111,32 +111,32 @@ pub fn object(fields: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-/// A success at `/api/*`.
+/// A success in the envelope of `/api/*`.
 pub fn envelope(status: u16, data: Value, metadata: Value) -> Value {
     object(&[
         ("data", data),
-        ("message", text("What was done, for people")),
+        ("message", text("Human-readable result")),
         ("statusCode", json!({ "type": "integer", "const": status })),
         ("metadata", metadata),
     ])
 }
 
-/// The schemas that have a name.
+/// Schemas used by several operations.
 pub fn shared() -> Value {
     json!({
         "ErrorCode": one_of(&Code::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>()),
         "ErrorResponse": error(),
         "Row": object(&[
             ("userId", uuid("The user's UUID")),
-            ("username", text("The name to show")),
-            ("score", whole("The total")),
-            ("rank", whole("1 + the number of users with a higher score: equal scores share it")),
+            ("username", text("Display name")),
+            ("score", whole("Total score")),
+            ("rank", whole("1 + the number of users with a higher score; users with equal scores share a rank")),
         ]),
         "NumberedRow": object(&[
-            ("rank", whole("1 + the number of users with a higher score: equal scores share it")),
+            ("rank", whole("1 + the number of users with a higher score; users with equal scores share a rank")),
             ("userId", whole("The user's number")),
-            ("username", text("The name to show")),
-            ("score", whole("The total")),
+            ("username", text("Display name")),
+            ("score", whole("Total score")),
         ]),
         "Award": award(),
         "Challenge": challenge(),
@@ -146,23 +146,23 @@ pub fn shared() -> Value {
 
 fn error() -> Value {
     let field = object(&[
-        ("field", text("Where, such as `proof.nonce`")),
-        ("problem", text("What is wrong, without the field's value")),
+        ("field", text("Path of the field, such as `proof.nonce`")),
+        ("problem", text("Problem of the field, without its value")),
     ]);
     let metadata = object(&[
         ("errorCode", shared_as("ErrorCode")),
-        ("timestamp", time("When it was refused")),
+        ("timestamp", time("Time of the error")),
         ("fields?", list(named("FieldProblem", field))),
         ("expected?", text("What to send instead of this access token")),
-        ("validActionTypes?", list(text("`INVALID_ACTION`: a type that is open here"))),
+        ("validActionTypes?", list(text("`INVALID_ACTION`: an action type that this API accepts"))),
         ("openUtc?", open_utc()),
-        ("expectedPoints?", list(whole("`INVALID_POINTS`: what the action can be worth"))),
+        ("expectedPoints?", list(whole("`INVALID_POINTS`: points that the action can award"))),
         ("limit?", limit()),
     ]);
     object(&[
-        // Generators know no type that has only null.
+        // Client generators do not support a type that is only null.
         ("data", json!({ "type": ["object", "null"], "const": null, "description": "Always null" })),
-        ("message", text("What is wrong, for people")),
+        ("message", text("Human-readable error")),
         ("statusCode", json!({ "type": "integer", "minimum": 400, "maximum": 599 })),
         ("metadata", named("ErrorMetadata", metadata)),
     ])
@@ -170,8 +170,8 @@ fn error() -> Value {
 
 fn open_utc() -> Value {
     let hours = object(&[
-        ("from", text("`INVALID_ACTION`: when the action opens, such as `08:00`")),
-        ("to", text("When it closes")),
+        ("from", text("`INVALID_ACTION`: opening time in UTC, such as `08:00`")),
+        ("to", text("Closing time in UTC")),
     ]);
     named("ActionOpens", hours)
 }
@@ -179,23 +179,23 @@ fn open_utc() -> Value {
 fn limit() -> Value {
     let limit = object(&[
         ("name", text("The setting whose limit was reached, such as `updates_per_minute` or `cap_per_day`")),
-        ("max?", whole("`RATE_LIMIT_EXCEEDED`: attempts that it allows")),
-        ("resetsAt", time("When it is over")),
+        ("max?", whole("`RATE_LIMIT_EXCEEDED`: attempts allowed in the window")),
+        ("resetsAt", time("When the limit resets")),
     ]);
     named("ReachedLimit", limit)
 }
 
-/// An error of each code.
+/// An example error of each code.
 pub fn errors() -> Map<String, Value> {
     let error = |code: Code| {
         json!({ "value": {
             "data": null,
-            "message": "What is wrong, for people",
+            "message": "Human-readable error",
             "statusCode": status(code).as_u16(),
             "metadata": { "errorCode": code.as_str(), "timestamp": "2026-11-21T15:00:00.000Z" },
         } })
     };
-    // No operation has another method than its own.
+    // The document lists no unsupported methods.
     let codes = Code::ALL.iter().filter(|code| **code != Code::MethodNotAllowed);
     codes.map(|code| (code.as_str().to_owned(), error(*code))).collect()
 }
@@ -203,27 +203,27 @@ pub fn errors() -> Map<String, Value> {
 fn award() -> Value {
     object(&[
         ("success", always_true("The points are awarded")),
-        ("newScore", whole("The total after the award")),
-        ("rank", whole("The place after the award")),
+        ("newScore", whole("Total score after the award")),
+        ("rank", whole("Rank after the award")),
         ("leaderboard", top_top("Row")),
-        ("receipt?", text("What was won, as a compact JWS (RFC 7515) that anybody can check")),
+        ("receipt?", text("Signed record of the award, a compact JWS (RFC 7515)")),
     ])
 }
 
-/// The ten best, in rows of this schema.
+/// The top list, with rows of this schema.
 pub fn top_top(row: &str) -> Value {
     json!({ "type": "array", "maxItems": 10, "items": shared_as(row) })
 }
 
 fn challenge() -> Value {
     object(&[
-        ("notBefore?", time("`elapsed`: not redeemed before")),
-        ("notAfter?", time("`elapsed`: not redeemed after")),
-        ("question?", text("`quiz`: what is asked")),
-        ("choices?", list(text("`quiz`: one of the answers to choose from"))),
-        ("prefix?", text("`hashcash`: what the hashed text begins with")),
-        ("bits?", whole("`hashcash`: how many leading zero bits the hash has to have")),
-        ("nonce?", text("`signed`: the attestation's `jti`")),
+        ("notBefore?", time("`elapsed`: earliest time of redemption")),
+        ("notAfter?", time("`elapsed`: latest time of redemption")),
+        ("question?", text("`quiz`: the question")),
+        ("choices?", list(text("`quiz`: a possible answer"))),
+        ("prefix?", text("`hashcash`: prefix of the hashed text")),
+        ("bits?", whole("`hashcash`: number of leading zero bits that the hash needs")),
+        ("nonce?", text("`signed`: required `jti` of the attestation")),
     ])
 }
 
@@ -232,12 +232,13 @@ fn proof() -> Value {
         ("quizResult?", json!({ "description": "`quiz`: the answer" })),
         (
             "nonce?",
-            json!({ "description": "`hashcash`: SHA-256(prefix + nonce) begins with so many zero bits" }),
+            json!({ "description": "`hashcash`: a text such that SHA-256(prefix + nonce) starts with `bits` zero bits" }),
         ),
-        ("attestation?", json!({ "description": "`signed`: a compact JWS of the action's key" })),
+        ("attestation?", json!({ "description": "`signed`: a compact JWS signed by the action's key" })),
     ]);
     proof["description"] =
-        "By the action's kinds of proof; what else is there is kept, and a `webhook` sees all of it".into();
+        "Fields depend on the action's kinds of proof. Other fields are stored and passed to a `webhook`."
+            .into();
     proof["additionalProperties"] = true.into();
     proof
 }

@@ -1,4 +1,4 @@
-//! The operators' API: what they see of one user.
+//! The admin API: search, history and evidence.
 
 use serde_json::{Map, Value, json};
 
@@ -13,18 +13,19 @@ pub fn operations() -> Vec<Operation> {
         "/api/admin/users/{userId}/history",
         "getHistory",
         "Get a user's history",
-        "Returns the user's awards, adjustments, refused attempts, sessions and what admins did, newest first, in pages.",
+        "Returns the user's awards, adjustments, refused attempts, sessions and admin actions in pages, newest first.",
     );
     vec![
         get(
             "/api/admin/suspects/{suspect}",
             "getEvidence",
-            "Get the evidence against a suspect",
-            "Returns abuse signals by hour, newest first, and the user's newest refused attempts. Of an address, `players` are those whose \
-                signals came from it; of a user, `addresses` are those that theirs came from: the heaviest hundred.",
+            "Get the abuse signals of a suspect",
+            "Returns abuse signals by hour, newest first, and the user's newest refused attempts. For an address, `players` lists the users \
+                whose signals came from it. For a user, `addresses` lists the sources of the signals. Each list has the 100 with the \
+                highest weight.",
         )
-        .path_parameter("suspect", text("An address, or a user's UUID, number or name"), "203.0.113.7")
-        .optional_parameter("hours", range("How far back", 720, 24))
+        .path_parameter("suspect", text("An IP address, or a user's UUID, number or username"), "203.0.113.7")
+        .optional_parameter("hours", range("Period in hours, up to now", 720, 24))
         .refused(&[Code::UserNotFound])
         .answer(200, "The evidence", done(evidence())),
         get(
@@ -33,36 +34,36 @@ pub fn operations() -> Vec<Operation> {
             "Search users",
             "Finds users by number, UUID, e-mail address or any part of a name. Without a search it returns the newest users.",
         )
-        .optional_parameter("search", text("Any part of a name, or all of a number, UUID or e-mail address"))
-        .optional_parameter("after", json!({ "type": "integer", "minimum": 1, "maximum": (1u64 << 53) - 1, "description": "`next` of the page before" }))
-        .optional_parameter("limit", range("How many at most", 100, 20))
-        .answer(200, "Exact matches first, then names that begin with the text, then the others, in order", done(found())),
+        .optional_parameter("search", text("Any part of a username, or a whole number, UUID or e-mail address"))
+        .optional_parameter("after", json!({ "type": "integer", "minimum": 1, "maximum": (1u64 << 53) - 1, "description": "`next` of the previous page" }))
+        .optional_parameter("limit", range("Maximum number of users", 100, 20))
+        .answer(200, "Exact matches first, then names that start with the text, then the others, in alphabetical order", done(found())),
         one(history)
-            .optional_parameter("before", text("`next` of the page before"))
-            .optional_parameter("limit", range("How many at most", 200, 50))
+            .optional_parameter("before", text("`next` of the previous page"))
+            .optional_parameter("limit", range("Maximum number of events", 200, 50))
             .answer(200, "Newest first", done(events())),
     ]
 }
 
 fn evidence() -> Value {
     let sign = object(&[
-        ("hour", time("When the hour begins")),
-        ("sign", text("What was seen")),
-        ("count", whole("How often")),
-        ("firstAt", time("When first")),
-        ("lastAt", time("When last")),
+        ("hour", time("Start of the hour")),
+        ("sign", text("Kind of abuse signal")),
+        ("count", whole("Occurrences in the hour")),
+        ("firstAt", time("First occurrence")),
+        ("lastAt", time("Last occurrence")),
     ]);
     let refused = object(&[
-        ("at", time("When")),
-        ("eventId", uuid("The attempt")),
-        ("actionType", text("What for")),
-        ("points", whole("What it would have been worth")),
+        ("at", time("Time of the refusal")),
+        ("eventId", uuid("The attempt's id")),
+        ("actionType", text("Action type")),
+        ("points", whole("Points that the action would have awarded")),
         ("proof", proof()),
     ]);
     let evidence = object(&[
-        ("suspect", text("A user's UUID, or an address")),
+        ("suspect", text("A user's UUID, or an IP address")),
         ("userId", or_null(whole("The user's number"))),
-        ("username", or_null(text("The user's name"))),
+        ("username", or_null(text("Username"))),
         ("signs", list(named("EvidenceSign", sign))),
         ("players", list(suspect())),
         ("addresses", list(suspect())),
@@ -75,89 +76,89 @@ fn found() -> Value {
     let user = object(&[
         ("userId", whole("The user's number")),
         ("id", uuid("The user's UUID")),
-        ("username", text("The name")),
+        ("username", text("Username")),
         ("role", one_of(&["player", "admin"])),
-        ("score", whole("The total, as far as the ledger has come")),
+        ("score", whole("Total score in the ledger")),
         ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is set aside")),
-        ("createdAt", time("When the user registered")),
+        ("quarantined", flag("Whether the user is quarantined")),
+        ("createdAt", time("Time of registration")),
     ]);
     let found = object(&[
-        ("total", whole("How many users match, on all pages")),
+        ("total", whole("Number of matching users on all pages")),
         ("users", list(named("FoundUser", user))),
-        ("next", or_null(whole("Where the next page begins; null at the end"))),
+        ("next", or_null(whole("Send it as `after` for the next page; null on the last page"))),
     ]);
     named("FoundUsers", found)
 }
 
-/// What is known of a user.
+/// The report about a user.
 pub fn user() -> Value {
     let user = object(&[
         ("userId", whole("The user's number")),
         ("id", uuid("The user's UUID")),
-        ("username", text("The name")),
+        ("username", text("Username")),
         ("role", one_of(&["player", "admin"])),
-        ("score", whole("The total")),
-        ("shown", whole("How much of it others see")),
-        ("rank", or_null(whole("The place on the board"))),
+        ("score", whole("Total score, held points included")),
+        ("shown", whole("Public score on the board")),
+        ("rank", or_null(whole("Rank on the board"))),
         ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is set aside")),
-        ("awards", whole("Awards; a few seconds behind")),
-        ("createdAt", time("When the user registered")),
-        ("lastAt", or_null(time("The newest award"))),
+        ("quarantined", flag("Whether the user is quarantined")),
+        ("awards", whole("Number of awards; a few seconds behind")),
+        ("createdAt", time("Time of registration")),
+        ("lastAt", or_null(time("Time of the last award"))),
         ("signs", signs()),
     ]);
     named("UserReport", user)
 }
 
 fn proof() -> Value {
-    json!({ "description": "The proof that was given; null if there was none" })
+    json!({ "description": "The submitted proof, or null" })
 }
 
-/// One page. Each event says by its `kind` which of the schemas it has.
+/// One page of events. The `kind` of an event selects its schema.
 fn events() -> Value {
-    let points = || json!({ "type": "integer", "description": "By how much the total changed" });
+    let points = || json!({ "type": "integer", "description": "Change of the total score" });
     let mut mapping = Map::new();
     let mut kind = |name: &str, kinds: &[&str], fields: &[(&str, Value)]| {
-        let mut all = vec![("kind", one_of(kinds)), ("at", time("When"))];
+        let mut all = vec![("kind", one_of(kinds)), ("at", time("Time of the event"))];
         all.extend_from_slice(fields);
         let place = format!("#/components/schemas/{name}");
         mapping.extend(kinds.iter().map(|kind| (String::from(*kind), place.as_str().into())));
         named(name, object(&all))
     };
     let entry = [
-        ("eventId", uuid("The ledger's entry")),
-        ("actionType", text("What for")),
+        ("eventId", uuid("The ledger entry")),
+        ("actionType", text("Action type")),
         ("points", points()),
-        ("scoreBefore", whole("The total before")),
-        ("scoreAfter", whole("And after")),
-        ("held", flag("Whether it is held back")),
+        ("scoreBefore", whole("Total score before")),
+        ("scoreAfter", whole("Total score after")),
+        ("held", flag("Whether the points are held")),
         (
             "note",
             or_null(
-                json!({ "type": "object", "additionalProperties": true, "description": "Of an operator: who and why" }),
+                json!({ "type": "object", "additionalProperties": true, "description": "Actor and reason of an admin's change" }),
             ),
         ),
     ];
     let award = [entry.as_slice(), &[("proof", proof())]].concat();
     let attempt = [
-        ("eventId", uuid("The attempt")),
-        ("actionType", text("What for")),
-        ("points", whole("What it would have been worth")),
+        ("eventId", uuid("The attempt's id")),
+        ("actionType", text("Action type")),
+        ("points", whole("Points that the action would have awarded")),
         ("proof", proof()),
-        ("refusedAt", or_null(time("When its proof failed"))),
-        ("expiresAt", time("When it runs out")),
+        ("refusedAt", or_null(time("When the proof was refused"))),
+        ("expiresAt", time("When the token expires")),
     ];
     let session = [
         ("sessionId", text("The game session")),
-        ("actions", whole("Awards in it")),
-        ("active", flag("Whether it goes on")),
-        ("endedAt", or_null(time("When it ended"))),
+        ("actions", whole("Awards in the session")),
+        ("active", flag("Whether the session is active")),
+        ("endedAt", or_null(time("End of the session"))),
     ];
-    let deed = [
-        ("actor", text("Who did it")),
-        ("action", text("What")),
-        ("reason", text("Why")),
+    let admin_action = [
+        ("actor", text("Who acted")),
+        ("action", text("The action")),
+        ("reason", text("The reason given")),
         ("detail", or_null(json!({ "type": "object", "additionalProperties": true }))),
     ];
     let kinds = [
@@ -165,9 +166,9 @@ fn events() -> Value {
         kind("AdjustmentEvent", &["adjustment", "carried"], &entry),
         kind("AttemptEvent", &["refused", "expired", "open"], &attempt),
         kind("SessionEvent", &["session"], &session),
-        kind("AdminEvent", &["deed"], &deed),
+        kind("AdminEvent", &["deed"], &admin_action),
     ];
     let event = json!({ "oneOf": kinds, "discriminator": { "propertyName": "kind", "mapping": mapping } });
-    let next = or_null(text("Where the next page begins; null at the end"));
+    let next = or_null(text("Send it as `before` for the next page; null on the last page"));
     named("History", object(&[("events", list(named("HistoryEvent", event))), ("next", next)]))
 }

@@ -7,12 +7,12 @@ use super::operation::Operation;
 use super::schema::{flag, list, map, named, object, one_of, or_null, shared_as, text, time, uuid, whole};
 use crate::error::Code;
 
-/// A token of the right shape that no node has signed.
+/// A well-formed token with an unknown signature.
 const ANTI_SPAM_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
     eyJzdWIiOiIwMTlhMmM1ZS03YjFkLTdjNDAtOWYzYS0yZDViOGU2ZjFhMDQiLCJhY3QiOiJ3YXRjaF9hZCIsImp0aSI6IjAxOWFhNmYxLTljMD\
     AtN2QzZS04YTViLTRjMmY2ZTFkMGI5NyIsImV4cCI6MTc5NTI3MzIzMH0.\
     oSmXSapUWvFxEUeloNuecbtcIqgtlokf8N8azZE7dDA";
-/// As in AdMob's documentation.
+/// The example of AdMob's documentation.
 const SIGNATURE: &str =
     "MEUCIQCLJS_s4ia_sN06HqzeW7Wc3nhZi4RlW3qV0oO-6AIYdQIgGJEh-rzKreO-paNDbSCzWGMtmgJHYYW9k2_icM9LFMY";
 
@@ -23,8 +23,8 @@ pub fn operations() -> Vec<Operation> {
         "/api/v1/actions",
         "listActions",
         "List the actions",
-        "Returns the catalogue: what each action is worth, how it is limited and what proof it needs. With a login, each action says \
-            how long the player has to wait for it.",
+        "Returns the catalogue: the points, limits and required proof of each action. With a login, each action also has the player's \
+            remaining wait. `actionId` is the action's number, which `POST /api/v1/action-tokens` accepts.",
     );
     vec![
         catalogue.answer(
@@ -45,44 +45,45 @@ fn action() -> Value {
     let mut kinds = vec!["none", "all"];
     kinds.extend(KINDS);
     let limits = object(&[
-        ("cooldownMs", whole("Least time between two awards; 0: none")),
-        ("capPerHour", whole("Awards in a UTC hour; 0: any number")),
-        ("capPerDay", whole("Awards in a UTC day; 0: any number")),
+        ("cooldownMs", whole("Minimum time between two awards in ms; 0: no cooldown")),
+        ("capPerHour", whole("Maximum awards per UTC hour; 0: no limit")),
+        ("capPerDay", whole("Maximum awards per UTC day; 0: no limit")),
         ("openUtc", or_null(named("OpenHours", open))),
     ]);
     let action = object(&[
-        ("actionType", text("Its name")),
-        ("actionId", whole("Its number")),
-        ("points", whole("What an award is worth")),
-        ("pointsByDifficulty", map(whole("What it is worth where the proof says how hard it was"))),
+        ("actionType", text("Name of the action")),
+        ("actionId", whole("Number of the action")),
+        ("points", whole("Points of an award")),
+        ("pointsByDifficulty", map(whole("Points of an award by the difficulty in the proof"))),
         ("proof", one_of(&kinds)),
         ("checks", list(one_of(&KINDS))),
         ("flows", list(one_of(&["actions", "tokens", "game"]))),
         ("limits", named("ActionLimits", limits)),
         (
             "availableInMs?",
-            whole("With a login: ms until the action's cooldown and caps let the player start it; 0: now"),
+            whole("With a login: ms until the player may start the action, by its cooldown and caps; 0: now"),
         ),
     ]);
     named("Action", action)
 }
 
 fn init() -> Operation {
-    let about = "Issues a token that works once, and the challenge of an action that needs a proof.";
+    let about = "Issues a single-use token and, if the action needs a proof, a challenge. `actionId` is the UUID of this attempt, not \
+        the action's number.";
     Operation::post("/api/v1/actions/init", "initAction", "Start an action", about)
         .login()
-        .metered()
+        .rate_limited()
         .body(
-            object(&[("actionType", text("Its name in the catalogue"))]),
+            object(&[("actionType", text("Action type in the catalogue"))]),
             json!({ "actionType": "watch_ad" }),
         )
         .answer(
             200,
-            "A token that works once, and what has to be shown with it",
+            "A single-use token, and the challenge",
             object(&[
                 ("antiSpamToken", text("The token, a JWT")),
-                ("expiresIn", whole("Seconds that it lives")),
-                ("actionId", uuid("The attempt's id")),
+                ("expiresIn", whole("Lifetime of the token in seconds")),
+                ("actionId", uuid("UUID of this attempt: the token's `jti`")),
                 ("challenge?", shared_as("Challenge")),
             ]),
         )
@@ -93,8 +94,8 @@ fn finalize() -> Operation {
     let about = "Verifies the proof, redeems the token of `init` and awards the action's points.";
     Operation::post("/api/v1/actions/finalize", "finalizeAction", "Finish an action", about)
         .login()
-        .metered()
-        .says_replayed()
+        .rate_limited()
+        .replayable()
         .body(
             object(&[
                 ("antiSpamToken?", or_null(text("The token of `init`"))),
@@ -115,30 +116,29 @@ fn finalize() -> Operation {
 }
 
 fn prove() -> Operation {
-    let about = "Verifies the proof now and issues a token that is redeemed later. Name the action by `actionType`, `actionId` or \
-        `antiSpamToken`.";
+    let about = "Verifies the proof and issues a token that can be redeemed later. Send `actionType`, `actionId` or `antiSpamToken`.";
     Operation::post("/api/v1/action-tokens", "issueActionToken", "Prove an action first", about)
         .login()
-        .metered()
-        .says_replayed()
+        .rate_limited()
+        .replayable()
         .body(
             object(&[
-                ("actionType?", or_null(text("The action's name"))),
-                ("actionId?", or_null(whole("The action's number"))),
-                ("antiSpamToken?", or_null(text("The token of `init`, where the proof needs a challenge"))),
-                ("sessionId?", or_null(text("The live game session"))),
+                ("actionType?", or_null(text("Name of the action"))),
+                ("actionId?", or_null(whole("Number of the action in the catalogue"))),
+                ("antiSpamToken?", or_null(text("The token of `init`, if the proof needs a challenge"))),
+                ("sessionId?", or_null(text("The active game session"))),
                 ("proof?", or_null(shared_as("Proof"))),
             ]),
             json!({ "actionType": "watch_ad" }),
         )
         .answer(
             201,
-            "A token that is redeemed later, without any further proof",
+            "A token that can be redeemed without further proof",
             object(&[
-                ("actionToken", text("`act_` and more")),
-                ("actionType", text("What it is for")),
-                ("expiresAt", time("When it runs out")),
-                ("expiresIn", whole("Seconds that it lives")),
+                ("actionToken", text("`act_` and 20 characters")),
+                ("actionType", text("Name of the action")),
+                ("expiresAt", time("When the token expires")),
+                ("expiresIn", whole("Lifetime of the token in seconds")),
             ]),
         )
         .refused(&[
@@ -157,12 +157,12 @@ fn redeem() -> Operation {
     let about = "Redeems a token of `action-tokens` and awards the action's points.";
     Operation::post("/api/v1/scores", "redeemActionToken", "Redeem a proven token", about)
         .login()
-        .metered()
-        .says_replayed()
+        .rate_limited()
+        .replayable()
         .body(
             object(&[
                 ("actionToken?", or_null(text("The token of `action-tokens`"))),
-                ("sessionId?", or_null(text("The session that it is bound to"))),
+                ("sessionId?", or_null(text("The session that the token is bound to"))),
             ]),
             json!({ "actionToken": ACT_TOKEN }),
         )
@@ -184,21 +184,21 @@ fn admob() -> Operation {
         "/api/v1/callbacks/admob",
         "creditAd",
         "Credit a rewarded ad",
-        "AdMob's server-side verification callback. It exists only where the catalogue has an action with the proof `admob`. The \
-            signature is over the raw query.",
+        "AdMob's server-side verification callback. It exists only if the catalogue has an action with the proof `admob`. The signature \
+            covers the raw query.",
     );
-    // In AdMob's order: the signature covers all that stands before it.
+    // In AdMob's order: the signature covers everything before it.
     for (name, about, example) in [
         ("ad_network", "As AdMob sends it", None),
         ("ad_unit", "The ad unit", Some("2747237135")),
-        ("custom_data", "The `antiSpamToken`; without it nothing is awarded", None),
+        ("custom_data", "The `antiSpamToken`; without it no points are awarded", None),
         ("reward_amount", "As AdMob sends it", None),
         ("reward_item", "As AdMob sends it", None),
-        ("timestamp", "When the ad was watched, in ms since the Unix epoch", Some("1795273200000")),
+        ("timestamp", "When the ad was watched: ms since the Unix epoch", Some("1795273200000")),
         ("transaction_id", "The reward's id", Some("18fa792de1bca816048293fc71035638")),
         ("user_id", "As AdMob sends it", None),
-        ("signature", "ECDSA, in base64url", Some(SIGNATURE)),
-        ("key_id", "The number of Google's key", Some("1268887")),
+        ("signature", "ECDSA signature in base64url", Some(SIGNATURE)),
+        ("key_id", "Id of Google's key", Some("1268887")),
     ] {
         operation = match example {
             Some(example) => operation.query_parameter(name, text(about), example),
@@ -208,10 +208,10 @@ fn admob() -> Operation {
     operation
         .answer(
             200,
-            "The points are awarded, or the signed call has nothing to award: AdMob's console tests the URL so",
+            "The points are awarded, or the signed callback has no token: AdMob's console tests the URL like this",
             object(&[
                 ("success", flag("Whether points were awarded")),
-                ("newScore", or_null(whole("The total after the award"))),
+                ("newScore", or_null(whole("Total score after the award"))),
             ]),
         )
         .refused(&[

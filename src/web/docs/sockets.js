@@ -55,12 +55,12 @@ function security(operation, api) {
   return ways.length > 0 ? [make('h3', '', 'The login, one of'), make('ul', 'ways', ...ways)] : [];
 }
 
-function ends(channel) {
-  const rows = channel['x-ends'].map(({ sign, code: number, reason, why, client }) => {
-    const said = number === undefined ? prose(sign).childNodes : [make('code', '', `${number}${reason ? ` ${reason}` : ''}`)];
+function closes(channel) {
+  const rows = channel['x-closes'].map(({ signal, code: number, reason, why, client }) => {
+    const said = number === undefined ? prose(signal).childNodes : [make('code', '', `${number}${reason ? ` ${reason}` : ''}`)];
     return [[...said], [...prose(why).childNodes], client];
   });
-  return [make('h3', '', 'How it ends'), table(['Sign', 'Why', 'A client'], rows)];
+  return [make('h3', '', 'How it closes'), table(['Signal', 'Reason', 'What to do'], rows)];
 }
 
 function channel(key, it, api) {
@@ -70,7 +70,7 @@ function channel(key, it, api) {
     ...operation.messages.map((one) => message(resolve(one, api), api)),
   ]);
   const title = make('h2', '', it.title, ' ', make('code', 'address', it.address));
-  return make('article', 'card channel', title, prose(it.description), ...security(here[0], api), ...spoken, ...ends(it));
+  return make('article', 'card channel', title, prose(it.description), ...security(here[0], api), ...spoken, ...closes(it));
 }
 
 /** Reads the document and shows it, with something to try. */

@@ -1,17 +1,17 @@
-//! The document of the sockets against AsyncAPI's own schema, and against what a node really says.
+//! The AsyncAPI document: compared with AsyncAPI's schema and with the messages of a node.
 
-mod book;
-mod spoken;
+mod messages;
+mod recorder;
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use self::book::Book;
+use self::recorder::Recorder;
 
 #[test]
-fn the_document_is_as_asyncapi_has_it() {
+fn the_document_matches_the_asyncapi_schema() {
     let specs =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/@asyncapi/specs/schemas");
     let schema = std::fs::read(specs.join("3.0.0-without-$id.json")).expect("make test installs it");
@@ -21,14 +21,14 @@ fn the_document_is_as_asyncapi_has_it() {
     let problems: Vec<_> =
         validator.iter_errors(&document).map(|it| format!("{}: {it}", it.instance_path())).collect();
     assert!(problems.is_empty(), "{problems:#?}");
-    // It does judge.
+    // The validator does find errors.
     let mut wrong = document;
     wrong["channels"]["stream"]["adress"] = "/".into();
     assert!(!validator.is_valid(&wrong));
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(object) => {
@@ -49,15 +49,15 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn every_message_has_an_example_of_itself() {
-    let book = Book::new();
-    for channel in book.channels() {
-        let both = [book.messages(&channel, "send"), book.messages(&channel, "receive")];
+fn every_message_has_a_valid_example() {
+    let recorder = Recorder::new();
+    for channel in recorder.channels() {
+        let both = [recorder.messages(&channel, "send"), recorder.messages(&channel, "receive")];
         for message in both.into_iter().flatten() {
             let examples = message.examples();
             assert_eq!(!examples.is_empty(), message.has_payload(), "{channel}: {}", message.key);
             for example in examples {
-                let problems = book.problems(&message, &example);
+                let problems = recorder.problems(&message, &example);
                 assert!(problems.is_empty(), "{channel}: {}: {problems:#?}", message.key);
             }
         }
@@ -65,11 +65,11 @@ fn every_message_has_an_example_of_itself() {
 }
 
 #[test]
-fn the_command_prints_it_without_any_store() {
+fn the_command_needs_no_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     let output = command.arg("asyncapi").current_dir(folder.path()).output().unwrap();
     assert!(output.status.success());
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), laurel::http::asyncapi());
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is made");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "a store was created");
 }

@@ -1,4 +1,4 @@
-//! Dead letters as operators see them, and what they decide.
+//! The admin API for dead letters: list, retry, discard.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The doors of those who listen: the handshake of `/api/v1/ws`, and `/api/v1/leaderboard/stream`. Whoever is refused is
-//! refused with an HTTP answer, before any socket is open.
+//! The WebSocket handshake at `/api/v1/ws` and the server-sent events at `/api/v1/leaderboard/stream`. A refusal is an HTTP response,
+//! sent before the connection is upgraded.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tokio::sync::SemaphorePermit;
 
 use super::address::ClientAddress;
 use super::cors::OriginAccess;
-use super::encoding::takes_gzip;
-use super::identity::bearer;
+use super::headers::{accepts_gzip, bearer_token};
+
 use super::query::Query;
 use crate::account::{self, Identity};
 use crate::app::App;
@@ -23,9 +23,9 @@ use crate::error::{RateWindow, Refusal, Result};
 use crate::live::websocket::{Limits, Upgrade};
 use crate::live::{self, NoSeat, Pending, Seat};
 
-/// The sub-protocol that is spoken; the login comes beside it, since browsers cannot set headers.
+/// The sub-protocol of this API. Browsers cannot set headers and send the login as a second sub-protocol.
 const PROTOCOL: &str = "laurel.v1";
-/// What a client may say: it only listens.
+/// Maximum size of a client message. Clients send nothing but pings.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// `GET /api/v1/ws`
@@ -37,7 +37,7 @@ pub async fn open(
     upgrade: Option<Upgrade>,
 ) -> Result<Response> {
     let query = access_token(query)?;
-    let token = bearer(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
+    let token = bearer_token(&headers).or_else(|| sub_protocol(&headers)).or(query.as_deref());
     let token = token.ok_or(Refusal::Unauthorized)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
@@ -53,8 +53,7 @@ pub async fn open(
         .accept(limits, move |socket| live::serve_plain(app, caller, socket, seat)))
 }
 
-/// `GET /api/v1/leaderboard/stream`: where spectators are, a login is only needed for one's own
-/// news.
+/// `GET /api/v1/leaderboard/stream`. If spectators are allowed, a login is needed for the player's own events only.
 pub async fn stream(
     State(app): State<Arc<App>>,
     from: ClientAddress,
@@ -65,13 +64,13 @@ pub async fn stream(
     check_origin(&app, &headers)?;
     check_open(&app)?;
     let _turn = turn(&app).await?;
-    let caller = match bearer(&headers).or(query.as_deref()) {
+    let caller = match bearer_token(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
         None if app.config.live.public_stream => None,
         None => return Err(Refusal::Unauthorized.into()),
     };
     let seat = seat(&app, caller.as_ref(), from.counted_as())?;
-    let packed = app.config.live.compression && takes_gzip(&headers);
+    let packed = app.config.live.compression && accepts_gzip(&headers);
     let body = live::serve_events(&app, caller, packed, seat).await.ok_or(Refusal::NoSocket)?;
     let mut response = Response::new(body);
     let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
@@ -80,25 +79,26 @@ pub async fn stream(
     if packed {
         set(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    // Proxies of the nginx kind would wait for more before they pass an event on.
+    // Otherwise nginx buffers events.
     set(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
 }
 
-/// The login as a query, for clients that can do nothing else. The query is never logged.
+/// The login from the query, for clients that cannot set headers. The query is never logged.
 fn access_token(mut query: Query) -> Result<Option<String>, Refusal> {
     let token = query.text("access_token");
     query.finish().map(|()| token)
 }
 
-/// The answer to what asks for no WebSocket as RFC 6455 has it, with the version that is spoken (section 4.4).
+/// 400 for a request that is not a WebSocket handshake, with the supported version (RFC 6455, section 4.4).
 fn no_handshake() -> Response {
-    let mut response = Refusal::field("headers", "must ask for a WebSocket (RFC 6455)").into_response();
+    let mut response =
+        Refusal::field("headers", "must be those of a WebSocket handshake (RFC 6455)").into_response();
     response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
 }
 
-/// Pages of origins that may not call get no connection either.
+/// Refuses a page whose origin may not call this node.
 pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     match OriginAccess::of(&app.config.server.cors_origins, headers) {
         OriginAccess::Denied => Err(Refusal::OriginNotAllowed),
@@ -106,17 +106,17 @@ pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the node takes anybody for the moment.
+/// Refuses new connections while the node starts or drains.
 pub fn check_open(app: &App) -> Result<(), Refusal> {
     if app.health.is_ready() { Ok(()) } else { Err(no_socket(app, "closed")) }
 }
 
-/// A turn for a handshake.
+/// Waits for a handshake permit.
 async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Refusal> {
     app.handshakes.turn().await.ok_or_else(|| no_socket(app, "busy"))
 }
 
-/// Nothing that the client could help: it comes back later.
+/// Counts a refusal for a reason on the node's side: the client retries later.
 fn no_socket(app: &App, reason: &str) -> Refusal {
     app.metrics.socket_refused(reason);
     Refusal::NoSocket

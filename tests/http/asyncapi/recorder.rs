@@ -1,4 +1,4 @@
-//! Holds what was said on the wire against the document, and remembers what of it was seen.
+//! Compares messages on the wire with the document and records which documented ones were seen.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::http::openapi::driver::close;
 
-pub struct Book {
+pub struct Recorder {
     pub document: Value,
-    /// Channel and message, or channel and end.
+    /// Channel and message, or channel and close.
     seen: BTreeSet<(String, String)>,
 }
 
@@ -19,7 +19,7 @@ pub struct Message {
     about: Value,
 }
 
-impl Book {
+impl Recorder {
     pub fn new() -> Self {
         Self { document: laurel::http::asyncapi(), seen: BTreeSet::new() }
     }
@@ -42,64 +42,65 @@ impl Book {
         references.map(message).collect()
     }
 
-    /// What a node said is one of the documented messages. Returns its name in the document, and its payload.
+    /// Checks a message of the node. Returns its name in the document and its payload.
     #[track_caller]
-    pub fn told(&mut self, channel: &str, text: &str) -> (String, Value) {
+    pub fn sent(&mut self, channel: &str, text: &str) -> (String, Value) {
         self.find(channel, "send", text)
     }
 
-    /// The same of what a client says, which a test should say only if it is documented.
+    /// Checks a message of a client: tests send documented messages only.
     #[track_caller]
-    pub fn said(&mut self, channel: &str, text: &str) {
+    pub fn received(&mut self, channel: &str, text: &str) {
         self.find(channel, "receive", text);
     }
 
     #[track_caller]
     fn find(&mut self, channel: &str, action: &str, text: &str) -> (String, Value) {
         let messages = self.messages(channel, action);
-        let fits = |it: &Message| {
+        let parse = |it: &Message| {
             it.read(text).map(|payload| (it.key.clone(), self.problems(it, &payload), payload))
         };
-        let fitting: Vec<_> = messages.iter().filter_map(fits).collect();
-        let mut sound: Vec<_> = fitting.iter().filter(|(_, problems, _)| problems.is_empty()).collect();
-        assert_eq!(sound.len(), 1, "{channel}: {text:?} is not one of the messages: {fitting:#?}");
-        let (key, _, payload) = sound.remove(0).clone();
+        let parsed: Vec<_> = messages.iter().filter_map(parse).collect();
+        let mut valid: Vec<_> = parsed.iter().filter(|(_, problems, _)| problems.is_empty()).collect();
+        assert_eq!(valid.len(), 1, "{channel}: {text:?} is not one of the messages: {parsed:#?}");
+        let (key, _, payload) = valid.remove(0).clone();
         self.seen.insert((channel.to_owned(), key.clone()));
         (key, payload)
     }
 
-    /// What was seen by another.
+    /// Adds what another recorder saw.
     pub fn add(&mut self, other: Self) {
         self.seen.extend(other.seen);
     }
 
-    /// A WebSocket was closed so.
+    /// Checks a close frame.
     #[track_caller]
     pub fn closed(&mut self, channel: &str, code: u16, reason: &str) {
-        let ends = self.document["channels"][channel]["x-ends"].as_array().unwrap();
-        let same = |it: &&Value| {
+        let closes = self.document["channels"][channel]["x-closes"].as_array().unwrap();
+        let matches = |it: &&Value| {
             let documented = it["reason"].as_str().unwrap();
             it["code"] == code && without_digits(documented) == without_digits(reason)
         };
-        let end = ends.iter().find(same).unwrap_or_else(|| panic!("{code} {reason:?} is not documented"));
-        self.seen.insert((channel.to_owned(), end.to_string()));
+        let close =
+            closes.iter().find(matches).unwrap_or_else(|| panic!("{code} {reason:?} is not documented"));
+        self.seen.insert((channel.to_owned(), close.to_string()));
     }
 
-    /// Every message both ways was seen, and every close code.
+    /// Checks that every message of both directions and every close code was seen.
     pub fn assert_all_seen(&self) {
         let mut missing = Vec::new();
         for channel in self.channels() {
             let both = [self.messages(&channel, "send"), self.messages(&channel, "receive")];
             let keys = both.into_iter().flatten().map(|it| it.key);
-            let ends = self.document["channels"][&channel]["x-ends"].as_array().unwrap();
-            let ends = ends.iter().filter(|it| it["code"].is_number()).map(Value::to_string);
-            let all = keys.chain(ends).map(|it| (channel.clone(), it));
+            let closes = self.document["channels"][&channel]["x-closes"].as_array().unwrap();
+            let closes = closes.iter().filter(|it| it["code"].is_number()).map(Value::to_string);
+            let all = keys.chain(closes).map(|it| (channel.clone(), it));
             missing.extend(all.filter(|it| !self.seen.contains(it)));
         }
         assert_eq!(missing, [], "never seen");
     }
 
-    /// What of a payload is not as documented, with no field let pass that is not.
+    /// The differences between a payload and its schema. Undocumented fields count.
     pub fn problems(&self, message: &Message, payload: &Value) -> Vec<String> {
         let schema = &message.about["payload"];
         if schema.is_null() {
@@ -128,7 +129,7 @@ impl Message {
         self.about["payload"].is_object()
     }
 
-    /// The payload of a text, if it has this message's words around it.
+    /// The payload of a text, if the text around it is this message's.
     fn read(&self, text: &str) -> Option<Value> {
         let wire = self.about["x-wire"].as_str().unwrap();
         let Some((before, after)) = wire.split_once("{payload}") else {

@@ -1,0 +1,261 @@
+//! A node sends every documented message over each protocol, and no others.
+
+use laurel::admin::{Decision, Restriction, restrict};
+use laurel::live::{Board, Row};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::recorder::Recorder;
+use crate::harness::{Player, TestNode, World, eventually};
+use crate::live::clients::events::Events;
+use crate::live::clients::{FEW, Listener, Polling, Protocol, WebSocket, soon};
+
+const SOCKET: &str = "webSocket";
+const STREAM: &str = "stream";
+const SOCKET_IO: &str = "socketIo";
+
+#[tokio::test]
+async fn a_node_sends_exactly_the_documented_messages() {
+    let mut recorder = Recorder::new();
+    let mut world = World::new().await;
+    // Longer than a Redis restart on a busy machine: a client that waits on one connection answers no pings on the others.
+    let node = world.node_with(|it| it.live.ping_seconds = 10).await;
+    let ada = node.register("ada").await;
+    let mut connections = [
+        Connection::web_socket(&node, &ada, &mut recorder).await,
+        Connection::stream(&node, &ada).await,
+        Connection::socket_io(&node, &ada, &mut recorder).await,
+    ];
+    for connection in &mut connections {
+        connection.wait_for(&mut recorder, "leaderboardUpdated").await;
+    }
+    wait_for_subscription(&world, &ada).await;
+    node.award(&ada, "watch_ad").await;
+    for connection in &mut connections {
+        connection.wait_for(&mut recorder, "scorePersonal").await;
+    }
+    connections[1].wait_for(&mut recorder, "heartbeat").await;
+    connections[2].wait_for(&mut recorder, "ping").await;
+    world.redis.kill().await;
+    for connection in &mut connections {
+        connection.wait_for(&mut recorder, "status").await;
+    }
+    world.redis.restart().await;
+    for connection in &mut connections {
+        connection.wait_for(&mut recorder, "status").await;
+    }
+    eventually("awards to be taken again", async || {
+        (node.get("/readyz/awards").await.status == 200).then_some(())
+    })
+    .await;
+    // Without a login `connect_success` names no player.
+    let mut spectator = Connection::Stream(Events::open(&node.base, "", None).await.unwrap());
+    spectator.wait_for(&mut recorder, "connectSuccess").await;
+    polling(&node, &ada, &mut recorder).await;
+    ban(&node, &ada).await;
+    let [socket, stream, socket_io] = &mut connections;
+    socket.assert_closed(&mut recorder).await;
+    assert_eq!(stream.wait_for(&mut recorder, "retry").await, 60_000);
+    socket_io.wait_for(&mut recorder, "disconnected").await;
+    other_closes(&world, node, &mut recorder).await;
+    recorder.assert_all_seen();
+}
+
+/// A client that returns messages as they are on the wire.
+enum Connection {
+    Socket(WebSocket),
+    Stream(Events),
+    SocketIo(WebSocket),
+}
+
+impl Connection {
+    async fn web_socket(node: &TestNode, player: &Player, recorder: &mut Recorder) -> Self {
+        let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &player.token, None).await.unwrap();
+        for text in ["hello", r#"{"event":"ping"}"#] {
+            recorder.received(SOCKET, text);
+            socket.say(text).await;
+        }
+        Self::Socket(socket)
+    }
+
+    async fn stream(node: &TestNode, player: &Player) -> Self {
+        Self::Stream(Events::open(&node.base, &player.token, None).await.unwrap())
+    }
+
+    /// Tries a bad login before the good one.
+    async fn socket_io(node: &TestNode, player: &Player, recorder: &mut Recorder) -> Self {
+        let path = "/socket.io/?EIO=4&transport=websocket";
+        let mut connection = Self::SocketIo(WebSocket::open(&node.base, path, "", None).await.unwrap());
+        connection.wait_for(recorder, "open").await;
+        connection.say(recorder, &join("forged")).await;
+        connection.wait_for(recorder, "connectError").await;
+        connection.say(recorder, &join(&player.token)).await;
+        connection.wait_for(recorder, "connected").await;
+        connection
+    }
+
+    async fn say(&mut self, recorder: &mut Recorder, packet: &str) {
+        let Self::SocketIo(connection) = self else { panic!("only Socket.IO clients send packets") };
+        recorder.received(SOCKET_IO, packet);
+        connection.say(packet).await;
+    }
+
+    /// Receives until a message of this name, and returns its payload.
+    async fn wait_for(&mut self, recorder: &mut Recorder, key: &str) -> Value {
+        loop {
+            let text = soon(key, self.receive()).await.unwrap_or_else(|| panic!("the end came before {key}"));
+            let channel = match self {
+                Self::Socket(_) => SOCKET,
+                Self::Stream(_) => STREAM,
+                Self::SocketIo(_) => SOCKET_IO,
+            };
+            let (name, payload) = recorder.sent(channel, &text);
+            if name == "ping" {
+                self.say(recorder, "3").await;
+            }
+            if name == key {
+                return payload;
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Option<String> {
+        match self {
+            Self::Socket(connection) | Self::SocketIo(connection) => connection.hear().await,
+            Self::Stream(connection) => Some(format!("{}\n\n", connection.piece().await?)),
+        }
+    }
+
+    /// Receives the remaining messages and checks the close frame.
+    async fn assert_closed(&mut self, recorder: &mut Recorder) {
+        while let Some(text) = soon("the end", self.receive()).await {
+            recorder.sent(SOCKET, &text);
+        }
+        let Self::Socket(connection) = self else { panic!("only a WebSocket has a close frame") };
+        let (code, reason) = connection.closed.clone().expect("a close frame");
+        recorder.closed(SOCKET, code, &reason);
+    }
+}
+
+fn join(token: &str) -> String {
+    format!("40{}", json!({ "token": token }))
+}
+
+/// Polls once and checks the packets.
+async fn poll(connection: &Polling, recorder: &mut Recorder) -> Vec<String> {
+    let packets = soon("the response of a poll", connection.poll()).await.expect("the session ended");
+    packets.iter().map(|it| recorder.sent(SOCKET_IO, it).0).collect()
+}
+
+async fn say(connection: &mut Polling, recorder: &mut Recorder, packet: &str) {
+    recorder.received(SOCKET_IO, packet);
+    connection.say(packet).await;
+}
+
+/// The packets of polling: upgrade to a WebSocket, and both ways to end a session.
+async fn polling(node: &TestNode, player: &Player, recorder: &mut Recorder) {
+    let mut connection = Polling::open(&node.base).await.unwrap();
+    say(&mut connection, recorder, &join(&player.token)).await;
+    while !poll(&connection, recorder).await.iter().any(|it| it == "leaderboardUpdated") {}
+    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", connection.sid);
+    let mut socket = Connection::SocketIo(WebSocket::open(&node.base, &path, "", None).await.unwrap());
+    let probe = async {
+        let mut recorder = Recorder::new();
+        socket.say(&mut recorder, "2probe").await;
+        socket.wait_for(&mut recorder, "probed").await;
+        socket.say(&mut recorder, "5").await;
+        recorder
+    };
+    let polls = async {
+        let mut received = Vec::new();
+        while let Some(packets) = connection.poll().await {
+            received.extend(packets);
+        }
+        received
+    };
+    let (probed, polled) = futures::join!(probe, polls);
+    recorder.add(probed);
+    for packet in polled {
+        recorder.sent(SOCKET_IO, &packet);
+    }
+    socket.say(recorder, "41").await;
+    while socket.receive().await.is_some() {}
+
+    // A pending poll is answered when the client closes the session. The two requests race.
+    recorder.received(SOCKET_IO, "1");
+    let packets = eventually("a poll that ends because the client closes", async || {
+        let mut closing = Polling::open(&node.base).await?;
+        let polls = closing.clone();
+        futures::join!(polls.poll(), closing.say("1")).0
+    })
+    .await;
+    assert_eq!(recorder.sent(SOCKET_IO, &packets[0]).0, "noop");
+    // A second concurrent poll is an error and ends the session.
+    let twice = Polling::open(&node.base).await.unwrap();
+    let (one, two) = futures::join!(twice.poll(), twice.poll());
+    let packets = one.or(two).expect("one of them is answered");
+    assert_eq!(recorder.sent(SOCKET_IO, &packets[0]).0, "closed");
+}
+
+/// Waits until the node is subscribed to the player's channel.
+async fn wait_for_subscription(world: &World, player: &Player) {
+    let channel = format!("personal:{}", player.identity.user);
+    eventually("the node to subscribe to the player", async || {
+        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        (count == 1).then_some(())
+    })
+    .await;
+}
+
+async fn ban(node: &TestNode, player: &Player) {
+    let decision = Decision { actor: "test".into(), host: None, reason: "a bot".into() };
+    restrict(&node.app, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
+}
+
+/// Rows of a realistic size.
+fn top_rows() -> Vec<Row> {
+    let row = |place: u64| Row {
+        user: Uuid::from_u128(u128::from(place) << 96),
+        number: place as i64,
+        username: format!("player_number_{place}"),
+        score: 1_000_000 - place,
+        rank: place,
+    };
+    (1..=10).map(row).collect()
+}
+
+/// The other close codes: expired login, broken client, slow client, drain.
+async fn other_closes(world: &World, node: TestNode, recorder: &mut Recorder) {
+    let eve = node.register("eve").await;
+    // The login has a few seconds left.
+    world.clock.shift(86_385_000);
+    Connection::web_socket(&node, &eve, recorder).await.assert_closed(recorder).await;
+    world.clock.shift(-86_385_000);
+    let masked =
+        |first: u8, payload: &[u8]| [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
+    let pieces = [masked(0x01, b"x"), masked(0x00, b"x").repeat(64)].concat();
+    for wrong in [masked(0x83, b"x"), masked(0x81, &[0xff]), masked(0x81, b"").repeat(101), pieces] {
+        let mut connection = WebSocket::open(&node.base, "/api/v1/ws", &eve.token, None).await.unwrap();
+        connection.say_raw(&wrong).await;
+        Connection::Socket(connection).assert_closed(recorder).await;
+    }
+    let node_with_timeout = world.node_with(|it| it.live.write_timeout_ms = 500).await;
+    let mut slow_client =
+        WebSocket::open(&node_with_timeout.base, "/api/v1/ws", &eve.token, Some(FEW)).await.unwrap();
+    let mut reads = Listener::open(&node_with_timeout.base, Protocol::Plain, &eve.token).await;
+    let too_slow = node_with_timeout.app.metrics.sockets_closed.with_label_values(&["4008"]);
+    while too_slow.get() == 0 {
+        let version = node_with_timeout.app.hub.newest().version + 1_000_000;
+        node_with_timeout.app.hub.publish(Board { version, rows: top_rows() });
+        reads.wait_for_version(version).await;
+    }
+    while soon("the close of the slow client", slow_client.hear()).await.is_some() {}
+    let (code, reason) = slow_client.closed.expect("the client read again just in time");
+    recorder.closed(SOCKET, code, &reason);
+
+    let mut drained = Connection::web_socket(&node, &eve, recorder).await;
+    drained.wait_for(recorder, "leaderboardUpdated").await;
+    let stopping = tokio::spawn(node.stop());
+    drained.assert_closed(recorder).await;
+    stopping.await.unwrap();
+}
