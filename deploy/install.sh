@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# Makes sure that programs are there. Each argument is `program:package`. On Debian and its kin what is missing is
-# installed; elsewhere one line says what to install.
+# Installs missing programs. Each argument is `program:package`. On systems without apt-get it prints what to install.
 set -euo pipefail
 
 have() {
   case "$1" in
-    # Debian keeps the server's programs off PATH.
+    # Debian installs the server's programs outside PATH.
     postgres) { command -v postgres && command -v initdb; } || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
-    # Not on every user's PATH. Whoever asks others over TLS needs the certificates.
+    # Not on every user's PATH. The package has the certificates for outgoing TLS.
     update-ca-certificates) [ -x /usr/sbin/update-ca-certificates ] ;;
-    # Debian parts what makes a folder of Python's packages from Python.
+    # Debian packages venv separately from Python.
     venv) python3 -c 'import ensurepip, venv' ;;
-    # A test preloads its library.
+    # A test preloads this library.
     faketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' ;;
     haproxy | pgbouncer) command -v "$1" || [ -x "/usr/sbin/$1" ] ;;
     *) command -v "$1" ;;
@@ -23,7 +22,7 @@ for wanted in "$@"; do
   have "${wanted%%:*}" || missing+=("${wanted##*:}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
-# The C library's headers come with the compiler only by recommendation.
+# gcc only recommends the C library's headers, and recommended packages are not installed.
 case " ${missing[*]} " in *" gcc "*) missing+=(libc6-dev) ;; esac
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -39,7 +38,7 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 echo "Installing ${missing[*]}"
-# Laurel runs processes of its own: the packages' services are not started.
+# Do not start the packages' services: Laurel runs its own processes.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null

@@ -137,7 +137,7 @@ impl App {
     /// Notes what looks like cheating, if anything does.
     pub fn note(&self, sign: Option<Sign>, user: Option<Uuid>, from: IpAddr) {
         if let Some(sign) = sign {
-            self.metrics.suspicion(sign);
+            self.metrics.abuse_signal(sign);
             self.suspicions.note([(Observation { sign, user, address: from }, 1)]);
         }
     }

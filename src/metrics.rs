@@ -89,7 +89,7 @@ metrics! {
     /// Verified proofs, by kind and result: holds, fails. Both spend the token.
     proofs: counter("kind", "result") = "laurel_proofs_total";
     /// Abuse signals, by kind.
-    suspicions: counter("signal") = "laurel_abuse_signals_total";
+    abuse_signals: counter("signal") = "laurel_abuse_signals_total";
     /// Proofs for a webhook, by result: answered, refused (the request), failed, busy (too many requests at once), open (circuit open), open_for_user (circuit open for one player).
     webhook_calls: counter("result") = "laurel_webhook_calls_total";
     /// Seconds to answer an HTTP request, by method, route and status.
@@ -192,8 +192,8 @@ impl Metrics {
     }
 
     /// Counts an abuse signal.
-    pub fn suspicion(&self, sign: Sign) {
-        self.suspicions.with_label_values(&[sign.as_str()]).inc();
+    pub fn abuse_signal(&self, sign: Sign) {
+        self.abuse_signals.with_label_values(&[sign.as_str()]).inc();
     }
 
     /// Records an HTTP request.

@@ -53,7 +53,7 @@ fn names(text: &str, prefix: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_query_finds_something_under_load() {
+async fn every_query_returns_data_under_load() {
     let backend = Backend::start().await;
     let (mut world, mut postgres) = World::with_postgres().await;
     let nodes = nodes(&world, &backend).await;
@@ -98,7 +98,7 @@ async fn each_finds_something(prometheus: &Prometheus) {
 }
 
 #[test]
-fn the_files_are_what_their_source_says() {
+fn dashboards_are_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana");
     let made = Command::new("node").args(["make.mjs", "--check"]).current_dir(folder).output();
     let made = made.expect("make test installs it");
@@ -106,7 +106,7 @@ fn the_files_are_what_their_source_says() {
 }
 
 #[test]
-fn every_metric_is_shown_or_watched_and_no_other_is_named() {
+fn every_metric_is_used_and_every_used_metric_exists() {
     let shown: String = panels()
         .iter()
         .flat_map(|(_, it)| queries(it).map(|it| format!("{it} ")).collect::<Vec<_>>())
@@ -129,7 +129,7 @@ fn alerts() -> BTreeMap<&'static str, &'static str> {
 
 /// A limit that is drawn is one of the alert that the panel points to. At 1 something is there at all, or a node.
 #[test]
-fn limits_are_those_of_the_alerts_that_are_explained() {
+fn drawn_limits_are_thresholds_of_documented_alerts() {
     let (alerts, docs) = (alerts(), include_str!("../docs/operations.md"));
     let anchors: BTreeMap<String, &str> = alerts.keys().map(|it| (it.to_lowercase(), *it)).collect();
     for (title, panel) in panels() {
@@ -151,7 +151,7 @@ fn limits_are_those_of_the_alerts_that_are_explained() {
 }
 
 #[test]
-fn panels_have_titles_of_their_own_and_places_of_their_own() {
+fn panels_have_unique_titles_and_positions() {
     for text in DASHBOARDS {
         let dashboard: Value = serde_json::from_str(text).unwrap();
         let (mut titles, mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

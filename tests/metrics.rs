@@ -35,7 +35,7 @@ async fn play(node: &TestNode, player: &Player) {
 }
 
 #[tokio::test]
-async fn every_metric_is_as_prometheus_wants_it() {
+async fn metrics_pass_promtool() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.sockets_per_user = 1).await;
     let players = node.players(ALL.len() as u64).await;
@@ -100,7 +100,7 @@ async fn an_idle_node_has_few_series() {
 }
 
 #[test]
-fn the_rules_and_their_tests_hold() {
+fn alert_rules_pass_promtool() {
     let checks = [
         ["check", "config", "prometheus.yml"],
         ["check", "rules", "rules.yml"],
@@ -118,7 +118,7 @@ fn names(text: &str, before: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_alert_is_explained_and_tested() {
+fn every_alert_has_a_runbook_and_a_test() {
     let docs = names(include_str!("../docs/operations.md"), "### ");
     let tests = include_str!("../deploy/prometheus/rules_test.yml");
     let alerts = names(include_str!("../deploy/prometheus/rules.yml"), "- alert: ");
@@ -132,7 +132,7 @@ fn every_alert_is_explained_and_tested() {
 
 /// A name that nobody exposes would make an alert that never fires.
 #[test]
-fn rules_and_documents_name_metrics_that_are_there() {
+fn rules_and_docs_name_existing_metrics() {
     let declared = include_str!("../src/metrics.rs");
     let texts = [
         include_str!("../deploy/prometheus/rules.yml"),

@@ -51,7 +51,7 @@ fn assert_one_line(output: &Output, parts: &[&str]) {
 const NOT_HTTP: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_cannot_be_used_is_named_with_its_own_words() {
+async fn an_unusable_redis_stops_the_start_with_its_error() {
     let world = World::with_shards(1).await;
     let socket = world.redis.url.clone();
     let mut operator = connect_redis(&socket).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_redis_that_cannot_be_used_is_named_with_its_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_postgres_that_cannot_be_used_is_named_with_its_own_words() {
+async fn an_unusable_postgres_stops_the_start_with_its_error() {
     let world = World::with_shards(1).await;
     let url = world.config.postgres.url.expose();
     let name = url.split(['/', '?']).find(|it| it.starts_with("test_")).unwrap();
@@ -119,7 +119,7 @@ async fn a_postgres_that_cannot_be_used_is_named_with_its_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_listens_where_a_host_name_leads() {
+async fn a_node_listens_on_a_host_name() {
     let world = World::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

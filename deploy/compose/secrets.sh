@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the secrets that docker-compose.yml mounts, each a file of its own: `bash deploy/compose/secrets.sh`. What is there stays.
-# The folder is for its owner alone; the files in it can be read by whoever they are mounted for.
+# Creates the secrets that docker-compose.yml mounts, one file each: `bash deploy/compose/secrets.sh`. Existing secrets are kept.
+# Only the owner can open the folder. The files are readable for all users, so that containers can read the ones mounted for them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/secrets}
@@ -25,5 +25,5 @@ put postgres_password "$(fresh)"
 put laurel_password "$database"
 put database_url "postgres://laurel:$database@postgres:5432/laurel"
 put grafana_password "$(fresh)"
-# The last one: with it the folder counts as made.
+# Written last: its presence means that the folder is complete.
 put jwt_secret "$(fresh)"

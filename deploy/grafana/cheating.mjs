@@ -1,47 +1,47 @@
-// For whoever looks for cheating: what is tried, what it comes to, and what keeps it out.
+// Dashboard for abuse: signals, proofs, and requests refused by limits.
 
-import { dashboard, graph, line, number, quantile, rate, row } from "./panel.mjs";
+import { dashboard, graph, line, quantile, rate, row, stat } from "./panel.mjs";
 
 const share = (some, all) => `(${some} or vector(0)) / ${all}`;
 
 export default dashboard(
   "laurel-cheating",
   "Laurel: cheating",
-  "What is tried, and what keeps it out. Who it is: /api/admin/suspects.",
+  "Abuse signals, proofs, and requests refused by limits. /api/admin/suspects lists players and addresses.",
   [
-    number("Signs of cheating per second", "none", [line("signs", rate("laurel_abuse_signals_total"))], { width: 6, decimals: 1 }),
-    number("Proofs that fail, share", "percentunit", [
+    stat("Abuse signals per second", "none", [line("signals", rate("laurel_abuse_signals_total"))], { width: 6, decimals: 1 }),
+    stat("Share of invalid proofs", "percentunit", [
       line("share", share(rate("laurel_proofs_total", "", 'result="fails"'), rate("laurel_proofs_total"))),
     ], { width: 6 }),
-    number("Requests refused from memory per second", "none", [line("refused", rate("laurel_rate_limited_total"))], {
+    stat("Rate-limited requests per second", "none", [line("refused", rate("laurel_rate_limited_total"))], {
       width: 6, decimals: 1, limits: [100], alerts: ["LaurelFlood"],
     }),
-    number("Awards per second", "none", [line("awards", rate("laurel_awards_total"))], { width: 6, decimals: 1 }),
+    stat("Awards per second", "none", [line("awards", rate("laurel_awards_total"))], { width: 6, decimals: 1 }),
 
-    row("What is tried"),
-    graph("Signs of cheating per second, by sign", "none", [line("{{signal}}", rate("laurel_abuse_signals_total", "sign"))], {
-      width: 12, stacked: true, says: "forged and foreign tokens come from no honest client; expired and replayed ones also from a slow network.",
+    row("Abuse"),
+    graph("Abuse signals per second, by kind", "none", [line("{{signal}}", rate("laurel_abuse_signals_total", "signal"))], {
+      width: 12, stacked: true, about: "Honest clients never send forged or foreign tokens. Expired and replayed ones may also come from a slow network.",
     }),
     graph("Refusals per second, by code", "none", [line("{{code}}", rate("laurel_refusals_total", "code"))], { width: 12 }),
 
     row("Proofs"),
-    graph("Proofs that hold per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="holds"'))], { width: 12 }),
-    graph("Proofs that fail per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="fails"'))], { width: 12 }),
-    graph("Proofs for a webhook to judge per second, by result", "none", [
+    graph("Valid proofs per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="holds"'))], { width: 12 }),
+    graph("Invalid proofs per second, by kind", "none", [line("{{kind}}", rate("laurel_proofs_total", "kind", 'result="fails"'))], { width: 12 }),
+    graph("Webhook calls per second, by result", "none", [
       line("{{result}}", rate("laurel_webhook_calls_total", "result")),
     ], {
       width: 12, alerts: ["LaurelAwardsRefused"],
-      says: "failed: no usable answer in time; open: not asked, since it failed often; busy: too many questions at once. Those awards get 503.",
+      about: "failed: no valid response in time. open: the circuit breaker is open. busy: too many calls at once. These awards get 503.",
     }),
-    graph("Time to judge and answer a request for points: 99 % within", "s", [
+    graph("Response time of requests with a proof, 99th percentile", "s", [
       line("{{route}}", quantile(0.99, "laurel_http_request_duration_seconds", "route",
         'method="POST", route=~"/api/v1/actions/finalize|/api/v1/action-tokens|/api/score/update"')),
     ], { width: 12 }),
 
     row("Floods"),
-    graph("Requests refused from memory per second, by limit", "none", [line("{{scope}}", rate("laurel_rate_limited_total", "by"))], {
+    graph("Rate-limited requests per second, by scope", "none", [line("{{scope}}", rate("laurel_rate_limited_total", "by"))], {
       width: 12, limits: [100], alerts: ["LaurelFlood"],
     }),
-    graph("Listeners refused per second, by reason", "none", [line("{{reason}}", rate("laurel_sockets_refused_total", "reason"))], { width: 12 }),
+    graph("Subscribers refused per second, by reason", "none", [line("{{reason}}", rate("laurel_sockets_refused_total", "reason"))], { width: 12 }),
   ],
 );

@@ -1,4 +1,4 @@
-// Writes dashboards/*.json. With --check it only says whether they are as they would be written.
+// Writes dashboards/*.json. With --check it only compares them and fails if one differs.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import cheating from "./cheating.mjs";
@@ -12,7 +12,7 @@ for (const dashboard of [overview, cheating, stores]) {
   if (!process.argv.includes("--check")) {
     writeFileSync(file, text);
   } else if (readFileSync(file, "utf8") !== text) {
-    console.error(`${file.pathname} is not what its source says: run node deploy/grafana/make.mjs`);
+    console.error(`${file.pathname} is out of date: run node deploy/grafana/make.mjs`);
     stale += 1;
   }
 }

@@ -1,43 +1,43 @@
-// What the dashboards are made of: queries and panels, with what is alike in all of them.
+// Builders for queries, panels and dashboards.
 
 const NODES = 'job="laurel", instance=~"$node"';
 
-/** A metric of the chosen nodes. */
-export const of = (name, labels = "") => `${name}{${NODES}${labels && `, ${labels}`}}`;
+/** Selector of a metric for the selected nodes. */
+export const metric = (name, labels = "") => `${name}{${NODES}${labels && `, ${labels}`}}`;
 
-/** How fast a counter grows, summed. `by` is a list of labels, or empty for one line. */
+/** Sum of a counter's rate per second. `by` is a list of labels, or empty for one line. */
 export const rate = (name, by = "", labels = "") =>
-  `${sum(by)} (rate(${of(name, labels)}[$__rate_interval]))`;
+  `${sum(by)} (rate(${metric(name, labels)}[$__rate_interval]))`;
 
-/** What a histogram's share `q` stayed below. */
+/** Quantile `q` of a histogram. */
 export const quantile = (q, name, by = "", labels = "") =>
-  `histogram_quantile(${q}, ${sum(by ? `${by}, le` : "le")} (rate(${of(`${name}_bucket`, labels)}[$__rate_interval])))`;
+  `histogram_quantile(${q}, ${sum(by ? `${by}, le` : "le")} (rate(${metric(`${name}_bucket`, labels)}[$__rate_interval])))`;
 
 export const sum = (by) => (by ? `sum by (${by})` : "sum");
 
-/** A query and what its lines are called. */
+/** A query and its legend. */
 export const line = (legend, expr) => ({ legend, expr });
 
 const alert = (name) => ({
-  title: `${name}: what to do`,
+  title: `Runbook: ${name}`,
   url: `\${docs}#${name.toLowerCase()}`,
   targetBlank: true,
 });
 
 function frame(type, title, unit, targets, options) {
-  const { width = 8, height = 8, says = "", limits = [], alerts = [], min = 0, max, decimals } = options;
+  const { width = 8, height = 8, about = "", limits = [], alerts = [], min = 0, max, decimals } = options;
   const [ok, ...above] = options.colors ?? ["green", "orange", "red"];
-  // One limit is the alert's; of two the first is the ticket's and the second the page's.
+  // A single limit is red. Of two, the first is orange (ticket) and the second red (page).
   const colors = limits.length === 1 ? above.slice(-1) : above;
   return {
     type,
     title,
-    description: says,
+    description: about,
     links: alerts.map(alert),
     size: { width, height },
     datasource: { type: "prometheus", uid: "${datasource}" },
-    targets: targets.map(({ legend, expr }, at) => ({
-      refId: String.fromCharCode(65 + at),
+    targets: targets.map(({ legend, expr }, index) => ({
+      refId: String.fromCharCode(65 + index),
       expr,
       legendFormat: legend,
       range: type === "timeseries",
@@ -53,7 +53,7 @@ function frame(type, title, unit, targets, options) {
         color: { mode: type === "timeseries" ? "palette-classic" : "thresholds" },
         thresholds: {
           mode: "absolute",
-          steps: [{ color: ok, value: null }, ...limits.map((value, at) => ({ color: colors[at], value }))],
+          steps: [{ color: ok, value: null }, ...limits.map((value, index) => ({ color: colors[index], value }))],
         },
       },
       overrides: [],
@@ -61,7 +61,7 @@ function frame(type, title, unit, targets, options) {
   };
 }
 
-/** Lines over time. `limits` are drawn: they are those of the alerts whose names are in `alerts`. */
+/** A time series. `limits` are drawn as lines: the thresholds of the alerts named in `alerts`. */
 export function graph(title, unit, targets, options = {}) {
   const panel = frame("timeseries", title, unit, targets, options);
   panel.fieldConfig.defaults.custom = {
@@ -78,8 +78,8 @@ export function graph(title, unit, targets, options = {}) {
   return panel;
 }
 
-/** One number, as of now. */
-export function number(title, unit, targets, options = {}) {
+/** A single current value. */
+export function stat(title, unit, targets, options = {}) {
   const panel = frame("stat", title, unit, targets, { width: 4, height: 4, ...options });
   panel.options = {
     colorMode: "background",
@@ -90,7 +90,7 @@ export function number(title, unit, targets, options = {}) {
   return panel;
 }
 
-/** A heading; what follows stands below it. */
+/** A heading for the panels after it. */
 export const row = (title) => ({
   type: "row",
   title,
@@ -99,26 +99,26 @@ export const row = (title) => ({
   size: { width: 24, height: 1 },
 });
 
-/** Panels from left to right, then below. */
+/** Positions panels from left to right, in rows. */
 function place(panels) {
   let [x, y, height] = [0, 0, 0];
-  return panels.map(({ size, ...panel }, at) => {
+  return panels.map(({ size, ...panel }, index) => {
     if (x + size.width > 24) [x, y, height] = [0, y + height, 0];
     const gridPos = { x, y, w: size.width, h: size.height };
     [x, height] = [x + size.width, Math.max(height, size.height)];
-    return { id: at + 1, gridPos, ...panel };
+    return { id: index + 1, gridPos, ...panel };
   });
 }
 
 const variable = (name, label, rest) => ({ name, label, hide: 0, ...rest });
 
-/** A dashboard; each links to the others. */
-export function dashboard(uid, title, says, panels) {
+/** A dashboard with links to the others. */
+export function dashboard(uid, title, about, panels) {
   const prometheus = { type: "prometheus", uid: "${datasource}" };
   return {
     uid,
     title,
-    description: says,
+    description: about,
     tags: ["laurel"],
     schemaVersion: 39,
     editable: true,
@@ -141,7 +141,7 @@ export function dashboard(uid, title, says, panels) {
           allValue: ".+",
           current: { text: ["All"], value: ["$__all"] },
         }),
-        variable("docs", "Where docs/operations.md is read", {
+        variable("docs", "URL of docs/operations.md", {
           type: "constant",
           hide: 2,
           query: "https://laurel.example/docs/operations.md",

@@ -1,7 +1,7 @@
--- A role that may read what `laurel verify` and `laurel verify --ledger` read, and nothing else: no passwords, no addresses, no proofs.
--- Run it once in Laurel's database, after `laurel migrate`, as whoever owns the tables or a superuser:
+-- A read-only role for `laurel verify` and `laurel verify --ledger`, without access to passwords, e-mail addresses and proofs.
+-- Run it once in Laurel's database after `laurel migrate`, as the owner of the tables or a superuser:
 --   psql -d laurel -f auditor.sql
--- Then make a login of it: CREATE ROLE mary LOGIN PASSWORD '…' IN ROLE laurel_auditor. A standby has the role, too.
+-- Then create a login: CREATE ROLE mary LOGIN PASSWORD '…' IN ROLE laurel_auditor. Standbys have the role too.
 CREATE ROLE laurel_auditor NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 GRANT CONNECT ON DATABASE laurel TO laurel_auditor;
 GRANT USAGE ON SCHEMA public TO laurel_auditor;

@@ -1,18 +1,17 @@
--- Laurel's database and the role that nodes are. Run it as a superuser, once:
+-- Creates Laurel's database and the role of its nodes. Run it once as a superuser:
 --   psql -v password="$(cat laurel_password)" -f role.sql
--- A node makes and changes tables (migrations, a part a month), so the role owns what it makes, and nothing else. It is no superuser,
--- makes no roles and no databases, and cannot read another one's. What it owns it could also strip of the triggers that keep the audit
--- (migrations/contract/0017_audit.sql): so it is for nodes alone. People who read or mend tables get a role of their own, with
--- GRANT SELECT, or UPDATE of what they need, and no ownership.
+-- Nodes create and change tables (migrations, monthly partitions), so the role owns its tables. It is not a superuser, cannot create
+-- roles or databases, and cannot read other databases. As the owner it could drop the triggers that protect the audit log, so use it
+-- for nodes only. Give people a role of their own with GRANT SELECT, or UPDATE on what they need, without ownership.
 \set ON_ERROR_STOP on
 CREATE ROLE laurel LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT
     CONNECTION LIMIT 90 PASSWORD :'password';
 CREATE DATABASE laurel;
 REVOKE ALL ON DATABASE laurel FROM PUBLIC;
--- Old months are taken off by way of a temporary table.
+-- Detaching old months uses a temporary table.
 GRANT CONNECT, TEMPORARY ON DATABASE laurel TO laurel;
 \connect laurel
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO laurel;
--- Operators find players by any part of a name. Without it, Postgres reads all of them.
+-- The search for players by a part of a name uses this extension. Without it, Postgres scans all users.
 CREATE EXTENSION pg_trgm;

@@ -187,7 +187,7 @@ mod tests {
 
         /// RFC 7517, section 5.
         #[test]
-        fn a_key_that_is_not_served_keeps_no_other_from_rotating(
+        fn an_unsupported_key_does_not_block_rotation(
             order in Just((0..UNSERVED.len()).collect::<Vec<_>>()).prop_shuffle(), at in any::<prop::sample::Index>()
         ) {
             let claims = json!({ "sub": "ada" });

@@ -6,7 +6,7 @@ use super::{run, text};
 use crate::harness::{self, World};
 
 #[tokio::test]
-async fn verify_and_rebuild_say_where_they_look_and_no_password() {
+async fn verify_and_rebuild_print_urls_without_passwords() {
     let mut world = World::with_shards(1).await;
     let postgres = format!("{}&password=hunter2", world.config.postgres.url.expose());
     world.config.postgres.url = postgres.into();

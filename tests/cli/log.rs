@@ -22,7 +22,7 @@ fn find<'a>(lines: &'a [Value], message: &str) -> Option<&'a Value> {
 }
 
 #[tokio::test]
-async fn a_healthy_first_start_is_told_at_info_in_json_alone() {
+async fn a_first_start_logs_json_at_info_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let log = File::create(&path).unwrap();
@@ -86,7 +86,7 @@ async fn a_healthy_first_start_is_told_at_info_in_json_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stores_that_go_and_come_are_told_of_once() {
+async fn store_outages_are_logged_once() {
     let mut world = World::with_shards(1).await;
     let path = world.folder.path().join("log");
     let mut command = harness::laurel(&world.config);

@@ -13,7 +13,7 @@ fn told(program: &str, arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_account_and_the_host_are_in_the_audit_whatever_the_environment_says() {
+async fn the_audit_has_the_account_and_host_of_the_command() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     node.register("ada").await;

@@ -61,7 +61,7 @@ fn streams() -> Vec<Streams> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_ends_no_node_and_it_drains() {
+async fn a_node_survives_and_drains_without_a_log_reader() {
     let world = World::with_shards(1).await;
     for format in ["text", "json"] {
         for Streams { name, out, err, _kept, read_once } in streams() {
@@ -103,7 +103,7 @@ fn commands(world: &World) -> Vec<(&'static str, Command)> {
 }
 
 #[tokio::test]
-async fn commands_end_quietly_without_a_reader_and_say_so_of_a_full_disk() {
+async fn commands_report_a_full_disk_but_not_a_broken_pipe() {
     let world = World::with_shards(1).await;
     for (words, mut command) in commands(&world) {
         command.stdout(broken_pipe());
@@ -121,7 +121,7 @@ async fn commands_end_quietly_without_a_reader_and_say_so_of_a_full_disk() {
 }
 
 #[tokio::test]
-async fn a_failure_that_cannot_be_told_is_still_a_failure() {
+async fn a_failure_that_cannot_be_printed_still_exits_with_an_error() {
     for arguments in [&["serve"][..], &["verify"], &["nonsense"], &["receipt", "verify", "x"], &["watch"]] {
         for err in [broken_pipe(), full_disk()] {
             let mut command = program();

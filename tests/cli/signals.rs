@@ -8,7 +8,7 @@ use super::{Node, read};
 use crate::harness::{self, World, eventually, program};
 
 #[tokio::test]
-async fn a_node_drains_on_each_signal_that_ends_it() {
+async fn every_stop_signal_drains_the_node() {
     let world = World::with_shards(1).await;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let path = world.folder.path().join(format!("log{signal}"));
@@ -36,7 +36,7 @@ fn on_hangup(mut command: Command, action: libc::sighandler_t) -> Command {
 }
 
 #[tokio::test]
-async fn nohup_keeps_a_node_after_its_terminal_is_gone() {
+async fn nohup_keeps_a_node_running() {
     let world = World::with_shards(1).await;
     let mut command = harness::laurel(&world.config);
     command.stdout(Stdio::null());
@@ -48,7 +48,7 @@ async fn nohup_keeps_a_node_after_its_terminal_is_gone() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_still_starting_its_stores_ends_well() {
+async fn a_signal_during_the_start_ends_the_node_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let mut command = program();

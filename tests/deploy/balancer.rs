@@ -20,7 +20,7 @@ impl Drop for Balancer {
 }
 
 #[test]
-fn the_paths_that_balancers_are_told_are_there() {
+fn paths_in_balancer_files_exist() {
     let file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
     // `/api/` is how paths begin.
     let paths = file.split_ascii_whitespace().filter(|it| it.starts_with('/') && !it.ends_with('/'));
@@ -31,7 +31,7 @@ fn the_paths_that_balancers_are_told_are_there() {
 
 /// What is tested of one file holds for the other.
 #[test]
-fn the_compose_networks_file_has_every_line_of_the_plain_one() {
+fn the_compose_haproxy_file_has_every_line_of_the_plain_one() {
     let code = |path: &str| -> Vec<String> {
         let text = std::fs::read_to_string(ours(path)).unwrap();
         text.lines()
@@ -51,7 +51,7 @@ fn the_compose_networks_file_has_every_line_of_the_plain_one() {
 
 /// What all frontends share is more than players may have, so that operators and health checks come in.
 #[test]
-fn players_leave_connections_to_the_other_frontends() {
+fn players_cannot_use_up_the_balancers_connections() {
     let file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
     let limits = file.lines().filter_map(|it| it.trim().strip_prefix("maxconn "));
     let limits: Vec<u32> = limits.map(|it| it.parse().unwrap()).collect();

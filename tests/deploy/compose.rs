@@ -23,7 +23,7 @@ fn compose_with(environment: &[(&str, &str)]) -> Value {
 }
 
 #[test]
-fn every_container_is_pinned_and_has_no_more_than_it_needs() {
+fn every_container_is_pinned_and_hardened() {
     let compose = compose();
     for (name, service) in compose["services"].as_object().unwrap() {
         assert_pinned(service["image"].as_str().unwrap());
@@ -64,7 +64,7 @@ fn published(compose: &Value) -> Vec<(&str, u64, &str)> {
 }
 
 #[test]
-fn nothing_is_published_beyond_this_machine_unless_it_is_asked_for() {
+fn ports_are_published_on_loopback_by_default() {
     let alone = compose();
     let all = published(&alone);
     assert_eq!(all.len(), 3);
@@ -77,7 +77,7 @@ fn nothing_is_published_beyond_this_machine_unless_it_is_asked_for() {
 }
 
 #[test]
-fn nodes_have_settings_that_laurel_knows_and_secrets_that_are_made() {
+fn compose_settings_are_known_and_secrets_are_created() {
     let compose = compose();
     let made = Secrets::make();
     for (name, secret) in compose["secrets"].as_object().unwrap() {
@@ -106,7 +106,7 @@ fn nodes_have_settings_that_laurel_knows_and_secrets_that_are_made() {
 
 /// A pipeline is made of what the file declares.
 #[test]
-fn the_collectors_pipeline_is_declared() {
+fn the_collector_pipeline_is_complete() {
     let collector = document("deploy/compose/collector.yml");
     let pipeline = collector["service"]["pipelines"]["traces"].as_object().unwrap();
     assert_eq!(pipeline.len(), 3);
@@ -121,7 +121,7 @@ fn the_collectors_pipeline_is_declared() {
 }
 
 #[test]
-fn prometheus_takes_its_file_and_asks_the_nodes() {
+fn prometheus_scrapes_the_nodes_of_compose() {
     let folder = tempfile::tempdir().unwrap();
     for (file, name) in [("compose/prometheus.yml", "prometheus.yml"), ("prometheus/rules.yml", "rules.yml")]
     {

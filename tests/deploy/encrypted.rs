@@ -21,7 +21,7 @@ fn make_certificates(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_stores_are_reached_over_tls_with_an_authority_of_ones_own() {
+async fn both_stores_work_over_tls_with_a_private_authority() {
     let secrets = Secrets::make();
     let folder = secrets.folder.path();
     make_certificates(folder);

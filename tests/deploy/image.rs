@@ -10,12 +10,12 @@ use super::tools::{assert_pinned, told, tool};
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
 
 #[test]
-fn the_dockerfile_is_sound_to_its_linter() {
+fn the_dockerfile_passes_its_linter() {
     told(tool("hadolint").args(["--failure-threshold", "info", "deploy/Dockerfile"]));
 }
 
 #[test]
-fn the_image_is_pinned_small_and_nobodys() {
+fn the_image_is_pinned_small_and_unprivileged() {
     let lines =
         |word: &str| -> Vec<&str> { DOCKERFILE.lines().filter_map(|it| it.strip_prefix(word)).collect() };
     let bases = lines("FROM ");
@@ -47,7 +47,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 /// Only what is built from is sent to the builder, and all that is copied is sent.
 #[test]
-fn what_is_sent_to_the_builder_is_what_it_copies() {
+fn the_build_context_is_what_the_dockerfile_copies() {
     let ignored = std::fs::read_to_string(ours(".dockerignore")).unwrap();
     let mut sent: Vec<&str> = ignored.lines().filter_map(|it| it.strip_prefix('!')).collect();
     assert!(ignored.lines().any(|it| it == "*"), "all else stays here");

@@ -25,7 +25,7 @@ fn of_kind(kind: &str, name: &str) -> Value {
 }
 
 #[test]
-fn every_manifest_has_the_shape_that_kubernetes_says() {
+fn every_manifest_matches_the_kubernetes_schema() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.yaml");
     std::fs::write(&path, manifests()).unwrap();
@@ -41,7 +41,7 @@ fn every_manifest_has_the_shape_that_kubernetes_says() {
 }
 
 #[test]
-fn a_pod_has_no_rights_and_settings_that_laurel_knows() {
+fn pods_are_restricted_and_their_settings_known() {
     let deployment = of_kind("Deployment", "laurel");
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);
@@ -72,7 +72,7 @@ fn a_pod_has_no_rights_and_settings_that_laurel_knows() {
 }
 
 #[test]
-fn probes_and_ports_are_a_nodes() {
+fn probes_and_ports_match_a_node() {
     let deployment = of_kind("Deployment", "laurel");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let ports =
@@ -112,7 +112,7 @@ fn probes_and_ports_are_a_nodes() {
 
 /// The Ingress names every route that is for players, and none of the others, whichever controller reads it.
 #[tokio::test]
-async fn the_ingress_keeps_what_is_for_operators_inside() {
+async fn the_ingress_serves_players_routes_only() {
     let world = World::new().await;
     let node = world.node().await;
     let rules =
@@ -164,7 +164,7 @@ fn scraped(port: &Value, labels: &Value) -> Value {
 
 /// Each alert goes by `job`, so whatever scrapes the pods has to call them so.
 #[test]
-fn pods_are_scraped_under_the_job_that_the_alerts_want() {
+fn pods_are_scraped_under_the_job_of_the_alerts() {
     let template = &of_kind("Deployment", "laurel")["spec"]["template"];
     let labels = &template["metadata"]["labels"];
     let rules = include_str!("../../deploy/prometheus/rules.yml");
@@ -198,7 +198,7 @@ fn pods_are_scraped_under_the_job_that_the_alerts_want() {
 }
 
 #[test]
-fn nodes_come_by_a_metric_that_is_there_and_postgres_has_connections_for_all() {
+fn the_autoscaler_uses_existing_metrics_and_fits_postgres() {
     let autoscaler = &of_kind("HorizontalPodAutoscaler", "laurel")["spec"];
     let metrics = autoscaler["metrics"].as_array().unwrap();
     let named = |kind: &str| metrics.iter().find(|it| it["type"] == kind).unwrap();

@@ -53,16 +53,16 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_serves_on_the_hardened_stores_with_the_least_rights() {
-    all_that_nodes_do(1).await;
+async fn a_node_runs_with_least_privileges() {
+    exercise_everything(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_least_rights_are_enough_for_several_shards() {
-    all_that_nodes_do(3).await;
+async fn several_shards_run_with_least_privileges() {
+    exercise_everything(3).await;
 }
 
-async fn all_that_nodes_do(shards: u32) {
+async fn exercise_everything(shards: u32) {
     let secrets = Secrets::make();
     let (redis, postgres) =
         (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets, &[]).await);
@@ -125,7 +125,7 @@ async fn all_that_nodes_do(shards: u32) {
 }
 
 #[tokio::test]
-async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
+async fn least_privileges_allow_nothing_else() {
     let secrets = Secrets::make();
     let (redis, postgres) =
         (HardRedis::start(&secrets, "redis", &[]).await, HardPostgres::start(&secrets, &[]).await);
@@ -192,7 +192,7 @@ async fn a_role_of_least_rights_can_do_nothing_but_its_work() {
 
 /// What a node asks Redis for is what its user may ask for, with the key and channel names of `lua/README.md`.
 #[test]
-fn the_rights_at_redis_are_what_the_code_uses() {
+fn redis_rights_match_the_code() {
     let users = std::fs::read_to_string(ours("deploy/redis/users.acl")).unwrap();
     let rights: Vec<&str> =
         users.lines().find_map(|it| it.strip_prefix("user laurel on ")).unwrap().split(' ').collect();

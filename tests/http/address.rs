@@ -12,7 +12,7 @@ async fn status(node: &TestNode, forwarded_for: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
+async fn clients_behind_a_trusted_proxy_have_separate_limits() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
@@ -30,7 +30,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_say_who_it_is() {
+async fn forwarded_for_of_an_untrusted_peer_is_ignored() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 2).await;
     let answers = [
@@ -43,7 +43,7 @@ async fn a_stranger_cannot_say_who_it_is() {
 
 /// Who has a /48 has 65,536 households: all of them together may do what eight may.
 #[tokio::test]
-async fn a_site_of_ipv6_has_eight_households_limits() {
+async fn an_ipv6_48_gets_eight_times_the_limit_of_a_64() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {

@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::harness::World;
 
 #[tokio::test]
-async fn register_and_login_answer_as_documented() {
+async fn register_and_login_respond_as_documented() {
     let world = World::new().await;
     let node = world.node().await;
     let body = json!({ "username": "john_doe", "email": "john@example.com", "password": "SecurePass123" });
@@ -30,7 +30,7 @@ async fn register_and_login_answer_as_documented() {
 }
 
 #[tokio::test]
-async fn names_and_addresses_are_taken_once_without_regard_to_case() {
+async fn names_and_emails_are_unique_regardless_of_case() {
     let world = World::new().await;
     let node = world.node().await;
     node.register("ada").await;
@@ -41,7 +41,7 @@ async fn names_and_addresses_are_taken_once_without_regard_to_case() {
 }
 
 #[tokio::test]
-async fn a_failed_login_does_not_tell_why() {
+async fn a_failed_login_does_not_reveal_the_reason() {
     let world = World::new().await;
     let node = world.node().await;
     node.register("ada").await;
@@ -58,7 +58,7 @@ async fn a_failed_login_does_not_tell_why() {
 }
 
 #[tokio::test]
-async fn three_logins_a_minute_for_a_username_on_all_nodes_together() {
+async fn logins_per_username_are_limited_over_all_nodes() {
     let world = World::new().await;
     let nodes = [
         world.node_with(|it| it.limits.logins_per_minute = 3).await,
@@ -80,7 +80,7 @@ async fn three_logins_a_minute_for_a_username_on_all_nodes_together() {
 }
 
 #[tokio::test]
-async fn logins_that_wait_too_long_for_a_hash_are_told_to_come_back() {
+async fn logins_get_503_when_the_hash_queue_is_full() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {

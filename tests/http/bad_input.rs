@@ -20,7 +20,7 @@ async fn raw(node: &TestNode, path: &str, token: &str, kind: &str, body: impl In
 }
 
 #[tokio::test]
-async fn each_field_of_each_body() {
+async fn every_wrong_field_is_reported() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -66,7 +66,7 @@ async fn each_field_of_each_body() {
 }
 
 #[tokio::test]
-async fn each_body_that_is_none() {
+async fn malformed_bodies_are_refused() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -100,7 +100,7 @@ fn signed_for(world: &World, player: &Player, aud: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn logins_that_are_none() {
+async fn invalid_logins_are_refused() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;

@@ -20,7 +20,7 @@ async fn rest(mut stream: TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_or_too_little_is_closed() {
+async fn silent_connections_are_closed() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.header_timeout_ms = 300).await;
     for little in ["", "P", "PR", "POST", "GET / HTTP/1.1\r\nHost: x\r\n"] {
@@ -33,7 +33,7 @@ async fn a_connection_that_says_nothing_or_too_little_is_closed() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for() {
+async fn a_missing_body_times_out() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.request_timeout_ms = 1500).await;
     let head = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n";
@@ -45,7 +45,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_handshake_is_as_the_rfc_wants_it() {
+async fn websocket_handshakes_follow_the_rfc() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -77,7 +77,7 @@ async fn a_handshake_is_as_the_rfc_wants_it() {
 }
 
 #[tokio::test]
-async fn pages_elsewhere_may_read_what_their_sockets_may_hear() {
+async fn cross_origin_pages_read_responses_of_their_sockets() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
     for path in ["/socket.io/?EIO=4&transport=polling", "/api/v1/leaderboard/stream"] {

@@ -70,7 +70,7 @@ fn assert_read(answer: &Answer, expected: (&str, &str), what: &str) {
 }
 
 #[tokio::test]
-async fn every_route_is_open_to_listed_origins_with_credentials_and_to_others_without() {
+async fn every_route_allows_listed_origins_with_credentials() {
     let world = World::new().await;
     let node = world.node_with(origins(&["*", GAME])).await;
     let mut all = paths(&laurel::http::router(node.app.clone()));
@@ -108,7 +108,7 @@ async fn every_route_is_open_to_listed_origins_with_credentials_and_to_others_wi
 }
 
 #[tokio::test]
-async fn whatever_is_refused_can_be_read_by_the_page() {
+async fn refusals_can_be_read_by_the_page() {
     let world = World::new().await;
     let change = |it: &mut Config| {
         it.server.cors_origins = vec![GAME.into()];
@@ -164,7 +164,7 @@ async fn whatever_is_refused_can_be_read_by_the_page() {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_too_often_reads_that_it_does() {
+async fn a_rate_limited_page_can_read_the_429() {
     let world = World::new().await;
     let change = |it: &mut Config| it.limits.requests_per_minute_per_ip = 1;
     let node = world.node_with(change).await;
@@ -182,7 +182,7 @@ async fn an_address_that_asks_too_often_reads_that_it_does() {
 }
 
 #[tokio::test]
-async fn an_origin_that_is_not_listed_reads_nothing_and_gets_no_connection() {
+async fn an_unlisted_origin_gets_no_response_and_no_connection() {
     let world = World::new().await;
     for listed in [&[GAME][..], &[]] {
         let node = world.node_with(origins(listed)).await;
@@ -211,7 +211,7 @@ async fn an_origin_that_is_not_listed_reads_nothing_and_gets_no_connection() {
 }
 
 #[tokio::test]
-async fn the_operators_listener_is_open_to_listed_origins_alone() {
+async fn the_admin_listener_allows_listed_origins_only() {
     let world = World::new().await;
     let change = |it: &mut Config| {
         it.server.admin_listen = "127.0.0.1:0".into();

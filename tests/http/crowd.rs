@@ -54,7 +54,7 @@ fn value(metrics: &str, name: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_that_holds_more_connections_than_there_are_files_keeps_nobody_out() {
+async fn one_address_cannot_use_up_all_connections() {
     // The attacker is this process.
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: files.maximum, ..files };
@@ -97,7 +97,7 @@ async fn one_address_that_holds_more_connections_than_there_are_files_keeps_nobo
 }
 
 #[tokio::test]
-async fn the_longest_idle_connection_makes_room_and_sockets_stay() {
+async fn the_longest_idle_connection_is_replaced_and_sockets_stay() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.max_connections = 40).await;
     let ada = node.register("ada").await;
@@ -133,7 +133,7 @@ async fn the_longest_idle_connection_makes_room_and_sockets_stay() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_read_too_slowly_ends_and_a_quiet_stream_does_not() {
+async fn slow_readers_are_closed_and_quiet_streams_stay() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.write_timeout_ms = 300).await;
     let ada = node.register("ada").await;

@@ -6,7 +6,7 @@ use crate::harness::World;
 use crate::live::client::Client;
 
 #[tokio::test]
-async fn a_login_of_another_deployment_is_none_though_the_secret_is_the_same() {
+async fn logins_of_another_deployment_are_refused() {
     let worlds = [World::new().await, World::new().await];
     let (here, there) = (worlds[0].node().await, worlds[1].node().await);
     assert_eq!(worlds[0].config.auth.jwt_secret.expose(), worlds[1].config.auth.jwt_secret.expose());

@@ -14,7 +14,7 @@ async fn every_error_is_in_the_envelope() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_taken_or_made() {
+async fn the_request_id_is_kept_or_generated() {
     let world = World::new().await;
     let node = world.node().await;
     let given = node.send(Method::GET, "/healthz", &[("x-request-id", "abc-123")], Vec::new()).await;
@@ -27,7 +27,7 @@ async fn a_request_id_is_taken_or_made() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_told_to_come_back() {
+async fn slow_requests_get_503() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.request_timeout_ms = 1).await;
     // A password hash takes longer than a millisecond.
@@ -38,8 +38,8 @@ async fn a_request_that_takes_too_long_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn the_list_of_codes_is_the_documented_one() {
-    let page = include_str!("../../docs/api.md");
+async fn error_codes_are_the_documented_ones() {
+    let page = include_str!("../../README.md");
     for code in laurel::error::Code::ALL {
         assert!(
             page.contains(&format!("`{}`", code.as_str())),
@@ -50,7 +50,7 @@ async fn the_list_of_codes_is_the_documented_one() {
 }
 
 #[tokio::test]
-async fn what_fails_inside_is_told_without_names_from_inside() {
+async fn errors_do_not_name_internals() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;

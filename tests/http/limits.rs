@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestNode, World};
 
 #[tokio::test]
-async fn ten_attempts_a_minute_over_all_nodes_whatever_they_were() {
+async fn attempts_per_minute_are_limited_over_all_nodes() {
     let world = World::new().await;
     let one = world.node_with(|it| it.limits.updates_per_minute = 10).await;
     let two = world.node_with(|it| it.limits.updates_per_minute = 10).await;
@@ -28,7 +28,7 @@ async fn ten_attempts_a_minute_over_all_nodes_whatever_they_were() {
 }
 
 #[tokio::test]
-async fn ten_inits_a_minute() {
+async fn inits_per_minute_are_limited() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.inits_per_minute = 10).await;
     let ada = node.register("ada").await;
@@ -40,7 +40,7 @@ async fn ten_inits_a_minute() {
 }
 
 #[tokio::test]
-async fn the_daily_bonus_comes_once_a_day() {
+async fn the_daily_bonus_is_limited_to_once_a_day() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -55,7 +55,7 @@ async fn the_daily_bonus_comes_once_a_day() {
 }
 
 #[tokio::test]
-async fn an_address_may_ask_so_often() {
+async fn requests_per_address_are_limited() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
     for _ in 0..3 {
@@ -77,7 +77,7 @@ fn count(node: &TestNode, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn beyond_a_limit_no_script_is_run() {
+async fn a_known_full_window_costs_no_script() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
@@ -109,7 +109,7 @@ async fn beyond_a_limit_no_script_is_run() {
 }
 
 #[tokio::test]
-async fn beyond_a_limit_a_key_costs_one_read_and_a_kept_answer_still_comes() {
+async fn a_full_window_still_replays_stored_responses() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {

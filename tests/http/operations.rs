@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::harness::{World, eventually};
 
 #[tokio::test]
-async fn a_node_says_how_it_is() {
+async fn readiness_reports_the_node_state() {
     let world = World::new().await;
     let node = world.node().await;
     assert_eq!(node.get("/healthz").await.status, 200);
@@ -29,7 +29,7 @@ async fn a_node_says_how_it_is() {
 }
 
 #[tokio::test]
-async fn metrics_count_what_happened() {
+async fn metrics_count_requests_and_awards() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -88,7 +88,7 @@ async fn logins_and_registrations_are_counted_by_result() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_down_in_the_metrics() {
+async fn an_unavailable_store_is_down_in_the_metrics() {
     let (mut world, mut postgres) = World::with_postgres().await;
     let node = world.node().await;
     let is = async |store: &str, up: u8| {
@@ -109,7 +109,7 @@ async fn a_store_that_is_away_is_down_in_the_metrics() {
 }
 
 #[tokio::test]
-async fn a_redis_that_may_drop_scores_from_now_on_is_told() {
+async fn a_redis_that_starts_to_evict_is_reported() {
     let world = World::new().await;
     let node = world.node().await;
     let watch = laurel::live::watch_eviction_forever(node.app.clone(), std::time::Duration::from_millis(10));
@@ -131,7 +131,7 @@ async fn a_redis_that_may_drop_scores_from_now_on_is_told() {
 }
 
 #[tokio::test]
-async fn a_redis_that_may_drop_scores_is_refused() {
+async fn a_redis_with_eviction_is_refused_at_start() {
     let world = World::new().await;
     let _: () = world.look().await.ask("CONFIG SET maxmemory-policy allkeys-lru").await;
     let refused = laurel::serve::Node::start(world.config.clone(), world.clock.clone()).await;

@@ -17,7 +17,7 @@ async fn count_users(node: &TestNode) -> i64 {
 }
 
 #[tokio::test]
-async fn each_algorithm_is_believed_from_a_key_set_and_from_pem() {
+async fn every_algorithm_verifies_from_jwks_and_pem() {
     let world = World::new().await;
     for kind in KINDS {
         let provider = Provider::new(kind);
@@ -33,7 +33,7 @@ async fn each_algorithm_is_believed_from_a_key_set_and_from_pem() {
 }
 
 #[tokio::test]
-async fn every_claim_has_to_hold() {
+async fn every_claim_is_checked() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::ES256);
     let node = provider.node(&world).await;
@@ -75,7 +75,7 @@ async fn every_claim_has_to_hold() {
 }
 
 #[tokio::test]
-async fn a_forged_signature_is_worth_nothing() {
+async fn forged_signatures_are_refused() {
     let world = World::new().await;
     let ours = world.config.auth.jwt_secret.expose().to_owned();
     for kind in KINDS {
@@ -113,7 +113,7 @@ async fn a_forged_signature_is_worth_nothing() {
 }
 
 #[tokio::test]
-async fn a_user_is_made_on_first_sight_and_comes_in_by_the_provider_alone() {
+async fn a_user_is_created_at_the_first_login() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::EdDSA);
     let node = provider.node(&world).await;
@@ -150,7 +150,7 @@ async fn a_user_is_made_on_first_sight_and_comes_in_by_the_provider_alone() {
 }
 
 #[tokio::test]
-async fn keys_change_while_the_node_serves() {
+async fn keys_rotate_while_the_node_serves() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::ES256);
     let node = provider.node(&world).await;
@@ -167,7 +167,7 @@ async fn keys_change_while_the_node_serves() {
 }
 
 #[tokio::test]
-async fn a_user_whom_two_nodes_see_first_at_once_is_one_user() {
+async fn concurrent_first_logins_create_one_user() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::EdDSA);
     let nodes = [provider.node(&world).await, provider.node(&world).await];
@@ -185,7 +185,7 @@ async fn a_user_whom_two_nodes_see_first_at_once_is_one_user() {
 }
 
 #[tokio::test]
-async fn an_outside_user_plays_like_any_other() {
+async fn an_external_user_plays_like_any_other() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::RS256);
     let node = provider.node(&world).await;
@@ -216,7 +216,7 @@ async fn an_outside_user_plays_like_any_other() {
 }
 
 #[tokio::test]
-async fn without_postgres_known_users_play_and_new_ones_are_told_to_come_back() {
+async fn without_postgres_only_known_external_users_log_in() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::ES256);
     let node = provider.node(&world).await;

@@ -10,7 +10,7 @@ use crate::harness::World;
 const PAGES: [&str; 3] = ["/", "/admin", "/docs"];
 
 #[tokio::test]
-async fn a_page_runs_its_own_files_and_nothing_else() {
+async fn pages_load_their_own_files_only() {
     let world = World::new().await;
     let node = world.node().await;
     for page in PAGES {
@@ -44,7 +44,7 @@ pub fn named_files(page: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_file_is_packed_for_whom_it_may_be_and_sent_once() {
+async fn files_are_compressed_and_cached() {
     let world = World::new().await;
     let node = world.node().await;
     let path = "/assets/common/common.css";
@@ -65,7 +65,7 @@ async fn a_file_is_packed_for_whom_it_may_be_and_sent_once() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_beside_the_table() {
+async fn unknown_files_are_not_found() {
     let world = World::new().await;
     let node = world.node().await;
     for path in [
@@ -82,7 +82,7 @@ async fn there_is_nothing_beside_the_table() {
 }
 
 #[tokio::test]
-async fn a_person_who_mistypes_a_path_gets_a_page() {
+async fn browsers_get_a_not_found_page() {
     let world = World::new().await;
     let node = world.node().await;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -116,7 +116,7 @@ async fn a_person_who_mistypes_a_path_gets_a_page() {
 }
 
 #[tokio::test]
-async fn a_page_with_a_slash_is_the_page_without() {
+async fn a_trailing_slash_redirects() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
     let operators = node.admin_base.clone().unwrap();

@@ -13,7 +13,7 @@ async fn try_token(node: &TestNode, token: &str) -> Answer {
 
 /// `time.time() + 60` has a fraction (RFC 7519, section 2).
 #[tokio::test]
-async fn times_may_have_fractions_and_are_never_longer_for_it() {
+async fn fractional_times_never_extend_a_token() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::ES256);
     let node = provider.node(&world).await;
@@ -54,7 +54,7 @@ fn long_token(world: &World, provider: &Provider, bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn long_logins_are_taken_at_every_door_and_too_long_ones_are_no_sign_of_abuse() {
+async fn long_logins_work_everywhere_and_too_long_ones_are_no_abuse() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::EdDSA);
     let node = provider.node(&world).await;
@@ -86,7 +86,7 @@ async fn long_logins_are_taken_at_every_door_and_too_long_ones_are_no_sign_of_ab
 
 /// RFC 7517, section 5.
 #[tokio::test]
-async fn a_key_that_is_not_served_keeps_no_other_from_rotating() {
+async fn an_unsupported_key_does_not_block_rotation() {
     let world = World::new().await;
     let provider = Provider::new(Algorithm::RS256);
     let node = provider.node(&world).await;

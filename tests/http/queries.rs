@@ -35,7 +35,7 @@ pub fn paths(router: &Router) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_route_names_the_parameters_that_it_does_not_know() {
+async fn every_route_reports_unknown_parameters() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -80,7 +80,7 @@ async fn every_route_names_the_parameters_that_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_listeners_login_is_known_beside_what_is_not() {
+async fn access_token_is_accepted_beside_unknown_parameters() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;

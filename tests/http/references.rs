@@ -20,7 +20,7 @@ async fn register(node: &TestNode, username: &str) -> Answer {
 
 /// Three accounts whose names are each other's number and UUID could not be banned, adjusted or looked at.
 #[tokio::test]
-async fn nobody_can_make_themselves_or_others_impossible_to_find() {
+async fn usernames_cannot_hide_other_users() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;

@@ -21,7 +21,7 @@ async fn update(node: &TestNode, token: &str, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_first_check_that_fails_decides() {
+async fn the_first_failed_check_decides() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.updates_per_minute = 0).await;
     let ada = node.register("ada").await;
@@ -65,7 +65,7 @@ async fn the_first_check_that_fails_decides() {
 }
 
 #[tokio::test]
-async fn a_login_without_its_scheme_is_told_the_headers_form() {
+async fn a_login_without_scheme_gets_the_header_format() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -96,7 +96,7 @@ async fn open_at(node: &TestNode, flows: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn an_action_that_is_not_open_there_is_told_those_that_are() {
+async fn an_unavailable_action_lists_the_available_ones() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -177,7 +177,7 @@ fn limit(answer: &Answer, code: &str) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn points_and_an_actions_own_limit_are_named() {
+async fn expected_points_and_action_limits_are_reported() {
     let world = World::new().await;
     let node = limited(&world, "").await;
     let ada = node.register("ada").await;
@@ -213,7 +213,7 @@ async fn points_and_an_actions_own_limit_are_named() {
 }
 
 #[tokio::test]
-async fn an_action_that_is_closed_by_the_clock_says_when_it_opens() {
+async fn a_closed_action_reports_its_opening_hours() {
     let world = World::new().await;
     let node = limited(&world, "").await;
     let hour = node.app.store.now_us().await.unwrap() / 3_600_000_000;
@@ -236,7 +236,7 @@ async fn an_action_that_is_closed_by_the_clock_says_when_it_opens() {
 }
 
 #[tokio::test]
-async fn a_full_window_is_named() {
+async fn a_full_rate_window_is_reported() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {

@@ -50,7 +50,7 @@ async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i6
 }
 
 #[tokio::test]
-async fn attestations_count_once_and_for_one_token() {
+async fn attestations_count_once_and_for_their_token_only() {
     let world = World::new().await;
     let signers = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256]
         .map(|name| Signer::new(name, &format!("{name:?}")));
@@ -94,7 +94,7 @@ async fn attestations_count_once_and_for_one_token() {
 }
 
 #[tokio::test]
-async fn attestations_without_a_token_count_in_the_other_apis() {
+async fn attestations_work_without_a_token_and_set_the_difficulty() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
@@ -130,7 +130,7 @@ async fn attestations_without_a_token_count_in_the_other_apis() {
 }
 
 #[tokio::test]
-async fn a_used_attestation_is_refused_after_redis_was_emptied() {
+async fn used_attestations_survive_a_loss_of_redis() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
@@ -160,7 +160,7 @@ async fn a_used_attestation_is_refused_after_redis_was_emptied() {
 }
 
 #[tokio::test]
-async fn a_games_keys_rotate_while_the_node_serves() {
+async fn game_keys_rotate_while_the_node_serves() {
     let world = World::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
     let (node, ada, now_ms) = level_node(&world, &[&old]).await;
@@ -177,7 +177,7 @@ async fn a_games_keys_rotate_while_the_node_serves() {
 }
 
 #[tokio::test]
-async fn caps_and_open_hours_hold_in_all_apis() {
+async fn caps_and_open_hours_apply_in_every_flow() {
     let world = World::new().await;
     let any_node = world.node().await;
     let hour = redis_time_ms(&any_node).await / 3_600_000 % 24;
@@ -224,7 +224,7 @@ async fn caps_and_open_hours_hold_in_all_apis() {
 }
 
 #[tokio::test]
-async fn quiz_questions_set_the_points_and_do_not_repeat() {
+async fn quiz_questions_set_the_points_and_repeat_once_per_round() {
     let world = World::new().await;
     let bank: String = (0..6)
         .map(|number| {
@@ -260,7 +260,7 @@ async fn quiz_questions_set_the_points_and_do_not_repeat() {
 }
 
 #[tokio::test]
-async fn work_grows_with_the_pace_and_all_checks_must_pass() {
+async fn hashcash_difficulty_grows_and_all_checks_must_pass() {
     let world = World::new().await;
     let node = node(
         &world,

@@ -10,7 +10,7 @@ async fn user(node: &TestNode, player: &Player, id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_top_ten_need_no_login() {
+async fn the_top_list_needs_no_login() {
     let world = World::new().await;
     let node = world.node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
@@ -32,7 +32,7 @@ async fn the_top_ten_need_no_login() {
 }
 
 #[tokio::test]
-async fn a_users_place_by_number_or_uuid() {
+async fn a_users_rank_by_number_or_uuid() {
     let world = World::new().await;
     let node = world.node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);

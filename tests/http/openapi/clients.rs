@@ -34,7 +34,7 @@ fn write_document(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_linter_finds_nothing_that_is_not_explained() {
+fn the_linter_reports_only_explained_findings() {
     let folder = tempfile::tempdir().unwrap();
     let mut linter = Command::new(ours("tests/http/openapi/node_modules/.bin/redocly"));
     linter

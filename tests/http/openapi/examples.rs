@@ -27,7 +27,7 @@ const REFUSED: [(&str, u16, &str); 15] = [
 ];
 
 #[tokio::test]
-async fn every_example_is_taken_or_refused_for_another_reason_than_its_shape() {
+async fn every_example_is_well_formed() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;

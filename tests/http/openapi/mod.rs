@@ -18,7 +18,7 @@ use crate::harness::World;
 const NEVER_REFUSED: [&str; 5] = ["getHealth", "getMetrics", "getReceiptKeys", "getOpenApi", "getAsyncApi"];
 
 #[tokio::test]
-async fn every_operation_answers_as_the_document_says() {
+async fn every_operation_responds_as_documented() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
@@ -64,7 +64,7 @@ async fn flood(driver: &mut Driver) {
 
 /// The router tells its paths as its debug text, and its methods by refusing the others.
 #[tokio::test]
-async fn the_document_has_what_the_router_has_and_nothing_else() {
+async fn the_document_has_exactly_the_routes() {
     let world = World::new().await;
     let node = world.node().await;
     let text = format!("{:?}", laurel::http::router(node.app.clone()));
@@ -103,7 +103,7 @@ async fn the_document_has_what_the_router_has_and_nothing_else() {
 }
 
 #[test]
-fn every_code_is_told_by_some_operation() {
+fn every_error_code_is_documented() {
     let document = laurel::http::openapi();
     let text = document["paths"].to_string();
     for code in laurel::error::Code::ALL.iter().map(|it| it.as_str()) {
@@ -114,7 +114,7 @@ fn every_code_is_told_by_some_operation() {
 
 /// Generated clients have a type for each body, and one for all errors.
 #[test]
-fn every_body_has_a_name_and_errors_have_one() {
+fn every_body_has_a_schema_name() {
     let document = laurel::http::openapi();
     let schemas = document["components"]["schemas"].as_object().unwrap();
     assert_no_fields(&document["paths"], "paths");
@@ -173,7 +173,7 @@ fn every_operation_is_described() {
 }
 
 #[test]
-fn the_command_prints_the_document_without_any_store() {
+fn the_openapi_command_needs_no_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     let output = command.arg("openapi").current_dir(folder.path()).output().unwrap();
