@@ -236,7 +236,8 @@ async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Resu
 }
 
 async fn verify(app: &App, output: &mut Output) -> Result<ExitCode> {
-    let verified = ledger::verify(app, &mut |it| output.line(format_args!("{}: {}", it.of, it.what))).await?;
+    let verified =
+        ledger::verify(app, &mut |found| output.line(format_args!("{}: {}", found.of, found.what))).await?;
     Ok(report(verified, output))
 }
 

@@ -1,4 +1,4 @@
-//! The program as a process: where its output goes, what ends it, what its log says, and who it says did something.
+//! The program as a process: output, signals, log, settings and audit.
 
 mod commands;
 mod log;
@@ -14,19 +14,19 @@ use std::process::{Child, Command, Output};
 
 use crate::harness::eventually;
 
-/// A port that is free.
+/// A free port.
 fn free_port() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
-/// A node that is asked over HTTP alone, since nobody reads what it prints.
+/// A node used over HTTP only, because its output goes elsewhere.
 struct Node {
     child: Child,
     base: String,
 }
 
 impl Node {
-    /// Starts it and waits until it takes awards.
+    /// Starts the node and waits until it accepts awards.
     async fn start(mut command: Command) -> Self {
         let port = free_port();
         command.arg("serve").env("PORT", &port).env("LAUREL_SERVER__DRAIN_SECONDS", "1");
@@ -46,11 +46,11 @@ impl Node {
     }
 
     fn signal(&self, signal: i32) {
-        // SAFETY: a child of ours that was not reaped yet.
+        // SAFETY: the pid is a child that was not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
-    /// Waits for its end.
+    /// Waits for the exit.
     async fn exit_code(&mut self) -> Option<i32> {
         let ended = || std::future::ready(self.child.try_wait().unwrap());
         eventually("the node to end", ended).await.code()
@@ -64,7 +64,7 @@ impl Drop for Node {
     }
 }
 
-/// The end of a pipe to which a process writes, and nobody reads any more.
+/// The write end of a pipe without a reader.
 fn broken_pipe() -> OwnedFd {
     std::io::pipe().unwrap().1.into()
 }

@@ -1,5 +1,5 @@
-//! The dashboards: each query against a real Prometheus that scrapes two nodes under load, and what they say against the rules
-//! and the document they point to.
+//! The dashboards: queries are run by a real Prometheus that scrapes two nodes under load, limits and links are compared with the
+//! alert rules and docs/operations.md.
 
 mod load;
 mod prometheus;
@@ -25,7 +25,7 @@ const DASHBOARDS: [&str; 3] = [
 const OR_NOTHING: &str = " or vector(0)";
 const RULES: &str = include_str!("../deploy/prometheus/rules.yml");
 
-/// The panels that show something, each with its dashboard's title.
+/// All panels except headings, with their dashboard's title.
 fn panels() -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for text in DASHBOARDS {
@@ -42,7 +42,7 @@ fn queries(panel: &Value) -> impl Iterator<Item = &str> {
     panel["targets"].as_array().unwrap().iter().map(|it| it["expr"].as_str().unwrap())
 }
 
-/// Names of metrics, those of a histogram's parts included.
+/// Names of metrics, without the suffixes of histograms.
 fn names(text: &str, prefix: &str) -> BTreeSet<String> {
     let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
     let base = |it: &str| {
@@ -81,13 +81,13 @@ async fn each_finds_something(prometheus: &Prometheus) {
     for (title, panel) in panels() {
         let replaced = |it: &str| it.replace("$__rate_interval", "15s").replace("$node", ".+");
         missing.extend(queries(&panel).map(|it| (title.clone(), replaced(it))));
-        // What may be nothing has to be something here: a wrong name in it would be nothing for ever.
+        // Optional series must exist here, or a wrong name would never be noticed.
         let may_be_nothing = queries(&panel).filter(|it| it.contains(OR_NOTHING) && !it.contains("ALERTS"));
         missing.extend(may_be_nothing.map(|it| (title.clone(), replaced(&it.replace(OR_NOTHING, "")))));
     }
     let deadline = Instant::now() + PATIENCE;
     while !missing.is_empty() {
-        assert!(Instant::now() < deadline, "these find nothing: {missing:#?}");
+        assert!(Instant::now() < deadline, "queries without data: {missing:#?}");
         for (title, query) in std::mem::take(&mut missing) {
             let values = prometheus.ask(&query).await.unwrap_or_else(|it| panic!("{title}: {query}: {it}"));
             if !values.iter().any(|it| it.is_finite()) {
@@ -113,12 +113,16 @@ fn every_metric_is_used_and_every_used_metric_exists() {
         .collect();
     let declared: BTreeSet<String> = names(include_str!("../src/metrics.rs"), "laurel_");
     let named: BTreeSet<String> = names(&shown, "laurel_");
-    assert_eq!(named.difference(&declared).collect::<Vec<_>>(), [] as [&String; 0], "nobody exposes these");
+    assert_eq!(named.difference(&declared).collect::<Vec<_>>(), [] as [&String; 0], "used, but not declared");
     let watched: BTreeSet<String> = named.union(&names(RULES, "laurel_")).cloned().collect();
-    assert_eq!(declared.difference(&watched).collect::<Vec<_>>(), [] as [&String; 0], "nobody sees these");
+    assert_eq!(
+        declared.difference(&watched).collect::<Vec<_>>(),
+        [] as [&String; 0],
+        "declared, but not used"
+    );
 }
 
-/// Each alert with its expression.
+/// The alerts with their expressions.
 fn alerts() -> BTreeMap<&'static str, &'static str> {
     let rules = RULES.split("- alert: ").skip(1);
     rules
@@ -127,7 +131,7 @@ fn alerts() -> BTreeMap<&'static str, &'static str> {
         .collect()
 }
 
-/// A limit that is drawn is one of the alert that the panel points to. At 1 something is there at all, or a node.
+/// Drawn limits are thresholds of the alerts that the panel links to, except 1 and 2, which are counts.
 #[test]
 fn drawn_limits_are_thresholds_of_documented_alerts() {
     let (alerts, docs) = (alerts(), include_str!("../docs/operations.md"));
@@ -137,7 +141,7 @@ fn drawn_limits_are_thresholds_of_documented_alerts() {
         for link in panel["links"].as_array().unwrap() {
             let anchor = link["url"].as_str().unwrap().strip_prefix("${docs}#").unwrap();
             let alert = anchors.get(anchor).unwrap_or_else(|| panic!("{title}: there is no {anchor}"));
-            assert!(docs.contains(&format!("### {alert}\n")), "{title}: {alert} is not explained");
+            assert!(docs.contains(&format!("### {alert}\n")), "{title}: {alert} has no runbook");
             expressions.push_str(alerts[alert]);
         }
         let numbers: BTreeSet<&str> =
@@ -157,12 +161,12 @@ fn panels_have_unique_titles_and_positions() {
         let (mut titles, mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for panel in dashboard["panels"].as_array().unwrap() {
             let title = panel["title"].as_str().unwrap();
-            assert!(titles.insert(title) && ids.insert(panel["id"].as_u64()), "{title} is there twice");
+            assert!(titles.insert(title) && ids.insert(panel["id"].as_u64()), "{title} is not unique");
             let at = |name: &str| panel["gridPos"][name].as_u64().unwrap();
             assert!(at("x") + at("w") <= 24, "{title} is too wide");
             for x in at("x")..at("x") + at("w") {
                 for y in at("y")..at("y") + at("h") {
-                    assert!(cells.insert((x, y)), "{title} covers another");
+                    assert!(cells.insert((x, y)), "{title} overlaps another panel");
                 }
             }
         }

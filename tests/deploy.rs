@@ -1,4 +1,4 @@
-//! What lies in `deploy/`: each file held against the program that reads it, and against Laurel.
+//! The files in `deploy/`, checked with the programs that read them and against Laurel.
 
 mod balancer;
 mod compose;

@@ -1,4 +1,4 @@
-//! What Prometheus' own tool says of a node's metrics, and of the rules that go by them.
+//! The metrics of a node and the alert rules, checked with promtool.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Player, TestNode, World, eventually};
 use crate::live::clients::{ALL, Listener, Protocol};
 
-/// Whether `promtool` is content, and what it says.
+/// Runs `promtool`: whether it succeeded, and its output.
 fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     let mut command = Command::new("promtool");
     command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus"));
@@ -20,7 +20,7 @@ fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// One award at each door.
+/// One award through each API.
 async fn play(node: &TestNode, player: &Player) {
     node.award(player, "watch_ad").await;
     let proven =
@@ -70,19 +70,19 @@ async fn metrics_pass_promtool() {
     for line in wanted {
         eventually(line, async || node.get("/metrics").await.text.contains(line).then_some(())).await;
     }
-    // Boards that change at once may come to the screens as one.
+    // Changes in quick succession may be delivered as one.
     eventually("a change to be timed on its way to the screens", async || {
         node.award(&players[1], "watch_ad").await;
         (node.app.metrics.delivery_lag_seconds.get_sample_count() > 0).then_some(())
     })
     .await;
     let text = node.get("/metrics").await.text;
-    assert!(!text.contains("made-up"), "whoever asks makes no labels");
+    assert!(!text.contains("made-up"), "labels must not come from clients");
     assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
-    assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "it does look");
+    assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "promtool must find errors");
 }
 
-/// What every node costs a Prometheus, though nobody plays: the probes of a balancer, and what a node does by itself.
+/// The series of an idle node with probes and background tasks only.
 #[tokio::test]
 async fn an_idle_node_has_few_series() {
     let world = World::with_shards(1).await;
@@ -107,8 +107,8 @@ fn alert_rules_pass_promtool() {
         ["test", "rules", "rules_test.yml"],
     ];
     for check in checks {
-        let (content, said) = promtool(&check, "");
-        assert!(content, "{said}");
+        let (passed, output) = promtool(&check, "");
+        assert!(passed, "{output}");
     }
 }
 
@@ -130,7 +130,7 @@ fn every_alert_has_a_runbook_and_a_test() {
     }
 }
 
-/// A name that nobody exposes would make an alert that never fires.
+/// An alert on a metric that does not exist never fires.
 #[test]
 fn rules_and_docs_name_existing_metrics() {
     let declared = include_str!("../src/metrics.rs");

@@ -1,4 +1,4 @@
-//! What a node says that cannot start: one line with what it could not do, where, why, and what to do.
+//! Error messages of a failed start: one line with the operation, the target, the reason and what to do.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -6,21 +6,21 @@ use std::process::Output;
 
 use crate::harness::{NodeProcess, World, connect_redis, laurel};
 
-/// A port where nobody listens.
+/// A port without a listener.
 fn closed() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A port where somebody listens who is no store, and says this to everybody.
-fn stranger(says: &'static str) -> u16 {
+/// A port with a server that is not a store and sends this text to every client.
+fn foreign_server(banner: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             std::thread::spawn(move || {
                 let _ = stream.read(&mut [0; 1024]);
-                let _ = stream.write_all(says.as_bytes());
-                // The connection stays until the other side gives up.
+                let _ = stream.write_all(banner.as_bytes());
+                // Keep the connection open until the client closes it.
                 while stream.read(&mut [0; 1024]).is_ok_and(|it| it > 0) {}
             });
         }
@@ -30,21 +30,21 @@ fn stranger(says: &'static str) -> u16 {
 
 fn serve(world: &World, settings: &[(&str, &str)]) -> Output {
     let mut command = laurel(&world.config);
-    // What goes well is logged at INFO.
+    // Successful steps are logged at INFO.
     command.arg("serve").env("PORT", "0").env("RUST_LOG", "warn");
     command.env("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", "500");
     command.env("LAUREL_REDIS__TIMEOUT_MS", "500").envs(settings.iter().copied()).output().unwrap()
 }
 
-/// Fails unless it stopped with one line that has all of this.
+/// Asserts that the process stopped with one line that contains these parts.
 #[track_caller]
 fn assert_one_line(output: &Output, parts: &[&str]) {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && told.lines().count() == 1, "{told}");
-    assert!(told.starts_with("laurel: ") && !told.contains("secret"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.lines().count() == 1, "{stderr}");
+    assert!(stderr.starts_with("laurel: ") && !stderr.contains("secret"), "{stderr}");
     for part in parts {
-        assert!(told.contains(part), "{part} is not in: {told}");
-        assert_eq!(told.matches(part).count(), 1, "{told}");
+        assert!(stderr.contains(part), "{part} is not in: {stderr}");
+        assert_eq!(stderr.matches(part).count(), 1, "{stderr}");
     }
 }
 
@@ -57,7 +57,7 @@ async fn an_unusable_redis_stops_the_start_with_its_error() {
     let mut operator = connect_redis(&socket).await.unwrap();
     let weak = ["SETUSER", "weak", "on", ">secret", "+ping"];
     redis::cmd("ACL").arg(&weak).exec_async(&mut operator).await.unwrap();
-    let (closed, http, silent) = (closed(), stranger(NOT_HTTP), stranger(""));
+    let (closed, http, silent) = (closed(), foreign_server(NOT_HTTP), foreign_server(""));
     let at = |port: u16| format!("127.0.0.1:{port}");
     for (url, parts) in [
         (
@@ -96,7 +96,7 @@ async fn an_unusable_postgres_stops_the_start_with_its_error() {
     let world = World::with_shards(1).await;
     let url = world.config.postgres.url.expose();
     let name = url.split(['/', '?']).find(|it| it.starts_with("test_")).unwrap();
-    let (closed, http, silent) = (closed(), stranger(NOT_HTTP), stranger(""));
+    let (closed, http, silent) = (closed(), foreign_server(NOT_HTTP), foreign_server(""));
     let at = |port: u16| format!("127.0.0.1:{port}");
     for (url, parts) in [
         (
@@ -136,7 +136,7 @@ async fn a_node_listens_on_a_host_name() {
     }
     for (host, address) in [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
         let mut node = NodeProcess::start(&world.config, &[("HOST", host)]).await;
-        // What only loopback is shown shows that the name was understood.
+        // Metrics are exposed on loopback only, so the name was resolved.
         let metrics = reqwest::get(format!("http://{address}:{}/metrics", node.port())).await.unwrap();
         assert_eq!(metrics.status(), 200, "{host}");
         assert_eq!(node.terminate(), Some(0));

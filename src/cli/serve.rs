@@ -73,14 +73,14 @@ async fn serve_on(
 /// Announces the node's URL in the log and on standard output.
 fn announce(node: &Node, hint: Option<String>, log: &Log) {
     let url = format!("http://{}", shown(node.address));
-    let admin = node.admin_address.map(|it| format!("http://{}/admin", shown(it)));
+    let admin = node.admin_address.map(|address| format!("http://{}/admin", shown(address)));
     tracing::info!(url, admin, "listening");
     let fields = [("url", Some(url.as_str())), ("admin", admin.as_deref()), ("join", hint.as_deref())];
     let lines = match log.json(Level::INFO, "Laurel serves", &fields) {
         Some(line) => vec![line],
         None => {
             let mut lines = vec![format!("Laurel serves on {url}")];
-            lines.extend(admin.map(|it| format!("Admin: {it}")));
+            lines.extend(admin.map(|admin| format!("Admin: {admin}")));
             let join = "To start a second node with the same stores:";
             lines.extend(hint.map(|hint| format!("{join}\n  {hint}PORT=3001 laurel serve")));
             lines

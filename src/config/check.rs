@@ -67,7 +67,7 @@ pub fn check(config: &Config, problems: &mut Vec<String>) {
     if let Err(problem) = networks(&config.server.trusted_proxies) {
         require(false, &format!("server.trusted_proxies: {problem}"));
     }
-    for problem in config.server.cors_origins.iter().filter_map(|it| origin_problem(it)) {
+    for problem in config.server.cors_origins.iter().filter_map(|origin| origin_problem(origin)) {
         require(false, &problem);
     }
     require((1..=1024).contains(&config.redis.shards), "redis.shards: must be between 1 and 1024");
@@ -153,7 +153,7 @@ fn check_traces(traces: &Traces, require: &mut impl FnMut(bool, &str)) {
     if traces.endpoint.is_empty() {
         return;
     }
-    let url = Url::parse(&traces.endpoint).ok().filter(|it| ["http", "https"].contains(&it.scheme()));
+    let url = Url::parse(&traces.endpoint).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
     require(
         url.is_some(),
         "traces.endpoint: must be a URL such as http://localhost:4318; /v1/traces is appended",

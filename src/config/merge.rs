@@ -85,7 +85,7 @@ impl Merged {
     pub fn take_text(&mut self, path: &Path, text: &str, problems: &mut Vec<String>) {
         let path = path.display();
         let table = match read_toml(text) {
-            Err(found) => return problems.extend(found.iter().map(|it| format!("{path} {it}"))),
+            Err(found) => return problems.extend(found.iter().map(|problem| format!("{path} {problem}"))),
             Ok(table) => table,
         };
         let from = |name: &Spanned<_>| format!("{path} line {}", line_of(text, name.span()));
@@ -191,7 +191,7 @@ impl Merged {
                 value.type_str()
             )),
             Some(Value::Integer(_))
-                if value.as_integer().is_some_and(|it| !(0..=i64::from(u32::MAX)).contains(&it)) =>
+                if value.as_integer().is_some_and(|number| !(0..=i64::from(u32::MAX)).contains(&number)) =>
             {
                 problems.push(format!("{section}.{key}: must be between 0 and {} ({from})", u32::MAX));
             }
@@ -220,7 +220,8 @@ impl Merged {
             let section = nearest(section, sections())?;
             nearest(key, keys(section)).map(|key| (section, key))
         };
-        let any_section = || sections().find(|it| self.get(it, key).is_some()).map(|section| (section, key));
+        let any_section =
+            || sections().find(|section| self.get(section, key).is_some()).map(|section| (section, key));
         let found = same_section.or_else(similar_section).or_else(any_section);
         found.map(|(section, key)| format!("; did you mean {section}.{key}?")).unwrap_or_default()
     }
@@ -238,9 +239,9 @@ impl Merged {
             Some(Value::Boolean(_)) => {
                 text.parse().map(Value::Boolean).map_err(|_| format!("{section}.{key} must be true or false"))
             }
-            Some(Value::Array(_)) => {
-                Ok(Value::Array(text.split(',').map(|it| Value::String(it.trim().to_owned())).collect()))
-            }
+            Some(Value::Array(_)) => Ok(Value::Array(
+                text.split(',').map(|entry| Value::String(entry.trim().to_owned())).collect(),
+            )),
             _ => Ok(Value::String(text.to_owned())),
         }
     }

@@ -65,7 +65,8 @@ impl Config {
         let defaults: Table = DEFAULTS.parse().unwrap_or_default();
         let ours = Table::try_from(self).unwrap_or_default();
         let sections = ours.iter().filter_map(|(section, settings)| Some((section, settings.as_table()?)));
-        let settings = sections.flat_map(|(section, settings)| settings.iter().map(move |it| (section, it)));
+        let settings =
+            sections.flat_map(|(section, settings)| settings.iter().map(move |setting| (section, setting)));
         let default = |section: &str, key: &str| defaults.get(section).and_then(|it: &Value| it.get(key));
         settings
             .filter(|(section, (key, value))| default(section, key) != Some(value))
@@ -237,7 +238,7 @@ mod tests {
             "traces.sample_ratio=0.5",
         ];
         assert!(
-            shown.len() == wanted.len() && wanted.iter().all(|it| shown.iter().any(|s| s == it)),
+            shown.len() == wanted.len() && wanted.iter().all(|line| shown.iter().any(|s| s == line)),
             "{shown:?}"
         );
     }

@@ -55,7 +55,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// The same as the end of a message.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(word, candidates).map(|it| format!("; did you mean {it}?")).unwrap_or_default()
+    nearest(word, candidates).map(|found| format!("; did you mean {found}?")).unwrap_or_default()
 }
 
 #[cfg(test)]

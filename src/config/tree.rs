@@ -25,10 +25,11 @@ impl Secret {
     pub fn without_login(&self) -> String {
         let Ok(url) = Url::parse(&self.0) else { return self.hosts() };
         let scheme = url.scheme();
-        let port = url.port().map(|it| format!(":{it}")).unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let public = ["host", "hostaddr", "port", "dbname", "db"];
         let parameters = url.query().into_iter().flat_map(|query| query.split('&'));
-        let shown = parameters.filter(|it| public.iter().any(|name| it.split('=').next() == Some(name)));
+        let shown = parameters
+            .filter(|parameter| public.iter().any(|name| parameter.split('=').next() == Some(name)));
         let shown: Vec<_> = shown.collect();
         let query = if shown.is_empty() { String::new() } else { format!("?{}", shown.join("&")) };
         format!("{scheme}://{}{port}{}{query}", url.host_str().unwrap_or_default(), url.path())

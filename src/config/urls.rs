@@ -158,7 +158,7 @@ const PARAMETERS: [&str; 17] = [
 /// # Errors
 /// What to use instead.
 pub fn check_postgres(text: &str) -> Result<(), String> {
-    if !["postgres://", "postgresql://"].iter().any(|it| text.starts_with(it)) {
+    if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
         return Err(
             "must start with postgres://, as in postgres://user:password@host:5432/database".to_owned()
         );

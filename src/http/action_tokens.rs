@@ -64,7 +64,9 @@ pub async fn redeem(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
+    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |award| {
+        show_award(&award)
+    })
 }
 
 fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {

@@ -30,7 +30,7 @@ pub async fn init(
     Body(body): Body,
 ) -> Result<Response> {
     let mut fields = Fields::read(&body)?;
-    let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
+    let action_type = fields.text("actionType", |text| Ok(text.to_owned()));
     fields.finish()?;
     let metered = award::issue(&app, &caller, from.counted_as(), &action_type.unwrap_or_default()).await;
     Ok(envelope::respond(metered, show_issued))
@@ -57,7 +57,9 @@ pub async fn finalize(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
+    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |award| {
+        show_award(&award)
+    })
 }
 
 fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {

@@ -28,8 +28,9 @@ impl ClientAddress {
         }
         let lines = headers.get_all(FORWARDED_FOR).iter();
         // A header line that is not UTF-8 is one invalid entry.
-        let entries: Vec<&str> =
-            lines.flat_map(|it| std::str::from_utf8(it.as_bytes()).unwrap_or_default().split(',')).collect();
+        let entries: Vec<&str> = lines
+            .flat_map(|line| std::str::from_utf8(line.as_bytes()).unwrap_or_default().split(','))
+            .collect();
         for entry in entries.into_iter().rev() {
             if !is_trusted(&address) {
                 break;
@@ -135,7 +136,7 @@ mod tests {
         prop_oneof![
             2 => any::<[u8; 3]>().prop_map(|[a, b, c]| IpAddr::from([10, a, b, c])),
             1 => any::<[u8; 4]>().prop_map(IpAddr::from),
-            1 => any::<[u8; 16]>().prop_map(|it| IpAddr::from(it).to_canonical()),
+            1 => any::<[u8; 16]>().prop_map(|bytes| IpAddr::from(bytes).to_canonical()),
         ]
     }
 
@@ -152,7 +153,7 @@ mod tests {
             // The result is the first untrusted address from the right, whatever the entries to its left are.
             let trusted = |it: &IpAddr| matches!(it, IpAddr::V4(it) if it.octets()[0] == 10);
             let walk = || std::iter::once(&peer).chain(proxies.iter().rev());
-            if let Some(first) = walk().find(|it| !trusted(it)) {
+            if let Some(first) = walk().find(|address| !trusted(address)) {
                 prop_assert_eq!(behind(&peer.to_string(), &lines), first.to_string());
             } else {
                 behind(&peer.to_string(), &lines);

@@ -49,7 +49,7 @@ pub async fn register(
     let outcome = account::register(&app, username, email, password, from.counted_as()).await;
     count(outcome.as_ref().err());
     let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
-    Ok(envelope::respond(attempt, |it| show(StatusCode::CREATED, "Registration successful", &it)))
+    Ok(envelope::respond(attempt, |login| show(StatusCode::CREATED, "Registration successful", &login)))
 }
 
 pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body): Body) -> Result<Response> {
@@ -72,7 +72,7 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
         app.note(Some(Sign::BadLogin), None, from.counted_as());
     }
     let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
-    Ok(envelope::respond(attempt, |it| show(StatusCode::OK, "Login successful", &it)))
+    Ok(envelope::respond(attempt, |login| show(StatusCode::OK, "Login successful", &login)))
 }
 
 fn show(status: StatusCode, message: &str, LoggedIn { user, token }: &LoggedIn) -> Response {

@@ -28,7 +28,7 @@ pub async fn user(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response> {
     let id = id.map(|Path(it)| it).unwrap_or_default();
-    let id = UserRef::parse(&id).ok().filter(|it| !matches!(it, UserRef::Name(_)));
+    let id = UserRef::parse(&id).ok().filter(|id| !matches!(id, UserRef::Name(_)));
     let id = id.ok_or_else(|| Refusal::field("userId", "must be a user's number or UUID"))?;
     // Most requests ask for the caller's own rank: the login has the rest, so Postgres is not asked.
     let (user, number, username) = if id == UserRef::Id(caller.user) || id == UserRef::Number(caller.number) {
@@ -61,7 +61,8 @@ fn respond(app: &App, request_headers: &HeaderMap, encode: fn(&Frame, bool) -> B
     }
     let is_stale = stale_since_ms.is_some();
     let tag = frame.tag(is_stale);
-    let cached = request_headers.get(header::IF_NONE_MATCH).is_some_and(|it| headers::etag_matches(it, &tag));
+    let cached =
+        request_headers.get(header::IF_NONE_MATCH).is_some_and(|value| headers::etag_matches(value, &tag));
     let mut response = if cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

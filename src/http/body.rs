@@ -56,7 +56,7 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 /// Parses an integer in any JSON notation: `10`, `10.0` or `1e1`.
 pub fn parse_integer(text: &str) -> Option<i128> {
     let fraction = || text.parse().ok().filter(|it: &f64| it.fract() == 0.0 && it.abs() < MAX_EXACT);
-    text.parse().ok().or_else(|| fraction().map(|it| it as i128))
+    text.parse().ok().or_else(|| fraction().map(|number| number as i128))
 }
 
 fn read_text(value: &str) -> Result<String, String> {
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
     pub fn text<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let parsed = match self.take(name) {
             None => Err("is missing".to_owned()),
-            Some(value) => read_text(value).and_then(|it| parse(&it)),
+            Some(value) => read_text(value).and_then(|text| parse(&text)),
         };
         parsed.map_err(|problem| self.problems.push(FieldError::new(name, problem))).ok()
     }
@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
         let value = self.take(name);
         match value {
             Some(text) if text.starts_with(|it: char| it == '-' || it.is_ascii_digit()) => {
-                Some(parse_integer(text).and_then(|it| u64::try_from(it).ok()).unwrap_or(0))
+                Some(parse_integer(text).and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
             }
             _ => {
                 let problem = if value.is_none() { "is missing" } else { "must be a number" };
@@ -121,7 +121,7 @@ impl<'a> Fields<'a> {
 
     /// A required integer, which may be negative.
     pub fn signed_number(&mut self, name: &str) -> Option<i64> {
-        let number = self.take(name).and_then(parse_integer).and_then(|it| i64::try_from(it).ok());
+        let number = self.take(name).and_then(parse_integer).and_then(|number| i64::try_from(number).ok());
         if number.is_none() {
             self.problems.push(FieldError::new(name, "must be a whole number"));
         }
@@ -130,7 +130,7 @@ impl<'a> Fields<'a> {
 
     /// An optional integer of at least 0.
     pub fn optional_number(&mut self, name: &str) -> Option<u64> {
-        let number = parse_integer(self.take(name)?).and_then(|it| u64::try_from(it).ok());
+        let number = parse_integer(self.take(name)?).and_then(|number| u64::try_from(number).ok());
         if number.is_none() {
             self.problems.push(FieldError::new(name, "must be a whole number of at least 0"));
         }
@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
 
     /// Takes a field's JSON, if it is present and not null.
     fn take(&mut self, name: &str) -> Option<&'a str> {
-        self.unread.remove(name).map(RawValue::get).filter(|it| *it != "null")
+        self.unread.remove(name).map(RawValue::get).filter(|text| *text != "null")
     }
 
     /// Ends the parsing.
@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// All problems that were found, and every field that was not read.
     pub fn finish(mut self) -> Result<(), Refusal> {
-        self.problems.extend(self.unread.keys().map(|it| FieldError::new(shortened(it), "is unknown")));
+        self.problems.extend(self.unread.keys().map(|name| FieldError::new(shortened(name), "is unknown")));
         if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.problems)) }
     }
 }

@@ -43,7 +43,7 @@ impl OriginAccess {
             Self::Listed(origin.clone())
         } else if is_own(origin, headers) {
             Self::Own
-        } else if origins.iter().any(|it| it == ANY_ORIGIN) {
+        } else if origins.iter().any(|listed| listed == ANY_ORIGIN) {
             Self::Open
         } else {
             Self::Denied
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn access(origins: &[&str], headers: &[(&'static str, &str)]) -> OriginAccess {
-        let origins: Vec<String> = origins.iter().map(|it| (*it).to_owned()).collect();
+        let origins: Vec<String> = origins.iter().map(|origin| (*origin).to_owned()).collect();
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         OriginAccess::of(&origins, &headers.collect())
     }

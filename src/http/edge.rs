@@ -202,7 +202,7 @@ async fn handle(
 
 /// Whether a path is for operators or their tools.
 fn is_for_operators(path: &str) -> bool {
-    ["/api/admin/", "/metrics", "/readyz"].iter().any(|it| path.starts_with(it))
+    ["/api/admin/", "/metrics", "/readyz"].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// A method as a label. Unknown methods share one label, because a client can send any.
@@ -262,7 +262,7 @@ fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).into()));
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
     let text: String = text.unwrap_or_else(|| "panic without a message".into());
     Error::Fault(Fault::new("answer_request", text)).into_response()
 }

@@ -63,14 +63,16 @@ pub async fn update(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |it| show_award(&it))
+    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |award| {
+        show_award(&award)
+    })
 }
 
 fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequest, Refusal> {
     let idempotency = idempotency::read(app, headers, "update", body)?;
     let mut fields = Fields::read(body)?;
     let token = fields.optional_text("actionToken");
-    let action_type = fields.text("actionType", |it| Ok(it.to_owned()));
+    let action_type = fields.text("actionType", |text| Ok(text.to_owned()));
     let points = fields.points("points");
     let proof = fields.optional_object("proof");
     fields.finish()?;

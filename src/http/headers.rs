@@ -14,8 +14,8 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 /// Whether `Accept-Encoding` lists gzip without refusing it (RFC 9110, section 12.5.3).
 pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let offer = headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    offer.split(',').any(|it| {
-        let (coding, weight) = it.split_once(';').unwrap_or((it, ""));
+    offer.split(',').any(|entry| {
+        let (coding, weight) = entry.split_once(';').unwrap_or((entry, ""));
         let refused = weight.trim().strip_prefix("q=").is_some_and(|it| it.parse() == Ok(0.0));
         coding.trim().eq_ignore_ascii_case("gzip") && !refused
     })
@@ -24,7 +24,9 @@ pub fn accepts_gzip(headers: &HeaderMap) -> bool {
 /// Whether `If-None-Match` lists a tag, weak or strong (RFC 9110, section 13.1.2).
 pub fn etag_matches(value: &HeaderValue, tag: &[u8]) -> bool {
     let listed = value.to_str().unwrap_or_default().split(',').map(str::trim);
-    listed.into_iter().any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it).as_bytes() == tag)
+    listed.into_iter().any(|candidate| {
+        candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate).as_bytes() == tag
+    })
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ mod tests {
                 format!("{{{}\n}}", fields.join(","))
             }
             Value::Array(values) => {
-                let values: Vec<_> = values.iter().map(|it| written(it, style / 2)).collect();
+                let values: Vec<_> = values.iter().map(|value| written(value, style / 2)).collect();
                 format!("[ {}]", values.join(" ,"))
             }
             Value::String(text) => escaped(text),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn escaped(text: &str) -> String {
-        format!("\"{}\"", text.encode_utf16().map(|it| format!("\\u{it:04x}")).collect::<String>())
+        format!("\"{}\"", text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>())
     }
 
     proptest! {

@@ -87,7 +87,7 @@ async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response
     let packed = if accepts_gzip { asset.packed() } else { None };
     // Each encoding is its own representation and needs its own strong tag.
     let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
-    let is_cached = headers.get(IF_NONE_MATCH).is_some_and(|it| etag_matches(it, tag.as_bytes()));
+    let is_cached = headers.get(IF_NONE_MATCH).is_some_and(|value| etag_matches(value, tag.as_bytes()));
     let mut response = if is_cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

@@ -77,7 +77,7 @@ impl Query {
 
     /// An optional integer in a range.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>, default: u32) -> u32 {
-        let parsed = self.parsed(name, |it| match parse_integer(it).map(u32::try_from) {
+        let parsed = self.parsed(name, |text| match parse_integer(text).map(u32::try_from) {
             Some(Ok(number)) if range.contains(&number) => Ok(number),
             _ => Err(format!("must be a whole number between {} and {}", range.start(), range.end())),
         });
@@ -112,7 +112,9 @@ mod tests {
 
     fn problems(query: Query) -> Vec<(String, String)> {
         match query.finish() {
-            Err(Refusal::Validation(fields)) => fields.into_iter().map(|it| (it.field, it.problem)).collect(),
+            Err(Refusal::Validation(fields)) => {
+                fields.into_iter().map(|error| (error.field, error.problem)).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -122,12 +122,12 @@ fn no_socket(app: &App, reason: &str) -> Refusal {
     Refusal::NoSocket
 }
 
-/// A seat of the node, for a user or a spectator.
+/// Takes a connection permit for a user, or for a client without a login.
 fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
     app.seats.take(caller.map(|it| it.user), from).map_err(|why| refused(app, why))
 }
 
-/// A place for a session whose login comes after its handshake.
+/// Takes a permit for a session whose login follows its handshake.
 pub fn pend(app: &App, from: IpAddr) -> Result<Pending, Refusal> {
     app.seats.pend(from).map_err(|why| refused(app, why))
 }

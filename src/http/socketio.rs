@@ -55,7 +55,7 @@ async fn serve(
     state.engine.serve(&method, &query, upgrade, body, guest).await
 }
 
-/// A place for a new session, which has not logged in: it costs no player's seat. One that goes on has its own.
+/// Takes a permit for a new session. Before its login it does not count as a socket. Requests of existing sessions need none.
 fn admit(
     app: &App,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! Which stores a command looks at, and which of them may make something there.
+//! Which stores a command uses, and which commands may create tables.
 
 use sqlx::{Connection, PgConnection};
 
@@ -16,11 +16,14 @@ async fn verify_and_rebuild_print_urls_without_passwords() {
         let mut command = harness::laurel(&world.config);
         command.args(words.split(' '));
         let ended = run(command).await;
-        let (said, complaint) = (text(&ended.stdout), text(&ended.stderr));
-        assert!(ended.status.success(), "{words}: {complaint}");
-        assert_eq!(said.contains(&format!("Redis: {redis}\n")), names_redis, "{words}: {said}");
-        assert!(said.contains("Postgres: postgres:///test_") && said.contains("?host="), "{words}: {said}");
-        assert!(!said.contains("hunter2") && !complaint.contains("hunter2"), "{words}: {said}{complaint}");
+        let (stdout, stderr) = (text(&ended.stdout), text(&ended.stderr));
+        assert!(ended.status.success(), "{words}: {stderr}");
+        assert_eq!(stdout.contains(&format!("Redis: {redis}\n")), names_redis, "{words}: {stdout}");
+        assert!(
+            stdout.contains("Postgres: postgres:///test_") && stdout.contains("?host="),
+            "{words}: {stdout}"
+        );
+        assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"), "{words}: {stdout}{stderr}");
     }
 }
 
@@ -41,12 +44,9 @@ async fn only_serve_seed_and_migrate_make_tables() {
         let mut command = harness::laurel(&world.config);
         command.args(words.split(' '));
         let ended = run(command).await;
-        let complaint = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{words}: {complaint}");
-        assert!(
-            complaint.contains("laurel migrate") && complaint.lines().count() == 1,
-            "{words}: {complaint}"
-        );
+        let stderr = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{words}: {stderr}");
+        assert!(stderr.contains("laurel migrate") && stderr.lines().count() == 1, "{words}: {stderr}");
         let count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
         let tables: i64 = sqlx::query_scalar(count).fetch_one(&mut database).await.unwrap();
         assert_eq!(tables, 0, "{words}");

@@ -1,4 +1,4 @@
-//! What operators find in a node's log.
+//! The log of a node.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::harness::{self, World, eventually, program};
 
 fn lines(path: &Path) -> Vec<Value> {
     let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-    // The last one may be on its way.
+    // The last line may be incomplete.
     let text = read(path);
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(line).collect()
@@ -34,7 +34,7 @@ async fn a_first_start_logs_json_at_info_only() {
     command.env("JWT_SECRET", "hunter2 hunter2 hunter2 hunter2 0123456789");
     command.stdout(log.try_clone().unwrap()).stderr(log);
     let mut node = Node::start(command).await;
-    let served = eventually("the last of a start to be told", async || {
+    let served = eventually("the last log line of the start", async || {
         let lines = lines(&path);
         (find(&lines, "Laurel serves").is_some() && find(&lines, "ledger leader elected").is_some())
             .then_some(lines)
@@ -46,21 +46,21 @@ async fn a_first_start_logs_json_at_info_only() {
         let shown = line.to_string();
         assert!(!shown.contains("hunter2") && !shown.contains("Some("), "{line}");
     }
-    let told =
+    let entry =
         |message: &str| find(&served, message).unwrap_or_else(|| panic!("{message} is missing: {served:#?}"));
-    let settings = told("starting")["settings"].as_str().unwrap();
+    let settings = entry("starting")["settings"].as_str().unwrap();
     for part in ["limits.logins_per_minute=2", "log.format=\"json\"", "auth.jwt_secret=\"<hidden>\""] {
         assert!(settings.contains(part), "{settings}");
     }
-    assert!(!settings.contains("drain_notice_ms"), "what is as by default is not told: {settings}");
-    assert_eq!(told("starting")["version"], env!("CARGO_PKG_VERSION"));
+    assert!(!settings.contains("drain_notice_ms"), "defaults are not logged: {settings}");
+    assert_eq!(entry("starting")["version"], env!("CARGO_PKG_VERSION"));
     for message in ["redis connected", "postgres connected"] {
-        assert!(told(message)["version"].is_string(), "{}", told(message));
+        assert!(entry(message)["version"].is_string(), "{}", entry(message));
     }
-    assert!(told("migrations applied")["steps"].as_u64() > Some(10));
-    assert_eq!(told("opening an empty board")["reason"], "no_board");
+    assert!(entry("migrations applied")["steps"].as_u64() > Some(10));
+    assert_eq!(entry("opening an empty board")["reason"], "no_board");
     for message in ["listening", "Laurel serves"] {
-        assert!(told(message)["url"].as_str().unwrap().starts_with("http://localhost:"));
+        assert!(entry(message)["url"].as_str().unwrap().starts_with("http://localhost:"));
     }
 
     let player = json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" });

@@ -1,4 +1,4 @@
-//! Who the audit says did something from the command line.
+//! The actor of commands in the audit log.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{run, text};
 use crate::harness::{self, World};
 
-/// What a system's tool prints.
-fn told(program: &str, arguments: &[&str]) -> String {
+/// The output of a system tool.
+fn output_of(program: &str, arguments: &[&str]) -> String {
     text(&Command::new(program).args(arguments).output().unwrap().stdout).trim().to_owned()
 }
 
@@ -17,7 +17,7 @@ async fn the_audit_has_the_account_and_host_of_the_command() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     node.register("ada").await;
-    let (account, host) = (told("id", &["-un"]), told("uname", &["-n"]));
+    let (account, host) = (output_of("id", &["-un"]), output_of("uname", &["-n"]));
     let cases: [(Option<&str>, &[&str], String); 4] = [
         (None, &[], format!("cli:{account}")),
         (Some("mallory"), &[], format!("cli:{account}")),
@@ -38,7 +38,7 @@ async fn the_audit_has_the_account_and_host_of_the_command() {
             assert_eq!((named.as_str(), detail["host"].as_str()), (actor.as_str(), Some(host.as_str())));
         }
     }
-    // A key is an actor's, whichever host it is repeated on.
+    // Keys are per actor, also on another host.
     let begun = "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
                  SELECT gen_random_uuid(), $1, 'adjust', id, 'a test', '{\"points\": 5, \"host\": \"elsewhere\"}', 'twice'
                  FROM users WHERE username = 'ada'";

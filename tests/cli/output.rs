@@ -1,4 +1,4 @@
-//! A reader that is gone, a disk that is full, and a reader that is stuck end no node and stop no drain.
+//! A closed pipe, a full disk and a reader that does not read neither end a node nor stop its drain.
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, Read, Write, pipe};
@@ -14,7 +14,7 @@ fn full_disk() -> OwnedFd {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// A pipe that takes no byte more, with the end that nobody reads.
+/// A full pipe and its unread end.
 fn stuck_pipe() -> (PipeReader, OwnedFd) {
     let (reader, mut writer) = pipe().unwrap();
     ioctl_fionbio(&writer, true).unwrap();
@@ -24,7 +24,7 @@ fn stuck_pipe() -> (PipeReader, OwnedFd) {
     (reader, writer.into())
 }
 
-/// Where standard output and standard error go; what has to live as long as the node; and the end of a pipe that is read once.
+/// Standard output and standard error of a node; pipe ends that must stay open; and a pipe end that is read once.
 struct Streams {
     name: &'static str,
     out: Stdio,
@@ -78,11 +78,11 @@ async fn a_node_survives_and_drains_without_a_log_reader() {
     }
 }
 
-/// Commands and what they print; all of it is known to end well.
+/// Commands that succeed and print something.
 fn commands(world: &World) -> Vec<(&'static str, Command)> {
     let of = |words: &'static str| {
         let mut command = harness::laurel(&world.config);
-        // A rebuild warns that the board is loaded.
+        // A rebuild logs a warning.
         command.args(words.split(' ')).stdin(Stdio::null()).env("RUST_LOG", "error");
         (words, command)
     };

@@ -1,4 +1,4 @@
-//! What is said of settings and files that are wrong, and of an environment that is odd.
+//! Error messages for invalid settings, files and environment variables.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{run, text};
 use crate::harness::program;
 
-/// Settings, and each line that has to be said of them.
+/// Settings and the expected lines about them.
 type Case<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
 
 fn serve(settings: &[(&str, &str)]) -> Command {
@@ -73,28 +73,28 @@ async fn one_problem_is_one_line_and_several_are_a_list() {
             ],
         ),
     ];
-    for (settings, told) in cases {
+    for (settings, expected) in cases {
         let mut command = serve(&settings);
         command.current_dir(folder.path()).env("RUST_LOG", "off");
         let ended = run(command).await;
-        let said = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{settings:?}: {said}");
-        for part in &told {
-            assert!(said.lines().any(|line| line.contains(part)), "{settings:?}, {part}: {said}");
+        let stderr = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{settings:?}: {stderr}");
+        for part in &expected {
+            assert!(stderr.lines().any(|line| line.contains(part)), "{settings:?}, {part}: {stderr}");
         }
-        let heading = usize::from(told.len() > 1);
-        assert_eq!(said.lines().count(), heading + told.len(), "{settings:?}: {said}");
-        assert!(said.starts_with("laurel: ") && !said.contains("(s)"), "{said}");
+        let heading = usize::from(expected.len() > 1);
+        assert_eq!(stderr.lines().count(), heading + expected.len(), "{settings:?}: {stderr}");
+        assert!(stderr.starts_with("laurel: ") && !stderr.contains("(s)"), "{stderr}");
 
         let mut command = serve(&settings);
         command.current_dir(folder.path()).env("LAUREL_LOG__FORMAT", "json").env("RUST_LOG", "off");
-        let said = text(&run(command).await.stderr);
-        assert_eq!(said.lines().count(), 1, "{settings:?}: {said}");
-        let line: Value = serde_json::from_str(&said).unwrap();
-        assert_eq!(line["level"], "ERROR", "{said}");
-        assert!(told.iter().all(|part| line["message"].as_str().unwrap().contains(part)), "{said}");
+        let stderr = text(&run(command).await.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{settings:?}: {stderr}");
+        let line: Value = serde_json::from_str(&stderr).unwrap();
+        assert_eq!(line["level"], "ERROR", "{stderr}");
+        assert!(expected.iter().all(|part| line["message"].as_str().unwrap().contains(part)), "{stderr}");
     }
-    assert!(!folder.path().join("data").exists(), "nothing was begun");
+    assert!(!folder.path().join("data").exists(), "nothing was started");
 }
 
 fn odd(prefix: &str) -> OsString {
@@ -103,7 +103,7 @@ fn odd(prefix: &str) -> OsString {
 
 #[tokio::test]
 async fn only_settings_have_to_be_utf_8() {
-    // A problem ends the node; these have one more, which is the only one that is told.
+    // Each case has another problem, so that the node stops. It must be the only one reported.
     for (name, value) in [
         (OsString::from("NOTE"), odd("")),
         (odd("NOTE"), OsString::from("x")),
@@ -113,13 +113,13 @@ async fn only_settings_have_to_be_utf_8() {
     ] {
         let mut command = serve(&[("JWT_SECRET", "secret")]);
         command.env(&name, value);
-        let said = text(&run(command).await.stderr);
+        let stderr = text(&run(command).await.stderr);
         assert!(
-            said.starts_with("laurel: auth.jwt_secret: too weak") && said.lines().count() == 1,
-            "{name:?}: {said}"
+            stderr.starts_with("laurel: auth.jwt_secret: too weak") && stderr.lines().count() == 1,
+            "{name:?}: {stderr}"
         );
     }
-    for (name, value, told) in [
+    for (name, value, expected) in [
         (OsString::from("PORT"), odd(""), "PORT: must be UTF-8"),
         (OsString::from("JWT_SECRET"), odd("hunter2"), "JWT_SECRET: must be UTF-8"),
         (
@@ -135,9 +135,9 @@ async fn only_settings_have_to_be_utf_8() {
         let mut command = serve(&[]);
         command.env(&name, value);
         let ended = run(command).await;
-        let said = text(&ended.stderr);
-        assert!(said.contains(told) && said.lines().count() == 1, "{name:?}: {said}");
-        assert!(ended.status.code() == Some(1) && !said.contains("hunter2"), "{name:?}: {said}");
+        let stderr = text(&ended.stderr);
+        assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{name:?}: {stderr}");
+        assert!(ended.status.code() == Some(1) && !stderr.contains("hunter2"), "{name:?}: {stderr}");
     }
 }
 
@@ -149,8 +149,8 @@ async fn files_may_have_any_name() {
     fs::write(&secret, "weak").unwrap();
     let mut command = serve(&[]);
     command.env_remove("PORT").env("LAUREL_CONFIG", config).env("JWT_SECRET_FILE", secret);
-    let said = text(&run(command).await.stderr);
+    let stderr = text(&run(command).await.stderr);
     for part in ["server.port: must be between 0 and 65535", "auth.jwt_secret: too weak"] {
-        assert!(said.contains(part), "{said}");
+        assert!(stderr.contains(part), "{stderr}");
     }
 }

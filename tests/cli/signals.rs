@@ -1,4 +1,4 @@
-//! What ends a node, and that it drains first.
+//! Stop signals drain a node before it exits.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -23,7 +23,7 @@ async fn every_stop_signal_drains_the_node() {
     }
 }
 
-/// What a program does on SIGHUP until it says otherwise, whatever the tests were started with.
+/// Sets the initial action of SIGHUP for a program, independent of how the tests were started.
 fn on_hangup(mut command: Command, action: libc::sighandler_t) -> Command {
     // SAFETY: signal is safe between fork and exec.
     unsafe {

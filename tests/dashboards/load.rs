@@ -1,4 +1,4 @@
-//! A load that makes two nodes count everything that there is to count: what is won, what is refused and what fails.
+//! A load on two nodes that produces every metric: awards, refusals and failures.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::action::webhook::Backend;
 use crate::harness::{KeptPostgres, Player, TestNode, World, eventually};
 use crate::live::clients::{ALL, Listener, Protocol};
 
-/// Two nodes; their catalogue is the one that ships, with two webhooks: one judges, one is broken.
+/// Two nodes with the built-in catalogue and two webhooks, one of them broken.
 pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
     let webhook = |name: &str, number: u32, path: &str| {
         format!(
@@ -32,7 +32,7 @@ pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
     [node().await, node().await]
 }
 
-/// Each store is away for a moment, and the node that a player asks has noticed.
+/// A short outage of each store that the node notices.
 pub async fn outages(world: &mut World, postgres: &mut KeptPostgres, node: &TestNode) {
     let ada = node.register("ada").await;
     let proven = node.post("/api/v1/action-tokens", &ada.token, &json!({ "actionType": "watch_ad" })).await;
@@ -63,8 +63,7 @@ pub async fn outages(world: &mut World, postgres: &mut KeptPostgres, node: &Test
     .await;
 }
 
-/// Listeners of every protocol who read for as long as the node is there, a second one that there is no seat for, and one that says
-/// what no listener says.
+/// Subscribers of every protocol, one that is refused by the limit per user, and one that sends an invalid frame.
 pub async fn listen(node: &TestNode, players: &[Player]) {
     for (protocol, player) in ALL.into_iter().zip(players) {
         let mut listener = Listener::open(&node.base, protocol, &player.token).await;
@@ -76,7 +75,7 @@ pub async fn listen(node: &TestNode, players: &[Player]) {
     rude.rest().await;
 }
 
-/// Plays until the test is over.
+/// Plays until the test ends.
 pub async fn play_forever(node: &TestNode, player: &Player) {
     loop {
         play(node, player).await;

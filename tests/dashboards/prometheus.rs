@@ -1,4 +1,4 @@
-//! Debian's Prometheus with the rules that ship, over some nodes.
+//! Debian's Prometheus with the shipped rules.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-/// A Prometheus that scrapes and evaluates four times a second; it ends with this value.
+/// A Prometheus that scrapes and evaluates four times a second, stopped on drop.
 pub struct Prometheus {
     base: String,
     child: Child,
@@ -15,7 +15,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Keeps its data in a folder.
+    /// Starts it with its data in this folder.
     pub async fn start(folder: &Path, nodes: &[&str]) -> Self {
         let targets: Vec<String> =
             nodes.iter().map(|it| format!("{:?}", it.trim_start_matches("http://"))).collect();
@@ -34,7 +34,7 @@ impl Prometheus {
             let address = log.by_ref().find_map(|it| {
                 Some(it.unwrap().split_once("msg=\"Listening on\" address=")?.1.trim().to_owned())
             });
-            // It goes on to talk, and would wait for somebody to listen.
+            // Keep reading its output, or it would block.
             std::thread::spawn(move || log.for_each(drop));
             address
         });
@@ -42,12 +42,12 @@ impl Prometheus {
         Self { base: format!("http://{address}"), child, client: reqwest::Client::new() }
     }
 
-    /// What a query gives now: the value of each series. An error is what is wrong with the query.
+    /// The current values of a query, or the error message of the query.
     pub async fn ask(&self, query: &str) -> Result<Vec<f64>, String> {
         let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let asked = self.client.get(format!("{}/api/v1/query?query={query}", self.base));
         let Ok(answer) = asked.send().await else { return Ok(Vec::new()) };
-        // While it starts, it says so in plain text.
+        // During its start it answers in plain text.
         let Ok(answer) = answer.json::<Value>().await else { return Ok(Vec::new()) };
         match answer["data"]["result"].as_array() {
             Some(series) => {

@@ -1,4 +1,4 @@
-//! HAProxy with the compose network's file, over three real nodes.
+//! HAProxy with the configuration of the compose network in front of three real nodes.
 
 use std::process::{Child, Command};
 
@@ -6,10 +6,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::servers::{free_port, ours};
-use super::tools::{assert_routed, told};
+use super::tools::{assert_routed, output_of};
 use crate::harness::{NodeProcess, World, eventually};
 
-/// HAProxy; it ends with this value.
+/// A HAProxy process, stopped on drop.
 struct Balancer(Child);
 
 impl Drop for Balancer {
@@ -22,14 +22,14 @@ impl Drop for Balancer {
 #[test]
 fn paths_in_balancer_files_exist() {
     let file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
-    // `/api/` is how paths begin.
+    // `/api/` is a prefix.
     let paths = file.split_ascii_whitespace().filter(|it| it.starts_with('/') && !it.ends_with('/'));
     let paths: Vec<&str> = paths.filter(|it| !it.contains("haproxy.cfg")).collect();
     assert!(paths.len() > 5);
     paths.into_iter().for_each(assert_routed);
 }
 
-/// What is tested of one file holds for the other.
+/// So that the tests of one file also cover the other.
 #[test]
 fn the_compose_haproxy_file_has_every_line_of_the_plain_one() {
     let code = |path: &str| -> Vec<String> {
@@ -49,7 +49,7 @@ fn the_compose_haproxy_file_has_every_line_of_the_plain_one() {
     }
 }
 
-/// What all frontends share is more than players may have, so that operators and health checks come in.
+/// The global limit exceeds that of players, so that operators and health checks can connect.
 #[test]
 fn players_cannot_use_up_the_balancers_connections() {
     let file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
@@ -86,8 +86,8 @@ async fn three_nodes_are_served_as_one() {
     std::fs::write(&path, file).unwrap();
     let program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter();
     let program = program.into_iter().find(|it| std::path::Path::new(it).exists()).unwrap_or("haproxy");
-    // With every address known there is nothing to warn about.
-    told(Command::new(program).args(["-c", "-dW", "-f"]).arg(&path));
+    // With all addresses resolved there are no warnings.
+    output_of(Command::new(program).args(["-c", "-dW", "-f"]).arg(&path));
     let _balancer = Balancer(Command::new(program).arg("-f").arg(&path).spawn().unwrap());
 
     let (base, http) = (format!("http://127.0.0.1:{port}"), reqwest::Client::new());
@@ -106,11 +106,11 @@ async fn three_nodes_are_served_as_one() {
     })
     .await;
     assert_eq!(status(format!("{operators}/api/admin/users")).await, Some(StatusCode::UNAUTHORIZED));
-    // Without the balancer before it, a node refuses by itself.
+    // A node without the balancer refuses by itself.
     for path in ["/metrics", "/admin", "/api/admin/users"] {
         assert_eq!(status(format!("{}{path}", nodes[0].base)).await, Some(StatusCode::NOT_FOUND), "{path}");
     }
-    // The longest login that a node reads comes through: it is the node that refuses it.
+    // The balancer passes the longest login that a node reads: the node refuses it.
     let long =
         http.get(format!("{base}/api/game/session")).bearer_auth("x".repeat(12 * 1024)).send().await.unwrap();
     assert_eq!(long.json::<Value>().await.unwrap()["metadata"]["errorCode"], "INVALID_TOKEN");
@@ -128,14 +128,14 @@ async fn three_nodes_are_served_as_one() {
         let proven = json!({ "antiSpamToken": begun["antiSpamToken"] });
         assert_eq!(post("/api/v1/actions/finalize", &token, proven).await["newScore"], round * 10);
     }
-    // Polls go where their session is, whichever node that is.
+    // Polls reach the node of their session.
     for _ in 0..6 {
         let polling = format!("{base}/socket.io/?EIO=4&transport=polling");
         let opened = reqwest::get(&polling).await.unwrap().text().await.unwrap();
         let opened: Value = serde_json::from_str(opened.trim_start_matches('0')).unwrap();
         let session = format!("{polling}&sid={}", opened["sid"].as_str().unwrap());
-        let said = http.post(&session).body(format!("40{{\"token\":\"{token}\"}}")).send().await.unwrap();
-        assert_eq!(said.status(), StatusCode::OK);
+        let response = http.post(&session).body(format!("40{{\"token\":\"{token}\"}}")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
         eventually("the session to be answered", async || {
             let polled = reqwest::get(&session).await.unwrap();
             assert_eq!(polled.status(), StatusCode::OK);

@@ -1,4 +1,4 @@
-//! `docker-compose.yml`, as `docker compose` reads it, and the files that it mounts.
+//! `docker-compose.yml` as parsed by `docker compose`, and the files that it mounts.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::servers::{Secrets, ours};
 use super::tools::{
-    assert_pinned, assert_routed, document, settings, stop_seconds, texts, told, tool, words,
+    assert_pinned, assert_routed, document, output_of, settings, stop_seconds, texts, tool, words,
 };
 
 const NODES: [&str; 3] = ["laurel-a", "laurel-b", "laurel-c"];
@@ -19,7 +19,7 @@ fn compose() -> Value {
 fn compose_with(environment: &[(&str, &str)]) -> Value {
     let mut command = tool("docker-compose");
     let command = command.env_remove("BIND_ADDRESS").envs(environment.iter().copied());
-    serde_json::from_str(&told(command.args(["config", "--format", "json"]))).unwrap()
+    serde_json::from_str(&output_of(command.args(["config", "--format", "json"]))).unwrap()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn every_container_is_pinned_and_hardened() {
             limits["memory"].is_string() && limits["cpus"].is_number() && limits["pids"].is_number(),
             "{name}"
         );
-        // Nodes are asked by the balancer; the collector's image has nothing to ask with.
+        // The balancer checks the nodes; the collector's image has no program for a check.
         let asked = NODES.contains(&name.as_str()) || name == "collector";
         assert!(asked != service["healthcheck"].is_object(), "{name}");
         let outside = service["networks"].get("outside").is_some();
@@ -54,7 +54,7 @@ fn every_container_is_pinned_and_hardened() {
     }
 }
 
-/// The address on which each port is published.
+/// The published ports with their addresses.
 fn published(compose: &Value) -> Vec<(&str, u64, &str)> {
     let services = compose["services"].as_object().unwrap().iter();
     let ports = services
@@ -104,7 +104,7 @@ fn compose_settings_are_known_and_secrets_are_created() {
     assert_eq!(names.len(), NODES.len(), "session ids begin with the node's name");
 }
 
-/// A pipeline is made of what the file declares.
+/// A pipeline uses components declared in the file.
 #[test]
 fn the_collector_pipeline_is_complete() {
     let collector = document("deploy/compose/collector.yml");
@@ -127,13 +127,13 @@ fn prometheus_scrapes_the_nodes_of_compose() {
     {
         std::fs::copy(ours("deploy").join(file), folder.path().join(name)).unwrap();
     }
-    told(Command::new("promtool").args(["check", "config"]).arg(folder.path().join("prometheus.yml")));
+    output_of(Command::new("promtool").args(["check", "config"]).arg(folder.path().join("prometheus.yml")));
     let job = &document("deploy/compose/prometheus.yml")["scrape_configs"][0];
     assert_eq!(job["job_name"], "laurel");
     let nodes = NODES.map(|it| format!("{it}:9090"));
     assert_eq!(words(&job["static_configs"][0]["targets"]), nodes);
     assert_routed("/metrics");
-    // Grafana asks the Prometheus of this network.
+    // Grafana uses the Prometheus of this network.
     let source = document("deploy/grafana/provisioning/datasources/prometheus.yml");
     assert_eq!(source["datasources"][0]["url"], "http://prometheus:9090");
 }

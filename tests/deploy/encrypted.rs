@@ -1,13 +1,13 @@
-//! The way to both stores over TLS, with certificates of an authority that only this deployment knows.
+//! TLS to both stores with a private certificate authority.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::servers::{HardPostgres, HardRedis, Secrets, own};
 use super::stores::{laurel, run, settings};
-use super::tools::told;
+use super::tools::output_of;
 
-/// An authority, and a certificate of its for 127.0.0.1: `ca.pem`, `store.pem`, `store.key`.
+/// Creates an authority and a certificate for 127.0.0.1: `ca.pem`, `store.pem`, `store.key`.
 fn make_certificates(folder: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
     for arguments in [
@@ -16,7 +16,7 @@ fn make_certificates(folder: &Path) {
         "x509 -req -in store.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out store.pem"
             .to_owned(),
     ] {
-        told(Command::new("openssl").args(arguments.split(' ')).current_dir(folder));
+        output_of(Command::new("openssl").args(arguments.split(' ')).current_dir(folder));
     }
 }
 

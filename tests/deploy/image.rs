@@ -1,17 +1,17 @@
-//! The image.
+//! The Dockerfile and the build context.
 
 use std::path::PathBuf;
 
 use laurel::config;
 
 use super::servers::ours;
-use super::tools::{assert_pinned, told, tool};
+use super::tools::{assert_pinned, output_of, tool};
 
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
 
 #[test]
 fn the_dockerfile_passes_its_linter() {
-    told(tool("hadolint").args(["--failure-threshold", "info", "deploy/Dockerfile"]));
+    output_of(tool("hadolint").args(["--failure-threshold", "info", "deploy/Dockerfile"]));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Only what is built from is sent to the builder, and all that is copied is sent.
+/// The build context has all copied files and no others.
 #[test]
 fn the_build_context_is_what_the_dockerfile_copies() {
     let ignored = std::fs::read_to_string(ours(".dockerignore")).unwrap();
@@ -57,7 +57,7 @@ fn the_build_context_is_what_the_dockerfile_copies() {
     sent.sort_unstable();
     copied.sort_unstable();
     assert_eq!(sent, copied);
-    // What is compiled in lies in these folders.
+    // Folders with files that are compiled in.
     for (path, text) in sources() {
         let outside = text.split("\"../../").skip(1).map(|it| it.split('"').next().unwrap());
         for outside in outside.filter(|it| !it.starts_with("tests/")) {
@@ -65,7 +65,7 @@ fn the_build_context_is_what_the_dockerfile_copies() {
             assert!(there, "{} needs {outside}, which the builder does not have", path.display());
         }
     }
-    // Cargo wants the files of all targets.
+    // Cargo needs the files of all targets.
     let manifest = include_str!("../../Cargo.toml");
     let targets = manifest.lines().filter_map(|it| it.strip_prefix("path = \"")?.strip_suffix('"'));
     for target in targets.filter(|it| !it.starts_with("src/")) {

@@ -1,4 +1,4 @@
-//! The manifests, as kustomize puts them together.
+//! The Kubernetes manifests as built by kustomize.
 
 use std::process::Command;
 
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use super::servers::ours;
 use super::tools::{
-    assert_pinned, assert_routed, document, documents, settings, stop_seconds, texts, told, tool, words,
+    assert_pinned, assert_routed, document, documents, output_of, settings, stop_seconds, texts, tool, words,
 };
 use crate::harness::World;
 use crate::http::queries::paths;
 
-/// The oldest Kubernetes that is meant, and the newest that is known.
+/// The oldest supported and the newest known Kubernetes version.
 const VERSIONS: [&str; 2] = ["1.32", "1.37"];
 
 fn manifests() -> String {
-    told(Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]).current_dir(ours("")))
+    output_of(Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]).current_dir(ours("")))
 }
 
 fn of_kind(kind: &str, name: &str) -> Value {
@@ -30,8 +30,12 @@ fn every_manifest_matches_the_kubernetes_schema() {
     let path = folder.path().join("all.yaml");
     std::fs::write(&path, manifests()).unwrap();
     for version in VERSIONS {
-        let said = told(tool("kubernetes-validate").args(["--strict", "-k", version]).arg(&path));
-        assert_eq!(said.matches(" passed for resource ").count(), documents(&manifests()).len(), "{said}");
+        let output = output_of(tool("kubernetes-validate").args(["--strict", "-k", version]).arg(&path));
+        assert_eq!(
+            output.matches(" passed for resource ").count(),
+            documents(&manifests()).len(),
+            "{output}"
+        );
     }
     for document in documents(&manifests()) {
         let namespace = if document["kind"] == "Namespace" { Value::Null } else { json!("laurel") };
@@ -80,7 +84,7 @@ fn probes_and_ports_match_a_node() {
     assert_eq!(container["ports"], ports);
     let admin = &of_kind("ConfigMap", "laurel")["data"]["LAUREL_SERVER__ADMIN_LISTEN"];
     assert_eq!(admin, "0.0.0.0:9090");
-    // Players come to one port, scrapes to the other.
+    // One port for players, one for scrapes.
     let rules = of_kind("NetworkPolicy", "laurel")["spec"]["ingress"].clone();
     let admitted = rules.as_array().unwrap().iter().map(|it| {
         let from = &it["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"];
@@ -110,7 +114,7 @@ fn probes_and_ports_match_a_node() {
     }
 }
 
-/// The Ingress names every route that is for players, and none of the others, whichever controller reads it.
+/// The Ingress lists all players' routes and no others.
 #[tokio::test]
 async fn the_ingress_serves_players_routes_only() {
     let world = World::new().await;
@@ -137,7 +141,7 @@ async fn the_ingress_serves_players_routes_only() {
     assert!(counts[0] > 15 && counts[1] > 15, "{counts:?}");
 }
 
-/// What a Prometheus makes of a pod's port, by the configuration that is shipped.
+/// The scrape target that Prometheus makes of a pod's port with the shipped configuration.
 fn scraped(port: &Value, labels: &Value) -> Value {
     let mut config = document("deploy/kubernetes/prometheus.yml");
     let job = config["scrape_configs"][0].as_object_mut().unwrap();
@@ -157,12 +161,13 @@ fn scraped(port: &Value, labels: &Value) -> Value {
     let path = folder.path().join("prometheus.yml");
     std::fs::copy(ours("deploy/prometheus/rules.yml"), folder.path().join("rules.yml")).unwrap();
     std::fs::write(&path, config.to_string()).unwrap();
-    told(Command::new("promtool").args(["check", "config"]).arg(&path));
-    let said = told(Command::new("promtool").args(["check", "service-discovery"]).arg(&path).arg("laurel"));
-    serde_json::from_str::<Value>(&said).unwrap()[0]["labels"].clone()
+    output_of(Command::new("promtool").args(["check", "config"]).arg(&path));
+    let output =
+        output_of(Command::new("promtool").args(["check", "service-discovery"]).arg(&path).arg("laurel"));
+    serde_json::from_str::<Value>(&output).unwrap()[0]["labels"].clone()
 }
 
-/// Each alert goes by `job`, so whatever scrapes the pods has to call them so.
+/// All alerts select by `job`, so every scrape configuration must set it.
 #[test]
 fn pods_are_scraped_under_the_job_of_the_alerts() {
     let template = &of_kind("Deployment", "laurel")["spec"]["template"];
@@ -211,7 +216,7 @@ fn the_autoscaler_uses_existing_metrics_and_fits_postgres() {
 
     let role = include_str!("../../deploy/postgres/role.sql");
     let limit = role.split("CONNECTION LIMIT ").nth(1).unwrap().split(' ').next().unwrap();
-    // The pool, the leader's own, and one that waits to lead.
+    // The pool, the leader's connection, and one that waits for the leader lock.
     let each = u64::from(laurel::config::load([]).unwrap().postgres.max_connections) + 2;
     let most = autoscaler["maxReplicas"].as_u64().unwrap() + 1;
     assert!(most * each <= limit.parse().unwrap(), "{most} nodes of {each} are more than {limit}");

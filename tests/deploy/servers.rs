@@ -1,4 +1,4 @@
-//! Redis and Postgres with the files that ship, as their images would start them.
+//! Redis and Postgres with the shipped configuration, started like their images.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -10,17 +10,17 @@ use tempfile::TempDir;
 
 use crate::harness::{RedisLook, eventually};
 
-/// A file of this project.
+/// The path of a file of this project.
 pub fn ours(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A port that was free a moment ago.
+/// A port that was free when it was chosen.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A folder that others may enter, with the secrets that `secrets.sh` makes.
+/// A folder, readable for other accounts, with the secrets of `secrets.sh`.
 pub struct Secrets {
     pub folder: TempDir,
 }
@@ -47,7 +47,7 @@ impl Secrets {
         std::fs::read_to_string(self.path(name)).unwrap().trim().to_owned()
     }
 
-    /// A secret that names a host of the compose network, with the one of this test instead.
+    /// A secret with the test's host in place of one of the compose network.
     pub fn placed(&self, name: &str, host: &str, port: u16) -> PathBuf {
         let path = self.folder.path().join(name);
         let text = self.read(name).replace(host, &format!("127.0.0.1:{port}"));
@@ -56,12 +56,12 @@ impl Secrets {
     }
 }
 
-/// A server that is asked to stop when this value goes.
+/// A server, stopped on drop.
 struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SAFETY: a child of ours that was not reaped yet.
+        // SAFETY: the pid is a child that was not reaped yet.
         unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGINT) };
         let _ = self.0.wait();
     }
@@ -74,7 +74,7 @@ pub struct HardRedis {
 }
 
 impl HardRedis {
-    /// With further options, in which `PORT` is its port.
+    /// Starts it with further options; `PORT` stands for its port.
     pub async fn start(secrets: &Secrets, name: &str, extra: &[&str]) -> Self {
         let (port, data) = (free_port(), secrets.folder.path().join(name));
         std::fs::create_dir(&data).unwrap();
@@ -93,7 +93,7 @@ impl HardRedis {
         redis
     }
 
-    /// As its operator, who may look at everything.
+    /// A connection as the user `operator`, who may read everything.
     pub async fn operator(&self, secrets: &Secrets) -> RedisLook {
         self.as_user("operator", &secrets.read("redis_operator_password")).await
     }
@@ -103,7 +103,7 @@ impl HardRedis {
     }
 }
 
-/// `postgres` with the files of `deploy/postgres/`; it has a superuser and nothing else.
+/// `postgres` with the files of `deploy/postgres/`, with a superuser only.
 pub struct HardPostgres {
     pub port: u16,
     folder: PathBuf,
@@ -112,13 +112,13 @@ pub struct HardPostgres {
 }
 
 impl HardPostgres {
-    /// With further settings.
+    /// Starts it with further settings.
     pub async fn start(secrets: &Secrets, extra: &[String]) -> Self {
         let (port, folder) = (free_port(), secrets.folder.path().join("postgres"));
         std::fs::create_dir(&folder).unwrap();
         let account = account();
         own(&folder);
-        // The account may not be allowed to read the project's folder.
+        // The account may have no access to the project's folder.
         for (from, name) in [
             (ours("deploy/postgres/postgresql.conf"), "postgresql.conf"),
             (ours("deploy/postgres/pg_hba.conf"), "pg_hba.conf"),
@@ -155,13 +155,13 @@ impl HardPostgres {
         postgres
     }
 
-    /// Over its socket, which is the only way for a superuser.
+    /// The superuser's URL, over the Unix socket.
     pub fn superuser(&self, secrets: &Secrets) -> String {
         let (folder, password) = (self.folder.display(), secrets.read("postgres_password"));
         format!("postgres:///postgres?host={folder}&port={}&user=postgres&password={password}", self.port)
     }
 
-    /// Runs the file that makes Laurel's role and database.
+    /// Runs `role.sql`, which creates Laurel's role and database.
     pub fn make_role(&self, secrets: &Secrets) {
         let made = Command::new(self.programs.join("psql"))
             .args([
@@ -182,7 +182,7 @@ impl HardPostgres {
     }
 }
 
-/// Where Debian has Postgres' programs, or PATH.
+/// Debian's folder of the Postgres programs, or none to use PATH.
 fn programs() -> PathBuf {
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -191,14 +191,14 @@ fn programs() -> PathBuf {
     found.into_iter().find(|it| it.join("initdb").exists()).expect("make test installs it")
 }
 
-/// Gives a file to the account that Postgres runs as.
+/// Changes the owner of a file to the account of Postgres.
 pub fn own(path: &Path) {
     if let Some((uid, gid)) = account() {
         std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
     }
 }
 
-/// Postgres does not run as root.
+/// The account of Postgres if the tests run as root.
 fn account() -> Option<(u32, u32)> {
     // SAFETY: geteuid always succeeds.
     if unsafe { libc::geteuid() } != 0 {

@@ -1,5 +1,4 @@
-//! A node on the hardened stores, with the least rights in each, and its secrets in files: it does all that nodes do, and Redis
-//! refuses it nothing that it asks for.
+//! A node on the hardened stores with least privileges and secrets in files: everything works, and Redis refuses no command.
 
 use std::collections::BTreeSet;
 use std::process::Output;
@@ -13,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 use super::servers::{HardPostgres, HardRedis, Secrets, ours};
 use crate::harness::{Collector, PATIENCE, TestNode, connect_redis, eventually, program};
 
-/// How a node is told where its stores are.
+/// The store settings of a node.
 pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
     let redis_url = secrets.placed("redis_url", "redis:6379", redis.port);
     let database_url = secrets.placed("database_url", "postgres:5432", postgres.port);
@@ -26,18 +25,18 @@ pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -
     .to_vec()
 }
 
-/// A command beside the node.
+/// Runs a command.
 pub fn run(settings: &[(String, String)], arguments: &str) -> Output {
     program().envs(settings.iter().cloned()).args(arguments.split(' ')).output().unwrap()
 }
 
-/// What one says that has done its work.
+/// The output of a command that must succeed.
 #[track_caller]
 pub fn laurel(settings: &[(String, String)], arguments: &str) -> String {
-    let told = run(settings, arguments);
-    let (said, complaint) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
-    assert!(told.status.success(), "laurel {arguments}: {said}{complaint}");
-    said.into_owned()
+    let output = run(settings, arguments);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "laurel {arguments}: {stdout}{stderr}");
+    stdout.into_owned()
 }
 
 async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -> TestNode {
@@ -47,7 +46,7 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
     config.redis.timeout_ms = 10_000;
     config.redis.wait_timeout_ms = 10_000;
     change(&mut config);
-    // A node that is refused what it asks for waits until it is not.
+    // A node that Redis refuses waits.
     let started = tokio::time::timeout(PATIENCE, Node::start(config, Clock::default())).await;
     TestNode::new(started.expect("the node to start").unwrap())
 }
@@ -78,8 +77,8 @@ async fn exercise_everything(shards: u32) {
     let _replica = HardRedis::start(&secrets, "replica", &replicate).await;
     let mut operator = redis.operator(&secrets).await;
     eventually("the replica to come", async || {
-        let told: String = redis.operator(&secrets).await.ask("INFO replication").await;
-        told.contains("state=online").then_some(())
+        let output: String = redis.operator(&secrets).await.ask("INFO replication").await;
+        output.contains("state=online").then_some(())
     })
     .await;
 
@@ -182,7 +181,7 @@ async fn least_privileges_allow_nothing_else() {
     }
     let mut superuser = PgConnection::connect(&postgres.superuser(&secrets)).await.unwrap();
     for view in ["pg_file_settings", "pg_hba_file_rules"] {
-        // TLS is said to be off, and the listening address is this test's.
+        // TLS is off, and the listening address is the test's.
         let wrong = format!("SELECT error FROM {view} WHERE error !~ 'SSL is disabled|could not be applied'");
         let wrong: Vec<String> =
             sqlx::query_scalar(sqlx::AssertSqlSafe(wrong)).fetch_all(&mut superuser).await.unwrap();
@@ -190,7 +189,7 @@ async fn least_privileges_allow_nothing_else() {
     }
 }
 
-/// What a node asks Redis for is what its user may ask for, with the key and channel names of `lua/README.md`.
+/// The Redis user may run the commands of the code on the keys and channels of `lua/README.md`, and no others.
 #[test]
 fn redis_rights_match_the_code() {
     let users = std::fs::read_to_string(ours("deploy/redis/users.acl")).unwrap();
@@ -209,13 +208,13 @@ fn redis_rights_match_the_code() {
                 granted.iter().any(|it| name == it || (it.ends_with(':') && name.starts_with(it.as_str())));
             assert!(fits, "the user laurel may not touch {name}");
         }
-        // With several shards each name has a tag in front, such as {8.3}.
+        // With several shards each name has a prefix such as {8.3}.
         for pattern in granted.into_iter().filter(|it| it != "{") {
             assert!(names.contains(&format!("| `{pattern}")), "nothing is named {pattern}");
         }
     }
     let granted = granted('+');
-    // Of a command with parts some are granted, by name. Sentinels are asked as a user of their own; AUTH needs no right.
+    // Subcommands are granted by name. Sentinels have their own user; AUTH needs no right.
     let may = |it: &&String| {
         granted.iter().any(|right| right.split('|').next() == Some(it))
             || ["sentinel", "auth"].contains(&it.as_str())
@@ -224,7 +223,7 @@ fn redis_rights_match_the_code() {
     for folder in ["lua", "lua/lib", "src/store"] {
         for file in std::fs::read_dir(ours(folder)).unwrap().flatten().filter(|it| it.path().is_file()) {
             let text = std::fs::read_to_string(file.path()).unwrap();
-            // What is loaded is written by commands in lists.
+            // Loading a board uses commands from lists.
             let in_lists = if file.file_name() == "load.rs" { "[\"" } else { "cmd(\"" };
             for (before, quote) in [("redis.call('", '\''), ("cmd(\"", '"'), (in_lists, '"')] {
                 let names = text.split(before).skip(1).map(|it| it.split(quote).next().unwrap());

@@ -1,4 +1,4 @@
-//! The programs that check files, and what they say. `make test-deps` installs them: one that is missing fails the test.
+//! Programs that check files. `make test-deps` installs them; a missing one fails the test.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,24 +9,24 @@ use serde_json::Value;
 
 use super::servers::{Secrets, ours};
 
-/// One of those that `tests/deploy/requirements.txt` brings.
+/// A program installed by `tests/deploy/requirements.txt`.
 pub fn tool(name: &str) -> Command {
     let mut command = Command::new(ours("tests/deploy/tools/bin").join(name));
     command.current_dir(ours(""));
     command
 }
 
-/// What a program says that has nothing to complain about.
+/// The output of a program that must succeed.
 #[track_caller]
-pub fn told(command: &mut Command) -> String {
+pub fn output_of(command: &mut Command) -> String {
     let done =
         command.output().unwrap_or_else(|error| panic!("make test-deps installs {command:?}: {error}"));
-    let (said, complaint) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{command:?}: {said}{complaint}");
-    said.into_owned()
+    let (stdout, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{command:?}: {stdout}{stderr}");
+    stdout.into_owned()
 }
 
-/// The documents of a YAML text.
+/// Parses a YAML text with several documents.
 #[track_caller]
 pub fn documents(yaml: &str) -> Vec<Value> {
     let script = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
@@ -42,13 +42,12 @@ pub fn documents(yaml: &str) -> Vec<Value> {
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
-/// The one document of a file.
+/// Parses a YAML file with one document.
 pub fn document(path: &str) -> Value {
     documents(&std::fs::read_to_string(ours(path)).unwrap()).remove(0)
 }
 
-/// The settings that a container's environment makes. A variable that Laurel does not know, or a secret that `secrets.sh` does not
-/// make, fails here.
+/// The configuration from a container's environment. An unknown variable or a secret that `secrets.sh` does not create fails.
 #[track_caller]
 pub fn settings(environment: &BTreeMap<String, String>) -> Config {
     let secrets = Secrets::make();
@@ -68,13 +67,13 @@ pub fn settings(environment: &BTreeMap<String, String>) -> Config {
     config
 }
 
-/// How long a node may take to stop, at most: docs/operations.md.
+/// Maximum time that a node takes to stop (docs/operations.md).
 pub fn stop_seconds(config: &Config) -> u64 {
     assert!(config.server.drain_notice_ms > 0, "a balancer has to notice first");
     config.server.drain_notice_ms.div_ceil(1000) + config.server.drain_seconds + 15
 }
 
-/// An image that is the same tomorrow: its tag is a version, and ours is this one's.
+/// Asserts that the tag of an image is a version, and for Laurel the current one.
 #[track_caller]
 pub fn assert_pinned(image: &str) {
     let (name, tag) = image.rsplit_once(':').unwrap_or_else(|| panic!("{image} has no tag"));
@@ -85,19 +84,19 @@ pub fn assert_pinned(image: &str) {
     }
 }
 
-/// Every path of a node that others are told to ask.
+/// Asserts that a node has this path.
 #[track_caller]
 pub fn assert_routed(path: &str) {
     let routes = include_str!("../../src/http/mod.rs");
     assert!(routes.contains(&format!(".route(\"{path}\"")), "a node has no {path}");
 }
 
-/// Words of a list.
+/// The strings of a list.
 pub fn words(value: &Value) -> Vec<&str> {
     value.as_array().into_iter().flatten().map(|it| it.as_str().unwrap()).collect()
 }
 
-/// A map of texts.
+/// A map with string values.
 pub fn texts(value: &Value) -> BTreeMap<String, String> {
     let pairs = value.as_object().into_iter().flatten();
     pairs.map(|(name, it)| (name.clone(), it.as_str().unwrap().to_owned())).collect()

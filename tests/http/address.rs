@@ -1,11 +1,11 @@
-//! Whose requests are counted: the client's, not the balancer's, and never whom a client says it is.
+//! Rate limits count the client's address, not the balancer's and not one that a client claims.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{TestNode, World};
 
-/// The status of a request that came with this `X-Forwarded-For`.
+/// The status of a request with this `X-Forwarded-For`.
 async fn status(node: &TestNode, forwarded_for: &str) -> u16 {
     let headers = [("x-forwarded-for", forwarded_for)];
     node.send(Method::GET, "/api/v1/scores/leaderboard", &headers, Vec::new()).await.status
@@ -41,7 +41,7 @@ async fn forwarded_for_of_an_untrusted_peer_is_ignored() {
     assert_eq!(answers, [200, 200, 429]);
 }
 
-/// Who has a /48 has 65,536 households: all of them together may do what eight may.
+/// A /48 has 65,536 /64 networks: together they get the limit of eight.
 #[tokio::test]
 async fn an_ipv6_48_gets_eight_times_the_limit_of_a_64() {
     let world = World::new().await;

@@ -1,6 +1,9 @@
-use serde_json::json;
+//! Registration and login.
+
+use serde_json::{Value, json};
 
 use crate::harness::World;
+use crate::live::client::Client;
 
 #[tokio::test]
 async fn register_and_login_respond_as_documented() {
@@ -45,16 +48,16 @@ async fn a_failed_login_does_not_reveal_the_reason() {
     let world = World::new().await;
     let node = world.node().await;
     node.register("ada").await;
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for (username, password) in
         [("ada", "wrong horse"), ("nobody", "correct horse"), ("a\u{0}b", "correct horse")]
     {
         let answer =
             node.post("/api/auth/login", "", &json!({ "username": username, "password": password })).await;
         answer.assert_refused(401, "INVALID_CREDENTIALS");
-        told.push(answer.body["message"].clone());
+        messages.push(answer.body["message"].clone());
     }
-    assert!(told.iter().all(|it| *it == told[0]));
+    assert!(messages.iter().all(|it| *it == messages[0]));
 }
 
 #[tokio::test]
@@ -95,4 +98,32 @@ async fn logins_get_503_when_the_hash_queue_is_full() {
     assert!(!busy.is_empty() && busy.len() < 20, "{} of 20", busy.len());
     busy[0].assert_refused(503, "SERVICE_UNAVAILABLE");
     assert_ne!(busy[0].header("retry-after"), "");
+}
+
+/// Two deployments with the same secret do not accept each other's logins.
+#[tokio::test]
+async fn logins_of_another_deployment_are_refused() {
+    let worlds = [World::new().await, World::new().await];
+    let (here, there) = (worlds[0].node().await, worlds[1].node().await);
+    assert_eq!(worlds[0].config.auth.jwt_secret.expose(), worlds[1].config.auth.jwt_secret.expose());
+    let ada = here.register("ada").await;
+    assert_eq!(here.init(&ada, "watch_ad").await.status, 200);
+    there.init(&ada, "watch_ad").await.assert_refused(401, "INVALID_TOKEN");
+    there.post("/api/game/start", &ada.token, &json!({})).await.assert_refused(401, "INVALID_TOKEN");
+    assert!(Client::try_connect(&there, &ada).await.is_err(), "no socket either");
+    // Another node of the same deployment accepts it.
+    let token = here.token(&ada, "watch_ad").await;
+    assert_eq!(worlds[0].node().await.finalize(&ada, &token, Value::Null).await.status, 200);
+    // An action token signed by the same secret exists only in the Redis that issued it.
+    let eve = there.register("eve").await;
+    let token = here.token(&ada, "watch_ad").await;
+    there.finalize(&eve, &token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+
+    let named = |name: &'static str| move |it: &mut laurel::config::Config| it.auth.audience = name.into();
+    let game = worlds[0].node_with(named("game")).await;
+    game.init(&ada, "watch_ad").await.assert_refused(401, "INVALID_TOKEN");
+    let ada = game.login("ada").await;
+    here.init(&ada, "watch_ad").await.assert_refused(401, "INVALID_TOKEN");
+    assert_eq!(game.init(&ada, "watch_ad").await.status, 200);
+    assert_eq!(worlds[0].node_with(named("game")).await.init(&ada, "watch_ad").await.status, 200);
 }

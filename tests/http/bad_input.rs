@@ -1,4 +1,4 @@
-//! Everything that is wrong with a request is told in the contract's words, and changes nothing in any store.
+//! Invalid requests get the documented errors and change nothing in the stores.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ async fn malformed_bodies_are_refused() {
     raw(&node, poll, &ada.token, "text/plain", big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
 }
 
-/// A player's login by the right key, but with another `aud`, or none.
+/// A player's login signed by the right key, with another `aud` or none.
 fn signed_for(world: &World, player: &Player, aud: Option<&str>) -> String {
     let mut claims = serde_json::to_value(&player.identity).unwrap();
     if let Some(aud) = aud {

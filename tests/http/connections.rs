@@ -1,20 +1,20 @@
-//! Connections that do not say what they should, byte by byte.
+//! Malformed and incomplete requests, byte by byte.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{TestNode, World};
 
-async fn say(node: &TestNode, bytes: &[u8]) -> TcpStream {
+async fn send(node: &TestNode, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(node.base.trim_start_matches("http://")).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream
 }
 
-/// All that the node says until it closes.
+/// Reads until the node closes the connection.
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
-    // Closing with bytes unread is a reset.
+    // A close with unread bytes is a reset.
     let _ = stream.read_to_end(&mut text).await;
     String::from_utf8(text).unwrap()
 }
@@ -24,11 +24,15 @@ async fn silent_connections_are_closed() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.header_timeout_ms = 300).await;
     for little in ["", "P", "PR", "POST", "GET / HTTP/1.1\r\nHost: x\r\n"] {
-        rest(say(&node, little.as_bytes()).await).await;
+        rest(send(&node, little.as_bytes()).await).await;
     }
-    assert_eq!(rest(say(&node, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await).await, "", "HTTP/2 is not spoken");
+    assert_eq!(
+        rest(send(&node, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await).await,
+        "",
+        "HTTP/2 is not supported"
+    );
     let answer =
-        rest(say(&node, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await).await;
+        rest(send(&node, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
@@ -37,9 +41,9 @@ async fn a_missing_body_times_out() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.request_timeout_ms = 1500).await;
     let head = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n";
-    let post = say(&node, format!("POST /socket.io/?EIO=4&transport=polling {head}").as_bytes()).await;
+    let post = send(&node, format!("POST /socket.io/?EIO=4&transport=polling {head}").as_bytes()).await;
     assert!(rest(post).await.starts_with("HTTP/1.1 503"));
-    let poll = say(&node, format!("GET /socket.io/?EIO=4&transport=polling {head}").as_bytes()).await;
+    let poll = send(&node, format!("GET /socket.io/?EIO=4&transport=polling {head}").as_bytes()).await;
     let answer = rest(poll).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("0{\"sid\""), "{answer}");
 }
@@ -55,7 +59,7 @@ async fn websocket_handshakes_follow_the_rfc() {
              Sec-WebSocket-Key: {key}\r\nAuthorization: Bearer {}\r\n\r\n",
             ada.token
         );
-        let mut stream = say(&node, format!("GET /api/v1/ws HTTP/1.1\r\n{headers}").as_bytes()).await;
+        let mut stream = send(&node, format!("GET /api/v1/ws HTTP/1.1\r\n{headers}").as_bytes()).await;
         let mut bytes = [0; 1024];
         let count = stream.read(&mut bytes).await.unwrap();
         String::from_utf8_lossy(&bytes[..count]).into_owned()

@@ -9,7 +9,7 @@ use crate::harness::{Answer, TestNode, World};
 
 const GAME: &str = "https://game.example";
 const OTHER: &str = "https://other.example";
-/// What the contract wants pages to read.
+/// Headers that pages must be able to read.
 const EXPOSED: [&str; 7] = [
     "retry-after",
     "ratelimit-limit",
@@ -25,7 +25,7 @@ const HANDSHAKE: [(&str, &str); 4] = [
     ("sec-websocket-version", "13"),
     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ];
-/// How clients come to listen, and whether by a WebSocket.
+/// Real-time endpoints, and whether they use a WebSocket.
 const SOCKETS: [(&str, bool); 4] = [
     ("/api/v1/ws", true),
     ("/api/v1/leaderboard/stream", false),
@@ -51,7 +51,7 @@ async fn preflight(node: &TestNode, origin: &str, path: &str) -> Answer {
     from(node, origin, Method::OPTIONS, path, &asks).await
 }
 
-/// The origin and the credentials that a response allows.
+/// The allowed origin and credentials of a response.
 fn allowed(answer: &Answer) -> (&str, &str) {
     assert!(answer.headers.get_all("vary").iter().any(|it| it == "origin"), "{:?}", answer.headers);
     assert_eq!(answer.headers.get_all("access-control-allow-origin").iter().count().max(1), 1);
@@ -59,7 +59,7 @@ fn allowed(answer: &Answer) -> (&str, &str) {
     (answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials"))
 }
 
-/// Asserts that a page of this origin reads the response, and what it must be able to.
+/// Asserts that a page of this origin can read the response and its headers.
 #[track_caller]
 fn assert_read(answer: &Answer, expected: (&str, &str), what: &str) {
     assert_eq!(allowed(answer), expected, "{what}");
@@ -92,7 +92,7 @@ async fn every_route_allows_listed_origins_with_credentials() {
                     assert!(answer.header("access-control-allow-methods").contains(method));
                 }
             }
-            // Refused or not: a stream would not end.
+            // With an unknown parameter, because a stream would not end.
             for method in [Method::GET, Method::POST, Method::DELETE] {
                 let answer = from(&node, origin, method.clone(), &format!("{path}?around=me"), &[]).await;
                 let what = format!("{origin}: {method} {path} {}", answer.status);
@@ -103,7 +103,7 @@ async fn every_route_allows_listed_origins_with_credentials() {
             }
         }
         let native = node.send(Method::OPTIONS, &path, &[], Vec::new()).await;
-        assert_eq!(allowed(&native), ("", ""), "{path}: nobody asks for another origin");
+        assert_eq!(allowed(&native), ("", ""), "{path}: a request without an origin");
     }
 }
 
@@ -149,7 +149,7 @@ async fn refusals_can_be_read_by_the_page() {
 
     let slow = |it: &mut Config| it.server.request_timeout_ms = 1;
     let slow = world.node_with(slow).await;
-    // A password's hash takes longer than a millisecond.
+    // A password hash takes longer than a millisecond.
     let login = json!({ "username": "ada", "password": "correct horse" });
     let answer = slow.post_with("/api/auth/login", "", &[("origin", OTHER)], &login).await;
     answer.assert_refused(503, "SERVICE_UNAVAILABLE");
@@ -172,7 +172,7 @@ async fn a_rate_limited_page_can_read_the_429() {
     for (path, is_socket) in
         SOCKETS.into_iter().chain([("/api/v1/actions", false), ("/api/auth/login", false)])
     {
-        // A browser would hide a refusal of the preflight.
+        // Browsers hide a refused preflight from the page.
         assert_eq!(preflight(&node, OTHER, path).await.status, 204, "{path}");
         let more = if is_socket { &HANDSHAKE[..] } else { &[] };
         let answer = from(&node, OTHER, Method::GET, path, more).await;

@@ -13,12 +13,12 @@ use crate::live::clients::{Listener, Protocol, soon};
 
 /// Open files of the attacked node; 500 of them are for stores and logs.
 const FILES: u64 = 800;
-/// What one network may have of the 300 connections that are left.
+/// Connections of one network, out of the 300 that are left.
 const SHARE: usize = 150;
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: laurel\r\n\r\n";
 const LARGE: &str = "GET /openapi.json HTTP/1.1\r\nHost: laurel\r\n\r\n";
 
-/// A connection whose client keeps few bytes that it has not read.
+/// A connection with a small receive buffer.
 async fn connect(base: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -28,8 +28,8 @@ async fn connect(base: &str) -> TcpStream {
     TcpStream::from_std(socket.into()).unwrap()
 }
 
-/// The same, which has said something; the node may have closed it already.
-async fn say(base: &str, text: &str) -> TcpStream {
+/// The same after sending a text. The node may have closed it already.
+async fn send(base: &str, text: &str) -> TcpStream {
     let mut stream = connect(base).await;
     let _ = stream.write_all(text.as_bytes()).await;
     stream
@@ -55,7 +55,7 @@ fn value(metrics: &str, name: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_cannot_use_up_all_connections() {
-    // The attacker is this process.
+    // This process is the attacker.
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: files.maximum, ..files };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
@@ -66,11 +66,11 @@ async fn one_address_cannot_use_up_all_connections() {
     let (base, else_where) = (node.base.clone(), somebody_else());
     let mut held = Vec::new();
     for _ in 0..FILES / 2 {
-        held.push(say(&base, &LARGE.repeat(20)).await);
-        held.push(say(&base, HEALTH).await);
+        held.push(send(&base, &LARGE.repeat(20)).await);
+        held.push(send(&base, HEALTH).await);
     }
     let get = async |path: &str| else_where.get(format!("{base}{path}")).send().await.unwrap();
-    eventually("the attack to be as large as it may be", async || {
+    eventually("the attack to reach its limit", async || {
         let metrics = get("/metrics").await.text().await.unwrap();
         let refused = value(&metrics, "laurel_connections_refused_total{reason=\"network\"}");
         (refused >= FILES - SHARE as u64).then_some(())
@@ -79,7 +79,7 @@ async fn one_address_cannot_use_up_all_connections() {
     for path in ["/healthz", "/readyz", "/api/v1/scores/leaderboard"] {
         assert_eq!(get(path).await.status(), 200, "{path}");
     }
-    // Files are left for the stores: an award comes through to the ledger.
+    // Files are left for the stores: an award reaches the ledger.
     let who = json!({ "username": "ada", "email": "ada@example.com", "password": "correct horse" });
     let registered = post(&else_where, format!("{base}/api/auth/register"), "", who).await;
     let token = registered["data"]["token"].as_str().unwrap();
@@ -107,21 +107,21 @@ async fn the_longest_idle_connection_is_replaced_and_sockets_stay() {
         listener.wait_for("leaderboard_updated").await;
         listeners.push(listener);
     }
-    let mut oldest = say(&node.base, HEALTH).await;
+    let mut oldest = send(&node.base, HEALTH).await;
     let mut answer = [0; 1024];
     assert!(soon("an answer", oldest.read(&mut answer)).await.unwrap() > 0);
     let mut others = Vec::new();
     let closed = async { while oldest.read(&mut answer).await.is_ok_and(|it| it > 0) {} };
     tokio::pin!(closed);
-    // Idle connections, and silent ones.
+    // Idle and silent connections.
     while tokio::time::timeout(Duration::from_millis(10), closed.as_mut()).await.is_err() {
-        others.push(say(&node.base, if others.len() % 2 == 0 { HEALTH } else { "" }).await);
-        assert!(others.len() < 3000, "nobody makes room");
+        others.push(send(&node.base, if others.len() % 2 == 0 { HEALTH } else { "" }).await);
+        assert!(others.len() < 3000, "no connection was replaced");
     }
     assert!(node.app.metrics.connections_closed.with_label_values(&["idle"]).get() > 0);
-    // Three times as many as there is room for: all of the others would go before a socket does.
+    // Three times the limit: all other connections are replaced before a socket.
     for _ in 0..120 {
-        others.push(say(&node.base, "").await);
+        others.push(send(&node.base, "").await);
     }
     drop(others);
     let open = || node.app.metrics.connections.with_label_values(&["public"]).get();
@@ -139,11 +139,11 @@ async fn slow_readers_are_closed_and_quiet_streams_stay() {
     let ada = node.register("ada").await;
     let mut quiet = Listener::open(&node.base, Protocol::Events, &ada.token).await;
     quiet.wait_for("leaderboard_updated").await;
-    let slow = say(&node.base, &LARGE.repeat(20)).await;
+    let slow = send(&node.base, &LARGE.repeat(20)).await;
     let closed = |node: &TestNode| node.app.metrics.connections_closed.with_label_values(&["slow"]).get();
-    eventually("the reader to be cut off", async || (closed(&node) == 1).then_some(())).await;
+    eventually("the slow reader to be disconnected", async || (closed(&node) == 1).then_some(())).await;
     drop(slow);
-    // One that reads gets all of it, however large.
+    // A client that reads gets the whole response.
     for _ in 0..20 {
         assert_eq!(node.send(Method::GET, "/openapi.json", &[], Vec::new()).await.status, 200);
     }

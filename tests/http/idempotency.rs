@@ -87,7 +87,7 @@ async fn a_proven_token_is_replayed_on_any_node() {
     let (ada, bob) = (one.register("ada").await, one.register("bob").await);
     let asked = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
     let bare = json!({ "actionType": "complete_level" });
-    // A second proven token within thirty seconds is refused, so each player asks for one.
+    // A second proven token within thirty seconds is refused, so each player repeats for one.
     for (player, key, body) in [(&ada, "k1", &asked), (&bob, "k2", &bare)] {
         let first = prove(&one, player, key, body).await;
         assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""), "{}", first.text);

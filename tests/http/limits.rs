@@ -128,7 +128,7 @@ async fn a_full_window_still_replays_stored_responses() {
     for (path, body) in kept {
         first.push(send(path, "kept", body).await);
     }
-    assert_eq!((first[0].status, first[1].status), (200, 409), "one key, two doors: {}", first[1].text);
+    assert_eq!((first[0].status, first[1].status), (200, 409), "one key at two endpoints: {}", first[1].text);
     first[1] = send(kept[1].0, "kept-too", kept[1].1).await;
     assert_eq!(first[1].status, 201, "{}", first[1].text);
     while node.finalize(&ada, "forged", Value::Null).await.status != 429 {}

@@ -1,4 +1,4 @@
-//! The doors, over real HTTP.
+//! The APIs over real HTTP.
 
 mod action_tokens;
 mod actions;
@@ -8,13 +8,14 @@ mod analytics;
 mod asyncapi;
 mod auth;
 mod bad_input;
+mod board;
 mod callbacks;
 mod connections;
 mod cors;
 mod crowd;
 mod decisions;
-mod deployment;
 mod edge;
+mod external_identities;
 mod game;
 mod guesses;
 mod idempotency;
@@ -22,7 +23,6 @@ mod limits;
 mod openapi;
 mod operations;
 mod operators;
-mod outside;
 mod pages;
 pub mod proofs;
 mod provider_tokens;
@@ -31,7 +31,5 @@ mod receipts;
 mod references;
 mod refusals;
 mod rules;
-mod scoreboard;
-mod scores;
 mod suspects;
 mod webhook;

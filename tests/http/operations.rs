@@ -11,7 +11,7 @@ async fn readiness_reports_the_node_state() {
     assert_eq!((ready.status, &ready.body["degraded"]), (200, &serde_json::json!([])));
     assert_eq!(node.get("/readyz/awards").await.status, 200);
 
-    // A closed board stays closed while the ledger lacks an entry of the outbox.
+    // The board stays closed while an outbox entry is missing in the ledger.
     let ada = node.register("ada").await;
     let locked = world.nobody_writes().await;
     node.award(&ada, "watch_ad").await;
@@ -20,7 +20,7 @@ async fn readiness_reports_the_node_state() {
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })
     .await;
-    assert_eq!(node.get("/readyz").await.status, 200, "reads and sockets go on");
+    assert_eq!(node.get("/readyz").await.status, 200, "reads and sockets continue");
     drop(locked);
     eventually("the board to be open again", async || {
         (node.get("/readyz/awards").await.status == 200).then_some(())
@@ -114,19 +114,19 @@ async fn a_redis_that_starts_to_evict_is_reported() {
     let node = world.node().await;
     let watch = laurel::live::watch_eviction_forever(node.app.clone(), std::time::Duration::from_millis(10));
     let watch = tokio::spawn(watch);
-    let told = async |policy: &str, degraded: serde_json::Value, gauge: &str| {
+    let expect_policy = async |policy: &str, degraded: serde_json::Value, gauge: &str| {
         let _: () = world.look().await.ask(&format!("CONFIG SET maxmemory-policy {policy}")).await;
         eventually(policy, async || {
             let ready = node.get("/readyz").await;
-            assert_eq!(ready.status, 200, "reads go on");
+            assert_eq!(ready.status, 200, "reads continue");
             let metrics = node.get("/metrics").await.text;
             (ready.body["degraded"] == degraded && metrics.contains(gauge)).then_some(())
         })
         .await;
     };
-    told("allkeys-lru", serde_json::json!(["eviction"]), "laurel_redis_evicts 1").await;
-    told("noeviction", serde_json::json!([]), "laurel_redis_evicts 0").await;
-    told("volatile-ttl", serde_json::json!(["eviction"]), "laurel_redis_evicts 1").await;
+    expect_policy("allkeys-lru", serde_json::json!(["eviction"]), "laurel_redis_evicts 1").await;
+    expect_policy("noeviction", serde_json::json!([]), "laurel_redis_evicts 0").await;
+    expect_policy("volatile-ttl", serde_json::json!(["eviction"]), "laurel_redis_evicts 1").await;
     watch.abort();
 }
 

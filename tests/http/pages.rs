@@ -1,4 +1,4 @@
-//! The pages' files: what they carry, and what a browser is told to hold them to.
+//! The page files: content, caching and security policy.
 
 use reqwest::Method;
 use reqwest::header::{
@@ -34,7 +34,7 @@ async fn pages_load_their_own_files_only() {
     }
 }
 
-/// What `src` and `href` name.
+/// The files named by `src` and `href`.
 pub fn named_files(page: &str) -> Vec<String> {
     let values = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
     let values = values.filter_map(|it| it.split('"').next()).filter(|it| it.starts_with("/assets/"));
@@ -105,7 +105,7 @@ async fn browsers_get_a_not_found_page() {
             ask(path, accept).await.assert_refused(404, "NOT_FOUND");
         }
         let vary = page.headers.get_all("vary");
-        assert!(vary.iter().any(|it| it == "accept"), "a cache keeps both apart");
+        assert!(vary.iter().any(|it| it == "accept"), "caches must keep the variants apart");
     }
     for path in ["/api/wall", "/api/v1/wall"] {
         ask(path, browser).await.assert_refused(404, "NOT_FOUND");

@@ -1,4 +1,4 @@
-//! What providers write into tokens and key sets that no other does: fractions of seconds, many groups, new kinds of keys.
+//! Peculiarities of providers' tokens and key sets: fractions of seconds, many groups, new kinds of keys.
 
 use laurel::account::identify;
 use laurel::keys::Algorithm;
@@ -39,13 +39,13 @@ async fn fractional_times_never_extend_a_token() {
     }
 }
 
-/// A token with the groups that a company's directory puts there, as long as this.
+/// A token of this length, with many groups as from a company's directory.
 fn long_token(world: &World, provider: &Provider, bytes: usize) -> String {
     let mut claims = provider.claims(world, "ada");
     let token = |claims: &Value| provider.signer.sign(claims);
     let plain = token(&claims).len();
     claims["groups"] = json!([""]);
-    // Base64 writes three bytes as four; a shorter one may not come out to the byte.
+    // Base64 encodes three bytes as four, so the length may differ by a few bytes.
     claims["groups"][0] = "g".repeat((bytes - plain - 40) * 3 / 4).into();
     while token(&claims).len() + 1 < bytes {
         claims["groups"][0] = format!("{}g", claims["groups"][0].as_str().unwrap()).into();
@@ -81,7 +81,7 @@ async fn long_logins_work_everywhere_and_too_long_ones_are_no_abuse() {
     }
     assert_eq!(signs(), before);
     try_token(&node, &"x".repeat(12 * 1024)).await.assert_refused(401, "INVALID_TOKEN");
-    assert_eq!(signs(), before + 1, "what is forged still is one");
+    assert_eq!(signs(), before + 1, "a forged token still counts");
 }
 
 /// RFC 7517, section 5.

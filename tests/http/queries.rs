@@ -6,7 +6,7 @@ use reqwest::Method;
 use super::admin::admin;
 use crate::harness::World;
 
-/// Links to pages get tags of others; ad networks, and games over Socket.IO, send parameters of their own.
+/// Routes that ignore unknown parameters: pages (tracking tags), Socket.IO and ad networks.
 const TAKE_ANY: [&str; 9] = [
     "/",
     "/admin",
@@ -19,7 +19,7 @@ const TAKE_ANY: [&str; 9] = [
     "/socket.io/",
 ];
 
-/// The paths of a router, which tells them as its debug text, with something in the place of each parameter.
+/// The paths of a router, from its debug text, with a value for each path parameter.
 pub fn paths(router: &Router) -> Vec<(String, String)> {
     let text = format!("{router:?}");
     let routes = text.split("fallback_router").next().unwrap();
@@ -59,7 +59,7 @@ async fn every_route_reports_unknown_parameters() {
                 ("?Limit=1&access-token=x", &["Limit", "access-token"]),
             ] {
                 let answer = ask(query).await;
-                // Where a route reads its own query, a wrong method is what is wrong.
+                // On routes that parse the query themselves, the wrong method is the error.
                 if answer.status == 405 {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! References to users: which one is meant follows from the text, whoever is registered.
+//! References to users: the text alone decides whether it is a number, a UUID or a name.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn register(node: &TestNode, username: &str) -> Answer {
     node.post("/api/auth/register", "", &body).await
 }
 
-/// Three accounts whose names are each other's number and UUID could not be banned, adjusted or looked at.
+/// Accounts with each other's number and UUID as names could not be banned or adjusted.
 #[tokio::test]
 async fn usernames_cannot_hide_other_users() {
     let world = World::new().await;
@@ -36,14 +36,14 @@ async fn usernames_cannot_hide_other_users() {
         &id.simple().to_string(),
         "10.20.30.40",
     ] {
-        // Two digits are too short for a name anyway.
+        // Two digits are too short for a name.
         let refused = register(&node, name).await;
         refused.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(refused.fields(), ["username"], "{name}");
         let problem = refused.body["metadata"]["fields"][0]["problem"].as_str().unwrap_or_default();
         assert!(name.len() < 3 || refused.text.contains("put a letter or _ in front"), "{problem}");
         if name.len() < 50 && name.len() > 2 {
-            // One that differs by case alone is taken.
+            // Names that differ only in case are taken.
             let made = register(&node, &format!("_{name}")).await;
             assert!([201, 409].contains(&made.status), "{}", made.text);
         }
@@ -63,8 +63,8 @@ async fn usernames_cannot_hide_other_users() {
         for path in ["users/{}", "users/{}/history", "suspects/{}"] {
             let answer = ask(&node, &root, &path.replace("{}", reference)).await;
             assert_eq!(answer.status, 200, "{reference}: {}", answer.text);
-            let told = &answer.body["data"];
-            assert!(path.ends_with("history") || told["username"] == "cheat", "{reference}: {}", answer.text);
+            let data = &answer.body["data"];
+            assert!(path.ends_with("history") || data["username"] == "cheat", "{reference}: {}", answer.text);
         }
         let path = format!("/api/admin/users/{}/adjust", reference.replace('{', "%7B").replace('}', "%7D"));
         let adjusted = node.post(&path, &root.token, &json!({ "points": 1, "reason": "x" })).await;

@@ -1,5 +1,4 @@
-//! A refusal says how to get it right: the code and the message are the source documents', `metadata` has the rest. And a request that
-//! is wrong in several ways is refused for the first in the contract's order.
+//! Errors tell clients in `metadata` how to correct a request. Of several errors, the first in the documented order is returned.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +49,7 @@ async fn the_first_failed_check_decides() {
         assert_eq!(answer.code(), code, "{body}: {}", answer.text);
     }
     let good = body(token.as_str().unwrap(), "watch_ad", "1.0e1");
-    assert_eq!(update(&node, &ada.token, &good).await.body["data"]["newScore"], 10, "nothing was spent");
+    assert_eq!(update(&node, &ada.token, &good).await.body["data"]["newScore"], 10, "no token was spent");
     for (body, code) in [
         (json!({ "antiSpamToken": "a.b.c", "actionId": 999 }), "INVALID_TOKEN"),
         (json!({ "antiSpamToken": "a.b.c", "actionType": "print_money", "actionId": 1 }), "INVALID_TOKEN"),
@@ -86,7 +85,7 @@ async fn a_login_without_scheme_gets_the_header_format() {
     }
 }
 
-/// The types that the catalogue has open at a door.
+/// The action types of the catalogue that are available in these flows.
 async fn open_at(node: &TestNode, flows: &[&str]) -> BTreeSet<String> {
     let catalogue = node.get("/api/v1/actions").await;
     let is_open =
@@ -119,7 +118,7 @@ async fn an_unavailable_action_lists_the_available_ones() {
     }
 }
 
-/// Actions that are each refused by a limit of their own.
+/// Actions with one limit each.
 const LIMITED: &str = r#"
     [[action]]
     type = "cooling"
@@ -165,7 +164,7 @@ async fn limited(world: &World, rule: &str) -> TestNode {
     world.node_with(set).await
 }
 
-/// The limit that a refusal names, which is over when `Retry-After` says.
+/// The reported limit, which resets at the time of `Retry-After`.
 fn limit(answer: &Answer, code: &str) -> (String, Value) {
     answer.assert_refused(429, code);
     let limit = &answer.body["metadata"]["limit"];
@@ -201,7 +200,7 @@ async fn expected_points_and_action_limits_are_reported() {
         for refused in [node.init(&ada, action).await, node.finalize(&ada, &second, Value::Null).await, prove]
         {
             let (name, max) = limit(&refused, "ACTION_LIMIT_REACHED");
-            // In a day's last hour both caps end at once, and the first is named.
+            // In the last hour of a day both caps reset together, and the first is reported.
             assert!(name == named || (action == "both" && name == "cap_per_hour"), "{}", refused.text);
             assert_eq!(max, Value::Null);
         }
@@ -262,7 +261,7 @@ async fn a_full_rate_window_is_reported() {
     ];
     for (path, player, body, name, max) in cases {
         node.post(path, &player.token, &body).await;
-        // From the script, and then from memory.
+        // First from the script, then from memory.
         for _ in 0..2 {
             let refused = node.post(path, &player.token, &body).await;
             assert_eq!(limit(&refused, "RATE_LIMIT_EXCEEDED"), (name.to_owned(), json!(max)), "{path}");

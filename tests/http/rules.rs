@@ -1,11 +1,11 @@
-//! The catalogue's rules for an action hold in all three APIs: proofs, limits, open hours and points.
+//! The rules of the catalogue apply, whatever a client sends.
 
 use laurel::keys::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Player, Signer, TestNode, World, assert_verified, eventually, jwks};
 
-/// A node with this catalogue, whose key files are in the world's folder.
+/// A node with its own catalogue. Files are relative to the world's folder.
 async fn node(world: &World, catalogue: &str) -> TestNode {
     let path = world.folder.path().join("actions.toml");
     std::fs::write(&path, catalogue).unwrap();
@@ -40,7 +40,7 @@ const LEVEL: &str = r#"
     proof = { kind = "signed", keys = "game" }
 "#;
 
-/// A node that trusts these signers, a player, and Redis' time in ms.
+/// A node with these signers' levels, a player, and the time of Redis.
 async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i64) {
     std::fs::write(world.folder.path().join("game.json"), jwks(signers)).unwrap();
     let node = node(world, LEVEL).await;
@@ -63,7 +63,7 @@ async fn attestations_count_once_and_for_their_token_only() {
         let proof = json!({ "attestation": attestation });
         let won = node.finalize(&ada, token, proof.clone()).await;
         assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
-        // The attestation is for one token only.
+        // The same attestation is invalid for the next token.
         let next = node.token(&ada, "level").await;
         node.finalize(&ada, &next, proof).await.assert_refused(422, "PROOF_INVALID");
     }
@@ -116,7 +116,7 @@ async fn attestations_work_without_a_token_and_set_the_difficulty() {
     let token = &game.body["data"]["actionToken"];
     let update = |token: &Value, points: u64, proof: Value| json!({ "actionToken": token, "actionType": "level", "points": points, "proof": proof });
     let send = async |body: Value| node.post("/api/score/update", &ada.token, &body).await;
-    // Points that the catalogue never gives keep the token. Points of another difficulty fail the proof.
+    // Points that are not in the catalogue do not spend the token. Points that do not match the attestation are an invalid proof.
     send(update(token, 11, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
     send(update(token, 10, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
     send(update(token, 50, hard("two"))).await.assert_refused(409, "TOKEN_ALREADY_USED");

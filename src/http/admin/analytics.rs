@@ -25,33 +25,33 @@ pub async fn activity(State(app): State<Arc<App>>, _: Admin, mut query: Query) -
         Step::Day => (hours + 23) / 24,
     };
     let span = Span::last(count, step, app.clock.now_ms());
-    let it = analytics::activity(&app, span, step).await?;
-    let sum = |of: fn(&ActivityRow) -> i64| it.rows.iter().map(of).sum::<i64>();
+    let activity = analytics::activity(&app, span, step).await?;
+    let sum = |of: fn(&ActivityRow) -> i64| activity.rows.iter().map(of).sum::<i64>();
     let data = json!({
         "from": rfc3339(span.from_ms),
         "to": rfc3339(span.to_ms),
         "step": step.as_str(),
         "summary": {
-            "activeUsers": it.active_users,
-            "awards": sum(|it| it.awards),
-            "points": sum(|it| it.points),
-            "refusals": sum(|it| it.refusals.values().sum()),
-            "sessions": it.sessions,
-            "actionsPerSession": ratio(it.session_actions, it.sessions),
-            "newUsers": it.new_users,
+            "activeUsers": activity.active_users,
+            "awards": sum(|row| row.awards),
+            "points": sum(|row| row.points),
+            "refusals": sum(|row| row.refusals.values().sum()),
+            "sessions": activity.sessions,
+            "actionsPerSession": ratio(activity.session_actions, activity.sessions),
+            "newUsers": activity.new_users,
         },
-        "rows": it.rows.iter().map(activity_row).collect::<Value>(),
+        "rows": activity.rows.iter().map(activity_row).collect::<Value>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Activity retrieved successfully", data))
 }
 
-fn activity_row(it: &ActivityRow) -> Value {
+fn activity_row(row: &ActivityRow) -> Value {
     json!({
-        "at": rfc3339(it.at_ms),
-        "awards": it.awards,
-        "points": it.points,
-        "activeUsers": it.active_users,
-        "refusals": it.refusals,
+        "at": rfc3339(row.at_ms),
+        "awards": row.awards,
+        "points": row.points,
+        "activeUsers": row.active_users,
+        "refusals": row.refusals,
     })
 }
 
@@ -63,26 +63,27 @@ fn ratio(dividend: i64, divisor: i64) -> f64 {
 
 /// `GET most-active?period=day&limit=10`.
 pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
-    let periods = [Period::Day, Period::Hour, Period::Week, Period::Month].map(|it| (it.as_str(), it));
+    let periods =
+        [Period::Day, Period::Hour, Period::Week, Period::Month].map(|period| (period.as_str(), period));
     let period = query.choice("period", &periods);
     let limit = query.number("limit", 1..=100, 10);
     query.finish()?;
-    let it = analytics::most_active(&app, period, limit, app.clock.now_ms()).await?;
-    let users = it.users.iter().map(|it| {
+    let found = analytics::most_active(&app, period, limit, app.clock.now_ms()).await?;
+    let users = found.users.iter().map(|user| {
         json!({
-            "userId": it.number,
-            "id": it.id,
-            "username": it.username,
-            "awards": it.awards,
-            "points": it.points,
-            "lastAt": rfc3339(it.last_at_ms),
-            "banned": it.banned,
-            "quarantined": it.quarantined,
+            "userId": user.number,
+            "id": user.id,
+            "username": user.username,
+            "awards": user.awards,
+            "points": user.points,
+            "lastAt": rfc3339(user.last_at_ms),
+            "banned": user.banned,
+            "quarantined": user.quarantined,
         })
     });
     let data = json!({
-        "from": rfc3339(it.span.from_ms),
-        "to": rfc3339(it.span.to_ms),
+        "from": rfc3339(found.span.from_ms),
+        "to": rfc3339(found.span.to_ms),
         "users": users.collect::<Value>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Most active users retrieved successfully", data))
@@ -99,15 +100,15 @@ pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> 
 /// `GET sessions?days=28`.
 pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let span = days(&app, query)?;
-    let it = analytics::sessions(&app, span).await?;
+    let sessions = analytics::sessions(&app, span).await?;
     let bucket = |(actions, sessions): &(i64, i64)| json!({ "actions": actions, "sessions": sessions });
     let data = json!({
         "from": rfc3339(span.from_ms),
         "to": rfc3339(span.to_ms),
-        "sessions": it.sessions,
-        "actionsPerSession": ratio(it.actions, it.sessions),
-        "averageSeconds": ratio(it.seconds, it.sessions),
-        "buckets": it.classes.iter().map(bucket).collect::<Value>(),
+        "sessions": sessions.sessions,
+        "actionsPerSession": ratio(sessions.actions, sessions.sessions),
+        "averageSeconds": ratio(sessions.seconds, sessions.sessions),
+        "buckets": sessions.classes.iter().map(bucket).collect::<Value>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Sessions retrieved successfully", data))
 }
@@ -122,9 +123,12 @@ fn days(app: &App, mut query: Query) -> Result<Span> {
 /// `GET scores`.
 pub async fn scores(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     query.finish()?;
-    let it = analytics::scores(&app).await?;
-    let buckets = it.buckets.iter().map(|it| json!({ "from": it.from, "to": it.to, "users": it.users }));
-    let shape = &it.shape;
+    let scores = analytics::scores(&app).await?;
+    let buckets = scores
+        .buckets
+        .iter()
+        .map(|bucket| json!({ "from": bucket.from, "to": bucket.to, "users": bucket.users }));
+    let shape = &scores.shape;
     let data = json!({
         "users": shape.users,
         "percentiles": { "p50": shape.p50, "p90": shape.p90, "p99": shape.p99, "max": shape.max },

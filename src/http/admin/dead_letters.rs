@@ -29,24 +29,24 @@ pub async fn list(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Re
     ))
 }
 
-fn shown(it: &DeadLetter) -> Value {
+fn shown(letter: &DeadLetter) -> Value {
     json!({
-        "letterId": it.id,
-        "at": rfc3339(it.at_ms),
-        "streamId": it.stream_id,
-        "eventId": it.event_id,
-        "id": it.user,
-        "userId": it.known.as_ref().map(|(number, _)| number),
-        "username": it.known.as_ref().map(|(_, name)| name),
-        "kind": it.kind,
-        "points": it.points,
-        "reason": it.reason,
-        "detail": it.detail,
-        "entry": it.entry,
-        "state": it.state,
-        "inRedis": it.in_redis,
-        "decidedBy": it.decided.as_ref().map(|(by, _)| by),
-        "decidedWhy": it.decided.as_ref().map(|(_, why)| why),
+        "letterId": letter.id,
+        "at": rfc3339(letter.at_ms),
+        "streamId": letter.stream_id,
+        "eventId": letter.event_id,
+        "id": letter.user,
+        "userId": letter.known.as_ref().map(|(number, _)| number),
+        "username": letter.known.as_ref().map(|(_, name)| name),
+        "kind": letter.kind,
+        "points": letter.points,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "entry": letter.entry,
+        "state": letter.state,
+        "inRedis": letter.in_redis,
+        "decidedBy": letter.decided.as_ref().map(|(by, _)| by),
+        "decidedWhy": letter.decided.as_ref().map(|(_, why)| why),
     })
 }
 

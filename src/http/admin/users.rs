@@ -21,16 +21,16 @@ const MAX_SEARCH_CHARS: usize = 255;
 
 /// `GET users?search=…&after=…&limit=20`.
 pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Result<Response> {
-    let text = query.parsed("search", |it| {
-        let is_short = it.chars().count() <= MAX_SEARCH_CHARS;
+    let text = query.parsed("search", |text| {
+        let is_short = text.chars().count() <= MAX_SEARCH_CHARS;
         is_short
-            .then(|| it.to_owned())
+            .then(|| text.to_owned())
             .ok_or_else(|| format!("must be at most {MAX_SEARCH_CHARS} characters"))
     });
-    let after = query.parsed("after", |it| {
-        parse_integer(it)
-            .and_then(|it| it.try_into().ok())
-            .filter(|it| (1..1 << 53).contains(it))
+    let after = query.parsed("after", |text| {
+        parse_integer(text)
+            .and_then(|number| number.try_into().ok())
+            .filter(|number| (1..1 << 53).contains(number))
             .ok_or_else(|| "must be the `next` of the previous page".to_owned())
     });
     let limit = query.number("limit", 1..=100, 20);

@@ -119,8 +119,10 @@ impl Channel {
     /// The operations: the node sends, and unless the channel is one-way, it receives.
     pub fn operations(&self) -> Vec<(String, Value)> {
         let one = |verb: &str, action: &str, summary: &str, messages: &[Message]| {
-            let messages: Value =
-                messages.iter().map(|it| self.reference(&format!("/messages/{}", it.key))).collect();
+            let messages: Value = messages
+                .iter()
+                .map(|message| self.reference(&format!("/messages/{}", message.key)))
+                .collect();
             let mut operation = json!({
                 "action": action,
                 "channel": self.reference(""),
@@ -146,8 +148,12 @@ impl Channel {
 
     /// The channel object of the document.
     pub fn build(self) -> Value {
-        let messages: Map<_, _> =
-            self.sent.iter().chain(&self.received).map(|it| (it.key.to_owned(), it.build())).collect();
+        let messages: Map<_, _> = self
+            .sent
+            .iter()
+            .chain(&self.received)
+            .map(|message| (message.key.to_owned(), message.build()))
+            .collect();
         let server = |it: &&str| json!({ "$ref": format!("#/servers/{it}") });
         json!({
             "address": self.address,

@@ -229,12 +229,12 @@ impl Operation {
     /// Adds the error responses, grouped by status, in the order of `Code::ALL`.
     fn refusals(&mut self) {
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-        for code in Code::ALL.iter().filter(|it| self.codes.contains(it)) {
+        for code in Code::ALL.iter().filter(|code| self.codes.contains(code)) {
             by_status.entry(status(*code).as_u16()).or_default().push(*code);
         }
         for (status, codes) in by_status {
             let answer = self.answers.entry(status).or_default();
-            let listed: Vec<_> = codes.iter().map(|it| format!("`{}`", it.as_str())).collect();
+            let listed: Vec<_> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
             answer.about.push(listed.join(", "));
             let body = answer.content.entry(JSON).or_default();
             body.schemas.push(shared_as("ErrorResponse"));

@@ -78,9 +78,9 @@ pub fn named(name: &str, mut schema: Value) -> Value {
 /// Moves all named schemas below a value into a map and replaces them by references.
 pub fn collect_named(value: &mut Value, schemas: &mut Map<String, Value>) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|it| collect_named(it, schemas)),
+        Value::Array(items) => items.iter_mut().for_each(|item| collect_named(item, schemas)),
         Value::Object(fields) => {
-            fields.values_mut().for_each(|it| collect_named(it, schemas));
+            fields.values_mut().for_each(|field| collect_named(field, schemas));
             if let Some(Value::String(name)) = fields.get("title").cloned() {
                 fields.shift_remove("title");
                 let schema = std::mem::replace(value, shared_as(&name));

@@ -1,4 +1,4 @@
-//! What other people's tools make of the document: a linter, and clients that are generated, compiled and run.
+//! The document in other tools: a linter, and generated clients that are compiled and run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::deploy::tools::{told, tool};
+use crate::deploy::tools::{output_of, tool};
 use crate::harness::{World, assert_verified};
 
-/// Where the linter's rules do not hold, and why.
+/// Accepted findings of the linter, with reasons.
 const EXPLAINED: [(&str, &str, &str); 9] = [
     ("no-path-trailing-slash", "~1socket.io~1", "clients of Socket.IO ask for this path"),
     ("operation-2xx-response", "~1api~1v1~1ws/get/responses", "a WebSocket is opened by a 101"),
@@ -70,7 +70,7 @@ async fn generated_clients_compile_and_play() {
         fs::write(&config, settings.to_string()).unwrap();
         generator.arg(config);
     }
-    told(&mut generator);
+    output_of(&mut generator);
 
     for name in laurel::http::openapi()["components"]["schemas"].as_object().unwrap().keys() {
         let model = folder.join("typescript-fetch/models").join(name).with_extension("ts");
@@ -79,10 +79,10 @@ async fn generated_clients_compile_and_play() {
     fs::copy(ours("tests/http/openapi/play.ts"), folder.join("play.ts")).unwrap();
     let mut compiler = Command::new(ours("clients/typescript/node_modules/.bin/tsc"));
     compiler.current_dir(folder).args(["--strict", "--target", "es2022", "--module", "commonjs", "play.ts"]);
-    told(&mut compiler);
-    told(Command::new("node").arg(folder.join("play.js")).arg(&node.base));
+    output_of(&mut compiler);
+    output_of(Command::new("node").arg(folder.join("play.js")).arg(&node.base));
 
     let script = ours("tests/http/openapi/play.py");
-    told(tool("python").arg(script).arg(folder.join("python")).arg(document).arg(&node.base));
+    output_of(tool("python").arg(script).arg(folder.join("python")).arg(document).arg(&node.base));
     assert_verified(&world).await;
 }

@@ -1,4 +1,4 @@
-//! Calls operations as the document describes them, and holds each answer against it.
+//! Calls operations as documented and checks each response against the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Player, TestNode};
 
-/// Headers that the document has to name where they are.
+/// Headers that must be documented if they are present.
 const TOLD: [&str; 8] = [
     "retry-after",
     "ratelimit-limit",
@@ -37,7 +37,7 @@ impl Operation {
     }
 }
 
-/// What is sent.
+/// The request to send.
 #[derive(Clone, Default)]
 pub struct Request {
     user: String,
@@ -67,7 +67,7 @@ impl Request {
         self
     }
 
-    /// What the documentation page sends if nobody changes it: the examples, and what a query has by default.
+    /// The request that the documentation page sends without changes: examples and query defaults.
     pub fn example(operation: &Operation) -> Self {
         let mut request = Self::default();
         for parameter in operation.about["parameters"].as_array().into_iter().flatten() {
@@ -97,7 +97,7 @@ impl Request {
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
     }
 
-    /// JSON, or a string as plain text.
+    /// A JSON body; a string is sent as plain text.
     pub fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
@@ -127,7 +127,7 @@ impl Driver {
         all.collect()
     }
 
-    /// Sends what is documented and expects an answer of this status, which has to be documented too.
+    /// Sends a documented request and expects a documented response with this status.
     #[track_caller]
     pub fn call<'a>(
         &'a mut self,
@@ -149,7 +149,7 @@ impl Driver {
         }
     }
 
-    /// Every operation was seen to succeed, and to refuse, but for those that refuse nobody.
+    /// Asserts that every operation succeeded and was refused once, except those that are never refused.
     pub fn assert_all_seen(&self, never_refused: &[&str]) {
         for Operation { id, .. } in self.operations() {
             let seen = self.seen.get(&id).cloned().unwrap_or_default();
@@ -231,7 +231,7 @@ impl Driver {
         assert!(problems.is_empty(), "{at}: {problems:#?}\n{value:#}");
     }
 
-    /// A schema that lets no field pass that is not documented.
+    /// A schema that refuses undocumented fields.
     fn validator(&self, schema: &Value) -> Validator {
         assert!(schema.is_object(), "there is no schema");
         let mut root = json!({
@@ -244,8 +244,8 @@ impl Driver {
     }
 }
 
-/// Clients should let pass what they do not know; here nothing is let pass. What only narrows another schema names no fields
-/// that are required.
+/// Refuses additional fields, although clients should ignore them. Schemas that only narrow another one have no required fields and are
+/// left open.
 pub fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -261,7 +261,7 @@ pub fn close(schema: &mut Value) {
     }
 }
 
-/// The body of what never ends is not read.
+/// Bodies of streams are not read.
 async fn send(node: &TestNode, operation: &Operation, request: Request) -> Answer {
     let path = operation.path.replace("{userId}", &request.user).replace("{suspect}", &request.user);
     let path = path.replace("{letterId}", &request.user);

@@ -1,18 +1,18 @@
-//! Each example of the document, sent to a node as the documentation page sends it.
+//! Sends each example of the document as the documentation page sends it.
 
 use super::driver::{Driver, Operation, Request};
 use crate::harness::World;
 use crate::http::admin::admin;
 use crate::http::callbacks::ads;
 
-/// Examples of the right shape that a node refuses: they name a user, a letter or a token that nobody has.
+/// Well-formed examples that a node refuses, because their user, dead letter or token does not exist.
 const REFUSED: [(&str, u16, &str); 15] = [
     ("updateScore", 401, "INVALID_TOKEN"),
     ("finalizeAction", 401, "INVALID_TOKEN"),
     ("redeemActionToken", 401, "INVALID_TOKEN"),
-    // This node's catalogue has no ad.
+    // The catalogue of this node has no `admob` action.
     ("creditAd", 404, "NOT_FOUND"),
-    // In Engine.IO's own words: an unknown session.
+    // An unknown session, as an error of Engine.IO.
     ("sendSocketIo", 400, ""),
     ("reportUser", 404, "USER_NOT_FOUND"),
     ("banUser", 404, "USER_NOT_FOUND"),
@@ -48,7 +48,7 @@ async fn every_example_is_well_formed() {
         let code = refused.map_or("", |(.., code)| code);
         assert_eq!(answer.code(), code, "{id}: {}", answer.text);
     }
-    // Of all that is wrong with the ad, only the signature is left.
+    // Only the signature of the ad callback is invalid.
     let ads = ads().await;
     let callback = driver.operations().into_iter().find(|it| it.id == "creditAd").unwrap();
     let answer = driver.call(&ads.nodes[0], "creditAd", Request::example(&callback), 400).await;

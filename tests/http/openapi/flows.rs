@@ -1,4 +1,4 @@
-//! Each door's operations, as a client calls them and as one gets them wrong.
+//! The operations of each API, with valid and invalid requests.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ pub async fn admin(driver: &mut Driver, node: &TestNode) {
     }
 }
 
-/// Every kind of event is among the history: `admin` came before.
+/// The history has every kind of event. Runs after `admin`.
 pub async fn analytics(driver: &mut Driver, node: &TestNode) {
     let root = node.login("root").await;
     let at_a_glance = [
@@ -174,7 +174,7 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
     assert_eq!(wrong.fields(), ["before"]);
 }
 
-/// Two entries that cannot be read: `admin` came before.
+/// Two unreadable entries. Runs after `admin`.
 pub async fn letters(driver: &mut Driver, node: &TestNode) {
     let root = node.login("root").await;
     for entry in ["one", "two"] {

@@ -1,4 +1,4 @@
-//! The document against the router, and against what a node really answers.
+//! Compares the OpenAPI document with the router and with the responses of a node.
 
 mod clients;
 pub mod driver;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::driver::{Driver, Request};
 use crate::harness::World;
 
-/// Nothing but a fault of the node keeps these from answering.
+/// Operations that are refused only if the node fails.
 const NEVER_REFUSED: [&str; 5] = ["getHealth", "getMetrics", "getReceiptKeys", "getOpenApi", "getAsyncApi"];
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn every_operation_responds_as_documented() {
     let world = World::new().await;
     let node = world
         .node_with(|it| {
-            // So that the windows are told.
+            // So that responses have rate-limit headers.
             it.limits.updates_per_minute = 1000;
             it.limits.inits_per_minute = 1000;
             it.limits.starts_per_hour = 1000;
@@ -49,7 +49,7 @@ async fn every_operation_responds_as_documented() {
     driver.assert_all_seen(&NEVER_REFUSED);
 }
 
-/// Whatever is below `/api/` is refused to an address that asks too often.
+/// All paths below `/api/` have a rate limit per address.
 async fn flood(driver: &mut Driver) {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 1).await;
@@ -62,7 +62,7 @@ async fn flood(driver: &mut Driver) {
     }
 }
 
-/// The router tells its paths as its debug text, and its methods by refusing the others.
+/// Paths come from the router's debug text, methods from a 405 for the others.
 #[tokio::test]
 async fn the_document_has_exactly_the_routes() {
     let world = World::new().await;
@@ -80,7 +80,7 @@ async fn the_document_has_exactly_the_routes() {
     let operations = driver.operations();
     for path in paths {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            // A stream has no end to wait for, and that it is there the other tests show.
+            // A stream does not end; other tests cover it.
             if operations.iter().any(|it| it.path == path && it.method == method) {
                 continue;
             }
@@ -107,12 +107,12 @@ fn every_error_code_is_documented() {
     let document = laurel::http::openapi();
     let text = document["paths"].to_string();
     for code in laurel::error::Code::ALL.iter().map(|it| it.as_str()) {
-        // There is no operation whose method is not allowed.
+        // The document lists no unsupported methods.
         assert!(text.contains(&format!("\"{code}\"")) || code == "METHOD_NOT_ALLOWED", "{code}");
     }
 }
 
-/// Generated clients have a type for each body, and one for all errors.
+/// Generated clients get a type for each body and one for all errors.
 #[test]
 fn every_body_has_a_schema_name() {
     let document = laurel::http::openapi();
@@ -139,7 +139,7 @@ fn every_body_has_a_schema_name() {
     }
 }
 
-/// References stand in for schemas with fields.
+/// Schemas with fields must be references.
 fn assert_no_fields(value: &Value, at: &str) {
     match value {
         Value::Object(fields) => {
@@ -179,5 +179,5 @@ fn the_openapi_command_needs_no_store() {
     let output = command.arg("openapi").current_dir(folder.path()).output().unwrap();
     assert!(output.status.success());
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), laurel::http::openapi());
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is made");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "a store was created");
 }

@@ -27,7 +27,7 @@ async fn every_algorithm_verifies_from_jwks_and_pem() {
         provider.trust(&format!("public_key_file = \"key.pem\"\nalgorithm = \"{kind:?}\""));
         let node = provider.node(&world).await;
         assert_eq!(try_token(&node, &ada.token).await.status, 200, "{kind:?}");
-        // Whoever signs for the provider, it is the same user.
+        // All keys of the provider sign for the same user.
         assert_eq!(count_users(&node).await, 1);
     }
 }
@@ -97,7 +97,7 @@ async fn forged_signatures_are_refused() {
             Signer::new(kind, "first").sign(&claims),
             Signer::new(kind, "second").sign(&claims),
             Signer::new(kind, "first").sign_as(&unnamed, &claims),
-            // The public key as a secret, and our own secret in the provider's name.
+            // The public key used as an HMAC secret, and Laurel's own secret.
             by_secret(&provider.signer.pem()),
             by_secret(&ours),
             format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}."),
@@ -108,7 +108,7 @@ async fn forged_signatures_are_refused() {
             try_token(&node, &token).await.assert_refused(401, "INVALID_TOKEN");
         }
         assert_eq!(count_users(&node).await, 0);
-        assert_eq!(try_token(&world.node().await, &good).await.status, 401, "a node that believes nobody");
+        assert_eq!(try_token(&world.node().await, &good).await.status, 401, "a node without providers");
     }
 }
 
@@ -134,7 +134,7 @@ async fn a_user_is_created_at_the_first_login() {
         .unwrap();
     assert_eq!(email, format!("{}@outside.invalid", ada.user));
 
-    // Later names change nothing, on this node or another.
+    // Later names in tokens are ignored on all nodes.
     claims["preferred_username"] = "countess".into();
     let token = provider.signer.sign(&claims);
     for node in [&node, &provider.node(&world).await] {
@@ -173,7 +173,7 @@ async fn concurrent_first_logins_create_one_user() {
     let nodes = [provider.node(&world).await, provider.node(&world).await];
     for round in 0..10 {
         let mut claims = provider.claims(&world, &format!("user {round}"));
-        // Everybody wants the same name.
+        // All users want the same name.
         claims["preferred_username"] = "ada".into();
         let token = provider.signer.sign(&claims);
         let seen = nodes.iter().cycle().take(8).map(|it| identify(&it.app, &token));
@@ -203,7 +203,7 @@ async fn an_external_user_plays_like_any_other() {
     node.written().await;
     assert_verified(&world).await;
 
-    // A token of theirs that lasts for ever opens a socket as well; one that has run out closes it.
+    // A token without expiry opens a socket; a socket closes when its token expires.
     let mut claims = provider.claims(&world, "ada");
     claims["exp"] = 253_402_300_799_i64.into();
     let forever = Player { token: provider.signer.sign(&claims), identity: ada.identity.clone() };
