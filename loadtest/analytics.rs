@@ -195,7 +195,7 @@ async fn cost(app: &App, postmaster: u32, users: i64) -> (i64, f64, f64) {
 async fn ask(config: Config) -> Vec<(String, Vec<f64>, usize)> {
     let node = Node::start(config, Clock::default()).await.unwrap();
     let app: &Arc<App> = &node.app;
-    ledger::wait_open(app, |_| ()).await.unwrap();
+    ledger::await_board(app, |_| ()).await.unwrap();
     let find = async |name: &str| laurel::admin::find_user(app, name).await.unwrap();
     let login = app.logins.sign(&find("player_500").await, app.clock.now_s()).unwrap();
     let (busiest, suspect) = (find("player_1").await.id, find("player_42").await.id);

@@ -52,7 +52,7 @@ pub struct App {
     /// There if tracing is on.
     pub traces: Option<Arc<Traces>>,
     pub refusals: Refusals,
-    pub failures: ledger::Failures,
+    pub failures: ledger::WriteFailures,
     /// There if an action of the catalogue needs it.
     pub admob: Option<Arc<AdMobKeys>>,
     /// Cancelled when the node begins to stop.
@@ -90,7 +90,7 @@ impl App {
         let database = ledger::connect(&config.postgres).await?;
         if migrates {
             ledger::migrate(&database).await?;
-            if let Err(fault) = ledger::contract(&database, &receipts).await {
+            if let Err(fault) = ledger::contract(&database).await {
                 tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
             }
         } else {
@@ -126,7 +126,7 @@ impl App {
             suspicions: Suspicions::default(),
             traces,
             refusals: Refusals::default(),
-            failures: ledger::Failures::default(),
+            failures: ledger::WriteFailures::default(),
             admob,
             draining: CancellationToken::new(),
             config,

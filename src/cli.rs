@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::embedded::{Embedded, Purpose};
-use crate::ledger::{self, SeedOptions, Verified};
+use crate::ledger::{self, SeedOptions, VerifyReport};
 use crate::{http, telemetry};
 use output::Output;
 use telemetry::Log;
@@ -198,15 +198,15 @@ async fn run_on_stores(command: Command, config: Config, output: &mut Output) ->
     };
     let code = match command {
         Command::Seed { users, max_score, tokens } => {
-            ledger::wait_open(&app, |_| ()).await?;
+            ledger::await_board(&app, |_| ()).await?;
             seed(&app, SeedOptions { users, max_score, tokens }, output).await?
         }
         Command::Verify { .. } => verify(&app, output).await?,
-        Command::Rebuild { from, lost } => rebuild(&app, &ledger::From { url: from, lost }, output).await?,
+        Command::Rebuild { from, lost } => rebuild(&app, &ledger::OldBoard { url: from, lost }, output).await?,
         Command::Ledger { command } => postgres::ledger(&app, command, output).await?,
         Command::Admin { command, on_behalf_of } => {
             if command.needs_an_open_board() {
-                ledger::wait_open(&app, |_| ()).await?;
+                ledger::await_board(&app, |_| ()).await?;
             }
             admin::run(&app, command, on_behalf_of.as_deref(), output).await?;
             ExitCode::SUCCESS
@@ -241,15 +241,15 @@ async fn verify(app: &App, output: &mut Output) -> Result<ExitCode> {
     Ok(report(verified, output))
 }
 
-fn report(Verified { users, entries, differences, .. }: Verified, output: &mut Output) -> ExitCode {
-    output.line(format_args!("{users} users, {entries} ledger entries, {differences} differences"));
-    if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn report(VerifyReport { users, entries, mismatches }: VerifyReport, output: &mut Output) -> ExitCode {
+    output.line(format_args!("{users} users, {entries} ledger entries, {mismatches} mismatches"));
+    if mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn rebuild(app: &App, from: &ledger::From, output: &mut Output) -> Result<ExitCode> {
+async fn rebuild(app: &App, from: &ledger::OldBoard, output: &mut Output) -> Result<ExitCode> {
     let bar =
         ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
-    let users = ledger::rebuild_as_told(app, from, |done| bar.set_position(done)).await?;
+    let users = ledger::rebuild_or_reshard(app, from, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     output.line(format_args!("Loaded {users} users from the ledger"));
     Ok(ExitCode::SUCCESS)

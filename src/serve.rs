@@ -115,7 +115,7 @@ impl Node {
         let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
         self.consumer.abort();
         self.tasks.shutdown().await;
-        ledger::note_refusals(&self.app).await;
+        ledger::flush_refusals(&self.app).await;
         if let Some(traces) = &self.app.traces {
             traces.clone().stop().await;
         }
@@ -158,13 +158,13 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(live::watch_eviction_forever(app.clone(), live::EVICTION_EVERY));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
-    tasks.spawn(ledger::note_suspicions_forever(app.clone()));
-    tasks.spawn(ledger::note_refusals_forever(app.clone()));
+    tasks.spawn(ledger::flush_suspicions_forever(app.clone()));
+    tasks.spawn(ledger::flush_refusals_forever(app.clone()));
     tasks.spawn(ledger::roll_up_forever(app.clone()));
-    tasks.spawn(ledger::keep_whole_forever(app.clone()));
+    tasks.spawn(ledger::refill_top_forever(app.clone()));
     tasks.spawn(ledger::check_forever(app.clone()));
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
-    tasks.spawn(admin::converge_forever(app.clone(), admin::ALL_EVERY));
+    tasks.spawn(admin::reconcile_forever(app.clone(), admin::FULL_INTERVAL));
     let store = app.store.clone();
     tasks.spawn(async move { store.find_servers_forever().await });
     tasks.spawn(keys::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));

@@ -61,7 +61,7 @@ async fn metrics_pass_promtool() {
         "laurel_sockets_opened_total{protocol=\"events\"} 1",
         "laurel_sockets_refused_total{reason=\"limit\"} 1",
         "laurel_delivery_lag_seconds_bucket{le=\"1\"}",
-        "laurel_postgres_call_duration_seconds_count{operation=\"write the ledger\",result=\"ok\"}",
+        "laurel_postgres_call_duration_seconds_count{operation=\"write_ledger\",result=\"ok\"}",
         "laurel_ledger_lag_seconds_count",
         "laurel_runtime_workers",
         "process_open_fds",

@@ -1,4 +1,4 @@
-//! `laurel admin`, as an operator types it beside a running node; and what a Socket.IO client sees of a ban.
+//! `laurel admin` next to a running node, and a Socket.IO client that is banned.
 
 use std::process::Output;
 
@@ -35,7 +35,7 @@ async fn board(node: &TestNode, what: &str, wanted: &[(&str, u64)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_operators_type_takes_effect_on_nodes_that_serve() {
+async fn commands_take_effect_on_serving_nodes() {
     let world = World::new().await;
     let node = world.node().await;
     let (ada, _bob) = (node.register("ada").await, node.register("bob").await);
@@ -59,7 +59,7 @@ async fn what_operators_type_takes_effect_on_nodes_that_serve() {
     let said = refused(&world, "admin ban nobody --reason x").await;
     assert!(said.contains("User not found"), "{said}");
     let said = refused(&world, "admin adjust ada --points=-21 --reason x").await;
-    assert!(said.contains("points would take the total below 0"), "{said}");
+    assert!(said.contains("points would take the score below 0"), "{said}");
     assert!(refused(&world, "admin ban ada").await.contains("--reason"));
     assert_verified(&world).await;
     let deeds: Vec<(String, String)> =
@@ -97,7 +97,7 @@ async fn a_ban_disconnects_socketio_clients_and_keeps_them_out() {
 }
 
 #[tokio::test]
-async fn decisions_that_were_cut_short_are_finished() {
+async fn interrupted_decisions_are_completed() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -105,7 +105,7 @@ async fn decisions_that_were_cut_short_are_finished() {
     done(&world, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
-    // As if a node had been killed after Postgres and before Redis.
+    // As if a node had been killed between Postgres and Redis.
     let sql = "UPDATE users SET voids_id = gen_random_uuid(), restricted_at = now() WHERE username = 'ada'";
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     eventually("what was held to be gone", async || {
@@ -121,7 +121,7 @@ async fn decisions_that_were_cut_short_are_finished() {
 }
 
 #[tokio::test]
-async fn a_confirmation_while_the_board_is_closed_holds_after_a_rebuild() {
+async fn an_approval_while_the_board_is_closed_survives_a_rebuild() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -141,7 +141,7 @@ async fn a_confirmation_while_the_board_is_closed_holds_after_a_rebuild() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_listed_retried_and_discarded_and_an_unknown_user_is_told_of() {
+async fn dead_letters_are_listed_retried_and_discarded() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     let stranger = crate::scripts::user(99);
@@ -164,5 +164,5 @@ async fn dead_letters_are_listed_retried_and_discarded_and_an_unknown_user_is_to
     assert!(done(&world, "admin dead-letters list").await.contains("0 dead letters"));
     assert!(done(&world, "admin dead-letters list --all").await.contains(" as mary: gone"));
     let verified = done(&world, "verify").await;
-    assert!(verified.contains(" 0 differences"), "{verified}");
+    assert!(verified.contains(" 0 mismatches"), "{verified}");
 }

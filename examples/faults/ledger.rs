@@ -39,7 +39,7 @@ pub async fn written_since(port: u16, seq: i64) -> Option<HashSet<Uuid>> {
 pub async fn rows(connection: &mut PgConnection, seq: i64) -> Vec<Row> {
     let sql =
         "SELECT event_id, user_id, points_earned, score_before, score_after, hlc_us, seq FROM score_history
-               WHERE seq > $1 OR seq IS NULL ORDER BY hlc_us";
+               WHERE seq > $1 ORDER BY hlc_us";
     let rows = sqlx::query(sql).bind(seq).fetch_all(connection).await.unwrap();
     let row = |it: &PgRow| Row {
         event_id: it.get("event_id"),

@@ -37,7 +37,7 @@ impl UserRef {
 
 /// Whether a text stands for something else than a name wherever users are referred to: `UserRef` reads UUIDs and numbers, and what is
 /// known of a suspect is asked for by an IP address too. No name may, or its user could not be found by it: who adds a
-/// kind of reference adds it here, and renames those who are called so (`migrations/contract/0015_names.sql`).
+/// kind of reference adds it here, with a migration that renames users with such names.
 pub(super) fn is_no_name(text: &str) -> bool {
     is_digits(text) || text.parse::<Uuid>().is_ok() || text.parse::<IpAddr>().is_ok()
 }

@@ -1,54 +1,54 @@
-//! A total that an operator changes. What is meant is written to the audit first, under the event's id; so a change that was cut
-//! short can be repeated under its key, and is done once. The audit's row is locked while it is done, so of those who repeat it at
-//! once, on whichever nodes, one does it and the others find what came of it.
+//! Adjusts a user's total. The intent is written to the audit first, with the event's id, so an interrupted adjustment can be repeated with
+//! its key and happens once. The audit row is locked during the adjustment: of several concurrent repeats, on any nodes, one does it and
+//! the others return its outcome.
 
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::Decision;
-use super::audit::{self, Meant, Refused};
+use super::audit::{self, Operation, Rejection};
 use crate::account::User;
 use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
-use crate::ledger::{AGAIN_WITHIN_DAYS, begin, contenders, finish, sql_fault, timed};
+use crate::ledger::{DUPLICATE_WINDOW_DAYS, await_top, begin, candidates_for, sql_fault, timed};
 use crate::store::{Adjust, Adjusted, NotDone};
 
-/// A total that was changed.
+/// A changed total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Changed {
-    /// The event in the ledger.
+pub struct Adjustment {
+    /// The event's id in the ledger.
     pub event_id: Uuid,
     /// The total before.
     pub before: u64,
-    /// And after.
+    /// The total after.
     pub after: u64,
 }
 
-/// Changes a total by some points, below 0 to take away, as an event of its own in the ledger. The same key of the same actor is
-/// done once, or refused once; a repeat gets the first answer.
+/// Adds `points` to a total (negative to deduct), as an event of its own in the ledger. With a key, the operation happens once per actor; a
+/// repeat gets the first outcome.
 ///
 /// # Errors
-/// The total would leave its range; the user is set aside; the key was used for something else; a store is away: a repeat under the
-/// same key goes on.
+/// The total would leave its range; the user is quarantined; the key was used for another operation; a store is unavailable. In the last
+/// case a repeat with the same key continues.
 pub async fn adjust(
     app: &App,
     user: &User,
     points: i64,
     key: Option<&str>,
     decision: &Decision,
-) -> Result<Changed> {
+) -> Result<Adjustment> {
     if points == 0 {
-        // It would put the user behind everybody who has as much, as if the score had been reached just now.
+        // It would move the user behind everyone with the same score, as if the score had been reached just now.
         return Err(Refusal::field("points", "must not be 0").into());
     }
     let detail = json!({ "points": points });
-    let meant = Meant { user: user.id, action: "adjust", decision, key, detail: Some(&detail) };
-    let event_id = intend(app, &meant).await?;
-    // Asked for ahead of the transaction: they need connections of their own, and may wait for the ledger.
-    let candidates = contenders(app, user.id).await?;
-    let it = Adjust {
+    let operation = Operation { user: user.id, action: "adjust", decision, key, detail: Some(&detail) };
+    let event_id = record_intent(app, &operation).await?;
+    // Before the transaction: this needs connections of its own and may wait for the ledger.
+    let candidates = candidates_for(app, user.id).await?;
+    let adjust = Adjust {
         user: user.id,
         number: user.number,
         username: &user.username,
@@ -59,64 +59,68 @@ pub async fn adjust(
         outbox_max: app.config.outbox.max_entries,
         candidates: &candidates,
     };
-    let doing = "adjust a total";
+    let doing = "adjust_score";
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
-    if let Some(refused) = audit::lock(app, &mut transaction, event_id).await? {
-        return Err(refused.refusal().into());
+    if let Some(rejection) = audit::lock(app, &mut transaction, event_id).await? {
+        return Err(rejection.refusal().into());
     }
-    if let Some((before, after)) = written(app, &mut transaction, event_id).await? {
-        return Ok(Changed { event_id, before, after });
+    if let Some((before, after)) = find_written(app, &mut transaction, event_id).await? {
+        return Ok(Adjustment { event_id, before, after });
     }
-    // Below the lock alone: nobody else may do, or refuse, the event between the looks above and what the audit says of it below.
-    let adjusted = match app.store.adjust(&it).await? {
+    // Holds the lock: nobody else can apply or reject the event between the checks above and the audit update below.
+    let adjusted = match app.store.adjust(&adjust).await? {
         Ok(adjusted) => Ok(adjusted),
-        // Neither done nor refused: a repeat goes on.
+        // Neither applied nor rejected: a repeat continues.
         Err(NotDone::Unavailable) => return Err(Refusal::Unavailable(CLOSED).into()),
         // The script looks for the event first, so neither Redis nor the ledger has it.
-        Err(NotDone::OutOfRange) => Err(Refused::OutOfRange),
-        Err(NotDone::Quarantined) => Err(Refused::Quarantined),
+        Err(NotDone::OutOfRange) => Err(Rejection::OutOfRange),
+        Err(NotDone::Quarantined) => Err(Rejection::Quarantined),
     };
-    let detail = adjusted.as_ref().map_or_else(|refused| refused.detail(), outcome);
-    audit::complete(app, &mut *transaction, event_id, detail.clone()).await?;
+    let detail = adjusted.as_ref().map_or_else(|rejection| rejection.detail(), outcome);
+    audit::add_outcome(app, &mut *transaction, event_id, detail.clone()).await?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    decision.log(meant.action, Some(user.id), Some(&detail));
-    let adjusted = adjusted.map_err(Refused::refusal)?;
-    finish(app, user.id, adjusted.top).await?;
-    Ok(Changed { event_id, before: adjusted.before, after: adjusted.after })
+    decision.log(operation.action, Some(user.id), Some(&detail));
+    let adjusted = adjusted.map_err(Rejection::refusal)?;
+    await_top(app, user.id, adjusted.top).await?;
+    Ok(Adjustment { event_id, before: adjusted.before, after: adjusted.after })
 }
 
-/// Who and why, as the ledger keeps it.
+/// Actor and reason, as in the ledger.
 pub(super) fn note(decision: &Decision) -> String {
     json!({ "by": decision.actor, "why": decision.reason }).to_string()
 }
 
-/// What came of it, as the audit keeps it.
+/// The outcome, as in the audit.
 pub(super) fn outcome(adjusted: &Adjusted) -> Value {
     json!({ "before": adjusted.before, "after": adjusted.after })
 }
 
-/// The event's id: a new one, or the one that the key stands for.
-async fn intend(app: &App, meant: &Meant<'_>) -> Result<Uuid> {
-    let doing = "note an adjustment";
+/// Writes the audit row. Returns the event's id: a new one, or that of the earlier operation with this key.
+async fn record_intent(app: &App, operation: &Operation<'_>) -> Result<Uuid> {
+    let doing = "record_adjustment";
     let call = app.metrics.postgres(doing);
     let mut connection = app.database.acquire().await.map_err(|error| sql_fault(doing, error))?;
     let id = app.clock.new_id();
-    let is_new = audit::note(&mut connection, id, meant).await?;
-    let id = if is_new { id } else { audit::under_key(&mut connection, meant).await? };
+    let is_new = audit::insert(&mut connection, id, operation).await?;
+    let id = if is_new { id } else { audit::find_by_key(&mut connection, operation).await? };
     call.answered();
     Ok(id)
 }
 
-/// The totals before and after, if the ledger has the event; or had it, in a month that was detached, which is never younger. The
-/// audit and the ledger go by two clocks: a day is for these.
-async fn written(app: &App, connection: &mut PgConnection, event_id: Uuid) -> Result<Option<(u64, u64)>> {
+/// The totals before and after, if the ledger has the event, or had it in a month that was detached: such months are older than the window.
+/// The audit and the ledger use two clocks, so one day of tolerance is subtracted.
+async fn find_written(
+    app: &App,
+    connection: &mut PgConnection,
+    event_id: Uuid,
+) -> Result<Option<(u64, u64)>> {
     let sql = "SELECT score_before, score_after FROM score_history WHERE event_id = $1
                UNION ALL
                SELECT (detail->>'before')::bigint, (detail->>'after')::bigint FROM admin_audit
                WHERE id = $1 AND detail ? 'after' AND created_at < now() - make_interval(days => $2)
                LIMIT 1";
-    let doing = "look up an event";
-    let asked = sqlx::query(sql).bind(event_id).bind(AGAIN_WITHIN_DAYS - 1).fetch_optional(connection);
+    let doing = "find_event";
+    let asked = sqlx::query(sql).bind(event_id).bind(DUPLICATE_WINDOW_DAYS - 1).fetch_optional(connection);
     let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
 }

@@ -1,60 +1,60 @@
-//! The table `admin_audit`.
+//! The audit log, table `admin_audit`. Rows are only added; the outcome is added to `detail`.
 
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
-use super::{Changed, Decision};
+use super::{Adjustment, Decision};
 use crate::app::App;
 use crate::error::{Refusal, Result};
 use crate::ledger::{sql_fault, timed};
 
-/// One thing that an operator did.
+/// A row of the audit log.
 #[derive(Clone, Debug)]
-pub struct Deed {
-    /// When, in ms since the Unix epoch.
+pub struct AuditEntry {
+    /// Time in ms since the Unix epoch.
     pub at_ms: i64,
-    /// Who did it.
+    /// Who did it: a username, `cli:…` or `sql:…`.
     pub actor: String,
-    /// What: `ban`, `adjust`, …
+    /// `ban`, `adjust`, …
     pub action: String,
-    /// To whom.
+    /// Name of the affected user.
     pub username: String,
-    /// The same, by number.
+    /// Number of the affected user.
     pub number: i64,
-    /// Why.
+    /// Reason.
     pub reason: String,
-    /// More about it.
+    /// Parameters and outcome.
     pub detail: Value,
 }
 
-/// An operation that is about to be done.
-pub(super) struct Meant<'a> {
-    /// To whom.
+/// An operation to record.
+pub(super) struct Operation<'a> {
+    /// The affected user.
     pub user: Uuid,
-    /// What: `ban`, `adjust`, …
+    /// `ban`, `adjust`, …
     pub action: &'a str,
-    /// Who and why.
+    /// Actor and reason.
     pub decision: &'a Decision,
-    /// An actor's own word for it, under which it is done once.
+    /// Idempotency key, unique per actor.
     pub key: Option<&'a str>,
-    /// More about it.
+    /// Parameters and outcome.
     pub detail: Option<&'a Value>,
 }
 
-/// Why an operation was refused. It stands in its row, so that a repeat under its key is refused as it was: rows are never taken back,
-/// since somebody else may have done meanwhile what one of them was refused.
+/// Why an operation was rejected. Stored in its row, so that a repeat with the same key is rejected in the same way, even if the operation
+/// would be possible by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum Rejection {
     /// The total would have left its range.
     OutOfRange,
-    /// The user was set aside.
+    /// The user was quarantined.
     Quarantined,
-    /// The user was not set aside.
+    /// The user was not quarantined.
     NotQuarantined,
 }
 
-impl Refused {
+impl Rejection {
     const ALL: [Self; 3] = [Self::OutOfRange, Self::Quarantined, Self::NotQuarantined];
 
     fn as_str(self) -> &'static str {
@@ -65,25 +65,31 @@ impl Refused {
         }
     }
 
-    /// As the row has it.
+    /// The `detail` of the row.
     pub fn detail(self) -> Value {
         json!({ "refused": self.as_str() })
     }
 
-    /// As the operator hears it.
+    /// The error for the caller.
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::OutOfRange => Refusal::field("points", "would take the total below 0 or above 2^53 - 1"),
-            Self::Quarantined => Refusal::field("userId", "is set aside: confirm or void what is held first"),
-            Self::NotQuarantined => Refusal::field("userId", "is not set aside: nothing is held"),
+            Self::OutOfRange => Refusal::field("points", "would take the score below 0 or above 2^53 - 1"),
+            Self::Quarantined => {
+                Refusal::field("userId", "is quarantined: approve or void the held points first")
+            }
+            Self::NotQuarantined => Refusal::field("userId", "is not quarantined: there are no held points"),
         }
     }
 }
 
-/// Writes one row. Returns whether it is new: under one key an actor has one.
-pub(super) async fn note(connection: &mut PgConnection, id: Uuid, it: &Meant<'_>) -> Result<bool> {
-    let Decision { actor, host, reason } = it.decision;
-    let mut detail = it.detail.cloned();
+/// Inserts a row. Returns false if the actor has one with this key already.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    id: Uuid,
+    operation: &Operation<'_>,
+) -> Result<bool> {
+    let Decision { actor, host, reason } = operation.decision;
+    let mut detail = operation.detail.cloned();
     if let Some(host) = host {
         detail.get_or_insert_with(|| json!({}))["host"] = json!(host);
     }
@@ -93,83 +99,83 @@ pub(super) async fn note(connection: &mut PgConnection, id: Uuid, it: &Meant<'_>
     )
     .bind(id)
     .bind(actor)
-    .bind(it.action)
-    .bind(it.user)
+    .bind(operation.action)
+    .bind(operation.user)
     .bind(reason)
     .bind(&detail)
-    .bind(it.key)
+    .bind(operation.key)
     .execute(connection)
     .await;
-    Ok(written.map_err(|error| sql_fault("write the audit", error))?.rows_affected() == 1)
+    Ok(written.map_err(|error| sql_fault("write_audit_row", error))?.rows_affected() == 1)
 }
 
-/// The row that an operation's key stands for.
+/// The id of the row with the operation's key.
 ///
 /// # Errors
-/// It is another operation's; Postgres is away.
-pub(super) async fn under_key(connection: &mut PgConnection, it: &Meant<'_>) -> Result<Uuid> {
-    let nothing = json!({});
+/// The key belongs to another operation; Postgres is unavailable.
+pub(super) async fn find_by_key(connection: &mut PgConnection, operation: &Operation<'_>) -> Result<Uuid> {
+    let empty = json!({});
     let asked = sqlx::query(
         "SELECT id, user_id = $3 AND action = $4 AND reason = $5 AND coalesce(detail, '{}') @> $6 AS same
          FROM admin_audit WHERE actor = $1 AND idempotency_key = $2",
     )
-    .bind(&it.decision.actor)
-    .bind(it.key)
-    .bind(it.user)
-    .bind(it.action)
-    .bind(&it.decision.reason)
-    .bind(it.detail.unwrap_or(&nothing));
-    let row = asked.fetch_one(connection).await.map_err(|error| sql_fault("look up a key", error))?;
+    .bind(&operation.decision.actor)
+    .bind(operation.key)
+    .bind(operation.user)
+    .bind(operation.action)
+    .bind(&operation.decision.reason)
+    .bind(operation.detail.unwrap_or(&empty));
+    let row = asked.fetch_one(connection).await.map_err(|error| sql_fault("find_audit_key", error))?;
     if row.get("same") { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
 }
 
-/// Locks a row until the transaction ends. Returns why the operation was refused, if it was.
-pub(super) async fn lock(app: &App, connection: &mut PgConnection, id: Uuid) -> Result<Option<Refused>> {
-    let doing = "lock a row of the audit";
+/// Locks a row until the transaction ends. Returns the rejection, if the operation was rejected.
+pub(super) async fn lock(app: &App, connection: &mut PgConnection, id: Uuid) -> Result<Option<Rejection>> {
+    let doing = "lock_audit_row";
     let sql = "SELECT detail->>'refused' FROM admin_audit WHERE id = $1 FOR UPDATE";
     let asked = sqlx::query_scalar(sql).bind(id).fetch_one(connection);
     let refused: Option<String> =
         timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
-    Ok(refused.and_then(|it| Refused::ALL.into_iter().find(|known| known.as_str() == it)))
+    Ok(refused.and_then(|text| Rejection::ALL.into_iter().find(|rejection| rejection.as_str() == text)))
 }
 
-/// Adds what came of it.
-pub(super) async fn complete(
+/// Adds the outcome to a row.
+pub(super) async fn add_outcome(
     app: &App,
     database: impl PgExecutor<'_>,
     id: Uuid,
     detail: Value,
 ) -> Result<()> {
-    let doing = "complete the audit";
+    let doing = "complete_audit_row";
     let sql = "UPDATE admin_audit SET detail = coalesce(detail, '{}') || $2 WHERE id = $1";
     let written = timed(&app.metrics, doing, sqlx::query(sql).bind(id).bind(detail).execute(database)).await;
     written.map(drop).map_err(|error| sql_fault(doing, error).into())
 }
 
-/// What came of an event, if it is known: as the ledger has it, or else as the audit does.
-pub(super) async fn changed(connection: &mut PgConnection, id: Uuid) -> Result<Option<Changed>> {
+/// The outcome of an event, from the ledger or from the audit.
+pub(super) async fn find_outcome(connection: &mut PgConnection, id: Uuid) -> Result<Option<Adjustment>> {
     let sql = "SELECT coalesce(h.score_before, (a.detail->>'before')::bigint) AS before,
                       coalesce(h.score_after, (a.detail->>'after')::bigint) AS after
                FROM admin_audit a LEFT JOIN score_history h ON h.event_id = a.id WHERE a.id = $1";
     let row = sqlx::query(sql).bind(id).fetch_optional(connection).await;
-    let row = row.map_err(|error| sql_fault("look up what came of an event", error))?;
-    let total = |name: &str| row.as_ref()?.get::<Option<i64>, _>(name).map(|it| it as u64);
-    Ok(total("before").zip(total("after")).map(|(before, after)| Changed { event_id: id, before, after }))
+    let row = row.map_err(|error| sql_fault("find_event_outcome", error))?;
+    let total = |name: &str| row.as_ref()?.get::<Option<i64>, _>(name).map(|total| total as u64);
+    Ok(total("before").zip(total("after")).map(|(before, after)| Adjustment { event_id: id, before, after }))
 }
 
-/// The event that an operation joined, if it joined one.
-pub(super) async fn joined(connection: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>> {
+/// The earlier void that a void was merged with, if any.
+pub(super) async fn find_joined(connection: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>> {
     let sql = "SELECT (detail->>'joins')::uuid FROM admin_audit WHERE id = $1";
     let row = sqlx::query_scalar(sql).bind(id).fetch_one(connection).await;
-    Ok(row.map_err(|error| sql_fault("look up what was joined", error))?)
+    Ok(row.map_err(|error| sql_fault("find_joined_audit_row", error))?)
 }
 
-/// The newest deeds.
+/// The newest rows.
 ///
 /// # Errors
-/// Postgres is away.
-pub async fn audit(app: &App, limit: u32) -> Result<Vec<Deed>> {
-    let doing = "read the audit";
+/// Postgres is unavailable.
+pub async fn audit(app: &App, limit: u32) -> Result<Vec<AuditEntry>> {
+    let doing = "read_audit_log";
     let asked = sqlx::query(
         "SELECT (extract(epoch FROM a.created_at) * 1000)::bigint AS at_ms, a.actor, a.action, a.reason,
                 coalesce(a.detail, 'null') AS detail, u.username, u.number
@@ -179,7 +185,7 @@ pub async fn audit(app: &App, limit: u32) -> Result<Vec<Deed>> {
     .bind(i64::from(limit));
     let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
     let rows = rows.map_err(|error| sql_fault(doing, error))?;
-    let deed = |row: &sqlx::postgres::PgRow| Deed {
+    let entry = |row: &sqlx::postgres::PgRow| AuditEntry {
         at_ms: row.get("at_ms"),
         actor: row.get("actor"),
         action: row.get("action"),
@@ -188,5 +194,5 @@ pub async fn audit(app: &App, limit: u32) -> Result<Vec<Deed>> {
         reason: row.get("reason"),
         detail: row.get("detail"),
     };
-    Ok(rows.iter().map(deed).collect())
+    Ok(rows.iter().map(entry).collect())
 }

@@ -1,4 +1,4 @@
-//! What there is against one suspect.
+//! The evidence against a suspect.
 
 use std::net::IpAddr;
 
@@ -7,85 +7,84 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::find_user;
-use super::suspects::{self, Suspected};
+use super::suspects::{self, Suspect};
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
 use crate::suspicion::Sign;
 
-/// Refused attempts that are shown, the newest.
+/// Newest refused attempts shown.
 const REFUSED: i64 = 50;
-/// Users behind an address, or addresses of a user, that are shown: the heaviest.
-const BEHIND: i64 = 100;
+/// Users of an address, or addresses of a user, shown: those with the highest weights.
+const RELATED: i64 = 100;
 
-/// One sign in one hour.
+/// One abuse signal in one hour.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    /// When the UTC hour begins, in ms since the Unix epoch.
+pub struct HourlySignal {
+    /// Start of the UTC hour in ms since the Unix epoch.
     pub hour_ms: i64,
-    /// The sign.
+    /// The signal.
     pub sign: String,
-    /// How often it was seen.
+    /// How often it occurred.
     pub count: i64,
-    /// When first, in ms since the Unix epoch.
+    /// Time of the first one in ms since the Unix epoch.
     pub first_at_ms: i64,
-    /// When last.
+    /// Time of the last one.
     pub last_at_ms: i64,
 }
 
 /// An attempt whose proof failed.
 #[derive(Clone, Debug)]
 pub struct RefusedAttempt {
-    /// When, in ms since the Unix epoch.
+    /// Time in ms since the Unix epoch.
     pub at_ms: i64,
-    /// The attempt.
+    /// Id of the attempt.
     pub event_id: Uuid,
-    /// What it was for.
+    /// The action's type.
     pub action: String,
-    /// What it would have been worth.
+    /// Points it would have earned.
     pub points: i64,
-    /// What was handed in.
+    /// The submitted proof.
     pub proof: Value,
 }
 
-/// What there is against a suspect.
+/// The evidence against a suspect.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// A user's UUID, or an address.
+    /// A user's UUID or an IP address.
     pub suspect: String,
-    /// The user, if it is one.
+    /// The user, unless it is an address.
     pub user: Option<User>,
-    /// By hour, the newest first.
-    pub seen: Vec<Seen>,
-    /// Who was seen together with the suspect, the heaviest first, by what was seen of both: of an address the users, of a user the
-    /// addresses.
-    pub behind: Vec<Suspected>,
-    /// Of a user, the newest first.
+    /// Signals by hour, newest first.
+    pub signals: Vec<HourlySignal>,
+    /// Users of the address, or addresses of the user, by the weight of the signals they share, highest first.
+    pub related: Vec<Suspect>,
+    /// Of a user, newest first.
     pub refused: Vec<RefusedAttempt>,
 }
 
-/// The signs of the last hours against an address or a user, and what of the user's was refused meanwhile.
+/// The abuse signals of an address or a user in the last hours, and the user's refused attempts of that time.
 ///
 /// # Errors
-/// It is no address, and there is no such user; Postgres is away.
+/// The text is neither an address nor a user; Postgres is unavailable.
 pub async fn evidence(app: &App, suspect: &str, hours: u32) -> Result<Evidence> {
     if let Ok(address) = suspect.parse::<IpAddr>() {
         let suspect = address.to_canonical().to_string();
-        let seen = seen(app, &suspect, hours).await?;
-        let behind = behind(app, None, Some(&suspect), hours).await?;
-        return Ok(Evidence { suspect, user: None, seen, behind, refused: Vec::new() });
+        let signals = signals(app, &suspect, hours).await?;
+        let related = related(app, None, Some(&suspect), hours).await?;
+        return Ok(Evidence { suspect, user: None, signals, related, refused: Vec::new() });
     }
     let user = find_user(app, suspect).await?;
     let suspect = user.id.to_string();
-    let seen = seen(app, &suspect, hours).await?;
-    let behind = behind(app, Some(user.id), None, hours).await?;
+    let signals = signals(app, &suspect, hours).await?;
+    let related = related(app, Some(user.id), None, hours).await?;
     let refused = refused(app, user.id, hours).await?;
-    Ok(Evidence { suspect, user: Some(user), seen, behind, refused })
+    Ok(Evidence { suspect, user: Some(user), signals, related, refused })
 }
 
-async fn behind(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32) -> Result<Vec<Suspected>> {
-    let doing = "look who is behind a suspect";
+async fn related(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32) -> Result<Vec<Suspect>> {
+    let doing = "find_users_behind_suspect";
     let asked = sqlx::query(
         "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(sign, it.count) AS signs,
                 (extract(epoch FROM max(it.last_at)) * 1000)::bigint AS last_at_ms, u.number, u.username,
@@ -101,14 +100,14 @@ async fn behind(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32
     .bind(user)
     .bind(address)
     .bind(hours as i32)
-    .bind(BEHIND)
+    .bind(RELATED)
     .bind(Sign::ALL.map(Sign::as_str).to_vec())
     .bind(Sign::ALL.map(Sign::weight).to_vec());
     let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
     Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(suspects::read).collect())
 }
 
-async fn seen(app: &App, suspect: &str, hours: u32) -> Result<Vec<Seen>> {
+async fn signals(app: &App, suspect: &str, hours: u32) -> Result<Vec<HourlySignal>> {
     let rows = sqlx::query(
         "SELECT (extract(epoch FROM hour) * 1000)::bigint AS hour_ms, sign, count,
                 (extract(epoch FROM first_at) * 1000)::bigint AS first_at_ms,
@@ -116,15 +115,15 @@ async fn seen(app: &App, suspect: &str, hours: u32) -> Result<Vec<Seen>> {
          FROM suspicions WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, sign",
     );
     let asked = rows.bind(suspect).bind(hours as i32).fetch_all(&app.database);
-    let rows = timed(&app.metrics, "read the signs", asked).await;
-    let read = |row: &sqlx::postgres::PgRow| Seen {
+    let rows = timed(&app.metrics, "read_abuse_signals", asked).await;
+    let read = |row: &sqlx::postgres::PgRow| HourlySignal {
         hour_ms: row.get("hour_ms"),
         sign: row.get("sign"),
         count: row.get("count"),
         first_at_ms: row.get("first_at_ms"),
         last_at_ms: row.get("last_at_ms"),
     };
-    Ok(rows.map_err(|error| sql_fault("read the signs", error))?.iter().map(read).collect())
+    Ok(rows.map_err(|error| sql_fault("read_abuse_signals", error))?.iter().map(read).collect())
 }
 
 async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt>> {
@@ -136,7 +135,7 @@ async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt
          ORDER BY created_at DESC LIMIT $3",
     );
     let asked = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(&app.database);
-    let rows = timed(&app.metrics, "read what was refused", asked).await;
+    let rows = timed(&app.metrics, "read_refused_proofs", asked).await;
     let read = |row: &sqlx::postgres::PgRow| RefusedAttempt {
         at_ms: row.get("at_ms"),
         event_id: row.get("id"),
@@ -144,5 +143,5 @@ async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt
         points: row.get("score_value"),
         proof: row.get("proof"),
     };
-    Ok(rows.map_err(|error| sql_fault("read what was refused", error))?.iter().map(read).collect())
+    Ok(rows.map_err(|error| sql_fault("read_refused_proofs", error))?.iter().map(read).collect())
 }

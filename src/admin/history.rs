@@ -1,4 +1,4 @@
-//! All that happened to one user, from every table, as one stream: newest first, page by page.
+//! A user's history from all tables as one stream, newest first, in pages.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
 
-/// A place in the stream: what is older comes after it. Its time in µs, its table, and its id there.
+/// A position in the stream; older events follow. Time in µs, number of the table, and id in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     at_us: i64,
@@ -19,42 +19,42 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before it is everything.
+    /// The position before all events.
     fn newest() -> Self {
         Self { at_us: i64::MAX, table: i32::MAX, id: String::new() }
     }
 
-    /// As clients keep it.
+    /// The opaque form for clients.
     pub fn to_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(format!("{}.{}.{}", self.at_us, self.table, self.id))
     }
 
-    /// Reads it back.
+    /// Parses the opaque form.
     ///
     /// # Errors
-    /// It is none of ours.
+    /// The text is not a cursor.
     pub fn parse(text: &str) -> Result<Self, String> {
         let read = || {
             let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
             let mut parts = plain.splitn(3, '.');
             let (at_us, table) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
             let id = parts.next()?.to_owned();
-            // Postgres knows no time that is much further away from now, and no U+0000.
-            let holds = at_us >= 0 && id.len() <= 50 && id.bytes().all(|it| it.is_ascii_graphic());
-            holds.then_some(Self { at_us, table, id })
+            // Postgres accepts neither negative times this far away nor U+0000.
+            let is_valid = at_us >= 0 && id.len() <= 50 && id.bytes().all(|byte| byte.is_ascii_graphic());
+            is_valid.then_some(Self { at_us, table, id })
         };
-        read().ok_or_else(|| "must be what `next` said on the page before".to_owned())
+        read().ok_or_else(|| "must be the `next` of the previous page".to_owned())
     }
 }
 
-/// One thing that happened. Which facts there are is a matter of the kind.
+/// One event. The facts depend on the kind.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// `award`, `adjustment`, `carried`, `refused`, `expired`, `open`, `session` or `deed`.
+    /// `award`, `adjustment`, `carried`, `refused`, `expired`, `open`, `session` or `admin`.
     pub kind: String,
     /// When, in ms since the Unix epoch.
     pub at_ms: i64,
-    /// What is known of it, by name; times are in ms since the Unix epoch, under names that end with `_ms`.
+    /// Details by name. Names that end with `_ms` are times in ms since the Unix epoch.
     pub facts: Value,
 }
 
@@ -63,13 +63,13 @@ pub struct Event {
 pub struct Page {
     /// Newest first.
     pub events: Vec<Event>,
-    /// Where the next page begins; none at the end.
+    /// Start of the next page. None at the end.
     pub next: Option<Cursor>,
 }
 
-/// Each part finds its page by an index that begins with the user; the last of all parts is cut to one page. A ledger's entry is
-/// older than another if its moment is: `created_at` of what was carried over is younger than what it stands for. An adjustment is
-/// shown as the ledger has it, and as a deed only if the ledger does not have it (yet, or any more).
+/// Each table's page is found by an index that starts with the user; their union is cut to one page. Ledger entries are ordered by clock,
+/// since a carried entry's `created_at` is later than the events it sums up. An adjustment is shown from the ledger, and from the audit
+/// only if the ledger does not have it (yet, or any more).
 const PAGE: &str = "
     WITH entries AS (
         SELECT hlc_us AS at_us, 1 AS place, event_id::text AS id, created_at AS at,
@@ -97,8 +97,8 @@ const PAGE: &str = "
         FROM game_sessions
         WHERE user_id = $1 AND ((extract(epoch FROM created_at) * 1000000)::bigint, 3, session_id::text) < ($2, $3, $4)
         ORDER BY created_at DESC, session_id::text DESC LIMIT $5
-    ), deeds AS (
-        SELECT (extract(epoch FROM created_at) * 1000000)::bigint AS at_us, 4 AS place, id::text AS id, created_at AS at, 'deed' AS kind,
+    ), audit AS (
+        SELECT (extract(epoch FROM created_at) * 1000000)::bigint AS at_us, 4 AS place, id::text AS id, created_at AS at, 'admin' AS kind,
                jsonb_build_object('actor', actor, 'action', action, 'reason', reason, 'detail', detail) AS facts
         FROM admin_audit
         WHERE user_id = $1 AND created_at <= to_timestamp($2::bigint / 1000000.0 + 0.001) AND ((extract(epoch FROM created_at) * 1000000)::bigint, 4, id::text) < ($2, $3, $4)
@@ -106,7 +106,7 @@ const PAGE: &str = "
                        AND EXISTS (SELECT FROM score_history WHERE event_id = admin_audit.id AND score_history.user_id = $1))
         ORDER BY created_at DESC, id::text DESC LIMIT $5
     ), page AS (
-        SELECT * FROM entries UNION ALL SELECT * FROM attempts UNION ALL SELECT * FROM sessions UNION ALL SELECT * FROM deeds
+        SELECT * FROM entries UNION ALL SELECT * FROM attempts UNION ALL SELECT * FROM sessions UNION ALL SELECT * FROM audit
         ORDER BY at_us DESC, place DESC, id DESC LIMIT $5
     )
     SELECT at_us, place, id, kind, (extract(epoch FROM at) * 1000)::bigint AS at_ms,
@@ -115,13 +115,13 @@ const PAGE: &str = "
                      ELSE facts END AS facts
     FROM page ORDER BY at_us DESC, place DESC, id DESC";
 
-/// A page of what happened to a user before a place in the stream, from the newest on if none is given.
+/// The user's events before a cursor, or the newest ones.
 ///
 /// # Errors
-/// Postgres is away.
+/// Postgres is unavailable.
 pub async fn history(app: &App, user: Uuid, before: Option<Cursor>, limit: u32) -> Result<Page> {
     let before = before.unwrap_or_else(Cursor::newest);
-    let doing = "read a user's history";
+    let doing = "read_user_history";
     let asked = sqlx::query(PAGE)
         .bind(user)
         .bind(before.at_us)
@@ -131,12 +131,12 @@ pub async fn history(app: &App, user: Uuid, before: Option<Cursor>, limit: u32) 
         .fetch_all(&app.database);
     let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
     let shown = &rows[..rows.len().min(limit as usize)];
-    let place = |row: &sqlx::postgres::PgRow| Cursor {
+    let cursor = |row: &sqlx::postgres::PgRow| Cursor {
         at_us: row.get("at_us"),
         table: row.get("place"),
         id: row.get("id"),
     };
-    let next = shown.last().filter(|_| rows.len() > shown.len()).map(place);
+    let next = shown.last().filter(|_| rows.len() > shown.len()).map(cursor);
     let event = |row: &sqlx::postgres::PgRow| Event {
         kind: row.get("kind"),
         at_ms: row.get("at_ms"),

@@ -1,43 +1,46 @@
-//! What operators do to users, each with who and why. Postgres holds the decision; Redis is made to agree, at once, and again by
-//! `converge_forever` if that failed. Whoever calls has been let in by `require_admin`, or has the machine (`laurel admin`).
+//! Admin operations on users: bans, quarantine, adjustments, roles, audit. Postgres stores the decision. It is applied to Redis at once,
+//! and again by `reconcile_forever` if that failed. Callers have passed `require_admin`, or run `laurel admin` on the machine.
 
 mod adjust;
-mod agree;
 pub mod analytics;
+mod apply;
 mod audit;
-mod converge;
+mod dead_letters;
 mod evidence;
 mod history;
-mod letters;
+mod reconcile;
 mod restrict;
 mod role;
 mod search;
 mod suspects;
 mod void;
 
-pub use adjust::{Changed, adjust};
-pub use audit::{Deed, audit};
-pub use converge::{ALL_EVERY, converge_forever};
-pub use evidence::{Evidence, RefusedAttempt, Seen, evidence};
+pub use adjust::{Adjustment, adjust};
+pub use audit::{AuditEntry, audit};
+pub use dead_letters::{
+    DeadLetter, DeadLetterAction, count_dead_letters, dead_letters, decide_dead_letter,
+    retry_all_dead_letters,
+};
+pub use evidence::{Evidence, HourlySignal, RefusedAttempt, evidence};
 pub use history::{Cursor, Event, Page, history};
-pub use letters::{DeadLetter, Fate, dead_letters, decide, letters_of, retry_all};
+pub use reconcile::{FULL_INTERVAL, reconcile_forever};
 pub use restrict::{Restriction, restrict};
 pub use role::{find_user, grant, require_admin};
-pub use search::{Found, FoundPage, search};
-pub use suspects::{Suspected, Suspects, UserReport, report, suspects};
+pub use search::{SearchPage, UserSummary, search};
+pub use suspects::{Suspect, Suspects, UserReport, report, suspects};
 pub use void::void;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Who decided something, and why.
+/// Who decided something and why.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// A username, or `cli:` and the system's user.
+    /// A username, or `cli:` and the system user.
     pub actor: String,
-    /// The machine on which the command ran, if it was a command.
+    /// The host on which the command ran, if it was a command.
     pub host: Option<String>,
-    /// Why, in 1 to 500 characters.
+    /// 1 to 500 characters.
     pub reason: String,
 }
 
@@ -45,10 +48,10 @@ pub struct Decision {
 pub const MAX_REASON_CHARS: usize = 500;
 
 impl Decision {
-    /// Checks a reason.
+    /// Trims and checks a reason.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A message for the caller.
     pub fn read_reason(text: &str) -> Result<String, String> {
         let text = text.trim();
         if (1..=MAX_REASON_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
@@ -58,10 +61,10 @@ impl Decision {
         }
     }
 
-    /// Logs an action that was decided, once it stands in the audit.
+    /// Logs an operation after its audit row was committed.
     fn log(&self, action: &str, user: Option<Uuid>, detail: Option<&Value>) {
         let Self { actor, host, reason } = self;
-        let (user, detail) = (user.map(|it| it.to_string()), detail.map(|it| it.to_string()));
+        let (user, detail) = (user.map(|user| user.to_string()), detail.map(|detail| detail.to_string()));
         tracing::info!(action, user, actor, host, reason, detail, "admin action");
     }
 }

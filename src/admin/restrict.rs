@@ -1,4 +1,4 @@
-//! Bans, and users who are set aside.
+//! Bans and quarantines.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::Decision;
-use super::agree::agree;
-use super::audit::{self, Meant};
+use super::apply::apply;
+use super::audit::{self, Operation};
 use crate::app::App;
 use crate::error::{Refusal, Result};
 use crate::ledger::{begin, sql_fault};
 
-/// How long a decision waits for the ledger to write a void that came before it.
+/// How long a decision waits for the ledger to write an earlier void: 100 × 20 ms.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What can be decided.
+/// A change of a user's restrictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restriction {
-    /// Off every board, no awards, sockets closed.
+    /// Removes the user from every board, stops awards and closes sockets.
     Ban,
-    /// Back, with the score.
+    /// Restores the user with the score.
     Unban,
-    /// Awards are taken, but not shown.
+    /// New awards count but stay off the board.
     Quarantine,
-    /// What was held is shown.
+    /// Ends the quarantine and shows the held points.
     Approve,
 }
 
 impl Restriction {
-    /// As it stands in the audit.
+    /// The action in the audit.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ban => "ban",
@@ -40,12 +40,12 @@ impl Restriction {
         }
     }
 
-    /// Whether it decides about what a void takes away.
+    /// Whether it concerns the points that a void removes.
     fn is_about_held(self) -> bool {
         matches!(self, Self::Quarantine | Self::Approve)
     }
 
-    /// A mark of held points that is left over from an earlier time ends where a new one begins.
+    /// A new quarantine removes held marks that are left from an earlier one.
     fn sql(self) -> &'static str {
         match self {
             Self::Ban => {
@@ -53,20 +53,20 @@ impl Restriction {
             }
             Self::Unban => "UPDATE users SET banned_at = NULL, restricted_at = now() WHERE id = $1",
             Self::Quarantine => {
-                "WITH turned AS (UPDATE users SET quarantined_at = now(), restricted_at = now()
+                "WITH quarantined AS (UPDATE users SET quarantined_at = now(), restricted_at = now()
                                  WHERE id = $1 AND quarantined_at IS NULL RETURNING id)
-                 UPDATE score_history SET held = FALSE FROM turned WHERE user_id = turned.id AND held"
+                 UPDATE score_history SET held = FALSE FROM quarantined WHERE user_id = quarantined.id AND held"
             }
             Self::Approve => "UPDATE users SET quarantined_at = NULL, restricted_at = now() WHERE id = $1",
         }
     }
 }
 
-/// Decides, and makes Redis agree. Under a key an actor decides once, however often it is repeated.
+/// Stores the decision and applies it to Redis. With a key, the operation happens once per actor.
 ///
 /// # Errors
-/// The key was used for something else; a store is away. If it is Redis, the decision stands, and takes effect when Redis is back. If
-/// a void that was decided before is not in the ledger yet, nothing was decided: a repeat goes on.
+/// The key was used for another operation, or a store is unavailable. If it is Redis, the decision stands and takes effect when Redis is
+/// back. If an earlier void is not in the ledger yet, nothing was decided, and the caller may try again.
 pub async fn restrict(
     app: &App,
     user: Uuid,
@@ -76,17 +76,17 @@ pub async fn restrict(
 ) -> Result<()> {
     for _ in 0..TRIES {
         if decide(app, user, restriction, key, decision).await? {
-            return agree(app, user).await.map(drop);
+            return apply(app, user).await.map(drop);
         }
         tokio::time::sleep(PAUSE).await;
     }
     Err(Refusal::Unavailable(VOIDING).into())
 }
 
-const VOIDING: &str = "What was held is still being voided, please try again";
+const VOIDING: &str = "The held points are still being voided. Try again shortly";
 
-/// Returns whether it is decided, which it is not while a void waits for the ledger and this is about the same points: until then
-/// the user counts as set aside, so that a Redis which loses the void shows nothing.
+/// Returns false while a void of the same points waits for the ledger. Until then the user counts as quarantined, so a Redis that loses the
+/// void shows nothing.
 async fn decide(
     app: &App,
     user: Uuid,
@@ -94,14 +94,14 @@ async fn decide(
     key: Option<&str>,
     decision: &Decision,
 ) -> Result<bool> {
-    let doing = "restrict a user";
+    let doing = "restrict_user";
     let call = app.metrics.postgres(doing);
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
-    let known = lock_user(&mut transaction, user).await?;
-    let meant = Meant { user, action: restriction.as_str(), decision, key, detail: None };
-    let is_new = audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
+    let locked = lock_user(&mut transaction, user).await?;
+    let operation = Operation { user, action: restriction.as_str(), decision, key, detail: None };
+    let is_new = audit::insert(&mut transaction, app.clock.new_id(), &operation).await?;
     if is_new {
-        if restriction.is_about_held() && known.voids.is_some() {
+        if restriction.is_about_held() && locked.voids.is_some() {
             call.answered();
             return Ok(false);
         }
@@ -111,29 +111,29 @@ async fn decide(
             .await
             .map_err(|error| sql_fault(doing, error))?;
     } else {
-        audit::under_key(&mut transaction, &meant).await?;
+        audit::find_by_key(&mut transaction, &operation).await?;
     }
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     call.answered();
     if is_new {
-        decision.log(meant.action, Some(user), None);
+        decision.log(operation.action, Some(user), None);
     }
     Ok(true)
 }
 
-/// What Postgres says of a user whose row is locked.
-pub(super) struct Known {
-    /// Whether the user is set aside, or will be no more as soon as a void is in the ledger.
+/// State of a user whose row is locked.
+pub(super) struct LockedUser {
+    /// True if quarantined, also while a void waits for the ledger.
     pub quarantined: bool,
-    /// The event that voids, until the ledger has it.
+    /// The void's event id, until the ledger has it.
     pub voids: Option<Uuid>,
 }
 
-/// Locks a user's row ahead of whatever else a transaction writes: a row of the audit locks it too, and whoever locks it twice could
-/// meet another who waits in between.
-pub(super) async fn lock_user(connection: &mut PgConnection, user: Uuid) -> Result<Known> {
+/// Locks a user's row before anything else in a transaction. An audit row locks it too (foreign key), and a second, stronger lock later
+/// could deadlock with a transaction that waits in between.
+pub(super) async fn lock_user(connection: &mut PgConnection, user: Uuid) -> Result<LockedUser> {
     let sql = "SELECT quarantined_at IS NOT NULL AS quarantined, voids_id FROM users WHERE id = $1 FOR NO KEY UPDATE";
     let row = sqlx::query(sql).bind(user).fetch_one(connection).await;
-    let row = row.map_err(|error| sql_fault("lock a user", error))?;
-    Ok(Known { quarantined: row.get("quarantined"), voids: row.get("voids_id") })
+    let row = row.map_err(|error| sql_fault("lock_user", error))?;
+    Ok(LockedUser { quarantined: row.get("quarantined"), voids: row.get("voids_id") })
 }

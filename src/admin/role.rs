@@ -1,21 +1,21 @@
-//! Who may do what here.
+//! Roles, and finding the user that an admin means.
 
 use sqlx::Row;
 
 use super::Decision;
-use super::audit::{self, Meant};
+use super::audit::{self, Operation};
 use super::restrict::lock_user;
 use crate::account::{self, Identity, User, UserRef};
 use crate::app::App;
 use crate::error::{Refusal, Result};
 use crate::ledger::{begin, sql_fault, timed};
 
-/// Lets admins in. The login's own claim is not enough: a role that was taken back holds at once.
+/// Checks the admin role in Postgres. The login's claim is not enough: revoking a role takes effect at once.
 ///
 /// # Errors
-/// The caller is none, or is banned; Postgres is away.
+/// The caller is not an admin or is banned; Postgres is unavailable.
 pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
-    let doing = "look up a role";
+    let doing = "find_role";
     let asked = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
         .bind(caller.user);
     let row = timed(&app.metrics, doing, asked.fetch_optional(&app.database)).await;
@@ -25,28 +25,28 @@ pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
     }
 }
 
-/// The user that a number, a UUID or a name means.
+/// Finds a user by number, UUID or name.
 ///
 /// # Errors
-/// There is none; Postgres is away.
+/// There is no such user; Postgres is unavailable.
 pub async fn find_user(app: &App, text: &str) -> Result<User> {
     let user = UserRef::parse(text).map_err(|_| Refusal::UserNotFound)?;
     account::find(app, user).await?.ok_or(Refusal::UserNotFound.into())
 }
 
-/// Makes a user an admin, or a player again. The audit's row comes first: the database adds one for a role that is changed without
-/// (`migrations/contract/0017_audit.sql`).
+/// Grants or revokes the admin role. The audit row comes first: a trigger adds one for a role that changes without it
+/// (`audit_role` in `migrations/0001_baseline.sql`).
 ///
 /// # Errors
-/// Postgres is away; nothing was changed.
+/// Postgres is unavailable; nothing was changed.
 pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> Result<()> {
-    let doing = "grant a role";
+    let doing = "grant_role";
     let call = app.metrics.postgres(doing);
-    let (role, deed) = if admin { ("admin", "grant") } else { ("player", "revoke") };
+    let (role, action) = if admin { ("admin", "grant") } else { ("player", "revoke") };
     let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
     lock_user(&mut transaction, user.id).await?;
-    let meant = Meant { user: user.id, action: deed, decision, key: None, detail: None };
-    audit::note(&mut transaction, app.clock.new_id(), &meant).await?;
+    let operation = Operation { user: user.id, action, decision, key: None, detail: None };
+    audit::insert(&mut transaction, app.clock.new_id(), &operation).await?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
         .bind(user.id)
         .bind(role)
@@ -55,6 +55,6 @@ pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> 
         .map_err(|error| sql_fault(doing, error))?;
     transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
     call.answered();
-    decision.log(deed, Some(user.id), None);
+    decision.log(action, Some(user.id), None);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Users by what an operator knows of them.
+//! User search.
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -9,35 +9,35 @@ use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
 
-/// A user who was found.
+/// A user in a search result.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// The user's number.
+pub struct UserSummary {
+    /// Public number.
     pub number: i64,
-    /// The same, by UUID.
+    /// UUID.
     pub id: Uuid,
-    /// The name.
+    /// Username.
     pub username: String,
     /// `player` or `admin`.
     pub role: String,
-    /// The total, as far as the ledger has come.
+    /// Total according to the ledger.
     pub score: i64,
     /// Whether the user is banned.
     pub banned: bool,
-    /// Whether the user is set aside.
+    /// Whether the user is quarantined.
     pub quarantined: bool,
-    /// When the user registered, in ms since the Unix epoch.
+    /// Registration time in ms since the Unix epoch.
     pub created_at_ms: i64,
 }
 
-/// A page of the users who were found.
+/// A page of search results.
 #[derive(Clone, Debug)]
-pub struct FoundPage {
-    /// How many there are on all pages.
+pub struct SearchPage {
+    /// Number of matches on all pages.
     pub total: i64,
-    /// At most as many as were asked for.
-    pub users: Vec<Found>,
-    /// Where the next page begins: the number of this page's last user; none at the end.
+    /// At most `limit`.
+    pub users: Vec<UserSummary>,
+    /// Start of the next page: the number of this page's last user. None at the end.
     pub next: Option<i64>,
 }
 
@@ -45,25 +45,25 @@ const COLUMNS: &str =
     "number, id, username, role, score, banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AND voids_id IS NULL AS quarantined,
      (extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms";
 
-/// `$1` to `$4` are a number, a UUID, the text, and a pattern that finds the text in a name.
+/// `$1` to `$4`: number, UUID, text, and the LIKE pattern of the text.
 const MATCHES: &str =
     "(number = $1 OR id = $2 OR lower(email) = lower($3) OR lower(username) LIKE lower($4))";
 
-/// Users with their place in the order of a search: who is meant exactly, whose name begins with the text, the others.
-const PLACED: &str = "users CROSS JOIN LATERAL (
+/// Users with their rank in the result: exact matches, names that start with the text, the others.
+const RANKED: &str = "users CROSS JOIN LATERAL (
     SELECT CASE WHEN number = $1 OR id = $2 OR lower(email) = lower($3) OR lower(username) = lower($3) THEN 0
                 WHEN starts_with(lower(username), lower($3)) THEN 1
-                ELSE 2 END AS place,
+                ELSE 2 END AS rank,
            lower(username) COLLATE \"C\" AS name) it";
 
-/// Users whose name has a text in it, without regard to case, or whose number, UUID or e-mail address it is; without a text the
-/// newest. Whom the text means exactly is first, then whose name begins with it. `after` is the `next` of the page before.
+/// Users whose name contains the text, ignoring case, or whose number, UUID or e-mail address equals it. Exact matches come first, then
+/// names that start with the text. Without a text, the newest users. `after` is the `next` of the previous page.
 ///
 /// # Errors
-/// Postgres is away.
-pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u32) -> Result<FoundPage> {
-    // Postgres' texts have no U+0000, so nothing is called so.
-    let text = text.map(|it| it.trim().replace('\0', "\u{fffd}")).filter(|it| !it.is_empty());
+/// Postgres is unavailable.
+pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u32) -> Result<SearchPage> {
+    // Postgres rejects U+0000 in texts, so no user matches it.
+    let text = text.map(|text| text.trim().replace('\0', "\u{fffd}")).filter(|text| !text.is_empty());
     let rows = i64::from(limit) + 1;
     let (total, page) = match text {
         None => {
@@ -82,9 +82,9 @@ pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u3
             let pattern = format!("%{}%", escaped(&text));
             let total = format!("SELECT count(*) FROM users WHERE {MATCHES}");
             let page = format!(
-                "SELECT {COLUMNS} FROM {PLACED} WHERE {MATCHES}
-                     AND ($5::bigint IS NULL OR (place, name) > (SELECT place, name FROM {PLACED} WHERE number = $5))
-                 ORDER BY place, name LIMIT $6"
+                "SELECT {COLUMNS} FROM {RANKED} WHERE {MATCHES}
+                     AND ($5::bigint IS NULL OR (rank, name) > (SELECT rank, name FROM {RANKED} WHERE number = $5))
+                 ORDER BY rank, name LIMIT $6"
             );
             let total = sqlx::query_scalar(AssertSqlSafe(total));
             let page = sqlx::query(AssertSqlSafe(page));
@@ -94,26 +94,26 @@ pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u3
             )
         }
     };
-    // Not as prepared statements: which plan is best depends on the text.
+    // Not as prepared statements: the best plan depends on the text.
     let (total, page) = (total.persistent(false), page.persistent(false));
-    let doing = "search for users";
+    let doing = "search_users";
     let (total, rows) = tokio::try_join!(
         timed(&app.metrics, doing, total.fetch_one(&app.database)),
         timed(&app.metrics, doing, page.fetch_all(&app.database)),
     )
     .map_err(|error| sql_fault(doing, error))?;
-    let users: Vec<Found> = rows.iter().take(limit as usize).map(read).collect();
+    let users: Vec<UserSummary> = rows.iter().take(limit as usize).map(read).collect();
     let next = users.last().filter(|_| rows.len() > users.len()).map(|it| it.number);
-    Ok(FoundPage { total, users, next })
+    Ok(SearchPage { total, users, next })
 }
 
-/// A text in which nothing stands for anything else in a pattern of LIKE.
+/// Escapes the wildcards of LIKE.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
-fn read(row: &PgRow) -> Found {
-    Found {
+fn read(row: &PgRow) -> UserSummary {
+    UserSummary {
         number: row.get("number"),
         id: row.get("id"),
         username: row.get("username"),

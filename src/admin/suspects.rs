@@ -1,4 +1,4 @@
-//! Who looks like cheating, and what is known of one user.
+//! Suspects, ranked by abuse signals, and the report about one user.
 
 use std::collections::BTreeMap;
 
@@ -11,73 +11,73 @@ use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
 use crate::suspicion::Sign;
 
-/// A suspect and the signs.
+/// A suspect with abuse signals.
 #[derive(Clone, Debug)]
-pub struct Suspected {
-    /// A user's UUID, or an address.
+pub struct Suspect {
+    /// A user's UUID or an IP address.
     pub suspect: String,
-    /// The user's number and name, if it is one.
+    /// Number and name, if it is a user.
     pub user: Option<(i64, String)>,
-    /// The signs' weights, each times its count.
+    /// Sum of count × weight of all signals.
     pub weight: i64,
-    /// How often each was seen.
+    /// Count per signal.
     pub signs: BTreeMap<String, i64>,
-    /// When the last one was, in ms since the Unix epoch.
+    /// Time of the last signal in ms since the Unix epoch.
     pub last_at_ms: i64,
     /// Whether the user is banned.
     pub banned: bool,
-    /// Whether the user is set aside.
+    /// Whether the user is quarantined.
     pub quarantined: bool,
 }
 
-/// What is known of one user.
+/// Everything that an admin needs to decide about a user.
 #[derive(Clone, Debug)]
 pub struct UserReport {
-    /// Who.
+    /// The user.
     pub user: User,
-    /// The total, by Redis.
+    /// Total in Redis.
     pub total: u64,
-    /// How much of it others see, by Redis.
+    /// Score on the board, from Redis.
     pub shown: u64,
     /// Whether the user is banned.
     pub banned: bool,
-    /// Whether the user is set aside.
+    /// Whether the user is quarantined.
     pub quarantined: bool,
-    /// The signs of the last hours.
+    /// Counts of abuse signals in the last hours.
     pub signs: BTreeMap<String, i64>,
-    /// When the user registered, in ms since the Unix epoch.
+    /// Registration time in ms since the Unix epoch.
     pub created_at_ms: i64,
-    /// Awards, as far as they are summed up.
+    /// Awards, according to the rollups.
     pub awards: i64,
-    /// The newest of them.
+    /// Time of the newest award in ms since the Unix epoch.
     pub last_at_ms: Option<i64>,
-    /// The place on the board, if there is one.
+    /// Rank on the board.
     pub rank: Option<u64>,
 }
 
-/// Who looks like cheating, the heaviest first.
+/// Suspects, highest weight first.
 #[derive(Clone, Debug)]
 pub struct Suspects {
     /// Users.
-    pub users: Vec<Suspected>,
-    /// Addresses. One may be shared by many, so that their weights say nothing beside those of users.
-    pub addresses: Vec<Suspected>,
+    pub users: Vec<Suspect>,
+    /// Addresses. Many players may share one, so its weight is not comparable with that of a user.
+    pub addresses: Vec<Suspect>,
 }
 
-/// The heaviest suspects of the last hours: at most `limit` users, and as many addresses.
+/// The suspects with the highest weights in the last hours: at most `limit` users and `limit` addresses.
 ///
 /// # Errors
-/// Postgres is away.
+/// Postgres is unavailable.
 pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
-    let doing = "rank suspects";
+    let doing = "rank_suspects";
     let asked = sqlx::query(
-        "WITH weighed AS (
+        "WITH weighted AS (
              SELECT suspect, is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
              FROM suspicions JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
              WHERE hour > now() - make_interval(hours => $1)
              GROUP BY suspect, is_user),
-         heaviest AS ((SELECT * FROM weighed WHERE is_user ORDER BY weight DESC, suspect LIMIT $2)
-                      UNION ALL (SELECT * FROM weighed WHERE NOT is_user ORDER BY weight DESC, suspect LIMIT $2))
+         heaviest AS ((SELECT * FROM weighted WHERE is_user ORDER BY weight DESC, suspect LIMIT $2)
+                      UNION ALL (SELECT * FROM weighted WHERE NOT is_user ORDER BY weight DESC, suspect LIMIT $2))
          SELECT it.suspect, it.is_user, it.weight, (extract(epoch FROM it.last_at) * 1000)::bigint AS last_at_ms,
                 (SELECT jsonb_object_agg(sign, count) FROM (
                      SELECT sign, sum(count)::bigint AS count FROM suspicions
@@ -99,9 +99,9 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
 }
 
 /// Reads a row that has a suspect.
-pub(super) fn read(row: &PgRow) -> Suspected {
+pub(super) fn read(row: &PgRow) -> Suspect {
     let number: Option<i64> = row.get("number");
-    Suspected {
+    Suspect {
         suspect: row.get("suspect"),
         user: number.map(|number| (number, row.get("username"))),
         weight: row.get("weight"),
@@ -116,15 +116,15 @@ fn signs(value: serde_json::Value) -> BTreeMap<String, i64> {
     serde_json::from_value(value).unwrap_or_default()
 }
 
-/// Everything about one user that an operator decides by.
+/// Everything that an admin needs to decide about a user.
 ///
 /// # Errors
-/// A store is away.
+/// A store is unavailable.
 pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     let total = app.store.totals(&[user.id]).await?.first().copied();
-    let (own, board) = total.map_or((None, None), |it| (it.own, it.board));
+    let (own, board) = total.map_or((None, None), |total| (total.own, total.board));
     let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
-    let doing = "look at a user";
+    let doing = "read_user";
     let asked = sqlx::query(
         "SELECT users.banned_at IS NOT NULL AS banned, users.quarantined_at IS NOT NULL AND users.voids_id IS NULL AS quarantined,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,

@@ -7,7 +7,7 @@ use nix::unistd::{Uid, gethostname, getuid};
 use super::dead_letters::{self, DeadLettersCommand};
 use super::output::Output;
 use crate::account::User;
-use crate::admin::{self, Changed, Decision, Restriction};
+use crate::admin::{self, Adjustment, Decision, Restriction};
 use crate::app::App;
 use crate::error::{Error, Refusal};
 
@@ -176,7 +176,7 @@ fn read_key(text: &str) -> Result<String, String> {
     is_valid.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 visible ASCII characters".to_owned())
 }
 
-fn print_change(user: &User, change: Option<Changed>, output: &mut Output) {
+fn print_change(user: &User, change: Option<Adjustment>, output: &mut Output) {
     if let Some(change) = change {
         output.line(format_args!("{}: {} before, {} now", user.username, change.before, change.after));
     }

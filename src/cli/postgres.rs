@@ -10,7 +10,7 @@ use super::output::Output;
 use super::report;
 use crate::app::{App, receipt_keys};
 use crate::config::Config;
-use crate::ledger::{self, Database, Detached, Difference, Month, Verified};
+use crate::ledger::{self, Database, DetachReport, Mismatch, Month, VerifyReport};
 use crate::receipt::ReceiptVerifier;
 
 /// The actions on the ledger's partitions.
@@ -28,12 +28,12 @@ pub enum LedgerCommand {
 pub async fn ledger(app: &App, command: LedgerCommand, output: &mut Output) -> Result<ExitCode> {
     let LedgerCommand::Detach { before } = command;
     // Detaching signs the entries and carries the totals over, so they must be correct.
-    if verify_chain(&app.database, app.receipts.verifier(), output).await?.differences > 0 {
-        bail!("nothing was detached: the ledger has differences, see above");
+    if verify_chain(&app.database, app.receipts.verifier(), output).await?.mismatches > 0 {
+        bail!("nothing was detached: the ledger has mismatches, see above");
     }
-    let Detached { tables, entries, carried } = ledger::detach(app, before).await?;
+    let DetachReport { tables, entries, carried } = ledger::detach(app, before).await?;
     for table in &tables {
-        output.line(format_args!("Detached {table}"));
+        output.line(format_args!("DetachReport {table}"));
     }
     let parts = tables.len();
     output.line(format_args!(
@@ -67,10 +67,14 @@ pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     Ok(report(verified, output))
 }
 
-async fn verify_chain(database: &Database, keys: &ReceiptVerifier, output: &mut Output) -> Result<Verified> {
+async fn verify_chain(
+    database: &Database,
+    keys: &ReceiptVerifier,
+    output: &mut Output,
+) -> Result<VerifyReport> {
     let style = ProgressStyle::with_template("{spinner} {pos} entries, {per_sec}")?;
     let bar = ProgressBar::new_spinner().with_style(style);
-    let mut print = |it: Difference| bar.suspend(|| output.line(format_args!("{}: {}", it.of, it.what)));
+    let mut print = |it: Mismatch| bar.suspend(|| output.line(format_args!("{}: {}", it.subject, it.detail)));
     let progress = |done| bar.set_position(done);
     let verified = ledger::verify_ledger(database, keys, &progress, &mut print).await?;
     bar.finish_and_clear();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::database::{HANGS_AFTER, in_time};
 use crate::error::Fault;
+use crate::ledger::database::{HANGS_AFTER, in_time};
 
 /// How long a session may keep a transaction open in which it asks nothing. A node whose host vanished in the middle of a batch must not
 /// hold the ledger's lock for hours.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
 
-use super::connection;
-use super::migrate::application_name;
 use crate::app::App;
 use crate::config;
 use crate::error::Fault;
+use crate::ledger::connection;
+use crate::ledger::migrate::application_name;
 use crate::metrics::Metrics;
 
 /// Opens the pool. A Postgres that is away later is waited for by each request, up to `acquire_timeout_ms`.

@@ -1,138 +1,158 @@
-//! Migrations that expand and that contract: see migrations/README.md.
+//! Database migrations. Expand steps run at once, beside older nodes; contract steps wait until the last older node is gone. See
+//! migrations/README.md.
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, Row, SqlSafeStr};
+use uuid::Uuid;
 
-use super::adopt::adopt;
-use super::parts::make_months;
-use super::sql_fault;
 use crate::error::Fault;
-use crate::receipt::ReceiptKeys;
+use crate::ledger::partitions::create_months;
+use crate::ledger::sql_fault;
 
-/// Compiles files of `migrations/` in. `sqlx::migrate!` would find them by itself, but its crate needs sqlx, rustls and aws-lc compiled a
-/// second time, for the compiler to run.
-macro_rules! compile_in {
+/// Embeds files of `migrations/`. `sqlx::migrate!` would find them by itself, but its proc macro compiles sqlx, rustls and aws-lc a second
+/// time, for the build host.
+macro_rules! embed {
     ($($file:literal)*) => {
         &[$(($file, include_str!(concat!("../../migrations/", $file, ".sql")))),*]
     };
 }
 
-const EXPAND: &[(&str, &str)] = compile_in![
-    "0001_accounts"
-    "0002_ledger"
-    "0003_game"
-    "0004_operators"
-    "0005_outside_users"
-    "0006_chain"
-    "0008_used_proofs"
-    "0009_rollups"
-    "0010_shards"
-    "0011_room"
-    "0013_next_token"
-    "0016_deployment"
-    "0018_dead_letters"
-    "0019_search"
-    "0020_suspect_addresses"
-];
+/// File names without `.sql`, and the SQL.
+type Files = [(&'static str, &'static str)];
 
-const CONTRACT: &[(&str, &str)] = compile_in![
-    "contract/0007_parts"
-    "contract/0014_tokens"
-    "contract/0015_names"
-    "contract/0017_audit"
-];
+const EXPAND: &Files = embed!["0001_baseline"];
+const CONTRACT: &Files = embed![];
 
-fn expand() -> Migrator {
-    migrator(EXPAND)
+/// Both kinds of migrations. They share one sequence of numbers.
+pub struct Migrations {
+    expand: Migrator,
+    contract: Migrator,
 }
 
-fn contracting() -> Migrator {
-    migrator(CONTRACT)
+impl Migrations {
+    /// The migrations in the binary.
+    pub fn embedded() -> Self {
+        Self::new(EXPAND, CONTRACT)
+    }
+
+    /// Migrations from files named `<number>_<description>` or `contract/<number>_<description>`.
+    pub fn new(expand: &Files, contract: &Files) -> Self {
+        Self { expand: migrator(expand), contract: migrator(contract) }
+    }
+
+    /// The number of the newest step.
+    fn newest(&self) -> i64 {
+        self.expand.iter().chain(self.contract.iter()).map(|step| step.version).max().unwrap_or(0)
+    }
+
+    /// Runs the expand steps that are missing. Nodes that start together wait for each other.
+    ///
+    /// # Errors
+    /// A migration changed after it ran, or Postgres is unavailable.
+    pub async fn expand(&self, database: &PgPool) -> Result<(), Fault> {
+        run(&self.expand, database).await
+    }
+
+    /// Runs the contract steps that are missing, unless an older node is connected. Returns true once all of them ran.
+    ///
+    /// # Errors
+    /// Postgres is unavailable, or a lock was not granted in time. The next call continues.
+    pub async fn contract(&self, database: &PgPool) -> Result<bool, Fault> {
+        let done = steps(database).await?;
+        if self.contract.iter().all(|step| done.contains(&step.version)) {
+            return Ok(true);
+        }
+        let older = older_nodes(database, self.newest()).await?;
+        if !older.is_empty() {
+            tracing::info!(
+                older_nodes = older.join(", "),
+                "contract migrations waiting for older nodes to stop"
+            );
+            return Ok(false);
+        }
+        run(&self.contract, database).await?;
+        tracing::info!("contract migrations finished");
+        Ok(true)
+    }
 }
 
-fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
+fn migrator(files: &Files) -> Migrator {
     let step = |(file, sql): &(&'static str, &'static str)| {
-        let (version, description) = version_and_description(file).expect("a test reads the names");
+        let (version, description) = version_and_description(file).expect("a test checks the names");
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(files.iter().map(step).collect())
+    let mut migrator = Migrator::with_migrations(files.iter().map(step).collect());
+    // Steps of newer versions are none of our business, and each kind ignores the other.
+    migrator.set_ignore_missing(true);
+    migrator
 }
 
-/// Of `contract/0007_parts`: 7 and `parts`.
+/// `contract/0007_months` is version 7, `months`.
 fn version_and_description(file: &str) -> Option<(i64, &str)> {
     let (version, description) = file.trim_start_matches("contract/").split_once('_')?;
     Some((version.parse().ok()?, description))
 }
 
-/// What a node calls itself at Postgres, so that others know which steps it can live with.
+/// Name of this node's connections. It carries the newest migration that this node supports.
 pub fn application_name() -> String {
-    format!("laurel/{}", newest_step())
+    format!("laurel/{}", Migrations::embedded().newest())
 }
 
-fn newest_step() -> i64 {
-    let newest = |it: Migrator| it.iter().map(|it| it.version).max();
-    newest(expand()).max(newest(contracting())).unwrap_or(0)
-}
-
-/// Brings the tables up to date, as far as older nodes can live with it. Nodes that start together wait for each other.
+/// Brings the tables up to date, as far as older nodes can work with them.
 ///
 /// # Errors
-/// A migration that was changed after it ran, or Postgres away.
+/// A migration changed after it ran, or Postgres is unavailable.
 pub async fn migrate(database: &PgPool) -> Result<(), Fault> {
-    run(expand(), database).await
+    Migrations::embedded().expand(database).await
 }
 
-/// Does what older nodes could not live with, if none is connected. Returns whether it is done.
+/// Runs contract migrations if no older node is connected, and creates the ledger's next months. Returns false while contract migrations
+/// wait for older nodes.
 ///
 /// # Errors
-/// Postgres is away or busy, or an older node wrote in the middle of it: the next try goes on.
-pub async fn contract(database: &PgPool, keys: &ReceiptKeys) -> Result<bool, Fault> {
-    if !is_contracted(database).await? {
-        end_ghosts(database).await?;
-        let older = older_nodes(database).await?;
-        if !older.is_empty() {
-            tracing::info!(older = older.join(", "), "contract migrations wait until these connections end");
-            return Ok(false);
-        }
-        adopt(database, keys).await?;
-        run(contracting(), database).await?;
-        tracing::info!("contract migrations finished");
-    }
-    make_months(database).await?;
-    Ok(true)
+/// Postgres is unavailable, or a lock was not granted in time. The next call continues.
+pub async fn contract(database: &PgPool) -> Result<bool, Fault> {
+    let is_done = Migrations::embedded().contract(database).await?;
+    create_months(database).await?;
+    Ok(is_done)
 }
 
-/// Compares the tables with this version of Laurel, without writing anything: for those who may only read.
+/// Compares the schema with this version of Laurel. Read-only.
 ///
 /// # Errors
-/// One line: the tables are older or newer, or there are none; or Postgres is away.
+/// The tables are missing, older or newer than this version, or Postgres is unavailable.
 pub async fn check_tables(database: &PgPool) -> Result<(), Fault> {
-    let wrong = |told: String| Fault::new("read Postgres' tables", told);
+    let fault = |problem: String| Fault::new("check_schema", problem);
+    let migrations = Migrations::embedded();
     let done = steps(database).await?;
     if done.is_empty() {
-        return Err(wrong("there are none of Laurel's: laurel migrate makes them".to_owned()));
+        return Err(fault("Laurel's tables are missing: run laurel migrate".to_owned()));
     }
-    // What contracts may wait for older nodes: the code works before and after it.
-    if let Some(step) = expand().iter().map(|it| it.version).find(|it| !done.contains(it)) {
-        let told = format!(
-            "they are older than this version of Laurel, which needs step {step}: run laurel migrate first"
-        );
-        return Err(wrong(told));
+    // Contract steps may still wait for older nodes. The code works before and after them.
+    if let Some(step) = migrations.expand.iter().map(|step| step.version).find(|step| !done.contains(step)) {
+        return Err(fault(format!("migration {step} is missing: run laurel migrate")));
     }
-    let newest = newest_step();
+    let newest = migrations.newest();
     match done.last() {
-        Some(step) if *step > newest => Err(wrong(format!(
-            "they are newer than this version of Laurel, which knows steps up to {newest}: use the one that made step {step}"
+        Some(step) if *step > newest => Err(fault(format!(
+            "the tables are at migration {step}, this version of Laurel supports {newest}: use a newer version"
         ))),
         _ => Ok(()),
     }
 }
 
-/// Steps of newer nodes are theirs.
-async fn run(mut migrator: Migrator, database: &PgPool) -> Result<(), Fault> {
-    migrator.set_ignore_missing(true);
+/// The deployment's id, drawn when the tables were created.
+///
+/// # Errors
+/// Postgres is unavailable, or the row was deleted.
+pub async fn deployment(database: &PgPool) -> Result<Uuid, Fault> {
+    let read = sqlx::query_scalar("SELECT id FROM deployment").fetch_one(database).await;
+    read.map_err(|error| sql_fault("read_deployment_id", error))
+}
+
+async fn run(migrator: &Migrator, database: &PgPool) -> Result<(), Fault> {
     let before = steps(database).await?;
-    migrator.run(database).await.map_err(|error| Fault::new("migrate Postgres", error))?;
+    migrator.run(database).await.map_err(|error| Fault::new("migrate_postgres", error))?;
     let mut new = steps(database).await?;
     new.retain(|step| !before.contains(step));
     if !new.is_empty() {
@@ -141,48 +161,26 @@ async fn run(mut migrator: Migrator, database: &PgPool) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The steps that were done, in order; none where there are no tables yet.
+/// Applied steps in ascending order. Empty if there are no tables.
 async fn steps(database: &PgPool) -> Result<Vec<i64>, Fault> {
-    let fault = |error| sql_fault("look at the migrations", error);
-    let there = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-    if !sqlx::query_scalar::<_, bool>(there).fetch_one(database).await.map_err(fault)? {
+    let fault = |error| sql_fault("read_migrations", error);
+    let exists = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    if !sqlx::query_scalar::<_, bool>(exists).fetch_one(database).await.map_err(fault)? {
         return Ok(Vec::new());
     }
-    let done = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
-    sqlx::query_scalar(done).fetch_all(database).await.map_err(fault)
+    let applied = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+    sqlx::query_scalar(applied).fetch_all(database).await.map_err(fault)
 }
 
-async fn is_contracted(database: &PgPool) -> Result<bool, Fault> {
-    let steps: Vec<i64> = contracting().iter().map(|it| it.version).collect();
-    sqlx::query_scalar("SELECT count(*) = $2 FROM _sqlx_migrations WHERE version = ANY($1) AND success")
-        .bind(&steps)
-        .bind(steps.len() as i64)
-        .fetch_one(database)
-        .await
-        .map_err(|error| sql_fault("look at the migrations", error))
-}
-
-/// Older nodes wait for the ledger's lock, which the leader keeps. Postgres does not notice that such a node is gone while its
-/// connection waits; one that is there comes again.
-async fn end_ghosts(database: &PgPool) -> Result<(), Fault> {
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-               WHERE datname = current_database() AND application_name = 'laurel' AND wait_event = 'advisory'
-                     AND state_change < now() - interval '5 s'";
-    let ended = sqlx::query(end).execute(database).await;
-    ended.map(drop).map_err(|error| sql_fault("end connections of nodes that are gone", error))
-}
-
-/// Connections of nodes that do not know the newest step, by name and address.
-async fn older_nodes(database: &PgPool) -> Result<Vec<String>, Fault> {
+/// Connections of nodes that do not support the newest step, by name and address.
+async fn older_nodes(database: &PgPool, newest: i64) -> Result<Vec<String>, Fault> {
     let rows = sqlx::query(
         "SELECT application_name || ' ' || coalesce(host(client_addr), 'local') AS node FROM pg_stat_activity
-         WHERE datname = current_database()
-               AND (application_name = 'laurel'
-                    OR substring(application_name FROM '^laurel/([0-9]{1,18})$')::bigint < $1)
+         WHERE datname = current_database() AND substring(application_name FROM '^laurel/([0-9]{1,18})$')::bigint < $1
          GROUP BY 1 ORDER BY 1",
     );
-    let rows = rows.bind(newest_step()).fetch_all(database).await;
-    let rows = rows.map_err(|error| sql_fault("look for older nodes", error))?;
+    let rows = rows.bind(newest).fetch_all(database).await;
+    let rows = rows.map_err(|error| sql_fault("find_older_nodes", error))?;
     Ok(rows.iter().map(|row| row.get("node")).collect())
 }
 
@@ -191,14 +189,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_is_compiled_in() {
+    fn every_file_is_embedded() {
         for (folder, prefix, files) in
             [("migrations", "", EXPAND), ("migrations/contract", "contract/", CONTRACT)]
         {
-            let names =
-                std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+            // Without contract steps there is no such folder.
+            let entries = std::fs::read_dir(folder).into_iter().flatten();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
             let mut names: Vec<_> =
-                names.filter_map(|it| Some(format!("{prefix}{}", it.strip_suffix(".sql")?))).collect();
+                names.filter_map(|name| Some(format!("{prefix}{}", name.strip_suffix(".sql")?))).collect();
             names.sort();
             assert_eq!(files.iter().map(|it| it.0).collect::<Vec<_>>(), names);
             assert_eq!(migrator(files).iter().count(), names.len());

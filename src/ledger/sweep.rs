@@ -1,41 +1,41 @@
-//! What time has passed over in Postgres: sessions that ran out are closed, suspicions beyond the retention and proofs that ran out
-//! go, in small batches that skip what somebody else holds, so that no lock is held for long, and any node may sweep. And what has
-//! waited for its time: migrations that contract, and the ledger's next months.
+//! Periodic cleanup in Postgres, once a minute on every node: closes expired game sessions, deletes old abuse signals and expired proofs,
+//! runs contract migrations, creates the ledger's next months. Rows are handled in small batches that skip locked rows, so nodes do not
+//! disturb each other and no lock is held for long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::migrate::contract;
-use super::sql_fault;
 use crate::app::App;
 use crate::error::Fault;
+use crate::ledger::migrate::contract;
+use crate::ledger::sql_fault;
 
-const EVERY: Duration = Duration::from_secs(60);
-/// Rows a statement.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Rows per statement.
 const BATCH: i64 = 1000;
 
-/// So long after it ran out a used proof is kept, by Postgres' clock: Redis' may be set back by a day, and be a day behind.
-const PROOFS_KEPT_DAYS: u32 = 2;
+/// Expired proofs are kept this long, by Postgres' clock. Redis' clock may be set back by a day and be a day behind.
+const PROOF_GRACE_DAYS: u32 = 2;
 
 /// Sweeps once a minute.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
         let swept = sweep(&app.database, app.config.abuse.retention_days).await;
-        if let Err(fault) = swept.and(contract(&app.database, &app.receipts).await) {
-            tracing::warn!(%fault, "the sweep goes on in a minute");
+        if let Err(fault) = swept.and(contract(&app.database).await) {
+            tracing::warn!(%fault, retry_in_seconds = INTERVAL.as_secs(), "sweep failed");
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
-/// Closes sessions that ran out, and deletes suspicions of so many days ago. Returns how many sessions.
+/// Closes expired sessions and deletes abuse signals older than `retention_days`. Returns the number of sessions closed.
 ///
 /// # Errors
-/// Postgres is away; the next sweep goes on.
+/// Postgres is unavailable. The next sweep continues.
 pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault> {
-    let closed = in_batches(
+    let closed = run_in_batches(
         database,
         "UPDATE game_sessions SET is_active = FALSE, ended_at = expires_at
          WHERE id IN (SELECT id FROM game_sessions WHERE is_active AND expires_at < now() - make_interval(days => $1)
@@ -43,7 +43,7 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault>
         0,
     )
     .await?;
-    in_batches(
+    run_in_batches(
         database,
         "DELETE FROM suspect_addresses
          WHERE ctid IN (SELECT ctid FROM suspect_addresses WHERE hour < now() - make_interval(days => $1)
@@ -51,7 +51,7 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault>
         retention_days,
     )
     .await?;
-    in_batches(
+    run_in_batches(
         database,
         "DELETE FROM suspicions
          WHERE ctid IN (SELECT ctid FROM suspicions WHERE hour < now() - make_interval(days => $1)
@@ -59,18 +59,18 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault>
         retention_days,
     )
     .await?;
-    in_batches(
+    run_in_batches(
         database,
         "DELETE FROM used_proofs
          WHERE digest IN (SELECT digest FROM used_proofs WHERE until_at < now() - make_interval(days => $1)
                           LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        PROOFS_KEPT_DAYS,
+        PROOF_GRACE_DAYS,
     )
     .await?;
     Ok(closed)
 }
 
-async fn in_batches(database: &PgPool, statement: &'static str, days: u32) -> Result<u64, Fault> {
+async fn run_in_batches(database: &PgPool, statement: &'static str, days: u32) -> Result<u64, Fault> {
     let mut rows = 0;
     loop {
         let done = sqlx::query(statement).bind(days as i32).bind(BATCH).execute(database).await;

@@ -44,7 +44,7 @@ test('a ban on one node takes a player off the board of the other, and an unban 
   await until('the focus is at the heading', () => page.evaluate(() => document.activeElement.tagName === 'H1'));
 
   // What an operator wrote is a text wherever it is shown.
-  await page.locator('.history li[data-kind=deed]').getByText(`root: ${HOSTILE}`).waitFor();
+  await page.locator('.history li[data-kind=admin]').getByText(`root: ${HOSTILE}`).waitFor();
   await page.getByRole('link', { name: 'Audit' }).click();
   await page.getByRole('row', { name: /ban/ }).getByText(HOSTILE).waitFor();
   assert.equal(await page.locator('main img').count(), 0);

@@ -152,7 +152,7 @@ test('only thousands have commas, and what is long or from right to left stays i
   await dialog.getByLabel('Reason').fill('שלום \u202E');
   await page.route(`**/${id}/history?*`, async (route) => {
     const award = { kind: 'award', at: '2026-01-01T00:00:00Z', actionType: 'watch_ad', points: 9_007_199_254_740_000, scoreAfter: 9_007_199_254_740_000 };
-    const done = { kind: 'deed', at: '2026-01-01T00:00:00Z', action: 'adjust', actor: 'root', reason: 'שלום \u202E', detail: { before: 10, after: 40 } };
+    const done = { kind: 'admin', at: '2026-01-01T00:00:00Z', action: 'adjust', actor: 'root', reason: 'שלום \u202E', detail: { before: 10, after: 40 } };
     await route.fulfill(answered({ events: [award, done], next: null }));
   });
   await page.keyboard.press('Escape');
@@ -161,7 +161,7 @@ test('only thousands have commas, and what is long or from right to left stays i
   await fits('a history of great numbers');
   await page.setViewportSize({ width: 800, height: 640 });
   await fits('a history of great numbers, on a tablet');
-  const [reason, change] = await page.locator('.history li[data-kind=deed]').evaluate((it) =>
+  const [reason, change] = await page.locator('.history li[data-kind=admin]').evaluate((it) =>
     ['.reason', '.detail'].map((part) => it.querySelector(part).getBoundingClientRect().left));
   assert.ok(reason < change, 'what came of it stands behind the reason');
   const ban = await deed(page, 'ban');

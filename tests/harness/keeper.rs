@@ -291,7 +291,7 @@ pub async fn database(config: &Config) -> String {
         })
         .await;
     let url = copy(tables).await;
-    // Whoever copies a database copies its deployment's id, which logins carry: migrations/0016_deployment.sql.
+    // Whoever copies a database copies its deployment's id, which logins carry: migrations/0001_baseline.sql.
     // Nor is a new database as old as this run: users settle by the time in `rollup_heads`.
     let renew =
         "UPDATE deployment SET id = gen_random_uuid(); UPDATE rollup_heads SET seen_number_at = now()";

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use laurel::app::App;
 use laurel::clock::Clock;
 use laurel::config::{self, Config};
-use laurel::ledger::Difference;
+use laurel::ledger::Mismatch;
 use laurel::metrics::Metrics;
 use laurel::serve::Node;
 use laurel::store::Store;
@@ -200,19 +200,19 @@ pub async fn assert_verified(world: &World) {
         (app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
-    assert_eq!(differences(&app).await, []);
-    assert_eq!(ledger_differences(&app).await, []);
+    assert_eq!(mismatches(&app).await, []);
+    assert_eq!(ledger_mismatches(&app).await, []);
 }
 
 /// What does not agree between Redis and the ledger.
-pub async fn differences(app: &App) -> Vec<Difference> {
+pub async fn mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
     laurel::ledger::verify(app, &mut |it| found.push(it)).await.unwrap();
     found
 }
 
 /// What does not agree within the ledger.
-pub async fn ledger_differences(app: &App) -> Vec<Difference> {
+pub async fn ledger_mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
     laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |it| found.push(it))
         .await

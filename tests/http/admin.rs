@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
 use crate::live::client::Client;
 
-/// A player with the role.
+/// A player with the admin role.
 pub async fn admin(node: &TestNode) -> Player {
     let root = node.register("root").await;
     let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
@@ -26,7 +26,7 @@ fn names(board: Vec<(String, u64, u64)>) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn nobody_but_an_admin_gets_in() {
+async fn only_admins_may_use_admin_endpoints() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -44,7 +44,7 @@ async fn nobody_but_an_admin_gets_in() {
         let answer = node.send(reqwest::Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
         answer.assert_refused(403, "FORBIDDEN");
     }
-    // The role that counts is the ledger's, not the login's: one that was taken back holds at once.
+    // The role in Postgres counts, not the login's claim, so revoking it takes effect at once.
     let root = admin(&node).await;
     done(&node, &root, "ada", "ban").await;
     let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
@@ -54,7 +54,7 @@ async fn nobody_but_an_admin_gets_in() {
 }
 
 #[tokio::test]
-async fn a_ban_holds_on_every_node_and_socket_and_an_unban_brings_the_score_back() {
+async fn a_ban_applies_to_every_node_and_an_unban_restores_the_score() {
     let world = World::new().await;
     let nodes = [world.node().await, world.node().await];
     let root = admin(&nodes[0]).await;
@@ -91,7 +91,7 @@ async fn a_ban_holds_on_every_node_and_socket_and_an_unban_brings_the_score_back
 }
 
 #[tokio::test]
-async fn whoever_is_eleventh_moves_up_when_one_of_the_top_is_banned() {
+async fn rank_eleven_moves_up_after_a_ban() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -103,7 +103,7 @@ async fn whoever_is_eleventh_moves_up_when_one_of_the_top_is_banned() {
     }
     node.written().await;
     let name = |place: usize| players[place].identity.username.clone();
-    // 12 has 50; 9, 10, 11 have 40; 6, 7, 8 30; 3, 4, 5 20, and the first to reach it are listed first.
+    // Player 12 has 50; 9, 10, 11 have 40; 6, 7, 8 have 30; 3, 4, 5 have 20. Ties are in the order of reaching the score.
     let wanted = |order: &[usize]| order.iter().map(|it| name(*it)).collect::<Vec<_>>();
     let board = async || node.board().await.into_iter().map(|it| it.0).collect::<Vec<_>>();
     assert_eq!(board().await, wanted(&[12, 9, 10, 11, 6, 7, 8, 3, 4, 5]));
@@ -121,7 +121,7 @@ async fn whoever_is_eleventh_moves_up_when_one_of_the_top_is_banned() {
 }
 
 #[tokio::test]
-async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
+async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -130,7 +130,11 @@ async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
     node.award(&bob, "complete_level").await;
     done(&node, &root, "ada", "quarantine").await;
     let unseen = node.award(&ada, "complete_level").await;
-    assert_eq!((&unseen.body["newScore"], &unseen.body["rank"]), (&json!(30), &json!(1)), "nothing is told");
+    assert_eq!(
+        (&unseen.body["newScore"], &unseen.body["rank"]),
+        (&json!(30), &json!(1)),
+        "the player sees no difference"
+    );
     let before = [("bob".to_owned(), 20), ("ada".to_owned(), 10)];
     assert_eq!(names(node.board().await), before);
     assert_verified(&world).await;
@@ -165,7 +169,7 @@ async fn a_user_set_aside_goes_on_unseen_until_confirmed_or_voided() {
 }
 
 #[tokio::test]
-async fn whoever_is_voided_keeps_the_place_among_those_who_tie() {
+async fn a_void_keeps_the_rank_among_ties() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -181,11 +185,11 @@ async fn whoever_is_voided_keeps_the_place_among_those_who_tie() {
     for deed in ["ban", "unban"] {
         done(&node, &root, "ada", deed).await;
     }
-    assert_eq!(names(node.board().await), wanted, "the ledger knows who was first");
+    assert_eq!(names(node.board().await), wanted, "the ledger has the order of ties");
 }
 
 #[tokio::test]
-async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
+async fn an_adjustment_is_one_entry_with_actor_and_reason() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -201,7 +205,7 @@ async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
     );
     assert_eq!(send().await.body["data"], first.body["data"], "done once, answered again");
     node.written().await;
-    // Redis forgets after a day; the ledger does not.
+    // Redis forgets the event after a day, the ledger does not.
     let event = first.body["data"]["eventId"].as_str().unwrap();
     let _: () = world.look().await.ask(&format!("DEL once:{event}")).await;
     assert_eq!(send().await.body["data"], first.body["data"]);
@@ -230,13 +234,13 @@ async fn an_adjustment_is_an_entry_with_who_and_why_and_is_done_once() {
     let told = |it: &Value| ["actor", "action", "username", "reason"].map(|name| it[name].clone());
     let refused: Vec<_> =
         deeds.iter().map(|it| &it["detail"]["refused"]).filter(|it| !it.is_null()).collect();
-    assert_eq!(refused, ["not_quarantined", "out_of_range"], "what was refused stays, too");
+    assert_eq!(refused, ["not_quarantined", "out_of_range"], "rejected operations are in the audit");
     let (first, done) = (&deeds[2], ["root", "adjust", "ada", "a bug paid too much"].map(Value::from));
     assert_eq!((told(first), &first["detail"]), (done, &json!({ "points": -4, "before": 10, "after": 6 })));
 }
 
 #[tokio::test]
-async fn restrictions_outlive_a_redis_that_lost_everything() {
+async fn restrictions_survive_an_emptied_redis() {
     let mut world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;

@@ -1,4 +1,4 @@
-//! What operators see at a glance, and of one user.
+//! Statistics, user search and user history of the admin API.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ async fn look(node: &TestNode, root: &Player, path: &str) -> Value {
     answer.body["data"].clone()
 }
 
-/// Waits until the sums have everything.
+/// Waits until the rollups are complete.
 async fn summed_up(node: &TestNode) {
     node.written().await;
     while laurel::ledger::roll_up(&node.app, true).await.unwrap() {}
@@ -32,7 +32,7 @@ fn sum(rows: &Value, name: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn what_happens_is_seen_at_a_glance() {
+async fn activity_is_summarized() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -47,7 +47,7 @@ async fn what_happens_is_seen_at_a_glance() {
     let update = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
     assert_eq!(node.post("/api/score/update", &ada.token, &update).await.status, 200);
     assert_eq!(node.post("/api/game/end", &ada.token, &json!({})).await.status, 200);
-    // No activity, since nobody won it.
+    // Adjustments are not activity.
     let adjust = json!({ "points": 500, "reason": "a prize" });
     assert_eq!(node.post("/api/admin/users/bob/adjust", &root.token, &adjust).await.status, 200);
     summed_up(&node).await;
@@ -75,7 +75,7 @@ async fn what_happens_is_seen_at_a_glance() {
         let busiest = look(&node, &root, &format!("most-active?period={period}")).await;
         let users: Vec<_> =
             busiest["users"].as_array().unwrap().iter().map(|it| (&it["username"], &it["awards"])).collect();
-        // A full hour may just have passed.
+        // The hour may have just changed.
         if !users.is_empty() {
             assert_eq!(users, [(&json!("ada"), &json!(3)), (&json!("bob"), &json!(1))], "{period}");
         }
@@ -104,7 +104,7 @@ async fn what_happens_is_seen_at_a_glance() {
 }
 
 #[tokio::test]
-async fn a_user_is_found_by_what_an_operator_knows() {
+async fn users_are_found_by_name_number_uuid_or_email() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -134,7 +134,7 @@ async fn a_user_is_found_by_what_an_operator_knows() {
         (&all["adam"].identity.user.to_string(), vec!["adam"]),
     ];
     for (text, wanted) in cases {
-        // On one page, and on pages of any length.
+        // On one page, and on pages of any size.
         for limit in [100, 1, 2, 3] {
             let (mut names, mut query) = (Vec::new(), format!("users?search={text}&limit={limit}"));
             loop {
@@ -155,7 +155,7 @@ async fn a_user_is_found_by_what_an_operator_knows() {
 }
 
 #[tokio::test]
-async fn a_history_is_whole_on_pages_of_any_length() {
+async fn history_pages_are_complete() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -172,7 +172,7 @@ async fn a_history_is_whole_on_pages_of_any_length() {
         node.post("/api/admin/users/ada/unban", &root.token, &json!({ "reason": "because" })).await;
     }
     node.written().await;
-    // Everything at one moment: what ties is told apart all the same.
+    // Give all events the same time: pages must still be complete.
     let tie = "UPDATE user_action SET created_at = date_trunc('second', now()) WHERE completed_at IS NULL;
                UPDATE game_sessions SET created_at = date_trunc('second', now());
                ALTER TABLE admin_audit DISABLE TRIGGER admin_audit_kept;
@@ -185,7 +185,7 @@ async fn a_history_is_whole_on_pages_of_any_length() {
     for event in whole {
         *kinds.entry(event["kind"].as_str().unwrap()).or_insert(0) += 1;
     }
-    let wanted = [("adjustment", 3), ("award", 3), ("deed", 6), ("open", 3), ("refused", 3), ("session", 3)];
+    let wanted = [("adjustment", 3), ("admin", 6), ("award", 3), ("open", 3), ("refused", 3), ("session", 3)];
     assert_eq!(kinds, wanted.into());
     for limit in 1..=8 {
         let (mut pages, mut query) = (Vec::new(), format!("limit={limit}"));
@@ -197,7 +197,7 @@ async fn a_history_is_whole_on_pages_of_any_length() {
             let Some(next) = page["next"].as_str() else { break };
             query = format!("limit={limit}&before={next}");
         }
-        assert_eq!(&pages, whole, "{limit} a page");
+        assert_eq!(&pages, whole, "{limit} per page");
     }
     for wrong in ["before=", "before=AAAA", "before=LTEuMS54", "limit=201"] {
         ask(&node, &root, &format!("users/ada/history?{wrong}"))

@@ -1,4 +1,4 @@
-//! Operators' decisions: done once under a key, and true again in a Redis that lost them.
+//! Admin decisions: each happens once per key, and is restored in a Redis that lost it.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn deeds(node: &TestNode, action: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn each_operation_is_done_once_under_a_key() {
+async fn operations_with_a_key_happen_once() {
     let world = World::new().await;
     let nodes = [world.node().await, world.node().await];
     let node = &nodes[0];
@@ -38,7 +38,7 @@ async fn each_operation_is_done_once_under_a_key() {
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let because = json!({ "reason": "because" });
-    // Each with what undoes it.
+    // Each operation with its inverse.
     for (deed, action, undo) in [
         ("ban", "ban", "unban"),
         ("unban", "unban", "ban"),
@@ -51,7 +51,7 @@ async fn each_operation_is_done_once_under_a_key() {
         assert!(many.iter().all(|it| it.status == 200 && it.body == many[0].body), "{many:?}");
         let before = deeds(node, action).await.len();
         done(node, &root, undo).await;
-        // A repeat that comes late does not do it again.
+        // A late repeat does not apply it again.
         assert_eq!(act(&nodes[1], &root, deed, &key, &because).await.body, many[0].body);
         assert_eq!(deeds(node, action).await.len(), before, "{deed}: once in the audit");
         for other in [json!({ "reason": "another" }), json!({ "reason": "because " })] {
@@ -75,13 +75,13 @@ async fn each_operation_is_done_once_under_a_key() {
     let (before, after) = (&many[0].body["data"]["scoreBefore"], &many[0].body["data"]["newScore"]);
     assert_eq!((before, after), (&json!(30), &json!(10)));
     assert_eq!(deeds(node, "void").await.len(), 1);
-    // What is held since is not what was voided.
+    // Points held since then are not part of the void.
     done(node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
     assert_eq!(act(&nodes[1], &root, "void", "void", &because).await.body, many[0].body);
     assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(30));
     done(node, &root, "approve").await;
-    // What was refused is refused again, whatever has changed.
+    // A rejected operation is rejected again, even if it would be possible now.
     let refused = act(node, &root, "void", "early", &because).await;
     refused.assert_refused(400, "VALIDATION_ERROR");
     let less = json!({ "reason": "because", "points": -31 });
@@ -99,9 +99,9 @@ async fn each_operation_is_done_once_under_a_key() {
     assert_verified(&world).await;
 }
 
-/// Whoever voids has an answer as soon as Redis has done it, and the ledger has it a moment later: in between Redis may be lost.
+/// A void returns once Redis has applied it. The ledger has it a little later; in between, Redis may be lost.
 #[tokio::test]
-async fn a_void_outlives_a_redis_that_loses_it() {
+async fn a_void_survives_a_redis_that_lost_it() {
     let mut world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -122,7 +122,7 @@ async fn a_void_outlives_a_redis_that_loses_it() {
 
     let node = world.node().await;
     let shown = async || board(node.board().await);
-    assert_eq!(shown().await, [("ada".to_owned(), 10)], "not for a moment");
+    assert_eq!(shown().await, [("ada".to_owned(), 10)], "the held points are never shown");
     eventually("what was voided to be voided again", async || {
         assert_eq!(shown().await, [("ada".to_owned(), 10)]);
         (node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own == Some(10)).then_some(())
@@ -144,7 +144,7 @@ async fn a_void_outlives_a_redis_that_loses_it() {
 }
 
 #[tokio::test]
-async fn what_was_decided_comes_back_if_its_key_goes_from_redis() {
+async fn restrictions_deleted_from_redis_are_restored() {
     let world = World::new().await;
     let node = world.node().await;
     let root = admin(&node).await;
@@ -152,8 +152,8 @@ async fn what_was_decided_comes_back_if_its_key_goes_from_redis() {
     let user = ada.identity.user;
     node.award(&ada, "watch_ad").await;
     let mut look = world.look().await;
-    let task = tokio::spawn(laurel::admin::converge_forever(node.app.clone(), Duration::ZERO));
-    // Long ago, so that no look at what is recent finds it.
+    let task = tokio::spawn(laurel::admin::reconcile_forever(node.app.clone(), Duration::ZERO));
+    // Long ago, so that the comparison of recent decisions does not find it.
     let long_ago = async || {
         let sql = "UPDATE users SET restricted_at = now() - interval '9 days' WHERE username = 'ada'";
         sqlx::query(sql).execute(&node.app.database).await.unwrap();
@@ -184,7 +184,7 @@ async fn what_was_decided_comes_back_if_its_key_goes_from_redis() {
     }
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
     assert_verified(&world).await;
-    // A void, too, finds its way where Redis forgot what it shows.
+    // A void succeeds even if Redis lost the quarantine.
     let _: () = look.ask(&format!("DEL quarantine:{user}")).await;
     let voided = done(&node, &root, "void").await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What operators have for themselves: the second listener, and what the first one shows.
+//! The admin listener, and what the public listener exposes.
 
 use laurel::http::Exposure;
 use reqwest::{Client, StatusCode};
@@ -8,12 +8,12 @@ use super::admin::admin;
 use super::pages::named_files;
 use crate::harness::World;
 
-/// What the first listener has nothing of beside an admin listener.
+/// Paths that the public listener does not serve if there is an admin listener.
 const OPERATORS: [&str; 5] =
     ["/metrics", "/admin", "/api/admin/users", "/api/admin/audit", "/api/admin/users/1/ban"];
 
 #[tokio::test]
-async fn an_admin_listener_has_what_is_for_operators_and_the_first_has_none_of_it() {
+async fn the_admin_listener_serves_only_admin_paths() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
     let root = admin(&node).await;
@@ -35,7 +35,7 @@ async fn an_admin_listener_has_what_is_for_operators_and_the_first_has_none_of_i
         let told: Value = get(path).await.json().await.unwrap();
         assert!(told["outboxEntries"].is_u64(), "{path}: {told}");
     }
-    // The page works there: its files, the login, and what it asks.
+    // The page works there: its files, the login, and its requests.
     for page in ["/admin", "/docs"] {
         let text = get(page).await.text().await.unwrap();
         let files = named_files(&text);
@@ -52,7 +52,7 @@ async fn an_admin_listener_has_what_is_for_operators_and_the_first_has_none_of_i
     let asked =
         http.get(format!("{base}/api/admin/users?search=root")).bearer_auth(token).send().await.unwrap();
     assert_eq!(asked.status(), StatusCode::OK);
-    // Players have nothing to do there.
+    // Player endpoints are not served there.
     for path in ["/", "/api/v1/actions", "/api/auth/register", "/api/v1/ws", "/socket.io/"] {
         assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
@@ -60,7 +60,7 @@ async fn an_admin_listener_has_what_is_for_operators_and_the_first_has_none_of_i
 }
 
 #[tokio::test]
-async fn without_an_admin_listener_metrics_are_for_this_machine_alone() {
+async fn without_an_admin_listener_metrics_are_local_only() {
     let world = World::new().await;
     for (host, shown) in [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("::", false)] {
         let mut config = world.config.clone();

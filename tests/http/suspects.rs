@@ -4,7 +4,7 @@ use super::admin::admin;
 use crate::harness::{World, eventually};
 
 #[tokio::test]
-async fn suspects_are_ranked_by_what_they_did() {
+async fn suspects_are_ranked_by_weight() {
     let world = World::new().await;
     let nodes = [world.node().await, world.node().await];
     let root = admin(&nodes[0]).await;
@@ -38,18 +38,18 @@ async fn suspects_are_ranked_by_what_they_did() {
         (&found["players"][0]["weight"], &found["players"][1]["signs"]),
         (&json!(38), &json!({ "replayed": 1 }))
     );
-    // All of them came from one address.
+    // All requests came from one address.
     assert_eq!(
         (names(&found["addresses"]), &found["addresses"][0]["suspect"]),
         (vec![Value::Null], &json!("127.0.0.1"))
     );
     assert_eq!(found["addresses"][0]["weight"], 39);
     assert_eq!((&found["weights"]["forged"], &found["weights"]["replayed"]), (&json!(10), &json!(1)));
-    // As many of each as were asked for.
+    // At most `limit` of each.
     let one = look("/api/admin/suspects?hours=1&limit=1").await;
     assert_eq!((names(&one["players"]), one["addresses"].as_array().unwrap().len()), (vec![json!("eve")], 1));
 
-    // From either side one comes to the other. However the address is written, it is the same.
+    // The user leads to the address and back. Every spelling of the address works.
     for address in ["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1"] {
         let behind = look(&format!("/api/admin/suspects/{address}?hours=1")).await;
         assert_eq!(

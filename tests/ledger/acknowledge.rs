@@ -1,4 +1,4 @@
-//! Actions whose awards are answered by the ledger, behind each door.
+//! Actions with `acknowledge = "ledger"`, in every API.
 
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -10,7 +10,7 @@ const CATALOGUE: &str = "[[action]]\ntype = \"jackpot\"\nnumber = 1\npoints = 10
                          acknowledge = \"ledger\"\n\
                          [[action]]\ntype = \"crumb\"\nnumber = 2\npoints = 1\nproof = { kind = \"none\" }\n";
 
-/// A node that waits so long for an award to be written.
+/// A node that waits this long for an award to be committed.
 async fn node(world: &World, wait_ms: u64) -> TestNode {
     let path = world.folder.path().join("actions.toml");
     std::fs::write(&path, CATALOGUE).unwrap();
@@ -23,7 +23,7 @@ async fn node(world: &World, wait_ms: u64) -> TestNode {
         .await
 }
 
-/// A token for the jackpot at each door, as the request that redeems it.
+/// A token for the jackpot in each API, as the request that redeems it.
 async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value); 3] {
     let token = node.token(player, "jackpot").await;
     let proven = node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "jackpot" })).await;
@@ -37,7 +37,7 @@ async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value); 3
     ]
 }
 
-/// Under a key that each door has of its own.
+/// With a key per API.
 async fn redeem(node: &TestNode, player: &Player, path: &str, body: &Value) -> Answer {
     node.post_with(path, &player.token, &[("idempotency-key", path)], body).await
 }
@@ -51,7 +51,7 @@ async fn written(node: &TestNode, player: &Player) -> i64 {
 }
 
 #[tokio::test]
-async fn an_award_that_is_answered_is_committed_in_every_flow() {
+async fn acknowledged_awards_are_committed_in_every_api() {
     let world = World::new().await;
     let node = node(&world, 30_000).await;
     let ada = node.register("ada").await;
@@ -64,7 +64,7 @@ async fn an_award_that_is_answered_is_committed_in_every_flow() {
 }
 
 #[tokio::test]
-async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_is_told_when_it_is() {
+async fn uncommitted_awards_time_out_and_a_retry_is_acknowledged() {
     let world = World::new().await;
     let node = node(&world, 400).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
@@ -93,7 +93,7 @@ async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_
 
     holder.close().await.unwrap();
     for (number, (path, body)) in requests.iter().enumerate() {
-        // How long the ledger needs to come round again is not looked at here.
+        // This test does not measure how fast the ledger recovers.
         let answer = crate::harness::eventually("the retry to be answered", async || {
             Some(redeem(&node, &ada, path, body).await).filter(|it| it.status != 503)
         })
@@ -106,7 +106,7 @@ async fn an_award_that_is_not_committed_in_time_is_not_acknowledged_and_a_retry_
 }
 
 #[tokio::test]
-async fn many_who_wait_are_told_each_of_their_own() {
+async fn concurrent_requests_wait_for_their_own_award() {
     let world = World::new().await;
     let node = node(&world, 30_000).await;
     let players = node.players(20).await;
@@ -116,5 +116,5 @@ async fn many_who_wait_are_told_each_of_their_own() {
         assert_eq!(written(&node, player).await, 100);
     }
     let never = std::time::Duration::from_millis(50);
-    assert!(!node.app.commits.wait(Uuid::new_v4(), never).await, "nobody has this one");
+    assert!(!node.app.commits.wait(Uuid::new_v4(), never).await, "there is no such award");
 }

@@ -7,14 +7,14 @@ use sqlx::postgres::PgPoolOptions;
 use crate::harness::World;
 
 #[tokio::test]
-async fn a_begin_that_is_given_up_leaves_no_transaction_in_the_pool() {
+async fn a_cancelled_begin_leaves_no_transaction_in_the_pool() {
     let world = World::new().await;
     let pool =
         PgPoolOptions::new().max_connections(1).connect(world.config.postgres.url.expose()).await.unwrap();
     for microseconds in 0..200 {
         let asked = begin(&pool, "BEGIN");
         drop(tokio::time::timeout(Duration::from_micros(microseconds), asked).await);
-        // In a transaction that is still open, now() is when that began.
+        // In an open transaction, now() is its start.
         let row = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(&pool).await.unwrap();
         let own: bool = row.get(0);
         assert!(own, "after {microseconds} µs a transaction was left open");

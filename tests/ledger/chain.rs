@@ -1,16 +1,16 @@
 use std::sync::Arc;
 
 use laurel::app::App;
-use laurel::ledger::Difference;
+use laurel::ledger::{Mismatch, Origin, write_batch};
 use laurel::store::Entry;
 use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::harness::{World, ledger_differences};
+use crate::harness::{World, ledger_mismatches};
 
-/// Two users' awards in the outbox, in turn.
+/// Alternating awards of two users, in the outbox.
 pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
-    laurel::ledger::wait_open(app, |_| ()).await.unwrap();
+    laurel::ledger::await_board(app, |_| ()).await.unwrap();
     let users = [super::verify::insert_user(app).await, super::verify::insert_user(app).await];
     for award in 0..awards {
         crate::scripts::award(&app.store, users[award as usize % 2], 10).await;
@@ -23,15 +23,16 @@ pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
 async fn ledger(world: &World) -> Arc<App> {
     let app = world.app().await;
     let entries = outbox(&app, 8).await;
-    laurel::ledger::write(
+    write_batch(
         &mut app.database.acquire().await.unwrap(),
         &app.receipts,
         app.store.shard_count(),
         &entries,
+        Origin::Outbox,
     )
     .await
     .unwrap();
-    assert_eq!(ledger_differences(&app).await, []);
+    assert_eq!(ledger_mismatches(&app).await, []);
     app
 }
 
@@ -40,15 +41,15 @@ async fn event(app: &App, seq: i64) -> Uuid {
     event.fetch_one(&app.database).await.unwrap()
 }
 
-/// What the chain's walk finds; what users lack follows from it.
-async fn found(app: &App) -> Vec<Difference> {
-    let mut found = ledger_differences(app).await;
-    found.retain(|it| it.of.parse::<Uuid>().is_err());
+/// The mismatches of the chain, without those of users that follow from them.
+async fn found(app: &App) -> Vec<Mismatch> {
+    let mut found = ledger_mismatches(app).await;
+    found.retain(|it| it.subject.parse::<Uuid>().is_err());
     found
 }
 
 #[tokio::test]
-async fn a_changed_entry_is_named() {
+async fn changed_entries_are_reported() {
     let world = World::new().await;
     let app = ledger(&world).await;
     let third = event(&app, 3).await;
@@ -66,23 +67,23 @@ async fn a_changed_entry_is_named() {
         app.database.execute(sqlx::AssertSqlSafe(update)).await.unwrap();
         let found = found(&app).await;
         assert_eq!(found.len(), 1, "{change}: {found:?}");
-        assert_eq!(found[0].of, format!("entry 3 (event {third})"));
+        assert_eq!(found[0].subject, format!("entry 3 (event {third})"));
         app.database.execute("DELETE FROM score_history WHERE seq = 3").await.unwrap();
         app.database.execute("INSERT INTO score_history SELECT * FROM kept").await.unwrap();
         app.database.execute("DROP TABLE kept").await.unwrap();
     }
-    // Whoever changes its hash too, has changed what the next one follows.
+    // If the hash is changed too, the next entry does not match.
     app.database.execute("UPDATE score_history SET hash = sha256(hash) WHERE seq = 3").await.unwrap();
-    let names: Vec<String> = found(&app).await.into_iter().map(|it| it.of).collect();
+    let names: Vec<String> = found(&app).await.into_iter().map(|it| it.subject).collect();
     let fourth = event(&app, 4).await;
     assert_eq!(names, [format!("entry 3 (event {third})"), format!("entry 4 (event {fourth})")]);
 }
 
 #[tokio::test]
-async fn what_was_taken_out_is_named() {
+async fn removed_entries_are_reported() {
     let world = World::new().await;
     let app = ledger(&world).await;
-    let names = async || found(&app).await.into_iter().map(|it| it.of).collect::<Vec<_>>();
+    let names = async || found(&app).await.into_iter().map(|it| it.subject).collect::<Vec<_>>();
     app.database.execute("DELETE FROM score_history WHERE seq IN (3, 5, 6)").await.unwrap();
     assert_eq!(names().await, ["entry 3", "entries 5 to 6"]);
     app.database.execute("DELETE FROM score_history WHERE seq = 8").await.unwrap();
@@ -90,7 +91,7 @@ async fn what_was_taken_out_is_named() {
 }
 
 #[tokio::test]
-async fn what_was_put_in_is_named() {
+async fn inserted_entries_are_reported() {
     let world = World::new().await;
     let app = ledger(&world).await;
     let third = event(&app, 3).await;
@@ -107,7 +108,7 @@ async fn what_was_put_in_is_named() {
     put_in(1, 0, 0).await;
     put_in(2, 9, 0).await;
     put_in(3, 4, 1).await;
-    let mut names: Vec<String> = found(&app).await.into_iter().map(|it| it.of).collect();
+    let mut names: Vec<String> = found(&app).await.into_iter().map(|it| it.subject).collect();
     names.sort();
     let twin = format!("entry 3 (event {})", Uuid::max());
     let strays = [1, 2, 3].map(|it| format!("event {}", Uuid::from_u128(it)));
@@ -118,7 +119,7 @@ async fn what_was_put_in_is_named() {
     );
 }
 
-/// What somebody can do who can write to Postgres and has read how entries are hashed.
+/// Recomputes all hashes: what an attacker with write access to Postgres can do.
 const HASH_ANEW: &str = "
     DO $$
     DECLARE
@@ -137,7 +138,7 @@ const HASH_ANEW: &str = "
     END $$";
 
 #[tokio::test]
-async fn a_chain_that_was_hashed_anew_without_the_key_is_found() {
+async fn a_recomputed_chain_without_the_key_is_reported() {
     let world = World::new().await;
     let app = ledger(&world).await;
     app.database.execute(HASH_ANEW).await.unwrap();
@@ -146,13 +147,13 @@ async fn a_chain_that_was_hashed_anew_without_the_key_is_found() {
     app.database.execute("UPDATE score_history SET action_type = 'another' WHERE seq = 3").await.unwrap();
     app.database.execute(HASH_ANEW).await.unwrap();
     let checkpoint =
-        |it: &[Difference]| (it[0].of.clone(), it.len()) == ("the checkpoint at entry 8".into(), 1);
-    assert!(checkpoint(&found(&app).await), "the chain is in order, but nobody has signed it");
+        |it: &[Mismatch]| (it[0].subject.clone(), it.len()) == ("the checkpoint at entry 8".into(), 1);
+    assert!(checkpoint(&found(&app).await), "the chain is consistent but not signed");
     app.database
         .execute("UPDATE ledger_checkpoints SET hash = (SELECT hash FROM score_history WHERE seq = 8)")
         .await
         .unwrap();
-    assert!(checkpoint(&found(&app).await), "the checkpoint says what nobody has signed");
+    assert!(checkpoint(&found(&app).await), "the checkpoint was changed");
     let theirs = laurel::config::load([("JWT_SECRET".into(), "another secret, ".repeat(3).into())]).unwrap();
     let theirs = laurel::receipt::ReceiptKeys::new(&theirs.auth).unwrap();
     let forged = theirs.sign_checkpoint(&serde_json::json!({})).unwrap();
@@ -161,40 +162,46 @@ async fn a_chain_that_was_hashed_anew_without_the_key_is_found() {
         .execute(&app.database)
         .await
         .unwrap();
-    assert!(checkpoint(&found(&app).await), "a key that nobody knows has signed it");
+    assert!(checkpoint(&found(&app).await), "the checkpoint was signed by an unknown key");
     app.database.execute("DELETE FROM ledger_checkpoints").await.unwrap();
-    assert_eq!(found(&app).await[0].of, "the checkpoints");
+    assert_eq!(found(&app).await[0].subject, "the checkpoints");
 }
 
 #[tokio::test]
-async fn a_tail_that_was_cut_off_with_its_head_is_found() {
+async fn a_truncated_chain_is_reported() {
     let world = World::new().await;
     let app = ledger(&world).await;
     app.database.execute("DELETE FROM score_history WHERE seq > 6").await.unwrap();
     app.database.execute(HASH_ANEW).await.unwrap();
     let found = found(&app).await;
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].of, "the checkpoint at entry 8");
+    assert_eq!(found[0].subject, "the checkpoint at entry 8");
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_again_is_chained_once() {
+async fn a_batch_delivered_twice_is_chained_once() {
     let world = World::new().await;
     let app = world.app().await;
     let mut entries = outbox(&app, 9).await;
     let mut database = app.database.acquire().await.unwrap();
-    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries[..9])
+    write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries[..9], Origin::Outbox)
         .await
         .unwrap();
-    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
+    write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox)
+        .await
+        .unwrap();
     entries.reverse();
-    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
+    write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox)
+        .await
+        .unwrap();
     let doubled = [entries.clone(), entries].concat();
-    laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), &doubled).await.unwrap();
+    write_batch(&mut database, &app.receipts, app.store.shard_count(), &doubled, Origin::Outbox)
+        .await
+        .unwrap();
     let head: i64 =
         sqlx::query_scalar("SELECT seq FROM ledger_heads").fetch_one(&mut *database).await.unwrap();
     assert_eq!(head, 9);
-    assert_eq!(ledger_differences(&app).await, []);
+    assert_eq!(ledger_mismatches(&app).await, []);
 }
 
 #[tokio::test]
@@ -205,7 +212,9 @@ async fn batches_on_two_connections_make_one_chain() {
     let write = async |entries: &[Entry]| {
         for some in entries.chunks(7) {
             let mut database = app.database.acquire().await.unwrap();
-            laurel::ledger::write(&mut database, &app.receipts, app.store.shard_count(), some).await.unwrap();
+            write_batch(&mut database, &app.receipts, app.store.shard_count(), some, Origin::Outbox)
+                .await
+                .unwrap();
         }
     };
     futures::join!(write(&entries), write(&entries[20..]), write(&entries[..60]));

@@ -1,10 +1,10 @@
-//! Who writes the ledger.
+//! Leader election.
 
 use sqlx::PgConnection;
 
 use crate::harness::{KeptRedis, World, assert_verified, eventually};
 
-/// Takes the lead away from whoever has it, and asks nothing.
+/// Takes the lock from the current leader and sends no more queries.
 async fn hold_and_pause(world: &World) -> PgConnection {
     let app = world.app().await;
     let mut holder = app.database.acquire().await.unwrap().detach();
@@ -22,21 +22,21 @@ async fn hold_and_pause(world: &World) -> PgConnection {
 }
 
 #[tokio::test]
-async fn a_leader_that_asks_nothing_is_ended() {
+async fn an_idle_leader_is_disconnected() {
     let world = World::new().await;
     let mut paused = hold_and_pause(&world).await;
-    // A node cannot be ready before it has the lead: nobody else opens its board.
+    // The node cannot be ready before it leads: no other node opens the board.
     let node = world.node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     node.written().await;
     let late = sqlx::query("SELECT 1").execute(&mut paused).await;
-    assert!(late.is_err(), "whoever was ended cannot write any more");
+    assert!(late.is_err(), "a disconnected leader cannot write");
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn what_a_dead_leader_left_is_written_by_the_next() {
+async fn the_next_leader_writes_what_a_dead_one_left() {
     let world = World::new().await;
     let mut first = world.process(&[]).await;
     let second = world.node().await;
@@ -54,14 +54,14 @@ async fn what_a_dead_leader_left_is_written_by_the_next() {
 }
 
 #[tokio::test]
-async fn a_row_that_somebody_holds_delays_the_ledger_and_skips_nothing() {
+async fn a_locked_row_delays_the_ledger_and_skips_nothing() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
     let mut holder = node.app.database.begin().await.unwrap();
     sqlx::query("SELECT seq FROM ledger_heads FOR UPDATE").execute(&mut *holder).await.unwrap();
     node.award(&ada, "watch_ad").await;
-    // Longer than the leader waits for its lead.
+    // Longer than one attempt to acquire the leader lock.
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
                  AND query_start < clock_timestamp() - interval '1.5 s'";
     eventually("the leader to wait", async || {
@@ -75,7 +75,7 @@ async fn a_row_that_somebody_holds_delays_the_ledger_and_skips_nothing() {
 }
 
 #[tokio::test]
-async fn a_command_at_another_redis_than_the_leaders_says_so() {
+async fn a_command_with_another_redis_than_the_leader_fails() {
     let mut world = World::with_shards(1).await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -88,17 +88,17 @@ async fn a_command_at_another_redis_than_the_leaders_says_so() {
     world.redis.restart().await;
     drop(lock);
     node.written().await;
-    // A second server on the same data, as nobody should start one. The node goes on with the first.
+    // A second server with the same data, which is a mistake. The node keeps using the first.
     let mut other = KeptRedis::start(&world.folder.path().join("other")).await;
     other.kill().await;
     other.restore_data(&copy);
     other.restart().await;
-    // At least the awards; who began an action is written while `score_history` is locked, if it is a batch of its own.
+    // At least the awards: `issued` entries may be written while `score_history` is locked, if they are a batch of their own.
     let waiting: u64 = other.look().await.ask("XLEN outbox").await;
     assert!(waiting >= 3, "{waiting}");
     let first = std::mem::replace(&mut world.config.redis.url, other.url.clone().into());
-    let waited = laurel::ledger::wait_open(&*world.app().await, |_| ()).await.unwrap_err().to_string();
-    let expected = format!("{waiting} entries wait in its outbox");
+    let waited = laurel::ledger::await_board(&*world.app().await, |_| ()).await.unwrap_err().to_string();
+    let expected = format!("the {waiting} entries in the outbox");
     assert!(waited.contains(&expected) && waited.contains("another Redis"), "{waited}");
     world.config.redis.url = first;
     assert_verified(&world).await;

@@ -1,4 +1,4 @@
-//! What limits have counted, and which attestations were used, is known to a Redis that lost its data.
+//! Limits and used attestations after Redis lost its data.
 
 use laurel::keys::Algorithm;
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Player, Signer, TestNode, World, assert_verified, eventually, jwks};
 
 #[tokio::test]
-async fn an_hours_points_are_known_to_a_redis_that_was_emptied() {
+async fn points_per_hour_survive_an_emptied_redis() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.points_per_hour = 25).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "watch_ad").await;
-    // What an operator gives is no award.
+    // An adjustment is not an award.
     let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
     laurel::admin::adjust(&node.app, &user, 500, None, &decision).await.unwrap();
@@ -38,7 +38,7 @@ async fn an_hours_points_are_known_to_a_redis_that_was_emptied() {
     assert_verified(&world).await;
 }
 
-/// A node whose one action is attested, and a player of it.
+/// A node whose only action needs an attestation, and a player.
 async fn attested(world: &World, signer: &Signer) -> (TestNode, Player) {
     let (keys, catalogue) = (world.folder.path().join("game.json"), world.folder.path().join("actions.toml"));
     std::fs::write(keys, jwks(&[signer])).unwrap();
@@ -55,7 +55,7 @@ async fn attested(world: &World, signer: &Signer) -> (TestNode, Player) {
     (node, ada)
 }
 
-/// Shows an attestation, once awards are taken.
+/// Submits an attestation once the board is open.
 async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
     let body = json!({ "actionType": "level", "proof": { "attestation": attestation } });
     eventually("awards to be taken", async || {
@@ -65,9 +65,9 @@ async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
     .await
 }
 
-/// It is in use while Redis' clock is here; Redis loses its data there; and it is shown again back here.
+/// Redis' clock in milliseconds relative to now: when the attestation is used, when Redis loses its data, and when it is submitted again.
 #[tokio::test]
-async fn a_used_attestation_is_known_by_redis_clock_whatever_postgres_says() {
+async fn used_attestations_expire_by_redis_clock() {
     for (used_at, lost_at) in [("+0", "+0"), ("-3600", "-3600"), ("+3600", "+3600"), ("+0", "+120")] {
         let world = World::with_turned_clock().await;
         world.redis.turn(used_at);

@@ -1,22 +1,22 @@
-//! From the outbox to Postgres, and back.
+//! The ledger: from the outbox to Postgres, and from Postgres to Redis.
 
 mod acknowledge;
 mod audit;
 mod begin;
 mod chain;
+mod dead_letters;
+mod game_sessions;
 mod leader;
-mod letters;
 mod limits;
 mod migrate;
-mod older;
+mod older_copy;
 mod outbox;
-mod parts;
+mod partitions;
 mod pooler;
 mod rebuild;
+mod redis_failover;
 mod reshard;
 mod rollup;
 mod seed;
-mod sessions;
-mod taken_over;
 mod verify;
 mod write;

@@ -2,7 +2,7 @@ use crate::harness::World;
 use crate::scripts::{award, user};
 
 #[tokio::test]
-async fn only_settled_entries_leave_the_outbox() {
+async fn only_acknowledged_entries_leave_the_outbox() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
@@ -16,16 +16,16 @@ async fn only_settled_entries_leave_the_outbox() {
     assert!(reader.read(10, 0).await.unwrap().0.is_empty(), "each comes once");
     assert_eq!(store.settle(&entries[..1]).await.unwrap(), 1);
     assert_eq!(store.poll(0, i64::MAX).await.unwrap().outbox, 1);
-    assert_eq!(store.settle(&entries[..1]).await.unwrap(), 0, "once is enough");
+    assert_eq!(store.settle(&entries[..1]).await.unwrap(), 0, "acknowledging twice changes nothing");
 
     reader.rewind();
     let (again, _) = reader.read(10, 0).await.unwrap();
-    assert_eq!(again.len(), 1, "what is left comes again");
+    assert_eq!(again.len(), 1, "other entries are delivered again");
     assert_eq!(again[0].id, entries[1].id);
 }
 
 #[tokio::test]
-async fn entries_that_cannot_be_read_come_as_they_lie_there() {
+async fn unreadable_entries_are_returned_raw() {
     let world = World::new().await;
     let store = world.store().await;
     let _: String = world.look().await.ask("XADD outbox * kind nonsense").await;

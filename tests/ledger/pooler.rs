@@ -1,4 +1,4 @@
-//! PgBouncer before Postgres.
+//! PgBouncer in front of Postgres.
 
 use sqlx::{Connection, PgConnection};
 
@@ -12,19 +12,19 @@ async fn pooled(settings: &str) -> (World, KeptPostgres, PgBouncer) {
     (world, postgres, pooler)
 }
 
-/// Whose connection has the ledger's lead.
+/// The process whose connection holds the leader lock.
 const LEADER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
                       AND (classid::bigint << 32) | objid::bigint = x'6c617572656c'::bigint";
 
 #[tokio::test]
-async fn a_pooler_that_keeps_sessions_is_like_none() {
+async fn a_pooler_in_session_mode_works() {
     for settings in ["pool_mode = session", "ignore_startup_parameters = extra_float_digits, options"] {
         let (world, _postgres, mut pooler) = pooled(settings).await;
         let node = world.node().await;
         let ada = node.register("ada").await;
         node.award(&ada, "watch_ad").await;
         node.written().await;
-        // Each session has what a transaction that is left alone needs to end.
+        // Each session has the timeout for idle transactions.
         let mut sessions = Vec::new();
         for _ in 0..world.config.postgres.max_connections - 1 {
             sessions.push(node.app.database.acquire().await.unwrap());
@@ -37,7 +37,7 @@ async fn a_pooler_that_keeps_sessions_is_like_none() {
         drop(sessions);
         let leader: i32 = sqlx::query_scalar(LEADER).fetch_one(&node.app.database).await.unwrap();
 
-        // All sessions go at once, and with the leader's its lock.
+        // All sessions end at once, and the leader's lock with them.
         pooler.kill();
         node.award(&ada, "watch_ad").await;
         pooler.restart().await;
@@ -50,7 +50,7 @@ async fn a_pooler_that_keeps_sessions_is_like_none() {
 }
 
 #[tokio::test]
-async fn behind_a_pooler_a_leader_that_asks_nothing_is_ended() {
+async fn an_idle_leader_behind_a_pooler_is_disconnected() {
     let (world, _postgres, _pooler) = pooled("pool_mode = session").await;
     let first = world.app().await;
     let mut paused = first.database.acquire().await.unwrap();
@@ -64,7 +64,7 @@ async fn behind_a_pooler_a_leader_that_asks_nothing_is_ended() {
 }
 
 #[tokio::test]
-async fn a_pooler_that_shares_sessions_is_refused() {
+async fn a_pooler_in_transaction_mode_is_refused() {
     for (settings, hint) in [
         ("pool_mode = transaction", "pool_mode"),
         ("pool_mode = transaction\nserver_round_robin = 1", "pool_mode"),
@@ -72,7 +72,7 @@ async fn a_pooler_that_shares_sessions_is_refused() {
         ("pool_mode = statement", "statement pooling"),
     ] {
         let (world, _postgres, _pooler) = pooled(settings).await;
-        // The second try meets connections that the first has left there.
+        // The second attempt gets connections that the first left in the pool.
         for _ in 0..2 {
             let refused = laurel::ledger::connect(&world.config.postgres).await.unwrap_err().to_string();
             assert!(refused.contains(hint), "{settings}: {refused}");
@@ -80,9 +80,9 @@ async fn a_pooler_that_shares_sessions_is_refused() {
     }
 }
 
-/// What an operator changes while a node runs gets 503, and passes when it is changed back.
+/// Rights that change while a node runs cause 503 until they are changed back.
 #[tokio::test]
-async fn a_postgres_that_lets_nobody_in_or_write_is_away() {
+async fn a_postgres_without_rights_counts_as_unavailable() {
     let (world, postgres) = World::with_postgres().await;
     let node = world.node().await;
     let mut operator = PgConnection::connect(&postgres.url.replace("/laurel?", "/postgres?")).await.unwrap();

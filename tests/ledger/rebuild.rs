@@ -1,6 +1,6 @@
 use crate::harness::{Player, TestNode, World, assert_verified, eventually};
 
-/// A node whose ledger has an award of each of so many players.
+/// A node with one award per player in the ledger.
 async fn node_with_awards(world: &World, count: u64) -> (TestNode, Vec<Player>) {
     let node = world.node().await;
     let players = node.players(count).await;
@@ -24,7 +24,7 @@ async fn an_emptied_redis_is_loaded_from_the_ledger_at_the_start() {
 
     let node = world.node().await;
     let rebuilt = node.get("/api/v1/scores/leaderboard").await;
-    assert_eq!(rebuilt.body["leaderboard"], board.body["leaderboard"], "ties in their old order too");
+    assert_eq!(rebuilt.body["leaderboard"], board.body["leaderboard"], "ties keep their order");
     assert!(rebuilt.body["version"].as_i64() > board.body["version"].as_i64());
     assert_verified(&world).await;
     node.award(&players[14], "watch_ad").await;
@@ -72,12 +72,12 @@ async fn nodes_that_start_together_load_an_empty_redis_once() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_emptied_under_a_serving_node_is_loaded_again() {
+async fn a_redis_emptied_while_nodes_serve_is_loaded() {
     let world = World::new().await;
     let (node, players) = node_with_awards(&world, 12).await;
     let board = node.board().await;
     let _: () = world.look().await.ask("FLUSHALL").await;
-    // No award is made on a total that is not there.
+    // No award is computed from a missing total.
     let won = eventually("awards to be taken again", async || {
         let answer = node.init(&players[0], "watch_ad").await;
         (answer.status == 200).then(|| answer.body["antiSpamToken"].as_str().unwrap().to_owned())
@@ -90,11 +90,11 @@ async fn a_redis_that_is_emptied_under_a_serving_node_is_loaded_again() {
 }
 
 #[tokio::test]
-async fn a_load_that_was_cut_short_is_done_anew() {
+async fn an_interrupted_load_starts_over() {
     let world = World::new().await;
     let (node, _) = node_with_awards(&world, 12).await;
     let board = node.board().await;
-    // As a leader leaves it that dies between the last step and the confirmation.
+    // The state after a leader died between the last step of the load and opening the board.
     let store = &node.app.store;
     let epoch = store.known_epochs();
     let load = store.begin_load(0).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_load_that_was_cut_short_is_done_anew() {
 }
 
 #[tokio::test]
-async fn a_closed_board_is_mended_by_nobody_but_who_loads_it() {
+async fn only_the_load_refills_a_closed_board() {
     let world = World::new().await;
     let store = world.store().await;
     crate::scripts::award(&store, crate::scripts::user(1), 10).await;

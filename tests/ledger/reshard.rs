@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use laurel::app::App;
 use laurel::config::Config;
-use laurel::ledger::{From, rebuild_as_told};
+use laurel::ledger::{OldBoard, rebuild_or_reshard};
 use laurel::serve::Node;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use crate::harness::{KeptRedis, Player, TestNode, World, assert_verified, connect_redis, eventually};
 
-/// Between a player's awards, so that a busy machine does what is tried meanwhile.
+/// Pause between a player's awards, so that the operation under test makes progress on a busy machine.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Players who go on with whichever nodes there are, and the points they were told of.
+/// Players who keep playing on the current nodes, and the points in the responses they got.
 struct Load {
     nodes: Mutex<Vec<Arc<TestNode>>>,
     players: Vec<Player>,
@@ -56,7 +56,7 @@ impl Load {
             let answer = node.finalize(player, token, Value::Null).await;
             match answer.status {
                 200 => *self.told.lock().entry(player.identity.user).or_default() += 10,
-                // The token was of the board as it was split before.
+                // The token belongs to the board before the reshard.
                 401 | 503 => {}
                 _ => panic!("{}", answer.text),
             }
@@ -74,20 +74,20 @@ impl Load {
     }
 }
 
-/// A node that waits for its board, which comes when somebody splits it so.
+/// A node that waits for a board with its number of shards.
 fn waiting(world: &World, config: &Config) -> JoinHandle<TestNode> {
     let (config, clock) = (config.clone(), world.clock.clone());
     tokio::spawn(async move { TestNode::new(Node::start(config, clock).await.unwrap()) })
 }
 
-async fn split(world: &World, config: &Config, from: &From) -> u64 {
+async fn split(world: &World, config: &Config, from: &OldBoard) -> u64 {
     let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
-    rebuild_as_told(&app, from, |_| ()).await.unwrap()
+    rebuild_or_reshard(&app, from, |_| ()).await.unwrap()
 }
 
-/// Splits the board under load; afterwards nodes with the old settings take no award, and every point that anybody was told of is
-/// there once.
-async fn split_under_load(world: &mut World, config: Config, from: &From) {
+/// Changes the number of shards under load. Afterwards nodes with the old configuration take no award, and every point in a response is
+/// there exactly once.
+async fn split_under_load(world: &mut World, config: Config, from: &OldBoard) {
     let old = Arc::new(world.node().await);
     let players = old.players(12).await;
     let (load, running) = Load::start(vec![old.clone()], players.clone());
@@ -119,18 +119,18 @@ async fn split_under_load(world: &mut World, config: Config, from: &From) {
 }
 
 #[tokio::test]
-async fn a_board_is_split_into_other_numbers_of_shards_under_load() {
+async fn the_number_of_shards_changes_under_load() {
     let mut world = World::with_shards(1).await;
     for shards in [4, 2, 1] {
         let mut config = world.config.clone();
         config.redis.shards = shards;
-        split_under_load(&mut world, config, &From::default()).await;
+        split_under_load(&mut world, config, &OldBoard::default()).await;
         let tag = |it: u32| if it == 1 { "leaderboard:*".to_owned() } else { format!("{{{it}.*") };
         let mut connection = connect_redis(&world.redis.url).await.unwrap();
         for other in [1, 2, 4].into_iter().filter(|it| *it != shards) {
             let keys: Vec<String> =
                 redis::cmd("KEYS").arg(tag(other)).query_async(&mut connection).await.unwrap();
-            // Old nodes go on to count requests.
+            // Old nodes still count requests.
             let left: Vec<_> = keys.iter().filter(|it| !it.contains("rate:")).collect();
             assert!(left.is_empty(), "of {other} shards: {left:?}");
         }
@@ -144,12 +144,12 @@ async fn a_board_moves_from_one_redis_to_a_cluster_under_load() {
     let mut config = world.config.clone();
     config.redis.shards = 8;
     config.redis.url = cluster.url.clone().into();
-    let from = From { url: Some(world.redis.url.clone()), lost: false };
+    let from = OldBoard { url: Some(world.redis.url.clone()), lost: false };
     split_under_load(&mut world, config, &from).await;
 }
 
 #[tokio::test]
-async fn a_board_is_split_only_from_where_it_is() {
+async fn resharding_needs_the_right_old_board() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     let player = node.register("ada").await;
@@ -159,14 +159,15 @@ async fn a_board_is_split_only_from_where_it_is() {
     let mut config = world.config.clone();
     config.redis.shards = 2;
     let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
-    let refused = async |from: &From| rebuild_as_told(&app, from, |_| ()).await.unwrap_err().to_string();
-    let from = From { url: Some(elsewhere.redis.url.clone()), lost: false };
-    assert!(refused(&from).await.contains("--from names its Redis"));
+    let refused =
+        async |from: &OldBoard| rebuild_or_reshard(&app, from, |_| ()).await.unwrap_err().to_string();
+    let from = OldBoard { url: Some(elsewhere.redis.url.clone()), lost: false };
+    assert!(refused(&from).await.contains("name its Redis with --from"));
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 20, "nothing was changed");
     node.written().await;
     node.stop().await;
 
-    assert_eq!(split(&world, &config, &From { url: None, lost: true }).await, 1);
+    assert_eq!(split(&world, &config, &OldBoard { url: None, lost: true }).await, 1);
     assert!(refused(&from).await.contains("already"));
     let node = TestNode::new(Node::start(config, world.clock.clone()).await.unwrap());
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 30);

@@ -1,4 +1,4 @@
-//! The sums for operators against the ledger that they are sums of: whatever the order, whoever adds, wherever it is cut off.
+//! Rollups compared with the ledger: in any order of entries, with several writers, interrupted anywhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::harness::World;
 
 const HOUR_US: i64 = 3_600_000_000;
 
-/// Entries at random: awards of some users over the last six weeks, most in the order of time, some late, some of this hour; and what
-/// operators do.
+/// Random entries: awards of some users over the last six weeks, mostly in order of time, some late, some of this hour; and
+/// adjustments.
 pub struct Ledger {
     random: StdRng,
     users: Vec<Uuid>,
@@ -34,7 +34,7 @@ impl Ledger {
         Self { random: StdRng::seed_from_u64(seed), users: all, seq: 0, now_us }
     }
 
-    /// Appends so many entries; `progress`, from 0 to 1, is how far the weeks have gone.
+    /// Appends entries. `progress`, from 0 to 1, is the position within the six weeks.
     pub async fn append(&mut self, app: &App, count: usize, progress: f64) {
         let mut sql = String::from(
             "INSERT INTO score_history (event_id, user_id, action_type, points_earned, action_token_hash, score_before, score_after,
@@ -42,7 +42,7 @@ impl Ledger {
         );
         for place in 0..count {
             self.seq += 1;
-            // Few have most, as in life.
+            // A few users have most of the awards.
             let who = (self.random.random_range(0.0..1.0f64).powi(2) * self.users.len() as f64) as usize;
             let spent = match self.random.random_range(0..10) {
                 0 => self.random.random_range(0.0..=progress),
@@ -70,7 +70,7 @@ impl Ledger {
     }
 }
 
-/// Rows of a query as text, in order.
+/// The rows of a query as sorted text.
 async fn rows(app: &App, sql: &str) -> Vec<String> {
     let sql = format!("SELECT coalesce(row(it.*)::text, '') AS row FROM ({sql}) it ORDER BY 1");
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&app.database).await.unwrap();
@@ -81,8 +81,8 @@ const AWARDS: &str =
     "(SELECT *, date_trunc('hour', created_at, 'UTC') AS hour, date_trunc('day', created_at, 'UTC') AS day
                        FROM score_history WHERE action_token_hash <> '') a";
 
-/// Every sum is what the ledger says.
-pub async fn assert_summed_up(app: &App) {
+/// Compares every sum with the ledger.
+pub async fn assert_rollups_match(app: &App) {
     let pairs = [
         (
             "SELECT hour, awards, points, users FROM rollup_hours WHERE awards > 0".to_owned(),
@@ -122,20 +122,20 @@ async fn add_all(app: &App) {
 }
 
 #[tokio::test]
-async fn the_sums_are_what_the_ledger_says_after_every_batch() {
+async fn rollups_match_the_ledger_after_every_batch() {
     let world = World::new().await;
     let app = world.app().await;
     let mut ledger = Ledger::new(&app, 250, 7).await;
     for round in 1..=12 {
         ledger.append(&app, 400, f64::from(round) / 12.0).await;
         add_all(&app).await;
-        assert_summed_up(&app).await;
+        assert_rollups_match(&app).await;
     }
 }
 
-/// A node that is killed in the middle of a batch has added nothing; two that add at once add one after the other.
+/// A node that is killed in the middle of a batch adds nothing. Two concurrent writers add one after the other.
 #[tokio::test]
-async fn nothing_is_missed_or_counted_twice_wherever_it_is_cut_off() {
+async fn interrupted_rollups_count_everything_once() {
     let world = World::new().await;
     let apps: [Arc<App>; 2] = [world.app().await, world.app().await];
     let mut ledger = Ledger::new(&apps[0], 60, 8).await;
@@ -153,7 +153,7 @@ async fn nothing_is_missed_or_counted_twice_wherever_it_is_cut_off() {
     }
     assert!(cut > 5, "{cut} were cut off");
     add_all(&apps[0]).await;
-    assert_summed_up(&apps[0]).await;
+    assert_rollups_match(&apps[0]).await;
 }
 
 async fn register(app: &App) {
@@ -162,9 +162,9 @@ async fn register(app: &App) {
     sqlx::query(sql).bind(id).bind(id.to_string()).execute(&app.database).await.unwrap();
 }
 
-/// Operators see who registered at once; the sums take them when no older number can come any more.
+/// Registrations are visible at once. They enter the rollups when no smaller number can appear any more.
 #[tokio::test]
-async fn every_user_is_counted_once_in_the_hour_of_the_registration() {
+async fn users_are_counted_once() {
     let world = World::new().await;
     let app = world.app().await;
     let settle = "UPDATE rollup_heads SET seen_number_at = now() - interval '2 minutes'";
@@ -175,7 +175,7 @@ async fn every_user_is_counted_once_in_the_hour_of_the_registration() {
         }
         roll_up(&app, true).await.unwrap();
         let before = if round < 3 { "()".to_owned() } else { format!("({})", (round - 2) * 5) };
-        assert_eq!(rows(&app, counted).await, [before], "not before they are settled");
+        assert_eq!(rows(&app, counted).await, [before], "not before they are final");
         sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
         roll_up(&app, true).await.unwrap();
     }
@@ -187,9 +187,9 @@ async fn every_user_is_counted_once_in_the_hour_of_the_registration() {
     assert_eq!(rows(&app, hours).await, rows(&app, users).await);
 }
 
-/// Operators see a session as soon as it is over; the sums take it when nothing about it, and those before it, can come any more.
+/// A session is visible as soon as it ends. It enters the rollups when it and all before it are final.
 #[tokio::test]
-async fn every_session_is_counted_once_before_and_after_it_is_in_the_sums() {
+async fn sessions_are_counted_once() {
     let world = World::new().await;
     let app = world.app().await;
     let play = "INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
@@ -205,7 +205,7 @@ async fn every_session_is_counted_once_before_and_after_it_is_in_the_sums() {
     for _ in 0..2 {
         assert_eq!(rows(&app, &seen).await, ["(1,1,1,1)", "(2,2,6,6)", "(5,1,5,5)"]);
         add_all(&app).await;
-        assert_eq!(rows(&app, summed_up).await, ["(2)"], "those before the one that goes on");
+        assert_eq!(rows(&app, summed_up).await, ["(2)"], "only those before the active one");
     }
     let end = "UPDATE game_sessions SET ended_at = created_at + interval '3 seconds', expires_at = now() - interval '1 hour' WHERE is_active";
     sqlx::raw_sql(end).execute(&app.database).await.unwrap();

@@ -18,7 +18,7 @@ async fn names(node: &TestNode) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn seeded_users_have_names_that_nobody_else_has() {
+async fn seeded_users_have_unique_names() {
     let world = World::new().await;
     let node = world.node().await;
     seed(&node, 12).await;
@@ -26,7 +26,7 @@ async fn seeded_users_have_names_that_nobody_else_has() {
 
     let other = World::new().await;
     let (one, two) = (other.node().await, other.node().await);
-    // Players have chosen some of them, however they spell them.
+    // Players chose some of the names, in another case.
     for taken in [&series[3], &series[5].to_uppercase(), &series[6].to_lowercase()] {
         one.register(taken).await;
     }
@@ -35,7 +35,7 @@ async fn seeded_users_have_names_that_nobody_else_has() {
     tokio::join!(seed(&one, 1500), seed(&two, 1500));
     let names = names(&one).await;
     assert_eq!(names.len(), 3008);
-    // Three users are there: the series goes on behind as many.
+    // There are three users, so the series starts at the fourth name.
     assert_eq!(names[3..8], [4, 7, 8, 9, 10].map(|it| series[it].clone()));
     let distinct: HashSet<String> = names.iter().map(|it| it.to_lowercase()).collect();
     assert_eq!(distinct.len(), names.len());

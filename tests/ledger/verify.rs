@@ -2,10 +2,10 @@ use laurel::app::App;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified, differences, ledger_differences};
+use crate::harness::{World, assert_verified, ledger_mismatches, mismatches};
 use crate::scripts::number;
 
-/// A user with the number and the name that `scripts::award` gives to this id.
+/// A user with the number and name that `scripts::award` uses for the id.
 pub async fn insert_user(app: &App) -> Uuid {
     let id = app.clock.new_id();
     sqlx::query(
@@ -22,7 +22,7 @@ pub async fn insert_user(app: &App) -> Uuid {
 }
 
 #[tokio::test]
-async fn every_kind_of_difference_is_found() {
+async fn every_kind_of_mismatch_is_reported() {
     let world = World::new().await;
     let node = world.node().await;
     let players = node.players(6).await;
@@ -45,18 +45,18 @@ async fn every_kind_of_difference_is_found() {
     update("UPDATE users SET score = 25 WHERE id = $1", 3).await;
     update("UPDATE score_history SET score_before = 11, score_after = 21 WHERE user_id = $1 AND score_before = 10", 4).await;
 
-    let found = differences(&node.app).await;
-    let mut users: Vec<_> = found.iter().map(|it| it.of.clone()).collect();
+    let found = mismatches(&node.app).await;
+    let mut users: Vec<_> = found.iter().map(|it| it.subject.clone()).collect();
     users.sort();
     let mut wanted: Vec<_> = (0..5).map(|it| id(it).to_string()).chain(["a-stranger".to_owned()]).collect();
-    // The ledger has one with 21 points now, ahead of the others.
-    wanted.extend((1..=5).map(|place| format!("place {place}")));
+    // In the ledger one user has 21 points now, ahead of the others.
+    wanted.extend((1..=5).map(|place| format!("rank {place}")));
     wanted.sort();
     assert_eq!(users, wanted, "{found:#?}");
 }
 
 #[tokio::test]
-async fn the_light_check_goes_round_and_finds_drift() {
+async fn the_background_check_finds_mismatches() {
     let world = World::new().await;
     let node = world.node().await;
     let players = node.players(5).await;
@@ -65,16 +65,16 @@ async fn the_light_check_goes_round_and_finds_drift() {
     }
     node.written().await;
     let mut after = uuid::Uuid::nil();
-    assert_eq!(laurel::ledger::check(&node.app, &mut after).await.unwrap(), []);
-    assert!(after.is_nil(), "all were looked at; the next check begins anew");
+    assert_eq!(laurel::ledger::check_sample(&node.app, &mut after).await.unwrap(), []);
+    assert!(after.is_nil(), "all users were checked, the next check starts over");
     let who = players[4].identity.user;
     let _: i64 = world.look().await.ask(&format!("INCRBY user:score:{who} 5")).await;
-    let found = laurel::ledger::check(&node.app, &mut after).await.unwrap();
-    assert_eq!(found.iter().map(|it| it.of.clone()).collect::<Vec<_>>(), [who.to_string()]);
-    assert!(found[0].what.contains("user:score has Some(15), the ledger's sum is 10"), "{}", found[0].what);
+    let found = laurel::ledger::check_sample(&node.app, &mut after).await.unwrap();
+    assert_eq!(found.iter().map(|it| it.subject.clone()).collect::<Vec<_>>(), [who.to_string()]);
+    assert!(found[0].detail.contains("user:score has 15, the ledger's sum is 10"), "{}", found[0].detail);
 }
 
-/// `laurel verify` with some words more, on these stores.
+/// Runs `laurel verify` with more arguments on these stores.
 async fn run(world: &World, words: &[&str]) -> (bool, String) {
     let mut command = crate::harness::laurel(&world.config);
     command.arg("verify").args(words);
@@ -84,7 +84,7 @@ async fn run(world: &World, words: &[&str]) -> (bool, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_only_read_can_verify() {
+async fn a_read_only_role_can_verify() {
     let (mut world, postgres) = World::with_postgres().await;
     let node = world.node().await;
     for player in node.players(3).await {
@@ -99,8 +99,8 @@ async fn who_may_only_read_can_verify() {
     assert_ne!(as_mary, postgres.url);
     world.config.postgres.url = as_mary.into();
     for (words, counts) in [
-        (&[][..], "3 users, 3 ledger entries, 0 differences"),
-        (&["--ledger"], "3 ledger entries, 0 differences"),
+        (&[][..], "3 users, 3 ledger entries, 0 mismatches"),
+        (&["--ledger"], "3 ledger entries, 0 mismatches"),
     ] {
         let (whole, said) = run(&world, words).await;
         assert!(whole && said.contains(counts), "{words:?}: {said}");
@@ -113,12 +113,13 @@ async fn who_may_only_read_can_verify() {
         assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{secret}");
     }
 
-    // Tables of another version are said so, in one line, and nothing is done to them.
+    // A schema of another version is reported in one line, and stays as it is.
     for (change, told) in [
         ("INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
-          FROM _sqlx_migrations LIMIT 1", "they are newer than this version of Laurel"),
-        ("DELETE FROM _sqlx_migrations WHERE version IN (18, 9999)", "needs step 18: run laurel migrate first"),
-        ("ALTER TABLE _sqlx_migrations RENAME TO other", "there are none of Laurel's"),
+          FROM _sqlx_migrations LIMIT 1", "the tables are at migration 9999"),
+        ("UPDATE _sqlx_migrations SET version = 0 WHERE version = 1; DELETE FROM _sqlx_migrations WHERE version = 9999",
+         "migration 1 is missing: run laurel migrate"),
+        ("ALTER TABLE _sqlx_migrations RENAME TO other", "Laurel's tables are missing"),
     ] {
         sqlx::raw_sql(change).execute(&database).await.unwrap();
         for words in [&[][..], &["--ledger"]] {
@@ -130,7 +131,7 @@ async fn who_may_only_read_can_verify() {
 }
 
 #[tokio::test]
-async fn an_award_without_its_attempt_is_named() {
+async fn awards_without_attempts_are_reported() {
     let world = World::new().await;
     let node = world.node().await;
     let players = node.players(2).await;
@@ -141,7 +142,7 @@ async fn an_award_without_its_attempt_is_named() {
     let who = players[0].identity.user;
     let gone = sqlx::query("DELETE FROM user_action WHERE user_id = $1").bind(who);
     gone.execute(&node.app.database).await.unwrap();
-    let found = ledger_differences(&node.app).await;
+    let found = ledger_mismatches(&node.app).await;
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].what.contains("no token was spent for it"), "{found:?}");
+    assert!(found[0].detail.contains("no token was spent for it"), "{found:?}");
 }

@@ -1,3 +1,4 @@
+use laurel::ledger::{Origin, write_batch};
 use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, World, assert_verified};
@@ -11,7 +12,7 @@ async fn score(node: &TestNode, player: &Player) -> i64 {
 }
 
 #[tokio::test]
-async fn an_attempt_is_one_row_with_its_whole_life() {
+async fn an_attempt_is_one_row() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -24,7 +25,7 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
             .unwrap();
     assert_eq!(open, (true, true, 10));
 
-    // U+0000, and the six characters that stand for it: both are text that anybody may send.
+    // U+0000, and the six characters of its escape: clients may send both.
     let given = json!({ "seen": "all\u{0} of it", "k\u{0}": ["\\u0000", "\\\u{0}"] });
     assert_eq!(node.finalize(&ada, &token, given).await.status, 200);
     node.written().await;
@@ -50,26 +51,27 @@ async fn an_attempt_is_one_row_with_its_whole_life() {
 }
 
 #[tokio::test]
-async fn an_entry_that_comes_twice_counts_once() {
+async fn an_entry_delivered_twice_counts_once() {
     let world = World::new().await;
     let app = world.app().await;
-    laurel::ledger::wait_open(&app, |_| ()).await.unwrap();
+    laurel::ledger::await_board(&app, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
     crate::scripts::award(&app.store, user, 10).await;
     crate::scripts::award(&app.store, user, 5).await;
     let mut reader = app.store.outbox_reader().await.unwrap();
     let (mut entries, _) = reader.read(100, 0).await.unwrap();
     let mut writer = app.database.acquire().await.unwrap();
-    // A node writes and dies before it settles; another writes again, and in another order.
-    laurel::ledger::write(&mut writer, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
+    // A node writes and dies before it acknowledges. Another writes again, in another order.
+    write_batch(&mut writer, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox).await.unwrap();
     entries.reverse();
-    laurel::ledger::write(&mut writer, &app.receipts, app.store.shard_count(), &entries).await.unwrap();
+    write_batch(&mut writer, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox).await.unwrap();
     for entry in &entries {
-        laurel::ledger::write(
+        write_batch(
             &mut writer,
             &app.receipts,
             app.store.shard_count(),
             std::slice::from_ref(entry),
+            Origin::Outbox,
         )
         .await
         .unwrap();
@@ -87,7 +89,7 @@ async fn an_entry_that_comes_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn a_user_with_a_history_cannot_go() {
+async fn a_user_with_a_history_cannot_be_deleted() {
     let world = World::new().await;
     let node = world.node().await;
     let database = &node.app.database;
@@ -104,5 +106,5 @@ async fn a_user_with_a_history_cannot_go() {
     moved.execute(database).await.unwrap_err();
 
     let eve = node.register("eve").await;
-    assert_eq!(goes(eve.identity.user).await, Ok(1), "one without a history can");
+    assert_eq!(goes(eve.identity.user).await, Ok(1), "a user without a history can be deleted");
 }

@@ -10,7 +10,7 @@ use super::calls::{Call, Given};
 use super::request::id;
 use super::rules::Model;
 use super::state::{ACTIONS, Ask, Kind, Outcome, Proof, Request, Session, Shown, Token};
-use crate::harness::{Answer, Player, TestNode, World, differences, ledger_differences, rows};
+use crate::harness::{Answer, Player, TestNode, World, ledger_mismatches, mismatches, rows};
 
 /// A sequence as it is played: the model, and who is who.
 pub struct Play<'a> {
@@ -184,8 +184,8 @@ impl<'a> Play<'a> {
         let wanted: Vec<u64> = self.model.users.iter().map(|it| it.total).collect();
         prop_assert_eq!(own, wanted, "totals");
         self.nodes[0].written().await;
-        prop_assert_eq!(differences(&self.nodes[0].app).await, []);
-        prop_assert_eq!(ledger_differences(&self.nodes[0].app).await, []);
+        prop_assert_eq!(mismatches(&self.nodes[0].app).await, []);
+        prop_assert_eq!(ledger_mismatches(&self.nodes[0].app).await, []);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Operators, raced against the awards of those whom they decide about.
 
-use laurel::admin::{Changed, Decision, Restriction, adjust, find_user, restrict, void};
+use laurel::admin::{Adjustment, Decision, Restriction, adjust, find_user, restrict, void};
 use laurel::error::{Error, Refusal};
 use serde_json::Value;
 use uuid::Uuid;
@@ -109,7 +109,7 @@ async fn what_is_won_before_a_void_is_lost_and_what_is_won_after_it_stays() {
 }
 
 /// What came of an adjustment: the event with both totals, or nothing where it was refused.
-fn outcome(adjusted: Result<Changed, Error>) -> Option<Changed> {
+fn outcome(adjusted: Result<Adjustment, Error>) -> Option<Adjustment> {
     match adjusted {
         Ok(changed) => Some(changed),
         Err(Error::Refused(Refusal::Validation(_))) => None,

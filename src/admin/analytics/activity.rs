@@ -12,51 +12,51 @@ use crate::ledger::{UNCOUNTED_SESSIONS, begin, sql_fault, timed};
 /// One hour or day.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityRow {
-    /// When it begins, in ms since the Unix epoch.
+    /// Start in ms since the Unix epoch.
     pub at_ms: i64,
-    /// Awards in it.
+    /// Number of awards.
     pub awards: i64,
-    /// What they came to.
+    /// Their points.
     pub points: i64,
-    /// Users who had one.
+    /// Users with an award.
     pub active_users: i64,
-    /// Requests that were refused, by code.
+    /// Refused requests by error code.
     pub refusals: BTreeMap<String, i64>,
 }
 
-/// The whole of some hours or days, and each of them.
+/// Totals of a span and its time series.
 #[derive(Clone, Debug)]
 pub struct Activity {
-    /// Users who had an award since it began.
+    /// Users with an award since the start.
     pub active_users: i64,
     /// Users who registered.
     pub new_users: i64,
-    /// Sessions that began in it and have ended.
+    /// Sessions that started in the span and have ended.
     pub sessions: i64,
     /// Their actions.
     pub session_actions: i64,
-    /// Every hour or day, oldest first; none is left out.
+    /// Every hour or day, oldest first, without gaps.
     pub rows: Vec<ActivityRow>,
 }
 
-/// What happened in a span that ends now, by the hour or by the day.
+/// The activity of a span that ends now, by hour or by day.
 ///
 /// # Errors
-/// Postgres is away.
+/// Postgres is unavailable.
 pub async fn activity(app: &App, span: Span, step: Step) -> Result<Activity> {
-    let doing = "read the activity";
+    let doing = "read_activity";
     let read = timed(&app.metrics, doing, read(&app.database, span, step)).await;
     read.map_err(|error| sql_fault(doing, error).into())
 }
 
 async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sqlx::Error> {
-    // What is in the sums and what is not in them yet have to be of one moment.
+    // The rollups and the rows that are not in them yet must be of the same snapshot.
     let mut transaction = begin(database, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let mut rows: Vec<ActivityRow> = (span.from_ms..span.to_ms)
         .step_by(step.ms() as usize)
         .map(|at_ms| ActivityRow { at_ms, ..ActivityRow::default() })
         .collect();
-    let place = |at_ms: i64| ((at_ms - span.from_ms) / step.ms()) as usize;
+    let index = |at_ms: i64| ((at_ms - span.from_ms) / step.ms()) as usize;
     let hours = sqlx::query(
         "SELECT (date_part('epoch', hour) * 1000)::bigint AS at_ms, awards, least(points, 9007199254740991)::bigint AS points,
                 users, day_users, last_users, new_users
@@ -65,10 +65,10 @@ async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sql
     let hours = hours.bind(span.from_ms as f64).fetch_all(&mut *transaction).await?;
     let (mut active_users, mut new_users) = (0, 0);
     for hour in hours {
-        // An hour that begins after the span is one of a clock that runs ahead; who was active in it was active since.
+        // An hour after the span comes from a clock that runs ahead. Its users were active since the start too.
         active_users += hour.get::<i64, _>("last_users");
         new_users += hour.get::<i64, _>("new_users");
-        let Some(row) = rows.get_mut(place(hour.get("at_ms"))) else { continue };
+        let Some(row) = rows.get_mut(index(hour.get("at_ms"))) else { continue };
         row.awards += hour.get::<i64, _>("awards");
         row.points = row.points.saturating_add(hour.get("points"));
         row.active_users += match step {
@@ -78,12 +78,12 @@ async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sql
     }
     for (code, at_s, counts) in refusals(&mut transaction, span).await? {
         for (at_s, count) in at_s.into_iter().zip(counts) {
-            if let Some(row) = rows.get_mut(place(at_s * 1000)) {
+            if let Some(row) = rows.get_mut(index(at_s * 1000)) {
                 *row.refusals.entry(code.clone()).or_default() += count;
             }
         }
     }
-    // Who registered in the last minute is not in the sums.
+    // Registrations of the last minute are not in the rollups yet.
     let newest = sqlx::query_scalar::<_, i64>(
         "SELECT count(*) FROM users WHERE number > (SELECT user_number FROM rollup_heads WHERE shard = 0)
                AND created_at >= to_timestamp($1 / 1000.0)",
@@ -100,7 +100,7 @@ async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sql
     Ok(Activity { active_users, new_users, sessions, session_actions, rows })
 }
 
-/// Of each code, the beginnings of its hours, in seconds, and how many there were in them: a row a code, since there are many hours.
+/// Per error code: the starts of its hours in seconds, and the counts. One row per code, since there are many hours.
 async fn refusals(
     connection: &mut PgConnection,
     span: Span,

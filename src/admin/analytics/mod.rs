@@ -1,23 +1,23 @@
-//! What operators see at a glance, from the sums that `ledger::roll_up_forever` keeps: so an answer takes as long over ten million
+//! Statistics for the admin console, from the rollups that `ledger::roll_up_forever` maintains, so that a query is as fast over ten million
 //! entries as over ten. All times are UTC.
 
 mod activity;
-mod busy;
+mod most_active;
 mod scores;
 mod sessions;
 
 pub use activity::{Activity, ActivityRow, activity};
-pub use busy::{Busy, MostActive, most_active, peak_hours};
+pub use most_active::{ActiveUser, MostActive, most_active, peak_hours};
 pub use scores::{Scores, scores};
 pub use sessions::{Sessions, sessions};
 
 use crate::ledger::HOUR_MS;
 pub use crate::ledger::Period;
 
-/// A day, in ms.
+/// Milliseconds per day.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Whole hours or days.
+/// Resolution of a time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// By the hour.
@@ -27,7 +27,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// As it stands in queries and answers.
+    /// The value in queries and responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -35,7 +35,7 @@ impl Step {
         }
     }
 
-    /// How long one is.
+    /// Length in ms.
     pub fn ms(self) -> i64 {
         match self {
             Self::Hour => HOUR_MS,
@@ -44,17 +44,17 @@ impl Step {
     }
 }
 
-/// From the beginning of one hour or day to the end of another, in ms since the Unix epoch.
+/// A range of whole hours or days, in ms since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// It begins here.
+    /// Start, inclusive.
     pub from_ms: i64,
-    /// And ends before this.
+    /// End, exclusive.
     pub to_ms: i64,
 }
 
 impl Span {
-    /// So many hours or days up to now, the present one among them.
+    /// The last `count` hours or days, including the current one.
     pub fn last(count: i64, step: Step, now_ms: i64) -> Self {
         let to_ms = (now_ms.div_euclid(step.ms()) + 1) * step.ms();
         Self { from_ms: to_ms - count * step.ms(), to_ms }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_has_whole_steps_and_the_present_one_is_the_last() {
+    fn spans_end_with_the_current_step() {
         let now_ms = 1_704_449_105_007;
         let hours = Span::last(2, Step::Hour, now_ms);
         assert_eq!(hours, Span { from_ms: 1_704_445_200_000, to_ms: 1_704_452_400_000 });

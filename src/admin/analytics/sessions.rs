@@ -1,4 +1,4 @@
-//! Game sessions that have ended: how many actions they have, and how long they are.
+//! Ended game sessions: their number of actions and their duration.
 
 use sqlx::Row;
 
@@ -7,25 +7,25 @@ use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{SESSION_CLASSES, UNCOUNTED_SESSIONS, sql_fault, timed};
 
-/// What sessions were like.
+/// Statistics of sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    /// How many there were.
+    /// Number of sessions.
     pub sessions: i64,
     /// Their actions.
     pub actions: i64,
-    /// What they lasted, together.
+    /// Sum of their durations.
     pub seconds: i64,
-    /// How many had at least so many actions, and fewer than the next class; the last class has no end.
+    /// Lower bound of each size class in actions, and its number of sessions. The last class is open-ended.
     pub classes: Vec<(i64, i64)>,
 }
 
-/// The sessions that began in a span which ends now, and have ended.
+/// The ended sessions that started in a span which ends now.
 ///
 /// # Errors
-/// Postgres is away.
+/// Postgres is unavailable.
 pub async fn sessions(app: &App, span: Span) -> Result<Sessions> {
-    let doing = "read the sessions";
+    let doing = "read_session_stats";
     let asked = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT least, sum(sessions)::bigint AS sessions, sum(actions)::bigint AS actions, sum(seconds)::bigint AS seconds
          FROM (SELECT hour, least, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
@@ -34,15 +34,17 @@ pub async fn sessions(app: &App, span: Span) -> Result<Sessions> {
     .bind(span.from_ms as f64)
     .fetch_all(&app.database);
     let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
-    let mut all =
-        Sessions { classes: SESSION_CLASSES.map(|least| (least, 0)).to_vec(), ..Sessions::default() };
+    let mut all = Sessions {
+        classes: SESSION_CLASSES.map(|min_actions| (min_actions, 0)).to_vec(),
+        ..Sessions::default()
+    };
     for row in rows {
         let (least, sessions): (i64, i64) = (row.get("least"), row.get("sessions"));
         all.sessions += sessions;
         all.actions += row.get::<i64, _>("actions");
         all.seconds += row.get::<i64, _>("seconds");
-        for (class, count) in &mut all.classes {
-            *count += if *class == least { sessions } else { 0 };
+        for (min_actions, count) in &mut all.classes {
+            *count += if *min_actions == least { sessions } else { 0 };
         }
     }
     Ok(all)

@@ -11,7 +11,7 @@ use super::super::body::{Body, Fields};
 use super::super::envelope;
 use super::super::query::Query;
 use super::{Admin, Id};
-use crate::admin::{self, DeadLetter, Decision, Fate};
+use crate::admin::{self, DeadLetter, DeadLetterAction, Decision};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Refusal, Result};
@@ -51,18 +51,24 @@ fn shown(letter: &DeadLetter) -> Value {
 }
 
 /// `POST dead-letters/:letterId/retry` and `…/discard`.
-pub async fn decide(app: &App, Admin(actor): Admin, id: Id, body: &[u8], fate: Fate) -> Result<Response> {
+pub async fn decide(
+    app: &App,
+    Admin(actor): Admin,
+    id: Id,
+    body: &[u8],
+    fate: DeadLetterAction,
+) -> Result<Response> {
     let mut fields = Fields::read(body)?;
     let reason = fields.text("reason", Decision::read_reason);
     fields.finish()?;
     let id = id.ok().and_then(|it| it.0.parse().ok()).ok_or(Refusal::NotFound)?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
-    let state = admin::decide(app, id, fate, &decision).await?;
+    let state = admin::decide_dead_letter(app, id, fate, &decision).await?;
     Ok(envelope::answer(StatusCode::OK, "Done", json!({ "letterId": id, "state": state })))
 }
 
 /// The route's handler for one fate.
-pub fn route(fate: Fate) -> axum::routing::MethodRouter<Arc<App>> {
+pub fn route(fate: DeadLetterAction) -> axum::routing::MethodRouter<Arc<App>> {
     axum::routing::post(async move |State(app): State<Arc<App>>, admin: Admin, id: Id, Body(body): Body| {
         decide(&app, admin, id, &body, fate).await
     })

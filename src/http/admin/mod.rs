@@ -22,7 +22,7 @@ use super::body::{Body, Fields};
 use super::query::Query;
 use super::{envelope, idempotency};
 use crate::account::User;
-use crate::admin::{self, Changed, Decision, Fate, Restriction, Suspected};
+use crate::admin::{self, Adjustment, DeadLetterAction, Decision, Restriction, Suspect};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
@@ -48,8 +48,8 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/admin/suspects", get(suspects))
         .route("/api/admin/audit", get(audit))
         .route("/api/admin/dead-letters", get(dead_letters::list))
-        .route("/api/admin/dead-letters/{letterId}/retry", dead_letters::route(Fate::Retry))
-        .route("/api/admin/dead-letters/{letterId}/discard", dead_letters::route(Fate::Discard))
+        .route("/api/admin/dead-letters/{letterId}/retry", dead_letters::route(DeadLetterAction::Retry))
+        .route("/api/admin/dead-letters/{letterId}/discard", dead_letters::route(DeadLetterAction::Discard))
         .route("/api/admin/suspects/{suspect}", get(users::evidence))
         .route("/api/admin/activity", get(analytics::activity))
         .route("/api/admin/most-active", get(analytics::most_active))
@@ -98,7 +98,7 @@ async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result
 }
 
 /// A suspect in a response. For an address the user and the restrictions are null or false.
-fn suspected(suspect: &Suspected) -> Value {
+fn suspected(suspect: &Suspect) -> Value {
     json!({
         "suspect": suspect.suspect,
         "userId": suspect.user.as_ref().map(|(number, _)| number),
@@ -197,7 +197,7 @@ async fn refresh_board(app: &App) {
     }
 }
 
-fn show_change(user: &User, changed: Option<Changed>) -> Value {
+fn show_change(user: &User, changed: Option<Adjustment>) -> Value {
     json!({
         "userId": user.number,
         "username": user.username,

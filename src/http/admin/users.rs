@@ -114,13 +114,13 @@ pub async fn evidence(
     query.finish()?;
     let suspect = suspect.map_err(|_| Refusal::UserNotFound)?;
     let evidence = admin::evidence(&app, &suspect, hours).await?;
-    let signs = evidence.seen.iter().map(|seen| {
+    let signs = evidence.signals.iter().map(|signals| {
         json!({
-            "hour": rfc3339(seen.hour_ms),
-            "sign": seen.sign,
-            "count": seen.count,
-            "firstAt": rfc3339(seen.first_at_ms),
-            "lastAt": rfc3339(seen.last_at_ms),
+            "hour": rfc3339(signals.hour_ms),
+            "sign": signals.sign,
+            "count": signals.count,
+            "firstAt": rfc3339(signals.first_at_ms),
+            "lastAt": rfc3339(signals.last_at_ms),
         })
     });
     let refused = evidence.refused.iter().map(|attempt| {
@@ -133,7 +133,7 @@ pub async fn evidence(
         })
     });
     let (players, addresses) =
-        if evidence.user.is_none() { (evidence.behind, Vec::new()) } else { (Vec::new(), evidence.behind) };
+        if evidence.user.is_none() { (evidence.related, Vec::new()) } else { (Vec::new(), evidence.related) };
     let data = json!({
         "suspect": evidence.suspect,
         "userId": evidence.user.as_ref().map(|it| it.number),

@@ -1,15 +1,15 @@
-//! Periods of the calendar, in UTC. A moment is the number of its hour since the Unix epoch.
+//! Calendar periods in UTC. Times are hours since the Unix epoch.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// An hour, in ms.
+/// Milliseconds per hour.
 pub const HOUR_MS: i64 = 3_600_000;
-/// Monday the 5th of January 1970.
+/// Monday, January 5, 1970.
 const FIRST_MONDAY: i64 = 4 * 24;
 
-/// A period of the calendar.
+/// A calendar period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
     /// From the full hour.
@@ -23,10 +23,10 @@ pub enum Period {
 }
 
 impl Period {
-    /// All of them, the shortest first.
+    /// All periods, shortest first.
     pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
 
-    /// As it stands in queries and in the table.
+    /// The value in queries and in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -36,8 +36,8 @@ impl Period {
         }
     }
 
-    /// The first hour of the period that has this one.
-    pub fn begins(self, hour: i64) -> i64 {
+    /// The first hour of the period that contains `hour`.
+    pub fn start(self, hour: i64) -> i64 {
         match self {
             Self::Hour => hour,
             Self::Day => hour - hour.rem_euclid(24),
@@ -46,25 +46,25 @@ impl Period {
         }
     }
 
-    /// The first hour after the period that has this one.
-    pub fn ends(self, hour: i64) -> i64 {
+    /// The first hour after the period that contains `hour`.
+    pub fn end(self, hour: i64) -> i64 {
         match self {
             Self::Hour => hour + 1,
-            Self::Day => self.begins(hour) + 24,
-            Self::Week => self.begins(hour) + 7 * 24,
+            Self::Day => self.start(hour) + 24,
+            Self::Week => self.start(hour) + 7 * 24,
             Self::Month => hour_of(date_of(hour).last_of_month()) + 24,
         }
     }
 }
 
-/// A clock that is wrong by millennia is taken for the epoch.
+/// Dates out of range become the epoch.
 fn date_of(hour: i64) -> Date {
     let time = Timestamp::from_millisecond(hour.saturating_mul(HOUR_MS)).unwrap_or(Timestamp::UNIX_EPOCH);
     time.to_zoned(TimeZone::UTC).date()
 }
 
 fn hour_of(date: Date) -> i64 {
-    date.to_zoned(TimeZone::UTC).map_or(0, |it| it.timestamp().as_millisecond().div_euclid(HOUR_MS))
+    date.to_zoned(TimeZone::UTC).map_or(0, |start| start.timestamp().as_millisecond().div_euclid(HOUR_MS))
 }
 
 #[cfg(test)]
@@ -76,18 +76,18 @@ mod tests {
     }
 
     #[test]
-    fn periods_begin_and_end_by_the_calendar() {
+    fn periods_follow_the_calendar() {
         // A Sunday, and the last day of a month.
         let now = hour("2026-05-31T23:00:00Z");
-        let spans = Period::ALL.map(|it| (it.begins(now), it.ends(now)));
+        let spans = Period::ALL.map(|period| (period.start(now), period.end(now)));
         let end = hour("2026-06-01T00:00:00Z");
         assert_eq!(spans[0], (now, end));
         assert_eq!(spans[1], (hour("2026-05-31T00:00:00Z"), end));
         assert_eq!(spans[2], (hour("2026-05-25T00:00:00Z"), end));
         assert_eq!(spans[3], (hour("2026-05-01T00:00:00Z"), end));
         for period in Period::ALL {
-            assert_eq!(period.begins(end), end, "{period:?}");
-            assert_eq!(period.begins(period.ends(end) - 1), end, "{period:?}");
+            assert_eq!(period.start(end), end, "{period:?}");
+            assert_eq!(period.start(period.end(end) - 1), end, "{period:?}");
         }
     }
 }

@@ -1,24 +1,24 @@
-//! Game sessions that have ended, by hour and size.
+//! Ended game sessions, by hour and size.
 
 use sqlx::PgConnection;
 
 use crate::ledger::chain::SHARD;
 
-/// Sessions are told apart by how many actions they have at least.
+/// Lower bounds of the size classes, in actions.
 pub const SESSION_CLASSES: [i64; 9] = [0, 1, 2, 5, 10, 20, 50, 100, 200];
 
-/// Sessions that have ended, but are not in `rollup_sessions` yet, a row each, as they will stand there.
+/// Ended sessions that are not in `rollup_sessions` yet, one row each, in its form.
 pub const UNCOUNTED_SESSIONS: &str = "
     SELECT date_trunc('hour', created_at, 'UTC') AS hour,
            (SELECT max(class) FROM unnest('{0, 1, 2, 5, 10, 20, 50, 100, 200}'::bigint[]) AS class WHERE class <= actions_count) AS least,
            1::bigint AS sessions, actions_count AS actions, extract(epoch FROM ended_at - created_at)::bigint AS seconds
     FROM game_sessions WHERE id > (SELECT session_id FROM rollup_heads WHERE shard = 0) AND ended_at IS NOT NULL";
 
-/// Rows a transaction.
+/// Rows per transaction.
 const BATCH: i64 = 20_000;
 
-/// Adds sessions in the order of their rows, up to the first that is not over; Postgres must have all that happened up to a moment.
-/// A session that ran out before it is over, whatever it was: nothing about it is still to come. Returns whether there may be more.
+/// Adds sessions in order of their rows, up to the first that may still change. Postgres has all entries up to `written_to_ms`, so a
+/// session that expired before then is final. Returns true if there may be more.
 pub async fn add_batch(transaction: &mut PgConnection, written_to_ms: i64) -> Result<bool, sqlx::Error> {
     let (end, full): (Option<i64>, bool) = sqlx::query_as(
         "SELECT coalesce(min(id) FILTER (WHERE ended_at IS NULL OR expires_at >= to_timestamp($2 / 1000.0::float8)) - 1, max(id)),

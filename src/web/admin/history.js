@@ -19,7 +19,7 @@ const FILTERS = [
   ['refused', 'Refused', ['refused']],
   ['unfinished', 'Unfinished', ['expired', 'open']],
   ['session', 'Sessions', ['session']],
-  ['deed', 'Operators', ['deed', 'adjustment']],
+  ['admin', 'Operators', ['admin', 'adjustment']],
 ];
 
 export function history(id, query, signal, header) {
@@ -100,7 +100,7 @@ const KINDS = {
   expired: (it) => ['expired', `${words(it.actionType)}: never finished`],
   open: (it) => ['open', `${words(it.actionType)}: may still be finished`],
   session: (it) => ['session', `${counted(it.actions ?? 0, 'action')}${it.active ? ', still on' : ''}`],
-  deed: (it) => [it.action, said(it.actor, it.reason), detail(it.detail)],
+  admin: (it) => [it.action, said(it.actor, it.reason), detail(it.detail)],
 };
 const said = (who, why) => [`${who}: `, make('span.reason', {}, why)];
 const NAMES = { adjust: 'adjusted', void: 'voided' };

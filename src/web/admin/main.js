@@ -18,7 +18,7 @@ const main = document.getElementById('main');
 const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], letters: [letters], audit: [audit] };
 let leave = new AbortController();
 
-/** The place that the hash names: `#/players/12?kind=deed`. No hash is the overview. */
+/** The place that the hash names: `#/players/12?kind=admin`. No hash is the overview. */
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
   const [name, key, ...rest] = (path || 'overview').split('/').map((it) => { try { return decodeURIComponent(it); } catch { return it; } });

@@ -168,7 +168,7 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
     }
     assert_eq!(
         kinds,
-        ["adjustment", "award", "deed", "open", "refused", "session"].map(str::to_owned).into()
+        ["adjustment", "admin", "award", "open", "refused", "session"].map(str::to_owned).into()
     );
     let wrong = driver.call(node, "getHistory", by(&root).user("suspect").query("before=x"), 400).await;
     assert_eq!(wrong.fields(), ["before"]);

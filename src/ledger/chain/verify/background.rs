@@ -1,0 +1,67 @@
+//! The background check: a sample of users and the top list, once a minute on the leader. It feeds `laurel_ledger_mismatches`, so
+//! differences show up before anyone runs `laurel verify`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::user_totals::totals_page;
+use super::{Mismatch, find_suspected, recheck, top_list};
+use crate::app::App;
+use crate::error::Fault;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Pages per check: 20,000 users, so a million users take less than an hour.
+const PAGES: usize = 10;
+
+/// Runs the check once a minute while this node is the ledger leader.
+pub async fn check_forever(app: Arc<App>) {
+    let mut after = Uuid::nil();
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        // A board that is being loaded differs from the ledger. With ten million players that takes minutes.
+        if !app.health.is_leader() || !app.health.is_current() {
+            continue;
+        }
+        match check_sample(&app, &mut after).await {
+            // The board was closed in the meantime.
+            Ok(_) if !app.health.is_current() => {}
+            Ok(mismatches) => {
+                app.metrics.ledger_mismatches.set(mismatches.len() as i64);
+                for Mismatch { subject, detail } in mismatches {
+                    tracing::error!(
+                        subject,
+                        detail,
+                        runbook = "LaurelDrift",
+                        "redis does not match the ledger"
+                    );
+                }
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, retry_in_seconds = INTERVAL.as_secs(), "ledger check failed");
+            }
+        }
+    }
+}
+
+/// Compares the totals of the users that follow `after`, and the top list with the ledger's entries of the highest scores in Redis. `after`
+/// moves on, and starts over after the last user.
+///
+/// # Errors
+/// A store is unavailable.
+pub async fn check_sample(app: &App, after: &mut Uuid) -> Result<Vec<Mismatch>, Fault> {
+    let mut suspected = Vec::new();
+    for _ in 0..PAGES {
+        let users = totals_page(&app.database, *after).await?;
+        app.metrics.ledger_checked_users.inc_by(users.len() as u64);
+        *after = users.last().map_or(Uuid::nil(), |it| it.user);
+        if users.is_empty() {
+            break;
+        }
+        suspected.extend(find_suspected(app, &users).await?);
+    }
+    let mut mismatches = recheck(app, suspected).await?;
+    mismatches.extend(top_list::compare(app, top_list::Source::HighestInRedis).await?);
+    Ok(mismatches)
+}

@@ -1,0 +1,91 @@
+//! Counts that a node keeps in memory and adds to the current hour's rows in Postgres: refusals and abuse signals. Counts since the last
+//! flush are lost if the node is killed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::{Code, Fault};
+use crate::ledger::database::{HANGS_AFTER, in_time, sql_fault, timed};
+use crate::suspicion::Observation;
+
+const REFUSALS_INTERVAL: Duration = Duration::from_secs(5);
+const SUSPICIONS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Flushes refusals every 5 seconds.
+pub async fn flush_refusals_forever(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(REFUSALS_INTERVAL).await;
+        flush_refusals(&app).await;
+    }
+}
+
+/// Writes the refusals since the last flush. If Postgres is unavailable they are kept for the next one.
+pub async fn flush_refusals(app: &App) {
+    let counts = app.refusals.take();
+    if counts.is_empty() {
+        return;
+    }
+    if let Err(fault) = write_refusals(app, &counts).await {
+        tracing::debug!(%fault, "flushing refusals failed, retrying");
+        app.refusals.give_back(&counts);
+    }
+}
+
+async fn write_refusals(app: &App, counts: &[(Code, u64)]) -> Result<(), Fault> {
+    let doing = "write_refusals";
+    let insert = sqlx::query(
+        "INSERT INTO rollup_refusals AS known (hour, code, count)
+         SELECT date_trunc('hour', now(), 'UTC'), code, count FROM unnest($1::text[], $2::bigint[]) AS it (code, count)
+         ORDER BY code
+         ON CONFLICT (hour, code) DO UPDATE SET count = known.count + excluded.count",
+    )
+    .bind(counts.iter().map(|it| it.0.as_str()).collect::<Vec<&str>>())
+    .bind(counts.iter().map(|it| it.1 as i64).collect::<Vec<i64>>())
+    .execute(&app.database);
+    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, insert)).await.map(drop)
+}
+
+/// Flushes abuse signals once a second.
+pub async fn flush_suspicions_forever(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(SUSPICIONS_INTERVAL).await;
+        let observations = app.suspicions.take();
+        if observations.is_empty() {
+            continue;
+        }
+        if let Err(fault) = write_suspicions(&app, &observations).await {
+            tracing::debug!(%fault, "flushing abuse signals failed, retrying");
+            app.suspicions.note(observations);
+        }
+    }
+}
+
+/// Adds to the counts per user, per address, and per pair of both.
+async fn write_suspicions(app: &App, observations: &HashMap<Observation, u64>) -> Result<(), Fault> {
+    let doing = "write_abuse_signals";
+    let insert = sqlx::query(
+        "WITH seen AS (SELECT user_id, address, sign, date_trunc('hour', now(), 'UTC') AS hour, count
+                       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS it (user_id, address, sign, count)),
+              pairs AS (INSERT INTO suspect_addresses AS known (address, user_id, sign, hour, count)
+                        SELECT address, user_id, sign, hour, count FROM seen WHERE user_id IS NOT NULL
+                        ORDER BY address, user_id, sign
+                        ON CONFLICT (address, user_id, sign, hour)
+                        DO UPDATE SET count = known.count + excluded.count, last_at = now())
+         INSERT INTO suspicions AS known (suspect, is_user, sign, hour, count)
+         SELECT suspect, is_user, sign, hour, sum(count)
+         FROM (SELECT user_id::text AS suspect, TRUE AS is_user, sign, hour, count FROM seen WHERE user_id IS NOT NULL
+               UNION ALL SELECT address, FALSE, sign, hour, count FROM seen) it
+         GROUP BY suspect, is_user, sign, hour ORDER BY suspect, sign
+         ON CONFLICT (suspect, sign, hour) DO UPDATE SET count = known.count + excluded.count, last_at = now()",
+    )
+    .bind(observations.keys().map(|it| it.user).collect::<Vec<Option<Uuid>>>())
+    .bind(observations.keys().map(|observation| observation.address.to_string()).collect::<Vec<String>>())
+    .bind(observations.keys().map(|observation| observation.sign.as_str()).collect::<Vec<&str>>())
+    .bind(observations.values().map(|count| *count as i64).collect::<Vec<i64>>());
+    let result = timed(&app.metrics, doing, insert.execute(&app.database)).await;
+    result.map(drop).map_err(|error| sql_fault(doing, error))
+}

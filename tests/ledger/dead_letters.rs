@@ -1,0 +1,267 @@
+//! Entries that cannot be written to the ledger become dead letters and hold up nothing.
+
+use laurel::admin::{DeadLetter, DeadLetterAction, Decision};
+use sqlx::Executor;
+use uuid::Uuid;
+
+use crate::harness::{Player, TestNode, World, assert_verified, eventually, ledger_mismatches, mismatches};
+use crate::scripts::user;
+
+fn operator() -> Decision {
+    Decision { actor: "test".into(), host: None, reason: "because".into() }
+}
+
+async fn letters(node: &TestNode) -> Vec<DeadLetter> {
+    laurel::admin::dead_letters(&node.app, true, 1000).await.unwrap()
+}
+
+async fn retry(node: &TestNode, letter: i64) -> String {
+    laurel::admin::decide_dead_letter(&node.app, letter, DeadLetterAction::Retry, &operator()).await.unwrap();
+    laurel::ledger::retry_dead_letters(&node.app).await.unwrap();
+    letters(node).await.into_iter().find(|it| it.id == letter).unwrap().state
+}
+
+async fn score(node: &TestNode, player: &Player) -> i64 {
+    let asked = sqlx::query_scalar("SELECT score FROM users WHERE id = $1").bind(player.identity.user);
+    asked.fetch_one(&node.app.database).await.unwrap()
+}
+
+/// An entry of 10 points, as an attacker with write access to Redis would forge it. `changes` replaces fields.
+async fn forged(node: &TestNode, player: &Player, changes: &[(&str, &str)]) -> String {
+    let now_us = node.app.store.now_us().await.unwrap();
+    let (id, user) = (Uuid::new_v4().to_string(), player.identity.user.to_string());
+    let (hlc_us, at) = (now_us.to_string(), (now_us / 1000).to_string());
+    let words: [(&str, &str); 13] = [
+        ("kind", "awarded"),
+        ("id", &id),
+        ("user", &user),
+        ("action", "watch_ad"),
+        ("points", "10"),
+        ("before", "0"),
+        ("after", "10"),
+        ("hlc_us", &hlc_us),
+        ("at", &at),
+        ("issued", &at),
+        ("expires", &at),
+        ("token", "hash"),
+        ("held", "0"),
+    ];
+    let changed = |name: &str, word: &str| {
+        let change = changes.iter().find(|it| it.0 == name);
+        change.map_or_else(|| word.to_owned(), |it| it.1.to_owned())
+    };
+    words.map(|(name, word)| format!("{name} {}", changed(name, word))).join(" ")
+}
+
+#[tokio::test]
+async fn a_bad_entry_holds_up_no_other() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut look = world.look().await;
+    let stranger = Uuid::from_u128(77).to_string();
+    let (far, long) = (i64::MAX.to_string(), "x".repeat(65));
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("unreadable", &[("kind", "unheard-of")]),
+        ("unreadable", &[("user", "nobody")]),
+        ("unreadable", &[("before", "much")]),
+        ("unreadable", &[("hlc_us", &far)]),
+        ("unknown_user", &[("user", &stranger)]),
+        ("refused", &[("after", "9")]),
+        ("refused", &[("at", &far)]),
+        ("refused", &[("token", &long)]),
+        ("refused", &[("kind", "adjusted"), ("proof", "{not-json")]),
+    ];
+    for (number, (reason, changes)) in cases.iter().enumerate() {
+        let mut entry = forged(&node, &ada, changes).await;
+        if changes.iter().any(|it| it.0 == "proof") {
+            entry.push_str(" proof {not-json");
+        }
+        let stream_id: String = look.ask(&format!("XADD outbox * {entry}")).await;
+        node.award(&ada, "watch_ad").await;
+        node.written().await;
+        let found = letters(&node).await;
+        assert_eq!(found.len(), number + 1, "{changes:?}");
+        assert_eq!((found[0].reason.as_str(), &found[0].stream_id), (*reason, &stream_id), "{changes:?}");
+        assert_eq!(score(&node, &ada).await, 10 * (number as i64 + 1), "{changes:?}");
+        assert!(found[0].entry.contains("hash") || found[0].entry.contains("xxx"), "{}", found[0].entry);
+    }
+    // They do not hold up a rebuild, and none is recorded twice.
+    let entry = forged(&node, &ada, cases[5].1).await;
+    let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
+    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    assert_eq!(letters(&node).await.len(), cases.len() + 1);
+    let found = mismatches(&node.app).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].subject == "dead letters" && found[0].detail.starts_with("10 entries"), "{found:?}");
+    for letter in letters(&node).await {
+        laurel::admin::decide_dead_letter(&node.app, letter.id, DeadLetterAction::Discard, &operator())
+            .await
+            .unwrap();
+        let again =
+            laurel::admin::decide_dead_letter(&node.app, letter.id, DeadLetterAction::Retry, &operator())
+                .await;
+        assert!(again.is_err(), "a decision is final");
+    }
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn a_retried_entry_counts_once() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let database = &node.app.database;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    let odd = "ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15)";
+    database.execute(odd).await.unwrap();
+    node.award(&ada, "solve_puzzle").await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    // In Redis the total went from 10 to 25 to 35. The ledger continues from its own total.
+    assert_eq!(score(&node, &ada).await, 20);
+    assert_eq!(ledger_mismatches(&node.app).await, []);
+    let waiting = letters(&node).await;
+    assert_eq!((waiting.len(), waiting[0].points, waiting[0].in_redis), (1, Some(15), true));
+    assert_eq!(mismatches(&node.app).await.len(), 3, "ada, the first place, and the dead letter");
+    assert_eq!(retry(&node, waiting[0].id).await, "waiting", "nothing was mended yet");
+    database.execute("ALTER TABLE score_history DROP CONSTRAINT odd").await.unwrap();
+    assert_eq!(retry(&node, waiting[0].id).await, "written");
+    assert_eq!(score(&node, &ada).await, 35);
+    assert_verified(&world).await;
+    node.award(&ada, "complete_level").await;
+    assert_verified(&world).await;
+    // The same entry again, as an older copy of Redis would deliver it.
+    let at_ms = waiting[0].at_ms;
+    let changes = [
+        ("id", waiting[0].event_id.unwrap().to_string()),
+        ("points", "15".to_owned()),
+        ("after", "15".to_owned()),
+        ("at", at_ms.to_string()),
+    ];
+    let changes: Vec<(&str, &str)> = changes.iter().map(|(name, it)| (*name, it.as_str())).collect();
+    let entry = forged(&node, &ada, &changes).await;
+    let _: String = world.look().await.ask(&format!("XADD outbox * {entry}")).await;
+    node.written().await;
+    assert_eq!(score(&node, &ada).await, 55);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn an_unknown_user_is_banned_and_blocks_nothing() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    let user = eve.identity.user;
+    let row: (i64, String, String) =
+        sqlx::query_as("DELETE FROM users WHERE id = $1 RETURNING number, username, email")
+            .bind(user)
+            .fetch_one(&node.app.database)
+            .await
+            .unwrap();
+    // Directly by the scripts, so that the ban cannot interfere.
+    crate::scripts::award(&node.app.store, user, 10).await;
+    node.award(&ada, "watch_ad").await;
+    let banned = async || {
+        eventually("the unknown user to be banned", async || {
+            (node.init(&eve, "watch_ad").await.status == 403).then_some(())
+        })
+        .await;
+    };
+    banned().await;
+    node.written().await;
+    assert_eq!(node.board().await, [("ada".to_owned(), 10, 1)]);
+    assert!(letters(&node).await.iter().all(|it| it.reason == "unknown_user" && it.user == Some(user)));
+    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    node.award(&ada, "watch_ad").await;
+    banned().await;
+    let found = mismatches(&node.app).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].detail.contains("1 of the players are not in Postgres"), "{found:?}");
+
+    // Restore the user's row.
+    sqlx::query(
+        "INSERT INTO users (id, number, username, email, password_hash) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, '!')",
+    )
+    .bind(user)
+    .bind(row.0)
+    .bind(row.1)
+    .bind(row.2)
+    .execute(&node.app.database)
+    .await
+    .unwrap();
+    laurel::admin::retry_all_dead_letters(&node.app, &operator()).await.unwrap();
+    laurel::ledger::retry_dead_letters(&node.app).await.unwrap();
+    assert!(letters(&node).await.iter().all(|it| it.state == "written"));
+    let converging =
+        tokio::spawn(laurel::admin::reconcile_forever(node.app.clone(), laurel::admin::FULL_INTERVAL));
+    eventually("the ban to be lifted", async || {
+        (node.init(&eve, "watch_ad").await.status == 200).then_some(())
+    })
+    .await;
+    converging.abort();
+    let lost = |it: &DeadLetter| it.points.is_none() || !it.in_redis;
+    assert!(letters(&node).await.iter().all(lost), "Redis was loaded without the award");
+    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    node.award(&eve, "watch_ad").await;
+    assert_eq!(node.board().await, [("ada".to_owned(), 20, 1), ("eve".to_owned(), 20, 1)]);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn entries_stay_in_the_outbox_if_postgres_rejects_all() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let database = &node.app.database;
+    database.execute("ALTER TABLE user_action RENAME COLUMN score_value TO other").await.unwrap();
+    node.award(&ada, "watch_ad").await;
+    eventually("the leader to try", async || {
+        let text = node.get("/metrics").await.text;
+        text.contains("operation=\"write_ledger\",result=\"error\"").then_some(())
+    })
+    .await;
+    assert!(letters(&node).await.is_empty());
+    assert_eq!(node.app.store.poll_state().await.unwrap().outbox, 2);
+    database.execute("ALTER TABLE user_action RENAME COLUMN other TO score_value").await.unwrap();
+    node.written().await;
+    assert_verified(&world).await;
+    assert!(letters(&node).await.is_empty());
+}
+
+#[tokio::test]
+async fn entries_stay_in_the_outbox_after_too_many_failures() {
+    let world = World::with_shards(1).await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut look = world.look().await;
+    for number in 0..105 {
+        let _: String = look.ask(&format!("XADD outbox * kind unheard-of number {number}")).await;
+    }
+    eventually("a hundred to be put aside", async || {
+        (node.app.store.poll_state().await.ok()?.outbox == 5).then_some(())
+    })
+    .await;
+    let given_up = laurel::ledger::rebuild(&node.app, |_| ()).await;
+    assert!(given_up.unwrap_err().to_string().contains("5 entries"));
+    assert_eq!(letters(&node).await.len(), 100);
+    assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 10, "awards go on");
+    eventually("the award to be written", async || (score(&node, &ada).await == 10).then_some(())).await;
+    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    assert_eq!(letters(&node).await.len(), 105);
+    assert_eq!(node.app.store.poll_state().await.unwrap().outbox, 0);
+    node.award(&ada, "watch_ad").await;
+}
+
+#[tokio::test]
+async fn entries_of_other_players_are_written() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    crate::scripts::award(&node.app.store, user(99), 10).await;
+    node.award(&ada, "watch_ad").await;
+    node.written().await;
+    assert_eq!(score(&node, &ada).await, 10);
+    assert_eq!(letters(&node).await.len(), 2);
+}

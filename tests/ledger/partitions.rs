@@ -1,0 +1,212 @@
+use std::sync::Arc;
+
+use laurel::app::App;
+use laurel::ledger::{DetachReport, Month, Origin, detach, write_batch};
+use laurel::store::Entry;
+use sqlx::Executor;
+use uuid::Uuid;
+
+use crate::harness::{World, assert_verified, ledger_mismatches};
+
+const DAY_MS: i64 = 86_400_000;
+
+async fn text(app: &App, sql: &'static str) -> String {
+    sqlx::query_scalar(sql).fetch_one(&app.database).await.unwrap()
+}
+
+async fn month(app: &App, ago: i32) -> Month {
+    let sql = "SELECT to_char(now() AT TIME ZONE 'UTC' - make_interval(months => $1), 'YYYY-MM')";
+    let month: String = sqlx::query_scalar(sql).bind(ago).fetch_one(&app.database).await.unwrap();
+    month.parse().unwrap()
+}
+
+async fn tables(app: &App) -> Vec<String> {
+    let sql =
+        "SELECT relname::text FROM pg_class WHERE relname ~ '^score_history' AND relkind = 'r' ORDER BY 1";
+    sqlx::query_scalar(sql).fetch_all(&app.database).await.unwrap()
+}
+
+/// An empty ledger that was installed five months ago.
+async fn aged(world: &World) -> Arc<App> {
+    let app = world.app().await;
+    let first = month(&app, -1).await.table_suffix();
+    let mut statements = format!("DROP TABLE score_history_before_{first};");
+    let bound = month(&app, 4).await;
+    statements += &format!(
+        "CREATE TABLE score_history_before_{} PARTITION OF score_history FOR VALUES FROM (MINVALUE) TO ('{}');",
+        bound.table_suffix(),
+        bound.start()
+    );
+    for ago in (0..=4).rev() {
+        let month = month(&app, ago).await;
+        statements += &format!(
+            "CREATE TABLE score_history_{} PARTITION OF score_history FOR VALUES FROM ('{}') TO ('{}');",
+            month.table_suffix(),
+            month.start(),
+            month.next().start()
+        );
+    }
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&app.database).await.unwrap();
+    laurel::ledger::await_board(&app, |_| ()).await.unwrap();
+    app
+}
+
+/// Writes the outbox as if its events had happened in the middle of the month `months` ago, or now if 0. Takes months, not days: which
+/// month a day is in depends on the date of the test.
+async fn write_aged(app: &App, months: i32) -> Vec<Entry> {
+    let before_ms = match months {
+        0 => 0,
+        _ => app.store.now_us().await.unwrap() / 1000 - middle_ms(month(app, months).await),
+    };
+    write_before(app, before_ms).await
+}
+
+fn middle_ms(month: Month) -> i64 {
+    month.start_ms() + 14 * DAY_MS
+}
+
+/// Writes the outbox as if its events had happened earlier.
+async fn write_before(app: &App, before_ms: i64) -> Vec<Entry> {
+    let (mut entries, _) = app.store.outbox_reader().await.unwrap().read(1000, 0).await.unwrap();
+    for entry in &mut entries {
+        entry.at_ms -= before_ms;
+    }
+    let mut database = app.database.acquire().await.unwrap();
+    write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox)
+        .await
+        .unwrap();
+    app.store.settle(&entries).await.unwrap();
+    entries
+}
+
+async fn award(app: &App, users: &[Uuid], points: u64) {
+    for user in users {
+        crate::scripts::award(&app.store, *user, points).await;
+    }
+}
+
+async fn top(app: &App) -> Vec<String> {
+    app.store.poll(0, i64::MAX).await.unwrap().top
+}
+
+#[tokio::test]
+async fn months_are_created_in_advance_and_take_rows_from_the_default_partition() {
+    let world = World::new().await;
+    let app = aged(&world).await;
+    let names = tables(&app).await;
+    for ahead in [0, -1, -2] {
+        let name = format!("score_history_{}", month(&app, ahead).await.table_suffix());
+        assert!(names.contains(&name), "{names:?} has no {name}");
+    }
+    // A clock ran ahead before the month was created.
+    let next = month(&app, -1).await;
+    let drop = format!("DROP TABLE score_history_{}", next.table_suffix());
+    app.database.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
+    let user = super::verify::insert_user(&app).await;
+    award(&app, &[user], 10).await;
+    let now_ms = app.store.now_us().await.unwrap() / 1000;
+    write_before(&app, now_ms - middle_ms(next)).await;
+    let place = "SELECT string_agg(tableoid::regclass::text, ' ') FROM score_history";
+    assert_eq!(text(&app, place).await, "score_history_rest");
+    assert!(laurel::ledger::contract(&app.database).await.unwrap());
+    assert_eq!(text(&app, place).await, format!("score_history_{}", next.table_suffix()));
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn months_with_carried_entries_can_be_detached() {
+    let world = World::new().await;
+    let app = aged(&world).await;
+    let user = super::verify::insert_user(&app).await;
+    for months in [5, 4, 3] {
+        award(&app, &[user], 10).await;
+        write_aged(&app, months).await;
+    }
+    // The first carried entry is in a month that is detached later than the one of the next carried entry.
+    detach(&app, month(&app, 4).await).await.unwrap();
+    let moved = "UPDATE score_history SET created_at = to_timestamp($1 / 1000) WHERE action_type = 'carried'";
+    let to_ms = middle_ms(month(&app, 3).await);
+    sqlx::query(moved).bind(to_ms).execute(&app.database).await.unwrap();
+    for months in [2, 0] {
+        award(&app, &[user], 10).await;
+        write_aged(&app, months).await;
+    }
+    detach(&app, month(&app, 3).await).await.unwrap();
+    detach(&app, month(&app, 2).await).await.unwrap();
+    let totals =
+        "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY hlc_us) FROM score_history";
+    assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
+    let counted = "SELECT sum(awards) || ' ' || sum(points) FROM rollup_hours";
+    assert_eq!(text(&app, counted).await, "5 50", "rollups keep detached entries");
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn detaching_changes_no_totals_or_ranks() {
+    let world = World::new().await;
+    let app = aged(&world).await;
+    let mut users = Vec::new();
+    for _ in 0..12 {
+        users.push(super::verify::insert_user(&app).await);
+    }
+    // All but one tie in the end: by old awards only, by new ones only, or by both.
+    award(&app, &users[..8], 10).await;
+    let old = write_aged(&app, 4).await.len();
+    award(&app, &users[2..6], 10).await;
+    write_aged(&app, 3).await;
+    award(&app, &users[5..8], 10).await;
+    award(&app, &users[8..], 20).await;
+    write_aged(&app, 0).await;
+    assert_verified(&world).await;
+    let before = top(&app).await;
+
+    let detached = detach(&app, month(&app, 3).await).await.unwrap();
+    assert_eq!((detached.entries, detached.carried), (8, 8), "of {old} entries in the outbox");
+    assert!(detached.tables.iter().all(|it| it.starts_with("score_history_detached_")), "{detached:?}");
+    assert_eq!(
+        detach(&app, month(&app, 3).await).await.unwrap(),
+        DetachReport::default(),
+        "acknowledging twice changes nothing"
+    );
+    assert_verified(&world).await;
+    laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
+    assert_eq!(top(&app).await, before, "ties stay as they were");
+
+    // Detach the next months too: their carried entries follow the earlier ones.
+    let detached = detach(&app, month(&app, 2).await).await.unwrap();
+    assert_eq!((detached.entries, detached.carried), (4, 4));
+    award(&app, &users[..2], 10).await;
+    write_aged(&app, 0).await;
+    assert_verified(&world).await;
+    let before = top(&app).await;
+    laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
+    assert_eq!(top(&app).await, before);
+
+    // Carried entries are protected like the ones they replace.
+    app.database
+        .execute("DELETE FROM score_history WHERE seq = (SELECT min(seq) FROM score_history)")
+        .await
+        .unwrap();
+    assert!(!ledger_mismatches(&app).await.is_empty());
+}
+
+#[tokio::test]
+async fn recent_or_held_entries_are_not_detached() {
+    let world = World::new().await;
+    let app = aged(&world).await;
+    let user = super::verify::insert_user(&app).await;
+    award(&app, &[user], 10).await;
+    write_aged(&app, 3).await;
+    let refused = async |ago: i32| detach(&app, month(&app, ago).await).await.unwrap_err().to_string();
+    assert!(refused(0).await.contains("less than 32 days"));
+    app.database.execute("UPDATE score_history SET held = TRUE").await.unwrap();
+    assert!(refused(2).await.contains("held"));
+    app.database.execute("UPDATE score_history SET held = FALSE").await.unwrap();
+    // A clock was set back: an entry of an old month follows one of this month.
+    award(&app, &[user], 10).await;
+    write_aged(&app, 0).await;
+    award(&app, &[user], 10).await;
+    write_aged(&app, 3).await;
+    assert!(refused(2).await.contains("choose another month"));
+    assert_verified(&world).await;
+}

@@ -1,0 +1,165 @@
+//! A Redis process that was a replica for a while and returns with another one's data.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    KeptPostgres, KeptRedis, Player, RedisLook, TestNode, World, assert_verified, eventually,
+};
+
+/// Makes Redis listen on TCP. Returns the port.
+async fn open_port(look: &mut RedisLook) -> u16 {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
+        let _: () = look.ask(&format!("CONFIG SET {setting}")).await;
+    }
+    port
+}
+
+/// Makes one Redis a replica of another and waits for the sync.
+async fn follow(look: &mut RedisLook, port: u16) {
+    let _: () = look.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
+    for _ in 0..6000 {
+        let told: String = look.ask("INFO replication").await;
+        if told.contains("master_link_status:up") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it never was in step");
+}
+
+/// A second Redis with a copy of the data, independent from now on. Returns its port too.
+async fn split_off(world: &World) -> (KeptRedis, u16) {
+    let port = open_port(&mut world.look().await).await;
+    let other = KeptRedis::start(&world.folder.path().join("other")).await;
+    let mut look = other.look().await;
+    follow(&mut look, port).await;
+    let _: () = look.ask("REPLICAOF NO ONE").await;
+    let port = open_port(&mut look).await;
+    (other, port)
+}
+
+/// Redis takes over the other one's data and becomes a master again, as after a Sentinel failover and failback.
+async fn take_over(world: &World, port: u16) {
+    let mut look = world.look().await;
+    follow(&mut look, port).await;
+    let _: () = look.ask("REPLICAOF NO ONE").await;
+}
+
+async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for action in ["watch_ad", "solve_puzzle", "complete_level"] {
+        tokens.push(node.token(player, action).await);
+    }
+    tokens
+}
+
+/// The first replica changes Redis' replication id: the board closes and opens again with the same data.
+async fn settled(node: &TestNode, epoch: i64) {
+    eventually("the board to be confirmed again", async || {
+        (node.app.store.known_epochs() > epoch && node.app.store.poll_state().await.ok()?.open).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_spent_before_a_failover_stay_spent() {
+    let world = World::with_shards(1).await;
+    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    node.award(&ada, "watch_ad").await;
+    let tokens = three_tokens(&node, &eve).await;
+    let epoch = node.app.store.known_epochs();
+    let (_other, port) = split_off(&world).await;
+    settled(&node, epoch).await;
+    for token in &tokens {
+        assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
+    }
+    node.award(&ada, "complete_level").await;
+    node.written().await;
+    let epoch = node.app.store.known_epochs();
+    take_over(&world, port).await;
+    // Immediately, before the next poll: this node has seen a newer state.
+    for token in &tokens {
+        assert_ne!(node.finalize(&eve, token, Value::Null).await.status, 200);
+    }
+    settled(&node, epoch).await;
+    for token in &tokens {
+        node.finalize(&eve, token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
+    }
+    assert_eq!(node.board().await, [("eve".to_owned(), 45, 1), ("ada".to_owned(), 30, 2)]);
+    node.award(&ada, "watch_ad").await;
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn without_postgres_the_board_stays_closed_after_a_failover() {
+    let mut world = World::with_shards(1).await;
+    let mut postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
+    world.config.postgres.url = postgres.url.clone().into();
+    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
+    let eve = node.register("eve").await;
+    let tokens = three_tokens(&node, &eve).await;
+    let epoch = node.app.store.known_epochs();
+    let (_other, port) = split_off(&world).await;
+    settled(&node, epoch).await;
+    node.written().await;
+    postgres.stop().await;
+    for token in &tokens {
+        assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
+    }
+    take_over(&world, port).await;
+    eventually("a node to look", async || (!node.app.store.poll_state().await.ok()?.open).then_some(()))
+        .await;
+    for token in &tokens {
+        node.finalize(&eve, token, Value::Null).await.assert_refused(503, "SERVICE_UNAVAILABLE");
+    }
+    let epoch = node.app.store.known_epochs();
+    postgres.restart().await;
+    settled(&node, epoch).await;
+    for token in &tokens {
+        node.finalize(&eve, token, json!({})).await.assert_refused(401, "INVALID_TOKEN");
+    }
+    // Both stores lost exactly these three awards.
+    node.award(&eve, "watch_ad").await;
+    assert_eq!(node.board().await, [("eve".to_owned(), 10, 1)]);
+    assert_verified(&world).await;
+}
+
+#[tokio::test]
+async fn an_open_board_behind_the_ledger_is_loaded() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let loads = async || {
+        let text = node.get("/metrics").await.text;
+        let line =
+            text.lines().find_map(|it| it.strip_prefix("laurel_board_rebuilds_total ")).map(str::to_owned);
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = loads().await;
+    let epoch = node.app.store.known_epochs();
+    let options = laurel::ledger::SeedOptions { users: 200, max_score: 1000, tokens: None };
+    for _ in 0..20 {
+        futures::join!(node.award(&ada, "watch_ad"), async {
+            laurel::ledger::seed(&node.app, &options, |_| ()).await.unwrap();
+        });
+    }
+    node.written().await;
+    assert_verified(&world).await;
+    assert_eq!((loads().await, node.app.store.known_epochs()), (before, epoch), "nothing was behind");
+
+    // A refill of the top list advances the board's clock, perhaps past the value that is written next.
+    eventually("nobody to be missing among the ten", async || {
+        node.app.store.poll_state().await.ok()?.whole.then_some(())
+    })
+    .await;
+    let ahead = "UPDATE ledger_heads SET hlc_us = hlc_us + 1000000; UPDATE board_shards SET hlc_us = hlc_us + 1000000";
+    sqlx::raw_sql(ahead).execute(&node.app.database).await.unwrap();
+    eventually("the board to be loaded", async || {
+        (loads().await > before && node.app.store.poll_state().await.ok()?.open).then_some(())
+    })
+    .await;
+    node.award(&ada, "watch_ad").await;
+    assert_verified(&world).await;
+}
