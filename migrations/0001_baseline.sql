@@ -2,27 +2,27 @@
 
 -- Players. Boards and tokens carry the UUID, the game API shows the number. Either one finds the user.
 CREATE TABLE users (
-    id            UUID PRIMARY KEY,
-    number        BIGINT GENERATED ALWAYS AS IDENTITY,
-    username      VARCHAR(50) NOT NULL,
-    email         VARCHAR(255) NOT NULL,
+    id             UUID PRIMARY KEY,
+    number         BIGINT GENERATED ALWAYS AS IDENTITY,
+    username       VARCHAR(50) NOT NULL,
+    email          VARCHAR(255) NOT NULL,
     -- Argon2id in PHC format. Anything else (seeded users) can never log in.
-    password_hash TEXT NOT NULL,
-    role          VARCHAR(20) NOT NULL DEFAULT 'player',
+    password_hash  TEXT NOT NULL,
+    role           VARCHAR(20) NOT NULL DEFAULT 'player',
     -- Sum of the user's ledger entries, updated in the same transaction. 2^53 - 1 is the largest integer that a Redis score holds exactly.
-    score         BIGINT NOT NULL DEFAULT 0 CHECK (score BETWEEN 0 AND 9007199254740991),
-    created_at    TIMESTAMPTZ NOT NULL DEFAULT now(),
-    updated_at    TIMESTAMPTZ NOT NULL DEFAULT now(),
+    score          BIGINT NOT NULL DEFAULT 0 CHECK (score BETWEEN 0 AND 9007199254740991),
+    created_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
     -- Banned users are on no board and get no awards.
-    banned_at     TIMESTAMPTZ,
+    banned_at      TIMESTAMPTZ,
     -- Quarantined users keep earning, but new points stay off the board until an admin approves or voids them.
-    quarantined_at      TIMESTAMPTZ,
+    quarantined_at TIMESTAMPTZ,
     -- Event id of a void that the ledger does not have yet. It is also the id of its row in admin_audit.
-    voids_id      UUID,
+    voids_id       UUID,
     -- Last change of a ban, a quarantine or a void. Nodes compare recent ones with Redis.
-    restricted_at TIMESTAMPTZ,
+    restricted_at  TIMESTAMPTZ,
     -- Entries up to this clock value are no longer held. Entries may arrive in any order.
-    held_cleared  BIGINT NOT NULL DEFAULT 0
+    held_cleared   BIGINT NOT NULL DEFAULT 0
 -- Every award updates the score. Free space on each page lets Postgres write the new row version next to the old one, without
 -- touching the indexes.
 ) WITH (fillfactor = 90);
@@ -187,16 +187,16 @@ CREATE TABLE ledger_checkpoints (
     seq        BIGINT NOT NULL,
     hash       BYTEA NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
-    -- Compact JWS over the columns above and `begins`.
+    -- Compact JWS over the columns above and `is_chain_start`.
     signature  TEXT NOT NULL,
     -- Entries up to here were detached: verification starts after this entry.
-    begins     BOOLEAN NOT NULL DEFAULT FALSE,
+    is_chain_start BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (shard, seq)
 );
 
 -- Number of Redis shards of the board. With one shard, ledger_heads holds its epoch and clock.
 CREATE TABLE board_layout (
-    singleton    BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton),
+    singleton BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton),
     -- NULL until a board was opened.
     shards INTEGER CHECK (shards >= 1)
 );
@@ -399,23 +399,23 @@ CREATE TABLE rollup_users (
 -- by an award of their own.
 CREATE TABLE rollup_best (
     period  VARCHAR(5) NOT NULL,
-    begins  TIMESTAMPTZ NOT NULL,
+    period_start TIMESTAMPTZ NOT NULL,
     user_id UUID NOT NULL,
     awards  BIGINT NOT NULL,
     points  BIGINT NOT NULL,
-    PRIMARY KEY (period, begins, user_id)
+    PRIMARY KEY (period, period_start, user_id)
 );
 
 -- Ended sessions, by the UTC hour of their start and by number of actions.
 CREATE TABLE rollup_sessions (
     hour     TIMESTAMPTZ NOT NULL,
     -- Lower bound of the size class.
-    least    BIGINT NOT NULL,
+    min_actions BIGINT NOT NULL,
     sessions BIGINT NOT NULL,
     actions  BIGINT NOT NULL,
     -- From start to end.
     seconds  BIGINT NOT NULL,
-    PRIMARY KEY (hour, least)
+    PRIMARY KEY (hour, min_actions)
 );
 
 -- Refused requests by UTC hour and error code, counted by the nodes.

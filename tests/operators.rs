@@ -51,7 +51,7 @@ async fn commands_take_effect_on_serving_nodes() {
     done(&world, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     done(&world, "admin void ada --reason bot").await;
-    board(&node, "what was held to be gone", &[("bob", 30), ("ada", 20)]).await;
+    board(&node, "the held points to be gone", &[("bob", 30), ("ada", 20)]).await;
     done(&world, "admin grant bob --reason trusted").await;
     let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
     assert_eq!(user.role, "admin");
@@ -108,7 +108,7 @@ async fn interrupted_decisions_are_completed() {
     // As if a node had been killed between Postgres and Redis.
     let sql = "UPDATE users SET voids_id = gen_random_uuid(), restricted_at = now() WHERE username = 'ada'";
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
-    eventually("what was held to be gone", async || {
+    eventually("the held points to be gone", async || {
         let totals = node.app.store.totals(&[ada.identity.user]).await.unwrap()[0];
         (totals.own == Some(10)).then_some(())
     })
@@ -133,7 +133,7 @@ async fn an_approval_while_the_board_is_closed_survives_a_rebuild() {
     node.app.store.close_board().await.unwrap();
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     let _: () = look.ask("FLUSHALL").await;
-    board(&node, "what was held to be shown", &[("ada", 20)]).await;
+    board(&node, "the held points to be shown", &[("ada", 20)]).await;
     assert_verified(&world).await;
     laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
     board(&node, "the same after a rebuild", &[("ada", 20)]).await;

@@ -108,7 +108,7 @@ async fn rank_eleven_moves_up_after_a_ban() {
     let board = async || node.board().await.into_iter().map(|it| it.0).collect::<Vec<_>>();
     assert_eq!(board().await, wanted(&[12, 9, 10, 11, 6, 7, 8, 3, 4, 5]));
     done(&node, &root, &name(10), "ban").await;
-    eventually("the first of the tied to move up", async || {
+    eventually("the first of the tied players to move up", async || {
         (board().await == wanted(&[12, 9, 11, 6, 7, 8, 3, 4, 5, 0])).then_some(())
     })
     .await;
@@ -142,7 +142,7 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
     act(&node, &root, "ada", "adjust", adjust).await.assert_refused(400, "VALIDATION_ERROR");
 
     done(&node, &root, "ada", "approve").await;
-    eventually("what was held to be shown", async || {
+    eventually("the held points to be shown", async || {
         (names(node.board().await) == [("ada".to_owned(), 30), ("bob".to_owned(), 20)]).then_some(())
     })
     .await;
@@ -231,12 +231,15 @@ async fn an_adjustment_is_one_entry_with_actor_and_reason() {
     let audit =
         node.send(reqwest::Method::GET, "/api/admin/audit", &[("authorization", &bearer)], Vec::new()).await;
     let deeds = audit.body["data"].as_array().unwrap();
-    let told = |it: &Value| ["actor", "action", "username", "reason"].map(|name| it[name].clone());
+    let summary = |it: &Value| ["actor", "action", "username", "reason"].map(|name| it[name].clone());
     let refused: Vec<_> =
         deeds.iter().map(|it| &it["detail"]["refused"]).filter(|it| !it.is_null()).collect();
     assert_eq!(refused, ["not_quarantined", "out_of_range"], "rejected operations are in the audit");
     let (first, done) = (&deeds[2], ["root", "adjust", "ada", "a bug paid too much"].map(Value::from));
-    assert_eq!((told(first), &first["detail"]), (done, &json!({ "points": -4, "before": 10, "after": 6 })));
+    assert_eq!(
+        (summary(first), &first["detail"]),
+        (done, &json!({ "points": -4, "before": 10, "after": 6 }))
+    );
 }
 
 #[tokio::test]
@@ -265,7 +268,7 @@ async fn restrictions_survive_an_emptied_redis() {
     assert_verified(&world).await;
     done(&node, &root, "bob", "approve").await;
     done(&node, &root, "ada", "unban").await;
-    eventually("both to be shown", async || {
+    eventually("both players to be shown", async || {
         let board = names(node.board().await);
         (board == [("bob".to_owned(), 30), ("ada".to_owned(), 20), ("root".to_owned(), 5)]).then_some(())
     })

@@ -112,8 +112,8 @@ async fn a_void_survives_a_redis_that_lost_it() {
     node.written().await;
     let nobody_writes = world.nobody_writes().await;
     let voided = done(&node, &root, "void").await;
-    let told = |it: &Answer| (it.body["data"]["scoreBefore"].clone(), it.body["data"]["newScore"].clone());
-    assert_eq!(told(&voided), (json!(30), json!(10)));
+    let scores = |it: &Answer| (it.body["data"]["scoreBefore"].clone(), it.body["data"]["newScore"].clone());
+    assert_eq!(scores(&voided), (json!(30), json!(10)));
     node.stop().await;
     world.redis.kill().await;
     world.redis.lose_data();
@@ -123,7 +123,7 @@ async fn a_void_survives_a_redis_that_lost_it() {
     let node = world.node().await;
     let shown = async || board(node.board().await);
     assert_eq!(shown().await, [("ada".to_owned(), 10)], "the held points are never shown");
-    eventually("what was voided to be voided again", async || {
+    eventually("the void to be repeated", async || {
         assert_eq!(shown().await, [("ada".to_owned(), 10)]);
         (node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own == Some(10)).then_some(())
     })
@@ -176,7 +176,7 @@ async fn restrictions_deleted_from_redis_are_restored() {
     long_ago().await;
     for _ in 0..2 {
         let _: () = look.ask(&format!("DEL quarantine:{user}")).await;
-        eventually("what is held to be held", async || {
+        eventually("the points to be held", async || {
             node.app.store.restrictions(&[user]).await.unwrap()[0].quarantined.then_some(())
         })
         .await;

@@ -22,8 +22,8 @@ async fn the_admin_listener_serves_only_admin_paths() {
         node.post(path, &root.token, &json!({ "reason": "why" })).await.assert_refused(404, "NOT_FOUND");
     }
     for path in ["/readyz", "/readyz/awards"] {
-        let told = node.get(path).await.body;
-        let names: Vec<&String> = told.as_object().unwrap().keys().collect();
+        let state = node.get(path).await.body;
+        let names: Vec<&String> = state.as_object().unwrap().keys().collect();
         assert_eq!(names, ["ready", "draining", "degraded", "boardVersion"], "{path}");
     }
 
@@ -32,8 +32,8 @@ async fn the_admin_listener_serves_only_admin_paths() {
     assert!(get("/metrics").await.text().await.unwrap().contains("laurel_connections{listener=\"admin\"}"));
     assert_eq!(get("/healthz").await.status(), 200);
     for path in ["/readyz", "/readyz/awards"] {
-        let told: Value = get(path).await.json().await.unwrap();
-        assert!(told["outboxEntries"].is_u64(), "{path}: {told}");
+        let state: Value = get(path).await.json().await.unwrap();
+        assert!(state["outboxEntries"].is_u64(), "{path}: {state}");
     }
     // The page works there: its files, the login, and its requests.
     for page in ["/admin", "/docs"] {

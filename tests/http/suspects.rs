@@ -26,7 +26,7 @@ async fn suspects_are_ranked_by_weight() {
         nodes[0].send(reqwest::Method::GET, path, &headers, Vec::new()).await.body["data"].clone()
     };
     let wanted = json!({ "forged": 2, "foreign": 1, "too_fast": 1, "proof_failed": 1 });
-    let found = eventually("all signs to be written", async || {
+    let found = eventually("all abuse signals to be written", async || {
         let found = look("/api/admin/suspects?hours=1&limit=10").await;
         (found["players"][0]["signs"] == wanted).then_some(found)
     })

@@ -24,9 +24,9 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
     for admin in [true, false] {
         laurel::admin::grant(&node.app, &user, admin, &decision).await.unwrap();
     }
-    let told = |row: Row| (row.0, row.1, row.2);
+    let summary = |row: Row| (row.0, row.1, row.2);
     let named = |actor: &str, action: &str| (actor.to_owned(), action.to_owned(), "ada".to_owned());
-    let own: Vec<_> = rows(database).await.into_iter().map(told).collect();
+    let own: Vec<_> = rows(database).await.into_iter().map(summary).collect();
     assert_eq!(
         own,
         [named("root", "grant"), named("root", "revoke")],
@@ -47,7 +47,7 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
     }
     let who: String = sqlx::query_scalar("SELECT 'sql:' || session_user").fetch_one(database).await.unwrap();
     let found = rows(database).await;
-    let by_hand: Vec<_> = found[2..].iter().cloned().map(told).collect();
+    let by_hand: Vec<_> = found[2..].iter().cloned().map(summary).collect();
     let eve = (who.clone(), "grant".to_owned(), "eve".to_owned());
     assert_eq!(by_hand, [named(&who, "grant"), named(&who, "revoke"), named(&who, "grant"), eve]);
     let ways: Vec<_> = found[2..].iter().map(|it| (&it.3["from"], &it.3["to"])).collect();
@@ -65,7 +65,7 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
         "INSERT INTO admin_audit SELECT * FROM admin_audit LIMIT 1 ON CONFLICT (id) DO UPDATE SET action = 'none'",
     ] {
         // The node may use these tables at the same time.
-        let refused = eventually("a refusal that is no deadlock", async || {
+        let refused = eventually("an error other than a deadlock", async || {
             let refused = sqlx::raw_sql(sql).execute(database).await.unwrap_err().to_string();
             (!refused.contains("deadlock")).then_some(refused)
         })

@@ -217,7 +217,7 @@ async fn entries_stay_in_the_outbox_if_postgres_rejects_all() {
     let database = &node.app.database;
     database.execute("ALTER TABLE user_action RENAME COLUMN score_value TO other").await.unwrap();
     node.award(&ada, "watch_ad").await;
-    eventually("the leader to try", async || {
+    eventually("the leader to try a write", async || {
         let text = node.get("/metrics").await.text;
         text.contains("operation=\"write_ledger\",result=\"error\"").then_some(())
     })
@@ -239,7 +239,7 @@ async fn entries_stay_in_the_outbox_after_too_many_failures() {
     for number in 0..105 {
         let _: String = look.ask(&format!("XADD outbox * kind unheard-of number {number}")).await;
     }
-    eventually("a hundred to be put aside", async || {
+    eventually("a hundred dead letters", async || {
         (node.app.store.poll_state().await.ok()?.outbox == 5).then_some(())
     })
     .await;

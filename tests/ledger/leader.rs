@@ -44,12 +44,12 @@ async fn the_next_leader_writes_what_a_dead_one_left() {
     first.kill();
     second.award(&ada, "watch_ad").await;
     second.written().await;
-    let leads = eventually("the second node to lead", async || {
+    let leader = eventually("the second node to become the leader", async || {
         let text = second.get("/metrics").await.text;
         text.lines().find(|it| *it == "laurel_ledger_leader 1").map(str::to_owned)
     })
     .await;
-    assert!(!leads.is_empty());
+    assert!(!leader.is_empty());
     assert_verified(&world).await;
 }
 

@@ -20,7 +20,7 @@ async fn points_per_hour_survive_an_emptied_redis() {
     node.written().await;
     let mut look = world.look().await;
     let _: () = look.ask("FLUSHALL").await;
-    let token = eventually("awards to be taken again", async || {
+    let token = eventually("the board to be open again", async || {
         let answer = node.init(&ada, "watch_ad").await;
         answer.body["antiSpamToken"].as_str().map(str::to_owned)
     })
@@ -58,7 +58,7 @@ async fn attested(world: &World, signer: &Signer) -> (TestNode, Player) {
 /// Submits an attestation once the board is open.
 async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
     let body = json!({ "actionType": "level", "proof": { "attestation": attestation } });
-    eventually("awards to be taken", async || {
+    eventually("the board to be open", async || {
         let answer = node.post("/api/v1/action-tokens", &player.token, &body).await;
         (answer.status != 503).then_some(answer)
     })

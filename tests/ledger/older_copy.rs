@@ -22,7 +22,7 @@ async fn restore(world: &mut World, copy: &[Vec<DataFile>]) {
 
 /// Waits until the board is open in a later epoch.
 async fn opened_after(node: &TestNode, epoch: i64) {
-    eventually("awards to be taken again", async || {
+    eventually("the board to be open again", async || {
         let look = node.app.store.poll_state().await.ok()?;
         (look.open && node.app.store.known_epochs() > epoch).then_some(())
     })

@@ -56,7 +56,7 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
     };
     futures::join!(awards, rebuilds);
     assert_verified(&world).await;
-    eventually("awards to be open again", async || {
+    eventually("the board to be open again", async || {
         (node.get("/readyz/awards").await.status == 200).then_some(())
     })
     .await;
@@ -78,7 +78,7 @@ async fn a_redis_emptied_while_nodes_serve_is_loaded() {
     let board = node.board().await;
     let _: () = world.look().await.ask("FLUSHALL").await;
     // No award is computed from a missing total.
-    let won = eventually("awards to be taken again", async || {
+    let won = eventually("the board to be open again", async || {
         let answer = node.init(&players[0], "watch_ad").await;
         (answer.status == 200).then(|| answer.body["antiSpamToken"].as_str().unwrap().to_owned())
     })

@@ -19,8 +19,8 @@ async fn open_port(look: &mut RedisLook) -> u16 {
 async fn follow(look: &mut RedisLook, port: u16) {
     let _: () = look.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
     for _ in 0..6000 {
-        let told: String = look.ask("INFO replication").await;
-        if told.contains("master_link_status:up") {
+        let info: String = look.ask("INFO replication").await;
+        if info.contains("master_link_status:up") {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -56,7 +56,7 @@ async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
 
 /// The first replica changes Redis' replication id: the board closes and opens again with the same data.
 async fn settled(node: &TestNode, epoch: i64) {
-    eventually("the board to be confirmed again", async || {
+    eventually("the board to be opened again", async || {
         (node.app.store.known_epochs() > epoch && node.app.store.poll_state().await.ok()?.open).then_some(())
     })
     .await;
@@ -109,7 +109,7 @@ async fn without_postgres_the_board_stays_closed_after_a_failover() {
         assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
     take_over(&world, port).await;
-    eventually("a node to look", async || (!node.app.store.poll_state().await.ok()?.open).then_some(()))
+    eventually("a node to poll", async || (!node.app.store.poll_state().await.ok()?.open).then_some(()))
         .await;
     for token in &tokens {
         node.finalize(&eve, token, Value::Null).await.assert_refused(503, "SERVICE_UNAVAILABLE");
@@ -150,10 +150,8 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
     assert_eq!((loads().await, node.app.store.known_epochs()), (before, epoch), "nothing was behind");
 
     // A refill of the top list advances the board's clock, perhaps past the value that is written next.
-    eventually("nobody to be missing among the ten", async || {
-        node.app.store.poll_state().await.ok()?.whole.then_some(())
-    })
-    .await;
+    eventually("a complete top list", async || node.app.store.poll_state().await.ok()?.whole.then_some(()))
+        .await;
     let ahead = "UPDATE ledger_heads SET hlc_us = hlc_us + 1000000; UPDATE board_shards SET hlc_us = hlc_us + 1000000";
     sqlx::raw_sql(ahead).execute(&node.app.database).await.unwrap();
     eventually("the board to be loaded", async || {

@@ -21,14 +21,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 struct Load {
     nodes: Mutex<Vec<Arc<TestNode>>>,
     players: Vec<Player>,
-    told: Mutex<HashMap<Uuid, u64>>,
+    acknowledged: Mutex<HashMap<Uuid, u64>>,
     stop: AtomicBool,
 }
 
 impl Load {
     fn start(nodes: Vec<Arc<TestNode>>, players: Vec<Player>) -> (Arc<Self>, JoinHandle<()>) {
-        let (told, stop) = (Mutex::default(), AtomicBool::new(false));
-        let load = Arc::new(Self { nodes: Mutex::new(nodes), players, told, stop });
+        let (acknowledged, stop) = (Mutex::default(), AtomicBool::new(false));
+        let load = Arc::new(Self { nodes: Mutex::new(nodes), players, acknowledged, stop });
         let all = load.clone();
         let running = tokio::spawn(async move {
             let play = |place| all.play(place);
@@ -55,7 +55,7 @@ impl Load {
             let token = answer.body["antiSpamToken"].as_str().unwrap();
             let answer = node.finalize(player, token, Value::Null).await;
             match answer.status {
-                200 => *self.told.lock().entry(player.identity.user).or_default() += 10,
+                200 => *self.acknowledged.lock().entry(player.identity.user).or_default() += 10,
                 // The token belongs to the board before the reshard.
                 401 | 503 => {}
                 _ => panic!("{}", answer.text),
@@ -65,7 +65,7 @@ impl Load {
     }
 
     fn points(&self) -> u64 {
-        self.told.lock().values().sum()
+        self.acknowledged.lock().values().sum()
     }
 
     async fn goes_on(&self) {
@@ -105,13 +105,13 @@ async fn split_under_load(world: &mut World, config: Config, from: &OldBoard) {
             .then_some(())
     })
     .await;
-    let told = load.told.lock().clone();
+    let acknowledged = load.acknowledged.lock().clone();
     for player in &players {
         let user = player.identity.user;
         let answer = next.post_with("/api/v1/actions/init", &player.token, &[], &Value::Null).await;
         assert_ne!(answer.status, 503, "{}", answer.text);
         let standing = next.app.store.standing(user).await.unwrap().unwrap();
-        assert_eq!(standing.0, told.get(&user).copied().unwrap_or(0), "{user}");
+        assert_eq!(standing.0, acknowledged.get(&user).copied().unwrap_or(0), "{user}");
     }
     world.config = config;
     assert_verified(world).await;

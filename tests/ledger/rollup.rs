@@ -107,7 +107,7 @@ pub async fn assert_rollups_match(app: &App) {
     for period in ["hour", "day", "week", "month"] {
         let now = format!("date_trunc('{period}', to_timestamp({}), 'UTC')", app.clock.now_s());
         let best = format!(
-            "SELECT user_id, awards, points FROM rollup_best WHERE period = '{period}' AND begins = {now}"
+            "SELECT user_id, awards, points FROM rollup_best WHERE period = '{period}' AND period_start = {now}"
         );
         let ledger = format!(
             "SELECT user_id, count(*) AS awards, sum(points_earned) AS points FROM {AWARDS} WHERE created_at >= {now}
@@ -198,8 +198,8 @@ async fn sessions_are_counted_once() {
         FROM generate_series(1, 5) n";
     sqlx::query(play).bind(insert_user(&app).await).execute(&app.database).await.unwrap();
     let seen = format!(
-        "SELECT least, sum(sessions), sum(actions), sum(seconds) FROM
-         (SELECT hour, least, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it GROUP BY least"
+        "SELECT min_actions, sum(sessions), sum(actions), sum(seconds) FROM
+         (SELECT hour, min_actions, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it GROUP BY min_actions"
     );
     let summed_up = "SELECT sum(sessions) FROM rollup_sessions";
     for _ in 0..2 {

@@ -114,7 +114,7 @@ async fn a_read_only_role_can_verify() {
     }
 
     // A schema of another version is reported in one line, and stays as it is.
-    for (change, told) in [
+    for (change, message) in [
         ("INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
           FROM _sqlx_migrations LIMIT 1", "the tables are at migration 9999"),
         ("UPDATE _sqlx_migrations SET version = 0 WHERE version = 1; DELETE FROM _sqlx_migrations WHERE version = 9999",
@@ -125,7 +125,7 @@ async fn a_read_only_role_can_verify() {
         for words in [&[][..], &["--ledger"]] {
             let (whole, said) = run(&world, words).await;
             let lines: Vec<&str> = said.lines().filter(|it| it.starts_with("laurel: ")).collect();
-            assert!(!whole && lines.len() == 1 && lines[0].contains(told), "{words:?}: {said}");
+            assert!(!whole && lines.len() == 1 && lines[0].contains(message), "{words:?}: {said}");
         }
     }
 }

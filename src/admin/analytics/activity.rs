@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use super::{Span, Step};
 use crate::app::App;
 use crate::error::Result;
-use crate::ledger::{UNCOUNTED_SESSIONS, begin, sql_fault, timed};
+use crate::ledger::{SESSION_CLASSES, UNCOUNTED_SESSIONS, begin, sql_fault, timed};
 
 /// One hour or day.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,7 @@ async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sql
     new_users += newest.bind(span.from_ms as f64).fetch_one(&mut *transaction).await?;
     let (sessions, session_actions) = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "SELECT coalesce(sum(sessions), 0)::bigint, coalesce(sum(actions), 0)::bigint
-         FROM (SELECT hour, least, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
+         FROM (SELECT hour, min_actions, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
          WHERE hour >= to_timestamp($1 / 1000.0)"
     )))
     .bind(span.from_ms as f64)
@@ -110,4 +110,47 @@ async fn refusals(
          FROM rollup_refusals WHERE hour >= to_timestamp($1) GROUP BY code",
     );
     rows.bind(span.from_ms as f64 / 1000.0).fetch_all(connection).await
+}
+
+/// Statistics of ended game sessions.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions {
+    /// Number of sessions.
+    pub sessions: i64,
+    /// Their actions.
+    pub actions: i64,
+    /// Sum of their durations.
+    pub seconds: i64,
+    /// Lower bound of each size class in actions, and its number of sessions. The last class is open-ended.
+    pub classes: Vec<(i64, i64)>,
+}
+
+/// The ended sessions that started in a span which ends now.
+///
+/// # Errors
+/// Postgres is unavailable.
+pub async fn sessions(app: &App, span: Span) -> Result<Sessions> {
+    let doing = "read_session_stats";
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT min_actions, sum(sessions)::bigint AS sessions, sum(actions)::bigint AS actions, sum(seconds)::bigint AS seconds
+         FROM (SELECT hour, min_actions, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
+         WHERE hour >= to_timestamp($1 / 1000.0) GROUP BY min_actions"
+    )))
+    .bind(span.from_ms as f64)
+    .fetch_all(&app.database);
+    let rows = timed(&app.metrics, doing, rows).await.map_err(|error| sql_fault(doing, error))?;
+    let mut all = Sessions {
+        classes: SESSION_CLASSES.map(|min_actions| (min_actions, 0)).to_vec(),
+        ..Sessions::default()
+    };
+    for row in rows {
+        let (class, sessions): (i64, i64) = (row.get("min_actions"), row.get("sessions"));
+        all.sessions += sessions;
+        all.actions += row.get::<i64, _>("actions");
+        all.seconds += row.get::<i64, _>("seconds");
+        for (min_actions, count) in &mut all.classes {
+            *count += if *min_actions == class { sessions } else { 0 };
+        }
+    }
+    Ok(all)
 }

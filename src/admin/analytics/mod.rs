@@ -4,12 +4,10 @@
 mod activity;
 mod most_active;
 mod scores;
-mod sessions;
 
-pub use activity::{Activity, ActivityRow, activity};
+pub use activity::{Activity, ActivityRow, Sessions, activity, sessions};
 pub use most_active::{ActiveUser, MostActive, most_active, peak_hours};
 pub use scores::{Scores, scores};
-pub use sessions::{Sessions, sessions};
 
 use crate::ledger::HOUR_MS;
 pub use crate::ledger::Period;

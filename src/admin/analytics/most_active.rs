@@ -50,7 +50,7 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
         "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991) AS points,
                 (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 u.banned_at IS NOT NULL AS banned, u.quarantined_at IS NOT NULL AND u.voids_id IS NULL AS quarantined
-         FROM (SELECT user_id, awards, points FROM rollup_best WHERE period = $1 AND begins = to_timestamp($2 / 1000.0)
+         FROM (SELECT user_id, awards, points FROM rollup_best WHERE period = $1 AND period_start = to_timestamp($2 / 1000.0)
                ORDER BY awards DESC, points DESC, user_id LIMIT $3) best
          JOIN users u ON u.id = best.user_id JOIN rollup_users known ON known.user_id = best.user_id
          ORDER BY best.awards DESC, best.points DESC, best.user_id",

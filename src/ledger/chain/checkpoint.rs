@@ -24,7 +24,7 @@ pub struct Checkpoint {
     /// Hash of that entry, in hex.
     pub hash: String,
     /// True if everything up to it was detached, so verification starts here.
-    pub begins: bool,
+    pub is_chain_start: bool,
     /// Time of signing in ms, by Postgres' clock.
     pub at: i64,
 }
@@ -36,7 +36,7 @@ impl Checkpoint {
             shard: row.try_get("shard")?,
             seq: row.try_get("seq")?,
             hash: row.try_get("hash")?,
-            begins: row.try_get("begins")?,
+            is_chain_start: row.try_get("is_chain_start")?,
             at: row.try_get("at")?,
         };
         Ok((checkpoint, row.try_get("signature")?))
@@ -64,7 +64,7 @@ impl Checkpoint {
 }
 
 /// The columns that `Checkpoint::read` needs.
-pub const COLUMNS: &str = "shard, seq, encode(hash, 'hex') AS hash, begins, (extract(epoch FROM created_at) * 1000)::bigint AS at, signature";
+pub const COLUMNS: &str = "shard, seq, encode(hash, 'hex') AS hash, is_chain_start, (extract(epoch FROM created_at) * 1000)::bigint AS at, signature";
 
 /// Signs the head if a checkpoint is due. The caller logs it after the commit.
 pub async fn write_if_due(
@@ -97,26 +97,26 @@ pub async fn write(
     keys: &ReceiptKeys,
     seq: i64,
     hash: &Hash,
-    begins: bool,
+    is_chain_start: bool,
 ) -> Result<Checkpoint, sqlx::Error> {
     let at: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM now()) * 1000)::bigint")
         .fetch_one(&mut *transaction)
         .await?;
-    let checkpoint = Checkpoint { shard: SHARD, seq, hash: HEXLOWER.encode(hash), begins, at };
+    let checkpoint = Checkpoint { shard: SHARD, seq, hash: HEXLOWER.encode(hash), is_chain_start, at };
     let signature =
         keys.sign_checkpoint(&checkpoint).map_err(|fault| sqlx::Error::Encode(fault.to_string().into()))?;
     sqlx::query(
-        "INSERT INTO ledger_checkpoints (shard, seq, hash, created_at, signature, begins)
+        "INSERT INTO ledger_checkpoints (shard, seq, hash, created_at, signature, is_chain_start)
          VALUES ($1, $2, $3, to_timestamp($4::bigint / 1000.0), $5, $6)
          ON CONFLICT (shard, seq) DO UPDATE
-         SET hash = excluded.hash, created_at = excluded.created_at, signature = excluded.signature, begins = excluded.begins",
+         SET hash = excluded.hash, created_at = excluded.created_at, signature = excluded.signature, is_chain_start = excluded.is_chain_start",
     )
     .bind(SHARD)
     .bind(seq)
     .bind(hash)
     .bind(at)
     .bind(&signature)
-    .bind(begins)
+    .bind(is_chain_start)
     .execute(transaction)
     .await?;
     Ok(checkpoint)

@@ -36,10 +36,10 @@ pub struct Commits {
 impl Commits {
     /// Waits until Postgres has committed the award. False after `most`.
     pub async fn wait(&self, event_id: Uuid, most: Duration) -> bool {
-        let (committed, told) = oneshot::channel();
+        let (committed, receiver) = oneshot::channel();
         self.waiting.lock().push_back(Waiter { event_id, committed });
         self.wanted.notify_one();
-        tokio::time::timeout(most, told).await.is_ok_and(|it| it.is_ok())
+        tokio::time::timeout(most, receiver).await.is_ok_and(|received| received.is_ok())
     }
 
     /// The oldest awards that are still waited for. Drops those whose request has ended.

@@ -5,7 +5,6 @@ mod limit_counters;
 pub mod rebuild;
 pub mod reshard;
 pub mod seed;
-mod seed_names;
 pub mod shard_heads;
 pub mod top_list;
 pub mod used_proofs;

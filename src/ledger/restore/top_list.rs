@@ -1,5 +1,5 @@
 //! The ledger's candidates for the top list, and refilling a top list that lacks somebody. A candidate has the form that
-//! `lua/lib/merge.lua` takes: `score moment userId number username`.
+//! `lua/lib/merge.lua` takes: `score hlc_us userId number username`.
 
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -82,7 +82,7 @@ struct ActiveUser {
 
 async fn read(connection: &mut PgConnection) -> Result<Vec<ActiveUser>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT period, (date_part('epoch', begins) / 3600)::bigint AS start, user_id, awards, points FROM rollup_best",
+        "SELECT period, (date_part('epoch', period_start) / 3600)::bigint AS start, user_id, awards, points FROM rollup_best",
     );
     let rows = rows.fetch_all(connection).await?;
     let read = |row: &sqlx::postgres::PgRow| {
@@ -100,7 +100,7 @@ async fn delete(connection: &mut PgConnection, rows: &[(Period, i64, Uuid)]) -> 
     }
     sqlx::query(
         "DELETE FROM rollup_best it USING unnest($1::text[], $2::bigint[], $3::uuid[]) AS obsolete (period, start, user_id)
-         WHERE it.period = obsolete.period AND it.begins = to_timestamp(obsolete.start * 3600.0::float8)
+         WHERE it.period = obsolete.period AND it.period_start = to_timestamp(obsolete.start * 3600.0::float8)
                AND it.user_id = obsolete.user_id",
     )
     .bind(rows.iter().map(|row| row.0.as_str()).collect::<Vec<&str>>())
@@ -116,10 +116,10 @@ async fn write(connection: &mut PgConnection, rows: &[ActiveUser]) -> Result<(),
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO rollup_best (period, begins, user_id, awards, points)
+        "INSERT INTO rollup_best (period, period_start, user_id, awards, points)
          SELECT period, to_timestamp(start * 3600.0::float8), user_id, awards, points
          FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[]) AS it (period, start, user_id, awards, points)
-         ON CONFLICT (period, begins, user_id) DO UPDATE SET awards = excluded.awards, points = excluded.points",
+         ON CONFLICT (period, period_start, user_id) DO UPDATE SET awards = excluded.awards, points = excluded.points",
     )
     .bind(rows.iter().map(|row| row.period.as_str()).collect::<Vec<&str>>())
     .bind(rows.iter().map(|it| it.start).collect::<Vec<i64>>())

@@ -10,7 +10,7 @@ pub const SESSION_CLASSES: [i64; 9] = [0, 1, 2, 5, 10, 20, 50, 100, 200];
 /// Ended sessions that are not in `rollup_sessions` yet, one row each, in its form.
 pub const UNCOUNTED_SESSIONS: &str = "
     SELECT date_trunc('hour', created_at, 'UTC') AS hour,
-           (SELECT max(class) FROM unnest('{0, 1, 2, 5, 10, 20, 50, 100, 200}'::bigint[]) AS class WHERE class <= actions_count) AS least,
+           (SELECT max(class) FROM unnest('{0, 1, 2, 5, 10, 20, 50, 100, 200}'::bigint[]) AS class WHERE class <= actions_count) AS min_actions,
            1::bigint AS sessions, actions_count AS actions, extract(epoch FROM ended_at - created_at)::bigint AS seconds
     FROM game_sessions WHERE id > (SELECT session_id FROM rollup_heads WHERE shard = 0) AND ended_at IS NOT NULL";
 
@@ -33,9 +33,9 @@ pub async fn add_batch(transaction: &mut PgConnection, written_to_ms: i64) -> Re
     .await?;
     let Some(end) = end else { return Ok(false) };
     let added = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "INSERT INTO rollup_sessions AS known (hour, least, sessions, actions, seconds)
-         SELECT hour, least, count(*), sum(actions), sum(seconds) FROM ({UNCOUNTED_SESSIONS} AND id <= $1) it GROUP BY hour, least
-         ON CONFLICT (hour, least) DO UPDATE
+        "INSERT INTO rollup_sessions AS known (hour, min_actions, sessions, actions, seconds)
+         SELECT hour, min_actions, count(*), sum(actions), sum(seconds) FROM ({UNCOUNTED_SESSIONS} AND id <= $1) it GROUP BY hour, min_actions
+         ON CONFLICT (hour, min_actions) DO UPDATE
          SET sessions = known.sessions + excluded.sessions, actions = known.actions + excluded.actions,
              seconds = known.seconds + excluded.seconds"
     )));

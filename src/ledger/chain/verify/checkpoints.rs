@@ -36,7 +36,7 @@ impl<'a> CheckpointVerifier<'a> {
     ) -> Result<(Self, Option<Checkpoint>), Fault> {
         let mut verifier = Self { keys, last: 0, signed: 0, unknown: 0 };
         let newest = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM ledger_checkpoints WHERE shard = $1 AND begins ORDER BY seq DESC LIMIT 1"
+            "SELECT {COLUMNS} FROM ledger_checkpoints WHERE shard = $1 AND is_chain_start ORDER BY seq DESC LIMIT 1"
         )))
         .bind(SHARD)
         .fetch_optional(database)

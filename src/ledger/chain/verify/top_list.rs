@@ -50,7 +50,7 @@ fn compare_ranks(redis: &[String], ledger: &[String]) -> Vec<Mismatch> {
         .collect()
 }
 
-/// A board entry `score moment userId number username` without the clock, which only decides ties.
+/// A board entry `score hlc_us userId number username` without the clock, which only decides ties.
 fn visible_fields(entry: &str) -> String {
     let mut words: Vec<&str> = entry.splitn(5, ' ').collect();
     if words.len() > 1 {
