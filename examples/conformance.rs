@@ -1,5 +1,4 @@
-//! The echo application that the official Engine.IO and Socket.IO suites, and Autobahn's cases, expect, on Laurel's own
-//! protocol code: `cargo run --example conformance -- --port P`.
+//! The echo server that the official Engine.IO and Socket.IO test suites and Autobahn expect, on Laurel's protocol code: `cargo run --example conformance -- --port P`.
 //!
 //! Engine.IO at `/engine.io/`, Socket.IO at `/socket.io/`, a plain WebSocket echo at `/echo`.
 
@@ -14,10 +13,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clap::Parser;
 use laurel::live::engineio::{self, Engine, Message, Settings, Socket, Wire};
-use laurel::live::socketio::{Connection, Heard as Said, Kind, Packet};
-use laurel::live::websocket::{self, Heard, Limits, Upgrade};
+use laurel::live::socketio::{ClientPacket, Connection, Kind, Packet};
+use laurel::live::websocket::{self, MessageLimits, ReadOutcome, Upgrade};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::Message as WebSocketMessage;
 
 #[derive(Parser)]
 struct Arguments {
@@ -32,21 +31,24 @@ async fn main() -> std::io::Result<()> {
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
         max_frames: usize::MAX,
-        max_messages: 0,
-        packed: false,
+        max_messages_per_second: 0,
+        compression: false,
         write_timeout: Duration::from_secs(10),
         sid_prefix: String::new(),
     };
     let app = Router::new()
         .merge(engineio::routes("/engine.io/", Engine::new(settings.clone(), echo)))
-        .merge(engineio::routes("/socket.io/", Engine::new(settings, |it| namespaces(Connection::new(it)))))
+        .merge(engineio::routes(
+            "/socket.io/",
+            Engine::new(settings, |socket| namespaces(Connection::new(socket))),
+        ))
         .route("/echo", any(plain_echo));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", Arguments::parse().port)).await?;
     println!("conformance on http://{}", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
-/// Engine.IO: every message comes back.
+/// Engine.IO: sends every message back.
 async fn echo(mut socket: Socket) {
     while let Some(message) = socket.next().await {
         socket.send(match message {
@@ -56,31 +58,33 @@ async fn echo(mut socket: Socket) {
     }
 }
 
-/// Socket.IO: two namespaces that tell the handshake's auth, and echo events.
+/// Socket.IO: two namespaces, which send the handshake's auth and echo events.
 async fn namespaces(mut connection: Connection) {
     let mut joined = HashSet::new();
     loop {
-        let heard = match joined.is_empty() {
+        let packet = match joined.is_empty() {
             true => connection.next_within(Duration::from_secs(1)).await,
             false => connection.next().await,
         };
-        match heard {
-            Some(Said::Connect { namespace, auth }) if namespace == "/" || namespace == "/custom" => {
+        match packet {
+            Some(ClientPacket::Connect { namespace, auth }) if namespace == "/" || namespace == "/custom" => {
                 connection.accept(&namespace, &uuid::Uuid::new_v4().to_string());
                 connection
                     .send(&Packet::new(Kind::Event, &namespace, Some(json!(["auth", auth]))), Vec::new());
                 joined.insert(namespace);
             }
-            Some(Said::Connect { namespace, .. }) => {
+            Some(ClientPacket::Connect { namespace, .. }) => {
                 connection.refuse(&namespace, json!({ "message": "Invalid namespace" }));
             }
-            Some(Said::Disconnect { namespace }) => {
+            Some(ClientPacket::Disconnect { namespace }) => {
                 joined.remove(&namespace);
             }
-            Some(Said::Event { namespace, ack, arguments, attachments }) if joined.contains(&namespace) => {
+            Some(ClientPacket::Event { namespace, ack, arguments, attachments })
+                if joined.contains(&namespace) =>
+            {
                 answer(&connection, &namespace, ack, arguments, attachments);
             }
-            Some(Said::Event { .. }) | None => return,
+            Some(ClientPacket::Event { .. }) | None => return,
         }
     }
 }
@@ -116,22 +120,26 @@ fn answer(
 async fn plain_echo(upgrade: Option<Upgrade>) -> Response {
     let Some(upgrade) = upgrade else { return StatusCode::BAD_REQUEST.into_response() };
     upgrade.accept(
-        Limits { max_message_bytes: 64 << 20, max_frames: usize::MAX, packed: false },
+        MessageLimits { max_message_bytes: 64 << 20, max_frames: usize::MAX, compression: false },
         async |mut socket| {
             let mut replies = Vec::new();
             loop {
-                let heard = socket.next(&mut replies).await;
-                match &heard {
-                    Heard::Message(Frame::Text(text)) => {
+                let outcome = socket.next(&mut replies).await;
+                match &outcome {
+                    ReadOutcome::Message(WebSocketMessage::Text(text)) => {
                         replies.extend_from_slice(&websocket::text(text.clone()))
                     }
-                    Heard::Message(Frame::Binary(bytes)) => {
+                    ReadOutcome::Message(WebSocketMessage::Binary(bytes)) => {
                         replies.extend_from_slice(&websocket::binary(bytes.clone()));
                     }
-                    Heard::Broken(code) => replies.extend_from_slice(&websocket::close(Some((*code, "")))),
-                    Heard::Message(_) | Heard::Gone => {}
+                    ReadOutcome::ProtocolError(code) => {
+                        replies.extend_from_slice(&websocket::close(Some((*code, ""))))
+                    }
+                    ReadOutcome::Message(_) | ReadOutcome::Disconnected => {}
                 }
-                if socket.write(&replies).await.is_err() || matches!(heard, Heard::Gone | Heard::Broken(_)) {
+                if socket.write(&replies).await.is_err()
+                    || matches!(outcome, ReadOutcome::Disconnected | ReadOutcome::ProtocolError(_))
+                {
                     return;
                 }
                 replies.clear();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes every target for so many seconds, one after the other, from the corpora that are kept in fuzz/corpus: an input a line,
-# in base64. KEEP=1 keeps what was found, made as few as cover the same. A target that fails leaves its input in fuzz/artifacts.
+# Fuzzes each target for SECONDS, starting from its corpus in fuzz/corpus (one input per line, in base64). KEEP=1 adds new inputs to
+# the corpus, minimized to those with distinct coverage. A failing target leaves its input in fuzz/artifacts.
 #
 #   fuzz/run.sh SECONDS [TARGET…]
 set -euo pipefail
@@ -27,7 +27,7 @@ for target in "${targets[@]}"; do
     done <"corpus/$target.base64"
     dictionary=()
     if [ -e "dictionaries/$target.dict" ]; then dictionary=("-dict=dictionaries/$target.dict"); fi
-    echo "== $target: $number inputs are kept"
+    echo "== $target: $number inputs"
     LAUREL_FUZZ=$target "$binary" -jobs=0 -max_total_time="$seconds" -max_len=4096 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="artifacts/$target/" "${dictionary[@]}" "$found" 2>"target/$target.log" || failed+=("$target")
     grep -E "^#[0-9]+.*(DONE|INITED)|^stat::(number_of|average_exec|peak)|SUMMARY|panicked" "target/$target.log" || true
@@ -36,7 +36,7 @@ for target in "${targets[@]}"; do
         mkdir "$found.few"
         LAUREL_FUZZ=$target "$binary" -merge=1 -max_len=4096 "$found.few" "$found" 2>/dev/null
         for file in "$found.few"/*; do base64 -w0 "$file"; echo; done | LC_ALL=C sort >"corpus/$target.base64"
-        echo "== $target: $(wc -l <"corpus/$target.base64") inputs are kept now"
+        echo "== $target: $(wc -l <"corpus/$target.base64") inputs now in the corpus"
     fi
 done
 if [ ${#failed[@]} -gt 0 ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Cargo calls this in place of rustc. Adds coverage counters (SanitizerCoverage, as libFuzzer reads them) to Laurel and to what
-# parses for it; everything else stays as it is, which builds and runs a good deal faster. The stable compiler can do this.
+# A wrapper of rustc. Adds coverage counters (SanitizerCoverage, for libFuzzer) to Laurel and its parsers; without them everything else
+# builds and runs much faster. Works with the stable compiler.
 rustc=$1
 shift
 name=
@@ -11,7 +11,7 @@ for argument in "$@"; do
     if [ "$argument" = --target ]; then is_for_target=true; fi
     previous=$argument
 done
-# What has no target is run by the compiler, which has nothing to count with.
+# Build scripts and macros run on the host, without counters.
 if ! $is_for_target; then exec "$rustc" "$@"; fi
 flags=()
 case $name in

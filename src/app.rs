@@ -12,10 +12,10 @@ use crate::action::proof::Check;
 use crate::action::proof::admob::AdMobKeys;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::connections::Connections;
+use crate::connections::ConnectionPool;
 use crate::error::Fault;
 use crate::ledger::{self, Commits, Database};
-use crate::live::{Fanout, Handshakes, Health, Hub, Inboxes, Seats, Ways};
+use crate::live::{ConnectionLimits, Fanout, HandshakeQueue, Health, Hub, Inboxes, PendingSpans};
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptKeys;
@@ -42,12 +42,12 @@ pub struct App {
     pub receipts: ReceiptKeys,
     pub passwords: Passwords,
     pub hub: Hub,
-    pub ways: Arc<Ways>,
+    pub pending_spans: Arc<PendingSpans>,
     pub fanout: Fanout,
     pub health: Health,
-    pub connections: Arc<Connections>,
-    pub seats: Arc<Seats>,
-    pub handshakes: Handshakes,
+    pub connections: Arc<ConnectionPool>,
+    pub connection_limits: Arc<ConnectionLimits>,
+    pub handshakes: HandshakeQueue,
     pub suspicions: Suspicions,
     /// There if tracing is on.
     pub traces: Option<Arc<Traces>>,
@@ -102,7 +102,7 @@ impl App {
         let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
         let (fanout, inboxes) = Fanout::new();
         let live = &config.live;
-        let connections = Arc::new(Connections::public(&config, metrics.clone()));
+        let connections = Arc::new(ConnectionPool::public(&config, metrics.clone()));
         let app = Self {
             rate_limiter: RateLimiter::new(&config.limits, store.clone(), metrics.clone()),
             clock,
@@ -117,12 +117,12 @@ impl App {
             receipts,
             passwords: Passwords::new(&config.auth)?,
             hub: Hub::default(),
-            ways: Arc::default(),
+            pending_spans: Arc::default(),
             fanout,
             health: Health::default(),
-            seats: Arc::new(Seats::new(&config.limits, live, connections.most_sockets())),
+            connection_limits: Arc::new(ConnectionLimits::new(&config.limits, live, connections.max_live())),
             connections,
-            handshakes: Handshakes::new(live.max_concurrent_handshakes, live.max_queued_handshakes),
+            handshakes: HandshakeQueue::new(live.max_concurrent_handshakes, live.max_queued_handshakes),
             suspicions: Suspicions::default(),
             traces,
             refusals: Refusals::default(),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connections::Connections;
+use crate::connections::ConnectionPool;
 use crate::error::Fault;
 use crate::live::Inboxes;
 use crate::{admin, http, keys, ledger, live};
@@ -69,7 +69,7 @@ impl Node {
         listeners.spawn(listening.on(listener, http::router(app.clone()), app.connections.clone())?);
         let admin_address = admin.as_ref().map(|it| it.1);
         if let Some((listener, _)) = admin {
-            let connections = Arc::new(Connections::admin(&app.config, app.metrics.clone()));
+            let connections = Arc::new(ConnectionPool::admin(&app.config, app.metrics.clone()));
             listeners.spawn(listening.on(listener, http::admin_router(app.clone()), connections)?);
         }
         // A board that does not come to be open is what `/readyz/awards` says.
@@ -98,13 +98,13 @@ impl Node {
         let server = &self.app.config.server;
         let window = Duration::from_secs(server.drain_seconds);
         tracing::info!(window_seconds = server.drain_seconds, "draining");
-        self.app.health.drain();
+        self.app.health.start_draining();
         // A connection that is closed while a request is on its way to it loses the request.
         tokio::time::sleep(Duration::from_millis(server.drain_notice_ms)).await;
         self.app.draining.cancel();
         // Over long polling each answer is a request of its own, so the listener stays as long as the sockets.
         let ends = Instant::now() + window;
-        let _ = tokio::time::timeout_at(ends, self.app.seats.all_left()).await;
+        let _ = tokio::time::timeout_at(ends, self.app.connection_limits.all_released()).await;
         let rest = ends.saturating_duration_since(Instant::now()).max(SLACK);
         self.closing.cancel();
         self.handle.graceful_shutdown(Some(rest));
@@ -148,14 +148,14 @@ const LAST_BATCH: Duration = Duration::from_secs(5);
 
 fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    for orders in inboxes.orders {
-        tasks.spawn(live::fan_out(app.clone(), orders));
+    for commands in inboxes.commands {
+        tasks.spawn(live::run_fanout_worker(app.clone(), commands));
     }
-    tasks.spawn(live::look_forever(app.clone()));
+    tasks.spawn(live::poll_forever(app.clone()));
     tasks.spawn(live::follow_board(app.clone()));
-    tasks.spawn(live::follow_users(app.clone(), inboxes.turned));
+    tasks.spawn(live::follow_users(app.clone(), inboxes.follow_changes));
     tasks.spawn(live::flush_forever(app.clone()));
-    tasks.spawn(live::watch_eviction_forever(app.clone(), live::EVICTION_EVERY));
+    tasks.spawn(live::watch_eviction_forever(app.clone(), live::EVICTION_CHECK_INTERVAL));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
     tasks.spawn(ledger::flush_suspicions_forever(app.clone()));
@@ -232,7 +232,7 @@ impl Listening<'_> {
         &self,
         listener: TcpListener,
         router: http::Router,
-        connections: Arc<Connections>,
+        connections: Arc<ConnectionPool>,
     ) -> Result<impl Future<Output = ()> + use<>, Fault> {
         let server = axum_server::from_tcp(listener).map_err(|error| Fault::new("listen", error))?;
         let within = Duration::from_millis(self.app.config.server.header_timeout_ms);

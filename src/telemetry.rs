@@ -1,5 +1,5 @@
-//! Logs: one line an event, as text for people or JSON for machines. `RUST_LOG` filters. What belongs to a request says which one:
-//! that is kept beside the task and only read when a line is written, since a span's fields are written for every request.
+//! Logs: one line per event, as text or JSON. `RUST_LOG` filters. Lines of a request have its id and trace, from a task-local value that is
+//! read only when a line is written; fields of a `tracing` span would be formatted for every request.
 
 mod queue;
 
@@ -20,96 +20,96 @@ use crate::config;
 use queue::Queue;
 
 tokio::task_local! {
-    /// The request that a task answers. Tasks that it spawns answer none.
-    static ANSWERED: About;
+    /// The request that this task answers. Spawned tasks do not inherit it.
+    static REQUEST: RequestContext;
 }
 
-/// What a line says of the request that it belongs to.
+/// The request fields of a log line.
 #[derive(Debug)]
-pub struct About {
+pub struct RequestContext {
     /// Its id.
     pub request_id: String,
-    /// The ids of its trace and its span in hex, if tracing is on.
+    /// Trace id and span id in hex, if tracing is on.
     pub trace: Option<(String, String)>,
     /// Its method.
     pub method: &'static str,
-    /// The door it came to.
+    /// Its route.
     pub route: String,
 }
 
-impl About {
+impl RequestContext {
     fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let trace =
             self.trace.iter().flat_map(|(trace, span)| [("trace_id", trace.as_str()), ("span_id", span)]);
-        let ours = [("method", self.method), ("route", self.route.as_str())];
-        std::iter::once(("request_id", self.request_id.as_str())).chain(trace).chain(ours)
+        let request = [("method", self.method), ("route", self.route.as_str())];
+        std::iter::once(("request_id", self.request_id.as_str())).chain(trace).chain(request)
     }
 }
 
-/// Answers a request: what is logged meanwhile says which one.
-pub async fn about<T>(about: About, answer: impl Future<Output = T>) -> T {
-    ANSWERED.scope(about, answer).await
+/// Runs a future that answers a request: its log lines have the request's fields.
+pub async fn with_request<T>(request: RequestContext, answer: impl Future<Output = T>) -> T {
+    REQUEST.scope(request, answer).await
 }
 
-/// The log of this process, on standard error, so that standard output is a command's own. It is best effort: a line that cannot be
-/// written is dropped.
+/// The log of this process, on standard error, because standard output is for a command's results. A line that cannot be written is
+/// dropped.
 pub struct Log {
     json: bool,
     queue: Queue,
 }
 
 impl Log {
-    /// Starts it. `RUST_LOG` overrides `filter`.
+    /// Starts the log. `RUST_LOG` overrides `filter`.
     pub fn start(settings: &config::Log, filter: &str) -> Self {
         let log = Self { json: settings.format == "json", queue: Queue::start() };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
         let queue = log.queue.clone();
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || queue.clone());
-        // Colours are for a terminal: in a file they are noise, and every request's span would be written with them.
+        // Colors are for terminals.
         let builder = if io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
         let started = if log.json {
-            std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task panicked")));
+            std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "task panicked")));
             builder.fmt_fields(JsonFields::new()).event_format(JsonLines).try_init()
         } else {
             builder.fmt_fields(TextFields).with_target(false).try_init()
         };
-        // A second start in one process, as in tests, keeps the first subscriber.
+        // A second start in one process, as in tests, keeps the first one.
         drop(started);
         log
     }
 
-    /// Something to say on standard output, as an object where the log has these.
+    /// A message for standard output as a JSON object; `None` if the log is text.
     pub fn json(&self, level: Level, message: &str, fields: &[(&str, Option<&str>)]) -> Option<String> {
         self.json.then(|| {
             let mut line = JsonLine::new(level);
             line.put("message", message);
-            let there = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-            there.for_each(|(name, value)| line.put(name, value));
+            let present = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+            present.for_each(|(name, value)| line.put(name, value));
             Value::Object(line.0).to_string()
         })
     }
 
-    /// Says why the process fails, whatever `RUST_LOG` says.
-    pub fn fail(&mut self, why: &str) {
-        let line = self.json(Level::ERROR, why, &[]).unwrap_or_else(|| format!("laurel: {why}"));
+    /// Writes the error that ends the process, whatever the filter.
+    pub fn fail(&mut self, error: &str) {
+        let line = self.json(Level::ERROR, error, &[]).unwrap_or_else(|| format!("laurel: {error}"));
         let _ = self.queue.write(format!("{line}\n").as_bytes());
     }
 }
 
-/// Waits for the lines so far.
+/// Waits until all lines are written.
 impl Drop for Log {
     fn drop(&mut self) {
         self.queue.flush_all();
     }
 }
 
-/// The request's ids, then the event's own fields.
+/// The request's fields, then those of the event.
 struct TextFields;
 
 impl<'w> FormatFields<'w> for TextFields {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
-        let written = ANSWERED.try_with(|it| {
-            let fields: Vec<_> = it.fields().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let written = REQUEST.try_with(|request| {
+            let fields: Vec<_> = request.fields().map(|(name, value)| format!("{name}={value:?}")).collect();
             write!(writer, "request{{{}}}: ", fields.join(" "))
         });
         written.unwrap_or(Ok(()))?;
@@ -117,8 +117,7 @@ impl<'w> FormatFields<'w> for TextFields {
     }
 }
 
-/// One flat object a line: the request's ids stand beside the message, as OpenTelemetry wants `trace_id` and `span_id` in logs
-/// that are not its own.
+/// One flat object per line. `trace_id` and `span_id` are top-level fields, as OpenTelemetry specifies for logs in other formats.
 struct JsonLines;
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLines {
@@ -132,20 +131,20 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
         let mut line = JsonLine::new(*meta.level());
         event.record(&mut line);
         line.put("target", meta.target());
-        // Outside of a request there is nothing to say of one.
-        let _ = ANSWERED.try_with(|it| it.fields().for_each(|(name, value)| line.put(name, value)));
+        // Outside a request there are no request fields.
+        let _ = REQUEST.try_with(|it| it.fields().for_each(|(name, value)| line.put(name, value)));
         writeln!(writer, "{}", Value::Object(line.0))
     }
 }
 
-/// An event's fields.
+/// A line under construction.
 struct JsonLine(Map<String, Value>);
 
 impl JsonLine {
-    /// One that has its time and its level.
+    /// A line with its time and level.
     fn new(level: Level) -> Self {
         let mut time = String::new();
-        // Text takes whatever is written.
+        // Writing into a string does not fail.
         let _ = SystemTime.format_time(&mut Writer::new(&mut time));
         let mut line = Self(Map::new());
         line.put("timestamp", time);

@@ -1,10 +1,10 @@
-//! Three nodes behind HAProxy with the configuration that ships: restarted one by one under load, cut off from Redis, and all without it.
+//! Three nodes behind HAProxy with the shipped configuration: restarted one by one under load, one cut off from Redis, all without Redis.
 
 mod drain;
-pub mod listeners;
 pub mod play;
-mod redis_away;
-mod roll;
+mod redis_outage;
+mod rolling_restart;
+pub mod subscribers;
 pub mod suite;
 
 use std::process::Command;
@@ -17,7 +17,7 @@ use suite::flows::{CATALOGUE, Player};
 /// The nodes' names, in the order of the configuration.
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// Nodes without limits of the players' pace, and a balancer before them.
+/// Nodes without rate limits, behind a load balancer.
 pub struct Cluster {
     nodes: Vec<NodeProcess>,
     balancer: Balancer,
@@ -27,7 +27,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// With so many players, and further settings of each node.
+    /// Starts it with players, and with settings of each node.
     async fn start(world: World, players: u64, own: [&[(&str, &str)]; 3]) -> Self {
         let mut nodes = Vec::new();
         for (name, own) in NAMES.into_iter().zip(own) {
@@ -42,7 +42,7 @@ impl Cluster {
         Self { nodes, balancer, players, client: reqwest::Client::new(), world }
     }
 
-    /// SIGTERM; its end is waited for. Then it starts again where it was, and the balancer sends there.
+    /// Stops a node with SIGTERM, starts it again on its port, and waits until the load balancer uses it.
     async fn restart(&mut self, turn: usize) -> Option<i32> {
         let port = self.nodes[turn].port().to_owned();
         let exit = tokio::task::block_in_place(|| self.nodes[turn].terminate());
@@ -63,7 +63,7 @@ async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> N
         ("LAUREL_LIVE__NODE_NAME", name),
         ("LAUREL_SERVER__DRAIN_SECONDS", "2"),
         ("LAUREL_SERVER__DRAIN_NOTICE_MS", "2000"),
-        // What is slow because the machine is busy has not failed.
+        // A slow machine must not count as a failure.
         ("LAUREL_OUTBOX__ACKNOWLEDGE_TIMEOUT_MS", "50000"),
         ("LAUREL_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
         ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
@@ -76,10 +76,10 @@ async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> N
 }
 
 #[test]
-fn the_configuration_that_ships_is_one() {
+fn the_shipped_configuration_is_valid() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/haproxy.cfg");
     let output = Command::new(haproxy()).args(["-c", "-f", path]).output().expect("make test installs it");
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && !said.contains("WARNING"), "{said}");
+    let messages = [output.stdout, output.stderr].concat();
+    let messages = String::from_utf8_lossy(&messages);
+    assert!(output.status.success() && !messages.contains("WARNING"), "{messages}");
 }

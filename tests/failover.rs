@@ -13,8 +13,8 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::balancer::listeners::Listeners;
 use crate::balancer::play::{Play, judge_after, try_award};
+use crate::balancer::subscribers::Subscribers;
 use crate::balancer::suite::flows::{CATALOGUE, Player};
 use crate::balancer::suite::history::{Answer, History};
 use crate::balancer::suite::judge::Loss;
@@ -22,13 +22,13 @@ use crate::harness::{TestNode, World, eventually};
 
 const PLAYERS: u64 = 12;
 
-/// Two nodes on a Redis with replicas, players who go on, and listeners of every protocol at each node.
+/// Two nodes on a Redis with replicas, players who go on, and subscribers of every protocol at each node.
 struct Scene {
     world: World,
     nodes: Vec<TestNode>,
     players: Vec<Player>,
     client: reqwest::Client,
-    listeners: Vec<Listeners>,
+    subscribers: Vec<Subscribers>,
     play: Play,
 }
 
@@ -52,14 +52,14 @@ impl Scene {
         let options = SeedOptions { users: PLAYERS, max_score: 0, tokens: Some(logins.clone()) };
         laurel::ledger::seed(&nodes[0].app, &options, |_| ()).await.unwrap();
         let players: Vec<_> = std::fs::read_to_string(logins).unwrap().lines().map(Player::of).collect();
-        let mut listeners = Vec::new();
+        let mut subscribers = Vec::new();
         for node in &nodes {
-            listeners.push(Listeners::start(&node.base, &players[0].login, 1).await);
+            subscribers.push(Subscribers::start(&node.base, &players[0].login, 1).await);
         }
         let client = reqwest::Client::new();
         let play = Play::at(&client, nodes.iter().map(|it| it.base.clone()).collect(), &players);
         play.goes_on().await;
-        Self { world, nodes, players, client, listeners, play }
+        Self { world, nodes, players, client, subscribers, play }
     }
 
     /// Waits until a player of this shard is acknowledged an award again, at each node. Says how long that took since a moment.
@@ -101,14 +101,14 @@ impl Scene {
             (shown && look.version == look.published).then_some(look.version)
         });
         let before = quiet.await;
-        self.listeners.iter().for_each(|it| it.end_after(before));
+        self.subscribers.iter().for_each(|it| it.end_after(before));
         let leading = best(&self.world).await[0].0;
         let first = self.players.iter().find(|it| it.user == leading).unwrap();
         let answer = try_award(&self.client, &nodes[0].base, first, &history).await;
         assert!(matches!(answer, Ok(Answer::Awarded { .. })), "{answer:?}");
-        for listeners in self.listeners {
-            for it in listeners.ended().await {
-                assert!(it.moved == 0 && it.shown > before, "{it:?} after {before}");
+        for subscribers in self.subscribers {
+            for it in subscribers.ended().await {
+                assert!(it.reconnects == 0 && it.version > before, "{it:?} after {before}");
             }
         }
         // What only a Redis had that was left behind was never acknowledged, and may count: by what the ledger had read of it. Then the

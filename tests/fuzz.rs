@@ -1,11 +1,11 @@
-//! Whatever the outside sends: arbitrary bytes, and valid inputs with changes in them, at every parser that meets it. Nothing
-//! panics, nothing that was changed is believed, and what is refused changes nothing. `LAUREL_FUZZ_CASES` sets how many inputs
-//! each parser gets; the parsers inside `src/` that no test can reach from here have the same beside them.
+//! Property tests of every parser of external input, with arbitrary bytes and with changed valid inputs: no panic, no changed token is
+//! accepted, and a refused request changes nothing. `LAUREL_FUZZ_CASES` is the number of inputs per parser. Private parsers have such tests
+//! in `src/`.
 
 mod bodies;
 mod change;
+mod corpus;
 mod files;
-mod kept;
 mod numbers;
 mod packets;
 mod sockets;
@@ -16,10 +16,10 @@ use proptest::test_runner::{Config, TestCaseResult, TestError, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
 const CASES: u32 = 32;
-/// So long a failing input is made smaller.
+/// Time limit for shrinking a failing input.
 const SHRINK_MS: u32 = 30_000;
 
-/// Runs a property over so many times the usual number of inputs.
+/// Runs a property on `times` the usual number of inputs.
 fn fuzz<S: Strategy>(times: f64, inputs: S, property: impl Fn(S::Value) -> TestCaseResult) {
     let usual = std::env::var("LAUREL_FUZZ_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
     let cases = (f64::from(usual) * times) as u32;
@@ -31,7 +31,7 @@ fn fuzz<S: Strategy>(times: f64, inputs: S, property: impl Fn(S::Value) -> TestC
     }
 }
 
-/// Properties over a node ask it from here.
+/// The runtime for properties that need a node.
 fn runtime() -> Runtime {
     Builder::new_multi_thread().enable_all().build().unwrap()
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, World, eventually};
-use crate::live::clients::{ALL, Listener, Protocol};
+use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Runs `promtool`: whether it succeeded, and its output.
 fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
@@ -39,13 +39,13 @@ async fn metrics_pass_promtool() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.sockets_per_user = 1).await;
     let players = node.players(ALL.len() as u64).await;
-    let mut listeners = Vec::new();
+    let mut subscribers = Vec::new();
     for (protocol, player) in ALL.into_iter().zip(&players) {
-        let mut listener = Listener::open(&node.base, protocol, &player.token).await;
-        listener.wait_for("leaderboard_updated").await;
-        listeners.push(listener);
+        let mut subscriber = Subscriber::open(&node.base, protocol, &player.token).await;
+        subscriber.wait_for("leaderboard_updated").await;
+        subscribers.push(subscriber);
     }
-    assert!(Listener::try_open(&node.base, Protocol::Plain, &players[0].token, None).await.is_none());
+    assert!(Subscriber::try_open(&node.base, Protocol::WebSocket, &players[0].token, None).await.is_none());
     play(&node, &players[0]).await;
     node.finalize(&players[0], "forged", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     for path in ["/made-up/1", "/made-up/2"] {

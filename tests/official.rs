@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::harness::{Balancer, World, assert_verified};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
+async fn the_game_api_example_runs_over_two_nodes() {
     let world = World::new().await;
     let node = async |name: &'static str| {
         world.process(&[("LAUREL_LIVE__NODE_NAME", name), ("LAUREL_SERVER__DRAIN_SECONDS", "1")]).await
@@ -19,15 +19,15 @@ async fn the_documents_example_runs_over_two_nodes_behind_a_balancer() {
     example.arg(folder.join("example.mjs")).arg(&balancer.base).arg(two.id().to_string());
     let output =
         tokio::task::spawn_blocking(move || example.output().expect("make test installs it")).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("as documented"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("as documented"), "{printed}");
     assert_eq!(two.exit_code(), Some(0));
     assert_verified(&world).await;
     drop(one);
 }
 
-/// What a script of other people's clients prints; it has to succeed.
+/// Runs a script of official clients, which must succeed, and returns its output.
 async fn run(script: &str, argument: String) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official").join(script);
     let run = move || Command::new("node").arg(path).arg(argument).output().expect("make test installs it");
@@ -37,21 +37,21 @@ async fn run(script: &str, argument: String) -> String {
 }
 
 #[tokio::test]
-async fn packed_boards_are_unpacked_by_others() {
+async fn official_clients_decompress_boards() {
     let world = World::new().await;
     let node = world.node_with(|it| it.live.compression = true).await;
-    assert!(run("packed.mjs", node.base.clone()).await.contains("packed and unpacked"));
+    assert!(run("compression.mjs", node.base.clone()).await.contains("compressed and decompressed"));
 }
 
 #[tokio::test]
-async fn the_protocols_own_cases_pass() {
+async fn the_protocol_suites_pass() {
     let example = Path::new(env!("CARGO_BIN_EXE_laurel")).parent().unwrap().join("examples/conformance");
-    let mut served = Command::new(example).args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut server = Command::new(example).args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(served.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-    let said = run("conformance.mjs", address).await;
-    served.kill().unwrap();
-    served.wait().unwrap();
-    assert!(said.contains("cases as the protocols say"));
+    let printed = run("conformance.mjs", address).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(printed.contains("cases passed"));
 }

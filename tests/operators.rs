@@ -81,14 +81,14 @@ async fn a_ban_disconnects_socketio_clients_and_keeps_them_out() {
     done(&world, "admin ban ada --reason cheating").await;
     for peer in &mut peers {
         let mut last = None;
-        while let Some(text) = peer.hear().await {
+        while let Some(text) = peer.receive().await {
             last = Some(text);
         }
         assert_eq!(last.as_deref(), Some("41"), "a disconnect packet comes last");
     }
     let mut late = Peer::open(&nodes[1]).await;
-    late.say(&format!("40{{\"token\":\"{}\"}}", ada.token)).await;
-    let refused = late.hear().await.unwrap();
+    late.send(&format!("40{{\"token\":\"{}\"}}", ada.token)).await;
+    let refused = late.receive().await.unwrap();
     let error: Value = serde_json::from_str(refused.strip_prefix("44").unwrap()).unwrap();
     assert_eq!(
         (&error["message"], &error["data"]["code"]),

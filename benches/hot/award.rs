@@ -7,7 +7,7 @@ use laurel::account::{LoginKeys, User};
 use laurel::action::{Challenge, Flow, Limits, ProofResult};
 use laurel::award::Award;
 use laurel::crypto::sha256_hex;
-use laurel::live::Frame;
+use laurel::live::EncodedBoard;
 use laurel::metrics::Metrics;
 use laurel::receipt::{Receipt, ReceiptKeys};
 use laurel::store::{Judging, Redeem, RedeemOutcome, measured};
@@ -125,7 +125,7 @@ fn show_award(bencher: Bencher<'_, '_>) {
         rank: 812,
         points: 10,
         next: None,
-        board: Arc::new(Frame::new(board())),
+        board: Arc::new(EncodedBoard::new(board())),
         receipt: Some(receipt),
     };
     bencher.bench(|| laurel::http::show_award(divan::black_box(&award)));

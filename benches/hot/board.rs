@@ -1,7 +1,7 @@
-//! A board that changed, in the words of each protocol.
+//! Encoding a changed board for each protocol.
 
 use divan::Bencher;
-use laurel::live::{Board, Dialect, Frame, Protocol};
+use laurel::live::{Board, EncodedBoard, Encoding, Protocol};
 
 /// Ten users with names as long as most.
 pub fn board() -> Board {
@@ -16,30 +16,30 @@ pub fn entries() -> Vec<String> {
     (0..10).map(entry).collect()
 }
 
-/// Each protocol, and whether the board is packed.
-const DIALECTS: [(&str, Protocol, bool); 7] = [
-    ("websocket", Protocol::Plain, false),
-    ("websocket, packed", Protocol::Plain, true),
+/// Each protocol, and whether the board is compressed.
+const ENCODINGS: [(&str, Protocol, bool); 7] = [
+    ("websocket", Protocol::WebSocket, false),
+    ("websocket, compressed", Protocol::WebSocket, true),
     ("socket.io", Protocol::SocketIo, false),
-    ("socket.io, packed", Protocol::SocketIo, true),
-    ("socket.io, polling", Protocol::Polling, false),
-    ("events", Protocol::Events, false),
-    ("events, packed", Protocol::Events, true),
+    ("socket.io, compressed", Protocol::SocketIo, true),
+    ("socket.io, polling", Protocol::SocketIoPolling, false),
+    ("events", Protocol::ServerSentEvents, false),
+    ("events, compressed", Protocol::ServerSentEvents, true),
 ];
 
-#[divan::bench(args = DIALECTS.map(|it| it.0))]
-fn frame(bencher: Bencher<'_, '_>, name: &str) {
-    let (_, protocol, packed) = *DIALECTS.iter().find(|it| it.0 == name).expect("it is one of them");
+#[divan::bench(args = ENCODINGS.map(|it| it.0))]
+fn event(bencher: Bencher<'_, '_>, name: &str) {
+    let (_, protocol, compressed) = *ENCODINGS.iter().find(|it| it.0 == name).expect("it is one of them");
     let board = board();
     bencher
-        .with_inputs(|| Frame::new(board.clone()))
-        .bench_refs(|frame| frame.told(Dialect { protocol, packed }));
+        .with_inputs(|| EncodedBoard::new(board.clone()))
+        .bench_refs(|encoded| encoded.event(Encoding { protocol, compressed }));
 }
 
 #[divan::bench]
-fn answer(bencher: Bencher<'_, '_>) {
+fn leaderboard(bencher: Bencher<'_, '_>) {
     let board = board();
-    bencher.with_inputs(|| Frame::new(board.clone())).bench_refs(|frame| frame.answer(false));
+    bencher.with_inputs(|| EncodedBoard::new(board.clone())).bench_refs(|encoded| encoded.leaderboard(false));
 }
 
 /// What a node reads of each publication.

@@ -1,4 +1,4 @@
-//! A session of Engine.IO through any sequence of events, against a model of what has to be true of it.
+//! Any sequence of events of one Engine.IO session, against a model.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use laurel::fuzzing::{Task, Transport};
-use laurel::live::engineio::{Guest, Message, Packet, Session, Settings, Socket, Wire};
+use laurel::live::engineio::{Message, Packet, Peer, Session, Settings, Socket, Wire};
 
 use super::Input;
 
-/// Packets that wait, and messages for the app: `MAX_QUEUE`, `MAX_INCOMING`.
-const MOST: [usize; 2] = [256, 64];
+/// Most queued packets of a session.
+const MAX_QUEUE: usize = 256;
+/// Most messages that wait for the handler.
+const MAX_INCOMING: usize = 64;
 
-pub fn guest() -> Guest {
-    Guest { address: IpAddr::from([127, 0, 0, 1]), place: None }
+pub fn peer() -> Peer {
+    Peer { address: IpAddr::from([127, 0, 0, 1]), permit: None }
 }
 
 pub fn settings() -> Settings {
@@ -25,8 +27,8 @@ pub fn settings() -> Settings {
         ping_timeout: Duration::from_secs(3600),
         max_payload: 1024,
         max_frames: 4,
-        max_messages: 0,
-        packed: false,
+        max_messages_per_second: 0,
+        compression: false,
         write_timeout: Duration::from_secs(1),
         sid_prefix: String::new(),
     }
@@ -38,48 +40,49 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 type Polling<'a> = Pin<Box<dyn Future<Output = Option<Vec<Wire>>> + 'a>>;
 
-/// What has to be true of a session, beside it.
+/// The expected state of a session.
 struct Model {
     queue: VecDeque<Wire>,
     incoming: VecDeque<Message>,
     transport: Transport,
     writing: bool,
     closed: bool,
-    inherited: bool,
+    handed_over: bool,
     sent: u32,
 }
 
 impl Model {
-    /// The next thing to send: each is another.
+    /// The next packet to send, different from all before.
     fn next(&mut self) -> Wire {
         self.sent += 1;
         Wire::text(format!("4{}", self.sent))
     }
 
-    /// A transport took these: all that waits, in order, each once; or a word of the protocol.
-    fn took(&mut self, wires: &[Wire]) {
-        let is_word = |it: &Wire| matches!(it, Wire::Text(it) if it.as_str() == "6" || it.as_str() == "1");
-        if !matches!(wires, [word] if is_word(word)) {
-            assert!(wires.len() <= MOST[0]);
+    /// Checks packets that a transport took: the whole queue in order, or one packet of the protocol itself.
+    fn taken(&mut self, wires: &[Wire]) {
+        let is_protocol =
+            |wire: &Wire| matches!(wire, Wire::Text(text) if text.as_str() == "6" || text.as_str() == "1");
+        if !matches!(wires, [wire] if is_protocol(wire)) {
+            assert!(wires.len() <= MAX_QUEUE);
             assert_eq!(self.queue.drain(..).collect::<Vec<_>>(), wires);
         }
     }
 }
 
 pub fn session(data: &[u8]) {
-    // Without tokio's budget, at whose end things that are ready seem not to be: all happens in one turn of one task.
+    // Without tokio's budget, after which ready futures return pending: everything happens in one poll of one task.
     runtime().block_on(tokio::task::unconstrained(async {
         let mut input = Input(data);
         let upgraded = input.byte() % 2 == 1;
-        let (session, socket) = Session::new("a".to_owned(), upgraded, &settings(), guest());
-        let last = Arc::downgrade(&session);
-        live(&session, socket, &mut input, upgraded);
+        let (session, socket) = Session::new("a".to_owned(), upgraded, &settings(), peer());
+        let weak = Arc::downgrade(&session);
+        run(&session, socket, &mut input, upgraded);
         drop(session);
-        assert!(last.upgrade().is_none(), "somebody keeps a session that has ended, and its seat");
+        assert!(weak.upgrade().is_none(), "an ended session and its permit are still in use");
     }));
 }
 
-fn live(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: bool) {
+fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: bool) {
     let transport = if upgraded { Transport::WebSocket } else { Transport::Polling };
     let mut model = Model {
         queue: VecDeque::new(),
@@ -87,19 +90,19 @@ fn live(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: 
         transport,
         writing: false,
         closed: false,
-        inherited: false,
+        handed_over: false,
         sent: 0,
     };
     let mut polling: Option<Polling<'_>> = None;
-    let mut heirs = Vec::new();
+    let mut successors = Vec::new();
     while !input.is_empty() {
         match input.byte() % 14 {
             0 => {
-                // Also many at once, so that the queue fills up.
+                // Sometimes many at once, so that the queue fills up.
                 for _ in 0..usize::from(input.byte()).saturating_sub(200).max(1) {
                     let wire = model.next();
                     session.send(wire.clone());
-                    if model.queue.len() >= MOST[0] {
+                    if model.queue.len() >= MAX_QUEUE {
                         model.closed = true;
                     } else if !model.closed {
                         model.queue.push_back(wire);
@@ -109,14 +112,14 @@ fn live(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: 
             1 => {
                 let wire = model.next();
                 let offered = session.offer(wire.clone());
-                let free = model.queue.is_empty() && !model.writing;
-                assert_eq!(offered, (!model.closed && !model.inherited).then_some(free));
+                let is_drained = model.queue.is_empty() && !model.writing;
+                assert_eq!(offered, (!model.closed && !model.handed_over).then_some(is_drained));
                 if offered == Some(true) {
                     model.queue.push_back(wire);
                 }
             }
             2 if polling.is_some() => {
-                // Two polls at once end the session.
+                // A second poll at the same time ends the session.
                 assert_eq!(session.poll().now_or_never(), Some(None));
                 model.closed = true;
             }
@@ -129,32 +132,32 @@ fn live(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: 
                     1 => (Transport::Probing, Transport::WebSocket),
                     _ => (Transport::Probing, Transport::Polling),
                 };
-                let fits = model.transport == from && !model.closed;
-                assert_eq!(session.change(from, to), fits);
-                if fits {
+                let may_change = model.transport == from && !model.closed;
+                assert_eq!(session.change_transport(from, to), may_change);
+                if may_change {
                     model.transport = to;
                 }
             }
-            8 | 9 if model.transport == Transport::WebSocket && !model.inherited && !model.writing => {
-                match session.task().now_or_never() {
+            8 | 9 if model.transport == Transport::WebSocket && !model.handed_over && !model.writing => {
+                match session.next_task().now_or_never() {
                     Some(Task::Write(wires)) => {
-                        model.took(&wires);
+                        model.taken(&wires);
                         model.writing = true;
                     }
-                    Some(Task::Leave(_)) => model.inherited = true,
+                    Some(Task::HandOver(_)) => model.handed_over = true,
                     Some(Task::Close) => assert!(model.closed && model.queue.is_empty()),
                     None => assert!(model.queue.is_empty() && !model.closed),
                 }
             }
             10 => {
-                session.sent();
+                session.written();
                 model.writing = false;
             }
             11 if input.byte() > 200 => {
                 session.close();
                 model.closed = true;
             }
-            12 => heirs.push(session.inherit()),
+            12 => successors.push(session.take_websocket()),
             13 => assert_eq!(socket.next().now_or_never().flatten(), model.incoming.pop_front()),
             _ => {}
         }
@@ -162,53 +165,53 @@ fn live(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: 
         if let Some(answer) = ended {
             polling = None;
             match answer {
-                Some(wires) => model.took(&wires),
+                Some(wires) => model.taken(&wires),
                 None => assert!(model.transport == Transport::WebSocket || model.closed),
             }
         }
     }
-    // Once it is closed nothing waits for ever, and what was sent before goes out.
+    // After the close nothing waits for ever, and everything sent before is still written.
     session.close();
     let waiting = polling.take();
     if let Some(answer) =
         waiting.map(|it| it.now_or_never().expect("a poll waits for a session that has ended"))
     {
-        answer.iter().for_each(|wires| model.took(wires));
+        answer.iter().for_each(|wires| model.taken(wires));
     }
     while let Some(wires) = session.poll().now_or_never().expect("a poll waits for a session that has ended")
     {
-        model.took(&wires);
+        model.taken(&wires);
         if model.queue.is_empty() {
             break;
         }
     }
-    assert!(session.closed().now_or_never().is_some() && session.last_words().now_or_never().is_some());
-    assert!(session.idle().now_or_never().is_some());
+    assert!(session.closed().now_or_never().is_some() && session.last_poll().now_or_never().is_some());
+    assert!(session.drained().now_or_never().is_some());
 }
 
 fn receive(session: &Session, model: &mut Model, input: &mut Input<'_>) {
     let length = usize::from(input.byte() % 16);
     let Ok(text) = std::str::from_utf8(input.take(length)) else { return };
     let packet = Packet::read(text);
-    let taken = session.receive(packet.clone()).now_or_never();
+    let accepted = session.receive(packet.clone()).now_or_never();
     match packet {
         Some(Packet::Message(message)) => {
-            assert_eq!(taken, (model.incoming.len() < MOST[1]).then_some(true));
-            if taken.is_some() {
+            assert_eq!(accepted, (model.incoming.len() < MAX_INCOMING).then_some(true));
+            if accepted.is_some() {
                 model.incoming.push_back(message);
             }
         }
-        Some(Packet::Pong) => assert_eq!(taken, Some(true)),
+        Some(Packet::Pong) => assert_eq!(accepted, Some(true)),
         Some(Packet::Close) => {
-            assert_eq!(taken, Some(true));
+            assert_eq!(accepted, Some(true));
             model.closed = true;
-            // Who leaves takes nothing any more, but the noop that answers its poll.
+            // A client that leaves gets nothing more than the noop that answers its poll.
             if model.transport != Transport::WebSocket {
                 model.queue.clear();
             }
         }
         _ => {
-            assert_eq!(taken, Some(false));
+            assert_eq!(accepted, Some(false));
             model.closed = true;
         }
     }

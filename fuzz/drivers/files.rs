@@ -1,4 +1,4 @@
-//! Files that operators write, and the environment.
+//! Operators' files, and the environment.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 });
 
-/// The file of identity providers, and behind a zero byte the keys in the file that it may name.
+/// The keys of an identity provider, and after a zero byte the issuers file.
 pub fn issuers(data: &[u8]) {
     let (keys, toml) = halves(data, 0);
     let path = FOLDER.path().join("issuers.toml");
@@ -47,7 +47,7 @@ pub fn keys(data: &[u8]) {
     if jwks(data).is_ok() {
         assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok());
     }
-    // The reader takes spaces within the dashes behind the label.
+    // The parser accepts spaces within the dashes after the label.
     let blocks = String::from_utf8_lossy(data).matches("-----BEGIN PUBLIC KEY-").count();
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256] {
         if let Ok(count) = pem(data, algorithm) {
@@ -59,16 +59,16 @@ pub fn keys(data: &[u8]) {
     }
 }
 
-/// Too weak, and not to be shown.
+/// A weak secret, which must not appear in messages.
 const WEAK: &str = "hunter2";
 
-/// A settings file, and before a zero byte variables of the environment, a line each.
+/// Environment variables, one per line, and after a zero byte a configuration file.
 pub fn config(data: &[u8]) {
     let (environment, text) = halves(data, 0);
     let (environment, text) = (std::str::from_utf8(environment), std::str::from_utf8(text));
     let (Ok(environment), Ok(text)) = (environment, text) else { return };
     let variables = environment.lines().filter_map(|it| it.split_once('='));
-    // Those that name files are left out: they would be read.
+    // Without variables that name files: they would be read.
     let variables: Vec<(OsString, OsString)> = variables
         .filter(|(name, _)| !name.to_ascii_uppercase().ends_with("_FILE") && *name != "LAUREL_CONFIG")
         .map(|(name, value)| (name.into(), value.into()))

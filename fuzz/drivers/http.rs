@@ -1,4 +1,4 @@
-//! What requests bring: bodies, queries, headers.
+//! Parts of requests: bodies, query strings, headers.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ enum Kind {
 
 use Kind::{OptionalNumber, OptionalObject, OptionalText, Points, Signed, Text};
 
-/// The fields of each body there is, in the order in which they are read.
+/// The fields of each body, in the order in which they are read.
 const BODIES: [&[(&str, Kind)]; 9] = [
     &[("username", Text), ("email", Text), ("password", Text)],
     &[("username", Text), ("password", Text)],
@@ -43,7 +43,7 @@ const BODIES: [&[(&str, Kind)]; 9] = [
     &[("points", Signed), ("reason", Text)],
 ];
 
-/// A whole number however it is written, as a client means it.
+/// An integer in any spelling.
 fn whole(value: &Value) -> Option<i128> {
     match value {
         Value::Number(it) if it.is_f64() => {
@@ -55,10 +55,10 @@ fn whole(value: &Value) -> Option<i128> {
     }
 }
 
-/// Reads one field both ways; whether it is good. `wanted` is its JSON.
+/// Reads a field with `Fields` and with serde, compares both, and returns whether it is valid. `wanted` is its JSON.
 fn field(fields: &mut Fields<'_>, wanted: Option<&str>, name: &str, kind: Kind) -> bool {
     let wanted = wanted.filter(|it| *it != "null");
-    // None where it is missing, or JSON's grammar allows what its readers do not.
+    // `None` if it is missing, or valid JSON that serde cannot represent.
     let value: Option<Value> = wanted.and_then(|it| serde_json::from_str(it).ok());
     let number = value.as_ref().and_then(whole);
     match kind {
@@ -114,14 +114,14 @@ pub fn fields(data: &[u8]) {
         Ok(()) => assert_eq!(bad, 0),
         Err(Refusal::Validation(problems)) => {
             assert_eq!(problems.len(), bad);
-            // What a client sent comes back no longer than it takes to find it.
+            // Client input is truncated in error messages.
             assert!(problems.iter().all(|it| it.field.len() < 300 && it.problem.len() < 300));
         }
         Err(other) => panic!("{other:?}"),
     }
 }
 
-/// Whether two values mean the same.
+/// Whether two values are equal.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(_), Value::Number(_)) => {
@@ -144,7 +144,7 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// The same value as another client might write it.
+/// The same value in another spelling.
 fn rewritten(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -170,9 +170,9 @@ pub fn digest(data: &[u8]) {
     };
     assert_eq!(digest(one) == digest(other), equal);
     if let Some(value) = read(other) {
-        let anew = serde_json::to_string_pretty(&rewritten(&value)).unwrap();
-        assert_eq!(digest(anew.as_bytes()), digest(other), "{anew}");
-        assert_ne!(request_digest("scores", other), digest(other), "another door");
+        let respelled = serde_json::to_string_pretty(&rewritten(&value)).unwrap();
+        assert_eq!(digest(respelled.as_bytes()), digest(other), "{respelled}");
+        assert_ne!(request_digest("scores", other), digest(other), "another endpoint");
     }
     if let Ok(value) = HeaderValue::from_bytes(one) {
         let headers = HeaderMap::from_iter([("idempotency-key".parse().unwrap(), value)]);
@@ -190,7 +190,7 @@ pub fn query(data: &[u8]) {
     let before = query.parsed("before", Cursor::parse);
     assert!((1..=100).contains(&limit) && [1, 2].contains(&step));
     let Ok(()) = query.finish() else { return };
-    // What was taken is told whole, each name once and none that is unknown: written anew it is the same.
+    // An accepted query string has each name once and no unknown one, so its values round-trip.
     let mut written = format!("limit={limit}&step={}", ["hour", "day"][step - 1]);
     let encode = |it: &str| it.bytes().map(|it| format!("%{it:02x}")).collect::<String>();
     if let Some(search) = &search {
@@ -213,7 +213,7 @@ pub fn query(data: &[u8]) {
 pub fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(cursor) = Cursor::parse(text) {
-        // A page's end comes back as it was given.
+        // A cursor round-trips.
         assert_eq!(Cursor::parse(&cursor.to_text()), Ok(cursor));
     }
     if let Ok(reason) = laurel::admin::Decision::read_reason(text) {
@@ -242,8 +242,8 @@ pub fn forwarded(data: &[u8]) {
             headers.append("x-forwarded-for", value);
         }
     }
-    assert!(is_trusted(&peer) || client(peer, &headers, &trusted) == peer, "a stranger is not believed");
-    // Whatever was sent, what proxies wrote behind it counts first.
+    assert!(is_trusted(&peer) || client(peer, &headers, &trusted) == peer, "an untrusted peer is ignored");
+    // The entries of trusted proxies, at the end, count first.
     headers.append("x-forwarded-for", HeaderValue::from_str(&format!("{one}, {two}")).unwrap());
     let found = client(peer, &headers, &trusted);
     if let Some(first) = [peer, two, one].into_iter().find(|it| !is_trusted(it)) {

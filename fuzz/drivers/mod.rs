@@ -1,5 +1,5 @@
-//! What is done with an input, and what has to hold: one function a fuzz target. `fuzz/targets/` gives them what libFuzzer makes,
-//! `tests/fuzz/kept.rs` the inputs that are kept in `fuzz/corpus/`.
+//! The fuzz drivers: one function per target, which checks the target's invariants on an input. `fuzz/targets/` runs them on libFuzzer's
+//! inputs, `tests/fuzz/corpus.rs` on those in `fuzz/corpus/`.
 
 pub mod engine;
 pub mod engine_http;
@@ -14,7 +14,7 @@ pub mod websocket;
 /// A driver.
 pub type Driver = fn(&[u8]);
 
-/// Every target by its name, which is also that of its file in `fuzz/corpus/`.
+/// All targets by name, which is also the name of the file in `fuzz/corpus/`.
 pub const ALL: [(&str, Driver); 21] = [
     ("act_token", tokens::act_token),
     ("admob", signed::admob),
@@ -39,7 +39,7 @@ pub const ALL: [(&str, Driver); 21] = [
     ("replies", replies::replies),
 ];
 
-/// An input that is read piece by piece; at its end there are zeros.
+/// Reads an input piece by piece; past its end come zeros.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -47,11 +47,11 @@ impl<'a> Input<'a> {
         self.take(1).first().copied().unwrap_or_default()
     }
 
-    /// So many bytes, or what is left.
+    /// The next `count` bytes, or fewer at the end.
     pub fn take(&mut self, count: usize) -> &'a [u8] {
-        let (piece, rest) = self.0.split_at(count.min(self.0.len()));
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
-        piece
+        taken
     }
 
     pub fn is_empty(&self) -> bool {
@@ -63,10 +63,10 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What is before the first byte of this kind, and what is behind it.
+/// The parts before and after the first byte `at`; without one, everything is after it.
 pub fn halves(data: &[u8], at: u8) -> (&[u8], &[u8]) {
     match data.iter().position(|it| *it == at) {
-        Some(place) => (&data[..place], &data[place + 1..]),
+        Some(index) => (&data[..index], &data[index + 1..]),
         None => (&[], data),
     }
 }

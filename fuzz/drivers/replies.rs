@@ -1,4 +1,4 @@
-//! What Redis answers, in which there are texts of players.
+//! Replies of Redis, which contain texts of players.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub fn replies(data: &[u8]) {
     name(plain);
 }
 
-/// An entry of the outbox as `lua/lib/outbox.lua` writes it, with texts that players chose: action and session have no blank, the
-/// proof may have any.
+/// An entry of the outbox as `lua/lib/outbox.lua` writes it, with texts of players: action and session without spaces, any
+/// proof.
 fn entry(address: &Arc<str>, plain: &str) {
     let mut words = plain.splitn(3, ' ');
     let (action, session) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -47,7 +47,7 @@ fn entry(address: &Arc<str>, plain: &str) {
     assert_eq!((it.action.as_str(), it.session.as_str(), it.proof.as_str()), (action, session, proof));
 }
 
-/// A name on the board: any without the end of a line.
+/// Any name without a line break on the board.
 fn name(plain: &str) {
     let username = plain.replace(['\n', '\r'], "");
     let score = Input(plain.as_bytes()).byte().into();

@@ -1,4 +1,4 @@
-//! What others sign: attestations of game servers, callbacks of AdMob.
+//! Data that others sign: attestations of game servers, AdMob callbacks.
 
 use std::sync::LazyLock;
 
@@ -55,14 +55,14 @@ pub fn admob(data: &[u8]) {
     if let Ok(unverified) = UnverifiedCallback::read(query) {
         assert!(unverified.verify(public).is_err(), "{query}");
     }
-    // What Google signs is the decoded text; so is what is read.
+    // Google signs the decoded text, which is also what is read.
     let Ok(plain) = percent_decode_str(query).decode_utf8() else { return };
     let signature = google.sign(&SystemRandom::new(), plain.as_bytes()).unwrap();
     let whole = format!("{query}&signature={}&key_id=7", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
     let Ok(unverified) = UnverifiedCallback::read(&whole) else { return };
     assert_eq!(unverified.key_id, 7);
     let Ok(Some(callback)) = unverified.verify(public) else { return };
-    // There is one way to read what was signed.
+    // The signed text has one reading.
     let pieces: Vec<_> = plain.split('&').collect();
     for (name, value) in
         [("custom_data", &callback.custom_data), ("transaction_id", &callback.transaction_id)]

@@ -1,4 +1,4 @@
-//! Logins, anti-spam tokens and `act_` tokens: without a key nobody makes one, and one that is well signed is read as it says.
+//! Logins, anti-spam tokens and `act_` tokens: nothing is accepted without our key, and signed claims are read as written.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ const NOW_S: i64 = 1_700_000_000;
 struct Keys {
     auth: Auth,
     anti_spam: AntiSpamKeys,
-    /// Other keys, whose tokens are worth nothing here.
+    /// Valid tokens, as an attacker may have seen them.
     login: String,
     token: String,
 }
@@ -41,7 +41,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     Keys { auth, anti_spam, login, token }
 });
 
-/// A compact JWS (RFC 7515) of any header and any claims.
+/// A compact JWS (RFC 7515) with any header and claims.
 pub fn jws(header: &[u8], claims: &[u8], key: &EncodingKey, algorithm: Algorithm) -> String {
     let encode = |it| BASE64_URL_SAFE_NO_PAD.encode(it);
     let signed = format!("{}.{}", encode(header), encode(claims));
@@ -49,7 +49,7 @@ pub fn jws(header: &[u8], claims: &[u8], key: &EncodingKey, algorithm: Algorithm
     format!("{signed}.{signature}")
 }
 
-/// A token of the first line as its header and the rest as its claims, and whether the header names this algorithm.
+/// A token with the first line as header and the rest as claims, and whether the header names this algorithm.
 pub fn signed(data: &[u8], key: &EncodingKey, algorithm: Algorithm) -> (String, bool) {
     let (header, claims) = halves(data, b'\n');
     let plain = format!("{{\"alg\":\"{algorithm:?}\"}}");
@@ -59,17 +59,17 @@ pub fn signed(data: &[u8], key: &EncodingKey, algorithm: Algorithm) -> (String, 
     (jws(header, claims, key, algorithm), is_named)
 }
 
-/// A valid token with changes, after a zero byte: each three bytes are a place and what is put there.
+/// A valid token with changes: each three bytes are an index and the new byte.
 fn changed(valid: &str, changes: &[u8]) -> Option<String> {
     let mut bytes = valid.as_bytes().to_vec();
     for change in changes.chunks_exact(3) {
-        let place = usize::from(u16::from_le_bytes([change[0], change[1]])) % bytes.len();
-        bytes[place] = change[2];
+        let index = usize::from(u16::from_le_bytes([change[0], change[1]])) % bytes.len();
+        bytes[index] = change[2];
     }
     String::from_utf8(bytes).ok().filter(|it| it != valid)
 }
 
-/// Texts that an attacker can make of the input: itself, and what they saw with changes in it.
+/// Forgeries from an input: the input itself, and, after a zero byte, changes to a token that the attacker has seen.
 fn forgeries(data: &[u8], seen: &str) -> impl Iterator<Item = String> {
     let plain = std::str::from_utf8(data).ok().map(str::to_owned);
     let changed = data.strip_prefix(&[0]).and_then(|changes| changed(seen, changes));
@@ -77,15 +77,15 @@ fn forgeries(data: &[u8], seen: &str) -> impl Iterator<Item = String> {
 }
 
 pub fn login(data: &[u8]) {
-    // Kept for one input alone: what was read before is remembered by its text.
+    // New keys for each input, because they cache tokens by text.
     let keys = LoginKeys::new(&KEYS.auth, Uuid::nil());
     for text in forgeries(data, &KEYS.login) {
         assert!(keys.read(&text, NOW_S).is_err(), "{text}");
     }
-    assert!(keys.read(&KEYS.token, NOW_S).is_err(), "another token is no login");
+    assert!(keys.read(&KEYS.token, NOW_S).is_err(), "an anti-spam token is no login");
     let (text, is_named) = signed(data, &EncodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256);
     let read = keys.read(&text, NOW_S);
-    assert_eq!(read, keys.read(&text, NOW_S), "the second time it is remembered");
+    assert_eq!(read, keys.read(&text, NOW_S), "the cached result is the same");
     let Ok(identity) = read else { return };
     assert!(is_named && NOW_S < identity.expires_at_s);
     assert!(!identity.username.chars().any(char::is_control));
@@ -96,7 +96,7 @@ pub fn login(data: &[u8]) {
         (claims["id"].as_i64(), claims["exp"].as_f64().map(|it| it.floor() as i64)),
         (Some(identity.number), Some(identity.expires_at_s))
     );
-    assert!(keys.read(&text, identity.expires_at_s).is_err(), "it has run out");
+    assert!(keys.read(&text, identity.expires_at_s).is_err(), "it has expired");
 }
 
 pub fn anti_spam(data: &[u8]) {
@@ -104,16 +104,16 @@ pub fn anti_spam(data: &[u8]) {
     for text in forgeries(data, &KEYS.token) {
         assert!(keys.read(&text).is_err(), "{text}");
     }
-    // Signed by the key of logins, which is not the key of these tokens.
+    // The key of logins does not sign these tokens.
     let (text, _) = signed(data, &EncodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256);
     assert!(keys.read(&text).is_err());
-    // What our own key signs is read as it was written.
+    // Claims signed by our key round-trip.
     if let Ok(claims) = serde_json::from_slice::<AntiSpamClaims>(halves(data, b'\n').1) {
         let signed = keys.sign(&claims).unwrap();
         if let Ok(read) = keys.read(&signed) {
             assert_eq!(read, claims);
         } else {
-            // The library knows no times before 1970; too long ones are refused unread.
+            // The library refuses times before 1970; too long tokens are refused unread.
             assert!(claims.exp < 0 || claims.iat < 0 || signed.len() > 2048, "{claims:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Every driver in one binary, as linking Laurel takes longer than all the rest: `LAUREL_FUZZ` names the one that runs.
+//! All drivers in one binary, because linking Laurel takes longer than the rest. `LAUREL_FUZZ` names the driver to run.
 
 #![no_main]
 

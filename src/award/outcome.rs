@@ -8,7 +8,7 @@ use crate::account::Identity;
 use crate::action::{Flow, Limits};
 use crate::app::App;
 use crate::error::{Fault, Refusal, Result};
-use crate::live::{Board, Frame};
+use crate::live::{Board, EncodedBoard};
 use crate::receipt::Receipt;
 use crate::store::{AttemptWindow, Awarded, RedeemOutcome, Redeemed};
 use crate::suspicion::Sign;
@@ -24,7 +24,7 @@ pub struct Award {
     /// The next game token and its expiry in Unix ms; only in the game API.
     pub next: Option<(String, i64)>,
     /// The top list, this award included.
-    pub board: Arc<Frame>,
+    pub board: Arc<EncodedBoard>,
     /// The signed receipt; `None` in a replay of a response that an older release stored.
     pub receipt: Option<String>,
 }
@@ -92,11 +92,11 @@ fn build_award(
     receipt: Option<String>,
 ) -> Result<Award, Fault> {
     if awarded.flush_due_ms > 0 {
-        app.hub.flush_later();
+        app.hub.request_flush();
     }
-    let mut board = app.hub.newest_frame();
+    let mut board = app.hub.newest_encoded();
     if let Some(top) = awarded.top.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
-        board = Arc::new(Frame::new(Board::read(awarded.version, top)?));
+        board = Arc::new(EncodedBoard::new(Board::read(awarded.version, top)?));
         // A replayed board is old, and a node that has just started would take it for the newest.
         if !replayed {
             app.hub.learn(&board);

@@ -1,4 +1,4 @@
-//! What one connection does at the moment, as far as the pool has to know: whether it may be closed for a new one.
+//! Whether a connection is idle, so that the pool may evict it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -9,20 +9,20 @@ use futures::task::AtomicWaker;
 
 use crate::network::Network;
 
-/// A request is answered, or the connection is no longer between requests for good: a stream, a WebSocket.
+/// A request is being answered, or the connection stays busy for good: a stream, a WebSocket.
 const BUSY: u8 = 1;
-/// The client has not taken all of an answer.
+/// The client has not taken all of a response.
 const BLOCKED: u8 = 2;
-/// It counts no more, and ends after the request that may have come meanwhile.
+/// The pool does not count it any more; it ends after a request that may have arrived meanwhile.
 const EVICTED: u8 = 4;
 
-/// One connection's place in the pool.
+/// The state of one connection in the pool.
 pub struct Slot {
-    /// The networks that count it: none for a proxy, which speaks for many.
+    /// The networks that count it; none for a proxy, which carries many clients.
     pub(super) networks: [Option<Network>; 2],
-    /// From which idle times count.
+    /// Start of idle times.
     epoch: Instant,
-    /// `BUSY`, `BLOCKED` and `EVICTED`, or 0 while it is between requests.
+    /// `BUSY`, `BLOCKED` and `EVICTED`; 0 while it is idle.
     state: AtomicU8,
     pub(super) idle_since_ms: AtomicU64,
     reader: AtomicWaker,
@@ -37,28 +37,28 @@ impl Slot {
             idle_since_ms: AtomicU64::new(0),
             reader: AtomicWaker::new(),
         };
-        slot.idle_from_now();
+        slot.set_idle_time();
         slot
     }
 
-    fn idle_from_now(&self) {
+    fn set_idle_time(&self) {
         self.idle_since_ms.store(self.epoch.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Since when it is between requests, in ms of the pool's time; `None` if it is not.
+    /// Since when it is idle, in ms since the pool's epoch; `None` if it is not.
     pub(super) fn idle_since_ms(&self) -> Option<u64> {
         (self.state.load(Ordering::Relaxed) == 0).then(|| self.idle_since_ms.load(Ordering::Relaxed))
     }
 
-    /// A request begins. It is over when what is returned is dropped.
-    pub fn begin(self: &Arc<Self>) -> Busy {
+    /// Starts a request, which ends when the guard is dropped.
+    pub fn begin(self: &Arc<Self>) -> RequestGuard {
         self.state.fetch_or(BUSY, Ordering::AcqRel);
-        Busy(Some(self.clone()))
+        RequestGuard(Some(self.clone()))
     }
 
-    /// The client takes an answer slowly, or has taken it.
-    pub(super) fn blocked(&self, is_blocked: bool) {
-        self.idle_from_now();
+    /// Records whether a response waits for the client.
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        self.set_idle_time();
         if is_blocked {
             self.state.fetch_or(BLOCKED, Ordering::AcqRel);
         } else {
@@ -66,7 +66,7 @@ impl Slot {
         }
     }
 
-    /// Closes it if it is between requests; whether it was. A request that comes at the same moment is still answered.
+    /// Evicts it if it is idle, and returns whether it was. A request that arrives at the same time is still answered.
     pub(super) fn evict(&self) -> bool {
         let evicted = self.state.compare_exchange(0, EVICTED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if evicted {
@@ -75,44 +75,44 @@ impl Slot {
         evicted
     }
 
-    /// HTTP is over on it. Its task would else be kept in memory by what would wake it.
+    /// Ends HTTP on it. The waker is dropped because it would keep the HTTP task in memory.
     pub(super) fn leave_http(&self) {
         self.state.fetch_or(BUSY, Ordering::AcqRel);
         self.reader.take();
     }
 
-    /// Whether nothing more is to be read, which ends a connection between requests.
-    pub(super) fn ends(&self) -> bool {
+    /// Whether it was evicted and is idle.
+    pub(super) fn must_end(&self) -> bool {
         self.state.load(Ordering::Acquire) == EVICTED
     }
 
-    /// Waits until the connection has to end.
-    pub fn poll_ends(&self, context: &Context<'_>) -> Poll<()> {
+    /// Waits until `must_end`.
+    pub fn poll_must_end(&self, context: &Context<'_>) -> Poll<()> {
         self.reader.register(context.waker());
-        if self.ends() { Poll::Ready(()) } else { Poll::Pending }
+        if self.must_end() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 /// A request that is being answered.
-pub struct Busy(Option<Arc<Slot>>);
+pub struct RequestGuard(Option<Arc<Slot>>);
 
-impl Busy {
-    /// The answer goes on after its head, as a stream does: the connection is never between requests again. `false` if it has to end
-    /// after this request: then there must be no such answer.
+impl RequestGuard {
+    /// Keeps the connection busy for good, for a response that is a stream. `false` if it was evicted and must end after this request:
+    /// then the response must not be a stream.
     #[must_use]
-    pub fn stay(mut self) -> bool {
-        let stays = self.0.as_ref().is_none_or(|it| it.state.load(Ordering::Acquire) & EVICTED == 0);
-        if stays {
+    pub fn keep_open(mut self) -> bool {
+        let may_stay = self.0.as_ref().is_none_or(|it| it.state.load(Ordering::Acquire) & EVICTED == 0);
+        if may_stay {
             self.0 = None;
         }
-        stays
+        may_stay
     }
 }
 
-impl Drop for Busy {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
-            slot.idle_from_now();
+            slot.set_idle_time();
             slot.state.fetch_and(!BUSY, Ordering::AcqRel);
         }
     }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::connections::{Connection, Connections, Slot};
+use crate::connections::{Connection, ConnectionPool, Slot};
 
 /// First bytes of an HTTP/2 client (RFC 9113, section 3.4). No HTTP/1.1 method starts with them.
 const HTTP2: [u8; 3] = *b"PRI";
@@ -34,7 +34,7 @@ pub struct Http1Acceptor {
     /// Canceled when the listener closes: pending connections are dropped.
     pub closing: CancellationToken,
     /// Counts the open connections and enforces their limits.
-    pub connections: Arc<Connections>,
+    pub connections: Arc<ConnectionPool>,
 }
 
 impl Accept<TcpStream, Router> for Http1Acceptor {
@@ -62,7 +62,7 @@ impl Accept<TcpStream, Router> for Http1Acceptor {
 /// Waits until a new connection needs the slot of this idle one.
 async fn evicted(slot: Option<&Slot>) {
     match slot {
-        Some(slot) => poll_fn(|context| slot.poll_ends(context)).await,
+        Some(slot) => poll_fn(|context| slot.poll_must_end(context)).await,
         None => pending().await,
     }
 }

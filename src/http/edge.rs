@@ -30,10 +30,10 @@ use super::envelope::ErrorCode;
 use super::query;
 use crate::app::App;
 use crate::config::networks;
-use crate::connections::{Busy, Slot};
+use crate::connections::{RequestGuard, Slot};
 use crate::error::{Error, Fault, Refusal};
 use crate::suspicion::Sign;
-use crate::telemetry::{self, About};
+use crate::telemetry::{self, RequestContext};
 use crate::traces::{self, Span};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -100,7 +100,7 @@ where
                 return Ok(response);
             }
             let response = handler.await?;
-            let stays = !takes_connection(&response) || busy.is_none_or(Busy::stay);
+            let stays = !takes_connection(&response) || busy.is_none_or(RequestGuard::keep_open);
             Ok(if stays { response } else { Refusal::NoSocket.into_response() })
         });
         Box::pin(async move { Ok(handle(&app, &info, span, handler).await) })
@@ -169,7 +169,7 @@ async fn handle(
     span: Option<Box<traces::Request>>,
     handler: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
-    let about = About {
+    let about = RequestContext {
         request_id: info.id().to_owned(),
         trace: span.as_ref().map(|span| (span.trace_id(), span.span_id())),
         method: info.method,

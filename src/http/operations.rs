@@ -40,7 +40,7 @@ pub async fn readyz_awards_detailed(State(app): State<Arc<App>>) -> Response {
 }
 
 fn takes_awards(app: &App) -> bool {
-    app.health.takes_awards(app.config.outbox.max_entries)
+    app.health.accepts_awards(app.config.outbox.max_entries)
 }
 
 fn readiness(app: &App, ready: bool, with_details: bool) -> Response {

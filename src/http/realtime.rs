@@ -20,8 +20,8 @@ use super::query::Query;
 use crate::account::{self, Identity};
 use crate::app::App;
 use crate::error::{RateWindow, Refusal, Result};
-use crate::live::websocket::{Limits, Upgrade};
-use crate::live::{self, NoSeat, Pending, Seat};
+use crate::live::websocket::{MessageLimits, Upgrade};
+use crate::live::{self, ConnectionPermit, LimitError, PendingPermit};
 
 /// The sub-protocol of this API. Browsers cannot set headers and send the login as a second sub-protocol.
 const PROTOCOL: &str = "laurel.v1";
@@ -41,16 +41,17 @@ pub async fn open(
     let token = token.ok_or(Refusal::Unauthorized)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
-    let _turn = turn(&app).await?;
+    let _handshake = begin_handshake(&app).await?;
     let caller = account::admit_listener(&app, token, from.counted_as()).await?;
     let Some(upgrade) = upgrade else { return Ok(no_handshake()) };
-    let seat = seat(&app, Some(&caller), from.counted_as())?;
-    let packed = app.config.live.compression;
-    let limits = Limits { max_message_bytes: MAX_MESSAGE_BYTES, max_frames: live::MAX_FRAMES, packed };
+    let permit = permit(&app, Some(&caller), from.counted_as())?;
+    let compression = app.config.live.compression;
+    let limits =
+        MessageLimits { max_message_bytes: MAX_MESSAGE_BYTES, max_frames: live::MAX_FRAMES, compression };
     let app = app.clone();
     Ok(upgrade
         .protocol(PROTOCOL, &headers)
-        .accept(limits, move |socket| live::serve_plain(app, caller, socket, seat)))
+        .accept(limits, move |socket| live::serve_websocket(app, caller, socket, permit)))
 }
 
 /// `GET /api/v1/leaderboard/stream`. If spectators are allowed, a login is needed for the player's own events only.
@@ -63,20 +64,20 @@ pub async fn stream(
     let query = access_token(query)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
-    let _turn = turn(&app).await?;
+    let _handshake = turn(&app).await?;
     let caller = match bearer_token(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
         None if app.config.live.public_stream => None,
         None => return Err(Refusal::Unauthorized.into()),
     };
-    let seat = seat(&app, caller.as_ref(), from.counted_as())?;
+    let permit = permit(&app, caller.as_ref(), from.counted_as())?;
     let packed = app.config.live.compression && accepts_gzip(&headers);
-    let body = live::serve_events(&app, caller, packed, seat).await.ok_or(Refusal::NoSocket)?;
+    let body = live::serve_events(&app, caller, packed, permit).await.ok_or(Refusal::NoSocket)?;
     let mut response = Response::new(body);
     let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
     set(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if packed {
+    if compressed {
         set(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     // Otherwise nginx buffers events.
@@ -98,7 +99,7 @@ fn no_handshake() -> Response {
     response
 }
 
-/// Refuses a page whose origin may not call this node.
+/// Refuses a page that origin may not call this node.
 pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     match OriginAccess::of(&app.config.server.cors_origins, headers) {
         OriginAccess::Denied => Err(Refusal::OriginNotAllowed),
@@ -123,20 +124,20 @@ fn no_socket(app: &App, reason: &str) -> Refusal {
 }
 
 /// Takes a connection permit for a user, or for a client without a login.
-fn seat(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
-    app.seats.take(caller.map(|it| it.user), from).map_err(|why| refused(app, why))
+fn permit(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
+    app.connection_limits.acquire(caller.map(|it| it.user), from).map_err(|error| refused(app, error))
 }
 
-/// Takes a permit for a session whose login follows its handshake.
+/// Takes a permit for a session that login follows its handshake.
 pub fn pend(app: &App, from: IpAddr) -> Result<Pending, Refusal> {
-    app.seats.pend(from).map_err(|why| refused(app, why))
+    app.connection_limits.pend(from).map_err(|error| refused(app, error))
 }
 
-fn refused(app: &App, why: NoSeat) -> Refusal {
-    app.metrics.socket_refused(why.as_str());
-    match why {
-        NoSeat::Full => Refusal::NoSocket,
-        NoSeat::Taken { limit, max } => {
+fn refused(app: &App, error: LimitError) -> Refusal {
+    app.metrics.socket_refused(error.label());
+    match error {
+        LimitError::Full => Refusal::NoSocket,
+        LimitError::Exceeded { limit, max } => {
             Refusal::RateLimited { limit, window: RateWindow { limit: max, used: max, reset_ms: 5000 } }
         }
     }

@@ -13,12 +13,12 @@ use axum::routing::any;
 
 use super::MAX_BODY_BYTES;
 use super::address::ClientAddress;
-use super::realtime::{check_open, check_origin, pend};
+use super::realtime::{check_open, check_origin, pending_permit};
 use crate::app::App;
 use crate::error::Refusal;
-use crate::live::engineio::{self, Engine, Guest};
+use crate::live::engineio::{self, Engine, Peer};
 use crate::live::websocket::Upgrade;
-use crate::live::{Pending, scoreboard_engine};
+use crate::live::{PendingPermit, scoreboard_engine};
 
 /// Default path of the official client.
 pub const PATH: &str = "/socket.io/";
@@ -44,15 +44,15 @@ async fn serve(
     body: Body,
 ) -> Response {
     let query = query.map(|Query(it)| it).unwrap_or_default();
-    let place = match admit(&state.app, &headers, &query, from.counted_as()) {
-        Ok(place) => place,
+    let permit = match admit(&state.app, &headers, &query, from.counted_as()) {
+        Ok(permit) => permit,
         Err(refusal) => return refusal.into_response(),
     };
     // A poll has no body. If a client announces one, it is not read.
     let body = if method == Method::POST { to_bytes(body, MAX_BODY_BYTES).await } else { Ok(Bytes::new()) };
     let Ok(body) = body else { return Refusal::PayloadTooLarge.into_response() };
-    let guest = Guest { address: from.counted_as(), place };
-    state.engine.serve(&method, &query, upgrade, body, guest).await
+    let peer = Peer { address: from.counted_as(), permit };
+    state.engine.serve(&method, &query, upgrade, body, peer).await
 }
 
 /// Takes a permit for a new session. Before its login it does not count as a socket. Requests of existing sessions need none.
@@ -61,11 +61,11 @@ fn admit(
     headers: &HeaderMap,
     query: &engineio::Query,
     from: IpAddr,
-) -> Result<Option<Pending>, Refusal> {
+) -> Result<Option<PendingPermit>, Refusal> {
     check_origin(app, headers)?;
     if !query.is_new() {
         return Ok(None);
     }
     check_open(app)?;
-    pend(app, from).map(Some)
+    pending_permit(app, from).map(Some)
 }

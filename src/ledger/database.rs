@@ -126,7 +126,7 @@ pub async fn watch_forever(app: Arc<App>) {
     loop {
         let doing = "look whether Postgres answers";
         let asked = timed(&app.metrics, doing, sqlx::query("SELECT 1").execute(&app.database));
-        app.health.postgres(in_time(doing, HANGS_AFTER, asked).await.is_ok());
+        app.health.set_postgres(in_time(doing, HANGS_AFTER, asked).await.is_ok());
         let (size, idle) = (app.database.size() as usize, app.database.num_idle());
         app.metrics.pools(app.store.pool_use(), (size.saturating_sub(idle), size));
         tokio::time::sleep(Duration::from_secs(1)).await;

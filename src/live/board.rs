@@ -1,10 +1,10 @@
-//! The ten best, as a value.
+//! The top list as a value.
 
 use uuid::Uuid;
 
 use crate::error::Fault;
 
-/// One place.
+/// One place of the top list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The user's UUID.
@@ -13,47 +13,47 @@ pub struct Row {
     pub number: i64,
     /// The name to show.
     pub username: String,
-    /// The total.
+    /// The user's points.
     pub score: u64,
-    /// 1 + the number of users with a higher score: equal scores share it.
+    /// 1 + the number of users with a higher score; equal scores share a rank.
     pub rank: u64,
 }
 
-/// The ten best at one version.
+/// One version of the top list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Board {
-    /// Grows with every change of the ten: µs by Redis' clock, lifted where that stood still.
+    /// Grows with every change: µs by Redis' clock, raised where that stood still.
     pub version: i64,
-    /// At most ten, best first; within a tie, whoever reached the score first.
+    /// At most ten rows, highest score first; within a tie, the user who reached the score first.
     pub rows: Vec<Row>,
 }
 
 impl Board {
-    /// As entries that `read` reads; the moments are not known here.
+    /// The entries that `read` reads. Their clock is 0: a board does not have it.
     pub fn entries(&self) -> Vec<String> {
         let entry = |it: &Row| format!("{} 0 {} {} {}", it.score, it.user, it.number, it.username);
         self.rows.iter().map(entry).collect()
     }
 
-    /// Reads entries `score moment userId number username`, best first, as `lua/lib/board.lua` keeps them.
+    /// Reads entries `score clock userId number username`, best first, as `lua/lib/board.lua` writes them.
     ///
     /// # Errors
-    /// An entry has another shape.
+    /// An entry is malformed.
     pub fn read(version: i64, entries: &[impl AsRef<str>]) -> Result<Self, Fault> {
         let mut rows: Vec<Row> = Vec::with_capacity(entries.len());
-        for (place, entry) in entries.iter().enumerate() {
+        for (index, entry) in entries.iter().enumerate() {
             let row = read_row(entry.as_ref())
-                .ok_or_else(|| Fault::new("read the board", "an entry of the ten has another shape"))?;
-            let shared = rows.last().filter(|above| above.score == row.score).map(|above| above.rank);
-            rows.push(Row { rank: shared.unwrap_or(place as u64 + 1), ..row });
+                .ok_or_else(|| Fault::new("read the board", "an entry of the top list is malformed"))?;
+            let shared_rank = rows.last().filter(|above| above.score == row.score).map(|above| above.rank);
+            rows.push(Row { rank: shared_rank.unwrap_or(index as u64 + 1), ..row });
         }
         Ok(Self { version, rows })
     }
 
-    /// Reads a publication: the version, then the entries, a line each.
+    /// Reads a publication: the version, then the entries, one per line.
     ///
     /// # Errors
-    /// It has another shape.
+    /// It is malformed.
     pub fn read_publication(text: &str) -> Result<Self, Fault> {
         let mut lines = text.lines();
         let version = lines.next().and_then(|it| it.parse().ok());
@@ -61,7 +61,7 @@ impl Board {
         Self::read(version, &lines.collect::<Vec<_>>())
     }
 
-    /// When the ten became so, in ms since the Unix epoch.
+    /// When this version was made, in ms since the Unix epoch.
     pub fn changed_at_ms(&self) -> i64 {
         self.version / 1000
     }
@@ -70,7 +70,7 @@ impl Board {
 fn read_row(entry: &str) -> Option<Row> {
     let mut words = entry.splitn(5, ' ');
     let score = words.next()?.parse().ok()?;
-    let _moment = words.next()?;
+    let _clock = words.next()?;
     Some(Row {
         score,
         user: words.next()?.parse().ok()?,
@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn equal_scores_share_a_rank() {
         let user = Uuid::nil();
-        let entries: Vec<_> = [90, 80, 80, 70].iter().map(|it| format!("{it} 1 {user} 7 a name")).collect();
+        let entries: Vec<_> =
+            [90, 80, 80, 70].iter().map(|score| format!("{score} 1 {user} 7 a name")).collect();
         let board = Board::read(5, &entries).unwrap();
         assert_eq!(board.rows.iter().map(|it| it.rank).collect::<Vec<_>>(), [1, 2, 2, 4]);
         assert_eq!(board.rows[0].username, "a name");

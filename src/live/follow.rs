@@ -1,5 +1,5 @@
-//! The tasks that keep the hub true. None of them is given anything: each looks at Redis, and whatever it misses the next
-//! look finds. They end only with the node.
+//! Background tasks that keep the hub current. They are stateless: on every message and at least once a second they read the state in
+//! Redis again, so a lost message delays a board by at most a second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,72 +7,75 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
-use super::{Board, Frame};
+use super::{Board, EncodedBoard};
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{
     BANNED_NEWS, BOARD_CHANNEL, BoardState, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel,
 };
 
-/// A board that got lost on its way is found after so long.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// While Redis is away, it is looked for more often: its return is to be told within two seconds.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// Bans are told again for so long, in case a look was late; telling them twice does no harm.
-const BANS_AGAIN_MS: i64 = 5000;
-/// A subscription that says nothing is asked for a sign of life.
-const PING_EVERY: Duration = Duration::from_secs(5);
-/// Channels a SUBSCRIBE.
-const CHANNELS_AT_ONCE: usize = 512;
+/// A lost publication is found within this time.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval while Redis does not answer: subscribers must learn within two seconds that it does again.
+const POLL_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// Each poll repeats the bans of this time, in case an earlier one missed them; closing a connection twice does no harm.
+const BAN_OVERLAP_MS: i64 = 5000;
+/// A silent subscription is pinged this often.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Channels per SUBSCRIBE.
+const CHANNEL_BATCH: usize = 512;
+/// How often `maxmemory-policy` is checked.
+pub const EVICTION_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Looks once; the hub and the health know the rest.
+/// Polls Redis once, and updates the hub, the health and the subscribers.
 ///
 /// # Errors
-/// Redis is away.
+/// Redis does not answer.
 pub async fn poll(app: &App) -> Result<(), Fault> {
     let known = app.hub.newest().version;
-    let since_ms = app.health.looked_at_redis_ms() - BANS_AGAIN_MS;
-    let mut look = app.store.poll(known, since_ms).await.inspect_err(|_| app.health.redis_away())?;
-    note_writes(app).await.inspect_err(|_| app.health.redis_away())?;
-    if look.ungathered {
+    let since_ms = app.health.last_poll_redis_ms() - BAN_OVERLAP_MS;
+    let mut state =
+        app.store.poll(known, since_ms).await.inspect_err(|_| app.health.record_poll_failure())?;
+    check_writes(app).await.inspect_err(|_| app.health.record_poll_failure())?;
+    if state.ungathered {
         if app.store.gather_all(app.config.live.publish_interval_ms).await > 0 {
-            app.hub.flush_later();
+            app.hub.request_flush();
         }
-        let banned = look.banned;
-        look = BoardState { banned, ..app.store.poll(known, i64::MAX).await? };
+        let banned = state.banned;
+        state = BoardState { banned, ..app.store.poll(known, i64::MAX).await? };
     }
-    for user in look.banned {
+    for user in state.banned {
         app.fanout.ban(user);
     }
-    if look.version > known && look.shows {
-        app.hub.learn(&Arc::new(Frame::new(Board::read(look.version, &look.top)?)));
+    if state.version > known && state.shows {
+        app.hub.learn(&Arc::new(EncodedBoard::new(Board::read(state.version, &state.top)?)));
     }
     let newest = app.hub.newest();
-    if newest.version <= look.published {
-        // Its publication got lost.
+    if newest.version <= state.published {
+        // Its publication may have been lost.
         publish(app, Board::clone(&newest));
-        if look.shows {
-            app.health.holds_board();
+        if state.shows {
+            app.health.record_published_board();
         }
-    } else if look.shows {
-        // It is held back, and whoever should have published it by now may be gone.
-        app.hub.flush_later();
+    } else if state.shows {
+        // The throttle holds it back, and the node that should publish it may be gone.
+        app.hub.request_flush();
     }
-    if look.shows && look.version < known {
+    if state.shows && state.version < known {
         let due_ms = app.store.raise_version(known, app.config.live.publish_interval_ms).await?;
         if due_ms > 0 {
-            app.hub.flush_later();
+            app.hub.request_flush();
         }
     }
-    app.health.looked(look.open, look.outbox_at_most, look.at_ms, app.clock.now_ms());
-    app.metrics.outbox_entries.set(look.outbox as i64);
+    app.health.record_poll(state.open, state.outbox_at_most, state.at_ms, app.clock.now_ms());
+    app.metrics.outbox_entries.set(state.outbox as i64);
     Ok(())
 }
 
-/// Looks whether Redis takes writes, and says so where that changed.
-async fn note_writes(app: &App) -> Result<(), Fault> {
+/// Checks whether Redis takes writes, and logs a change.
+async fn check_writes(app: &App) -> Result<(), Fault> {
     let refusal = app.store.write_refusal().await?;
-    let before = app.health.write_refusal(refusal.clone());
+    let before = app.health.set_write_refusal(refusal.clone());
     match (refusal, before) {
         (refusal, before) if refusal == before => {}
         (Some(refusal), _) => tracing::error!(
@@ -85,56 +88,56 @@ async fn note_writes(app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Takes a published board; what was on its way with it is there.
+/// Passes a published board on, and ends the spans that wait for it.
 fn publish(app: &App, board: Board) {
-    app.ways.arrived(board.version);
+    app.pending_spans.end(board.version);
     app.hub.publish(board);
 }
 
-/// Looks once a second.
-pub async fn look_forever(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
+/// Polls Redis once a second.
+pub async fn poll_forever(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         while let Err(fault) = poll(&app).await {
-            tracing::warn!(%fault, "Redis could not be looked at");
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tracing::warn!(%fault, runbook = "LaurelAwardsRefused", "redis poll failed, retrying");
+            tokio::time::sleep(POLL_RETRY_INTERVAL).await;
         }
     }
 }
 
 /// Follows the board's channel.
 pub async fn follow_board(app: Arc<App>) {
-    let mut pause = Pause::default();
+    let mut backoff = Backoff::default();
     loop {
-        if let Err(fault) = board_session(&app, &mut pause).await {
-            tracing::warn!(%fault, "the board's subscription starts again");
+        if let Err(fault) = board_subscription(&app, &mut backoff).await {
+            tracing::warn!(%fault, "board subscription lost, subscribing again");
         }
-        pause.wait().await;
+        backoff.wait().await;
     }
 }
 
-/// One connection's life: subscribed, then looked, so that nothing between the two is missed.
-async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
-    // What is traced is told only to who wants to know, and over the same connection, so that it comes before its board.
+/// One connection. It subscribes before it polls, so that no board between the two is missed.
+async fn board_subscription(app: &App, backoff: &mut Backoff) -> Result<(), Fault> {
+    // Trace contexts use the same connection, so that each arrives before its board.
     let traced = app.traces.is_some().then(|| TRACE_CHANNEL.to_owned());
     let channels: Vec<String> = [BOARD_CHANNEL.to_owned()].into_iter().chain(traced).collect();
     let mut subscription = app.store.subscribe(&channels).await?;
     poll(app).await?;
-    *pause = Pause::default();
+    *backoff = Backoff::default();
     loop {
-        match tokio::time::timeout(PING_EVERY, subscription.next()).await {
+        match tokio::time::timeout(PING_INTERVAL, subscription.next()).await {
             Ok(Some((channel, text))) if channel == TRACE_CHANNEL => {
                 if let Some(traces) = &app.traces {
-                    app.ways.expect(traces, &text);
+                    app.pending_spans.start(traces, &text);
                 }
             }
             Ok(Some((_, text))) => {
                 let board = Board::read_publication(&text)?;
                 app.metrics.board_lag(app.clock.now_ms() - board.changed_at_ms());
                 publish(app, board);
-                app.health.holds_board();
+                app.health.record_published_board();
             }
             Ok(None) => return Err(Fault::retryable("follow the board", "the connection ended")),
             Err(_) => subscription.ping().await?,
@@ -142,30 +145,30 @@ async fn board_session(app: &App, pause: &mut Pause) -> Result<(), Fault> {
     }
 }
 
-/// Follows the channels of the users who have a socket here.
-pub async fn follow_users(app: Arc<App>, mut turns: UnboundedReceiver<Uuid>) {
-    let mut pause = Pause::default();
+/// Follows the channels of the users who have a subscriber on this node.
+pub async fn follow_users(app: Arc<App>, mut changes: UnboundedReceiver<Uuid>) {
+    let mut backoff = Backoff::default();
     loop {
-        if let Err(fault) = users_session(&app, &mut turns, &mut pause).await {
-            tracing::warn!(%fault, "the users' subscription starts again");
+        if let Err(fault) = user_subscription(&app, &mut changes, &mut backoff).await {
+            tracing::warn!(%fault, "user subscription lost, subscribing again");
         }
-        pause.wait().await;
+        backoff.wait().await;
     }
 }
 
-async fn users_session(
+async fn user_subscription(
     app: &App,
-    turns: &mut UnboundedReceiver<Uuid>,
-    pause: &mut Pause,
+    changes: &mut UnboundedReceiver<Uuid>,
+    backoff: &mut Backoff,
 ) -> Result<(), Fault> {
     let mut subscription = app.store.subscribe(&[]).await?;
     let followed = app.fanout.followed().all();
-    for users in followed.chunks(CHANNELS_AT_ONCE) {
-        follow_some(app, &mut subscription, users).await?;
+    for users in followed.chunks(CHANNEL_BATCH) {
+        follow_batch(app, &mut subscription, users).await?;
     }
-    *pause = Pause::default();
-    let mut turned = Vec::with_capacity(CHANNELS_AT_ONCE);
-    let mut pings = tokio::time::interval(PING_EVERY);
+    *backoff = Backoff::default();
+    let mut changed = Vec::with_capacity(CHANNEL_BATCH);
+    let mut pings = tokio::time::interval(PING_INTERVAL);
     loop {
         tokio::select! {
             message = subscription.next() => {
@@ -174,18 +177,19 @@ async fn users_session(
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
                 match (user, PersonalNews::parse(&text)) {
-                    (Some(user), Some(news)) => app.fanout.tell(user, news),
+                    (Some(user), Some(update)) => app.fanout.notify(user, update),
                     (Some(user), None) if text == BANNED_NEWS => app.fanout.ban(user),
                     _ => {}
                 }
             }
-            _ = turns.recv_many(&mut turned, CHANNELS_AT_ONCE) => {
-                let (come, gone): (Vec<Uuid>, Vec<Uuid>) = turned.drain(..).partition(|it| app.fanout.followed().has(*it));
-                if !gone.is_empty() {
-                    subscription.drop(&gone.into_iter().map(personal_channel).collect::<Vec<_>>()).await?;
+            _ = changes.recv_many(&mut changed, CHANNEL_BATCH) => {
+                let (added, removed): (Vec<Uuid>, Vec<Uuid>) =
+                    changed.drain(..).partition(|user| app.fanout.followed().contains(*user));
+                if !removed.is_empty() {
+                    subscription.drop(&removed.into_iter().map(personal_channel).collect::<Vec<_>>()).await?;
                 }
-                if !come.is_empty() {
-                    follow_some(app, &mut subscription, &come).await?;
+                if !added.is_empty() {
+                    follow_batch(app, &mut subscription, &added).await?;
                 }
             }
             _ = pings.tick() => subscription.ping().await?,
@@ -193,8 +197,8 @@ async fn users_session(
     }
 }
 
-/// Subscribes to users' channels, then closes the sockets of those who are banned by then: from here on the channel tells.
-async fn follow_some(app: &App, subscription: &mut Subscription, users: &[Uuid]) -> Result<(), Fault> {
+/// Subscribes to users' channels, then closes the connections of those already banned; the channel reports later bans.
+async fn follow_batch(app: &App, subscription: &mut Subscription, users: &[Uuid]) -> Result<(), Fault> {
     let channels: Vec<String> = users.iter().copied().map(personal_channel).collect();
     subscription.add(&channels).await?;
     for user in app.store.banned_among(users).await? {
@@ -203,16 +207,16 @@ async fn follow_some(app: &App, subscription: &mut Subscription, users: &[Uuid])
     Ok(())
 }
 
-/// Publishes boards that were held back, as soon as they may go out.
+/// Publishes boards that the throttle held back, as soon as it allows.
 pub async fn flush_forever(app: Arc<App>) {
     loop {
-        app.hub.flush_wanted().await;
+        app.hub.flush_requested().await;
         loop {
             match app.store.flush(app.config.live.publish_interval_ms).await {
                 Ok(0) => break,
                 Ok(due_ms) => tokio::time::sleep(Duration::from_millis(due_ms)).await,
                 Err(fault) => {
-                    tracing::debug!(%fault, "a flush failed; the next look finds the board");
+                    tracing::debug!(%fault, "flush failed, the next poll retries it");
                     break;
                 }
             }
@@ -220,18 +224,45 @@ pub async fn flush_forever(app: Arc<App>) {
     }
 }
 
-/// Full jitter from 50 ms to 2 s, for ever (AWS, "Exponential backoff and jitter").
-struct Pause {
+/// Checks at once and then regularly that Redis evicts no keys: `maxmemory-policy` is checked at start-up, but can change later. The result
+/// goes to the log, `/readyz` and a metric. Awards continue: stopping them would not restore evicted keys, and one command fixes the policy.
+pub async fn watch_eviction_forever(app: Arc<App>, interval: Duration) {
+    loop {
+        match app.store.evicts().await {
+            Ok(found) => {
+                let evicted_before = app.health.set_eviction(found.is_some());
+                app.metrics.redis_evicts.set(found.is_some().into());
+                match found {
+                    Some((server, policy)) => tracing::error!(
+                        %server,
+                        policy,
+                        "redis may evict scores and bans: set maxmemory-policy to noeviction, then run laurel verify"
+                    ),
+                    None if evicted_before => {
+                        tracing::warn!("redis evicts no keys any more: run laurel verify")
+                    }
+                    None => {}
+                }
+            }
+            // `poll` logs that Redis does not answer.
+            Err(fault) => tracing::debug!(%fault, "maxmemory-policy check failed"),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Exponential backoff with full jitter, from 50 ms to 2 s.
+struct Backoff {
     max_ms: u64,
 }
 
-impl Default for Pause {
+impl Default for Backoff {
     fn default() -> Self {
         Self { max_ms: 50 }
     }
 }
 
-impl Pause {
+impl Backoff {
     async fn wait(&mut self) {
         let ms = rand::random_range(0..=self.max_ms);
         tokio::time::sleep(Duration::from_millis(ms)).await;

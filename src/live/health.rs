@@ -1,33 +1,33 @@
-//! What this node knows of its stores: what `/readyz` answers, and what sockets are told when Redis goes away.
+//! This node's view of its stores: for `/readyz`, and for the status event when Redis stops answering.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Whether what sockets were told last is still the truth.
+/// Whether the board that subscribers have is current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Redis is away: the board may be old.
+    /// Redis does not answer, so the board may be stale.
     pub degraded: bool,
     /// When the board was last known to be the newest, in ms since the Unix epoch.
     pub as_of_ms: i64,
 }
 
-/// The node's view, written by its background tasks.
+/// The node's health, written by its background tasks.
 pub struct Health {
     redis: watch::Sender<Status>,
     open: AtomicBool,
     outbox: AtomicU64,
-    postgres: AtomicBool,
-    evicts: AtomicBool,
+    postgres_answers: AtomicBool,
+    may_evict: AtomicBool,
     write_refusal: Mutex<Option<String>>,
-    holds_board: AtomicBool,
+    has_published_board: AtomicBool,
     was_open: AtomicBool,
     draining: AtomicBool,
-    leads: AtomicBool,
-    looked_at_ms: AtomicI64,
-    looked_at_redis_ms: AtomicI64,
+    leader: AtomicBool,
+    last_poll_ms: AtomicI64,
+    last_poll_redis_ms: AtomicI64,
 }
 
 impl Default for Health {
@@ -36,153 +36,153 @@ impl Default for Health {
             redis: watch::Sender::new(Status { degraded: false, as_of_ms: 0 }),
             open: AtomicBool::new(false),
             outbox: AtomicU64::new(0),
-            postgres: AtomicBool::new(true),
-            evicts: AtomicBool::new(false),
+            postgres_answers: AtomicBool::new(true),
+            may_evict: AtomicBool::new(false),
             write_refusal: Mutex::default(),
-            holds_board: AtomicBool::new(false),
+            has_published_board: AtomicBool::new(false),
             was_open: AtomicBool::new(false),
             draining: AtomicBool::new(false),
-            leads: AtomicBool::new(false),
-            looked_at_ms: AtomicI64::new(0),
-            looked_at_redis_ms: AtomicI64::new(i64::MAX),
+            leader: AtomicBool::new(false),
+            last_poll_ms: AtomicI64::new(0),
+            last_poll_redis_ms: AtomicI64::new(i64::MAX),
         }
     }
 }
 
 impl Health {
-    /// A look at Redis that succeeded, at a moment by its clock and by ours.
-    pub fn looked(&self, open: bool, outbox: u64, redis_ms: i64, now_ms: i64) {
-        self.looked_at_redis_ms.store(redis_ms, Ordering::Relaxed);
+    /// Records a successful poll of Redis: whether the board is open, the entries in the outbox, and the time by both clocks.
+    pub fn record_poll(&self, open: bool, outbox: u64, redis_ms: i64, now_ms: i64) {
+        self.last_poll_redis_ms.store(redis_ms, Ordering::Relaxed);
         self.open.store(open, Ordering::Relaxed);
         self.outbox.store(outbox, Ordering::Relaxed);
-        self.looked_at_ms.store(now_ms, Ordering::Relaxed);
-        // What a closed board shows may be old.
+        self.last_poll_ms.store(now_ms, Ordering::Relaxed);
+        // A board that is not open may be stale.
         if open {
             self.was_open.store(true, Ordering::Release);
         }
-        self.tell(Status { degraded: false, as_of_ms: now_ms });
+        self.set_status(Status { degraded: false, as_of_ms: now_ms });
     }
 
-    /// The hub has the newest board that was published, so there is something to tell sockets if Redis goes away now.
-    pub fn holds_board(&self) {
-        self.holds_board.store(true, Ordering::Release);
-    }
-
-    /// When the last look was, by Redis' clock; before the first there is nothing to tell.
-    pub fn looked_at_redis_ms(&self) -> i64 {
-        self.looked_at_redis_ms.load(Ordering::Relaxed)
-    }
-
-    /// A look that failed.
-    pub fn redis_away(&self) {
+    /// Records a failed poll of Redis.
+    pub fn record_poll_failure(&self) {
         self.open.store(false, Ordering::Relaxed);
-        self.tell(Status { degraded: true, as_of_ms: self.looked_at_ms.load(Ordering::Relaxed) });
+        self.set_status(Status { degraded: true, as_of_ms: self.last_poll_ms.load(Ordering::Relaxed) });
     }
 
-    /// Whether Postgres answered just now.
-    pub fn postgres(&self, answers: bool) {
-        if self.postgres.swap(answers, Ordering::Relaxed) != answers {
-            log_turn("postgres", "LaurelLedgerBehind", answers);
+    /// Records that the hub has the newest published board, so that subscribers have one if Redis stops answering now.
+    pub fn record_published_board(&self) {
+        self.has_published_board.store(true, Ordering::Release);
+    }
+
+    /// Time of the last successful poll by Redis' clock, in ms; `i64::MAX` before the first one.
+    pub fn last_poll_redis_ms(&self) -> i64 {
+        self.last_poll_redis_ms.load(Ordering::Relaxed)
+    }
+
+    /// Records whether Postgres answered.
+    pub fn set_postgres(&self, answers: bool) {
+        if self.postgres_answers.swap(answers, Ordering::Relaxed) != answers {
+            log_change("postgres", "LaurelLedgerBehind", answers);
         }
     }
 
-    /// Whether Redis may drop keys, as of the last look at its `maxmemory-policy`. Returns whether it did before.
-    pub fn evicts(&self, may: bool) -> bool {
-        self.evicts.swap(may, Ordering::Relaxed)
+    /// Records whether `maxmemory-policy` lets Redis evict keys. Returns the value before.
+    pub fn set_eviction(&self, may_evict: bool) -> bool {
+        self.may_evict.swap(may_evict, Ordering::Relaxed)
     }
 
-    /// What Redis says to writes while it refuses them. Returns what it said before.
-    pub fn write_refusal(&self, refusal: Option<String>) -> Option<String> {
+    /// Records the error with which Redis refuses writes, if it does. Returns the value before.
+    pub fn set_write_refusal(&self, refusal: Option<String>) -> Option<String> {
         std::mem::replace(&mut *self.write_refusal.lock(), refusal)
     }
 
-    /// Whether this node has the ledger's lead, from now on.
-    pub fn set_leader(&self, has: bool) {
-        self.leads.store(has, Ordering::Relaxed);
+    /// Records whether this node is the ledger leader.
+    pub fn set_leader(&self, is_leader: bool) {
+        self.leader.store(is_leader, Ordering::Relaxed);
     }
 
-    /// Whether this node has the ledger's lead.
+    /// Whether this node is the ledger leader.
     pub fn is_leader(&self) -> bool {
-        self.leads.load(Ordering::Relaxed)
+        self.leader.load(Ordering::Relaxed)
     }
 
-    /// No new sockets from now on; the balancer should look elsewhere.
-    pub fn drain(&self) {
+    /// Starts the drain: no new subscribers, and `/readyz` tells the load balancer.
+    pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether the node stops.
+    /// Whether the node is draining.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether reads and sockets can be served.
+    /// Whether the node can serve reads and subscribers.
     pub fn is_ready(&self) -> bool {
-        self.holds_board.load(Ordering::Acquire)
+        self.has_published_board.load(Ordering::Acquire)
             && self.was_open.load(Ordering::Acquire)
             && !self.is_draining()
     }
 
-    /// Whether an award could be taken; `outbox_max` is the most the outbox may hold.
-    pub fn takes_awards(&self, outbox_max: u64) -> bool {
+    /// Whether the node can accept awards; `max_outbox` is the most entries that the outbox may have.
+    pub fn accepts_awards(&self, max_outbox: u64) -> bool {
         self.is_ready()
             && self.open.load(Ordering::Relaxed)
             && self.write_refusal.lock().is_none()
-            && self.outbox.load(Ordering::Relaxed) < outbox_max
+            && self.outbox.load(Ordering::Relaxed) < max_outbox
     }
 
-    /// Entries that Postgres does not have yet, as of the last look.
+    /// Outbox entries that are not in Postgres yet, as of the last poll.
     pub fn outbox(&self) -> u64 {
         self.outbox.load(Ordering::Relaxed)
     }
 
     /// Whether Redis answers, and whether Postgres does.
     pub fn stores(&self) -> (bool, bool) {
-        (!self.redis.borrow().degraded, self.postgres.load(Ordering::Relaxed))
+        (!self.redis.borrow().degraded, self.postgres_answers.load(Ordering::Relaxed))
     }
 
-    /// The stores that do not answer; `eviction`, if Redis may drop keys; `redis_writes`, if it refuses writes.
+    /// What is degraded: stores that do not answer, `eviction` if Redis may evict keys, `redis_writes` if it refuses writes.
     pub fn degraded(&self) -> Vec<&'static str> {
         let (redis, postgres) = self.stores();
-        let away = [
+        let parts = [
             ("redis", !redis),
             ("postgres", !postgres),
-            ("eviction", self.evicts.load(Ordering::Relaxed)),
+            ("eviction", self.may_evict.load(Ordering::Relaxed)),
             ("redis_writes", self.write_refusal.lock().is_some()),
         ];
-        away.into_iter().filter(|(_, away)| *away).map(|(name, _)| name).collect()
+        parts.into_iter().filter(|(_, is_degraded)| *is_degraded).map(|(name, _)| name).collect()
     }
 
-    /// While Redis is away: when the board was last known to be the newest, in ms since the Unix epoch.
+    /// While Redis does not answer: when the board was last known to be the newest, in ms since the Unix epoch.
     pub fn stale_since_ms(&self) -> Option<i64> {
         let status = *self.redis.borrow();
         status.degraded.then_some(status.as_of_ms)
     }
 
-    /// Whether Redis answers, and holds the newest board.
+    /// Whether Redis answers, with an open board.
     pub fn is_current(&self) -> bool {
         self.open.load(Ordering::Relaxed) && !self.redis.borrow().degraded
     }
 
-    /// Follows whether Redis is away.
+    /// Follows whether Redis answers.
     pub fn follow(&self) -> watch::Receiver<Status> {
         self.redis.subscribe()
     }
 
-    /// Wakes the sockets only if Redis went or came; when it was last seen changes with every look.
-    fn tell(&self, status: Status) {
-        let turned = self.redis.send_if_modified(|known| {
-            let turned = known.degraded != status.degraded;
+    /// Wakes followers only if `degraded` changed: the time changes with every poll.
+    fn set_status(&self, status: Status) {
+        let changed = self.redis.send_if_modified(|known| {
+            let changed = known.degraded != status.degraded;
             *known = status;
-            turned
+            changed
         });
-        if turned {
-            log_turn("redis", "LaurelAwardsRefused", !status.degraded);
+        if changed {
+            log_change("redis", "LaurelAwardsRefused", !status.degraded);
         }
     }
 }
 
-fn log_turn(store: &str, runbook: &str, answers: bool) {
+fn log_change(store: &str, runbook: &str, answers: bool) {
     if answers {
         tracing::info!(store, "store recovered");
     } else {
@@ -195,17 +195,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_ready_with_a_published_board_of_an_open_redis() {
+    fn a_node_is_ready_once_it_has_a_published_board_of_an_open_redis() {
         let health = Health::default();
-        health.looked(true, 0, 1, 1);
-        assert!(!health.is_ready(), "what Redis holds back may not be shown yet, and nothing else is known");
-        health.holds_board();
+        health.record_poll(true, 0, 1, 1);
+        assert!(!health.is_ready(), "a board that Redis holds back must not be shown yet");
+        health.record_published_board();
         assert!(health.is_ready());
-        health.redis_away();
-        assert!(health.is_ready() && !health.takes_awards(1));
+        health.record_poll_failure();
+        assert!(health.is_ready() && !health.accepts_awards(1));
         let closed = Health::default();
-        closed.holds_board();
-        closed.looked(false, 0, 1, 1);
-        assert!(!closed.is_ready(), "what a closed board shows may be old");
+        closed.record_published_board();
+        closed.record_poll(false, 0, 1, 1);
+        assert!(!closed.is_ready(), "a board that is not open may be stale");
     }
 }

@@ -1,28 +1,28 @@
-//! What this node knows of the board: the newest of all that it heard of, and the newest that was published.
+//! The newest board on this node, and the newest one that was published.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use super::{Board, Frame};
+use super::{Board, EncodedBoard};
 
-/// The node's hub.
+/// A node's boards.
 pub struct Hub {
-    /// The newest board that this node has heard of in any way: what reads are answered with.
-    newest: ArcSwap<Frame>,
-    /// The newest board that was published: what sockets are told, paced by the publication window.
-    published: watch::Sender<Arc<Frame>>,
-    flush_wanted: Notify,
+    /// The newest board from any source: reads return it.
+    newest: ArcSwap<EncodedBoard>,
+    /// The newest published board: subscribers get it. Publications are throttled, so it may be older.
+    published: watch::Sender<Arc<EncodedBoard>>,
+    flush_requested: Notify,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        let empty = Arc::new(Frame::default());
+        let empty = Arc::new(EncodedBoard::default());
         Self {
             newest: ArcSwap::new(empty.clone()),
             published: watch::Sender::new(empty),
-            flush_wanted: Notify::new(),
+            flush_requested: Notify::new(),
         }
     }
 }
@@ -34,45 +34,45 @@ impl Hub {
     }
 
     /// The newest board with its encodings.
-    pub fn newest_frame(&self) -> Arc<Frame> {
+    pub fn newest_encoded(&self) -> Arc<EncodedBoard> {
         self.newest.load_full()
     }
 
-    /// Takes a board that an award's answer or a look brought; reads show it at once, sockets when it is published.
-    pub fn learn(&self, frame: &Arc<Frame>) {
+    /// Takes a board from an award's reply or a poll, if it is newer. Reads return it at once, subscribers get it when it is published.
+    pub fn learn(&self, board: &Arc<EncodedBoard>) {
         self.newest.rcu(|known| {
-            if frame.board.version > known.board.version { frame.clone() } else { known.clone() }
+            if board.board.version > known.board.version { board.clone() } else { known.clone() }
         });
     }
 
-    /// Takes a published board. Older ones are dropped: here is the gate that keeps every client from going back.
+    /// Takes a published board, if it is newer. This check keeps every client from seeing an older board after a newer one.
     pub fn publish(&self, board: Board) {
-        let frame = Arc::new(Frame::new(board));
-        self.learn(&frame);
+        let board = Arc::new(EncodedBoard::new(board));
+        self.learn(&board);
         self.published.send_if_modified(|known| {
-            let newer = frame.board.version > known.board.version;
-            if newer {
-                *known = frame;
+            let is_newer = board.board.version > known.board.version;
+            if is_newer {
+                *known = board;
             }
-            newer
+            is_newer
         });
     }
 
-    /// Follows the published boards; the present one counts as not seen yet.
-    pub fn follow_board(&self) -> watch::Receiver<Arc<Frame>> {
+    /// Follows the published boards; the current one counts as unseen.
+    pub fn follow_board(&self) -> watch::Receiver<Arc<EncodedBoard>> {
         let mut receiver = self.published.subscribe();
         receiver.mark_changed();
         receiver
     }
 
-    /// A board waits for the publication window to pass.
-    pub fn flush_later(&self) {
-        self.flush_wanted.notify_one();
+    /// Requests a flush: a board was held back by the publication throttle.
+    pub fn request_flush(&self) {
+        self.flush_requested.notify_one();
     }
 
-    /// Waits until a flush is wanted.
-    pub async fn flush_wanted(&self) {
-        self.flush_wanted.notified().await;
+    /// Waits for a request to flush.
+    pub async fn flush_requested(&self) {
+        self.flush_requested.notified().await;
     }
 }
 
@@ -84,8 +84,8 @@ mod tests {
         Board { version, rows: Vec::new() }
     }
 
-    fn frame(version: i64) -> Arc<Frame> {
-        Arc::new(Frame::new(board(version)))
+    fn encoded(version: i64) -> Arc<EncodedBoard> {
+        Arc::new(EncodedBoard::new(board(version)))
     }
 
     #[test]
@@ -96,10 +96,10 @@ mod tests {
         assert_eq!(follower.borrow_and_update().board.version, 5);
         hub.publish(board(4));
         assert!(!follower.has_changed().unwrap());
-        hub.learn(&frame(6));
+        hub.learn(&encoded(6));
         assert_eq!(hub.newest().version, 6);
-        assert!(!follower.has_changed().unwrap(), "sockets wait for the publication");
-        hub.learn(&frame(3));
+        assert!(!follower.has_changed().unwrap(), "subscribers wait for the publication");
+        hub.learn(&encoded(3));
         assert_eq!(hub.newest().version, 6);
     }
 }

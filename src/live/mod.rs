@@ -1,36 +1,30 @@
-//! The board on every screen: what this node knows of it, and the sockets it tells. It never asks Redis for a client, and
-//! never tells a client an older board after a newer one.
+//! Real time: this node's copy of the board, and the subscribers it sends changes to.
+//!
+//! Redis is never asked per subscriber, and no subscriber gets an older board after a newer one.
 
 mod board;
+mod connection_limits;
+mod encoded_board;
 pub mod engineio;
-mod events;
-mod eviction;
 mod fanout;
 mod follow;
-mod frame;
-mod handshakes;
 mod health;
 mod hub;
-mod join;
-mod listen;
-mod pace;
-mod plain;
-mod seats;
+mod pending_spans;
 pub mod socketio;
-mod ways;
+mod subscribe;
 pub mod websocket;
 
 pub use board::{Board, Row};
-pub use events::serve as serve_events;
-pub use eviction::{EVICTION_EVERY, watch_eviction_forever};
-pub use fanout::{Dialect, End, Fanout, Inboxes, Protocol, run as fan_out};
-pub use follow::{flush_forever, follow_board, follow_users, look_forever, poll};
-pub use frame::{Frame, numbered_rows, rows};
-pub use handshakes::Handshakes;
+pub use connection_limits::{ConnectionLimits, ConnectionPermit, HandshakeQueue, LimitError, PendingPermit};
+pub use encoded_board::{EncodedBoard, numbered_rows, rows};
+pub use fanout::{CloseReason, Encoding, Fanout, Inboxes, Protocol, run as run_fanout_worker};
+pub use follow::{
+    EVICTION_CHECK_INTERVAL, flush_forever, follow_board, follow_users, poll, poll_forever,
+    watch_eviction_forever,
+};
 pub use health::{Health, Status};
 pub use hub::Hub;
-pub use listen::MAX_FRAMES;
-pub use plain::serve as serve_plain;
-pub use seats::{NoSeat, Pending, Seat, Seats};
-pub use socketio::engine as scoreboard_engine;
-pub use ways::Ways;
+pub use pending_spans::PendingSpans;
+pub use socketio::scoreboard_engine;
+pub use subscribe::{MAX_FRAMES, serve_events, serve_websocket};

@@ -1,22 +1,22 @@
-//! Lines on their way to standard error. A thread of its own writes them: whoever logs does not wait for a reader that is stuck, and a
-//! line that cannot be written is dropped. (The guard of `tracing-appender` prints to standard output where its queue is full, which
-//! hangs or panics if that leads to the same reader.)
+//! The queue of log lines. A thread writes them to standard error, so that no task waits for a blocked reader; lines that cannot be written
+//! are dropped. (`tracing-appender` is not used: its guard prints to standard output when its queue is full, which hangs or panics if
+//! the same reader is behind it.)
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
-/// Lines that wait to be written, at most: more are dropped.
+/// Most queued lines; more are dropped.
 const MAX_LINES: usize = 10_000;
-/// How long the end of the process waits for the lines that are left.
-const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+/// How long the process waits for queued lines at its end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 enum Message {
     Line(Vec<u8>),
     Flush(SyncSender<()>),
 }
 
-/// Takes lines; each `write` is one.
+/// Takes lines: each `write` is one.
 #[derive(Clone)]
 pub struct Queue(SyncSender<Message>);
 
@@ -35,11 +35,11 @@ impl Queue {
         Self(sender)
     }
 
-    /// Waits until the lines so far are written.
+    /// Waits until all queued lines are written.
     pub fn flush_all(&self) {
         let (done, flushed) = mpsc::sync_channel(1);
         if self.0.try_send(Message::Flush(done)).is_ok() {
-            let _ = flushed.recv_timeout(FLUSH_WITHIN);
+            let _ = flushed.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }

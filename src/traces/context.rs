@@ -1,28 +1,28 @@
-//! The W3C's `traceparent` (Trace Context, section 3.2): `version-traceid-parentid-flags`, all in lower-case hex. The SDK's own
-//! reader takes ids of other lengths and signs before them, so this one is ours.
+//! `traceparent` (W3C Trace Context, section 3.2): `version-traceid-parentid-flags` in lower-case hex. The SDK's parser accepts ids of other
+//! lengths and signs before them, so this module has its own.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-/// Of version 00; later versions may append to it.
+/// Length in version 00; later versions may append fields.
 const LENGTH: usize = 55;
 
-/// Reads a `traceparent`; `None` if it is not one, which is to be treated as if there were none.
+/// Reads a `traceparent`; `None` if it is malformed, which counts as absent.
 pub fn read(text: &str) -> Option<SpanContext> {
     let (known, appended) = text.split_at_checked(LENGTH)?;
     let mut parts = known.split('-');
     let mut next = |digits: usize| {
-        let digit = |it: u8| matches!(it, b'0'..=b'9' | b'a'..=b'f');
-        parts.next().filter(|it| it.len() == digits && it.bytes().all(digit))
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        parts.next().filter(|it| it.len() == digits && it.bytes().all(is_digit))
     };
     let (version, trace, span, flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
-    let whole = appended.is_empty() || (version != "00" && appended.starts_with('-'));
-    if version == "ff" || !whole {
+    let is_complete = appended.is_empty() || (version != "00" && appended.starts_with('-'));
+    if version == "ff" || !is_complete {
         return None;
     }
     let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
     let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED;
     let context = SpanContext::new(trace, span, flags, true, TraceState::default());
-    // Zeros are no ids.
+    // Zero ids are invalid.
     context.is_valid().then_some(context)
 }
 
@@ -32,7 +32,7 @@ pub fn write(context: &SpanContext) -> String {
     format!("00-{}-{}-{sampled:02x}", context.trace_id(), context.span_id())
 }
 
-/// The same with the `tracestate` that came beside it.
+/// The context with the request's `tracestate`.
 pub fn with_state(context: &SpanContext, state: TraceState) -> SpanContext {
     SpanContext::new(context.trace_id(), context.span_id(), context.trace_flags(), context.is_remote(), state)
 }
@@ -45,18 +45,18 @@ mod tests {
     const SPAN: &str = "b7ad6b7169203331";
 
     #[test]
-    fn what_is_written_is_read() {
+    fn traceparents_round_trip() {
         for flags in ["00", "01"] {
             let text = format!("00-{TRACE}-{SPAN}-{flags}");
             let context = read(&text).unwrap();
             assert_eq!((write(&context), context.is_sampled()), (text, flags == "01"));
         }
-        assert!(read(&format!("00-{TRACE}-{SPAN}-03")).unwrap().is_sampled(), "other flags are left alone");
+        assert!(read(&format!("00-{TRACE}-{SPAN}-03")).unwrap().is_sampled(), "other flags are ignored");
         assert!(read(&format!("01-{TRACE}-{SPAN}-01-more")).is_some(), "a later version");
     }
 
     #[test]
-    fn what_is_malformed_is_as_if_it_were_not_there() {
+    fn malformed_traceparents_are_ignored() {
         let zeros = "0".repeat(32);
         let upper = TRACE.to_uppercase();
         let malformed = [

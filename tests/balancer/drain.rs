@@ -1,4 +1,4 @@
-//! A node that stops has still those who poll it, until their turn to leave.
+//! A draining node serves its long-polling clients until their turn to leave.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::harness::World;
 use crate::live::clients::Polling;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn polls_reach_their_node_after_the_balancer_looks_elsewhere() {
+async fn polls_reach_a_draining_node() {
     let own = [("LAUREL_SERVER__DRAIN_NOTICE_MS", "600000")];
     let mut cluster = Cluster::start(World::new().await, 1, [&own, &[], &[]]).await;
     let mut session = loop {
@@ -18,8 +18,8 @@ async fn polls_reach_their_node_after_the_balancer_looks_elsewhere() {
             break session;
         }
     };
-    session.say(&format!("40{}", json!({ "token": cluster.players[0].login }))).await;
-    while !session.hear().await.unwrap().starts_with("42[\"scoreboard:update\"") {}
+    session.send(&format!("40{}", json!({ "token": cluster.players[0].login }))).await;
+    while !session.receive().await.unwrap().starts_with("42[\"scoreboard:update\"") {}
 
     cluster.nodes[0].ask_to_stop();
     for backend in ["nodes", "awards"] {
@@ -30,6 +30,6 @@ async fn polls_reach_their_node_after_the_balancer_looks_elsewhere() {
         assert!(!other.sid.starts_with("a."), "{}", other.sid);
     }
     award(&cluster, &cluster.players[0], &History::new()).await;
-    while !session.hear().await.unwrap().starts_with("42[\"scoreboard:update\"") {}
+    while !session.receive().await.unwrap().starts_with("42[\"scoreboard:update\"") {}
     cluster.nodes[0].kill();
 }

@@ -1,4 +1,4 @@
-//! The fault suite's players through the balancer, or at nodes without one, and its judgement of what they were answered.
+//! The fault suite's players, through the load balancer or at nodes directly, and its checks of their responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 
 use super::Cluster;
-use super::listeners::Listeners;
+use super::subscribers::Subscribers;
 use super::suite::dice::Dice;
 use super::suite::flows::{Flow, Player, post, read, ticket};
 use super::suite::history::{Answer, Attempt, Event, History};
@@ -19,13 +19,13 @@ use super::suite::ledger;
 use super::suite::load::Load;
 use crate::harness::{World, assert_verified, eventually};
 
-/// Acknowledged awards that are waited for.
+/// Number of acknowledged awards to wait for.
 const MORE: u64 = 30;
 
-/// Between a player's awards, so that what a fault stops is not stopped by a busy machine before.
+/// Time between a player's awards, so that the machine does not limit the load.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Everybody plays until the stop.
+/// A running load.
 pub struct Play {
     load: Arc<Load>,
     running: Vec<JoinHandle<()>>,
@@ -36,7 +36,7 @@ impl Play {
         Self::at(&cluster.client, vec![cluster.balancer.base.clone()], &cluster.players)
     }
 
-    /// The same at these places.
+    /// Starts it at these base URLs.
     pub fn at(client: &Client, bases: Vec<String>, players: &[Player]) -> Self {
         let load = Arc::new(Load {
             client: client.clone(),
@@ -65,7 +65,7 @@ impl Play {
         &self.load.history
     }
 
-    /// Ends what was begun; the record.
+    /// Stops the load after its running requests, and returns the record.
     pub async fn stop(self) -> Arc<History> {
         self.load.stop.store(true, Ordering::Relaxed);
         futures::future::join_all(self.running).await.into_iter().for_each(Result::unwrap);
@@ -73,13 +73,12 @@ impl Play {
     }
 }
 
-/// One more award for whoever is first, so that the board changes, recorded like the others. All listeners end at this board, whose
-/// version is returned.
-pub async fn last_award(cluster: &Cluster, listeners: &[&Listeners], history: &History) -> i64 {
+/// Makes one more award for the first player, so that the board changes, and records it. All subscribers end at this board; returns its version.
+pub async fn last_award(cluster: &Cluster, subscribers: &[&Subscribers], history: &History) -> i64 {
     let version =
         async || -> i64 { cluster.world.look().await.ask("HGET leaderboard:global:state version").await };
     let (base, client, before) = (&cluster.balancer.base, &cluster.client, version().await);
-    listeners.iter().for_each(|it| it.end_after(before));
+    subscribers.iter().for_each(|it| it.end_after(before));
     let board = client.get(format!("{base}/api/v1/scores/leaderboard")).send().await.unwrap();
     let board: Value = board.json().await.unwrap();
     let first = board["leaderboard"][0]["userId"].as_str().unwrap();
@@ -88,13 +87,13 @@ pub async fn last_award(cluster: &Cluster, listeners: &[&Listeners], history: &H
     version().await
 }
 
-/// An award, recorded like those of the load.
+/// Makes an award and records it like those of the load.
 pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
     let answer = try_award(&cluster.client, &cluster.balancer.base, player, history).await;
     assert!(matches!(answer, Ok(Answer::Awarded { .. })), "{answer:?}");
 }
 
-/// One try at an award, recorded too; why there was no token.
+/// Tries to make an award, and records it; the error says why there is no token.
 pub async fn try_award(
     client: &Client,
     base: &str,
@@ -113,8 +112,7 @@ pub async fn try_award(
     Ok(answer)
 }
 
-/// Holds the stores against each other, and the record against the ledger as the fault suite does it. Returns the requests that were
-/// not answered.
+/// Compares the stores with each other, and the record with the ledger, like the fault suite. Returns the requests without a response.
 pub async fn judge(world: &World, history: &History) -> Vec<String> {
     judge_after(world, history, &[]).await
 }

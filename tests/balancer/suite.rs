@@ -1,4 +1,4 @@
-//! The fault suite's own players, record and judgement.
+//! The fault suite's players, record and checks.
 
 #![allow(dead_code, reason = "the suite uses all of it")]
 

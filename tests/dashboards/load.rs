@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
 use crate::harness::{KeptPostgres, Player, TestNode, World, eventually};
-use crate::live::clients::{ALL, Listener, Protocol};
+use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Two nodes with the built-in catalogue and two webhooks, one of them broken.
 pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
@@ -66,12 +66,12 @@ pub async fn outages(world: &mut World, postgres: &mut KeptPostgres, node: &Test
 /// Subscribers of every protocol, one that is refused by the limit per user, and one that sends an invalid frame.
 pub async fn listen(node: &TestNode, players: &[Player]) {
     for (protocol, player) in ALL.into_iter().zip(players) {
-        let mut listener = Listener::open(&node.base, protocol, &player.token).await;
-        tokio::spawn(async move { while listener.hear().await.is_some() {} });
+        let mut subscriber = Subscriber::open(&node.base, protocol, &player.token).await;
+        tokio::spawn(async move { while subscriber.receive().await.is_some() {} });
     }
-    assert!(Listener::try_open(&node.base, Protocol::Plain, &players[0].token, None).await.is_none());
-    let mut rude = Listener::open(&node.base, Protocol::Plain, &players[ALL.len()].token).await;
-    rude.say_raw(&[0x81, 1, b'x']).await;
+    assert!(Subscriber::try_open(&node.base, Protocol::WebSocket, &players[0].token, None).await.is_none());
+    let mut rude = Subscriber::open(&node.base, Protocol::WebSocket, &players[ALL.len()].token).await;
+    rude.send_raw(&[0x81, 1, b'x']).await;
     rude.rest().await;
 }
 
@@ -93,8 +93,8 @@ async fn play(node: &TestNode, player: &Player) {
     let update = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
     assert_eq!(node.post("/api/score/update", &player.token, &update).await.status, 200);
     node.board().await;
-    let listener = Listener::open(&node.base, Protocol::Events, &player.token).await;
-    drop(listener);
+    let subscriber = Subscriber::open(&node.base, Protocol::ServerSentEvents, &player.token).await;
+    drop(subscriber);
 
     let guess = json!({ "loot": 8 });
     let token = node.token(player, "raid").await;

@@ -1,4 +1,4 @@
-//! Bodies, headers and paths over real HTTP: always the envelope, never a 500, and no key changes for who is refused.
+//! Bodies, headers and paths over real HTTP: always the envelope, never a 500, and no key changes after a refusal.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use super::change::{changed, changes};
 use super::{fuzz, runtime};
 use crate::harness::{Answer, Player, RedisLook, TestNode, World};
 
-/// Every POST door, with a body that has all its fields. None of the tokens was ever given out.
-const FLOWS: [(&str, &str); 14] = [
+/// Every POST endpoint, with a body that has all its fields. None of the tokens exists.
+const ENDPOINTS: [(&str, &str); 14] = [
     ("/api/auth/register", r#"{"username":"ada","email":"ada@example.com","password":"correct horse"}"#),
     ("/api/auth/login", r#"{"username":"nobody at all","password":"correct horse"}"#),
     ("/api/game/start", "{}"),
@@ -75,7 +75,7 @@ fn values() -> impl Strategy<Value = Value> {
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let field = || prop::sample::select(FIELDS.to_vec());
     let object = prop::collection::vec((field(), values()), 0..5).prop_map(|fields| {
-        // Written by hand, so that a field can come twice.
+        // Written as text, so that a field can occur twice.
         let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", fields.join(",")).into_bytes()
     });
@@ -96,18 +96,18 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A node, somebody who asks it, and what Redis held at last.
-struct Flow {
+/// A node with an admin, and the last known content of Redis.
+struct Target {
     _world: World,
     node: TestNode,
     root: Player,
     redis: Mutex<(RedisLook, BTreeMap<String, String>)>,
 }
 
-impl Flow {
+impl Target {
     async fn open() -> Self {
         let world = World::new().await;
-        // No token runs out on the way, as that changes a key too.
+        // No token expires during the test, as that would change a key.
         let lasting = |it: &mut laurel::config::Config| {
             it.tokens.anti_spam_seconds = 36_000;
             it.tokens.action_seconds = 36_000;
@@ -149,37 +149,37 @@ impl Flow {
 }
 
 #[test]
-fn bodies_of_every_door() {
+fn bodies_of_every_endpoint() {
     let runtime = runtime();
-    let flow = runtime.block_on(Flow::open());
-    fuzz(1.0, (0..FLOWS.len(), bodies()), |(place, body)| {
-        runtime.block_on(flow.post(FLOWS[place].0, &[], body))
+    let target = runtime.block_on(Target::open());
+    fuzz(1.0, (0..ENDPOINTS.len(), bodies()), |(place, body)| {
+        runtime.block_on(target.post(ENDPOINTS[place].0, &[], body))
     });
-    let places = (0..FLOWS.len(), 0..FLOWS.len());
+    let places = (0..ENDPOINTS.len(), 0..ENDPOINTS.len());
     fuzz(1.0, (places, changes()), |((place, other), changes)| {
-        // The admin's own account stays as it is.
-        let (path, valid) = FLOWS[place];
-        let body = changed(valid.as_bytes(), FLOWS[other].1.as_bytes(), &changes);
-        runtime.block_on(flow.post(&path.replace("/1/", "/999999/"), &[], body))
+        // Keeps the admin's own account unchanged.
+        let (path, valid) = ENDPOINTS[place];
+        let body = changed(valid.as_bytes(), ENDPOINTS[other].1.as_bytes(), &changes);
+        runtime.block_on(target.post(&path.replace("/1/", "/999999/"), &[], body))
     });
 }
 
 #[test]
 fn idempotency_keys() {
     let runtime = runtime();
-    let flow = runtime.block_on(Flow::open());
+    let target = runtime.block_on(Target::open());
     fuzz(0.5, prop_oneof!["[!-~]{0,80}", "[ -~\\t]{0,70}", "[!-~¡-ÿ]{0,66}"], |key| {
-        // HTTP itself takes blanks off both ends.
+        // HTTP trims spaces at both ends.
         let arrives = key.trim_matches([' ', '\t']);
         let good = (1..=64).contains(&arrives.len()) && arrives.bytes().all(|it| it.is_ascii_graphic());
         let wanted = if good { "INVALID_TOKEN" } else { "VALIDATION_ERROR" };
-        for (path, body) in [FLOWS[4], FLOWS[6], FLOWS[7], FLOWS[8]] {
+        for (path, body) in [ENDPOINTS[4], ENDPOINTS[6], ENDPOINTS[7], ENDPOINTS[8]] {
             let body: Value = serde_json::from_str(body).unwrap();
             let session = json!({});
             runtime.block_on(async {
-                flow.node.post("/api/game/start", &flow.root.token, &session).await;
+                target.node.post("/api/game/start", &target.root.token, &session).await;
                 let headers = [("idempotency-key", key.as_str())];
-                let answer = flow.node.post_with(path, &flow.root.token, &headers, &body).await;
+                let answer = target.node.post_with(path, &target.root.token, &headers, &body).await;
                 prop_assert_eq!(answer.code(), wanted, "{:?}", key);
                 Ok(())
             })?;
@@ -191,8 +191,8 @@ fn idempotency_keys() {
 #[test]
 fn users_in_paths() {
     let runtime = runtime();
-    let flow = runtime.block_on(Flow::open());
-    let bearer = format!("Bearer {}", flow.root.token);
+    let target = runtime.block_on(Target::open());
+    let bearer = format!("Bearer {}", target.root.token);
     let user = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..30),
         any::<i128>().prop_map(|it| it.to_string().into_bytes()),
@@ -205,9 +205,9 @@ fn users_in_paths() {
             for path in ["/api/scoreboard/user/", "/api/admin/users/"] {
                 let path = format!("{path}{escaped}");
                 let answer =
-                    flow.node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
+                    target.node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
                 prop_assert!([200, 400, 404].contains(&answer.status), "{}", answer.text);
-                flow.check(answer).await?;
+                target.check(answer).await?;
             }
             Ok(())
         })

@@ -9,9 +9,9 @@ pub enum Change {
     Replace(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, Index),
-    /// A part, twice.
+    /// Repeat a part.
     Double(Index, Index),
-    /// The beginning of this and the end of another valid input.
+    /// Join the beginning of this and the end of another valid input.
     Splice(Index, Index),
 }
 
@@ -29,7 +29,7 @@ pub fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change, 1..5)
 }
 
-/// The input with the changes in it; it can come out as it was.
+/// Applies the changes; the result can equal the input.
 pub fn changed(input: &[u8], other: &[u8], changes: &[Change]) -> Vec<u8> {
     changes.iter().fold(input.to_vec(), |bytes, change| change.apply(bytes, other))
 }

@@ -1,4 +1,4 @@
-//! Files that operators write: a wrong one is refused with its problems, and never ends the node in a panic.
+//! Operators' files: an invalid one is refused with its problems, and never panics.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ fn check_catalogue(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// TOML of the catalogue's own words, put together anyhow.
+/// Random TOML of the catalogue's keys and values.
 fn entries() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         "type",
@@ -61,7 +61,7 @@ fn entries() -> impl Strategy<Value = String> {
     let entry = prop::collection::vec((key, value), 0..7).prop_map(|fields| {
         let lines: Vec<_> = fields.into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
         let good = "type = \"a\"\nnumber = 1\npoints = 1\nproof = { kind = \"none\" }\n";
-        // The fields that are missing are good ones, so that the others are looked at.
+        // Missing fields get valid values, so that the others are checked.
         let missing = good
             .lines()
             .filter(|it| !lines.iter().any(|line| line.split(' ').next() == it.split(' ').next()));

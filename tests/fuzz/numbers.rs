@@ -1,4 +1,4 @@
-//! A number without a fraction is an integer however it is written (JSON Schema 2020-12, section 6.1.1), in every body and query.
+//! A number without a fraction is an integer in any spelling (JSON Schema 2020-12, section 6.1.1), in every body and query string.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -9,9 +9,9 @@ use super::{fuzz, runtime};
 use crate::harness::{Answer, Player, TestNode, World};
 use crate::http::admin::admin as make_admin;
 
-/// Integers are told apart up to here, exclusive.
+/// Integers are exact below this.
 const MAX_EXACT: i64 = 1 << 53;
-/// The integers of all bodies.
+/// All integer fields of bodies.
 const IN_BODIES: [(&str, &str); 3] = [
     ("/api/score/update", "points"),
     ("/api/v1/action-tokens", "actionId"),
@@ -19,7 +19,7 @@ const IN_BODIES: [(&str, &str); 3] = [
 ];
 const GAME_TOKEN: &str = "act_a1b2c3d4e5f6g7h8i9j0";
 
-/// How JSON may write an integer: as Godot, PHP and Gson do, and some more.
+/// Spellings of an integer in JSON: those of Godot, PHP and Gson, and more.
 fn spellings(number: i64) -> Vec<String> {
     let sign = if number < 0 { "-" } else { "" };
     let digits = number.unsigned_abs().to_string();
@@ -39,8 +39,8 @@ fn spellings(number: i64) -> Vec<String> {
     ]
 }
 
-/// Numbers that are no integers, or that no double tells from another.
-fn no_integers() -> impl Strategy<Value = String> {
+/// Numbers that are not integers, or not exact in a double.
+fn non_integers() -> impl Strategy<Value = String> {
     prop_oneof![
         (-1_000_000_000..1_000_000_000_i64, 1..100_u8).prop_map(|(whole, part)| format!("{whole}.{part:02}")),
         (-1_000_000..1_000_000_i64).prop_map(|it| format!("{}e-1", it * 10 + 5)),
@@ -88,7 +88,7 @@ impl Numbers {
     }
 
     async fn prove(&self, number: &str) -> Answer {
-        // The session is not there, so no token is given out.
+        // The session does not exist, so no token is issued.
         let body = format!("{{\"actionId\":{number},\"sessionId\":\"sess_a1b2c3d4e5f6g7h8i9j0\"}}");
         self.send(Method::POST, "/api/v1/action-tokens", body).await
     }
@@ -117,7 +117,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Valu
 }
 
 #[test]
-fn every_integer_of_a_body_is_tried_here() {
+fn every_integer_field_is_covered() {
     let document = laurel::http::openapi();
     let mut found = Vec::new();
     for (path, _, operation) in operations(&document) {
@@ -139,7 +139,7 @@ fn every_integer_of_a_body_is_tried_here() {
 }
 
 #[test]
-fn bodies_take_an_integer_however_it_is_written() {
+fn bodies_accept_every_spelling_of_an_integer() {
     let runtime = runtime();
     let numbers = runtime.block_on(Numbers::open());
     let watch_ad = numbers.node.app.catalogue.all()[0].number;
@@ -180,7 +180,7 @@ fn bodies_take_an_integer_however_it_is_written() {
     runtime.block_on(crate::harness::assert_verified(&numbers.world));
 }
 
-/// An operator adds what is written, to the last point.
+/// Checks an admin adjustment by this number.
 async fn adjusted(numbers: &Numbers, number: i64, text: &str) -> TestCaseResult {
     let answer = numbers.adjust(text).await;
     if number > 0 {
@@ -188,7 +188,7 @@ async fn adjusted(numbers: &Numbers, number: i64, text: &str) -> TestCaseResult 
         let back = numbers.adjust(&format!("-{text}")).await;
         prop_assert_eq!(&back.body["data"]["newScore"], 0, "-{}: {}", text, back.text);
     } else {
-        // Nobody's total is below 0, and by nothing is no change.
+        // A score cannot go below 0, and 0 points is no change.
         prop_assert_eq!(answer.code(), "VALIDATION_ERROR", "{}", text);
         let problem = answer.body["metadata"]["fields"][0]["problem"].as_str().unwrap();
         prop_assert!(problem != "must be a whole number", "{}: {}", text, problem);
@@ -197,10 +197,10 @@ async fn adjusted(numbers: &Numbers, number: i64, text: &str) -> TestCaseResult 
 }
 
 #[test]
-fn bodies_take_no_other_number() {
+fn bodies_refuse_non_integers() {
     let runtime = runtime();
     let numbers = runtime.block_on(Numbers::open());
-    fuzz(1.0, no_integers(), |text| {
+    fuzz(1.0, non_integers(), |text| {
         runtime.block_on(async {
             let answer = numbers.update(&text).await;
             prop_assert_eq!(answer.code(), "INVALID_POINTS", "{}", text);
@@ -215,7 +215,7 @@ fn bodies_take_no_other_number() {
 }
 
 #[test]
-fn queries_take_an_integer_however_it_is_written() {
+fn query_strings_accept_every_spelling_of_an_integer() {
     let runtime = runtime();
     let numbers = runtime.block_on(Numbers::open());
     let document = laurel::http::openapi();
@@ -255,7 +255,7 @@ fn queries_take_an_integer_however_it_is_written() {
                 assert_eq!(answer.fields(), [name.as_str()], "{path} {text}");
             }
         }
-        fuzz(0.25, no_integers(), |text| {
+        fuzz(0.25, non_integers(), |text| {
             let answer = runtime.block_on(ask(&text));
             prop_assert_eq!(
                 (answer.status, answer.fields()),

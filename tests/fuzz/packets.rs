@@ -1,4 +1,4 @@
-//! Socket.IO's packets, and Engine.IO's payloads as they come over polling.
+//! Socket.IO packets, and Engine.IO polling payloads.
 
 use laurel::http::MAX_BODY_BYTES;
 use laurel::live::engineio::Wire;
@@ -28,7 +28,7 @@ fn json_values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Packets that the protocol allows.
+/// Valid packets.
 fn packets() -> impl Strategy<Value = Packet> {
     let namespace = prop_oneof![Just("/".to_owned()), "/[a-z0-9_-]{1,8}"];
     let arguments =
@@ -53,11 +53,11 @@ fn packets() -> impl Strategy<Value = Packet> {
 }
 
 #[test]
-fn socket_io_packets_are_read_as_they_were_written() {
+fn socket_io_packets_round_trip() {
     fuzz(4.0, (packets(), packets(), changes()), |(packet, other, changes)| {
         let written = packet.write();
         prop_assert_eq!(Packet::read(&written[1..]), Some(packet));
-        // What is left of a changed one is a packet that can be written and read again, or none.
+        // A changed packet is invalid, or round-trips.
         let bytes = changed(&written.as_bytes()[1..], other.write().as_bytes(), &changes);
         if let Some(packet) = Packet::read(&String::from_utf8_lossy(&bytes)) {
             prop_assert!(packet.attachments <= 16);
@@ -82,7 +82,7 @@ fn socket_io_packets_are_read_as_they_were_written() {
 }
 
 #[test]
-fn engine_io_payloads_never_bring_a_node_down() {
+fn engine_io_payloads_do_not_stop_a_node() {
     let runtime = runtime();
     let (_world, node) = runtime.block_on(async {
         let world = World::new().await;
@@ -108,10 +108,10 @@ fn engine_io_payloads_never_bring_a_node_down() {
     fuzz(1.0, (bodies, changes()), |(body, changes)| {
         runtime.block_on(async {
             let opened = node.get(path).await;
-            let greeting: Value = serde_json::from_str(opened.text.strip_prefix('0').unwrap()).unwrap();
-            let session = format!("{path}&sid={}", greeting["sid"].as_str().unwrap());
+            let packet: Value = serde_json::from_str(opened.text.strip_prefix('0').unwrap()).unwrap();
+            let session = format!("{path}&sid={}", packet["sid"].as_str().unwrap());
             for mut body in [changed(&body, b"40\x1e2probe", &changes), body] {
-                // More is refused before it is read, and the connection may be gone before the answer has arrived.
+                // A larger body is refused before it is read, and the connection may close before the response arrives.
                 body.truncate(MAX_BODY_BYTES);
                 let answer = node.send(reqwest::Method::POST, &session, &[], body).await;
                 prop_assert!([200, 400].contains(&answer.status), "{} {}", answer.status, answer.text);

@@ -1,4 +1,4 @@
-//! Tokens: a changed one is none, and neither is any other text.
+//! Tokens: no changed token and no other text is valid.
 
 use jsonwebtoken::Algorithm;
 use laurel::account::{Identity, LoginKeys, User, UserRef};
@@ -25,7 +25,7 @@ fn auth() -> Auth {
     laurel::config::load([("JWT_SECRET".into(), secret.into())]).unwrap().auth
 }
 
-/// Any text; and texts that look like a JWS.
+/// Any text, and texts that look like a JWS.
 fn texts() -> impl Strategy<Value = String> {
     let part = || prop_oneof![3 => "[A-Za-z0-9_-]{0,60}", 1 => "\\PC{0,20}"];
     prop_oneof![
@@ -46,8 +46,8 @@ const HEADERS: [&str; 6] = [
     "e30",
 ];
 
-/// Holds a reader against changed tokens, which are none, unless they came out as one of the valid; and against any text.
-fn no_other_is_read(valid: [String; 2], reads: impl Fn(&str) -> bool) {
+/// Checks that a reader accepts no changed token, unless it equals a valid one, and no other text.
+fn assert_rejects_others(valid: [String; 2], reads: impl Fn(&str) -> bool) {
     assert!(reads(&valid[0]));
     let is_valid = |text: &str| text == valid[0] || text == valid[1] && reads(&valid[1]);
     let check = |text: &str| {
@@ -83,22 +83,22 @@ fn anti_spam(action: &str) -> String {
 fn logins() {
     let keys = logins_of(1);
     let reads = |text: &str| keys.read(text, NOW_S).is_ok();
-    no_other_is_read([login(1), login(2)], reads);
-    no_other_is_read([login(1), anti_spam("watch_ad")], reads);
+    assert_rejects_others([login(1), login(2)], reads);
+    assert_rejects_others([login(1), anti_spam("watch_ad")], reads);
 }
 
 #[test]
 fn anti_spam_tokens() {
     let keys = AntiSpamKeys::new(&auth());
     let reads = |text: &str| keys.read(text).is_ok();
-    no_other_is_read([anti_spam("watch_ad"), anti_spam("solve_puzzle")], reads);
-    no_other_is_read([anti_spam("watch_ad"), login(1)], reads);
+    assert_rejects_others([anti_spam("watch_ad"), anti_spam("solve_puzzle")], reads);
+    assert_rejects_others([anti_spam("watch_ad"), login(1)], reads);
 }
 
 #[test]
-fn any_claims_are_read_without_a_panic() {
+fn reading_any_claims_does_not_panic() {
     let (logins, tokens) = (logins_of(1), AntiSpamKeys::new(&auth()));
-    // The library takes times before 1970 for none; nothing is signed with one.
+    // The library ignores times before 1970; nothing is signed with one.
     fuzz(1.0, (".{0,100}", 0..=i64::MAX, 0..=i64::MAX), |(text, issued_at_s, expires_at_s)| {
         let user =
             User { id: Uuid::nil(), number: issued_at_s, username: text, role: "player".into(), score: 0 };
@@ -128,7 +128,7 @@ fn tokens_of_identity_providers() {
         let allowed = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
         let ring = KeyRing::open("a ring".into(), KeyFile::Jwks(path), allowed).unwrap();
         let tokens = ["ada", "eve"].map(|it| signer.sign(&json!({ "sub": it, "exp": 1 })));
-        no_other_is_read(tokens, |text| ring.verify::<Value>(text).is_some());
+        assert_rejects_others(tokens, |text| ring.verify::<Value>(text).is_some());
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{NodeProcess, PATIENCE, TestNode, World, eventually};
-use crate::live::clients::{Listener, Protocol, soon};
+use crate::live::clients::{Protocol, Subscriber, soon};
 
 /// Open files of the attacked node; 500 of them are for stores and logs.
 const FILES: u64 = 800;
@@ -101,11 +101,11 @@ async fn the_longest_idle_connection_is_replaced_and_sockets_stay() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.max_connections = 40).await;
     let ada = node.register("ada").await;
-    let mut listeners = Vec::new();
-    for protocol in [Protocol::Plain, Protocol::SocketIo, Protocol::Events] {
-        let mut listener = Listener::open(&node.base, protocol, &ada.token).await;
-        listener.wait_for("leaderboard_updated").await;
-        listeners.push(listener);
+    let mut subscribers = Vec::new();
+    for protocol in [Protocol::WebSocket, Protocol::SocketIo, Protocol::ServerSentEvents] {
+        let mut subscriber = Subscriber::open(&node.base, protocol, &ada.token).await;
+        subscriber.wait_for("leaderboard_updated").await;
+        subscribers.push(subscriber);
     }
     let mut oldest = send(&node.base, HEALTH).await;
     let mut answer = [0; 1024];
@@ -127,8 +127,8 @@ async fn the_longest_idle_connection_is_replaced_and_sockets_stay() {
     let open = || node.app.metrics.connections.with_label_values(&["public"]).get();
     eventually("the others to be gone", async || (open() < 10).then_some(())).await;
     node.award(&ada, "watch_ad").await;
-    for mut listener in listeners {
-        listener.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+    for mut subscriber in subscribers {
+        subscriber.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     }
 }
 
@@ -137,7 +137,7 @@ async fn slow_readers_are_closed_and_quiet_streams_stay() {
     let world = World::new().await;
     let node = world.node_with(|it| it.server.write_timeout_ms = 300).await;
     let ada = node.register("ada").await;
-    let mut quiet = Listener::open(&node.base, Protocol::Events, &ada.token).await;
+    let mut quiet = Subscriber::open(&node.base, Protocol::ServerSentEvents, &ada.token).await;
     quiet.wait_for("leaderboard_updated").await;
     let slow = send(&node.base, &LARGE.repeat(20)).await;
     let closed = |node: &TestNode| node.app.metrics.connections_closed.with_label_values(&["slow"]).get();

@@ -5,7 +5,7 @@ use laurel::keys::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Provider, Signer, TestNode, World, eventually};
-use crate::live::clients::{ALL, Listener};
+use crate::live::clients::{ALL, Subscriber};
 
 async fn try_token(node: &TestNode, token: &str) -> Answer {
     node.post("/api/v1/actions/init", token, &json!({ "actionType": "watch_ad" })).await
@@ -63,8 +63,8 @@ async fn long_logins_work_everywhere_and_too_long_ones_are_no_abuse() {
         assert!((bytes - 1..=bytes).contains(&long.len()), "{}", long.len());
         assert_eq!(try_token(&node, &long).await.status, 200, "{bytes}");
         for protocol in ALL {
-            let mut listener = Listener::open(&node.base, protocol, &long).await;
-            assert_eq!(listener.hear().await.unwrap().name, "connect_success", "{protocol:?} {bytes}");
+            let mut subscriber = Subscriber::open(&node.base, protocol, &long).await;
+            assert_eq!(subscriber.receive().await.unwrap().name, "connect_success", "{protocol:?} {bytes}");
         }
     }
     let signs = || {

@@ -1,4 +1,4 @@
-//! A client that checks on every frame that no older board follows a newer one.
+//! A WebSocket client that checks that no older board follows a newer one.
 
 use futures::StreamExt;
 use serde_json::Value;
@@ -13,11 +13,11 @@ use crate::harness::{Player, TestNode, rows};
 pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     version: i64,
-    /// The code of the close frame, once there was one.
+    /// The code of the close frame, once it came.
     pub closed: Option<u16>,
 }
 
-/// A handshake for a node, to be changed.
+/// A handshake request for a node.
 pub fn handshake(base: &str, query: &str) -> Request<()> {
     format!("{}/api/v1/ws{query}", base.replacen("http", "ws", 1)).into_client_request().unwrap()
 }
@@ -34,7 +34,7 @@ impl Client {
         Ok(Self { socket, version: -1, closed: None })
     }
 
-    /// The same, of somebody who may be refused.
+    /// Connects a player who may be refused.
     pub async fn try_connect(node: &TestNode, player: &Player) -> Result<Self, Box<Error>> {
         let mut request = handshake(&node.base, "");
         request.headers_mut().insert("authorization", format!("Bearer {}", player.token).parse().unwrap());

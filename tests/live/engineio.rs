@@ -1,4 +1,4 @@
-//! Engine.IO 4 on real sockets: what the official suite looks at, and the client's ways over polling.
+//! Engine.IO 4 on real sockets: the official suite's cases, and long polling.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,32 +17,31 @@ fn settings(ping_interval: Duration) -> Settings {
         ping_timeout: Duration::from_secs(2),
         max_payload: 1_000_000,
         max_frames: usize::MAX,
-        max_messages: 0,
-        packed: false,
+        max_messages_per_second: 0,
+        compression: false,
         write_timeout: Duration::from_secs(5),
         sid_prefix: "here.".into(),
     }
 }
 
-/// An engine on a free port, spoken over as `app` does.
-pub struct Served {
+/// An engine on a free port.
+pub struct TestEngine {
     pub address: SocketAddr,
     client: reqwest::Client,
 }
 
-impl Served {
+impl TestEngine {
     pub async fn new<F: Future<Output = ()> + Send + 'static>(
-        app: impl Fn(Socket) -> F + Send + Sync + 'static,
+        handler: impl Fn(Socket) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self::beating(Duration::from_secs(60), app).await
+        Self::with_ping_interval(Duration::from_secs(60), handler).await
     }
 
-    /// The same with so long between two pings.
-    async fn beating<F: Future<Output = ()> + Send + 'static>(
+    async fn with_ping_interval<F: Future<Output = ()> + Send + 'static>(
         ping_interval: Duration,
-        app: impl Fn(Socket) -> F + Send + Sync + 'static,
+        handler: impl Fn(Socket) -> F + Send + Sync + 'static,
     ) -> Self {
-        let router = engineio::routes("/engine.io/", Engine::new(settings(ping_interval), app));
+        let router = engineio::routes("/engine.io/", Engine::new(settings(ping_interval), handler));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -50,25 +49,25 @@ impl Served {
         Self { address, client: reqwest::Client::new() }
     }
 
-    async fn ask(&self, method: Method, query: &str, body: &str) -> (u16, String) {
+    async fn send(&self, method: Method, query: &str, body: &str) -> (u16, String) {
         let url = format!("http://{}/engine.io/?{query}", self.address);
         let response = self.client.request(method, url).body(body.to_owned()).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     async fn open(&self) -> String {
-        let (status, text) = self.ask(Method::GET, "EIO=4&transport=polling", "").await;
+        let (status, text) = self.send(Method::GET, "EIO=4&transport=polling", "").await;
         assert_eq!(status, 200, "{text}");
-        let greeting: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
-        greeting["sid"].as_str().unwrap().to_owned()
+        let packet: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
+        packet["sid"].as_str().unwrap().to_owned()
     }
 
     async fn poll(&self, sid: &str) -> (u16, String) {
-        self.ask(Method::GET, &format!("EIO=4&transport=polling&sid={sid}"), "").await
+        self.send(Method::GET, &format!("EIO=4&transport=polling&sid={sid}"), "").await
     }
 
     async fn post(&self, sid: &str, body: &str) -> (u16, String) {
-        self.ask(Method::POST, &format!("EIO=4&transport=polling&sid={sid}"), body).await
+        self.send(Method::POST, &format!("EIO=4&transport=polling&sid={sid}"), body).await
     }
 
     pub async fn websocket(&self, query: &str) -> Peer {
@@ -81,19 +80,19 @@ impl Served {
 pub struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Peer {
-    pub async fn say(&mut self, text: &str) {
+    pub async fn send(&mut self, text: &str) {
         self.0.send(Frame::text(text.to_owned())).await.unwrap();
     }
 
-    pub async fn say_bytes(&mut self, bytes: &'static [u8]) {
+    pub async fn send_bytes(&mut self, bytes: &'static [u8]) {
         self.0.send(Frame::binary(bytes)).await.unwrap();
     }
 
     /// The next text or bytes as text, pings left out; `None` when the socket was closed.
-    pub async fn hear(&mut self) -> Option<String> {
+    pub async fn receive(&mut self) -> Option<String> {
         loop {
             match self.0.next().await? {
-                Ok(Frame::Text(text)) if text.as_str() == "2" => self.say("3").await,
+                Ok(Frame::Text(text)) if text.as_str() == "2" => self.send("3").await,
                 Ok(Frame::Text(text)) => return Some(text.to_string()),
                 Ok(Frame::Binary(bytes)) => return Some(format!("{bytes:?}")),
                 Ok(Frame::Close(_)) | Err(_) => return None,
@@ -103,7 +102,7 @@ impl Peer {
     }
 
     /// The next frame, pings too.
-    async fn hear_all(&mut self) -> Option<String> {
+    async fn receive_all(&mut self) -> Option<String> {
         match self.0.next().await? {
             Ok(Frame::Text(text)) => Some(text.to_string()),
             _ => None,
@@ -122,14 +121,14 @@ async fn echo(mut socket: Socket) {
 
 #[tokio::test]
 async fn the_handshake_has_five_keys_and_refuses_the_rest() {
-    let served = Served::new(echo).await;
-    let (_, text) = served.ask(Method::GET, "EIO=4&transport=polling", "").await;
-    let greeting: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
-    let keys: Vec<_> = greeting.as_object().unwrap().keys().map(String::as_str).collect();
+    let engine = TestEngine::new(echo).await;
+    let (_, text) = engine.send(Method::GET, "EIO=4&transport=polling", "").await;
+    let packet: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
+    let keys: Vec<_> = packet.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"]);
-    assert_eq!(greeting["upgrades"], serde_json::json!(["websocket"]));
-    assert!(greeting["sid"].as_str().unwrap().starts_with("here."));
-    let greeting = served.websocket("").await.hear().await.unwrap();
+    assert_eq!(packet["upgrades"], serde_json::json!(["websocket"]));
+    assert!(packet["sid"].as_str().unwrap().starts_with("here."));
+    let greeting = engine.websocket("").await.receive().await.unwrap();
     assert!(greeting.contains("\"upgrades\":[]"), "{greeting}");
     let wrong = [
         (Method::GET, "transport=polling"),
@@ -143,7 +142,7 @@ async fn the_handshake_has_five_keys_and_refuses_the_rest() {
         (Method::GET, "EIO=4&transport=websocket"),
     ];
     for (method, query) in wrong {
-        let (status, text) = served.ask(method.clone(), query, "").await;
+        let (status, text) = engine.send(method.clone(), query, "").await;
         assert_eq!(status, 400, "{method} {query}: {text}");
         assert!(serde_json::from_str::<Value>(&text).unwrap()["code"].is_number());
     }
@@ -151,52 +150,52 @@ async fn the_handshake_has_five_keys_and_refuses_the_rest() {
 
 #[tokio::test]
 async fn messages_go_both_ways_over_polling() {
-    let served = Served::new(echo).await;
-    let sid = served.open().await;
-    assert_eq!(served.post(&sid, "4test1\u{1e}4test2\u{1e}bAQIDBA==").await, (200, "ok".to_owned()));
-    let mut heard = String::new();
-    while heard.split('\u{1e}').filter(|it| !it.is_empty()).count() < 3 {
-        heard.push_str(&served.poll(&sid).await.1);
-        heard.push('\u{1e}');
+    let engine = TestEngine::new(echo).await;
+    let sid = engine.open().await;
+    assert_eq!(engine.post(&sid, "4test1\u{1e}4test2\u{1e}bAQIDBA==").await, (200, "ok".to_owned()));
+    let mut received = String::new();
+    while received.split('\u{1e}').filter(|it| !it.is_empty()).count() < 3 {
+        received.push_str(&engine.poll(&sid).await.1);
+        received.push('\u{1e}');
     }
-    assert_eq!(heard.trim_end_matches('\u{1e}'), "4test1\u{1e}4test2\u{1e}bAQIDBA==");
-    assert_eq!(served.post(&sid, "abc").await.0, 400);
-    assert_eq!(served.poll(&sid).await.0, 400, "the session has ended");
+    assert_eq!(received.trim_end_matches('\u{1e}'), "4test1\u{1e}4test2\u{1e}bAQIDBA==");
+    assert_eq!(engine.post(&sid, "abc").await.0, 400);
+    assert_eq!(engine.poll(&sid).await.0, 400, "the session has ended");
 }
 
 #[tokio::test]
 async fn a_second_poll_ends_the_session() {
-    let served = Served::new(echo).await;
-    let sid = served.open().await;
+    let engine = TestEngine::new(echo).await;
+    let sid = engine.open().await;
     let second = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        served.poll(&sid).await
+        engine.poll(&sid).await
     };
-    let (first, second) = futures::join!(served.poll(&sid), second);
+    let (first, second) = futures::join!(engine.poll(&sid), second);
     assert_eq!((first, second.0), ((200, "1".to_owned()), 400));
-    assert_eq!(served.poll(&sid).await.0, 400);
+    assert_eq!(engine.poll(&sid).await.0, 400);
 }
 
 #[tokio::test]
-async fn hearts_beat_until_they_do_not() {
-    let served = Served::beating(Duration::from_millis(300), echo).await;
-    let sid = served.open().await;
+async fn a_missed_pong_ends_the_session() {
+    let engine = TestEngine::with_ping_interval(Duration::from_millis(300), echo).await;
+    let sid = engine.open().await;
     for _ in 0..3 {
-        assert_eq!(served.poll(&sid).await, (200, "2".to_owned()));
-        assert_eq!(served.post(&sid, "3").await.0, 200);
+        assert_eq!(engine.poll(&sid).await, (200, "2".to_owned()));
+        assert_eq!(engine.post(&sid, "3").await.0, 200);
     }
     crate::harness::eventually("the session to end without pongs", async || {
-        (served.post(&sid, "4x").await.0 == 400).then_some(())
+        (engine.post(&sid, "4x").await.0 == 400).then_some(())
     })
     .await;
-    let mut socket = served.websocket("").await;
+    let mut socket = engine.websocket("").await;
     let mut pings = 0;
-    socket.hear_all().await.unwrap();
-    while let Some(frame) = socket.hear_all().await {
+    socket.receive_all().await.unwrap();
+    while let Some(frame) = socket.receive_all().await {
         assert_eq!(frame, "2");
         pings += 1;
         if pings <= 3 {
-            socket.say("3").await;
+            socket.send("3").await;
         }
     }
     assert_eq!(pings, 4, "the fourth was not answered");
@@ -204,41 +203,41 @@ async fn hearts_beat_until_they_do_not() {
 
 #[tokio::test]
 async fn a_client_that_leaves_is_answered_with_a_noop() {
-    let served = Served::new(echo).await;
-    let sid = served.open().await;
+    let engine = TestEngine::new(echo).await;
+    let sid = engine.open().await;
     let leave = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        served.post(&sid, "1").await
+        engine.post(&sid, "1").await
     };
-    let (poll, _) = futures::join!(served.poll(&sid), leave);
+    let (poll, _) = futures::join!(engine.poll(&sid), leave);
     assert_eq!(poll, (200, "6".to_owned()));
-    assert_eq!(served.poll(&sid).await.0, 400);
-    let mut socket = served.websocket("").await;
-    socket.hear().await.unwrap();
-    socket.say("1").await;
-    assert_eq!(socket.hear().await, None);
+    assert_eq!(engine.poll(&sid).await.0, 400);
+    let mut socket = engine.websocket("").await;
+    socket.receive().await.unwrap();
+    socket.send("1").await;
+    assert_eq!(socket.receive().await, None);
 }
 
 #[tokio::test]
 async fn a_session_moves_from_polling_to_a_websocket() {
-    let served = Served::new(echo).await;
-    let sid = served.open().await;
-    let mut socket = served.websocket(&format!("&sid={sid}")).await;
-    socket.say("2probe").await;
-    assert_eq!(socket.hear().await.unwrap(), "3probe");
-    assert_eq!(served.poll(&sid).await, (200, "6".to_owned()));
-    socket.say("5").await;
-    socket.say("4hello").await;
-    assert_eq!(socket.hear().await.unwrap(), "4hello");
-    socket.say_bytes(&[1, 2]).await;
-    assert_eq!(socket.hear().await.unwrap(), "b\"\\x01\\x02\"");
-    assert_eq!(served.poll(&sid).await.0, 400);
+    let engine = TestEngine::new(echo).await;
+    let sid = engine.open().await;
+    let mut socket = engine.websocket(&format!("&sid={sid}")).await;
+    socket.send("2probe").await;
+    assert_eq!(socket.receive().await.unwrap(), "3probe");
+    assert_eq!(engine.poll(&sid).await, (200, "6".to_owned()));
+    socket.send("5").await;
+    socket.send("4hello").await;
+    assert_eq!(socket.receive().await.unwrap(), "4hello");
+    socket.send_bytes(&[1, 2]).await;
+    assert_eq!(socket.receive().await.unwrap(), "b\"\\x01\\x02\"");
+    assert_eq!(engine.poll(&sid).await.0, 400);
     for _ in 0..3 {
-        let mut again = served.websocket(&format!("&sid={sid}")).await;
-        assert_eq!(again.hear().await, None, "the same sid cannot be taken over again");
-        socket.say("4still here").await;
-        assert_eq!(socket.hear().await.unwrap(), "4still here");
+        let mut again = engine.websocket(&format!("&sid={sid}")).await;
+        assert_eq!(again.receive().await, None, "the same sid cannot be taken over again");
+        socket.send("4still here").await;
+        assert_eq!(socket.receive().await.unwrap(), "4still here");
     }
-    socket.say("abc").await;
-    assert_eq!(socket.hear().await, None);
+    socket.send("abc").await;
+    assert_eq!(socket.receive().await, None);
 }

@@ -5,13 +5,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::clients::events::Events;
-use super::clients::{Listener, Protocol, soon};
+use super::clients::{Protocol, Subscriber, soon};
 use crate::harness::{Player, TestNode, World, eventually, rows};
 
 const PATH: &str = "/api/v1/leaderboard/stream";
 
-async fn watch(node: &TestNode, token: &str) -> Listener {
-    Listener::open(&node.base, Protocol::Events, token).await
+async fn watch(node: &TestNode, token: &str) -> Subscriber {
+    Subscriber::open(&node.base, Protocol::ServerSentEvents, token).await
 }
 
 async fn ban(node: &TestNode, player: &Player) {
@@ -19,7 +19,7 @@ async fn ban(node: &TestNode, player: &Player) {
     restrict(&node.app, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
 }
 
-/// Waits until this player's news come to so many nodes.
+/// Waits until the node is subscribed to the player's channel.
 async fn followed(world: &World, player: &Player) {
     let channel = format!("personal:{}", player.identity.user);
     eventually("the node to follow the player", async || {
@@ -34,7 +34,7 @@ fn readers(node: &TestNode) -> i64 {
 }
 
 #[tokio::test]
-async fn a_spectator_needs_no_login_to_see_every_board() {
+async fn the_stream_needs_no_login() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -46,31 +46,31 @@ async fn a_spectator_needs_no_login_to_see_every_board() {
     let mut reader = watch(&node, "").await;
     let greeting = reader.next().await.unwrap();
     assert_eq!(greeting.name, "connect_success");
-    assert_eq!(greeting.data, json!({ "message": "Connected successfully" }), "nobody is named");
+    assert_eq!(greeting.data, json!({ "message": "Connected successfully" }), "no user");
     let board = reader.next().await.unwrap();
     assert_eq!(board.name, "leaderboard_updated");
     let row = json!({ "userId": ada.identity.user, "username": "ada", "score": 10, "rank": 1 });
     assert_eq!(board.data, json!([row]));
     for score in [20, 30, 40] {
         node.award(&ada, "watch_ad").await;
-        let told = reader.next().await.unwrap();
+        let event = reader.next().await.unwrap();
         assert_eq!(
-            (told.name.as_str(), rows(&told.data)),
+            (event.name.as_str(), rows(&event.data)),
             ("leaderboard_updated", vec![("ada".into(), score, 1)])
         );
     }
 }
 
 #[tokio::test]
-async fn a_login_in_the_header_or_the_query_brings_ones_own_news() {
+async fn a_login_in_the_header_or_the_query_adds_personal_updates() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
     let header = format!("Authorization: Bearer {}\r\n", ada.token);
     let query = format!("?access_token={}", ada.token);
     let mut readers = [
-        Events::ask(&node.base, "", &header, None).await.unwrap(),
-        Events::ask(&node.base, &query, "", None).await.unwrap(),
+        Events::open_with(&node.base, "", &header, None).await.unwrap(),
+        Events::open_with(&node.base, &query, "", None).await.unwrap(),
     ];
     let mut spectator = watch(&node, "").await;
     followed(&world, &ada).await;
@@ -78,39 +78,40 @@ async fn a_login_in_the_header_or_the_query_brings_ones_own_news() {
     for reader in &mut readers {
         assert!(reader.head.contains("\r\ncontent-type: text/event-stream\r\n"), "{}", reader.head);
         assert!(reader.head.contains("\r\ncache-control: no-store\r\n"), "{}", reader.head);
-        let greeting = reader.hear().await.unwrap();
+        let greeting = reader.receive().await.unwrap();
         assert_eq!(greeting["data"]["userId"], json!(ada.identity.user));
         assert_eq!(greeting["data"]["username"], "ada");
         let news = loop {
-            let event = reader.hear().await.unwrap();
+            let event = reader.receive().await.unwrap();
             if event["event"] == "score_personal" {
                 break event;
             }
         };
         assert_eq!((&news["data"]["score"], &news["data"]["rank"]), (&json!(10), &json!(1)));
     }
-    // The spectator was told all that it is ever told of this award, and of the next one not more.
+    // The spectator gets the board of each award, and nothing else.
     for score in [10, 20] {
-        let told = loop {
-            let told = spectator.next().await.unwrap();
-            assert_ne!(told.name, "score_personal");
-            if told.name == "leaderboard_updated" && !rows(&told.data).is_empty() {
-                break told;
+        let event = loop {
+            let event = spectator.next().await.unwrap();
+            assert_ne!(event.name, "score_personal");
+            if event.name == "leaderboard_updated" && !rows(&event.data).is_empty() {
+                break event;
             }
         };
-        assert_eq!(rows(&told.data), [("ada".to_owned(), score, 1)]);
+        assert_eq!(rows(&event.data), [("ada".to_owned(), score, 1)]);
         node.award(&ada, "watch_ad").await;
     }
 }
 
 #[tokio::test]
-async fn whoever_is_refused_gets_no_stream() {
+async fn a_refused_client_gets_no_stream() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
+    let node =
+        world.node_with(|config| config.server.cors_origins = vec!["https://game.example".into()]).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     ban(&node, &eve).await;
     let ask = async |headers: &[(&str, &str)]| {
-        soon("an answer that ends", node.send(Method::GET, PATH, headers, Vec::new())).await
+        soon("a complete response", node.send(Method::GET, PATH, headers, Vec::new())).await
     };
     ask(&[("authorization", "Bearer forged")]).await.assert_refused(401, "INVALID_TOKEN");
     node.get(&format!("{PATH}?access_token=forged")).await.assert_refused(401, "INVALID_TOKEN");
@@ -118,36 +119,37 @@ async fn whoever_is_refused_gets_no_stream() {
     ask(&[("authorization", &banned)]).await.assert_refused(403, "FORBIDDEN");
     ask(&[("origin", "https://evil.example")]).await.assert_refused(403, "FORBIDDEN");
     let good = format!("Authorization: Bearer {}\r\nOrigin: https://game.example\r\n", ada.token);
-    let reader = Events::ask(&node.base, "", &good, None).await.unwrap();
+    let reader = Events::open_with(&node.base, "", &good, None).await.unwrap();
     let allowed = "\r\naccess-control-allow-origin: https://game.example\r\n";
     assert!(reader.head.contains(allowed) && reader.head.contains("\r\nvary: origin\r\n"), "{}", reader.head);
-    let reader = Events::ask(&node.base, "", "", None).await.unwrap();
-    assert!(!reader.head.contains("access-control-allow-origin"), "no page asked");
+    let reader = Events::open_with(&node.base, "", "", None).await.unwrap();
+    assert!(!reader.head.contains("access-control-allow-origin"), "the request has no origin");
 }
 
 #[tokio::test]
-async fn without_spectators_a_stream_needs_a_login() {
+async fn without_a_public_stream_a_login_is_needed() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.live.public_stream = false).await;
+    let node = world.node_with(|config| config.live.public_stream = false).await;
     let ada = node.register("ada").await;
     node.get(PATH).await.assert_refused(401, "UNAUTHORIZED");
-    let reader = Events::ask(&node.base, "", &format!("Authorization: Bearer {}\r\n", ada.token), None).await;
+    let reader =
+        Events::open_with(&node.base, "", &format!("Authorization: Bearer {}\r\n", ada.token), None).await;
     assert!(reader.unwrap().head.contains("text/event-stream"));
 }
 
 #[tokio::test]
-async fn the_limits_of_sockets_count_streams() {
+async fn connection_limits_count_streams() {
     let world = World::new().await;
     let node = world
-        .node_with(|it| {
-            it.limits.sockets_per_user = 1;
-            it.limits.sockets_per_ip = 2;
+        .node_with(|config| {
+            config.limits.sockets_per_user = 1;
+            config.limits.sockets_per_ip = 2;
         })
         .await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     let ask = async |player: &Player| {
         let bearer = format!("Bearer {}", player.token);
-        soon("an answer that ends", node.send(Method::GET, PATH, &[("authorization", &bearer)], Vec::new()))
+        soon("a complete response", node.send(Method::GET, PATH, &[("authorization", &bearer)], Vec::new()))
             .await
     };
     let mut held = watch(&node, &ada.token).await;
@@ -159,16 +161,16 @@ async fn the_limits_of_sockets_count_streams() {
     ask(&eve).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     assert_eq!(readers(&node), 2);
     drop((held, spectator));
-    eventually("both seats to come back", async || {
-        let one = Listener::try_open(&node.base, Protocol::Events, &ada.token, None).await?;
-        let two = Listener::try_open(&node.base, Protocol::Events, "", None).await?;
+    eventually("both permits to be released", async || {
+        let one = Subscriber::try_open(&node.base, Protocol::ServerSentEvents, &ada.token, None).await?;
+        let two = Subscriber::try_open(&node.base, Protocol::ServerSentEvents, "", None).await?;
         Some((one, two))
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_ban_a_login_that_runs_out_and_a_drain_end_a_stream() {
+async fn a_ban_an_expired_login_and_a_drain_end_a_stream() {
     let world = World::new().await;
     let node = world.node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
@@ -176,9 +178,9 @@ async fn a_ban_a_login_that_runs_out_and_a_drain_end_a_stream() {
     followed(&world, &eve).await;
     ban(&node, &eve).await;
     let last = banned.rest().await.pop().unwrap();
-    assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)), "it should not come back soon");
+    assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)), "it should not reconnect soon");
 
-    // All but a moment of the day has passed, in which a busy machine opens a stream.
+    // 15 s of the login are left, in which a busy machine opens a stream.
     world.clock.shift(86_385_000);
     let last = watch(&node, &ada.token).await.rest().await.pop().unwrap();
     assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)));
@@ -200,7 +202,7 @@ async fn a_ban_a_login_that_runs_out_and_a_drain_end_a_stream() {
 }
 
 #[tokio::test]
-async fn redis_away_is_told_once_over_a_stream() {
+async fn a_redis_outage_is_one_status_event_over_a_stream() {
     let mut world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -208,10 +210,10 @@ async fn redis_away_is_told_once_over_a_stream() {
     let mut reader = watch(&node, "").await;
     reader.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     world.redis.kill().await;
-    let told = reader.next().await.unwrap();
-    assert_eq!((told.name.as_str(), &told.data["degraded"]), ("status", &json!(true)));
-    assert!(told.data["asOf"].as_str().unwrap().ends_with('Z'));
-    // Whoever comes now is told, too.
+    let event = reader.next().await.unwrap();
+    assert_eq!((event.name.as_str(), &event.data["degraded"]), ("status", &json!(true)));
+    assert!(event.data["asOf"].as_str().unwrap().ends_with('Z'));
+    // A client that connects now gets it too.
     let mut late = watch(&node, "").await;
     late.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     assert_eq!(late.next().await.unwrap().data["degraded"], true);
@@ -221,9 +223,9 @@ async fn redis_away_is_told_once_over_a_stream() {
     }
 }
 
-/// `onmessage` of an `EventSource` hears only events without a name.
+/// `onmessage` of an `EventSource` gets only events without a name.
 #[test]
-fn the_documents_say_how_a_named_event_is_heard() {
+fn the_documents_say_how_to_receive_named_events() {
     let documents = [laurel::http::openapi().to_string(), laurel::http::asyncapi().to_string()];
     for text in documents.iter().map(String::as_str).chain([include_str!("../../docs/realtime.md")]) {
         assert!(

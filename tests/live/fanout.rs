@@ -1,3 +1,5 @@
+//! Boards and personal updates reach the right clients on every node.
+
 use serde_json::json;
 
 use super::Client;
@@ -25,36 +27,36 @@ async fn a_change_reaches_every_socket_of_every_node() {
 }
 
 #[tokio::test]
-async fn the_eleventh_place_is_no_news() {
+async fn the_eleventh_place_does_not_change_the_board() {
     let world = World::new().await;
     let node = world.node().await;
     let players = node.players(11).await;
     for player in &players[..10] {
         node.award(player, "complete_level").await;
     }
-    let settled = node.board().await;
+    let full = node.board().await;
     let mut client = Client::connect(&node, &players[10]).await;
-    if settled != crate::harness::rows(&client.wait_for("leaderboard_updated").await["data"]) {
-        client.wait_for_board(&settled).await;
+    if full != crate::harness::rows(&client.wait_for("leaderboard_updated").await["data"]) {
+        client.wait_for_board(&full).await;
     }
     node.award(&players[10], "watch_ad").await;
-    // The eleventh's own news comes; then the tenth place is won, and that is the next board.
-    let news = client.wait_for("score_personal").await;
+    // The eleventh gets a personal update; the next board comes when it reaches the top 10.
+    let update = client.wait_for("score_personal").await;
     let data = json!({
         "userId": players[10].identity.user, "score": 10, "rank": 11, "pointsEarned": 10, "previousRank": null
     });
-    assert_eq!(news["data"], data);
+    assert_eq!(update["data"], data);
     node.award(&players[10], "solve_puzzle").await;
     let board = crate::harness::rows(&client.wait_for("leaderboard_updated").await["data"]);
     assert_eq!(board[0], (players[10].identity.username.clone(), 25, 1));
 }
 
 #[tokio::test]
-async fn personal_news_come_on_whichever_node_the_player_is() {
+async fn personal_updates_reach_the_player_on_every_node() {
     let world = World::new().await;
     let (one, two) = (world.node().await, world.node().await);
     let players = one.players(2).await;
-    let mut mine = [Client::connect(&one, &players[0]).await, Client::connect(&two, &players[0]).await];
+    let mut own = [Client::connect(&one, &players[0]).await, Client::connect(&two, &players[0]).await];
     let mut other = Client::connect(&two, &players[1]).await;
     crate::harness::eventually("both nodes to follow the player", async || {
         let channel = format!("personal:{}", players[0].identity.user);
@@ -63,20 +65,20 @@ async fn personal_news_come_on_whichever_node_the_player_is() {
     })
     .await;
     one.award(&players[0], "watch_ad").await;
-    for client in &mut mine {
+    for client in &mut own {
         assert_eq!(client.wait_for("score_personal").await["data"]["score"], 10);
     }
     one.award(&players[0], "watch_ad").await;
     let board = one.board().await;
     other.wait_for_board(&board).await;
-    for client in &mut mine {
+    for client in &mut own {
         let data = client.wait_for("score_personal").await["data"].clone();
         assert_eq!((&data["score"], &data["previousRank"]), (&json!(20), &json!(1)));
     }
 }
 
 #[tokio::test]
-async fn a_stopping_node_asks_its_sockets_to_come_back() {
+async fn a_stopping_node_closes_with_1012() {
     let world = World::new().await;
     let (one, two) = (world.node().await, world.node().await);
     let ada = one.register("ada").await;

@@ -1,3 +1,5 @@
+//! The handshake of `/api/v1/ws`.
+
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Error;
 
@@ -7,7 +9,7 @@ use super::clients::{WebSocket, soon};
 use crate::harness::World;
 
 #[tokio::test]
-async fn the_present_board_follows_the_greeting() {
+async fn the_current_board_follows_the_greeting() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -47,12 +49,12 @@ async fn the_login_comes_in_one_of_three_ways() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_gets_no_socket() {
+async fn a_refused_client_gets_no_websocket() {
     let world = World::new().await;
     let node = world
-        .node_with(|it| {
-            it.server.cors_origins = vec!["https://game.example".into()];
-            it.limits.sockets_per_user = 1;
+        .node_with(|config| {
+            config.server.cors_origins = vec!["https://game.example".into()];
+            config.limits.sockets_per_user = 1;
         })
         .await;
     let ada = node.register("ada").await;
@@ -77,7 +79,7 @@ async fn whoever_is_refused_gets_no_socket() {
     assert_eq!(code, 101);
     assert_eq!(status(Some(&ada.token), None).await.0, 429);
     drop(held);
-    crate::harness::eventually("the seat to come back", async || {
+    crate::harness::eventually("the permit to be released", async || {
         (status(Some(&ada.token), None).await.0 == 101).then_some(())
     })
     .await;
@@ -85,11 +87,11 @@ async fn whoever_is_refused_gets_no_socket() {
 }
 
 #[tokio::test]
-async fn a_login_that_runs_out_closes_its_socket() {
+async fn an_expired_login_closes_its_websocket() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    // All but a moment of the day has passed.
+    // 15 s of the login are left.
     world.clock.shift(86_385_000);
     let mut client = Client::connect(&node, &ada).await;
     while client.next().await.is_some() {}
@@ -97,17 +99,17 @@ async fn a_login_that_runs_out_closes_its_socket() {
 }
 
 #[tokio::test]
-async fn a_peer_that_says_nothing_is_gone() {
+async fn a_silent_client_is_closed() {
     let world = World::new().await;
-    let node = world.node_with(|it| it.live.ping_seconds = 1).await;
+    let node = world.node_with(|config| config.live.ping_seconds = 1).await;
     let ada = node.register("ada").await;
     // A client that is not polled answers no ping.
     let silent = Client::connect(&node, &ada).await;
-    crate::harness::eventually("the socket to be there", async || {
+    crate::harness::eventually("the client to be connected", async || {
         (node.app.metrics.sockets.with_label_values(&["websocket"]).get() == 1).then_some(())
     })
     .await;
-    crate::harness::eventually("the socket to be gone", async || {
+    crate::harness::eventually("the client to be gone", async || {
         (node.app.metrics.sockets.with_label_values(&["websocket"]).get() == 0).then_some(())
     })
     .await;
@@ -115,7 +117,7 @@ async fn a_peer_that_says_nothing_is_gone() {
 }
 
 #[tokio::test]
-async fn a_ping_of_a_page_is_answered_and_nothing_else_is() {
+async fn only_a_ping_event_is_answered() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
@@ -137,16 +139,16 @@ async fn a_ping_of_a_page_is_answered_and_nothing_else_is() {
         r#"{"event":"ping"}{"event":"ping"}"#,
     ];
     for text in others.into_iter().chain(pings) {
-        socket.say(text).await;
+        socket.send(text).await;
     }
     let mut pongs = 0;
     while pongs < pings.len() {
-        let text = soon("a pong", socket.hear()).await.expect("the socket stays");
+        let text = soon("a pong", socket.receive()).await.expect("the socket stays");
         pongs += usize::from(text == r#"{"event":"pong"}"#);
     }
     node.award(&ada, "watch_ad").await;
     loop {
-        let text = soon("the award", socket.hear()).await.expect("the socket stays");
+        let text = soon("the award", socket.receive()).await.expect("the socket stays");
         assert!(!text.contains("pong"), "more pongs than pings");
         if text.contains("\"score\":10") {
             break;

@@ -1,4 +1,4 @@
-//! Socket.IO's client begins with polling, and moves to a WebSocket while boards change quickly.
+//! A Socket.IO client upgrades from polling to a WebSocket while boards change quickly.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use super::clients::{Polling, WebSocket};
 use crate::harness::{Player, TestNode, World};
 
-/// When the client begins to move.
+/// When the client upgrades.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Moves {
-    /// Before it has joined, as the official client does.
+enum Upgrade {
+    /// Before it has logged in, as the official client does.
     AtOnce,
-    /// When it has seen a board.
+    /// After its first board.
     Later,
-    /// Before it has polled even once: what waits for it is more than one packet.
+    /// Before its first poll: more than one packet is queued.
     Unpolled,
 }
 
-/// Publishes boards, a hundred at least, until the client has moved. Returns the last one's version.
-async fn publish(node: &TestNode, moved: &Cell<bool>) -> i64 {
+/// Publishes at least a hundred boards, until the client has upgraded. Returns the last version.
+async fn publish(node: &TestNode, upgraded: &Cell<bool>) -> i64 {
     let mut version = node.app.hub.newest().version;
     let mut published = 0;
-    while published < 100 || !moved.get() {
+    while published < 100 || !upgraded.get() {
         version += 1_000_000;
         published += 1;
         node.app.hub.publish(Board { version, rows: Vec::new() });
@@ -33,74 +33,74 @@ async fn publish(node: &TestNode, moved: &Cell<bool>) -> i64 {
     version
 }
 
-/// Goes through the official client's steps. Returns its WebSocket, and what it heard over polling.
-async fn move_over(node: &TestNode, player: &Player, moves: Moves) -> (WebSocket, Vec<String>) {
-    let mut heard = Vec::new();
-    let mut line = Polling::open(&node.base).await.unwrap();
-    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", line.sid);
+/// Takes the official client's steps. Returns its WebSocket, and the packets from polling.
+async fn upgrade(node: &TestNode, player: &Player, when: Upgrade) -> (WebSocket, Vec<String>) {
+    let mut received = Vec::new();
+    let mut polling = Polling::open(&node.base).await.unwrap();
+    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", polling.sid);
     let probed = Cell::new(false);
     let probe = async {
         let mut socket = WebSocket::open(&node.base, &path, "", None).await.unwrap();
-        socket.say("2probe").await;
-        assert_eq!(socket.hear().await.unwrap(), "3probe");
+        socket.send("2probe").await;
+        assert_eq!(socket.receive().await.unwrap(), "3probe");
         probed.set(true);
         socket
     };
     let join = format!("40{}", json!({ "token": player.token }));
-    if moves == Moves::Later {
-        line.say(&join).await;
-        while !heard.iter().any(|it: &String| it.contains("scoreboard:update")) {
-            heard.extend(line.poll().await.unwrap());
+    if when == Upgrade::Later {
+        polling.send(&join).await;
+        while !received.iter().any(|it: &String| it.contains("scoreboard:update")) {
+            received.extend(polling.poll().await.unwrap());
         }
     }
     let poll = async {
-        if moves != Moves::Later {
-            line.say(&join).await;
+        if when != Upgrade::Later {
+            polling.send(&join).await;
         }
-        // A poll that has begun is waited for; then the transport is paused.
-        while moves != Moves::Unpolled && !probed.get() {
-            heard.extend(line.poll().await.expect("the session ended"));
+        // The client waits for a running poll, then pauses polling.
+        while when != Upgrade::Unpolled && !probed.get() {
+            received.extend(polling.poll().await.expect("the session ended"));
         }
     };
     let (mut socket, ()) = futures::join!(probe, poll);
-    socket.say("5").await;
-    (socket, heard)
+    socket.send("5").await;
+    (socket, received)
 }
 
-/// The version, if a packet brings a board.
+/// The version of a board packet.
 fn version(packet: &str) -> Option<i64> {
     let event: Value = serde_json::from_str(packet.strip_prefix("42")?).unwrap();
     (event[0] == "scoreboard:update").then(|| event[1]["version"].as_i64().unwrap())
 }
 
 #[tokio::test]
-async fn nothing_is_lost_or_doubled_while_a_session_moves() {
+async fn no_packet_is_lost_or_doubled_during_an_upgrade() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    for moves in [Moves::AtOnce, Moves::Later, Moves::Unpolled].repeat(7) {
-        let moved = Cell::new(false);
+    for when in [Upgrade::AtOnce, Upgrade::Later, Upgrade::Unpolled].repeat(7) {
+        let upgraded = Cell::new(false);
         let client = async {
-            let (mut socket, mut heard) = move_over(&node, &ada, moves).await;
-            heard.push(socket.hear().await.expect("the session ended"));
-            moved.set(true);
-            (socket, heard)
+            let (mut socket, mut received) = upgrade(&node, &ada, when).await;
+            received.push(socket.receive().await.expect("the session ended"));
+            upgraded.set(true);
+            (socket, received)
         };
-        let (newest, (mut socket, mut heard)) = futures::join!(publish(&node, &moved), client);
-        while heard.iter().rev().find_map(|it| version(it)).is_none_or(|it| it < newest) {
-            heard.push(socket.hear().await.expect("the session ended"));
+        let (newest, (mut socket, mut received)) = futures::join!(publish(&node, &upgraded), client);
+        while received.iter().rev().find_map(|it| version(it)).is_none_or(|it| it < newest) {
+            received.push(socket.receive().await.expect("the session ended"));
         }
-        let count = |start: &str| heard.iter().filter(|it| it.starts_with(start)).count();
-        assert_eq!(count("40{\"sid\""), 1, "{heard:?}");
-        assert_eq!(count("42[\"connect_success\""), 1, "{heard:?}");
-        let order = heard
+        let count = |start: &str| received.iter().filter(|it| it.starts_with(start)).count();
+        assert_eq!(count("40{\"sid\""), 1, "{received:?}");
+        assert_eq!(count("42[\"connect_success\""), 1, "{received:?}");
+        let order = received
             .iter()
-            .filter(|it| *it != "6" && *it != "2")
-            .map(|it| &it[..it.len().min(10)])
+            .filter(|packet| *packet != "6" && *packet != "2")
+            .map(|packet| &packet[..packet.len().min(10)])
             .collect::<Vec<_>>();
         assert!(order[0].starts_with("40{") && order[1].starts_with("42[\"conne"), "{order:?}");
-        let versions: Vec<i64> = heard.iter().filter_map(|it| version(it)).collect();
+        let versions: Vec<i64> = received.iter().filter_map(|packet| version(packet)).collect();
         assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
-        assert_eq!(versions.len() + 2, order.len(), "nothing else was said");
+        assert_eq!(versions.len() + 2, order.len(), "nothing else was sent");
     }
 }

@@ -1,4 +1,4 @@
-// What the protocols' own suites look at, against the conformance example. Argument: its address.
+// The cases of the official Engine.IO and Socket.IO test suites, against the conformance example. Argument: its address.
 import assert from "node:assert/strict";
 import WebSocket from "ws";
 
@@ -12,34 +12,34 @@ const http = async (path, query, method = "GET", body) => {
 };
 const session = async (path) => JSON.parse((await http(path, "EIO=4&transport=polling"))[1].slice(1)).sid;
 
-// A WebSocket whose messages are heard one by one, pings left out unless asked for.
+// A WebSocket whose messages are received one by one; pings are answered and skipped unless `pings` is set.
 function open(path, query = "EIO=4&transport=websocket", { pings = false } = {}) {
   const socket = new WebSocket(`${base.replace("http", "ws")}/${path}/?${query}`);
-  const heard = [];
+  const received = [];
   let wake = () => {};
-  const put = (it) => { heard.push(it); wake(); };
+  const put = (message) => { received.push(message); wake(); };
   socket.on("message", (data, binary) => {
-    const it = binary ? Uint8Array.from(data) : data.toString();
-    if (it === "2" && !pings) socket.send("3");
-    else put(it);
+    const message = binary ? Uint8Array.from(data) : data.toString();
+    if (message === "2" && !pings) socket.send("3");
+    else put(message);
   });
   socket.on("error", () => {});
   socket.on("close", () => put(null));
-  const hear = async () => {
-    while (heard.length === 0) await new Promise((resolve) => { wake = resolve; });
-    return heard.shift();
+  const receive = async () => {
+    while (received.length === 0) await new Promise((resolve) => { wake = resolve; });
+    return received.shift();
   };
   const opened = new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
   opened.catch(() => {});
-  return { hear, opened, say: (it) => socket.send(it), closed: async () => { while ((await hear()) !== null); } };
+  return { receive, opened, send: (message) => socket.send(message), closed: async () => { while ((await receive()) !== null); } };
 }
 async function joined() {
-  const it = open("socket.io");
-  await it.hear();
-  it.say("40");
-  assert.match(await it.hear(), /^40\{"sid":"[^"]+"\}$/);
-  assert.equal(await it.hear(), '42["auth",{}]');
-  return it;
+  const socket = open("socket.io");
+  await socket.receive();
+  socket.send("40");
+  assert.match(await socket.receive(), /^40\{"sid":"[^"]+"\}$/);
+  assert.equal(await socket.receive(), '42["auth",{}]');
+  return socket;
 }
 
 const cases = [];
@@ -54,7 +54,7 @@ for (const path of ["engine.io", "socket.io"]) {
     assert.deepEqual(rest, { upgrades: ["websocket"], pingInterval: 300, pingTimeout: 200, maxPayload: 1000000 });
   });
   test(`${path}: handshake over a WebSocket`, async () => {
-    const { sid, ...rest } = JSON.parse((await open(path).hear()).slice(1));
+    const { sid, ...rest } = JSON.parse((await open(path).receive()).slice(1));
     assert.deepEqual(rest, { upgrades: [], pingInterval: 300, pingTimeout: 200, maxPayload: 1000000 });
   });
   for (const query of ["transport=polling", "EIO=abc&transport=polling", "EIO=4", "EIO=4&transport=abc"]) {
@@ -78,12 +78,12 @@ for (const path of ["engine.io", "socket.io"]) {
     assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
   });
   test(`${path}: heartbeat over a WebSocket, until there is none`, async () => {
-    const it = open(path, undefined, { pings: true });
-    await it.hear();
-    if (path === "socket.io") { it.say("40"); await it.hear(); await it.hear(); }
-    for (let i = 0; i < 3; i++) { assert.equal(await it.hear(), "2"); it.say("3"); }
-    assert.equal(await it.hear(), "2");
-    assert.equal(await it.hear(), null);
+    const socket = open(path, undefined, { pings: true });
+    await socket.receive();
+    if (path === "socket.io") { socket.send("40"); await socket.receive(); await socket.receive(); }
+    for (let i = 0; i < 3; i++) { assert.equal(await socket.receive(), "2"); socket.send("3"); }
+    assert.equal(await socket.receive(), "2");
+    assert.equal(await socket.receive(), null);
   });
   test(`${path}: close over polling`, async () => {
     const query = `EIO=4&transport=polling&sid=${await session(path)}`;
@@ -98,27 +98,27 @@ for (const path of ["engine.io", "socket.io"]) {
     assert.equal((await http(path, query))[0], 400);
   });
   test(`${path}: close over a WebSocket`, async () => {
-    const it = open(path);
-    await it.hear();
-    it.say("1");
-    await it.closed();
+    const socket = open(path);
+    await socket.receive();
+    socket.send("1");
+    await socket.closed();
   });
   test(`${path}: upgrade, and its session id is taken`, async () => {
     const sid = await session(path);
-    const it = open(path, `EIO=4&transport=websocket&sid=${sid}`);
-    await it.opened;
-    it.say("2probe");
-    assert.equal(await it.hear(), "3probe");
-    it.say("5");
+    const socket = open(path, `EIO=4&transport=websocket&sid=${sid}`);
+    await socket.opened;
+    socket.send("2probe");
+    assert.equal(await socket.receive(), "3probe");
+    socket.send("5");
     assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
-    // A second one is taken and closed, however often it comes and whatever it says; the first goes on.
-    for (const said of [null, "2probe", "5", "4hello"]) {
+    // Every second one is accepted and closed, whatever it sends; the first stays.
+    for (const sent of [null, "2probe", "5", "4hello"]) {
       const second = open(path, `EIO=4&transport=websocket&sid=${sid}`);
       await second.opened;
-      if (said) second.say(said);
-      assert.equal(await second.hear(), null);
+      if (sent) second.send(sent);
+      assert.equal(await second.receive(), null);
     }
-    if (path === "engine.io") { it.say("4hello"); assert.equal(await it.hear(), "4hello"); }
+    if (path === "engine.io") { socket.send("4hello"); assert.equal(await socket.receive(), "4hello"); }
   });
 }
 test("engine.io: a second WebSocket while one is tried, and for a session that began as one", async () => {
@@ -126,26 +126,26 @@ test("engine.io: a second WebSocket while one is tried, and for a session that b
   const first = open("engine.io", `EIO=4&transport=websocket&sid=${sid}`);
   await first.opened;
   const started = open("engine.io");
-  const { sid: other } = JSON.parse((await started.hear()).slice(1));
+  const { sid: other } = JSON.parse((await started.receive()).slice(1));
   for (const taken of [sid, other]) {
     const second = open("engine.io", `EIO=4&transport=websocket&sid=${taken}`);
     await second.opened;
-    assert.equal(await second.hear(), null);
+    assert.equal(await second.receive(), null);
   }
-  first.say("2probe");
-  assert.equal(await first.hear(), "3probe");
-  first.say("5");
-  for (const it of [first, started]) { it.say("4hello"); assert.equal(await it.hear(), "4hello"); }
+  first.send("2probe");
+  assert.equal(await first.receive(), "3probe");
+  first.send("5");
+  for (const socket of [first, started]) { socket.send("4hello"); assert.equal(await socket.receive(), "4hello"); }
 });
-test("engine.io: a WebSocket for a session that nobody has", () => assert.rejects(
+test("engine.io: a WebSocket for an unknown session", () => assert.rejects(
   open("engine.io", "EIO=4&transport=websocket&sid=x").opened));
 for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="]) {
   test(`engine.io: ${JSON.stringify(body)} over polling`, async () => {
     const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
     assert.deepEqual(await http("engine.io", query, "POST", body), [200, "ok"]);
-    const heard = [];
-    while (heard.length < body.split("\x1e").length) heard.push(...(await http("engine.io", query))[1].split("\x1e"));
-    assert.equal(heard.join("\x1e"), body);
+    let received = [];
+    while (received.length < body.split("\x1e").length) received.push(...(await http("engine.io", query))[1].split("\x1e"));
+    assert.equal(received.join("\x1e"), body);
   });
 }
 test("engine.io: nonsense over polling", async () => {
@@ -159,87 +159,87 @@ test("engine.io: two polls at once", async () => {
   assert.deepEqual([one, two[0]], [[200, "1"], 400]);
 });
 test("engine.io: text, bytes and nonsense over a WebSocket", async () => {
-  const it = open("engine.io");
-  await it.hear();
-  it.say("4hello");
-  assert.equal(await it.hear(), "4hello");
-  it.say(Uint8Array.from([1, 2, 3, 4]));
-  assert.deepEqual(await it.hear(), Uint8Array.from([1, 2, 3, 4]));
-  it.say("abc");
-  await it.closed();
+  const socket = open("engine.io");
+  await socket.receive();
+  socket.send("4hello");
+  assert.equal(await socket.receive(), "4hello");
+  socket.send(Uint8Array.from([1, 2, 3, 4]));
+  assert.deepEqual(await socket.receive(), Uint8Array.from([1, 2, 3, 4]));
+  socket.send("abc");
+  await socket.closed();
 });
 for (const [namespace, auth] of [["", ""], ["", '{"token":"123"}'], ["/custom,", ""], ["/custom,", '{"token":"abc"}']]) {
   test(`socket.io: connect to "${namespace}" with "${auth}"`, async () => {
-    const it = open("socket.io");
-    await it.hear();
-    it.say(`40${namespace}${auth}`);
-    const answer = await it.hear();
+    const socket = open("socket.io");
+    await socket.receive();
+    socket.send(`40${namespace}${auth}`);
+    const answer = await socket.receive();
     assert.ok(answer.startsWith(`40${namespace}{"sid"`), answer);
-    assert.equal(await it.hear(), `42${namespace}["auth",${auth || "{}"}]`);
+    assert.equal(await socket.receive(), `42${namespace}["auth",${auth || "{}"}]`);
   });
 }
 test("socket.io: an unknown namespace", async () => {
-  const it = open("socket.io");
-  await it.hear();
-  it.say("40/random");
-  assert.equal(await it.hear(), '44/random,{"message":"Invalid namespace"}');
+  const socket = open("socket.io");
+  await socket.receive();
+  socket.send("40/random");
+  assert.equal(await socket.receive(), '44/random,{"message":"Invalid namespace"}');
 });
 for (const first of ["4abc", '42["message","before connect"]', "nothing in time"]) {
   test(`socket.io: ${first} instead of a connect`, async () => {
-    const it = open("socket.io");
-    await it.hear();
-    if (first.startsWith("4")) it.say(first);
-    await it.closed();
+    const socket = open("socket.io");
+    await socket.receive();
+    if (first.startsWith("4")) socket.send(first);
+    await socket.closed();
   });
 }
 test("socket.io: leave one namespace, stay in another", async () => {
-  const it = await joined();
-  it.say("40/custom");
-  await it.hear();
-  await it.hear();
-  it.say("41/custom");
-  it.say('42["message","to main"]');
-  assert.equal(await it.hear(), '42["message-back","to main"]');
+  const socket = await joined();
+  socket.send("40/custom");
+  await socket.receive();
+  await socket.receive();
+  socket.send("41/custom");
+  socket.send('42["message","to main"]');
+  assert.equal(await socket.receive(), '42["message-back","to main"]');
 });
-test("socket.io: leave the main namespace; hearts still beat", async () => {
-  const it = open("socket.io", undefined, { pings: true });
-  await it.hear();
-  it.say("40");
-  await it.hear();
-  await it.hear();
-  it.say("41");
-  assert.equal(await it.hear(), "2");
+test("socket.io: leave the main namespace; heartbeats continue", async () => {
+  const socket = open("socket.io", undefined, { pings: true });
+  await socket.receive();
+  socket.send("40");
+  await socket.receive();
+  await socket.receive();
+  socket.send("41");
+  assert.equal(await socket.receive(), "2");
 });
 const bytes = [Uint8Array.from([1, 2, 3]), Uint8Array.from([4, 5, 6])];
 const placeholders = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
-for (const [said, heard, attachments] of [
+for (const [sent, received, attachments] of [
   ['42["message",1,"2",{"3":[true]}]', '42["message-back",1,"2",{"3":[true]}]', []],
   [`452-["message",${placeholders}]`, `452-["message-back",${placeholders}]`, bytes],
   ['42456["message-with-ack",1,"2",{"3":[false]}]', '43456[1,"2",{"3":[false]}]', []],
   [`452-789["message-with-ack",${placeholders}]`, `462-789[${placeholders}]`, bytes],
 ]) {
-  test(`socket.io: ${said}`, async () => {
-    const it = await joined();
-    it.say(said);
-    attachments.forEach((some) => it.say(some));
-    assert.equal(await it.hear(), heard);
-    for (const some of attachments) assert.deepEqual(await it.hear(), some);
+  test(`socket.io: ${sent}`, async () => {
+    const socket = await joined();
+    socket.send(sent);
+    attachments.forEach((some) => socket.send(some));
+    assert.equal(await socket.receive(), received);
+    for (const some of attachments) assert.deepEqual(await socket.receive(), some);
   });
 }
 for (const bad of ["4abc", "42{}", '42abc["message-with-ack",1,"2",{"3":[false]}]']) {
   test(`socket.io: ${bad} closes`, async () => {
-    const it = await joined();
-    it.say(bad);
-    await it.closed();
+    const socket = await joined();
+    socket.send(bad);
+    await socket.closed();
   });
 }
 
 for (const [name, run] of cases) {
-  // Once more before it counts: the protocols' own time-outs of 200 ms are shorter than a busy machine's pauses.
+  // One retry: the suites' timeouts of 200 ms are shorter than pauses of a busy machine.
   await run().catch(run).catch((error) => {
     console.error(`FAILED ${name}`);
     throw error;
   });
 }
-console.log(`${cases.length} cases as the protocols say`);
+console.log(`${cases.length} cases passed`);
 process.exit(0);

@@ -1,12 +1,12 @@
-// The "Simple Example" of the scoreboard document, by the official Socket.IO client and fetch, through a balancer over two
-// nodes. Arguments: the balancer's address, and the process of the node that is stopped at the end.
+// A player's session over the game API, with the official Socket.IO client and fetch, through a load balancer over two nodes.
+// Arguments: the load balancer's address, and the process id of the node to stop at the end.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
 const [base, leaving] = process.argv.slice(2);
 setTimeout(() => assert.fail("took too long"), 300_000).unref();
 
-async function ask(method, path, token, body) {
+async function request(method, path, token, body) {
   const headers = { "content-type": "application/json" };
   if (token) headers.authorization = `Bearer ${token}`;
   const response = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) });
@@ -15,10 +15,10 @@ async function ask(method, path, token, body) {
   return answer;
 }
 
-// A client that remembers what it was told, in order, and never sees an older board after a newer one.
+// A client that records its events in order, and checks that no older board follows a newer one.
 function connect(token, options) {
   const socket = io(base, { auth: { token: `Bearer ${token}` }, forceNew: true, ...options });
-  const told = [];
+  const events = [];
   let version = -1;
   for (const name of ["connect_success", "scoreboard:update", "score:personal"]) {
     socket.on(name, (data) => {
@@ -26,52 +26,52 @@ function connect(token, options) {
         assert.ok(data.version >= version, "an older board after a newer one");
         version = data.version;
       }
-      told.push([name, data]);
+      events.push([name, data]);
     });
   }
-  const wait = async (what, holds) => {
-    while (!told.some(([name, data]) => name === what && holds(data))) {
+  const wait = async (event, matches) => {
+    while (!events.some(([name, data]) => name === event && matches(data))) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
-  return { socket, told, wait };
+  return { socket, events, wait };
 }
 
 const credentials = { username: "john_doe", password: "SecurePass123" };
-await ask("POST", "/api/auth/register", null, { ...credentials, email: "john@example.com" });
-const login = await ask("POST", "/api/auth/login", null, credentials);
+await request("POST", "/api/auth/register", null, { ...credentials, email: "john@example.com" });
+const login = await request("POST", "/api/auth/login", null, credentials);
 assert.equal(login.message, "Login successful");
 const { token, user } = login.data;
 
-const ways = [{}, { transports: ["websocket"] }, { transports: ["polling"] }];
-const clients = [...ways, ...ways].map((options) => connect(token, options));
+const transports = [{}, { transports: ["websocket"] }, { transports: ["polling"] }];
+const clients = [...transports, ...transports].map((options) => connect(token, options));
 for (const client of clients) {
   await client.wait("scoreboard:update", (data) => data.top10.length === 0);
-  assert.deepEqual(client.told[0], [
+  assert.deepEqual(client.events[0], [
     "connect_success",
     { message: "Connected successfully", userId: user.id, username: "john_doe" },
   ]);
 }
 
-// The legitimate user.
-const start = await ask("POST", "/api/game/start", token, {});
+// A legitimate player.
+const start = await request("POST", "/api/game/start", token, {});
 assert.equal(start.data.sessionDuration, 1800);
 const abc = start.data.actionToken;
 assert.match(abc, /^act_[a-zA-Z0-9]{20}$/);
-const watched = await ask("POST", "/api/score/update", token, { actionToken: abc, actionType: "watch_ad", points: 10 });
+const watched = await request("POST", "/api/score/update", token, { actionToken: abc, actionType: "watch_ad", points: 10 });
 assert.equal(watched.data.newScore, 10);
 assert.equal(watched.data.expiresAt, start.data.expiresAt);
 const def = watched.data.newActionToken;
-const solved = await ask("POST", "/api/score/update", token, { actionToken: def, actionType: "solve_puzzle", points: 15 });
+const solved = await request("POST", "/api/score/update", token, { actionToken: def, actionType: "solve_puzzle", points: 15 });
 assert.equal(solved.data.newScore, 25);
 for (const client of clients) {
   await client.wait("scoreboard:update", (data) => data.top10[0]?.score === 25);
   await client.wait("score:personal", (data) => data.score === 25 && data.rank === 1 && data.pointsEarned === 15);
 }
 
-// The malicious one.
+// A malicious player.
 const update = async (body) => {
-  const answer = await ask("POST", "/api/score/update", token, { actionType: "watch_ad", points: 10, ...body });
+  const answer = await request("POST", "/api/score/update", token, { actionType: "watch_ad", points: 10, ...body });
   return answer.message;
 };
 assert.equal(await update({}), "No action token provided");
@@ -85,22 +85,22 @@ assert.equal(error.message, "Authentication failed");
 assert.deepEqual(error.data, { code: "INVALID_TOKEN" });
 stranger.disconnect();
 
-// A node stops: its clients come back by themselves, and are told the newest board first.
+// A node stops: its clients reconnect by themselves, and get the newest board first.
 const reasons = [];
 for (const { socket } of clients) socket.on("disconnect", (reason) => reasons.push(reason));
-const before = clients.map(({ told }) => told.length);
+const before = clients.map(({ events }) => events.length);
 process.kill(Number(leaving), "SIGTERM");
-while (reasons.length === 0 || !clients.every(({ socket, told }, i) => socket.connected && (told.length === before[i] || told.length >= before[i] + 2))) {
+while (reasons.length === 0 || !clients.every(({ socket, events }, i) => socket.connected && (events.length === before[i] || events.length >= before[i] + 2))) {
   await new Promise((resolve) => setTimeout(resolve, 50));
 }
 assert.ok(reasons.every((reason) => reason === "transport close" || reason === "transport error"), reasons.join());
-for (const [i, { told }] of clients.entries()) {
-  if (told.length === before[i]) continue;
-  assert.equal(told[before[i]][0], "connect_success");
-  assert.equal(told[before[i] + 1][0], "scoreboard:update");
-  assert.equal(told[before[i] + 1][1].top10[0].score, 25);
+for (const [i, { events }] of clients.entries()) {
+  if (events.length === before[i]) continue;
+  assert.equal(events[before[i]][0], "connect_success");
+  assert.equal(events[before[i] + 1][0], "scoreboard:update");
+  assert.equal(events[before[i] + 1][1].top10[0].score, 25);
 }
-const end = await ask("POST", "/api/game/end", token, {});
+const end = await request("POST", "/api/game/end", token, {});
 assert.equal(end.data.finalScore, 25);
 assert.equal(end.data.actionsCompleted, 2);
 console.log(`as documented; ${reasons.length} of ${clients.length} clients moved to the other node`);

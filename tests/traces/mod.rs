@@ -1,7 +1,7 @@
-//! One award's trace from its request to the sockets of another node, as a collector gets it; and who decides what is traced.
+//! An award's trace, from its request to the subscribers of another node, as a collector receives it; and the sampling decision.
 
-mod away;
-mod drawn;
+mod collector_outage;
+mod sampling;
 
 use laurel::config::Config;
 use serde_json::{Value, json};
@@ -12,20 +12,20 @@ use crate::live::Client;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
-/// A request for points in somebody's trace.
+/// Finalizes an action with a parent trace.
 async fn finalize(node: &TestNode, player: &Player, action: &str, parent: &str) {
     let body = json!({ "antiSpamToken": node.token(player, action).await, "proof": Value::Null });
-    let headers = [("traceparent", parent), ("x-request-id", "asked-by-a-test")];
+    let headers = [("traceparent", parent), ("x-request-id", "x-test-request")];
     let answer = node.post_with("/api/v1/actions/finalize", &player.token, &headers, &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 fn trusting(collector: &Collector) -> impl Fn(&mut Config) {
     let endpoint = collector.endpoint.clone();
-    move |it| {
-        it.traces.endpoint.clone_from(&endpoint);
-        it.traces.sample_ratio = 0.0;
-        it.traces.trust_parent = true;
+    move |config| {
+        config.traces.endpoint.clone_from(&endpoint);
+        config.traces.sample_ratio = 0.0;
+        config.traces.trust_parent = true;
     }
 }
 
@@ -36,16 +36,16 @@ fn has(span: &Collected, attributes: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn an_award_is_one_trace_from_its_request_to_the_sockets_of_another_node() {
+async fn an_award_is_one_trace_up_to_the_subscribers_of_another_node() {
     let (world, collector) = (World::new().await, Collector::start().await);
     let asked = world.node_with(trusting(&collector)).await;
     let other = world.node_with(trusting(&collector)).await;
     let players = asked.players(2).await;
-    // The first board that a node learns is no change.
+    // A node's first board is no change.
     asked.award(&players[1], "watch_ad").await;
-    let mut listener = Client::connect(&other, &players[1]).await;
+    let mut client = Client::connect(&other, &players[1]).await;
     let second = asked.board().await;
-    listener.wait_for_board(&second).await;
+    client.wait_for_board(&second).await;
 
     finalize(&asked, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
     let of_trace = |name: &'static str| move |it: &Collected| it.trace == TRACE && it.name == name;
@@ -55,54 +55,54 @@ async fn an_award_is_one_trace_from_its_request_to_the_sockets_of_another_node()
     let ledger = collector.wait_for("the ledger", of_trace("process outbox")).await;
     let at_other = |it: &Collected| of_trace("receive board:global")(it) && it.node != request.node;
     let received = collector.wait_for("the board at the other node", at_other).await;
-    let told = collector.wait_for("the sockets", of_trace("fan out")).await;
+    let sent = collector.wait_for("the subscribers", of_trace("fan out")).await;
 
-    let parents = [&request, &proof, &script, &ledger, &received, &told].map(|it| it.parent.as_str());
+    let parents = [&request, &proof, &script, &ledger, &received, &sent].map(|it| it.parent.as_str());
     assert_eq!(parents, [CALLER, &request.id, &request.id, &script.id, &script.id, &received.id]);
-    assert_eq!((script.node == request.node, told.node == received.node), (true, true));
-    has(&request, &[("http.response.status_code", "200"), ("laurel.request.id", "asked-by-a-test")]);
+    assert_eq!((script.node == request.node, sent.node == received.node), (true, true));
+    has(&request, &[("http.response.status_code", "200"), ("laurel.request.id", "x-test-request")]);
     has(&proof, &[("laurel.proof.kind", "none"), ("laurel.proof.holds", "true")]);
     has(&script, &[("db.system.name", "redis"), ("db.stored_procedure.name", "redeem")]);
-    has(&told, &[("laurel.listeners", "1")]);
+    has(&sent, &[("laurel.subscribers", "1")]);
     assert!(ledger.times_ns.0 >= script.times_ns.0 && ledger.times_ns.1 > ledger.times_ns.0);
-    assert!(told.times_ns.1 >= received.times_ns.1);
-    // The registration, the other award and the looks of the nodes were nobody's business.
+    assert!(sent.times_ns.1 >= received.times_ns.1);
+    // The registration, the other award and the polls are not traced.
     assert!(collector.all().iter().all(|it| it.trace == TRACE && !it.failed));
-    let said = format!("{:?}", collector.all());
+    let exported = format!("{:?}", collector.all());
     for secret in [&players[0].token, &players[0].identity.username] {
-        assert!(!said.contains(secret), "{said}");
+        assert!(!exported.contains(secret), "{exported}");
     }
 }
 
-/// A board that waits for the publication window takes along whoever changed it.
+/// A board that the throttle holds back keeps the trace of its award.
 #[tokio::test]
-async fn a_board_that_is_held_back_is_still_on_its_way() {
+async fn a_board_that_is_held_back_keeps_its_trace() {
     let (world, collector) = (World::new().await, Collector::start().await);
     let node = world
-        .node_with(|it| {
-            trusting(&collector)(it);
-            it.live.publish_interval_ms = 500;
+        .node_with(|config| {
+            trusting(&collector)(config);
+            config.live.publish_interval_ms = 500;
         })
         .await;
     let players = node.players(3).await;
     node.award(&players[1], "watch_ad").await;
-    let mut listener = Client::connect(&node, &players[1]).await;
-    listener.wait_for_board(&node.board().await).await;
-    // The first of these opens a window, unless one is open; the next ones fall into it.
+    let mut client = Client::connect(&node, &players[1]).await;
+    client.wait_for_board(&node.board().await).await;
+    // The first of these starts the throttle, if it is not running; the next ones are held back.
     node.award(&players[2], "watch_ad").await;
     finalize(&node, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
     node.award(&players[2], "watch_ad").await;
     let received = collector.wait_for("the board", |it| it.name == "receive board:global").await;
-    let told = collector.wait_for("the sockets", |it| it.name == "fan out").await;
-    assert_eq!((told.trace.as_str(), told.parent), (TRACE, received.id));
+    let sent = collector.wait_for("the subscribers", |it| it.name == "fan out").await;
+    assert_eq!((sent.trace.as_str(), sent.parent), (TRACE, received.id));
     node.stop().await;
-    let told = collector.all().iter().filter(|it| it.name == "fan out").count();
-    assert_eq!(told, 1, "each core's listeners are told once");
+    let sweeps = collector.all().iter().filter(|it| it.name == "fan out").count();
+    assert_eq!(sweeps, 1, "one sweep per worker with subscribers");
 }
 
-/// A caller who is refused and keeps the token is told nothing of the proof, and a span says nothing either.
+/// A refusal that keeps the token reveals nothing about the proof, and neither does its span.
 #[tokio::test]
-async fn a_span_has_the_verdict_once_the_token_is_spent() {
+async fn a_span_has_the_proof_result_only_if_the_token_is_spent() {
     let (world, collector) = (World::new().await, Collector::start().await);
     let node = world.node_with(trusting(&collector)).await;
     let (player, mut look) = (node.players(1).await.remove(0), world.look().await);
@@ -117,7 +117,7 @@ async fn a_span_has_the_verdict_once_the_token_is_spent() {
     node.post_with(path, &player.token, &headers, &body).await.assert_refused(422, "PROOF_INVALID");
     let is_judged =
         |it: &Collected| it.name == "verify proof" && it.attributes.contains_key("laurel.proof.holds");
-    let judged = collector.wait_for("the verdict", is_judged).await;
+    let judged = collector.wait_for("the result", is_judged).await;
     has(&judged, &[("laurel.proof.kind", "quiz"), ("laurel.proof.holds", "false")]);
     node.stop().await;
     let all = collector.all();

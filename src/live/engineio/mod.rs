@@ -1,12 +1,9 @@
 //! Engine.IO 4 (github.com/socketio/engine.io-protocol): long polling and WebSocket, the upgrade between them, heartbeats.
-//! It carries messages and knows nothing of what they say; `socketio` and the conformance example are spoken over it.
+//! It does not depend on what its messages mean: `socketio` and the conformance example are handlers over it.
 
 mod packet;
-mod polling;
-mod session;
-mod socket;
-pub(crate) mod transport;
-mod websocket;
+pub(crate) mod session;
+mod transport;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -25,55 +22,54 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Pending;
+use super::PendingPermit;
 use super::websocket::Upgrade;
 
 pub use packet::{Message, Packet, Wire};
-pub use session::Session;
-pub use socket::Socket;
+pub use session::{Session, Socket};
 
-/// How long a session that has ended waits for the poll that takes its last words.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a session that has ended waits for the poll that takes its last packets.
+const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How an engine behaves.
+/// The settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Time between two pings.
     pub ping_interval: Duration,
     /// Time for the pong.
     pub ping_timeout: Duration,
-    /// Largest message and polling body, in bytes.
+    /// Most bytes of a message and of a polling body.
     pub max_payload: usize,
-    /// Frames a message that a client may send over a WebSocket.
+    /// Most frames of a client's message over a WebSocket.
     pub max_frames: usize,
-    /// Packets a second that a client may send; 0: any.
-    pub max_messages: u32,
-    /// Whether messages over a WebSocket may be packed.
-    pub packed: bool,
-    /// A client that takes nothing for so long is gone.
+    /// Most packets of a client per second; 0 is no limit.
+    pub max_messages_per_second: u32,
+    /// Whether messages over a WebSocket may be compressed.
+    pub compression: bool,
+    /// A client that takes no bytes for this long is gone.
     pub write_timeout: Duration,
-    /// What every session id begins with, so that a balancer can find the node by it.
+    /// Prefix of every session id, by which a load balancer finds the node.
     pub sid_prefix: String,
 }
 
-type App = Box<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+type Handler = Box<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Who is at the other end of a new session.
-pub struct Guest {
-    /// The client's address.
+/// The client of a new session.
+pub struct Peer {
+    /// Its address.
     pub address: IpAddr,
-    /// Its place among the sessions that have not logged in.
-    pub place: Option<Pending>,
+    /// Counts it among the sessions that have not logged in.
+    pub permit: Option<PendingPermit>,
 }
 
-/// The sessions of one path, and what is spoken over them.
+/// The sessions of one path, and their handler.
 pub struct Engine {
     settings: Settings,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
-    app: App,
+    handler: Handler,
 }
 
-/// The engine alone at a path, with no door before it: the conformance example, and tests.
+/// The engine at a path, without connection limits: for the conformance example and tests.
 pub fn routes<S: Clone + Send + Sync + 'static>(path: &str, engine: Arc<Engine>) -> Router<S> {
     Router::new().route(path, any(serve)).with_state(engine)
 }
@@ -86,11 +82,11 @@ async fn serve(
     upgrade: Option<Upgrade>,
     body: Bytes,
 ) -> Response {
-    let guest = Guest { address: from.ip(), place: None };
-    engine.serve(&method, &query, upgrade, body, guest).await
+    let peer = Peer { address: from.ip(), permit: None };
+    engine.serve(&method, &query, upgrade, body, peer).await
 }
 
-/// The query of every request.
+/// The query string of every request.
 #[derive(Debug, Default, Deserialize)]
 pub struct Query {
     #[serde(rename = "EIO")]
@@ -100,57 +96,57 @@ pub struct Query {
 }
 
 impl Query {
-    /// Whether a session is to be opened.
+    /// Whether the request opens a session.
     pub fn is_new(&self) -> bool {
         self.sid.is_none()
     }
 }
 
-/// What is wrong with a request, by the numbers that clients know.
+/// Why a request is refused, with the protocol's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong {
-    Transport = 0,
-    Session = 1,
-    HandshakeMethod = 2,
-    Request = 3,
-    Version = 5,
+enum RequestError {
+    UnknownTransport = 0,
+    UnknownSession = 1,
+    BadHandshakeMethod = 2,
+    BadRequest = 3,
+    UnsupportedVersion = 5,
 }
 
-impl IntoResponse for Wrong {
+impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
         let message = match self {
-            Self::Transport => "Transport unknown",
-            Self::Session => "Session ID unknown",
-            Self::HandshakeMethod => "Bad handshake method",
-            Self::Request => "Bad request",
-            Self::Version => "Unsupported protocol version",
+            Self::UnknownTransport => "Transport unknown",
+            Self::UnknownSession => "Session ID unknown",
+            Self::BadHandshakeMethod => "Bad handshake method",
+            Self::BadRequest => "Bad request",
+            Self::UnsupportedVersion => "Unsupported protocol version",
         };
         (StatusCode::BAD_REQUEST, Json(json!({ "code": self as u8, "message": message }))).into_response()
     }
 }
 
 impl Engine {
-    /// An engine over which `app` is spoken with each client.
-    pub fn new<F>(settings: Settings, app: impl Fn(Socket) -> F + Send + Sync + 'static) -> Arc<Self>
+    /// An engine that runs `handler` for each client.
+    pub fn new<F>(settings: Settings, handler: impl Fn(Socket) -> F + Send + Sync + 'static) -> Arc<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let app: App = Box::new(move |socket| Box::pin(app(socket)));
-        Arc::new(Self { settings, sessions: Mutex::default(), app })
+        let handler: Handler = Box::new(move |socket| Box::pin(handler(socket)));
+        Arc::new(Self { settings, sessions: Mutex::default(), handler })
     }
 
-    /// Answers one request. `guest` goes to the app with a new session.
+    /// Answers one request. A new session passes `peer` to the handler.
     pub async fn serve(
         self: &Arc<Self>,
         method: &Method,
         query: &Query,
         upgrade: Option<Upgrade>,
         body: Bytes,
-        guest: Guest,
+        peer: Peer,
     ) -> Response {
-        match self.route(method, query, upgrade, body, guest).await {
+        match self.route(method, query, upgrade, body, peer).await {
             Ok(response) => response,
-            Err(wrong) => wrong.into_response(),
+            Err(error) => error.into_response(),
         }
     }
 
@@ -160,61 +156,61 @@ impl Engine {
         query: &Query,
         upgrade: Option<Upgrade>,
         body: Bytes,
-        guest: Guest,
-    ) -> Result<Response, Wrong> {
+        peer: Peer,
+    ) -> Result<Response, RequestError> {
         if query.version.as_deref() != Some("4") {
-            return Err(Wrong::Version);
+            return Err(RequestError::UnsupportedVersion);
         }
         let session = match &query.sid {
-            Some(sid) => Some(self.sessions.lock().get(sid).cloned().ok_or(Wrong::Session)?),
+            Some(sid) => Some(self.sessions.lock().get(sid).cloned().ok_or(RequestError::UnknownSession)?),
             None => None,
         };
         match (query.transport.as_deref(), session, method) {
-            (Some("polling"), None, &Method::GET) => Ok(polling::open(self, guest)),
-            (Some("polling"), Some(session), &Method::GET) => polling::poll(&session).await,
+            (Some("polling"), None, &Method::GET) => Ok(transport::open_polling(self, peer)),
+            (Some("polling"), Some(session), &Method::GET) => transport::poll(&session).await,
             (Some("polling"), Some(session), &Method::POST) => {
-                polling::post(&session, &self.settings, &body).await
+                transport::post(&session, &self.settings, &body).await
             }
             (Some("websocket"), session, &Method::GET) => {
-                let upgrade = upgrade.ok_or(Wrong::Request)?;
-                Ok(websocket::open(self, upgrade, session, guest))
+                let upgrade = upgrade.ok_or(RequestError::BadRequest)?;
+                Ok(transport::open_websocket(self, upgrade, session, peer))
             }
-            (Some("polling" | "websocket"), None, _) => Err(Wrong::HandshakeMethod),
-            (Some("polling" | "websocket"), Some(_), _) => Err(Wrong::Request),
-            _ => Err(Wrong::Transport),
+            (Some("polling" | "websocket"), None, _) => Err(RequestError::BadHandshakeMethod),
+            (Some("polling" | "websocket"), Some(_), _) => Err(RequestError::BadRequest),
+            _ => Err(RequestError::UnknownTransport),
         }
     }
 
-    /// Makes a session and gives it with its socket for the app.
-    fn session(self: &Arc<Self>, upgraded: bool, guest: Guest) -> (Arc<Session>, Socket) {
+    /// Creates a session, and the handler's end of it.
+    fn new_session(self: &Arc<Self>, upgraded: bool, peer: Peer) -> (Arc<Session>, Socket) {
         let sid = format!("{}{}", self.settings.sid_prefix, Uuid::new_v4().simple());
-        let (session, socket) = Session::new(sid, upgraded, &self.settings, guest);
+        let (session, socket) = Session::new(sid, upgraded, &self.settings, peer);
         self.sessions.lock().insert(session.sid.clone(), session.clone());
         (session, socket)
     }
 
-    /// The life of a session: the app is spoken and hearts beat, until one of them ends. Then it is forgotten.
-    async fn live(self: Arc<Self>, session: Arc<Session>, socket: Socket) {
+    /// Runs a session until the handler ends, the client is gone or the session is closed; then removes it.
+    async fn run(self: Arc<Self>, session: Arc<Session>, socket: Socket) {
         tokio::select! {
-            () = (self.app)(socket) => {}
-            () = session.beat(self.settings.ping_interval, self.settings.ping_timeout) => {}
+            () = (self.handler)(socket) => {}
+            () = session.heartbeat(self.settings.ping_interval, self.settings.ping_timeout) => {}
             () = session.closed() => {}
         }
         session.close();
-        // Perhaps the client is between two polls.
-        let _ = tokio::time::timeout(LAST_WORDS, session.last_words()).await;
+        // The client may be between two polls.
+        let _ = tokio::time::timeout(LAST_POLL_TIMEOUT, session.last_poll()).await;
         self.sessions.lock().remove(&session.sid);
     }
 
     /// The open packet: exactly these five keys.
-    fn greeting(&self, session: &Session, upgrades: &[&str]) -> String {
-        let greeting = json!({
+    fn open_packet(&self, session: &Session, upgrades: &[&str]) -> String {
+        let packet = json!({
             "sid": session.sid,
             "upgrades": upgrades,
             "pingInterval": self.settings.ping_interval.as_millis() as u64,
             "pingTimeout": self.settings.ping_timeout.as_millis() as u64,
             "maxPayload": self.settings.max_payload,
         });
-        format!("0{greeting}")
+        format!("0{packet}")
     }
 }

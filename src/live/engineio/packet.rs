@@ -1,14 +1,14 @@
-//! Engine.IO's packets: a digit and its data; over polling several are joined, and bytes go as base64.
+//! Engine.IO packets: a digit and data. Over polling, packets are joined and binary data is base64.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// Joins packets in a polling body.
+/// Separates packets in a polling body.
 pub const SEPARATOR: char = '\u{1e}';
 
-/// What a client says over a session.
+/// A message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Text.
@@ -17,12 +17,12 @@ pub enum Message {
     Binary(Bytes),
 }
 
-/// What goes out: a whole text packet with its digit, or a message of bytes.
+/// An outgoing packet: text with its digit, or a binary message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// A packet.
+    /// A text packet.
     Text(Utf8Bytes),
-    /// A message.
+    /// A binary message.
     Binary(Bytes),
 }
 
@@ -32,7 +32,7 @@ impl Wire {
         Self::Text(packet.into())
     }
 
-    /// As it stands in a polling body.
+    /// Appends it to a polling body.
     pub fn push_to(&self, body: &mut String) {
         match self {
             Self::Text(packet) => body.push_str(packet),
@@ -53,14 +53,14 @@ pub enum Packet {
     Ping(String),
     /// `3`
     Pong,
-    /// `4`, or bytes.
+    /// `4`, or binary data.
     Message(Message),
     /// `5`
     Upgrade,
 }
 
 impl Packet {
-    /// Reads a text packet; `None` for what a client may not send.
+    /// Reads a text packet; `None` if it is malformed or clients must not send it.
     pub fn read(text: &str) -> Option<Self> {
         let rest = text.get(1..).unwrap_or_default();
         Some(match text.as_bytes().first()? {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_go_as_base64_over_polling() {
+    fn polling_encodes_binary_data_as_base64() {
         let bytes = Bytes::from_static(&[1, 2, 3, 4]);
         let mut body = String::new();
         Wire::Binary(bytes.clone()).push_to(&mut body);
@@ -95,7 +95,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_are_read_as_they_were_written(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn messages_round_trip(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let Wire::Text(packet) = Wire::text(format!("4{text}")) else { unreachable!() };
             prop_assert_eq!(Packet::read(&packet), Some(Packet::Message(Message::Text(text))));
             let mut body = String::new();
@@ -104,7 +104,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_without_a_panic(text in ".{0,80}", digit in "[0-9b]") {
+        fn reading_any_text_does_not_panic(text in ".{0,80}", digit in "[0-9b]") {
             let _ = Packet::read(&text);
             let read = Packet::read(&format!("{digit}{text}"));
             prop_assert!(read.is_some() || !"12345".contains(&digit));

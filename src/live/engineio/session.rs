@@ -1,5 +1,5 @@
-//! One client's session, whatever carries it at the moment. What goes out waits in one short queue that the present
-//! transport takes whole; what comes in goes to the app in order.
+//! One client's session, over whichever transport. Outgoing packets wait in one short queue, which the current transport takes as a whole;
+//! incoming messages go to the handler in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +9,53 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::packet::{Message, Packet, Wire};
-use super::transport::{Task, Transport};
-use super::{Guest, Settings, Socket};
-use crate::live::pace::Pace;
-use crate::live::websocket;
+use super::{Peer, Settings};
+use crate::live::subscribe::MessageRate;
+use crate::live::websocket::WebSocket;
 
-/// Packets that may wait; the app sends the newest state only when the queue is empty, so a full one means a client that
-/// asks for answers and does not take them.
+/// Most queued packets. The handler sends new state only when the queue is empty, so a full queue means a client that asks for answers
+/// and does not take them.
 const MAX_QUEUE: usize = 256;
-/// Messages that may wait for the app; beyond, the client's transport waits.
+/// Most messages that wait for the handler; then the client's transport waits.
 const MAX_INCOMING: usize = 64;
-
-/// How long a poll waits for the trial of a WebSocket before it is answered with a noop; the reference server's interval.
+/// How long a poll waits for a WebSocket probe before it is answered with a noop; the reference server's interval.
 const PROBE_WAIT: Duration = Duration::from_millis(100);
+
+/// The transport of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Long polling.
+    Polling,
+    /// Long polling, while a WebSocket is being probed.
+    Probing,
+    /// A WebSocket.
+    WebSocket,
+}
+
+/// What a WebSocket transport does next.
+pub enum Task {
+    /// Write these packets.
+    Write(Vec<Wire>),
+    /// Hand the WebSocket over; the session sends nothing from now on.
+    HandOver(oneshot::Sender<WebSocket>),
+    /// Close: everything has been written.
+    Close,
+}
 
 struct State {
     queue: Vec<Wire>,
-    /// What was taken is still being written.
+    /// A transport is writing packets that it took from the queue.
     writing: bool,
     transport: Transport,
     polled: bool,
     closed: bool,
     /// Without a pong by then the client is gone.
     pong_due: Instant,
-    /// Who takes the WebSocket over as soon as one carries the session and the queue has gone out.
-    heir: Option<oneshot::Sender<websocket::Socket>>,
-    /// It was; nothing goes over the session any more.
-    inherited: bool,
-    pace: Pace,
+    /// Gets the WebSocket as soon as one is the transport and the queue has been written.
+    successor: Option<oneshot::Sender<WebSocket>>,
+    /// The successor got it; the session sends nothing any more.
+    handed_over: bool,
+    rate: MessageRate,
 }
 
 /// A session.
@@ -44,17 +63,17 @@ pub struct Session {
     /// Its id.
     pub sid: String,
     state: Mutex<State>,
-    /// The state changed: a transport looks again.
+    /// Wakes transports: the state changed.
     changed: Notify,
-    /// The queue was taken: the app looks again.
+    /// Wakes senders: the queue was taken.
     taken: Notify,
     ponged: Notify,
     incoming: mpsc::Sender<Message>,
 }
 
 impl Session {
-    /// A session over polling, or over a WebSocket from the start, and its end for the app.
-    pub fn new(sid: String, upgraded: bool, settings: &Settings, guest: Guest) -> (Arc<Self>, Socket) {
+    /// A session over polling, or over a WebSocket from the start, and the handler's end of it.
+    pub fn new(sid: String, upgraded: bool, settings: &Settings, peer: Peer) -> (Arc<Self>, Socket) {
         let (sender, incoming) = mpsc::channel(MAX_INCOMING);
         let transport = if upgraded { Transport::WebSocket } else { Transport::Polling };
         let session = Arc::new(Self {
@@ -66,24 +85,24 @@ impl Session {
                 polled: false,
                 closed: false,
                 pong_due: Instant::now() + settings.ping_interval + settings.ping_timeout,
-                heir: None,
-                inherited: false,
-                pace: Pace::new(settings.max_messages),
+                successor: None,
+                handed_over: false,
+                rate: MessageRate::new(settings.max_messages_per_second),
             }),
             changed: Notify::new(),
             taken: Notify::new(),
             ponged: Notify::new(),
             incoming: sender,
         });
-        (session.clone(), Socket::new(guest, session, incoming))
+        (session.clone(), Socket { peer, session, incoming })
     }
 
-    /// Counts what the client says. One that says too much in a second is not heard out.
-    pub fn has_time_for_more(&self) -> bool {
-        self.state.lock().pace.allows_one_more()
+    /// Counts a message of the client; `false` if there are too many per second.
+    pub fn count_message(&self) -> bool {
+        self.state.lock().rate.count()
     }
 
-    /// Takes a packet of the client. `false` if it may not be sent, which ends the session.
+    /// Takes a packet of the client. `false` if clients must not send it, which ends the session.
     pub async fn receive(&self, packet: Option<Packet>) -> bool {
         match packet {
             Some(Packet::Message(message)) => self.incoming.send(message).await.is_ok(),
@@ -102,7 +121,7 @@ impl Session {
         }
     }
 
-    /// The client said good-bye. Its poll, which waits or is still on its way, is answered with a noop; the next one is refused.
+    /// The client closed the session. A poll that waits or is on its way is answered with a noop; the next one is refused.
     fn leave(&self) {
         let mut state = self.state.lock();
         if state.transport != Transport::WebSocket {
@@ -113,7 +132,7 @@ impl Session {
         self.close();
     }
 
-    /// Puts something into the queue. A client that lets it fill up is gone.
+    /// Queues a packet. A full queue closes the session.
     pub fn send(&self, wire: Wire) {
         let mut state = self.state.lock();
         if state.queue.len() >= MAX_QUEUE {
@@ -125,29 +144,29 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// Puts something into the queue if all before it has gone out. `None` if the session carries nothing any more.
+    /// Queues a packet if everything before it has been written, and returns whether it did; `None` if the session sends nothing any more.
     pub fn offer(&self, wire: Wire) -> Option<bool> {
         let mut state = self.state.lock();
-        if state.closed || state.inherited {
+        if state.closed || state.handed_over {
             return None;
         }
-        let free = state.queue.is_empty() && !state.writing;
-        if free {
+        let is_drained = state.queue.is_empty() && !state.writing;
+        if is_drained {
             state.queue.push(wire);
         }
         drop(state);
         self.changed.notify_waiters();
-        Some(free)
+        Some(is_drained)
     }
 
-    /// Waits until all that was sent has gone out, or the session has ended.
-    pub async fn idle(&self) {
-        let free =
+    /// Waits until everything has been written, or the session has ended.
+    pub async fn drained(&self) {
+        let is_drained =
             |state: &mut State| (state.closed || (state.queue.is_empty() && !state.writing)).then_some(());
-        self.until(&self.taken, free).await;
+        self.wait_until(&self.taken, is_drained).await;
     }
 
-    /// Ends the session; what is in the queue still goes out.
+    /// Ends the session; queued packets are still written.
     pub fn close(&self) {
         self.state.lock().closed = true;
         self.changed.notify_waiters();
@@ -156,18 +175,18 @@ impl Session {
 
     /// Waits until the session has ended.
     pub async fn closed(&self) {
-        self.until(&self.changed, |state| state.closed.then_some(())).await;
+        self.wait_until(&self.changed, |state| state.closed.then_some(())).await;
     }
 
-    /// Waits until a client that polls has taken what was sent before the end.
-    pub async fn last_words(&self) {
-        let taken = |state: &mut State| {
+    /// Waits until a polling client has taken the packets sent before the end.
+    pub async fn last_poll(&self) {
+        let is_taken = |state: &mut State| {
             (state.transport == Transport::WebSocket || state.queue.is_empty()).then_some(())
         };
-        self.until(&self.taken, taken).await;
+        self.wait_until(&self.taken, is_taken).await;
     }
 
-    /// What a poll is answered with; `None` if polls do not carry the session. A second one at once ends it.
+    /// Waits for the packets that answer a poll; `None` if polling is not the transport. A second poll at the same time ends the session.
     pub async fn poll(&self) -> Option<Vec<Wire>> {
         let probing = {
             let mut state = self.state.lock();
@@ -176,19 +195,20 @@ impl Session {
                 self.close();
                 return None;
             }
-            // The task that waits for the pong may be late.
-            let over = if state.closed { state.queue.is_empty() } else { state.pong_due <= Instant::now() };
-            if state.transport == Transport::WebSocket || over {
+            // The heartbeat task may be late, so the deadline is checked here too.
+            let is_over =
+                if state.closed { state.queue.is_empty() } else { state.pong_due <= Instant::now() };
+            if state.transport == Transport::WebSocket || is_over {
                 return None;
             }
             state.polled = true;
             state.transport == Transport::Probing
         };
-        let _free = FreePoll(self);
-        if probing && self.moves_on().await {
+        let _guard = PollGuard(self);
+        if probing && self.probe_succeeds().await {
             return None;
         }
-        let wires = self.until(&self.changed, |state| match state {
+        let wires = self.wait_until(&self.changed, |state| match state {
             _ if !state.queue.is_empty() => Some(std::mem::take(&mut state.queue)),
             _ if state.transport != Transport::Polling => Some(vec![Wire::text("6")]),
             _ if state.closed => Some(vec![Wire::text("1")]),
@@ -199,19 +219,18 @@ impl Session {
         Some(wires)
     }
 
-    /// A poll that comes while a WebSocket is being tried gives the trial a moment, since the two connections race; whether
-    /// the WebSocket carries the session then.
-    async fn moves_on(&self) -> bool {
-        let settled = self.until(&self.changed, |state| {
-            let open = state.transport == Transport::Probing && state.queue.is_empty() && !state.closed;
-            (!open).then_some(state.transport == Transport::WebSocket)
+    /// Waits a little for a probe in progress, since the poll and the WebSocket race; returns whether the WebSocket is the transport then.
+    async fn probe_succeeds(&self) -> bool {
+        let upgraded = self.wait_until(&self.changed, |state| {
+            let undecided = state.transport == Transport::Probing && state.queue.is_empty() && !state.closed;
+            (!undecided).then_some(state.transport == Transport::WebSocket)
         });
-        tokio::time::timeout(PROBE_WAIT, settled).await == Ok(true)
+        tokio::time::timeout(PROBE_WAIT, upgraded).await == Ok(true)
     }
 
-    /// What the WebSocket does next.
-    pub async fn task(&self) -> Task {
-        self.until(&self.changed, |state| {
+    /// Waits for the next task of the WebSocket transport.
+    pub async fn next_task(&self) -> Task {
+        self.wait_until(&self.changed, |state| {
             if !state.queue.is_empty() {
                 state.writing = true;
                 return Some(Task::Write(std::mem::take(&mut state.queue)));
@@ -219,41 +238,41 @@ impl Session {
             if state.closed {
                 return Some(Task::Close);
             }
-            let heir = state.heir.take()?;
-            state.inherited = true;
-            Some(Task::Leave(heir))
+            let successor = state.successor.take()?;
+            state.handed_over = true;
+            Some(Task::HandOver(successor))
         })
         .await
     }
 
-    /// The WebSocket, as soon as one carries the session; the session is over then.
-    pub fn inherit(&self) -> oneshot::Receiver<websocket::Socket> {
-        let (heir, socket) = oneshot::channel();
-        self.state.lock().heir = Some(heir);
+    /// Requests the WebSocket, as soon as one is the transport and the queue has been written; that ends the session.
+    pub fn take_websocket(&self) -> oneshot::Receiver<WebSocket> {
+        let (successor, socket) = oneshot::channel();
+        self.state.lock().successor = Some(successor);
         self.changed.notify_waiters();
         socket
     }
 
-    /// The transport has sent what it took.
-    pub fn sent(&self) {
+    /// The transport has written the packets it took.
+    pub fn written(&self) {
         self.state.lock().writing = false;
         self.taken.notify_waiters();
     }
 
-    /// Changes the transport, if it is the one that is expected.
-    pub fn change(&self, from: Transport, to: Transport) -> bool {
+    /// Changes the transport, if `from` is the current one.
+    pub fn change_transport(&self, from: Transport, to: Transport) -> bool {
         let mut state = self.state.lock();
-        let fits = state.transport == from && !state.closed;
-        if fits {
+        let may_change = state.transport == from && !state.closed;
+        if may_change {
             state.transport = to;
         }
         drop(state);
         self.changed.notify_waiters();
-        fits
+        may_change
     }
 
-    /// Pings until a pong does not come in time: the client is gone, and what waits for it has no use.
-    pub async fn beat(&self, interval: Duration, timeout: Duration) {
+    /// Pings until a pong is late; then the client is gone, and its queue is dropped.
+    pub async fn heartbeat(&self, interval: Duration, timeout: Duration) {
         loop {
             let due = self.state.lock().pong_due;
             tokio::time::sleep_until(due - timeout).await;
@@ -265,25 +284,50 @@ impl Session {
         }
     }
 
-    /// Looks at the state now, and again whenever `hint` is given, until `look` finds something.
-    async fn until<T>(&self, hint: &Notify, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+    /// Checks the state now and after each notification, until `check` returns something.
+    async fn wait_until<T>(&self, notify: &Notify, mut check: impl FnMut(&mut State) -> Option<T>) -> T {
         loop {
-            let hinted = hint.notified();
-            tokio::pin!(hinted);
-            hinted.as_mut().enable();
-            if let Some(found) = look(&mut self.state.lock()) {
+            let notified = notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(found) = check(&mut self.state.lock()) {
                 return found;
             }
-            hinted.await;
+            notified.await;
         }
     }
 }
 
-/// Lets the next poll in, also when this one's client has gone.
-struct FreePoll<'a>(&'a Session);
+/// Allows the next poll when this one ends, also if its client has gone.
+struct PollGuard<'a>(&'a Session);
 
-impl Drop for FreePoll<'_> {
+impl Drop for PollGuard<'_> {
     fn drop(&mut self) {
         self.0.state.lock().polled = false;
+    }
+}
+
+/// The handler's end of a session.
+pub struct Socket {
+    /// The client.
+    pub peer: Peer,
+    session: Arc<Session>,
+    incoming: mpsc::Receiver<Message>,
+}
+
+impl Socket {
+    /// The client's next message; `None` at the end.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.incoming.recv().await
+    }
+
+    /// Sends a packet.
+    pub fn send(&self, wire: Wire) {
+        self.session.send(wire);
+    }
+
+    /// The session, for another task to send over.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 }

@@ -1,126 +1,178 @@
-//! Who listens on this node, whichever way: a WebSocket, Socket.IO or server-sent events. Listeners are dealt out to shards,
-//! one for each core; a shard writes to its listeners by itself, so that a change of the board costs each of them that reads
-//! one system call: no lock, no allocation, no task that has to wake up. It knows what each protocol's words look like, and nothing of
-//! how a client came to listen.
+//! Sends board changes, personal updates and status changes to the subscribers of this node, over WebSocket, Socket.IO and
+//! server-sent events.
+//!
+//! Subscribers are spread over one worker per core. A worker owns its subscribers and writes to them itself, so a board change costs
+//! one system call per subscriber that keeps up: no lock, no allocation, no task to wake.
 
-mod dialect;
-mod end;
-mod listener;
-mod order;
-mod pass;
-mod shard;
-mod sink;
-mod status;
-mod world;
+mod broadcast;
+mod encoding;
+mod subscriber;
+mod worker;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use dialect::{DIALECTS, Dialect, Protocol};
-pub use end::End;
-pub use listener::Newcomer;
-pub use order::Ticket;
-pub use shard::run;
-pub use sink::Sink;
+pub use encoding::{CloseReason, ENCODINGS, Encoding, Protocol};
+pub use subscriber::{NewSubscriber, Sink};
+pub use worker::run;
 
 use crate::store::PersonalNews;
-use order::Order;
 
-/// The ends of what a fan-out is told, for the tasks that do it.
+/// The receiving ends of a fan-out, for the tasks behind it.
 pub struct Inboxes {
-    /// A shard's orders, shard by shard.
-    pub orders: Vec<UnboundedReceiver<Order>>,
-    /// Users whose channel should be looked at: subscribed if somebody here follows them, left if not.
-    pub turned: UnboundedReceiver<Uuid>,
+    /// One per worker.
+    pub commands: Vec<UnboundedReceiver<WorkerCommand>>,
+    /// Users whose first subscriber came or whose last one left: check `Followed` and subscribe to or leave their channel.
+    pub follow_changes: UnboundedReceiver<Uuid>,
 }
 
-/// All listeners of a node.
+/// A command to a worker. `usize` is a subscriber's slot there.
+pub enum WorkerCommand {
+    /// Add a subscriber. The sender is this worker's own, for the handle that goes to the reply channel.
+    Subscribe(Box<NewSubscriber>, UnboundedSender<WorkerCommand>, oneshot::Sender<SubscriberHandle>),
+    /// Write to another sink from now on.
+    Move(usize, Sink, Encoding),
+    /// Write bytes of the protocol itself, such as a pong.
+    Send(usize, Bytes),
+    /// The client showed that it is alive.
+    MarkAlive(usize),
+    /// Close the connection.
+    Close(usize, CloseReason),
+    /// Drop the subscriber.
+    Unsubscribe(usize),
+    /// Send a personal update to a user's subscribers.
+    Notify(Uuid, PersonalNews),
+    /// Close a banned user's subscribers.
+    Ban(Uuid),
+}
+
+/// Controls one subscriber from the task that reads from its client. Dropping it drops the subscriber.
+pub struct SubscriberHandle {
+    slot: usize,
+    worker: UnboundedSender<WorkerCommand>,
+}
+
+impl SubscriberHandle {
+    /// Writes bytes of the protocol itself, such as a pong.
+    pub fn send(&self, bytes: impl Into<Bytes>) {
+        self.command(WorkerCommand::Send(self.slot, bytes.into()));
+    }
+
+    /// Records that the client is alive.
+    pub fn mark_alive(&self) {
+        self.command(WorkerCommand::MarkAlive(self.slot));
+    }
+
+    /// Moves the subscriber to another sink.
+    pub fn move_to(&self, sink: Sink, encoding: Encoding) {
+        self.command(WorkerCommand::Move(self.slot, sink, encoding));
+    }
+
+    /// Closes the connection.
+    pub fn close(&self, reason: CloseReason) {
+        self.command(WorkerCommand::Close(self.slot, reason));
+    }
+
+    fn command(&self, command: WorkerCommand) {
+        // A worker ends only with the node.
+        let _ = self.worker.send(command);
+    }
+}
+
+impl Drop for SubscriberHandle {
+    fn drop(&mut self) {
+        self.command(WorkerCommand::Unsubscribe(self.slot));
+    }
+}
+
+/// All subscribers of a node.
 pub struct Fanout {
-    shards: Vec<UnboundedSender<Order>>,
+    workers: Vec<UnboundedSender<WorkerCommand>>,
     next: AtomicUsize,
     followed: Arc<Followed>,
 }
 
-/// The users who have a listener here, with how many.
-pub struct Followed {
-    counts: Mutex<HashMap<Uuid, u32>>,
-    turned: UnboundedSender<Uuid>,
-}
-
 impl Fanout {
-    /// A fan-out with a shard for each core, and what its tasks need.
+    /// A fan-out with one worker per core, and the receiving ends for its tasks.
     pub fn new() -> (Self, Inboxes) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (shards, orders) = (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
-        let (turn, turned) = mpsc::unbounded_channel();
-        let followed = Arc::new(Followed { counts: Mutex::default(), turned: turn });
-        (Self { shards, next: AtomicUsize::new(0), followed }, Inboxes { orders, turned })
+        let (workers, commands) = (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
+        let (changes, follow_changes) = mpsc::unbounded_channel();
+        let followed = Arc::new(Followed { counts: Mutex::default(), changes });
+        (Self { workers, next: AtomicUsize::new(0), followed }, Inboxes { commands, follow_changes })
     }
 
-    /// Takes a listener in. It is greeted, told the present board, and from then on whatever is new. `None` if the node ends.
-    pub async fn join(&self, newcomer: Newcomer) -> Option<Ticket> {
-        let shard = &self.shards[self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len()];
-        let (reply, ticket) = oneshot::channel();
-        shard.send(Order::Join(Box::new(newcomer), shard.clone(), reply)).ok()?;
-        ticket.await.ok()
+    /// Adds a subscriber: it gets a greeting, the current board, then every change. `None` if the node is stopping.
+    pub async fn subscribe(&self, subscriber: NewSubscriber) -> Option<SubscriberHandle> {
+        let worker = &self.workers[self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len()];
+        let (reply, handle) = oneshot::channel();
+        worker.send(WorkerCommand::Subscribe(Box::new(subscriber), worker.clone(), reply)).ok()?;
+        handle.await.ok()
     }
 
-    /// Tells a user's listeners.
-    pub fn tell(&self, user: Uuid, news: PersonalNews) {
-        self.order(|| Order::Tell(user, news));
+    /// Sends a personal update to a user's subscribers.
+    pub fn notify(&self, user: Uuid, update: PersonalNews) {
+        self.command_all(|| WorkerCommand::Notify(user, update));
     }
 
-    /// Ends a user's listeners.
+    /// Closes a banned user's subscribers.
     pub fn ban(&self, user: Uuid) {
-        self.order(|| Order::Ban(user));
+        self.command_all(|| WorkerCommand::Ban(user));
     }
 
-    fn order(&self, make: impl Fn() -> Order) {
-        for shard in &self.shards {
-            // A shard only ends with the node.
-            let _ = shard.send(make());
+    fn command_all(&self, command: impl Fn() -> WorkerCommand) {
+        for worker in &self.workers {
+            // A worker ends only with the node.
+            let _ = worker.send(command());
         }
     }
 
-    /// Who is followed here.
+    /// Users with a subscriber on this node.
     pub fn followed(&self) -> &Arc<Followed> {
         &self.followed
     }
 }
 
+/// Users with a subscriber on this node, with the number of their subscribers.
+pub struct Followed {
+    counts: Mutex<HashMap<Uuid, u32>>,
+    changes: UnboundedSender<Uuid>,
+}
+
 impl Followed {
-    /// Whether anybody here listens for a user.
-    pub fn has(&self, user: Uuid) -> bool {
+    /// Whether a user has a subscriber on this node.
+    pub fn contains(&self, user: Uuid) -> bool {
         self.counts.lock().contains_key(&user)
     }
 
-    /// Everybody who is followed here.
+    /// All users with a subscriber on this node.
     pub fn all(&self) -> Vec<Uuid> {
         self.counts.lock().keys().copied().collect()
     }
 
-    fn come(&self, user: Uuid) {
+    fn add(&self, user: Uuid) {
         let mut counts = self.counts.lock();
         let count = counts.entry(user).or_default();
         *count += 1;
         if *count == 1 {
-            let _ = self.turned.send(user);
+            let _ = self.changes.send(user);
         }
     }
 
-    fn go(&self, user: Uuid) {
+    fn remove(&self, user: Uuid) {
         let mut counts = self.counts.lock();
         let Some(count) = counts.get_mut(&user) else { return };
         *count -= 1;
         if *count == 0 {
             counts.remove(&user);
-            let _ = self.turned.send(user);
+            let _ = self.changes.send(user);
         }
     }
 }
@@ -130,16 +182,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_users_channel_is_wanted_from_the_first_listener_to_the_last() {
+    fn a_user_is_followed_from_the_first_subscriber_to_the_last() {
         let (fanout, mut inboxes) = Fanout::new();
         let (followed, user) = (fanout.followed(), Uuid::from_u128(1));
-        followed.come(user);
-        followed.come(user);
-        assert_eq!(inboxes.turned.try_recv(), Ok(user));
-        followed.go(user);
-        assert!(followed.has(user) && inboxes.turned.try_recv().is_err());
-        followed.go(user);
-        assert!(!followed.has(user) && followed.all().is_empty());
-        assert_eq!(inboxes.turned.try_recv(), Ok(user));
+        followed.add(user);
+        followed.add(user);
+        assert_eq!(inboxes.follow_changes.try_recv(), Ok(user));
+        followed.remove(user);
+        assert!(followed.contains(user) && inboxes.follow_changes.try_recv().is_err());
+        followed.remove(user);
+        assert!(!followed.contains(user) && followed.all().is_empty());
+        assert_eq!(inboxes.follow_changes.try_recv(), Ok(user));
     }
 }

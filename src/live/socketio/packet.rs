@@ -1,14 +1,14 @@
-//! Socket.IO's packets: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`.
+//! Socket.IO packets: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`.
 
 use serde_json::Value;
 
-/// More attachments than any client of ours sends; each waits in memory for the last.
+/// More attachments than any of our clients sends; they wait in memory until all have arrived.
 const MAX_ATTACHMENTS: usize = 16;
 
-/// Longer than any namespace there is; a client hears the name again that it asked for.
+/// Longer than any namespace; a refusal repeats the name that the client asked for.
 const MAX_NAMESPACE_BYTES: usize = 128;
 
-/// The type.
+/// A packet's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as in the protocol")]
 pub enum Kind {
@@ -26,23 +26,23 @@ pub enum Kind {
 pub struct Packet {
     /// Its type.
     pub kind: Kind,
-    /// Attachments that follow.
+    /// Number of attachments that follow.
     pub attachments: usize,
     /// Its namespace, `/` by default.
     pub namespace: String,
-    /// What an acknowledgement is asked for, or given, by.
+    /// The id of the acknowledgment that it asks for, or is.
     pub ack: Option<u64>,
     /// Its JSON.
     pub data: Option<Value>,
 }
 
 impl Packet {
-    /// A packet without attachments and acknowledgement.
+    /// A packet without attachments and acknowledgment.
     pub fn new(kind: Kind, namespace: &str, data: Option<Value>) -> Self {
         Self { kind, attachments: 0, namespace: namespace.to_owned(), ack: None, data }
     }
 
-    /// Reads a packet of a client; `None` for what the protocol does not allow.
+    /// Reads a client's packet; `None` if the protocol does not allow it.
     pub fn read(text: &str) -> Option<Self> {
         let kind = match text.as_bytes().first()? {
             b'0' => Kind::Connect,
@@ -57,7 +57,7 @@ impl Packet {
         let mut attachments = 0;
         if matches!(kind, Kind::BinaryEvent | Kind::BinaryAck) {
             let (count, after) = rest.split_once('-')?;
-            attachments = count.parse().ok().filter(|it| *it <= MAX_ATTACHMENTS)?;
+            attachments = count.parse().ok().filter(|count| *count <= MAX_ATTACHMENTS)?;
             rest = after;
         }
         let mut namespace = "/";
@@ -72,10 +72,10 @@ impl Packet {
         rest = &rest[digits..];
         let data = if rest.is_empty() { None } else { Some(serde_json::from_str(rest).ok()?) };
         let packet = Self { kind, attachments, namespace: namespace.to_owned(), ack, data };
-        packet.is_sound().then_some(packet)
+        packet.is_valid().then_some(packet)
     }
 
-    fn is_sound(&self) -> bool {
+    fn is_valid(&self) -> bool {
         match (self.kind, &self.data) {
             (Kind::Connect, data) => data.as_ref().is_none_or(Value::is_object),
             (Kind::Disconnect, data) => data.is_none(),
@@ -87,7 +87,7 @@ impl Packet {
         }
     }
 
-    /// As it goes over the wire, with Engine.IO's digit for a message before it.
+    /// The text to send, after Engine.IO's digit for a message.
     pub fn write(&self) -> String {
         let mut text = format!("4{}", self.kind as u8);
         if matches!(self.kind, Kind::BinaryEvent | Kind::BinaryAck) {
@@ -113,7 +113,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn packets_are_read_and_written_as_in_the_protocol() {
+    fn packets_match_the_protocol() {
         let cases = [
             ("0", Packet::new(Kind::Connect, "/", None)),
             (

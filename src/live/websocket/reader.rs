@@ -1,5 +1,6 @@
-//! What a client's bytes say: frames (RFC 6455, section 5), put together to messages, unpacked where it packs them (RFC 7692).
-//! Without input or output of its own, and without a buffer while nothing is half read: clients are many, and say little.
+//! Parses a client's bytes: frames (RFC 6455, section 5), assembled to messages and decompressed (RFC 7692).
+//!
+//! It does no I/O, and has no buffer unless a frame is incomplete: there are many clients, and they rarely send.
 
 use std::io::Cursor;
 
@@ -8,85 +9,79 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::{Limits, frame, packed};
+use super::{MessageLimits, close, deflate, frame_bytes};
 
 /// Close codes (RFC 6455, section 7.4.1).
 pub const PROTOCOL_ERROR: u16 = 1002;
-/// Text that is no UTF-8, or what was not packed.
-pub const NOT_CONSISTENT: u16 = 1007;
+/// Invalid UTF-8, or compressed data that is malformed.
+pub const INVALID_PAYLOAD: u16 = 1007;
 pub const TOO_BIG: u16 = 1009;
 
 /// RFC 6455, section 5.5.
 const MAX_CONTROL_BYTES: usize = 125;
 
-/// A message whose last frame has not come.
-struct Begun {
+/// A message whose last frame has not arrived.
+struct PartialMessage {
     is_text: bool,
-    is_packed: bool,
+    is_compressed: bool,
     frames: usize,
     bytes: BytesMut,
 }
 
-/// A client's half of a conversation.
+/// Parses what one client sends.
 pub struct Reader {
-    /// What was read and is no whole frame yet.
+    /// Bytes that are no complete frame yet.
     unread: BytesMut,
-    begun: Option<Box<Begun>>,
-    limits: Limits,
-}
-
-/// What the bytes say.
-pub enum Said {
-    /// A message; a ping and a close have been answered in the replies.
-    Message(Message),
-    /// More is to be read.
-    Unfinished,
+    partial: Option<Box<PartialMessage>>,
+    limits: MessageLimits,
 }
 
 impl Reader {
-    /// For a client from whom so much has been read already.
-    pub fn new(read: &[u8], limits: Limits) -> Self {
-        Self { unread: read.into(), begun: None, limits }
+    /// A reader that starts with the bytes read so far.
+    pub fn new(read: &[u8], limits: MessageLimits) -> Self {
+        Self { unread: read.into(), partial: None, limits }
     }
 
-    /// Room for what is read next.
+    /// The buffer to read into.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.unread
     }
 
-    /// Lets go of the buffer, if nothing is in it.
-    pub fn rest(&mut self) {
+    /// Frees the buffer if it is empty.
+    pub fn shrink(&mut self) {
         if self.unread.is_empty() {
             self.unread = BytesMut::new();
         }
     }
 
-    /// The next message of what was read. Answers of the protocol are appended to `replies`.
+    /// Returns the next complete message; `None` until more is read. Answers to pings and close frames are appended to `replies`.
     ///
     /// # Errors
-    /// The code to close with: the client broke the protocol.
-    pub fn next(&mut self, replies: &mut Vec<u8>) -> Result<Said, u16> {
+    /// The close code: the client broke the protocol.
+    pub fn next(&mut self, replies: &mut Vec<u8>) -> Result<Option<Message>, u16> {
         while let Some((header, payload)) = self.frame()? {
             let message = match header.opcode {
                 OpCode::Control(kind) => Some(control(kind, payload, replies)?),
                 OpCode::Data(kind) => self.data(kind, &header, &payload)?,
             };
-            if let Some(message) = message {
-                return Ok(Said::Message(message));
+            if message.is_some() {
+                return Ok(message);
             }
         }
-        Ok(Said::Unfinished)
+        Ok(None)
     }
 
-    /// The next whole frame, unmasked.
+    /// The next complete frame, unmasked.
     fn frame(&mut self) -> Result<Option<(FrameHeader, Bytes)>, u16> {
         let mut cursor = Cursor::new(&self.unread);
         let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(|_| PROTOCOL_ERROR)? else {
             return Ok(None);
         };
         let (begin, length) = (cursor.position() as usize, usize::try_from(length).map_err(|_| TOO_BIG)?);
-        let packed = self.limits.packed && matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
-        let Some(mask) = header.mask.filter(|_| !header.rsv2 && !header.rsv3 && (packed || !header.rsv1))
+        let may_compress =
+            self.limits.compression && matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        let Some(mask) =
+            header.mask.filter(|_| !header.rsv2 && !header.rsv3 && (may_compress || !header.rsv1))
         else {
             return Err(PROTOCOL_ERROR);
         };
@@ -107,13 +102,13 @@ impl Reader {
         Ok(Some((header, payload.freeze())))
     }
 
-    /// A message, if this frame is the last one of it.
+    /// Adds a data frame, and returns the message if it is the last one.
     fn data(&mut self, kind: Data, header: &FrameHeader, payload: &Bytes) -> Result<Option<Message>, u16> {
-        let mut message = match (kind, self.begun.take()) {
-            (Data::Continue, Some(begun)) => begun,
-            (Data::Text | Data::Binary, None) => Box::new(Begun {
+        let mut message = match (kind, self.partial.take()) {
+            (Data::Continue, Some(partial)) => partial,
+            (Data::Text | Data::Binary, None) => Box::new(PartialMessage {
                 is_text: kind == Data::Text,
-                is_packed: header.rsv1,
+                is_compressed: header.rsv1,
                 frames: 0,
                 bytes: BytesMut::new(),
             }),
@@ -127,37 +122,37 @@ impl Reader {
         }
         message.bytes.extend_from_slice(payload);
         if !header.is_final {
-            self.begun = Some(message);
+            self.partial = Some(message);
             return Ok(None);
         }
-        let bytes = match message.is_packed {
-            true => packed::unpack(&message.bytes, self.limits.max_message_bytes)?,
+        let bytes = match message.is_compressed {
+            true => deflate::decompress(&message.bytes, self.limits.max_message_bytes)?,
             false => message.bytes.freeze(),
         };
         if !message.is_text {
             return Ok(Some(Message::Binary(bytes)));
         }
-        Ok(Some(Message::Text(Utf8Bytes::try_from(bytes).map_err(|_| NOT_CONSISTENT)?)))
+        Ok(Some(Message::Text(Utf8Bytes::try_from(bytes).map_err(|_| INVALID_PAYLOAD)?)))
     }
 }
 
 fn control(kind: Control, payload: Bytes, replies: &mut Vec<u8>) -> Result<Message, u16> {
     Ok(match kind {
         Control::Ping => {
-            replies.extend_from_slice(&frame::bytes(Frame::pong(payload.clone())));
+            replies.extend_from_slice(&frame_bytes(Frame::pong(payload.clone())));
             Message::Ping(payload)
         }
         Control::Pong => Message::Pong(payload),
         Control::Reserved(_) => return Err(PROTOCOL_ERROR),
         Control::Close => {
             let code = close_code(&payload)?;
-            replies.extend_from_slice(&frame::close(code.map(|it| (it, ""))));
+            replies.extend_from_slice(&close(code.map(|code| (code, ""))));
             Message::Close(None)
         }
     })
 }
 
-/// The code of a close frame, which has two bytes of it and then text, or nothing at all.
+/// The code of a close frame: its payload is two bytes of code and then text, or empty.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, u16> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() { Ok(None) } else { Err(PROTOCOL_ERROR) };
@@ -167,7 +162,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, u16> {
         return Err(PROTOCOL_ERROR);
     }
     if std::str::from_utf8(reason).is_err() {
-        return Err(NOT_CONSISTENT);
+        return Err(INVALID_PAYLOAD);
     }
     Ok(Some(code))
 }

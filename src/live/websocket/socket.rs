@@ -1,4 +1,4 @@
-//! The reading half of a WebSocket, and the connection for whoever writes.
+//! The reading half of a WebSocket, and its connection for the task that writes.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -7,45 +7,45 @@ use std::sync::Arc;
 use tokio::task::coop::consume_budget;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::reader::{Reader, Said};
+use super::reader::Reader;
 use crate::connections::Connection;
 
-/// What a client says is short: pongs, and once a login.
+/// Clients send little: pongs, and one login.
 const READ_BYTES: usize = 512;
 
-/// What a client may say.
+/// Limits of a client's messages.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes a message.
+pub struct MessageLimits {
+    /// Bytes per message.
     pub max_message_bytes: usize,
-    /// Frames a message.
+    /// Frames per message.
     pub max_frames: usize,
-    /// Whether it may pack its messages.
-    pub packed: bool,
+    /// Whether messages may be compressed.
+    pub compression: bool,
 }
 
-/// A WebSocket. Its answers to pings and to a close are handed out, not written: one place writes to a connection.
-pub struct Socket {
+/// A WebSocket. Answers to pings and close frames are returned, not written: only one task writes to a connection.
+pub struct WebSocket {
     stream: Arc<Connection>,
     reader: Reader,
-    packed: bool,
+    compressed: bool,
 }
 
-/// What a socket heard.
+/// The outcome of a read.
 #[derive(Debug)]
-pub enum Heard {
+pub enum ReadOutcome {
     /// A message.
     Message(Message),
-    /// The client went.
-    Gone,
+    /// The client closed the connection.
+    Disconnected,
     /// The client broke the protocol; the code to close with (RFC 6455, section 7.4.1).
-    Broken(u16),
+    ProtocolError(u16),
 }
 
-impl Socket {
-    /// On a connection from which `read` has been read already.
-    pub fn new(stream: Connection, read: &[u8], limits: Limits) -> Self {
-        Self { stream: Arc::new(stream), reader: Reader::new(read, limits), packed: limits.packed }
+impl WebSocket {
+    /// A WebSocket on a connection from which `read` has been read already.
+    pub fn new(stream: Connection, read: &[u8], limits: MessageLimits) -> Self {
+        Self { stream: Arc::new(stream), reader: Reader::new(read, limits), compressed: limits.compression }
     }
 
     /// The connection, to write frames to.
@@ -53,20 +53,19 @@ impl Socket {
         &self.stream
     }
 
-    /// Whether the client takes packed messages.
-    pub fn is_packed(&self) -> bool {
-        self.packed
+    /// Whether the client accepts compressed messages.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
-    /// What the client says next. What is to be answered at once, a pong or a close, is appended to `replies`. Nothing is
-    /// lost if the waiting is given up.
-    pub async fn next(&mut self, replies: &mut Vec<u8>) -> Heard {
+    /// Reads the next message. Answers to send at once, a pong or a close, are appended to `replies`. Cancel safe.
+    pub async fn next(&mut self, replies: &mut Vec<u8>) -> ReadOutcome {
         loop {
             consume_budget().await;
             match self.reader.next(replies) {
-                Ok(Said::Message(message)) => return Heard::Message(message),
-                Ok(Said::Unfinished) => {}
-                Err(code) => return Heard::Broken(code),
+                Ok(Some(message)) => return ReadOutcome::Message(message),
+                Ok(None) => {}
+                Err(code) => return ReadOutcome::ProtocolError(code),
             }
             let buffer = self.reader.buffer();
             if buffer.capacity() == buffer.len() {
@@ -75,23 +74,23 @@ impl Socket {
             match self.stream.try_read_buf(buffer) {
                 Ok(1..) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.reader.rest();
+                    self.reader.shrink();
                     if self.readable().await.is_err() {
-                        return Heard::Gone;
+                        return ReadOutcome::Disconnected;
                     }
                 }
-                _ => return Heard::Gone,
+                _ => return ReadOutcome::Disconnected,
             }
         }
     }
 
-    /// The connection remembers whom to wake. Waiting in this way takes the place of the task that spoke HTTP on it, which is
-    /// over but would otherwise be kept in memory as long as the socket.
+    /// Waits until the connection is readable. `poll_read_ready` replaces the waker of the finished HTTP task, which would otherwise keep
+    /// that task in memory as long as the socket.
     async fn readable(&self) -> io::Result<()> {
         poll_fn(|context| self.stream.poll_read_ready(context)).await
     }
 
-    /// Throws away what the client says until it is gone, or the connection was shut down.
+    /// Reads and drops everything until the client closes the connection, or it is shut down.
     pub async fn discard(self) {
         let mut bytes = [0; READ_BYTES];
         while self.readable().await.is_ok() {
@@ -104,7 +103,7 @@ impl Socket {
         }
     }
 
-    /// Writes a frame to its end, where nobody else writes.
+    /// Writes a whole frame; no other task may write meanwhile.
     ///
     /// # Errors
     /// The client is gone.

@@ -1,4 +1,4 @@
-//! The handshake (RFC 6455, section 4.2), and the TCP connection that is left when HTTP is over.
+//! The handshake (RFC 6455, section 4.2), which turns an HTTP request into a WebSocket.
 
 use std::convert::Infallible;
 
@@ -19,19 +19,19 @@ use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Limits, Socket, packed};
+use super::{MessageLimits, WebSocket, deflate};
 use crate::connections::Connection;
 
-/// What a client makes up for each handshake.
+/// Length of the random key in each handshake.
 const KEY_BYTES: usize = 16;
 
-/// A request that may become a WebSocket. As an extractor it is there if the request asks for one as the RFC wants it.
+/// A valid upgrade request. The extractor returns `None` for any other request.
 pub struct Upgrade {
     accept: HeaderValue,
-    /// The client offered a sub-protocol, and this one is spoken.
+    /// The sub-protocol to select, if the client offered it.
     protocol: Option<HeaderValue>,
-    /// The client offered to take packed messages.
-    offers_packing: bool,
+    /// Whether the client offered compression.
+    offers_compression: bool,
     upgrade: OnUpgrade,
 }
 
@@ -39,61 +39,65 @@ impl<S: Sync> OptionalFromRequestParts<S> for Upgrade {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(read(parts))
+        Ok(upgrade(parts))
     }
 }
 
-fn read(parts: &mut Parts) -> Option<Upgrade> {
-    let names = |header| names(&parts.headers, header);
-    let asks = parts.method == Method::GET
-        && names(&CONNECTION).any(|it| it.eq_ignore_ascii_case("upgrade"))
-        && names(&UPGRADE).any(|it| it.eq_ignore_ascii_case("websocket"))
-        && names(&SEC_WEBSOCKET_VERSION).eq(["13"]);
-    if !asks {
+fn upgrade(parts: &mut Parts) -> Option<Upgrade> {
+    let values = |header| list_values(&parts.headers, header);
+    let is_upgrade = parts.method == Method::GET
+        && values(&CONNECTION).any(|it| it.eq_ignore_ascii_case("upgrade"))
+        && values(&UPGRADE).any(|it| it.eq_ignore_ascii_case("websocket"))
+        && values(&SEC_WEBSOCKET_VERSION).eq(["13"]);
+    if !is_upgrade {
         return None;
     }
-    let offers_packing = names(&SEC_WEBSOCKET_EXTENSIONS).any(packed::accepts);
+    let offers_compression = values(&SEC_WEBSOCKET_EXTENSIONS).any(deflate::accepts_offer);
     let key = parts.headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
     BASE64_STANDARD.decode(key).ok().filter(|it| it.len() == KEY_BYTES)?;
     let accept = derive_accept_key(key);
     let upgrade = parts.extensions.remove::<OnUpgrade>()?;
-    Some(Upgrade { accept: accept.try_into().ok()?, protocol: None, offers_packing, upgrade })
+    Some(Upgrade { accept: accept.try_into().ok()?, protocol: None, offers_compression, upgrade })
 }
 
-/// The names in a header that lists some.
-fn names<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// The values of a header with a comma-separated list.
+fn list_values<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(header).iter().filter_map(|it| it.to_str().ok());
     values.flat_map(|it| it.split(',')).map(str::trim)
 }
 
 impl Upgrade {
-    /// Speaks a sub-protocol, if the client offered it.
+    /// Selects a sub-protocol, if the client offered it.
     pub fn protocol(mut self, name: &'static str, headers: &HeaderMap) -> Self {
-        let offered = names(headers, &SEC_WEBSOCKET_PROTOCOL).any(|it| it == name);
+        let offered = list_values(headers, &SEC_WEBSOCKET_PROTOCOL).any(|it| it == name);
         self.protocol = offered.then_some(HeaderValue::from_static(name));
         self
     }
 
-    /// Answers the handshake; messages are packed if both sides want it. `serve` gets the socket as soon as the answer is out.
-    pub fn accept<F>(self, mut limits: Limits, serve: impl FnOnce(Socket) -> F + Send + 'static) -> Response
+    /// Accepts the handshake, with compression if both sides want it. `serve` runs as soon as the response is sent.
+    pub fn accept<F>(
+        self,
+        mut limits: MessageLimits,
+        serve: impl FnOnce(WebSocket) -> F + Send + 'static,
+    ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        limits.packed &= self.offers_packing;
+        limits.compression &= self.offers_compression;
         tokio::spawn(async move {
             let Ok(upgraded) = self.upgrade.await else { return };
-            // There is no TLS at this port, and HTTP/2 is not spoken, so below is always a TCP connection: one that counts, or in the
-            // conformance example a bare one. It keeps its place until the last who writes to it is gone.
+            // This port has neither TLS nor HTTP/2, so below HTTP is always a TCP connection: one of a pool, or a bare one in the
+            // conformance example. It counts in its pool until the last reference to it is dropped.
             let (connection, read) = match downcast::<TokioIo<Connection>>(upgraded) {
                 Ok(parts) => (parts.io.into_inner(), parts.read_buf),
                 Err(upgraded) => match downcast::<TokioIo<TcpStream>>(upgraded) {
                     Ok(parts) => (parts.io.into_inner().into(), parts.read_buf),
-                    Err(_) => return tracing::error!("an upgraded connection is no TCP connection"),
+                    Err(_) => return tracing::error!("upgraded connection is not a TCP connection"),
                 },
             };
             connection.leave_http();
-            let socket = Socket::new(connection, &read, limits);
-            // A task of its own: this one is as large as an upgrade, the other lives as long as the socket.
+            let socket = WebSocket::new(connection, &read, limits);
+            // A new task, because this one is large and the other lives as long as the socket.
             tokio::spawn(serve(socket));
         });
         let mut response = Response::new(Body::empty());
@@ -102,8 +106,8 @@ impl Upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
-        if limits.packed {
-            headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(packed::ACCEPTED));
+        if limits.compression {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(deflate::ACCEPTED));
         }
         if let Some(protocol) = self.protocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);

@@ -225,7 +225,7 @@ pub async fn operations(driver: &mut Driver, node: &TestNode) {
     assert_eq!(sockets.body, laurel::http::asyncapi());
     let served = node.send(Method::GET, "/openapi.json", &[], Vec::new()).await;
     assert_eq!(served.body, driver.document);
-    node.app.health.drain();
+    node.app.health.start_draining();
     for id in ["getReadiness", "getAwardReadiness", "streamEvents"] {
         driver.call(node, id, Request::default(), 503).await;
     }

@@ -6,24 +6,29 @@ use tokio::net::TcpStream;
 
 pub struct Events {
     stream: TcpStream,
-    /// The answer's head.
+    /// The response's head, in lower case.
     pub head: String,
-    /// Bytes of the answer's body, in chunks.
+    /// Unread bytes of the chunked body.
     raw: Vec<u8>,
-    /// What the chunks held.
+    /// Decoded text that is not read yet.
     text: String,
 }
 
 impl Events {
-    /// `None` if the node does not take it.
+    /// `None` if the node refuses it.
     pub async fn open(base: &str, token: &str, receive_bytes: Option<usize>) -> Option<Self> {
         let bearer =
             if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-        Self::ask(base, "", &bearer, receive_bytes).await
+        Self::open_with(base, "", &bearer, receive_bytes).await
     }
 
-    /// The same with a query and with other lines in its head.
-    pub async fn ask(base: &str, query: &str, lines: &str, receive_bytes: Option<usize>) -> Option<Self> {
+    /// The same with a query string and other header lines.
+    pub async fn open_with(
+        base: &str,
+        query: &str,
+        lines: &str,
+        receive_bytes: Option<usize>,
+    ) -> Option<Self> {
         let stream = super::dial(base, receive_bytes).await?;
         let mut events = Self { stream, head: String::new(), raw: Vec::new(), text: String::new() };
         let request =
@@ -40,29 +45,29 @@ impl Events {
         events.head.starts_with("http/1.1 200").then_some(events)
     }
 
-    /// The next event's data, or `{"event": "retry", "data": ms}`; comments are left out. `None` at the end of the answer.
-    pub async fn hear(&mut self) -> Option<Value> {
+    /// The next event's data, or `{"event": "retry", "data": ms}`; comments are skipped. `None` at the end.
+    pub async fn receive(&mut self) -> Option<Value> {
         loop {
-            let piece = self.piece().await?;
-            if let Some(ms) = piece.strip_prefix("retry: ") {
+            let block = self.block().await?;
+            if let Some(ms) = block.strip_prefix("retry: ") {
                 return Some(json!({ "event": "retry", "data": ms.parse::<u64>().unwrap() }));
             }
-            if let Some((name, data)) = piece.split_once('\n') {
+            if let Some((name, data)) = block.split_once('\n') {
                 let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
                 assert_eq!(name.strip_prefix("event: "), data["event"].as_str());
                 return Some(data);
             }
-            assert!(piece.starts_with(':'), "{piece}");
+            assert!(block.starts_with(':'), "{block}");
         }
     }
 
-    /// The next piece as it came, without its empty line; `None` at the end of the answer.
-    pub async fn piece(&mut self) -> Option<String> {
+    /// The next block, without its empty line; `None` at the end.
+    pub async fn block(&mut self) -> Option<String> {
         loop {
-            if let Some((piece, rest)) = self.text.split_once("\n\n") {
-                let piece = piece.to_owned();
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let block = block.to_owned();
                 self.text = rest.to_owned();
-                return Some(piece);
+                return Some(block);
             }
             while !self.take_chunk()? {
                 self.read().await?;
@@ -70,7 +75,7 @@ impl Events {
         }
     }
 
-    /// Takes a chunk out of the raw bytes (RFC 9112, section 7.1); `None` if it was the last, `false` if it is not all there.
+    /// Decodes a chunk (RFC 9112, section 7.1); `None` if it was the last, `false` if it is incomplete.
     fn take_chunk(&mut self) -> Option<bool> {
         let Some(line) = self.raw.windows(2).position(|it| it == b"\r\n") else { return Some(false) };
         let size = std::str::from_utf8(&self.raw[..line]).unwrap();

@@ -1,4 +1,4 @@
-//! Listeners of every protocol, as real clients are. Each checks on every frame that no older board follows a newer one.
+//! Subscribers of every protocol, as real clients are. Each checks that no older board follows a newer one.
 
 pub mod events;
 mod polling;
@@ -16,145 +16,148 @@ pub use websocket::WebSocket;
 
 use crate::harness::{PATIENCE, rows};
 
-/// How a listener is connected.
+/// The protocol of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    Plain,
+    WebSocket,
     SocketIo,
-    Polling,
-    Events,
+    SocketIoPolling,
+    ServerSentEvents,
 }
 
-/// Polling is the last: that such a client is gone is seen only after a while.
-pub const ALL: [Protocol; 4] = [Protocol::Plain, Protocol::SocketIo, Protocol::Events, Protocol::Polling];
+/// Polling is the last: the node notices late that such a client is gone.
+pub const ALL: [Protocol; 4] =
+    [Protocol::WebSocket, Protocol::SocketIo, Protocol::ServerSentEvents, Protocol::SocketIoPolling];
 
-/// Bytes that the kernel keeps for a client that does not read, if it is to be few.
-pub const FEW: usize = 4096;
+/// A small receive buffer in the kernel, for clients that do not read.
+pub const SMALL_BUFFER: usize = 4096;
 
-enum Line {
-    Plain(WebSocket),
+enum Connection {
+    WebSocket(WebSocket),
     SocketIo(WebSocket),
-    Polling(Polling),
-    Events(Events),
+    SocketIoPolling(Polling),
+    ServerSentEvents(Events),
 }
 
-/// What a listener was told, in the words of `/api/v1/ws` whichever protocol it came by.
+/// An event, with the names of `/api/v1/ws` whatever the protocol.
 #[derive(Debug)]
-pub struct Told {
+pub struct Event {
     pub name: String,
-    /// Of a board: its rows.
+    /// For a board: its rows.
     pub data: Value,
-    /// Of a board.
+    /// The version of a board.
     pub version: i64,
 }
 
-pub struct Listener {
-    line: Line,
+pub struct Subscriber {
+    connection: Connection,
     /// The newest board's version, over all connections.
-    pub shown: i64,
-    /// Nothing was shown over this connection yet.
+    pub version: i64,
+    /// No board has come over this connection yet.
     fresh: bool,
-    /// Boards that were heard.
+    /// Number of boards received.
     pub boards: u64,
 }
 
-impl Listener {
-    /// Connected and, where a protocol has that, joined.
+impl Subscriber {
+    /// Connects and, over Socket.IO, logs in.
     pub async fn open(base: &str, protocol: Protocol, token: &str) -> Self {
         Self::try_open(base, protocol, token, None).await.expect("a connection")
     }
 
-    /// The same, with few bytes kept for it while it does not read.
-    pub async fn narrow(base: &str, protocol: Protocol, token: &str) -> Self {
-        Self::try_open(base, protocol, token, Some(FEW)).await.expect("a connection")
+    /// The same with a small receive buffer.
+    pub async fn open_small(base: &str, protocol: Protocol, token: &str) -> Self {
+        Self::try_open(base, protocol, token, Some(SMALL_BUFFER)).await.expect("a connection")
     }
 
-    /// `None` if the node does not take it.
+    /// `None` if the node refuses it.
     pub async fn try_open(
         base: &str,
         protocol: Protocol,
         token: &str,
         receive_bytes: Option<usize>,
     ) -> Option<Self> {
-        let line = line(base, protocol, token, receive_bytes).await?;
-        Some(Self { line, shown: -1, fresh: true, boards: 0 })
+        let connection = connect(base, protocol, token, receive_bytes).await?;
+        Some(Self { connection, version: -1, fresh: true, boards: 0 })
     }
 
-    /// Comes back, to this node or to another; what was shown is remembered. `false` if the node does not take it.
+    /// Reconnects, to this node or another, and remembers its version. `false` if the node refuses it.
     pub async fn reopen(&mut self, base: &str, token: &str) -> bool {
-        let Some(line) = line(base, self.protocol(), token, None).await else { return false };
-        self.line = line;
+        let Some(connection) = connect(base, self.protocol(), token, None).await else { return false };
+        self.connection = connection;
         self.fresh = true;
         true
     }
 
     pub fn protocol(&self) -> Protocol {
-        match self.line {
-            Line::Plain(_) => Protocol::Plain,
-            Line::SocketIo(_) => Protocol::SocketIo,
-            Line::Polling(_) => Protocol::Polling,
-            Line::Events(_) => Protocol::Events,
+        match self.connection {
+            Connection::WebSocket(_) => Protocol::WebSocket,
+            Connection::SocketIo(_) => Protocol::SocketIo,
+            Connection::SocketIoPolling(_) => Protocol::SocketIoPolling,
+            Connection::ServerSentEvents(_) => Protocol::ServerSentEvents,
         }
     }
 
     /// The code and the reason of a WebSocket's close frame.
     pub fn closed(&self) -> Option<&(u16, String)> {
-        match &self.line {
-            Line::Plain(line) | Line::SocketIo(line) => line.closed.as_ref(),
+        match &self.connection {
+            Connection::WebSocket(socket) | Connection::SocketIo(socket) => socket.closed.as_ref(),
             _ => None,
         }
     }
 
-    /// Writes bytes that may be no frame to a WebSocket.
-    pub async fn say_raw(&mut self, bytes: &[u8]) {
-        match &mut self.line {
-            Line::Plain(line) | Line::SocketIo(line) => line.say_raw(bytes).await,
+    /// Writes raw bytes to a WebSocket.
+    pub async fn send_raw(&mut self, bytes: &[u8]) {
+        match &mut self.connection {
+            Connection::WebSocket(socket) | Connection::SocketIo(socket) => socket.send_raw(bytes).await,
             _ => panic!("no WebSocket"),
         }
     }
 
-    /// The next thing that it is told, which comes soon; `None` at the end.
-    pub async fn next(&mut self) -> Option<Told> {
-        soon("something for a listener", self.hear()).await
+    /// The next event, which must come soon; `None` at the end.
+    pub async fn next(&mut self) -> Option<Event> {
+        soon("an event", self.receive()).await
     }
 
-    /// The next thing that it is told, whenever it comes; `None` at the end.
-    pub async fn hear(&mut self) -> Option<Told> {
-        let told = loop {
-            match &mut self.line {
-                Line::Plain(line) => break plain(&serde_json::from_str(&line.hear().await?).unwrap()),
-                Line::Events(line) => break plain(&line.hear().await?),
-                Line::SocketIo(line) => {
-                    let packet = line.hear().await?;
+    /// The next event; `None` at the end.
+    pub async fn receive(&mut self) -> Option<Event> {
+        let event = loop {
+            match &mut self.connection {
+                Connection::WebSocket(socket) => {
+                    break plain(&serde_json::from_str(&socket.receive().await?).unwrap());
+                }
+                Connection::ServerSentEvents(events) => break plain(&events.receive().await?),
+                Connection::SocketIo(socket) => {
+                    let packet = socket.receive().await?;
                     if packet == "2" {
-                        line.say("3").await;
-                    } else if let Some(told) = packet_told(&packet) {
-                        break told;
+                        socket.send("3").await;
+                    } else if let Some(event) = packet_event(&packet) {
+                        break event;
                     }
                 }
-                Line::Polling(line) => {
-                    if let Some(told) = packet_told(&line.hear().await?) {
-                        break told;
+                Connection::SocketIoPolling(polling) => {
+                    if let Some(event) = packet_event(&polling.receive().await?) {
+                        break event;
                     }
                 }
             }
         };
-        if told.name == "leaderboard_updated" {
-            // The first board of a connection may be known already.
-            let newer = told.version > self.shown || (self.fresh && told.version == self.shown);
-            assert!(newer, "{:?}: {} after {}", self.protocol(), told.version, self.shown);
-            (self.shown, self.fresh) = (told.version, false);
+        if event.name == "leaderboard_updated" {
+            // The first board of a connection may be the last one of the connection before.
+            let newer = event.version > self.version || (self.fresh && event.version == self.version);
+            assert!(newer, "{:?}: {} after {}", self.protocol(), event.version, self.version);
+            (self.version, self.fresh) = (event.version, false);
             self.boards += 1;
         }
-        Some(told)
+        Some(event)
     }
 
-    /// The next thing of this name.
-    pub async fn wait_for(&mut self, name: &str) -> Told {
+    /// The next event of this name.
+    pub async fn wait_for(&mut self, name: &str) -> Event {
         loop {
-            let told = self.next().await.unwrap_or_else(|| panic!("the end came before {name}"));
-            if told.name == name {
-                return told;
+            let event = self.next().await.unwrap_or_else(|| panic!("the end came before {name}"));
+            if event.name == name {
+                return event;
             }
         }
     }
@@ -166,61 +169,70 @@ impl Listener {
 
     /// Waits for a board of this version or a newer one.
     pub async fn wait_for_version(&mut self, version: i64) {
-        while self.shown < version {
+        while self.version < version {
             self.wait_for("leaderboard_updated").await;
         }
     }
 
-    /// Everything until the end, which comes soon.
-    pub async fn rest(&mut self) -> Vec<Told> {
+    /// All events until the end, which must come soon.
+    pub async fn rest(&mut self) -> Vec<Event> {
         let all = async {
             let mut all = Vec::new();
-            while let Some(told) = self.hear().await {
-                all.push(told);
+            while let Some(event) = self.receive().await {
+                all.push(event);
             }
             all
         };
-        soon("a listener's end", all).await
+        soon("the end of a subscriber", all).await
     }
 }
 
-async fn line(base: &str, protocol: Protocol, token: &str, receive_bytes: Option<usize>) -> Option<Line> {
+async fn connect(
+    base: &str,
+    protocol: Protocol,
+    token: &str,
+    receive_bytes: Option<usize>,
+) -> Option<Connection> {
     let join = format!("40{}", json!({ "token": token }));
     Some(match protocol {
-        Protocol::Plain => Line::Plain(WebSocket::open(base, "/api/v1/ws", token, receive_bytes).await?),
-        Protocol::Events => Line::Events(Events::open(base, token, receive_bytes).await?),
-        Protocol::Polling => {
-            let mut line = Polling::open(base).await?;
-            line.say(&join).await;
-            Line::Polling(line)
+        Protocol::WebSocket => {
+            Connection::WebSocket(WebSocket::open(base, "/api/v1/ws", token, receive_bytes).await?)
+        }
+        Protocol::ServerSentEvents => {
+            Connection::ServerSentEvents(Events::open(base, token, receive_bytes).await?)
+        }
+        Protocol::SocketIoPolling => {
+            let mut polling = Polling::open(base).await?;
+            polling.send(&join).await;
+            Connection::SocketIoPolling(polling)
         }
         Protocol::SocketIo => {
             let path = "/socket.io/?EIO=4&transport=websocket";
-            let mut line = WebSocket::open(base, path, "", receive_bytes).await?;
-            line.say(&join).await;
-            Line::SocketIo(line)
+            let mut socket = WebSocket::open(base, path, "", receive_bytes).await?;
+            socket.send(&join).await;
+            Connection::SocketIo(socket)
         }
     })
 }
 
 /// An object of `/api/v1/ws`.
-fn plain(event: &Value) -> Told {
-    Told {
+fn plain(event: &Value) -> Event {
+    Event {
         name: event["event"].as_str().unwrap().to_owned(),
         data: event["data"].clone(),
         version: event["version"].as_i64().unwrap_or_default(),
     }
 }
 
-/// What a packet of Socket.IO tells; the other packets keep the connection going.
-fn packet_told(packet: &str) -> Option<Told> {
-    let other = |name: &str, data| Some(Told { name: name.to_owned(), data, version: 0 });
+/// The event of a Socket.IO packet; `None` for packets that only keep the connection alive.
+fn packet_event(packet: &str) -> Option<Event> {
+    let other = |name: &str, data| Some(Event { name: name.to_owned(), data, version: 0 });
     if let Some(event) = packet.strip_prefix("42") {
         let [name, data] = serde_json::from_str::<[Value; 2]>(event).unwrap();
         return match name.as_str().unwrap() {
             "scoreboard:update" => {
                 let version = data["version"].as_i64().unwrap();
-                Some(Told { name: "leaderboard_updated".into(), data: data["top10"].clone(), version })
+                Some(Event { name: "leaderboard_updated".into(), data: data["top10"].clone(), version })
             }
             "score:personal" => other("score_personal", data),
             name => other(name, data),
@@ -233,13 +245,13 @@ fn packet_told(packet: &str) -> Option<Told> {
     }
 }
 
-/// What a busy machine may take for long, but not for ever.
+/// Waits for a future, with a timeout for busy machines.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let found = tokio::time::timeout(PATIENCE, future).await;
     found.unwrap_or_else(|_| panic!("waited five minutes for: {what}"))
 }
 
-/// A connection to a node, with few bytes kept for it by the kernel if so wanted.
+/// Connects to a node, with a receive buffer of this size.
 pub async fn dial(base: &str, receive_bytes: Option<usize>) -> Option<TcpStream> {
     let address: SocketAddr = base.strip_prefix("http://").unwrap().parse().unwrap();
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();

@@ -1,4 +1,4 @@
-//! A client's end of a Socket.IO session over long polling.
+//! A Socket.IO client over long polling.
 
 use std::collections::VecDeque;
 
@@ -14,30 +14,30 @@ pub struct Polling {
 }
 
 impl Polling {
-    /// A session, or `None` if the node gives none.
+    /// Opens a session; `None` if the node refuses it.
     pub async fn open(base: &str) -> Option<Self> {
         let client = reqwest::Client::new();
         let url = format!("{base}/socket.io/?EIO=4&transport=polling");
         let response = client.get(&url).send().await.ok().filter(|it| it.status() == 200)?;
-        let greeting: Value = serde_json::from_str(response.text().await.ok()?.strip_prefix('0')?).unwrap();
-        let sid = greeting["sid"].as_str().unwrap().to_owned();
+        let packet: Value = serde_json::from_str(response.text().await.ok()?.strip_prefix('0')?).unwrap();
+        let sid = packet["sid"].as_str().unwrap().to_owned();
         Some(Self { client, url: format!("{url}&sid={sid}"), sid, waiting: VecDeque::new() })
     }
 
-    /// Says packets, to whoever may be gone by now.
-    pub async fn say(&mut self, packets: &str) {
+    /// Sends packets; the node may be gone.
+    pub async fn send(&mut self, packets: &str) {
         let _ = self.client.post(&self.url).body(packets.to_owned()).send().await;
     }
 
-    /// The next packet but for those of the session itself; `None` at the end.
-    pub async fn hear(&mut self) -> Option<String> {
+    /// The next packet of the application; `None` at the end.
+    pub async fn receive(&mut self) -> Option<String> {
         loop {
             if self.waiting.is_empty() {
                 let packets = self.poll().await?;
                 self.waiting.extend(packets);
             }
             match self.waiting.pop_front()?.as_str() {
-                "2" => self.say("3").await,
+                "2" => self.send("3").await,
                 "1" => return None,
                 "6" => {}
                 packet => return Some(packet.to_owned()),
@@ -45,7 +45,7 @@ impl Polling {
         }
     }
 
-    /// Asks once for what waits; `None` if the session has ended.
+    /// Polls once; `None` if the session has ended.
     pub async fn poll(&self) -> Option<Vec<String>> {
         let response = self.client.get(&self.url).send().await.ok().filter(|it| it.status() == 200)?;
         let body = response.text().await.ok()?;

@@ -1,20 +1,20 @@
-//! A client's end of a WebSocket.
+//! A WebSocket client.
 
 use futures::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 pub struct WebSocket {
     stream: WebSocketStream<TcpStream>,
-    /// The code and the reason of the close frame, once there was one; a frame without a code has 1005.
+    /// Code and reason of the close frame, once it came; 1005 if it has no code.
     pub closed: Option<(u16, String)>,
 }
 
 impl WebSocket {
-    /// `None` if the node does not take it.
+    /// `None` if the node refuses it.
     pub async fn open(base: &str, path: &str, token: &str, receive_bytes: Option<usize>) -> Option<Self> {
         let stream = super::dial(base, receive_bytes).await?;
         let mut request = format!("{}{path}", base.replacen("http", "ws", 1)).into_client_request().unwrap();
@@ -26,13 +26,13 @@ impl WebSocket {
     }
 
     /// The next text; `None` at the end.
-    pub async fn hear(&mut self) -> Option<String> {
+    pub async fn receive(&mut self) -> Option<String> {
         loop {
             match self.stream.next().await? {
-                Ok(Frame::Text(text)) => return Some(text.to_string()),
-                Ok(Frame::Close(frame)) => {
-                    let why = frame.map(|it| (it.code.into(), it.reason.to_string()));
-                    self.closed = Some(why.unwrap_or((1005, String::new())));
+                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Close(frame)) => {
+                    let reason = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+                    self.closed = Some(reason.unwrap_or((1005, String::new())));
                 }
                 Ok(_) => {}
                 Err(_) => return None,
@@ -40,13 +40,13 @@ impl WebSocket {
         }
     }
 
-    /// Says something, to whoever may be gone by now.
-    pub async fn say(&mut self, text: &str) {
-        let _ = self.stream.send(Frame::text(text.to_owned())).await;
+    /// Sends a text; the node may be gone.
+    pub async fn send(&mut self, text: &str) {
+        let _ = self.stream.send(Message::text(text.to_owned())).await;
     }
 
-    /// Writes bytes that may be no frame.
-    pub async fn say_raw(&mut self, bytes: &[u8]) {
+    /// Writes raw bytes.
+    pub async fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).await.unwrap();
     }
 }

@@ -1,0 +1,182 @@
+//! How a Socket.IO client subscribes: it connects to the main namespace with its login, then polls until a WebSocket carries the session.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{ClientPacket, Connection, Kind, Packet};
+use crate::account::{self, Identity};
+use crate::app::App;
+use crate::error::{Error, Refusal, Result};
+use crate::live::engineio::{self, Engine, Message, Settings};
+use crate::live::fanout::{Encoding, Protocol, Sink, SubscriberHandle};
+use crate::live::subscribe::{MAX_FRAMES, MAX_MESSAGES_PER_SECOND, read, subscribe};
+use crate::live::{ConnectionPermit, LimitError, websocket};
+
+/// Most logins, and other namespaces, that one connection may try.
+const MAX_TRIES: usize = 20;
+/// Clients send nothing but their login.
+const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
+/// Socket.IO's default.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The engine behind `/socket.io/`.
+pub fn scoreboard_engine(app: &Arc<App>) -> Arc<Engine> {
+    let live = &app.config.live;
+    let settings = Settings {
+        ping_interval: Duration::from_secs(live.ping_seconds),
+        ping_timeout: PING_TIMEOUT,
+        max_payload: MAX_PAYLOAD_BYTES,
+        max_frames: MAX_FRAMES,
+        max_messages_per_second: MAX_MESSAGES_PER_SECOND,
+        compression: live.compression,
+        write_timeout: Duration::from_millis(live.write_timeout_ms),
+        sid_prefix: if live.node_name.is_empty() { String::new() } else { format!("{}.", live.node_name) },
+    };
+    let app = Arc::downgrade(app);
+    Engine::new(settings, move |socket| {
+        let app = app.upgrade();
+        async move {
+            if let Some(app) = app {
+                serve(app, Connection::new(socket)).await;
+            }
+        }
+    })
+}
+
+async fn serve(app: Arc<App>, mut connection: Connection) {
+    // Boxed, so that the login's large future is freed before the session goes on.
+    let logged_in = tokio::select! {
+        logged_in = Box::pin(log_in(&app, &mut connection)) => logged_in,
+        // The client reconnects to another node.
+        () = app.draining.cancelled() => return,
+    };
+    let Some((caller, permit)) = logged_in else { return };
+    let sink = Sink::Session(connection.session().clone());
+    let encoding = Encoding { protocol: Protocol::SocketIoPolling, compressed: false };
+    if let Some(handle) = subscribe(&app, Some(caller), sink, encoding, permit).await {
+        poll(connection, handle).await;
+    }
+}
+
+/// Serves a polling client until a WebSocket carries its session; then the worker writes to the WebSocket.
+async fn poll(mut connection: Connection, handle: SubscriberHandle) {
+    let mut websocket = connection.take_websocket();
+    loop {
+        tokio::select! {
+            Ok(socket) = &mut websocket => {
+                let encoding = Encoding { protocol: Protocol::SocketIo, compressed: socket.is_compressed() };
+                handle.move_to(Sink::Socket(socket.stream().clone()), encoding);
+                // Packets that the client sent before.
+                while let Some(packet) = connection.next().now_or_never() {
+                    let refuse = |namespace: &str| handle.send(websocket::text(refusal(namespace)));
+                    if !handle_packet(packet, refuse) {
+                        return handle.send(websocket::close(None));
+                    }
+                }
+                tokio::spawn(read(socket, handle, on_message));
+                return;
+            }
+            packet = connection.next() => {
+                if !handle_packet(packet, |namespace| connection.refuse(namespace, invalid_namespace())) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Handles a packet of a subscriber; returns whether it stays. Other namespaces are refused, events are ignored.
+fn handle_packet(packet: Option<ClientPacket>, refuse: impl FnOnce(&str)) -> bool {
+    match packet {
+        Some(ClientPacket::Connect { namespace, .. }) if namespace != "/" => refuse(&namespace),
+        Some(ClientPacket::Event { .. }) => {}
+        _ => return false,
+    }
+    true
+}
+
+/// Handles a text message of a subscriber over its WebSocket; returns whether it stays.
+fn on_message(handle: &SubscriberHandle, text: &str) -> bool {
+    let stays = match engineio::Packet::read(text) {
+        Some(engineio::Packet::Pong) => true,
+        Some(engineio::Packet::Message(Message::Text(text))) => match Packet::read(&text) {
+            Some(Packet { kind: Kind::Connect, namespace, .. }) if namespace != "/" => {
+                handle.send(websocket::text(refusal(&namespace)));
+                true
+            }
+            Some(packet) => {
+                matches!(packet.kind, Kind::Event | Kind::BinaryEvent | Kind::Ack | Kind::BinaryAck)
+            }
+            None => false,
+        },
+        _ => false,
+    };
+    if !stays {
+        // Without a code: a client that did not mean to leave treats it as a lost transport, and reconnects.
+        handle.send(websocket::close(None));
+    }
+    stays
+}
+
+/// The packet that refuses a namespace.
+fn refusal(namespace: &str) -> String {
+    Packet::new(Kind::ConnectError, namespace, Some(invalid_namespace())).write()
+}
+
+fn invalid_namespace() -> Value {
+    json!({ "message": "Invalid namespace" })
+}
+
+/// Waits for a valid login. After an invalid one the client may try again until the login timeout, so that a session without a login does
+/// not hold its permit for long. Time in the handshake queue does not count.
+async fn log_in(app: &App, connection: &mut Connection) -> Option<(Identity, ConnectionPermit)> {
+    let deadline = Instant::now() + Duration::from_millis(app.config.live.login_timeout_ms);
+    for _ in 0..MAX_TRIES {
+        let packet = tokio::time::timeout_at(deadline, connection.next()).await;
+        let ClientPacket::Connect { namespace, auth } = packet.ok()?? else { return None };
+        if namespace != "/" {
+            connection.refuse(&namespace, invalid_namespace());
+            continue;
+        }
+        // If the queue or the node is full, the transport is closed, so that the client reconnects later.
+        let Some(_handshake) = app.handshakes.acquire().await else {
+            app.metrics.socket_refused("busy");
+            return None;
+        };
+        match verify(app, &auth, connection.address()).await {
+            Ok(caller) => {
+                let count = |error: &LimitError| app.metrics.socket_refused(error.label());
+                let permit = connection.take_permit()?.log_in(caller.user).inspect_err(count).ok()?;
+                connection.accept("/", &Uuid::new_v4().simple().to_string());
+                return Some((caller, permit));
+            }
+            // The login may be valid: the client reconnects later.
+            Err(Error::Fault(fault)) => {
+                tracing::warn!(%fault, "socket.io login check failed, connection closed");
+                return None;
+            }
+            Err(Error::Refused(refusal)) => {
+                let data = json!({ "code": refusal.code().as_str() });
+                connection.refuse("/", json!({ "message": "Authentication failed", "data": data }));
+            }
+        }
+    }
+    None
+}
+
+/// Checks `{token}`, with or without `Bearer `.
+async fn verify(app: &App, auth: &Value, from: IpAddr) -> Result<Identity> {
+    let token = auth["token"].as_str().unwrap_or_default();
+    let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token = bare.map_or(token, |(_, token)| token).trim();
+    if token.is_empty() {
+        return Err(Refusal::InvalidAccessToken.into());
+    }
+    account::admit_listener(app, token, from).await
+}

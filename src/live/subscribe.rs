@@ -1,0 +1,139 @@
+//! Subscribes clients: WebSockets of `/api/v1/ws`, readers of server-sent events, and, from `socketio`, Socket.IO clients. Also the
+//! reading side of a WebSocket, whose writing side is a fan-out worker.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures::stream;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::ConnectionPermit;
+use super::fanout::{CloseReason, Encoding, NewSubscriber, Protocol, Sink, SubscriberHandle};
+use super::websocket::{ReadOutcome, WebSocket, text};
+use crate::account::Identity;
+use crate::app::App;
+
+/// Most frames of one client message.
+pub const MAX_FRAMES: usize = 64;
+/// Most messages per second of one client.
+pub const MAX_MESSAGES_PER_SECOND: u32 = 100;
+
+/// The answer to `{"event":"ping"}`. Browsers do not show pages the pings of the WebSocket protocol.
+const PONG: &str = r#"{"event":"pong"}"#;
+
+#[derive(Deserialize)]
+struct ClientEvent<'a> {
+    event: &'a str,
+}
+
+/// Subscribes a WebSocket. Its client may send pings; everything else that it sends is ignored.
+pub async fn serve_websocket(app: Arc<App>, caller: Identity, socket: WebSocket, permit: ConnectionPermit) {
+    let sink = Sink::Socket(socket.stream().clone());
+    let encoding = Encoding { protocol: Protocol::WebSocket, compressed: socket.is_compressed() };
+    if let Some(handle) = subscribe(&app, Some(caller), sink, encoding, permit).await {
+        tokio::spawn(read(socket, handle, |handle, message| {
+            if serde_json::from_str::<ClientEvent>(message).is_ok_and(|it| it.event == "ping") {
+                handle.send(text(PONG));
+            }
+            true
+        }));
+    }
+}
+
+/// Returns the body of a stream of server-sent events (WHATWG HTML, section 9.2), for a user or a client without a login; `None` if the
+/// node is stopping. Dropping the body unsubscribes.
+pub async fn serve_events(
+    app: &App,
+    caller: Option<Identity>,
+    compressed: bool,
+    permit: ConnectionPermit,
+) -> Option<Body> {
+    // One event waits here; the connection itself buffers a few more.
+    let (sink, chunks) = mpsc::channel(1);
+    let encoding = Encoding { protocol: Protocol::ServerSentEvents, compressed };
+    let handle = subscribe(app, caller, Sink::Body(sink), encoding, permit).await?;
+    Some(Body::from_stream(stream::unfold((chunks, handle), async |(mut chunks, handle)| {
+        let chunk = chunks.recv().await?;
+        Some((Ok::<_, Infallible>(chunk), (chunks, handle)))
+    })))
+}
+
+/// Adds a subscriber of any protocol, until its login expires. `None` if the node is stopping.
+///
+/// A reconnecting client may have seen a newer version on another node. Its first board is therefore at least as new as the last one
+/// published before it connected.
+pub async fn subscribe(
+    app: &App,
+    caller: Option<Identity>,
+    sink: Sink,
+    encoding: Encoding,
+    permit: ConnectionPermit,
+) -> Option<SubscriberHandle> {
+    // While Redis does not answer, or its board is not open, this node's board is the newest there is.
+    let current = app.health.is_current();
+    let min_version = if current { app.store.published().await.unwrap_or(0) } else { 0 };
+    let left_ms = caller.as_ref().map(|it| it.expires_at_s * 1000 - app.clock.now_ms());
+    let login_expires = left_ms.map(|ms| Instant::now() + Duration::from_millis(ms.max(0) as u64));
+    app.fanout.subscribe(NewSubscriber { sink, encoding, caller, login_expires, permit, min_version }).await
+}
+
+/// Reads from a WebSocket until the client or the worker closes the connection. `on_message` gets each text message, and returns whether
+/// to go on.
+pub async fn read(
+    mut socket: WebSocket,
+    handle: SubscriberHandle,
+    on_message: fn(&SubscriberHandle, &str) -> bool,
+) {
+    let mut replies = Vec::new();
+    let mut rate = MessageRate::new(MAX_MESSAGES_PER_SECOND);
+    loop {
+        let outcome = socket.next(&mut replies).await;
+        if !replies.is_empty() {
+            handle.send(std::mem::take(&mut replies));
+        }
+        let message = match outcome {
+            ReadOutcome::Message(message) => message,
+            ReadOutcome::Disconnected => return,
+            ReadOutcome::ProtocolError(code) => break handle.close(CloseReason::ProtocolError(code)),
+        };
+        if !rate.count() {
+            break handle.close(CloseReason::TooManyMessages);
+        }
+        handle.mark_alive();
+        match message {
+            Message::Close(_) => return,
+            Message::Text(text) if !on_message(&handle, &text) => return,
+            _ => {}
+        }
+    }
+    // Unread bytes would reset the connection before the client has read the close frame.
+    socket.discard().await;
+}
+
+/// Limits how many messages a client may send per second.
+pub struct MessageRate {
+    max_per_second: u32,
+    second_began: Instant,
+    count: u32,
+}
+
+impl MessageRate {
+    /// A limit of messages per second; 0 is no limit.
+    pub fn new(max_per_second: u32) -> Self {
+        Self { max_per_second, second_began: Instant::now(), count: 0 }
+    }
+
+    /// Counts one message; `false` if it is beyond the limit.
+    pub fn count(&mut self) -> bool {
+        if self.second_began.elapsed() >= Duration::from_secs(1) {
+            (self.second_began, self.count) = (Instant::now(), 0);
+        }
+        self.count += 1;
+        self.max_per_second == 0 || self.count <= self.max_per_second
+    }
+}

@@ -1,0 +1,151 @@
+//! Lost publications and subscriptions, and an outage of Redis.
+
+use laurel::admin::Restriction;
+use laurel::store::Standing;
+
+use super::Client;
+use crate::harness::{Player, TestNode, World, eventually, rows};
+
+/// Changes the board while the throttle is closed for `window_ms`, without a publication.
+async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_ms: u64) {
+    let user = player.identity.user;
+    let shard = node.app.store.shard_number(user);
+    node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
+    let _: () = world.look().await.ask(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
+    let due =
+        node.app.store.refill_top(shard, &[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
+    assert!(due.flush_due_ms > 0, "it was held back");
+}
+
+#[tokio::test]
+async fn a_lost_publication_heals() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    change_unseen(&world, &node, &ada, 600_000).await;
+    // As if it had been published and the message lost.
+    let mut look = world.look().await;
+    let version: i64 = look.ask("HGET leaderboard:global:state version").await;
+    let _: u64 = look.ask(&format!("HSET leaderboard:global:state published {version}")).await;
+    let event = client.wait_for("leaderboard_updated").await;
+    assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
+}
+
+#[tokio::test]
+async fn a_starting_node_waits_for_a_board_that_is_held_back() {
+    let mut world = World::new().await;
+    world.config.live.publish_interval_ms = 600_000;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    change_unseen(&world, &node, &ada, 600_000).await;
+    let second = world.node();
+    tokio::pin!(second);
+    let mut look = world.look().await;
+    let polled = async {
+        eventually("the second node to follow the board", async || {
+            let mut look = world.look().await;
+            let (_, nodes): (String, u64) = look.ask("PUBSUB NUMSUB board:global").await;
+            (nodes == 2).then_some(())
+        })
+        .await;
+        let at_ms = node.app.health.last_poll_redis_ms();
+        eventually("polls", async || (node.app.health.last_poll_redis_ms() > at_ms + 2000).then_some(()))
+            .await;
+    };
+    tokio::select! {
+        _ = &mut second => panic!("if Redis stops now, it has only the empty board"),
+        () = polled => {}
+    }
+    let version: i64 = look.ask("HGET leaderboard:global:state version").await;
+    let _: u64 = look.ask(&format!("HSET leaderboard:global:state published {version}")).await;
+    let second = second.await;
+    let mut client = Client::connect(&second, &ada).await;
+    assert_eq!(rows(&client.wait_for("leaderboard_updated").await["data"]), [("ada".to_owned(), 77, 1)]);
+}
+
+#[tokio::test]
+async fn a_poll_publishes_an_unpublished_board() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    change_unseen(&world, &node, &ada, 1500).await;
+    let event = client.wait_for("leaderboard_updated").await;
+    assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
+    // It was published over Redis, not only on this node.
+    let published: i64 = world.look().await.ask("HGET leaderboard:global:state published").await;
+    assert_eq!(event["version"], published);
+}
+
+#[tokio::test]
+async fn the_first_board_is_never_older_than_the_newest_published() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let newest = node.app.hub.newest().version + 60_000_000;
+    // As if another node had published it, and the message had not arrived here.
+    let _: u64 = world.look().await.ask(&format!("HSET leaderboard:global:state published {newest}")).await;
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("connect_success").await;
+    node.app.hub.publish(laurel::live::Board { version: newest, rows: Vec::new() });
+    assert_eq!(client.wait_for("leaderboard_updated").await["version"], newest);
+}
+
+#[tokio::test]
+async fn lost_subscriptions_are_restored() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Client::connect(&node, &ada).await;
+    let channel = format!("personal:{}", ada.identity.user);
+    for round in 1..=3 {
+        let _: u64 = world.look().await.ask("CLIENT KILL TYPE pubsub").await;
+        eventually("both subscriptions to be back", async || {
+            let counts: Vec<(String, u64)> =
+                world.look().await.ask(&format!("PUBSUB NUMSUB board:global {channel}")).await;
+            counts.iter().all(|it| it.1 == 1).then_some(())
+        })
+        .await;
+        node.award(&ada, "watch_ad").await;
+        assert_eq!(client.wait_for("score_personal").await["data"]["score"], round * 10);
+    }
+}
+
+#[tokio::test]
+async fn a_redis_outage_is_one_status_event_and_boards_resume_after_it() {
+    let mut world = World::new().await;
+    let node = world.node().await;
+    let (ada, eve) = (node.register("ada").await, node.register("eve").await);
+    node.award(&ada, "watch_ad").await;
+    let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a bot".into() };
+    laurel::admin::restrict(&node.app, eve.identity.user, Restriction::Ban, None, &decision).await.unwrap();
+    let mut client = Client::connect(&node, &ada).await;
+    client.wait_for("leaderboard_updated").await;
+    world.redis.kill().await;
+    let status = client.wait_for("status").await;
+    assert_eq!(status["data"]["degraded"], true);
+    assert_eq!(node.get("/api/v1/scores/leaderboard").await.status, 200, "reads go on");
+    let ready = node.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["degraded"]), (200, &serde_json::json!(["redis"])));
+    assert_eq!(node.get("/readyz/awards").await.status, 503);
+    let refused = node.init(&ada, "watch_ad").await;
+    refused.assert_refused(503, "SERVICE_UNAVAILABLE");
+    // New clients get the node's board; bans cannot be checked.
+    let mut banned = Client::connect(&node, &eve).await;
+    banned.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+
+    world.redis.restart().await;
+    while banned.next().await.is_some() {}
+    assert_eq!(banned.closed, Some(4401), "the ban is known now");
+    let status = client.wait_for("status").await;
+    assert_eq!(status["data"]["degraded"], false);
+    eventually("awards to be taken again", async || {
+        (node.init(&ada, "watch_ad").await.status == 200).then_some(())
+    })
+    .await;
+    node.award(&ada, "watch_ad").await;
+    client.wait_for_board(&[("ada".to_owned(), 20, 1)]).await;
+}

@@ -1,0 +1,163 @@
+//! Clients that do not read, or break the protocol, are closed and do not affect others.
+
+use laurel::live::{Board, Row};
+use uuid::Uuid;
+
+use super::admission::sockets;
+use super::clients::{ALL, Protocol, Subscriber};
+use crate::harness::{PATIENCE, TestNode, World, eventually};
+
+/// Versions are µs; the test's boards are a second apart, so that boards from the node's polls fit between them.
+const STEP: i64 = 1_000_000;
+
+/// A board of a realistic size: about 900 bytes.
+fn board(version: i64) -> Board {
+    let row = |place: u64| Row {
+        user: Uuid::from_u128(u128::from(place) << 96),
+        number: place as i64,
+        username: format!("player_number_{place}"),
+        score: 1_000_000 - place,
+        rank: place,
+    };
+    Board { version, rows: (1..=10).map(row).collect() }
+}
+
+/// Publishes boards, each after all readers have the one before. Returns the last version.
+async fn change(node: &TestNode, readers: &mut [Subscriber], times: i64) -> i64 {
+    let from = node.app.hub.newest().version;
+    for time in 1..=times {
+        node.app.hub.publish(board(from + time * STEP));
+        for reader in &mut *readers {
+            reader.wait_for_version(from + time * STEP).await;
+        }
+    }
+    from + times * STEP
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_few_old_boards_and_then_the_newest() {
+    let world = World::new().await;
+    let node = world.node_with(|config| config.live.write_timeout_ms = 600_000).await;
+    let players = node.players(ALL.len() as u64 * 2).await;
+    let (mut readers, mut late) = (Vec::new(), Vec::new());
+    for (protocol, players) in ALL.into_iter().zip(players.chunks(2)) {
+        readers.push(Subscriber::open(&node.base, protocol, &players[0].token).await);
+        late.push(Subscriber::open_small(&node.base, protocol, &players[1].token).await);
+    }
+    for subscriber in readers.iter_mut().chain(&mut late) {
+        subscriber.wait_for("leaderboard_updated").await;
+    }
+    let before: Vec<u64> = readers.iter().map(|it| it.boards).collect();
+    let newest = change(&node, &mut readers, 300).await;
+    for (reader, before) in readers.iter().zip(before) {
+        assert!(reader.boards - before >= 300, "{:?} missed a board", reader.protocol());
+    }
+    for subscriber in &mut late {
+        let before = subscriber.boards;
+        subscriber.wait_for_version(newest).await;
+        // HTTP buffers sixteen chunks of a response in addition to the kernel.
+        let max = if subscriber.protocol() == Protocol::ServerSentEvents { 40 } else { 20 };
+        let old = subscriber.boards - before - 1;
+        assert!(old <= max, "{:?} saw {old} old boards", subscriber.protocol());
+    }
+    let skipped = node.app.metrics.board_updates_skipped.get();
+    assert!(skipped >= 250 * late.len() as u64, "{skipped} are counted");
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_closed_and_its_permit_released() {
+    let world = World::new().await;
+    let node = world
+        .node_with(|config| {
+            config.live.write_timeout_ms = 1000;
+            config.limits.sockets_per_user = 1;
+        })
+        .await;
+    let players = node.players(ALL.len() as u64 + 1).await;
+    let mut reader = [Subscriber::open(&node.base, Protocol::WebSocket, &players[ALL.len()].token).await];
+    let mut dead = Vec::new();
+    for (protocol, player) in ALL.into_iter().zip(&players) {
+        let mut subscriber = Subscriber::open_small(&node.base, protocol, &player.token).await;
+        subscriber.wait_for("leaderboard_updated").await;
+        dead.push(subscriber);
+        let again = Subscriber::try_open(&node.base, Protocol::WebSocket, &player.token, None).await;
+        assert!(again.is_none(), "one connection per user");
+    }
+    change(&node, &mut reader, 60).await;
+    let closed = || node.app.metrics.sockets_closed.with_label_values(&["4008"]).get();
+    let all_closed = async {
+        while closed() < ALL.len() as u64 {
+            change(&node, &mut reader, 1).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_closed).await.expect("all are closed as too slow");
+    eventually("the permits to be released", async || (sockets(&node) == 1).then_some(())).await;
+    for player in &players[..ALL.len()] {
+        let open = async || Subscriber::try_open(&node.base, Protocol::WebSocket, &player.token, None).await;
+        eventually("the user's permit", open).await.wait_for("leaderboard_updated").await;
+    }
+    for mut subscriber in dead {
+        subscriber.rest().await;
+    }
+}
+
+/// A client's frame with a zero mask.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ ..126 => bytes.push(0x80 | short as u8),
+        long => {
+            bytes.push(0x80 | 126);
+            bytes.extend((long as u16).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+#[tokio::test]
+async fn a_protocol_violation_is_closed_with_its_code() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let unmasked = vec![0x81, 1, b'x'];
+    let fragments = [frame(0x01, &[b'x'; 3000]), frame(0x80, &[b'x'; 3000])].concat();
+    let cases = [
+        (1008, frame(0x81, b"").repeat(101), "a flood of messages"),
+        (1008, frame(0x89, b"").repeat(101), "a flood of pings"),
+        (1009, frame(0x81, &[b'x'; 4097]), "a long message"),
+        (1009, fragments, "a long message in two frames"),
+        (1002, frame(0xf1, b"x"), "reserved bits"),
+        (1002, frame(0x83, b"x"), "an unknown opcode"),
+        (1002, frame(0x80, b"x"), "a continuation without a start"),
+        (1002, frame(0x09, b""), "a fragmented ping"),
+        (1002, frame(0x89, &[b'x'; 126]), "a long ping"),
+        (1002, unmasked, "no mask"),
+        (1007, frame(0x81, &[0xff, 0xfe]), "invalid UTF-8"),
+        (1007, frame(0x81, &"\u{e9}".as_bytes()[..1]), "half a character"),
+    ];
+    for (code, bytes, what) in cases {
+        // Over Socket.IO there is no code, so that the client reconnects.
+        for (protocol, code) in [(Protocol::WebSocket, code), (Protocol::SocketIo, 1005)] {
+            let mut subscriber = Subscriber::open(&node.base, protocol, &ada.token).await;
+            subscriber.wait_for("leaderboard_updated").await;
+            subscriber.send_raw(&bytes).await;
+            subscriber.rest().await;
+            assert_eq!(subscriber.closed().map(|it| it.0), Some(code), "{protocol:?}: {what}");
+        }
+    }
+    eventually("the permits to be released", async || (sockets(&node) == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_client_within_its_limits_stays_connected() {
+    let world = World::new().await;
+    let node = world.node().await;
+    let ada = node.register("ada").await;
+    let mut client = Subscriber::open(&node.base, Protocol::WebSocket, &ada.token).await;
+    client.wait_for("leaderboard_updated").await;
+    client.send_raw(&frame(0x81, &[b'x'; 4096])).await;
+    client.send_raw(&frame(0x89, b"").repeat(99)).await;
+    change(&node, &mut [client], 5).await;
+}

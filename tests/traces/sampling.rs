@@ -1,0 +1,135 @@
+//! The sampling decision, and how it is passed on.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::{CALLER, TRACE, finalize, trusting};
+use crate::harness::{Collector, TestNode, World};
+
+/// The outbox entries of an award with this parent, read before the ledger takes them.
+async fn outbox_of(world: &World, node: &TestNode, parent: &str) -> String {
+    let (mut look, players) = (world.look().await, node.players(1).await);
+    let nobody_writes = world.nobody_writes().await;
+    finalize(node, &players[0], "watch_ad", parent).await;
+    let entries: redis::Value = look.ask("XRANGE outbox - +").await;
+    drop(nobody_writes);
+    node.written().await;
+    format!("{entries:?}")
+}
+
+#[tokio::test]
+async fn an_unsampled_request_leaves_no_trace_context() {
+    let (world, collector) = (World::new().await, Collector::start().await);
+    let node = world
+        .node_with(|config| {
+            trusting(&collector)(config);
+            config.traces.trust_parent = false;
+        })
+        .await;
+    let sampled = format!("00-{TRACE}-{CALLER}-01");
+    let outbox = outbox_of(&world, &node, &sampled).await;
+    assert!(outbox.contains("awarded") && !outbox.contains("trace"), "{outbox}");
+    assert_eq!(node.app.metrics.trace_spans.with_label_values(&["sent"]).get(), 0);
+    node.stop().await;
+    assert_eq!(collector.all().len(), 0, "a player's flag turned sampling on");
+
+    let off = world.node().await;
+    let outbox = outbox_of(&world, &off, &sampled).await;
+    assert!(outbox.contains("awarded") && !outbox.contains("trace"), "{outbox}");
+    off.stop().await;
+
+    let trusting = world.node_with(trusting(&collector)).await;
+    let outbox = outbox_of(&world, &trusting, &sampled).await;
+    assert!(outbox.contains(&format!("00-{TRACE}-")), "{outbox}");
+    trusting.stop().await;
+    assert!(
+        collector.all().iter().any(|it| it.name == "process outbox"),
+        "the last spans are exported at the stop"
+    );
+}
+
+#[tokio::test]
+async fn a_malformed_parent_is_ignored_and_an_untrusted_one_does_not_decide() {
+    let (world, collector) = (World::new().await, Collector::start().await);
+    let node = world
+        .node_with(|config| {
+            trusting(&collector)(config);
+            config.traces.trust_parent = false;
+            config.traces.sample_ratio = 1.0;
+        })
+        .await;
+    let player = &node.players(1).await[0];
+    let malformed = format!("00-{}-{CALLER}-01", TRACE.to_uppercase());
+    finalize(&node, player, "watch_ad", &malformed).await;
+    let is_request = |name: &str| name == "POST /api/v1/actions/finalize";
+    let own = collector.wait_for("a trace of its own", |it| is_request(&it.name)).await;
+    assert_eq!(own.parent, "");
+    assert!(!own.trace.eq_ignore_ascii_case(TRACE) && own.trace != "0".repeat(32));
+
+    finalize(&node, player, "watch_ad", &format!("00-{TRACE}-{CALLER}-00")).await;
+    let theirs =
+        collector.wait_for("the caller's trace", |it| it.trace == TRACE && is_request(&it.name)).await;
+    assert_eq!(theirs.parent, CALLER);
+
+    node.send(reqwest::Method::from_bytes(b"BREW").unwrap(), "/api/nowhere", &[], Vec::new()).await;
+    let odd = collector.wait_for("an unknown route", |it| it.name == "HTTP").await;
+    assert_eq!((odd.attributes["http.request.method"].as_str(), odd.failed), ("_OTHER", false));
+}
+
+/// A backend that records the trace headers of its requests.
+async fn backend() -> (String, Arc<Mutex<Vec<String>>>) {
+    type Parents = Arc<Mutex<Vec<String>>>;
+    async fn judge(State(parents): State<Parents>, headers: HeaderMap) -> &'static str {
+        let text = |name: &str| headers.get(name).map_or("", |it| it.to_str().unwrap());
+        parents.lock().push(format!("{} {}", text("traceparent"), text("tracestate")));
+        r#"{"valid":true}"#
+    }
+    let (listener, parents) =
+        (tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(), Parents::default());
+    let url = format!("http://{}/judge", listener.local_addr().unwrap());
+    let router = Router::new().route("/judge", post(judge)).with_state(parents.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, parents)
+}
+
+#[tokio::test]
+async fn a_webhook_continues_the_trace_sampled_or_not() {
+    let (world, collector) = (World::new().await, Collector::start().await);
+    let (url, parents) = backend().await;
+    let catalogue = world.folder.path().join("actions.toml");
+    let action = format!(
+        "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\n\
+         proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\" }}\n",
+        "A".repeat(32)
+    );
+    std::fs::write(&catalogue, action).unwrap();
+    let node = world
+        .node_with(|config| {
+            trusting(&collector)(config);
+            config.actions.file = catalogue.to_str().unwrap().to_owned();
+        })
+        .await;
+    let player = &node.players(1).await[0];
+    for flags in ["00", "01"] {
+        let body = json!({ "antiSpamToken": node.token(player, "raid").await, "proof": { "loot": 7 } });
+        let parent = format!("00-{TRACE}-{CALLER}-{flags}");
+        let headers = [("traceparent", parent.as_str()), ("tracestate", "game=1")];
+        let answer = node.post_with("/api/v1/actions/finalize", &player.token, &headers, &body).await;
+        assert_eq!(answer.body["success"], Value::Bool(true), "{}", answer.text);
+    }
+    let asked = collector.wait_for("the webhook call", |it| it.name == "POST").await;
+    let proof = collector.wait_for("the proof", |it| it.name == "verify proof").await;
+    assert_eq!((asked.parent, asked.attributes["http.response.status_code"].as_str()), (proof.id, "200"));
+    let parents = parents.lock().clone();
+    assert!(
+        parents[0].starts_with(&format!("00-{TRACE}-")) && parents[0].ends_with("-00 game=1"),
+        "{parents:?}"
+    );
+    assert_eq!(parents[1], format!("00-{TRACE}-{}-01 game=1", asked.id));
+}
