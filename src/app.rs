@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::abuse::{AbuseSignal, AbuseSignals, Observation};
 use crate::account::{Issuers, LoginKeys, Passwords};
 use crate::action::Catalogue;
 use crate::action::proof::Check;
@@ -21,7 +22,6 @@ use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptKeys;
 use crate::refusals::Refusals;
 use crate::store::Store;
-use crate::suspicion::{Observation, Sign, Suspicions};
 use crate::token::AntiSpamKeys;
 use crate::traces::Traces;
 
@@ -48,7 +48,7 @@ pub struct App {
     pub connections: Arc<ConnectionPool>,
     pub connection_limits: Arc<ConnectionLimits>,
     pub handshakes: HandshakeQueue,
-    pub suspicions: Suspicions,
+    pub abuse_signals: AbuseSignals,
     /// There if tracing is on.
     pub traces: Option<Arc<Traces>>,
     pub refusals: Refusals,
@@ -79,10 +79,10 @@ impl App {
 
     async fn build_on(config: Config, clock: Clock, migrates: bool) -> Result<(Arc<Self>, Inboxes), Fault> {
         let catalogue = Catalogue::load(&config.actions.file)
-            .map_err(|problems| Fault::new("read the catalogue", problems))?;
+            .map_err(|problems| Fault::new("read_catalogue", problems))?;
         warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
         let issuers = Issuers::load(&config.auth.issuers_file)
-            .map_err(|problems| Fault::new("read auth.issuers_file", problems))?;
+            .map_err(|problems| Fault::new("read_issuers_file", problems))?;
         let receipts = receipt_keys(&config.auth)?;
         let metrics = Arc::new(Metrics::default());
         let traces = Traces::new(&config.traces, &metrics)?;
@@ -99,7 +99,7 @@ impl App {
         let deployment = ledger::deployment(&database).await?;
         let watches_ads = catalogue.all().iter().any(|it| it.proof.needs_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
-        let admob = admob.map_err(|problem| Fault::new("read callbacks.admob_keys_url", problem))?;
+        let admob = admob.map_err(|problem| Fault::new("read_admob_keys_url", problem))?;
         let (fanout, inboxes) = Fanout::new();
         let live = &config.live;
         let connections = Arc::new(ConnectionPool::public(&config, metrics.clone()));
@@ -123,7 +123,7 @@ impl App {
             connection_limits: Arc::new(ConnectionLimits::new(&config.limits, live, connections.max_live())),
             connections,
             handshakes: HandshakeQueue::new(live.max_concurrent_handshakes, live.max_queued_handshakes),
-            suspicions: Suspicions::default(),
+            abuse_signals: AbuseSignals::default(),
             traces,
             refusals: Refusals::default(),
             failures: ledger::WriteFailures::default(),
@@ -135,10 +135,10 @@ impl App {
     }
 
     /// Notes what looks like cheating, if anything does.
-    pub fn note(&self, sign: Option<Sign>, user: Option<Uuid>, from: IpAddr) {
+    pub fn note(&self, sign: Option<AbuseSignal>, user: Option<Uuid>, from: IpAddr) {
         if let Some(sign) = sign {
             self.metrics.abuse_signal(sign);
-            self.suspicions.note([(Observation { sign, user, address: from }, 1)]);
+            self.abuse_signals.note([(Observation { sign, user, address: from }, 1)]);
         }
     }
 }
@@ -150,9 +150,9 @@ impl App {
 pub fn receipt_keys(auth: &config::Auth) -> Result<ReceiptKeys, Fault> {
     if auth.jwt_secret.is_empty() {
         let hint = "set it to 32 random bytes or more, the same on every node";
-        return Err(Fault::new("sign logins", format!("JWT_SECRET is not set: {hint}")));
+        return Err(Fault::new("load_login_keys", format!("JWT_SECRET is not set: {hint}")));
     }
-    ReceiptKeys::new(auth).map_err(|problem| Fault::new("make the keys of receipts", problem))
+    ReceiptKeys::new(auth).map_err(|problem| Fault::new("load_receipt_keys", problem))
 }
 
 /// An action that takes longer than its token lives can be started, but never finished.

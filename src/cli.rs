@@ -165,7 +165,7 @@ fn run(command: Command, config: Config, log: &Log, output: &mut Output) -> Resu
 /// wrong answer.
 fn purpose(command: &Command) -> Purpose {
     match command {
-        Command::Seed { .. } | Command::Migrate => Purpose::Make,
+        Command::Seed { .. } | Command::Migrate => Purpose::Create,
         Command::Verify { ledger: true } => Purpose::UsePostgres,
         _ => Purpose::Use,
     }

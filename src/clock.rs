@@ -1,4 +1,4 @@
-//! The one reader of the wall clock. Tokens, sessions and limits do not use it: they go by Redis' clock, in the scripts.
+//! The only reader of the wall clock. Tokens, sessions and limits do not use it: scripts use the clock of Redis.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// A node's wall clock. A clone shows the same time; a test can move it.
+/// A node's wall clock. Clones share its shift, which tests set.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     shift_ms: Arc<AtomicI64>,
@@ -15,7 +15,7 @@ pub struct Clock {
 
 impl Clock {
     /// Milliseconds since the Unix epoch.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    #[allow(clippy::disallowed_methods, reason = "the only place")]
     pub fn now_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         since.as_millis() as i64 + self.shift_ms.load(Ordering::Relaxed)
@@ -26,25 +26,25 @@ impl Clock {
         self.now_ms() / 1000
     }
 
-    /// Moves this clock and its clones; time stands still for nobody else.
+    /// Moves this clock and its clones forward (or back), for tests.
     pub fn shift(&self, by_ms: i64) {
         self.shift_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
-    /// A UUID v7 (RFC 9562): its order is the order in time.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    /// A UUID v7 (RFC 9562), which sorts by time.
+    #[allow(clippy::disallowed_methods, reason = "the only place")]
     pub fn new_id(&self) -> Uuid {
         Uuid::now_v7()
     }
 }
 
-/// RFC 3339 in UTC with milliseconds, as every time on the wire is written.
+/// RFC 3339 in UTC with milliseconds, the format of every time in the API.
 pub fn rfc3339(ms: i64) -> String {
     let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{time:.3}")
 }
 
-/// A time of day, such as `22:30`, given in ms of the day.
+/// A time of day such as `22:30`, from milliseconds since midnight.
 pub fn time_of_day(ms: u64) -> String {
     let minutes = ms / 60_000;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)

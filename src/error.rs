@@ -1,23 +1,23 @@
-//! What can go wrong: a `Refusal` is the caller's doing and is told in the contract's words; a `Fault` is ours, keeps its
-//! causes for the log and shows the caller a plain sentence. Nothing here knows HTTP: `http/envelope.rs` does.
+//! Errors. A `Refusal` is caused by the caller and has a public code and message. A `Fault` is an internal error: its causes go to the
+//! log, and the caller gets a general message. `http/envelope.rs` maps both to HTTP; nothing here depends on HTTP.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of everything a door calls.
+/// The result of what an API handler calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an answer is not the one that was asked for.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Error {
-    /// The caller's doing.
+    /// Caused by the caller.
     Refused(Refusal),
-    /// Ours.
+    /// An internal error.
     Fault(Fault),
 }
 
 impl Error {
-    /// What a client is told that it was.
+    /// The code in the response.
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(refusal) => refusal.code(),
@@ -39,7 +39,7 @@ impl From<Fault> for Error {
     }
 }
 
-/// Where a fixed window of attempts stands (the `RateLimit-*` headers).
+/// State of a fixed rate limit window (the `RateLimit-*` headers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateWindow {
     /// Attempts allowed in the window.
@@ -50,29 +50,29 @@ pub struct RateWindow {
     pub reset_ms: u64,
 }
 
-/// One malformed field and what is wrong with it.
+/// A malformed field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// Path inside the body, such as `proof.nonce`.
     pub field: String,
-    /// A sentence without the field's name or value.
+    /// What is wrong and what to send instead, without the field's name or value.
     pub problem: String,
 }
 
 impl FieldError {
-    /// A field and what is wrong with it.
+    /// An error of one field.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
 }
 
-/// Everything a caller can be refused for (contract, section 2).
+/// Every reason to refuse a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each variant is the code of the same name, told in `message`")]
+#[allow(missing_docs, reason = "each variant is the code of the same name, explained by `message`")]
 pub enum Refusal {
     Unauthorized,
     InvalidAccessToken,
-    /// An access token that is refused unread, which is no sign of abuse: some providers' are long.
+    /// Refused unread. Not an abuse signal: the tokens of some identity providers are long.
     AccessTokenTooLong {
         max_bytes: usize,
     },
@@ -80,39 +80,39 @@ pub enum Refusal {
     InvalidActionToken,
     InvalidCredentials,
     TokenExpired,
-    /// The game session has run out.
+    /// The game session has expired.
     SessionExpired,
     /// There is no game session.
     NoSession,
     TokenAlreadyUsed,
     SessionMismatch,
-    /// With the types that are open there.
+    /// With the action types that this API accepts.
     InvalidAction {
         valid: Vec<String>,
     },
-    /// The action is not open at this time of day; ms of the UTC day.
+    /// The action is closed at this time of day. Milliseconds of the UTC day.
     ActionClosed {
         opens_at_ms: u64,
         closes_at_ms: u64,
     },
-    /// With what the action can be worth.
+    /// With the points that the action can award.
     InvalidPoints {
         expected: Vec<u64>,
     },
     UserNotFound,
-    /// The largest score a board can hold would be passed.
+    /// The award would exceed the largest score that a board can hold.
     ScoreFull,
-    /// With the moment of the refusal (ms), so that a repeat under the same idempotency key is the same to the byte.
+    /// With the time of the refusal (ms since the Unix epoch): a replay must be identical to the byte.
     ProofInvalid {
         at_ms: i64,
     },
     Validation(Vec<FieldError>),
-    /// A window is full; `limit` is the setting that says how many attempts it has.
+    /// A rate limit window is full. `limit` is the name of its setting.
     RateLimited {
         limit: &'static str,
         window: RateWindow,
     },
-    /// The action's own limit, or the points an hour: `limit` is the setting.
+    /// A limit of the action, or of points per hour. `limit` is the name of the setting.
     ActionLimited {
         limit: String,
         wait_ms: u64,
@@ -128,9 +128,9 @@ pub enum Refusal {
     MethodNotAllowed,
     PayloadTooLarge,
     UnsupportedMediaType,
-    /// This node takes no more of those who listen for the moment.
+    /// This node accepts no more live connections at present.
     NoSocket,
-    /// For the moment; the caller may come back. The sentence says whether anything was done.
+    /// Temporary: the caller should retry. The message says whether anything was done.
     Unavailable(&'static str),
 }
 
@@ -171,7 +171,7 @@ impl Refusal {
         }
     }
 
-    /// The sentence that people read.
+    /// The message in the response. The texts about tokens, sessions, points and actions are part of the API.
     pub fn message(&self) -> String {
         let plain = match self {
             Self::Unauthorized => "No access token provided",
@@ -187,44 +187,61 @@ impl Refusal {
             Self::UserNotFound => "User not found",
             Self::TokenAlreadyUsed => "Token has been used, use latest token",
             Self::InvalidAction { .. } | Self::ActionClosed { .. } => "Invalid action type",
-            Self::ScoreFull => "The score would exceed the maximum of 2^53 - 1",
-            Self::ProofInvalid { .. } => "The proof is invalid",
+            Self::ScoreFull => "The score can't exceed 9007199254740991",
+            Self::ProofInvalid { .. } => "The proof is invalid, please start again",
             Self::Validation(fields) => return validation_message(fields),
             Self::RateLimited { .. } => "Rate limit exceeded",
-            Self::ActionLimited { .. } => "You've reached the limit for this action, please try again later",
+            Self::ActionLimited { wait_ms, .. } => {
+                return format!(
+                    "You've reached the limit for this action, try again in {}",
+                    rounded_up(*wait_ms)
+                );
+            }
             Self::AlreadyExists { field } => return format!("This {field} is already taken"),
             Self::Banned => "This account is banned",
             Self::NotAdmin => "Admin role required",
-            Self::OriginNotAllowed => "This origin is not allowed; list it in server.cors_origins",
-            Self::IdempotencyMismatch => "This idempotency key was used for another request",
+            Self::OriginNotAllowed => "This origin is not allowed, add it to server.cors_origins",
+            Self::IdempotencyMismatch => {
+                "This Idempotency-Key was used for a different request, send a new key"
+            }
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::PayloadTooLarge => "The body is larger than 16 KiB",
-            Self::UnsupportedMediaType => "The body must be application/json",
-            Self::NoSocket => "This node accepts no new connections right now, please try again",
-            Self::Unavailable(why) => why,
+            Self::UnsupportedMediaType => "Send the body as application/json",
+            Self::NoSocket => "This node accepts no more connections at present, please reconnect",
+            Self::Unavailable(reason) => reason,
         };
         plain.to_owned()
     }
 }
 
 fn validation_message(fields: &[FieldError]) -> String {
-    let named: Vec<_> = fields.iter().map(|it| format!("{} {}", it.field, it.problem)).collect();
+    let named: Vec<_> = fields.iter().map(|it| format!("{}: {}", it.field, it.problem)).collect();
     format!("Invalid request: {}", named.join("; "))
+}
+
+/// A duration in seconds, minutes or hours, such as `36 minutes`.
+fn rounded_up(ms: u64) -> String {
+    let (count, unit) = match ms.div_ceil(1000) {
+        seconds @ 0..=60 => (seconds.max(1), "second"),
+        seconds @ 61..=3600 => (seconds.div_ceil(60), "minute"),
+        seconds => (seconds.div_ceil(3600), "hour"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 macro_rules! codes {
     ($($name:ident => $text:literal),+ $(,)?) => {
         /// The closed list of error codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs, reason = "the text beside each name is its documentation")]
+        #[allow(missing_docs, reason = "the text next to each name documents it")]
         pub enum Code { $($name),+ }
 
         impl Code {
-            /// All of them, in the contract's order.
+            /// All codes, in the order of the API documentation.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// As it stands in `metadata.errorCode`.
+            /// The value of `metadata.errorCode`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),+ }
             }
@@ -258,40 +275,40 @@ codes! {
     InternalError => "INTERNAL_ERROR",
 }
 
-/// Something of ours failed. Its causes go to the log, never to the caller.
+/// An internal error. Its causes go to the log, never to the caller.
 #[derive(Debug)]
 pub struct Fault {
-    doing: &'static str,
+    operation: &'static str,
     cause: Box<dyn StdError + Send + Sync>,
-    /// A store is away rather than wrong: the caller is told to come back.
+    /// A store is unavailable, so the same request may succeed later (503 instead of 500).
     pub retryable: bool,
 }
 
 impl Fault {
-    /// A fault while `doing` something, such as "redeem a token".
-    pub fn new(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { doing, cause: cause.into(), retryable: false }
+    /// A permanent fault of an operation, named in `snake_case` as in the metrics: `find_bans`.
+    pub fn new(operation: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { operation, cause: cause.into(), retryable: false }
     }
 
-    /// The same, where the cause is a store that does not answer.
-    pub fn retryable(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { retryable: true, ..Self::new(doing, cause) }
+    /// A fault of an unavailable store: the caller may retry.
+    pub fn retryable(operation: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { retryable: true, ..Self::new(operation, cause) }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut told = self.cause.to_string();
+        let mut text = self.cause.to_string();
         let mut cause = self.cause.source();
         while let Some(inner) = cause {
-            let inner_told = inner.to_string();
-            // Some errors say what their source says.
-            if !told.contains(&inner_told) {
-                told = format!("{told}: {inner_told}");
+            let inner_text = inner.to_string();
+            // Some errors repeat the text of their source.
+            if !text.contains(&inner_text) {
+                text = format!("{text}: {inner_text}");
             }
             cause = inner.source();
         }
-        write!(f, "could not {}: {told}", self.doing)
+        write!(f, "could not {}: {text}", self.operation.replace('_', " "))
     }
 }
 

@@ -25,7 +25,7 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
 /// # Errors
 /// It is malformed.
 pub fn jwks(bytes: &[u8]) -> Result<usize, String> {
-    crate::keys::jwks::read(bytes).map(|found| found.keys.len())
+    crate::keyring::jwks::read(bytes).map(|found| found.keys.len())
 }
 
 /// The number of public keys for an algorithm in a PEM file.

@@ -18,14 +18,14 @@ pub mod serve;
 pub mod http;
 pub mod rate_limit;
 
+pub mod abuse;
 pub mod account;
 pub mod action;
 pub mod award;
 pub mod game;
-pub mod keys;
+pub mod keyring;
 pub mod receipt;
 pub mod refusals;
-pub mod suspicion;
 pub mod token;
 
 pub mod admin;

@@ -9,7 +9,6 @@ use prometheus::{
 use tokio::runtime::RuntimeMetrics;
 
 use crate::error::Code;
-use crate::suspicion::Sign;
 
 /// Seconds: 100 µs to 10 s.
 const LATENCY_BUCKETS: [f64; 13] =

@@ -1,19 +1,19 @@
-//! Client networks, as limits count them. One IPv4 address is one client. Of IPv6 every household has at least a /64, and a site or a
-//! rented server often a /48, which has 65,536 of them: so limits count both, with a wider limit for the /48.
+//! Client networks for rate limits. An IPv4 address is one client. In IPv6 a household has at least a /64, and a site or a rented server
+//! often has a /48, which contains 65,536 of them. So limits count both, with a higher limit for the /48.
 //!
-//! Addresses are compared in canonical form everywhere: IPv4 is never written as an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2).
+//! Addresses are compared in canonical form: never as IPv4-mapped IPv6 (RFC 4291, section 2.5.5.2).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// What a /48 may do, in households: a limit for one address counts so many times for the whole site.
+/// The limit of a /48, as a multiple of the limit of one address.
 const SITE_FACTOR: u32 = 8;
-/// Bits in front of an IPv4 address in an IPv4-mapped IPv6 address.
+/// Length of the prefix of an IPv4-mapped IPv6 address.
 const MAPPED_BITS: u8 = 96;
 
-/// A network that a limit counts as one client.
+/// A network that a rate limit counts as one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     /// An IPv4 address, or the first 64 bits of an IPv6 address; the other bits are zero.
@@ -36,12 +36,12 @@ impl Network {
         }
     }
 
-    /// The network that shares scarce turns, such as those of password hashes, with others as equals: the widest that is known.
+    /// The widest network of an address. Password hashes are shared fairly among these.
     pub fn widest(address: IpAddr) -> Self {
         Self::site(address).unwrap_or_else(|| Self::household(address))
     }
 
-    /// The networks that count a request of `address`, each with its limit. 0 is no limit.
+    /// The networks whose limits apply to `address`, each with its limit. 0 is no limit.
     pub fn counted(address: IpAddr, limit: u32) -> impl Iterator<Item = (Self, u32)> {
         let site = Self::site(address).map(|it| (it, site_limit(limit)));
         std::iter::once((Self::household(address), limit)).chain(site)
@@ -52,13 +52,13 @@ impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Household(address) => address.fmt(f),
-            // The same bits may be a household's too.
+            // A household may have the same bits.
             Self::Site(address) => write!(f, "{address}/48"),
         }
     }
 }
 
-/// The first address of an address' household: itself for IPv4.
+/// The first address of a household; for IPv4 the address itself.
 pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -66,7 +66,7 @@ pub fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The limit of a site whose households have `limit` each. 0 is no limit.
+/// The limit of a site, from the limit of a household. 0 is no limit.
 pub fn site_limit(limit: u32) -> u32 {
     limit.saturating_mul(SITE_FACTOR)
 }
@@ -75,16 +75,16 @@ fn prefix(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
     Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - bits)))
 }
 
-/// A network as it stands in the settings: a CIDR or one address, in canonical form.
+/// Parses a network from the settings: a CIDR or one address. Returns it in canonical form.
 ///
 /// # Errors
-/// It is neither, or it takes in IPv4-mapped addresses beside others: as these are compared as IPv4, it would never match them.
+/// It is neither; or it contains IPv4-mapped addresses and others. Mapped addresses are compared as IPv4, so it would never match them.
 pub fn parse(text: &str) -> Result<IpNet, String> {
     let address = text.parse().map(|it: IpAddr| IpNet::from(it.to_canonical()));
     let net: IpNet = text
         .parse()
         .or(address)
-        .map_err(|_| format!("{text:?} is no address and no network such as 10.0.0.0/8"))?;
+        .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))?;
     let IpNet::V6(wide) = net else { return Ok(net) };
     let mapped = Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0);
     if let (Some(address), Some(bits)) =
@@ -94,13 +94,13 @@ pub fn parse(text: &str) -> Result<IpNet, String> {
     }
     if wide.contains(&mapped) || wide.addr().to_ipv4_mapped().is_some() {
         return Err(format!(
-            "{text:?} is wider than /96 and takes in IPv4-mapped addresses, which are compared as IPv4: write the IPv4 network, such as 10.0.0.0/8, by itself"
+            "{text:?} is wider than /96 and contains IPv4-mapped addresses, which are compared as IPv4: write the IPv4 network, such as 10.0.0.0/8, as a separate entry"
         ));
     }
     Ok(net)
 }
 
-/// Whether one of the networks has this address.
+/// Whether one of the networks contains this address.
 pub fn any_contains(nets: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     nets.iter().any(|it| it.contains(&address))
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_site_counts_beside_its_households() {
+    fn limits_count_household_and_site() {
         let counted = |text: &str| {
             let nets = Network::counted(text.parse().unwrap(), 10);
             nets.map(|(net, limit)| format!("{net} {limit}")).collect::<Vec<_>>().join(", ")
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(counted("192.0.2.9"), "192.0.2.9 10");
         assert_eq!(counted("::ffff:192.0.2.9"), "192.0.2.9 10");
         assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2:: 10, 2001:db8:1::/48 80");
-        // The site's bits are those of its first household, and it is another window.
+        // A site has the bits of its first household, but its own window.
         assert_eq!(counted("2001:db8:1::1"), "2001:db8:1:: 10, 2001:db8:1::/48 80");
         assert_eq!((site_limit(0), site_limit(u32::MAX)), (0, u32::MAX));
     }
@@ -133,7 +133,7 @@ mod tests {
             assert!(problem.contains("write the IPv4 network") && problem.contains(text), "{problem}");
         }
         for text in ["balancer", "10.0.0.0/33", "", "::ffff:127.0.0.0/129"] {
-            assert!(parse(text).unwrap_err().contains("is no address"), "{text}");
+            assert!(parse(text).unwrap_err().contains("is neither an address"), "{text}");
         }
         assert_eq!(parse("::ffff:127.0.0.0/104").unwrap().to_string(), "127.0.0.0/8");
         assert_eq!(parse("::ffff:127.0.0.1").unwrap().to_string(), "127.0.0.1/32");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     proptest! {
-        /// However a network and an address are written, as IPv4 or as IPv4-mapped IPv6, they match as IPv4 does.
+        /// Networks and addresses match as IPv4, whether written as IPv4 or as IPv4-mapped IPv6.
         #[test]
         fn mapped_networks_and_addresses_match_as_ipv4(
             net in any::<[u8; 4]>(),
@@ -150,7 +150,7 @@ mod tests {
             inside in any::<bool>(),
         ) {
             let plain = Ipv4Net::new(net.into(), bits).unwrap();
-            // Random addresses are hardly ever inside of a narrow network.
+            // A random address is hardly ever inside a narrow network.
             let mask = u32::from(plain.netmask());
             let address = u32::from_be_bytes(other);
             let address = if inside { (u32::from(plain.network()) & mask) | (address & !mask) } else { address };

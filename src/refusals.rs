@@ -1,11 +1,11 @@
-//! Requests that were refused, counted in memory by code and written to Postgres by `ledger::refusals` every few seconds: so a flood
-//! costs an addition a request. What was not written when a node ends is lost: these are statistics, nothing is decided by them.
+//! Refused requests, counted per code in memory and flushed to Postgres by `ledger::refusals` every few seconds, so a flood costs one
+//! addition per request. Counts since the last flush are lost when a node ends: they are statistics only.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Code;
 
-/// The refusals since the last write.
+/// Refusals since the last flush.
 pub struct Refusals {
     counts: Vec<AtomicU64>,
 }
@@ -17,23 +17,23 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Counts one.
+    /// Counts a refusal.
     pub fn note(&self, code: Code) {
         self.add(code, 1);
     }
 
-    /// Takes what was counted.
+    /// Takes all counts.
     pub fn take(&self) -> Vec<(Code, u64)> {
         let all = Code::ALL.iter().zip(&self.counts);
         all.map(|(code, count)| (*code, count.swap(0, Ordering::Relaxed))).filter(|it| it.1 > 0).collect()
     }
 
-    /// Gives back what could not be written.
-    pub fn give_back(&self, counts: &[(Code, u64)]) {
+    /// Puts back counts that could not be written.
+    pub fn put_back(&self, counts: &[(Code, u64)]) {
         counts.iter().for_each(|(code, count)| self.add(*code, *count));
     }
 
-    /// `Code::ALL` has the codes in the order in which they are declared.
+    // `Code::ALL` is in the order of declaration, so the discriminant is the index.
     fn add(&self, code: Code, count: u64) {
         if let Some(known) = self.counts.get(code as usize) {
             known.fetch_add(count, Ordering::Relaxed);
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_is_counted_as_itself_and_taken_once() {
+    fn counts_by_code_and_takes_once() {
         let refusals = Refusals::default();
         for (times, code) in Code::ALL.iter().enumerate() {
             (0..times).for_each(|_| refusals.note(*code));
@@ -55,7 +55,7 @@ mod tests {
         let wanted: Vec<_> = Code::ALL.iter().copied().zip(0u64..).skip(1).collect();
         assert_eq!(taken, wanted);
         assert_eq!(refusals.take(), []);
-        refusals.give_back(&taken);
+        refusals.put_back(&taken);
         refusals.note(Code::NotFound);
         assert_eq!(
             refusals.take().iter().map(|it| it.1).sum::<u64>(),

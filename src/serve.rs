@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::connections::ConnectionPool;
 use crate::error::Fault;
 use crate::live::Inboxes;
-use crate::{admin, http, keys, ledger, live};
+use crate::{admin, http, keyring, ledger, live};
 
 /// A node that serves.
 pub struct Node {
@@ -166,8 +166,8 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(ledger::acknowledge_forever(app.clone()));
     tasks.spawn(admin::reconcile_forever(app.clone(), admin::FULL_INTERVAL));
     let store = app.store.clone();
-    tasks.spawn(async move { store.find_servers_forever().await });
-    tasks.spawn(keys::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));
+    tasks.spawn(async move { store.refresh_topology_forever().await });
+    tasks.spawn(keyring::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));
     tasks
 }
 

@@ -1,12 +1,12 @@
-//! What the tests' cluster does when a test asks for it, seen by plain commands. Laurel has no part in this.
+//! Tests of the test cluster itself, with plain commands and without Laurel.
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::harness::{KeptCluster, KeptRedis, eventually};
+use crate::harness::{TestCluster, TestRedis, eventually};
 
-/// A key of a slot that process 0 is master of.
-async fn key_of(cluster: &KeptCluster, member: usize) -> (String, u16) {
+/// A key, and its slot, of which this member is the master.
+async fn key_of(cluster: &TestCluster, member: usize) -> (String, u16) {
     for number in 0..1000 {
         let key = format!("{{{number}}}key");
         let slot = cluster.slot(&key).await;
@@ -18,27 +18,27 @@ async fn key_of(cluster: &KeptCluster, member: usize) -> (String, u16) {
 }
 
 #[tokio::test]
-async fn a_cluster_takes_writes_and_its_replicas_have_them() {
-    let cluster = KeptCluster::start().await;
+async fn replicas_receive_writes() {
+    let cluster = TestCluster::start().await;
     let mut masters = cluster.masters().await;
     masters.sort_unstable();
     assert_eq!(masters, [0, 1, 2]);
     for master in masters {
         let (key, slot) = key_of(&cluster, master).await;
         let _: () = cluster.ask(master, &format!("SET {key} 1")).await;
-        eventually("its replica to have it", async || {
-            let there: Vec<String> =
+        eventually("the replica to have the key", async || {
+            let keys: Vec<String> =
                 cluster.ask(master + 3, &format!("CLUSTER GETKEYSINSLOT {slot} 10")).await;
-            (there == [key.clone()]).then_some(())
+            (keys == [key.clone()]).then_some(())
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn a_killed_master_is_followed_by_its_replica_and_comes_back_as_one() {
-    let mut cluster = KeptCluster::start().await;
-    cluster.hurry().await;
+async fn a_killed_master_becomes_a_replica() {
+    let mut cluster = TestCluster::start().await;
+    cluster.shorten_node_timeout().await;
     let (key, slot) = key_of(&cluster, 1).await;
     let _: () = cluster.ask(1, &format!("SET {key} kept")).await;
     assert_eq!(cluster.kill_master(slot).await, 1);
@@ -52,21 +52,21 @@ async fn a_killed_master_is_followed_by_its_replica_and_comes_back_as_one() {
 }
 
 #[tokio::test]
-async fn a_stopped_master_is_followed_too() {
-    let cluster = KeptCluster::start().await;
-    cluster.hurry().await;
+async fn a_stopped_master_is_replaced() {
+    let cluster = TestCluster::start().await;
+    cluster.shorten_node_timeout().await;
     let (key, slot) = key_of(&cluster, 0).await;
     cluster.stop(0);
     assert_eq!(cluster.failed_over(slot, 0).await, 3);
     let _: () = cluster.ask(3, &format!("SET {key} new")).await;
-    cluster.go_on(0);
+    cluster.resume(0);
     cluster.settled().await;
     assert_eq!(cluster.master_of(slot).await, Some(3));
 }
 
 #[tokio::test]
 async fn a_slot_moves_with_its_keys() {
-    let cluster = KeptCluster::start().await;
+    let cluster = TestCluster::start().await;
     let (key, slot) = key_of(&cluster, 0).await;
     let _: () = cluster.ask(0, &format!("SET {key} kept")).await;
     let _: u64 = cluster.ask(0, &format!("ZADD {key}:set 1 a 2 b")).await;
@@ -86,8 +86,8 @@ async fn a_slot_moves_with_its_keys() {
 }
 
 #[tokio::test]
-async fn all_six_are_killed_and_come_back_with_or_without_their_data() {
-    let mut cluster = KeptCluster::start().await;
+async fn all_members_restart_with_and_without_data() {
+    let mut cluster = TestCluster::start().await;
     let (key, _) = key_of(&cluster, 2).await;
     let _: () = cluster.ask(2, &format!("SET {key} kept")).await;
     cluster.kill_all().await;
@@ -102,9 +102,9 @@ async fn all_six_are_killed_and_come_back_with_or_without_their_data() {
 }
 
 #[tokio::test]
-async fn bare_names_reach_their_shards() {
+async fn unprefixed_keys_reach_their_shards() {
     let folder = tempfile::tempdir().unwrap();
-    let mut redis = [KeptRedis::on_cluster(8).await, KeptRedis::with_shards(folder.path(), 8).await];
+    let mut redis = [TestRedis::on_cluster(8).await, TestRedis::with_shards(folder.path(), 8).await];
     for redis in &mut redis {
         let (mut look, users) = (redis.look().await, [1, 2, 3, 4, 5].map(Uuid::from_u128));
         for (points, user) in users.iter().enumerate() {
@@ -138,19 +138,19 @@ async fn bare_names_reach_their_shards() {
 }
 
 #[tokio::test]
-async fn a_cluster_waits_for_the_next_test_until_everybody_has_left_it() {
-    let first = KeptRedis::on_cluster(8).await;
+async fn a_cluster_is_reused_after_its_last_client() {
+    let first = TestRedis::on_cluster(8).await;
     let (url, mut look) = (first.url.clone(), first.look().await);
     let _: () = look.ask("SET token:a 1").await;
     drop(first);
-    assert_eq!(look.ask::<u64>("EXISTS token:a").await, 1, "it is not emptied under somebody's hands");
+    assert_eq!(look.ask::<u64>("EXISTS token:a").await, 1, "a cluster with clients is not emptied");
     drop(look);
     let others = Mutex::new(Vec::new());
     let again = eventually("the cluster to come back", async || {
-        let next = KeptRedis::on_cluster(8).await;
-        let is_it = next.url == url;
+        let next = TestRedis::on_cluster(8).await;
+        let is_same = next.url == url;
         others.lock().push(next);
-        is_it.then(|| others.lock().pop().unwrap())
+        is_same.then(|| others.lock().pop().unwrap())
     })
     .await;
     assert!(again.look().await.everything().await.is_empty());

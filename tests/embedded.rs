@@ -1,7 +1,7 @@
-//! The private stores, in processes of their own.
+//! Embedded stores, with Laurel in its own process.
 
+mod environment;
 mod lock;
-mod surroundings;
 
 use std::io::Read;
 use std::path::Path;
@@ -20,27 +20,27 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
     laurel(folder, arguments).output().unwrap()
 }
 
-/// Starts a node and gives it with all that it said until it served.
+/// Starts a node. Returns it and its output until it serves.
 fn serve(folder: &Path) -> (Child, String) {
-    serving(laurel(folder, &["serve"]))
+    spawn_node(laurel(folder, &["serve"]))
 }
 
-/// The same by a command of one's own; a node that has not all stores to itself says only how to join those that it has.
-fn serving(mut command: Command) -> (Child, String) {
+/// Like `serve`, with a given command.
+fn spawn_node(mut command: Command) -> (Child, String) {
     let mut child = command.spawn().unwrap();
-    let (mut said, mut byte) = (Vec::new(), [0]);
+    let (mut output, mut byte) = (Vec::new(), [0]);
     let stdout = child.stdout.as_mut().unwrap();
-    while !said.ends_with(b"laurel serve\n") && stdout.read(&mut byte).unwrap() == 1 {
-        said.push(byte[0]);
+    while !output.ends_with(b"laurel serve\n") && stdout.read(&mut byte).unwrap() == 1 {
+        output.push(byte[0]);
     }
-    (child, String::from_utf8(said).unwrap())
+    (child, String::from_utf8(output).unwrap())
 }
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
-/// Processes whose command line names this folder, or whose files are in it.
+/// Counts the processes with open files in this folder.
 fn users_of(folder: &Path) -> usize {
     let folder = folder.canonicalize().unwrap();
     let uses = |pid: &Path| {
@@ -51,7 +51,7 @@ fn users_of(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn stores_are_kept_over_restarts_and_end_with_a_killed_node() {
+async fn stores_survive_restarts_and_end_with_a_killed_node() {
     let folder = tempfile::tempdir().unwrap();
     let (mut node, first) = serve(folder.path());
     assert!(first.contains("REDIS_URL='unix://"), "{first}");
@@ -82,7 +82,7 @@ async fn stores_are_kept_over_restarts_and_end_with_a_killed_node() {
 }
 
 #[tokio::test]
-async fn a_second_node_joins_by_the_urls_that_the_first_one_prints() {
+async fn a_second_node_joins_with_the_printed_urls() {
     let folder = tempfile::tempdir().unwrap();
     let (mut node, told) = serve(folder.path());
     let line = told.lines().find(|it| it.contains("REDIS_URL=")).unwrap();
@@ -100,7 +100,7 @@ async fn a_second_node_joins_by_the_urls_that_the_first_one_prints() {
 }
 
 #[tokio::test]
-async fn what_keeps_a_store_from_starting_is_one_clear_line() {
+async fn start_errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = folder.path().join("data/postgres/cluster");
     std::fs::create_dir_all(&cluster).unwrap();
@@ -108,11 +108,14 @@ async fn what_keeps_a_store_from_starting_is_one_clear_line() {
     assert!(said(&damaged).ends_with("is damaged: it has no PG_VERSION"), "{}", said(&damaged));
     std::fs::write(cluster.join("PG_VERSION"), "9.6\n").unwrap();
     let old = run(folder.path(), &["migrate"]);
-    assert!(said(&old).contains("is of Postgres 9.6, but only"), "{}", said(&old));
+    assert!(said(&old).contains("was created by Postgres 9.6, but only"), "{}", said(&old));
 
     let none = laurel(folder.path(), &["migrate"]).env("PATH", "/nowhere").output().unwrap();
     let line = said(&none);
-    assert!(line.contains("redis-server was not found") || line.contains("is of Postgres 9.6"), "{line}");
+    assert!(
+        line.contains("redis-server was not found") || line.contains("was created by Postgres 9.6"),
+        "{line}"
+    );
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = tempfile::tempdir().unwrap();
@@ -137,7 +140,7 @@ async fn what_keeps_a_store_from_starting_is_one_clear_line() {
 }
 
 #[tokio::test]
-async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
+async fn invalid_settings_stop_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let refused = laurel(folder.path(), &["serve"])
         .env("JWT_SECRET", "short")
@@ -146,11 +149,11 @@ async fn a_node_without_a_secret_or_with_wrong_settings_does_not_start() {
         .output()
         .unwrap();
     let line = said(&refused);
-    assert!(line.contains("3 problems in the configuration"), "{line}");
-    assert!(!folder.path().join("data").exists(), "nothing was begun");
+    assert!(line.contains("3 problems in the settings"), "{line}");
+    assert!(!folder.path().join("data").exists(), "nothing was created");
 }
 
-/// The Redis of a folder, by the process that has its socket's folder open.
+/// The process of a store, by its name and the folder in its command line.
 fn pid_of(folder: &Path, name: &str) -> Option<i32> {
     let folder = folder.canonicalize().unwrap();
     let text = |pid: &Path, file: &str| std::fs::read_to_string(pid.join(file)).unwrap_or_default();
@@ -162,13 +165,13 @@ fn pid_of(folder: &Path, name: &str) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn a_private_redis_that_dies_is_started_again() {
+async fn a_killed_redis_is_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let (mut node, told) = serve(folder.path());
     let base = told.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
     let awards = format!("{base}/readyz/awards");
     let ready = async || reqwest::get(&awards).await.is_ok_and(|it| it.status() == 200).then_some(());
-    eventually("awards to be taken", ready).await;
+    eventually("awards to be accepted", ready).await;
     let first = eventually("Redis to run", async || pid_of(folder.path(), "redis-server")).await;
     // SAFETY: the process belongs to the node that this test started.
     unsafe { libc::kill(first, libc::SIGKILL) };
@@ -176,13 +179,13 @@ async fn a_private_redis_that_dies_is_started_again() {
         eventually("another Redis", async || pid_of(folder.path(), "redis-server").filter(|it| *it != first))
             .await;
     assert_ne!(first, second);
-    eventually("awards to be taken again", ready).await;
+    eventually("awards to be accepted again", ready).await;
     node.kill().unwrap();
     node.wait().unwrap();
 }
 
 #[test]
-fn only_serve_seed_and_migrate_make_stores() {
+fn only_serve_seed_and_migrate_create_stores() {
     let folder = tempfile::tempdir().unwrap();
     let commands: [&[&str]; 5] = [
         &["verify"],
@@ -206,7 +209,7 @@ fn only_serve_seed_and_migrate_make_stores() {
             assert!(!there || std::fs::read_dir(&data).unwrap().next().is_none(), "{arguments:?}");
         }
     }
-    // A store that was lost is not made anew by a command that asks what is in it.
+    // A command that reads a store does not create a missing one.
     std::fs::create_dir_all(data.join("postgres/cluster")).unwrap();
     let refused = run(folder.path(), &["rebuild"]);
     assert!(said(&refused).contains("has no Redis: set it"), "{}", said(&refused));

@@ -1,5 +1,5 @@
-//! A Redis that fails over under load: what was acknowledged is held against the ledger and against the Redis that is there then, and
-//! nobody who listens is shown an older board.
+//! Redis failover under load. Acknowledged awards are compared with the ledger and with the new master, and no subscriber gets an older
+//! board.
 
 mod cluster;
 mod sentinels;
@@ -33,7 +33,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn begin(world: World) -> Self {
+    async fn start(world: World) -> Self {
         let file = world.folder.path().join("actions.toml");
         std::fs::write(&file, CATALOGUE).unwrap();
         let mut nodes = Vec::new();
@@ -42,7 +42,7 @@ impl Scene {
                 it.actions.file = file.to_str().unwrap().to_owned();
                 it.tokens.action_interval_seconds = 0;
                 it.redis.wait_replicas = 1;
-                // As it ships: whoever hangs is given up soon. What is refused because the machine is busy is asked for again.
+                // As in the default settings, so that a server that hangs is given up soon. The players retry requests.
                 it.redis.timeout_ms = 1000;
                 it.redis.wait_timeout_ms = 1000;
             });
@@ -62,27 +62,27 @@ impl Scene {
         Self { world, nodes, players, client, subscribers, play }
     }
 
-    /// Waits until a player of this shard is acknowledged an award again, at each node. Says how long that took since a moment.
-    async fn is_back(&self, shard: usize, since: Instant) -> Duration {
+    /// Waits until each node acknowledges an award in this shard again. Returns the time since `since`.
+    async fn wait_for_awards(&self, shard: usize, since: Instant) -> Duration {
         let shards = self.nodes[0].app.store.shard_count();
         let of_shard = |it: &&Player| shard_of(it.user.as_bytes(), shards) == shard;
         let player = self.players.iter().find(of_shard).unwrap();
         for node in &self.nodes {
-            eventually("awards to come back", async || {
-                self.is_awarded(node, player, self.play.history()).await
+            eventually("awards to be acknowledged again", async || {
+                self.try_award(node, player, self.play.history()).await
             })
             .await;
         }
         since.elapsed()
     }
 
-    async fn is_awarded(&self, node: &TestNode, player: &Player, history: &History) -> Option<()> {
+    async fn try_award(&self, node: &TestNode, player: &Player, history: &History) -> Option<()> {
         let answer = try_award(&self.client, &node.base, player, history).await;
         matches!(answer, Ok(Answer::Awarded { .. })).then_some(())
     }
 
-    /// Waits until awards can be taken, whether or not a replica has them then.
-    async fn is_open(&self) {
+    /// Waits until the board accepts awards, with or without a replica.
+    async fn wait_until_open(&self) {
         for node in &self.nodes {
             eventually("the board to be open", async || {
                 node.app.store.poll_state().await.ok().filter(|it| it.open).map(drop)
@@ -91,8 +91,8 @@ impl Scene {
         }
     }
 
-    /// Ends the load, and checks everything.
-    async fn end(self) {
+    /// Ends the load and checks the results.
+    async fn finish(self) {
         let (nodes, history) = (&self.nodes, self.play.stop().await);
         let quiet = eventually("every node to show what Redis has", async || {
             let look =
@@ -111,8 +111,8 @@ impl Scene {
                 assert!(it.reconnects == 0 && it.version > before, "{it:?} after {before}");
             }
         }
-        // What only a Redis had that was left behind was never acknowledged, and may count: by what the ledger had read of it. Then the
-        // answer that was kept is lost with it, so a repeat may be refused. No lost award is excused by this.
+        // An award that only the old master had was never acknowledged. It counts if the ledger has read it, but its kept answer is lost,
+        // so a retry may be refused. This excuses no lost award.
         let answers = Loss { from: Duration::MAX, until: Duration::ZERO, written: HashSet::new() };
         let repeated = judge_after(&self.world, &history, &[answers]).await;
         println!("{} tokens had a request without an answer", repeated.len());
@@ -123,7 +123,7 @@ impl Scene {
     }
 }
 
-/// The ten as the ledger's entries make them: whoever reached a score first comes first.
+/// The top list computed from the ledger. Of equal scores, the one that was reached first comes first.
 async fn best(world: &World) -> Vec<(Uuid, i64)> {
     let sql = "SELECT user_id, max(score_after) AS score FROM score_history GROUP BY user_id
                ORDER BY score DESC, max(hlc_us) LIMIT 10";

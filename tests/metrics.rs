@@ -90,7 +90,7 @@ async fn an_idle_node_has_few_series() {
     for path in ["/healthz", "/readyz", "/readyz/awards"] {
         assert_eq!(node.get(path).await.status, 200);
     }
-    for operation in ["read restrictions", "sum up users", "sum up sessions", "count dead letters"] {
+    for operation in ["read_restrictions", "roll_up_users", "roll_up_sessions", "count_dead_letters"] {
         let series = format!("_count{{operation=\"{operation}\"");
         eventually(operation, async || node.get("/metrics").await.text.contains(&series).then_some(())).await;
     }

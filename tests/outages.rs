@@ -1,11 +1,11 @@
-//! Things that die in the middle. Afterwards every acknowledged award is there once, and the ledger agrees.
+//! Outages of nodes and stores. Afterwards every acknowledged award exists once, and Redis and the ledger agree.
 
-mod clock_back;
-mod postgres_away;
-mod redis_away;
-mod redis_refuses;
+mod clock_set_back;
+mod postgres_unavailable;
+mod redis_reconnect;
+mod redis_refuses_writes;
+mod redis_unavailable;
 mod replicas;
-mod rights;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,11 +17,10 @@ use uuid::Uuid;
 
 use crate::harness::{Player, TestNode, World, assert_verified, eventually};
 
-/// Between a player's awards, so that what a fault stops is not stopped by a busy machine before.
+/// Pause between a player's awards, so that a busy machine is not overloaded before the outage.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Players who award themselves over some addresses until they are stopped, retrying under an idempotency key, as the
-/// contract tells clients to.
+/// Players who earn awards at several nodes until `stop`. They retry with an idempotency key, as clients should.
 struct Load<'a> {
     client: reqwest::Client,
     addresses: &'a [String],
@@ -41,7 +40,7 @@ impl Load<'_> {
         response.json().await.ok()
     }
 
-    /// Plays until the stop; gives the last total that was acknowledged.
+    /// Plays until `stop`. Returns the last acknowledged score.
     async fn play(&self, player: &Player) -> u64 {
         let (mut total, mut turn) = (0, player.identity.number as usize);
         while !self.stop.load(Ordering::Relaxed) {
@@ -54,7 +53,7 @@ impl Load<'_> {
             };
             let body = json!({ "antiSpamToken": issued["antiSpamToken"] });
             let key = Uuid::new_v4().to_string();
-            // A lost answer is asked for again, on the next node, until there is one.
+            // Retry at the next node until there is an answer.
             for _ in 0..200 {
                 turn += 1;
                 if let Some(answer) = self.post(turn, "/api/v1/actions/finalize", player, &key, &body).await {
@@ -69,7 +68,7 @@ impl Load<'_> {
         total
     }
 
-    /// Waits for so many more acknowledged awards.
+    /// Waits for `more` acknowledged awards.
     async fn wait_for(&self, more: usize) {
         let until = self.acknowledged.load(Ordering::Relaxed) + more;
         eventually("more awards", async || {
@@ -94,14 +93,14 @@ async fn under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnO
     };
     let (totals, ()) = futures::join!(play, faults);
     let ids: Vec<_> = players.iter().map(|it| it.identity.user).collect();
-    let there = eventually("Redis to answer", async || seed.app.store.totals(&ids).await.ok()).await;
+    let actual = eventually("Redis to answer", async || seed.app.store.totals(&ids).await.ok()).await;
     let lost: HashMap<_, _> = players
         .iter()
-        .zip(totals.iter().zip(there))
-        .filter(|(_, (acknowledged, there))| there.board.unwrap_or(0) != **acknowledged)
-        .map(|(player, it)| (player.identity.number, it))
+        .zip(totals.iter().zip(actual))
+        .filter(|(_, (acknowledged, actual))| actual.board.unwrap_or(0) != **acknowledged)
+        .map(|(player, scores)| (player.identity.number, scores))
         .collect();
-    assert!(lost.is_empty(), "acknowledged, and there: {lost:?}");
+    assert!(lost.is_empty(), "acknowledged and actual scores: {lost:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,14 +163,14 @@ async fn a_terminated_node_drains_and_exits_with_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outbox_that_is_full_refuses_awards_until_it_is_written() {
+async fn a_full_outbox_refuses_awards() {
     let world = World::new().await;
     let node = world.node_with(|it| it.outbox.max_entries = 6).await;
     let ada = node.register("ada").await;
     eventually("the outbox to be full", async || {
-        let mut busy = world.look().await;
-        // Entries that no consumer of ours may have: nobody writes them.
-        let _: redis::Value = busy.ask("XADD outbox * kind unknown").await;
+        let mut look = world.look().await;
+        // The ledger cannot write unknown entries, so they stay.
+        let _: redis::Value = look.ask("XADD outbox * kind unknown").await;
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })
     .await;
@@ -184,12 +183,12 @@ async fn an_outbox_that_is_full_refuses_awards_until_it_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn awards_go_on_while_postgres_is_away_and_are_written_when_it_is_back() {
+async fn awards_go_on_while_postgres_refuses_writes() {
     let world = World::new().await;
     let node = world.node().await;
     let players = node.players(5).await;
-    // Postgres is there but lets nobody write.
-    let holder = world.nobody_writes().await;
+    // A lock blocks writes to Postgres.
+    let holder = world.block_ledger_writes().await;
     for player in &players {
         for _ in 0..20 {
             node.award(player, "watch_ad").await;
@@ -198,7 +197,7 @@ async fn awards_go_on_while_postgres_is_away_and_are_written_when_it_is_back() {
     let written: i64 =
         sqlx::query_scalar("SELECT count(*) FROM score_history").fetch_one(&node.app.database).await.unwrap();
     assert_eq!(written, 0);
-    assert!(node.app.store.poll_state().await.unwrap().outbox >= 100, "all of them wait");
+    assert!(node.app.store.poll_state().await.unwrap().outbox >= 100, "all awards are in the outbox");
     drop(holder);
     node.written().await;
     assert_verified(&world).await;

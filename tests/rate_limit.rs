@@ -1,4 +1,4 @@
-//! The limits on requests: one window for all nodes, and floods that cost no script.
+//! Rate limits of requests: all nodes share a window, and a flood causes no script calls.
 
 use futures::stream::{self, StreamExt};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use crate::harness::{Player, TestNode, World, eventually};
 
 const BOARD: &str = "/api/v1/scores/leaderboard";
 
-/// How often a node has run `lease`, whatever came of it.
+/// How often a node has called `lease`, failures included.
 fn leases(node: &TestNode) -> u64 {
     let text = node.app.metrics.text();
     let counts = text.lines().filter(|it| {
@@ -17,7 +17,7 @@ fn leases(node: &TestNode) -> u64 {
     counts.map(|it| it.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// So many requests, many at a time and on each node in turn; gives how many were let in.
+/// Sends requests to the nodes in turn, 20 at a time. Returns how many were accepted.
 async fn storm(nodes: &[&TestNode], player: Option<&Player>, path: &str, requests: usize) -> usize {
     let bearer = player.map(|it| format!("Bearer {}", it.token));
     let headers: Vec<_> = bearer.iter().map(|it| ("authorization", it.as_str())).collect();
@@ -42,7 +42,7 @@ async fn two_nodes_share_the_window_of_an_address() {
     assert!(before <= 40, "{before} scripts for 100 requests");
 
     assert_eq!(storm(&[&one, &two], None, BOARD, 300).await, 0);
-    assert_eq!(leases(&one) + leases(&two), before, "a flood's refused requests ran a script");
+    assert_eq!(leases(&one) + leases(&two), before, "refused requests call no script");
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(one.get(path).await.status, 200, "{path}");
     }
@@ -61,12 +61,12 @@ async fn two_nodes_share_the_window_of_a_user() {
     let before = leases(&one) + leases(&two);
     assert_eq!(storm(&nodes, Some(&ada), "/api/game/session", 90).await, 0);
     assert_eq!(leases(&one) + leases(&two), before);
-    assert_eq!(storm(&nodes, Some(&bob), "/api/game/session", 10).await, 10, "others are let in");
-    assert_eq!(storm(&nodes, None, BOARD, 10).await, 10, "so is who only reads");
+    assert_eq!(storm(&nodes, Some(&bob), "/api/game/session", 10).await, 10, "other users are accepted");
+    assert_eq!(storm(&nodes, None, BOARD, 10).await, 10, "anonymous reads are accepted");
 }
 
 #[tokio::test]
-async fn requests_that_come_at_once_ask_once() {
+async fn concurrent_requests_share_one_lease() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 1600).await;
     assert_eq!(storm(&[&node], None, BOARD, 100).await, 100);
@@ -74,16 +74,13 @@ async fn requests_that_come_at_once_ask_once() {
 }
 
 #[tokio::test]
-async fn without_redis_a_node_counts_by_itself() {
+async fn without_redis_each_node_counts_alone() {
     let mut world = World::new().await;
     let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 40).await;
     world.redis.kill().await;
-    assert_eq!(storm(&[&node], None, BOARD, 100).await, 40, "neither open to all nor closed to players");
+    assert_eq!(storm(&[&node], None, BOARD, 100).await, 40, "the local limit is the whole limit");
     world.redis.restart().await;
-    eventually("the window that all nodes share", async || {
-        (node.get(BOARD).await.status == 200).then_some(())
-    })
-    .await;
+    eventually("the shared window", async || (node.get(BOARD).await.status == 200).then_some(())).await;
 }
 
 #[tokio::test]
@@ -94,7 +91,7 @@ async fn a_socket_io_poll_is_a_request() {
 }
 
 #[tokio::test]
-async fn an_address_may_register_so_often() {
+async fn registrations_are_limited_per_address() {
     let world = World::new().await;
     let node = world.node_with(|it| it.limits.registers_per_minute_per_ip = 2).await;
     node.register("ada").await;

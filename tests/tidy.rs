@@ -50,7 +50,7 @@ fn arrows_go_one_way() {
         ("redis::", vec!["src/store/", "src/embedded/"]),
         ("sqlx", vec!["src/ledger/", "src/account/", "src/admin/"]),
         ("axum::", vec!["src/http/", "src/live/", "src/fuzzing.rs"]),
-        ("jsonwebtoken", vec!["src/account/", "src/keys/", "src/receipt/", "src/token/"]),
+        ("jsonwebtoken", vec!["src/account/", "src/keyring/", "src/receipt/", "src/token/"]),
         ("crate::http", vec!["src/http/", "src/fuzzing.rs"]),
         ("SystemTime::now", vec!["src/clock.rs"]),
         ("std::env::", vec!["src/cli", "src/embedded/"]),

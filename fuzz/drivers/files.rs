@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use laurel::account::Issuers;
 use laurel::action::Catalogue;
 use laurel::fuzzing::{Merged, jwks, pem};
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use tempfile::TempDir;
 
 use super::halves;

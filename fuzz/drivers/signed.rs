@@ -9,7 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use laurel::action::proof::signed::{ALGORITHMS, read};
 use laurel::fuzzing::UnverifiedCallback;
-use laurel::keys::{KeyFile, KeyRing, LAST_SECOND};
+use laurel::keyring::{KeyFile, KeyRing, LAST_SECOND};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use uuid::Uuid;
@@ -21,9 +21,9 @@ const USER: Uuid = Uuid::from_u128(7);
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keys.json");
+    let path = folder.path().join("keyring.json");
     let key = json!({ "kty": "oct", "kid": "a", "k": BASE64_URL_SAFE_NO_PAD.encode(SECRET) });
-    std::fs::write(&path, json!({ "keys": [key] }).to_string()).unwrap();
+    std::fs::write(&path, json!({ "keyring": [key] }).to_string()).unwrap();
     KeyRing::open("ads".into(), KeyFile::Jwks(path), ALGORITHMS).unwrap()
 });
 

@@ -6,7 +6,7 @@
 -- RUN stands ahead of this: nil, or the run that the script is bound to. INFO costs as much as the half of an award, so nodes bind
 -- what they call often: a script with a run's name in it is loaded into that run alone, on a connection that was asked which run it
 -- is; and no process keeps, or is told by another, what scripts that one was given. So whoever has it is that process
--- (src/store/binding.rs). Its replication id may be another by now: nodes look at it once a second, and what a reply, or such a look, has
+-- (src/store/connection/binding.rs). Its replication id may be another by now: nodes look at it once a second, and what a reply, or such a look, has
 -- shown of the board's moment, a Redis that is behind it refuses at once.
 local function read_run_id()
   return redis.call('INFO', 'server'):match('run_id:(%w+)') .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')

@@ -1,5 +1,4 @@
-//! Outside identity providers: whom we believe, about what, and by which keys. Their file is read at the start; the key
-//! files that it names are followed while the node runs.
+//! Trusted identity providers. The file that lists them is read at startup; the key files it names are reloaded while the node runs.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,37 +7,37 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::external_identities::ExternalUser;
 use super::lately::Lately;
-use super::outside_users::KnownUser;
 use crate::config::{list, one_line};
-use crate::keys::{Algorithm, KeyFile, KeyRing};
+use crate::keyring::{Algorithm, KeyFile, KeyRing};
 
-/// Public keys alone: whoever can verify must not be able to sign.
+/// Asymmetric algorithms only, so that this service can verify tokens but not sign them.
 const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
-/// Bounds `iss` and `aud`, as the table does `sub`.
+/// Limit of `iss` and `aud`. The table has the same limit for `sub`.
 const MAX_NAME_BYTES: usize = 255;
 
-/// One provider.
+/// An identity provider.
 pub struct Issuer {
-    /// Its tokens' `iss`.
+    /// The `iss` of its tokens.
     pub name: String,
-    /// What their `aud` must have.
+    /// Must be in `aud` of its tokens.
     pub audience: String,
-    /// The claim that a new user's name is made of.
+    /// The claim from which the name of a new user is derived.
     pub username_claim: String,
-    /// What signs them.
+    /// The keys that verify its tokens.
     pub ring: Arc<KeyRing>,
 }
 
-/// All providers, and the users that came from them lately.
+/// All providers, and a cache of their users.
 #[derive(Default)]
 pub struct Issuers {
     pub(super) issuers: Vec<Issuer>,
-    /// By issuer and subject: a subject's user, number and name never change.
-    pub(super) known: Lately<(String, String), KnownUser>,
+    /// By issuer and subject. A subject's user, number and name never change.
+    pub(super) known: Lately<(String, String), ExternalUser>,
 }
 
-/// Everything that is wrong with the file, a line each.
+/// All problems of the file, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", list("it", .0))]
 pub struct IssuerProblems(pub Vec<String>);
@@ -55,16 +54,16 @@ struct IssuerConfig {
     username_claim: String,
 }
 
-/// The name that people have at their provider (OpenID Connect Core, section 5.1).
+/// The standard claim for a user's name (OpenID Connect Core, section 5.1).
 fn preferred_username() -> String {
     "preferred_username".to_owned()
 }
 
 impl Issuers {
-    /// Reads the file; no provider if the name is empty.
+    /// Reads the file. An empty file name means no providers.
     ///
     /// # Errors
-    /// Every problem at once, those of the key files included.
+    /// All problems, those of the key files included.
     pub fn load(file: &str) -> Result<Self, IssuerProblems> {
         if file.is_empty() {
             return Ok(Self::default());
@@ -80,20 +79,19 @@ impl Issuers {
         };
         let mut problems: Vec<_> = table.keys().map(|key| format!("{key}: unknown")).collect();
         let mut issuers: Vec<Issuer> = Vec::new();
-        // The files that it names lie beside it, wherever the node was started.
+        // Key files are relative to this file, not to the working directory.
         let folder = path.parent().unwrap_or(Path::new(""));
-        for (place, entry) in entries.into_iter().enumerate() {
+        for (index, entry) in entries.into_iter().enumerate() {
             let config = entry.try_into().map_err(|error| vec![one_line(&error)]);
             match config.and_then(|config: IssuerConfig| config.read(folder)) {
                 Ok(issuer) => issuers.push(issuer),
-                Err(found) => {
-                    problems.extend(found.into_iter().map(|it| format!("issuer {}: {it}", place + 1)))
-                }
+                Err(found) => problems
+                    .extend(found.into_iter().map(|problem| format!("issuer {}: {problem}", index + 1))),
             }
         }
         let mut names = HashSet::new();
-        let twice = issuers.iter().filter(|it| !names.insert(&it.name));
-        problems.extend(twice.map(|it| format!("issuer {:?} is there twice", it.name)));
+        let duplicates = issuers.iter().filter(|issuer| !names.insert(&issuer.name));
+        problems.extend(duplicates.map(|issuer| format!("issuer {:?} is listed twice", issuer.name)));
         if problems.is_empty() {
             Ok(Self { issuers, ..Self::default() })
         } else {
@@ -101,7 +99,7 @@ impl Issuers {
         }
     }
 
-    /// The rings whose files are to be followed.
+    /// The key rings to reload.
     pub fn rings(&self) -> impl Iterator<Item = Arc<KeyRing>> {
         self.issuers.iter().map(|it| it.ring.clone())
     }
@@ -112,11 +110,10 @@ impl IssuerConfig {
         let mut problems = Vec::new();
         for (key, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             if !(1..=MAX_NAME_BYTES).contains(&text.len()) || text.chars().any(char::is_control) {
-                problems
-                    .push(format!("{key}: must be 1 to {MAX_NAME_BYTES} bytes without control characters"));
+                problems.push(format!("{key}: use 1 to {MAX_NAME_BYTES} bytes without control characters"));
             }
         }
-        let file = KeyFile::named(folder, self.jwks_file, self.public_key_file, self.algorithm);
+        let file = KeyFile::from_settings(folder, self.jwks_file, self.public_key_file, self.algorithm);
         match file.and_then(|file| KeyRing::open(self.issuer.clone(), file, ALGORITHMS)) {
             Ok(ring) if problems.is_empty() => Ok(Issuer {
                 name: self.issuer,
@@ -137,7 +134,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::keys::signer::{Signer, jwks};
+    use crate::keyring::signer::{Signer, jwks};
 
     fn load(text: &str) -> Result<Issuers, IssuerProblems> {
         let folder = tempfile::tempdir().unwrap();
@@ -150,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn key_files_lie_beside_the_file() {
+    fn key_files_are_relative_to_the_file() {
         let issuers = load(
             "[[issuer]]
              issuer = \"a\"\naudience = \"laurel\"\njwks_file = \"keys.json\"
@@ -166,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_at_once() {
+    fn reports_all_problems_together() {
         let issuer = |rest: &str| format!("[[issuer]]\nissuer = \"a\"\naudience = \"laurel\"\n{rest}\n");
         let text = [
             "nothing = 1".to_owned(),

@@ -1,4 +1,4 @@
-//! Logins: JWTs (RFC 7519) signed with HS256. The key is found by `kid`, the algorithm is ours; neither is the token's.
+//! Login tokens: JWTs (RFC 7519) signed with HS256. `kid` selects the key; the algorithm is fixed, whatever the token's header says.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,12 +9,13 @@ use super::lately::Lately;
 use crate::config;
 use crate::crypto::sha256_hex;
 use crate::error::{Fault, Refusal};
-use crate::keys::NumericDate;
+use crate::keyring::NumericDate;
+use crate::token::sha256_hex;
 
-/// Longer tokens are refused unread; ours have about 350 bytes.
+/// Longer tokens are refused unread. A login token has about 350 bytes.
 const MAX_BYTES: usize = 4096;
 
-/// Who calls, as a verified login says.
+/// The caller, from a verified login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The user's UUID.
@@ -23,14 +24,14 @@ pub struct Identity {
     /// The user's serial number.
     #[serde(rename = "id")]
     pub number: i64,
-    /// The name that boards show.
+    /// The name on the board.
     pub username: String,
     /// `player` or `admin`.
     pub role: String,
-    /// When the login was made.
+    /// Time of the login.
     #[serde(rename = "iat", deserialize_with = "rounded_down")]
     pub issued_at_s: i64,
-    /// When it runs out.
+    /// End of the login.
     #[serde(rename = "exp", deserialize_with = "rounded_down")]
     pub expires_at_s: i64,
 }
@@ -39,7 +40,7 @@ fn rounded_down<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Er
     NumericDate::deserialize(deserializer).map(NumericDate::rounded_down)
 }
 
-/// What is signed: who, and at which deployment.
+/// The signed claims.
 #[derive(Serialize)]
 struct Claims<'a> {
     #[serde(flatten)]
@@ -51,23 +52,23 @@ struct Claims<'a> {
 pub struct LoginKeys {
     sign: EncodingKey,
     header: Header,
-    /// Where logins count. One without it, or of another deployment, is none, whoever else has the secret.
+    /// The required `aud`: logins of another deployment are refused, even if it has the same secret.
     audience: String,
     /// Newest first, each with its `kid`.
     verify: Vec<(String, DecodingKey)>,
     validation: Validation,
     life_s: i64,
-    /// What was read lately, whole text by whole text: whoever plays shows the same login again and again, and the keys that
-    /// verified it do not change while a node runs. Only whether it has run out is judged each time.
-    read: Lately<String, Identity>,
+    /// Verified tokens: a player sends the same login with each request, and the keys do not change while a node runs. Only the expiry is
+    /// checked each time.
+    verified: Lately<String, Identity>,
 }
 
 impl LoginKeys {
-    /// The newest secret signs, all verify. Logins are for `deployment`, unless the settings name another audience.
+    /// The newest secret signs, all secrets verify. The audience is `deployment`, unless the settings name another.
     pub fn new(auth: &config::Auth, deployment: Uuid) -> Self {
         let audience = match auth.audience.as_str() {
             "" => deployment.to_string(),
-            named => named.to_owned(),
+            audience => audience.to_owned(),
         };
         let secrets = std::iter::once(&auth.jwt_secret).chain(&auth.previous_jwt_secrets);
         let verify: Vec<_> = secrets
@@ -77,10 +78,10 @@ impl LoginKeys {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(verify[0].0.clone());
         let mut validation = Validation::new(Algorithm::HS256);
-        // Whether it has run out is judged by a clock that is passed in.
+        // `read` checks the expiry, with the time of its caller.
         validation.validate_exp = false;
         validation.set_audience(&[&audience]);
-        // An audience alone says what one that is there has to be; this, that there is one.
+        // Without this, a token without `aud` would pass.
         validation.set_required_spec_claims(&["exp", "aud"]);
         Self {
             sign: EncodingKey::from_secret(auth.jwt_secret.expose().as_bytes()),
@@ -89,14 +90,14 @@ impl LoginKeys {
             verify,
             validation,
             life_s: i64::from(auth.jwt_hours) * 3600,
-            read: Lately::default(),
+            verified: Lately::default(),
         }
     }
 
-    /// Signs a login that begins now.
+    /// Signs a login that starts now.
     ///
     /// # Errors
-    /// The claims cannot be written as JSON.
+    /// The claims cannot be serialized.
     pub fn sign(&self, user: &User, now_s: i64) -> Result<String, Fault> {
         let identity = Identity {
             user: user.id,
@@ -108,20 +109,20 @@ impl LoginKeys {
         };
         let claims = Claims { identity: &identity, aud: &self.audience };
         jsonwebtoken::encode(&self.header, &claims, &self.sign)
-            .map_err(|error| Fault::new("sign a login", error))
+            .map_err(|error| Fault::new("sign_login", error))
     }
 
-    /// Reads a login. A token without `kid` is tried with every key.
+    /// Verifies a login. A token without `kid` is tried with every key.
     ///
     /// # Errors
-    /// Malformed, forged, or run out, without saying which.
+    /// Malformed, forged or expired; the refusal is the same for all.
     pub fn read(&self, token: &str, now_s: i64) -> Result<Identity, Refusal> {
         if token.len() > MAX_BYTES {
             return Err(Refusal::InvalidAccessToken);
         }
-        let identity = self.read.find(token).or_else(|| {
+        let identity = self.verified.find(token).or_else(|| {
             let identity = self.verify(token)?;
-            self.read.keep(token.to_owned(), identity.clone());
+            self.verified.keep(token.to_owned(), identity.clone());
             Some(identity)
         });
         identity.filter(|it| now_s < it.expires_at_s).ok_or(Refusal::InvalidAccessToken)
@@ -138,7 +139,7 @@ impl LoginKeys {
     }
 }
 
-/// A key's name that says nothing about it.
+/// A key id that reveals nothing about the secret.
 fn kid(secret: &[u8]) -> String {
     sha256_hex(&[b"kid", secret])[..16].to_owned()
 }
@@ -168,17 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn a_login_lasts_a_day() {
+    fn a_login_expires_after_a_day() {
         let keys = keys(NEW, &[]);
         let token = keys.sign(&user(), 1000).unwrap();
         assert_eq!(keys.read(&token, 1000 + 86_399).unwrap().number, 25);
-        assert_eq!(keys.read(&token, 1000 + 86_399).unwrap().number, 25, "the second time it is known");
+        assert_eq!(keys.read(&token, 1000 + 86_399).unwrap().number, 25, "the second time from the cache");
         assert_eq!(keys.read(&token, 1000 + 86_400), Err(Refusal::InvalidAccessToken));
     }
 
-    /// A backend that has the secret may write times as its language does.
+    /// A backend with the secret may sign logins, and some languages write times with a fraction.
     #[test]
-    fn a_login_may_say_its_times_with_a_fraction() {
+    fn times_may_have_a_fraction() {
         let keys = keys(NEW, &[]);
         let mut claims =
             serde_json::to_value(keys.read(&keys.sign(&user(), 1000).unwrap(), 1000).unwrap()).unwrap();
@@ -201,22 +202,22 @@ mod tests {
     }
 
     #[test]
-    fn a_login_counts_at_the_deployment_that_it_was_made_at() {
+    fn a_login_is_valid_in_its_deployment_only() {
         let (here, there) = (keys(NEW, &[]), LoginKeys::new(&auth(NEW), Uuid::from_u128(8)));
         let token = here.sign(&user(), 1000).unwrap();
         assert!(here.read(&token, 1000).is_ok() && there.read(&token, 1000).is_err());
-        let named = |audience: &str, deployment: u128| {
+        let with_audience = |audience: &str, deployment: u128| {
             let auth = config::Auth { audience: audience.into(), ..auth(NEW) };
             LoginKeys::new(&auth, Uuid::from_u128(deployment))
         };
-        let token = named("game", 7).sign(&user(), 1000).unwrap();
+        let token = with_audience("game", 7).sign(&user(), 1000).unwrap();
         assert!(
-            named("game", 8).read(&token, 1000).is_ok(),
-            "those that name the same audience share logins"
+            with_audience("game", 8).read(&token, 1000).is_ok(),
+            "deployments with the same audience share logins"
         );
-        assert!(here.read(&token, 1000).is_err() && named("other", 7).read(&token, 1000).is_err());
-        // The same claims by the same key, but for nobody, or for somebody else.
-        let claims = named("game", 7).read(&token, 1000).unwrap();
+        assert!(here.read(&token, 1000).is_err() && with_audience("other", 7).read(&token, 1000).is_err());
+        // The same claims and key, but without an audience or with another one.
+        let claims = with_audience("game", 7).read(&token, 1000).unwrap();
         let key = EncodingKey::from_secret(NEW.as_bytes());
         for aud in [
             None,
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_algorithm_is_never_the_tokens() {
+    fn the_algorithm_of_the_header_is_ignored() {
         let keys = keys(NEW, &[]);
         let token = keys.sign(&user(), 1000).unwrap();
         let payload = token.split('.').nth(1).unwrap();

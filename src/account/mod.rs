@@ -1,47 +1,48 @@
-//! Players: who they are, their passwords and their logins, our own and those of outside providers. It knows Postgres'
-//! `users` and `outside_users`, and nothing of scores being won.
+//! Users: registration, passwords, and logins, with our own tokens or those of identity providers. Stored in the tables `users` and
+//! `external_identities`. Does not depend on awards.
 
+mod credentials;
+mod external_identities;
+mod external_login;
+mod fair_semaphore;
 mod issuers;
 mod jwt;
 mod lately;
-mod names;
-mod outside;
-mod outside_users;
 mod password;
-mod turns;
 mod user_ref;
 mod users;
 
+pub use credentials::{Email, Password, Username};
 pub use issuers::{IssuerProblems, Issuers};
 pub use jwt::{Identity, LoginKeys};
-pub use names::{Email, Password, Username};
 pub use password::Passwords;
 pub use user_ref::UserRef;
 pub use users::{User, find, find_by_name};
 
 use std::net::IpAddr;
 
+use crate::abuse::AbuseSignal;
 use crate::app::App;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, RateWindow, Refusal, Result};
-use crate::keys::MAX_TOKEN_BYTES;
+use crate::keyring::MAX_TOKEN_BYTES;
 use crate::network::Network;
 use crate::store::AttemptWindow;
-use crate::suspicion::Sign;
+use crate::token::sha256_hex;
 
-/// A user and the login that was just made.
+/// A user with a new login.
 pub struct LoggedIn {
-    /// Who.
+    /// The user.
     pub user: User,
     /// The login JWT.
     pub token: String,
 }
 
-/// Who a token says is calling, for every door: a login of ours, which no store is asked about, or one of an outside
-/// provider, whose user is made on first sight.
+/// Identifies the caller by an access token: a login of ours, verified without a store, or a token of an identity provider, whose first
+/// use creates the user.
 ///
 /// # Errors
-/// Malformed, forged, or run out, without saying which; too long; Postgres is away, for an outside user that this node does not know.
+/// Malformed, forged or expired, with the same refusal for all; too long; Postgres is unavailable, for an external user that is not cached.
 pub async fn identify(app: &App, token: &str) -> Result<Identity> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Refusal::AccessTokenTooLong { max_bytes: MAX_TOKEN_BYTES }.into());
@@ -52,44 +53,44 @@ pub async fn identify(app: &App, token: &str) -> Result<Identity> {
         Err(refusal) => refusal,
     };
     match app.issuers.read(token, now_s) {
-        Some(login) => outside::identity(app, login).await,
+        Some(login) => external_login::identity(app, login).await,
         None => Err(refusal.into()),
     }
 }
 
-/// Lets a caller in at any door: who it is, and whether there is room for one more request. What looks like an attack is noted.
+/// Identifies the caller and counts the request against the user's rate limit. Records abuse signals.
 ///
 /// # Errors
-/// As `identify`; too many requests this minute.
+/// As `identify`; the rate limit of this minute is reached.
 pub async fn admit(app: &App, token: &str, from: IpAddr) -> Result<Identity> {
     let identity = identify(app, token).await.inspect_err(|error| {
         if let Error::Refused(Refusal::InvalidAccessToken) = error {
-            app.note(Some(Sign::BadLogin), None, from);
+            app.note(Some(AbuseSignal::BadLogin), None, from);
         }
     })?;
     app.rate_limiter.user(identity.user).await.inspect_err(|_| {
-        app.note(Some(Sign::Flooding), Some(identity.user), from);
+        app.note(Some(AbuseSignal::Flooding), Some(identity.user), from);
     })?;
     Ok(identity)
 }
 
-/// Lets a caller listen. While Redis is away nobody can say who is banned: whoever is, is closed when it is back.
+/// Admits a caller to a live connection. While Redis is unavailable, bans are not checked; banned users are disconnected when it is back.
 ///
 /// # Errors
 /// As `admit`; a banned user.
 pub async fn admit_listener(app: &App, token: &str, from: IpAddr) -> Result<Identity> {
     let identity = admit(app, token, from).await?;
-    let away = app.health.stale_since_ms().is_some();
-    if !away && app.store.is_banned(identity.user).await.unwrap_or(false) {
+    let is_stale = app.health.stale_since_ms().is_some();
+    if !is_stale && app.store.is_banned(identity.user).await.unwrap_or(false) {
         return Err(Refusal::Banned.into());
     }
     Ok(identity)
 }
 
-/// Makes a user and logs them in.
+/// Creates a user and a login.
 ///
 /// # Errors
-/// The name or address is taken; too many hashes wait; Postgres is away.
+/// The name or email address is taken; too many password hashes are queued; Postgres is unavailable.
 pub async fn register(
     app: &App,
     username: Username,
@@ -103,21 +104,21 @@ pub async fn register(
     Ok(LoggedIn { user, token })
 }
 
-/// Logs a user in. Whatever is wrong, the refusal and the time it takes are the same.
+/// Logs a user in. An unknown name and a wrong password give the same refusal after the same time.
 ///
 /// # Errors
-/// Wrong username or password; too many hashes wait; a store is away.
+/// Wrong username or password; too many password hashes are queued; a store is unavailable.
 pub async fn login(app: &App, username: &str, password: Password, from: IpAddr) -> Result<LoggedIn> {
-    // What is no username belongs to nobody; Postgres could not even be asked for some of it.
+    // Postgres rejects some texts, such as one with a NUL, so only valid names are looked up.
     let found = match Username::parse(username) {
         Ok(username) => users::find_by_name(app, &username).await?,
         Err(_) => None,
     };
-    // A text that is no hash would be refused at once, and so tell that its user never has a password.
+    // External users have no hash. Verifying their placeholder would fail at once and reveal them, so the dummy hash is used.
     let hash = found.as_ref().map(|(_, hash)| hash.clone()).filter(|it| it.starts_with('$'));
-    let holds = app.passwords.verify(password, hash, Network::widest(from)).await?;
+    let is_correct = app.passwords.verify(password, hash, Network::widest(from)).await?;
     match found {
-        Some((user, _)) if holds => {
+        Some((user, _)) if is_correct => {
             if app.store.is_banned(user.id).await? {
                 return Err(Refusal::Banned.into());
             }
@@ -128,36 +129,36 @@ pub async fn login(app: &App, username: &str, password: Password, from: IpAddr) 
     }
 }
 
-/// Counts a login against the username's and the address's windows.
+/// Counts a login attempt against the limits of the username and of the address.
 ///
 /// # Errors
-/// Too many; Redis is away.
+/// A limit is reached; Redis is unavailable.
 pub async fn count_login(app: &App, username: &str, from: IpAddr) -> Result<Option<RateWindow>> {
     let digest = sha256_hex(&[username.to_lowercase().as_bytes()]);
     let limits = &app.config.limits;
     let mut windows = vec![(AttemptWindow::Logins(digest), limits.logins_per_minute)];
-    windows.extend(counted(from, limits.logins_per_minute_per_ip, AttemptWindow::LoginsFrom));
-    let known = windows.iter().any(|(window, _)| app.rate_limiter.is_full(window));
+    windows.extend(network_windows(from, limits.logins_per_minute_per_ip, AttemptWindow::LoginsFrom));
+    let was_full = windows.iter().any(|(window, _)| app.rate_limiter.is_full(window));
     let counted = count(app, &windows).await;
-    // Once a window: what is known to be full is not told again.
-    if let (false, Err(Error::Refused(Refusal::RateLimited { .. }))) = (known, &counted) {
-        tracing::info!(username, address = %from, "too many logins, refused for now");
+    // Log once per window.
+    if let (false, Err(Error::Refused(Refusal::RateLimited { .. }))) = (was_full, &counted) {
+        tracing::info!(username, address = %from, "login rate limit reached");
     }
     counted
 }
 
-/// Counts a registration against the address's window.
+/// Counts a registration against the limit of the address.
 ///
 /// # Errors
-/// Too many; Redis is away.
+/// The limit is reached; Redis is unavailable.
 pub async fn count_register(app: &App, from: IpAddr) -> Result<Option<RateWindow>> {
     let limit = app.config.limits.registers_per_minute_per_ip;
-    let windows: Vec<_> = counted(from, limit, AttemptWindow::RegistersFrom).collect();
+    let windows: Vec<_> = network_windows(from, limit, AttemptWindow::RegistersFrom).collect();
     count(app, &windows).await
 }
 
-/// The windows of the networks that count an address.
-fn counted(
+/// The windows of an address: of its household and its site.
+fn network_windows(
     from: IpAddr,
     limit: u32,
     window: fn(Network) -> AttemptWindow,
@@ -169,7 +170,7 @@ async fn count(app: &App, windows: &[(AttemptWindow, u32)]) -> Result<Option<Rat
     let attempts = app.rate_limiter.attempt(windows).await?;
     match attempts.window {
         Some(window) if !attempts.allowed => {
-            let limit = attempts.place.map_or("", |it| windows[it].0.limit());
+            let limit = attempts.place.map_or("", |index| windows[index].0.limit());
             Err(Refusal::RateLimited { limit, window }.into())
         }
         window => Ok(window),

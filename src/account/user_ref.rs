@@ -1,5 +1,5 @@
-//! References to users, as paths, commands and searches have them. Which kind a text is follows from the text alone, never from
-//! who is registered: so nobody can make somebody else's reference, or their own, mean another user.
+//! References to users in paths, commands and searches. The text alone determines its kind, never the set of registered users, so nobody
+//! can make a reference mean another user by registering a name.
 
 use std::net::IpAddr;
 
@@ -14,31 +14,30 @@ pub enum UserRef {
     Id(Uuid),
     /// By serial number, from 1 on.
     Number(i64),
-    /// By name, without regard to case.
+    /// By name, ignoring case.
     Name(Username),
 }
 
 impl UserRef {
-    /// Reads a reference: what parses as a UUID, in any form, is a UUID; other digits are a number; the rest is a name.
+    /// Parses a reference: a UUID in any form, else digits as a number, else a name.
     ///
     /// # Errors
-    /// What is wrong with it: nobody can be referred to by it.
+    /// It can refer to nobody: what to use instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
         }
         if is_digits(text) {
-            let number = text.parse().ok().filter(|it| *it > 0).map(Self::Number);
-            return number.ok_or_else(|| "must be from 1 to 2^63 - 1".to_owned());
+            let number = text.parse().ok().filter(|number| *number > 0).map(Self::Number);
+            return number.ok_or_else(|| "Use a number from 1 to 9223372036854775807".to_owned());
         }
         Username::parse(text).map(Self::Name)
     }
 }
 
-/// Whether a text stands for something else than a name wherever users are referred to: `UserRef` reads UUIDs and numbers, and what is
-/// known of a suspect is asked for by an IP address too. No name may, or its user could not be found by it: who adds a
-/// kind of reference adds it here, with a migration that renames users with such names.
-pub(super) fn is_no_name(text: &str) -> bool {
+/// Whether a text is a reference other than a name: a UUID or number, or an IP address, by which the API finds suspects. No username may be
+/// one, or its user could not be found by name. If you add a kind of reference, add it here, and migrate the names that have its form.
+pub(super) fn is_other_reference(text: &str) -> bool {
     is_digits(text) || text.parse::<Uuid>().is_ok() || text.parse::<IpAddr>().is_ok()
 }
 
@@ -52,11 +51,10 @@ mod tests {
 
     use super::*;
 
-    /// Names, and what is close to a number, a UUID or an address.
+    /// Names, and texts that resemble numbers, UUIDs and addresses.
     fn texts() -> impl Strategy<Value = String> {
         let id = any::<u128>().prop_map(Uuid::from_u128);
-        let cases = any::<bool>();
-        let ids = (id, 0..4_usize, cases).prop_map(|(id, form, upper)| {
+        let ids = (id, 0..4_usize, any::<bool>()).prop_map(|(id, form, upper)| {
             let text = match form {
                 0 => id.hyphenated().to_string(),
                 1 => id.simple().to_string(),
@@ -70,17 +68,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reference_is_of_one_kind_whatever_users_are_called(text in texts()) {
+        fn no_username_is_another_reference(text in texts()) {
             let name = Username::parse(&text);
             match UserRef::parse(&text) {
-                Ok(UserRef::Name(it)) => prop_assert_eq!(Ok(it), name),
+                Ok(UserRef::Name(parsed)) => prop_assert_eq!(Ok(parsed), name),
                 Ok(UserRef::Id(_) | UserRef::Number(_)) | Err(_) => prop_assert!(name.is_err(), "{} can be a name", text),
             }
         }
     }
 
     #[test]
-    fn every_form_of_a_uuid_is_that_uuid_and_digits_are_a_number() {
+    fn parses_uuids_numbers_and_names() {
         let id = Uuid::from_u128(0x0193_0a5b_7c00_7000_8000_0000_0000_00ab);
         let plain = id.to_string();
         let forms = [
@@ -96,10 +94,10 @@ mod tests {
         for (text, number) in [("110", 110), ("0000110", 110), ("9223372036854775807", i64::MAX)] {
             assert_eq!(UserRef::parse(text), Ok(UserRef::Number(number)));
         }
-        // 32 digits are a UUID, however small the number would be.
+        // 32 digits are a UUID.
         assert_eq!(UserRef::parse(&format!("{:032}", 110)), Ok(UserRef::Id(Uuid::from_u128(0x110))));
-        for nobody in ["", "0", "000", "9223372036854775808", "+5", "1.2.3.4", "ab", "a b"] {
-            assert!(UserRef::parse(nobody).is_err(), "{nobody:?}");
+        for invalid in ["", "0", "000", "9223372036854775808", "+5", "1.2.3.4", "ab", "a b"] {
+            assert!(UserRef::parse(invalid).is_err(), "{invalid:?}");
         }
         let name = |text: &str| UserRef::Name(Username::parse(text).unwrap());
         for text in ["ada", "-55", "1.5", "110_", "player_110", "1.2.3.4.5"] {

@@ -15,11 +15,11 @@ pub struct User {
     pub id: Uuid,
     /// Serial number: `id` in the game API.
     pub number: i64,
-    /// As it was registered.
+    /// Spelled as registered.
     pub username: String,
     /// `player` or `admin`.
     pub role: String,
-    /// As far as the ledger has come.
+    /// The score in the ledger, which may be behind Redis.
     pub score: i64,
 }
 
@@ -33,10 +33,10 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<User, sqlx::Error> {
     })
 }
 
-/// Makes a user.
+/// Creates a user.
 ///
 /// # Errors
-/// The name or address is taken; Postgres is away.
+/// The name or email address is taken; Postgres is unavailable.
 pub async fn insert(
     app: &App,
     id: Uuid,
@@ -46,47 +46,47 @@ pub async fn insert(
 ) -> Result<User> {
     let sql = "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $3, $4)
                RETURNING id, number, username, role, score";
-    let doing = "make a user";
-    let made = sqlx::query(sql).bind(id).bind(username.as_str()).bind(email.as_str()).bind(password_hash);
-    match timed(&app.metrics, doing, made.fetch_one(&app.database)).await {
-        Ok(row) => Ok(read(&row).map_err(|error| sql_fault("read a new user", error))?),
+    let operation = "create_user";
+    let query = sqlx::query(sql).bind(id).bind(username.as_str()).bind(email.as_str()).bind(password_hash);
+    match timed(&app.metrics, operation, query.fetch_one(&app.database)).await {
+        Ok(row) => Ok(read(&row).map_err(|error| sql_fault("read_new_user", error))?),
         Err(error) => match error.as_database_error().and_then(|it| it.constraint()) {
             Some("users_username_key") => Err(Refusal::AlreadyExists { field: "username" }.into()),
             Some("users_email_key") => Err(Refusal::AlreadyExists { field: "email" }.into()),
-            _ => Err(sql_fault(doing, error).into()),
+            _ => Err(sql_fault(operation, error).into()),
         },
     }
 }
 
-/// The user that a reference means.
+/// Finds the user of a reference.
 ///
 /// # Errors
-/// Postgres is away.
+/// Postgres is unavailable.
 pub async fn find(app: &App, id: UserRef) -> Result<Option<User>> {
-    let doing = "look up a user";
+    let operation = "find_user";
     let columns = "SELECT id, number, username, role, score FROM users WHERE";
-    let sql = |is: &str| sqlx::AssertSqlSafe(format!("{columns} {is}"));
-    let asked = match id {
+    let sql = |condition: &str| sqlx::AssertSqlSafe(format!("{columns} {condition}"));
+    let query = match id {
         UserRef::Id(id) => sqlx::query(sql("id = $1")).bind(id),
         UserRef::Number(number) => sqlx::query(sql("number = $1")).bind(number),
         UserRef::Name(name) => sqlx::query(sql("lower(username) = lower($1)")).bind(name.as_str().to_owned()),
     };
-    let row = timed(&app.metrics, doing, asked.fetch_optional(&app.database)).await;
-    let row = row.map_err(|error| sql_fault(doing, error))?;
-    row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(doing, error).into())
+    let row = timed(&app.metrics, operation, query.fetch_optional(&app.database)).await;
+    let row = row.map_err(|error| sql_fault(operation, error))?;
+    row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(operation, error).into())
 }
 
-/// A user and the password's hash, by name without regard to case.
+/// Finds a user and the password hash by name, ignoring case.
 ///
 /// # Errors
-/// Postgres is away.
+/// Postgres is unavailable.
 pub async fn find_by_name(app: &App, username: &Username) -> Result<Option<(User, String)>> {
-    let doing = "look up a name";
+    let operation = "find_user_by_name";
     let sql = "SELECT id, number, username, role, score, password_hash FROM users WHERE lower(username) = lower($1)";
-    let asked = sqlx::query(sql).bind(username.as_str()).fetch_optional(&app.database);
-    let row = timed(&app.metrics, doing, asked).await;
-    let row = row.map_err(|error| sql_fault(doing, error))?;
+    let query = sqlx::query(sql).bind(username.as_str()).fetch_optional(&app.database);
+    let row = timed(&app.metrics, operation, query).await;
+    let row = row.map_err(|error| sql_fault(operation, error))?;
     row.map(|row| Ok((read(&row)?, row.try_get("password_hash")?)))
         .transpose()
-        .map_err(|error| sql_fault(doing, error).into())
+        .map_err(|error| sql_fault(operation, error).into())
 }

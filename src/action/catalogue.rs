@@ -11,7 +11,7 @@ use super::fields::{Fields, Problems};
 use super::parse::{read_action, read_sources};
 use super::proof::{Proof, Sources};
 use crate::config::{list, read_toml};
-use crate::keys::KeyRing;
+use crate::keyring::KeyRing;
 
 /// The built-in catalogue.
 const BUILT_IN: &str = include_str!("actions.toml");

@@ -9,7 +9,7 @@ use super::limits::read_open_hours;
 use super::proof::quiz::Question;
 use super::proof::{Proof, Sources, read_proof, signed};
 use super::{Action, Flow, Limits};
-use crate::keys::{KeyFile, KeyRing};
+use crate::keyring::{KeyFile, KeyRing};
 
 /// The largest integer that a double, and so a Redis score, represents exactly.
 const MAX_POINTS: u64 = (1 << 53) - 1;

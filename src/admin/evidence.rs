@@ -12,7 +12,6 @@ use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
-use crate::suspicion::Sign;
 
 /// Newest refused attempts shown.
 const REFUSED: i64 = 50;
@@ -101,8 +100,8 @@ async fn related(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u3
     .bind(address)
     .bind(hours as i32)
     .bind(RELATED)
-    .bind(Sign::ALL.map(Sign::as_str).to_vec())
-    .bind(Sign::ALL.map(Sign::weight).to_vec());
+    .bind(AbuseSignal::ALL.map(AbuseSignal::as_str).to_vec())
+    .bind(AbuseSignal::ALL.map(AbuseSignal::weight).to_vec());
     let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
     Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(suspects::read).collect())
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use crate::abuse::AbuseSignal;
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
-use crate::suspicion::Sign;
 
 /// A suspect with abuse signals.
 #[derive(Clone, Debug)]
@@ -89,8 +89,8 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
     )
     .bind(hours as i32)
     .bind(i64::from(limit))
-    .bind(Sign::ALL.map(Sign::as_str).to_vec())
-    .bind(Sign::ALL.map(Sign::weight).to_vec());
+    .bind(AbuseSignal::ALL.map(AbuseSignal::as_str).to_vec())
+    .bind(AbuseSignal::ALL.map(AbuseSignal::weight).to_vec());
     let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
     let rows = rows.map_err(|error| sql_fault(doing, error))?;
     let (users, addresses): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get("is_user"));

@@ -18,7 +18,7 @@ use crate::clock::rfc3339;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, Refusal, Result};
 use crate::store::{IdempotencyKey, Judging, RedeemOutcome};
-use crate::suspicion::Sign;
+use crate::suspicion::AbuseSignal;
 
 /// A callback is accepted for 24 h after the ad was watched. Its transaction id is stored as long.
 const MAX_DELAY_MS: i64 = 86_400_000;
@@ -40,7 +40,7 @@ pub async fn redeem_callback(app: &App, from: IpAddr, query: &str) -> Result<Opt
 async fn try_redeem_callback(app: &App, query: &str) -> Result<Option<Award>, Rejection> {
     let keys = app.admob.as_ref().ok_or(Refusal::NotFound)?;
     let callback = keys.verify(query, Instant::now()).await.map_err(|refusal| Rejection {
-        signal: matches!(refusal, Refusal::Validation(_)).then_some(Sign::Forged),
+        signal: matches!(refusal, Refusal::Validation(_)).then_some(AbuseSignal::Forged),
         error: refusal.into(),
     })?;
     let Some(callback) = callback else { return Ok(None) };
@@ -104,7 +104,7 @@ fn check_match(callback: &Callback, caller: &Identity, is_ad_unit_accepted: bool
     if !named.is_empty() && named != caller.user.to_string() && named != caller.number.to_string() {
         return Err(Rejection::suspicious(
             Refusal::field("user_id", "does not match the user of the token"),
-            Sign::Foreign,
+            AbuseSignal::Foreign,
         ));
     }
     if is_ad_unit_accepted {

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Fault, Refusal};
 use crate::store::{AttemptWindow, ChallengeSeed, Issue, IssueOutcome};
-use crate::suspicion::Sign;
+use crate::suspicion::AbuseSignal;
 use crate::token::AntiSpamClaims;
 
 /// A new anti-spam token.
@@ -44,7 +44,7 @@ pub async fn issue(
     };
     let window = AttemptWindow::Inits(caller.user);
     if let Err(refusal) = app.rate_limiter.check(&window) {
-        app.note(Some(Sign::Flooding), Some(caller.user), from);
+        app.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let expires_in_s = action.token_seconds.unwrap_or(app.config.tokens.anti_spam_seconds);

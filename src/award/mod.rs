@@ -17,12 +17,12 @@ pub use outcome::Award;
 pub use prove::{ProveRequest, ProvenToken, prove};
 pub use redeem::{RedeemRequest, redeem};
 
+use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Action, Limits};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{AttemptWindow, IdempotencyKey, Reservation};
-use crate::suspicion::Sign;
 use crate::token::AntiSpamClaims;
 
 /// The outcome of an attempt and the caller's rate-limit window, which every response reports.
@@ -47,7 +47,7 @@ pub struct Rejection {
     /// The error that the caller sees.
     pub error: Error,
     /// The abuse signal to count, if any.
-    pub signal: Option<Sign>,
+    pub signal: Option<AbuseSignal>,
 }
 
 impl From<Refusal> for Rejection {
@@ -69,7 +69,7 @@ impl From<Error> for Rejection {
 }
 
 impl Rejection {
-    fn suspicious(refusal: Refusal, signal: Sign) -> Self {
+    fn suspicious(refusal: Refusal, signal: AbuseSignal) -> Self {
         Self { error: refusal.into(), signal: Some(signal) }
     }
 }
@@ -134,11 +134,11 @@ fn action_closed(limits: &Limits) -> Refusal {
 /// The token is missing, malformed, forged, or another user's.
 fn read_anti_spam(app: &App, caller: &Identity, token: &str) -> Result<AntiSpamClaims, Rejection> {
     let claims = app.anti_spam.read(token).map_err(|refusal| Rejection {
-        signal: (refusal == Refusal::InvalidActionToken).then_some(Sign::Forged),
+        signal: (refusal == Refusal::InvalidActionToken).then_some(AbuseSignal::Forged),
         error: refusal.into(),
     })?;
     if claims.sub != caller.user {
-        return Err(Rejection::suspicious(Refusal::InvalidActionToken, Sign::Foreign));
+        return Err(Rejection::suspicious(Refusal::InvalidActionToken, AbuseSignal::Foreign));
     }
     Ok(claims)
 }

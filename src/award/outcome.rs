@@ -11,7 +11,6 @@ use crate::error::{Fault, Refusal, Result};
 use crate::live::{Board, EncodedBoard};
 use crate::receipt::Receipt;
 use crate::store::{AttemptWindow, Awarded, RedeemOutcome, Redeemed};
-use crate::suspicion::Sign;
 
 /// An award: the points, the user's new standing, and the board.
 pub struct Award {
@@ -70,15 +69,15 @@ pub fn award_or_refusal(
 }
 
 /// The abuse signal that an outcome raises, if any.
-pub fn abuse_signal(outcome: &RedeemOutcome) -> Option<Sign> {
+pub fn abuse_signal(outcome: &RedeemOutcome) -> Option<AbuseSignal> {
     match outcome {
-        RedeemOutcome::RateLimited => Some(Sign::Flooding),
-        RedeemOutcome::TokenUnknown => Some(Sign::Forged),
-        RedeemOutcome::TokenForeign => Some(Sign::Foreign),
-        RedeemOutcome::TokenExpired => Some(Sign::Expired),
-        RedeemOutcome::TokenUsed => Some(Sign::Replayed),
-        RedeemOutcome::ProofInvalid { too_young: true, .. } => Some(Sign::TooFast),
-        RedeemOutcome::ProofInvalid { .. } => Some(Sign::ProofFailed),
+        RedeemOutcome::RateLimited => Some(AbuseSignal::Flooding),
+        RedeemOutcome::TokenUnknown => Some(AbuseSignal::Forged),
+        RedeemOutcome::TokenForeign => Some(AbuseSignal::Foreign),
+        RedeemOutcome::TokenExpired => Some(AbuseSignal::Expired),
+        RedeemOutcome::TokenUsed => Some(AbuseSignal::Replayed),
+        RedeemOutcome::ProofInvalid { too_young: true, .. } => Some(AbuseSignal::TooFast),
+        RedeemOutcome::ProofInvalid { .. } => Some(AbuseSignal::ProofFailed),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ use super::{
     AttemptOutcome, BEING_VERIFIED, CLOSED, Rejection, action_closed, check_window, invalid_action,
     rate_limited, release,
 };
+use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Action, Challenge, Flow, ProofResult};
 use crate::app::App;
@@ -18,7 +19,7 @@ use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{
     AskedToken, AttemptWindow, Attempts, IdempotencyKey, Judging, Prove, ProveOutcome, ProveReply,
 };
-use crate::suspicion::Sign;
+use crate::suspicion::AbuseSignal;
 use crate::token::{ActToken, AntiSpamClaims};
 
 /// A request to prove an action.
@@ -52,7 +53,7 @@ pub struct ProvenToken {
 /// The response to a request for a proven token, with its abuse signal.
 struct Conclusion {
     outcome: Result<ProvenToken>,
-    signal: Option<Sign>,
+    signal: Option<AbuseSignal>,
     replayed: bool,
 }
 
@@ -66,7 +67,7 @@ pub async fn prove(
     let key = request.as_ref().ok().and_then(|request| request.idempotency.as_ref());
     let window = AttemptWindow::Inits(caller.user);
     if let Err(refusal) = check_window(app, caller, &window, key).await {
-        app.note(Some(Sign::Flooding), Some(caller.user), from);
+        app.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;
@@ -206,7 +207,7 @@ fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Optio
     let (refusal, signal) = match outcome {
         ProveOutcome::Proven { .. } => unreachable!("a proven token is not a refusal"),
         ProveOutcome::RateLimited => {
-            (rate_limited(&AttemptWindow::Inits(caller.user), rate), Some(Sign::Flooding))
+            (rate_limited(&AttemptWindow::Inits(caller.user), rate), Some(AbuseSignal::Flooding))
         }
         ProveOutcome::TooSoon { wait_ms } => {
             let window = RateWindow { limit: 1, used: 1, reset_ms: wait_ms };
@@ -216,15 +217,16 @@ fn refuse(caller: &Identity, action: &Action, outcome: ProveOutcome, rate: Optio
         ProveOutcome::NoSession => (Refusal::NoSession, None),
         ProveOutcome::SessionExpired => (Refusal::SessionExpired, None),
         ProveOutcome::SessionMismatch => (Refusal::SessionMismatch, None),
-        ProveOutcome::TokenUnknown => (Refusal::InvalidActionToken, Some(Sign::Forged)),
-        ProveOutcome::TokenForeign => (Refusal::InvalidActionToken, Some(Sign::Foreign)),
-        ProveOutcome::TokenExpired => (Refusal::TokenExpired, Some(Sign::Expired)),
-        ProveOutcome::TokenUsed => (Refusal::TokenAlreadyUsed, Some(Sign::Replayed)),
+        ProveOutcome::TokenUnknown => (Refusal::InvalidActionToken, Some(AbuseSignal::Forged)),
+        ProveOutcome::TokenForeign => (Refusal::InvalidActionToken, Some(AbuseSignal::Foreign)),
+        ProveOutcome::TokenExpired => (Refusal::TokenExpired, Some(AbuseSignal::Expired)),
+        ProveOutcome::TokenUsed => (Refusal::TokenAlreadyUsed, Some(AbuseSignal::Replayed)),
         ProveOutcome::NotOpen => (action_closed(&action.limits), None),
         ProveOutcome::ActionLimited { limit, wait_ms } => (Refusal::ActionLimited { limit, wait_ms }, None),
-        ProveOutcome::ProofInvalid { at_ms, too_young } => {
-            (Refusal::ProofInvalid { at_ms }, Some(if too_young { Sign::TooFast } else { Sign::ProofFailed }))
-        }
+        ProveOutcome::ProofInvalid { at_ms, too_young } => (
+            Refusal::ProofInvalid { at_ms },
+            Some(if too_young { AbuseSignal::TooFast } else { AbuseSignal::ProofFailed }),
+        ),
         ProveOutcome::BoardClosed | ProveOutcome::OutboxFull => (Refusal::Unavailable(CLOSED), None),
         ProveOutcome::KeyReused => (Refusal::IdempotencyMismatch, None),
         ProveOutcome::Judging | ProveOutcome::Reserved => (Refusal::Unavailable(BEING_VERIFIED), None),

@@ -15,7 +15,6 @@ use crate::action::{Action, Flow, Limits, ProofResult};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemOutcome, Redeemed};
-use crate::suspicion::Sign;
 
 /// A request to redeem a token, parsed but not yet checked.
 pub struct RedeemRequest {
@@ -37,7 +36,7 @@ pub async fn redeem(
     let key = request.as_ref().ok().and_then(|request| request.idempotency.as_ref());
     let window = AttemptWindow::Awards(caller.user);
     if let Err(refusal) = check_window(app, caller, &window, key).await {
-        app.note(Some(Sign::Flooding), Some(caller.user), from);
+        app.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;

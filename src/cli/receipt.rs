@@ -63,7 +63,7 @@ pub fn run(command: ReceiptCommand, output: &mut Output) -> Result<ExitCode> {
 /// The keys of nodes with this configuration.
 fn own_keys() -> Result<ReceiptVerifier> {
     let mut config = config::load(std::env::vars_os())?;
-    embedded::take_secret(&mut config)?;
+    embedded::read_secret(&mut config)?;
     if config.auth.jwt_secret.is_empty() {
         bail!("JWT_SECRET is not set; set it or use --keys with the published keys");
     }

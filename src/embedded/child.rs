@@ -1,5 +1,5 @@
-//! One store process: it runs in a process group of its own, so that Ctrl-C reaches Laurel alone, and the kernel ends it
-//! when the thread that started it ends.
+//! The process of a store. It has its own process group, so that Ctrl-C reaches Laurel only. The kernel ends it when the thread that
+//! started it ends.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use super::StartError;
 
-/// The account a store runs as; Postgres refuses to run as root.
+/// The account of a store process.
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
     /// User id.
@@ -24,24 +24,23 @@ pub struct Account {
     pub gid: u32,
 }
 
-/// How to start a store, kept for starting it again.
+/// How to start a store. Needed again for a restart.
 #[derive(Debug)]
 pub struct Recipe {
-    /// What to call it in messages.
+    /// The name in messages.
     pub name: &'static str,
     /// The binary.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Where its output goes.
+    /// The file for its output.
     pub log: PathBuf,
-    /// Another account than ours.
+    /// The account, if not ours.
     pub account: Option<Account>,
-    /// Open files that the process inherits under the same descriptors, and nothing else: the folder's lock, so that it is
-    /// held as long as anything uses the data. The recipe owns them: a bare number would name another file by the time the
-    /// store is started again.
+    /// The only open files that the process inherits, with the same descriptors: among them the folder's lock, which is held as long as
+    /// any process uses the data. The recipe owns them, so that their numbers are valid at a restart.
     pub inherit: Vec<Arc<File>>,
-    /// How to ask it to stop; the kernel sends the same when Laurel dies.
+    /// The signal that stops the store. The kernel sends it when Laurel dies.
     pub stop_signal: libc::c_int,
 }
 
@@ -71,34 +70,34 @@ impl Child {
         self.process.id()
     }
 
-    /// Waits for the process to end by itself, and starts it again.
-    pub async fn revive(&mut self) -> Result<(), StartError> {
+    /// Waits for the process to end, and restarts it.
+    pub async fn restart_after_exit(&mut self) -> Result<(), StartError> {
         let status = self.process.wait().await.ok().map(|it| it.to_string());
         let name = self.recipe.name;
-        tracing::error!(store = name, status, "private store ended, starting it again");
+        tracing::error!(store = name, status, "embedded store ended, restarting");
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.process = command(&self.recipe)?
             .spawn()
-            .map_err(|error| StartError(format!("cannot start {name} again: {error}")))?;
+            .map_err(|error| StartError(format!("cannot restart {name}: {error}")))?;
         Ok(())
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Stops the process and waits for its end.
     pub async fn stop(mut self) {
         if let Some(pid) = self.process.id() {
-            // SAFETY: a signal to a child of ours that was not reaped yet, so the pid is still its own.
+            // SAFETY: the child is not reaped yet, so the pid is its own.
             unsafe { libc::kill(pid as libc::pid_t, self.recipe.stop_signal) };
         }
         let _ = self.process.wait().await;
     }
 
-    /// Why it did not start: the last line of its log that says so.
-    pub fn complaint(&self) -> StartError {
+    /// Why the process did not start: the last line of its log with an error.
+    pub fn start_error(&self) -> StartError {
         let log = std::fs::read_to_string(&self.recipe.log).unwrap_or_default();
-        let telling =
+        let is_error =
             |line: &&str| ["FATAL", "PANIC", "rror", "Bad file", "annot"].iter().any(|it| line.contains(it));
         let line =
-            log.lines().rev().find(telling).or_else(|| log.lines().last()).unwrap_or("it said nothing");
+            log.lines().rev().find(is_error).or_else(|| log.lines().last()).unwrap_or("its log is empty");
         StartError(format!(
             "{} did not start: {} (log: {})",
             self.recipe.name,
@@ -108,7 +107,7 @@ impl Child {
     }
 }
 
-/// A command set up as the recipe says, without being started.
+/// Builds the command of a recipe.
 pub fn command(recipe: &Recipe) -> Result<Command, StartError> {
     let log = |path: &Path| {
         File::options()
@@ -126,7 +125,7 @@ pub fn command(recipe: &Recipe) -> Result<Command, StartError> {
         .stderr(log(&recipe.log)?)
         .process_group(0)
         .kill_on_drop(true);
-    // What the shell says of other servers, as PGPORT does, is not meant for this one.
+    // Variables such as PGPORT are meant for other servers.
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
         command.env_remove(name);
     }
@@ -134,17 +133,17 @@ pub fn command(recipe: &Recipe) -> Result<Command, StartError> {
         command.uid(account.uid).gid(account.gid);
     }
     let (inherit, stop_signal, parent) = (recipe.inherit.clone(), recipe.stop_signal, std::process::id());
-    // SAFETY: between fork and exec only system calls are made, and no memory is allocated. It runs after the change of
-    // account, which would clear the parent-death signal.
+    // SAFETY: between fork and exec there are only system calls, and no allocations. The hook runs after the change of account, which
+    // would clear the parent-death signal.
     unsafe {
         command.pre_exec(move || {
             libc::prctl(libc::PR_SET_PDEATHSIG, stop_signal);
-            // A Laurel that died before the line above is not noticed by it.
+            // Laurel may have died before prctl.
             if libc::getppid() as u32 != parent {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            // Rust opens every file close-on-exec, but a library, or whatever started Laurel, may not have. Kernels before
-            // 5.11 refuse this, and go on without it.
+            // Rust opens every file close-on-exec, but a library or the parent of Laurel may not have. Kernels before 5.11 lack this
+            // call; then such files stay open.
             libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             for file in &inherit {
                 if libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) == -1 {

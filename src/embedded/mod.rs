@@ -1,12 +1,11 @@
-//! The private stores of a node without `REDIS_URL` or `DATABASE_URL`: real `redis-server` and `postgres` processes whose
-//! data, sockets and logs live in the data folder. They listen on Unix sockets that only this user can reach, end with
-//! Laurel even when it is killed, and their data stays. Nothing here knows what is stored.
+//! Embedded stores for a node without `REDIS_URL` or `DATABASE_URL`: real `redis-server` and `postgres` processes with their data, sockets
+//! and logs in the data folder. They listen on Unix sockets that only this user can reach, and end with Laurel, even when it is killed.
+//! Their data stays. This module does not depend on what is stored.
 
 mod child;
-mod folder;
+mod data_folder;
 mod postgres;
 mod redis;
-mod secret;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -15,50 +14,50 @@ use std::time::{Duration, Instant};
 use tokio::net::UnixStream;
 
 pub use child::Child;
-pub use folder::{DataFolder, Holder};
+pub use data_folder::{DataFolder, Holder};
 pub use postgres::Postgres;
 pub use redis::Redis;
 
 use crate::config::Config;
 
-/// So long a command waits for the stores of a node: one that was killed is loaded again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a command waits for the stores of a running node. A killed store must load its data first.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_MS: u64 = 50;
 
-/// One clear line about what keeps a private store from starting.
+/// Why an embedded store cannot start, in one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(pub String);
 
-/// What wants the stores.
+/// Who needs the stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A node: it makes the stores that are missing, and has them to itself.
+    /// A node: creates missing stores and uses them exclusively.
     Node,
-    /// A command that may make them (contract, section 10), or uses those of a running node.
-    Make,
-    /// Any other command: it uses those of a running node, or those that were made before.
+    /// A command that creates missing stores, or uses those of a running node.
+    Create,
+    /// A command that uses existing stores, or those of a running node.
     Use,
-    /// The same, where Postgres is enough.
+    /// A command that uses an existing Postgres only.
     UsePostgres,
 }
 
-/// The private stores of this process. They are stopped by [`Embedded::stop`], or by the kernel if Laurel dies.
+/// The embedded stores of this process. [`Embedded::stop`] stops them, or the kernel if Laurel dies.
 #[derive(Default)]
 pub struct Embedded {
     redis: Option<Redis>,
     postgres: Option<Postgres>,
-    /// Last, as it is let go of after the stores.
+    /// Dropped last, after the stores.
     folder: Option<DataFolder>,
 }
 
 impl Embedded {
-    /// Starts what the settings leave out and puts the URLs and the login secret into them. Call it on the main thread:
-    /// the kernel ends the children when the thread that started them ends.
+    /// Starts the stores without a URL in the settings, and adds their URLs and the login secret to the settings. Call it on the main
+    /// thread: the kernel ends the children when the thread that started them ends.
     ///
     /// # Errors
-    /// One line: a binary is missing, the folder is in use, damaged or of another Postgres version; or no store was made and
-    /// none may be.
+    /// A binary is missing; the folder is in use, damaged, or from another Postgres version; a store is missing and `purpose` does not
+    /// create it.
     pub async fn start(config: &mut Config, purpose: Purpose) -> Result<Self, StartError> {
         let missing = Missing {
             redis: config.redis.url.is_empty() && purpose != Purpose::UsePostgres,
@@ -67,36 +66,36 @@ impl Embedded {
         let path = config.embedded.data_dir.clone();
         let path = Path::new(&path);
         if !(missing.redis || missing.postgres) {
-            secret::take_if_there(config, path)?;
+            data_folder::read_secret(config, path)?;
             return Ok(Self::default());
         }
-        let makes = matches!(purpose, Purpose::Node | Purpose::Make);
-        if !makes && !folder::was_used(path) {
-            return Err(missing.not_made(path));
+        let creates = matches!(purpose, Purpose::Node | Purpose::Create);
+        if !creates && !data_folder::is_initialized(path) {
+            return Err(missing.not_created(path));
         }
-        let until = Instant::now() + ANSWER_WITHIN;
+        let until = Instant::now() + START_TIMEOUT;
         while Instant::now() < until {
             match DataFolder::open(path).await? {
                 Holder::Us(folder) => {
-                    let unmade = missing.unmade(folder.root());
-                    if !makes && (unmade.redis || unmade.postgres) {
-                        return Err(unmade.not_made(folder.root()));
+                    let absent = missing.absent(folder.root());
+                    if !creates && (absent.redis || absent.postgres) {
+                        return Err(absent.not_created(folder.root()));
                     }
-                    return Self::start_in(folder, missing, makes, config).await;
+                    return Self::start_in(folder, missing, creates, config).await;
                 }
                 Holder::Other { pid, root } if purpose == Purpose::Node => return Err(in_use(pid, &root)),
                 Holder::Other { pid, root } if missing.answer(&root).await => {
                     tracing::debug!(?pid, "using the stores of the running node");
                     set_urls(config, &redis::url(&root), &postgres::url(&root));
-                    secret::take_if_there(config, &root)?;
+                    data_folder::read_secret(config, &root)?;
                     return Ok(Self::default());
                 }
-                // A store that was killed comes back in a moment, and a node that starts has them soon.
+                // The node restarts a killed store, or is about to start its stores.
                 Holder::Other { .. } => tokio::time::sleep(Duration::from_millis(POLL_MS)).await,
             }
         }
         Err(StartError(format!(
-            "the data folder {} is in use, but no {} answers there: set {} as the node that uses it has it",
+            "the data folder {} is in use, but no {} answers there: set {} to the values of the node that uses it",
             path.display(),
             missing.names().join(" and "),
             missing.settings().join(" and "),
@@ -106,13 +105,13 @@ impl Embedded {
     async fn start_in(
         folder: DataFolder,
         missing: Missing,
-        makes: bool,
+        creates: bool,
         config: &mut Config,
     ) -> Result<Self, StartError> {
-        if makes {
-            secret::make_if_missing(config, folder.root())?;
+        if creates {
+            data_folder::create_secret(config, folder.root())?;
         } else {
-            secret::take_if_there(config, folder.root())?;
+            data_folder::read_secret(config, folder.root())?;
         }
         let mut stores = Self::default();
         if missing.redis {
@@ -126,8 +125,7 @@ impl Embedded {
         Ok(stores)
     }
 
-    /// The settings by which another node joins the private stores; a store of the operator's is not named, since its
-    /// URL may have a password.
+    /// The settings with which another node joins the embedded stores. Leaves out stores of the operator, whose URL may have a password.
     pub fn join_hint(&self) -> Option<String> {
         let root = self.folder.as_ref()?.root();
         let mut hint = String::new();
@@ -140,7 +138,7 @@ impl Embedded {
         Some(hint)
     }
 
-    /// Starts a store again whenever it ends by itself. Ends never; run it beside the node on the main thread.
+    /// Restarts a store whenever it ends. Never returns; run it on the main thread.
     pub async fn keep_alive(&mut self) {
         loop {
             let redis = async {
@@ -155,14 +153,14 @@ impl Embedded {
                     None => std::future::pending().await,
                 }
             };
-            let again = tokio::select! { again = redis => again, again = postgres => again };
-            if let Err(error) = again {
-                tracing::error!(%error, "a private store does not come back");
+            let restarted = tokio::select! { result = redis => result, result = postgres => result };
+            if let Err(error) = restarted {
+                tracing::error!(%error, "embedded store restart failed");
             }
         }
     }
 
-    /// Stops the stores in order and waits until they have written everything.
+    /// Stops Postgres, then Redis, and waits until both have written everything.
     pub async fn stop(self) {
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
@@ -173,7 +171,7 @@ impl Embedded {
     }
 }
 
-/// The stores that the settings leave out.
+/// The stores without a URL in the settings.
 #[derive(Clone, Copy)]
 struct Missing {
     redis: bool,
@@ -181,15 +179,12 @@ struct Missing {
 }
 
 impl Missing {
-    /// Those of them that were not made in a folder before.
-    fn unmade(self, root: &Path) -> Self {
-        Self {
-            redis: self.redis && !redis::is_made(root),
-            postgres: self.postgres && !postgres::is_made(root),
-        }
+    /// Those that do not exist in a data folder.
+    fn absent(self, root: &Path) -> Self {
+        Self { redis: self.redis && !redis::exists(root), postgres: self.postgres && !postgres::exists(root) }
     }
 
-    /// Whether all of them answer in a folder.
+    /// Whether all of them answer.
     async fn answer(self, root: &Path) -> bool {
         (!self.redis || redis::answers(root).await) && (!self.postgres || postgres::answers(root).await)
     }
@@ -206,7 +201,7 @@ impl Missing {
         [(self.redis, redis), (self.postgres, postgres)].iter().filter(|it| it.0).map(|it| it.1).collect()
     }
 
-    fn not_made(self, root: &Path) -> StartError {
+    fn not_created(self, root: &Path) -> StartError {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         StartError(format!(
             "{} not set, and the data folder {} has no {}: set {}, or run `laurel serve` first",
@@ -222,22 +217,21 @@ impl Missing {
     }
 }
 
-/// Whether some process listens on a Unix socket: also one that is stopped, or too busy to take more connections.
-async fn somebody_listens(socket: &Path) -> bool {
+/// Whether a process listens on a Unix socket, even if it is stopped or its queue of connections is full.
+async fn has_listener(socket: &Path) -> bool {
     match UnixStream::connect(socket).await {
         Ok(_) => true,
         Err(error) => error.kind() == ErrorKind::WouldBlock,
     }
 }
 
-/// Puts the login secret of the private stores into the settings, if these have none and it was made: for what needs the
-/// secret, but no store.
+/// Adds the login secret of the data folder to the settings if they have none, for commands that need it but no store.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn take_secret(config: &mut Config) -> Result<(), StartError> {
+/// The file cannot be read.
+pub fn read_secret(config: &mut Config) -> Result<(), StartError> {
     let folder = config.embedded.data_dir.clone();
-    secret::take_if_there(config, Path::new(&folder))
+    data_folder::read_secret(config, Path::new(&folder))
 }
 
 fn set_urls(config: &mut Config, redis: &str, postgres: &str) {
@@ -249,8 +243,8 @@ fn set_urls(config: &mut Config, redis: &str, postgres: &str) {
     }
 }
 
-/// A path as it stands in a URL (RFC 3986): bytes beyond the unreserved ones are percent-encoded.
-fn in_url(path: &Path) -> String {
+/// Percent-encodes a path for a URL (RFC 3986).
+fn url_path(path: &Path) -> String {
     let encode = |byte: &u8| match byte {
         b'/' | b'-' | b'_' | b'.' | b'~' => char::from(*byte).to_string(),
         byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
@@ -261,10 +255,10 @@ fn in_url(path: &Path) -> String {
 
 fn in_use(pid: Option<i32>, root: &Path) -> StartError {
     let by = match pid {
-        // It has not written its pid yet.
+        // The pid is not written yet.
         Some(0) => "a Laurel that is starting".into(),
         Some(pid) => format!("Laurel with pid {pid}"),
-        None => "a store that no Laurel looks after".to_owned(),
+        None => "a store without a running Laurel".to_owned(),
     };
     StartError(format!(
         "the data folder {} is in use by {by}; to join its stores as a second node, set REDIS_URL='{}' DATABASE_URL='{}' and \

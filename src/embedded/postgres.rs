@@ -1,4 +1,4 @@
-//! A private `postgres` with its default, durable settings.
+//! An embedded `postgres` with its default settings, which are durable.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -13,36 +13,35 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use super::child::{Account, Child, Recipe, command};
-use super::{DataFolder, StartError, in_url, somebody_listens};
+use super::{DataFolder, StartError, has_listener, url_path};
 
-/// A running private Postgres.
+/// A running embedded Postgres.
 #[derive(Debug)]
 pub struct Postgres {
     child: Child,
     cluster: PathBuf,
 }
 
-/// The URL of the Postgres that runs, or would run, in a data folder, as libpq and sqlx both read it. It leaves nothing to variables
-/// of the environment.
+/// The URL of the Postgres of a data folder, running or not, for libpq and sqlx. It is complete, so that `PG…` variables change nothing.
 pub fn url(root: &Path) -> String {
     format!(
         "postgres:///laurel?host={}&port=5432&user=laurel&sslmode=disable",
-        in_url(&root.join("postgres"))
+        url_path(&root.join("postgres"))
     )
 }
 
-/// Whether some process listens on the socket of a data folder's Postgres.
+/// Whether a process listens on the socket of a data folder's Postgres.
 pub async fn listens(root: &Path) -> bool {
-    somebody_listens(&root.join("postgres/.s.PGSQL.5432")).await
+    has_listener(&root.join("postgres/.s.PGSQL.5432")).await
 }
 
-/// Whether the Postgres of a data folder takes connections.
+/// Whether the Postgres of a data folder accepts connections.
 pub async fn answers(root: &Path) -> bool {
     ready_pid(&cluster(root)).is_some() && listens(root).await
 }
 
-/// Whether a data folder has a cluster, whatever is in it.
-pub fn is_made(root: &Path) -> bool {
+/// Whether a data folder has a cluster, valid or not.
+pub fn exists(root: &Path) -> bool {
     cluster(root).exists()
 }
 
@@ -50,27 +49,26 @@ fn cluster(root: &Path) -> PathBuf {
     root.join("postgres/cluster")
 }
 
-/// The pid of the postmaster that says in its pid file that it takes connections; pg_ctl waits for the same. A killed one
-/// leaves the file as it is.
+/// The pid in the postmaster's pid file if the file says `ready`, as pg_ctl checks. A killed postmaster leaves the file unchanged.
 fn ready_pid(cluster: &Path) -> Option<u32> {
     let text = fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
     let ready = text.lines().last()?.trim() == "ready";
     text.lines().next()?.trim().parse().ok().filter(|_| ready)
 }
 
-/// A postmaster that was killed hard leaves its pid behind. By now another process may have it, or a zombie that nobody waits for, and
-/// Postgres would refuse to start beside it. We hold the folder's lock, so no postmaster of this cluster runs: the pid is replaced by
-/// ours, which Postgres ignores since we are its parent. The rest of the file stays: by it Postgres finds memory that is still in use.
-fn take_over(cluster: &Path, account: Option<Account>) -> io::Result<()> {
+/// Replaces a stale pid in the pid file. A killed postmaster leaves its pid, which another process or a zombie may have by now, and
+/// Postgres would refuse to start. The folder's lock proves that no postmaster of this cluster runs. The new pid is ours, which Postgres
+/// ignores because we are its parent. The rest of the file stays: Postgres needs it to find shared memory that is still in use.
+fn replace_stale_pid(cluster: &Path, account: Option<Account>) -> io::Result<()> {
     let path = cluster.join("postmaster.pid");
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         text => text?,
     };
     let Some((pid, rest)) = text.split_once('\n') else { return fs::remove_file(path) };
-    // A postmaster works in its cluster.
-    let folder = fs::canonicalize(format!("/proc/{}/cwd", pid.trim()));
-    if folder.is_ok_and(|it| fs::canonicalize(cluster).is_ok_and(|cluster| it == cluster)) {
+    // The working directory of a postmaster is its cluster.
+    let working_dir = fs::canonicalize(format!("/proc/{}/cwd", pid.trim()));
+    if working_dir.is_ok_and(|dir| fs::canonicalize(cluster).is_ok_and(|cluster| dir == cluster)) {
         return Ok(());
     }
     let unfinished = cluster.join("postmaster.pid.unfinished");
@@ -83,40 +81,39 @@ fn take_over(cluster: &Path, account: Option<Account>) -> io::Result<()> {
 }
 
 impl Postgres {
-    /// Makes the cluster if there is none, starts it and waits until it takes connections. `extra` are further
-    /// `name=value` settings.
+    /// Creates the cluster if missing, starts Postgres and waits until it accepts connections. `extra` adds `name=value` settings.
     ///
     /// # Errors
-    /// Binaries are missing, there is no account to run as, the data is damaged or of another version.
+    /// The binaries or the account are missing; the data is damaged, or from another version.
     pub async fn start(folder: &DataFolder, extra: &[&str]) -> Result<Self, StartError> {
         let account = account()?;
         let home = folder.subfolder("postgres", account)?;
         let cluster = cluster(folder.root());
         let binaries = find_binaries(&cluster)?;
-        // As root, Postgres runs as another user, who may not be allowed to pass the folders above this one. It gets the
-        // folder as an open descriptor and names it through /proc, which asks nobody on the way.
-        let entrance = File::open(&home)
+        // Under root, Postgres runs as another user, who may lack access to the parent folders. It inherits an open descriptor of the
+        // folder and uses it through /proc, which needs no access to them.
+        let descriptor = File::open(&home)
             .map_err(|error| StartError(format!("cannot open {}: {error}", home.display())))?;
-        let entrance = Arc::new(entrance);
-        let inside = format!("/proc/self/fd/{}", entrance.as_raw_fd());
+        let descriptor = Arc::new(descriptor);
+        let home_path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
         let recipe = |program: &str, arguments: Vec<String>| Recipe {
             name: "postgres",
             program: binaries.join(program),
             arguments: arguments.into_iter().map(OsString::from).collect(),
             log: folder.root().join("postgres.log"),
             account,
-            inherit: vec![folder.lock().clone(), entrance.clone()],
+            inherit: vec![folder.lock().clone(), descriptor.clone()],
             stop_signal: libc::SIGINT,
         };
-        let cluster_inside = format!("{inside}/cluster");
+        let cluster_path = format!("{home_path}/cluster");
         if !cluster.exists() {
-            make_cluster(&recipe, &inside, &home).await?;
+            create_cluster(&recipe, &home_path, &home).await?;
         } else if !cluster.join("PG_VERSION").exists() {
             return Err(StartError(format!("{} is damaged: it has no PG_VERSION", cluster.display())));
         }
-        take_over(&cluster, account)
+        replace_stale_pid(&cluster, account)
             .map_err(|error| StartError(format!("cannot use {}: {error}", cluster.display())))?;
-        let mut arguments = vec!["-D".into(), cluster_inside, "-k".into(), inside.clone()];
+        let mut arguments = vec!["-D".into(), cluster_path, "-k".into(), home_path.clone()];
         for setting in ["listen_addresses="].iter().chain(extra) {
             arguments.extend(["-c".into(), (*setting).to_owned()]);
         }
@@ -126,9 +123,9 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Returns after it ended and was started again.
+    /// Waits until Postgres ends, and restarts it.
     pub async fn keep_alive(&mut self) -> Result<(), StartError> {
-        self.child.revive().await?;
+        self.child.restart_after_exit().await?;
         self.wait_until_ready().await
     }
 
@@ -137,7 +134,7 @@ impl Postgres {
         self.child.pid()
     }
 
-    /// Stops it (a fast shutdown: open transactions are rolled back) and waits for its last checkpoint.
+    /// Stops Postgres (fast shutdown: open transactions are rolled back) and waits for its last checkpoint.
     pub async fn stop(self) {
         self.child.stop().await;
     }
@@ -149,33 +146,33 @@ impl Postgres {
                 return Ok(());
             }
             if self.child.has_ended() {
-                return Err(self.child.complaint());
+                return Err(self.child.start_error());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// Makes the cluster beside its place and moves it there when it is whole, so that a crash leaves no half of one.
-async fn make_cluster(
+/// Creates the cluster under another name and renames it when it is complete, so that a crash leaves no partial cluster.
+async fn create_cluster(
     recipe: &impl Fn(&str, Vec<String>) -> Recipe,
-    inside: &str,
+    home_path: &str,
     home: &Path,
 ) -> Result<(), StartError> {
-    let unfinished = format!("{inside}/unfinished");
+    let unfinished = format!("{home_path}/unfinished");
     let _ = fs::remove_dir_all(home.join("unfinished"));
-    let options = ["-D", &unfinished, "-U", "laurel", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"];
-    run(recipe("initdb", options.iter().map(|it| (*it).to_owned()).collect()), "").await?;
-    let single = ["--single", "-D", &unfinished, "postgres"];
-    run(recipe("postgres", single.iter().map(|it| (*it).to_owned()).collect()), "CREATE DATABASE laurel;\n")
-        .await?;
+    let owned = |arguments: &[&str]| arguments.iter().copied().map(str::to_owned).collect();
+    let initdb = ["-D", &unfinished, "-U", "laurel", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"];
+    run(recipe("initdb", owned(&initdb)), "").await?;
+    let single_user = ["--single", "-D", &unfinished, "postgres"];
+    run(recipe("postgres", owned(&single_user)), "CREATE DATABASE laurel;\n").await?;
     fs::rename(home.join("unfinished"), home.join("cluster"))
         .map_err(|error| StartError(format!("cannot finish {}: {error}", home.display())))
 }
 
 async fn run(recipe: Recipe, input: &str) -> Result<(), StartError> {
-    let failed = |why: String| {
-        StartError(format!("{} failed: {why} (log: {})", recipe.program.display(), recipe.log.display()))
+    let failed = |reason: String| {
+        StartError(format!("{} failed: {reason} (log: {})", recipe.program.display(), recipe.log.display()))
     };
     let mut process =
         command(&recipe)?.stdin(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
@@ -186,7 +183,7 @@ async fn run(recipe: Recipe, input: &str) -> Result<(), StartError> {
     if status.success() { Ok(()) } else { Err(failed(status.to_string())) }
 }
 
-/// Postgres refuses to run as root; then it runs as the account that Debian's package makes.
+/// The account for Postgres, which refuses to run as root: under root, the account of Debian's package.
 fn account() -> Result<Option<Account>, StartError> {
     // SAFETY: geteuid always succeeds.
     if unsafe { libc::geteuid() } != 0 {
@@ -199,14 +196,13 @@ fn account() -> Result<Option<Account>, StartError> {
     match ids {
         Some((uid, gid)) => Ok(Some(Account { uid, gid })),
         None => Err(StartError(
-            "Postgres does not run as root and there is no user `postgres`: install postgresql, or run Laurel as a plain \
-             user"
+            "Postgres does not run as root and there is no user `postgres`: install postgresql, or run Laurel as another user"
                 .into(),
         )),
     }
 }
 
-/// The folder with `postgres` and `initdb` that fits the cluster, the newest if there is none yet.
+/// The folder with the `postgres` and `initdb` of the cluster's version; the newest version if there is no cluster.
 fn find_binaries(cluster: &Path) -> Result<PathBuf, StartError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let debian =
@@ -229,7 +225,7 @@ fn find_binaries(cluster: &Path) -> Result<PathBuf, StartError> {
     let versions: Vec<_> = found.iter().map(|(major, _)| major.to_string()).collect();
     found.into_iter().rev().find(|(major, _)| fits(major)).map(|(_, folder)| folder).ok_or_else(|| {
         StartError(format!(
-            "{} is of Postgres {}, but only {} is installed: install that version, or move the folder away",
+            "{} was created by Postgres {}, but only {} is installed: install that version, or move the folder away",
             cluster.display(),
             wanted.unwrap_or_default(),
             versions.join(", ")

@@ -1,4 +1,4 @@
-//! A private `redis-server`, durable: every award is on disk before it is acknowledged, and nothing is evicted.
+//! An embedded `redis-server` with durable settings: every award is on disk before it is acknowledged, and nothing is evicted.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::child::{Child, Recipe};
-use super::{DataFolder, StartError, in_url, somebody_listens};
+use super::{DataFolder, StartError, has_listener, url_path};
 
-/// The settings that Laurel's promise rests on.
+/// The settings that the durability of awards depends on.
 const DURABLE: [&str; 14] = [
     "--appendonly",
     "yes",
     "--appendfsync",
     "always",
-    // An award is some 900 bytes of the file: at 64 MB, which is Redis' own, a busy node would have it written anew every ten seconds.
+    // An award adds about 900 bytes. With the default of 64 MB, a busy node would rewrite the file every 10 s.
     "--auto-aof-rewrite-min-size",
     "256mb",
     "--maxmemory-policy",
@@ -29,51 +29,51 @@ const DURABLE: [&str; 14] = [
     "700",
 ];
 
-/// A Redis that takes longer for a PING does not answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Time-out of a PING.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A running private Redis.
+/// A running embedded Redis.
 #[derive(Debug)]
 pub struct Redis {
     child: Child,
     socket: PathBuf,
 }
 
-/// The URL of the Redis that runs, or would run, in a data folder.
+/// The URL of the Redis of a data folder, running or not.
 pub fn url(root: &Path) -> String {
-    format!("unix://{}", in_url(&socket(root)))
+    format!("unix://{}", url_path(&socket(root)))
 }
 
 fn socket(root: &Path) -> PathBuf {
     root.join("redis/redis.sock")
 }
 
-/// Whether some process listens on the socket of a data folder's Redis.
+/// Whether a process listens on the socket of a data folder's Redis.
 pub async fn listens(root: &Path) -> bool {
-    somebody_listens(&socket(root)).await
+    has_listener(&socket(root)).await
 }
 
-/// Whether the Redis of a data folder takes commands.
+/// Whether the Redis of a data folder answers.
 pub async fn answers(root: &Path) -> bool {
-    let ping = tokio::time::timeout(ANSWER_WITHIN, ping(&socket(root))).await;
+    let ping = tokio::time::timeout(PING_TIMEOUT, ping(&socket(root))).await;
     ping.is_ok_and(|pong| pong.is_ok_and(|pong| pong))
 }
 
-/// Whether a data folder has the data of a Redis, whatever is in it.
-pub fn is_made(root: &Path) -> bool {
+/// Whether a data folder has data of a Redis, valid or not.
+pub fn exists(root: &Path) -> bool {
     let entries = std::fs::read_dir(root.join("redis")).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name()).any(|name| name.as_encoded_bytes().starts_with(b"appendonly"))
 }
 
 impl Redis {
-    /// Starts it and waits until it has loaded its data. `extra` are further command line options.
+    /// Starts Redis and waits until it has loaded its data. `extra` adds command line options.
     ///
     /// # Errors
-    /// The binary is missing, or its data cannot be loaded.
+    /// The binary is missing, or the data cannot be loaded.
     pub async fn start(folder: &DataFolder, extra: &[&str]) -> Result<Self, StartError> {
         let data = folder.subfolder("redis", None)?;
         let socket = socket(folder.root());
-        // It works in another folder than ours.
+        // Redis has another working directory, so the path must be absolute.
         let real = data
             .canonicalize()
             .map_err(|error| StartError(format!("cannot use {}: {error}", data.display())))?;
@@ -100,13 +100,13 @@ impl Redis {
         self.child.pid()
     }
 
-    /// Returns after it ended and was started again.
+    /// Waits until Redis ends, and restarts it.
     pub async fn keep_alive(&mut self) -> Result<(), StartError> {
-        self.child.revive().await?;
+        self.child.restart_after_exit().await?;
         self.wait_until_ready().await
     }
 
-    /// Stops it; what it acknowledged is on disk.
+    /// Stops Redis. Acknowledged writes are on disk.
     pub async fn stop(self) {
         self.child.stop().await;
     }
@@ -117,7 +117,7 @@ impl Redis {
                 return Ok(());
             }
             if self.child.has_ended() {
-                return Err(self.child.complaint());
+                return Err(self.child.start_error());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -15,7 +15,6 @@ use super::headers::bearer_token;
 use crate::account::{self, Email, Identity, LoggedIn, Password, Username};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};
-use crate::suspicion::Sign;
 
 /// The logged-in caller, from `Authorization: Bearer`.
 pub struct Caller(pub Identity);
@@ -69,7 +68,7 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
     let outcome = account::login(&app, &username, password, from.counted_as()).await;
     count(outcome.as_ref().err());
     if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
-        app.note(Some(Sign::BadLogin), None, from.counted_as());
+        app.note(Some(AbuseSignal::BadLogin), None, from.counted_as());
     }
     let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
     Ok(envelope::respond(attempt, |login| show(StatusCode::OK, "Login successful", &login)))

@@ -32,7 +32,7 @@ use crate::app::App;
 use crate::config::networks;
 use crate::connections::{RequestGuard, Slot};
 use crate::error::{Error, Fault, Refusal};
-use crate::suspicion::Sign;
+use crate::suspicion::AbuseSignal;
 use crate::telemetry::{self, RequestContext};
 use crate::traces::{self, Span};
 
@@ -242,7 +242,7 @@ async fn guard(
     if info.is_limited
         && let Err(refusal) = app.rate_limiter.address(info.from.counted_as()).await
     {
-        app.note(Some(Sign::Flooding), None, info.from.counted_as());
+        app.note(Some(AbuseSignal::Flooding), None, info.from.counted_as());
         return refusal.into_response();
     }
     let handler = AssertUnwindSafe(handler).catch_unwind();

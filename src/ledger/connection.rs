@@ -48,7 +48,7 @@ where
 /// # Errors
 /// One line: where Postgres should be, why it cannot be used, and what to do.
 pub async fn check(options: &PgConnectOptions, timeout: Duration) -> Result<(), Fault> {
-    let doing = "connect to Postgres";
+    let doing = "connect_to_postgres";
     let place = match options.get_socket() {
         Some(folder) => folder.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),

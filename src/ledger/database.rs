@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 /// A URL that is none, a Postgres that does not answer, or a pooler before it that does not keep sessions.
 pub async fn connect(config: &config::Postgres) -> Result<PgPool, Fault> {
     let options = PgConnectOptions::from_str(config.url.expose())
-        .map_err(|error| Fault::new("read postgres.url", error))?
+        .map_err(|error| Fault::new("read_postgres_url", error))?
         .application_name(&application_name())
         // What a pooler takes when a session starts is little, so all else is set once it has started.
         .extra_float_digits(None)
@@ -41,7 +41,7 @@ pub async fn connect(config: &config::Postgres) -> Result<PgPool, Fault> {
 /// It is away.
 pub async fn log_server(database: &PgPool, config: &config::Postgres) -> Result<(), Fault> {
     let asked = sqlx::query_scalar("SHOW server_version").fetch_one(database).await;
-    let version: String = asked.map_err(|error| sql_fault("ask for the version", error))?;
+    let version: String = asked.map_err(|error| sql_fault("read_server_version", error))?;
     tracing::info!(url = config.url.without_login(), version, "postgres connected");
     Ok(())
 }
@@ -124,7 +124,7 @@ pub async fn in_time<T>(
 /// Looks once a second whether Postgres answers.
 pub async fn watch_forever(app: Arc<App>) {
     loop {
-        let doing = "look whether Postgres answers";
+        let doing = "ping_postgres";
         let asked = timed(&app.metrics, doing, sqlx::query("SELECT 1").execute(&app.database));
         app.health.set_postgres(in_time(doing, HANGS_AFTER, asked).await.is_ok());
         let (size, idle) = (app.database.size() as usize, app.database.num_idle());

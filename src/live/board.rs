@@ -57,7 +57,7 @@ impl Board {
     pub fn read_publication(text: &str) -> Result<Self, Fault> {
         let mut lines = text.lines();
         let version = lines.next().and_then(|it| it.parse().ok());
-        let version = version.ok_or_else(|| Fault::new("read the board", "a publication has no version"))?;
+        let version = version.ok_or_else(|| Fault::new("read_board", "a publication has no version"))?;
         Self::read(version, &lines.collect::<Vec<_>>())
     }
 

@@ -139,7 +139,7 @@ async fn board_subscription(app: &App, backoff: &mut Backoff) -> Result<(), Faul
                 publish(app, board);
                 app.health.record_published_board();
             }
-            Ok(None) => return Err(Fault::retryable("follow the board", "the connection ended")),
+            Ok(None) => return Err(Fault::retryable("follow_board", "the connection ended")),
             Err(_) => subscription.ping().await?,
         }
     }
@@ -173,7 +173,7 @@ async fn user_subscription(
         tokio::select! {
             message = subscription.next() => {
                 let Some((channel, text)) = message else {
-                    return Err(Fault::retryable("follow users", "the connection ended"));
+                    return Err(Fault::retryable("follow_users", "the connection ended"));
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
                 match (user, PersonalNews::parse(&text)) {

@@ -1,9 +1,8 @@
-//! The gate: how many requests a minute an address and a user may make, over all nodes together. A node takes leases from
-//! Redis and serves them from memory, and remembers refusals, so that a flood costs a look into a map and no script. It
-//! knows no HTTP.
+//! Rate limits per client address and per user, shared by all nodes. Each node leases a share of a window from Redis and serves it from
+//! memory. Full windows are cached, so a flood costs one map lookup per request and no Redis call. This module does not depend on HTTP.
 
+mod full_windows;
 mod leases;
-mod refusals;
 mod window;
 
 use std::net::IpAddr;
@@ -16,21 +15,21 @@ use crate::config;
 use crate::error::{Fault, RateWindow, Refusal};
 use crate::metrics::Metrics;
 use crate::network::{Network, site_limit};
-use crate::store::{AttemptWindow, Attempts, Store, Visitor};
-use leases::Leases;
-use refusals::Refusals;
+use crate::store::{AttemptWindow, Attempts, RateLimitKey, Store};
+use full_windows::FullWindows;
+use leases::QuotaLeases;
 
-/// The setting of what an address may ask for.
+/// The setting for requests of an address.
 const PER_IP: &str = "requests_per_minute_per_ip";
 
-/// One node's gate.
+/// The rate limits of one node.
 pub struct RateLimiter {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
-    addresses: Leases,
-    sites: Leases,
-    users: Leases,
-    full: Refusals,
+    addresses: QuotaLeases,
+    sites: QuotaLeases,
+    users: QuotaLeases,
+    full: FullWindows,
 }
 
 impl RateLimiter {
@@ -39,79 +38,84 @@ impl RateLimiter {
         Self {
             store,
             metrics,
-            addresses: Leases::new(limits.requests_per_minute_per_ip),
-            sites: Leases::new(site_limit(limits.requests_per_minute_per_ip)),
-            users: Leases::new(limits.requests_per_minute_per_user),
-            full: Refusals::default(),
+            addresses: QuotaLeases::new(limits.requests_per_minute_per_ip),
+            sites: QuotaLeases::new(site_limit(limits.requests_per_minute_per_ip)),
+            users: QuotaLeases::new(limits.requests_per_minute_per_user),
+            full: FullWindows::default(),
         }
     }
 
-    /// Counts a request from an address: for its household, and of IPv6 for its site.
+    /// Counts a request of an address: for its household, and in IPv6 for its site.
     ///
     /// # Errors
-    /// Too many this minute.
+    /// The limit of this minute is reached.
     pub async fn address(&self, from: IpAddr) -> Result<(), Refusal> {
-        let household = Visitor::Network(Network::household(from));
+        let household = RateLimitKey::Network(Network::household(from));
         let counted = self.addresses.count(&self.store, household).await;
         self.refused("address", PER_IP, counted)?;
         let Some(site) = Network::site(from) else { return Ok(()) };
-        // In a box: IPv4, which is most, has no room for it in every request's future.
-        let counted = Box::pin(self.sites.count(&self.store, Visitor::Network(site))).await;
+        // Boxed, so that the future of an IPv4 request has no room for it.
+        let counted = Box::pin(self.sites.count(&self.store, RateLimitKey::Network(site))).await;
         self.refused("site", PER_IP, counted)
     }
 
-    /// Counts a request with a user's login.
+    /// Counts a request of a user.
     ///
     /// # Errors
-    /// Too many this minute.
+    /// The limit of this minute is reached.
     pub async fn user(&self, user: Uuid) -> Result<(), Refusal> {
-        let counted = self.users.count(&self.store, Visitor::User(user)).await;
+        let counted = self.users.count(&self.store, RateLimitKey::User(user)).await;
         self.refused("user", "requests_per_minute_per_user", counted)
     }
 
-    /// Counts an attempt against some windows, each with its limit (0: any), and tells where the tightest stands. One that is
-    /// known to be full is not asked about.
+    /// Counts an attempt in several windows, each with its limit (0: none), and returns the tightest. Skips Redis if a window is known to
+    /// be full.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is unavailable.
     pub async fn attempt(&self, windows: &[(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
-        for (place, (window, _)) in windows.iter().enumerate() {
-            if let Err(told) = self.full.check(window, Instant::now()) {
+        for (index, (window, _)) in windows.iter().enumerate() {
+            if let Err(full) = self.full.check(window, Instant::now()) {
                 self.metrics.rate_limited.with_label_values(&["attempt"]).inc();
-                return Ok(Attempts { allowed: false, window: Some(told), place: Some(place) });
+                return Ok(Attempts { allowed: false, window: Some(full), place: Some(index) });
             }
         }
         let attempts = self.store.attempt(windows).await?;
-        if let (Some(told), Some(place)) = (attempts.window, attempts.place) {
-            self.note(&windows[place].0, Some(told));
+        if let (Some(state), Some(index)) = (attempts.window, attempts.place) {
+            self.note(&windows[index].0, Some(state));
         }
         Ok(attempts)
     }
 
-    /// Looks whether a window is known to be full, without asking Redis.
+    /// Refuses if a window is known to be full, without a call to Redis.
     ///
     /// # Errors
-    /// It is, for as long as the refusal says.
+    /// The window is full.
     pub fn check(&self, window: &AttemptWindow) -> Result<(), Refusal> {
         self.refused("attempt", window.limit(), self.full.check(window, Instant::now()))
     }
 
-    /// Whether a window is known to be full, without counting a refusal.
+    /// Whether a window is known to be full. Does not count a refusal.
     pub fn is_full(&self, window: &AttemptWindow) -> bool {
         self.full.check(window, Instant::now()).is_err()
     }
 
-    /// Remembers where a script said that a window stands, if it is full.
-    pub fn note(&self, window: &AttemptWindow, told: Option<RateWindow>) {
-        if let Some(told) = told.filter(|it| it.used > it.limit) {
-            self.full.remember(window.clone(), told, Instant::now());
+    /// Caches the state of a window that a script returned, if it is full.
+    pub fn note(&self, window: &AttemptWindow, state: Option<RateWindow>) {
+        if let Some(state) = state.filter(|it| it.used > it.limit) {
+            self.full.insert(window.clone(), state, Instant::now());
         }
     }
 
-    /// Counts a refusal, and puts it into words.
-    fn refused(&self, by: &str, limit: &'static str, counted: Result<(), RateWindow>) -> Result<(), Refusal> {
+    /// Converts a full window to a refusal and counts it in the metrics.
+    fn refused(
+        &self,
+        scope: &str,
+        limit: &'static str,
+        counted: Result<(), RateWindow>,
+    ) -> Result<(), Refusal> {
         counted.map_err(|window| {
-            self.metrics.rate_limited.with_label_values(&[by]).inc();
+            self.metrics.rate_limited.with_label_values(&[scope]).inc();
             Refusal::RateLimited { limit, window }
         })
     }

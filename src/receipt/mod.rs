@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::config;
 use crate::error::Fault;
-use crate::keys::{Algorithm, KeyFile, KeyRing};
+use crate::keyring::{Algorithm, KeyFile, KeyRing};
 use key::SigningKey;
 pub use verify::VerifyError;
 use verify::verify;
@@ -89,7 +89,7 @@ impl ReceiptKeys {
     /// # Errors
     /// The claims cannot be serialized.
     pub fn sign_checkpoint(&self, claims: &impl Serialize) -> Result<String, Fault> {
-        self.sign[0].sign(CHECKPOINT, claims).map_err(|error| Fault::new("sign a checkpoint", error))
+        self.sign[0].sign(CHECKPOINT, claims).map_err(|error| Fault::new("sign_checkpoint", error))
     }
 
     /// Verifies with the public parts of all keys.

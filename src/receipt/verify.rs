@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 
-use crate::keys::{KeyRing, MAX_TOKEN_BYTES};
+use crate::keyring::{KeyRing, MAX_TOKEN_BYTES};
 
 /// Why a text was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,7 @@ mod tests {
 
     use super::super::{Receipt, ReceiptKeys};
     use super::*;
-    use crate::keys::signer::Signer;
+    use crate::keyring::signer::Signer;
 
     const OLD: &str = "an old secret, an old secret, an old one";
     const NEW: &str = "a new secret, a new secret, a new secret";

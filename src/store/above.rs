@@ -59,7 +59,7 @@ impl Store {
         if among.exact {
             Ok(among.ranks)
         } else {
-            Err(Fault::retryable("count who is above", "a shard does not answer"))
+            Err(Fault::retryable("count_above", "a shard does not answer"))
         }
     }
 

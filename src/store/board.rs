@@ -168,7 +168,7 @@ impl Store {
         let (whole, outbox) = (reply.next::<u8>()? == 1, reply.next()?);
         let (at_ms, version, published, bans) = (reply.next()?, reply.next()?, reply.next()?, reply.next()?);
         let banned = reply.take::<String>(bans)?.iter().filter_map(|it| it.parse().ok()).collect();
-        shard.server().binding.is_for(&run);
+        shard.server().binding.check_run(&run);
         // A Redis that was left behind, or lost something, may think that it is open.
         let behind = epoch == seen.epoch && hlc_us < seen.hlc_us;
         let open = open && epoch >= seen.epoch && !behind;
@@ -201,7 +201,7 @@ impl Store {
         let shown = self.shown();
         let mut get = redis::cmd("HGET");
         get.arg(&shown.keys.state).arg("published");
-        let version: Option<i64> = self.ask(shown, "look for the published version", &get).await?;
+        let version: Option<i64> = self.ask(shown, "read_published_version", &get).await?;
         Ok(version.unwrap_or(0))
     }
 
@@ -261,7 +261,7 @@ impl Store {
         let shard = &self.shards[shard];
         let mut range = redis::cmd("ZREVRANGE");
         range.arg(&shard.keys.board).arg(0).arg(count.saturating_sub(1)).arg("WITHSCORES");
-        let best: Vec<(String, f64)> = self.ask(shard, "read the best", &range).await?;
+        let best: Vec<(String, f64)> = self.ask(shard, "read_best", &range).await?;
         Ok(best.into_iter().filter_map(|(user, score)| Some((user.parse().ok()?, score as u64))).collect())
     }
 }

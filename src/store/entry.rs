@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::connection::stream::Item;
 use super::keys;
-use super::stream::Item;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

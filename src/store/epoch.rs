@@ -71,7 +71,7 @@ impl Store {
         let shard = &self.shards[shard];
         let mut command = redis::cmd("HDEL");
         command.arg(&shard.keys.state).arg("run");
-        self.ask::<i64>(shard, "suspend the board", &command).await.map(drop)
+        self.ask::<i64>(shard, "suspend_shard", &command).await.map(drop)
     }
 
     /// Closes the board: awards are refused until it was loaded again.
@@ -82,7 +82,7 @@ impl Store {
         for shard in &self.shards {
             let mut command = redis::cmd("HDEL");
             command.arg(&shard.keys.state).arg("epoch");
-            self.ask::<i64>(shard, "close the board", &command).await?;
+            self.ask::<i64>(shard, "close_board", &command).await?;
         }
         Ok(())
     }

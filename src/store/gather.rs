@@ -86,7 +86,7 @@ impl Store {
             }
         }
         let mut reply = self.run(face, &self.scripts.merge_shard, &keys, &arguments).await?;
-        face.server().binding.is_for(&reply.next::<String>()?);
+        face.server().binding.check_run(&reply.next::<String>()?);
         let (version, published, due_ms) = (reply.next()?, reply.next()?, reply.next()?);
         let mut parts = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
@@ -202,7 +202,7 @@ impl Store {
         let mut publish = redis::cmd("PUBLISH");
         let rank_before = rank_before.unwrap_or(0);
         publish.arg(personal_channel(user)).arg(format!("{score} {rank} {rank_before} {points} {hlc_us}"));
-        if let Err(fault) = self.ask::<i64>(shard, "tell a user of an award", &publish).await {
+        if let Err(fault) = self.ask::<i64>(shard, "publish_award", &publish).await {
             tracing::debug!(%fault, "a user's sockets are not told of an award");
         }
     }

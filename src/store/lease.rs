@@ -1,4 +1,4 @@
-//! `lua/lease.lua`.
+//! `lua/lease.lua`: leases of a rate limit.
 
 use uuid::Uuid;
 
@@ -7,16 +7,16 @@ use super::{MINUTE_MS, Store};
 use crate::error::Fault;
 use crate::network::Network;
 
-/// Whose requests a window counts.
+/// The owner of a rate limit window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Visitor {
-    /// Whoever calls from a network.
+pub enum RateLimitKey {
+    /// All clients of a network.
     Network(Network),
-    /// A user with a login.
+    /// A logged-in user.
     User(Uuid),
 }
 
-impl Visitor {
+impl RateLimitKey {
     fn place(self, store: &Store) -> (&Shard, String) {
         match self {
             Self::Network(network) => {
@@ -31,26 +31,26 @@ impl Visitor {
     }
 }
 
-/// Requests that a node may serve without asking again.
+/// Requests that a node may serve without another call to Redis.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// How many; 0: the window is full.
+pub struct QuotaLease {
+    /// Number of requests; 0: the window is full.
     pub granted: u32,
-    /// Milliseconds until the window closes, and the lease with it.
+    /// Milliseconds until the window closes and the lease expires.
     pub closes_ms: u64,
 }
 
 impl Store {
-    /// Leases up to `wanted` of the visitor's `limit` requests a minute; both at least 1.
+    /// Leases up to `wanted` of the key's `limit` requests per minute; both at least 1.
     ///
     /// # Errors
-    /// Redis is away, or answers what the script cannot.
-    pub async fn lease(&self, visitor: Visitor, limit: u32, wanted: u32) -> Result<Lease, Fault> {
+    /// Redis is unavailable, or its reply cannot be read.
+    pub async fn lease(&self, key: RateLimitKey, limit: u32, wanted: u32) -> Result<QuotaLease, Fault> {
         let arguments = [limit.to_string(), MINUTE_MS.to_owned(), wanted.to_string()];
-        let (shard, key) = visitor.place(self);
+        let (shard, key) = key.place(self);
         let mut reply = self.run(shard, &self.scripts.lease, &[&key], &arguments).await?;
         let granted = reply.next()?;
         let closes_ms = reply.rate(limit)?.map_or(0, |it| it.reset_ms);
-        Ok(Lease { granted, closes_ms })
+        Ok(QuotaLease { granted, closes_ms })
     }
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::server::Question;
+use super::connection::server::Request;
 use super::shard::Shard;
 use super::{Store, keys};
 use crate::error::Fault;
@@ -81,7 +81,7 @@ impl Store {
         let mut begin = redis::pipe();
         begin.cmd("HDEL").arg(state).arg("run").ignore();
         begin.cmd("HSET").arg(state).arg("loader").arg(&loader).arg("loaded").arg(0).ignore();
-        self.ask_all::<()>(shard, "begin to load the board", &begin).await?;
+        self.ask_all::<()>(shard, "begin_board_load", &begin).await?;
         Ok(Load { store: self, shard, loader })
     }
 
@@ -212,7 +212,7 @@ impl Load<'_> {
         let first = [names.board.clone(), names.banned.clone()].into_iter().filter(|_| cursor == 0);
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
-        let (next, found): (u64, Vec<String>) = self.store.ask(self.shard, "empty the board", &scan).await?;
+        let (next, found): (u64, Vec<String>) = self.store.ask(self.shard, "empty_board", &scan).await?;
         // A server has keys of several shards.
         let goes = |it: &String| {
             it.strip_prefix(&names.tag).is_some_and(|bare| {
@@ -244,7 +244,7 @@ impl Load<'_> {
             .next()?
         {
             1u8 => Ok(()),
-            _ => Err(Fault::retryable("load the board", "somebody else loads it by now")),
+            _ => Err(Fault::retryable("load_board", "somebody else loads it by now")),
         }
     }
 }
@@ -256,7 +256,7 @@ impl Store {
     /// # Errors
     /// Redis is away.
     pub async fn remove_some(&self, (place, cursor): (usize, u64)) -> Result<Option<(usize, u64)>, Fault> {
-        let doing = "remove a board";
+        let doing = "remove_board";
         let Some(server) = self.distinct_servers().get(place).cloned() else { return Ok(None) };
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
@@ -267,11 +267,11 @@ impl Store {
         };
         // Of several slots at once a cluster would not take them.
         let mut unlink = redis::pipe();
-        for key in found.iter().filter(|key| self.places().iter().any(|it| is_of(it, key))) {
+        for key in found.iter().filter(|key| self.all_shards().iter().any(|it| is_of(it, key))) {
             unlink.unlink(key).ignore();
         }
         if !unlink.is_empty() {
-            let removed = server.ask::<()>(Question::Pipeline(&unlink)).await;
+            let removed = server.ask::<()>(Request::Pipeline(&unlink)).await;
             removed.map_err(|it| it.into_fault(doing))?;
         }
         Ok(Some(if next == 0 { (place + 1, 0) } else { (place, next) }))

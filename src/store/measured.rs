@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use redis::{Cmd, FromRedisValue, Value};
 
+use super::connection::stream::Items;
 use super::reply::Reply;
-use super::stream::Items;
 use super::{Entry, Redeem, RedeemOutcome, Store, outbox, redeemed};
 use crate::config;
 use crate::error::Fault;
@@ -32,7 +32,7 @@ pub fn redeem_call(store: &Store, redeem: &Redeem<'_>) -> Cmd {
 /// # Errors
 /// It has another shape.
 pub fn redeemed(reply: Value, per_minute: u32) -> Result<RedeemOutcome, Fault> {
-    let values = Vec::from_redis_value(reply).map_err(|error| Fault::new("read a reply", error))?;
+    let values = Vec::from_redis_value(reply).map_err(|error| Fault::new("read_reply", error))?;
     let (redeemed, _) = redeemed::read(Reply::new("redeem", values), per_minute)?;
     Ok(redeemed.outcome)
 }
@@ -42,7 +42,7 @@ pub fn redeemed(reply: Value, per_minute: u32) -> Result<RedeemOutcome, Fault> {
 /// # Errors
 /// It has another shape.
 pub fn entries(reply: Value, address: &Arc<str>) -> Result<(Vec<Entry>, usize), Fault> {
-    let items = Items::from_redis_value(reply).map_err(|error| Fault::new("read entries", error))?;
+    let items = Items::from_redis_value(reply).map_err(|error| Fault::new("read_entries", error))?;
     let (entries, unread) = outbox::sort(0, address, items.0);
     Ok((entries, unread.len()))
 }

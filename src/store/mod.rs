@@ -3,11 +3,9 @@
 
 mod above;
 mod action_waits;
-mod address;
 mod attempt;
-mod binding;
 mod board;
-mod connect;
+mod connection;
 mod entry;
 mod epoch;
 mod gather;
@@ -15,7 +13,6 @@ mod issue;
 mod judging;
 mod keys;
 mod lease;
-mod line;
 mod load;
 #[doc(hidden)]
 pub mod measured;
@@ -23,24 +20,14 @@ mod news;
 mod operator;
 mod outbox;
 mod prove;
-mod reader;
 mod redeem;
 mod redeemed;
-mod redis_error;
-mod replicas;
 mod reply;
 mod script;
-mod server;
-mod servers;
 mod session;
 mod shape;
 mod shard;
-mod silence;
-mod slots;
-mod stream;
-mod subscriber;
 mod totals;
-mod writable;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,23 +36,22 @@ use redis::FromRedisValue;
 
 pub use attempt::{AttemptWindow, Attempts};
 pub use board::{BoardState, Mended, ShardState};
+pub use connection::{OutboxReader, Subscription};
 pub use entry::{Entry, EntryKind, Unread};
 pub use issue::{ChallengeSeed, Issue, IssueOutcome};
 pub use judging::{Judging, Reservation};
 pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
-pub use lease::{Lease, Visitor};
+pub use lease::{QuotaLease, RateLimitKey};
 pub use load::{Counted, Load, PointsWon, REMEMBERED_MS, Standing};
 pub use news::PersonalNews;
 pub use operator::{Adjust, Adjusted, InForce, NotDone, Restrict};
 pub use outbox::OLDEST;
 pub use prove::{AskedToken, Prove, ProveOutcome, ProveReply};
-pub use reader::OutboxReader;
 pub use redeem::{IdempotencyKey, NextToken, Redeem};
 pub use redeemed::{Awarded, RedeemOutcome, Redeemed, Stamp};
 pub use session::{Finished, NoSession, Session, Start, StartOutcome};
 pub use shape::{BoardShape, Bucket};
 pub use shard::{Seen, shard_of};
-pub use subscriber::Subscription;
 pub use totals::{Members, Total};
 
 use crate::action::{Limits, ProofResult};
@@ -73,11 +59,12 @@ use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::traces::{self, Span, SpanKind};
 use above::Above;
-use redis_error::is_elsewhere;
+use connection::binding;
+use connection::redis_error::is_redirect;
+use connection::server::{CallError, Request};
+use connection::topology::Topology;
 use reply::Reply;
 use script::{Script, Scripts};
-use server::{Question, Unanswered};
-use servers::Servers;
 use shard::Shard;
 
 /// The window of every limit a minute, as the scripts take it.
@@ -107,35 +94,31 @@ pub struct Store {
     /// The board that is merged of the shards; none where there is only one.
     face: Option<Shard>,
     above: Above,
-    servers: Servers,
+    topology: Topology,
     scripts: Scripts,
     metrics: Arc<Metrics>,
     wait_replicas: u32,
-    /// An answer that takes longer counts as Redis being away.
+    /// For one reply.
     timeout: Duration,
 }
 
-/// Before a question is asked again that was sent elsewhere: while a slot moves, that may take a while.
-const ELSEWHERE_PAUSE: Duration = Duration::from_millis(20);
+/// Pause before a redirected request is sent again. A slot may take a while to move.
+const REDIRECT_PAUSE: Duration = Duration::from_millis(20);
 
 impl Store {
-    /// Asks whoever serves a shard. A server that does not serve it, or not yet, has done nothing: then it is asked again, as long as
-    /// an answer may take. What may have been done is not.
-    async fn ask_at<T: FromRedisValue>(
-        &self,
-        shard: &Shard,
-        question: Question<'_>,
-    ) -> Result<T, Unanswered> {
+    /// Sends a request to the server of a shard. A redirect means that nothing was executed: the request is sent again, until the time-out.
+    /// A request that may have been executed is never repeated.
+    async fn ask_at<T: FromRedisValue>(&self, shard: &Shard, request: Request<'_>) -> Result<T, CallError> {
         let last = Instant::now() + self.timeout;
         loop {
-            match shard.server().ask(question).await {
-                Err(Unanswered::Failed(error)) if self.servers.may_move() && Instant::now() < last => {
-                    if !is_elsewhere(&error) {
-                        return Err(Unanswered::Failed(error));
+            match shard.server().ask(request).await {
+                Err(CallError::Failed(error)) if self.topology.is_dynamic() && Instant::now() < last => {
+                    if !is_redirect(&error) {
+                        return Err(CallError::Failed(error));
                     }
-                    tokio::time::sleep(ELSEWHERE_PAUSE).await;
-                    if let Err(fault) = self.find_servers().await {
-                        tracing::debug!(%fault, "a question that was sent elsewhere");
+                    tokio::time::sleep(REDIRECT_PAUSE).await;
+                    if let Err(fault) = self.refresh_topology().await {
+                        tracing::debug!(%fault, "topology refresh after a redirect failed");
                     }
                 }
                 answer => return answer,
@@ -143,7 +126,7 @@ impl Store {
         }
     }
 
-    /// Asks one command that a caller waits for.
+    /// Sends one command and records its time in the metrics.
     async fn ask<T: FromRedisValue>(
         &self,
         shard: &Shard,
@@ -151,19 +134,19 @@ impl Store {
         command: &redis::Cmd,
     ) -> Result<T, Fault> {
         let started = Instant::now();
-        let answer = self.ask_at(shard, Question::Command(command)).await;
+        let answer = self.ask_at(shard, Request::Command(command)).await;
         self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
         answer.map_err(|it| it.into_fault(doing))
     }
 
-    /// Asks some commands at once, about one shard.
+    /// Sends a pipeline of commands about one shard.
     async fn ask_all<T: FromRedisValue>(
         &self,
         shard: &Shard,
         doing: &'static str,
         pipeline: &redis::Pipeline,
     ) -> Result<T, Fault> {
-        let answer = self.ask_at(shard, Question::Pipeline(pipeline)).await;
+        let answer = self.ask_at(shard, Request::Pipeline(pipeline)).await;
         answer.map_err(|it| it.into_fault(doing))
     }
 
@@ -191,20 +174,20 @@ impl Store {
         let server = shard.server();
         let bound = server.binding.sha(script);
         let by_name = script.by_name(bound.as_deref(), keys, arguments);
-        let mut answer = self.ask_at(shard, Question::Command(&by_name)).await;
+        let mut answer = self.ask_at(shard, Request::Command(&by_name)).await;
         if bound.is_some() && is_unknown(&answer) {
-            server.binding.lost();
+            server.binding.clear();
             let by_name = script.by_name(None, keys, arguments);
-            answer = self.ask_at(shard, Question::Command(&by_name)).await;
+            answer = self.ask_at(shard, Request::Command(&by_name)).await;
         } else if is_a_replica(&answer) {
             // It may be the master again, with other data, before anybody looks.
-            server.binding.lost();
+            server.binding.clear();
         } else if bound.is_none() && answer.is_ok() {
             binding::bind(&server, &self.scripts.bindable());
         }
         if is_unknown(&answer) {
             let in_full = script.in_full(keys, arguments);
-            answer = self.ask_at(shard, Question::Command(&in_full)).await;
+            answer = self.ask_at(shard, Request::Command(&in_full)).await;
         }
         self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
         let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|it| it.into_fault(name));
@@ -220,11 +203,11 @@ impl Store {
     /// Redis is away.
     pub async fn now_us(&self) -> Result<i64, Fault> {
         let (seconds, micros): (i64, i64) =
-            self.ask(self.shown(), "read Redis' clock", &redis::cmd("TIME")).await?;
+            self.ask(self.shown(), "read_redis_clock", &redis::cmd("TIME")).await?;
         Ok(seconds * 1_000_000 + micros)
     }
 
-    /// Connections of the blocking pool: in use, and open.
+    /// Connections of the pools for blocking reads: in use, and open.
     pub fn pool_use(&self) -> (usize, usize) {
         let used = self.distinct_servers().into_iter().map(|it| it.blocking.status());
         used.fold((0, 0), |(used, open), it| (used + it.size.saturating_sub(it.available), open + it.size))
@@ -240,13 +223,13 @@ fn script_span(name: &'static str) -> Span {
     span
 }
 
-/// Whether a server says that it does not know a script.
-fn is_unknown<T>(answer: &Result<T, Unanswered>) -> bool {
+/// Whether the reply is NOSCRIPT.
+fn is_unknown<T>(answer: &Result<T, CallError>) -> bool {
     let unknown = redis::ErrorKind::Server(redis::ServerErrorKind::NoScript);
-    matches!(answer, Err(Unanswered::Failed(error)) if error.kind() == unknown)
+    matches!(answer, Err(CallError::Failed(error)) if error.kind() == unknown)
 }
 
-/// Whether a server says that it only repeats what another one writes.
-fn is_a_replica<T>(answer: &Result<T, Unanswered>) -> bool {
-    matches!(answer, Err(Unanswered::Failed(error)) if error.code() == Some("READONLY"))
+/// Whether the reply is READONLY: the server is a replica.
+fn is_a_replica<T>(answer: &Result<T, CallError>) -> bool {
+    matches!(answer, Err(CallError::Failed(error)) if error.code() == Some("READONLY"))
 }

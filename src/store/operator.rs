@@ -186,7 +186,7 @@ impl Store {
                 pipeline.zscore(&shard.keys.banned, user.to_string());
             }
             // 1 or 0 for each that exists, a moment or nothing for who is listed.
-            let found: Vec<Option<f64>> = self.ask_all(shard, "look for restrictions", &pipeline).await?;
+            let found: Vec<Option<f64>> = self.ask_all(shard, "find_restrictions", &pipeline).await?;
             let is_there = |it: Option<f64>| it.is_some_and(|it| it > 0.0);
             told.extend(places.into_iter().zip(found.chunks(3).map(|it| InForce {
                 banned: is_there(it[0]),
@@ -209,7 +209,7 @@ impl Store {
             for place in &places {
                 scores.arg(users[*place].to_string());
             }
-            let bans: Vec<Option<f64>> = self.ask(shard, "look for bans", &scores).await?;
+            let bans: Vec<Option<f64>> = self.ask(shard, "find_bans", &scores).await?;
             let its = places.into_iter().zip(bans).filter(|(_, ban)| ban.is_some());
             banned.extend(its.map(|(place, _)| users[place]));
         }
@@ -224,7 +224,7 @@ impl Store {
         let shard = self.shard(user);
         let mut exists = redis::cmd("EXISTS");
         exists.arg(shard.keys.ban(user));
-        self.ask(shard, "look for a ban", &exists).await
+        self.ask(shard, "find_ban", &exists).await
     }
 }
 

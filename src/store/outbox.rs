@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::Store;
+use super::connection::stream::{Item, Items};
 use super::entry::{Entry, Unread, in_words};
 use super::shard::Shard;
-use super::stream::{Item, Items};
 use crate::error::Fault;
 
 impl Store {
@@ -64,7 +64,7 @@ impl Store {
         let mut range = redis::cmd("XRANGE");
         range.arg(&at.keys.outbox).arg(format!("({stream_id}")).arg("+").arg("COUNT").arg(count);
         let server = at.server();
-        let reply: Items = server.ask_here("read the outbox", &range).await?;
+        let reply: Items = server.ask_here("read_outbox", &range).await?;
         let last = reply.0.last().map(|it| it.id.clone());
         let (entries, unread) = sort(shard, &server.address, reply.0);
         Ok((entries, unread, last))
@@ -123,14 +123,14 @@ impl Store {
         }
         let mut delete = redis::cmd("XDEL");
         delete.arg(&shard.keys.outbox).arg(its);
-        server.ask_here("settle entries", &delete).await
+        server.ask_here("ack_entries", &delete).await
     }
 }
 
 /// Comes before every entry's id.
 pub const OLDEST: &str = "0-0";
 
-const LOOK: &str = "look at the outbox";
+const LOOK: &str = "read_outbox";
 
 pub(super) fn sort(shard: usize, address: &Arc<str>, items: Vec<Item>) -> (Vec<Entry>, Vec<Unread>) {
     let mut unread = Vec::new();

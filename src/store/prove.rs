@@ -202,7 +202,7 @@ impl Store {
         let shard = self.shard(user);
         let mut get = redis::cmd("GET");
         get.arg(shard.keys.token(token_hash));
-        let kept: Option<String> = self.ask(shard, "look at a token", &get).await?;
+        let kept: Option<String> = self.ask(shard, "read_token", &get).await?;
         Ok(kept.and_then(|kept| {
             let words: Vec<&str> = kept.split(' ').collect();
             Some((words.get(1)?.to_string(), words.get(4)?.parse().ok()?))

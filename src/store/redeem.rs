@@ -93,7 +93,7 @@ impl Store {
         let shard = self.shard(user);
         let mut exists = redis::cmd("EXISTS");
         exists.arg(shard.keys.answer(user, &key.key_digest));
-        self.ask(shard, "look for an answer", &exists).await
+        self.ask(shard, "find_kept_answer", &exists).await
     }
 
     /// Redeems a token: the only function that adds points.
@@ -142,7 +142,7 @@ impl Store {
         for other in self.shards.iter().filter(|it| it.number != shard.number) {
             let mut look = redis::pipe();
             look.exists(other.keys.token(token_id)).get(other.keys.spent(token_id));
-            match self.ask_all(other, "look for a token", &look).await? {
+            match self.ask_all(other, "find_token", &look).await? {
                 (true, _) => return Ok(Elsewhere::There),
                 (_, Some(1)) => return Ok(Elsewhere::Used),
                 (_, Some(0)) => return Ok(Elsewhere::Expired),

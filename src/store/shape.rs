@@ -67,7 +67,7 @@ impl Store {
                 let to = edges.get(place + 1).map_or("+inf".to_owned(), |it| format!("({it}"));
                 pipeline.zcount(&shard.keys.board, *from, to);
             }
-            self.ask_all::<Vec<u64>>(shard, "look at the board's scores", &pipeline).await
+            self.ask_all::<Vec<u64>>(shard, "read_score_distribution", &pipeline).await
         });
         let counts = try_join_all(counts).await?;
         Ok((0..edges.len()).map(|place| counts.iter().map(|it| it[place]).sum()).collect())
@@ -87,7 +87,7 @@ impl Store {
             let counts = self.shards.iter().map(|shard| async move {
                 let mut count = redis::cmd("ZCOUNT");
                 count.arg(&shard.keys.board).arg("-inf").arg(middle);
-                self.ask::<u64>(shard, "look at the board's scores", &count).await
+                self.ask::<u64>(shard, "read_score_distribution", &count).await
             });
             let users: u64 = try_join_all(counts).await?.into_iter().sum();
             if users >= place { high = middle } else { low = middle + 1 }

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Store;
+use super::connection::server::Server;
 use super::keys::Keys;
-use super::server::Server;
 
 /// The shard of so many that what has these bytes belongs to: FNV-1a (64 bits), folded. It is a part of where data lies, and
 /// never changes.

@@ -41,7 +41,7 @@ impl Store {
             }
             pipeline.add_command(members).add_command(own);
             let (board, own): (Vec<Option<f64>>, Vec<Option<u64>>) =
-                self.ask_all(shard, "read totals", &pipeline).await?;
+                self.ask_all(shard, "read_scores", &pipeline).await?;
             let its = board.into_iter().zip(own);
             let its = its.map(|(board, own)| Total { board: board.map(|it| it as u64), own });
             totals.extend(places.into_iter().zip(its));
@@ -66,7 +66,7 @@ impl Store {
         let shard = &self.shards[shard];
         let mut scan = redis::cmd("ZSCAN");
         scan.arg(&shard.keys.board).arg(cursor).arg("COUNT").arg(5000);
-        let (cursor, pairs): (u64, Vec<(String, f64)>) = self.ask(shard, "walk the board", &scan).await?;
+        let (cursor, pairs): (u64, Vec<(String, f64)>) = self.ask(shard, "scan_board", &scan).await?;
         Ok(Members { users: pairs.into_iter().map(|(user, _)| user).collect(), cursor })
     }
 }

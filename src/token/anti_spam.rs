@@ -64,7 +64,7 @@ impl AntiSpamKeys {
     /// The claims cannot be serialized.
     pub fn sign(&self, claims: &AntiSpamClaims) -> Result<String, Fault> {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign)
-            .map_err(|error| Fault::new("sign an anti-spam token", error))
+            .map_err(|error| Fault::new("sign_anti_spam_token", error))
     }
 
     /// The derived secret that makes the order of quiz questions unpredictable.

@@ -75,8 +75,7 @@ async fn a_first_start_logs_json_at_info_only() {
     node.signal(libc::SIGTERM);
     assert_eq!(node.exit_code().await, Some(0));
     let lines = lines(&path);
-    let limited: Vec<_> =
-        lines.iter().filter(|it| it["message"] == "too many logins, refused for now").collect();
+    let limited: Vec<_> = lines.iter().filter(|it| it["message"] == "login rate limit reached").collect();
     assert_eq!(limited.len(), 1, "once a window: {limited:?}");
     assert_eq!((&limited[0]["username"], &limited[0]["address"]), (&json!("ada"), &json!("127.0.0.1")));
     for message in ["draining", "ledger leadership released", "drained"] {

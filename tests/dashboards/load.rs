@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
-use crate::harness::{KeptPostgres, Player, TestNode, World, eventually};
+use crate::harness::{TestPostgres, Player, TestNode, World, eventually};
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Two nodes with the built-in catalogue and two webhooks, one of them broken.
@@ -33,7 +33,7 @@ pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
 }
 
 /// A short outage of each store that the node notices.
-pub async fn outages(world: &mut World, postgres: &mut KeptPostgres, node: &TestNode) {
+pub async fn outages(world: &mut World, postgres: &mut TestPostgres, node: &TestNode) {
     let ada = node.register("ada").await;
     let proven = node.post("/api/v1/action-tokens", &ada.token, &json!({ "actionType": "watch_ad" })).await;
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
@@ -47,10 +47,10 @@ pub async fn outages(world: &mut World, postgres: &mut KeptPostgres, node: &Test
         .await;
     };
     postgres.stop().await;
-    failed("/api/auth/login", &login, "look up a name").await;
+    failed("/api/auth/login", &login, "find_user_by_name").await;
     postgres.restart().await;
     world.redis.kill().await;
-    failed("/api/v1/scores", &redeem, "look at a token").await;
+    failed("/api/v1/scores", &redeem, "read_token").await;
     eventually("a script to fail", async || {
         let text = node.get("/metrics").await.text;
         text.contains("laurel_redis_script_duration_seconds_count{result=\"error\"").then_some(())

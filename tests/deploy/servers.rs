@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::harness::{RedisLook, eventually};
+use crate::harness::{RedisClient, eventually};
 
 /// The path of a file of this project.
 pub fn ours(path: &str) -> PathBuf {
@@ -94,12 +94,12 @@ impl HardRedis {
     }
 
     /// A connection as the user `operator`, who may read everything.
-    pub async fn operator(&self, secrets: &Secrets) -> RedisLook {
+    pub async fn operator(&self, secrets: &Secrets) -> RedisClient {
         self.as_user("operator", &secrets.read("redis_operator_password")).await
     }
 
-    pub async fn as_user(&self, user: &str, password: &str) -> RedisLook {
-        RedisLook::new(&format!("redis://{user}:{password}@127.0.0.1:{}", self.port)).await
+    pub async fn as_user(&self, user: &str, password: &str) -> RedisClient {
+        RedisClient::new(&format!("redis://{user}:{password}@127.0.0.1:{}", self.port)).await
     }
 }
 

@@ -1,5 +1,5 @@
-//! The folder's lock: held as long as anything uses the data, whatever is killed and started again in whatever order. So no
-//! command ever starts a store beside one that runs.
+//! The lock of the data folder. It is held while any process uses the data, in whatever order processes are killed and restarted, so that
+//! no command starts a second store.
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
@@ -14,13 +14,13 @@ use crate::harness::{World, eventually};
 const REDIS: &str = "redis-server";
 const POSTGRES: &str = "postgres";
 
-/// Where the inherited file is in a node: no library opens so many.
+/// The descriptor of the inherited file in a node. No library opens that many files.
 const INHERITED: i32 = 200;
 
-/// All of them on the board, and one fewer with each that is banned.
+/// All of them are on the board, and each ban removes one.
 const USERS: u32 = 10;
 
-/// A node on a folder, some of whose stores are private.
+/// A node with embedded stores in a folder.
 struct Served {
     folder: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
@@ -31,7 +31,7 @@ struct Served {
 }
 
 impl Served {
-    /// Starts it, and seeds ten users. The node has an open file from whoever started it, which is not close-on-exec.
+    /// Starts a node and seeds ten users. The node inherits an open file without close-on-exec.
     async fn start(settings: Vec<(&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let foreign = File::create(folder.path().join("foreign")).unwrap();
@@ -45,7 +45,7 @@ impl Served {
                 Ok(())
             });
         }
-        let (node, told) = super::serving(command);
+        let (node, told) = super::spawn_node(command);
         let base = told.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
         let served = Self { folder, settings, node, base, users: 1..=USERS };
         let seeded = served.command(&["seed", "--users", &USERS.to_string(), "--max-score", "1000000"]);
@@ -85,18 +85,18 @@ impl Served {
         self.json("/api/scoreboard/top10").await?["metadata"]["total"].as_u64()
     }
 
-    /// Awards are taken, and nothing is away.
-    async fn is_whole(&self) {
-        eventually("the node to be whole", async || {
+    /// Waits until awards are accepted and nothing is degraded.
+    async fn wait_until_healthy(&self) {
+        eventually("the node to be healthy", async || {
             let ready = self.json("/readyz/awards").await?;
             (ready["ready"] == true && ready["degraded"] == serde_json::json!([])).then_some(())
         })
         .await;
     }
 
-    /// Kills stores, and asks and changes something through commands before they are back.
+    /// Kills stores and runs commands before they are back.
     async fn kill(&mut self, stores: &[&str]) {
-        self.is_whole().await;
+        self.wait_until_healthy().await;
         let number = self.users.next().unwrap();
         let (user, left) = (number.to_string(), u64::from(USERS - number));
         let killed: Vec<i32> = stores.iter().map(|store| self.pid(store).unwrap()).collect();
@@ -115,8 +115,8 @@ impl Served {
         for (store, killed) in stores.iter().zip(killed) {
             eventually("another process", async || self.pid(store).filter(|pid| *pid != killed)).await;
         }
-        self.is_whole().await;
-        // The command's work is the node's.
+        self.wait_until_healthy().await;
+        // The node applies the command's change.
         eventually("the ban on the board", async || (self.shown().await? == left).then_some(())).await;
         self.assert_held(stores);
     }
@@ -129,13 +129,13 @@ impl Served {
             let pid = self.pid(store).unwrap();
             let files = files_of(pid);
             assert!(files.contains(&lock_path(self)), "{store} holds the lock: {files:?}");
-            // What the store and the node both have open came from the node.
-            let of_their_own = [lock_path(self), self.data().join("postgres"), "/dev/null".into()];
+            // Files that are open in the store and in the node were inherited.
+            let expected = [lock_path(self), self.data().join("postgres"), "/dev/null".into()];
             let logs = ["redis.log", "postgres.log"].map(|name| self.data().join(name));
             for file in
                 files.intersection(&node).filter(|file| !file.to_string_lossy().starts_with("anon_inode:"))
             {
-                assert!(of_their_own.contains(file) || logs.contains(file), "{store} has {}", file.display());
+                assert!(expected.contains(file) || logs.contains(file), "{store} has {}", file.display());
             }
         }
     }
@@ -152,7 +152,7 @@ fn lock_path(served: &Served) -> PathBuf {
     served.data().join("laurel.lock")
 }
 
-/// What a process has open.
+/// The open files of a process.
 fn files_of(pid: i32) -> HashSet<PathBuf> {
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     open.filter_map(|file| std::fs::read_link(file.path()).ok()).collect()
@@ -165,7 +165,7 @@ fn processes_with(folder: &Path) -> usize {
     pids.filter(|pid| files_of(*pid).iter().any(|file| file.starts_with(folder))).count()
 }
 
-/// A command that is watched as long as it runs.
+/// A running command.
 struct Running(Child);
 
 impl Running {
@@ -177,7 +177,7 @@ impl Running {
         self.0.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end. At no time do two processes have the append-only file open.
+    /// Waits for its end, and checks that at most one process has the append-only file open.
     async fn finish(mut self, served: &Served) -> Output {
         let appended = served.data().join("redis/appendonlydir");
         eventually("a command to end", || {
@@ -195,7 +195,7 @@ fn assert_done(output: &Output) {
 }
 
 #[tokio::test]
-async fn the_lock_is_held_whichever_store_is_killed_and_commands_work_meanwhile() {
+async fn the_lock_is_held_while_stores_restart() {
     let mut served = Served::start(Vec::new()).await;
     for stores in [&[REDIS][..], &[POSTGRES], &[REDIS, POSTGRES], &[POSTGRES, REDIS], &[POSTGRES], &[REDIS]] {
         served.kill(stores).await;
@@ -203,7 +203,7 @@ async fn the_lock_is_held_whichever_store_is_killed_and_commands_work_meanwhile(
 }
 
 #[tokio::test]
-async fn the_lock_is_held_where_redis_alone_is_private() {
+async fn the_lock_is_held_with_embedded_redis_only() {
     let world = World::with_shards(1).await;
     let url = world.config.postgres.url.expose().to_string();
     let mut served = Served::start(vec![("DATABASE_URL", url)]).await;
@@ -213,7 +213,7 @@ async fn the_lock_is_held_where_redis_alone_is_private() {
 }
 
 #[tokio::test]
-async fn the_lock_is_held_where_postgres_alone_is_private() {
+async fn the_lock_is_held_with_embedded_postgres_only() {
     let world = World::with_shards(1).await;
     let mut served = Served::start(vec![("REDIS_URL", world.redis.url.clone())]).await;
     for _ in 0..2 {
@@ -222,9 +222,9 @@ async fn the_lock_is_held_where_postgres_alone_is_private() {
 }
 
 #[tokio::test]
-async fn a_lock_that_was_deleted_or_left_free_lets_nobody_start_a_second_store() {
+async fn a_deleted_lock_allows_no_second_store() {
     let served = Served::start(Vec::new()).await;
-    served.is_whole().await;
+    served.wait_until_healthy().await;
     for deleted in ["laurel.lock", "laurel.pid"] {
         std::fs::remove_file(served.data().join(deleted)).unwrap();
         assert_done(&Running::spawn(served.command(&["verify"])).finish(&served).await);
@@ -233,16 +233,16 @@ async fn a_lock_that_was_deleted_or_left_free_lets_nobody_start_a_second_store()
         assert_eq!(said(&refused).lines().count(), 1, "{}", said(&refused));
         assert!(said(&refused).contains("is in use by "), "{}", said(&refused));
     }
-    served.is_whole().await;
+    served.wait_until_healthy().await;
     assert!(std::os::unix::net::UnixStream::connect(served.data().join("redis/redis.sock")).is_ok());
 }
 
 #[tokio::test]
-async fn what_a_killed_node_left_running_is_waited_for_and_not_joined() {
+async fn stores_of_a_killed_node_are_waited_for() {
     let mut served = Served::start(Vec::new()).await;
-    served.is_whole().await;
+    served.wait_until_healthy().await;
     let redis = served.pid(REDIS).unwrap();
-    // The kernel asks Redis to end when the node dies, but a process that is stopped does not hear it.
+    // The kernel sends Redis a signal when the node dies, but a stopped process does not handle it.
     // SAFETY: the process belongs to the node that this test started.
     unsafe { libc::kill(redis, libc::SIGSTOP) };
     served.node.kill().unwrap();
@@ -252,19 +252,19 @@ async fn what_a_killed_node_left_running_is_waited_for_and_not_joined() {
     let pid = verify.0.id() as i32;
     eventually("it to ask for the lock", async || files_of(pid).contains(&lock).then_some(())).await;
     assert!(!verify.ended());
-    // SAFETY: as above; nobody has waited for it, so the pid is its own.
+    // SAFETY: as above; it is not reaped yet, so the pid is its own.
     unsafe { libc::kill(redis, libc::SIGCONT) };
     assert_done(&verify.finish(&served).await);
 }
 
 #[tokio::test]
-async fn a_pid_that_is_another_process_by_now_is_no_node() {
+async fn a_reused_pid_is_no_node() {
     let mut served = Served::start(Vec::new()).await;
-    served.is_whole().await;
+    served.wait_until_healthy().await;
     // SAFETY: a child of ours that was not reaped yet.
     unsafe { libc::kill(served.node.id() as libc::pid_t, libc::SIGTERM) };
     assert!(served.node.wait().unwrap().success());
-    // As after a restart of the machine: the pid is this test's, which is no Laurel but holds the lock, as a store would.
+    // As after a restart of the machine: the pid is that of this test, which is no Laurel, but holds the lock as a store would.
     for name in ["laurel.lock", "laurel.pid"] {
         std::fs::write(served.data().join(name), format!("{}\n", std::process::id())).unwrap();
     }

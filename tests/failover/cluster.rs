@@ -1,87 +1,86 @@
-//! A cluster whose slots move and whose masters are killed and stopped.
+//! A cluster in which slots move, and masters are killed and stopped.
 
 use std::time::Instant;
 
 use laurel::store::shard_of;
 
 use super::Scene;
-use crate::harness::{KeptCluster, World};
+use crate::harness::{TestCluster, World};
 
 const SHARDS: usize = 8;
 
 impl Scene {
-    fn cluster(&mut self) -> &mut KeptCluster {
+    fn cluster(&mut self) -> &mut TestCluster {
         self.world.redis.cluster().unwrap()
     }
 
-    /// The slot of the merged board, and a shard with players, and its slot, that another master serves.
-    async fn places(&mut self) -> (u16, usize, u16) {
+    /// The slot of the merged board; and a shard with players on another master, and its slot.
+    async fn choose_slots(&mut self) -> (u16, usize, u16) {
         let mut shards: Vec<usize> =
             self.players.iter().map(|it| shard_of(it.user.as_bytes(), SHARDS)).collect();
         shards.dedup();
         let cluster = self.cluster();
-        let face = cluster.slot("{8.all}").await;
-        let face_master = cluster.master_of(face).await;
+        let merged = cluster.slot("{8.all}").await;
+        let merged_master = cluster.master_of(merged).await;
         for shard in shards {
             let slot = cluster.slot(&format!("{{{SHARDS}.{shard}}}")).await;
-            if cluster.master_of(slot).await != face_master {
-                return (face, shard, slot);
+            if cluster.master_of(slot).await != merged_master {
+                return (merged, shard, slot);
             }
         }
-        panic!("all are at one master")
+        panic!("all shards are on one master")
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_moves_slots_and_loses_masters_but_no_award() {
-    let mut scene = Scene::begin(World::on_cluster(SHARDS).await).await;
-    let (face, shard, slot) = scene.places().await;
+async fn cluster_failover_loses_no_award() {
+    let mut scene = Scene::start(World::on_cluster(SHARDS).await).await;
+    let (merged, shard, slot) = scene.choose_slots().await;
 
-    // A shard moves, and is for a while in two places; the others go on.
-    let to = scene.cluster().master_of(face).await.unwrap();
-    let began = Instant::now();
-    let way = scene.cluster().begin_move(slot, to).await;
-    scene.cluster().move_keys(way, 10).await;
+    // A shard moves, and is on two masters for a while. The others go on.
+    let to = scene.cluster().master_of(merged).await.unwrap();
+    let started = Instant::now();
+    let migration = scene.cluster().begin_move(slot, to).await;
+    scene.cluster().move_keys(migration, 10).await;
     scene.play.goes_on().await;
-    while scene.cluster().move_keys(way, 100).await > 0 {}
-    scene.cluster().end_move(way).await;
+    while scene.cluster().move_keys(migration, 100).await > 0 {}
+    scene.cluster().end_move(migration).await;
     let moved = Instant::now();
     println!(
-        "moved: back {:?} after its end, {:?} after its begin",
-        scene.is_back(shard, moved).await,
-        began.elapsed()
+        "moved: awards {:?} after the end, {:?} after the start",
+        scene.wait_for_awards(shard, moved).await,
+        started.elapsed()
     );
-    scene.cluster().reshard(slot, way.from).await;
-    scene.is_back(shard, moved).await;
+    scene.cluster().reshard(slot, migration.from).await;
+    scene.wait_for_awards(shard, moved).await;
 
-    // A shard's master dies, and the merged board's. A master that took over has no replica before the old one is back.
-    scene.cluster().hurry().await;
-    for slot in [slot, face] {
-        let began = Instant::now();
+    // The masters of a shard and of the merged board are killed. The new master has no replica until the old one is back.
+    scene.cluster().shorten_node_timeout().await;
+    for slot in [slot, merged] {
+        let started = Instant::now();
         let killed = scene.cluster().kill_master(slot).await;
         scene.cluster().failed_over(slot, killed).await;
-        let over = began.elapsed();
+        let failover = started.elapsed();
         scene.cluster().restart(killed).await;
-        println!("killed: failed over {over:?} after, back {:?} after", scene.is_back(shard, began).await);
+        let awards = scene.wait_for_awards(shard, started).await;
+        println!("killed: failover after {failover:?}, awards after {awards:?}");
         scene.cluster().settled().await;
         scene.play.goes_on().await;
     }
 
-    // One hangs until another has taken over, and then goes on.
-    let began = Instant::now();
+    // A master hangs until another has taken over.
+    let started = Instant::now();
     let hung = scene.cluster().master_of(slot).await.unwrap();
     scene.cluster().stop(hung);
     scene.cluster().failed_over(slot, hung).await;
-    let over = began.elapsed();
-    scene.is_open().await;
-    let open = began.elapsed();
-    // What it was sent before it hung it does now.
-    scene.cluster().go_on(hung);
-    println!(
-        "stopped: failed over {over:?} after, open {open:?} after, back {:?} after",
-        scene.is_back(shard, began).await
-    );
+    let failover = started.elapsed();
+    scene.wait_until_open().await;
+    let open = started.elapsed();
+    // Now it executes the commands that it received before.
+    scene.cluster().resume(hung);
+    let awards = scene.wait_for_awards(shard, started).await;
+    println!("stopped: failover after {failover:?}, open after {open:?}, awards after {awards:?}");
     scene.cluster().settled().await;
     scene.play.goes_on().await;
-    scene.end().await;
+    scene.finish().await;
 }

@@ -1,4 +1,4 @@
-//! A single Redis whose replica takes over when the Sentinels say so.
+//! A Redis with a replica that Sentinels promote.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,48 +6,47 @@ use std::time::Instant;
 use laurel::store::Store;
 
 use super::Scene;
-use crate::harness::{KeptSentinels, World};
+use crate::harness::{TestSentinels, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sentinels_put_a_replica_in_a_masters_place_and_no_award_is_lost() {
+async fn sentinel_failover_loses_no_award() {
     let mut world = World::with_shards(1).await;
-    let mut redis = KeptSentinels::start(&world.folder.path().join("watched")).await;
+    let mut redis = TestSentinels::start(&world.folder.path().join("watched")).await;
     world.config.redis.url = redis.url().into();
-    let scene = Scene::begin(world).await;
+    let scene = Scene::start(world).await;
 
-    let began = Instant::now();
+    let started = Instant::now();
     redis.kill(0).await;
     redis.is_master(1).await;
-    let over = began.elapsed();
-    // It thinks that it is the master still, and has what it had; nobody believes it.
+    let failover = started.elapsed();
+    // It starts as a master with its old data. Nodes must not use it.
     redis.restart(0).await;
-    println!("killed: failed over {over:?} after, back {:?} after", scene.is_back(0, began).await);
+    let awards = scene.wait_for_awards(0, started).await;
+    println!("killed: failover after {failover:?}, awards after {awards:?}");
     redis.settled(1).await;
     scene.play.goes_on().await;
 
-    let began = Instant::now();
+    let started = Instant::now();
     redis.stop(1);
     redis.is_master(0).await;
-    let over = began.elapsed();
-    scene.is_open().await;
-    let open = began.elapsed();
-    // What it was sent before it hung it does now.
-    redis.go_on(1);
-    println!(
-        "stopped: failed over {over:?} after, open {open:?} after, back {:?} after",
-        scene.is_back(0, began).await
-    );
+    let failover = started.elapsed();
+    scene.wait_until_open().await;
+    let open = started.elapsed();
+    // Now it executes the commands that it received before.
+    redis.resume(1);
+    let awards = scene.wait_for_awards(0, started).await;
+    println!("stopped: failover after {failover:?}, open after {open:?}, awards after {awards:?}");
     redis.settled(0).await;
     scene.play.goes_on().await;
-    scene.end().await;
+    scene.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sentinels_want_a_login_of_their_own() {
+async fn sentinels_have_a_separate_login() {
     let mut world = World::with_shards(1).await;
-    let redis = KeptSentinels::with_password(&world.folder.path().join("watched"), "sentinels-secret").await;
+    let redis = TestSentinels::with_password(&world.folder.path().join("watched"), "sentinels-secret").await;
     world.config.redis.url = redis.url().into();
-    for (password, url, said) in [
+    for (password, url, error) in [
         ("", redis.url(), "NOAUTH Authentication required"),
         ("wrong", redis.url(), "WRONGPASS invalid username-password pair"),
         ("sentinels-secret", redis.url().replace("#laurel", "#another"), "ERR No such master with that name"),
@@ -60,9 +59,9 @@ async fn sentinels_want_a_login_of_their_own() {
         let mut config = world.config.redis.clone();
         (config.sentinel_password, config.url) = (password.to_owned().into(), url.into());
         let refused = Store::connect(&config, Arc::default()).await.err().unwrap().to_string();
-        assert!(refused.contains(said) && !refused.contains("secret"), "{refused}");
-        // Of the Sentinels each is named.
-        assert!(said.starts_with("ERR AUTH") || refused.matches("127.0.0.1:").count() == 3, "{refused}");
+        assert!(refused.contains(error) && !refused.contains("secret"), "{refused}");
+        // The error names each of the Sentinels.
+        assert!(error.starts_with("ERR AUTH") || refused.matches("127.0.0.1:").count() == 3, "{refused}");
     }
     let node = world.node_with(|it| it.redis.sentinel_password = "sentinels-secret".to_owned().into()).await;
     let ada = node.register("ada").await;

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::change::{changed, changes};
 use super::{fuzz, runtime};
-use crate::harness::{Answer, Player, RedisLook, TestNode, World};
+use crate::harness::{Answer, Player, RedisClient, TestNode, World};
 
 /// Every POST endpoint, with a body that has all its fields. None of the tokens exists.
 const ENDPOINTS: [(&str, &str); 14] = [
@@ -101,7 +101,7 @@ struct Target {
     _world: World,
     node: TestNode,
     root: Player,
-    redis: Mutex<(RedisLook, BTreeMap<String, String>)>,
+    redis: Mutex<(RedisClient, BTreeMap<String, String>)>,
 }
 
 impl Target {

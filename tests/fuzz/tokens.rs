@@ -4,7 +4,7 @@ use jsonwebtoken::Algorithm;
 use laurel::account::{Identity, LoginKeys, User, UserRef};
 use laurel::action::Challenge;
 use laurel::config::Auth;
-use laurel::keys::{KeyFile, KeyRing};
+use laurel::keyring::{KeyFile, KeyRing};
 use laurel::token::{ActToken, AntiSpamClaims, AntiSpamKeys};
 use proptest::prelude::*;
 use serde_json::{Value, json};

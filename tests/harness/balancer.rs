@@ -1,4 +1,4 @@
-//! HAProxy with the configuration that ships, on other ports.
+//! HAProxy with the shipped configuration, on other ports.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,23 +6,23 @@ use std::process::{Child, Command};
 
 use super::eventually;
 
-/// The nodes' places in the configuration.
-const PLACES: [&str; 3] = ["127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003"];
-/// Where nobody listens.
+/// The addresses of the nodes in the configuration.
+const ADDRESSES: [&str; 3] = ["127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003"];
+/// An address without a listener.
 const NOWHERE: &str = "127.0.0.1:1";
 
-/// A balancer before some nodes; it ends with this value.
+/// A load balancer; ends when it is dropped.
 pub struct Balancer {
     pub base: String,
-    /// Where it tells what it thinks of its servers.
+    /// The URL of the statistics.
     statistics: String,
     child: Child,
 }
 
-/// The program, which Debian puts where users do not look.
+/// The program, which Debian does not install on the PATH of users.
 pub fn haproxy() -> PathBuf {
-    let places = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"];
-    places.map(PathBuf::from).into_iter().find(|it| it.exists()).unwrap_or("haproxy".into())
+    let paths = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"];
+    paths.map(PathBuf::from).into_iter().find(|it| it.exists()).unwrap_or("haproxy".into())
 }
 
 fn free_port() -> u16 {
@@ -30,15 +30,15 @@ fn free_port() -> u16 {
 }
 
 impl Balancer {
-    /// Before so many nodes, which are `a`, `b` and `c` to it.
+    /// Starts a balancer for up to three nodes, with the names `a`, `b` and `c`.
     pub async fn start(folder: &Path, nodes: &[&str]) -> Self {
         let (port, other) = (free_port(), free_port());
         let mut text = include_str!("../../deploy/haproxy.cfg")
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
             .replace("inter 500", "inter 100");
-        for (turn, place) in PLACES.into_iter().enumerate() {
-            let node = nodes.get(turn).map_or(NOWHERE, |it| it.trim_start_matches("http://"));
-            text = text.replace(place, node);
+        for (index, address) in ADDRESSES.into_iter().enumerate() {
+            let node = nodes.get(index).map_or(NOWHERE, |it| it.trim_start_matches("http://"));
+            text = text.replace(address, node);
         }
         text +=
             &format!("\nlisten statistics\n    bind 127.0.0.1:{other}\n    stats enable\n    stats uri /\n");
@@ -53,24 +53,26 @@ impl Balancer {
         balancer
     }
 
-    /// Which servers of a backend get what is new.
-    async fn taking(&self, backend: &str) -> Option<BTreeMap<String, bool>> {
+    /// Which servers of a backend get new requests.
+    async fn active_servers(&self, backend: &str) -> Option<BTreeMap<String, bool>> {
         let text = reqwest::get(format!("{}/;csv", self.statistics)).await.ok()?.text().await.ok()?;
         let mut lines = text.lines().map(|it| it.split(',').collect::<Vec<_>>());
         let head = lines.next()?;
-        let place = |name: &str| head.iter().position(|it| it.trim_start_matches("# ") == name);
-        let (of, server, status, checked) =
-            (place("pxname")?, place("svname")?, place("status")?, place("check_status")?);
+        let column = |name: &str| head.iter().position(|it| it.trim_start_matches("# ") == name);
+        let (proxy, server, status, check) =
+            (column("pxname")?, column("svname")?, column("status")?, column("check_status")?);
         // Before its first check a server counts as up.
-        let takes =
-            |line: &Vec<&str>| (line[server].to_owned(), line[status] == "UP" && line[checked] != "INI");
-        Some(lines.filter(|it| it.len() > checked && it[of] == backend).map(|it| takes(&it)).collect())
+        let is_active =
+            |line: &Vec<&str>| (line[server].to_owned(), line[status] == "UP" && line[check] != "INI");
+        let servers = lines.filter(|line| line.len() > check && line[proxy] == backend);
+        Some(servers.map(|line| is_active(&line)).collect())
     }
 
-    /// Waits until a node gets what is new of a backend, or nothing.
-    pub async fn wait_until(&self, backend: &str, node: &str, takes: bool) {
-        let what = format!("the balancer's {backend} to have {node}: {takes}");
-        eventually(&what, async || (*self.taking(backend).await?.get(node)? == takes).then_some(())).await;
+    /// Waits until a node gets new requests of a backend, or none.
+    pub async fn wait_until(&self, backend: &str, node: &str, active: bool) {
+        let what = format!("{node} to be active in {backend}: {active}");
+        eventually(&what, async || (*self.active_servers(backend).await?.get(node)? == active).then_some(()))
+            .await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! An OpenTelemetry collector, as far as a node sees one: it takes spans over HTTP.
+//! An OpenTelemetry collector, as a node sees it: it receives spans over HTTP.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use prost::Message;
 use super::eventually;
 
 pub struct Collector {
-    /// The setting that sends spans here.
+    /// For the setting of a node.
     pub endpoint: String,
-    taken: Arc<Mutex<Vec<Collected>>>,
+    spans: Arc<Mutex<Vec<Collected>>>,
 }
 
 /// A span, with its ids in hex.
@@ -39,30 +39,30 @@ impl Collector {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let router = Router::new().route("/v1/traces", post(take)).with_state(taken.clone());
+        let spans = Arc::new(Mutex::new(Vec::new()));
+        let router = Router::new().route("/v1/traces", post(receive)).with_state(spans.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { endpoint, taken }
+        Self { endpoint, spans }
     }
 
     pub fn all(&self) -> Vec<Collected> {
-        self.taken.lock().clone()
+        self.spans.lock().clone()
     }
 
     /// Waits for a span.
     pub async fn wait_for(&self, what: &str, is: impl Fn(&Collected) -> bool) -> Collected {
-        eventually(what, async || self.taken.lock().iter().find(|it| is(it)).cloned()).await
+        eventually(what, async || self.spans.lock().iter().find(|span| is(span)).cloned()).await
     }
 }
 
-type Taken = Arc<Mutex<Vec<Collected>>>;
+type Spans = Arc<Mutex<Vec<Collected>>>;
 
-async fn take(State(taken): State<Taken>, body: Bytes) -> Vec<u8> {
+async fn receive(State(received): State<Spans>, body: Bytes) -> Vec<u8> {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
-    for of_node in request.resource_spans {
-        let node = attributes(&of_node.resource.unwrap().attributes)["service.instance.id"].clone();
-        let spans = of_node.scope_spans.into_iter().flat_map(|it| it.spans);
-        taken.lock().extend(spans.map(|it| collected(&node, it)));
+    for resource_spans in request.resource_spans {
+        let node = attributes(&resource_spans.resource.unwrap().attributes)["service.instance.id"].clone();
+        let spans = resource_spans.scope_spans.into_iter().flat_map(|it| it.spans);
+        received.lock().extend(spans.map(|span| collected(&node, span)));
     }
     Vec::new()
 }

@@ -1,33 +1,33 @@
-//! What a test stands on: a Redis and a database of its own, nodes in this process, and players.
+//! The test harness: a Redis and a database for each test, nodes in this process, and players.
 
 mod balancer;
 mod cluster;
 mod collector;
-mod keeper;
-mod kept_redis;
+mod fake_time_redis;
 mod node;
 mod pgbouncer;
 mod process;
 mod provider;
 mod proxy;
-mod redis_look;
+mod redis_client;
 mod sentinels;
 mod signer;
-mod turned_redis;
+mod store_processes;
+mod test_redis;
 
 pub use balancer::{Balancer, haproxy};
-pub use cluster::KeptCluster;
+pub use cluster::TestCluster;
 pub use collector::{Collected, Collector};
-pub use keeper::{DataFile, KeptPostgres};
-pub use kept_redis::KeptRedis;
 pub use node::{Answer, Player, TestNode, rows};
 pub use pgbouncer::PgBouncer;
 pub use process::{NodeProcess, laurel, program};
 pub use provider::Provider;
 pub use proxy::Proxy;
-pub use redis_look::{RedisLook, connect_redis};
-pub use sentinels::KeptSentinels;
+pub use redis_client::{RedisClient, connect_redis};
+pub use sentinels::TestSentinels;
 pub use signer::{Signer, jwks};
+pub use store_processes::{DataFile, TestPostgres};
+pub use test_redis::TestRedis;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,15 +45,15 @@ use tempfile::TempDir;
 /// The stores of one test.
 pub struct World {
     pub config: Config,
-    pub redis: KeptRedis,
+    pub redis: TestRedis,
     pub folder: TempDir,
     pub clock: Clock,
 }
 
 impl World {
-    /// A fresh Redis and a fresh database. Limits that would get into a test's way are off; tests of limits set them.
+    /// A new Redis and a new database. Rate limits are off; tests of limits set them.
     ///
-    /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with so many shards.
+    /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with 8 shards.
     pub async fn new() -> Self {
         match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |it| it.parse().unwrap()) {
             1 => Self::with_shards(1).await,
@@ -61,33 +61,33 @@ impl World {
         }
     }
 
-    /// The same on a single Redis with so many shards, whatever the tests were told.
+    /// On a single Redis with this number of shards, whatever `LAUREL_TEST_SHARDS` is.
     pub async fn with_shards(shards: usize) -> Self {
         let folder = folder();
-        Self::on(KeptRedis::with_shards(folder.path(), shards).await, folder, shards).await
+        Self::on(TestRedis::with_shards(folder.path(), shards).await, folder, shards).await
     }
 
-    /// The same on a cluster, whatever the tests were told.
+    /// On a cluster, whatever `LAUREL_TEST_SHARDS` is.
     pub async fn on_cluster(shards: usize) -> Self {
-        Self::on(KeptRedis::on_cluster(shards).await, folder(), shards).await
+        Self::on(TestRedis::on_cluster(shards).await, folder(), shards).await
     }
 
     /// A single Redis whose clock the test sets.
-    pub async fn with_turned_clock() -> Self {
+    pub async fn with_fake_clock() -> Self {
         let folder = folder();
-        Self::on(KeptRedis::turned(folder.path()).await, folder, 1).await
+        Self::on(TestRedis::with_fake_clock(folder.path()).await, folder, 1).await
     }
 
-    async fn on(redis: KeptRedis, folder: TempDir, shards: usize) -> Self {
+    async fn on(redis: TestRedis, folder: TempDir, shards: usize) -> Self {
         let mut config = config::load([]).unwrap();
         config.redis.url = redis.url.clone().into();
         config.redis.shards = u32::try_from(shards).unwrap();
         config.postgres.max_connections = 4;
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
-        config.postgres.url = keeper::database(&config).await.into();
+        config.postgres.url = store_processes::database(&config).await.into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
-        // What is slow because the machine is busy is not away, and a store that is killed refuses at once. Tests of a time-out set it.
+        // A slow store on a busy machine must not time out, and a killed store refuses at once. Tests of a time-out set it.
         config.redis.timeout_ms = 10_000;
         config.redis.wait_timeout_ms = 10_000;
         config.postgres.acquire_timeout_ms = 60_000;
@@ -106,17 +106,17 @@ impl World {
         Self { config, redis, folder, clock: Clock::default() }
     }
 
-    /// The same with a database that has no tables yet.
+    /// With a database without tables.
     pub async fn without_tables() -> Self {
         let mut world = Self::new().await;
-        world.config.postgres.url = keeper::empty_database().await.into();
+        world.config.postgres.url = store_processes::empty_database().await.into();
         world
     }
 
-    /// The same with a Postgres of its own, which can go.
-    pub async fn with_postgres() -> (Self, KeptPostgres) {
+    /// With a dedicated Postgres, which the test may stop.
+    pub async fn with_postgres() -> (Self, TestPostgres) {
         let mut world = Self::new().await;
-        let postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
+        let postgres = TestPostgres::start(&world.folder.path().join("own")).await;
         world.config.postgres.url = postgres.url.clone().into();
         world.config.postgres.acquire_timeout_ms = 3000;
         (world, postgres)
@@ -134,32 +134,32 @@ impl World {
         TestNode::new(Node::start(config, self.clock.clone()).await.unwrap())
     }
 
-    /// The parts of a node without its listener and tasks.
+    /// The `App` of a node, without its listener and tasks.
     pub async fn app(&self) -> Arc<App> {
         App::build(self.config.clone(), self.clock.clone()).await.unwrap().0
     }
 
-    /// Redis alone, for tests of scripts; the board is open.
+    /// Only a `Store`, with an open board, for tests of scripts.
     pub async fn store(&self) -> Store {
         let store = Store::connect(&self.config.redis, Arc::new(Metrics::default())).await.unwrap();
         open_board(&store).await;
         store
     }
 
-    /// Redis as a test looks at it from outside.
-    pub async fn look(&self) -> RedisLook {
+    /// A client for Redis that does not use Laurel's code.
+    pub async fn look(&self) -> RedisClient {
         self.redis.look().await
     }
 
-    /// While this is there, the ledger can be read but not written.
-    pub async fn nobody_writes(&self) -> PgConnection {
+    /// Blocks writes to the ledger until the connection is dropped.
+    pub async fn block_ledger_writes(&self) -> PgConnection {
         let mut connection = PgConnection::connect(self.config.postgres.url.expose()).await.unwrap();
         let lock = "BEGIN; LOCK TABLE score_history IN EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
         connection
     }
 
-    /// A node as a process of its own, to be killed.
+    /// A node in its own process, which the test may kill.
     pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
     }
@@ -169,7 +169,7 @@ fn folder() -> TempDir {
     tempfile::Builder::new().prefix("laurel").tempdir().unwrap()
 }
 
-/// Opens a board as a leader does who found nothing amiss.
+/// Opens the board, as the leader does after a successful check.
 pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
         let look = store.poll_shard_state(shard).await.unwrap();
@@ -177,15 +177,15 @@ pub async fn open_board(store: &Store) {
     }
 }
 
-/// A test that waits for longer has failed, on however busy a machine.
+/// The time-out of a test, long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Waits until something holds, and looks less and less often.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let (began, mut pause) = (Instant::now(), Duration::from_millis(10));
-    while began.elapsed() < PATIENCE {
-        if let Some(found) = look().await {
-            return found;
+/// Polls until a condition returns a value, at increasing intervals.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: impl FnMut() -> F) -> T {
+    let (started, mut pause) = (Instant::now(), Duration::from_millis(10));
+    while started.elapsed() < PATIENCE {
+        if let Some(value) = poll().await {
+            return value;
         }
         tokio::time::sleep(pause).await;
         pause = (pause + pause / 4).min(Duration::from_millis(50));
@@ -193,7 +193,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
     panic!("waited five minutes for: {what}")
 }
 
-/// Waits until Postgres has everything, then holds Redis against the ledger.
+/// Waits until the outbox is empty, then checks that Redis and the ledger agree.
 pub async fn assert_verified(world: &World) {
     let app = world.app().await;
     eventually("the outbox to be written", async || {
@@ -204,14 +204,14 @@ pub async fn assert_verified(world: &World) {
     assert_eq!(ledger_mismatches(&app).await, []);
 }
 
-/// What does not agree between Redis and the ledger.
+/// Differences between Redis and the ledger.
 pub async fn mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
     laurel::ledger::verify(app, &mut |it| found.push(it)).await.unwrap();
     found
 }
 
-/// What does not agree within the ledger.
+/// Differences within the ledger.
 pub async fn ledger_mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
     laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |it| found.push(it))

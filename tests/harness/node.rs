@@ -1,4 +1,4 @@
-//! A node in this process, asked over real HTTP.
+//! A node in this process, with a client that uses real HTTP.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub struct TestNode {
     pub base: String,
-    /// Where operators are, if they have a listener of their own.
+    /// The URL of the admin listener, if it is separate.
     pub admin_base: Option<String>,
     pub app: Arc<App>,
     node: Option<Node>,
@@ -26,7 +26,7 @@ pub struct Player {
     pub identity: Identity,
 }
 
-/// What a node answered.
+/// A response of a node.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -36,7 +36,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The error's code, or nothing.
+    /// The error code, or an empty text.
     pub fn code(&self) -> &str {
         self.body["metadata"]["errorCode"].as_str().unwrap_or_default()
     }
@@ -54,7 +54,7 @@ impl Answer {
         assert!(!self.body["message"].as_str().unwrap().is_empty());
     }
 
-    /// The fields that a validation error names.
+    /// The fields of a validation error.
     pub fn fields(&self) -> Vec<&str> {
         let fields = self.body["metadata"]["fields"].as_array();
         fields.into_iter().flatten().map(|it| it["field"].as_str().unwrap()).collect()
@@ -72,7 +72,7 @@ impl TestNode {
         self.node.take().unwrap().stop().await;
     }
 
-    /// A request as it is given.
+    /// Sends a request.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
@@ -104,7 +104,7 @@ impl TestNode {
         self.send(Method::POST, path, &all, body.to_string().into_bytes()).await
     }
 
-    /// Registers a player over HTTP.
+    /// Registers a player.
     pub async fn register(&self, username: &str) -> Player {
         let body = json!({ "username": username, "email": format!("{username}@example.com"), "password": "correct horse" });
         let answer = self.post("/api/auth/register", "", &body).await;
@@ -112,7 +112,7 @@ impl TestNode {
         self.player(answer.body["data"]["token"].as_str().unwrap())
     }
 
-    /// Logs a player in who has registered.
+    /// Logs in a registered player.
     pub async fn login(&self, username: &str) -> Player {
         let body = json!({ "username": username, "password": "correct horse" });
         let answer = self.post("/api/auth/login", "", &body).await;
@@ -120,7 +120,7 @@ impl TestNode {
         self.player(answer.body["data"]["token"].as_str().unwrap())
     }
 
-    /// Many players at once, past the password hashes.
+    /// Creates many players, without hashing passwords.
     pub async fn players(&self, count: u64) -> Vec<Player> {
         let file = tempfile::NamedTempFile::new().unwrap();
         let options = SeedOptions { users: count, max_score: 0, tokens: Some(file.path().to_owned()) };
@@ -138,7 +138,7 @@ impl TestNode {
         self.post("/api/v1/actions/init", &player.token, &json!({ "actionType": action })).await
     }
 
-    /// A token for an action.
+    /// Gets a token for an action.
     pub async fn token(&self, player: &Player, action: &str) -> String {
         let answer = self.init(player, action).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -150,7 +150,7 @@ impl TestNode {
         self.post("/api/v1/actions/finalize", &player.token, &body).await
     }
 
-    /// One whole award.
+    /// Gets a token and redeems it.
     pub async fn award(&self, player: &Player, action: &str) -> Answer {
         let token = self.token(player, action).await;
         let answer = self.finalize(player, &token, Value::Null).await;
@@ -158,7 +158,7 @@ impl TestNode {
         answer
     }
 
-    /// Waits until Postgres has everything that happened.
+    /// Waits until the outbox is empty.
     pub async fn written(&self) {
         super::eventually("the outbox to be written", async || {
             (self.app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())

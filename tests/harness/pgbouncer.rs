@@ -1,4 +1,4 @@
-//! A PgBouncer before a test's Postgres: the real program, on loopback.
+//! A PgBouncer in front of a test's Postgres: the real program, on loopback.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,12 +10,12 @@ pub struct PgBouncer {
     config: PathBuf,
     ports: Ports,
     process: Option<Child>,
-    /// It runs as another user, who may not reach the folder of the socket file.
+    /// PgBouncer runs as another user, who may lack access to the folder of the socket.
     _proxy: Proxy,
 }
 
 impl PgBouncer {
-    /// Starts one before the Postgres whose socket file is in a folder, with these lines of settings.
+    /// Starts a PgBouncer in front of the Postgres with its socket in a folder, with these lines of settings.
     pub async fn start(folder: &Path, postgres: &Path, settings: &str) -> Self {
         let proxy = Proxy::before(&postgres.join(".s.PGSQL.5432")).await;
         let (ports, config) = (Ports::take(), folder.join("pgbouncer.ini"));
@@ -31,19 +31,19 @@ impl PgBouncer {
         bouncer
     }
 
-    /// As the setting `postgres.url` wants it.
+    /// The URL for the setting `postgres.url`.
     pub fn url(&self) -> String {
         format!("postgres://laurel@127.0.0.1:{}/laurel", self.ports.client(0))
     }
 
-    /// Kills it with SIGKILL, and with it all sessions.
+    /// Kills PgBouncer and all its sessions with SIGKILL.
     pub fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    /// Starts it, and waits until it takes connections.
+    /// Starts PgBouncer and waits until it accepts connections.
     pub async fn restart(&mut self) {
         let mut command = Command::new("/usr/sbin/pgbouncer");
         // SAFETY: geteuid always succeeds.

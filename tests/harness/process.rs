@@ -1,4 +1,4 @@
-//! A node as a process of its own, for tests that kill it.
+//! A node in its own process, for tests that kill it.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,7 @@ pub struct NodeProcess {
     child: Child,
 }
 
-/// The program with no setting but one: a Redis that is slow because the machine is busy is not away.
+/// The program without settings, except a time-out for Redis that suits a busy machine.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     let settings = ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "PORT"];
@@ -38,17 +38,17 @@ pub fn laurel(config: &Config) -> Command {
 }
 
 impl NodeProcess {
-    /// Starts it and waits until it says where it serves.
+    /// Starts a node and waits until it prints its address.
     pub async fn start(config: &Config, settings: &[(&str, &str)]) -> Self {
         Self::with_log(config, settings, Stdio::inherit()).await
     }
 
-    /// The same, with its log elsewhere.
+    /// Starts a node that logs to `log`.
     pub async fn with_log(config: &Config, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
         Self::run(laurel(config), settings, log).await
     }
 
-    /// The same, which may have so many files open and no more.
+    /// Starts a node with a limit for open files.
     pub async fn with_files(config: &Config, settings: &[(&str, &str)], files: u64) -> Self {
         let mut command = laurel(config);
         let limit = libc::rlimit { rlim_cur: files, rlim_max: files };
@@ -85,34 +85,34 @@ impl NodeProcess {
         Self { base: address, child }
     }
 
-    /// Its port, which it can have again.
+    /// The port, for a restart.
     pub fn port(&self) -> &str {
         self.base.rsplit(':').next().unwrap()
     }
 
-    /// SIGKILL, and gone.
+    /// Kills the process with SIGKILL and waits for its end.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Its process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The exit code of a node that ends.
+    /// Waits for the end of the process. Returns the exit code.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM.
     pub fn ask_to_stop(&self) {
-        // SAFETY: a child of ours that was not reaped yet.
+        // SAFETY: the child is not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
     }
 
-    /// SIGTERM, and the exit code.
+    /// Sends SIGTERM and waits for the end. Returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         self.ask_to_stop();
         self.exit_code()

@@ -1,6 +1,6 @@
-//! An outside identity provider, as far as a node sees one: a file of keys, and tokens.
+//! An identity provider, as a node sees it: a file with keys, and tokens.
 
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,30 +21,30 @@ impl Provider {
         provider
     }
 
-    /// Makes these its keys.
+    /// Writes its keys.
     pub fn publish(&self, signers: &[&Signer]) {
         std::fs::write(self.folder.path().join("keys.json"), jwks(signers)).unwrap();
     }
 
-    /// The same for keys that nobody here can sign with.
+    /// Writes keys that the test cannot sign with.
     pub fn publish_keys(&self, keys: &Value) {
         std::fs::write(self.folder.path().join("keys.json"), json!({ "keys": keys }).to_string()).unwrap();
     }
 
-    /// Writes the file by which a node believes it; the keys are where the setting says.
+    /// Writes the issuers file of a node, with this setting for the keys.
     pub fn trust(&self, keys: &str) {
         let entry = format!("[[issuer]]\nissuer = \"https://id.example\"\naudience = \"laurel\"\n{keys}\n");
         std::fs::write(self.folder.path().join("issuers.toml"), entry).unwrap();
         std::fs::write(self.folder.path().join("key.pem"), self.signer.pem()).unwrap();
     }
 
-    /// A node that believes it.
+    /// Starts a node that trusts the provider.
     pub async fn node(&self, world: &World) -> TestNode {
         let file = self.folder.path().join("issuers.toml").to_str().unwrap().to_owned();
         world.node_with(|it| it.auth.issuers_file = file).await
     }
 
-    /// What a good token of a user says.
+    /// The claims of a valid token.
     pub fn claims(&self, world: &World, subject: &str) -> Value {
         let now_s = world.clock.now_s();
         json!({
@@ -53,7 +53,7 @@ impl Provider {
         })
     }
 
-    /// A user who comes with a token.
+    /// A player with a token of the provider.
     pub async fn player(&self, world: &World, node: &TestNode, subject: &str) -> Player {
         let token = self.signer.sign(&self.claims(world, subject));
         let identity = laurel::account::identify(&node.app, &token).await.unwrap();

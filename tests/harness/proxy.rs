@@ -1,5 +1,4 @@
-//! A store reached through a proxy that can swallow: connections stay open, and nothing comes of what is said on them, as
-//! behind a firewall that forgot them.
+//! A proxy in front of a store that can drop all data: connections stay open without replies, as behind a firewall that forgot them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a socket file.
+    /// Starts a proxy in front of a socket.
     pub async fn before(socket: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, socket) = (listener.local_addr().unwrap().port(), socket.to_owned());
@@ -33,8 +32,7 @@ impl Proxy {
         Self { port, swallows, _tasks: tasks }
     }
 
-    /// From now on nothing passes, in neither direction. What was swallowed once never passes, so those connections are of
-    /// no use afterwards.
+    /// Drops all data in both directions. Connections that lost data never work again.
     pub fn swallow(&self) {
         self.swallows.store(true, Ordering::Relaxed);
     }
@@ -52,7 +50,7 @@ async fn carry(client: TcpStream, socket: PathBuf, swallows: Arc<AtomicBool>) {
     tokio::select! { () = there => {}, () = back => {} }
 }
 
-/// One direction of one connection, which swallows for ever from its first swallowed byte on.
+/// Copies one direction of a connection. After the first dropped byte it drops everything.
 async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWrite + Unpin, swallows: &AtomicBool) {
     let (mut bytes, mut lost) = (vec![0; 64 * 1024], false);
     while let Ok(count @ 1..) = from.read(&mut bytes).await {

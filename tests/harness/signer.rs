@@ -1,4 +1,4 @@
-//! Somebody else's key: it signs what a test wants signed, and shows its public half as a JWK and as PEM.
+//! A signing key of another party, with its public key as JWK and PEM.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair as RsaPair, KeySize};
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-/// A PKCS #8 wrapping of an RSA key of 2048 bits begins with so many bytes; signing wants what is inside.
+/// The length of the PKCS #8 header of an RSA key of 2048 bits. Signing needs the key without it.
 const RSA_2048_PKCS8_PREFIX: usize = 26;
 
 pub struct Signer {
@@ -22,7 +22,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A new key under a name, for EdDSA, ES256, RS256 or HS256.
+    /// A new key with a key id, for EdDSA, ES256, RS256 or HS256.
     pub fn new(algorithm: Algorithm, kid: &str) -> Self {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let (key, mut public, der) = match algorithm {
@@ -64,12 +64,12 @@ impl Signer {
         self.sign_as(&self.header, claims)
     }
 
-    /// With another header.
+    /// Signs with another header.
     pub fn sign_as(&self, header: &Header, claims: &Value) -> String {
         jsonwebtoken::encode(header, claims, &self.key).unwrap()
     }
 
-    /// The public half, or the secret of HS256.
+    /// The public key, or the secret of HS256.
     pub fn jwk(&self) -> Value {
         self.public.clone()
     }

@@ -97,7 +97,7 @@ async fn a_callback_waits_for_the_ledger_if_its_action_does() {
     let ada = ads.nodes[0].register("ada").await;
     let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
     let query = ads.watched(&token, "t1", &ada).await;
-    let holder = ads.world.nobody_writes().await;
+    let holder = ads.world.block_ledger_writes().await;
     ads.call(0, &query).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     drop(holder);
     let retried = eventually("the network's retry to succeed", async || {

@@ -110,7 +110,7 @@ async fn a_void_survives_a_redis_that_lost_it() {
     done(&node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
-    let nobody_writes = world.nobody_writes().await;
+    let block_ledger_writes = world.block_ledger_writes().await;
     let voided = done(&node, &root, "void").await;
     let scores = |it: &Answer| (it.body["data"]["scoreBefore"].clone(), it.body["data"]["newScore"].clone());
     assert_eq!(scores(&voided), (json!(30), json!(10)));
@@ -118,7 +118,7 @@ async fn a_void_survives_a_redis_that_lost_it() {
     world.redis.kill().await;
     world.redis.lose_data();
     world.redis.restart().await;
-    drop(nobody_writes);
+    drop(block_ledger_writes);
 
     let node = world.node().await;
     let shown = async || board(node.board().await);

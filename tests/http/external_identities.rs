@@ -1,5 +1,5 @@
 use laurel::account::identify;
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -132,7 +132,7 @@ async fn a_user_is_created_at_the_first_login() {
         .fetch_one(&node.app.database)
         .await
         .unwrap();
-    assert_eq!(email, format!("{}@outside.invalid", ada.user));
+    assert_eq!(email, format!("{}@external.invalid", ada.user));
 
     // Later names in tokens are ignored on all nodes.
     claims["preferred_username"] = "countess".into();

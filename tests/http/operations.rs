@@ -13,7 +13,7 @@ async fn readiness_reports_the_node_state() {
 
     // The board stays closed while an outbox entry is missing in the ledger.
     let ada = node.register("ada").await;
-    let locked = world.nobody_writes().await;
+    let locked = world.block_ledger_writes().await;
     node.award(&ada, "watch_ad").await;
     node.app.store.close_board().await.unwrap();
     eventually("the node to see that the board is closed", async || {

@@ -1,4 +1,4 @@
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Signer, World, assert_verified, eventually, jwks};
@@ -137,7 +137,7 @@ async fn elapsed_uses_redis_clock() {
 
 #[tokio::test]
 async fn concurrent_elapsed_tokens_give_one_award() {
-    let world = World::with_turned_clock().await;
+    let world = World::with_fake_clock().await;
     let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let start_ms = node.app.store.now_us().await.unwrap() / 1000;

@@ -1,7 +1,7 @@
 //! Peculiarities of providers' tokens and key sets: fractions of seconds, many groups, new kinds of keys.
 
 use laurel::account::identify;
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Provider, Signer, TestNode, World, eventually};

@@ -150,7 +150,7 @@ async fn the_command_verifies_without_a_store() {
     let (genuine, output, _) = verify(&[], secret, &format!("{one}\n\n{two}\n"));
     assert!(genuine && output.lines().count() == 2, "{output}");
 
-    let forged = Signer::new(laurel::keys::Algorithm::EdDSA, "theirs");
+    let forged = Signer::new(laurel::keyring::Algorithm::EdDSA, "theirs");
     let mut header = forged.header.clone();
     header.typ = Some("laurel-receipt+jwt".into());
     let forged = forged.sign_as(&header, &json!({}));

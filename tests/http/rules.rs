@@ -1,6 +1,6 @@
 //! The rules of the catalogue apply, whatever a client sends.
 
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Player, Signer, TestNode, World, assert_verified, eventually, jwks};

@@ -70,7 +70,7 @@ async fn uncommitted_awards_time_out_and_a_retry_is_acknowledged() {
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let requests = requests(&node, &ada).await;
     node.written().await;
-    let holder = world.nobody_writes().await;
+    let holder = world.block_ledger_writes().await;
     for round in 0..2 {
         for (path, body) in &requests {
             let refused = redeem(&node, &ada, path, body).await;

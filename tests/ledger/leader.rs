@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::harness::{KeptRedis, World, assert_verified, eventually};
+use crate::harness::{TestRedis, World, assert_verified, eventually};
 
 /// Takes the lock from the current leader and sends no more queries.
 async fn hold_and_pause(world: &World) -> PgConnection {
@@ -79,7 +79,7 @@ async fn a_command_with_another_redis_than_the_leader_fails() {
     let mut world = World::with_shards(1).await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let lock = world.nobody_writes().await;
+    let lock = world.block_ledger_writes().await;
     for _ in 0..3 {
         node.award(&ada, "watch_ad").await;
     }
@@ -89,7 +89,7 @@ async fn a_command_with_another_redis_than_the_leader_fails() {
     drop(lock);
     node.written().await;
     // A second server with the same data, which is a mistake. The node keeps using the first.
-    let mut other = KeptRedis::start(&world.folder.path().join("other")).await;
+    let mut other = TestRedis::start(&world.folder.path().join("other")).await;
     other.kill().await;
     other.restore_data(&copy);
     other.restart().await;

@@ -1,6 +1,6 @@
 //! Limits and used attestations after Redis lost its data.
 
-use laurel::keys::Algorithm;
+use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Player, Signer, TestNode, World, assert_verified, eventually, jwks};
@@ -69,8 +69,8 @@ async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
 #[tokio::test]
 async fn used_attestations_expire_by_redis_clock() {
     for (used_at, lost_at) in [("+0", "+0"), ("-3600", "-3600"), ("+3600", "+3600"), ("+0", "+120")] {
-        let world = World::with_turned_clock().await;
-        world.redis.turn(used_at);
+        let world = World::with_fake_clock().await;
+        world.redis.set_clock(used_at);
         let signer = Signer::new(Algorithm::ES256, "a");
         let (node, ada) = attested(&world, &signer).await;
         let expires_s = node.app.store.now_us().await.unwrap() / 1_000_000 + 60;
@@ -80,13 +80,13 @@ async fn used_attestations_expire_by_redis_clock() {
         let (used, fresh) = (sign("used"), sign("fresh"));
         assert_eq!(show(&node, &ada, &used).await.status, 201);
         node.written().await;
-        world.redis.turn(lost_at);
+        world.redis.set_clock(lost_at);
         let _: () = world.look().await.ask("FLUSHALL").await;
         eventually("Redis to be loaded", async || {
             (node.app.store.poll_state().await.ok()?.open).then_some(())
         })
         .await;
-        world.redis.turn(used_at);
+        world.redis.set_clock(used_at);
         show(&node, &ada, &used).await.assert_refused(422, "PROOF_INVALID");
         assert_eq!(show(&node, &ada, &fresh).await.status, 201, "{used_at} {lost_at}");
     }

@@ -2,9 +2,9 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::harness::{KeptPostgres, PgBouncer, World, assert_verified, eventually};
+use crate::harness::{PgBouncer, TestPostgres, World, assert_verified, eventually};
 
-async fn pooled(settings: &str) -> (World, KeptPostgres, PgBouncer) {
+async fn pooled(settings: &str) -> (World, TestPostgres, PgBouncer) {
     let (mut world, postgres) = World::with_postgres().await;
     let folder = world.folder.path().join("own/postgres");
     let pooler = PgBouncer::start(world.folder.path(), &folder, settings).await;

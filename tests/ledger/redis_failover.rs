@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    KeptPostgres, KeptRedis, Player, RedisLook, TestNode, World, assert_verified, eventually,
+    Player, RedisClient, TestNode, TestPostgres, TestRedis, World, assert_verified, eventually,
 };
 
 /// Makes Redis listen on TCP. Returns the port.
-async fn open_port(look: &mut RedisLook) -> u16 {
+async fn open_port(look: &mut RedisClient) -> u16 {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
         let _: () = look.ask(&format!("CONFIG SET {setting}")).await;
@@ -16,7 +16,7 @@ async fn open_port(look: &mut RedisLook) -> u16 {
 }
 
 /// Makes one Redis a replica of another and waits for the sync.
-async fn follow(look: &mut RedisLook, port: u16) {
+async fn follow(look: &mut RedisClient, port: u16) {
     let _: () = look.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
     for _ in 0..6000 {
         let info: String = look.ask("INFO replication").await;
@@ -29,9 +29,9 @@ async fn follow(look: &mut RedisLook, port: u16) {
 }
 
 /// A second Redis with a copy of the data, independent from now on. Returns its port too.
-async fn split_off(world: &World) -> (KeptRedis, u16) {
+async fn split_off(world: &World) -> (TestRedis, u16) {
     let port = open_port(&mut world.look().await).await;
-    let other = KeptRedis::start(&world.folder.path().join("other")).await;
+    let other = TestRedis::start(&world.folder.path().join("other")).await;
     let mut look = other.look().await;
     follow(&mut look, port).await;
     let _: () = look.ask("REPLICAOF NO ONE").await;
@@ -95,7 +95,7 @@ async fn tokens_spent_before_a_failover_stay_spent() {
 #[tokio::test]
 async fn without_postgres_the_board_stays_closed_after_a_failover() {
     let mut world = World::with_shards(1).await;
-    let mut postgres = KeptPostgres::start(&world.folder.path().join("own")).await;
+    let mut postgres = TestPostgres::start(&world.folder.path().join("own")).await;
     world.config.postgres.url = postgres.url.clone().into();
     let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
     let eve = node.register("eve").await;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::harness::{KeptRedis, Player, TestNode, World, assert_verified, connect_redis, eventually};
+use crate::harness::{Player, TestNode, TestRedis, World, assert_verified, connect_redis, eventually};
 
 /// Pause between a player's awards, so that the operation under test makes progress on a busy machine.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -140,7 +140,7 @@ async fn the_number_of_shards_changes_under_load() {
 #[tokio::test]
 async fn a_board_moves_from_one_redis_to_a_cluster_under_load() {
     let mut world = World::with_shards(1).await;
-    let cluster = KeptRedis::on_cluster(8).await;
+    let cluster = TestRedis::on_cluster(8).await;
     let mut config = world.config.clone();
     config.redis.shards = 8;
     config.redis.url = cluster.url.clone().into();

@@ -160,7 +160,7 @@ async fn a_client_between_two_polls_learns_that_it_is_banned() {
 #[tokio::test]
 async fn an_external_user_connects_and_a_failed_lookup_is_no_refusal() {
     let world = World::new().await;
-    let provider = Provider::new(laurel::keys::Algorithm::EdDSA);
+    let provider = Provider::new(laurel::keyring::Algorithm::EdDSA);
     let node = provider.node(&world).await;
     let ada = provider.player(&world, &node, "ada").await;
     let mut peer = Peer::join(&node, &ada).await;

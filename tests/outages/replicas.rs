@@ -1,28 +1,28 @@
-//! Awards that are answered when a replica has them: a replica that a test makes itself, so on a single Redis.
+//! Awards that are acknowledged when a replica has them. The test creates the replica itself, so it runs on a single Redis.
 
 use serde_json::json;
 
-use crate::harness::{KeptRedis, World, assert_verified, eventually};
+use crate::harness::{TestRedis, World, assert_verified, eventually};
 
-/// A replica of the world's Redis, in step with it.
-async fn replica(world: &World) -> KeptRedis {
+/// Starts a replica of the world's Redis and waits until it is in sync.
+async fn replica(world: &World) -> TestRedis {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut primary = world.look().await;
     for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
         let _: () = primary.ask(&format!("CONFIG SET {setting}")).await;
     }
-    let replica = KeptRedis::start(&world.folder.path().join("replica")).await;
+    let replica = TestRedis::start(&world.folder.path().join("replica")).await;
     let _: () = replica.look().await.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
-    eventually("the replica to be in step", async || {
-        let told: String = replica.look().await.ask("INFO replication").await;
-        told.contains("master_link_status:up").then_some(())
+    eventually("the replica to be in sync", async || {
+        let info: String = replica.look().await.ask("INFO replication").await;
+        info.contains("master_link_status:up").then_some(())
     })
     .await;
     replica
 }
 
 #[tokio::test]
-async fn an_award_that_is_answered_is_on_the_replica() {
+async fn acknowledged_awards_are_on_the_replica() {
     let world = World::with_shards(1).await;
     let replica = replica(&world).await;
     let node = world.node_with(|it| it.redis.wait_replicas = 1).await;
@@ -31,15 +31,15 @@ async fn an_award_that_is_answered_is_on_the_replica() {
     for round in 1..=5 {
         futures::future::join_all(players.iter().map(|it| node.award(it, "watch_ad"))).await;
         for player in &players {
-            let there: u64 = look.ask(&format!("GET user:score:{}", player.identity.user)).await;
-            assert_eq!(there, round * 10);
+            let score: u64 = look.ask(&format!("GET user:score:{}", player.identity.user)).await;
+            assert_eq!(score, round * 10);
         }
     }
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_again() {
+async fn awards_without_a_replica_are_not_acknowledged() {
     let world = World::with_shards(1).await;
     let replica = replica(&world).await;
     let node = world
@@ -62,20 +62,21 @@ async fn an_award_that_no_replica_has_is_not_acknowledged_and_a_retry_waits_agai
     assert_eq!(
         node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0,
         10,
-        "it is counted, once"
+        "the award counts, once"
     );
-    assert_eq!(node.init(&ada, "watch_ad").await.status, 200, "what does not wait is not held up");
-    replica.go_on();
-    let told =
+    assert_eq!(node.init(&ada, "watch_ad").await.status, 200, "other requests do not wait");
+    replica.resume();
+    let replayed =
         eventually("the retry to be answered", async || Some(finalize().await).filter(|it| it.status != 503))
             .await;
-    assert_eq!((told.status, told.header("idempotent-replayed")), (200, "true"), "{}", told.text);
-    assert_eq!(told.body["newScore"], 10);
+    let is_replayed = replayed.header("idempotent-replayed");
+    assert_eq!((replayed.status, is_replayed), (200, "true"), "{}", replayed.text);
+    assert_eq!(replayed.body["newScore"], 10);
     assert_verified(&world).await;
 }
 
 #[tokio::test]
-async fn a_redis_that_misses_its_replicas_takes_no_award() {
+async fn a_redis_without_replicas_takes_no_award() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     let ada = node.register("ada").await;

@@ -6,8 +6,8 @@ use laurel::action::{Limits, ProofResult};
 use laurel::clock::rfc3339;
 use laurel::network::Network;
 use laurel::store::{
-    Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome,
-    Start, Store, Visitor,
+    Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Judging, Prove, ProveOutcome, RateLimitKey, Redeem,
+    RedeemOutcome, Start, Store,
 };
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -20,14 +20,14 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub async fn turned() -> (World, Store) {
-    let world = World::with_turned_clock().await;
+    let world = World::with_fake_clock().await;
     let store = world.store().await;
     (world, store)
 }
 
 /// Stops the clock at a moment.
 pub fn stand(world: &World, at_ms: i64) {
-    world.redis.turn(&rfc3339(at_ms)[..19].replace('T', " "));
+    world.redis.set_clock(&rfc3339(at_ms)[..19].replace('T', " "));
 }
 
 /// A midnight in UTC that is not far away.
@@ -59,9 +59,9 @@ async fn knock(store: &Store, window: &str) -> (u32, u64) {
         "rate:registers-from:127.0.0.1" => return attempt(AttemptWindow::RegistersFrom(here)).await,
         "rate:inits-from:127.0.0.1" => return attempt(AttemptWindow::InitsFrom(here)).await,
         "rate:requests-from:127.0.0.1" => {
-            return (0, store.lease(Visitor::Network(here), 3, 1).await.unwrap().closes_ms);
+            return (0, store.lease(RateLimitKey::Network(here), 3, 1).await.unwrap().closes_ms);
         }
-        "rate:requests:" => return (0, store.lease(Visitor::User(me), 3, 1).await.unwrap().closes_ms),
+        "rate:requests:" => return (0, store.lease(RateLimitKey::User(me), 3, 1).await.unwrap().closes_ms),
         "rate:inits:" => {
             let it = laurel::store::Issue { per_minute: 9, ..issue(me, Uuid::new_v4()) };
             store.issue(&it).await.unwrap().1
@@ -106,9 +106,9 @@ async fn a_window_lasts_no_longer_than_it_should_and_keeps_its_count() {
         crate::harness::open_board(&store).await;
         for (window, length_ms) in windows {
             let key = if window.ends_with(':') { format!("{window}{}", user(1)) } else { window.to_owned() };
-            world.redis.turn(step);
+            world.redis.set_clock(step);
             let (before, _) = knock(&store, window).await;
-            world.redis.turn("+0");
+            world.redis.set_clock("+0");
             // A lease is refused once its window is full, which must not last longer either.
             for more in 1..=4 {
                 let (used, reset_ms) = knock(&store, window).await;
@@ -136,19 +136,19 @@ async fn a_board_goes_out_and_says_when_at_the_latest() {
     };
     let mut seen = 0;
     for (place, step) in [(1, "+60"), (3, "+86400")] {
-        world.redis.turn(step);
+        world.redis.set_clock(step);
         let (first, _) = award(place).await;
         while store.flush(WINDOW_MS).await.unwrap() > 0 {}
-        world.redis.turn("+0");
+        world.redis.set_clock("+0");
         let (next, due_ms) = award(place + 1).await;
         assert_eq!(due_ms, 0, "the throttle of before the step ({step}) holds up nothing");
         assert!(seen < first && first < next, "versions only grow");
         seen = next;
     }
     // An operator's change is throttled by the same key.
-    world.redis.turn("+86400");
+    world.redis.set_clock("+86400");
     award(5).await;
-    world.redis.turn("+0");
+    world.redis.set_clock("+0");
     let adjust = Adjust {
         user: user(1),
         number: 1,
@@ -241,10 +241,10 @@ async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than
         let it = Redeem { points_per_hour: 15, ..redeem(user(1), &id) };
         store.redeem(&it).await.unwrap().outcome
     };
-    world.redis.turn("+86400");
+    world.redis.set_clock("+86400");
     assert!(matches!(prove(&first).await, ProveOutcome::Proven { .. }));
     assert!(matches!(capped().await, RedeemOutcome::Awarded(_)));
-    world.redis.turn("+0");
+    world.redis.set_clock("+0");
     let refused = prove(&second).await;
     assert!(matches!(refused, ProveOutcome::TooSoon { wait_ms } if wait_ms <= 30_000), "{refused:?}");
     let refused = capped().await;
@@ -287,9 +287,9 @@ async fn an_attestation_that_ran_out_is_still_known() {
 async fn a_game_that_began_ahead_ends() {
     let (world, store) = turned().await;
     let token = ActToken::new();
-    world.redis.turn("+86400");
+    world.redis.set_clock("+86400");
     store.start(&start(&token, &token.hash())).await.unwrap();
-    world.redis.turn("+0");
+    world.redis.set_clock("+0");
     let played = store.finish(user(1), 1000, Uuid::new_v4()).await.unwrap().unwrap();
     assert_eq!((played.played_ms, played.actions), (0, 0));
 }

@@ -6,7 +6,7 @@ use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{ANY, FAILS, HOLDS, redeem, token, user};
-use crate::harness::{RedisLook, World};
+use crate::harness::{RedisClient, World};
 
 fn reservation() -> Reservation {
     Reservation { id: Uuid::new_v4(), ttl_ms: 60_000 }
@@ -99,7 +99,7 @@ async fn races(store: &Store) -> [Race; 5] {
     ]
 }
 
-async fn begin(race: &Race, store: &Store, look: &mut RedisLook) {
+async fn begin(race: &Race, store: &Store, look: &mut RedisClient) {
     if race.banned {
         let _: () = look.ask(&format!("SET ban:{} 1", user(1))).await;
     }
@@ -108,7 +108,7 @@ async fn begin(race: &Race, store: &Store, look: &mut RedisLook) {
     }
 }
 
-async fn end(race: &Race, store: &Store, look: &mut RedisLook) {
+async fn end(race: &Race, store: &Store, look: &mut RedisClient) {
     let _: i64 = look.ask(&format!("DEL ban:{}", user(1))).await;
     if race.closed {
         crate::harness::open_board(store).await;

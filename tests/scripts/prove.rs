@@ -6,7 +6,7 @@ use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{ANY, FAILS, HOLDS, redeem, token, user};
-use crate::harness::{RedisLook, World};
+use crate::harness::{RedisClient, World};
 
 /// A `prove` with nothing in its way.
 fn prove<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Prove<'a> {
@@ -144,7 +144,7 @@ async fn each_refusal_leaves_redis_as_it_was() {
 }
 
 /// A moment of the UTC day, so many hours from now, by Redis' clock.
-async fn hours_from_now(look: &mut RedisLook, hours: u64) -> u64 {
+async fn hours_from_now(look: &mut RedisClient, hours: u64) -> u64 {
     let now: Vec<String> = look.ask("TIME").await;
     (now[0].parse::<u64>().unwrap() * 1000 + hours * 3_600_000) % 86_400_000
 }

@@ -15,10 +15,10 @@ use crate::harness::{Collector, TestNode, World};
 /// The outbox entries of an award with this parent, read before the ledger takes them.
 async fn outbox_of(world: &World, node: &TestNode, parent: &str) -> String {
     let (mut look, players) = (world.look().await, node.players(1).await);
-    let nobody_writes = world.nobody_writes().await;
+    let block_ledger_writes = world.block_ledger_writes().await;
     finalize(node, &players[0], "watch_ad", parent).await;
     let entries: redis::Value = look.ask("XRANGE outbox - +").await;
-    drop(nobody_writes);
+    drop(block_ledger_writes);
     node.written().await;
     format!("{entries:?}")
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::Refusal;
-use crate::keys::KeyRing;
+use crate::keyring::KeyRing;
 pub use hashcash::Hashcash;
 pub use input::{Challenge, ChallengeContext, ProofInput, ProofResult};
 pub use parse::{Sources, read_proof};

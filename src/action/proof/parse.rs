@@ -8,7 +8,7 @@ use super::webhook::{self, Webhook, WebhookConfig};
 use super::{Check, Hashcash, Proof};
 use crate::action::fields::Fields;
 use crate::config::did_you_mean;
-use crate::keys::KeyRing;
+use crate::keyring::KeyRing;
 
 const KINDS: [&str; 8] = ["none", "elapsed", "quiz", "hashcash", "signed", "webhook", "admob", "all"];
 

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::shortened;
-use crate::keys::{Algorithm, Key, KeyRing, NumericDate};
+use crate::keyring::{Algorithm, Key, KeyRing, NumericDate};
 
 /// The algorithms that may sign attestations.
 pub const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256];
@@ -79,7 +79,7 @@ pub fn read(ring: &KeyRing, jws: &str, user: Uuid, action: &str, nonce: Option<&
 fn warn_of_ignored(ring: &KeyRing, key: &Key, others: &BTreeMap<String, IgnoredAny>) {
     let names = others.keys().filter(|name| !REGISTERED.contains(&name.as_str()));
     let names: Vec<_> = names.take(MAX_NAMED).map(|name| shortened(name)).collect();
-    if !names.is_empty() && key.is_first_remark() {
+    if !names.is_empty() && key.is_first_warning() {
         let claims = names.join(", ");
         tracing::warn!(
             ring = ring.name(),
@@ -103,8 +103,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::keys::signer::{Signer, jwks};
-    use crate::keys::{KeyFile, LAST_SECOND};
+    use crate::keyring::signer::{Signer, jwks};
+    use crate::keyring::{KeyFile, LAST_SECOND};
 
     const ADA: Uuid = Uuid::from_u128(7);
 

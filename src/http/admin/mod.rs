@@ -21,13 +21,13 @@ use super::auth::Caller;
 use super::body::{Body, Fields};
 use super::query::Query;
 use super::{envelope, idempotency};
+use crate::abuse::AbuseSignal;
 use crate::account::User;
 use crate::admin::{self, Adjustment, DeadLetterAction, Decision, Restriction, Suspect};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal, Result};
 use crate::live;
-use crate::suspicion::Sign;
 
 type Id = Result<Path<String>, PathRejection>;
 
@@ -92,7 +92,7 @@ async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result
     let data = json!({
         "players": found.users.iter().map(suspected).collect::<Value>(),
         "addresses": found.addresses.iter().map(suspected).collect::<Value>(),
-        "weights": Sign::ALL.iter().map(|sign| (sign.as_str(), sign.weight())).collect::<BTreeMap<_, _>>(),
+        "weights": AbuseSignal::ALL.iter().map(|sign| (sign.as_str(), sign.weight())).collect::<BTreeMap<_, _>>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", data))
 }

@@ -1,4 +1,4 @@
-//! Who is what in a cluster: as one of its processes sees it, and as it is made.
+//! The layout of a cluster: `CLUSTER NODES`, and the initial `nodes.conf`.
 
 use super::ports::Ports;
 use super::{MASTERS, MEMBERS};
@@ -7,36 +7,36 @@ const SLOTS: usize = 16_384;
 
 /// A line of `CLUSTER NODES`.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ClusterNode {
     pub id: String,
-    /// The process that was asked.
+    /// Whether this is the member that replied.
     pub myself: bool,
     pub master: bool,
-    /// Taken for gone, by this process (`fail?`) or by the cluster.
+    /// Failed in the view of the member that replied (`fail?`) or of the cluster.
     pub failed: bool,
-    /// Of its election.
+    /// The configuration epoch.
     pub epoch: u64,
-    /// From and to, both included.
+    /// Inclusive ranges.
     pub slots: Vec<(u16, u16)>,
 }
 
-impl Seen {
+impl ClusterNode {
     pub fn has(&self, slot: u16) -> bool {
         self.slots.iter().any(|(from, to)| (*from..=*to).contains(&slot))
     }
 }
 
-/// Reads `CLUSTER NODES`.
-pub fn read(nodes: &str) -> Vec<Seen> {
-    nodes.lines().map(line).collect()
+/// Parses `CLUSTER NODES`.
+pub fn parse(nodes: &str) -> Vec<ClusterNode> {
+    nodes.lines().map(parse_line).collect()
 }
 
-fn line(line: &str) -> Seen {
+fn parse_line(line: &str) -> ClusterNode {
     let words: Vec<_> = line.split(' ').collect();
     let flags: Vec<_> = words[2].split(',').collect();
-    // What is on its way between two masters stands in brackets, beside the slot itself where it still is.
+    // A migrating slot appears in brackets, too, in addition to the slots of its old master.
     let slots = words[8..].iter().filter(|it| !it.starts_with('['));
-    Seen {
+    ClusterNode {
         id: words[0].to_owned(),
         myself: flags.contains(&"myself"),
         master: flags.contains(&"master"),
@@ -51,8 +51,8 @@ fn range(text: &str) -> (u16, u16) {
     (from.parse().unwrap(), to.parse().unwrap())
 }
 
-/// The file by which a process knows the whole cluster from its start on, so that nobody has to be introduced.
-pub fn write(ids: &[String], ports: &Ports, of: usize) -> String {
+/// The `nodes.conf` of a member. It lists the whole cluster, so that `CLUSTER MEET` is not needed.
+pub fn nodes_conf(ids: &[String], ports: &Ports, of: usize) -> String {
     let mut text = String::new();
     for (member, id) in ids.iter().enumerate() {
         let (port, bus, shard) = (ports.client(member), ports.bus(member), member % MASTERS);

@@ -12,23 +12,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
 
-pub use layout::Seen;
+pub use layout::ClusterNode;
 pub use pool::{give_back, take};
 use ports::Ports;
 
 use super::eventually;
-use super::keeper::{RedisProcess, lasting_folder};
-use super::redis_look::{RedisLook, Server};
+use super::redis_client::{RedisClient, Server};
+use super::store_processes::{RedisProcess, shared_folder};
 
 const MASTERS: usize = 3;
 const MEMBERS: usize = 2 * MASTERS;
 
-/// After so long without a word from it a process is taken for gone. Long, so that no busy machine makes a master fail over;
-/// a test of fail-overs calls [`KeptCluster::hurry`].
-const PATIENCE_MS: u32 = 30_000;
+/// The time-out for failovers. It is long, so that a busy machine causes none; tests of failovers call [`TestCluster::shorten_node_timeout`].
+const NODE_TIMEOUT_MS: u32 = 30_000;
 
-/// The cluster; it ends with this value. Its processes are called by their number, 0 to 5.
-pub struct KeptCluster {
+/// The cluster; ends when it is dropped. Its members have the numbers 0 to 5.
+pub struct TestCluster {
     members: Vec<RedisProcess>,
     ids: Vec<String>,
     folder: PathBuf,
@@ -36,16 +35,16 @@ pub struct KeptCluster {
     damaged: Arc<AtomicBool>,
 }
 
-impl KeptCluster {
-    /// Starts it and waits until it takes writes everywhere and each replica is in step, which is more than two seconds:
-    /// a master that starts takes no writes before that.
+impl TestCluster {
+    /// Starts a cluster and waits until it accepts writes and each replica is in sync. This takes more than two seconds, before which a new
+    /// master accepts no writes.
     pub async fn start() -> Self {
-        let (folder, ports) = (lasting_folder("cluster"), Ports::take());
+        let (folder, ports) = (shared_folder("cluster"), Ports::take());
         let ids: Vec<String> = (0..MEMBERS).map(|_| hex(rand::random::<[u8; 20]>())).collect();
         let members = join_all((0..MEMBERS).map(async |member| {
             let home = folder.join(member.to_string());
             std::fs::create_dir_all(home.join("redis")).unwrap();
-            std::fs::write(home.join("redis/nodes.conf"), layout::write(&ids, &ports, member)).unwrap();
+            std::fs::write(home.join("redis/nodes.conf"), layout::nodes_conf(&ids, &ports, member)).unwrap();
             RedisProcess::start(&home, options(&ports, member)).await
         }))
         .await;
@@ -54,9 +53,9 @@ impl KeptCluster {
         cluster
     }
 
-    /// As the setting `redis.url` wants it.
+    /// The URL for the setting `redis.url`.
     pub fn url(&self) -> String {
-        let addresses: Vec<_> = (0..MEMBERS).map(|it| self.address(it)).collect();
+        let addresses: Vec<_> = (0..MEMBERS).map(|member| self.address(member)).collect();
         format!("redis-cluster://{}", addresses.join(","))
     }
 
@@ -64,65 +63,67 @@ impl KeptCluster {
         format!("127.0.0.1:{}", self.ports.client(member))
     }
 
-    /// One process, past everything that would lead elsewhere.
-    pub async fn member(&self, member: usize) -> RedisLook {
-        RedisLook::new(&self.members[member].url()).await
+    /// A client for one member, without redirects.
+    pub async fn member(&self, member: usize) -> RedisClient {
+        RedisClient::new(&self.members[member].url()).await
     }
 
-    /// What one process answers to one command.
+    /// Runs a command on one member.
     pub async fn ask<T: redis::FromRedisValue>(&self, member: usize, command: &str) -> T {
         self.member(member).await.ask(command).await
     }
 
-    /// All of it that lives, with keys in so many shards.
-    pub async fn look(&self, shards: usize) -> RedisLook {
+    /// A client for all running members, with this number of shards.
+    pub async fn look(&self, shards: usize) -> RedisClient {
         let masters = self.masters().await;
-        let connect = async |it: usize| {
-            Server::connect(&self.members[it].url(), self.address(it), masters.contains(&it)).await
+        let connect = async |member: usize| {
+            let (url, is_master) = (self.members[member].url(), masters.contains(&member));
+            Server::connect(&url, self.address(member), is_master).await
         };
         let servers = join_all(self.living().into_iter().map(connect)).await;
-        RedisLook::over(servers, shards, Some(self.damaged.clone()))
+        RedisClient::over(servers, shards, Some(self.damaged.clone()))
     }
 
-    /// From now on this cluster is not as it was made, so no other test may have it.
+    /// Marks this cluster as changed, so that no other test gets it.
     fn damage(&self) {
         self.damaged.store(true, Ordering::Relaxed);
     }
 
-    /// Those that are there and not stopped.
+    /// Members that run and are not stopped.
     pub fn living(&self) -> Vec<usize> {
         (0..MEMBERS).filter(|it| self.members[*it].answers()).collect()
     }
 
-    /// The cluster as one process sees it.
-    pub async fn seen_by(&self, member: usize) -> Vec<Seen> {
-        layout::read(&self.ask::<String>(member, "CLUSTER NODES").await)
+    /// The cluster in the view of one member.
+    pub async fn seen_by(&self, member: usize) -> Vec<ClusterNode> {
+        layout::parse(&self.ask::<String>(member, "CLUSTER NODES").await)
     }
 
-    /// What each living process says of itself.
-    async fn themselves(&self) -> Vec<(usize, Seen)> {
-        let ask = async |it| (it, self.seen_by(it).await.into_iter().find(|it| it.myself).unwrap());
-        join_all(self.living().into_iter().map(ask)).await
+    /// The running members, each in its own view.
+    async fn self_views(&self) -> Vec<(usize, ClusterNode)> {
+        let own_view =
+            async |member| (member, self.seen_by(member).await.into_iter().find(|it| it.myself).unwrap());
+        join_all(self.living().into_iter().map(own_view)).await
     }
 
-    /// The living masters that have slots. Of two that claim the same, the one that was elected later has them.
+    /// The running masters with slots. If two claim the same slots, the one with the higher epoch counts.
     pub async fn masters(&self) -> Vec<usize> {
-        let mut claims = self.themselves().await;
-        claims.retain(|(_, it)| it.master && !it.slots.is_empty());
-        claims.sort_by_key(|(_, it)| std::cmp::Reverse(it.epoch));
-        let mut masters: Vec<(usize, Seen)> = Vec::new();
+        let mut claims = self.self_views().await;
+        claims.retain(|(_, node)| node.master && !node.slots.is_empty());
+        claims.sort_by_key(|(_, node)| std::cmp::Reverse(node.epoch));
+        let mut masters: Vec<(usize, ClusterNode)> = Vec::new();
         for (member, claim) in claims {
-            if !masters.iter().any(|(_, it)| it.has(claim.slots[0].0)) {
+            if !masters.iter().any(|(_, master)| master.has(claim.slots[0].0)) {
                 masters.push((member, claim));
             }
         }
         masters.into_iter().map(|(member, _)| member).collect()
     }
 
-    /// The living master of a slot, if it has one.
+    /// The running master of a slot, if any.
     pub async fn master_of(&self, slot: u16) -> Option<usize> {
-        let claims = self.themselves().await.into_iter();
-        claims.filter(|(_, it)| it.master && it.has(slot)).max_by_key(|(_, it)| it.epoch).map(|(it, _)| it)
+        let claims = self.self_views().await.into_iter().filter(|(_, node)| node.master && node.has(slot));
+        claims.max_by_key(|(_, node)| node.epoch).map(|(member, _)| member)
     }
 
     /// The slot of a key.
@@ -130,11 +131,11 @@ impl KeptCluster {
         self.ask(self.living()[0], &format!("CLUSTER KEYSLOT {key}")).await
     }
 
-    /// Waits until all six are there, agree, take writes, and each replica is in step.
+    /// Waits until all six members run, agree and accept writes, and each replica is in sync.
     pub async fn settled(&self) {
-        eventually("the cluster to be whole", async || {
-            let whole = join_all((0..MEMBERS).map(|it| self.is_settled(it))).await;
-            whole.into_iter().all(|it| it).then_some(())
+        eventually("the cluster to be complete", async || {
+            let settled = join_all((0..MEMBERS).map(|member| self.is_settled(member))).await;
+            (!settled.contains(&false)).then_some(())
         })
         .await;
     }
@@ -143,17 +144,17 @@ impl KeptCluster {
         let mut look = self.member(member).await;
         let state: String = look.ask("CLUSTER INFO").await;
         let role: String = look.ask("INFO replication").await;
-        let nodes = layout::read(&look.ask::<String>("CLUSTER NODES").await);
-        let in_step = role.contains("connected_slaves:1") || role.contains("master_link_status:up");
+        let nodes = layout::parse(&look.ask::<String>("CLUSTER NODES").await);
+        let in_sync = role.contains("connected_slaves:1") || role.contains("master_link_status:up");
         state.contains("cluster_state:ok")
             && state.contains("cluster_slots_ok:16384")
-            && in_step
+            && in_sync
             && nodes.iter().filter(|it| it.master).count() == MASTERS
             && nodes.iter().all(|it| !it.failed)
     }
 }
 
-impl Drop for KeptCluster {
+impl Drop for TestCluster {
     fn drop(&mut self) {
         self.members.clear();
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -161,11 +162,10 @@ impl Drop for KeptCluster {
 }
 
 fn options(ports: &Ports, member: usize) -> Vec<String> {
-    let (port, bus, patience) = (ports.client(member), ports.bus(member), PATIENCE_MS);
-    // A master that is away costs its slots alone. Members that wait for a test look at each other once a second: ten times take half a
-    // core.
+    let (port, bus, timeout) = (ports.client(member), ports.bus(member), NODE_TIMEOUT_MS);
+    // Without a master, only its slots are unavailable. `hz 1`: with the default of 10, idle clusters would use half a core.
     let options = format!(
-        "--port {port} --cluster-port {bus} --bind 127.0.0.1 --cluster-enabled yes --cluster-node-timeout {patience} \
+        "--port {port} --cluster-port {bus} --bind 127.0.0.1 --cluster-enabled yes --cluster-node-timeout {timeout} \
          --cluster-require-full-coverage no --repl-diskless-sync-delay 0 --hz 1"
     );
     options.split(' ').map(str::to_owned).collect()

@@ -1,5 +1,5 @@
-//! Clusters that wait for the next test: starting one costs seconds, emptying one costs nothing, and keeping one that nobody wants a
-//! fifth of a small machine.
+//! A pool of clusters. Starting a cluster takes seconds and emptying one takes no time, but an idle one uses a fifth of a small machine, so
+//! it ends after 20 s.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use parking_lot::Mutex;
 
-use super::KeptCluster;
-use crate::harness::keeper::keeper;
+use super::TestCluster;
+use crate::harness::store_processes::store_runtime;
 
-/// Since when each is free.
-static FREE: Mutex<Vec<(Instant, KeptCluster)>> = Mutex::new(Vec::new());
+/// Free clusters, each with the time since when.
+static FREE: Mutex<Vec<(Instant, TestCluster)>> = Mutex::new(Vec::new());
 
-/// So long a cluster waits for a test.
-const WAITS: Duration = Duration::from_secs(20);
+/// How long a free cluster waits for the next test.
+const MAX_IDLE: Duration = Duration::from_secs(20);
 
-/// What a test left connected has to go within this time, or its cluster goes.
-const LEAVING_MS: u64 = 20_000;
+/// How long the clients of the last test may take to disconnect, before the cluster is ended.
+const DISCONNECT_MS: u64 = 20_000;
 
-/// An empty cluster that nobody else uses.
-pub async fn take() -> KeptCluster {
+/// Takes an empty cluster from the pool, or starts one.
+pub async fn take() -> TestCluster {
     let free = FREE.lock().pop();
     match free {
         Some((_, cluster)) => cluster,
-        None => KeptCluster::start().await,
+        None => TestCluster::start().await,
     }
 }
 
-/// Takes a cluster back when everybody has left it, and throws a damaged one away.
-pub fn give_back(cluster: KeptCluster) {
+/// Returns a cluster to the pool when all clients are gone. Drops a changed one.
+pub fn give_back(cluster: TestCluster) {
     if cluster.damaged.load(Ordering::Relaxed) || std::thread::panicking() {
         return;
     }
-    keeper().spawn(async move {
+    store_runtime().spawn(async move {
         let empty = async {
-            while !join_all((0..super::MEMBERS).map(|it| cluster.is_left(it))).await.into_iter().all(|it| it)
+            while join_all((0..super::MEMBERS).map(|member| cluster.is_unused(member))).await.contains(&false)
             {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -44,19 +44,18 @@ pub fn give_back(cluster: KeptCluster) {
                 let _: () = cluster.ask(master, "SCRIPT FLUSH").await;
             }
         };
-        if tokio::time::timeout(Duration::from_millis(LEAVING_MS), empty).await.is_ok() {
+        if tokio::time::timeout(Duration::from_millis(DISCONNECT_MS), empty).await.is_ok() {
             FREE.lock().push((Instant::now(), cluster));
-            tokio::time::sleep(WAITS).await;
-            let unwanted: Vec<_> =
-                FREE.lock().extract_if(.., |(since, _)| since.elapsed() >= WAITS).collect();
-            drop(unwanted);
+            tokio::time::sleep(MAX_IDLE).await;
+            let idle: Vec<_> = FREE.lock().extract_if(.., |(since, _)| since.elapsed() >= MAX_IDLE).collect();
+            drop(idle);
         }
     });
 }
 
-impl KeptCluster {
-    /// Whether the one who asks is a process' only client.
-    async fn is_left(&self, member: usize) -> bool {
+impl TestCluster {
+    /// Whether a member has no other client than this one.
+    async fn is_unused(&self, member: usize) -> bool {
         let mut look = self.member(member).await;
         let normal: String = look.ask("CLIENT LIST TYPE normal").await;
         let subscribed: String = look.ask("CLIENT LIST TYPE pubsub").await;

@@ -1,31 +1,31 @@
-//! Ports for a cluster's processes, which have to be theirs over restarts and in every test process of this machine.
+//! Ports for cluster members: reserved across restarts, and among all test processes of this machine.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below what the kernel gives to outgoing connections, which could take the port of a process that is down.
+/// Below the ephemeral ports, so that no outgoing connection takes the port of a member that is down.
 const FIRST: u16 = 20_000;
 const BLOCKS: u16 = 1000;
 
-/// Each process has one for its clients and one for the others.
+/// Each member has a port for clients and one for the cluster bus.
 const PORTS: u16 = 2 * super::MEMBERS as u16;
 
-/// A block of ports, free when it was taken. Other test processes leave it alone while this value is there.
+/// A block of ports, reserved until it is dropped.
 pub struct Ports {
     first: u16,
-    /// An abstract socket is a lock that the kernel lets go when its process ends.
+    /// An abstract socket, which is a lock that the kernel releases when the process ends.
     _lock: UnixListener,
 }
 
 impl Ports {
     pub fn take() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        // Another process begins elsewhere.
-        let begin = std::process::id() * 37 % u32::from(BLOCKS);
+        // Other test processes start at other blocks.
+        let start = std::process::id() * 37 % u32::from(BLOCKS);
         for _ in 0..BLOCKS {
-            let block = (begin + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(BLOCKS);
+            let block = (start + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(BLOCKS);
             let first = FIRST + u16::try_from(block).unwrap() * PORTS;
             let name = SocketAddr::from_abstract_name(format!("laurel-test-ports-{first}")).unwrap();
             let Ok(lock) = UnixListener::bind_addr(&name) else { continue };

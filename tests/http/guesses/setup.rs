@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
-use crate::harness::{Player, RedisLook, TestNode, World};
+use crate::harness::{Player, RedisClient, TestNode, World};
 
 /// A reason to refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,7 +92,7 @@ fn catalogue(url: &str, rule: &str) -> String {
 pub struct Setup {
     pub world: World,
     pub backend: Arc<Backend>,
-    pub look: RedisLook,
+    pub look: RedisClient,
     /// A node without an obstacle; outside open_hours; with a full outbox; with an hourly points limit below a `hard` award.
     pub open: TestNode,
     pub closed: TestNode,

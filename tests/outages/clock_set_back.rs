@@ -1,0 +1,57 @@
+//! The clock of Redis is set back by a day while nodes serve.
+
+use std::time::Duration;
+
+use laurel::admin;
+use laurel::config::Config;
+use serde_json::Value;
+
+use crate::harness::{World, assert_verified, eventually};
+
+/// Time-out.
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn requests_go_on_after_the_clock_is_set_back() {
+    let world = World::with_fake_clock().await;
+    let limit = |it: &mut Config| it.limits.updates_per_minute = 3;
+    let (node, other) = (world.node_with(limit).await, world.node_with(limit).await);
+    let (ada, bob) = (node.register("ada").await, node.register("bob").await);
+    world.redis.set_clock("+86400");
+    for _ in 0..3 {
+        node.award(&ada, "watch_ad").await;
+    }
+    let token = node.token(&ada, "watch_ad").await;
+    node.finalize(&ada, &token, Value::Null).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    world.redis.set_clock("+0");
+
+    // The other node has not cached the full window, and asks Redis.
+    let refused = other.finalize(&ada, &token, Value::Null).await;
+    refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    for name in ["retry-after", "ratelimit-reset"] {
+        assert!((1..=60).contains(&refused.header(name).parse::<u64>().unwrap()), "{name}: {refused:?}");
+    }
+    let mut look = world.look().await;
+    let left_ms: u64 = look.ask(&format!("PTTL rate:awards:{}", ada.identity.user)).await;
+    assert!(left_ms <= 60_000, "{left_ms} ms");
+
+    other.award(&bob, "complete_level").await;
+    let board = [("ada".to_owned(), 30, 1), ("bob".to_owned(), 20, 2)];
+    eventually("the board to be published", async || {
+        let mut look = world.look().await;
+        let (version, published): (i64, i64) = (
+            look.ask("HGET leaderboard:global:state version").await,
+            look.ask("HGET leaderboard:global:state published").await,
+        );
+        let shown = (node.board().await, other.board().await);
+        (version == published && shown == (board.to_vec(), board.to_vec())).then_some(())
+    })
+    .await;
+
+    let user = admin::find_user(&node.app, "bob").await.unwrap();
+    let decision = admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
+    let adjusted = admin::adjust(&node.app, &user, 500, None, &decision);
+    tokio::time::timeout(MINUTE, adjusted).await.expect("an adjustment in time").unwrap();
+    node.written().await;
+    assert_verified(&world).await;
+}

@@ -1,0 +1,179 @@
+//! Redis is killed or stopped, or its network drops everything. Requests get 503 with Retry-After, boards stay available with their age,
+//! and the node recovers without a restart.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Player, Proxy, TestNode, World, assert_verified, eventually};
+use crate::live::Client;
+
+/// The kind of outage.
+#[derive(Clone, Copy, Debug)]
+enum Outage {
+    Killed,
+    Stopped,
+    Unreachable,
+}
+
+struct Scenario {
+    world: World,
+    proxy: Proxy,
+    node: TestNode,
+    outage: Outage,
+}
+
+impl Scenario {
+    async fn new(outage: Outage) -> Self {
+        // Nodes connect to the members of a cluster directly, past a proxy. A single Redis tests the same connections.
+        let world = match outage {
+            Outage::Unreachable => World::with_shards(1).await,
+            _ => World::new().await,
+        };
+        let proxy = Proxy::before(&world.folder.path().join("redis/redis.sock")).await;
+        let through = format!("redis://127.0.0.1:{}", proxy.port);
+        let node = world
+            .node_with(|it| {
+                it.redis.timeout_ms = 1000;
+                if let Outage::Unreachable = outage {
+                    it.redis.url = through.into();
+                }
+                // The request time-out must not hide a request that hangs.
+                it.server.request_timeout_ms = 600_000;
+                it.limits.requests_per_minute_per_ip = 100_000;
+                it.limits.requests_per_minute_per_user = 100_000;
+                it.tokens.action_interval_seconds = 0;
+            })
+            .await;
+        Self { world, proxy, node, outage }
+    }
+
+    async fn begin(&mut self) {
+        match self.outage {
+            Outage::Killed => self.world.redis.kill().await,
+            Outage::Stopped => self.world.redis.stop(),
+            Outage::Unreachable => self.proxy.swallow(),
+        }
+    }
+
+    async fn end(&mut self) {
+        match self.outage {
+            Outage::Killed => self.world.redis.restart().await,
+            Outage::Stopped => self.world.redis.resume(),
+            Outage::Unreachable => self.proxy.mend(),
+        }
+    }
+
+    async fn board(&self, path: &str, tag: &str) -> Answer {
+        self.node.send(Method::GET, path, &[("if-none-match", tag)], Vec::new()).await
+    }
+}
+
+/// Requests that need Redis, with bodies that would be accepted.
+async fn requests(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
+    let spare = node.token(player, "watch_ad").await;
+    let won = node.token(player, "watch_ad").await;
+    let proven =
+        node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "watch_ad" })).await;
+    let game = node.post("/api/game/start", &player.token, &json!({})).await;
+    let update =
+        json!({ "actionToken": game.body["data"]["actionToken"], "actionType": "watch_ad", "points": 10 });
+    vec![
+        ("/api/v1/actions/finalize", json!({ "antiSpamToken": won })),
+        ("/api/v1/actions/init", json!({ "actionType": "watch_ad" })),
+        ("/api/v1/action-tokens", json!({ "actionType": "watch_ad" })),
+        ("/api/v1/action-tokens", json!({ "antiSpamToken": spare })),
+        ("/api/v1/scores", json!({ "actionToken": proven.body["actionToken"] })),
+        ("/api/score/update", update),
+        ("/api/game/start", json!({})),
+        ("/api/game/end", json!({})),
+        ("/api/auth/login", json!({ "username": "ada", "password": "correct horse" })),
+    ]
+}
+
+async fn assert_all_refused(scenario: &Scenario, ada: &Player, requests: &[(&str, Value)]) {
+    let bearer = format!("Bearer {}", ada.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let posts = requests.iter().map(async |(path, body)| {
+        let headers = [&headers[..], &[("idempotency-key", *path)]].concat();
+        (*path, scenario.node.send(Method::POST, path, &headers, body.to_string().into_bytes()).await)
+    });
+    let gets = ["/api/game/session", "/api/scoreboard/user/1"]
+        .map(async |path| (path, scenario.node.send(Method::GET, path, &headers, Vec::new()).await));
+    let (posts, gets) = futures::join!(futures::future::join_all(posts), futures::future::join_all(gets));
+    for (path, answer) in posts.into_iter().chain(gets) {
+        assert_eq!((answer.status, answer.code()), (503, "SERVICE_UNAVAILABLE"), "{path}: {}", answer.text);
+        assert!(!answer.header("retry-after").is_empty(), "{path}");
+    }
+}
+
+async fn assert_boards_are_stale(scenario: &Scenario, fresh: &Answer) {
+    let stale = eventually("the board to be marked stale", async || {
+        Some(scenario.node.get("/api/v1/scores/leaderboard").await).filter(|it| it.body["stale"] == true)
+    })
+    .await;
+    assert_eq!((stale.status, &stale.body["leaderboard"]), (200, &fresh.body["leaderboard"]));
+    let age: u64 = stale.header("age").parse().unwrap();
+    eventually("the board to grow older", async || {
+        let top10 = scenario.node.get("/api/scoreboard/top10").await;
+        assert_eq!((top10.status, &top10.body["metadata"]["stale"]), (200, &json!(true)));
+        (top10.header("age").parse::<u64>().unwrap() > age).then_some(())
+    })
+    .await;
+    for path in ["/api/v1/scores/leaderboard", "/api/scoreboard/top10"] {
+        let again = scenario.board(path, fresh.header("etag")).await;
+        assert_eq!(again.status, 200, "the tag of a fresh board does not match a stale one");
+        let again = scenario.board(path, stale.header("etag")).await;
+        assert_eq!((again.status, again.text.as_str()), (304, ""));
+        assert!(!again.header("age").is_empty(), "a 304 has an age");
+    }
+}
+
+async fn outage(outage: Outage) {
+    let mut scenario = Scenario::new(outage).await;
+    let ada = scenario.node.register("ada").await;
+    scenario.node.award(&ada, "watch_ad").await;
+    let mut client = Client::connect(&scenario.node, &ada).await;
+    client.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
+    let fresh = scenario.node.get("/api/v1/scores/leaderboard").await;
+    assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
+    let requests = requests(&scenario.node, &ada).await;
+    scenario.node.written().await;
+
+    scenario.begin().await;
+    assert_all_refused(&scenario, &ada, &requests).await;
+    assert_eq!(client.wait_for("status").await["data"]["degraded"], true);
+    assert_boards_are_stale(&scenario, &fresh).await;
+    assert_all_refused(&scenario, &ada, &requests).await;
+    assert_eq!(scenario.node.get("/readyz/awards").await.status, 503);
+
+    scenario.end().await;
+    assert_eq!(client.wait_for("status").await["data"]["degraded"], false, "degraded was sent once");
+    // A stopped Redis executes the commands it received before the time-out. A retry gets their result.
+    let (path, finalize) = &requests[0];
+    let won = eventually("awards to be accepted again", async || {
+        let retry = scenario.node.post_with(path, &ada.token, &[("idempotency-key", *path)], finalize).await;
+        Some(retry).filter(|it| it.status != 503)
+    })
+    .await;
+    assert_eq!(won.status, 200, "{}", won.text);
+    let total = scenario.node.award(&ada, "watch_ad").await.body["newScore"].as_u64().unwrap();
+    client.wait_for_board(&[("ada".to_owned(), total, 1)]).await;
+    let fresh = scenario.node.get("/api/v1/scores/leaderboard").await;
+    assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
+    assert_verified(&scenario.world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_killed() {
+    outage(Outage::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_stopped() {
+    outage(Outage::Stopped).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_unreachable() {
+    outage(Outage::Unreachable).await;
+}
