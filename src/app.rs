@@ -134,11 +134,11 @@ impl App {
         Ok((Arc::new(app), inboxes))
     }
 
-    /// Notes what looks like cheating, if anything does.
-    pub fn note(&self, sign: Option<AbuseSignal>, user: Option<Uuid>, from: IpAddr) {
-        if let Some(sign) = sign {
-            self.metrics.abuse_signal(sign);
-            self.abuse_signals.note([(Observation { sign, user, address: from }, 1)]);
+    /// Counts an abuse signal, if there is one.
+    pub fn note(&self, signal: Option<AbuseSignal>, user: Option<Uuid>, from: IpAddr) {
+        if let Some(signal) = signal {
+            self.metrics.abuse_signal(signal);
+            self.abuse_signals.add([(Observation { signal, user, address: from }, 1)]);
         }
     }
 }

@@ -202,7 +202,9 @@ async fn run_on_stores(command: Command, config: Config, output: &mut Output) ->
             seed(&app, SeedOptions { users, max_score, tokens }, output).await?
         }
         Command::Verify { .. } => verify(&app, output).await?,
-        Command::Rebuild { from, lost } => rebuild(&app, &ledger::OldBoard { url: from, lost }, output).await?,
+        Command::Rebuild { from, lost } => {
+            rebuild(&app, &ledger::OldBoard { url: from, lost }, output).await?
+        }
         Command::Ledger { command } => postgres::ledger(&app, command, output).await?,
         Command::Admin { command, on_behalf_of } => {
             if command.needs_an_open_board() {
@@ -237,7 +239,8 @@ async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Resu
 
 async fn verify(app: &App, output: &mut Output) -> Result<ExitCode> {
     let verified =
-        ledger::verify(app, &mut |found| output.line(format_args!("{}: {}", found.of, found.what))).await?;
+        ledger::verify(app, &mut |found| output.line(format_args!("{}: {}", found.subject, found.detail)))
+            .await?;
     Ok(report(verified, output))
 }
 

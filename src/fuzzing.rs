@@ -32,6 +32,6 @@ pub fn jwks(bytes: &[u8]) -> Result<usize, String> {
 ///
 /// # Errors
 /// It is malformed.
-pub fn pem(bytes: &[u8], algorithm: crate::keys::Algorithm) -> Result<usize, String> {
-    crate::keys::pem::read(bytes, algorithm).map(|found| found.keys.len())
+pub fn pem(bytes: &[u8], algorithm: crate::keyring::Algorithm) -> Result<usize, String> {
+    crate::keyring::pem::read(bytes, algorithm).map(|found| found.keys.len())
 }

@@ -8,6 +8,7 @@ use prometheus::{
 };
 use tokio::runtime::RuntimeMetrics;
 
+use crate::abuse::AbuseSignal;
 use crate::error::Code;
 
 /// Seconds: 100 µs to 10 s.
@@ -191,7 +192,7 @@ impl Metrics {
     }
 
     /// Counts an abuse signal.
-    pub fn abuse_signal(&self, sign: Sign) {
+    pub fn abuse_signal(&self, sign: AbuseSignal) {
         self.abuse_signals.with_label_values(&[sign.as_str()]).inc();
     }
 

@@ -158,7 +158,7 @@ fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
     tasks.spawn(live::watch_eviction_forever(app.clone(), live::EVICTION_CHECK_INTERVAL));
     tasks.spawn(ledger::watch_forever(app.clone()));
     tasks.spawn(ledger::sweep_forever(app.clone()));
-    tasks.spawn(ledger::flush_suspicions_forever(app.clone()));
+    tasks.spawn(ledger::flush_abuse_signals_forever(app.clone()));
     tasks.spawn(ledger::flush_refusals_forever(app.clone()));
     tasks.spawn(ledger::roll_up_forever(app.clone()));
     tasks.spawn(ledger::refill_top_forever(app.clone()));

@@ -10,7 +10,6 @@ use crate::config;
 use crate::crypto::sha256_hex;
 use crate::error::{Fault, Refusal};
 use crate::keyring::NumericDate;
-use crate::token::sha256_hex;
 
 /// Longer tokens are refused unread. A login token has about 350 bytes.
 const MAX_BYTES: usize = 4096;

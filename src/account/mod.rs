@@ -28,7 +28,6 @@ use crate::error::{Error, RateWindow, Refusal, Result};
 use crate::keyring::MAX_TOKEN_BYTES;
 use crate::network::Network;
 use crate::store::AttemptWindow;
-use crate::token::sha256_hex;
 
 /// A user with a new login.
 pub struct LoggedIn {

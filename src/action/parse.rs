@@ -53,7 +53,7 @@ fn read_question(mut fields: Fields<'_>) -> Option<Question> {
 
 fn read_keys(mut fields: Fields<'_>, name: &str, folder: &Path) -> Option<Arc<KeyRing>> {
     let (jwks, pem) = (fields.optional("jwks_file"), fields.optional("public_key_file"));
-    let file = KeyFile::named(folder, jwks, pem, fields.optional("algorithm"));
+    let file = KeyFile::from_settings(folder, jwks, pem, fields.optional("algorithm"));
     let ring = file.and_then(|file| KeyRing::open(name.to_owned(), file, signed::ALGORITHMS));
     let ring = ring.map_err(|problem| fields.report(problem)).ok();
     fields.reject_unknown();

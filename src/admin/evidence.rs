@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::find_user;
 use super::suspects::{self, Suspect};
+use crate::abuse::AbuseSignal;
 use crate::account::User;
 use crate::app::App;
 use crate::error::Result;

@@ -10,6 +10,7 @@ use super::durability::await_durability;
 use super::outcome::award_or_refusal;
 use super::redeem::{ScriptRun, run_redeem};
 use super::{Award, Credential, RedeemRequest, Rejection};
+use crate::abuse::AbuseSignal;
 use crate::account::{self, Identity, UserRef};
 use crate::action::ProofResult;
 use crate::action::proof::admob::Callback;
@@ -18,7 +19,6 @@ use crate::clock::rfc3339;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, Refusal, Result};
 use crate::store::{IdempotencyKey, Judging, RedeemOutcome};
-use crate::suspicion::AbuseSignal;
 
 /// A callback is accepted for 24 h after the ad was watched. Its transaction id is stored as long.
 const MAX_DELAY_MS: i64 = 86_400_000;

@@ -3,13 +3,13 @@
 use uuid::Uuid;
 
 use super::{Rejection, invalid_action};
+use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Action, Challenge, Flow};
 use crate::app::App;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, Refusal};
 use crate::store::NextToken;
-use crate::suspicion::Sign;
 use crate::token::ActToken;
 
 /// The token of a redeem request, as each API sends it.
@@ -166,7 +166,7 @@ fn find_action<'a>(app: &'a App, kind: &str, flow: Flow) -> Result<&'a Action, R
 
 fn read_act_token(text: &str) -> Result<ActToken, Rejection> {
     ActToken::parse(text).map_err(|refusal| Rejection {
-        signal: (refusal == Refusal::InvalidActionToken).then_some(Sign::Forged),
+        signal: (refusal == Refusal::InvalidActionToken).then_some(AbuseSignal::Forged),
         error: refusal.into(),
     })
 }

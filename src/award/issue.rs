@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{AttemptOutcome, CLOSED, action_closed, invalid_action};
+use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::proof::ChallengeContext;
 use crate::action::{Action, Flow};
@@ -13,7 +14,6 @@ use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Fault, Refusal};
 use crate::store::{AttemptWindow, ChallengeSeed, Issue, IssueOutcome};
-use crate::suspicion::AbuseSignal;
 use crate::token::AntiSpamClaims;
 
 /// A new anti-spam token.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::credential::AuthorizedRedeem;
 use super::{BEING_VERIFIED, CLOSED, action_closed, rate_limited};
+use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Flow, Limits};
 use crate::app::App;

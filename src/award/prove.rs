@@ -19,7 +19,6 @@ use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{
     AskedToken, AttemptWindow, Attempts, IdempotencyKey, Judging, Prove, ProveOutcome, ProveReply,
 };
-use crate::suspicion::AbuseSignal;
 use crate::token::{ActToken, AntiSpamClaims};
 
 /// A request to prove an action.

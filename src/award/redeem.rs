@@ -10,6 +10,7 @@ use super::durability::await_durability;
 use super::outcome::{Award, abuse_signal, award_or_refusal};
 use super::verify::{ProofSubmission, proof_json, verify};
 use super::{AttemptOutcome, Credential, Rejection, check_window, release};
+use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Action, Flow, Limits, ProofResult};
 use crate::app::App;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::admin::Operator;
 use super::output::Output;
-use crate::admin::{self, DeadLetter, Decision, Fate};
+use crate::admin::{self, DeadLetter, DeadLetterAction, Decision};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::{Error, Refusal};
@@ -58,7 +58,8 @@ pub async fn run(
             retry(app, &letter, &operator.decision(&reason), output).await?;
         }
         DeadLettersCommand::Discard { letter, reason } => {
-            admin::decide(app, letter, Fate::Discard, &operator.decision(&reason)).await?;
+            admin::decide_dead_letter(app, letter, DeadLetterAction::Discard, &operator.decision(&reason))
+                .await?;
             output.line(format_args!("dead letter {letter} is discarded"));
         }
     }
@@ -68,16 +69,16 @@ pub async fn run(
 async fn retry(app: &App, letter: &str, decision: &Decision, output: &mut Output) -> Result<(), Error> {
     let one: Option<i64> = match letter {
         "all" => {
-            admin::retry_all(app, decision).await?;
+            admin::retry_all_dead_letters(app, decision).await?;
             None
         }
         number => {
             let number = number.parse().map_err(|_| Refusal::field("letter", "must be a number or all"))?;
-            admin::decide(app, number, Fate::Retry, decision).await?;
+            admin::decide_dead_letter(app, number, DeadLetterAction::Retry, decision).await?;
             Some(number)
         }
     };
-    ledger::retry_letters(app).await?;
+    ledger::retry_dead_letters(app).await?;
     let letters = admin::dead_letters(app, true, MAX_LISTED).await?;
     let retried =
         letters.iter().filter(|letter| one.map_or(letter.state == "waiting", |one| letter.id == one));
@@ -111,7 +112,7 @@ fn shown(letter: &DeadLetter) -> String {
 /// Prints what is known about a user who is not in Postgres, if a UUID is given: a login may outlive the user's row.
 pub async fn print_unknown_user(app: &App, text: &str, output: &mut Output) -> Result<(), Error> {
     let Ok(user) = text.parse::<Uuid>() else { return Ok(()) };
-    let letters = admin::letters_of(app, user).await?;
+    let letters = admin::count_dead_letters(app, user).await?;
     let banned = match app.store.is_banned(user).await? {
         true => "is banned in Redis and gets no awards",
         false => {

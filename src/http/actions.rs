@@ -141,7 +141,7 @@ pub async fn admob(
     from: ClientAddress,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
-    let award = award::credit(&app, from.counted_as(), &query.unwrap_or_default()).await?;
+    let award = award::redeem_callback(&app, from.counted_as(), &query.unwrap_or_default()).await?;
     // The ad network reads the status only.
     Ok(Json(json!({ "success": award.is_some(), "newScore": award.map(|it| it.score) })).into_response())
 }

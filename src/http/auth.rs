@@ -12,6 +12,7 @@ use super::address::ClientAddress;
 use super::body::{Body, Fields};
 use super::envelope;
 use super::headers::bearer_token;
+use crate::abuse::AbuseSignal;
 use crate::account::{self, Email, Identity, LoggedIn, Password, Username};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};

@@ -14,11 +14,11 @@ use super::{envelope, headers};
 use crate::account::{self, UserRef};
 use crate::app::App;
 use crate::error::{Refusal, Result};
-use crate::live::Frame;
+use crate::live::EncodedBoard;
 
 /// `GET top10`, with `ETag` and 304.
 pub async fn top10(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request.headers(), Frame::top10)
+    respond(&app, request.headers(), EncodedBoard::top10)
 }
 
 /// `GET user/:userId`: a user's score and rank, by number or UUID.
@@ -46,28 +46,28 @@ pub async fn user(
 
 /// `GET leaderboard`, with `ETag` and 304.
 pub async fn leaderboard(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request.headers(), Frame::answer)
+    respond(&app, request.headers(), EncodedBoard::leaderboard)
 }
 
 /// Responds from the node's own snapshot, encoded once by `encode`: 304 if the client has this version, 503 before the first board.
 /// While Redis is unavailable the response has an `Age` header and a `stale` field, and so another tag.
-fn respond(app: &App, request_headers: &HeaderMap, encode: fn(&Frame, bool) -> Bytes) -> Response {
+fn respond(app: &App, request_headers: &HeaderMap, encode: fn(&EncodedBoard, bool) -> Bytes) -> Response {
     let stale_since_ms = app.health.stale_since_ms();
-    let frame = app.hub.newest_frame();
-    let version = frame.board.version;
+    let board = app.hub.newest_encoded();
+    let version = board.board.version;
     // A node that has just started has no board. An empty one would be older than the last one a client saw.
     if version == 0 {
         return Refusal::Unavailable("The board is still loading, please try again").into_response();
     }
     let is_stale = stale_since_ms.is_some();
-    let tag = frame.tag(is_stale);
+    let tag = board.etag(is_stale);
     let cached =
         request_headers.get(header::IF_NONE_MATCH).is_some_and(|value| headers::etag_matches(value, &tag));
     let mut response = if cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let json = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, json)], Body::from(encode(&frame, is_stale))).into_response()
+        ([(header::CONTENT_TYPE, json)], Body::from(encode(&board, is_stale))).into_response()
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(tag) = HeaderValue::from_maybe_shared(tag) {

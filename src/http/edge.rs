@@ -28,11 +28,11 @@ use super::address::ClientAddress;
 use super::cors::OriginAccess;
 use super::envelope::ErrorCode;
 use super::query;
+use crate::abuse::AbuseSignal;
 use crate::app::App;
 use crate::config::networks;
 use crate::connections::{RequestGuard, Slot};
 use crate::error::{Error, Fault, Refusal};
-use crate::suspicion::AbuseSignal;
 use crate::telemetry::{self, RequestContext};
 use crate::traces::{self, Span};
 
@@ -169,13 +169,13 @@ async fn handle(
     span: Option<Box<traces::Request>>,
     handler: Pin<Box<impl Future<Output = Result<Response, Infallible>>>>,
 ) -> Response {
-    let about = RequestContext {
+    let context = RequestContext {
         request_id: info.id().to_owned(),
         trace: span.as_ref().map(|span| (span.trace_id(), span.span_id())),
         method: info.method,
         route: info.route().to_owned(),
     };
-    let mut response = telemetry::about(about, async {
+    let mut response = telemetry::with_request(context, async {
         let guarded = pin!(guard(app, info, handler));
         let response = match &span {
             Some(span) => span.run(guarded).await,
@@ -273,7 +273,7 @@ fn begin_span(app: &App, request: &Request, route: &str, id: &str) -> Option<tra
     let traces = app.traces.as_ref().filter(|_| request.uri().path().starts_with("/api/"))?;
     let headers = request.headers();
     let mut span = traces.request(only(headers, "traceparent"), only(headers, "tracestate"));
-    if span.span.is_live() {
+    if span.span.is_sampled() {
         describe(&mut span.span, request.method(), route, id);
     }
     Some(span)
@@ -305,7 +305,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
 /// Ends the span with the response's status.
 fn end_span(mut request: traces::Request, status: StatusCode) {
     let span = &mut request.span;
-    if !span.is_live() {
+    if !span.is_sampled() {
         return;
     }
     span.set("http.response.status_code", i64::from(status.as_u16()));

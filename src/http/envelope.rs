@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::award::Metered;
+use crate::award::AttemptOutcome;
 use crate::clock::{Clock, rfc3339, time_of_day};
 use crate::error::{Code, Error, Fault, RateWindow, Refusal};
 
@@ -151,14 +151,14 @@ fn write_rate_limit(response: &mut Response, window: &RateWindow) {
 }
 
 /// Turns the outcome of a rate-limited request into a response with the `RateLimit-*` headers.
-pub fn respond<T>(metered: Metered<T>, show: impl FnOnce(T) -> Response) -> Response {
-    let mut response = metered.outcome.map_or_else(IntoResponse::into_response, show);
+pub fn respond<T>(attempt: AttemptOutcome<T>, show: impl FnOnce(T) -> Response) -> Response {
+    let mut response = attempt.outcome.map_or_else(IntoResponse::into_response, show);
     // A refusal for a full window already has the headers of that window.
     let has_headers = response.headers().contains_key("ratelimit-limit");
-    if let Some(window) = metered.rate.as_ref().filter(|_| !has_headers) {
+    if let Some(window) = attempt.rate.as_ref().filter(|_| !has_headers) {
         write_rate_limit(&mut response, window);
     }
-    if metered.replayed {
+    if attempt.replayed {
         mark_replayed(&mut response);
     }
     response

@@ -32,7 +32,7 @@ pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Respo
 
 /// `GET /api/game/session`
 pub async fn session(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
-    let session = game::session(&app, &caller).await?;
+    let session = game::current_session(&app, &caller).await?;
     let data = json!({
         "sessionId": session.id,
         "actionToken": Some(session.token).filter(|token| !token.is_empty()),

@@ -64,15 +64,15 @@ pub async fn stream(
     let query = access_token(query)?;
     check_origin(&app, &headers)?;
     check_open(&app)?;
-    let _handshake = turn(&app).await?;
+    let _handshake = begin_handshake(&app).await?;
     let caller = match bearer_token(&headers).or(query.as_deref()) {
         Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
         None if app.config.live.public_stream => None,
         None => return Err(Refusal::Unauthorized.into()),
     };
     let permit = permit(&app, caller.as_ref(), from.counted_as())?;
-    let packed = app.config.live.compression && accepts_gzip(&headers);
-    let body = live::serve_events(&app, caller, packed, permit).await.ok_or(Refusal::NoSocket)?;
+    let compressed = app.config.live.compression && accepts_gzip(&headers);
+    let body = live::serve_events(&app, caller, compressed, permit).await.ok_or(Refusal::NoSocket)?;
     let mut response = Response::new(body);
     let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
     set(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -113,8 +113,8 @@ pub fn check_open(app: &App) -> Result<(), Refusal> {
 }
 
 /// Waits for a handshake permit.
-async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Refusal> {
-    app.handshakes.turn().await.ok_or_else(|| no_socket(app, "busy"))
+async fn begin_handshake(app: &App) -> Result<SemaphorePermit<'_>, Refusal> {
+    app.handshakes.acquire().await.ok_or_else(|| no_socket(app, "busy"))
 }
 
 /// Counts a refusal for a reason on the node's side: the client retries later.
@@ -124,13 +124,13 @@ fn no_socket(app: &App, reason: &str) -> Refusal {
 }
 
 /// Takes a connection permit for a user, or for a client without a login.
-fn permit(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<Seat, Refusal> {
+fn permit(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<ConnectionPermit, Refusal> {
     app.connection_limits.acquire(caller.map(|it| it.user), from).map_err(|error| refused(app, error))
 }
 
-/// Takes a permit for a session that login follows its handshake.
-pub fn pend(app: &App, from: IpAddr) -> Result<Pending, Refusal> {
-    app.connection_limits.pend(from).map_err(|error| refused(app, error))
+/// Takes a permit for a session whose login follows its handshake.
+pub fn pending_permit(app: &App, from: IpAddr) -> Result<PendingPermit, Refusal> {
+    app.connection_limits.acquire_pending(from).map_err(|error| refused(app, error))
 }
 
 fn refused(app: &App, error: LimitError) -> Refusal {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::abuse::Observation;
 use crate::app::App;
 use crate::error::{Code, Fault};
 use crate::ledger::database::{HANGS_AFTER, in_time, sql_fault, timed};
-use crate::suspicion::Observation;
 
 const REFUSALS_INTERVAL: Duration = Duration::from_secs(5);
 const SUSPICIONS_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub async fn flush_refusals(app: &App) {
     }
     if let Err(fault) = write_refusals(app, &counts).await {
         tracing::debug!(%fault, "flushing refusals failed, retrying");
-        app.refusals.give_back(&counts);
+        app.refusals.put_back(&counts);
     }
 }
 
@@ -50,22 +50,22 @@ async fn write_refusals(app: &App, counts: &[(Code, u64)]) -> Result<(), Fault> 
 }
 
 /// Flushes abuse signals once a second.
-pub async fn flush_suspicions_forever(app: Arc<App>) {
+pub async fn flush_abuse_signals_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(SUSPICIONS_INTERVAL).await;
-        let observations = app.suspicions.take();
+        let observations = app.abuse_signals.take();
         if observations.is_empty() {
             continue;
         }
-        if let Err(fault) = write_suspicions(&app, &observations).await {
+        if let Err(fault) = write_abuse_signals(&app, &observations).await {
             tracing::debug!(%fault, "flushing abuse signals failed, retrying");
-            app.suspicions.note(observations);
+            app.abuse_signals.add(observations);
         }
     }
 }
 
 /// Adds to the counts per user, per address, and per pair of both.
-async fn write_suspicions(app: &App, observations: &HashMap<Observation, u64>) -> Result<(), Fault> {
+async fn write_abuse_signals(app: &App, observations: &HashMap<Observation, u64>) -> Result<(), Fault> {
     let doing = "write_abuse_signals";
     let insert = sqlx::query(
         "WITH seen AS (SELECT user_id, address, sign, date_trunc('hour', now(), 'UTC') AS hour, count
@@ -84,7 +84,7 @@ async fn write_suspicions(app: &App, observations: &HashMap<Observation, u64>) -
     )
     .bind(observations.keys().map(|it| it.user).collect::<Vec<Option<Uuid>>>())
     .bind(observations.keys().map(|observation| observation.address.to_string()).collect::<Vec<String>>())
-    .bind(observations.keys().map(|observation| observation.sign.as_str()).collect::<Vec<&str>>())
+    .bind(observations.keys().map(|observation| observation.signal.as_str()).collect::<Vec<&str>>())
     .bind(observations.values().map(|count| *count as i64).collect::<Vec<i64>>());
     let result = timed(&app.metrics, doing, insert.execute(&app.database)).await;
     result.map(drop).map_err(|error| sql_fault(doing, error))

@@ -17,7 +17,7 @@ mod sweep;
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
 pub use database::{begin, connect, log_server, sql_fault, timed, watch_forever};
-pub use flush::{flush_refusals, flush_refusals_forever, flush_suspicions_forever};
+pub use flush::{flush_abuse_signals_forever, flush_refusals, flush_refusals_forever};
 pub use migrate::{Migrations, check_tables, contract, deployment, migrate};
 pub use outbox::acknowledge::{Commits, acknowledge_forever};
 pub use outbox::awards::DUPLICATE_WINDOW_DAYS;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{CHECKPOINT, RECEIPT};
 use crate::crypto::derive_key;
-use crate::keys::Key;
+use crate::keyring::Key;
 
 /// An Ed25519 key pair (RFC 8032). The private key is never exposed.
 pub struct SigningKey {

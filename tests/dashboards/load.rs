@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
-use crate::harness::{TestPostgres, Player, TestNode, World, eventually};
+use crate::harness::{Player, TestNode, TestPostgres, World, eventually};
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Two nodes with the built-in catalogue and two webhooks, one of them broken.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{object, one_of, text};
 use super::{events, socketio};
-use crate::live::End;
+use crate::live::CloseReason;
 
 /// A channel.
 pub struct Channel {
@@ -210,20 +210,24 @@ impl Message {
 }
 
 /// The reasons for which the node closes a connection, and what a client should do then.
-const CLOSES: [(End, &str, &str); 8] = [
+const CLOSES: [(CloseReason, &str, &str); 8] = [
     (
-        End::Draining { retry_ms: 742 },
+        CloseReason::Draining { retry_ms: 742 },
         "The node is shutting down",
         "Reconnect after this many ms: a random delay of 200 to 2000",
     ),
-    (End::LoginOver, "The login has expired", "Log in again"),
-    (End::Banned, "The user is banned", "Do not reconnect"),
-    (End::TooSlow, "The client read nothing for `live.write_timeout_ms`", "Reconnect"),
-    (End::TooMuch, "The client sent more than 100 messages in a second", "Send fewer messages"),
-    (End::Broken(1002), "Invalid frame", "Fix the client"),
-    (End::Broken(1007), "Text that is not UTF-8", "Fix the client"),
+    (CloseReason::LoginExpired, "The login has expired", "Log in again"),
+    (CloseReason::Banned, "The user is banned", "Do not reconnect"),
+    (CloseReason::TooSlow, "The client read nothing for `live.write_timeout_ms`", "Reconnect"),
     (
-        End::Broken(1009),
+        CloseReason::TooManyMessages,
+        "The client sent more than 100 messages in a second",
+        "Send fewer messages",
+    ),
+    (CloseReason::ProtocolError(1002), "Invalid frame", "Fix the client"),
+    (CloseReason::ProtocolError(1007), "Text that is not UTF-8", "Fix the client"),
+    (
+        CloseReason::ProtocolError(1009),
         "A message of more than 4 KiB (Socket.IO: 16 KiB) or 64 frames",
         "Send smaller messages",
     ),
@@ -231,24 +235,26 @@ const CLOSES: [(End, &str, &str); 8] = [
 
 /// Close codes (RFC 6455, section 7.4) and reasons.
 fn web_socket_closes() -> Value {
-    closes(|end| Some(json!({ "signal": "close frame", "code": end.code(), "reason": end.reason() })))
+    closes(|reason| Some(json!({ "signal": "close frame", "code": reason.code(), "reason": reason.text() })))
 }
 
 /// The official client reconnects if the transport closes without a packet, and does not reconnect after packet `41`.
 fn socket_io_closes() -> Value {
-    closes(|end| Some(json!({ "signal": if end.is_for_good() { "`41`" } else { "the transport closes" } })))
+    closes(|reason| {
+        Some(json!({ "signal": if reason.is_final() { "`41`" } else { "the transport closes" } }))
+    })
 }
 
 /// A client of a stream sends no messages. One that is too slow does not receive a last event.
 fn stream_closes() -> Value {
-    closes(|end| match end {
-        End::Broken(_) | End::TooMuch => None,
-        End::TooSlow => Some(json!({ "signal": "end of the stream" })),
-        _ => Some(json!({ "signal": format!("`retry: {}`, then the end of the stream", end.retry_ms()) })),
+    closes(|reason| match reason {
+        CloseReason::ProtocolError(_) | CloseReason::TooManyMessages => None,
+        CloseReason::TooSlow => Some(json!({ "signal": "end of the stream" })),
+        _ => Some(json!({ "signal": format!("`retry: {}`, then the end of the stream", reason.retry_ms()) })),
     })
 }
 
-fn closes(signal: impl Fn(&End) -> Option<Value>) -> Value {
+fn closes(signal: impl Fn(&CloseReason) -> Option<Value>) -> Value {
     let entries = CLOSES.iter().filter_map(|(end, reason, client)| {
         let mut entry = signal(end)?;
         (entry["why"], entry["client"]) = ((*reason).into(), (*client).into());

@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use crate::ledger::chain::{Hash, Head, SHARD};
-use crate::receipt::{VerifyError, ReceiptKeys, ReceiptVerifier};
+use crate::receipt::{ReceiptKeys, ReceiptVerifier, VerifyError};
 
 /// A checkpoint is due after this many entries,
 pub const MAX_ENTRIES: i64 = 10_000;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::action::Acknowledge;
+use crate::action::AckPolicy;
 use crate::app::App;
 use crate::error::Fault;
 use crate::ledger::database::{in_time, timed};
@@ -77,7 +77,7 @@ async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) ->
                 reader.rewind();
             }
         }
-        reader.revive(&app.store).await;
+        reader.reconnect_failed(&app.store).await;
         let batch_per_shard = outbox.batch.div_ceil(app.store.shard_count());
         let (entries, unread) = reader.read(batch_per_shard, BLOCK_MS).await?;
         if entries.is_empty() {
@@ -95,7 +95,7 @@ async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) ->
 /// How long to wait for more entries after a partial batch. A larger batch shares its fixed cost, and an attempt that is redeemed in the
 /// meantime is one row, written once. A third of the configured time if players wait for the commit.
 fn linger(app: &App) -> Duration {
-    let players_wait = app.catalogue.all().iter().any(|action| action.acknowledge == Acknowledge::Ledger);
+    let players_wait = app.catalogue.all().iter().any(|action| action.acknowledge == AckPolicy::Ledger);
     Duration::from_millis(app.config.outbox.linger_ms) / if players_wait { 3 } else { 1 }
 }
 

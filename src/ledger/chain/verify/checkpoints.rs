@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::ledger::chain::SHARD;
 use crate::ledger::chain::checkpoint::{COLUMNS, Checkpoint, MAX_ENTRIES};
 use crate::ledger::sql_fault;
-use crate::receipt::{NotVerified, ReceiptVerifier};
+use crate::receipt::{ReceiptVerifier, VerifyError};
 
 /// Most entries between two checkpoints. The last batch before one is due may exceed the interval by a whole batch.
 const MAX_GAP: i64 = MAX_ENTRIES + 10_000;
@@ -117,7 +117,7 @@ impl<'a> CheckpointVerifier<'a> {
     fn check_signature(&mut self, checkpoint: &Checkpoint, signature: &str, report: &mut Report<'_>) {
         match checkpoint.check(signature, self.keys) {
             Ok(()) => self.signed = checkpoint.seq,
-            Err(NotVerified::UnknownKey(_)) => self.unknown = checkpoint.seq,
+            Err(VerifyError::UnknownKey(_)) => self.unknown = checkpoint.seq,
             Err(error) => {
                 let detail = format!("was not signed by any of our keys: {error}");
                 report(Mismatch::new(checkpoint_name(checkpoint.seq), detail));
