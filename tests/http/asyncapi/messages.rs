@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::recorder::Recorder;
 use crate::harness::{Player, TestNode, World, eventually};
 use crate::live::clients::events::Events;
-use crate::live::clients::{FEW, Listener, Polling, Protocol, WebSocket, soon};
+use crate::live::clients::{Polling, Protocol, SMALL_BUFFER, Subscriber, WebSocket, soon};
 
 const SOCKET: &str = "webSocket";
 const STREAM: &str = "stream";
@@ -73,7 +73,7 @@ impl Connection {
         let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &player.token, None).await.unwrap();
         for text in ["hello", r#"{"event":"ping"}"#] {
             recorder.received(SOCKET, text);
-            socket.say(text).await;
+            socket.send(text).await;
         }
         Self::Socket(socket)
     }
@@ -97,7 +97,7 @@ impl Connection {
     async fn say(&mut self, recorder: &mut Recorder, packet: &str) {
         let Self::SocketIo(connection) = self else { panic!("only Socket.IO clients send packets") };
         recorder.received(SOCKET_IO, packet);
-        connection.say(packet).await;
+        connection.send(packet).await;
     }
 
     /// Receives until a message of this name, and returns its payload.
@@ -121,8 +121,8 @@ impl Connection {
 
     async fn receive(&mut self) -> Option<String> {
         match self {
-            Self::Socket(connection) | Self::SocketIo(connection) => connection.hear().await,
-            Self::Stream(connection) => Some(format!("{}\n\n", connection.piece().await?)),
+            Self::Socket(connection) | Self::SocketIo(connection) => connection.receive().await,
+            Self::Stream(connection) => Some(format!("{}\n\n", connection.block().await?)),
         }
     }
 
@@ -149,7 +149,7 @@ async fn poll(connection: &Polling, recorder: &mut Recorder) -> Vec<String> {
 
 async fn say(connection: &mut Polling, recorder: &mut Recorder, packet: &str) {
     recorder.received(SOCKET_IO, packet);
-    connection.say(packet).await;
+    connection.send(packet).await;
 }
 
 /// The packets of polling: upgrade to a WebSocket, and both ways to end a session.
@@ -186,7 +186,7 @@ async fn polling(node: &TestNode, player: &Player, recorder: &mut Recorder) {
     let packets = eventually("a poll that ends because the client closes", async || {
         let mut closing = Polling::open(&node.base).await?;
         let polls = closing.clone();
-        futures::join!(polls.poll(), closing.say("1")).0
+        futures::join!(polls.poll(), closing.send("1")).0
     })
     .await;
     assert_eq!(recorder.sent(SOCKET_IO, &packets[0]).0, "noop");
@@ -236,20 +236,20 @@ async fn other_closes(world: &World, node: TestNode, recorder: &mut Recorder) {
     let pieces = [masked(0x01, b"x"), masked(0x00, b"x").repeat(64)].concat();
     for wrong in [masked(0x83, b"x"), masked(0x81, &[0xff]), masked(0x81, b"").repeat(101), pieces] {
         let mut connection = WebSocket::open(&node.base, "/api/v1/ws", &eve.token, None).await.unwrap();
-        connection.say_raw(&wrong).await;
+        connection.send_raw(&wrong).await;
         Connection::Socket(connection).assert_closed(recorder).await;
     }
     let node_with_timeout = world.node_with(|it| it.live.write_timeout_ms = 500).await;
     let mut slow_client =
-        WebSocket::open(&node_with_timeout.base, "/api/v1/ws", &eve.token, Some(FEW)).await.unwrap();
-    let mut reads = Listener::open(&node_with_timeout.base, Protocol::Plain, &eve.token).await;
+        WebSocket::open(&node_with_timeout.base, "/api/v1/ws", &eve.token, Some(SMALL_BUFFER)).await.unwrap();
+    let mut reads = Subscriber::open(&node_with_timeout.base, Protocol::WebSocket, &eve.token).await;
     let too_slow = node_with_timeout.app.metrics.sockets_closed.with_label_values(&["4008"]);
     while too_slow.get() == 0 {
         let version = node_with_timeout.app.hub.newest().version + 1_000_000;
         node_with_timeout.app.hub.publish(Board { version, rows: top_rows() });
         reads.wait_for_version(version).await;
     }
-    while soon("the close of the slow client", slow_client.hear()).await.is_some() {}
+    while soon("the close of the slow client", slow_client.receive()).await.is_some() {}
     let (code, reason) = slow_client.closed.expect("the client read again just in time");
     recorder.closed(SOCKET, code, &reason);
 
