@@ -36,7 +36,7 @@ fn spawn_node(mut command: Command) -> (Child, String) {
     (child, String::from_utf8(output).unwrap())
 }
 
-fn said(output: &Output) -> String {
+fn stderr_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
@@ -56,13 +56,13 @@ async fn stores_survive_restarts_and_end_with_a_killed_node() {
     let (mut node, first) = serve(folder.path());
     assert!(first.contains("REDIS_URL='unix://"), "{first}");
     let seeded = run(folder.path(), &["seed", "--users", "50", "--max-score", "1000", "--tokens", "tokens"]);
-    assert!(seeded.status.success(), "{}", said(&seeded));
+    assert!(seeded.status.success(), "{}", stderr_of(&seeded));
     assert_eq!(std::fs::read_to_string(folder.path().join("tokens")).unwrap().lines().count(), 50);
 
     let second = run(folder.path(), &["serve"]);
     assert!(!second.status.success());
-    assert_eq!(said(&second).lines().count(), 1);
-    assert!(said(&second).contains("is in use by Laurel with pid"), "{}", said(&second));
+    assert_eq!(stderr_of(&second).lines().count(), 1);
+    assert!(stderr_of(&second).contains("is in use by Laurel with pid"), "{}", stderr_of(&second));
 
     assert!(users_of(folder.path()) >= 3, "Laurel, Redis and Postgres");
     node.kill().unwrap();
@@ -84,8 +84,8 @@ async fn stores_survive_restarts_and_end_with_a_killed_node() {
 #[tokio::test]
 async fn a_second_node_joins_with_the_printed_urls() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut node, told) = serve(folder.path());
-    let line = told.lines().find(|it| it.contains("REDIS_URL=")).unwrap();
+    let (mut node, output) = serve(folder.path());
+    let line = output.lines().find(|it| it.contains("REDIS_URL=")).unwrap();
     let url = |name: &str| line.split(name).nth(1).unwrap().split('\'').nth(1).unwrap();
     let mut second = laurel(folder.path(), &["serve"]);
     second.env("REDIS_URL", url("REDIS_URL=")).env("DATABASE_URL", url("DATABASE_URL="));
@@ -105,13 +105,13 @@ async fn start_errors_are_one_line() {
     let cluster = folder.path().join("data/postgres/cluster");
     std::fs::create_dir_all(&cluster).unwrap();
     let damaged = run(folder.path(), &["migrate"]);
-    assert!(said(&damaged).ends_with("is damaged: it has no PG_VERSION"), "{}", said(&damaged));
+    assert!(stderr_of(&damaged).ends_with("is damaged: it has no PG_VERSION"), "{}", stderr_of(&damaged));
     std::fs::write(cluster.join("PG_VERSION"), "9.6\n").unwrap();
     let old = run(folder.path(), &["migrate"]);
-    assert!(said(&old).contains("was created by Postgres 9.6, but only"), "{}", said(&old));
+    assert!(stderr_of(&old).contains("was created by Postgres 9.6, but only"), "{}", stderr_of(&old));
 
     let none = laurel(folder.path(), &["migrate"]).env("PATH", "/nowhere").output().unwrap();
-    let line = said(&none);
+    let line = stderr_of(&none);
     assert!(
         line.contains("redis-server was not found") || line.contains("was created by Postgres 9.6"),
         "{line}"
@@ -121,14 +121,14 @@ async fn start_errors_are_one_line() {
     let other = tempfile::tempdir().unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let refused = laurel(other.path(), &["serve"]).env("PORT", &port).output().unwrap();
-    assert!(said(&refused).ends_with("set PORT to another one"), "{}", said(&refused));
+    assert!(stderr_of(&refused).ends_with("set PORT to another one"), "{}", stderr_of(&refused));
     for output in [&damaged, &old, &none, &refused] {
         assert!(!output.status.success());
         assert_eq!(
-            said(output).lines().filter(|it| it.starts_with("laurel: ")).count(),
+            stderr_of(output).lines().filter(|it| it.starts_with("laurel: ")).count(),
             1,
             "{}",
-            said(output)
+            stderr_of(output)
         );
     }
 
@@ -136,7 +136,7 @@ async fn start_errors_are_one_line() {
     let manifest = other.path().join("data/redis/appendonlydir/appendonly.aof.manifest");
     std::fs::write(&manifest, "nonsense\n").unwrap();
     let broken = run(other.path(), &["migrate"]);
-    assert!(said(&broken).contains("redis-server did not start"), "{}", said(&broken));
+    assert!(stderr_of(&broken).contains("redis-server did not start"), "{}", stderr_of(&broken));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn invalid_settings_stop_the_start() {
         .env("LAUREL_NO__SUCH_SETTING", "1")
         .output()
         .unwrap();
-    let line = said(&refused);
+    let line = stderr_of(&refused);
     assert!(line.contains("3 problems in the settings"), "{line}");
     assert!(!folder.path().join("data").exists(), "nothing was created");
 }
@@ -167,8 +167,8 @@ fn pid_of(folder: &Path, name: &str) -> Option<i32> {
 #[tokio::test]
 async fn a_killed_redis_is_restarted() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut node, told) = serve(folder.path());
-    let base = told.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let (mut node, output) = serve(folder.path());
+    let base = output.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
     let awards = format!("{base}/readyz/awards");
     let ready = async || reqwest::get(&awards).await.is_ok_and(|it| it.status() == 200).then_some(());
     eventually("awards to be accepted", ready).await;
@@ -201,7 +201,7 @@ fn only_serve_seed_and_migrate_create_stores() {
         }
         for arguments in commands {
             let refused = run(folder.path(), arguments);
-            let line = said(&refused);
+            let line = stderr_of(&refused);
             assert!(!refused.status.success() && line.lines().count() == 1, "{arguments:?}: {line}");
             assert!(line.contains("DATABASE_URL") && line.contains("run `laurel serve` first"), "{line}");
             assert_eq!(line.contains("REDIS_URL"), arguments != ["verify", "--ledger"], "{line}");
@@ -212,6 +212,6 @@ fn only_serve_seed_and_migrate_create_stores() {
     // A command that reads a store does not create a missing one.
     std::fs::create_dir_all(data.join("postgres/cluster")).unwrap();
     let refused = run(folder.path(), &["rebuild"]);
-    assert!(said(&refused).contains("has no Redis: set it"), "{}", said(&refused));
+    assert!(stderr_of(&refused).contains("has no Redis: set it"), "{}", stderr_of(&refused));
     assert!(!data.join("redis").exists());
 }

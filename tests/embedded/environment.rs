@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use super::{laurel, run, said, serve, spawn_node};
+use super::{laurel, run, serve, spawn_node, stderr_of};
 
 /// Stops a node with SIGTERM. It must exit with success.
 fn stop(mut node: Child) {
@@ -19,8 +19,8 @@ fn stop(mut node: Child) {
 #[track_caller]
 fn assert_verified(mut command: Command, users: &str) {
     let verified = command.output().unwrap();
-    let told = String::from_utf8_lossy(&verified.stdout);
-    assert!(verified.status.success() && told.contains(users), "{told}{}", said(&verified));
+    let output = String::from_utf8_lossy(&verified.stdout);
+    assert!(verified.status.success() && output.contains(users), "{output}{}", stderr_of(&verified));
 }
 
 #[test]
@@ -47,15 +47,15 @@ fn pg_variables_are_ignored() {
         command.envs(variables.iter().copied());
         command
     };
-    let (node, told) = spawn_node(with(&["serve"], &variables));
-    assert!(told.contains("Laurel serves"), "{told}");
+    let (node, output) = spawn_node(with(&["serve"], &variables));
+    assert!(output.contains("Laurel serves"), "{output}");
     let seeded = with(&["seed", "--users", "7"], &[]).output().unwrap();
-    assert!(seeded.status.success(), "{}", said(&seeded));
+    assert!(seeded.status.success(), "{}", stderr_of(&seeded));
     for variable in variables {
         assert_verified(with(&["verify"], &[variable]), "7 users");
     }
     // The printed URLs work with these variables, too.
-    let line = told.lines().find(|it| it.contains("DATABASE_URL=")).unwrap();
+    let line = output.lines().find(|it| it.contains("DATABASE_URL=")).unwrap();
     let url = |name: &str| line.split(name).nth(1).unwrap().split('\'').nth(1).unwrap();
     let mut joined =
         with(&["verify"], &variables.map(|it| if it.0 == "PGOPTIONS" { ("PGX", "x") } else { it }));
@@ -72,10 +72,10 @@ fn the_data_folder_may_have_any_name() {
     for name in [&b"caf\xe9"[..], b"\xff\xfe", b"with space", b"a%20b?c#d&e='f", "ünï".as_bytes()] {
         let folder = outer.path().join(OsStr::from_bytes(name));
         std::fs::create_dir(&folder).unwrap();
-        let (node, told) = serve(&folder);
-        assert!(told.contains("Laurel serves"), "{}: {told}", folder.display());
+        let (node, output) = serve(&folder);
+        assert!(output.contains("Laurel serves"), "{}: {output}", folder.display());
         let seeded = run(&folder, &["seed", "--users", "3"]);
-        assert!(seeded.status.success(), "{}: {}", folder.display(), said(&seeded));
+        assert!(seeded.status.success(), "{}: {}", folder.display(), stderr_of(&seeded));
         assert_verified(laurel(&folder, &["verify"]), "3 users");
         stop(node);
         assert_verified(laurel(&folder, &["verify"]), "3 users");
@@ -107,15 +107,15 @@ fn a_stale_postmaster_pid_is_replaced() {
     let gone = i32::MAX.to_string();
     for pid in [alive.id().to_string(), zombie.id().to_string(), gone, "1".to_owned()] {
         std::fs::write(&path, format!("{pid}\n{rest}")).unwrap();
-        let (node, told) = serve(folder.path());
-        assert!(told.contains("Laurel serves"), "pid {pid}: {told}");
+        let (node, output) = serve(folder.path());
+        assert!(output.contains("Laurel serves"), "pid {pid}: {output}");
         stop(node);
     }
     // As after a power failure.
     for text in ["", "12"] {
         std::fs::write(&path, text).unwrap();
-        let (node, told) = serve(folder.path());
-        assert!(told.contains("Laurel serves"), "{text:?}: {told}");
+        let (node, output) = serve(folder.path());
+        assert!(output.contains("Laurel serves"), "{text:?}: {output}");
         stop(node);
     }
     alive.kill().unwrap();

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use super::{laurel, pid_of, said};
+use super::{laurel, pid_of, stderr_of};
 use crate::harness::{World, eventually};
 
 const REDIS: &str = "redis-server";
@@ -45,8 +45,8 @@ impl Served {
                 Ok(())
             });
         }
-        let (node, told) = super::spawn_node(command);
-        let base = told.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+        let (node, output) = super::spawn_node(command);
+        let base = output.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
         let served = Self { folder, settings, node, base, users: 1..=USERS };
         let seeded = served.command(&["seed", "--users", &USERS.to_string(), "--max-score", "1000000"]);
         assert_done(&Running::spawn(seeded).finish(&served).await);
@@ -191,7 +191,7 @@ impl Running {
 
 #[track_caller]
 fn assert_done(output: &Output) {
-    assert!(output.status.success(), "{}{}", said(output), String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}{}", stderr_of(output), String::from_utf8_lossy(&output.stdout));
 }
 
 #[tokio::test]
@@ -230,8 +230,8 @@ async fn a_deleted_lock_allows_no_second_store() {
         assert_done(&Running::spawn(served.command(&["verify"])).finish(&served).await);
         let refused = Running::spawn(served.command(&["serve"])).finish(&served).await;
         assert!(!refused.status.success());
-        assert_eq!(said(&refused).lines().count(), 1, "{}", said(&refused));
-        assert!(said(&refused).contains("is in use by "), "{}", said(&refused));
+        assert_eq!(stderr_of(&refused).lines().count(), 1, "{}", stderr_of(&refused));
+        assert!(stderr_of(&refused).contains("is in use by "), "{}", stderr_of(&refused));
     }
     served.wait_until_healthy().await;
     assert!(std::os::unix::net::UnixStream::connect(served.data().join("redis/redis.sock")).is_ok());

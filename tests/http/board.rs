@@ -82,7 +82,7 @@ async fn an_unchanged_board_returns_304() {
 }
 
 #[tokio::test]
-async fn a_starting_node_serves_the_current_board() {
+async fn a_starting_node_shows_the_current_board() {
     let world = World::new().await;
     let one = world.node().await;
     let players = one.players(12).await;

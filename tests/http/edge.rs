@@ -39,7 +39,7 @@ async fn slow_requests_get_503() {
 
 #[tokio::test]
 async fn error_codes_are_the_documented_ones() {
-    let page = include_str!("../../README.md");
+    let page = include_str!("../../docs/api.md");
     for code in laurel::error::Code::ALL {
         assert!(
             page.contains(&format!("`{}`", code.as_str())),

@@ -1,11 +1,11 @@
-//! The rules of the catalogue apply, whatever a client sends.
+//! The catalogue's rules for an action hold in all three APIs: proofs, limits, open hours and points.
 
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Player, Signer, TestNode, World, assert_verified, eventually, jwks};
 
-/// A node with its own catalogue. Files are relative to the world's folder.
+/// A node with this catalogue, whose key files are in the world's folder.
 async fn node(world: &World, catalogue: &str) -> TestNode {
     let path = world.folder.path().join("actions.toml");
     std::fs::write(&path, catalogue).unwrap();
@@ -40,7 +40,7 @@ const LEVEL: &str = r#"
     proof = { kind = "signed", keys = "game" }
 "#;
 
-/// A node with these signers' levels, a player, and the time of Redis.
+/// A node that trusts these signers, a player, and Redis' time in ms.
 async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i64) {
     std::fs::write(world.folder.path().join("game.json"), jwks(signers)).unwrap();
     let node = node(world, LEVEL).await;
@@ -50,7 +50,7 @@ async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i6
 }
 
 #[tokio::test]
-async fn attestations_count_once_and_for_their_token_only() {
+async fn attestations_count_once_and_for_one_token() {
     let world = World::new().await;
     let signers = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256]
         .map(|name| Signer::new(name, &format!("{name:?}")));
@@ -63,7 +63,7 @@ async fn attestations_count_once_and_for_their_token_only() {
         let proof = json!({ "attestation": attestation });
         let won = node.finalize(&ada, token, proof.clone()).await;
         assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
-        // The same attestation is invalid for the next token.
+        // The attestation is for one token only.
         let next = node.token(&ada, "level").await;
         node.finalize(&ada, &next, proof).await.assert_refused(422, "PROOF_INVALID");
     }
@@ -94,7 +94,7 @@ async fn attestations_count_once_and_for_their_token_only() {
 }
 
 #[tokio::test]
-async fn attestations_work_without_a_token_and_set_the_difficulty() {
+async fn attestations_without_a_token_count_in_the_other_apis() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
@@ -116,7 +116,7 @@ async fn attestations_work_without_a_token_and_set_the_difficulty() {
     let token = &game.body["data"]["actionToken"];
     let update = |token: &Value, points: u64, proof: Value| json!({ "actionToken": token, "actionType": "level", "points": points, "proof": proof });
     let send = async |body: Value| node.post("/api/score/update", &ada.token, &body).await;
-    // Points that are not in the catalogue do not spend the token. Points that do not match the attestation are an invalid proof.
+    // Points that the catalogue never gives keep the token. Points of another difficulty fail the proof.
     send(update(token, 11, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
     send(update(token, 10, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
     send(update(token, 50, hard("two"))).await.assert_refused(409, "TOKEN_ALREADY_USED");
@@ -130,7 +130,7 @@ async fn attestations_work_without_a_token_and_set_the_difficulty() {
 }
 
 #[tokio::test]
-async fn used_attestations_survive_a_loss_of_redis() {
+async fn a_used_attestation_is_refused_after_redis_was_emptied() {
     let world = World::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
@@ -160,7 +160,7 @@ async fn used_attestations_survive_a_loss_of_redis() {
 }
 
 #[tokio::test]
-async fn game_keys_rotate_while_the_node_serves() {
+async fn a_games_keys_rotate_while_the_node_serves() {
     let world = World::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
     let (node, ada, now_ms) = level_node(&world, &[&old]).await;
@@ -177,7 +177,7 @@ async fn game_keys_rotate_while_the_node_serves() {
 }
 
 #[tokio::test]
-async fn caps_and_open_hours_apply_in_every_flow() {
+async fn caps_and_open_hours_hold_in_all_apis() {
     let world = World::new().await;
     let any_node = world.node().await;
     let hour = redis_time_ms(&any_node).await / 3_600_000 % 24;
@@ -224,7 +224,7 @@ async fn caps_and_open_hours_apply_in_every_flow() {
 }
 
 #[tokio::test]
-async fn quiz_questions_set_the_points_and_repeat_once_per_round() {
+async fn quiz_questions_set_the_points_and_do_not_repeat() {
     let world = World::new().await;
     let bank: String = (0..6)
         .map(|number| {
@@ -260,7 +260,7 @@ async fn quiz_questions_set_the_points_and_repeat_once_per_round() {
 }
 
 #[tokio::test]
-async fn hashcash_difficulty_grows_and_all_checks_must_pass() {
+async fn work_grows_with_the_pace_and_all_checks_must_pass() {
     let world = World::new().await;
     let node = node(
         &world,

@@ -143,7 +143,7 @@ for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA==
   test(`engine.io: ${JSON.stringify(body)} over polling`, async () => {
     const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
     assert.deepEqual(await http("engine.io", query, "POST", body), [200, "ok"]);
-    let received = [];
+    const received = [];
     while (received.length < body.split("\x1e").length) received.push(...(await http("engine.io", query))[1].split("\x1e"));
     assert.equal(received.join("\x1e"), body);
   });

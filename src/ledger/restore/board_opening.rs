@@ -45,29 +45,29 @@ impl LoadReason {
 /// A shard that has to be opened.
 struct ClosedShard {
     shard: usize,
-    look: ShardState,
+    state: ShardState,
     head: ShardHead,
     /// None if it has everything that the ledger has.
     reason: Option<LoadReason>,
 }
 
 impl ClosedShard {
-    fn new(app: &App, shard: usize, look: ShardState, head: ShardHead) -> Self {
+    fn new(app: &App, shard: usize, state: ShardState, head: ShardHead) -> Self {
         let latest = head.epoch.max(app.store.seen(shard).epoch);
-        let reason = match look.epoch {
+        let reason = match state.epoch {
             ..0 => Some(LoadReason::EmptyRedis),
-            _ if look.loading => Some(LoadReason::UnfinishedLoad),
+            _ if state.loading => Some(LoadReason::UnfinishedLoad),
             epoch if epoch < latest => Some(LoadReason::LeftBehind),
-            _ if look.hlc_us < head.hlc_us || look.behind => Some(LoadReason::OlderCopy),
+            _ if state.hlc_us < head.hlc_us || state.behind => Some(LoadReason::OlderCopy),
             _ => None,
         };
-        Self { shard, look, head, reason }
+        Self { shard, state, head, reason }
     }
 
     /// True if its data may be outdated rather than missing.
     fn is_older_copy(&self) -> bool {
         self.reason
-            .is_some_and(|reason| reason != LoadReason::EmptyRedis || self.look.hlc_us < self.head.hlc_us)
+            .is_some_and(|reason| reason != LoadReason::EmptyRedis || self.state.hlc_us < self.head.hlc_us)
     }
 }
 
@@ -90,8 +90,8 @@ pub async fn open_shards(app: &App, leader: &mut LeaderLock, reader: &mut Outbox
     };
     let mut closed = Vec::new();
     for (shard, head) in heads.into_iter().enumerate() {
-        let look = match app.store.poll_shard_state(shard).await {
-            Ok(look) => look,
+        let state = match app.store.poll_shard_state(shard).await {
+            Ok(state) => state,
             Err(fault) if shards > 1 => {
                 tracing::warn!(shard, %fault, "redis shard unavailable");
                 continue;
@@ -99,11 +99,11 @@ pub async fn open_shards(app: &App, leader: &mut LeaderLock, reader: &mut Outbox
             Err(fault) => return Err(fault),
         };
         // The ledger was read first and is written from Redis, so an open board that is behind it is an older copy.
-        let is_older = look.hlc_us < head.hlc_us;
-        if !look.open || is_older || look.epoch < head.epoch.max(app.store.seen(shard).epoch) {
-            closed.push(ClosedShard::new(app, shard, look, head));
-        } else if head.epoch < look.epoch {
-            shard_heads::write_epoch(app, leader, shard, look.epoch).await?;
+        let is_older = state.hlc_us < head.hlc_us;
+        if !state.open || is_older || state.epoch < head.epoch.max(app.store.seen(shard).epoch) {
+            closed.push(ClosedShard::new(app, shard, state, head));
+        } else if head.epoch < state.epoch {
+            shard_heads::write_epoch(app, leader, shard, state.epoch).await?;
         }
     }
     if closed.is_empty() {
@@ -126,7 +126,7 @@ async fn load<'a>(
 ) -> Result<Vec<Load<'a>>, Fault> {
     let mut loads = Vec::new();
     for closed in outdated {
-        let (shard, epoch, latest) = (closed.shard, closed.look.epoch, closed.head.epoch);
+        let (shard, epoch, latest) = (closed.shard, closed.state.epoch, closed.head.epoch);
         let reason = closed.reason.map(LoadReason::as_str);
         if closed.head.hlc_us == 0 {
             // A first start: the ledger has no awards.
@@ -161,16 +161,16 @@ async fn mark_open(
     // The new version has to be above everything this node has shown and everything in the ledger.
     let heads = shard_heads::read(app, leader).await?;
     let mut due_ms = 0;
-    for ClosedShard { shard, look, head, reason } in closed {
+    for ClosedShard { shard, state, head, reason } in closed {
         if reason.is_none() {
-            tracing::info!(run_id = look.run, shard, "new redis run matches the ledger");
+            tracing::info!(run_id = state.run, shard, "new redis run matches the ledger");
         }
         let seen = app.store.seen(*shard);
         let newest = heads[*shard].hlc_us.max(app.hub.newest().version).max(seen.hlc_us);
-        let epoch = head.epoch.max(seen.epoch).max(look.epoch) + 1;
+        let epoch = head.epoch.max(seen.epoch).max(state.epoch) + 1;
         let load = loads.iter().find(|load| load.shard() == *shard);
         let window_ms = app.config.live.publish_interval_ms;
-        let confirmed = app.store.open_board(*shard, &look.run, epoch, newest, window_ms, load).await?;
+        let confirmed = app.store.open_board(*shard, &state.run, epoch, newest, window_ms, load).await?;
         let Some(due) = confirmed else {
             return Err(Fault::retryable(
                 "open_board",
@@ -191,20 +191,20 @@ async fn mark_open(
 pub async fn await_board(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let (mut previous, mut tries) = (None, 0);
     loop {
-        let look = app.store.poll_state().await?;
-        progress(look.loaded);
-        if look.open {
-            return Ok(look.loaded);
+        let state = app.store.poll_state().await?;
+        progress(state.loaded);
+        if state.open {
+            return Ok(state.loaded);
         }
-        let current = Some((look.outbox, look.loaded));
-        let is_stuck = look.outbox > 0 && previous == current;
+        let current = Some((state.outbox, state.loaded));
+        let is_stuck = state.outbox > 0 && previous == current;
         tries = if is_stuck { tries + 1 } else { 0 };
         previous = current;
         if tries > MAX_TRIES {
             // A leader that cannot write gives up the lock. This one keeps it but does not see these entries.
             let problem = format!(
                 "the ledger leader does not write the {} entries in the outbox: is it connected to another Redis?",
-                look.outbox
+                state.outbox
             );
             return Err(Fault::new("open_board", problem));
         }

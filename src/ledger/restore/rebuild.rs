@@ -34,9 +34,9 @@ pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
     {
         // Nothing was changed yet, so shards that were open can be opened again.
         let window_ms = app.config.live.publish_interval_ms;
-        for (shard, look) in before.iter().enumerate().filter(|(_, look)| look.open) {
+        for (shard, state) in before.iter().enumerate().filter(|(_, state)| state.open) {
             let reopened =
-                app.store.open_board(shard, &look.run, look.epoch, look.hlc_us, window_ms, None).await?;
+                app.store.open_board(shard, &state.run, state.epoch, state.hlc_us, window_ms, None).await?;
             tracing::warn!(shard, reopened = reopened.is_some(), "rebuild failed");
         }
     }

@@ -98,12 +98,12 @@ fn old_board_not_found(old_shards: usize) -> Fault {
 async fn close(app: &App, store: &Store, leader: &mut LeaderLock, heads: &[ShardHead]) -> Result<(), Fault> {
     let mut were_open = Vec::new();
     for (shard, head) in heads.iter().enumerate() {
-        let look = store.poll_shard_state(shard).await?;
+        let state = store.poll_shard_state(shard).await?;
         // A copy that was left behind is not the board. The real one may be open somewhere else.
-        if look.epoch < head.epoch.max(0) {
+        if state.epoch < head.epoch.max(0) {
             return Err(old_board_not_found(heads.len()));
         }
-        were_open.push(look.open);
+        were_open.push(state.open);
     }
     for (shard, was_open) in were_open.into_iter().enumerate() {
         // Nobody opens a board while a load of it is in progress.

@@ -159,9 +159,9 @@ pub async fn refill_top_forever(app: Arc<App>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         for shard in 0..app.store.shard_count() {
-            let Ok(look) = app.store.poll_shard_state(shard).await else { continue };
-            if look.open
-                && !look.whole
+            let Ok(state) = app.store.poll_shard_state(shard).await else { continue };
+            if state.open
+                && !state.whole
                 && let Err(fault) = refill(&app, shard).await
             {
                 tracing::warn!(shard, %fault, "refilling the top list failed, retrying");

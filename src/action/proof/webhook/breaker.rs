@@ -1,5 +1,5 @@
-//! The circuit breaker of one backend, shared by all players, and below it one for each player whose proofs keep failing. The
-//! shared one counts players, not failures: a backend that fails on one player's input still serves the others. Time is passed in.
+//! Circuit breakers of one webhook: one shared by all players, and one for each player whose calls keep failing. The shared breaker counts
+//! players, not failures, because a backend that fails on one player's input still serves the others. The caller passes the time in.
 
 mod failing;
 
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use failing::Failing;
 
-/// One shared breaker.
+/// The state of the shared breaker.
 #[derive(Debug)]
 enum State {
-    /// Everybody may ask.
+    /// All calls are allowed.
     Closed,
-    /// Nobody may ask before `until`. `others`: a player who is not known to fail was refused meanwhile.
+    /// No call is allowed before `until`. `others`: a player without recent failures was refused meanwhile.
     Open { until: Instant, others: bool },
-    /// One call tries.
+    /// One trial call is in flight.
     Trial,
 }
 
@@ -26,24 +26,24 @@ struct Inner {
     failing: Failing,
 }
 
-/// Why a call is not let through.
+/// Which breaker refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shut {
-    /// For everybody: calls of many players failed.
+    /// The shared breaker: calls of many players failed.
     ForAll,
-    /// For this player alone, whose own calls failed.
+    /// The player's own breaker: only this player's calls failed.
     ForUser,
 }
 
-/// The breaker of one backend.
+/// The breakers of one webhook.
 pub struct Breaker {
-    /// Players whose calls fail in a row, or failures in a row of one player, that open a breaker.
+    /// Players who fail in a row until the shared breaker opens, and failures of one player until that player's opens.
     opens_after: u32,
     open_for: Duration,
     inner: Mutex<Inner>,
 }
 
-/// One call that was let through. Dropped without a result, as when the client went away, it says nothing of the backend.
+/// An allowed call. If it is dropped without a result, for example because the client disconnected, it does not count.
 pub struct Call<'a> {
     breaker: &'a Breaker,
     user: Uuid,
@@ -51,22 +51,21 @@ pub struct Call<'a> {
 }
 
 impl Breaker {
-    /// A breaker that opens after the calls of `opens_after` players failed in a row, and for one player after as many failures of
-    /// theirs (at least 1).
+    /// Creates closed breakers. `opens_after` is at least 1.
     pub fn new(opens_after: u32, open_for: Duration) -> Self {
         let inner = Inner { state: State::Closed, failing: Failing::default() };
         Self { opens_after, open_for, inner: Mutex::new(inner) }
     }
 
-    /// Why a player's call would not be let through now, so that nobody waits for a place in vain.
+    /// The breaker that would refuse a player's call now, so that the player does not wait for a slot in vain.
     pub fn is_shut(&self, user: Uuid, now: Instant) -> Option<Shut> {
         self.inner.lock().is_shut(user, now, self.open_for)
     }
 
-    /// Lets a player's call through, unless a breaker is open. The first call after the shared one was open is its trial.
+    /// Allows a player's call unless a breaker is open. The first call after the shared breaker was open is its trial.
     ///
     /// # Errors
-    /// A breaker is open.
+    /// The breaker that is open.
     pub fn admit(&self, user: Uuid, now: Instant) -> Result<Call<'_>, Shut> {
         let mut inner = self.inner.lock();
         if let Some(shut) = inner.is_shut(user, now, self.open_for) {
@@ -88,7 +87,8 @@ impl Inner {
             State::Trial => Some(Shut::ForAll),
             State::Open { until, others } => {
                 *others |= !is_failing;
-                // A player among those that failed would fail again, and keep it open for the others. Where nobody else comes, they try.
+                // A player who failed would probably fail again and keep the breaker open for the others, so the trial waits for another
+                // player. If none comes within `open_for`, a failing player may try.
                 let waits_for_others = is_failing && *others && now < *until + open_for;
                 (now < *until || waits_for_others).then_some(Shut::ForAll)
             }
@@ -97,7 +97,7 @@ impl Inner {
 }
 
 impl Call<'_> {
-    /// There was a clear answer. One that was asked before the breaker opened does not close it: the trial does.
+    /// Records a clear response. Only the trial closes an open breaker, not a call that began before it opened.
     pub fn succeeded(mut self) {
         let mut inner = self.breaker.inner.lock();
         if self.is_trial || matches!(inner.state, State::Closed) {
@@ -107,7 +107,7 @@ impl Call<'_> {
         self.is_trial = false;
     }
 
-    /// There was none.
+    /// Records a failure.
     pub fn failed(mut self, now: Instant) {
         let Breaker { opens_after, open_for, .. } = *self.breaker;
         let mut inner = self.breaker.inner.lock();
@@ -126,7 +126,7 @@ impl Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if self.is_trial {
-            // The next call tries instead.
+            // The next call becomes the trial.
             self.breaker.inner.lock().state = State::Open { until: Instant::now(), others: false };
         }
     }
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(
             breaker.is_shut(player(3), after(9)),
             Some(Shut::ForAll),
-            "what was asked before says nothing now"
+            "a call from before the breaker opened does not close it"
         );
 
         assert_eq!(breaker.is_shut(player(3), after(10)), None);
@@ -229,7 +229,7 @@ mod tests {
         );
         succeed(&breaker, 1, after(20));
         fail(&breaker, 1, after(20));
-        assert_eq!(breaker.is_shut(player(1), after(20)), None, "a success starts anew");
+        assert_eq!(breaker.is_shut(player(1), after(20)), None, "a success resets the count");
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let (breaker, after) = (Breaker::new(2, OPEN_FOR), clock());
         fail(&breaker, 1, after(0));
         fail(&breaker, 2, after(0));
-        // Somebody else was there, so the trial waits for somebody else: as long again at most.
+        // Another player was refused, so the trial waits for another player, for `OPEN_FOR` at most.
         assert!(breaker.admit(player(3), after(5)).is_err());
         for cheat in [1, 2] {
             assert!(breaker.admit(player(cheat), after(10)).is_err());
@@ -245,7 +245,7 @@ mod tests {
         }
         let trial = breaker.admit(player(3), after(19)).unwrap();
         trial.failed(after(19));
-        // Nobody else is there this time.
+        // No other player was refused this time.
         breaker.admit(player(2), after(29)).unwrap().failed(after(29));
         assert!(breaker.admit(player(4), after(30)).is_err());
         assert!(breaker.admit(player(1), after(48)).is_err());
@@ -272,6 +272,6 @@ mod tests {
         assert!(breaker.inner.lock().failing.knows(player(4999), after(299)));
         assert!(!breaker.inner.lock().failing.knows(player(4999), after(300)));
         fail(&breaker, 1_000_000, after(300));
-        assert_eq!(breaker.inner.lock().failing.count(), 1, "those that are forgotten make room");
+        assert_eq!(breaker.inner.lock().failing.count(), 1, "expired players are removed");
     }
 }

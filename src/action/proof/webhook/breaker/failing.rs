@@ -1,14 +1,14 @@
-//! The players whose calls failed lately. Bounded; time is passed in.
+//! The players whose calls failed recently. Bounded; the caller passes the time in.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-/// Players remembered at once. Beyond it the one who failed longest ago is forgotten.
+/// The most players in the list. Beyond it the player whose last failure is oldest is removed.
 const MAX_PLAYERS: usize = 4096;
 
-/// A player who has not failed for so long is forgotten.
+/// A player is removed after this time without a failure.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// One player.
@@ -19,30 +19,30 @@ struct Player {
     last: Instant,
     /// No call before then.
     shut_until: Option<Instant>,
-    /// Others succeeded since this player first failed: so the player's input fails, and not the backend.
+    /// True if others succeeded since this player first failed: then the player's input fails, not the backend.
     is_alone: bool,
 }
 
-/// Who failed, and how the backend does for all.
+/// The failing players and the shared streak of failures.
 #[derive(Debug, Default)]
 pub struct Failing {
     players: HashMap<Uuid, Player>,
-    /// Players in `players` who failed since anybody's last success: those that are not alone.
+    /// Players who failed since the last success of any player, which are those with `is_alone == false`.
     in_a_row: u32,
 }
 
 impl Failing {
-    /// Whether a player's calls failed lately, and none succeeded since.
+    /// True if a player's calls failed recently and none succeeded since.
     pub fn knows(&self, user: Uuid, now: Instant) -> bool {
         self.players.get(&user).is_some_and(|it| now < it.last + REMEMBERED)
     }
 
-    /// Whether a player's own breaker is open.
+    /// True if the player's own breaker is open.
     pub fn is_shut(&self, user: Uuid, now: Instant) -> bool {
         self.players.get(&user).is_some_and(|it| it.shut_until.is_some_and(|until| now < until))
     }
 
-    /// Notes a success, which ends the streak of all and the player's own.
+    /// Records a success, which ends the shared streak and the player's own.
     pub fn succeeded(&mut self, user: Uuid) {
         self.players.remove(&user);
         if self.in_a_row > 0 {
@@ -51,8 +51,8 @@ impl Failing {
         }
     }
 
-    /// Notes a failure, which opens the player's own breaker if it is one too many. Returns how many players have failed in a row; one
-    /// who fails while others succeed is not among them.
+    /// Records a failure and opens the player's own breaker if there were too many. Returns how many players failed in a row, without those
+    /// who fail while others succeed.
     pub fn failed(&mut self, user: Uuid, now: Instant, opens_after: u32, open_for: Duration) -> u32 {
         if !self.knows(user, now) {
             self.forget(user);
@@ -64,7 +64,7 @@ impl Failing {
         if let Some(player) = self.players.get_mut(&user) {
             player.failures = player.failures.saturating_add(1);
             player.last = now;
-            // After that each call is a trial: one more failure shuts it again.
+            // From then on each call is a trial: one more failure opens the breaker again.
             if player.failures >= opens_after {
                 player.shut_until = Some(now + open_for);
             }
