@@ -74,10 +74,8 @@ async fn attestations_count_once_and_for_one_token() {
         signers[0].sign(&claims(&ada, "another token's", now_ms)),
     ];
     for wrong in wrongs {
-        let token = node.token(&ada, "level").await;
-        node.finalize(&ada, &token, json!({ "attestation": wrong }))
-            .await
-            .assert_refused(422, "PROOF_INVALID");
+        let (token, proof) = (node.token(&ada, "level").await, json!({ "attestation": wrong }));
+        node.finalize(&ada, &token, proof).await.assert_refused(422, "PROOF_INVALID");
     }
     for (name, value) in
         [("act", json!("other")), ("exp", json!(now_ms / 1000 - 1)), ("nbf", json!(now_ms / 1000 + 50))]
@@ -295,9 +293,7 @@ async fn work_grows_with_the_pace_and_all_checks_must_pass() {
     let next = node.init(&ada, "both").await.body;
     let lazy = json!({ "quizResult": "4", "nonce": "no work" });
     let refused = node.finalize(&ada, &token(&next), lazy).await;
-    let lucky = super::proofs::leading_zero_bits(&format!(
-        "{}no work",
-        next["challenge"]["prefix"].as_str().unwrap()
-    )) >= 7;
+    let prefix = next["challenge"]["prefix"].as_str().unwrap();
+    let lucky = super::proofs::leading_zero_bits(&format!("{prefix}no work")) >= 7;
     assert_eq!(refused.status, if lucky { 200 } else { 422 });
 }
