@@ -54,7 +54,7 @@ pub async fn open(
         .accept(limits, move |socket| live::serve_websocket(app, caller, socket, permit)))
 }
 
-/// `GET /api/v1/leaderboard/stream`. If spectators are allowed, a login is needed for the player's own events only.
+/// `GET /api/v1/leaderboard/stream`. With `live.public_stream` a login is needed for the player's own events only.
 pub async fn stream(
     State(app): State<Arc<App>>,
     from: ClientAddress,
@@ -99,7 +99,7 @@ fn no_handshake() -> Response {
     response
 }
 
-/// Refuses a page that origin may not call this node.
+/// Refuses a page whose origin may not call this node.
 pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     match OriginAccess::of(&app.config.server.cors_origins, headers) {
         OriginAccess::Denied => Err(Refusal::OriginNotAllowed),

@@ -119,7 +119,7 @@ export class Laurel {
     }
     async #logIn(path, body, { signal } = {}) {
         const { token, user } = await this.#rest.enveloped('POST', path, { body: { ...body }, signal });
-        this.#login.set(token, { id: user.id, username: user.username, score: user.score });
+        this.#login.set(token, { id: user.id, uuid: user.uuid, username: user.username, score: user.score });
         return this.#login.user;
     }
 }

@@ -49,8 +49,8 @@ async fn a_node_sends_exactly_the_documented_messages() {
     })
     .await;
     // Without a login `connect_success` names no player.
-    let mut spectator = Connection::Stream(Events::open(&node.base, "", None).await.unwrap());
-    spectator.wait_for(&mut recorder, "connectSuccess").await;
+    let mut without_login = Connection::Stream(Events::open(&node.base, "", None).await.unwrap());
+    without_login.wait_for(&mut recorder, "connectSuccess").await;
     polling(&node, &ada, &mut recorder).await;
     ban(&node, &ada).await;
     let [socket, stream, socket_io] = &mut connections;

@@ -175,7 +175,7 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
 }
 
 /// Two unreadable entries. Runs after `admin`.
-pub async fn letters(driver: &mut Driver, node: &TestNode) {
+pub async fn dead_letters(driver: &mut Driver, node: &TestNode) {
     let root = node.login("root").await;
     for entry in ["one", "two"] {
         let insert = "INSERT INTO dead_letters (shard, stream_id, entry, reason, detail) VALUES (0, $1, $2, 'unreadable', 'x')";
@@ -197,8 +197,8 @@ pub async fn letters(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "listDeadLetters", by(&root).query("state=none"), 400).await;
 }
 
-pub async fn listen(driver: &mut Driver, node: &TestNode) {
-    let ada = node.register("listener").await;
+pub async fn realtime(driver: &mut Driver, node: &TestNode) {
+    let ada = node.register("watcher").await;
     driver.call(node, "openWebSocket", by(&ada).handshake(), 101).await;
     let refused = driver.call(node, "openWebSocket", by(&ada), 400).await;
     assert_eq!(refused.header("sec-websocket-version"), "13");

@@ -38,8 +38,8 @@ async fn every_operation_responds_as_documented() {
     flows::board(&mut driver, &node).await;
     flows::admin(&mut driver, &node).await;
     flows::analytics(&mut driver, &node).await;
-    flows::letters(&mut driver, &node).await;
-    flows::listen(&mut driver, &node).await;
+    flows::dead_letters(&mut driver, &node).await;
+    flows::realtime(&mut driver, &node).await;
     for operation in driver.operations().iter().filter(|it| it.needs_login()) {
         let strangers = Request::default().user("1").body(json!({}));
         driver.call(&node, &operation.id, strangers, 401).await.assert_refused(401, "UNAUTHORIZED");
