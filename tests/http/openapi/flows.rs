@@ -198,7 +198,7 @@ pub async fn dead_letters(driver: &mut Driver, node: &TestNode) {
 }
 
 pub async fn realtime(driver: &mut Driver, node: &TestNode) {
-    let ada = node.register("watcher").await;
+    let ada = node.register("realtime_user").await;
     driver.call(node, "openWebSocket", by(&ada).handshake(), 101).await;
     let refused = driver.call(node, "openWebSocket", by(&ada), 400).await;
     assert_eq!(refused.header("sec-websocket-version"), "13");
