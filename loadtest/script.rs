@@ -3,9 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
+use laurel::action::{Flow, Limits, ProofResult};
 use laurel::embedded::{DataFolder, Holder, Redis};
+use laurel::metrics::Metrics;
+use laurel::store::{BoardId, Judging, Redeem, internals};
 use redis::aio::MultiplexedConnection;
 use serde::Serialize;
 
@@ -15,7 +19,7 @@ use crate::cpu::of_process;
 const TOKENS: usize = 1_000_000;
 const USER: &str = "00000000-0000-4000-8000-000000000001";
 
-/// What it measured.
+/// What it internals.
 #[derive(Serialize)]
 pub struct Alone {
     pub per_second: f64,
@@ -26,12 +30,10 @@ pub struct Alone {
     pub calls: usize,
 }
 
-/// The script with the parts that its header names, bound to a run of Redis as a node binds it.
+/// The script, bound to a run of Redis as a node binds it.
 fn source(name: &str, run_id: &str) -> String {
-    let text = std::fs::read_to_string(format!("lua/{name}.lua")).unwrap();
-    let needs = text.lines().find_map(|it| it.strip_prefix("-- Needs ")).unwrap().trim_end_matches('.');
-    let parts = needs.split(", ").map(|it| std::fs::read_to_string(format!("lua/{it}.lua")).unwrap());
-    format!("local RUN = '{run_id}'\n") + &parts.map(|it| it + "\n").collect::<String>() + &text
+    let declaration = internals::DECLARATIONS.iter().find(|script| script.name == name).unwrap();
+    internals::script_text(declaration, run_id)
 }
 
 /// A Redis with the script, a board and the tokens.
@@ -91,7 +93,7 @@ async fn prepare(connection: &mut MultiplexedConnection, run_id: &str) {
         pipeline.exec_async(connection).await.unwrap();
     };
     let mut first = redis::pipe();
-    first.cmd("HSET").arg("leaderboard:global:state").arg("epoch").arg(1).arg("run").arg(run_id);
+    first.cmd("HSET").arg("shard:state").arg("epoch").arg(1).arg("run").arg(run_id);
     for place in 0..10_000u32 {
         first
             .cmd("ZADD")
@@ -110,58 +112,49 @@ async fn prepare(connection: &mut MultiplexedConnection, run_id: &str) {
     }
 }
 
-/// The arguments are those of `src/store/redeem.rs`; `__rand_int__` is twelve digits.
+/// Calls the script as a node does; redis-benchmark replaces `__rand_int__` by twelve digits.
 fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
-    let token = "00000000-0000-4000-8000-__rand_int__";
-    let keys = [
-        "leaderboard:global",
-        "leaderboard:global:state",
-        "leaderboard:global:top",
-        "leaderboard:global:throttle",
-        "outbox",
-        &format!("user:score:{USER}"),
-        &format!("token:{token}"),
-        &format!("spent:{token}"),
-        &format!("rate:awards:{USER}"),
-        &format!("ban:{USER}"),
-        &format!("limit:{USER}:watch_ad"),
-        &format!("points:{USER}"),
-        "answer",
-        "session",
-        "next",
-        "quarantined",
-    ]
-    .map(str::to_owned);
-    let hash = "0".repeat(64);
-    let arguments = [
-        USER,
-        "1",
-        "somebody",
-        "watch_ad",
-        "10",
-        token,
-        &hash,
-        "actions",
-        "4294967295",
-        "",
-        "",
-        "1",
-        "",
-        "0",
-        "",
-        "0",
-        "100000000",
-        "9007199254740991",
-        "50",
-        "board:global",
-        "personal:1",
-        "",
-        "",
-        "1",
-        "key",
-        "",
-        "",
-    ];
+    let (limits, verdict) = (Limits::default(), ProofResult::default());
+    let request = Redeem {
+        board: BoardId::GLOBAL,
+        user: USER.parse().unwrap(),
+        number: 1,
+        username: "somebody",
+        action: "watch_ad",
+        points: 10,
+        most_points: 10,
+        limits: &limits,
+        attempt_id: USER.parse().unwrap(),
+        token_id: "00000000-0000-4000-8000-__rand_int__",
+        token_hash: &"0".repeat(64),
+        flow: Flow::Actions,
+        expires_s: i64::from(u32::MAX),
+        named_session: "",
+        proof: "",
+        verdict: &verdict,
+        judging: Judging::Local,
+        per_minute: 0,
+        points_per_hour: 0,
+        outbox_max: 100_000_000,
+        known_version: (1 << 53) - 1,
+        known_top: &Vec::new,
+        publish_interval_ms: 50,
+        idempotency: None,
+        next: None,
+        receipt_kid: "key",
+    };
+    let mut config =
+        laurel::config::load([("JWT_SECRET".into(), "only for measuring, only for measuring".into())])
+            .expect("the defaults are complete")
+            .redis;
+    config.url = format!("unix://{}", socket.display()).into();
+    let store = internals::unconnected(&config, Arc::new(Metrics::default())).unwrap();
+    let call = internals::redeem_call(&store, &request);
+    // EVALSHA and the script come first.
+    let arguments = call.args_iter().skip(2).map(|argument| match argument {
+        redis::Arg::Simple(text) => String::from_utf8(text.to_vec()).unwrap(),
+        _ => unreachable!("a call has texts only"),
+    });
     let (count, range, clients) = (calls.to_string(), TOKENS.to_string(), crate::CONNECTIONS.to_string());
     Command::new("redis-benchmark")
         .args([
@@ -176,9 +169,7 @@ fn benchmark(socket: &Path, calls: usize, sha: &str) -> std::process::Output {
             "-q",
             "EVALSHA",
             sha,
-            "16",
         ])
-        .args(keys)
         .args(arguments)
         .output()
         .expect("redis-benchmark is in Debian's package redis-tools")

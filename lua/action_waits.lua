@@ -1,12 +1,12 @@
--- How long a user has to wait before each of some actions may be started again.
+-- Returns how long a user must wait before each of several actions may start again.
 --
--- KEYS  limit:<userId>:<action> of each action
--- ARGV  the limits of each action, in the same order (see lib/limits)
--- Reply { ms to wait (0: none), … }
+-- Keys       limit_keys   limit:<userId>:<action> of each action
+-- Arguments  limits       the limits of each action in the same order, see lib/limits
+-- Reply      wait in ms for each action (0: none)
 -- Needs lib/clock, lib/limits.
 
 local waits = {}
-for index, key in ipairs(KEYS) do
-  waits[index] = action_wait_ms(key, read_limits(ARGV[index]))
+for i, key in ipairs(KEYS) do
+  waits[i] = action_wait_ms(key, read_limits(ARGV[i]))
 end
 return waits

@@ -1,54 +1,67 @@
--- Makes Redis hold what the ledger says of a user: banned or not, set aside or not. The same call twice changes nothing more.
+-- Makes Redis agree with what the ledger says about a user: banned or not, quarantined or not. A repeat changes nothing more.
 --
--- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:top   4 leaderboard:<board>:throttle
---       5 outbox   6 user:score:<userId>   7 ban:<userId>   8 quarantine:<userId>   9 banned
--- ARGV  1 user id   2 banned (1 or 0)   3 set aside (1 or 0)   4 id of the event that confirms held points
---       5 channel of the board (empty where this is one shard of several)   6 least ms between publications   7 channel of the user   8 most entries in the outbox
---       9 points that the ledger holds back: what is shown of somebody who is set aside is without them, where Redis does not know it
---       10 latest epoch and moment that the caller knows (see lib/epoch)
---       11… candidates for the ten `score moment userId number username`, the user's own among them
--- Reply { code, … }
---       OK: + { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }
--- Needs lib/reply, lib/clock, lib/epoch, lib/board, lib/merge, lib/outbox.
+-- Keys       board                leaderboard:<board>
+--            shard_state          shard:state
+--            board_state          leaderboard:<board>:state
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+--            outbox               outbox
+--            score                user:score:<userId>
+--            ban                  ban:<userId>
+--            quarantine           quarantine:<userId>
+--            banned               banned
+-- Arguments  user                 UUID
+--            is_banned            1 or 0
+--            is_quarantined       1 or 0
+--            event_id             id of the event that approves held points
+--            board_channel        channel of the board; empty: this is one of several shards
+--            publish_interval_ms  least time between two publications
+--            user_channel         channel of the user
+--            outbox_max           most entries in the outbox
+--            held                 points that the ledger holds back: the shown score is without them, where Redis has no shown score
+--            latest               newest epoch and HLC that the node has seen, see lib/epoch
+--            candidates           board entries that may enter the top list, the user's own among them
+-- Reply      { code, … }
+--            OK: + { ms until a flush is due (0: none; -1: the merged board must take this shard), 1 if the top list is whole, else 0 }
+-- Needs lib/reply, lib/clock, lib/epoch, lib/entry, lib/board, lib/merge, lib/outbox.
 
-local board_key, state_key, top_key, throttle_key, outbox_key, score_key, ban_key, quarantine_key, banned_key = unpack(KEYS)
-local user, banned, quarantined = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
-local FIRST_CANDIDATE = 11
-
-local state = read_open(state_key, ARGV[10], 'hlc_us')
+local state = read_open(shard_state_key, latest, 'hlc_us')
 if not state then
   return { BOARD_CLOSED }
 end
-local own = redis.call('GET', score_key) or '0'
-local quarantined_score = redis.call('GET', quarantine_key)
-local approves = quarantined_score and not quarantined
-if approves and redis.call('XLEN', outbox_key) >= tonumber(ARGV[8]) then
+local total = redis.call('GET', score_key) or '0'
+local shown_score = redis.call('GET', quarantine_key)
+local approves = shown_score and is_quarantined == '0'
+if approves and redis.call('XLEN', outbox_key) >= outbox_max then
   return { OUTBOX_FULL }
 end
-local hlc_us = next_hlc_us(state[3])
+local hlc = next_hlc(state[3])
 
--- The last check is done: only writes from here on.
-local shown = own
-if quarantined then
-  shown = quarantined_score or int(math.max(0, tonumber(own) - tonumber(ARGV[9])))
+-- All checks have passed; only writes follow.
+local score = total
+if is_quarantined == '1' then
+  score = shown_score or int(math.max(0, tonumber(total) - held))
 end
-if quarantined and not quarantined_score then
-  redis.call('SET', quarantine_key, shown)
+if is_quarantined == '1' and not shown_score then
+  redis.call('SET', quarantine_key, score)
 elseif approves then
   redis.call('DEL', quarantine_key)
-  write_outbox(outbox_key, { kind = 'approved', id = ARGV[4], user = user, hlc_us = int(hlc_us) })
+  write_outbox(outbox_key, { kind = 'approved', id = event_id, user = user, hlc_us = int(hlc) })
 end
-if banned then
+if is_banned == '1' then
   redis.call('SET', ban_key, '1')
   redis.call('ZADD', banned_key, 'NX', int(now_ms), user)
   redis.call('ZREM', board_key, user)
-  redis.call('PUBLISH', ARGV[7], 'banned')
+  redis.call('PUBLISH', user_channel, 'banned')
 else
   redis.call('DEL', ban_key)
   redis.call('ZREM', banned_key, user)
-  if tonumber(shown) > 0 then
-    redis.call('ZADD', board_key, shown, user)
+  if tonumber(score) > 0 then
+    redis.call('ZADD', board_key, score, user)
   end
 end
-local top = merge(board_key, top_key, FIRST_CANDIDATE)
-return { OK, renew(board_key, state_key, top_key, throttle_key, top, hlc_us, ARGV[5], ARGV[6]) }
+local top = merge(board_key, top_key, CANDIDATES_FROM)
+return {
+  OK,
+  renew(board_key, shard_state_key, board_state_key, top_key, throttle_key, top, hlc, board_channel, publish_interval_ms),
+}

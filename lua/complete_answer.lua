@@ -1,25 +1,28 @@
--- Completes the first answer under an idempotency key, where an award was made in one shard of several: the rank among all, and the
--- merged board. Whoever completes it first is right, so that the answer is the same for ever.
+-- Adds the global rank and the merged board to a stored answer whose award ran in one of several shards. The first call decides,
+-- so every repeat of the request returns the same answer.
 --
--- KEYS  1 answer:<userId>:<idempotency key's digest>
--- ARGV  1 digest of the request   2 rank   3 rank before (0: none)   4 version of the merged board   5… its ten
--- Reply { rank, rank before, version, the ten… } as they stand now; nothing if the answer is gone
+-- Keys       answer          answer:<userId>:<digest of the idempotency key>
+-- Arguments  request_digest  digest of the request
+--            rank            global rank
+--            rank_before     global rank before the award (0: none)
+--            version         version of the merged board
+--            top             its top list
+-- Reply      { rank, rank before, version, the top list… } of the stored answer; nothing if it has expired
 
-local first = redis.call('LRANGE', KEYS[1], 0, -1)
-if first[1] ~= ARGV[1] then
+local answer = redis.call('LRANGE', answer_key, 0, -1)
+if answer[1] ~= request_digest then
   return {}
 end
--- As `redeem` keeps it: digest, code, score, rank, rank before, points, version, flush due (-1: to be completed), next token, its
--- expiry, receipt, the ten.
-if first[8] == '-1' then
-  local left_ms = redis.call('PTTL', KEYS[1])
-  local whole = { first[1], first[2], first[3], ARGV[2], ARGV[3], first[6], ARGV[4], '0', first[9], first[10], first[11] }
-  for i = 5, #ARGV do
-    whole[#whole + 1] = ARGV[i]
+if answer[ANSWER.flush_due_ms] == '-1' then
+  local left_ms = redis.call('PTTL', answer_key)
+  answer[ANSWER.rank], answer[ANSWER.rank_before] = rank, rank_before
+  answer[ANSWER.version], answer[ANSWER.flush_due_ms] = version, '0'
+  answer = { unpack(answer, 1, ANSWER.top - 1) }
+  for i = TOP_FROM, #ARGV do
+    answer[#answer + 1] = ARGV[i]
   end
-  redis.call('DEL', KEYS[1])
-  redis.call('RPUSH', KEYS[1], unpack(whole))
-  redis.call('PEXPIRE', KEYS[1], left_ms)
-  first = whole
+  redis.call('DEL', answer_key)
+  redis.call('RPUSH', answer_key, unpack(answer))
+  redis.call('PEXPIRE', answer_key, left_ms)
 end
-return { first[4], first[5], first[7], unpack(first, 12) }
+return { answer[ANSWER.rank], answer[ANSWER.rank_before], answer[ANSWER.version], unpack(answer, ANSWER.top) }

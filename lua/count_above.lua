@@ -1,11 +1,11 @@
--- How many users of a shard have more than each of some scores.
+-- Counts how many users of one shard have more than each given score.
 --
--- KEYS  1 leaderboard:<board>
--- ARGV  the scores
--- Reply { a number for each }
+-- Keys       board        leaderboard:<board>
+-- Arguments  scores       scores to compare with
+-- Reply      one count for each score
 
 local counts = {}
 for i, score in ipairs(ARGV) do
-  counts[i] = redis.call('ZCOUNT', KEYS[1], '(' .. score, '+inf')
+  counts[i] = redis.call('ZCOUNT', board_key, '(' .. score, '+inf')
 end
 return counts

@@ -1,13 +1,20 @@
--- Publishes the newest ten if an award could not, because the last publication was too young.
+-- Publishes the newest top list if an award could not, because the previous publication was too recent.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 leaderboard:<board>:throttle
--- ARGV  1 channel of the board   2 least ms between publications
--- Reply { ms until the next flush is due (0: nothing is left to publish) }
--- Needs lib/clock, lib/board.
+-- Keys       board_state          leaderboard:<board>:state
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+-- Arguments  board_channel        channel of the board
+--            publish_interval_ms  least time between two publications
+-- Reply      { ms until the next flush is due (0: nothing is left to publish) }
+-- Needs lib/clock, lib/entry, lib/board.
 
-local state = redis.call('HMGET', KEYS[1], 'version', 'published')
+local state = redis.call('HMGET', board_state_key, 'version', 'published')
 local version = tonumber(state[1]) or 0
 if version <= (tonumber(state[2]) or 0) then
   return { 0 }
 end
-return { publish(redis.call('LRANGE', KEYS[2], 0, -1), KEYS[1], KEYS[3], ARGV[1], version, ARGV[2]) }
+local due_ms = publish(redis.call('LRANGE', top_key, 0, -1), throttle_key, board_channel, version, publish_interval_ms)
+if due_ms == 0 then
+  redis.call('HSET', board_state_key, 'published', int(version))
+end
+return { due_ms }

@@ -1,17 +1,18 @@
--- Part of loading a board from the ledger: some commands, done only while nobody else has begun to load it. So a leader that was
--- paused, and wakes up after another has taken over, writes nothing.
+-- Runs part of a load of a board from the ledger: some commands, only while no other load has begun. A leader that was paused and
+-- wakes up after another one took over writes nothing.
 --
--- KEYS  1 leaderboard:<board>:state
--- ARGV  1 who loads (empty: nobody has to, for users who are new)   2… the commands, each as the number of its words and the words
--- Reply { 1 if they were done, 0 if somebody else loads }
+-- Keys       shard_state  shard:state
+-- Arguments  loader       id of the load; empty: none is needed, for new users
+--            commands     the commands, each as its number of words and the words
+-- Reply      { 1 if the commands ran, 0 if another load has begun }
 
-if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'loader') ~= ARGV[1] then
+if loader ~= '' and redis.call('HGET', shard_state_key, 'loader') ~= loader then
   return { 0 }
 end
-local place = 2
-while place <= #ARGV do
-  local words = tonumber(ARGV[place])
-  redis.call(unpack(ARGV, place + 1, place + words))
-  place = place + words + 1
+local at = COMMANDS_FROM
+while at <= #ARGV do
+  local words = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + words))
+  at = at + words + 1
 end
 return { 1 }

@@ -1,84 +1,89 @@
--- The board that is merged of the shards' tens: takes one of them in, or only looks. There is one such board, so its versions are in
--- one order, whichever node brings what. It shows nothing before all shards were brought in this run of Redis: one that was
--- emptied or replaced by an older copy would show less than was seen.
+-- Takes one shard's top list into the board that is merged from all shards, or only reads that board. There is one merged board, so
+-- its versions have one order, whichever node brings which shard. It shows nothing until every shard was brought in this run of
+-- Redis: a Redis that was emptied or replaced by an older copy would show less than clients have seen.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 leaderboard:<board>:throttle   4 leaderboard:<board>:shards
--- ARGV  1 how many shards   2 version that the caller holds   3 channel of the board   4 least ms between publications
---       5 shard, from 0 (empty: only look)   6 its epoch   7 the version of its ten   8… its ten
--- Reply { this run, version, the newest published one, ms until a flush is due (0: none), then for each shard: epoch and version of what
---         is here (-1 -1: nothing), then the ten… (only if newer) }
--- Needs lib/clock, lib/epoch, lib/board, lib/merge.
--- The parts are a HASH: shard → `epoch version`, a line, then a line an entry.
+-- Keys       board_state          leaderboard:<board>:state; here it also has epoch, run and hlc_us of the merged board
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+--            shards               leaderboard:<board>:shards: a HASH, shard → `epoch version`, then one line for each entry
+-- Arguments  shard_count          number of shards
+--            known_version        version that the node holds
+--            board_channel        channel of the board
+--            publish_interval_ms  least time between two publications
+--            shard                number of the shard that is brought, from 0; absent: only read
+--            epoch                its epoch
+--            shard_version        version of its top list
+--            entries              its top list
+-- Reply      MERGED_FIELDS (flush_due_ms 0: none is due), then for each shard the epoch and version that the merged board has (-1 -1:
+--            nothing), then the top list… (only if newer than known_version)
+-- Needs lib/clock, lib/epoch, lib/entry, lib/board, lib/merge.
 
-local state_key, top_key, throttle_key, shards_key = unpack(KEYS)
-local shards, shard = tonumber(ARGV[1]), ARGV[5]
-
--- A call that only looks reads the run from Redis, so that nodes notice within a second that a bound script's run is over.
-local run = shard == '' and read_run_id() or run_id()
-local is_of_this_run = redis.call('HGET', state_key, 'run') == run
-if shard ~= '' and not is_of_this_run then
+-- A call that only reads asks Redis for the run, so that nodes notice within a second when a bound script's run is over.
+local run = shard and run_id() or read_run_id()
+local is_of_this_run = redis.call('HGET', board_state_key, 'run') == run
+if shard and not is_of_this_run then
   redis.call('DEL', shards_key)
-  redis.call('HDEL', state_key, 'epoch')
-  redis.call('HSET', state_key, 'run', run)
+  redis.call('HDEL', board_state_key, 'epoch')
+  redis.call('HSET', board_state_key, 'run', run)
   is_of_this_run = true
 end
-local kept = is_of_this_run and redis.call('HGETALL', shards_key) or {}
+local stored = is_of_this_run and redis.call('HGETALL', shards_key) or {}
 local parts, count = {}, 0
-for i = 1, #kept, 2 do
-  local epoch, version, entries = kept[i + 1]:match('^(%S+) (%S+)\n?(.*)$')
-  parts[kept[i]] = { epoch = tonumber(epoch), version = tonumber(version), entries = entries }
+for i = 1, #stored, 2 do
+  local part_epoch, part_version, part_entries = stored[i + 1]:match('^(%S+) (%S+)\n?(.*)$')
+  parts[stored[i]] = { epoch = tonumber(part_epoch), version = tonumber(part_version), entries = part_entries }
   count = count + 1
 end
 
-local function is_newer(epoch, version)
-  local known = parts[shard]
-  return not known or epoch > known.epoch or (epoch == known.epoch and version > known.version)
+local function is_newer()
+  local known, brought_epoch = parts[shard], tonumber(epoch)
+  return not known or brought_epoch > known.epoch
+    or (brought_epoch == known.epoch and tonumber(shard_version) > known.version)
 end
 
--- Everybody's place among all, and the newest version of a part.
-local function merged()
+-- The best entries of all shards, and the newest version of a shard.
+local function merge_parts()
   local all, newest = {}, 0
   for _, part in pairs(parts) do
     newest = math.max(newest, part.version)
     for entry in part.entries:gmatch('[^\n]+') do
-      local score, hlc_us = entry:match('^(%d+) (%d+)')
-      all[#all + 1] = { text = entry, score = tonumber(score), hlc_us = tonumber(hlc_us) }
+      local score, hlc = read_entry(entry)
+      all[#all + 1] = { text = entry, score = tonumber(score), hlc = tonumber(hlc) }
     end
   end
-  return best_top(all), newest
+  return best_entries(all), newest
 end
 
-local due_ms = 0
-if shard ~= '' and is_newer(tonumber(ARGV[6]), tonumber(ARGV[7])) then
+local flush_due_ms = 0
+if shard and is_newer() then
   count = count + (parts[shard] and 0 or 1)
-  parts[shard] = { epoch = tonumber(ARGV[6]), version = tonumber(ARGV[7]), entries = table.concat(ARGV, '\n', 8) }
-  redis.call('HSET', shards_key, shard, ARGV[6] .. ' ' .. ARGV[7] .. '\n' .. parts[shard].entries)
-  if count == shards then
-    local top, newest = merged()
-    local state = redis.call('HMGET', state_key, 'version', 'hlc_us', 'epoch')
+  local part = { epoch = tonumber(epoch), version = tonumber(shard_version), entries = table.concat(ARGV, '\n', ENTRIES_FROM) }
+  parts[shard] = part
+  redis.call('HSET', shards_key, shard, epoch .. ' ' .. shard_version .. '\n' .. part.entries)
+  if count == shard_count then
+    local top, newest = merge_parts()
+    local state = redis.call('HMGET', board_state_key, 'version', 'hlc_us', 'epoch')
     if not state[1] or table.concat(top, '\n') ~= table.concat(redis.call('LRANGE', top_key, 0, -1), '\n') then
-      local version = math.max(next_hlc_us(state[2]), newest)
-      redis.call('DEL', top_key)
-      if #top > 0 then
-        redis.call('RPUSH', top_key, unpack(top))
-      end
-      redis.call('HSET', state_key, 'hlc_us', int(version), 'version', int(version), 'epoch', '0')
-      due_ms = publish(top, state_key, throttle_key, ARGV[3], version, ARGV[4])
+      local version = math.max(next_hlc(state[2]), newest)
+      write_top(top_key, top)
+      flush_due_ms = show(board_state_key, throttle_key, top, version, board_channel, publish_interval_ms,
+        'hlc_us', int(version), 'epoch', '0')
     elseif not state[3] then
-      redis.call('HSET', state_key, 'epoch', '0')
+      redis.call('HSET', board_state_key, 'epoch', '0')
     end
   end
 end
 
-local state = redis.call('HMGET', state_key, 'version', 'published', 'epoch')
-local version = is_of_this_run and state[3] and tonumber(state[1]) or 0
-local reply = { run, int(version), state[2] or '0', due_ms }
-for i = 0, shards - 1 do
+local state = redis.call('HMGET', board_state_key, 'version', 'published', 'epoch')
+local shown_version = is_of_this_run and state[3] and tonumber(state[1]) or 0
+local version, published = int(shown_version), state[2] or '0'
+local reply = { MERGED_FIELDS }
+for i = 0, shard_count - 1 do
   local part = parts[tostring(i)]
   reply[#reply + 1] = part and int(part.epoch) or '-1'
   reply[#reply + 1] = part and int(part.version) or '-1'
 end
-if version > tonumber(ARGV[2]) then
+if shown_version > known_version then
   for _, entry in ipairs(redis.call('LRANGE', top_key, 0, -1)) do
     reply[#reply + 1] = entry
   end

@@ -1,19 +1,28 @@
--- Opens the board under a new epoch, after this run of Redis was compared with the ledger, or loaded from it. The board's version is
--- lifted above everything that was shown before.
+-- Opens the board under a new epoch, after this run of Redis was compared with the ledger or loaded from it. Raises the version above
+-- every version that nodes have shown.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 leaderboard:<board>:throttle
--- ARGV  1 run that was looked at   2 epoch   3 moment that has to be passed (µs)   4 channel of the board (empty where
---       this is one shard of several)
---       5 least ms between publications   6 who loaded it (empty: nobody had to)
--- Reply { 1 if it is open, 0 if nothing was done: it is another run by now, or somebody else loads it or has opened it;
---         ms until a flush is due (0: none; -1: `gather` is) }
--- Needs lib/clock, lib/epoch, lib/board.
+-- Keys       shard_state          shard:state
+--            board_state          leaderboard:<board>:state
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+-- Arguments  run                  the run of Redis that was compared
+--            epoch                the new epoch
+--            least_hlc_us         HLC that the new version must exceed
+--            board_channel        channel of the board; empty: this is one of several shards
+--            publish_interval_ms  least time between two publications
+--            loader               id of the load that filled the board; empty: it needed none
+-- Reply      { 1 if the board is open; 0 if nothing was done, because this is another run, or another node loads or has opened the board;
+--            ms until a flush is due (0: none; -1: the merged board must take this shard) }
+-- Needs lib/clock, lib/epoch, lib/entry, lib/board.
 
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'loader')
-local latest = tonumber(state[1]) or -1
-if run_id() ~= ARGV[1] or tonumber(ARGV[2]) <= latest or (state[2] or '') ~= ARGV[6] then
+local state = redis.call('HMGET', shard_state_key, 'epoch', 'loader')
+local latest_epoch = tonumber(state[1]) or -1
+if run_id() ~= run or tonumber(epoch) <= latest_epoch or (state[2] or '') ~= loader then
   return { 0, 0 }
 end
-redis.call('HDEL', KEYS[1], 'loader')
-redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'run', ARGV[1])
-return { 1, raise_version(KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[3]), ARGV[4], ARGV[5]) }
+redis.call('HDEL', shard_state_key, 'loader')
+redis.call('HSET', shard_state_key, 'epoch', epoch, 'run', run)
+return {
+  1,
+  raise_version(shard_state_key, board_state_key, top_key, throttle_key, least_hlc_us, board_channel, publish_interval_ms),
+}

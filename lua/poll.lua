@@ -1,28 +1,37 @@
--- What each node looks at once a second: the board if it is newer, whether awards can be taken, who was banned meanwhile.
+-- Reads what each node polls once a second: the board if it is newer, whether awards are accepted, and new bans.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 outbox   4 banned
--- ARGV  1 board version that the caller holds   2 bans from this moment on are told (ms)
--- Reply { 1 if the board is open, else 0; its epoch (-1: none, 0: one without a number); this run; the board's moment;
---         1 while it is loaded, or a load was cut short, else 0;
---         users whom that has loaded so far; 1 if the ten are whole, else 0; entries in the outbox; now (ms); version; the newest published one; how many
---         were banned; their user ids…; the ten… (only if newer) }
+-- Keys       shard_state    shard:state
+--            board_state    leaderboard:<board>:state
+--            top            leaderboard:<board>:top
+--            outbox         outbox
+--            banned         banned
+-- Arguments  known_version  board version that the node holds
+--            bans_since_ms  return the bans since then
+-- Reply      POLL_FIELDS, the user ids of new bans…, the top list… (only if newer than known_version)
 -- Needs lib/clock, lib/epoch.
 
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'hlc_us', 'loaded', 'short', 'version', 'loader', 'published')
-local open = read_open(KEYS[1]) ~= nil
-local version = tonumber(state[5]) or 0
-local reply = {
-  open and 1 or 0, state[1] and (tonumber(state[1]) or 0) or -1, run_id(), state[2] or '0', state[6] and 1 or 0,
-  state[3] or '0',
-  state[4] == '1' and 0 or 1, redis.call('XLEN', KEYS[3]), now_ms, int(version), state[7] or '0',
-}
-local banned = redis.call('ZRANGEBYSCORE', KEYS[4], ARGV[2], '+inf')
-reply[#reply + 1] = #banned
-for _, user in ipairs(banned) do
+local shard = redis.call('HMGET', shard_state_key, 'epoch', 'hlc_us', 'loader', 'loaded')
+local board = redis.call('HMGET', board_state_key, 'short', 'version', 'published')
+local board_version = tonumber(board[2]) or 0
+local bans = redis.call('ZRANGEBYSCORE', banned_key, bans_since_ms, '+inf')
+
+local open = read_open(shard_state_key) and 1 or 0
+-- -1: none, 0: an epoch without a number.
+local epoch = shard[1] and (tonumber(shard[1]) or 0) or -1
+local run, hlc_us = run_id(), shard[2] or '0'
+-- Also 1 after a load that was cut short.
+local loading, loaded = shard[3] and 1 or 0, shard[4] or '0'
+local whole = board[1] == '1' and 0 or 1
+local outbox, at_ms = redis.call('XLEN', outbox_key), now_ms
+local version, published = int(board_version), board[3] or '0'
+local new_bans = #bans
+
+local reply = { POLL_FIELDS }
+for _, user in ipairs(bans) do
   reply[#reply + 1] = user
 end
-if version > tonumber(ARGV[1]) then
-  for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+if board_version > known_version then
+  for _, entry in ipairs(redis.call('LRANGE', top_key, 0, -1)) do
     reply[#reply + 1] = entry
   end
 end

@@ -1,12 +1,19 @@
--- Lifts the version of a board that is behind what a node has shown: Redis' clock may have gone back with a failover.
+-- Raises the version of a board that is older than a version that a node has shown: a failover may have moved Redis' clock back.
 --
--- KEYS  1 leaderboard:<board>:state   2 leaderboard:<board>:top   3 leaderboard:<board>:throttle
--- ARGV  1 version that was shown   2 channel of the board   3 least ms between publications
--- Reply { ms until a flush is due (0: none) }
--- Needs lib/clock, lib/epoch, lib/board.
+-- Keys       shard_state          shard:state; of the merged board its leaderboard:<board>:state
+--            board_state          leaderboard:<board>:state
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+-- Arguments  shown_version        version that was shown
+--            board_channel        channel of the board
+--            publish_interval_ms  least time between two publications
+-- Reply      { ms until a flush is due (0: none) }
+-- Needs lib/clock, lib/epoch, lib/entry, lib/board.
 
-local state = read_open(KEYS[1], nil, 'version')
-if not state or (tonumber(state[3]) or 0) >= tonumber(ARGV[1]) then
+if not read_open(shard_state_key)
+  or (tonumber(redis.call('HGET', board_state_key, 'version')) or 0) >= shown_version then
   return { 0 }
 end
-return { raise_version(KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1]), ARGV[2], ARGV[3]) }
+return {
+  raise_version(shard_state_key, board_state_key, top_key, throttle_key, shown_version, board_channel, publish_interval_ms),
+}

@@ -1,54 +1,70 @@
--- Redeems one token: the only script that adds points. All checks come first, in the contract's order; Redis does not
--- roll back, so nothing below the first write can fail.
+-- Redeems one token. No other script of a player's request adds points. All checks come first, in the order of the API's errors.
+-- Redis does not roll back, so nothing after the first write can fail.
 --
--- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:top   4 leaderboard:<board>:throttle
---       5 outbox   6 user:score:<userId>   7 token:<tokenId>   8 spent:<tokenId>   9 rate:awards:<userId>
---       10 ban:<userId>   11 limit:<userId>:<action>   12 points:<userId>   13 answer:<userId>:<idempotency key's digest>
---       14 session:<userId>   15 token:<hash of the next token> (at the game door alone)   16 quarantine:<userId>
---       17 judging:<tokenId> (under a reservation alone)   then once:<digest> of each attestation in the proof
--- ARGV  1 user id   2 user number   3 username   4 action type   5 points   6 attempt's id   7 token's hash
---       8 door: `actions`, `game` or `scores`   9 token's expiry (s, rounded up; 0: Redis knows)   10 session that the request
---       names (or empty)   11 proof (JSON or empty)   12 proof verified: 1 or 0; `?`: not judged yet (see lib/judging)
---       13 when it stands (see lib/proof)
---       14 attempts allowed a minute (0: any)   15 the action's limits (see lib/limits)   16 points an hour (0: any)
---       17 most entries in the outbox   18 board version that the caller holds   19 least ms between publications
---       20 channel of the board, 21 channel of the user (empty where this is one shard of several)
---       22 digest of the request (empty: no idempotency key)   23 how long its answer is kept (ms)
---       24 latest epoch and moment that the caller knows (see lib/epoch)  25 name of the key that signs the receipt
---       26 next token, 27 its hash (at the game door alone)   28 the most points that the proof can be worth, whatever it is
---       29 traceparent, 30 channel of traces (both left out or empty unless the request is traced)
---       31 reservation for judging (see lib/judging; left out where no webhook judges)
--- Reply { code, attempts used, ms until the window closes, replayed (0 or 1), epoch of the board (-1: not looked at), this run of Redis
---         (empty: not looked at), … }
---       OK: + { score, rank, rank before (0: none; both in this shard), points, board version, ms until a flush is due (0: none;
---           -1: this is one shard of several, and `complete` has to see to the rest), next token (or
---           empty), its expiry (ms), `receipt moment key action`, the ten… }; the ten only if newer than the caller's version, or
---           always with an idempotency key; an older release kept answers without the receipt's words
---       ACTION_LIMITED: + { ms to wait, the setting that refuses }
---       PROOF_INVALID: + { now (ms), 1 if the token was younger than it must be }; the token is spent, so that nobody can guess on
---       RESERVED: all checks passed, and the proof is to be judged; JUDGING: another request's proof is being judged
--- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/board, lib/outbox.
-
-local board_key, state_key, top_key, throttle_key, outbox_key, score_key, token_key, spent_key, rate_key, ban_key,
-  limit_key, points_key, answer_key, session_key, next_key, quarantine_key = unpack(KEYS, 1, 16)
-local user, number, username, action, points, attempt_id, token_hash = unpack(ARGV, 1, 7)
-local flow, expires_s, named_session = ARGV[8], tonumber(ARGV[9]), ARGV[10]
-local proof, verdict = ARGV[11], ARGV[12]
-local min_ms, max_ms, from_ms, until_ms = read_span(ARGV[13])
-local rate_limit, limits, points_per_hour = tonumber(ARGV[14]), read_limits(ARGV[15]), tonumber(ARGV[16])
-local outbox_max, known_version, publish_interval_ms = tonumber(ARGV[17]), tonumber(ARGV[18]), ARGV[19]
-local board_channel, user_channel = ARGV[20], ARGV[21]
-local request_digest, answer_ttl_ms, least, receipt_kid = ARGV[22], ARGV[23], ARGV[24], ARGV[25]
-local next_token, next_hash, most_points, trace, trace_channel = unpack(ARGV, 26, 30)
-if trace == '' then
-  trace = nil
-end
-local reservation = read_reservation(ARGV[31])
-local judging_key = reservation and KEYS[17]
-local FIRST_ONCE_KEY = reservation and 18 or 17
+-- Keys       board                leaderboard:<board>
+--            shard_state          shard:state
+--            board_state          leaderboard:<board>:state
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+--            outbox               outbox
+--            score                user:score:<userId>
+--            token                token:<tokenId>
+--            spent                spent:<tokenId>
+--            rate                 rate:awards:<userId>
+--            ban                  ban:<userId>
+--            limit                limit:<userId>:<action>
+--            hour_points          points:<userId>
+--            answer               answer:<userId>:<digest of the idempotency key>
+--            session              session:<userId>
+--            next                 token:<hash of the next token>; used by the game flow only
+--            quarantine           quarantine:<userId>
+--            judging              judging:<tokenId>; read under a reservation only
+--            once                 once:<digest> of each attestation in the proof
+-- Arguments  user                 UUID
+--            number               the user's serial number
+--            username             name on the board
+--            action               action type
+--            points               points of the action
+--            attempt_id           id of the attempt, which becomes the id of the ledger entry
+--            token_hash           SHA-256 of the token
+--            flow                 `actions`, `game` or `tokens`
+--            expires_s            expiry of the token, rounded up to seconds (0: Redis knows it)
+--            named_session        session that the request names, or empty
+--            proof                proof as JSON, or empty
+--            verdict              1: verified, 0: failed, `?`: not judged yet, see lib/judging
+--            proof_span           when the proof is valid, see lib/proof
+--            rate_limit           attempts allowed per minute (0: any number)
+--            limits               limits of the action, see lib/limits
+--            points_per_hour      points allowed per hour (0: any number)
+--            outbox_max           most entries in the outbox
+--            known_version        board version that the node holds
+--            publish_interval_ms  least time between two publications
+--            board_channel        channel of the board; empty: this is one of several shards
+--            user_channel         channel of the user; empty: this is one of several shards
+--            request_digest       digest of the request; empty: no idempotency key
+--            answer_ttl_ms        how long the answer is stored
+--            latest               newest epoch and HLC that the node has seen, see lib/epoch
+--            receipt_kid          id of the key that signs the receipt
+--            next_token           next token; used by the game flow only
+--            next_hash            its SHA-256
+--            most_points          the most points that any proof could be worth
+--            trace                traceparent; absent: the request is not traced
+--            trace_channel        channel of traces
+--            reservation          reservation for judging, see lib/judging; absent where no webhook judges
+-- Reply      HEAD_FIELDS (replayed 0 or 1; epoch -1 and run empty: not read), then
+--            OK: + AWARD_FIELDS, then the top list…
+--                rank and rank_before (0: none) count this shard; flush_due_ms 0: none is due, -1: the merged board must take this
+--                shard; next_token may be empty; the top list comes only if it is newer than known_version, or always with an
+--                idempotency key
+--            ACTION_LIMITED: + { ms to wait, name of the setting that refuses }
+--            PROOF_INVALID: + { now (ms), 1 if the token is younger than it must be }; the token is spent, so nobody can guess again
+--            RESERVED: all checks passed, the proof must be judged; JUDGING: another request's proof is being judged
+-- Needs lib/reply, lib/clock, lib/epoch, lib/rate, lib/limits, lib/session, lib/token, lib/proof, lib/judging, lib/answer, lib/entry, lib/board, lib/personal_update, lib/outbox.
 
 local LARGEST_SCORE = 9007199254740991
 local MINUTE_MS = 60000
+
+local min_age_ms, max_age_ms, from_ms, until_ms = read_span(proof_span)
 
 local used, reset_ms = 0, 0
 if rate_limit > 0 then
@@ -58,7 +74,7 @@ end
 local epoch, run = '-1', ''
 
 local function reply(code, replayed, rest)
-  return { code, used, reset_ms, replayed, epoch, run, unpack(rest or {}) }
+  return { HEAD_FIELDS, unpack(rest or {}) }
 end
 
 local is_reserved = true
@@ -67,7 +83,7 @@ if reservation and verdict ~= NOT_JUDGED then
   is_reserved = end_reservation(judging_key, reservation)
 end
 
--- The first answer under an idempotency key is given again word for word; so it comes before every other check.
+-- A repeat under an idempotency key gets the first answer unchanged, so this comes before every other check.
 if request_digest ~= '' then
   local first_code, rest = first_answer(answer_key, request_digest)
   if first_code == false then
@@ -78,10 +94,13 @@ if request_digest ~= '' then
   end
 end
 
--- The token as its door knows it, the session it is bound to, and when it runs out; or the code of what is wrong.
+local stored_token, stored_spent, ban, before, won_before, shown_score =
+  unpack(redis.call('MGET', token_key, spent_key, ban_key, score_key, hour_points_key, quarantine_key))
+
+-- Returns a code and, if it is OK, the token, its session if it has one, and when the token expires.
 local function find_token()
   if flow == 'actions' then
-    local token, code = read_anti_spam(token_key, spent_key, user, action, expires_s)
+    local token, code = read_anti_spam(stored_token, stored_spent, user, action, expires_s)
     return code, token, nil, expires_s * 1000
   end
   local session, session_code
@@ -91,7 +110,7 @@ local function find_token()
       return session_code
     end
   end
-  local token, code = read_token(token_key, spent_key)
+  local token, code = read_token(stored_token, stored_spent)
   if not token then
     return code
   end
@@ -119,21 +138,20 @@ local function find_token()
       return SESSION_MISMATCH
     end
   end
-  points, most_points = token.points, token.points
+  points, most_points = token.points, tonumber(token.points)
   return OK, token, session, now_ms + redis.call('PTTL', token_key)
 end
 
-local state = read_open(state_key, least, 'hlc_us', 'version', 'floor')
+local state = read_open(shard_state_key, latest, 'hlc_us')
 if state then
   epoch, run = state[1], state[2]
 end
 local token_code, token, session, expires_ms = find_token()
 local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
-  and not (verdict == '1' and proof_stands(token.issued, min_ms, max_ms, from_ms, until_ms, FIRST_ONCE_KEY))
-local ban, before, won_before, quarantined_score = unpack(redis.call('MGET', ban_key, score_key, points_key, quarantine_key))
+  and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, ONCE_KEYS_FROM))
 
--- All checks passed before a webhook was asked, so a proof that failed there spends the token even if one refuses by now: else a player
--- who makes it refuse in time (by reaching a cap with another token, say) could guess again.
+-- All checks passed before a webhook was asked. A proof that failed there spends the token even if a check refuses by now. Otherwise a
+-- player could make a check refuse in time, for example by reaching a cap with another token, and guess again.
 if not (reservation and proof_failed) then
   if not state then
     return reply(BOARD_CLOSED, 0)
@@ -150,11 +168,10 @@ if not (reservation and proof_failed) then
   if not is_open(limits) then
     return reply(NOT_OPEN, 0)
   end
-  -- Limits of points count the most that a proof can be worth: a refusal that leaves the token must not depend on the proof.
-  most_points = tonumber(most_points)
+  -- Limits of points count the most that any proof could be worth: a refusal that leaves the token must not depend on the proof.
   local wait_ms, limit = action_wait_ms(limit_key, limits, true)
   if points_per_hour > 0 and tonumber(won_before or 0) + most_points > points_per_hour then
-    local left_ms = math.max(window_left_ms(points_key, HOUR_MS), 1)
+    local left_ms = math.max(window_left_ms(hour_points_key, HOUR_MS), 1)
     if left_ms > wait_ms then
       wait_ms, limit = left_ms, 'points_per_hour'
     end
@@ -172,7 +189,7 @@ if not (reservation and proof_failed) then
     return reply(reserve(judging_key, reservation) and RESERVED or JUDGING, 0)
   end
   if not is_reserved then
-    -- The judging took longer than the reservation, so another request may be judged by now.
+    -- Judging took longer than the reservation lasts, so another request's proof may be with the webhook by now.
     return reply(JUDGING, 0)
   end
 end
@@ -184,7 +201,7 @@ local function keep_answer(code, rest)
   return reply(code, 0, rest)
 end
 
--- The last check is done: only writes from here on.
+-- All checks have passed; only writes follow.
 local expires_text = int(expires_ms)
 if proof_failed then
   spend(token_key, spent_key, expires_ms)
@@ -192,64 +209,66 @@ if proof_failed then
     redis.call('HDEL', session_key, 'token')
   end
   if state then
-    -- A closed board takes no entries, which the ledger would not expect.
+    -- A closed board gets no outbox entry, because the ledger would not expect it.
     write_outbox(outbox_key, {
       kind = 'refused', id = attempt_id, user = user, action = action, points = points, issued = token.issued,
       expires = expires_text, token = token_hash, proof = proof, session = session and session.id, trace = trace,
-      hlc_us = note_spent(state_key, state[3]),
+      hlc_us = note_spent(shard_state_key, state[3]),
     })
   end
-  local too_young = now_ms - tonumber(token.issued) < min_ms
+  local too_young = now_ms - tonumber(token.issued) < min_age_ms
   return keep_answer(PROOF_INVALID, { now_text, too_young and 1 or 0 })
 end
-spend(token_key, spent_key, flow == 'scores' and expires_ms + HOUR_MS or expires_ms)
-local once = note_once(until_ms, FIRST_ONCE_KEY)
+spend(token_key, spent_key, flow == 'tokens' and expires_ms + HOUR_MS or expires_ms)
+local once = note_once(until_ms, ONCE_KEYS_FROM)
 
--- Somebody who was set aside goes on, and is shown as before: the points are held back until an operator confirms them.
-local held = quarantined_score ~= false
-local score = tonumber(before or 0) + tonumber(points)
+-- Quarantined players keep earning, but held points stay off the board until an admin approves them.
+local held = shown_score ~= false
+local total = tonumber(before or 0) + tonumber(points)
 local rank_before = before and redis.call('ZCOUNT', board_key, '(' .. before, '+inf') + 1 or 0
-local after = int(score)
+local score = int(total)
 if not held then
-  redis.call('ZADD', board_key, after, user)
+  redis.call('ZADD', board_key, score, user)
 end
-redis.call('SET', score_key, after)
-local rank = redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1
+redis.call('SET', score_key, score)
+local rank = redis.call('ZCOUNT', board_key, '(' .. score, '+inf') + 1
 note_action(limit_key, limits)
-if points_per_hour > 0 and redis.call('INCRBY', points_key, points) == tonumber(points) then
-  redis.call('PEXPIRE', points_key, HOUR_MS)
+if points_per_hour > 0 and redis.call('INCRBY', hour_points_key, points) == tonumber(points) then
+  redis.call('PEXPIRE', hour_points_key, HOUR_MS)
 end
 
 local actions = session and redis.call('HINCRBY', session_key, 'actions', 1)
+local next_expires_ms = '0'
 if flow == 'game' then
   write_token(next_key, user, '-', session.id, '-', session.expires)
   redis.call('HSET', session_key, 'token', next_token)
+  next_expires_ms = int(session.expires)
 end
 
-local hlc_us = next_hlc_us(state[3])
-local stamp = int(hlc_us)
+local hlc = next_hlc(state[3])
+local hlc_us = int(hlc)
+redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
 write_outbox(outbox_key, {
-  kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = after,
-  hlc_us = stamp, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
-  next = next_hash, actions = actions and int(actions), held = held, once = once, trace = trace, proof = proof,
+  kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = score,
+  hlc_us = hlc_us, issued = token.issued, expires = expires_text, token = token_hash, session = session and session.id,
+  next = next_hash, actions = actions and int(actions), held = held and '1', once = once, trace = trace, proof = proof,
 })
 
-local version, due_ms, top = tonumber(state[4]) or 0, board_channel == '' and -1 or 0, nil
-if not held and score > (tonumber(state[5]) or -1) then
-  local mine = table.concat({ after, stamp, user, number, username }, ' ')
-  top = place(redis.call('LRANGE', top_key, 0, -1), mine, user, score)
-  version = hlc_us
-  write_top(board_key, top_key, state_key, top, version)
+local board = redis.call('HMGET', board_state_key, 'version', 'floor')
+local version, flush_due_ms, top = tonumber(board[1]) or 0, board_channel == '' and -1 or 0, nil
+if not held and total > (tonumber(board[2]) or -1) then
+  top = place(redis.call('LRANGE', top_key, 0, -1), write_entry(score, hlc_us, user, number, username), user, total)
+  version = hlc
+  write_top(top_key, top)
   if trace then
-    -- Ahead of the board, whoever publishes it and when: each node keeps it until a board of this version or a newer one comes.
-    redis.call('PUBLISH', trace_channel, stamp .. ' ' .. trace)
+    -- Publish the trace context before the board, so that nodes have it when the board arrives.
+    redis.call('PUBLISH', trace_channel, hlc_us .. ' ' .. trace)
   end
-  due_ms = publish(top, state_key, throttle_key, board_channel, version, publish_interval_ms)
-else
-  redis.call('HSET', state_key, 'hlc_us', stamp)
+  flush_due_ms = show(board_state_key, throttle_key, top, version, board_channel, publish_interval_ms,
+    'floor', floor_of(board_key, top))
 end
 if user_channel ~= '' then
-  redis.call('PUBLISH', user_channel, table.concat({ after, rank, rank_before, points, stamp }, ' '))
+  publish_update(user_channel, score, rank, rank_before, points, hlc_us)
 end
 
 if request_digest ~= '' or version > known_version then
@@ -257,10 +276,5 @@ if request_digest ~= '' or version > known_version then
 else
   top = {}
 end
-local game = flow == 'game'
--- What a receipt says besides, so that it can be signed again by the same key in the same words.
-local receipt = table.concat({ 'receipt', stamp, receipt_kid, action }, ' ')
-return keep_answer(OK, {
-  after, rank, rank_before, points, int(version), due_ms, game and next_token or '', game and int(session.expires) or '0',
-  receipt, unpack(top),
-})
+version = int(version)
+return keep_answer(OK, { AWARD_FIELDS, unpack(top) })

@@ -1,15 +1,25 @@
--- Merges the ledger's candidates into the ten, after users were loaded into the board.
+-- Merges candidates from the ledger into the top list, after users were loaded into the board.
 --
--- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state   3 leaderboard:<board>:top   4 leaderboard:<board>:throttle
--- ARGV  1 channel of the board (empty where this is one shard of several)   2 least ms between publications   3 who loads the board (empty: it has to be open)
---       4 latest epoch and moment that the caller knows (see lib/epoch)   5… candidates `score moment userId number username`
--- Reply { ms until a flush is due (0: none; -1: `gather` is), 1 if the ten are whole, else 0 }; nothing is done to a board that is closed for
---       somebody else's sake, since what it holds may be old
--- Needs lib/clock, lib/epoch, lib/board, lib/merge.
+-- Keys       board                leaderboard:<board>
+--            shard_state          shard:state
+--            board_state          leaderboard:<board>:state
+--            top                  leaderboard:<board>:top
+--            throttle             leaderboard:<board>:throttle
+-- Arguments  board_channel        channel of the board; empty: this is one of several shards
+--            publish_interval_ms  least time between two publications
+--            loader               id of the load that fills the board; empty: the board must be open
+--            latest               newest epoch and HLC that the node has seen, see lib/epoch
+--            candidates           board entries that may enter the top list
+-- Reply      { ms until a flush is due (0: none; -1: the merged board must take this shard), 1 if the top list is whole, else 0 }
+--            Nothing changes on a board that is closed for another reason, since its data may be old.
+-- Needs lib/clock, lib/epoch, lib/entry, lib/board, lib/merge.
 
-local loader = redis.call('HGET', KEYS[2], 'loader') or ''
-if loader ~= ARGV[3] or (loader == '' and not read_open(KEYS[2], ARGV[4], 'hlc_us')) then
+local current_loader = redis.call('HGET', shard_state_key, 'loader') or ''
+if current_loader ~= loader or (loader == '' and not read_open(shard_state_key, latest, 'hlc_us')) then
   return { 0, 0 }
 end
-local hlc_us = next_hlc_us(redis.call('HGET', KEYS[2], 'hlc_us'))
-return { renew(KEYS[1], KEYS[2], KEYS[3], KEYS[4], merge(KEYS[1], KEYS[3], 5), hlc_us, ARGV[1], ARGV[2]) }
+local hlc = next_hlc(redis.call('HGET', shard_state_key, 'hlc_us'))
+local top = merge(board_key, top_key, CANDIDATES_FROM)
+return {
+  renew(board_key, shard_state_key, board_state_key, top_key, throttle_key, top, hlc, board_channel, publish_interval_ms),
+}

@@ -1,13 +1,15 @@
--- A user's live game session.
+-- Reads a user's live game session.
 --
--- KEYS  1 session:<userId>
--- ARGV  none
--- Reply { code, … }
---       OK: + { session id, current token (empty after a failed proof), started, expires (ms), awards in it }
+-- Keys       session  session:<userId>
+-- Arguments  none
+-- Reply      { code, … }
+--            OK: + SESSION_FIELDS (token empty after a failed proof, times in ms, actions: awards so far)
 -- Needs lib/reply, lib/clock, lib/session.
 
-local session, code = read_session(KEYS[1])
+local session, code = read_session(session_key)
 if code ~= OK then
   return { code }
 end
-return { OK, session.id, session.token, int(session.started), int(session.expires), session.actions }
+local id, token, actions = session.id, session.token, session.actions
+local started_at_ms, expires_at_ms = int(session.started), int(session.expires)
+return { OK, SESSION_FIELDS }

@@ -1,16 +1,17 @@
--- Where one user stands.
+-- Reads one user's score and rank.
 --
--- KEYS  1 leaderboard:<board>   2 leaderboard:<board>:state
--- ARGV  1 user id
--- Reply { code, … }
---       OK: + { total, rank (0: no points) }
+-- Keys       board        leaderboard:<board>
+--            shard_state  shard:state
+-- Arguments  user         UUID
+-- Reply      { code, … }
+--            OK: + { score, rank in this shard (0: no points) }
 -- Needs lib/reply, lib/clock, lib/epoch.
 
-if not read_open(KEYS[2]) then
+if not read_open(shard_state_key) then
   return { BOARD_CLOSED }
 end
-local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local score = redis.call('ZSCORE', board_key, user)
 if not score then
   return { OK, '0', 0 }
 end
-return { OK, int(tonumber(score)), redis.call('ZCOUNT', KEYS[1], '(' .. score, '+inf') + 1 }
+return { OK, int(tonumber(score)), redis.call('ZCOUNT', board_key, '(' .. score, '+inf') + 1 }

@@ -95,8 +95,13 @@ impl Scene {
     async fn finish(self) {
         let (nodes, history) = (&self.nodes, self.play.stop().await);
         let quiet = eventually("every node to show what Redis has", async || {
-            let look =
-                nodes[0].app.store.poll(0, i64::MAX).await.ok().filter(|it| it.open && !it.ungathered)?;
+            let look = nodes[0]
+                .app
+                .store
+                .poll(0, i64::MAX)
+                .await
+                .ok()
+                .filter(|it| it.open && !it.has_unmerged_shards)?;
             let shown = nodes.iter().all(|it| it.app.hub.newest().version == look.version);
             (shown && look.version == look.published).then_some(look.version)
         });

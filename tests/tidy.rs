@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use laurel::store::internals::{DECLARATIONS, Declaration};
+
 pub fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let read = |path: PathBuf| (path.clone(), fs::read_to_string(&path).unwrap());
     paths(folder, ending).into_iter().map(read).collect()
@@ -73,35 +75,52 @@ fn arrows_go_one_way() {
 
 #[test]
 fn every_script_has_its_header_its_function_and_its_test() {
-    let scripts: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("lua"))
-        .unwrap()
-        .flatten()
-        .map(|it| it.path())
-        .filter(|it| it.extension().is_some_and(|it| it == "lua"))
-        .collect();
-    assert_eq!(scripts.len(), 22);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua");
+    let files_of_scripts = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let scripts = files_of_scripts.filter(|path| path.extension().is_some_and(|ending| ending == "lua"));
+    assert_eq!(scripts.count(), DECLARATIONS.len(), "each script is declared");
     let functions: String = files("src/store", "rs").into_iter().map(|(_, text)| text).collect();
     let tests: String = files("tests/scripts", "rs").into_iter().map(|(_, text)| text).collect();
     let readme = include_str!("../lua/README.md");
-    for path in scripts {
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        for part in ["-- KEYS", "-- ARGV", "-- Reply"] {
-            assert!(text.contains(part), "{name}.lua has no {part}");
-        }
-        let needs = text.lines().find_map(|it| it.strip_prefix("-- Needs ")).unwrap_or_default();
-        let parts = needs.trim_end_matches('.').split(", ").filter(|it| !it.is_empty());
-        let quoted: String = parts.map(|it| format!(" \"{}\"", it.trim_start_matches("lib/"))).collect();
+    for declaration in DECLARATIONS {
+        let name = declaration.name;
+        let header: Vec<&str> =
+            declaration.body.lines().map_while(|line| line.strip_prefix("--")).map(str::trim).collect();
         assert!(
-            functions.contains(&format!("\"{name}\" needs{quoted})")),
-            "{name}.lua does not say what it needs"
+            header.iter().any(|line| line.starts_with("Reply ")),
+            "{name}.lua does not describe its reply"
         );
+        let needs = header.iter().find_map(|line| line.strip_prefix("Needs ")).unwrap_or_default();
+        let libs: Vec<String> = declaration.libs.iter().map(|lib| format!("lib/{lib}")).collect();
+        assert_eq!(needs.trim_end_matches('.'), libs.join(", "), "{name}.lua needs other parts");
+        assert_eq!(inputs(&header), declared_inputs(declaration), "{name}.lua describes other inputs");
         assert!(functions.contains(&format!("async fn {name}(")), "{name}.lua has no function of its name");
-        // Some are asked by other functions of the store alone.
+        // Some are called by other functions of the store only.
         let tested = [format!(".{name}("), format!("`lua/{name}.lua`")].iter().any(|it| tests.contains(it));
         assert!(tested, "{name}.lua has no test");
         assert!(readme.contains(&format!("| `{name}` |")), "lua/README.md does not name {name}");
     }
+}
+
+/// The names that a script's header describes: keys, then arguments, in order.
+fn inputs(header: &[&str]) -> Vec<String> {
+    let inputs = header
+        .iter()
+        .skip_while(|line| !line.starts_with("Keys "))
+        .take_while(|line| !line.starts_with("Reply "));
+    // A name and its description are two spaces apart.
+    let names = inputs.filter_map(|line| {
+        let line = line.strip_prefix("Keys ").or(line.strip_prefix("Arguments ")).unwrap_or(line);
+        line.trim().split_once("  ").map(|(name, _)| name.to_owned())
+    });
+    names.collect()
+}
+
+fn declared_inputs(declaration: &Declaration) -> Vec<String> {
+    let Declaration { keys, more_keys, arguments, optional, more_arguments, .. } = declaration;
+    let arguments = arguments.iter().chain(*optional).map(|argument| argument.name);
+    let keys = keys.iter().chain(*more_keys).copied();
+    keys.chain(arguments).chain(more_arguments.iter().copied()).map(str::to_owned).collect()
 }
 
 #[test]

@@ -2,16 +2,21 @@
 
 use divan::Bencher;
 use laurel::live::{Board, EncodedBoard, Encoding, Protocol};
+use laurel::store::{BoardEntry, BoardId};
 
 /// Ten users with names as long as most.
 pub fn board() -> Board {
-    Board::read(1_790_000_000_000_000, &entries()).expect("they are entries")
+    Board::from_entries(BoardId::GLOBAL, 1_790_000_000_000_000, entries())
 }
 
 /// The ten as Redis keeps them.
-pub fn entries() -> Vec<String> {
-    let entry = |it: u128| {
-        format!("{} 1790000000000000 {} {} player_{it:08}", 99_990 - 7 * it, crate::user(it), 4711 + it)
+pub fn entries() -> Vec<BoardEntry> {
+    let entry = |place: u32| BoardEntry {
+        score: u64::from(99_990 - 7 * place),
+        hlc_us: 1_790_000_000_000_000,
+        user: crate::user(place.into()),
+        number: i64::from(4711 + place),
+        username: format!("player_{place:08}"),
     };
     (0..10).map(entry).collect()
 }
@@ -45,6 +50,9 @@ fn leaderboard(bencher: Bencher<'_, '_>) {
 /// What a node reads of each publication.
 #[divan::bench]
 fn read_publication(bencher: Bencher<'_, '_>) {
-    let text = format!("1790000000000000\n{}", entries().join("\n"));
-    bencher.bench(|| Board::read_publication(divan::black_box(&text)));
+    let text = format!(
+        "1790000000000000\n{}",
+        entries().iter().map(BoardEntry::to_string).collect::<Vec<_>>().join("\n")
+    );
+    bencher.bench(|| Board::read_publication(BoardId::GLOBAL, divan::black_box(&text)));
 }

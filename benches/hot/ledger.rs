@@ -5,7 +5,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use laurel::ledger::{GENESIS_HASH, Link};
-use laurel::store::measured;
+use laurel::store::internals;
 
 use crate::{bulk, user};
 
@@ -38,7 +38,7 @@ fn read_entries(bencher: Bencher<'_, '_>) {
     let address: Arc<str> = "unix".into();
     let read = |reply: &str| {
         let value = redis::parse_redis_value(reply.as_bytes()).expect("it is RESP");
-        measured::entries(value, &address).expect("they are entries")
+        internals::entries(value, &address).expect("they are entries")
     };
     assert_eq!(read(&reply).0.len(), ENTRIES);
     bencher.counter(ItemsCount::new(ENTRIES)).bench(|| read(divan::black_box(&reply)));
@@ -46,26 +46,8 @@ fn read_entries(bencher: Bencher<'_, '_>) {
 
 fn entry(place: usize) -> String {
     let (id, user) = (user(place as u128).to_string(), user(place as u128 + 1).to_string());
-    let fields = [
-        ["kind", "awarded"],
-        ["id", &id],
-        ["user", &user],
-        ["action", "watch_ad"],
-        ["points", "10"],
-        ["before", "1230"],
-        ["after", "1240"],
-        ["hlc_us", "1790000000000000"],
-        ["at", "1790000000000"],
-        ["issued", "1790000000000"],
-        ["expires", "1790000030000"],
-        ["token", HASH],
-        ["proof", ""],
-        ["session", ""],
-        ["next", ""],
-        ["actions", ""],
-        ["held", "0"],
-        ["once", ""],
-    ];
+    let ms = "1790000000000 1790000000000 1790000030000";
+    let text = format!("1 awarded {id} {user} watch_ad 10 1230 1240 1790000000000000 {ms} {HASH}    0   ");
     let id = format!("1790000000000-{place}");
-    format!("*2\r\n${}\r\n{id}\r\n{}", id.len(), bulk(fields.as_flattened()))
+    format!("*2\r\n${}\r\n{id}\r\n{}", id.len(), bulk(&["entry", &text]))
 }

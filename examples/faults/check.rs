@@ -110,7 +110,7 @@ async fn settle(world: &World<'_>) -> Result<(), String> {
     let (began, mut before) = (Instant::now(), None);
     loop {
         let entries: u64 = look.ask("XLEN outbox").await;
-        let hlc_us: Option<i64> = look.ask("HGET leaderboard:global:state hlc_us").await;
+        let hlc_us: Option<i64> = look.ask("HGET shard:state hlc_us").await;
         if entries == 0 && before == Some(hlc_us) {
             return Ok(());
         }

@@ -1,7 +1,7 @@
--- The first answer under an idempotency key, kept in a LIST: digest of the request, reply code, the rest of the reply. A repeat gets
--- it again word for word, so a script looks for it before every other check.
+-- The first answer under an idempotency key, stored in a LIST: digest of the request, reply code, then the rest of the reply. A repeat
+-- of the request gets it unchanged, so a script looks for it before every other check.
 
--- Returns nil if no answer is kept; false if the key came with another request; else the first answer's code and its rest.
+-- Returns nil if no answer is stored; false if the key came with another request; else the first answer's code and its rest.
 local function first_answer(answer_key, request_digest)
   local first = redis.call('LRANGE', answer_key, 0, -1)
   if not first[1] then

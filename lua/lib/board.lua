@@ -1,84 +1,85 @@
--- The ten best of one board: a LIST of at most ten entries `score moment userId number username`, best first, and a HASH
--- with the board's state:
---   epoch      the last time that this Redis was found to hold what the ledger holds: a number that grows; and
---   run        which run of Redis that was: see lib/epoch
---   loader     who loads it from the ledger, while it is closed for that
---   loaded     users whom the last load from the ledger has loaded so far
---   moment     when a token was spent last, or a total changed: µs by Redis' clock, lifted so that it only grows. The ledger and each
---              node know the newest that they have seen: a board that is behind it is an older copy
---   version    the moment of the last change of the ten
+-- The top list of one board: a LIST of at most ten entries (see lib/entry), best first, and a HASH with the board's state:
+--   version    HLC of the last change of the top list
 --   floor      the score of the tenth, -1 while there are fewer than ten
---   short      1 while somebody is known to be missing among the ten: see lib/merge
---   published  the newest version that went out over pub/sub
+--   short      1 while an entry is known to be missing: see lib/merge
+--   published  the newest version that was published
 --
--- Awards only raise scores, so the newcomer is the latest to reach its score: it stands behind everybody who has as much.
--- A score that is not above `floor` therefore cannot change the ten, whoever has it.
+-- Awards only raise scores, so a user who reaches a score is the latest to do so and stands after every user who has as much.
+-- Therefore a score that does not exceed `floor` cannot change the top list, whoever has it.
 
 local TOP_SIZE = 10
 
 local function floor_of(board_key, top)
   if #top == TOP_SIZE then
-    return top[TOP_SIZE]:match('^%d+')
+    return (read_entry(top[TOP_SIZE]))
   end
-  -- Perhaps somebody is missing; nobody else gets in for that.
+  -- An entry may be missing from the list. A lower score must not take its place.
   local tenth = redis.call('ZREVRANGE', board_key, TOP_SIZE - 1, TOP_SIZE - 1, 'WITHSCORES')
   return tenth[2] and int(tonumber(tenth[2])) or '-1'
 end
 
-local function write_top(board_key, top_key, state_key, top, version)
+local function write_top(top_key, top)
   redis.call('DEL', top_key)
   if #top > 0 then
     redis.call('RPUSH', top_key, unpack(top))
   end
-  redis.call('HSET', state_key, 'hlc_us', int(version), 'version', int(version), 'floor',
-    floor_of(board_key, top))
 end
 
--- Puts one entry in its place, takes the user's older one out, and keeps the best ten.
+-- Returns the top list with one more entry, without the user's older one, cut to TOP_SIZE.
 local function place(top, entry, user, score)
-  local kept, placed = {}, false
+  local placed, is_placed = {}, false
   for _, other in ipairs(top) do
-    local other_score, other_user = other:match('^(%d+) %d+ (%S+)')
+    local other_score, _, other_user = read_entry(other)
     if other_user ~= user then
-      if not placed and tonumber(other_score) < score then
-        kept[#kept + 1] = entry
-        placed = true
+      if not is_placed and tonumber(other_score) < score then
+        placed[#placed + 1] = entry
+        is_placed = true
       end
-      kept[#kept + 1] = other
+      placed[#placed + 1] = other
     end
   end
-  if not placed then
-    kept[#kept + 1] = entry
+  if not is_placed then
+    placed[#placed + 1] = entry
   end
-  kept[TOP_SIZE + 1] = nil
-  return kept
+  placed[TOP_SIZE + 1] = nil
+  return placed
 end
 
--- Publishes the ten unless the last publication is younger than the window: then returns the ms until it may go out,
--- and whoever asked calls `flush` after that. Publishes at once when the board was quiet. Without a channel this is one shard of
--- several: returns -1, and whoever asked takes its ten to the board that is merged of all, see `gather`.
--- The ms are never more than the window: nodes sleep for them. A key that lasts longer is from before Redis' clock was set back; it
--- is written anew, and holds nothing up.
-local function publish(top, state_key, throttle_key, channel, version, window_ms)
+-- Publishes the top list, unless the last publication is younger than the interval. Returns 0 if it was published, else the ms until it
+-- may be; the node then calls `flush`. Without a channel this is one of several shards: returns -1, and the node takes its top list
+-- to the merged board with `merge_shard`.
+-- The ms never exceed the interval, because nodes sleep for them. A throttle key that lasts longer was written before Redis' clock
+-- was set back. It is replaced and delays nothing.
+local function publish(top, throttle_key, channel, version, interval_ms)
   if channel == '' then
     return -1
   end
-  local open = tonumber(window_ms) == 0 or redis.call('SET', throttle_key, '1', 'NX', 'PX', window_ms)
-  if not open then
+  local may_publish = tonumber(interval_ms) == 0 or redis.call('SET', throttle_key, '1', 'NX', 'PX', interval_ms)
+  if not may_publish then
     local left_ms = redis.call('PTTL', throttle_key)
-    if left_ms >= 0 and left_ms <= tonumber(window_ms) then
+    if left_ms >= 0 and left_ms <= tonumber(interval_ms) then
       return math.max(1, left_ms)
     end
-    redis.call('SET', throttle_key, '1', 'PX', window_ms)
+    redis.call('SET', throttle_key, '1', 'PX', interval_ms)
   end
   redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(top, '\n'))
-  redis.call('HSET', state_key, 'published', int(version))
   return 0
 end
 
--- Lifts the board above a moment, and shows it again under the new version: whoever has seen as much takes it.
-local function raise_version(state_key, top_key, throttle_key, min_hlc_us, channel, window_ms)
-  local hlc_us = math.max(next_hlc_us(redis.call('HGET', state_key, 'hlc_us')), min_hlc_us + 1)
-  redis.call('HSET', state_key, 'hlc_us', int(hlc_us), 'version', int(hlc_us))
-  return publish(redis.call('LRANGE', top_key, 0, -1), state_key, throttle_key, channel, hlc_us, window_ms)
+-- Gives the board a new version, publishes it if it may, and stores both with the given fields of the state. Returns what `publish` does.
+local function show(board_state_key, throttle_key, top, version, channel, interval_ms, ...)
+  local due_ms = publish(top, throttle_key, channel, version, interval_ms)
+  if due_ms == 0 then
+    redis.call('HSET', board_state_key, 'version', int(version), 'published', int(version), ...)
+  else
+    redis.call('HSET', board_state_key, 'version', int(version), ...)
+  end
+  return due_ms
+end
+
+-- Raises the board's version above an HLC, so that every node takes the same top list again.
+local function raise_version(shard_state_key, board_state_key, top_key, throttle_key, least_hlc_us, channel, interval_ms)
+  local hlc = math.max(next_hlc(redis.call('HGET', shard_state_key, 'hlc_us')), least_hlc_us + 1)
+  redis.call('HSET', shard_state_key, 'hlc_us', int(hlc))
+  return show(board_state_key, throttle_key, redis.call('LRANGE', top_key, 0, -1), hlc, channel, interval_ms)
 end

@@ -1,14 +1,14 @@
--- The ten after something else than an award: users were loaded, left or came back, or a score went down. The ledger's
--- candidates, from place `first` of ARGV on, stand in for those who were not among the ten.
+-- The top list after another change than an award: users were loaded, left or came back, or a score went down. Candidates from the ledger,
+-- from index `first` of ARGV on, fill the places of users who were not in the list.
 
--- The ten best of entries `text`, `score`, `moment`: whoever reached a score first stands before the others.
-local function best_top(entries)
+-- The best of entries `{ text, score, hlc }`. Of two users with one score, the one who reached it first comes first.
+local function best_entries(entries)
   table.sort(entries, function(a, b)
     if a.score ~= b.score then
       return a.score > b.score
     end
-    if a.hlc_us ~= b.hlc_us then
-      return a.hlc_us < b.hlc_us
+    if a.hlc ~= b.hlc then
+      return a.hlc < b.hlc
     end
     return a.text < b.text
   end)
@@ -19,20 +19,20 @@ local function best_top(entries)
   return top
 end
 
--- The ten of those who are in it and the candidates. Whoever does not have the score that an entry says is passed over: an
--- award has moved on meanwhile, and it has placed that user itself. Of two entries of one score and moment the later counts: it has the
--- name as the ledger has it, which may be another than when the user was placed.
+-- The best of the present top list and the candidates. Skips an entry whose score is not the user's: an award has changed it since,
+-- and has placed the user itself. Of two entries with one score and HLC the later one counts, because it has the name that the ledger
+-- has now.
 local function merge(board_key, top_key, first)
   local entries, seen = {}, {}
   local function consider(entry)
-    local score, hlc_us, user = entry:match('^(%d+) (%d+) (%S+)')
+    local score, hlc, user = read_entry(entry)
     local known = seen[user]
     if known then
-      if known.score == tonumber(score) and known.hlc_us == tonumber(hlc_us) then
+      if known.score == tonumber(score) and known.hlc == tonumber(hlc) then
         known.text = entry
       end
     elseif tonumber(redis.call('ZSCORE', board_key, user) or -1) == tonumber(score) then
-      seen[user] = { text = entry, score = tonumber(score), hlc_us = tonumber(hlc_us) }
+      seen[user] = { text = entry, score = tonumber(score), hlc = tonumber(hlc) }
       entries[#entries + 1] = seen[user]
     end
   end
@@ -42,28 +42,29 @@ local function merge(board_key, top_key, first)
   for i = first, #ARGV do
     consider(ARGV[i])
   end
-  return best_top(entries)
+  return best_entries(entries)
 end
 
--- 1 if these are the ten best scores of the board; 0 if somebody is missing whose newest award the ledger did not have yet.
+-- Whether the list has the board's best scores. If not, a user is missing whose newest award the ledger did not have yet.
 local function is_whole(board_key, top)
   local best = redis.call('ZREVRANGE', board_key, 0, TOP_SIZE - 1, 'WITHSCORES')
   for i = 1, #best / 2 do
-    if not top[i] or tonumber(top[i]:match('^%d+')) ~= tonumber(best[2 * i]) then
-      return 0
+    if not top[i] or tonumber((read_entry(top[i]))) ~= tonumber(best[2 * i]) then
+      return false
     end
   end
-  return 1
+  return true
 end
 
--- Takes the new ten, if they are others than before. Returns the ms until a flush is due (0: none), and whether they are
--- whole; while they are not, `short` says so, and nodes look for who is missing.
-local function renew(board_key, state_key, top_key, throttle_key, top, hlc_us, channel, window_ms)
-  local whole = is_whole(board_key, top)
-  redis.call('HSET', state_key, 'hlc_us', int(hlc_us), 'floor', floor_of(board_key, top), 'short', 1 - whole)
+-- Stores and shows the top list if it changed. Returns the ms until a flush is due (see `publish`), and 1 if the list is whole, else 0.
+-- While it is not, `short` says so, and nodes refill it.
+local function renew(board_key, shard_state_key, board_state_key, top_key, throttle_key, top, hlc, channel, interval_ms)
+  local whole, floor = is_whole(board_key, top) and 1 or 0, floor_of(board_key, top)
+  redis.call('HSET', shard_state_key, 'hlc_us', int(hlc))
   if table.concat(top, '\n') == table.concat(redis.call('LRANGE', top_key, 0, -1), '\n') then
+    redis.call('HSET', board_state_key, 'floor', floor, 'short', 1 - whole)
     return 0, whole
   end
-  write_top(board_key, top_key, state_key, top, hlc_us)
-  return publish(top, state_key, throttle_key, channel, hlc_us, window_ms), whole
+  write_top(top_key, top)
+  return show(board_state_key, throttle_key, top, hlc, channel, interval_ms, 'floor', floor, 'short', 1 - whole), whole
 end

@@ -1,8 +1,8 @@
--- A fixed window that opens with its first attempt. Every attempt counts, refused ones too.
+-- A fixed rate-limit window that opens with its first attempt. Every attempt counts, refused ones too.
 
--- Ms until an open window closes. Redis keeps an expiry as a moment of its clock, so a clock that is set back makes a window last
--- longer by the step. Such a window closes after its own length, counted from now; what it has counted stays. The write may stand
--- above other checks: it only shortens an expiry, and cannot fail.
+-- Returns the ms until an open window closes. Redis stores an expiry as a time of its clock, so a clock that is set back makes a window
+-- longer. Such a window closes after its own length from now and keeps its count. The write may come above other checks: it only
+-- shortens an expiry, and cannot fail.
 local function window_left_ms(key, window_ms)
   local left_ms = redis.call('PTTL', key)
   if left_ms > tonumber(window_ms) then

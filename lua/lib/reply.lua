@@ -1,4 +1,4 @@
--- The first element of every script's reply. src/store/reply.rs maps the same numbers to one enum.
+-- The first element of most replies. `ReplyCode` in src/store has the same numbers.
 local OK = 0
 local RATE_LIMITED = 1
 local BANNED = 2

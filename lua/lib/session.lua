@@ -1,17 +1,17 @@
--- A user's game session: a HASH `id`, `token` (the one that can be redeemed next; none after a failed proof), `started` and
--- `expires` (ms), `actions` (awards in it). It is kept an hour beyond its end, so that "expired" can be told from "none".
+-- A user's game session: a HASH with `id`, `token` (the one that can be redeemed next; absent after a failed proof), `started` and
+-- `expires` (ms), `actions` (awards so far). It stays an hour after its end, so that "expired" differs from "none".
 
 local SESSION_MEMORY_MS = 3600000
 
--- The session as a table, or nil, and the reply's code if it cannot be played.
+-- Returns the session or nil, and a reply code that is OK if the session is live.
 local function read_session(key)
-  local kept = redis.call('HMGET', key, 'id', 'token', 'started', 'expires', 'actions')
-  if not kept[1] then
+  local stored = redis.call('HMGET', key, 'id', 'token', 'started', 'expires', 'actions')
+  if not stored[1] then
     return nil, NO_SESSION
   end
   local session = {
-    id = kept[1], token = kept[2] or '', started = tonumber(kept[3]), expires = tonumber(kept[4]),
-    actions = tonumber(kept[5]),
+    id = stored[1], token = stored[2] or '', started = tonumber(stored[3]), expires = tonumber(stored[4]),
+    actions = tonumber(stored[5]),
   }
   if now_ms >= session.expires then
     return session, TOKEN_EXPIRED

@@ -1,22 +1,21 @@
--- A single-use token: a STRING `userId action sessionId issuedAtMs points`, `-` for what it is not bound to. An anti-spam
--- token is bound to its action, a game token to its session, a proven token to both (to a session if there was one) and to
--- the points that its proof was worth. Beside it `spent:<tokenId>`: `1` once it was redeemed; for a proven token `0` from the
--- start, so that one that ran out can be told from one that never was.
+-- A single-use token: a STRING `userId action sessionId issuedAtMs points`, with `-` for what it is not bound to. An anti-spam token is
+-- bound to its action, a game token to its session, a proven token to both (to a session if there was one) and to the points that its proof
+-- was worth. `spent:<tokenId>` is `1` once the token was redeemed. For a proven token it is `0` from the start, so that an
+-- expired token differs from one that never was.
 
-local function read_token(token_key, spent_key)
-  local kept = redis.call('GET', token_key)
-  if not kept then
-    local spent = redis.call('GET', spent_key)
+-- Takes the values of `token:<tokenId>` and `spent:<tokenId>`. Returns the token or nil, and a reply code.
+local function read_token(stored, spent)
+  if not stored then
     return nil, spent == '1' and TOKEN_USED or spent == '0' and TOKEN_EXPIRED or TOKEN_UNKNOWN
   end
-  local owner, action, session, issued_ms, points = kept:match('^(%S+) (%S+) (%S+) (%d+) (%S+)$')
+  local owner, action, session, issued_ms, points = stored:match('^(%S+) (%S+) (%S+) (%d+) (%S+)$')
   return { owner = owner, action = action, session = session, issued = issued_ms, points = points }, OK
 end
 
--- The code for an anti-spam token that is bound to this user and this action. Its JWT says itself when it runs out, rounded
--- up to the second; the key lives to the millisecond.
-local function read_anti_spam(token_key, spent_key, user, action, expires_s)
-  local token, code = read_token(token_key, spent_key)
+-- The same for an anti-spam token of this user and action. Its JWT has its own expiry, rounded up to the second; the key lives to the
+-- millisecond.
+local function read_anti_spam(stored, spent, user, action, expires_s)
+  local token, code = read_token(stored, spent)
   if not token then
     return nil, code == TOKEN_UNKNOWN and now_ms > (expires_s - 1) * 1000 and TOKEN_EXPIRED or code
   end
@@ -30,7 +29,7 @@ local function write_token(token_key, user, action, session, points, expires_ms)
   redis.call('SET', token_key, table.concat({ user, action, session, now_text, points }, ' '), 'PXAT', int(expires_ms))
 end
 
--- Redeemed: the tombstone stays a second longer than the token would have.
+-- Marks a token as redeemed. The mark outlives the token by a second.
 local function spend(token_key, spent_key, expires_ms)
   redis.call('DEL', token_key)
   redis.call('SET', spent_key, '1', 'PXAT', int(expires_ms + 1000))

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::award::CLOSED;
 use crate::error::{Refusal, Result};
 use crate::ledger::{DUPLICATE_WINDOW_DAYS, await_top, begin, candidates_for, sql_fault, timed};
-use crate::store::{Adjust, Adjusted, NotDone};
+use crate::store::{Adjust, AdminRefusal, BoardId, TotalChange};
 
 /// A changed total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub async fn adjust(
     // Before the transaction: this needs connections of its own and may wait for the ledger.
     let candidates = candidates_for(app, user.id).await?;
     let adjust = Adjust {
+        board: BoardId::GLOBAL,
         user: user.id,
         number: user.number,
         username: &user.username,
@@ -71,10 +72,10 @@ pub async fn adjust(
     let adjusted = match app.store.adjust(&adjust).await? {
         Ok(adjusted) => Ok(adjusted),
         // Neither applied nor rejected: a repeat continues.
-        Err(NotDone::Unavailable) => return Err(Refusal::Unavailable(CLOSED).into()),
+        Err(AdminRefusal::Unavailable) => return Err(Refusal::Unavailable(CLOSED).into()),
         // The script looks for the event first, so neither Redis nor the ledger has it.
-        Err(NotDone::OutOfRange) => Err(Rejection::OutOfRange),
-        Err(NotDone::Quarantined) => Err(Rejection::Quarantined),
+        Err(AdminRefusal::OutOfRange) => Err(Rejection::OutOfRange),
+        Err(AdminRefusal::Quarantined) => Err(Rejection::Quarantined),
     };
     let detail = adjusted.as_ref().map_or_else(|rejection| rejection.detail(), outcome);
     audit::add_outcome(app, &mut *transaction, event_id, detail.clone()).await?;
@@ -91,7 +92,7 @@ pub(super) fn note(decision: &Decision) -> String {
 }
 
 /// The outcome, as in the audit.
-pub(super) fn outcome(adjusted: &Adjusted) -> Value {
+pub(super) fn outcome(adjusted: &TotalChange) -> Value {
     json!({ "before": adjusted.before, "after": adjusted.after })
 }
 

@@ -9,7 +9,7 @@ use super::audit;
 use crate::app::App;
 use crate::error::{Refusal, Result};
 use crate::ledger::{await_top, begin, candidates_for, sql_fault};
-use crate::store::{Adjust, NotDone, Restrict};
+use crate::store::{Adjust, AdminRefusal, BoardId, Restrict};
 
 /// The error when a stored decision waits for Redis.
 const PENDING: &str = "The decision is stored and takes effect as soon as the board is open again";
@@ -36,6 +36,7 @@ pub(super) async fn apply(app: &App, user: Uuid) -> Result<Option<Adjustment>> {
     call.answered();
     let voids: Option<Uuid> = row.get("voids_id");
     let restriction = Restrict {
+        board: BoardId::GLOBAL,
         user,
         banned: row.get("banned"),
         quarantined: row.get("quarantined"),
@@ -77,6 +78,7 @@ async fn void_held(
         .await
         .map_err(|error| sql_fault("read_audit_log", error))?;
     let adjust = Adjust {
+        board: BoardId::GLOBAL,
         user: restrict.user,
         number: row.get("number"),
         username: row.get("username"),
@@ -88,7 +90,7 @@ async fn void_held(
         candidates: &[],
     };
     let mut outcome_in_redis = app.store.adjust(&adjust).await?;
-    if outcome_in_redis == Err(NotDone::Quarantined)
+    if outcome_in_redis == Err(AdminRefusal::Quarantined)
         && is_written(app, restrict.user, newest).await?
         && !is_dead_letter(connection, id).await?
     {
@@ -102,7 +104,7 @@ async fn void_held(
             audit::add_outcome(app, &mut *connection, id, outcome(&adjusted)).await?;
             Ok(Some(Adjustment { event_id: id, before: adjusted.before, after: adjusted.after }))
         }
-        Err(NotDone::Quarantined) => Ok(None),
+        Err(AdminRefusal::Quarantined) => Ok(None),
         Err(_) => Err(Refusal::Unavailable(PENDING).into()),
     }
 }

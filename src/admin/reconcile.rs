@@ -11,7 +11,7 @@ use super::apply::apply;
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{sql_fault, timed};
-use crate::store::InForce;
+use crate::store::Restrictions;
 
 /// Longer ago than any decision.
 const ALL_S: f64 = 1e9;
@@ -71,7 +71,7 @@ async fn reconcile(app: &App, since_s: f64) -> Result<()> {
         let in_force = app.store.restrictions(&users).await?;
         for (row, found) in rows.iter().zip(in_force) {
             let banned = row.get("banned");
-            let decided = InForce { banned, listed: banned, quarantined: row.get("quarantined") };
+            let decided = Restrictions { banned, listed: banned, quarantined: row.get("quarantined") };
             // A void that the ledger does not have yet is repeated if Redis lost it. Otherwise repeating it changes nothing.
             if row.get("voids") || found != decided {
                 outcome = apply(app, row.get("id")).await.map(drop).and(outcome);

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::{Fault, Refusal, Result};
 use crate::live::{Board, EncodedBoard};
 use crate::receipt::Receipt;
-use crate::store::{AttemptWindow, Awarded, RedeemOutcome, Redeemed};
+use crate::store::{AttemptWindow, Awarded, BoardId, RedeemOutcome, RedeemReply};
 
 /// An award: the points, the user's new standing, and the board.
 pub struct Award {
@@ -25,26 +25,22 @@ pub struct Award {
     pub next: Option<(String, i64)>,
     /// The top list, this award included.
     pub board: Arc<EncodedBoard>,
-    /// The signed receipt; `None` in a replay of a response that an older release stored.
-    pub receipt: Option<String>,
+    /// The signed receipt.
+    pub receipt: String,
 }
 
 /// Turns the script's outcome into an award or a refusal. `keyed`: the request has an idempotency key.
 pub fn award_or_refusal(
     app: &App,
     caller: &Identity,
-    redeemed: &Redeemed,
+    redeemed: &RedeemReply,
     authorized: &AuthorizedRedeem<'_>,
     keyed: bool,
 ) -> Result<Award> {
     Err(match &redeemed.outcome {
         RedeemOutcome::Awarded(awarded) => {
-            return Ok(build_award(
-                app,
-                awarded,
-                (keyed, redeemed.replayed),
-                sign_receipt(app, caller, awarded, authorized)?,
-            )?);
+            let receipt = sign_receipt(app, caller, awarded, authorized)?;
+            return Ok(build_award(app, awarded, (keyed, redeemed.replayed), receipt));
         }
         RedeemOutcome::RateLimited => rate_limited(&AttemptWindow::Awards(caller.user), redeemed.rate),
         RedeemOutcome::Banned => Refusal::Banned,
@@ -85,31 +81,30 @@ pub fn abuse_signal(outcome: &RedeemOutcome) -> Option<AbuseSignal> {
 
 /// Builds the award. Its board is the script's if the request has an idempotency key, because a replay must repeat it; otherwise the
 /// newer of the script's and the node's.
-fn build_award(
-    app: &App,
-    awarded: &Awarded,
-    (keyed, replayed): (bool, bool),
-    receipt: Option<String>,
-) -> Result<Award, Fault> {
+fn build_award(app: &App, awarded: &Awarded, (keyed, replayed): (bool, bool), receipt: String) -> Award {
     if awarded.flush_due_ms > 0 {
         app.hub.request_flush();
     }
     let mut board = app.hub.newest_encoded();
     if let Some(top) = awarded.top.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
-        board = Arc::new(EncodedBoard::new(Board::read(awarded.version, top)?));
+        board = Arc::new(EncodedBoard::new(Board::from_entries(
+            BoardId::GLOBAL,
+            awarded.version,
+            top.iter().cloned(),
+        )));
         // A replayed board is old, and a node that has just started would take it for the newest.
         if !replayed {
             app.hub.learn(&board);
         }
     }
-    Ok(Award {
+    Award {
         score: awarded.score,
         rank: awarded.rank,
         points: awarded.points,
         next: awarded.next.clone(),
         board,
         receipt,
-    })
+    }
 }
 
 /// Signs the receipt. A replay signs the same claims with the same key, so the text is identical.
@@ -118,8 +113,8 @@ fn sign_receipt(
     caller: &Identity,
     awarded: &Awarded,
     authorized: &AuthorizedRedeem<'_>,
-) -> Result<Option<String>, Fault> {
-    let Some(stamp) = &awarded.stamp else { return Ok(None) };
+) -> Result<String, Fault> {
+    let stamp = &awarded.stamp;
     let receipt = Receipt {
         jti: authorized.attempt_id,
         sub: caller.user,
@@ -129,5 +124,5 @@ fn sign_receipt(
         version: awarded.version,
         iat: stamp.hlc_us / 1_000_000,
     };
-    app.receipts.sign(&stamp.kid, &receipt).map(Some)
+    app.receipts.sign(&stamp.kid, &receipt)
 }

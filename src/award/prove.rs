@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::store::{
-    AskedToken, AttemptWindow, Attempts, IdempotencyKey, Judging, Prove, ProveOutcome, ProveReply,
+    AttemptWindow, Attempts, IdempotencyKey, InitToken, Judging, Prove, ProveOutcome, ProveReply,
 };
 use crate::token::{ActToken, AntiSpamClaims};
 
@@ -115,7 +115,7 @@ async fn try_prove(
         challenge: claims.as_ref().map_or(&no_challenge, |claims| &claims.chl),
         proof: request.proof.as_ref(),
     };
-    let asked = claims.as_ref().map(|claims| AskedToken {
+    let asked = claims.as_ref().map(|claims| InitToken {
         id: claims.jti,
         hash: sha256_hex(&[request.anti_spam.as_bytes()]),
         expires_s: claims.exp,

@@ -15,7 +15,7 @@ use crate::account::Identity;
 use crate::action::{Action, Flow, Limits, ProofResult};
 use crate::app::App;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
-use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemOutcome, Redeemed};
+use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemOutcome, RedeemReply};
 
 /// A request to redeem a token, parsed but not yet checked.
 pub struct RedeemRequest {
@@ -67,7 +67,7 @@ async fn try_redeem(
     caller: &Identity,
     request: &RedeemRequest,
     rate: &mut Option<RateWindow>,
-) -> Result<(Redeemed, Result<Award>), Rejection> {
+) -> Result<(RedeemReply, Result<Award>), Rejection> {
     let authorized = request.credential.authorize(app, caller).await?;
     let submission = proof_submission(&authorized, request);
     let most_points = max_points(&authorized, &request.credential);
@@ -113,8 +113,8 @@ async fn conclude(
     caller: &Identity,
     request: &RedeemRequest,
     authorized: &AuthorizedRedeem<'_>,
-    redeemed: Redeemed,
-) -> Result<(Redeemed, Result<Award>), Rejection> {
+    redeemed: RedeemReply,
+) -> Result<(RedeemReply, Result<Award>), Rejection> {
     if let (RedeemOutcome::Awarded(_), Some(action), false) =
         (&redeemed.outcome, authorized.action, redeemed.replayed)
     {
@@ -198,10 +198,11 @@ pub(super) async fn run_redeem(
     request: &RedeemRequest,
     authorized: &AuthorizedRedeem<'_>,
     run: ScriptRun<'_>,
-) -> Result<Redeemed, Fault> {
+) -> Result<RedeemReply, Fault> {
     let no_limits = Limits::default();
     let board = app.hub.newest();
     let script = Redeem {
+        board: board.id,
         user: caller.user,
         number: caller.number,
         username: &caller.username,

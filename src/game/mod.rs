@@ -4,7 +4,7 @@ use crate::account::Identity;
 use crate::app::App;
 use crate::award::{AttemptOutcome, CLOSED, rate_limited};
 use crate::error::{Error, Refusal, Result};
-use crate::store::{AttemptWindow, Finished, NoSession, Session, Start, StartOutcome};
+use crate::store::{AttemptWindow, FinishedSession, NoSession, Session, Start, StartOutcome};
 use crate::token::{ActToken, new_session_id};
 
 /// A new session.
@@ -65,7 +65,7 @@ pub async fn current_session(app: &App, caller: &Identity) -> Result<Session> {
 ///
 /// # Errors
 /// `NoSession` or `SessionExpired`, awards are closed, or Redis does not answer.
-pub async fn end(app: &App, caller: &Identity) -> Result<Finished> {
+pub async fn end(app: &App, caller: &Identity) -> Result<FinishedSession> {
     let outbox_max = app.config.outbox.max_entries;
     app.store.finish(caller.user, outbox_max, app.clock.new_id()).await?.map_err(refuse)
 }

@@ -78,7 +78,7 @@ pub fn show_award(award: &Award) -> Response {
         new_score: award.score,
         rank: award.rank,
         leaderboard: award.board.rows(),
-        receipt: award.receipt.as_deref(),
+        receipt: &award.receipt,
     })
     .into_response()
 }
@@ -91,8 +91,7 @@ struct Shown<'a> {
     new_score: u64,
     rank: u64,
     leaderboard: &'a RawValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<&'a str>,
+    receipt: &'a str,
 }
 
 /// `GET`: the open actions. With a valid login each action also has `availableInMs`, the player's remaining wait. An invalid login is

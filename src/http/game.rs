@@ -86,15 +86,13 @@ fn read_redeem(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<RedeemRequ
 
 fn show_award(award: &Award) -> Response {
     let (token, expires_at_ms) = award.next.clone().unwrap_or_default();
-    let mut data = json!({
+    let data = json!({
         "newScore": award.score,
         "pointsEarned": award.points,
         "rank": award.rank,
         "newActionToken": token,
         "expiresAt": rfc3339(expires_at_ms),
+        "receipt": award.receipt,
     });
-    if let Some(receipt) = &award.receipt {
-        data["receipt"] = receipt.as_str().into();
-    }
     envelope::answer(StatusCode::OK, "Score updated successfully", data)
 }

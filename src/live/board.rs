@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::Fault;
+use crate::store::{BoardEntry, BoardId};
 
 /// One place of the top list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Row {
 /// One version of the top list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Board {
+    /// Which board this is.
+    pub id: BoardId,
     /// Grows with every change: µs by Redis' clock, raised where that stood still.
     pub version: i64,
     /// At most ten rows, highest score first; within a tie, the user who reached the score first.
@@ -29,55 +32,45 @@ pub struct Board {
 }
 
 impl Board {
-    /// The entries that `read` reads. Their clock is 0: a board does not have it.
-    pub fn entries(&self) -> Vec<String> {
-        let entry = |it: &Row| format!("{} 0 {} {} {}", it.score, it.user, it.number, it.username);
+    /// The entries of the top list. Their HLC is 0: a board does not have it.
+    pub fn entries(&self) -> Vec<BoardEntry> {
+        let entry = |row: &Row| BoardEntry {
+            score: row.score,
+            hlc_us: 0,
+            user: row.user,
+            number: row.number,
+            username: row.username.clone(),
+        };
         self.rows.iter().map(entry).collect()
     }
 
-    /// Reads entries `score clock userId number username`, best first, as `lua/lib/board.lua` writes them.
-    ///
-    /// # Errors
-    /// An entry is malformed.
-    pub fn read(version: i64, entries: &[impl AsRef<str>]) -> Result<Self, Fault> {
-        let mut rows: Vec<Row> = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            let row = read_row(entry.as_ref())
-                .ok_or_else(|| Fault::new("read the board", "an entry of the top list is malformed"))?;
-            let shared_rank = rows.last().filter(|above| above.score == row.score).map(|above| above.rank);
-            rows.push(Row { rank: shared_rank.unwrap_or(index as u64 + 1), ..row });
+    /// Ranks entries, best first.
+    pub fn from_entries(id: BoardId, version: i64, entries: impl IntoIterator<Item = BoardEntry>) -> Self {
+        let mut rows: Vec<Row> = Vec::with_capacity(10);
+        for (index, entry) in entries.into_iter().enumerate() {
+            let BoardEntry { score, user, number, username, .. } = entry;
+            let shared_rank = rows.last().filter(|above| above.score == score).map(|above| above.rank);
+            rows.push(Row { user, number, username, score, rank: shared_rank.unwrap_or(index as u64 + 1) });
         }
-        Ok(Self { version, rows })
+        Self { id, version, rows }
     }
 
     /// Reads a publication: the version, then the entries, one per line.
     ///
     /// # Errors
     /// It is malformed.
-    pub fn read_publication(text: &str) -> Result<Self, Fault> {
+    pub fn read_publication(id: BoardId, text: &str) -> Result<Self, Fault> {
         let mut lines = text.lines();
-        let version = lines.next().and_then(|it| it.parse().ok());
+        let version = lines.next().and_then(|line| line.parse().ok());
         let version = version.ok_or_else(|| Fault::new("read_board", "a publication has no version"))?;
-        Self::read(version, &lines.collect::<Vec<_>>())
+        let entries: Result<Vec<BoardEntry>, _> = lines.map(str::parse).collect();
+        Ok(Self::from_entries(id, version, entries.map_err(|error| Fault::new("read_board", error))?))
     }
 
     /// When this version was made, in ms since the Unix epoch.
     pub fn changed_at_ms(&self) -> i64 {
         self.version / 1000
     }
-}
-
-fn read_row(entry: &str) -> Option<Row> {
-    let mut words = entry.splitn(5, ' ');
-    let score = words.next()?.parse().ok()?;
-    let _clock = words.next()?;
-    Some(Row {
-        score,
-        user: words.next()?.parse().ok()?,
-        number: words.next()?.parse().ok()?,
-        username: words.next()?.to_owned(),
-        rank: 0,
-    })
 }
 
 #[cfg(test)]
@@ -89,11 +82,18 @@ mod tests {
         let user = Uuid::nil();
         let entries: Vec<_> =
             [90, 80, 80, 70].iter().map(|score| format!("{score} 1 {user} 7 a name")).collect();
-        let board = Board::read(5, &entries).unwrap();
+        let board =
+            Board::from_entries(BoardId::GLOBAL, 5, entries.iter().map(|entry| entry.parse().unwrap()));
         assert_eq!(board.rows.iter().map(|it| it.rank).collect::<Vec<_>>(), [1, 2, 2, 4]);
         assert_eq!(board.rows[0].username, "a name");
-        assert_eq!(Board::read_publication(&format!("5\n{}", entries.join("\n"))).unwrap(), board);
-        assert_eq!(Board::read_publication("5\n").unwrap().rows, []);
-        assert!(Board::read_publication("").is_err() && Board::read(1, &["1 2 3"]).is_err());
+        assert_eq!(
+            Board::read_publication(BoardId::GLOBAL, &format!("5\n{}", entries.join("\n"))).unwrap(),
+            board
+        );
+        assert_eq!(Board::read_publication(BoardId::GLOBAL, "5\n").unwrap().rows, []);
+        assert!(
+            Board::read_publication(BoardId::GLOBAL, "").is_err()
+                && Board::read_publication(BoardId::GLOBAL, "1\n1 2 3").is_err()
+        );
     }
 }

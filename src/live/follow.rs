@@ -11,7 +11,8 @@ use super::{Board, EncodedBoard};
 use crate::app::App;
 use crate::error::Fault;
 use crate::store::{
-    BANNED_NEWS, BOARD_CHANNEL, BoardState, PersonalNews, Subscription, TRACE_CHANNEL, personal_channel,
+    BAN_MESSAGE, BoardId, BoardState, PersonalUpdate, Subscription, board_channel, personal_channel,
+    trace_channel,
 };
 
 /// A lost publication is found within this time.
@@ -37,8 +38,8 @@ pub async fn poll(app: &App) -> Result<(), Fault> {
     let mut state =
         app.store.poll(known, since_ms).await.inspect_err(|_| app.health.record_poll_failure())?;
     check_writes(app).await.inspect_err(|_| app.health.record_poll_failure())?;
-    if state.ungathered {
-        if app.store.gather_all(app.config.live.publish_interval_ms).await > 0 {
+    if state.has_unmerged_shards {
+        if app.store.merge_all_shards(app.config.live.publish_interval_ms).await > 0 {
             app.hub.request_flush();
         }
         let banned = state.banned;
@@ -48,7 +49,11 @@ pub async fn poll(app: &App) -> Result<(), Fault> {
         app.fanout.ban(user);
     }
     if state.version > known && state.shows {
-        app.hub.learn(&Arc::new(EncodedBoard::new(Board::read(state.version, &state.top)?)));
+        app.hub.learn(&Arc::new(EncodedBoard::new(Board::from_entries(
+            BoardId::GLOBAL,
+            state.version,
+            state.top,
+        ))));
     }
     let newest = app.hub.newest();
     if newest.version <= state.published {
@@ -121,20 +126,20 @@ pub async fn follow_board(app: Arc<App>) {
 /// One connection. It subscribes before it polls, so that no board between the two is missed.
 async fn board_subscription(app: &App, backoff: &mut Backoff) -> Result<(), Fault> {
     // Trace contexts use the same connection, so that each arrives before its board.
-    let traced = app.traces.is_some().then(|| TRACE_CHANNEL.to_owned());
-    let channels: Vec<String> = [BOARD_CHANNEL.to_owned()].into_iter().chain(traced).collect();
+    let traced = app.traces.is_some().then(|| trace_channel(BoardId::GLOBAL));
+    let channels: Vec<String> = [board_channel(BoardId::GLOBAL)].into_iter().chain(traced).collect();
     let mut subscription = app.store.subscribe(&channels).await?;
     poll(app).await?;
     *backoff = Backoff::default();
     loop {
         match tokio::time::timeout(PING_INTERVAL, subscription.next()).await {
-            Ok(Some((channel, text))) if channel == TRACE_CHANNEL => {
+            Ok(Some((channel, text))) if Some(&channel) == channels.get(1) => {
                 if let Some(traces) = &app.traces {
                     app.pending_spans.start(traces, &text);
                 }
             }
             Ok(Some((_, text))) => {
-                let board = Board::read_publication(&text)?;
+                let board = Board::read_publication(BoardId::GLOBAL, &text)?;
                 app.metrics.board_lag(app.clock.now_ms() - board.changed_at_ms());
                 publish(app, board);
                 app.health.record_published_board();
@@ -176,9 +181,9 @@ async fn user_subscription(
                     return Err(Fault::retryable("follow_users", "the connection ended"));
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
-                match (user, PersonalNews::parse(&text)) {
+                match (user, PersonalUpdate::parse(&text)) {
                     (Some(user), Some(update)) => app.fanout.notify(user, update),
-                    (Some(user), None) if text == BANNED_NEWS => app.fanout.ban(user),
+                    (Some(user), None) if text == BAN_MESSAGE => app.fanout.ban(user),
                     _ => {}
                 }
             }

@@ -79,9 +79,10 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::BoardId;
 
     fn board(version: i64) -> Board {
-        Board { version, rows: Vec::new() }
+        Board { id: BoardId::GLOBAL, version, rows: Vec::new() }
     }
 
     fn encoded(version: i64) -> Arc<EncodedBoard> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::store::BOARD_CHANNEL;
+use crate::store::{BoardId, board_channel};
 use crate::traces::{Span, SpanKind, Traces};
 
 /// Most pending spans; beyond it the oldest is dropped.
@@ -39,7 +39,7 @@ impl PendingSpans {
         span.set("messaging.system", "redis");
         span.set("messaging.operation.name", "receive");
         span.set("messaging.operation.type", "receive");
-        span.set("messaging.destination.name", BOARD_CHANNEL);
+        span.set("messaging.destination.name", board_channel(BoardId::GLOBAL));
         let mut spans = self.spans.lock();
         spans.truncate(MAX_PENDING - 1);
         spans.push_front(PendingSpan { version, span });

@@ -1,32 +1,37 @@
-//! Every key and channel, made here and nowhere else. `lua/README.md` says what each holds.
+//! Makes every key and channel name; no other file does. `lua/README.md` describes what each holds.
 
 use uuid::Uuid;
 
+use super::BoardId;
 use crate::network::Network;
 
-/// Where a changed board is published.
-pub const BOARD_CHANNEL: &str = "board:global";
+/// Channel of a board.
+pub fn board_channel(board: BoardId) -> String {
+    format!("board:{board}")
+}
 
-/// Where a traced award says, before the board it changed is published, which trace that board belongs to. Not a line of the
-/// publication, whose readers of older releases know no more lines; and nobody listens here whose tracing is off.
-pub const TRACE_CHANNEL: &str = "trace:global";
+/// Channel of the trace context of a traced award that changed a board, published before the board. Only nodes that trace subscribe.
+pub fn trace_channel(board: BoardId) -> String {
+    format!("trace:{board}")
+}
 
-/// Where a user's own changes are published.
+/// Channel of one user.
 pub fn personal_channel(user: Uuid) -> String {
     format!("personal:{user}")
 }
 
-/// What goes out on a user's channel with a ban (`lua/apply_restrictions.lua`).
-pub const BANNED_NEWS: &str = "banned";
+/// The message on a user's channel that announces a ban (`lua/apply_restrictions.lua`).
+pub const BAN_MESSAGE: &str = "banned";
 
-/// What begins so is loaded from the ledger.
+/// Prefixes of the keys that a load from the ledger writes.
 pub const IN_THE_LEDGER: [&str; 3] = ["user:score:", "quarantine:", "ban:"];
 
-/// What begins so may have been used up since an older copy of Redis was made.
+/// Prefixes of the keys that may have been used up since an older copy of Redis was made.
 pub const USED_UP: [&str; 3] = ["token:", "session:", "proven:"];
 
-/// Every kind of key there is, by how its bare name begins.
-pub const ALL: [&str; 17] = [
+/// How the bare name of every key begins.
+pub const ALL: [&str; 18] = [
+    "shard:",
     "leaderboard:",
     "user:score:",
     "token:",
@@ -48,39 +53,73 @@ pub const ALL: [&str; 17] = [
 
 pub const ONCE: &str = "once:";
 
-/// The names of one shard's keys: bare where it is the only one, else under a tag in braces, which Redis Cluster hashes, so that
-/// they share a slot.
-pub struct Keys {
-    pub tag: String,
-    pub board: String,
+/// The keys of one board in one shard, or of the merged board.
+pub struct BoardKeys {
+    /// The sorted set of scores.
+    pub scores: String,
     pub state: String,
     pub top: String,
-    /// There while the board may not be published again.
+    /// Exists while the board must not be published again.
     pub throttle: String,
-    /// What replicas are asked for: whoever has it has what was written before it.
-    pub fence: String,
-    /// What the shards hold of the ten, at the board that is merged of them.
+    /// What the merged board has of each shard.
     pub shards: String,
+    /// The channels have no tag: they are the same in every shard.
+    pub channel: String,
+    pub trace_channel: String,
+}
+
+impl BoardKeys {
+    fn new(tag: &str, board: BoardId) -> Self {
+        let name = |ending: &str| format!("{tag}leaderboard:{board}{ending}");
+        Self {
+            scores: name(""),
+            state: name(":state"),
+            top: name(":top"),
+            throttle: name(":throttle"),
+            shards: name(":shards"),
+            channel: board_channel(board),
+            trace_channel: trace_channel(board),
+        }
+    }
+}
+
+/// The keys of one shard: bare names where there is one shard, else under a tag in braces. Redis Cluster hashes the tag only, so all keys
+/// of a shard share one slot.
+pub struct Keys {
+    pub tag: String,
+    /// What is true of the shard. The merged board is confirmed by itself, so there it is the board's own state.
+    pub shard_state: String,
+    /// Written before a node waits for replicas: a replica that has it has everything written before it.
+    pub fence: String,
     pub outbox: String,
-    /// Everybody who is banned, by the moment of the ban.
+    /// Every banned user, by the time of the ban.
     pub banned: String,
+    global: BoardKeys,
 }
 
 impl Keys {
-    /// Under a tag; an empty one for bare names.
-    pub fn new(tag: String) -> Self {
+    /// The keys of one shard, under its tag; empty for bare names.
+    pub fn of_shard(tag: String) -> Self {
         let name = |bare: &str| format!("{tag}{bare}");
         Self {
-            board: name("leaderboard:global"),
-            state: name("leaderboard:global:state"),
-            top: name("leaderboard:global:top"),
-            throttle: name("leaderboard:global:throttle"),
+            shard_state: name("shard:state"),
             fence: name("leaderboard:global:fence"),
-            shards: name("leaderboard:global:shards"),
             outbox: name("outbox"),
             banned: name("banned"),
+            global: BoardKeys::new(&tag, BoardId::GLOBAL),
             tag,
         }
+    }
+
+    /// The keys of the board that is merged from all shards, under its tag.
+    pub fn of_merged_board(tag: String) -> Self {
+        let keys = Self::of_shard(tag);
+        Self { shard_state: keys.global.state.clone(), ..keys }
+    }
+
+    /// The keys of a board. There is one board so far.
+    pub fn board(&self, _: BoardId) -> &BoardKeys {
+        &self.global
     }
 
     fn of(&self, kind: &str, whose: &str) -> String {

@@ -1,99 +1,75 @@
-//! Redis: keys, scripts, the outbox's stream and the subscriptions. The only importer of `redis`. It knows no HTTP, no SQL
-//! and no rule that is not in a script.
+//! Redis: connections, keys, scripts, the board, the outbox and subscriptions. Apart from the embedded server, only this module imports
+//! `redis`. It has no HTTP, no SQL, and no rule that is not in a script.
 
-mod above;
-mod action_waits;
-mod attempt;
 mod board;
+mod commands;
 mod connection;
-mod entry;
-mod epoch;
-mod gather;
-mod issue;
-mod judging;
-mod keys;
-mod lease;
-mod load;
 #[doc(hidden)]
-pub mod measured;
-mod news;
-mod operator;
+pub mod internals;
+mod keys;
 mod outbox;
-mod prove;
-mod redeem;
-mod redeemed;
-mod reply;
 mod script;
-mod session;
-mod shape;
 mod shard;
-mod totals;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::FromRedisValue;
 
-pub use attempt::{AttemptWindow, Attempts};
-pub use board::{BoardState, Mended, ShardState};
+pub use board::board_shape::{BoardShape, Bucket};
+pub use board::entry::{BoardEntry, NotABoardEntry};
+pub use board::id::BoardId;
+pub use board::load::{LimitCounts, Load, PointsWon, REMEMBERED_MS, Standing};
+pub use board::load_totals::{Members, Total};
+pub use board::personal_update::PersonalUpdate;
+pub use board::poll::{BoardState, ShardState, TopChange};
+pub use commands::admin::{Adjust, AdminRefusal, Restrict, Restrictions, TotalChange};
+pub use commands::attempt::{AttemptWindow, Attempts};
+pub use commands::issue::{ChallengeSeed, Issue, IssueOutcome};
+pub use commands::judging::{Judging, Reservation};
+pub use commands::lease::{QuotaLease, RateLimitKey};
+pub use commands::prove::{InitToken, Prove, ProveOutcome, ProveReply};
+pub use commands::redeem::{IdempotencyKey, NextToken, Redeem};
+pub use commands::redeem_reply::{Awarded, ReceiptData, RedeemOutcome, RedeemReply};
+pub use commands::session::{FinishedSession, NoSession, Session, Start, StartOutcome};
 pub use connection::{OutboxReader, Subscription};
-pub use entry::{Entry, EntryKind, Unread};
-pub use issue::{ChallengeSeed, Issue, IssueOutcome};
-pub use judging::{Judging, Reservation};
-pub use keys::{BANNED_NEWS, BOARD_CHANNEL, TRACE_CHANNEL, personal_channel};
-pub use lease::{QuotaLease, RateLimitKey};
-pub use load::{Counted, Load, PointsWon, REMEMBERED_MS, Standing};
-pub use news::PersonalNews;
-pub use operator::{Adjust, Adjusted, InForce, NotDone, Restrict};
+pub use keys::{BAN_MESSAGE, board_channel, personal_channel, trace_channel};
 pub use outbox::OLDEST;
-pub use prove::{AskedToken, Prove, ProveOutcome, ProveReply};
-pub use redeem::{IdempotencyKey, NextToken, Redeem};
-pub use redeemed::{Awarded, RedeemOutcome, Redeemed, Stamp};
-pub use session::{Finished, NoSession, Session, Start, StartOutcome};
-pub use shape::{BoardShape, Bucket};
+pub use outbox::entry::{Entry, EntryKind, UnreadableEntry};
 pub use shard::{Seen, shard_of};
-pub use totals::{Members, Total};
 
-use crate::action::{Limits, ProofResult};
+use crate::action::ProofResult;
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::traces::{self, Span, SpanKind};
-use above::Above;
+use board::rank::RankBatcher;
 use connection::binding;
 use connection::redis_error::is_redirect;
 use connection::server::{CallError, Request};
 use connection::topology::Topology;
-use reply::Reply;
-use script::{Script, Scripts};
+use script::Scripts;
+use script::declaration::ScriptCall;
+use script::reply::Reply;
 use shard::Shard;
 
-/// The window of every limit a minute, as the scripts take it.
-const MINUTE_MS: &str = "60000";
+/// The length of every rate-limit window per minute.
+const MINUTE_MS: u64 = 60_000;
 
-/// An action's own limits, as `lua/lib/limits.lua` reads them.
-fn limits_text(limits: &Limits) -> String {
-    let Limits { cooldown_ms, cap_per_hour, cap_per_day, opens_at_ms, open_for_ms, span_ms } = limits;
-    if *limits == Limits::default() {
-        return String::new();
-    }
-    format!("{cooldown_ms} {cap_per_hour} {cap_per_day} {opens_at_ms} {open_for_ms} {span_ms}")
-}
-
-/// When a proof stands, as `lua/lib/proof.lua` reads it.
+/// When a proof is valid, as `read_span` of `lua/lib/proof.lua` reads it.
 fn span_text(verdict: &ProofResult) -> String {
-    let ((min_ms, max_ms), (from_ms, until_ms)) = (verdict.age_ms, verdict.valid_ms);
-    if ((min_ms, max_ms), (from_ms, until_ms)) == ((0, 0), (0, 0)) {
+    let ((min_age_ms, max_age_ms), (from_ms, until_ms)) = (verdict.age_ms, verdict.valid_ms);
+    if ((min_age_ms, max_age_ms), (from_ms, until_ms)) == ((0, 0), (0, 0)) {
         return String::new();
     }
-    format!("{min_ms} {max_ms} {from_ms} {until_ms}")
+    format!("{min_age_ms} {max_age_ms} {from_ms} {until_ms}")
 }
 
-/// Redis, as one node sees it.
+/// Redis, as one node uses it.
 pub struct Store {
     shards: Vec<Shard>,
-    /// The board that is merged of the shards; none where there is only one.
-    face: Option<Shard>,
-    above: Above,
+    /// The place of the board that is merged from all shards; none if there is one shard.
+    merged: Option<Shard>,
+    rank_batcher: RankBatcher,
     topology: Topology,
     scripts: Scripts,
     metrics: Arc<Metrics>,
@@ -136,7 +112,7 @@ impl Store {
         let started = Instant::now();
         let answer = self.ask_at(shard, Request::Command(command)).await;
         self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
-        answer.map_err(|it| it.into_fault(doing))
+        answer.map_err(|error| error.into_fault(doing))
     }
 
     /// Sends a pipeline of commands about one shard.
@@ -147,50 +123,38 @@ impl Store {
         pipeline: &redis::Pipeline,
     ) -> Result<T, Fault> {
         let answer = self.ask_at(shard, Request::Pipeline(pipeline)).await;
-        answer.map_err(|it| it.into_fault(doing))
+        answer.map_err(|error| error.into_fault(doing))
     }
 
-    /// Runs one script and times it under its name.
-    async fn run(
-        &self,
-        shard: &Shard,
-        script: &Script,
-        keys: &[&str],
-        arguments: &[String],
-    ) -> Result<Reply, Fault> {
-        self.run_in(script_span(script.name), shard, script, keys, arguments).await
+    /// Runs one script and records its time under its name.
+    async fn run(&self, shard: &Shard, call: &dyn ScriptCall) -> Result<Reply, Fault> {
+        self.run_in(script_span(call.script(&self.scripts).name), shard, call).await
     }
 
-    /// The same in a span that has begun.
-    async fn run_in(
-        &self,
-        mut span: Span,
-        shard: &Shard,
-        script: &Script,
-        keys: &[&str],
-        arguments: &[String],
-    ) -> Result<Reply, Fault> {
+    /// The same in a span that has started.
+    async fn run_in(&self, mut span: Span, shard: &Shard, call: &dyn ScriptCall) -> Result<Reply, Fault> {
+        let script = call.script(&self.scripts);
         let (started, name) = (Instant::now(), script.name);
         let server = shard.server();
         let bound = server.binding.sha(script);
-        let by_name = script.by_name(bound.as_deref(), keys, arguments);
-        let mut answer = self.ask_at(shard, Request::Command(&by_name)).await;
+        let by_sha = script.by_sha(bound.as_deref(), call);
+        let mut answer = self.ask_at(shard, Request::Command(&by_sha)).await;
         if bound.is_some() && is_unknown(&answer) {
             server.binding.clear();
-            let by_name = script.by_name(None, keys, arguments);
-            answer = self.ask_at(shard, Request::Command(&by_name)).await;
+            let by_sha = script.by_sha(None, call);
+            answer = self.ask_at(shard, Request::Command(&by_sha)).await;
         } else if is_a_replica(&answer) {
-            // It may be the master again, with other data, before anybody looks.
+            // It may become the master again, with other data, before the next poll.
             server.binding.clear();
         } else if bound.is_none() && answer.is_ok() {
             binding::bind(&server, &self.scripts.bindable());
         }
         if is_unknown(&answer) {
-            let in_full = script.in_full(keys, arguments);
-            answer = self.ask_at(shard, Request::Command(&in_full)).await;
+            let by_text = script.by_text(call);
+            answer = self.ask_at(shard, Request::Command(&by_text)).await;
         }
         self.metrics.redis_call(name, started.elapsed(), answer.is_ok());
-        let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|it| it.into_fault(name));
+        let result: Result<Vec<redis::Value>, Fault> = answer.map_err(|error| error.into_fault(name));
         if let Err(fault) = &result {
             span.fail(if fault.retryable { "away" } else { "refused" });
         }
@@ -200,7 +164,7 @@ impl Store {
     /// Microseconds since the Unix epoch by Redis' clock.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is unavailable.
     pub async fn now_us(&self) -> Result<i64, Fault> {
         let (seconds, micros): (i64, i64) =
             self.ask(self.shown(), "read_redis_clock", &redis::cmd("TIME")).await?;
@@ -214,7 +178,7 @@ impl Store {
     }
 }
 
-/// A script's span, in OpenTelemetry's words for databases.
+/// The span of a script, with OpenTelemetry's attributes for databases.
 fn script_span(name: &'static str) -> Span {
     let mut span = traces::child(SpanKind::Client, || format!("EVALSHA {name}").into());
     span.set("db.system.name", "redis");

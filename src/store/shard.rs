@@ -1,5 +1,5 @@
-//! The shards: parts of the board that live each in one slot of Redis, so that all that one award touches is in one place. How many
-//! there are is a setting; which one a user belongs to follows from the user's id alone. With one, it is the whole board.
+//! Shards: each is a part of the board in one slot of Redis, so that all keys of one award are in one place. Their number is a setting. A user's
+//! shard follows from the user's id.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,8 +12,8 @@ use super::Store;
 use super::connection::server::Server;
 use super::keys::Keys;
 
-/// The shard of so many that what has these bytes belongs to: FNV-1a (64 bits), folded. It is a part of where data lies, and
-/// never changes.
+/// The number of the shard for some bytes: FNV-1a (64 bits), folded, modulo the number of shards. Stored data depends on it, so it never
+/// changes.
 pub fn shard_of(bytes: &[u8], shards: usize) -> usize {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -21,36 +21,36 @@ pub fn shard_of(bytes: &[u8], shards: usize) -> usize {
     ((hash ^ (hash >> 32)) % shards as u64) as usize
 }
 
-/// How far a node has seen a shard come. Later epochs are later, whatever their moments: another Redis' clock may be behind.
+/// The newest state of a shard that a node has seen. Epochs compare first, since another Redis' clock may be behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {
-    /// The epoch that was confirmed; 0 at first. A Redis in an earlier one was left behind.
+    /// The epoch; 0 at first. A Redis in an earlier one was left behind.
     pub epoch: i64,
-    /// The board's moment in it (µs). A Redis that is behind it has lost something.
+    /// The HLC in this epoch. A Redis that is behind it has lost data.
     pub hlc_us: i64,
 }
 
-/// One shard, or the board that is merged of them.
+/// One shard, or the place of the merged board.
 pub struct Shard {
     pub number: usize,
     pub keys: Keys,
-    /// Who serves its slot, as far as this node knows.
+    /// The server of its slot, as far as this node knows.
     server: Arc<ArcSwap<Server>>,
-    /// The newest that this node has seen of it, in replies and looks.
+    /// The newest state that this node has seen, in replies and polls.
     seen: Mutex<Seen>,
-    /// The newest version of its ten that is known to be in the merged board.
-    gathered: AtomicI64,
+    /// The newest version of its top list that the merged board is known to have.
+    merged_version: AtomicI64,
 }
 
 impl Shard {
-    /// Under a tag, served by whom is known.
-    pub fn new(number: usize, tag: String, server: Arc<Server>) -> Self {
+    /// A shard with these keys, on this server.
+    pub fn new(number: usize, keys: Keys, server: Arc<Server>) -> Self {
         Self {
             number,
-            keys: Keys::new(tag),
+            keys,
             server: Arc::new(ArcSwap::new(server)),
             seen: Mutex::default(),
-            gathered: AtomicI64::new(-1),
+            merged_version: AtomicI64::new(-1),
         }
     }
 
@@ -58,62 +58,56 @@ impl Shard {
         self.server.load_full()
     }
 
-    /// Who serves it, for somebody to look at again.
+    /// Its server, as a cell that follows failovers.
     pub fn serving(&self) -> Arc<ArcSwap<Server>> {
         self.server.clone()
     }
 
-    /// Takes another server; it may be the same.
+    /// Changes the server; it may be the same.
     pub fn move_to(&self, server: Arc<Server>) {
         if !Arc::ptr_eq(&self.server.load(), &server) {
             tracing::info!(
                 tag = self.keys.tag,
                 address = &*server.address,
-                "served by another Redis from now on"
+                "shard moved to another redis server"
             );
             self.server.store(server);
         }
     }
 
-    /// The newest that this node has seen.
+    /// The newest state that this node has seen.
     pub fn seen(&self) -> Seen {
         *self.seen.lock()
     }
 
-    /// The same as the scripts take it: see `lua/lib/epoch.lua`.
-    pub fn least(&self) -> String {
-        let Seen { epoch, hlc_us } = self.seen();
-        format!("{epoch} {hlc_us:016}")
-    }
-
-    /// Notes what was seen of an open board.
+    /// Notes the state of an open shard.
     pub fn see(&self, epoch: i64, hlc_us: i64) {
         let mut seen = self.seen.lock();
         *seen = Seen { epoch, hlc_us }.max(*seen);
     }
 
-    pub fn gathered(&self) -> i64 {
-        self.gathered.load(Ordering::Relaxed)
+    pub fn merged_version(&self) -> i64 {
+        self.merged_version.load(Ordering::Relaxed)
     }
 
-    /// What the merged board has of this shard, -1 if nothing that counts.
-    pub fn note_gathered(&self, version: i64) {
-        self.gathered.store(version, Ordering::Relaxed);
+    /// Notes the version that the merged board has of this shard; -1: none of this epoch.
+    pub fn set_merged_version(&self, version: i64) {
+        self.merged_version.store(version, Ordering::Relaxed);
     }
 }
 
-/// What tags of shards look like: the number of all is part of it, so that a board that was split otherwise is another board.
+/// The tag of a shard. The number of shards is part of it, so boards with different numbers of shards have different keys.
 pub fn tag(shard: usize, shards: usize) -> String {
     if shards == 1 { String::new() } else { format!("{{{shards}.{shard}}}") }
 }
 
-/// The tag of the board that is merged of so many shards.
-pub fn face_tag(shards: usize) -> String {
+/// The tag of the merged board.
+pub fn merged_tag(shards: usize) -> String {
     format!("{{{shards}.all}}")
 }
 
 impl Store {
-    /// How many shards there are.
+    /// Number of shards.
     pub fn shard_count(&self) -> usize {
         self.shards.len()
     }
@@ -123,24 +117,18 @@ impl Store {
         shard_of(user.as_bytes(), self.shards.len())
     }
 
-    /// Whether an entry `score moment userId …` is of a shard.
-    pub fn is_in(&self, shard: usize, entry: &str) -> bool {
-        let user = entry.split(' ').nth(2).and_then(|it| it.parse().ok());
-        user.is_some_and(|it| self.shard_number(it) == shard)
-    }
-
     pub(super) fn shard(&self, user: Uuid) -> &Shard {
         &self.shards[self.shard_number(user)]
     }
 
-    /// The shard of what is no user's: an address, a name's digest.
+    /// The shard of a key without a user: of an address, or a name's digest.
     pub(super) fn shard_by(&self, text: &str) -> &Shard {
         &self.shards[shard_of(text.as_bytes(), self.shards.len())]
     }
 
-    /// Where the board lies that everybody is shown: of one shard its own ten.
+    /// The place of the board that clients see: the merged board, or the only shard.
     pub(super) fn shown(&self) -> &Shard {
-        self.face.as_ref().unwrap_or(&self.shards[0])
+        self.merged.as_ref().unwrap_or(&self.shards[0])
     }
 }
 
@@ -151,8 +139,8 @@ mod tests {
     #[test]
     fn where_data_lies_never_changes() {
         let user = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0001);
-        assert_eq!([1, 2, 8, 64].map(|it| shard_of(user.as_bytes(), it)), [0, 0, 6, 22]);
-        assert_eq!([tag(0, 1), tag(3, 8), face_tag(8)], ["", "{8.3}", "{8.all}"]);
+        assert_eq!([1, 2, 8, 64].map(|shards| shard_of(user.as_bytes(), shards)), [0, 0, 6, 22]);
+        assert_eq!([tag(0, 1), tag(3, 8), merged_tag(8)], ["", "{8.3}", "{8.all}"]);
     }
 
     #[test]
@@ -161,6 +149,6 @@ mod tests {
         for n in 0..80_000_u128 {
             counts[shard_of(Uuid::from_u128((n << 64) | (n * n)).as_bytes(), 8)] += 1;
         }
-        assert!(counts.iter().all(|it| (9_500..10_500).contains(it)), "{counts:?}");
+        assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
     }
 }

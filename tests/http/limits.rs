@@ -136,7 +136,7 @@ async fn a_full_window_still_replays_stored_responses() {
 
     let scripts = ["attempt", "issue", "prove", "redeem"];
     let windows = ["awards", "inits"].map(|it| format!("GET rate:{it}:{}", ada.identity.user));
-    let reads = "laurel_redis_command_duration_seconds_count{operation=\"find_kept_answer\",result=\"ok\"} ";
+    let reads = "laurel_redis_command_duration_seconds_count{operation=\"find_answer\",result=\"ok\"} ";
     let before = (scripts.map(|it| calls(&node, it)), count(&node, reads));
     let counted: [u64; 2] = [look.ask(&windows[0]).await, look.ask(&windows[1]).await];
     for round in 0..20 {

@@ -77,7 +77,7 @@ async fn session_entries_may_arrive_in_any_order() {
     let attempts: Vec<Option<String>> =
         sqlx::query_scalar("SELECT session_id FROM user_action").fetch_all(&app.database).await.unwrap();
     assert_eq!(attempts, [Some(session.clone()), Some(session)]);
-    app.store.settle(&entries).await.unwrap();
+    app.store.ack(&entries).await.unwrap();
     assert_verified(&world).await;
 }
 

@@ -80,7 +80,7 @@ async fn entries_only_in_an_older_copy_follow_the_ledger() {
     restore(&mut world, &copy).await;
     // An award that reached only this Redis before the ledger continued with another one.
     let mut look = world.look().await;
-    let hlc_us: i64 = look.ask("HGET leaderboard:global:state hlc_us").await;
+    let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
     let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
     let entry = format!(
         "kind awarded id {id} user {user} action complete_level points 20 before 10 after 30 hlc_us {} at {at_ms} issued {at_ms} \
@@ -112,7 +112,7 @@ async fn deductions_in_an_older_copy_stop_at_zero() {
     restore(&mut world, &copy).await;
     // An admin deducted more than is left by now. The entry was not in the ledger yet when Redis was lost.
     let mut look = world.look().await;
-    let hlc_us: i64 = look.ask("HGET leaderboard:global:state hlc_us").await;
+    let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
     let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
     let entry = format!(
         "kind adjusted id {id} user {user} action adjust points -10 before 20 after 10 hlc_us {} at {at_ms} issued {at_ms} \

@@ -14,9 +14,9 @@ async fn only_acknowledged_entries_leave_the_outbox() {
     assert_eq!((before, after), (0, 10));
     assert!(hlc_us > 0);
     assert!(reader.read(10, 0).await.unwrap().0.is_empty(), "each comes once");
-    assert_eq!(store.settle(&entries[..1]).await.unwrap(), 1);
+    assert_eq!(store.ack(&entries[..1]).await.unwrap(), 1);
     assert_eq!(store.poll(0, i64::MAX).await.unwrap().outbox, 1);
-    assert_eq!(store.settle(&entries[..1]).await.unwrap(), 0, "acknowledging twice changes nothing");
+    assert_eq!(store.ack(&entries[..1]).await.unwrap(), 0, "acknowledging twice changes nothing");
 
     reader.rewind();
     let (again, _) = reader.read(10, 0).await.unwrap();
@@ -34,5 +34,5 @@ async fn unreadable_entries_are_returned_raw() {
     let (entries, unread) = reader.read(10, 0).await.unwrap();
     assert_eq!((entries.len(), unread.len()), (2, store.shard_count()), "one in each shard's");
     assert_eq!(unread[0].raw, b"kind nonsense");
-    assert_eq!(store.settle_unread(&unread[0]).await.unwrap(), 1);
+    assert_eq!(store.ack_unreadable(&unread[0]).await.unwrap(), 1);
 }

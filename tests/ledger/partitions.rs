@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use laurel::app::App;
 use laurel::ledger::{DetachReport, Month, Origin, detach, write_batch};
-use laurel::store::Entry;
+use laurel::store::{BoardEntry, Entry};
 use sqlx::Executor;
 use uuid::Uuid;
 
@@ -75,7 +75,7 @@ async fn write_before(app: &App, before_ms: i64) -> Vec<Entry> {
     write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox)
         .await
         .unwrap();
-    app.store.settle(&entries).await.unwrap();
+    app.store.ack(&entries).await.unwrap();
     entries
 }
 
@@ -85,7 +85,7 @@ async fn award(app: &App, users: &[Uuid], points: u64) {
     }
 }
 
-async fn top(app: &App) -> Vec<String> {
+async fn top(app: &App) -> Vec<BoardEntry> {
     app.store.poll(0, i64::MAX).await.unwrap().top
 }
 

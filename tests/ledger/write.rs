@@ -84,7 +84,7 @@ async fn an_entry_delivered_twice_counts_once() {
     .await
     .unwrap();
     assert_eq!(sums, (15, 15, 2));
-    app.store.settle(&entries).await.unwrap();
+    app.store.ack(&entries).await.unwrap();
     assert_verified(&world).await;
 }
 

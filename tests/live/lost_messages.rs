@@ -1,7 +1,7 @@
 //! Lost publications and subscriptions, and an outage of Redis.
 
 use laurel::admin::Restriction;
-use laurel::store::Standing;
+use laurel::store::{BoardId, Standing};
 
 use super::Client;
 use crate::harness::{Player, TestNode, World, eventually, rows};
@@ -12,8 +12,12 @@ async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_m
     let shard = node.app.store.shard_number(user);
     node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
     let _: () = world.look().await.ask(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
-    let due =
-        node.app.store.refill_top(shard, &[format!("77 5 {user} 1 ada")], window_ms, None).await.unwrap();
+    let due = node
+        .app
+        .store
+        .refill_top(shard, &[format!("77 5 {user} 1 ada").parse().unwrap()], window_ms, None)
+        .await
+        .unwrap();
     assert!(due.flush_due_ms > 0, "it was held back");
 }
 
@@ -90,7 +94,7 @@ async fn the_first_board_is_never_older_than_the_newest_published() {
     let _: u64 = world.look().await.ask(&format!("HSET leaderboard:global:state published {newest}")).await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("connect_success").await;
-    node.app.hub.publish(laurel::live::Board { version: newest, rows: Vec::new() });
+    node.app.hub.publish(laurel::live::Board { id: BoardId::GLOBAL, version: newest, rows: Vec::new() });
     assert_eq!(client.wait_for("leaderboard_updated").await["version"], newest);
 }
 

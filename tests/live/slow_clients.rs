@@ -1,6 +1,7 @@
 //! Clients that do not read, or break the protocol, are closed and do not affect others.
 
 use laurel::live::{Board, Row};
+use laurel::store::BoardId;
 use uuid::Uuid;
 
 use super::admission::sockets;
@@ -19,7 +20,7 @@ fn board(version: i64) -> Board {
         score: 1_000_000 - place,
         rank: place,
     };
-    Board { version, rows: (1..=10).map(row).collect() }
+    Board { id: BoardId::GLOBAL, version, rows: (1..=10).map(row).collect() }
 }
 
 /// Publishes boards, each after all readers have the one before. Returns the last version.

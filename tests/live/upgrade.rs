@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use laurel::live::Board;
+use laurel::store::BoardId;
 use serde_json::{Value, json};
 
 use super::clients::{Polling, WebSocket};
@@ -27,7 +28,7 @@ async fn publish(node: &TestNode, upgraded: &Cell<bool>) -> i64 {
     while published < 100 || !upgraded.get() {
         version += 1_000_000;
         published += 1;
-        node.app.hub.publish(Board { version, rows: Vec::new() });
+        node.app.hub.publish(Board { id: BoardId::GLOBAL, version, rows: Vec::new() });
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     version

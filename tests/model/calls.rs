@@ -1,5 +1,5 @@
-//! What anybody may call, and how calls are drawn. A call names tokens by where they are found, not by their text, so that a
-//! sequence still makes sense when calls are taken out of it.
+//! The calls of players and admins, and how a test case draws them. A call names tokens by index, not by text, so that a sequence stays valid when
+//! calls are removed.
 
 use proptest::prelude::*;
 
@@ -53,14 +53,14 @@ pub enum Deed {
     Operate(Operation),
 }
 
-/// Which token somebody shows.
+/// Which token a request has.
 #[derive(Clone, Copy, Debug)]
 pub enum Pick {
-    /// The newest of one's own for this door, if it was not used.
+    /// The player's newest unused token for this flow.
     Mine,
-    /// Any of one's own for this door, used ones too.
+    /// Any token of the player for this flow, used ones included.
     Own(usize),
-    /// Any that ever went out: somebody else's, a used one, another door's.
+    /// Any token that was ever issued: of another player, used, or for another flow.
     Any(usize),
     Forged(Forgery),
 }
@@ -78,7 +78,7 @@ pub enum Forgery {
     Empty,
 }
 
-/// What is given as proof.
+/// Which proof a request has.
 #[derive(Clone, Copy, Debug)]
 pub enum Given {
     Right,

@@ -1,5 +1,5 @@
-//! Random calls by honest players, hostile ones and operators over two nodes, against the rules as a small model: the two
-//! have to agree after every call. `LAUREL_MODEL_CASES` sets how many sequences are played.
+//! Random calls by honest players, hostile players and admins over two nodes, compared with a small model of the rules after every
+//! call. `LAUREL_MODEL_CASES` sets the number of sequences.
 
 mod calls;
 mod play;
@@ -21,7 +21,7 @@ const SHRINK_MS: u32 = 60_000;
 /// So long the action that takes time takes.
 const LEAST_MS: i64 = 3_600_000;
 
-/// The catalogue that ships, with less work, and a wait that nobody waits for: tokens are made older.
+/// The default catalogue with easier proofs of work, and waits that pass by making tokens older.
 fn catalogue() -> String {
     include_str!("../../src/action/actions.toml")
         .replace("bits = 16", "bits = 4")

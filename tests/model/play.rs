@@ -1,4 +1,4 @@
-//! Requests go to a node, and their answers are held against the model.
+//! Sends requests to a node and compares the answers with the model.
 
 use proptest::prop_assert_eq;
 use proptest::test_runner::{TestCaseError, TestCaseResult};

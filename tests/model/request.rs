@@ -1,4 +1,4 @@
-//! A call as a request: which token is shown, what is given as proof, and what is forged.
+//! Turns a call into a request: its token, its proof, and what is forged.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;

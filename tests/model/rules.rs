@@ -1,4 +1,4 @@
-//! The rules as the contract has them, small: what each request may do, and what comes of it.
+//! The rules of the API as a small model: what each request may do, and its outcome.
 
 use std::collections::HashMap;
 
@@ -284,7 +284,7 @@ impl Model {
         if user.banned || user.shown == 0 { (0, None) } else { (user.shown, Some(self.rank(user.shown))) }
     }
 
-    /// The ten best as (username, score, rank): whoever reached a score first is listed first.
+    /// The top list as (username, score, rank). Of equal scores, the one reached first comes first.
     pub fn top(&self) -> Vec<(String, u64, u64)> {
         let mut all: Vec<_> = self.on_board().collect();
         all.sort_by_key(|it| (std::cmp::Reverse(it.shown), it.shown_since));
@@ -292,7 +292,7 @@ impl Model {
     }
 }
 
-/// A key is bound to the door and the body that it came with first.
+/// A key is bound to the flow and the body of its first request.
 fn digest(request: &Request) -> String {
     format!("{} {:?}", request.path, request.body)
 }

@@ -1,4 +1,4 @@
-//! What the model knows: actions, users, tokens and sessions; what can be asked, and what can come of it.
+//! The state of the model: actions, users, tokens and sessions; requests and outcomes.
 
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ pub enum Shown {
     Empty,
 }
 
-/// What a request means; `session` is the number of the one that it names, one of nobody's included.
+/// A request for the model; `session` is the number of the session that it names, which may be no one's.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
     Init { action: usize },

@@ -102,7 +102,7 @@ async fn changed_login_or_rights_are_an_outage() {
         "ACL SETUSER laurel -@write",
         "ACL SETUSER laurel -@all",
         "ACL SETUSER laurel resetkeys ~token:*",
-        "ACL SETUSER laurel resetkeys ~leaderboard:*",
+        "ACL SETUSER laurel resetkeys ~shard:* ~leaderboard:*",
         "ACL SETUSER laurel -get",
         "ACL SETUSER laurel -hmget",
         "ACL DELUSER laurel",

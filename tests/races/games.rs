@@ -1,4 +1,4 @@
-//! A game's token, raced for, and raced against the game's end.
+//! Requests race for one game token, and against the end of the game.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn one_game_token_is_redeemed_once_and_gives_one_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_comes_before_the_games_end_or_wins_nothing() {
+async fn an_update_after_the_games_end_is_refused() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -62,7 +62,7 @@ async fn an_update_comes_before_the_games_end_or_wins_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_comes_before_a_new_game_or_wins_nothing() {
+async fn an_update_after_a_new_game_is_refused() {
     let track = Track::new().await;
     track
         .run(10, async |player| {

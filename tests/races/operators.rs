@@ -1,4 +1,4 @@
-//! Operators, raced against the awards of those whom they decide about.
+//! Admin calls race against awards of the same users.
 
 use laurel::admin::{Adjustment, Decision, Restriction, adjust, find_user, restrict, void};
 use laurel::error::{Error, Refusal};
@@ -33,7 +33,7 @@ async fn play_through(track: &Track, player: &Player, restriction: Restriction) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_award_comes_before_a_ban_or_is_refused() {
+async fn an_award_after_a_ban_is_refused() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -69,7 +69,7 @@ async fn an_award_and_an_adjustment_both_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_won_around_a_confirmation_is_shown() {
+async fn awards_around_an_approval_are_shown() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -82,7 +82,7 @@ async fn what_is_won_around_a_confirmation_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_won_before_a_void_is_lost_and_what_is_won_after_it_stays() {
+async fn a_void_removes_earlier_awards_only() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -119,7 +119,7 @@ fn outcome(adjusted: Result<Adjustment, Error>) -> Option<Adjustment> {
 
 /// Whether it is done depends on what comes first; that all who repeat it hear the same does not, nor that it is done once.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adjustment_under_one_key_is_done_or_refused_once() {
+async fn an_adjustment_runs_once_under_one_key() {
     let track = Track::new().await;
     let apps = [&track.nodes[0].app, &track.nodes[1].app];
     track

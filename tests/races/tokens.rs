@@ -1,4 +1,4 @@
-//! Anti-spam and proven tokens, raced for.
+//! Requests race for one anti-spam or proven token.
 
 use std::collections::HashSet;
 
@@ -41,7 +41,7 @@ async fn one_proven_token_is_redeemed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_token_is_finalized_or_traded_but_not_both() {
+async fn one_token_is_finalized_or_exchanged() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -67,7 +67,7 @@ async fn one_token_is_finalized_or_traded_but_not_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_gives_all_the_same_answer_and_awards_once() {
+async fn one_key_gives_one_answer_and_one_award() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -86,7 +86,7 @@ async fn one_key_gives_all_the_same_answer_and_awards_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_gives_all_the_same_proven_token() {
+async fn one_key_gives_one_proven_token() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
@@ -108,7 +108,7 @@ async fn one_key_gives_all_the_same_proven_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_be_had_once_a_day_is_had_once_with_two_tokens() {
+async fn a_daily_cap_of_one_holds_with_two_tokens() {
     let track = Track::new().await;
     track
         .run(1, async |player| {

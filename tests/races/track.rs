@@ -1,4 +1,4 @@
-//! Where races are run: two nodes, players, and many rounds of each race.
+//! The setting of the races: two nodes, players, and many rounds of each race.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +80,7 @@ pub fn outcomes(answers: &[Answer]) -> BTreeMap<(u16, &str), usize> {
     counted
 }
 
-/// One won, and all others came too late.
+/// One succeeded, and all others were refused.
 #[track_caller]
 pub fn assert_one_wins(answers: &[Answer], late: (u16, &str)) {
     let wanted = BTreeMap::from([((200, ""), 1), (late, answers.len() - 1)]);

@@ -7,7 +7,7 @@ use super::user;
 use crate::harness::World;
 
 #[tokio::test]
-async fn every_window_counts_and_the_tightest_is_told() {
+async fn every_window_counts_and_the_tightest_is_returned() {
     let world = World::new().await;
     let store = world.store().await;
     let here = IpAddr::from([127, 0, 0, 1]);

@@ -1,13 +1,13 @@
-//! `look`, `flush` and `mend`.
+//! `poll`, `flush` and `refill_top`.
 
 use laurel::live::Board;
-use laurel::store::{BOARD_CHANNEL, Redeem, RedeemOutcome, Standing};
+use laurel::store::{BoardId, Redeem, RedeemOutcome, Standing, board_channel};
 
-use super::{award, redeem, token, user};
+use super::{award, board_entry, redeem, token, user};
 use crate::harness::{World, eventually};
 
 #[tokio::test]
-async fn a_look_shows_the_top_only_if_they_are_newer() {
+async fn a_poll_returns_the_top_list_only_if_newer() {
     let world = World::new().await;
     let store = world.store().await;
     let empty = store.poll(0, i64::MAX).await.unwrap();
@@ -21,10 +21,10 @@ async fn a_look_shows_the_top_only_if_they_are_newer() {
 }
 
 #[tokio::test]
-async fn a_board_goes_out_at_once_and_then_once_a_window() {
+async fn a_board_is_published_at_once_then_once_per_interval() {
     let world = World::new().await;
     let store = world.store().await;
-    let mut subscription = store.subscribe(&[BOARD_CHANNEL.to_owned()]).await.unwrap();
+    let mut subscription = store.subscribe(&[board_channel(BoardId::GLOBAL)]).await.unwrap();
     let mut due = Vec::new();
     for who in 1..=3 {
         let id = token(&store, user(who)).await;
@@ -42,27 +42,27 @@ async fn a_board_goes_out_at_once_and_then_once_a_window() {
     let mut heard = Vec::new();
     for _ in 0..2 {
         let (_, text) = subscription.next().await.unwrap();
-        heard.push(Board::read_publication(&text).unwrap().rows.len());
+        heard.push(Board::read_publication(BoardId::GLOBAL, &text).unwrap().rows.len());
     }
     assert_eq!(heard, [1, 3], "the newest state wins");
 }
 
 #[tokio::test]
-async fn mend_merges_candidates_and_passes_over_outdated_ones() {
-    // All in the shard that is mended.
+async fn refill_top_merges_candidates_and_skips_outdated_ones() {
+    // All users are in the shard whose top list is refilled.
     use super::{neighbour as user, number};
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 50).await;
     let loaded: Vec<_> = (2..=15).map(|it| Standing::of(user(it), 40 + it as u64)).collect();
     store.add_totals(&loaded).await.unwrap();
-    let entry = |who: u128, score: u64, hlc_us: u64| format!("{score} {hlc_us} {} {who} u{who}", user(who));
+    let entry = |who: u128, score: u64, hlc_us: i64| board_entry(user(who), score, hlc_us);
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));
     store.refill_top(0, &candidates, 0, None).await.unwrap();
     let look = store.poll(0, i64::MAX).await.unwrap();
-    let rows = Board::read(look.version, &look.top).unwrap().rows;
-    // User 10 has 50 as user 1 has, and had them earlier by its moment.
+    let rows = Board::from_entries(BoardId::GLOBAL, look.version, look.top).rows;
+    // Users 10 and 1 both have 50; user 10 reached it earlier by its HLC.
     assert_eq!(
         rows.iter().map(|it| number(it.user)).collect::<Vec<_>>(),
         [15, 14, 13, 12, 11, 10, 1, 9, 8, 7]
@@ -74,7 +74,7 @@ async fn mend_merges_candidates_and_passes_over_outdated_ones() {
 }
 
 #[tokio::test]
-async fn a_subscription_hears_nothing_of_other_channels() {
+async fn a_subscription_gets_only_its_channels() {
     let world = World::new().await;
     let store = world.store().await;
     let channel = laurel::store::personal_channel(user(1));
@@ -83,7 +83,7 @@ async fn a_subscription_hears_nothing_of_other_channels() {
     award(&store, user(1), 10).await;
     let (heard, text) = subscription.next().await.unwrap();
     assert_eq!(heard, channel);
-    let news = laurel::store::PersonalNews::parse(&text).unwrap();
+    let news = laurel::store::PersonalUpdate::parse(&text).unwrap();
     assert_eq!((news.score, news.rank, news.rank_before, news.points), (10, Some(1), None, 10));
     subscription.drop(&[channel]).await.unwrap();
     eventually("nobody to be subscribed", async || {

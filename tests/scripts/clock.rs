@@ -1,4 +1,4 @@
-//! What the scripts do when Redis' clock is set back: nothing is paid twice, and nobody waits longer than they would have.
+//! The scripts while Redis' clock is set back: nothing pays twice, and no wait gets longer.
 
 use std::net::IpAddr;
 
@@ -6,8 +6,8 @@ use laurel::action::{Limits, ProofResult};
 use laurel::clock::rfc3339;
 use laurel::network::Network;
 use laurel::store::{
-    Adjust, AttemptWindow, BOARD_CHANNEL, IssueOutcome, Judging, Prove, ProveOutcome, RateLimitKey, Redeem,
-    RedeemOutcome, Start, Store,
+    Adjust, AttemptWindow, BoardId, IssueOutcome, Judging, Prove, ProveOutcome, RateLimitKey, Redeem,
+    RedeemOutcome, Start, Store, board_channel,
 };
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ pub async fn turned() -> (World, Store) {
     (world, store)
 }
 
-/// Stops the clock at a moment.
+/// Stops the clock at a time.
 pub fn stand(world: &World, at_ms: i64) {
     world.redis.set_clock(&rfc3339(at_ms)[..19].replace('T', " "));
 }
@@ -45,7 +45,7 @@ pub async fn win(store: &Store, who: Uuid, limits: &Limits) -> Result<(), u64> {
     }
 }
 
-/// One more attempt in some window: attempts so far, where they are told, and the ms until the window closes.
+/// Makes one attempt. Returns the attempts so far, if the reply has them, and the ms until the window closes.
 async fn knock(store: &Store, window: &str) -> (u32, u64) {
     let me = user(1);
     let attempt = |window| async move {
@@ -87,7 +87,7 @@ fn start<'a>(token: &'a ActToken, token_hash: &'a str) -> Start<'a> {
 }
 
 #[tokio::test]
-async fn a_window_lasts_no_longer_than_it_should_and_keeps_its_count() {
+async fn a_rate_window_keeps_its_length_and_count() {
     let (world, store) = turned().await;
     let windows = [
         ("rate:logins:ada", MINUTE_MS),
@@ -122,10 +122,10 @@ async fn a_window_lasts_no_longer_than_it_should_and_keeps_its_count() {
 }
 
 #[tokio::test]
-async fn a_board_goes_out_and_says_when_at_the_latest() {
+async fn a_board_is_published_within_the_interval() {
     const WINDOW_MS: u64 = 50;
     let (world, store) = turned().await;
-    let mut subscription = store.subscribe(&[BOARD_CHANNEL.to_owned()]).await.unwrap();
+    let mut subscription = store.subscribe(&[board_channel(BoardId::GLOBAL)]).await.unwrap();
     let award = async |who: u128| {
         let id = token(&store, user(who)).await;
         let it = Redeem { publish_interval_ms: WINDOW_MS, ..redeem(user(who), &id) };
@@ -150,6 +150,7 @@ async fn a_board_goes_out_and_says_when_at_the_latest() {
     award(5).await;
     world.redis.set_clock("+0");
     let adjust = Adjust {
+        board: BoardId::GLOBAL,
         user: user(1),
         number: 1,
         username: "somebody",
@@ -172,7 +173,7 @@ async fn a_board_goes_out_and_says_when_at_the_latest() {
 }
 
 #[tokio::test]
-async fn a_daily_bonus_is_had_once_a_day_over_a_midnight_that_comes_twice() {
+async fn a_daily_bonus_pays_once_when_midnight_repeats() {
     let (world, store) = turned().await;
     let (bonus, midnight) = (Limits { cap_per_day: 1, ..ANY }, midnight(&store).await);
     let at = async |offset_ms: i64| {
@@ -184,21 +185,21 @@ async fn a_daily_bonus_is_had_once_a_day_over_a_midnight_that_comes_twice() {
     assert_eq!(at(-4000).await, Err(DAY_MS as u64 + 4000), "today's was paid, and so was tomorrow's");
     assert_eq!(at(0).await, Err(DAY_MS as u64));
     assert_eq!(at(DAY_MS).await, Ok(()));
-    // What a clock that was years ahead has noted keeps nobody waiting for years.
+    // Times stored while the clock was years ahead make no one wait for years.
     assert_eq!(at(900 * DAY_MS).await, Ok(()));
     assert_eq!(at(DAY_MS + 1000).await, Err(DAY_MS as u64 - 1000));
     assert_eq!(at(2 * DAY_MS).await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_cool_down_that_begins_ahead_begins_now() {
+async fn a_cool_down_ahead_of_the_clock_begins_now() {
     let (world, store) = turned().await;
     let midnight = midnight(&store).await;
     let slow = Limits { cooldown_ms: 30_000, ..ANY };
     stand(&world, midnight + DAY_MS);
     assert_eq!(win(&store, user(1), &slow).await, Ok(()));
     stand(&world, midnight);
-    // Whoever asks for a token hears the same, and the wait does not begin anew with each try.
+    // A request for a token gets the same wait, and the wait does not restart with each attempt.
     let begun = store.issue(&laurel::store::Issue { limits: &slow, ..issue(user(1), Uuid::new_v4()) }).await;
     assert_eq!(
         begun.unwrap().0,
@@ -211,7 +212,7 @@ async fn a_cool_down_that_begins_ahead_begins_now() {
 }
 
 #[tokio::test]
-async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than_they_should() {
+async fn hourly_points_and_token_intervals_keep_their_length() {
     let (world, store) = turned().await;
     let (first, second) = (ActToken::new(), ActToken::new());
     let prove = async |act: &ActToken| {
@@ -259,7 +260,7 @@ async fn an_hours_points_and_the_next_proven_token_are_waited_for_no_longer_than
 }
 
 #[tokio::test]
-async fn an_attestation_that_ran_out_is_still_known() {
+async fn an_expired_attestation_is_still_known() {
     let (world, store) = turned().await;
     let until_ms = midnight(&store).await;
     let show = async |at_ms: i64| {
@@ -284,7 +285,7 @@ async fn an_attestation_that_ran_out_is_still_known() {
 }
 
 #[tokio::test]
-async fn a_game_that_began_ahead_ends() {
+async fn a_game_started_ahead_of_the_clock_ends() {
     let (world, store) = turned().await;
     let token = ActToken::new();
     world.redis.set_clock("+86400");

@@ -1,4 +1,4 @@
-//! Spans of `elapsed` by a clock that the test sets: they do not overlap.
+//! Spans of `elapsed` do not overlap, by a clock that the test sets.
 
 use laurel::action::{Flow, Limits, ProofResult};
 use laurel::store::{Issue, IssueOutcome, Redeem, RedeemOutcome};

@@ -1,4 +1,4 @@
-//! Limits while Redis' clock goes on, leaps and is set back at random: held against what the clock has shown.
+//! Limits while Redis' clock advances, leaps and is set back at random, compared with the times that it has shown.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const SECOND_MS: i64 = 1000;
 const HOUR_MS: i64 = 3600 * SECOND_MS;
 const COOLDOWN_MS: i64 = 30 * SECOND_MS;
 
-/// What the clock does before somebody tries to win.
+/// What the clock does before an attempt.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// By so many seconds, back if below 0.
@@ -62,7 +62,7 @@ impl Step {
 }
 
 /// One cap, as an observer counts it. While the clock is never more than one period behind its latest, there are no more awards than
-/// the cap for each period that it has shown. Where it is, the clock was far wrong, and the count begins anew.
+/// the cap for each period that it has shown. Where it is, the clock was far wrong, and the count restarts.
 struct Cap {
     cap: u64,
     length_ms: i64,
@@ -93,7 +93,7 @@ impl Cap {
 }
 
 #[test]
-fn no_cap_is_passed_and_nobody_is_locked_out_whatever_the_clock_does() {
+fn caps_hold_and_expire_under_any_clock() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (world, store) = runtime.block_on(turned());
     let start_ms = runtime.block_on(midnight(&store)) - 10 * SECOND_MS;

@@ -38,7 +38,7 @@ async fn every_refusal_leaves_redis_as_it_was() {
     assert_eq!(ask(|it| Issue { outbox_max: 2, ..it }, 1).await, IssueOutcome::OutboxFull);
     look.assert_unchanged(&before).await;
 
-    // The limits are noted by an award; a token for a limited action is not given out before its time.
+    // An award counts toward the limits; no token for the action is issued before the wait is over.
     for limits in [&slow, &rare] {
         let who = user(u128::from(limits.cooldown_ms) + 7);
         let id = Uuid::new_v4();
@@ -70,7 +70,7 @@ async fn the_rate_counts_refused_attempts_too() {
 }
 
 #[tokio::test]
-async fn a_networks_pace_is_its_households_or_its_share_of_the_sites() {
+async fn a_network_has_a_household_pace_or_a_share_of_its_site() {
     let world = World::new().await;
     let store = world.store().await;
     let pace = async |from: String, who| {
@@ -87,7 +87,7 @@ async fn a_networks_pace_is_its_households_or_its_share_of_the_sites() {
 }
 
 #[tokio::test]
-async fn the_waits_of_all_actions_are_told_at_once() {
+async fn waits_of_several_actions_come_in_one_reply() {
     let world = World::new().await;
     let store = world.store().await;
     let none = Limits::default();

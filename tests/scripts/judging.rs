@@ -1,7 +1,7 @@
-//! A token's reservation while a webhook judges its proof: `redeem` and `prove` in two runs, and `release`.
+//! Reservations while a webhook judges a proof: two runs of `redeem` and `prove`, and `release`.
 
 use laurel::action::Limits;
-use laurel::store::{AskedToken, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Reservation, Store};
+use laurel::store::{InitToken, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Reservation, Store};
 use laurel::token::ActToken;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ async fn run(store: &Store, it: Redeem<'_>) -> RedeemOutcome {
     store.redeem(&it).await.unwrap().outcome
 }
 
-fn prove<'a>(asked: &'a AskedToken, judging: Judging<'a>) -> Prove<'a> {
+fn prove<'a>(asked: &'a InitToken, judging: Judging<'a>) -> Prove<'a> {
     Prove {
         user: user(1),
         action: "watch_ad",
@@ -37,9 +37,9 @@ fn prove<'a>(asked: &'a AskedToken, judging: Judging<'a>) -> Prove<'a> {
     }
 }
 
-async fn asked(store: &Store) -> AskedToken {
+async fn asked(store: &Store) -> InitToken {
     let id = token(store, user(1)).await.parse().unwrap();
-    AskedToken { id, hash: "hash".into(), expires_s: i64::from(u32::MAX) }
+    InitToken { id, hash: "hash".into(), expires_s: i64::from(u32::MAX) }
 }
 
 async fn buy(store: &Store, it: Prove<'_>) -> ProveOutcome {
@@ -47,7 +47,7 @@ async fn buy(store: &Store, it: Prove<'_>) -> ProveOutcome {
 }
 
 #[tokio::test]
-async fn one_request_at_a_time_has_a_tokens_proof_judged() {
+async fn one_request_at_a_time_judges_a_token() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     let id = token(&store, user(1)).await;
@@ -58,7 +58,7 @@ async fn one_request_at_a_time_has_a_tokens_proof_judged() {
     let left_ms: i64 = look.ask(&format!("PTTL judging:{id}")).await;
     assert!((1..=60_000).contains(&left_ms), "a node that dies leaves the token usable: {left_ms}");
     assert_eq!(run(&store, pending(&second)).await, RedeemOutcome::Judging);
-    let bought = AskedToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) };
+    let bought = InitToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) };
     assert_eq!(buy(&store, prove(&bought, Judging::Pending(&second))).await, ProveOutcome::Judging);
 
     assert!(!store.release(user(1), &id, &second).await.unwrap(), "another one's");
@@ -116,7 +116,7 @@ async fn end(race: &Race, store: &Store, look: &mut RedisClient) {
 }
 
 #[tokio::test]
-async fn a_proof_that_failed_is_spent_even_if_a_check_refuses_by_now() {
+async fn a_failed_proof_spends_the_token_despite_later_refusals() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     // So that the outbox has entries.
@@ -149,7 +149,7 @@ async fn a_proof_that_failed_is_spent_even_if_a_check_refuses_by_now() {
 }
 
 #[tokio::test]
-async fn a_proof_that_failed_buys_nothing_and_is_spent_even_if_a_check_refuses_by_now() {
+async fn a_failed_proof_buys_no_proven_token_despite_later_refusals() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     token(&store, user(2)).await;
@@ -178,7 +178,7 @@ async fn a_proof_that_failed_buys_nothing_and_is_spent_even_if_a_check_refuses_b
 }
 
 #[tokio::test]
-async fn what_a_first_run_refuses_is_refused_whatever_the_proof_and_reserves_nothing() {
+async fn a_refusal_of_the_first_run_ignores_the_proof() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     token(&store, user(2)).await;
@@ -213,7 +213,7 @@ async fn what_a_first_run_refuses_is_refused_whatever_the_proof_and_reserves_not
 }
 
 #[tokio::test]
-async fn a_proof_without_a_token_is_checked_before_it_is_judged_too() {
+async fn a_proof_without_a_token_is_checked_before_judging() {
     let world = World::new().await;
     let (store, act) = (world.store().await, ActToken::new());
     let (hash, reserved, nobody) = (act.hash(), reservation(), asked(&store).await);

@@ -5,7 +5,7 @@ use super::user;
 use crate::harness::World;
 
 #[tokio::test]
-async fn never_more_than_the_limit_is_given_out() {
+async fn leases_never_exceed_the_limit() {
     let world = World::new().await;
     let store = world.store().await;
     let mut granted = Vec::new();
@@ -25,7 +25,7 @@ async fn never_more_than_the_limit_is_given_out() {
 }
 
 #[tokio::test]
-async fn every_key_has_a_window_and_a_window_closes() {
+async fn every_key_has_its_own_window_that_closes() {
     let world = World::new().await;
     let store = world.store().await;
     let here = RateLimitKey::Network(Network::household([127, 0, 0, 1].into()));

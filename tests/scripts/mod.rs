@@ -1,15 +1,15 @@
-//! Each script alone, on a real Redis, through its one Rust function: a file a script.
+//! Each script alone, on a real Redis, through its Rust function.
 
+mod admin;
 mod attempt;
 mod board;
 pub mod clock;
 mod clock_elapsed;
 mod clock_walk;
-mod epoch;
 mod issue;
 mod judging;
 mod lease;
-mod operator;
+mod opening;
 mod prove;
 mod redeem;
 mod session;
@@ -19,7 +19,9 @@ mod ties;
 use std::sync::LazyLock;
 
 use laurel::action::{Flow, Limits, ProofResult};
-use laurel::store::{Issue, IssueOutcome, Judging, Redeem, RedeemOutcome, Redeemed, Store};
+use laurel::store::{
+    BoardEntry, BoardId, Issue, IssueOutcome, Judging, Redeem, RedeemOutcome, RedeemReply, Store,
+};
 use uuid::Uuid;
 
 pub const ANY: Limits =
@@ -40,9 +42,15 @@ pub fn neighbour(number: u128) -> Uuid {
     all.into_iter().find(|it| laurel::store::shard_of(it.as_bytes(), 64) == 0).unwrap()
 }
 
-/// The number that somebody was made of.
+/// The number that a user was made of.
 pub fn number(user: Uuid) -> u64 {
     user.as_u128() as u64
+}
+
+/// An entry of a user that was made of a number.
+pub fn board_entry(user: Uuid, score: u64, hlc_us: i64) -> BoardEntry {
+    let number = number(user);
+    BoardEntry { score, hlc_us, user, number: number as i64, username: format!("u{number}") }
 }
 
 /// An `issue` with nothing in its way.
@@ -64,6 +72,7 @@ pub fn issue(user: Uuid, token_id: Uuid) -> Issue<'static> {
 /// A `redeem` with nothing in its way.
 pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
     Redeem {
+        board: BoardId::GLOBAL,
         user,
         number: user.as_u128() as i64,
         username: "somebody",
@@ -101,7 +110,7 @@ pub async fn token(store: &Store, user: Uuid) -> String {
 }
 
 /// Issues and redeems, for so many points.
-pub async fn award(store: &Store, user: Uuid, points: u64) -> Redeemed {
+pub async fn award(store: &Store, user: Uuid, points: u64) -> RedeemReply {
     let id = token(store, user).await;
     let username = format!("u{}", number(user));
     let redeemed = store.redeem(&Redeem { points, username: &username, ..redeem(user, &id) }).await.unwrap();

@@ -1,6 +1,6 @@
 use laurel::action::{Flow, Limits, ProofResult};
 use laurel::store::{
-    AskedToken, IdempotencyKey, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store,
+    IdempotencyKey, InitToken, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Start, Store,
 };
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -30,8 +30,8 @@ fn prove<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Prove<'a> {
     }
 }
 
-fn asked(id: &str) -> AskedToken {
-    AskedToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) }
+fn asked(id: &str) -> InitToken {
+    InitToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) }
 }
 
 /// A `redeem` of a proven token.
@@ -85,7 +85,7 @@ async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
     };
     assert_eq!((won.score, won.points), (25, 25), "the points are the token's");
     assert_eq!(store.redeem(&proven(user(1), &act, &hash)).await.unwrap().outcome, RedeemOutcome::TokenUsed);
-    // One that ran out is told from one that never was.
+    // An expired token differs from one that never was.
     let late = ActToken::new();
     let hash = late.hash();
     outcome(&store, prove(user(1), &late, &hash)).await;
@@ -102,7 +102,7 @@ async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
 }
 
 #[tokio::test]
-async fn one_in_so_many_seconds() {
+async fn proven_tokens_keep_their_interval() {
     let world = World::new().await;
     let store = world.store().await;
     let (first, second) = (ActToken::new(), ActToken::new());
@@ -143,14 +143,14 @@ async fn each_refusal_leaves_redis_as_it_was() {
     look.assert_unchanged(&before).await;
 }
 
-/// A moment of the UTC day, so many hours from now, by Redis' clock.
+/// A time of the UTC day, some hours from now, by Redis' clock.
 async fn hours_from_now(look: &mut RedisClient, hours: u64) -> u64 {
     let now: Vec<String> = look.ask("TIME").await;
     (now[0].parse::<u64>().unwrap() * 1000 + hours * 3_600_000) % 86_400_000
 }
 
 #[tokio::test]
-async fn a_failed_proof_spends_the_token_that_asked() {
+async fn a_failed_proof_spends_its_anti_spam_token() {
     let world = World::new().await;
     let store = world.store().await;
     let (mine, act) = (asked(&token(&store, user(1)).await), ActToken::new());
@@ -163,7 +163,7 @@ async fn a_failed_proof_spends_the_token_that_asked() {
 }
 
 #[tokio::test]
-async fn an_attestation_counts_once_at_whatever_door() {
+async fn an_attestation_counts_once_in_any_flow() {
     let world = World::new().await;
     let store = world.store().await;
     let until_ms = store.now_us().await.unwrap() / 1000 + 60_000;
@@ -226,7 +226,7 @@ async fn a_proven_token_belongs_to_the_session_it_was_made_in() {
 }
 
 #[tokio::test]
-async fn one_key_buys_one_token_and_a_repeat_is_told_it_again() {
+async fn one_key_buys_one_token_and_replays_it() {
     let world = World::new().await;
     let store = world.store().await;
     let (mine, first, second) = (asked(&token(&store, user(1)).await), ActToken::new(), ActToken::new());

@@ -1,4 +1,4 @@
-//! `start`, `session`, `finish`, `standing`, and `redeem` at the game door.
+//! `start`, `session`, `finish`, `standing`, and `redeem` in the game flow.
 
 use laurel::action::Flow;
 use laurel::store::{Awarded, NextToken, NoSession, Redeem, RedeemOutcome, Start, StartOutcome, Store};
@@ -45,7 +45,7 @@ fn awarded(outcome: RedeemOutcome) -> Awarded {
 }
 
 #[tokio::test]
-async fn each_token_gives_way_to_the_next_until_the_session_ends() {
+async fn each_token_is_replaced_until_the_session_ends() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     let tokens: Vec<ActToken> = (0..4).map(|_| ActToken::new()).collect();
@@ -76,7 +76,7 @@ async fn each_token_gives_way_to_the_next_until_the_session_ends() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_session_or_user_wins_nothing() {
+async fn a_token_of_another_session_or_user_is_refused() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     let [first, second, other, next] = std::array::from_fn(|_| ActToken::new());
@@ -96,7 +96,7 @@ async fn a_token_of_another_session_or_user_wins_nothing() {
 }
 
 #[tokio::test]
-async fn a_session_that_ran_out_is_told_from_none() {
+async fn an_expired_session_differs_from_none() {
     let world = World::new().await;
     let store = world.store().await;
     let (token, next) = (ActToken::new(), ActToken::new());

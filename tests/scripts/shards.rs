@@ -1,7 +1,6 @@
-//! `lua/count_above.lua`, `lua/merge_shard.lua` and `lua/complete_answer.lua`: what several shards are together. On one Redis, whatever the other tests
-//! are told.
+//! Several shards: `lua/count_above.lua`, `lua/merge_shard.lua` and `lua/complete_answer.lua`. Always with four shards on one Redis.
 
-use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, Redeemed, Store};
+use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, RedeemReply, Store};
 use uuid::Uuid;
 
 use super::{award, redeem, token};
@@ -15,7 +14,7 @@ fn of(shard: usize, number: u128) -> Uuid {
     all.into_iter().find(|it| laurel::store::shard_of(it.as_bytes(), SHARDS) == shard).unwrap()
 }
 
-fn awarded(redeemed: Redeemed) -> Awarded {
+fn awarded(redeemed: RedeemReply) -> Awarded {
     match redeemed.outcome {
         RedeemOutcome::Awarded(awarded) => awarded,
         other => panic!("{other:?}"),
@@ -24,12 +23,11 @@ fn awarded(redeemed: Redeemed) -> Awarded {
 
 async fn top(store: &Store) -> (i64, Vec<u64>) {
     let look = store.poll(0, i64::MAX).await.unwrap();
-    let score = |it: &String| it.split(' ').next().unwrap().parse().unwrap();
-    (look.version, look.top.iter().map(score).collect())
+    (look.version, look.top.iter().map(|entry| entry.score).collect())
 }
 
 #[tokio::test]
-async fn ranks_and_the_top_are_of_all_shards() {
+async fn ranks_and_the_top_list_cover_all_shards() {
     let world = World::with_shards(SHARDS).await;
     let store = world.store().await;
     let mut version = 0;
@@ -51,7 +49,7 @@ async fn ranks_and_the_top_are_of_all_shards() {
 }
 
 #[tokio::test]
-async fn a_merged_board_of_another_run_shows_nothing_before_every_shard_was_brought() {
+async fn a_merged_board_of_a_new_run_waits_for_every_shard() {
     let mut world = World::with_shards(SHARDS).await;
     let store = world.store().await;
     for shard in 0..SHARDS {
@@ -66,7 +64,7 @@ async fn a_merged_board_of_another_run_shows_nothing_before_every_shard_was_brou
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!((version, shown), (0, Vec::<String>::new()), "nobody was compared with the ledger yet");
+    assert_eq!((version, shown), (0, Vec::new()), "nobody was compared with the ledger yet");
     crate::harness::open_board(&store).await;
     let after = top(&store).await;
     assert!(after.0 >= before.0);
@@ -74,7 +72,7 @@ async fn a_merged_board_of_another_run_shows_nothing_before_every_shard_was_brou
 }
 
 #[tokio::test]
-async fn an_answer_under_a_key_is_completed_once_and_comes_again_word_for_word() {
+async fn a_stored_answer_is_completed_once() {
     let world = World::with_shards(SHARDS).await;
     let store = world.store().await;
     award(&store, of(0, 1), 500).await;

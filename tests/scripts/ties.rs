@@ -1,9 +1,9 @@
-//! The tie rule of the contract, section 6, against a model that remembers everything.
+//! The tie rule, compared with a model that stores every award.
 
 use std::collections::HashMap;
 
 use laurel::live::Board;
-use laurel::store::RedeemOutcome;
+use laurel::store::{BoardId, RedeemOutcome};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -39,7 +39,7 @@ impl Model {
 }
 
 #[tokio::test]
-async fn the_board_is_the_models_after_every_award() {
+async fn the_board_matches_the_model_after_every_award() {
     let world = World::new().await;
     let store = world.store().await;
     for seed in 0..6 {
@@ -55,7 +55,7 @@ async fn the_board_is_the_models_after_every_award() {
             let RedeemOutcome::Awarded(awarded) = award(&store, user(who), points).await.outcome else {
                 unreachable!()
             };
-            let board = Board::read(awarded.version, awarded.top.as_ref().unwrap()).unwrap();
+            let board = Board::from_entries(BoardId::GLOBAL, awarded.version, awarded.top.unwrap());
             let shown: Vec<_> = board.rows.iter().map(|it| (it.user.as_u128(), it.score, it.rank)).collect();
             assert_eq!(shown, model.top(), "seed {seed}");
             assert_eq!(awarded.rank, model.rank(awarded.score), "seed {seed}");
@@ -64,14 +64,14 @@ async fn the_board_is_the_models_after_every_award() {
 }
 
 #[tokio::test]
-async fn the_first_ten_of_a_thousand_who_tie_stay() {
+async fn the_first_ten_of_a_thousand_ties_stay() {
     let world = World::new().await;
     let store = world.store().await;
     for who in (1..=1000).rev() {
         award(&store, user(who), 7).await;
     }
     let look = store.poll(0, i64::MAX).await.unwrap();
-    let board = Board::read(look.version, &look.top).unwrap();
+    let board = Board::from_entries(BoardId::GLOBAL, look.version, look.top);
     let listed: Vec<_> = board.rows.iter().map(|it| (it.user.as_u128(), it.rank)).collect();
     assert_eq!(listed, (991..=1000).rev().map(|it| (it, 1)).collect::<Vec<_>>());
 }

@@ -11,7 +11,7 @@ use crate::ledger::outbox::batch_users::BatchUsers;
 use crate::ledger::outbox::dead_letters::{self, Reason};
 use crate::ledger::outbox::write::{Origin, write_batch};
 use crate::metrics::Metrics;
-use crate::store::{Entry, Store, Unread};
+use crate::store::{Entry, Store, UnreadableEntry};
 use crate::traces::{Span, SpanKind};
 
 /// A batch that takes longer gets no answer any more: the connection was cut without notice.
@@ -34,7 +34,7 @@ pub async fn commit_batch(
     store: &Store,
     leader: &mut LeaderLock,
     entries: &[Entry],
-    unread: &[Unread],
+    unread: &[UnreadableEntry],
 ) -> Result<(), Fault> {
     for entry in unread {
         dead_letters::record_unread(app, store, leader, entry).await?;
@@ -44,7 +44,7 @@ pub async fn commit_batch(
     }
     let started = Instant::now();
     match write_with_timeout(app, store, leader, entries, Origin::Outbox).await {
-        Ok(()) => drop(store.settle(entries).await?),
+        Ok(()) => drop(store.ack(entries).await?),
         Err(WriteError::Postgres(fault)) => return Err(fault),
         Err(WriteError::Entry(fault)) => {
             tracing::warn!(%fault, entries = entries.len(), "ledger batch rejected, writing entries one by one");
@@ -79,7 +79,7 @@ async fn write_one_by_one(
         }
         let single = std::slice::from_ref(entry);
         match write_with_timeout(app, store, leader, single, Origin::Outbox).await {
-            Ok(()) => drop(store.settle(single).await?),
+            Ok(()) => drop(store.ack(single).await?),
             Err(WriteError::Postgres(fault)) => return Err(fault),
             Err(WriteError::Entry(fault)) => {
                 dead_letters::record(app, store, leader, entry, Reason::Refused, &fault.to_string()).await?;

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::sql_fault;
-use crate::store::{Counted, Load, PointsWon};
+use crate::store::{LimitCounts, Load, PointsWon};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
@@ -70,14 +70,14 @@ async fn load_action_limits(
     .fetch_all(leader.connection())
     .await
     .map_err(|error| sql_fault("read_limit_counts", error))?;
-    let counted: Vec<Counted> = rows
+    let counted: Vec<LimitCounts> = rows
         .iter()
         .filter_map(|row| {
             let kind: String = row.get("action_type");
             let cooldown_ms = actions.iter().find(|action| action.kind == kind)?.limits.cooldown_ms as i64;
             let at_ms: i64 = row.get("at_ms");
             let (hour, day) = (counted_period(at_ms, now_ms, HOUR_MS), counted_period(at_ms, now_ms, DAY_MS));
-            Some(Counted {
+            Some(LimitCounts {
                 user: row.get("user_id"),
                 action: kind,
                 at_ms,

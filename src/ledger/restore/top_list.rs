@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::ledger::restore::board_opening::publish_pending;
 use crate::ledger::{sql_fault, timed};
-use crate::store::Mended;
+use crate::store::{BoardEntry, TopChange};
 
 /// Length of the top list.
 const TOP_SIZE: usize = 10;
@@ -33,7 +33,7 @@ const DOING: &str = "read_top_candidates";
 /// the user is not quarantined (the held mark may be removed later). Such an entry's `score_after` includes no held points, since only held
 /// entries are written while some are held. A void returns to an earlier score, so the time is that of the entry which reached it.
 const ENTRY: &str = "
-    SELECT format('%s %s %s %s %s', h.score_after, h.hlc_us, u.id, u.number, u.username) AS entry
+    SELECT h.score_after, h.hlc_us, u.id, u.number, u.username
     FROM users u
     CROSS JOIN LATERAL (SELECT score_after FROM score_history WHERE user_id = u.id AND (NOT held OR u.quarantined_at IS NULL)
                         ORDER BY hlc_us DESC LIMIT 1) shown
@@ -43,22 +43,19 @@ const ENTRY: &str = "
                         ORDER BY hlc_us DESC LIMIT 1) h";
 
 /// The top list of all users, by score, then by who reached it first.
-pub async fn top_of_all(database: &PgPool) -> Result<Vec<String>, Fault> {
+pub async fn top_of_all(database: &PgPool) -> Result<Vec<BoardEntry>, Fault> {
     let mut connection = database.acquire().await.map_err(|error| sql_fault(DOING, error))?;
     read_top(&mut connection, TOP_SIZE as i64).await
 }
 
 /// The top list of the users with the highest scores in Redis. Cheap, but it misses users whose score in Redis is too low. Scans all users
 /// if more of them tie for the last rank than `CANDIDATES`.
-pub async fn top_of_highest(app: &App) -> Result<Vec<String>, Fault> {
+pub async fn top_of_highest(app: &App) -> Result<Vec<BoardEntry>, Fault> {
     let mut entries = Vec::new();
     for shard in 0..app.store.shard_count() {
         entries.extend(candidates_of_shard(app, shard).await?);
     }
-    entries.sort_by_key(|entry| {
-        let mut numbers = entry.split(' ').map(|word| word.parse::<i64>().unwrap_or_default());
-        (Reverse(numbers.next()), numbers.next())
-    });
+    entries.sort_by_key(|entry| (Reverse(entry.score), entry.hlc_us));
     entries.truncate(TOP_SIZE);
     Ok(entries)
 }
@@ -68,12 +65,12 @@ pub async fn top_of_shard(
     app: &App,
     connection: &mut PgConnection,
     shard: usize,
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<BoardEntry>, Fault> {
     let mut limit = TOP_SIZE * app.store.shard_count();
     loop {
         let mut top = read_top(connection, limit as i64).await?;
         let found = top.len();
-        top.retain(|entry| app.store.is_in(shard, entry));
+        top.retain(|entry| app.store.shard_number(entry.user) == shard);
         if top.len() >= TOP_SIZE || found < limit {
             top.truncate(TOP_SIZE);
             return Ok(top);
@@ -82,7 +79,7 @@ pub async fn top_of_shard(
     }
 }
 
-async fn read_top(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>, Fault> {
+async fn read_top(connection: &mut PgConnection, limit: i64) -> Result<Vec<BoardEntry>, Fault> {
     let sql = format!(
         "{ENTRY}
          WHERE u.banned_at IS NULL AND h.score_after > 0 AND u.score >= greatest(1, (
@@ -99,7 +96,7 @@ async fn read_top(connection: &mut PgConnection, limit: i64) -> Result<Vec<Strin
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn candidates_for(app: &App, user: Uuid) -> Result<Vec<String>, Fault> {
+pub async fn candidates_for(app: &App, user: Uuid) -> Result<Vec<BoardEntry>, Fault> {
     let shard = app.store.shard_number(user);
     catch_up(app, shard).await?;
     let mut ids = highest_in_redis(app, shard, Some(user)).await?.unwrap_or_default();
@@ -107,7 +104,7 @@ pub async fn candidates_for(app: &App, user: Uuid) -> Result<Vec<String>, Fault>
     entries_of(app, &ids).await
 }
 
-async fn candidates_of_shard(app: &App, shard: usize) -> Result<Vec<String>, Fault> {
+async fn candidates_of_shard(app: &App, shard: usize) -> Result<Vec<BoardEntry>, Fault> {
     catch_up(app, shard).await?;
     if let Some(ids) = highest_in_redis(app, shard, None).await? {
         return entries_of(app, &ids).await;
@@ -143,15 +140,22 @@ async fn catch_up(app: &App, shard: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn entries_of(app: &App, users: &[Uuid]) -> Result<Vec<String>, Fault> {
+async fn entries_of(app: &App, users: &[Uuid]) -> Result<Vec<BoardEntry>, Fault> {
     let sql = format!("{ENTRY} WHERE u.id = ANY($1) AND u.banned_at IS NULL AND h.score_after > 0");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(users).fetch_all(&app.database);
     entries(timed(&app.metrics, DOING, rows).await)
 }
 
-fn entries(rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>) -> Result<Vec<String>, Fault> {
+fn entries(rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>) -> Result<Vec<BoardEntry>, Fault> {
     let rows = rows.map_err(|error| sql_fault(DOING, error))?;
-    Ok(rows.iter().map(|row| row.get("entry")).collect())
+    let entry = |row: &sqlx::postgres::PgRow| BoardEntry {
+        score: row.get::<i64, _>("score_after").unsigned_abs(),
+        hlc_us: row.get("hlc_us"),
+        user: row.get("id"),
+        number: row.get("number"),
+        username: row.get("username"),
+    };
+    Ok(rows.iter().map(entry).collect())
 }
 
 /// Refills short top lists, checked once a second. The ledger has the missing users once their newest awards are written.
@@ -183,7 +187,7 @@ async fn refill(app: &App, shard: usize) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// A store is unavailable. The next poll publishes the board.
-pub async fn await_top(app: &App, user: Uuid, mended: Mended) -> Result<(), Fault> {
+pub async fn await_top(app: &App, user: Uuid, mended: TopChange) -> Result<(), Fault> {
     publish_pending(app, mended.flush_due_ms).await?;
     let mut is_complete = mended.whole;
     for _ in 0..REFILL_TRIES {

@@ -125,11 +125,13 @@ impl SweepTimer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::BoardId;
 
     #[test]
     fn boards_between_two_sent_ones_count_as_skipped() {
         let metrics = Metrics::default();
-        let board = |version| Arc::new(EncodedBoard::new(Board { version, rows: Vec::new() }));
+        let board =
+            |version| Arc::new(EncodedBoard::new(Board { id: BoardId::GLOBAL, version, rows: Vec::new() }));
         let status = Status { degraded: false, as_of_ms: 0 };
         let mut broadcast = Broadcast::new(board(1), status, &metrics);
         let quick = broadcast.number_after(0);
@@ -149,8 +151,13 @@ mod tests {
     fn delivery_lag_is_observed_once_per_change_that_a_subscriber_got() {
         let (clock, metrics) = (Clock::default(), Arc::new(Metrics::default()));
         let mut timer = SweepTimer::new(clock.clone(), metrics.clone(), Arc::default());
-        let board =
-            |ago_ms: i64| Arc::new(Board { version: (clock.now_ms() - ago_ms) * 1000, rows: Vec::new() });
+        let board = |ago_ms: i64| {
+            Arc::new(Board {
+                id: BoardId::GLOBAL,
+                version: (clock.now_ms() - ago_ms) * 1000,
+                rows: Vec::new(),
+            })
+        };
         timer.finish(&Sweep::new(&board(86_400_000)), 1);
         assert_eq!(metrics.delivery_lag_seconds.get_sample_count(), 0, "the first board is no change");
         let changed = board(2000);

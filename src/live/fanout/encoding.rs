@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::account::Identity;
 use crate::clock::rfc3339;
 use crate::live::{Board, Status, numbered_rows, rows, websocket};
-use crate::store::PersonalNews;
+use crate::store::PersonalUpdate;
 
 /// After a drain a client reconnects within this range, in ms.
 const RETRY_MS: Range<u64> = 200..2000;
@@ -103,7 +103,7 @@ impl Encoding {
     }
 
     /// A player's own award.
-    pub fn personal_update(self, ids: UserIds, update: PersonalNews) -> Bytes {
+    pub fn personal_update(self, ids: UserIds, update: PersonalUpdate) -> Bytes {
         let user: Value = if self.is_game_api() { ids.number.into() } else { ids.user.to_string().into() };
         let data = json!({
             "userId": user,

@@ -23,7 +23,7 @@ pub use encoding::{CloseReason, ENCODINGS, Encoding, Protocol};
 pub use subscriber::{NewSubscriber, Sink};
 pub use worker::run;
 
-use crate::store::PersonalNews;
+use crate::store::PersonalUpdate;
 
 /// The receiving ends of a fan-out, for the tasks behind it.
 pub struct Inboxes {
@@ -48,7 +48,7 @@ pub enum WorkerCommand {
     /// Drop the subscriber.
     Unsubscribe(usize),
     /// Send a personal update to a user's subscribers.
-    Notify(Uuid, PersonalNews),
+    Notify(Uuid, PersonalUpdate),
     /// Close a banned user's subscribers.
     Ban(Uuid),
 }
@@ -118,7 +118,7 @@ impl Fanout {
     }
 
     /// Sends a personal update to a user's subscribers.
-    pub fn notify(&self, user: Uuid, update: PersonalNews) {
+    pub fn notify(&self, user: Uuid, update: PersonalUpdate) {
         self.command_all(|| WorkerCommand::Notify(user, update));
     }
 

@@ -23,7 +23,7 @@ use crate::account::Identity;
 use crate::connections::Connection;
 use crate::live::engineio::{Session, Wire};
 use crate::live::{ConnectionPermit, websocket};
-use crate::store::PersonalNews;
+use crate::store::PersonalUpdate;
 
 /// Queued answers of the protocol itself. A client that asks for more without reading them is closed.
 const MAX_QUEUED: usize = 64;
@@ -66,7 +66,7 @@ pub struct Subscriber {
     /// No older board than this version is sent before the deadline.
     min_version: Option<(i64, Instant)>,
     sent_degraded: bool,
-    update: Option<PersonalNews>,
+    update: Option<PersonalUpdate>,
     /// Clock of the newest personal update.
     update_hlc_us: i64,
     is_alive: bool,
@@ -179,7 +179,7 @@ impl Subscriber {
     }
 
     /// Takes a personal update, unless it has a newer one.
-    pub fn notify(&mut self, update: PersonalNews) {
+    pub fn notify(&mut self, update: PersonalUpdate) {
         if self.update_hlc_us < update.hlc_us {
             self.update_hlc_us = update.hlc_us;
             self.update = Some(update);

@@ -14,9 +14,10 @@ use crate::config;
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::above::Above;
+use crate::store::board::rank::RankBatcher;
+use crate::store::keys::Keys;
 use crate::store::script::Scripts;
-use crate::store::shard::{Shard, face_tag, tag};
+use crate::store::shard::{Shard, merged_tag, tag};
 
 impl Store {
     /// Connects and checks that Redis does not evict data.
@@ -40,12 +41,13 @@ impl Store {
     pub(in crate::store) fn new(config: &config::Redis, metrics: Arc<Metrics>) -> Result<Self, Fault> {
         let (topology, first) = Topology::new(config)?;
         let shards = config.shards as usize;
-        let shard = |number| Shard::new(number, tag(number, shards), first.clone());
-        let face = (shards > 1).then(|| Shard::new(shards, face_tag(shards), first.clone()));
+        let shard = |number| Shard::new(number, Keys::of_shard(tag(number, shards)), first.clone());
+        let merged = (shards > 1)
+            .then(|| Shard::new(shards, Keys::of_merged_board(merged_tag(shards)), first.clone()));
         Ok(Self {
             shards: (0..shards).map(shard).collect(),
-            face,
-            above: Above::default(),
+            merged,
+            rank_batcher: RankBatcher::default(),
             topology,
             scripts: Scripts::new(),
             metrics,
@@ -178,7 +180,7 @@ impl Store {
 
     async fn refusal_of(&self, shard: &Shard) -> Result<Option<String>, Fault> {
         let mut write = redis::cmd("ZADD");
-        write.arg(&shard.keys.board).arg("XX").arg(0).arg("");
+        write.arg(&shard.keys.board(crate::store::BoardId::GLOBAL).scores).arg("XX").arg(0).arg("");
         match self.ask_at::<Value>(shard, Request::Command(&write)).await {
             Ok(_) => Ok(None),
             Err(CallError::Failed(error)) if error.code().is_some() => {

@@ -14,7 +14,7 @@ use super::server::Server;
 use super::stream::{Item, Items};
 use crate::error::Fault;
 use crate::store::Store;
-use crate::store::entry::{Entry, Unread};
+use crate::store::outbox::entry::{Entry, UnreadableEntry};
 use crate::store::outbox::{OLDEST, sort};
 
 /// Time-out of a blocking read. It must be longer than `block_ms`, which is at most a second.
@@ -88,7 +88,11 @@ impl OutboxReader {
     ///
     /// # Errors
     /// The only Redis is unavailable; open a new reader.
-    pub async fn read(&mut self, count: usize, block_ms: u64) -> Result<(Vec<Entry>, Vec<Unread>), Fault> {
+    pub async fn read(
+        &mut self,
+        count: usize,
+        block_ms: u64,
+    ) -> Result<(Vec<Entry>, Vec<UnreadableEntry>), Fault> {
         for reader in self.idle.drain(..) {
             self.reading.push(reader.read(count, block_ms).boxed());
         }
@@ -117,7 +121,7 @@ impl OutboxReader {
     }
 
     /// Ends a read. After a rewind its entries are dropped.
-    fn finish(&mut self, mut reader: Reader, items: Vec<Item>) -> (Vec<Entry>, Vec<Unread>) {
+    fn finish(&mut self, mut reader: Reader, items: Vec<Item>) -> (Vec<Entry>, Vec<UnreadableEntry>) {
         let (shard, address) = (reader.shard, reader.server.address.clone());
         let rewound = std::mem::take(&mut self.rewound[shard]);
         if rewound {

@@ -219,7 +219,7 @@ fn with_host(like: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
 impl Store {
     /// All shards, including the merged board.
     pub(in crate::store) fn all_shards(&self) -> Vec<&Shard> {
-        self.shards.iter().chain(&self.face).collect()
+        self.shards.iter().chain(&self.merged).collect()
     }
 
     /// Finds the servers of all shards.

@@ -2,6 +2,7 @@
 
 use laurel::admin::{Decision, Restriction, restrict};
 use laurel::live::{Board, Row};
+use laurel::store::BoardId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -246,7 +247,7 @@ async fn other_closes(world: &World, node: TestNode, recorder: &mut Recorder) {
     let too_slow = node_with_timeout.app.metrics.sockets_closed.with_label_values(&["4008"]);
     while too_slow.get() == 0 {
         let version = node_with_timeout.app.hub.newest().version + 1_000_000;
-        node_with_timeout.app.hub.publish(Board { version, rows: top_rows() });
+        node_with_timeout.app.hub.publish(Board { id: BoardId::GLOBAL, version, rows: top_rows() });
         reads.wait_for_version(version).await;
     }
     while soon("the close of the slow client", slow_client.receive()).await.is_some() {}

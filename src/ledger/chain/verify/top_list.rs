@@ -6,6 +6,7 @@ use super::{Mismatch, PAUSE, is_final};
 use crate::app::App;
 use crate::error::Fault;
 use crate::ledger::restore::top_list::{top_of_all, top_of_highest};
+use crate::store::BoardEntry;
 
 /// Which users' ledger entries are read.
 #[derive(Clone, Copy)]
@@ -33,9 +34,9 @@ pub async fn compare(app: &App, source: Source) -> Result<Vec<Mismatch>, Fault> 
     }
 }
 
-fn compare_ranks(redis: &[String], ledger: &[String]) -> Vec<Mismatch> {
-    let entry_at = |entries: &[String], index: usize| {
-        entries.get(index).map_or_else(|| "nobody".to_owned(), |entry| visible_fields(entry))
+fn compare_ranks(redis: &[BoardEntry], ledger: &[BoardEntry]) -> Vec<Mismatch> {
+    let entry_at = |entries: &[BoardEntry], index: usize| {
+        entries.get(index).map_or_else(|| "nobody".to_owned(), visible_fields)
     };
     (0..redis.len().max(ledger.len()))
         .filter_map(|index| {
@@ -50,11 +51,8 @@ fn compare_ranks(redis: &[String], ledger: &[String]) -> Vec<Mismatch> {
         .collect()
 }
 
-/// A board entry `score hlc_us userId number username` without the clock, which only decides ties.
-fn visible_fields(entry: &str) -> String {
-    let mut words: Vec<&str> = entry.splitn(5, ' ').collect();
-    if words.len() > 1 {
-        words.remove(1);
-    }
-    words.join(" ")
+/// A board entry without the HLC, which only decides ties.
+fn visible_fields(entry: &BoardEntry) -> String {
+    let BoardEntry { score, user, number, username, .. } = entry;
+    format!("{score} {user} {number} {username}")
 }

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::ledger::database::{HANGS_AFTER, in_time, timed};
 use crate::ledger::leader::LeaderLock;
-use crate::store::{Entry, Store, Unread};
+use crate::store::{Entry, Store, UnreadableEntry};
 
 /// Postgres' error message is cut to this length.
 const MAX_DETAIL_CHARS: usize = 500;
@@ -43,7 +43,7 @@ pub async fn record(
     let Some(raw) = store.raw_entry(entry).await? else { return Ok(()) };
     let letter = NewDeadLetter { shard, stream_id, raw: &raw, entry: Some(entry), reason, detail };
     insert(app, leader.connection(), &letter).await?;
-    store.settle(std::slice::from_ref(entry)).await.map(drop)
+    store.ack(std::slice::from_ref(entry)).await.map(drop)
 }
 
 /// Records an entry that cannot be parsed.
@@ -54,7 +54,7 @@ pub async fn record_unread(
     app: &App,
     store: &Store,
     leader: &mut LeaderLock,
-    unread: &Unread,
+    unread: &UnreadableEntry,
 ) -> Result<(), Fault> {
     let (stream_id, shard, reason) = (unread.stream_id.as_str(), unread.shard, Reason::Unreadable);
     let detail = "not a valid outbox entry";
@@ -64,7 +64,7 @@ pub async fn record_unread(
     }
     let letter = NewDeadLetter { shard, stream_id, raw: &unread.raw, entry: None, reason, detail };
     insert(app, leader.connection(), &letter).await?;
-    store.settle_unread(unread).await.map(drop)
+    store.ack_unreadable(unread).await.map(drop)
 }
 
 fn log_kept(stream_id: &str, detail: &str) {

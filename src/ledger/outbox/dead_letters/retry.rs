@@ -10,7 +10,7 @@ use crate::ledger::database::{HANGS_AFTER, in_time, timed};
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::outbox::commit::{WriteError, write_dead_letter};
 use crate::ledger::restore::board_opening::publish_pending;
-use crate::store::{Entry, Restrict};
+use crate::store::{BoardId, Entry, Restrict};
 
 /// Dead letters retried per call.
 const BATCH: i64 = 100;
@@ -153,6 +153,7 @@ async fn ban_users(app: &App, users: &[Uuid]) -> Result<(), Fault> {
     let known = app.store.restrictions(users).await?;
     for (user, _) in users.iter().zip(known).filter(|(_, known)| !known.banned) {
         let restriction = Restrict {
+            board: BoardId::GLOBAL,
             user: *user,
             banned: true,
             quarantined: false,

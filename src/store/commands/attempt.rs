@@ -2,18 +2,26 @@
 
 use uuid::Uuid;
 
-use super::keys::Keys;
-use super::shard::Shard;
-use super::{MINUTE_MS, Store};
 use crate::error::{Fault, RateWindow};
 use crate::network::Network;
+use crate::store::keys::Keys;
+use crate::store::script::declaration::script;
+use crate::store::shard::Shard;
+use crate::store::{MINUTE_MS, Store};
 
-/// Whose attempts a window counts.
+script! {
+    attempt as AttemptCall needs [rate]
+    keys [] more_keys windows
+    args {}
+    more_args { limits: (u32, u64) }
+}
+
+/// A rate-limit window that counts attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptWindow {
-    /// A user's attempts to redeem, at all doors together.
+    /// A user's attempts to redeem, in all flows together.
     Awards(Uuid),
-    /// Tokens that a user asks for.
+    /// Tokens that a user requests.
     Inits(Uuid),
     /// Game sessions that a user starts; an hour long.
     Starts(Uuid),
@@ -23,12 +31,12 @@ pub enum AttemptWindow {
     LoginsFrom(Network),
     /// Registrations from a network.
     RegistersFrom(Network),
-    /// Tokens given to a network, whose proof grows harder with the pace.
+    /// Tokens issued to a network, where a proof gets harder with the pace.
     InitsFrom(Network),
 }
 
 impl AttemptWindow {
-    /// The setting that says how many attempts it has.
+    /// The setting that limits it.
     pub fn limit(&self) -> &'static str {
         match self {
             Self::Awards(_) => "updates_per_minute",
@@ -37,7 +45,7 @@ impl AttemptWindow {
             Self::Logins(_) => "logins_per_minute",
             Self::LoginsFrom(_) => "logins_per_minute_per_ip",
             Self::RegistersFrom(_) => "registers_per_minute_per_ip",
-            // It only sets the pace of a proof.
+            // It refuses nothing: it measures the pace for a proof.
             Self::InitsFrom(_) => "pace_per_minute_per_ip",
         }
     }
@@ -68,57 +76,56 @@ impl AttemptWindow {
 /// What `attempt` answered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Attempts {
-    /// Whether every window has room.
+    /// Whether every window allows the attempt.
     pub allowed: bool,
-    /// The window with the least room, if any has a limit.
+    /// The window with the fewest attempts left, if any has a limit.
     pub window: Option<RateWindow>,
-    /// Its place among those that were asked about.
+    /// Its index estimated_ranks the given windows.
     pub place: Option<usize>,
 }
 
 impl Attempts {
-    /// Adds what some windows said, which stand at these places among all: the one with the least room is told.
+    /// Adds the result of some windows, given with their indexes; keeps the window with the fewest attempts left.
     fn take(&mut self, some: Self, places: &[usize]) {
-        let room = |it: &Option<RateWindow>| it.map(|it| i64::from(it.limit) - i64::from(it.used));
+        let left = |window: &Option<RateWindow>| {
+            window.map(|window| i64::from(window.limit) - i64::from(window.used))
+        };
         self.allowed &= some.allowed;
-        if some.window.is_some() && (self.window.is_none() || room(&some.window) < room(&self.window)) {
+        if some.window.is_some() && (self.window.is_none() || left(&some.window) < left(&self.window)) {
             self.window = some.window;
-            self.place = some.place.map(|it| places[it]);
+            self.place = some.place.map(|place| places[place]);
         }
     }
 }
 
 impl Store {
-    /// Counts one attempt against each window; each comes with its limit a minute (0: any). Where nothing has a limit
-    /// Redis is not asked.
+    /// Counts one attempt in each window, given with its limit per minute (0: any number). Without any limit this does not call Redis.
     ///
     /// # Errors
-    /// Redis is away, or answers what the script cannot.
+    /// Redis is unavailable, or the reply has another shape.
     pub async fn attempt(&self, windows: &[(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
         if windows.iter().all(|(_, limit)| *limit == 0) {
             return Ok(Attempts { allowed: true, window: None, place: None });
         }
-        // Those of one shard are asked about at once.
+        // One call for the windows of one shard.
         let shards: Vec<&Shard> = windows.iter().map(|(window, _)| window.shard(self)).collect();
         let mut all = Attempts { allowed: true, window: None, place: None };
         for (first, shard) in shards.iter().enumerate() {
-            if shards[..first].iter().any(|it| it.number == shard.number) {
+            if shards[..first].iter().any(|other| other.number == shard.number) {
                 continue;
             }
-            let places = (first..windows.len()).filter(|it| shards[*it].number == shard.number);
+            let places = (first..windows.len()).filter(|place| shards[*place].number == shard.number);
             let places: Vec<usize> = places.collect();
-            let asked: Vec<_> = places.iter().map(|it| &windows[*it]).collect();
-            all.take(self.attempt_at(shard, &asked).await?, &places);
+            let its_windows: Vec<_> = places.iter().map(|place| &windows[*place]).collect();
+            all.take(self.attempt_at(shard, &its_windows).await?, &places);
         }
         Ok(all)
     }
 
     async fn attempt_at(&self, shard: &Shard, windows: &[&(AttemptWindow, u32)]) -> Result<Attempts, Fault> {
-        let keys: Vec<String> = windows.iter().map(|(window, _)| window.key(&shard.keys)).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let arguments: Vec<String> =
-            windows.iter().flat_map(|(_, limit)| [limit.to_string(), MINUTE_MS.to_owned()]).collect();
-        let mut reply = self.run(shard, &self.scripts.attempt, &keys, &arguments).await?;
+        let keys = windows.iter().map(|(window, _)| window.key(&shard.keys)).collect();
+        let limits: Vec<_> = windows.iter().map(|(_, limit)| (*limit, MINUTE_MS)).collect();
+        let mut reply = self.run(shard, &AttemptCall { windows: keys, limits: &limits }).await?;
         let allowed = reply.next::<u8>()? == 1;
         let limit = reply.next()?;
         let window = reply.rate(limit)?;

@@ -1,15 +1,15 @@
-//! `confirm`, `lift`, and the gate that they open, of the first of the shards.
+//! `open_board`, `raise_version` and what keeps a board closed, in the first shard.
 
-use laurel::store::{NotDone, OLDEST, Redeem, RedeemOutcome, Standing, Store};
+use laurel::store::{AdminRefusal, OLDEST, Redeem, RedeemOutcome, Standing, Store};
 use uuid::Uuid;
 
+use super::admin::{adjustment, restriction};
 use super::neighbour as user;
-use super::operator::{adjustment, restriction};
-use super::{FAILS, award, redeem, token};
-use crate::harness::{World, eventually, open_board};
+use super::{FAILS, award, board_entry, redeem, token};
+use crate::harness::{RedisClient, World, eventually, open_board};
 
 #[tokio::test]
-async fn a_board_is_open_in_the_run_that_was_looked_at() {
+async fn a_board_is_open_only_in_the_compared_run() {
     let mut world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
@@ -59,7 +59,7 @@ async fn no_award_reads_the_run_from_redis() {
 }
 
 #[tokio::test]
-async fn a_script_that_is_bound_to_a_run_is_of_no_use_in_another() {
+async fn a_bound_script_does_not_run_in_another_run() {
     let mut world = World::new().await;
     let store = world.store().await;
     open_board(&store).await;
@@ -78,19 +78,19 @@ async fn a_script_that_is_bound_to_a_run_is_of_no_use_in_another() {
 }
 
 #[tokio::test]
-async fn a_redis_that_was_left_behind_takes_no_award() {
+async fn a_redis_of_an_earlier_epoch_takes_no_award() {
     let world = World::new().await;
     let store = world.store().await;
     open_board(&store).await;
     let id = token(&store, user(1)).await;
     // As if nodes had gone on with another Redis, and came back to this one.
-    let _: i64 = world.look().await.ask("HSET leaderboard:global:state epoch 1").await;
+    let _: i64 = world.look().await.ask("HSET shard:state epoch 1").await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
     assert!(!store.poll_shard_state(0).await.unwrap().open);
 }
 
 #[tokio::test]
-async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
+async fn an_opened_or_raised_board_is_newer_than_any_shown() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
@@ -98,7 +98,7 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
     let shown = look.version + 3_600_000_000;
     store.open_board(0, &look.run, 2, shown, 0, None).await.unwrap().unwrap();
     assert!(store.poll_shard_state(0).await.unwrap().version > shown);
-    // The board that is merged of several shards is lifted by itself, by whoever finds it behind.
+    // With several shards, the node that finds the merged board behind raises its version separately.
     let merged = store.shard_count() > 1;
     if merged {
         store.raise_version(shown, 0).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_confirmed_and_a_lifted_board_is_newer_than_what_was_shown() {
 }
 
 #[tokio::test]
-async fn a_load_ends_without_effect_when_somebody_else_begins_one() {
+async fn a_load_has_no_effect_after_another_begins() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
@@ -145,14 +145,14 @@ async fn a_load_ends_without_effect_when_somebody_else_begins_one() {
 }
 
 #[tokio::test]
-async fn a_run_ends_when_redis_was_a_replica_meanwhile() {
+async fn a_run_ends_when_redis_becomes_a_replica() {
     for shards in [1, 4] {
         let world = World::with_shards(shards).await;
         let store = world.store().await;
         bound(&world, &store).await;
         let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap());
         let shown = store.poll(0, i64::MAX).await.unwrap();
-        // The data is the same, for nobody is there to follow; but it might not be.
+        // The data happens to be the same here, but it need not be.
         let mut look = world.look().await;
         let _: () = look.ask("REPLICAOF 127.0.0.1 1").await;
         let _: () = look.ask("REPLICAOF NO ONE").await;
@@ -171,7 +171,7 @@ async fn a_run_ends_when_redis_was_a_replica_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
+async fn a_board_behind_a_node_takes_no_award() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
@@ -180,14 +180,14 @@ async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
     let (id, seen) = (token(&store, user(1)).await, store.seen(0));
     assert!(seen.hlc_us > older, "an award's reply says how far the board has come");
     let mut look = world.look().await;
-    let set_back = format!("HSET leaderboard:global:state hlc_us {older}");
+    let set_back = format!("HSET shard:state hlc_us {older}");
     let _: i64 = look.ask(&set_back).await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
     let behind = store.poll_shard_state(0).await.unwrap();
     assert!(!behind.open && behind.behind && behind.epoch == seen.epoch);
     // In the next epoch it goes on from wherever that is.
     store.open_board(0, &behind.run, seen.epoch + 1, 0, 0, None).await.unwrap().unwrap();
-    // Of several shards, `confirm` itself looks at the one it opened.
+    // With several shards, `open_board` polls the shard that it opened.
     if store.shard_count() == 1 {
         let _: i64 = look.ask(&set_back).await;
     }
@@ -198,23 +198,28 @@ async fn a_board_that_lost_what_a_node_has_seen_takes_no_award_of_it() {
     ));
 }
 
+/// The state of the shard, and of its board.
+async fn states(look: &mut RedisClient) -> [Vec<String>; 2] {
+    [look.ask("HGETALL shard:state").await, look.ask("HGETALL leaderboard:global:state").await]
+}
+
 /// As an older copy in the same run would: what an operator, or the ledger's leader, does there would lift it past the ledger.
 #[tokio::test]
-async fn a_board_that_lost_what_a_node_has_seen_is_neither_mended_nor_changed() {
+async fn a_board_behind_a_node_is_not_changed() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
     let mut look = world.look().await;
-    let _: i64 = look.ask("HINCRBY leaderboard:global:state hlc_us -1").await;
-    let before: Vec<String> = look.ask("HGETALL leaderboard:global:state").await;
-    let candidate = format!("50 1 {} 2 u2", user(2));
+    let _: i64 = look.ask("HINCRBY shard:state hlc_us -1").await;
+    let before = states(&mut look).await;
+    let candidate = board_entry(user(2), 50, 1);
     let mended = store.refill_top(0, &[candidate], 0, None).await.unwrap();
     assert!(!mended.whole && mended.flush_due_ms == 0);
     let ban = restriction(user(1), (true, false), &[]);
-    assert_eq!(store.apply_restrictions(&ban).await.unwrap().unwrap_err(), NotDone::Unavailable);
+    assert_eq!(store.apply_restrictions(&ban).await.unwrap().unwrap_err(), AdminRefusal::Unavailable);
     let up = adjustment(user(1), Some(5), &[]);
-    assert_eq!(store.adjust(&up).await.unwrap().unwrap_err(), NotDone::Unavailable);
-    assert_eq!(look.ask::<Vec<String>>("HGETALL leaderboard:global:state").await, before);
+    assert_eq!(store.adjust(&up).await.unwrap().unwrap_err(), AdminRefusal::Unavailable);
+    assert_eq!(states(&mut look).await, before);
     assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 0);
     let older = store.seen(0);
     store
@@ -227,7 +232,7 @@ async fn a_board_that_lost_what_a_node_has_seen_is_neither_mended_nor_changed() 
 }
 
 #[tokio::test]
-async fn a_token_that_is_spent_for_nothing_moves_the_board_on() {
+async fn a_token_spent_without_award_advances_the_hlc() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;

@@ -1,9 +1,40 @@
-//! What `lua/redeem.lua` answers.
+//! The reply of `lua/redeem.lua`.
 
-use super::reply::{Reply, ReplyCode};
 use crate::error::{Fault, RateWindow};
+use crate::store::BoardEntry;
+use crate::store::script::declaration::{Fields, fields};
+use crate::store::script::reply::{Reply, ReplyCode, window};
 
-/// An award, as the script saw it.
+fields! {
+    /// How every reply begins.
+    pub(in crate::store) struct RedeemHead {
+        code: ReplyCode,
+        used: u32,
+        reset_ms: i64,
+        replayed: bool,
+        epoch: i64,
+        run: String,
+    }
+}
+
+fields! {
+    /// The reply of an award after its head, before the top list. The answer under an idempotency key is stored in this order, too.
+    pub(in crate::store) struct AwardFields {
+        score: u64,
+        rank: u64,
+        rank_before: u64,
+        points: u64,
+        version: i64,
+        flush_due_ms: i64,
+        next_token: String,
+        next_expires_ms: i64,
+        hlc_us: i64,
+        receipt_kid: String,
+        action: String,
+    }
+}
+
+/// An award.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Awarded {
     /// The user's new total.
@@ -12,22 +43,22 @@ pub struct Awarded {
     pub rank: u64,
     /// The rank before, if there was a score.
     pub rank_before: Option<u64>,
-    /// What the award was worth.
+    /// Points of the award.
     pub points: u64,
     /// The board's version after the award.
     pub version: i64,
-    /// When the changed board may be published, in ms, if the script could not; below 0: this is one shard of several, and the rest
-    /// has to be seen to.
+    /// Milliseconds until the changed board may be published; 0: no flush is due; negative: the award ran in one of several shards and must be
+    /// completed.
     pub flush_due_ms: i64,
-    /// The next game token and when it runs out (ms), at the game door.
+    /// The next game token and its expiry (ms), in the game flow.
     pub next: Option<(String, i64)>,
-    /// What its receipt says besides; not there in an answer that an older release kept.
-    pub stamp: Option<Stamp>,
-    /// The ten, best first, if they are newer than the caller's; none if they are the caller's.
-    pub top: Option<Vec<String>>,
+    /// What only the receipt needs.
+    pub stamp: ReceiptData,
+    /// The top list, best first, if it is newer than the caller's.
+    pub top: Option<Vec<BoardEntry>>,
 }
 
-/// What `redeem` answered.
+/// Outcome of `redeem`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named like the refusals they become")]
 pub enum RedeemOutcome {
@@ -54,27 +85,27 @@ pub enum RedeemOutcome {
     KeyReused,
     NoSession,
     SessionMismatch,
-    /// All checks passed, and the token is reserved: a webhook may be asked.
+    /// All checks passed, and the token is reserved: the webhook may be asked.
     Reserved,
     /// Another request has the token's reservation.
     Judging,
 }
 
-/// An outcome and how it came about.
+/// An outcome and its circumstances.
 #[derive(Clone, Debug)]
-pub struct Redeemed {
-    /// What happened, now or the first time.
+pub struct RedeemReply {
+    /// The outcome, of this request or of the first under its key.
     pub outcome: RedeemOutcome,
-    /// Whether this is the first answer again.
+    /// True if the answer was replayed for a repeated `Idempotency-Key`.
     pub replayed: bool,
-    /// The user's window of attempts.
+    /// The user's rate-limit window.
     pub rate: Option<RateWindow>,
-    /// The run of Redis that says so: `replicated` asks for it. Empty where nothing was written.
+    /// The run of Redis that wrote it, for `replicated`. Empty if nothing was written.
     pub run: String,
 }
 
-impl Redeemed {
-    /// The verdict on the proof, where it may be told: the token is spent, and no earlier answer told it.
+impl RedeemReply {
+    /// The verdict on the proof, if the client may know it: the token is spent by this request.
     pub fn revealed_verdict(&self) -> Option<bool> {
         match self.outcome {
             _ if self.replayed => None,
@@ -85,55 +116,37 @@ impl Redeemed {
     }
 }
 
-/// What the script says for a receipt alone.
+/// What only the receipt needs of an award.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// The award's moment: µs by Redis' clock.
+pub struct ReceiptData {
+    /// HLC of the award.
     pub hlc_us: i64,
-    /// The key that signed the receipt first.
+    /// Id of the key that signed the first receipt.
     pub kid: String,
-    /// The action, which the token alone knew.
+    /// Action type of the token.
     pub action: String,
 }
 
-impl Stamp {
-    fn read(text: &str) -> Option<Self> {
-        let mut words = text.strip_prefix("receipt ")?.splitn(3, ' ').map(str::to_owned);
-        Some(Self { hlc_us: words.next()?.parse().ok()?, kid: words.next()?, action: words.next()? })
-    }
-}
-
 fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
-    let mut awarded = Awarded {
-        score: reply.next()?,
-        rank: reply.next()?,
-        rank_before: Some(reply.next()?).filter(|it| *it > 0),
-        points: reply.next()?,
-        version: reply.next()?,
-        flush_due_ms: reply.next()?,
-        next: {
-            let (token, expires_at_ms): (String, i64) = (reply.next()?, reply.next()?);
-            (!token.is_empty()).then_some((token, expires_at_ms))
-        },
-        stamp: None,
-        top: None,
-    };
-    let mut top: Vec<String> = reply.rest()?;
-    awarded.stamp = top.first().and_then(|it| Stamp::read(it));
-    if awarded.stamp.is_some() {
-        top.remove(0);
-    }
-    awarded.top = Some(top);
-    Ok(awarded)
+    let award = AwardFields::read(&mut reply)?;
+    Ok(Awarded {
+        score: award.score,
+        rank: award.rank,
+        rank_before: Some(award.rank_before).filter(|rank| *rank > 0),
+        points: award.points,
+        version: award.version,
+        flush_due_ms: award.flush_due_ms,
+        next: (!award.next_token.is_empty()).then_some((award.next_token, award.next_expires_ms)),
+        stamp: ReceiptData { hlc_us: award.hlc_us, kid: award.receipt_kid, action: award.action },
+        top: Some(reply.rest()?),
+    })
 }
 
-/// The reply, and the epoch of the board that it tells of.
-pub(super) fn read(mut reply: Reply, per_minute: u32) -> Result<(Redeemed, i64), Fault> {
-    let code = reply.code()?;
-    let rate = reply.rate(per_minute)?;
-    let replayed = reply.next::<u8>()? == 1;
-    let (epoch, run) = (reply.next()?, reply.next()?);
-    Ok((Redeemed { outcome: outcome(code, reply)?, replayed, rate, run }, epoch))
+/// Reads the reply, and the epoch of the shard that it is about.
+pub(in crate::store) fn read(mut reply: Reply, per_minute: u32) -> Result<(RedeemReply, i64), Fault> {
+    let RedeemHead { code, used, reset_ms, replayed, epoch, run } = RedeemHead::read(&mut reply)?;
+    let rate = window(per_minute, used, reset_ms.max(0).unsigned_abs());
+    Ok((RedeemReply { outcome: outcome(code, reply)?, replayed, rate, run }, epoch))
 }
 
 fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {

@@ -1,18 +1,23 @@
-//! `restrict` and `adjust`, whose users meet in one shard's ten.
+//! `apply_restrictions` and `adjust`, with users of one shard.
 
-use laurel::store::{Adjust, NotDone, Redeem, RedeemOutcome, Restrict, Store};
+use laurel::store::{Adjust, AdminRefusal, BoardEntry, BoardId, Redeem, RedeemOutcome, Restrict, Store};
 use uuid::Uuid;
 
 use super::neighbour as user;
-use super::{award, number, redeem, token};
+use super::{award, board_entry, number, redeem, token};
 use crate::harness::World;
 
 const FREE: (bool, bool) = (false, false);
 const BANNED: (bool, bool) = (true, false);
 const QUARANTINED: (bool, bool) = (false, true);
 
-pub fn restriction(user: Uuid, (banned, quarantined): (bool, bool), candidates: &[String]) -> Restrict<'_> {
+pub fn restriction(
+    user: Uuid,
+    (banned, quarantined): (bool, bool),
+    candidates: &[BoardEntry],
+) -> Restrict<'_> {
     Restrict {
+        board: BoardId::GLOBAL,
         user,
         banned,
         quarantined,
@@ -24,12 +29,13 @@ pub fn restriction(user: Uuid, (banned, quarantined): (bool, bool), candidates: 
     }
 }
 
-async fn restrict(store: &Store, who: Uuid, what: (bool, bool), candidates: &[String]) -> bool {
+async fn restrict(store: &Store, who: Uuid, what: (bool, bool), candidates: &[BoardEntry]) -> bool {
     store.apply_restrictions(&restriction(who, what, candidates)).await.unwrap().unwrap().whole
 }
 
-pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[String]) -> Adjust<'_> {
+pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[BoardEntry]) -> Adjust<'_> {
     Adjust {
+        board: BoardId::GLOBAL,
         user,
         number: user.as_u128() as i64,
         username: "somebody",
@@ -46,26 +52,22 @@ async fn adjust(
     store: &Store,
     who: Uuid,
     points: Option<i64>,
-    candidates: &[String],
-) -> Result<u64, NotDone> {
+    candidates: &[BoardEntry],
+) -> Result<u64, AdminRefusal> {
     store.adjust(&adjustment(who, points, candidates)).await.unwrap().map(|it| it.after)
 }
 
 async fn top(store: &Store) -> Vec<(u64, u64)> {
     let entries = store.poll(0, i64::MAX).await.unwrap().top;
-    let row = |it: &String| {
-        let words: Vec<&str> = it.split(' ').collect();
-        (words[0].parse().unwrap(), number(words[2].parse().unwrap()))
-    };
-    entries.iter().map(row).collect()
+    entries.iter().map(|entry| (entry.score, number(entry.user))).collect()
 }
 
-fn entry(who: u128, score: u64, hlc_us: u64) -> String {
-    format!("{score} {hlc_us} {} {who} u{who}", user(who))
+fn entry(who: u128, score: u64, hlc_us: i64) -> BoardEntry {
+    board_entry(user(who), score, hlc_us)
 }
 
 #[tokio::test]
-async fn a_ban_takes_a_user_off_the_board_and_an_unban_brings_the_score_back() {
+async fn a_ban_removes_the_user_and_an_unban_restores_the_score() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     for who in 1..=12 {
@@ -93,7 +95,7 @@ async fn a_ban_takes_a_user_off_the_board_and_an_unban_brings_the_score_back() {
 }
 
 #[tokio::test]
-async fn held_points_count_for_their_owner_alone_until_they_are_confirmed() {
+async fn held_points_stay_off_the_board_until_approved() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     award(&store, user(1), 50).await;
@@ -105,8 +107,8 @@ async fn held_points_count_for_their_owner_alone_until_they_are_confirmed() {
     assert_eq!((won.score, won.rank), (80, 1), "whoever was set aside is not told");
     assert_eq!(top(&store).await, [(60, 2), (50, 1)]);
     assert_eq!(look.ask::<u64>(&format!("ZSCORE leaderboard:global {}", user(1))).await, 50);
-    assert_eq!(adjust(&store, user(1), Some(5), &[]).await, Err(NotDone::Quarantined));
-    assert_eq!(adjust(&store, user(2), None, &[]).await, Err(NotDone::Quarantined));
+    assert_eq!(adjust(&store, user(1), Some(5), &[]).await, Err(AdminRefusal::Quarantined));
+    assert_eq!(adjust(&store, user(2), None, &[]).await, Err(AdminRefusal::Quarantined));
 
     assert!(restrict(&store, user(1), FREE, &[entry(1, 80, 9)]).await);
     assert_eq!(top(&store).await, [(80, 1), (60, 2)]);
@@ -121,14 +123,14 @@ async fn held_points_count_for_their_owner_alone_until_they_are_confirmed() {
 }
 
 #[tokio::test]
-async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
+async fn an_adjustment_changes_a_total_within_its_range() {
     let world = World::new().await;
     let (store, mut look) = (world.store().await, world.look().await);
     for who in 1..=11 {
         award(&store, user(who), 100 - who as u64).await;
     }
-    assert_eq!(adjust(&store, user(1), Some(-100), &[]).await, Err(NotDone::OutOfRange));
-    assert_eq!(adjust(&store, user(1), Some((1 << 53) - 1), &[]).await, Err(NotDone::OutOfRange));
+    assert_eq!(adjust(&store, user(1), Some(-100), &[]).await, Err(AdminRefusal::OutOfRange));
+    assert_eq!(adjust(&store, user(1), Some((1 << 53) - 1), &[]).await, Err(AdminRefusal::OutOfRange));
     assert_eq!(adjust(&store, user(1), Some(-50), &[entry(11, 89, 3)]).await, Ok(49));
     let board: Vec<u64> = top(&store).await.iter().map(|it| it.1).collect();
     assert_eq!(board, (2..=11).collect::<Vec<_>>(), "the eleventh moved up");
@@ -146,7 +148,7 @@ async fn an_adjustment_moves_a_total_up_or_down_within_its_range() {
 }
 
 #[tokio::test]
-async fn whoever_was_first_has_the_tenth_place_when_somebody_comes_down_to_it() {
+async fn after_an_adjustment_the_earlier_user_keeps_the_tenth_place() {
     let world = World::new().await;
     let store = world.store().await;
     for who in 1..=11 {
@@ -167,7 +169,7 @@ async fn whoever_was_first_has_the_tenth_place_when_somebody_comes_down_to_it() 
 }
 
 #[tokio::test]
-async fn nobody_takes_the_place_of_one_whom_the_ledger_does_not_know_yet() {
+async fn a_missing_user_keeps_the_place() {
     let world = World::new().await;
     let store = world.store().await;
     for who in 1..=11 {
@@ -187,7 +189,7 @@ async fn nobody_takes_the_place_of_one_whom_the_ledger_does_not_know_yet() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_among_the_top_is_no_news() {
+async fn an_unchanged_top_list_keeps_its_version() {
     let world = World::new().await;
     let store = world.store().await;
     for who in 1..=12 {

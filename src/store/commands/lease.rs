@@ -1,16 +1,27 @@
-//! `lua/lease.lua`: leases of a rate limit.
+//! `lua/lease.lua`.
 
 use uuid::Uuid;
 
-use super::shard::Shard;
-use super::{MINUTE_MS, Store};
 use crate::error::Fault;
 use crate::network::Network;
+use crate::store::script::declaration::script;
+use crate::store::shard::Shard;
+use crate::store::{MINUTE_MS, Store};
 
-/// The owner of a rate limit window.
+script! {
+    lease as LeaseCall needs [rate]
+    keys [rate]
+    args {
+        limit: u32 => tonumber,
+        window_ms: u64,
+        wanted: u32 => tonumber,
+    }
+}
+
+/// What a rate-limit window counts requests of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
-    /// All clients of a network.
+    /// Every client of a network.
     Network(Network),
     /// A logged-in user.
     User(Uuid),
@@ -31,24 +42,24 @@ impl RateLimitKey {
     }
 }
 
-/// Requests that a node may serve without another call to Redis.
+/// Requests that a node may serve without another call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct QuotaLease {
     /// Number of requests; 0: the window is full.
     pub granted: u32,
-    /// Milliseconds until the window closes and the lease expires.
+    /// Milliseconds until the window closes, and the lease ends.
     pub closes_ms: u64,
 }
 
 impl Store {
-    /// Leases up to `wanted` of the key's `limit` requests per minute; both at least 1.
+    /// Leases up to `wanted` of the `limit` requests per minute; both are at least 1.
     ///
     /// # Errors
-    /// Redis is unavailable, or its reply cannot be read.
-    pub async fn lease(&self, key: RateLimitKey, limit: u32, wanted: u32) -> Result<QuotaLease, Fault> {
-        let arguments = [limit.to_string(), MINUTE_MS.to_owned(), wanted.to_string()];
-        let (shard, key) = key.place(self);
-        let mut reply = self.run(shard, &self.scripts.lease, &[&key], &arguments).await?;
+    /// Redis is unavailable, or the reply has another shape.
+    pub async fn lease(&self, visitor: RateLimitKey, limit: u32, wanted: u32) -> Result<QuotaLease, Fault> {
+        let (shard, key) = visitor.place(self);
+        let call = LeaseCall { rate: key.into(), limit, window_ms: MINUTE_MS, wanted };
+        let mut reply = self.run(shard, &call).await?;
         let granted = reply.next()?;
         let closes_ms = reply.rate(limit)?.map_or(0, |it| it.reset_ms);
         Ok(QuotaLease { granted, closes_ms })

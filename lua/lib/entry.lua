@@ -1,0 +1,11 @@
+-- One entry of a top list: `score hlc_us userId number username` with single spaces. The username comes last and may have spaces.
+-- `BoardEntry` in src/store is the same in Rust.
+
+local function write_entry(score, hlc_us, user, number, username)
+  return score .. ' ' .. hlc_us .. ' ' .. user .. ' ' .. number .. ' ' .. username
+end
+
+-- The score, when it was reached, and the user's UUID, as texts.
+local function read_entry(entry)
+  return entry:match('^(%d+) (%d+) (%S+)')
+end

@@ -1,0 +1,275 @@
+//! `lua/redeem.lua`.
+
+use uuid::Uuid;
+
+use crate::action::{Flow, Limits, ProofResult};
+use crate::error::Fault;
+use crate::store::commands::judging::{Judging, Reservation};
+use crate::store::commands::redeem_reply::{AwardFields, RedeemHead, RedeemOutcome, RedeemReply, read};
+use crate::store::script::declaration::script;
+use crate::store::shard::Shard;
+use crate::store::{BoardEntry, BoardId, Seen, Store, span_text};
+
+script! {
+    redeem as RedeemCall
+        needs [reply clock epoch rate limits session token proof judging answer entry board personal_update outbox]
+    keys [
+        board shard_state board_state top throttle outbox score token spent rate ban limit hour_points answer session next
+        quarantine judging
+    ]
+    more_keys once
+    args {
+        user: Uuid,
+        number: i64,
+        username: &'a str,
+        action: &'a str,
+        points: u64,
+        attempt_id: Uuid,
+        token_hash: &'a str,
+        flow: Flow,
+        expires_s: i64 => tonumber,
+        named_session: &'a str,
+        proof: &'a str,
+        verdict: &'static str,
+        proof_span: String,
+        rate_limit: u32 => tonumber,
+        limits: &'a Limits => read_limits,
+        points_per_hour: u64 => tonumber,
+        outbox_max: u64 => tonumber,
+        known_version: i64 => tonumber,
+        publish_interval_ms: u64,
+        board_channel: Option<&'a str>,
+        user_channel: Option<String>,
+        request_digest: Option<&'a str>,
+        answer_ttl_ms: Option<u64>,
+        latest: Seen,
+        receipt_kid: &'a str,
+        next_token: Option<&'a str>,
+        next_hash: Option<&'a str>,
+        most_points: u64 => tonumber,
+    }
+    optional {
+        trace: String,
+        trace_channel: &'a str,
+        reservation: &'a Reservation => read_reservation,
+    }
+    fields { HEAD: RedeemHead, AWARD: AwardFields }
+}
+
+/// An `Idempotency-Key` and its request, both as digests in hex.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    /// Digest of the key.
+    pub key_digest: String,
+    /// Digest of the flow and the body.
+    pub request_digest: String,
+    /// How long the answer is stored.
+    pub kept_ms: u64,
+}
+
+/// The game token that replaces the redeemed one.
+#[derive(Clone, Debug)]
+pub struct NextToken {
+    /// The token.
+    pub token: String,
+    /// Its SHA-256, in hex.
+    pub hash: String,
+}
+
+/// Input of `redeem`.
+pub struct Redeem<'a> {
+    /// The board that shows the score.
+    pub board: BoardId,
+    /// UUID of the user.
+    pub user: Uuid,
+    /// The user's serial number.
+    pub number: i64,
+    /// The name that boards show.
+    pub username: &'a str,
+    /// Action type of the token.
+    pub action: &'a str,
+    /// Points in the catalogue.
+    pub points: u64,
+    /// The most points that any proof could be worth; at least `points`.
+    pub most_points: u64,
+    /// The action's own limits.
+    pub limits: &'a Limits,
+    /// Id of the attempt, which becomes the event id of the award.
+    pub attempt_id: Uuid,
+    /// The token's id in Redis: the attempt's id, or a game token's hash.
+    pub token_id: &'a str,
+    /// SHA-256 of the token, in hex.
+    pub token_hash: &'a str,
+    /// The flow of the token.
+    pub flow: Flow,
+    /// `exp` of an anti-spam token, rounded up to seconds; 0 for other tokens, whose expiry Redis has.
+    pub expires_s: i64,
+    /// Session that the request names, or empty.
+    pub named_session: &'a str,
+    /// Proof as JSON, or empty.
+    pub proof: &'a str,
+    /// The node's verdict on the proof.
+    pub verdict: &'a ProofResult,
+    /// Who judges the proof, and whether that is done.
+    pub judging: Judging<'a>,
+    /// Attempts allowed per minute (0: any number).
+    pub per_minute: u32,
+    /// Points allowed per hour (0: any number).
+    pub points_per_hour: u64,
+    /// Most entries in the outbox, over all shards.
+    pub outbox_max: u64,
+    /// Version of the board that this node holds.
+    pub known_version: i64,
+    /// The top list that this node holds, for an answer whose merged board cannot be read.
+    pub known_top: &'a (dyn Fn() -> Vec<BoardEntry> + Sync),
+    /// Least time between publications.
+    pub publish_interval_ms: u64,
+    /// The request's idempotency key.
+    pub idempotency: Option<&'a IdempotencyKey>,
+    /// The next game token; in the game flow only.
+    pub next: Option<&'a NextToken>,
+    /// Id of the key that signs the receipt.
+    pub receipt_kid: &'a str,
+}
+
+impl Store {
+    /// Whether an answer is stored under a key.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn has_answer(&self, user: Uuid, key: &IdempotencyKey) -> Result<bool, Fault> {
+        let shard = self.shard(user);
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(shard.keys.answer(user, &key.key_digest));
+        self.ask(shard, "find_answer", &exists).await
+    }
+
+    /// Redeems a token. No other function of a player's request adds points.
+    ///
+    /// # Errors
+    /// Redis is unavailable, or the reply has another shape.
+    pub async fn redeem(&self, redeem: &Redeem<'_>) -> Result<RedeemReply, Fault> {
+        let shard = self.shard(redeem.user);
+        let span = crate::store::script_span("redeem");
+        // The ledger and the fan-out continue the trace from here.
+        let call = redeem.call(self, shard, span.traceparent());
+        let (redeemed, epoch) = read(self.run_in(span, shard, &call).await?, redeem.per_minute)?;
+        if let RedeemOutcome::Awarded(awarded) = &redeemed.outcome
+            && !redeemed.replayed
+        {
+            shard.see(epoch, awarded.stamp.hlc_us);
+        }
+        let outcome = match redeemed.outcome {
+            RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
+                let estimated_ranks =
+                    self.complete_award(shard, redeem, awarded, epoch, redeemed.replayed).await;
+                RedeemOutcome::Awarded(estimated_ranks)
+            }
+            RedeemOutcome::TokenUnknown => match self.elsewhere(shard, Some(redeem.token_id)).await? {
+                TokenLocation::Nowhere => RedeemOutcome::TokenUnknown,
+                TokenLocation::There => RedeemOutcome::TokenForeign,
+                TokenLocation::Used => RedeemOutcome::TokenUsed,
+                TokenLocation::Expired => RedeemOutcome::TokenExpired,
+            },
+            outcome => outcome,
+        };
+        Ok(RedeemReply { outcome, ..redeemed })
+    }
+
+    /// Looks in the other shards for a token that the user's shard does not have: it may be another user's.
+    pub(in crate::store) async fn elsewhere(
+        &self,
+        shard: &Shard,
+        token_id: Option<&str>,
+    ) -> Result<TokenLocation, Fault> {
+        let Some(token_id) = token_id else { return Ok(TokenLocation::Nowhere) };
+        for other in self.shards.iter().filter(|other| other.number != shard.number) {
+            let mut pipeline = redis::pipe();
+            pipeline.exists(other.keys.token(token_id)).get(other.keys.spent(token_id));
+            match self.ask_all(other, "find_token", &pipeline).await? {
+                (true, _) => return Ok(TokenLocation::There),
+                (_, Some(1)) => return Ok(TokenLocation::Used),
+                (_, Some(0)) => return Ok(TokenLocation::Expired),
+                _ => {}
+            }
+        }
+        Ok(TokenLocation::Nowhere)
+    }
+}
+
+/// Where the other shards have a token.
+pub(in crate::store) enum TokenLocation {
+    Nowhere,
+    There,
+    Used,
+    Expired,
+}
+
+impl<'a> Redeem<'a> {
+    pub(in crate::store) fn call<'c>(
+        &'c self,
+        store: &Store,
+        shard: &'c Shard,
+        trace: Option<String>,
+    ) -> RedeemCall<'c>
+    where
+        'a: 'c,
+    {
+        let (names, board) = (&shard.keys, shard.keys.board(self.board));
+        // The script does not read it.
+        let unused = || (&names.outbox).into();
+        let (key, reservation) = (self.idempotency, self.judging.reservation());
+        RedeemCall {
+            board: (&board.scores).into(),
+            shard_state: (&names.shard_state).into(),
+            board_state: (&board.state).into(),
+            top: (&board.top).into(),
+            throttle: (&board.throttle).into(),
+            outbox: (&names.outbox).into(),
+            score: names.user_score(self.user).into(),
+            token: names.token(self.token_id).into(),
+            spent: names.spent(self.token_id).into(),
+            rate: names.award_rate(self.user).into(),
+            ban: names.ban(self.user).into(),
+            limit: names.action_limit(self.user, self.action).into(),
+            hour_points: names.points(self.user).into(),
+            answer: key.map_or_else(unused, |key| names.answer(self.user, &key.key_digest).into()),
+            session: names.session(self.user).into(),
+            next: self.next.map_or_else(unused, |next| names.token(&next.hash).into()),
+            quarantine: names.quarantine(self.user).into(),
+            judging: reservation.map_or_else(unused, |_| names.judging(self.token_id).into()),
+            once: self.verdict.once.iter().map(|digest| names.once(digest)).collect(),
+            user: self.user,
+            number: self.number,
+            username: self.username,
+            action: self.action,
+            points: self.points,
+            attempt_id: self.attempt_id,
+            token_hash: self.token_hash,
+            flow: self.flow,
+            expires_s: self.expires_s,
+            named_session: self.named_session,
+            proof: self.proof,
+            verdict: self.judging.verdict_text(self.verdict),
+            proof_span: span_text(self.verdict),
+            rate_limit: self.per_minute,
+            limits: self.limits,
+            points_per_hour: self.points_per_hour,
+            outbox_max: store.outbox_share(self.outbox_max),
+            known_version: store.known_version(shard, self.known_version),
+            publish_interval_ms: self.publish_interval_ms,
+            board_channel: store.script_channel(board),
+            user_channel: store.user_channel(self.user),
+            request_digest: key.map(|key| key.request_digest.as_str()),
+            answer_ttl_ms: key.map(|key| key.kept_ms),
+            latest: shard.seen(),
+            receipt_kid: self.receipt_kid,
+            next_token: self.next.map(|next| next.token.as_str()),
+            next_hash: self.next.map(|next| next.hash.as_str()),
+            most_points: self.most_points.max(self.points),
+            trace_channel: trace.is_some().then_some(&board.trace_channel),
+            trace,
+            reservation,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Declares a Lua script: its keys, arguments and reply fields, in order, once. From a declaration come the Lua prologue, which
+//! gives each key and argument a name, the Rust struct that a caller fills in, and the Rust structs that a reply is read into.
+//! `lua/README.md` describes what the scripts see.
+
+use redis::Cmd;
+use uuid::Uuid;
+
+use crate::action::{Flow, Limits};
+use crate::error::Fault;
+use crate::store::script::reply::Reply;
+use crate::store::script::{Script, Scripts};
+use crate::store::{BoardEntry, Seen};
+
+/// What the assembled text of a script is made from.
+#[derive(Debug)]
+pub struct Declaration {
+    /// The script's file is `lua/<name>.lua`.
+    pub name: &'static str,
+    /// The file's text.
+    pub body: &'static str,
+    /// The files of `lua/lib` that it uses.
+    pub libs: &'static [&'static str],
+    /// Locals `<key>_key`.
+    pub keys: &'static [&'static str],
+    /// Keys after those, any number of them; none or one name. The local `<NAME>_KEYS_FROM` is the first one's index in KEYS.
+    pub more_keys: &'static [&'static str],
+    /// Locals of the same names.
+    pub arguments: &'static [Argument],
+    /// Arguments after those that a call may leave out, all of them together; nil in Lua where absent or empty.
+    pub optional: &'static [Argument],
+    /// Arguments after those, any number of them; none or one name. The local `<NAME>_FROM` is the first one's index in ARGV.
+    pub more_arguments: &'static [&'static str],
+    /// Where the script's text has `<NAME>_FIELDS`, it gets these names instead, with commas between.
+    pub fields: &'static [(&'static str, &'static [&'static str])],
+    /// Tables of the positions, from 1, of these names.
+    pub positions: &'static [(&'static str, &'static [&'static [&'static str]])],
+}
+
+/// One argument.
+#[derive(Debug)]
+pub struct Argument {
+    /// Its name in Lua and in Rust.
+    pub name: &'static str,
+    /// The Lua function that reads the text, if it is not used as it comes.
+    pub read_by: &'static [&'static str],
+}
+
+impl Declaration {
+    /// The Lua lines that give keys and arguments their names.
+    pub fn prologue(&self) -> String {
+        let mut lua = String::new();
+        let mut unpack = |names: Vec<String>, from: &str| {
+            if !names.is_empty() {
+                lua += &format!("local {} = unpack({from}, 1, {})\n", names.join(", "), names.len());
+            }
+        };
+        unpack(self.keys.iter().map(|key| format!("{key}_key")).collect(), "KEYS");
+        let arguments = self.arguments.iter().chain(self.optional);
+        unpack(arguments.map(|argument| argument.name.to_owned()).collect(), "ARGV");
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for Argument { name, read_by } in self.arguments {
+            for function in *read_by {
+                names.push(*name);
+                values.push(format!("{function}({name})"));
+            }
+        }
+        for Argument { name, read_by } in self.optional {
+            let or_nil = format!("{name} ~= '' and {name} or nil");
+            names.push(name);
+            values.push(read_by.first().map_or(or_nil.clone(), |function| format!("{function}({or_nil})")));
+        }
+        if !names.is_empty() {
+            lua += &format!("{} = {}\n", names.join(", "), values.join(", "));
+        }
+        for name in self.more_keys {
+            lua += &format!("local {}_KEYS_FROM = {}\n", name.to_uppercase(), self.keys.len() + 1);
+        }
+        for name in self.more_arguments {
+            let first = self.arguments.len() + self.optional.len() + 1;
+            lua += &format!("local {}_FROM = {first}\n", name.to_uppercase());
+        }
+        for (name, lists) in self.positions {
+            let names = lists.iter().flat_map(|list| list.iter());
+            let places = names.enumerate().map(|(place, name)| format!("{name} = {}", place + 1));
+            lua += &format!("local {name} = {{ {} }}\n", places.collect::<Vec<_>>().join(", "));
+        }
+        lua
+    }
+}
+
+/// A call of one script, with its keys and arguments.
+pub trait ScriptCall: Sync {
+    /// The script that it calls.
+    fn script<'s>(&self, scripts: &'s Scripts) -> &'s Script;
+
+    /// Adds the number of keys, the keys and the arguments.
+    fn encode(&self, command: &mut Cmd);
+}
+
+/// The fields of a reply, or of a part of it.
+pub trait Fields: Sized {
+    /// Their names, in order.
+    const FIELDS: &'static [&'static str];
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The reply is too short, or a field has another type.
+    fn read(reply: &mut Reply) -> Result<Self, Fault>;
+}
+
+/// What a call may pass as an argument.
+pub trait Encode {
+    /// Adds the argument to a command.
+    fn encode(&self, command: &mut Cmd);
+}
+
+macro_rules! encode_as_it_is {
+    ($($type:ty)*) => {
+        $(impl Encode for $type {
+            fn encode(&self, command: &mut Cmd) {
+                command.arg(self);
+            }
+        })*
+    };
+}
+
+encode_as_it_is!(&str String u64 i64 u32 usize);
+
+impl Encode for bool {
+    fn encode(&self, command: &mut Cmd) {
+        command.arg(if *self { "1" } else { "0" });
+    }
+}
+
+impl Encode for Uuid {
+    fn encode(&self, command: &mut Cmd) {
+        command.arg(&*self.hyphenated().encode_lower(&mut Self::encode_buffer()));
+    }
+}
+
+/// An absent value is an empty text.
+impl<T: Encode> Encode for Option<T> {
+    fn encode(&self, command: &mut Cmd) {
+        match self {
+            Some(value) => value.encode(command),
+            None => "".encode(command),
+        }
+    }
+}
+
+/// Several arguments in a row.
+impl<A: Encode, B: Encode> Encode for (A, B) {
+    fn encode(&self, command: &mut Cmd) {
+        self.0.encode(command);
+        self.1.encode(command);
+    }
+}
+
+/// A command of `lua/load.lua`: the number of its words, and the words.
+impl Encode for Vec<String> {
+    fn encode(&self, command: &mut Cmd) {
+        command.arg(self.len()).arg(self);
+    }
+}
+
+impl Encode for BoardEntry {
+    fn encode(&self, command: &mut Cmd) {
+        self.to_string().encode(command);
+    }
+}
+
+/// As `read_open` of `lua/lib/epoch.lua` takes it.
+impl Encode for Seen {
+    fn encode(&self, command: &mut Cmd) {
+        format!("{} {:016}", self.epoch, self.hlc_us).encode(command);
+    }
+}
+
+/// As `read_limits` of `lua/lib/limits.lua` reads it.
+impl Encode for &Limits {
+    fn encode(&self, command: &mut Cmd) {
+        let Limits { cooldown_ms, cap_per_hour, cap_per_day, opens_at_ms, open_for_ms, span_ms } = self;
+        if **self == Limits::default() {
+            return "".encode(command);
+        }
+        format!("{cooldown_ms} {cap_per_hour} {cap_per_day} {opens_at_ms} {open_for_ms} {span_ms}")
+            .encode(command);
+    }
+}
+
+impl Encode for Flow {
+    fn encode(&self, command: &mut Cmd) {
+        match self {
+            Self::Actions => "actions",
+            Self::Tokens => "tokens",
+            Self::Game => "game",
+        }
+        .encode(command);
+    }
+}
+
+/// Declares the script `lua/<name>.lua` and the struct for its calls, with a field for each key and argument:
+///
+/// - `needs`: the files of `lua/lib`.
+/// - `keys`, then `more_keys` of any number.
+/// - `args`, then `optional` ones that a call may leave out, then `more_args` of any number. `=> function` is the Lua function that reads
+///   the text.
+/// - `fields`: lists of reply fields that the script's text names.
+/// - `positions`: Lua tables of positions in lists of fields.
+macro_rules! script {
+    (
+        $(#[$doc:meta])*
+        $name:ident as $Call:ident needs [$($lib:ident)*]
+        keys [$($key:ident)*] $(more_keys $more_keys:ident)?
+        args { $($arg:ident: $Arg:ty $(=> $read_by:ident)?),* $(,)? }
+        $(optional { $($opt:ident: $Opt:ty $(=> $opt_read_by:ident)?),* $(,)? })?
+        $(more_args { $more_args:ident: $MoreArg:ty })?
+        $(fields { $($list:ident: $Fields:ty),* $(,)? })?
+        $(positions { $($table:ident: [$($names:expr),*]),* $(,)? })?
+    ) => {
+        $(#[$doc])*
+        pub(in crate::store) struct $Call<'a> {
+            $(pub $key: std::borrow::Cow<'a, str>,)*
+            $(pub $more_keys: Vec<String>,)?
+            $(pub $arg: $Arg,)*
+            $($(pub $opt: Option<$Opt>,)*)?
+            $(pub $more_args: &'a [$MoreArg],)?
+        }
+
+        impl $Call<'_> {
+            pub const DECLARATION: $crate::store::script::declaration::Declaration = {
+                use $crate::store::script::declaration::*;
+                Declaration {
+                    name: stringify!($name),
+                    body: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", stringify!($name), ".lua")),
+                    libs: &[$(stringify!($lib)),*],
+                    keys: &[$(stringify!($key)),*],
+                    more_keys: &[$(stringify!($more_keys))?],
+                    arguments: &[
+                        $(Argument { name: stringify!($arg), read_by: &[$(stringify!($read_by))?] }),*
+                    ],
+                    optional: &[
+                        $($(Argument { name: stringify!($opt), read_by: &[$(stringify!($opt_read_by))?] }),*)?
+                    ],
+                    more_arguments: &[$(stringify!($more_args))?],
+                    fields: &[$($((concat!(stringify!($list), "_FIELDS"), <$Fields as Fields>::FIELDS)),*)?],
+                    positions: &[$($((stringify!($table), &[$($names),*])),*)?],
+                }
+            };
+        }
+
+        impl $crate::store::script::declaration::ScriptCall for $Call<'_> {
+            fn script<'s>(
+                &self,
+                scripts: &'s $crate::store::script::Scripts,
+            ) -> &'s $crate::store::script::Script {
+                &scripts.$name
+            }
+
+            fn encode(&self, command: &mut redis::Cmd) {
+                #[allow(unused_imports, reason = "a script may have no arguments")]
+                use $crate::store::script::declaration::Encode;
+                const KEYS: &[&str] = &[$(stringify!($key)),*];
+                command.arg(KEYS.len() $(+ self.$more_keys.len())?);
+                $(command.arg(&*self.$key);)*
+                $(command.arg(&self.$more_keys);)?
+                $(self.$arg.encode(command);)*
+                $(if false $(|| self.$opt.is_some())* {
+                    $(self.$opt.encode(command);)*
+                })?
+                $(for argument in self.$more_args {
+                    argument.encode(command);
+                })?
+            }
+        }
+    };
+}
+
+/// Declares fields of a reply, in order: a struct that reads them.
+macro_rules! fields {
+    ($(#[$doc:meta])* $vis:vis struct $Fields:ident { $($(#[$field_doc:meta])* $field:ident: $Field:ty),* $(,)? }) => {
+        $(#[$doc])*
+        $vis struct $Fields {
+            $($(#[$field_doc])* pub $field: $Field,)*
+        }
+
+        impl $crate::store::script::declaration::Fields for $Fields {
+            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn read(reply: &mut $crate::store::script::reply::Reply) -> Result<Self, $crate::error::Fault> {
+                Ok(Self { $($field: reply.next()?),* })
+            }
+        }
+    };
+}
+
+pub(in crate::store) use {fields, script};
+
+#[cfg(test)]
+mod tests {
+    use crate::store::board::merged::{CompleteAnswerCall, MergeShardCall};
+    use crate::store::commands::lease::LeaseCall;
+
+    #[test]
+    fn the_prologue_names_keys_and_arguments_in_order() {
+        let lines = [
+            "local rate_key = unpack(KEYS, 1, 1)",
+            "local limit, window_ms, wanted = unpack(ARGV, 1, 3)",
+            "limit, wanted = tonumber(limit), tonumber(wanted)",
+        ];
+        assert_eq!(LeaseCall::DECLARATION.prologue().lines().collect::<Vec<_>>(), lines);
+        let merge = MergeShardCall::DECLARATION.prologue();
+        assert!(merge.contains("shard ~= '' and shard or nil"), "{merge}");
+        assert!(merge.ends_with("local ENTRIES_FROM = 8\n"), "{merge}");
+        let complete = CompleteAnswerCall::DECLARATION.prologue();
+        assert!(complete.contains("request_digest = 1, code = 2, score = 3, rank = 4, "), "{complete}");
+        assert!(complete.contains(", action = 13, top = 14 }"), "{complete}");
+    }
+}
