@@ -158,7 +158,7 @@ async fn a_used_attestation_is_refused_after_redis_was_emptied() {
 }
 
 #[tokio::test]
-async fn a_games_keys_rotate_while_the_node_serves() {
+async fn game_keys_rotate_while_the_node_serves() {
     let world = World::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
     let (node, ada, now_ms) = level_node(&world, &[&old]).await;
