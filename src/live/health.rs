@@ -82,7 +82,7 @@ impl Health {
     /// Records whether Postgres answered.
     pub fn set_postgres(&self, answers: bool) {
         if self.postgres_answers.swap(answers, Ordering::Relaxed) != answers {
-            log_change("postgres", "LaurelLedgerBehind", answers);
+            log_change("postgres", "LaurelLedgerLagging", answers);
         }
     }
 

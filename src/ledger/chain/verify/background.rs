@@ -33,7 +33,7 @@ pub async fn check_forever(app: Arc<App>) {
                     tracing::error!(
                         subject,
                         detail,
-                        runbook = "LaurelDrift",
+                        runbook = "LaurelLedgerMismatch",
                         "redis does not match the ledger"
                     );
                 }

@@ -71,7 +71,7 @@ fn log_kept(stream_id: &str, detail: &str) {
     tracing::error!(
         stream_id,
         detail,
-        runbook = "LaurelLedgerBehind",
+        runbook = "LaurelLedgerLagging",
         "ledger writes fail for too many players in a row, entries stay in the outbox"
     );
 }
