@@ -34,7 +34,7 @@ fn no_file_is_a_wall() {
     let scripts = pages.iter().flat_map(|it| [(it.as_str(), "js"), (it.as_str(), "css")]);
     for (folder, ending) in ours.into_iter().chain(scripts).chain([("clients/typescript/src", "ts")]) {
         for (path, text) in files(folder, ending) {
-            assert!(text.lines().count() <= 300, "{} is long", path.display());
+            assert!(text.lines().count() <= 500, "{} is long", path.display());
         }
     }
 }
