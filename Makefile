@@ -30,7 +30,7 @@ test: deps
 	LAUREL_TEST_SHARDS=8 cargo test --locked --test laurel -- $(ON_SHARDS)
 
 # What `make test` runs a second time on 8 shards, as `make test-cluster` does: scripts, races, restored boards, lost publications, retries.
-ON_SHARDS := scripts:: races:: ledger::rebuild ledger::reshard ledger::acknowledge live::lost live::newest http::idempotency http::scores
+ON_SHARDS := scripts:: races:: ledger::rebuild ledger::reshard ledger::acknowledge live::lost live::newest http::idempotency http::board
 
 # A separate target, so that packages are downloaded while it compiles.
 test-build:
