@@ -110,8 +110,9 @@ mod tests {
 
     #[test]
     fn lua_has_the_same_codes() {
-        let lua =
-            include_str!("../../../lua/lib/reply.lua").lines().filter(|line| line.starts_with("local "));
+        let lua = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/lib/reply.lua"))
+            .lines()
+            .filter(|line| line.starts_with("local "));
         let codes = ReplyCode::ALL.iter().enumerate().map(|(number, code)| {
             let name = format!("{code:?}");
             let letters = name.chars().enumerate().map(|(at, letter)| match letter {
