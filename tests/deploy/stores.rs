@@ -220,7 +220,9 @@ fn redis_rights_match_the_code() {
             || ["sentinel", "auth"].contains(&it.as_str())
     };
     let mut used = BTreeSet::new();
-    for folder in ["lua", "lua/lib", "src/store"] {
+    let store = ["board", "commands", "connection", "outbox", "script"].map(|it| format!("src/store/{it}"));
+    let folders = ["lua", "lua/lib", "src/store"].map(str::to_owned);
+    for folder in folders.iter().chain(&store) {
         for file in std::fs::read_dir(ours(folder)).unwrap().flatten().filter(|it| it.path().is_file()) {
             let text = std::fs::read_to_string(file.path()).unwrap();
             // Loading a board uses commands from lists.
