@@ -121,7 +121,7 @@ async fn find_written(
                WHERE id = $1 AND detail ? 'after' AND created_at < now() - make_interval(days => $2)
                LIMIT 1";
     let doing = "find_event";
-    let asked = sqlx::query(sql).bind(event_id).bind(DUPLICATE_WINDOW_DAYS - 1).fetch_optional(connection);
-    let row = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+    let query = sqlx::query(sql).bind(event_id).bind(DUPLICATE_WINDOW_DAYS - 1).fetch_optional(connection);
+    let row = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
     Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
 }

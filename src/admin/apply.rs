@@ -112,8 +112,8 @@ async fn void_held(
 /// Whether the event is in Redis but could not be written to the ledger and waits for a decision.
 async fn is_dead_letter(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT FROM dead_letters WHERE event_id = $1 AND in_redis AND state IN ('waiting', 'retrying'))";
-    let asked = sqlx::query_scalar(sql).bind(id).fetch_one(connection).await;
-    Ok(asked.map_err(|error| sql_fault("find_dead_letter", error))?)
+    let query = sqlx::query_scalar(sql).bind(id).fetch_one(connection).await;
+    Ok(query.map_err(|error| sql_fault("find_dead_letter", error))?)
 }
 
 async fn is_written(app: &App, user: Uuid, newest: Option<&str>) -> Result<bool> {

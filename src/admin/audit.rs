@@ -115,7 +115,7 @@ pub(super) async fn insert(
 /// The key belongs to another operation; Postgres is unavailable.
 pub(super) async fn find_by_key(connection: &mut PgConnection, operation: &Operation<'_>) -> Result<Uuid> {
     let empty = json!({});
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "SELECT id, user_id = $3 AND action = $4 AND reason = $5 AND coalesce(detail, '{}') @> $6 AS same
          FROM admin_audit WHERE actor = $1 AND idempotency_key = $2",
     )
@@ -125,7 +125,7 @@ pub(super) async fn find_by_key(connection: &mut PgConnection, operation: &Opera
     .bind(operation.action)
     .bind(&operation.decision.reason)
     .bind(operation.detail.unwrap_or(&empty));
-    let row = asked.fetch_one(connection).await.map_err(|error| sql_fault("find_audit_key", error))?;
+    let row = query.fetch_one(connection).await.map_err(|error| sql_fault("find_audit_key", error))?;
     if row.get("same") { Ok(row.get("id")) } else { Err(Refusal::IdempotencyMismatch.into()) }
 }
 
@@ -133,9 +133,9 @@ pub(super) async fn find_by_key(connection: &mut PgConnection, operation: &Opera
 pub(super) async fn lock(app: &App, connection: &mut PgConnection, id: Uuid) -> Result<Option<Rejection>> {
     let doing = "lock_audit_row";
     let sql = "SELECT detail->>'refused' FROM admin_audit WHERE id = $1 FOR UPDATE";
-    let asked = sqlx::query_scalar(sql).bind(id).fetch_one(connection);
+    let query = sqlx::query_scalar(sql).bind(id).fetch_one(connection);
     let refused: Option<String> =
-        timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+        timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
     Ok(refused.and_then(|text| Rejection::ALL.into_iter().find(|rejection| rejection.as_str() == text)))
 }
 
@@ -176,14 +176,14 @@ pub(super) async fn find_joined(connection: &mut PgConnection, id: Uuid) -> Resu
 /// Postgres is unavailable.
 pub async fn audit(app: &App, limit: u32) -> Result<Vec<AuditEntry>> {
     let doing = "read_audit_log";
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "SELECT (extract(epoch FROM a.created_at) * 1000)::bigint AS at_ms, a.actor, a.action, a.reason,
                 coalesce(a.detail, 'null') AS detail, u.username, u.number
          FROM admin_audit a JOIN users u ON u.id = a.user_id
          ORDER BY a.created_at DESC LIMIT $1",
     )
     .bind(i64::from(limit));
-    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
     let rows = rows.map_err(|error| sql_fault(doing, error))?;
     let entry = |row: &sqlx::postgres::PgRow| AuditEntry {
         at_ms: row.get("at_ms"),

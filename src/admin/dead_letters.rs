@@ -76,14 +76,14 @@ impl DeadLetterAction {
 /// Postgres is unavailable.
 pub async fn dead_letters(app: &App, all: bool, limit: u32) -> Result<Vec<DeadLetter>> {
     let doing = "read_dead_letters";
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "SELECT l.*, (extract(epoch FROM l.created_at) * 1000)::bigint AS at_ms, u.number, u.username
          FROM dead_letters l LEFT JOIN users u ON u.id = l.user_id
          WHERE $1 OR l.state IN ('waiting', 'retrying') ORDER BY l.id DESC LIMIT $2",
     )
     .bind(all)
     .bind(i64::from(limit));
-    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
     Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(read).collect())
 }
 
@@ -167,8 +167,8 @@ pub async fn decide_dead_letter(
 /// Postgres is unavailable.
 pub async fn retry_all_dead_letters(app: &App, decision: &Decision) -> Result<usize> {
     let doing = "decide_dead_letters";
-    let asked = sqlx::query_scalar("SELECT id FROM dead_letters WHERE state = 'waiting' ORDER BY id");
-    let ids: Vec<i64> = timed(&app.metrics, doing, asked.fetch_all(&app.database))
+    let query = sqlx::query_scalar("SELECT id FROM dead_letters WHERE state = 'waiting' ORDER BY id");
+    let ids: Vec<i64> = timed(&app.metrics, doing, query.fetch_all(&app.database))
         .await
         .map_err(|error| sql_fault(doing, error))?;
     let mut count = 0;
@@ -190,6 +190,6 @@ pub async fn retry_all_dead_letters(app: &App, decision: &Decision) -> Result<us
 pub async fn count_dead_letters(app: &App, user: Uuid) -> Result<i64> {
     let doing = "count_user_dead_letters";
     let sql = "SELECT count(*) FROM dead_letters WHERE user_id = $1 AND state IN ('waiting', 'retrying')";
-    let asked = sqlx::query_scalar(sql).bind(user).fetch_one(&app.database);
-    timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error).into())
+    let query = sqlx::query_scalar(sql).bind(user).fetch_one(&app.database);
+    timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error).into())
 }

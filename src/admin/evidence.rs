@@ -85,7 +85,7 @@ pub async fn evidence(app: &App, suspect: &str, hours: u32) -> Result<Evidence> 
 
 async fn related(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32) -> Result<Vec<Suspect>> {
     let doing = "find_users_behind_suspect";
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(sign, it.count) AS signs,
                 (extract(epoch FROM max(it.last_at)) * 1000)::bigint AS last_at_ms, u.number, u.username,
                 coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.quarantined_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS quarantined
@@ -103,7 +103,7 @@ async fn related(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u3
     .bind(RELATED)
     .bind(AbuseSignal::ALL.map(AbuseSignal::as_str).to_vec())
     .bind(AbuseSignal::ALL.map(AbuseSignal::weight).to_vec());
-    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
     Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(suspects::read).collect())
 }
 
@@ -114,8 +114,8 @@ async fn signals(app: &App, suspect: &str, hours: u32) -> Result<Vec<HourlySigna
                 (extract(epoch FROM last_at) * 1000)::bigint AS last_at_ms
          FROM suspicions WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, sign",
     );
-    let asked = rows.bind(suspect).bind(hours as i32).fetch_all(&app.database);
-    let rows = timed(&app.metrics, "read_abuse_signals", asked).await;
+    let query = rows.bind(suspect).bind(hours as i32).fetch_all(&app.database);
+    let rows = timed(&app.metrics, "read_abuse_signals", query).await;
     let read = |row: &sqlx::postgres::PgRow| HourlySignal {
         hour_ms: row.get("hour_ms"),
         sign: row.get("sign"),
@@ -134,8 +134,8 @@ async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt
          WHERE user_id = $1 AND completed_at IS NULL AND created_at > now() - make_interval(hours => $2) AND refused_at IS NOT NULL
          ORDER BY created_at DESC LIMIT $3",
     );
-    let asked = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(&app.database);
-    let rows = timed(&app.metrics, "read_refused_proofs", asked).await;
+    let query = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(&app.database);
+    let rows = timed(&app.metrics, "read_refused_proofs", query).await;
     let read = |row: &sqlx::postgres::PgRow| RefusedAttempt {
         at_ms: row.get("at_ms"),
         event_id: row.get("id"),

@@ -122,14 +122,14 @@ const PAGE: &str = "
 pub async fn history(app: &App, user: Uuid, before: Option<Cursor>, limit: u32) -> Result<Page> {
     let before = before.unwrap_or_else(Cursor::newest);
     let doing = "read_user_history";
-    let asked = sqlx::query(PAGE)
+    let query = sqlx::query(PAGE)
         .bind(user)
         .bind(before.at_us)
         .bind(before.table)
         .bind(&before.id)
         .bind(i64::from(limit) + 1)
         .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+    let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
     let shown = &rows[..rows.len().min(limit as usize)];
     let cursor = |row: &sqlx::postgres::PgRow| Cursor {
         at_us: row.get("at_us"),

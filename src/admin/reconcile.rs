@@ -55,7 +55,7 @@ pub async fn reconcile_forever(app: Arc<App>, full_interval: Duration) {
 async fn reconcile(app: &App, since_s: f64) -> Result<()> {
     let (mut outcome, mut last) = (Ok(()), ("-infinity".to_owned(), Uuid::nil()));
     loop {
-        let asked = sqlx::query(
+        let query = sqlx::query(
             "SELECT id, restricted_at::text AS at, banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AS quarantined,
                     voids_id IS NOT NULL AS voids
              FROM users
@@ -63,8 +63,8 @@ async fn reconcile(app: &App, since_s: f64) -> Result<()> {
              ORDER BY restricted_at, id LIMIT $4",
         );
         let doing = "read_restrictions";
-        let asked = asked.bind(since_s).bind(&last.0).bind(last.1).bind(PAGE).fetch_all(&app.database);
-        let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+        let query = query.bind(since_s).bind(&last.0).bind(last.1).bind(PAGE).fetch_all(&app.database);
+        let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
         let Some(end) = rows.last() else { return outcome };
         last = (end.get("at"), end.get("id"));
         let users: Vec<Uuid> = rows.iter().map(|row| row.get("id")).collect();

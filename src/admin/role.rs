@@ -16,9 +16,9 @@ use crate::ledger::{begin, sql_fault, timed};
 /// The caller is not an admin or is banned; Postgres is unavailable.
 pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
     let doing = "find_role";
-    let asked = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
+    let query = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
         .bind(caller.user);
-    let row = timed(&app.metrics, doing, asked.fetch_optional(&app.database)).await;
+    let row = timed(&app.metrics, doing, query.fetch_optional(&app.database)).await;
     match row.map_err(|error| sql_fault(doing, error))? {
         Some(row) if row.get("admin") => Ok(()),
         _ => Err(Refusal::NotAdmin.into()),

@@ -70,7 +70,7 @@ pub struct Suspects {
 /// Postgres is unavailable.
 pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
     let doing = "rank_suspects";
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "WITH weighted AS (
              SELECT suspect, is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
              FROM suspicions JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
@@ -91,7 +91,7 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
     .bind(i64::from(limit))
     .bind(AbuseSignal::ALL.map(AbuseSignal::as_str).to_vec())
     .bind(AbuseSignal::ALL.map(AbuseSignal::weight).to_vec());
-    let rows = timed(&app.metrics, doing, asked.fetch_all(&app.database)).await;
+    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
     let rows = rows.map_err(|error| sql_fault(doing, error))?;
     let (users, addresses): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get("is_user"));
     let read_all = |rows: Vec<&PgRow>| rows.into_iter().map(read).collect();
@@ -125,7 +125,7 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     let (own, board) = total.map_or((None, None), |total| (total.own, total.board));
     let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
     let doing = "read_user";
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "SELECT users.banned_at IS NOT NULL AS banned, users.quarantined_at IS NOT NULL AND users.voids_id IS NULL AS quarantined,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
                 coalesce(known.awards, 0) AS awards, (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
@@ -136,7 +136,7 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     )
     .bind(user.id)
     .bind(hours as i32);
-    let row = timed(&app.metrics, doing, asked.fetch_one(&app.database)).await;
+    let row = timed(&app.metrics, doing, query.fetch_one(&app.database)).await;
     let row = row.map_err(|error| sql_fault(doing, error))?;
     Ok(UserReport {
         total: own.unwrap_or(0),

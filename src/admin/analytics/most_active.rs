@@ -46,7 +46,7 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
     let doing = "read_most_active_users";
     let hour = now_ms.div_euclid(HOUR_MS);
     let span = Span { from_ms: period.start(hour) * HOUR_MS, to_ms: period.end(hour) * HOUR_MS };
-    let asked = sqlx::query(
+    let query = sqlx::query(
         "SELECT u.number, u.id, u.username, best.awards, least(best.points, 9007199254740991) AS points,
                 (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
                 u.banned_at IS NOT NULL AS banned, u.quarantined_at IS NOT NULL AND u.voids_id IS NULL AS quarantined
@@ -59,7 +59,7 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
     .bind(span.from_ms as f64)
     .bind(i64::from(limit))
     .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+    let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
     let user = |row: &sqlx::postgres::PgRow| ActiveUser {
         number: row.get("number"),
         id: row.get("id"),
@@ -79,14 +79,14 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
 /// Postgres is unavailable.
 pub async fn peak_hours(app: &App, span: Span) -> Result<[[i64; 24]; 7]> {
     let doing = "read_peak_hours";
-    let asked = sqlx::query_as::<_, (i64, i64)>(
+    let query = sqlx::query_as::<_, (i64, i64)>(
         "SELECT (date_part('epoch', hour) * 1000)::bigint, awards FROM rollup_hours
          WHERE hour >= to_timestamp($1 / 1000.0) AND hour < to_timestamp($2 / 1000.0)",
     )
     .bind(span.from_ms as f64)
     .bind(span.to_ms as f64)
     .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, asked).await.map_err(|error| sql_fault(doing, error))?;
+    let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
     let mut awards = [[0; 24]; 7];
     for (at_ms, count) in rows {
         // The Unix epoch was a Thursday.

@@ -69,11 +69,11 @@ pub async fn acknowledge_forever(app: Arc<App>) {
             app.commits.wanted.notified().await;
             continue;
         }
-        let asked = Instant::now();
+        let query = Instant::now();
         match committed(&app, &wanted).await {
             Ok(found) => {
                 app.commits.tell(&found);
-                tokio::time::sleep(asked.elapsed().max(PACE)).await;
+                tokio::time::sleep(query.elapsed().max(PACE)).await;
             }
             Err(fault) => {
                 tracing::warn!(%fault, waiting = wanted.len(), "checking the commit of awards failed, requests keep waiting");
@@ -87,7 +87,7 @@ async fn committed(app: &App, event_ids: &[Uuid]) -> Result<HashSet<Uuid>, Fault
     let doing = "find_committed_awards";
     // Responses are stored for at most 30 days, so no request asks for an older award. The bound skips old partitions.
     let sql = "SELECT event_id FROM score_history WHERE event_id = ANY($1) AND created_at >= now() - interval '40 days'";
-    let asked = sqlx::query_scalar(sql).bind(event_ids).fetch_all(&app.database);
-    let found: Vec<Uuid> = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, asked)).await?;
+    let query = sqlx::query_scalar(sql).bind(event_ids).fetch_all(&app.database);
+    let found: Vec<Uuid> = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, query)).await?;
     Ok(found.into_iter().collect())
 }
