@@ -149,11 +149,13 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
     assert_verified(&world).await;
     assert_eq!((loads().await, node.app.store.known_epochs()), (before, epoch), "nothing was behind");
 
-    // A refill of the top list advances the board's clock, perhaps past the value that is written next.
     eventually("a complete top list", async || node.app.store.poll_state().await.ok()?.whole.then_some(()))
         .await;
-    let ahead = "UPDATE ledger_heads SET hlc_us = hlc_us + 1000000; UPDATE board_shards SET hlc_us = hlc_us + 1000000";
-    sqlx::raw_sql(ahead).execute(&node.app.database).await.unwrap();
+    // Ahead of Redis' clock, not only of the newest entry: a refill of the top list advances the board's clock to the present.
+    let ahead_us = node.app.store.now_us().await.unwrap() + 10_000_000;
+    let ahead =
+        format!("UPDATE ledger_heads SET hlc_us = {ahead_us}; UPDATE board_shards SET hlc_us = {ahead_us}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(ahead)).execute(&node.app.database).await.unwrap();
     eventually("the board to be loaded", async || {
         (loads().await > before && node.app.store.poll_state().await.ok()?.open).then_some(())
     })
