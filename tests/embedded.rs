@@ -144,12 +144,12 @@ async fn invalid_settings_stop_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let refused = laurel(folder.path(), &["serve"])
         .env("JWT_SECRET", "short")
-        .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "top")
+        .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "ten")
         .env("LAUREL_NO__SUCH_SETTING", "1")
         .output()
         .unwrap();
     let line = stderr_of(&refused);
-    assert!(line.contains("3 problems in the settings"), "{line}");
+    assert!(line.contains("3 problems in the configuration"), "{line}");
     assert!(!folder.path().join("data").exists(), "nothing was created");
 }
 
