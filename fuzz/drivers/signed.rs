@@ -21,9 +21,9 @@ const USER: Uuid = Uuid::from_u128(7);
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keyring.json");
+    let path = folder.path().join("keys.json");
     let key = json!({ "kty": "oct", "kid": "a", "k": BASE64_URL_SAFE_NO_PAD.encode(SECRET) });
-    std::fs::write(&path, json!({ "keyring": [key] }).to_string()).unwrap();
+    std::fs::write(&path, json!({ "keys": [key] }).to_string()).unwrap();
     KeyRing::open("ads".into(), KeyFile::Jwks(path), ALGORITHMS).unwrap()
 });
 
