@@ -2,10 +2,10 @@
 -- Redis, and every reader, a third of what a field for each word costs. src/store/outbox/entry.rs declares the words and their order, and fills
 -- in the last argument below. A caller may name these in `entry`:
 --   kind      `issued` (a token), `awarded`, `refused` (a failed proof spent the token), `traded` (an anti-spam token and its proof for a
---             proven token), `started` and `ended` (a game session), `adjusted`, `voided` and `confirmed` (an admin's action)
+--             proven token), `started` and `ended` (a game session), `adjusted`, `voided` and `approved` (an admin's action)
 --   id        id of the attempt: the event id of the award, unique, since a token is redeemed once
 --   user, action, points
---   before, after, hlc_us    of what changes a total; `confirmed` and what spends a token or proves something have an HLC too
+--   before, after, hlc_us    of what changes a total; `approved` and what spends a token or proves something have an HLC too
 --   issued, expires          of the token or the session (ms)
 --   token     SHA-256 of the token that was spent
 --   session   id of the game session

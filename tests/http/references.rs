@@ -41,7 +41,7 @@ async fn usernames_cannot_hide_other_users() {
         refused.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(refused.fields(), ["username"], "{name}");
         let problem = refused.body["metadata"]["fields"][0]["problem"].as_str().unwrap_or_default();
-        assert!(name.len() < 3 || refused.text.contains("put a letter or _ in front"), "{problem}");
+        assert!(name.len() < 3 || refused.text.contains("add a letter or _ in front"), "{problem}");
         if name.len() < 50 && name.len() > 2 {
             // Names that differ only in case are taken.
             let made = register(&node, &format!("_{name}")).await;

@@ -83,11 +83,10 @@ async fn entries_only_in_an_older_copy_follow_the_ledger() {
     let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
     let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
     let entry = format!(
-        "kind awarded id {id} user {user} action complete_level points 20 before 10 after 30 hlc_us {} at {at_ms} issued {at_ms} \
-         expires {at_ms} token hash proof  session  next  actions  held 0",
+        "1 awarded {id} {user} complete_level 20 10 30 {} {at_ms} {at_ms} {at_ms} hash    0   ",
         hlc_us + 1
     );
-    let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
+    let _: String = look.ask_words(&["XADD", "outbox", "*", "entry", &entry]).await;
 
     let node = world.node().await;
     assert_verified(&world).await;
@@ -115,11 +114,10 @@ async fn deductions_in_an_older_copy_stop_at_zero() {
     let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
     let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
     let entry = format!(
-        "kind adjusted id {id} user {user} action adjust points -10 before 20 after 10 hlc_us {} at {at_ms} issued {at_ms} \
-         expires {at_ms} token  proof {{}} session  next  actions  held 0",
+        "1 adjusted {id} {user} adjust -10 20 10 {} {at_ms} {at_ms} {at_ms}     0   {{}}",
         hlc_us + 1
     );
-    let _: String = look.ask(&format!("XADD outbox * {entry}")).await;
+    let _: String = look.ask_words(&["XADD", "outbox", "*", "entry", &entry]).await;
 
     let node = world.node().await;
     assert_eq!(node.board().await, []);

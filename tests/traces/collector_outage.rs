@@ -72,7 +72,7 @@ async fn requests_do_not_wait_for_the_collector_and_logs_have_trace_ids() {
         assert_eq!(answered["span_id"].as_str().unwrap().len(), 16);
         assert_eq!(
             (&answered["message"], &answered["level"], &answered["status"]),
-            (&json!("answered"), &json!("DEBUG"), &json!(200))
+            (&json!("request answered"), &json!("DEBUG"), &json!(200))
         );
         assert!(!log.contains(token));
         assert!(log.contains("span export failed"), "{log}");

@@ -166,7 +166,7 @@ fn events() -> Value {
         kind("AdjustmentEvent", &["adjustment", "carried"], &entry),
         kind("AttemptEvent", &["refused", "expired", "open"], &attempt),
         kind("SessionEvent", &["session"], &session),
-        kind("AdminEvent", &["deed"], &admin_action),
+        kind("AdminEvent", &["admin"], &admin_action),
     ];
     let event = json!({ "oneOf": kinds, "discriminator": { "propertyName": "kind", "mapping": mapping } });
     let next = or_null(text("Send it as `before` for the next page; null on the last page"));

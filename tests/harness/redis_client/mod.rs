@@ -58,12 +58,16 @@ impl RedisClient {
     /// Runs a command. With several shards, the prefix of the key is added, and a command for keys of all shards runs in all of them: the
     /// replies are merged.
     pub async fn ask<T: FromRedisValue>(&mut self, command: &str) -> T {
-        let words: Vec<_> = command.split(' ').collect();
+        self.ask_words(&command.split(' ').collect::<Vec<_>>()).await
+    }
+
+    /// The same for a command whose words may have spaces.
+    pub async fn ask_words<T: FromRedisValue>(&mut self, words: &[&str]) -> T {
         if let (Some(damaged), "CONFIG") = (&self.damaged, words[0]) {
             damaged.store(true, Ordering::Relaxed);
         }
         let reply =
-            if self.shards == 1 { self.send(0, &words).await.unwrap() } else { self.route(&words).await };
+            if self.shards == 1 { self.send(0, words).await.unwrap() } else { self.route(words).await };
         redis::from_redis_value(reply).unwrap()
     }
 
