@@ -59,7 +59,7 @@ async fn commands_take_effect_on_serving_nodes() {
     let said = refused(&world, "admin ban nobody --reason x").await;
     assert!(said.contains("User not found"), "{said}");
     let said = refused(&world, "admin adjust ada --points=-21 --reason x").await;
-    assert!(said.contains("points would take the score below 0"), "{said}");
+    assert!(said.contains("points: would take the score below 0"), "{said}");
     assert!(refused(&world, "admin ban ada").await.contains("--reason"));
     assert_verified(&world).await;
     let deeds: Vec<(String, String)> =

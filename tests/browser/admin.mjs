@@ -75,7 +75,7 @@ test('an adjustment counts once: by two clicks, and when its answer is lost', as
   await wrong.getByLabel('Points').fill('−41');
   await wrong.getByLabel('Reason').fill('too much');
   await wrong.getByRole('button', { name: 'Adjust' }).click();
-  await wrong.getByText('would take the total below 0').waitFor();
+  await wrong.getByText('would take the score below 0').waitFor();
   assert.equal(await wrong.getByLabel('Points').getAttribute('aria-invalid'), 'true');
   // What was refused stays refused under its key: this is another operation.
   await wrong.getByLabel('Points').fill('5');
@@ -138,7 +138,7 @@ test('what is set aside is confirmed or voided, and the history has it all', asy
     await page.locator('.history li').first().waitFor();
     return (await page.locator('.history li[data-kind=adjustment]').count()) === 1;
   });
-  for (const [kind, count] of Object.entries({ award: 4, adjustment: 1, deed: 3 })) {
+  for (const [kind, count] of Object.entries({ award: 4, adjustment: 1, admin: 3 })) {
     assert.equal(await page.locator(`.history li[data-kind=${kind}]`).count(), count, kind);
   }
   await page.getByRole('button', { name: 'Operators' }).click();
@@ -150,7 +150,7 @@ test('what is set aside is confirmed or voided, and the history has it all', asy
   assertQuiet();
   const other = await open(`${TWO}/admin#/audit`);
   await logIn(other.page, 'root');
-  for (const [what, why] of [['void', 'it was forged'], ['approve', 'it was fine'], ['set aside', 'looks odd again']]) {
+  for (const [what, why] of [['void', 'it was forged'], ['approve', 'it was fine'], ['quarantine', 'looks odd again']]) {
     await other.page.getByRole('row', { name: new RegExp(`root ${what} ken ${why}`) }).waitFor();
   }
   other.assertQuiet();

@@ -58,7 +58,7 @@ async fn a_first_start_logs_json_at_info_only() {
         assert!(entry(message)["version"].is_string(), "{}", entry(message));
     }
     assert_eq!(entry("migrations applied")["steps"], 1);
-    assert_eq!(entry("opening an empty board")["reason"], "no_board");
+    assert_eq!(entry("opening an empty board")["reason"], "empty_redis");
     for message in ["listening", "Laurel serves"] {
         assert!(entry(message)["url"].as_str().unwrap().starts_with("http://localhost:"));
     }
