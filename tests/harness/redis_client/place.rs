@@ -74,7 +74,8 @@ pub fn of(words: &[&str], shards: usize) -> Place {
 
 /// Whether a command reads a field of the merged board's state. The other fields exist in every shard.
 fn is_merged_state(key: &str, rest: &[&str]) -> bool {
-    key == "leaderboard:global:state" && ["version", "published"].contains(&rest[0])
+    key == "leaderboard:global:state"
+        && rest.first().is_some_and(|field| ["version", "published"].contains(field))
 }
 
 /// A key without the prefix of its shard.
