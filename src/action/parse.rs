@@ -211,7 +211,7 @@ mod tests {
             [keys.game] # keys game: nowhere.json
             jwks_fil = "x" # keys game: jwks_fil: unknown; did you mean jwks_file?
             jwks_file = "nowhere.json"
-            [keys.ads] # keys ads: must have either
+            [keys.ads] # keys ads: set either jwks_file
             [[banks.capitals]] # bank capitals: question 1: the answer
             question = "q"
             choices = ["a", "b"]
