@@ -150,7 +150,7 @@ impl RedisClient {
     pub async fn everything(&mut self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for key in self.keys("*").await {
-            if !bare(&key).starts_with("rate:") && !key.ends_with(":window") {
+            if !bare(&key).starts_with("rate:") && !key.ends_with(":throttle") {
                 let value = self.value(&key).await;
                 all.insert(key, value);
             }
