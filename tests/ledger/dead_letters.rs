@@ -4,9 +4,8 @@ use laurel::admin::{DeadLetter, DeadLetterAction, Decision};
 use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::harness::{
-    Player, RedisClient, TestNode, World, assert_verified, eventually, ledger_mismatches, mismatches,
-};
+use super::{append, forged_entry};
+use crate::harness::{Player, TestNode, World, assert_verified, eventually, ledger_mismatches, mismatches};
 use crate::scripts::user;
 
 fn operator() -> Decision {
@@ -28,41 +27,8 @@ async fn score(node: &TestNode, player: &Player) -> i64 {
     asked.fetch_one(&node.app.database).await.unwrap()
 }
 
-/// An entry of 10 points, as an attacker with write access to Redis would forge it. `changes` replaces fields.
 async fn forged(node: &TestNode, player: &Player, changes: &[(&str, &str)]) -> String {
-    let now_us = node.app.store.now_us().await.unwrap();
-    let (id, user) = (Uuid::new_v4().to_string(), player.identity.user.to_string());
-    let (hlc_us, at) = (now_us.to_string(), (now_us / 1000).to_string());
-    let words: [(&str, &str); 19] = [
-        ("kind", "awarded"),
-        ("id", &id),
-        ("user", &user),
-        ("action", "watch_ad"),
-        ("points", "10"),
-        ("before", "0"),
-        ("after", "10"),
-        ("hlc_us", &hlc_us),
-        ("at", &at),
-        ("issued", &at),
-        ("expires", &at),
-        ("token", "hash"),
-        ("session", ""),
-        ("next", ""),
-        ("actions", ""),
-        ("held", "0"),
-        ("once", ""),
-        ("trace", ""),
-        ("proof", ""),
-    ];
-    let changed = |name: &str, word: &str| {
-        let change = changes.iter().find(|it| it.0 == name);
-        change.map_or_else(|| word.to_owned(), |it| it.1.to_owned())
-    };
-    format!("1 {}", words.map(|(name, word)| changed(name, word)).join(" "))
-}
-
-async fn append(look: &mut RedisClient, entry: &str) -> String {
-    look.ask_words(&["XADD", "outbox", "*", "entry", entry]).await
+    forged_entry(player.identity.user, node.app.store.now_us().await.unwrap(), changes)
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use laurel::token::ActToken;
 use serde_json::{Value, json};
 
+use super::{append, forged_entry};
 use crate::harness::{DataFile, Player, TestNode, World, assert_verified, eventually};
 use crate::live::Client;
 
@@ -81,12 +82,8 @@ async fn entries_only_in_an_older_copy_follow_the_ledger() {
     // An award that reached only this Redis before the ledger continued with another one.
     let mut look = world.look().await;
     let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
-    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
-    let entry = format!(
-        "1 awarded {id} {user} complete_level 20 10 30 {} {at_ms} {at_ms} {at_ms} hash    0   ",
-        hlc_us + 1
-    );
-    let _: String = look.ask_words(&["XADD", "outbox", "*", "entry", &entry]).await;
+    let award = [("action", "complete_level"), ("points", "20"), ("before", "10"), ("after", "30")];
+    append(&mut look, &forged_entry(ada.identity.user, hlc_us + 1, &award)).await;
 
     let node = world.node().await;
     assert_verified(&world).await;
@@ -112,12 +109,16 @@ async fn deductions_in_an_older_copy_stop_at_zero() {
     // An admin deducted more than is left by now. The entry was not in the ledger yet when Redis was lost.
     let mut look = world.look().await;
     let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
-    let (id, user, at_ms) = (uuid::Uuid::new_v4(), ada.identity.user, hlc_us / 1000);
-    let entry = format!(
-        "1 adjusted {id} {user} adjust -10 20 10 {} {at_ms} {at_ms} {at_ms}     0   {{}}",
-        hlc_us + 1
-    );
-    let _: String = look.ask_words(&["XADD", "outbox", "*", "entry", &entry]).await;
+    let deduction = [
+        ("kind", "adjusted"),
+        ("action", "adjust"),
+        ("points", "-10"),
+        ("before", "20"),
+        ("after", "10"),
+        ("token", ""),
+        ("proof", "{}"),
+    ];
+    append(&mut look, &forged_entry(ada.identity.user, hlc_us + 1, &deduction)).await;
 
     let node = world.node().await;
     assert_eq!(node.board().await, []);
