@@ -74,7 +74,7 @@ test('an operation is tried with the login of the bar, and what is refused is to
   // What never ends is not tried as a request.
   const stream = page.locator('#operations-realtime-streamEvents');
   await stream.locator('.opblock-summary-control').click();
-  await stream.getByText('Events for as long as somebody reads').waitFor();
+  await stream.getByText('Events, until the connection closes').waitFor();
   assert.equal(await stream.getByRole('button', { name: 'Try it out' }).count(), 0);
   assertQuiet();
 });
