@@ -12,7 +12,7 @@
 -- The line `local RUN = …` comes first in every script: nil, or the run that the script is bound to. INFO costs half as much as an award,
 -- so a node binds the scripts that it calls often: it loads them, with the run in their text, over a connection that asked for the run.
 -- Redis 7 neither persists nor replicates its script cache. If EVALSHA finds the script, this process is that run; any other process
--- answers NOSCRIPT (src/store/binding.rs). The replication id may have changed since: nodes poll it once a second, and refuse a
+-- answers NOSCRIPT (src/store/connection/binding.rs). The replication id may have changed since: nodes poll it once a second, and refuse a
 -- Redis whose HLC is behind the newest that they have seen.
 local function read_run_id()
   return redis.call('INFO', 'server'):match('run_id:(%w+)') .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')
