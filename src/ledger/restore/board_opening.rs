@@ -21,7 +21,7 @@ const MAX_TRIES: u32 = 30;
 /// Why a shard has to be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LoadReason {
-    /// No epoch: Redis lost its data, a load was interrupted, or an admin query for a rebuild.
+    /// No epoch: Redis lost its data, a load was interrupted, or an admin requested a rebuild.
     EmptyRedis,
     /// A later epoch exists: this Redis was cut off, and nodes continued with another one.
     LeftBehind,
