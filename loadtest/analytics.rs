@@ -109,7 +109,7 @@ async fn run(app: &App, sql: &str) {
 }
 
 async fn catch_up(app: &App) {
-    while ledger::roll_up(app, true).await.unwrap() {}
+    while ledger::roll_up(&app.ledger, true).await.unwrap() {}
 }
 
 /// A year of awards; few users have most of them.
@@ -182,7 +182,7 @@ async fn cost(app: &App, postmaster: u32, users: i64) -> (i64, f64, f64) {
         run(app, &format!("UPDATE ledger_heads SET seq = {}", head + AWARDS)).await;
         let (before, own) = (cpu::of_postgres(postmaster), cpu::exactly(std::process::id()));
         for _ in 0..3 {
-            ledger::roll_up(app, true).await.unwrap();
+            ledger::roll_up(&app.ledger, true).await.unwrap();
         }
         let spent = |seconds: f64| seconds * 1e6 / AWARDS as f64;
         let node = cpu::exactly(std::process::id()) - own;
@@ -195,9 +195,9 @@ async fn cost(app: &App, postmaster: u32, users: i64) -> (i64, f64, f64) {
 async fn ask(config: Config) -> Vec<(String, Vec<f64>, usize)> {
     let node = Node::start(config, Clock::default()).await.unwrap();
     let app: &Arc<App> = &node.app;
-    ledger::await_board(app, |_| ()).await.unwrap();
-    let find = async |name: &str| laurel::admin::find_user(app, name).await.unwrap();
-    let login = app.logins.sign(&find("player_500").await, app.clock.now_s()).unwrap();
+    ledger::await_board(&app.ledger, |_| ()).await.unwrap();
+    let find = async |name: &str| laurel::admin::find_user(&app.admin, name).await.unwrap();
+    let login = app.accounts.logins.sign(&find("player_500").await, app.clock.now_s()).unwrap();
     let (busiest, suspect) = (find("player_1").await.id, find("player_42").await.id);
     let history = format!("/api/admin/users/{busiest}/history?limit=200");
     let client = reqwest::Client::new();

@@ -1,12 +1,15 @@
 //! Abuse signals: forged, replayed, foreign and expired tokens, failed proofs, floods, bad logins. They are counted per user and address in
-//! memory, and `ledger::suspicions` flushes them to Postgres once a second, so a flood of forgeries costs one map lookup per request.
+//! memory, and `suspicions` flushes them to Postgres once a second, so a flood of forgeries costs one map lookup per request.
 //! Counts since the last flush are lost if the node is killed. The signals inform operators; nobody is banned automatically.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use uuid::Uuid;
+
+use crate::metrics::Metrics;
 
 /// A sign of abuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,12 +86,25 @@ pub struct Observation {
 const MAX_OBSERVATIONS: usize = 5000;
 
 /// The observations since the last flush, each with its count.
-#[derive(Default)]
 pub struct AbuseSignals {
+    metrics: Arc<Metrics>,
     counts: Mutex<HashMap<Observation, u64>>,
 }
 
 impl AbuseSignals {
+    /// No observations yet.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, counts: Mutex::default() }
+    }
+
+    /// Counts a signal, if there is one, in the metrics and for the next flush.
+    pub fn note(&self, signal: Option<AbuseSignal>, user: Option<Uuid>, address: IpAddr) {
+        if let Some(signal) = signal {
+            self.metrics.abuse_signals.with_label_values(&[signal.as_str()]).inc();
+            self.add([(Observation { signal, user, address }, 1)]);
+        }
+    }
+
     /// Adds observations with their counts; also used to put back what could not be written.
     pub fn add(&self, observations: impl IntoIterator<Item = (Observation, u64)>) {
         let mut counts = self.counts.lock();

@@ -1,22 +1,25 @@
-//! Everything that is shared, built once and passed.
+//! The parts of a node, built once from the configuration. Each module has a struct of what it works with; `App` has them all, and only
+//! `http`, `serve` and `cli` see it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::abuse::{AbuseSignal, AbuseSignals, Observation};
-use crate::account::{Issuers, LoginKeys, Passwords};
+use crate::abuse::AbuseSignals;
+use crate::account::{Accounts, Issuers, LoginKeys, Passwords};
 use crate::action::Catalogue;
 use crate::action::proof::Check;
 use crate::action::proof::admob::AdMobKeys;
+use crate::admin::Admin;
+use crate::award::Awards;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::connections::ConnectionPool;
+use crate::db::{self, Database};
 use crate::error::Fault;
-use crate::ledger::{self, Commits, Database};
-use crate::live::{ConnectionLimits, Fanout, HandshakeQueue, Health, Hub, Inboxes, PendingSpans};
+use crate::health::Health;
+use crate::ledger::{self, Commits, Ledger};
+use crate::live::{ConnectionLimits, Fanout, HandshakeQueue, Hub, Inboxes, Live};
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
 use crate::receipt::ReceiptKeys;
@@ -28,35 +31,26 @@ use crate::traces::Traces;
 /// One node's parts.
 #[allow(missing_docs, reason = "each part is documented at its type")]
 pub struct App {
-    pub config: Config,
+    pub config: Arc<Config>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
-    pub rate_limiter: RateLimiter,
     pub database: Database,
-    pub commits: Commits,
-    pub catalogue: Catalogue,
-    pub logins: LoginKeys,
-    pub issuers: Issuers,
-    pub anti_spam: AntiSpamKeys,
-    pub receipts: ReceiptKeys,
-    pub passwords: Passwords,
-    pub hub: Hub,
-    pub pending_spans: Arc<PendingSpans>,
-    pub fanout: Fanout,
-    pub health: Health,
+    pub health: Arc<Health>,
+    pub hub: Arc<Hub>,
+    pub rate_limiter: Arc<RateLimiter>,
+    pub catalogue: Arc<Catalogue>,
+    pub receipts: Arc<ReceiptKeys>,
     pub connections: Arc<ConnectionPool>,
-    pub connection_limits: Arc<ConnectionLimits>,
-    pub handshakes: HandshakeQueue,
-    pub abuse_signals: AbuseSignals,
-    /// There if tracing is on.
-    pub traces: Option<Arc<Traces>>,
+    pub abuse_signals: Arc<AbuseSignals>,
     pub refusals: Refusals,
-    pub failures: ledger::WriteFailures,
-    /// There if an action of the catalogue needs it.
-    pub admob: Option<Arc<AdMobKeys>>,
-    /// Cancelled when the node begins to stop.
-    pub draining: CancellationToken,
+    /// `None` if tracing is off.
+    pub traces: Option<Arc<Traces>>,
+    pub accounts: Arc<Accounts>,
+    pub ledger: Arc<Ledger>,
+    pub awards: Awards,
+    pub admin: Arc<Admin>,
+    pub live: Arc<Live>,
 }
 
 impl App {
@@ -87,7 +81,7 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let traces = Traces::new(&config.traces, &metrics)?;
         let store = Arc::new(Store::connect(&config.redis, metrics.clone()).await?);
-        let database = ledger::connect(&config.postgres).await?;
+        let database = db::connect(&config.postgres, &ledger::application_name()).await?;
         if migrates {
             ledger::migrate(&database).await?;
             if let Err(fault) = ledger::contract(&database).await {
@@ -101,45 +95,105 @@ impl App {
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read_admob_keys_url", problem))?;
         let (fanout, inboxes) = Fanout::new();
-        let live = &config.live;
         let connections = Arc::new(ConnectionPool::public(&config, metrics.clone()));
+        let connection_limits =
+            Arc::new(ConnectionLimits::new(&config.limits, &config.live, connections.max_live()));
+        let (config, catalogue, receipts) = (Arc::new(config), Arc::new(catalogue), Arc::new(receipts));
+        let (health, hub): (Arc<Health>, Arc<Hub>) = (Arc::default(), Arc::default());
+        let rate_limiter = Arc::new(RateLimiter::new(&config.limits, store.clone(), metrics.clone()));
+        let abuse_signals = Arc::new(AbuseSignals::new(metrics.clone()));
+        let accounts = Arc::new(Accounts {
+            limits: config.limits.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            store: store.clone(),
+            database: database.clone(),
+            health: health.clone(),
+            rate_limiter: rate_limiter.clone(),
+            abuse_signals: abuse_signals.clone(),
+            logins: LoginKeys::new(&config.auth, deployment),
+            issuers,
+            passwords: Passwords::new(&config.auth)?,
+        });
+        let ledger = Arc::new(Ledger {
+            config: config.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            store: store.clone(),
+            database: database.clone(),
+            health: health.clone(),
+            hub: hub.clone(),
+            catalogue: catalogue.clone(),
+            receipts: receipts.clone(),
+            commits: Commits::default(),
+            failures: ledger::WriteFailures::default(),
+            traces: traces.clone(),
+        });
+        let awards = Awards {
+            config: config.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            store: store.clone(),
+            rate_limiter: rate_limiter.clone(),
+            hub: hub.clone(),
+            accounts: accounts.clone(),
+            ledger: ledger.clone(),
+            catalogue: catalogue.clone(),
+            anti_spam: AntiSpamKeys::new(&config.auth),
+            receipts: receipts.clone(),
+            abuse_signals: abuse_signals.clone(),
+            admob,
+        };
+        let admin = Arc::new(Admin {
+            config: config.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            store: store.clone(),
+            database: database.clone(),
+            health: health.clone(),
+            accounts: accounts.clone(),
+            ledger: ledger.clone(),
+        });
+        let live = Arc::new(Live {
+            config: config.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            store: store.clone(),
+            health: health.clone(),
+            accounts: accounts.clone(),
+            hub: hub.clone(),
+            pending_spans: Arc::default(),
+            fanout,
+            connection_limits,
+            handshakes: HandshakeQueue::new(
+                config.live.max_concurrent_handshakes,
+                config.live.max_queued_handshakes,
+            ),
+            traces: traces.clone(),
+            draining: CancellationToken::new(),
+        });
         let app = Self {
-            rate_limiter: RateLimiter::new(&config.limits, store.clone(), metrics.clone()),
+            config,
             clock,
             metrics,
             store,
             database,
-            commits: Commits::default(),
+            health,
+            hub,
+            rate_limiter,
             catalogue,
-            logins: LoginKeys::new(&config.auth, deployment),
-            issuers,
-            anti_spam: AntiSpamKeys::new(&config.auth),
             receipts,
-            passwords: Passwords::new(&config.auth)?,
-            hub: Hub::default(),
-            pending_spans: Arc::default(),
-            fanout,
-            health: Health::default(),
-            connection_limits: Arc::new(ConnectionLimits::new(&config.limits, live, connections.max_live())),
             connections,
-            handshakes: HandshakeQueue::new(live.max_concurrent_handshakes, live.max_queued_handshakes),
-            abuse_signals: AbuseSignals::default(),
-            traces,
+            abuse_signals,
             refusals: Refusals::default(),
-            failures: ledger::WriteFailures::default(),
-            admob,
-            draining: CancellationToken::new(),
-            config,
+            traces,
+            accounts,
+            ledger,
+            awards,
+            admin,
+            live,
         };
         Ok((Arc::new(app), inboxes))
-    }
-
-    /// Counts an abuse signal, if there is one.
-    pub fn note(&self, signal: Option<AbuseSignal>, user: Option<Uuid>, from: IpAddr) {
-        if let Some(signal) = signal {
-            self.metrics.abuse_signal(signal);
-            self.abuse_signals.add([(Observation { signal, user, address: from }, 1)]);
-        }
     }
 }
 

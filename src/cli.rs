@@ -198,7 +198,7 @@ async fn run_on_stores(command: Command, config: Config, output: &mut Output) ->
     };
     let code = match command {
         Command::Seed { users, max_score, tokens } => {
-            ledger::await_board(&app, |_| ()).await?;
+            ledger::await_board(&app.ledger, |_| ()).await?;
             seed(&app, SeedOptions { users, max_score, tokens }, output).await?
         }
         Command::Verify { .. } => verify(&app, output).await?,
@@ -208,7 +208,7 @@ async fn run_on_stores(command: Command, config: Config, output: &mut Output) ->
         Command::Ledger { command } => postgres::ledger(&app, command, output).await?,
         Command::Admin { command, on_behalf_of } => {
             if command.needs_an_open_board() {
-                ledger::await_board(&app, |_| ()).await?;
+                ledger::await_board(&app.ledger, |_| ()).await?;
             }
             admin::run(&app, command, on_behalf_of.as_deref(), output).await?;
             ExitCode::SUCCESS
@@ -228,7 +228,7 @@ async fn run_on_stores(command: Command, config: Config, output: &mut Output) ->
 
 async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Result<ExitCode> {
     let bar = progress(options.users);
-    ledger::seed(app, &options, |done| bar.set_position(done)).await?;
+    ledger::seed(&app.ledger, &app.accounts.logins, &options, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     output.line(format_args!("Created {} users", options.users));
     if let Some(path) = options.tokens {
@@ -238,9 +238,10 @@ async fn seed(app: &Arc<App>, options: SeedOptions, output: &mut Output) -> Resu
 }
 
 async fn verify(app: &App, output: &mut Output) -> Result<ExitCode> {
-    let verified =
-        ledger::verify(app, &mut |found| output.line(format_args!("{}: {}", found.subject, found.detail)))
-            .await?;
+    let verified = ledger::verify(&app.ledger, &mut |found| {
+        output.line(format_args!("{}: {}", found.subject, found.detail))
+    })
+    .await?;
     Ok(report(verified, output))
 }
 
@@ -252,7 +253,7 @@ fn report(VerifyReport { users, entries, mismatches }: VerifyReport, output: &mu
 async fn rebuild(app: &App, from: &ledger::OldBoard, output: &mut Output) -> Result<ExitCode> {
     let bar =
         ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} users loaded")?);
-    let users = ledger::rebuild_or_reshard(app, from, |done| bar.set_position(done)).await?;
+    let users = ledger::rebuild_or_reshard(&app.ledger, from, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     output.line(format_args!("Loaded {users} users from the ledger"));
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ pub mod app;
 pub mod connections;
 pub mod network;
 pub mod serve;
+pub mod supervise;
 
 pub mod http;
 pub mod rate_limit;
@@ -29,11 +30,17 @@ pub mod refusals;
 pub mod token;
 
 pub mod admin;
+pub mod db;
+pub mod flush;
+pub mod health;
 pub mod ledger;
 pub mod live;
+pub mod retention;
 pub mod store;
 pub mod web;
 
+pub mod batch;
+pub mod circuit_breaker;
 pub mod clock;
 pub mod crypto;
 pub mod error;

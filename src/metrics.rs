@@ -8,7 +8,6 @@ use prometheus::{
 };
 use tokio::runtime::RuntimeMetrics;
 
-use crate::abuse::AbuseSignal;
 use crate::error::Code;
 
 /// Seconds: 100 µs to 10 s.
@@ -189,11 +188,6 @@ impl Metrics {
     /// Counts a verified proof.
     pub fn proof(&self, kind: &str, holds: bool) {
         self.proofs.with_label_values(&[kind, if holds { "holds" } else { "fails" }]).inc();
-    }
-
-    /// Counts an abuse signal.
-    pub fn abuse_signal(&self, sign: AbuseSignal) {
-        self.abuse_signals.with_label_values(&[sign.as_str()]).inc();
     }
 
     /// Records an HTTP request.

@@ -1,4 +1,4 @@
-//! Refused requests, counted per code in memory and flushed to Postgres by `ledger::refusals` every few seconds, so a flood costs one
+//! Refused requests, counted per code in memory and flushed to Postgres by `flush` every few seconds, so a flood costs one
 //! addition per request. Counts since the last flush are lost when a node ends: they are statistics only.
 
 use std::sync::atomic::{AtomicU64, Ordering};

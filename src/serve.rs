@@ -16,8 +16,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::ConnectionPool;
 use crate::error::Fault;
+use crate::flush::{flush_abuse_signals_forever, flush_refusals, flush_refusals_forever};
+use crate::health::watch_postgres_forever;
 use crate::live::Inboxes;
-use crate::{admin, http, keyring, ledger, live};
+use crate::retention::sweep_forever;
+use crate::supervise::Tasks;
+use crate::{admin, db, http, keyring, ledger, live};
 
 /// A node that serves.
 pub struct Node {
@@ -35,7 +39,7 @@ pub struct Node {
     consumer: JoinHandle<()>,
     stop_consumer: CancellationToken,
     /// What only ends by being stopped.
-    tasks: JoinSet<()>,
+    tasks: Tasks,
 }
 
 impl Node {
@@ -54,10 +58,10 @@ impl Node {
         };
         let (app, inboxes) = App::build(config, clock).await?;
         app.store.log_servers().await?;
-        ledger::log_server(&app.database, &app.config.postgres).await?;
+        db::log_server(&app.database, &app.config.postgres).await?;
         let tasks = background(&app, inboxes);
         let stop_consumer = CancellationToken::new();
-        let consumer = tokio::spawn(ledger::consume_forever(app.clone(), stop_consumer.clone()));
+        let consumer = tokio::spawn(ledger::consume_forever(app.ledger.clone(), stop_consumer.clone()));
         let (handle, closing) = (axum_server::Handle::new(), CancellationToken::new());
         let mut listeners = JoinSet::new();
         let listening = Listening { app: &app, handle: &handle, closing: &closing };
@@ -82,7 +86,7 @@ impl Node {
     /// Waits until a part of the node ends, which none should: the process had better start anew.
     pub async fn died(&mut self) -> String {
         let (what, result) = tokio::select! {
-            result = self.tasks.join_next() => ("a background task", result.unwrap_or(Ok(()))),
+            died = self.tasks.died() => return died,
             result = self.listeners.join_next() => ("a listener", result.unwrap_or(Ok(()))),
             result = &mut self.consumer => ("the ledger's consumer", result),
         };
@@ -101,10 +105,10 @@ impl Node {
         self.app.health.start_draining();
         // A connection that is closed while a request is on its way to it loses the request.
         tokio::time::sleep(Duration::from_millis(server.drain_notice_ms)).await;
-        self.app.draining.cancel();
+        self.app.live.draining.cancel();
         // Over long polling each answer is a request of its own, so the listener stays as long as the sockets.
         let ends = Instant::now() + window;
-        let _ = tokio::time::timeout_at(ends, self.app.connection_limits.all_released()).await;
+        let _ = tokio::time::timeout_at(ends, self.app.live.connection_limits.all_released()).await;
         let rest = ends.saturating_duration_since(Instant::now()).max(SLACK);
         self.closing.cancel();
         self.handle.graceful_shutdown(Some(rest));
@@ -115,7 +119,7 @@ impl Node {
         let _ = tokio::time::timeout(LAST_BATCH, ended(&mut self.consumer)).await;
         self.consumer.abort();
         self.tasks.shutdown().await;
-        ledger::flush_refusals(&self.app).await;
+        flush_refusals(&self.app.refusals, &self.app.database, &self.app.metrics).await;
         if let Some(traces) = &self.app.traces {
             traces.clone().stop().await;
         }
@@ -146,28 +150,45 @@ const SLACK: Duration = Duration::from_secs(1);
 /// A batch that takes longer is left to another node.
 const LAST_BATCH: Duration = Duration::from_secs(5);
 
-fn background(app: &Arc<App>, inboxes: Inboxes) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+fn background(app: &Arc<App>, inboxes: Inboxes) -> Tasks {
+    let mut tasks = Tasks::default();
+    let (live, ledger) = (&app.live, &app.ledger);
     for commands in inboxes.commands {
-        tasks.spawn(live::run_fanout_worker(app.clone(), commands));
+        tasks.spawn("fan-out", live::run_fanout_worker(live.clone(), commands));
     }
-    tasks.spawn(live::poll_forever(app.clone()));
-    tasks.spawn(live::follow_board(app.clone()));
-    tasks.spawn(live::follow_users(app.clone(), inboxes.follow_changes));
-    tasks.spawn(live::flush_forever(app.clone()));
-    tasks.spawn(live::watch_eviction_forever(app.clone(), live::EVICTION_CHECK_INTERVAL));
-    tasks.spawn(ledger::watch_forever(app.clone()));
-    tasks.spawn(ledger::sweep_forever(app.clone()));
-    tasks.spawn(ledger::flush_abuse_signals_forever(app.clone()));
-    tasks.spawn(ledger::flush_refusals_forever(app.clone()));
-    tasks.spawn(ledger::roll_up_forever(app.clone()));
-    tasks.spawn(ledger::refill_top_forever(app.clone()));
-    tasks.spawn(ledger::check_forever(app.clone()));
-    tasks.spawn(ledger::acknowledge_forever(app.clone()));
-    tasks.spawn(admin::reconcile_forever(app.clone(), admin::FULL_INTERVAL));
+    tasks.spawn("redis poll", live::poll_forever(live.clone()));
+    tasks.spawn("board subscription", live::follow_board(live.clone()));
+    tasks.spawn("user subscriptions", live::follow_users(live.clone(), inboxes.follow_changes));
+    tasks.spawn("board flush", live::flush_forever(live.clone()));
+    let interval = live::EVICTION_CHECK_INTERVAL;
+    tasks.spawn("eviction check", live::watch_eviction_forever(live.clone(), interval));
+    let parts = app.clone();
+    tasks.spawn("postgres ping", async move {
+        watch_postgres_forever(&parts.health, &parts.database, &parts.store, &parts.metrics).await;
+    });
+    let parts = app.clone();
+    tasks.spawn("retention sweep", async move {
+        sweep_forever(&parts.database, parts.config.abuse.retention_days).await;
+    });
+    let parts = app.clone();
+    tasks.spawn("abuse signal flush", async move {
+        flush_abuse_signals_forever(&parts.abuse_signals, &parts.database, &parts.metrics).await;
+    });
+    let parts = app.clone();
+    tasks.spawn("refusal flush", async move {
+        flush_refusals_forever(&parts.refusals, &parts.database, &parts.metrics).await;
+    });
+    tasks.spawn("rollups", ledger::roll_up_forever(ledger.clone()));
+    tasks.spawn("top list refill", ledger::refill_top_forever(ledger.clone()));
+    tasks.spawn("ledger check", ledger::check_forever(ledger.clone()));
+    tasks.spawn("award acknowledgment", ledger::acknowledge_forever(ledger.clone()));
+    tasks.spawn("restrictions", admin::reconcile_forever(app.admin.clone(), admin::FULL_INTERVAL));
     let store = app.store.clone();
-    tasks.spawn(async move { store.refresh_topology_forever().await });
-    tasks.spawn(keyring::reload_forever(app.issuers.rings().chain(app.catalogue.rings()).collect()));
+    tasks.spawn("topology refresh", async move { store.refresh_topology_forever().await });
+    tasks.spawn(
+        "key reload",
+        keyring::reload_forever(app.accounts.issuers.rings().chain(app.catalogue.rings()).collect()),
+    );
     tasks
 }
 

@@ -37,7 +37,9 @@ impl Cluster {
         let balancer = Balancer::start(world.folder.path(), &bases).await;
         let file = world.folder.path().join("logins");
         let options = SeedOptions { users: players, max_score: 0, tokens: Some(file.clone()) };
-        laurel::ledger::seed(&*world.app().await, &options, |_| ()).await.unwrap();
+        laurel::ledger::seed(&world.app().await.ledger, &world.app().await.accounts.logins, &options, |_| ())
+            .await
+            .unwrap();
         let players = std::fs::read_to_string(file).unwrap().lines().map(Player::of).collect();
         Self { nodes, balancer, players, client: reqwest::Client::new(), world }
     }

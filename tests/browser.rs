@@ -30,9 +30,9 @@ async fn make_operator(world: &World, node: &NodeProcess) {
     let register = reqwest::Client::new().post(format!("{}/api/auth/register", node.base)).json(&root);
     assert_eq!(register.send().await.unwrap().status(), 201);
     let app = world.app().await;
-    let user = laurel::admin::find_user(&app, "root").await.unwrap();
+    let user = laurel::admin::find_user(&app.admin, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
-    laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
+    laurel::admin::grant(&app.admin, &user, true, &decision).await.unwrap();
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn the_operators_page_over_thousands_of_players() {
     make_operator(&world, &node).await;
     let app = world.app().await;
     let options = laurel::ledger::SeedOptions { users: 5000, max_score: 100_000, tokens: None };
-    laurel::ledger::seed(&app, &options, |_| ()).await.unwrap();
+    laurel::ledger::seed(&app.ledger, &app.accounts.logins, &options, |_| ()).await.unwrap();
     run("views.mjs", vec![("ONE", node.base.clone())]).await;
     assert_verified(&world).await;
 }
@@ -116,7 +116,7 @@ async fn the_operators_page_for_entries_that_cannot_be_written() {
                    'SELECT count(*) >= 2 FROM admin_audit WHERE action = ''retry_letter''';
                ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15 OR is_mended())";
     sqlx::raw_sql(odd).execute(&world.app().await.database).await.unwrap();
-    let _: String = world.look().await.ask("XADD outbox * kind unheard-of note <b>bold</b>").await;
+    let _: String = world.redis_client().await.query("XADD outbox * kind unheard-of note <b>bold</b>").await;
     run("letters.mjs", vec![("ONE", node.base.clone())]).await;
     assert_verified(&world).await;
 }

@@ -25,10 +25,10 @@ async fn replicas_receive_writes() {
     assert_eq!(masters, [0, 1, 2]);
     for master in masters {
         let (key, slot) = key_of(&cluster, master).await;
-        let _: () = cluster.ask(master, &format!("SET {key} 1")).await;
+        let _: () = cluster.query(master, &format!("SET {key} 1")).await;
         eventually("the replica to have the key", async || {
             let keys: Vec<String> =
-                cluster.ask(master + 3, &format!("CLUSTER GETKEYSINSLOT {slot} 10")).await;
+                cluster.query(master + 3, &format!("CLUSTER GETKEYSINSLOT {slot} 10")).await;
             (keys == [key.clone()]).then_some(())
         })
         .await;
@@ -40,10 +40,10 @@ async fn a_killed_master_becomes_a_replica() {
     let mut cluster = TestCluster::start().await;
     cluster.shorten_node_timeout().await;
     let (key, slot) = key_of(&cluster, 1).await;
-    let _: () = cluster.ask(1, &format!("SET {key} kept")).await;
+    let _: () = cluster.query(1, &format!("SET {key} kept")).await;
     assert_eq!(cluster.kill_master(slot).await, 1);
     assert_eq!(cluster.failed_over(slot, 1).await, 4);
-    assert_eq!(cluster.ask::<String>(4, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.query::<String>(4, &format!("GET {key}")).await, "kept");
     cluster.restart(1).await;
     cluster.settled().await;
     let mut masters = cluster.masters().await;
@@ -58,7 +58,7 @@ async fn a_stopped_master_is_replaced() {
     let (key, slot) = key_of(&cluster, 0).await;
     cluster.stop(0);
     assert_eq!(cluster.failed_over(slot, 0).await, 3);
-    let _: () = cluster.ask(3, &format!("SET {key} new")).await;
+    let _: () = cluster.query(3, &format!("SET {key} new")).await;
     cluster.resume(0);
     cluster.settled().await;
     assert_eq!(cluster.master_of(slot).await, Some(3));
@@ -68,20 +68,20 @@ async fn a_stopped_master_is_replaced() {
 async fn a_slot_moves_with_its_keys() {
     let cluster = TestCluster::start().await;
     let (key, slot) = key_of(&cluster, 0).await;
-    let _: () = cluster.ask(0, &format!("SET {key} kept")).await;
-    let _: u64 = cluster.ask(0, &format!("ZADD {key}:set 1 a 2 b")).await;
+    let _: () = cluster.query(0, &format!("SET {key} kept")).await;
+    let _: u64 = cluster.query(0, &format!("ZADD {key}:set 1 a 2 b")).await;
     let way = cluster.begin_move(slot, 2).await;
     assert_eq!(cluster.move_keys(way, 1).await, 1);
-    assert_eq!(cluster.ask::<u64>(0, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
-    assert_eq!(cluster.ask::<u64>(2, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
+    assert_eq!(cluster.query::<u64>(0, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
+    assert_eq!(cluster.query::<u64>(2, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
     while cluster.move_keys(way, 10).await > 0 {}
     cluster.end_move(way).await;
     assert_eq!(cluster.master_of(slot).await, Some(2));
-    assert_eq!(cluster.ask::<String>(2, &format!("GET {key}")).await, "kept");
-    assert_eq!(cluster.ask::<u64>(2, &format!("ZCARD {key}:set")).await, 2);
+    assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.query::<u64>(2, &format!("ZCARD {key}:set")).await, 2);
     cluster.reshard(slot, 1).await;
     assert_eq!(cluster.master_of(slot).await, Some(1));
-    assert_eq!(cluster.ask::<u64>(1, &format!("ZCARD {key}:set")).await, 2);
+    assert_eq!(cluster.query::<u64>(1, &format!("ZCARD {key}:set")).await, 2);
     cluster.settled().await;
 }
 
@@ -89,16 +89,16 @@ async fn a_slot_moves_with_its_keys() {
 async fn all_members_restart_with_and_without_data() {
     let mut cluster = TestCluster::start().await;
     let (key, _) = key_of(&cluster, 2).await;
-    let _: () = cluster.ask(2, &format!("SET {key} kept")).await;
+    let _: () = cluster.query(2, &format!("SET {key} kept")).await;
     cluster.kill_all().await;
     cluster.restart_all(&[]).await;
     cluster.settled().await;
-    assert_eq!(cluster.ask::<String>(2, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "kept");
     cluster.kill_all().await;
     cluster.lose_all_data();
     cluster.restart_all(&[]).await;
     cluster.settled().await;
-    assert_eq!(cluster.ask::<u64>(2, &format!("EXISTS {key}")).await, 0);
+    assert_eq!(cluster.query::<u64>(2, &format!("EXISTS {key}")).await, 0);
 }
 
 #[tokio::test]
@@ -106,45 +106,48 @@ async fn unprefixed_keys_reach_their_shards() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = [TestRedis::on_cluster(8).await, TestRedis::with_shards(folder.path(), 8).await];
     for redis in &mut redis {
-        let (mut look, users) = (redis.look().await, [1, 2, 3, 4, 5].map(Uuid::from_u128));
+        let (mut redis_client, users) = (redis.redis_client().await, [1, 2, 3, 4, 5].map(Uuid::from_u128));
         for (points, user) in users.iter().enumerate() {
-            let _: () = look.ask(&format!("SET user:score:{user} {points}")).await;
-            let _: () = look.ask(&format!("SET token:{user} {user}")).await;
-            let _: u64 = look.ask(&format!("ZADD leaderboard:global {points} {user}")).await;
-            let _: String = look.ask(&format!("XADD outbox * user {user}")).await;
-            assert_eq!(look.ask::<usize>(&format!("GET user:score:{user}")).await, points);
-            assert_eq!(look.ask::<usize>(&format!("ZSCORE leaderboard:global {user}")).await, points);
-            assert_eq!(look.ask::<u64>(&format!("EXISTS token:{user}")).await, 1);
+            let _: () = redis_client.query(&format!("SET user:score:{user} {points}")).await;
+            let _: () = redis_client.query(&format!("SET token:{user} {user}")).await;
+            let _: u64 = redis_client.query(&format!("ZADD leaderboard:global {points} {user}")).await;
+            let _: String = redis_client.query(&format!("XADD outbox * user {user}")).await;
+            assert_eq!(redis_client.query::<usize>(&format!("GET user:score:{user}")).await, points);
+            assert_eq!(
+                redis_client.query::<usize>(&format!("ZSCORE leaderboard:global {user}")).await,
+                points
+            );
+            assert_eq!(redis_client.query::<u64>(&format!("EXISTS token:{user}")).await, 1);
         }
-        assert_eq!(look.ask::<u64>("ZCARD leaderboard:global").await, 5);
-        assert_eq!(look.ask::<u64>("XLEN outbox").await, 5);
-        assert_eq!(look.ask::<u64>(&format!("DEL token:{}", users[0])).await, 1);
-        assert_eq!(look.ask::<u64>(&format!("EXISTS token:{}", users[0])).await, 0);
-        let mut scores: Vec<String> = look.ask("KEYS user:score:*").await;
+        assert_eq!(redis_client.query::<u64>("ZCARD leaderboard:global").await, 5);
+        assert_eq!(redis_client.query::<u64>("XLEN outbox").await, 5);
+        assert_eq!(redis_client.query::<u64>(&format!("DEL token:{}", users[0])).await, 1);
+        assert_eq!(redis_client.query::<u64>(&format!("EXISTS token:{}", users[0])).await, 0);
+        let mut scores: Vec<String> = redis_client.query("KEYS user:score:*").await;
         scores.sort();
         assert_eq!(scores, users.map(|it| format!("user:score:{it}")));
-        let before = look.everything().await;
+        let before = redis_client.everything().await;
         assert!(before.keys().all(|it| it.starts_with("{8.")), "{before:?}");
         if let Some(cluster) = redis.cluster() {
             let slot = cluster.slot("{8.0}").await;
             let from = cluster.master_of(slot).await.unwrap();
             cluster.reshard(slot, (from + 1) % 3).await;
         }
-        look.assert_unchanged(&before).await;
-        assert_eq!(look.ask::<(String, u64)>("PUBSUB NUMSUB board:global").await.1, 0);
-        let _: () = look.ask("FLUSHALL").await;
-        assert!(look.everything().await.is_empty());
+        redis_client.assert_unchanged(&before).await;
+        assert_eq!(redis_client.query::<(String, u64)>("PUBSUB NUMSUB board:global").await.1, 0);
+        let _: () = redis_client.query("FLUSHALL").await;
+        assert!(redis_client.everything().await.is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_cluster_is_reused_after_its_last_client() {
     let first = TestRedis::on_cluster(8).await;
-    let (url, mut look) = (first.url.clone(), first.look().await);
-    let _: () = look.ask("SET token:a 1").await;
+    let (url, mut redis_client) = (first.url.clone(), first.redis_client().await);
+    let _: () = redis_client.query("SET token:a 1").await;
     drop(first);
-    assert_eq!(look.ask::<u64>("EXISTS token:a").await, 1, "a cluster with clients is not emptied");
-    drop(look);
+    assert_eq!(redis_client.query::<u64>("EXISTS token:a").await, 1, "a cluster with clients is not emptied");
+    drop(redis_client);
     let others = Mutex::new(Vec::new());
     let again = eventually("the cluster to come back", async || {
         let next = TestRedis::on_cluster(8).await;
@@ -153,5 +156,5 @@ async fn a_cluster_is_reused_after_its_last_client() {
         is_same.then(|| others.lock().pop().unwrap())
     })
     .await;
-    assert!(again.look().await.everything().await.is_empty());
+    assert!(again.redis_client().await.everything().await.is_empty());
 }

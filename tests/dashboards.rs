@@ -74,7 +74,7 @@ async fn every_query_returns_data_under_load() {
 async fn each_finds_something(prometheus: &Prometheus) {
     let both = "count(up{job=\"laurel\"} == 1)";
     eventually("both nodes to be scraped", async || {
-        (prometheus.ask(both).await == Ok(vec![2.0])).then_some(())
+        (prometheus.query(both).await == Ok(vec![2.0])).then_some(())
     })
     .await;
     let mut missing = Vec::new();
@@ -89,7 +89,7 @@ async fn each_finds_something(prometheus: &Prometheus) {
     while !missing.is_empty() {
         assert!(Instant::now() < deadline, "queries without data: {missing:#?}");
         for (title, query) in std::mem::take(&mut missing) {
-            let values = prometheus.ask(&query).await.unwrap_or_else(|it| panic!("{title}: {query}: {it}"));
+            let values = prometheus.query(&query).await.unwrap_or_else(|it| panic!("{title}: {query}: {it}"));
             if !values.iter().any(|it| it.is_finite()) {
                 missing.push((title, query));
             }

@@ -50,7 +50,9 @@ impl Scene {
         }
         let logins = world.folder.path().join("logins");
         let options = SeedOptions { users: PLAYERS, max_score: 0, tokens: Some(logins.clone()) };
-        laurel::ledger::seed(&nodes[0].app, &options, |_| ()).await.unwrap();
+        laurel::ledger::seed(&nodes[0].app.ledger, &nodes[0].app.accounts.logins, &options, |_| ())
+            .await
+            .unwrap();
         let players: Vec<_> = std::fs::read_to_string(logins).unwrap().lines().map(Player::of).collect();
         let mut subscribers = Vec::new();
         for node in &nodes {
@@ -95,15 +97,15 @@ impl Scene {
     async fn finish(self) {
         let (nodes, history) = (&self.nodes, self.play.stop().await);
         let quiet = eventually("every node to show what Redis has", async || {
-            let look = nodes[0]
+            let redis_client = nodes[0]
                 .app
                 .store
                 .poll(0, i64::MAX)
                 .await
                 .ok()
                 .filter(|it| it.open && !it.has_unmerged_shards)?;
-            let shown = nodes.iter().all(|it| it.app.hub.newest().version == look.version);
-            (shown && look.version == look.published).then_some(look.version)
+            let shown = nodes.iter().all(|it| it.app.hub.newest().version == redis_client.version);
+            (shown && redis_client.version == redis_client.published).then_some(redis_client.version)
         });
         let before = quiet.await;
         self.subscribers.iter().for_each(|it| it.end_after(before));

@@ -20,6 +20,7 @@ mod faults;
 mod fuzz;
 mod http;
 mod k6;
+mod layers;
 mod ledger;
 mod live;
 mod loadtest;

@@ -53,7 +53,7 @@ async fn commands_take_effect_on_serving_nodes() {
     done(&world, "admin void ada --reason bot").await;
     board(&node, "the held points to be gone", &[("bob", 30), ("ada", 20)]).await;
     done(&world, "admin grant bob --reason trusted").await;
-    let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
+    let user = laurel::admin::find_user(&node.app.admin, "bob").await.unwrap();
     assert_eq!(user.role, "admin");
 
     let said = refused(&world, "admin ban nobody --reason x").await;
@@ -128,14 +128,14 @@ async fn an_approval_while_the_board_is_closed_survives_a_rebuild() {
     done(&world, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     node.written().await;
-    let mut look = world.look().await;
+    let mut redis_client = world.redis_client().await;
     let sql = "UPDATE users SET quarantined_at = NULL, restricted_at = now() WHERE username = 'ada'";
     node.app.store.close_board().await.unwrap();
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
-    let _: () = look.ask("FLUSHALL").await;
+    let _: () = redis_client.query("FLUSHALL").await;
     board(&node, "the held points to be shown", &[("ada", 20)]).await;
     assert_verified(&world).await;
-    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     board(&node, "the same after a rebuild", &[("ada", 20)]).await;
     assert_verified(&world).await;
 }

@@ -168,14 +168,14 @@ async fn a_full_outbox_refuses_awards() {
     let node = world.node_with(|it| it.outbox.max_entries = 6).await;
     let ada = node.register("ada").await;
     eventually("the outbox to be full", async || {
-        let mut look = world.look().await;
+        let mut redis_client = world.redis_client().await;
         // The ledger cannot write unknown entries, so they stay.
-        let _: redis::Value = look.ask("XADD outbox * kind unknown").await;
+        let _: redis::Value = redis_client.query("XADD outbox * kind unknown").await;
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })
     .await;
     node.init(&ada, "watch_ad").await.assert_refused(503, "SERVICE_UNAVAILABLE");
-    let _: u64 = world.look().await.ask("XTRIM outbox MAXLEN 0").await;
+    let _: u64 = world.redis_client().await.query("XTRIM outbox MAXLEN 0").await;
     eventually("awards to be open again", async || {
         (node.init(&ada, "watch_ad").await.status == 200).then_some(())
     })

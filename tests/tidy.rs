@@ -47,33 +47,6 @@ fn every_module_says_what_it_is() {
 }
 
 #[test]
-fn arrows_go_one_way() {
-    let importers = [
-        ("redis::", vec!["src/store/", "src/embedded/"]),
-        ("sqlx", vec!["src/ledger/", "src/account/", "src/admin/"]),
-        ("axum::", vec!["src/http/", "src/live/", "src/fuzzing.rs"]),
-        ("jsonwebtoken", vec!["src/account/", "src/keyring/", "src/receipt/", "src/token/"]),
-        ("crate::http", vec!["src/http/", "src/fuzzing.rs"]),
-        ("SystemTime::now", vec!["src/clock.rs"]),
-        ("std::env::", vec!["src/cli", "src/embedded/"]),
-        ("opentelemetry", vec!["src/traces/"]),
-    ];
-    for (path, text) in files("src", "rs") {
-        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_str().unwrap().to_owned();
-        let code: String = text
-            .lines()
-            .filter(|it| !it.trim_start().starts_with("//"))
-            .map(|it| format!("{it}\n"))
-            .collect();
-        for (name, allowed) in &importers {
-            let uses = code.contains(name) && !code.contains(&format!("deadpool_{name}"));
-            let may = allowed.iter().any(|it| path.starts_with(it));
-            assert!(may || !uses, "{path} must not know {name}");
-        }
-    }
-}
-
-#[test]
 fn every_script_has_its_header_its_function_and_its_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua");
     let files_of_scripts = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());

@@ -197,7 +197,7 @@ async fn draw(app: &App, players: u64) -> Vec<Caller> {
     let caller = |row: &sqlx::postgres::PgRow| {
         let (user, number, username) = (row.get("id"), row.get("number"), row.get("username"));
         let player = User { id: user, number, username, role: "player".into(), score: 0 };
-        Caller { user, login: app.logins.sign(&player, app.clock.now_s()).unwrap() }
+        Caller { user, login: app.accounts.logins.sign(&player, app.clock.now_s()).unwrap() }
     };
     rows.iter().map(caller).collect()
 }

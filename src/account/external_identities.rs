@@ -5,9 +5,9 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use super::Username;
-use crate::app::App;
+use crate::account::Accounts;
+use crate::db::{begin, sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{begin, sql_fault, timed};
 
 /// The user of an external identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +32,12 @@ fn read(row: &PgRow) -> Result<ExternalUser, sqlx::Error> {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn find(app: &App, issuer: &str, subject: &str) -> Result<Option<ExternalUser>> {
+pub async fn find(accounts: &Accounts, issuer: &str, subject: &str) -> Result<Option<ExternalUser>> {
     let operation = "find_external_user";
     let sql = "SELECT u.id, u.number, u.username FROM external_identities o JOIN users u ON u.id = o.user_id
                WHERE o.issuer = $1 AND o.subject = $2";
-    let query = sqlx::query(sql).bind(issuer).bind(subject).fetch_optional(&app.database);
-    let row = timed(&app.metrics, operation, query).await;
+    let query = sqlx::query(sql).bind(issuer).bind(subject).fetch_optional(&accounts.database);
+    let row = timed(&accounts.metrics, operation, query).await;
     let row = row.map_err(|error| sql_fault(operation, error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(operation, error).into())
 }
@@ -47,15 +47,15 @@ pub async fn find(app: &App, issuer: &str, subject: &str) -> Result<Option<Exter
 /// # Errors
 /// Postgres is unavailable.
 pub async fn insert(
-    app: &App,
+    accounts: &Accounts,
     id: Uuid,
     username: &Username,
     issuer: &str,
     subject: &str,
 ) -> Result<Option<ExternalUser>> {
     let operation = "create_external_user";
-    let inserted = insert_in_transaction(&app.database, id, username, issuer, subject);
-    timed(&app.metrics, operation, inserted).await.map_err(|error| sql_fault(operation, error).into())
+    let inserted = insert_in_transaction(&accounts.database, id, username, issuer, subject);
+    timed(&accounts.metrics, operation, inserted).await.map_err(|error| sql_fault(operation, error).into())
 }
 
 async fn insert_in_transaction(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::external_identities::ExternalUser;
 use super::issuers::{Issuer, Issuers};
 use super::{Identity, Username, external_identities};
-use crate::app::App;
+use crate::account::Accounts;
 use crate::error::{Fault, Result};
 use crate::keyring::NumericDate;
 
@@ -83,16 +83,16 @@ fn time(value: &Value) -> Option<NumericDate> {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn identity(app: &App, login: ExternalLogin) -> Result<Identity> {
+pub async fn identity(accounts: &Accounts, login: ExternalLogin) -> Result<Identity> {
     let ExternalLogin { issuer, subject, provider_name, issued_at_s, expires_at_s } = login;
-    let known = match app.issuers.known.find(&(issuer.clone(), subject.clone())) {
+    let known = match accounts.issuers.known.get(&(issuer.clone(), subject.clone())) {
         Some(known) => known,
         None => {
-            let found = match external_identities::find(app, &issuer, &subject).await? {
+            let found = match external_identities::find(accounts, &issuer, &subject).await? {
                 Some(found) => found,
-                None => create(app, &issuer, &subject, &provider_name).await?,
+                None => create(accounts, &issuer, &subject, &provider_name).await?,
             };
-            app.issuers.known.keep((issuer, subject), found.clone());
+            accounts.issuers.known.insert((issuer, subject), found.clone());
             found
         }
     };
@@ -100,15 +100,20 @@ pub async fn identity(app: &App, login: ExternalLogin) -> Result<Identity> {
     Ok(Identity { user, number, username, role: "player".into(), issued_at_s, expires_at_s })
 }
 
-async fn create(app: &App, issuer: &str, subject: &str, provider_name: &str) -> Result<ExternalUser> {
+async fn create(
+    accounts: &Accounts,
+    issuer: &str,
+    subject: &str,
+    provider_name: &str,
+) -> Result<ExternalUser> {
     for attempt in 0..NAMES_TRIED {
-        let id = app.clock.new_id();
+        let id = accounts.clock.new_id();
         let username = username(provider_name, id, attempt > 0);
-        if let Some(created) = external_identities::insert(app, id, &username, issuer, subject).await? {
+        if let Some(created) = external_identities::insert(accounts, id, &username, issuer, subject).await? {
             return Ok(created);
         }
         // Either the name is taken, or another request has just created the same user.
-        if let Some(found) = external_identities::find(app, issuer, subject).await? {
+        if let Some(found) = external_identities::find(accounts, issuer, subject).await? {
             return Ok(found);
         }
     }

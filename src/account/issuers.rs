@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::external_identities::ExternalUser;
-use super::lately::Lately;
 use crate::config::{list, one_line};
 use crate::keyring::{Algorithm, KeyFile, KeyRing};
 
@@ -16,6 +16,9 @@ use crate::keyring::{Algorithm, KeyFile, KeyRing};
 const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 /// Limit of `iss` and `aud`. The table has the same limit for `sub`.
 const MAX_NAME_BYTES: usize = 255;
+
+/// Users that are cached. One takes about 300 bytes, so 30 MB at most.
+const CACHED_USERS: usize = 100_000;
 
 /// An identity provider.
 pub struct Issuer {
@@ -30,11 +33,16 @@ pub struct Issuer {
 }
 
 /// All providers, and a cache of their users.
-#[derive(Default)]
 pub struct Issuers {
     pub(super) issuers: Vec<Issuer>,
     /// By issuer and subject. A subject's user, number and name never change.
-    pub(super) known: Lately<(String, String), ExternalUser>,
+    pub(super) known: Cache<(String, String), ExternalUser>,
+}
+
+impl Default for Issuers {
+    fn default() -> Self {
+        Self { issuers: Vec::new(), known: Cache::new(CACHED_USERS) }
+    }
 }
 
 /// All problems of the file, one line each.

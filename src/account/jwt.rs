@@ -1,11 +1,11 @@
 //! Login tokens: JWTs (RFC 7519) signed with HS256. `kid` selects the key; the algorithm is fixed, whatever the token's header says.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::User;
-use super::lately::Lately;
 use crate::config;
 use crate::crypto::sha256_hex;
 use crate::error::{Fault, Refusal};
@@ -13,6 +13,9 @@ use crate::keyring::NumericDate;
 
 /// Longer tokens are refused unread. A login token has about 350 bytes.
 const MAX_BYTES: usize = 4096;
+
+/// Verified logins that are cached. One takes about 600 bytes, so 60 MB at most.
+const CACHED_LOGINS: usize = 100_000;
 
 /// The caller, from a verified login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ pub struct LoginKeys {
     life_s: i64,
     /// Verified tokens: a player sends the same login with each request, and the keys do not change while a node runs. Only the expiry is
     /// checked each time.
-    verified: Lately<String, Identity>,
+    verified: Cache<String, Identity>,
 }
 
 impl LoginKeys {
@@ -89,7 +92,7 @@ impl LoginKeys {
             verify,
             validation,
             life_s: i64::from(auth.jwt_hours) * 3600,
-            verified: Lately::default(),
+            verified: Cache::new(CACHED_LOGINS),
         }
     }
 
@@ -119,9 +122,9 @@ impl LoginKeys {
         if token.len() > MAX_BYTES {
             return Err(Refusal::InvalidAccessToken);
         }
-        let identity = self.verified.find(token).or_else(|| {
+        let identity = self.verified.get(token).or_else(|| {
             let identity = self.verify(token)?;
-            self.verified.keep(token.to_owned(), identity.clone());
+            self.verified.insert(token.to_owned(), identity.clone());
             Some(identity)
         });
         identity.filter(|it| now_s < it.expires_at_s).ok_or(Refusal::InvalidAccessToken)

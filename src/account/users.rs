@@ -4,9 +4,9 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::{Email, UserRef, Username};
-use crate::app::App;
+use crate::account::Accounts;
+use crate::db::{sql_fault, timed};
 use crate::error::{Refusal, Result};
-use crate::ledger::{sql_fault, timed};
 
 /// A player.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<User, sqlx::Error> {
 /// # Errors
 /// The name or email address is taken; Postgres is unavailable.
 pub async fn insert(
-    app: &App,
+    accounts: &Accounts,
     id: Uuid,
     username: &Username,
     email: &Email,
@@ -48,7 +48,7 @@ pub async fn insert(
                RETURNING id, number, username, role, score";
     let operation = "create_user";
     let query = sqlx::query(sql).bind(id).bind(username.as_str()).bind(email.as_str()).bind(password_hash);
-    match timed(&app.metrics, operation, query.fetch_one(&app.database)).await {
+    match timed(&accounts.metrics, operation, query.fetch_one(&accounts.database)).await {
         Ok(row) => Ok(read(&row).map_err(|error| sql_fault("read_new_user", error))?),
         Err(error) => match error.as_database_error().and_then(|it| it.constraint()) {
             Some("users_username_key") => Err(Refusal::AlreadyExists { field: "username" }.into()),
@@ -62,7 +62,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn find(app: &App, id: UserRef) -> Result<Option<User>> {
+pub async fn find(accounts: &Accounts, id: UserRef) -> Result<Option<User>> {
     let operation = "find_user";
     let columns = "SELECT id, number, username, role, score FROM users WHERE";
     let sql = |condition: &str| sqlx::AssertSqlSafe(format!("{columns} {condition}"));
@@ -71,7 +71,7 @@ pub async fn find(app: &App, id: UserRef) -> Result<Option<User>> {
         UserRef::Number(number) => sqlx::query(sql("number = $1")).bind(number),
         UserRef::Name(name) => sqlx::query(sql("lower(username) = lower($1)")).bind(name.as_str().to_owned()),
     };
-    let row = timed(&app.metrics, operation, query.fetch_optional(&app.database)).await;
+    let row = timed(&accounts.metrics, operation, query.fetch_optional(&accounts.database)).await;
     let row = row.map_err(|error| sql_fault(operation, error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| sql_fault(operation, error).into())
 }
@@ -80,11 +80,11 @@ pub async fn find(app: &App, id: UserRef) -> Result<Option<User>> {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn find_by_name(app: &App, username: &Username) -> Result<Option<(User, String)>> {
+pub async fn find_by_name(accounts: &Accounts, username: &Username) -> Result<Option<(User, String)>> {
     let operation = "find_user_by_name";
     let sql = "SELECT id, number, username, role, score, password_hash FROM users WHERE lower(username) = lower($1)";
-    let query = sqlx::query(sql).bind(username.as_str()).fetch_optional(&app.database);
-    let row = timed(&app.metrics, operation, query).await;
+    let query = sqlx::query(sql).bind(username.as_str()).fetch_optional(&accounts.database);
+    let row = timed(&accounts.metrics, operation, query).await;
     let row = row.map_err(|error| sql_fault(operation, error))?;
     row.map(|row| Ok((read(&row)?, row.try_get("password_hash")?)))
         .transpose()

@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::Decision;
 use super::audit::{self, Operation, Rejection};
 use crate::account::User;
-use crate::app::App;
+use crate::admin::Admin;
 use crate::award::CLOSED;
+use crate::db::{begin, sql_fault, timed};
 use crate::error::{Refusal, Result};
-use crate::ledger::{DUPLICATE_WINDOW_DAYS, await_top, begin, candidates_for, sql_fault, timed};
+use crate::ledger::{DUPLICATE_WINDOW_DAYS, await_top, candidates_for};
 use crate::store::{Adjust, AdminRefusal, BoardId, TotalChange};
 
 /// A changed total.
@@ -33,7 +34,7 @@ pub struct Adjustment {
 /// The total would leave its range; the user is quarantined; the key was used for another operation; a store is unavailable. In the last
 /// case a repeat with the same key continues.
 pub async fn adjust(
-    app: &App,
+    admin: &Admin,
     user: &User,
     points: i64,
     key: Option<&str>,
@@ -45,9 +46,9 @@ pub async fn adjust(
     }
     let detail = json!({ "points": points });
     let operation = Operation { user: user.id, action: "adjust", decision, key, detail: Some(&detail) };
-    let event_id = record_intent(app, &operation).await?;
+    let event_id = record_intent(admin, &operation).await?;
     // Before the transaction: this needs connections of its own and may wait for the ledger.
-    let candidates = candidates_for(app, user.id).await?;
+    let candidates = candidates_for(&admin.ledger, user.id).await?;
     let adjust = Adjust {
         board: BoardId::GLOBAL,
         user: user.id,
@@ -56,20 +57,21 @@ pub async fn adjust(
         event_id,
         points: Some(points),
         note: &note(decision),
-        publish_interval_ms: app.config.live.publish_interval_ms,
-        outbox_max: app.config.outbox.max_entries,
+        publish_interval_ms: admin.config.live.publish_interval_ms,
+        outbox_max: admin.config.outbox.max_entries,
         candidates: &candidates,
     };
-    let doing = "adjust_score";
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
-    if let Some(rejection) = audit::lock(app, &mut transaction, event_id).await? {
+    let query_name = "adjust_score";
+    let mut transaction =
+        begin(&admin.database, "BEGIN").await.map_err(|error| sql_fault(query_name, error))?;
+    if let Some(rejection) = audit::lock(admin, &mut transaction, event_id).await? {
         return Err(rejection.refusal().into());
     }
-    if let Some((before, after)) = find_written(app, &mut transaction, event_id).await? {
+    if let Some((before, after)) = find_written(admin, &mut transaction, event_id).await? {
         return Ok(Adjustment { event_id, before, after });
     }
     // Holds the lock: nobody else can apply or reject the event between the checks above and the audit update below.
-    let adjusted = match app.store.adjust(&adjust).await? {
+    let adjusted = match admin.store.adjust(&adjust).await? {
         Ok(adjusted) => Ok(adjusted),
         // Neither applied nor rejected: a repeat continues.
         Err(AdminRefusal::Unavailable) => return Err(Refusal::Unavailable(CLOSED).into()),
@@ -78,11 +80,11 @@ pub async fn adjust(
         Err(AdminRefusal::Quarantined) => Err(Rejection::Quarantined),
     };
     let detail = adjusted.as_ref().map_or_else(|rejection| rejection.detail(), outcome);
-    audit::add_outcome(app, &mut *transaction, event_id, detail.clone()).await?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    audit::add_outcome(admin, &mut *transaction, event_id, detail.clone()).await?;
+    transaction.commit().await.map_err(|error| sql_fault(query_name, error))?;
     decision.log(operation.action, Some(user.id), Some(&detail));
     let adjusted = adjusted.map_err(Rejection::refusal)?;
-    await_top(app, user.id, adjusted.top).await?;
+    await_top(&admin.ledger, user.id, adjusted.top).await?;
     Ok(Adjustment { event_id, before: adjusted.before, after: adjusted.after })
 }
 
@@ -97,11 +99,11 @@ pub(super) fn outcome(adjusted: &TotalChange) -> Value {
 }
 
 /// Writes the audit row. Returns the event's id: a new one, or that of the earlier operation with this key.
-async fn record_intent(app: &App, operation: &Operation<'_>) -> Result<Uuid> {
-    let doing = "record_adjustment";
-    let call = app.metrics.postgres(doing);
-    let mut connection = app.database.acquire().await.map_err(|error| sql_fault(doing, error))?;
-    let id = app.clock.new_id();
+async fn record_intent(admin: &Admin, operation: &Operation<'_>) -> Result<Uuid> {
+    let query_name = "record_adjustment";
+    let call = admin.metrics.postgres(query_name);
+    let mut connection = admin.database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
+    let id = admin.clock.new_id();
     let is_new = audit::insert(&mut connection, id, operation).await?;
     let id = if is_new { id } else { audit::find_by_key(&mut connection, operation).await? };
     call.answered();
@@ -111,7 +113,7 @@ async fn record_intent(app: &App, operation: &Operation<'_>) -> Result<Uuid> {
 /// The totals before and after, if the ledger has the event, or had it in a month that was detached: such months are older than the window.
 /// The audit and the ledger use two clocks, so one day of tolerance is subtracted.
 async fn find_written(
-    app: &App,
+    admin: &Admin,
     connection: &mut PgConnection,
     event_id: Uuid,
 ) -> Result<Option<(u64, u64)>> {
@@ -120,8 +122,8 @@ async fn find_written(
                SELECT (detail->>'before')::bigint, (detail->>'after')::bigint FROM admin_audit
                WHERE id = $1 AND detail ? 'after' AND created_at < now() - make_interval(days => $2)
                LIMIT 1";
-    let doing = "find_event";
+    let query_name = "find_event";
     let query = sqlx::query(sql).bind(event_id).bind(DUPLICATE_WINDOW_DAYS - 1).fetch_optional(connection);
-    let row = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
+    let row = timed(&admin.metrics, query_name, query).await.map_err(|error| sql_fault(query_name, error))?;
     Ok(row.map(|row| (row.get::<i64, _>("score_before") as u64, row.get::<i64, _>("score_after") as u64)))
 }

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::adjust::{Adjustment, outcome};
 use super::audit;
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{begin, sql_fault};
 use crate::error::{Refusal, Result};
-use crate::ledger::{await_top, begin, candidates_for, sql_fault};
+use crate::ledger::{await_top, candidates_for};
 use crate::store::{Adjust, AdminRefusal, BoardId, Restrict};
 
 /// The error when a stored decision waits for Redis.
@@ -16,12 +17,13 @@ const PENDING: &str = "The decision is stored and takes effect as soon as the bo
 
 /// Applies a user's restrictions to Redis. The row lock keeps concurrent decisions in order. Returns the outcome of a void that the ledger
 /// does not have yet.
-pub(super) async fn apply(app: &App, user: Uuid) -> Result<Option<Adjustment>> {
-    let doing = "read_user_restrictions";
-    let candidates = candidates_for(app, user).await?;
-    let newest = app.store.newest_entry(app.store.shard_number(user)).await?;
-    let call = app.metrics.postgres(doing);
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
+pub(super) async fn apply(admin: &Admin, user: Uuid) -> Result<Option<Adjustment>> {
+    let query_name = "read_user_restrictions";
+    let candidates = candidates_for(&admin.ledger, user).await?;
+    let newest = admin.store.newest_entry(admin.store.shard_number(user)).await?;
+    let call = admin.metrics.postgres(query_name);
+    let mut transaction =
+        begin(&admin.database, "BEGIN").await.map_err(|error| sql_fault(query_name, error))?;
     let row = sqlx::query(
         "SELECT banned_at IS NOT NULL AS banned, quarantined_at IS NOT NULL AS quarantined, voids_id, number, username,
                 CASE WHEN quarantined_at IS NULL THEN 0
@@ -32,7 +34,7 @@ pub(super) async fn apply(app: &App, user: Uuid) -> Result<Option<Adjustment>> {
     .bind(user)
     .fetch_one(&mut *transaction)
     .await
-    .map_err(|error| sql_fault(doing, error))?;
+    .map_err(|error| sql_fault(query_name, error))?;
     call.answered();
     let voids: Option<Uuid> = row.get("voids_id");
     let restriction = Restrict {
@@ -41,20 +43,20 @@ pub(super) async fn apply(app: &App, user: Uuid) -> Result<Option<Adjustment>> {
         banned: row.get("banned"),
         quarantined: row.get("quarantined"),
         held: row.get::<i64, _>("held").max(0) as u64,
-        event_id: app.clock.new_id(),
-        publish_interval_ms: app.config.live.publish_interval_ms,
-        outbox_max: app.config.outbox.max_entries,
+        event_id: admin.clock.new_id(),
+        publish_interval_ms: admin.config.live.publish_interval_ms,
+        outbox_max: admin.config.outbox.max_entries,
         candidates: &candidates,
     };
     let voided = match voids {
         None => None,
-        Some(id) => void_held(app, &mut transaction, id, &row, &restriction, newest.as_deref()).await?,
+        Some(id) => void_held(admin, &mut transaction, id, &row, &restriction, newest.as_deref()).await?,
     };
     let restriction = Restrict { quarantined: restriction.quarantined && voids.is_none(), ..restriction };
     let mended =
-        app.store.apply_restrictions(&restriction).await?.map_err(|_| Refusal::Unavailable(PENDING))?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
-    await_top(app, user, mended).await?;
+        admin.store.apply_restrictions(&restriction).await?.map_err(|_| Refusal::Unavailable(PENDING))?;
+    transaction.commit().await.map_err(|error| sql_fault(query_name, error))?;
+    await_top(&admin.ledger, user, mended).await?;
     Ok(voided)
 }
 
@@ -62,7 +64,7 @@ pub(super) async fn apply(app: &App, user: Uuid) -> Result<Option<Adjustment>> {
 /// Postgres only when the ledger has the event, since Redis may lose it until then. `newest` is the outbox's newest entry before the user's
 /// row was locked.
 async fn void_held(
-    app: &App,
+    admin: &Admin,
     connection: &mut PgConnection,
     id: Uuid,
     row: &PgRow,
@@ -89,19 +91,19 @@ async fn void_held(
         outbox_max: restrict.outbox_max,
         candidates: &[],
     };
-    let mut outcome_in_redis = app.store.adjust(&adjust).await?;
+    let mut outcome_in_redis = admin.store.adjust(&adjust).await?;
     if outcome_in_redis == Err(AdminRefusal::Quarantined)
-        && is_written(app, restrict.user, newest).await?
+        && is_written(admin, restrict.user, newest).await?
         && !is_dead_letter(connection, id).await?
     {
         // The ledger has everything that was in the outbox, but not the event, whose user is locked. So Redis lost the quarantine.
         let quarantine = Restrict { quarantined: true, ..*restrict };
-        app.store.apply_restrictions(&quarantine).await?.map_err(|_| Refusal::Unavailable(PENDING))?;
-        outcome_in_redis = app.store.adjust(&adjust).await?;
+        admin.store.apply_restrictions(&quarantine).await?.map_err(|_| Refusal::Unavailable(PENDING))?;
+        outcome_in_redis = admin.store.adjust(&adjust).await?;
     }
     match outcome_in_redis {
         Ok(adjusted) => {
-            audit::add_outcome(app, &mut *connection, id, outcome(&adjusted)).await?;
+            audit::add_outcome(admin, &mut *connection, id, outcome(&adjusted)).await?;
             Ok(Some(Adjustment { event_id: id, before: adjusted.before, after: adjusted.after }))
         }
         Err(AdminRefusal::Quarantined) => Ok(None),
@@ -116,9 +118,9 @@ async fn is_dead_letter(connection: &mut PgConnection, id: Uuid) -> Result<bool>
     Ok(query.map_err(|error| sql_fault("find_dead_letter", error))?)
 }
 
-async fn is_written(app: &App, user: Uuid, newest: Option<&str>) -> Result<bool> {
+async fn is_written(admin: &Admin, user: Uuid, newest: Option<&str>) -> Result<bool> {
     match newest {
         None => Ok(true),
-        Some(newest) => Ok(app.store.is_written_to(app.store.shard_number(user), newest).await?),
+        Some(newest) => Ok(admin.store.is_written_to(admin.store.shard_number(user), newest).await?),
     }
 }

@@ -5,9 +5,9 @@ use sqlx::{PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::{Adjustment, Decision};
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{sql_fault, timed};
 use crate::error::{Refusal, Result};
-use crate::ledger::{sql_fault, timed};
 
 /// A row of the audit log.
 #[derive(Clone, Debug)]
@@ -130,26 +130,31 @@ pub(super) async fn find_by_key(connection: &mut PgConnection, operation: &Opera
 }
 
 /// Locks a row until the transaction ends. Returns the rejection, if the operation was rejected.
-pub(super) async fn lock(app: &App, connection: &mut PgConnection, id: Uuid) -> Result<Option<Rejection>> {
-    let doing = "lock_audit_row";
+pub(super) async fn lock(
+    admin: &Admin,
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<Rejection>> {
+    let query_name = "lock_audit_row";
     let sql = "SELECT detail->>'refused' FROM admin_audit WHERE id = $1 FOR UPDATE";
     let query = sqlx::query_scalar(sql).bind(id).fetch_one(connection);
     let refused: Option<String> =
-        timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
+        timed(&admin.metrics, query_name, query).await.map_err(|error| sql_fault(query_name, error))?;
     Ok(refused.and_then(|text| Rejection::ALL.into_iter().find(|rejection| rejection.as_str() == text)))
 }
 
 /// Adds the outcome to a row.
 pub(super) async fn add_outcome(
-    app: &App,
+    admin: &Admin,
     database: impl PgExecutor<'_>,
     id: Uuid,
     detail: Value,
 ) -> Result<()> {
-    let doing = "complete_audit_row";
+    let query_name = "complete_audit_row";
     let sql = "UPDATE admin_audit SET detail = coalesce(detail, '{}') || $2 WHERE id = $1";
-    let written = timed(&app.metrics, doing, sqlx::query(sql).bind(id).bind(detail).execute(database)).await;
-    written.map(drop).map_err(|error| sql_fault(doing, error).into())
+    let written =
+        timed(&admin.metrics, query_name, sqlx::query(sql).bind(id).bind(detail).execute(database)).await;
+    written.map(drop).map_err(|error| sql_fault(query_name, error).into())
 }
 
 /// The outcome of an event, from the ledger or from the audit.
@@ -174,8 +179,8 @@ pub(super) async fn find_joined(connection: &mut PgConnection, id: Uuid) -> Resu
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn audit(app: &App, limit: u32) -> Result<Vec<AuditEntry>> {
-    let doing = "read_audit_log";
+pub async fn audit(admin: &Admin, limit: u32) -> Result<Vec<AuditEntry>> {
+    let query_name = "read_audit_log";
     let query = sqlx::query(
         "SELECT (extract(epoch FROM a.created_at) * 1000)::bigint AS at_ms, a.actor, a.action, a.reason,
                 coalesce(a.detail, 'null') AS detail, u.username, u.number
@@ -183,8 +188,8 @@ pub async fn audit(app: &App, limit: u32) -> Result<Vec<AuditEntry>> {
          ORDER BY a.created_at DESC LIMIT $1",
     )
     .bind(i64::from(limit));
-    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
-    let rows = rows.map_err(|error| sql_fault(doing, error))?;
+    let rows = timed(&admin.metrics, query_name, query.fetch_all(&admin.database)).await;
+    let rows = rows.map_err(|error| sql_fault(query_name, error))?;
     let entry = |row: &sqlx::postgres::PgRow| AuditEntry {
         at_ms: row.get("at_ms"),
         actor: row.get("actor"),

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::audit::Operation;
 use super::{Decision, audit};
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{begin, sql_fault, timed};
 use crate::error::{Error, Refusal, Result};
-use crate::ledger::{begin, sql_fault, timed};
 
 /// An entry that could not be written to the ledger.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ impl DeadLetterAction {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn dead_letters(app: &App, all: bool, limit: u32) -> Result<Vec<DeadLetter>> {
-    let doing = "read_dead_letters";
+pub async fn dead_letters(admin: &Admin, all: bool, limit: u32) -> Result<Vec<DeadLetter>> {
+    let query_name = "read_dead_letters";
     let query = sqlx::query(
         "SELECT l.*, (extract(epoch FROM l.created_at) * 1000)::bigint AS at_ms, u.number, u.username
          FROM dead_letters l LEFT JOIN users u ON u.id = l.user_id
@@ -83,8 +83,8 @@ pub async fn dead_letters(app: &App, all: bool, limit: u32) -> Result<Vec<DeadLe
     )
     .bind(all)
     .bind(i64::from(limit));
-    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
-    Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(read).collect())
+    let rows = timed(&admin.metrics, query_name, query.fetch_all(&admin.database)).await;
+    Ok(rows.map_err(|error| sql_fault(query_name, error))?.iter().map(read).collect())
 }
 
 fn read(row: &PgRow) -> DeadLetter {
@@ -111,15 +111,15 @@ fn read(row: &PgRow) -> DeadLetter {
 /// # Errors
 /// There is no such dead letter, or it is not waiting; Postgres is unavailable.
 pub async fn decide_dead_letter(
-    app: &App,
+    admin: &Admin,
     id: i64,
     action: DeadLetterAction,
     decision: &Decision,
 ) -> Result<&'static str> {
-    let doing = "decide_dead_letter";
-    let fault = |error| sql_fault(doing, error);
-    let call = app.metrics.postgres(doing);
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(fault)?;
+    let query_name = "decide_dead_letter";
+    let fault = |error| sql_fault(query_name, error);
+    let call = admin.metrics.postgres(query_name);
+    let mut transaction = begin(&admin.database, "BEGIN").await.map_err(fault)?;
     let user: Option<Option<Uuid>> = sqlx::query_scalar(
         "UPDATE dead_letters SET state = $2, decided_at = now(), decided_by = $3, decided_why = $4
          WHERE id = $1 AND (state = 'waiting' OR (state = 'retrying' AND $2 = 'discarded'))
@@ -148,7 +148,7 @@ pub async fn decide_dead_letter(
         let detail = json!({ "letter": id });
         let operation =
             Operation { user, action: action.audit_action(), decision, key: None, detail: Some(&detail) };
-        audit::insert(&mut transaction, app.clock.new_id(), &operation).await?;
+        audit::insert(&mut transaction, admin.clock.new_id(), &operation).await?;
         if action == DeadLetterAction::Discard {
             // `reconcile` lifts the ban of a user who was unknown but is in Postgres by now. After a retry the leader does this.
             let update = sqlx::query("UPDATE users SET restricted_at = now() WHERE id = $1").bind(user);
@@ -165,15 +165,15 @@ pub async fn decide_dead_letter(
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn retry_all_dead_letters(app: &App, decision: &Decision) -> Result<usize> {
-    let doing = "decide_dead_letters";
+pub async fn retry_all_dead_letters(admin: &Admin, decision: &Decision) -> Result<usize> {
+    let query_name = "decide_dead_letters";
     let query = sqlx::query_scalar("SELECT id FROM dead_letters WHERE state = 'waiting' ORDER BY id");
-    let ids: Vec<i64> = timed(&app.metrics, doing, query.fetch_all(&app.database))
+    let ids: Vec<i64> = timed(&admin.metrics, query_name, query.fetch_all(&admin.database))
         .await
-        .map_err(|error| sql_fault(doing, error))?;
+        .map_err(|error| sql_fault(query_name, error))?;
     let mut count = 0;
     for id in ids {
-        match decide_dead_letter(app, id, DeadLetterAction::Retry, decision).await {
+        match decide_dead_letter(admin, id, DeadLetterAction::Retry, decision).await {
             Ok(_) => count += 1,
             // Another admin decided in the meantime.
             Err(Error::Refused(_)) => {}
@@ -187,9 +187,9 @@ pub async fn retry_all_dead_letters(app: &App, decision: &Decision) -> Result<us
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn count_dead_letters(app: &App, user: Uuid) -> Result<i64> {
-    let doing = "count_user_dead_letters";
+pub async fn count_dead_letters(admin: &Admin, user: Uuid) -> Result<i64> {
+    let query_name = "count_user_dead_letters";
     let sql = "SELECT count(*) FROM dead_letters WHERE user_id = $1 AND state IN ('waiting', 'retrying')";
-    let query = sqlx::query_scalar(sql).bind(user).fetch_one(&app.database);
-    timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error).into())
+    let query = sqlx::query_scalar(sql).bind(user).fetch_one(&admin.database);
+    timed(&admin.metrics, query_name, query).await.map_err(|error| sql_fault(query_name, error).into())
 }

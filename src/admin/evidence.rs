@@ -10,9 +10,9 @@ use super::find_user;
 use super::suspects::{self, Suspect};
 use crate::abuse::AbuseSignal;
 use crate::account::User;
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{sql_fault, timed};
 
 /// Newest refused attempts shown.
 const REFUSED: i64 = 50;
@@ -68,23 +68,28 @@ pub struct Evidence {
 ///
 /// # Errors
 /// The text is neither an address nor a user; Postgres is unavailable.
-pub async fn evidence(app: &App, suspect: &str, hours: u32) -> Result<Evidence> {
+pub async fn evidence(admin: &Admin, suspect: &str, hours: u32) -> Result<Evidence> {
     if let Ok(address) = suspect.parse::<IpAddr>() {
         let suspect = address.to_canonical().to_string();
-        let signals = signals(app, &suspect, hours).await?;
-        let related = related(app, None, Some(&suspect), hours).await?;
+        let signals = signals(admin, &suspect, hours).await?;
+        let related = related(admin, None, Some(&suspect), hours).await?;
         return Ok(Evidence { suspect, user: None, signals, related, refused: Vec::new() });
     }
-    let user = find_user(app, suspect).await?;
+    let user = find_user(admin, suspect).await?;
     let suspect = user.id.to_string();
-    let signals = signals(app, &suspect, hours).await?;
-    let related = related(app, Some(user.id), None, hours).await?;
-    let refused = refused(app, user.id, hours).await?;
+    let signals = signals(admin, &suspect, hours).await?;
+    let related = related(admin, Some(user.id), None, hours).await?;
+    let refused = refused(admin, user.id, hours).await?;
     Ok(Evidence { suspect, user: Some(user), signals, related, refused })
 }
 
-async fn related(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u32) -> Result<Vec<Suspect>> {
-    let doing = "find_users_behind_suspect";
+async fn related(
+    admin: &Admin,
+    user: Option<Uuid>,
+    address: Option<&str>,
+    hours: u32,
+) -> Result<Vec<Suspect>> {
+    let query_name = "find_users_behind_suspect";
     let query = sqlx::query(
         "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(sign, it.count) AS signs,
                 (extract(epoch FROM max(it.last_at)) * 1000)::bigint AS last_at_ms, u.number, u.username,
@@ -103,19 +108,19 @@ async fn related(app: &App, user: Option<Uuid>, address: Option<&str>, hours: u3
     .bind(RELATED)
     .bind(AbuseSignal::ALL.map(AbuseSignal::as_str).to_vec())
     .bind(AbuseSignal::ALL.map(AbuseSignal::weight).to_vec());
-    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
-    Ok(rows.map_err(|error| sql_fault(doing, error))?.iter().map(suspects::read).collect())
+    let rows = timed(&admin.metrics, query_name, query.fetch_all(&admin.database)).await;
+    Ok(rows.map_err(|error| sql_fault(query_name, error))?.iter().map(suspects::read).collect())
 }
 
-async fn signals(app: &App, suspect: &str, hours: u32) -> Result<Vec<HourlySignal>> {
+async fn signals(admin: &Admin, suspect: &str, hours: u32) -> Result<Vec<HourlySignal>> {
     let rows = sqlx::query(
         "SELECT (extract(epoch FROM hour) * 1000)::bigint AS hour_ms, sign, count,
                 (extract(epoch FROM first_at) * 1000)::bigint AS first_at_ms,
                 (extract(epoch FROM last_at) * 1000)::bigint AS last_at_ms
          FROM suspicions WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, sign",
     );
-    let query = rows.bind(suspect).bind(hours as i32).fetch_all(&app.database);
-    let rows = timed(&app.metrics, "read_abuse_signals", query).await;
+    let query = rows.bind(suspect).bind(hours as i32).fetch_all(&admin.database);
+    let rows = timed(&admin.metrics, "read_abuse_signals", query).await;
     let read = |row: &sqlx::postgres::PgRow| HourlySignal {
         hour_ms: row.get("hour_ms"),
         sign: row.get("sign"),
@@ -126,7 +131,7 @@ async fn signals(app: &App, suspect: &str, hours: u32) -> Result<Vec<HourlySigna
     Ok(rows.map_err(|error| sql_fault("read_abuse_signals", error))?.iter().map(read).collect())
 }
 
-async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt>> {
+async fn refused(admin: &Admin, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt>> {
     let rows = sqlx::query(
         "SELECT (extract(epoch FROM refused_at) * 1000)::bigint AS at_ms, id, action_type, score_value,
                 coalesce(proof_of_work, 'null') AS proof
@@ -134,8 +139,8 @@ async fn refused(app: &App, user: Uuid, hours: u32) -> Result<Vec<RefusedAttempt
          WHERE user_id = $1 AND completed_at IS NULL AND created_at > now() - make_interval(hours => $2) AND refused_at IS NOT NULL
          ORDER BY created_at DESC LIMIT $3",
     );
-    let query = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(&app.database);
-    let rows = timed(&app.metrics, "read_refused_proofs", query).await;
+    let query = rows.bind(user).bind(hours as i32).bind(REFUSED).fetch_all(&admin.database);
+    let rows = timed(&admin.metrics, "read_refused_proofs", query).await;
     let read = |row: &sqlx::postgres::PgRow| RefusedAttempt {
         at_ms: row.get("at_ms"),
         event_id: row.get("id"),

@@ -6,9 +6,9 @@ use serde_json::Value;
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{sql_fault, timed};
 
 /// A position in the stream; older events follow. Time in µs, number of the table, and id in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,17 +119,18 @@ const PAGE: &str = "
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn history(app: &App, user: Uuid, before: Option<Cursor>, limit: u32) -> Result<Page> {
+pub async fn history(admin: &Admin, user: Uuid, before: Option<Cursor>, limit: u32) -> Result<Page> {
     let before = before.unwrap_or_else(Cursor::newest);
-    let doing = "read_user_history";
+    let query_name = "read_user_history";
     let query = sqlx::query(PAGE)
         .bind(user)
         .bind(before.at_us)
         .bind(before.table)
         .bind(&before.id)
         .bind(i64::from(limit) + 1)
-        .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
+        .fetch_all(&admin.database);
+    let rows =
+        timed(&admin.metrics, query_name, query).await.map_err(|error| sql_fault(query_name, error))?;
     let shown = &rows[..rows.len().min(limit as usize)];
     let cursor = |row: &sqlx::postgres::PgRow| Cursor {
         at_us: row.get("at_us"),

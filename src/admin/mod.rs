@@ -30,8 +30,32 @@ pub use search::{SearchPage, UserSummary, search};
 pub use suspects::{Suspect, Suspects, UserReport, report, suspects};
 pub use void::void;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::account::Accounts;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Database;
+use crate::health::Health;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// What operators' actions work with.
+#[allow(missing_docs, reason = "each part is documented at its type")]
+pub struct Admin {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    pub database: Database,
+    pub health: Arc<Health>,
+    pub accounts: Arc<Accounts>,
+    pub ledger: Arc<Ledger>,
+}
 
 /// Who decided something and why.
 #[derive(Clone, Debug)]

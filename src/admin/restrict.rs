@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::Decision;
 use super::apply::apply;
 use super::audit::{self, Operation};
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{begin, sql_fault};
 use crate::error::{Refusal, Result};
-use crate::ledger::{begin, sql_fault};
 
 /// How long a decision waits for the ledger to write an earlier void: 100 × 20 ms.
 const TRIES: u32 = 100;
@@ -68,15 +68,15 @@ impl Restriction {
 /// The key was used for another operation, or a store is unavailable. If it is Redis, the decision stands and takes effect when Redis is
 /// back. If an earlier void is not in the ledger yet, nothing was decided, and the caller may try again.
 pub async fn restrict(
-    app: &App,
+    admin: &Admin,
     user: Uuid,
     restriction: Restriction,
     key: Option<&str>,
     decision: &Decision,
 ) -> Result<()> {
     for _ in 0..TRIES {
-        if decide(app, user, restriction, key, decision).await? {
-            return apply(app, user).await.map(drop);
+        if decide(admin, user, restriction, key, decision).await? {
+            return apply(admin, user).await.map(drop);
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -88,18 +88,19 @@ const VOIDING: &str = "The held points are still being voided. Try again shortly
 /// Returns false while a void of the same points waits for the ledger. Until then the user counts as quarantined, so a Redis that loses the
 /// void shows nothing.
 async fn decide(
-    app: &App,
+    admin: &Admin,
     user: Uuid,
     restriction: Restriction,
     key: Option<&str>,
     decision: &Decision,
 ) -> Result<bool> {
-    let doing = "restrict_user";
-    let call = app.metrics.postgres(doing);
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
+    let query_name = "restrict_user";
+    let call = admin.metrics.postgres(query_name);
+    let mut transaction =
+        begin(&admin.database, "BEGIN").await.map_err(|error| sql_fault(query_name, error))?;
     let locked = lock_user(&mut transaction, user).await?;
     let operation = Operation { user, action: restriction.as_str(), decision, key, detail: None };
-    let is_new = audit::insert(&mut transaction, app.clock.new_id(), &operation).await?;
+    let is_new = audit::insert(&mut transaction, admin.clock.new_id(), &operation).await?;
     if is_new {
         if restriction.is_about_held() && locked.voids.is_some() {
             call.answered();
@@ -109,11 +110,11 @@ async fn decide(
             .bind(user)
             .execute(&mut *transaction)
             .await
-            .map_err(|error| sql_fault(doing, error))?;
+            .map_err(|error| sql_fault(query_name, error))?;
     } else {
         audit::find_by_key(&mut transaction, &operation).await?;
     }
-    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+    transaction.commit().await.map_err(|error| sql_fault(query_name, error))?;
     call.answered();
     if is_new {
         decision.log(operation.action, Some(user), None);

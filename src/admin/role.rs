@@ -6,20 +6,20 @@ use super::Decision;
 use super::audit::{self, Operation};
 use super::restrict::lock_user;
 use crate::account::{self, Identity, User, UserRef};
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{begin, sql_fault, timed};
 use crate::error::{Refusal, Result};
-use crate::ledger::{begin, sql_fault, timed};
 
 /// Checks the admin role in Postgres. The login's claim is not enough: revoking a role takes effect at once.
 ///
 /// # Errors
 /// The caller is not an admin or is banned; Postgres is unavailable.
-pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
-    let doing = "find_role";
+pub async fn require_admin(admin: &Admin, caller: &Identity) -> Result<()> {
+    let query_name = "find_role";
     let query = sqlx::query("SELECT role = 'admin' AND banned_at IS NULL AS admin FROM users WHERE id = $1")
         .bind(caller.user);
-    let row = timed(&app.metrics, doing, query.fetch_optional(&app.database)).await;
-    match row.map_err(|error| sql_fault(doing, error))? {
+    let row = timed(&admin.metrics, query_name, query.fetch_optional(&admin.database)).await;
+    match row.map_err(|error| sql_fault(query_name, error))? {
         Some(row) if row.get("admin") => Ok(()),
         _ => Err(Refusal::NotAdmin.into()),
     }
@@ -29,9 +29,9 @@ pub async fn require_admin(app: &App, caller: &Identity) -> Result<()> {
 ///
 /// # Errors
 /// There is no such user; Postgres is unavailable.
-pub async fn find_user(app: &App, text: &str) -> Result<User> {
+pub async fn find_user(admin: &Admin, text: &str) -> Result<User> {
     let user = UserRef::parse(text).map_err(|_| Refusal::UserNotFound)?;
-    account::find(app, user).await?.ok_or(Refusal::UserNotFound.into())
+    account::find(&admin.accounts, user).await?.ok_or(Refusal::UserNotFound.into())
 }
 
 /// Grants or revokes the admin role. The audit row comes first: a trigger adds one for a role that changes without it
@@ -39,21 +39,22 @@ pub async fn find_user(app: &App, text: &str) -> Result<User> {
 ///
 /// # Errors
 /// Postgres is unavailable; nothing was changed.
-pub async fn grant(app: &App, user: &User, admin: bool, decision: &Decision) -> Result<()> {
-    let doing = "grant_role";
-    let call = app.metrics.postgres(doing);
-    let (role, action) = if admin { ("admin", "grant") } else { ("player", "revoke") };
-    let mut transaction = begin(&app.database, "BEGIN").await.map_err(|error| sql_fault(doing, error))?;
+pub async fn grant(admin: &Admin, user: &User, is_admin: bool, decision: &Decision) -> Result<()> {
+    let query_name = "grant_role";
+    let call = admin.metrics.postgres(query_name);
+    let (role, action) = if is_admin { ("admin", "grant") } else { ("player", "revoke") };
+    let mut transaction =
+        begin(&admin.database, "BEGIN").await.map_err(|error| sql_fault(query_name, error))?;
     lock_user(&mut transaction, user.id).await?;
     let operation = Operation { user: user.id, action, decision, key: None, detail: None };
-    audit::insert(&mut transaction, app.clock.new_id(), &operation).await?;
+    audit::insert(&mut transaction, admin.clock.new_id(), &operation).await?;
     sqlx::query("UPDATE users SET role = $2, updated_at = now() WHERE id = $1")
         .bind(user.id)
         .bind(role)
         .execute(&mut *transaction)
         .await
-        .map_err(|error| sql_fault(doing, error))?;
-    transaction.commit().await.map_err(|error| sql_fault(doing, error))?;
+        .map_err(|error| sql_fault(query_name, error))?;
+    transaction.commit().await.map_err(|error| sql_fault(query_name, error))?;
     call.answered();
     decision.log(action, Some(user.id), None);
     Ok(())

@@ -5,9 +5,9 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use crate::account::UserRef;
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{sql_fault, timed};
 
 /// A user in a search result.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ const RANKED: &str = "users CROSS JOIN LATERAL (
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u32) -> Result<SearchPage> {
+pub async fn search(admin: &Admin, text: Option<&str>, after: Option<i64>, limit: u32) -> Result<SearchPage> {
     // Postgres rejects U+0000 in texts, so no user matches it.
     let text = text.map(|text| text.trim().replace('\0', "\u{fffd}")).filter(|text| !text.is_empty());
     let rows = i64::from(limit) + 1;
@@ -96,12 +96,12 @@ pub async fn search(app: &App, text: Option<&str>, after: Option<i64>, limit: u3
     };
     // Not as prepared statements: the best plan depends on the text.
     let (total, page) = (total.persistent(false), page.persistent(false));
-    let doing = "search_users";
+    let query_name = "search_users";
     let (total, rows) = tokio::try_join!(
-        timed(&app.metrics, doing, total.fetch_one(&app.database)),
-        timed(&app.metrics, doing, page.fetch_all(&app.database)),
+        timed(&admin.metrics, query_name, total.fetch_one(&admin.database)),
+        timed(&admin.metrics, query_name, page.fetch_all(&admin.database)),
     )
-    .map_err(|error| sql_fault(doing, error))?;
+    .map_err(|error| sql_fault(query_name, error))?;
     let users: Vec<UserSummary> = rows.iter().take(limit as usize).map(read).collect();
     let next = users.last().filter(|_| rows.len() > users.len()).map(|it| it.number);
     Ok(SearchPage { total, users, next })

@@ -7,9 +7,9 @@ use sqlx::postgres::PgRow;
 
 use crate::abuse::AbuseSignal;
 use crate::account::User;
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{sql_fault, timed};
 
 /// A suspect with abuse signals.
 #[derive(Clone, Debug)]
@@ -68,8 +68,8 @@ pub struct Suspects {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
-    let doing = "rank_suspects";
+pub async fn suspects(admin: &Admin, hours: u32, limit: u32) -> Result<Suspects> {
+    let query_name = "rank_suspects";
     let query = sqlx::query(
         "WITH weighted AS (
              SELECT suspect, is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
@@ -91,8 +91,8 @@ pub async fn suspects(app: &App, hours: u32, limit: u32) -> Result<Suspects> {
     .bind(i64::from(limit))
     .bind(AbuseSignal::ALL.map(AbuseSignal::as_str).to_vec())
     .bind(AbuseSignal::ALL.map(AbuseSignal::weight).to_vec());
-    let rows = timed(&app.metrics, doing, query.fetch_all(&app.database)).await;
-    let rows = rows.map_err(|error| sql_fault(doing, error))?;
+    let rows = timed(&admin.metrics, query_name, query.fetch_all(&admin.database)).await;
+    let rows = rows.map_err(|error| sql_fault(query_name, error))?;
     let (users, addresses): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get("is_user"));
     let read_all = |rows: Vec<&PgRow>| rows.into_iter().map(read).collect();
     Ok(Suspects { users: read_all(users), addresses: read_all(addresses) })
@@ -120,11 +120,11 @@ fn signs(value: serde_json::Value) -> BTreeMap<String, i64> {
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
-    let total = app.store.totals(&[user.id]).await?.first().copied();
+pub async fn report(admin: &Admin, user: User, hours: u32) -> Result<UserReport> {
+    let total = admin.store.totals(&[user.id]).await?.first().copied();
     let (own, board) = total.map_or((None, None), |total| (total.own, total.board));
-    let rank = app.store.standing(user.id).await?.and_then(|(_, rank)| rank);
-    let doing = "read_user";
+    let rank = admin.store.standing(user.id).await?.and_then(|(_, rank)| rank);
+    let query_name = "read_user";
     let query = sqlx::query(
         "SELECT users.banned_at IS NOT NULL AS banned, users.quarantined_at IS NOT NULL AND users.voids_id IS NULL AS quarantined,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
@@ -136,8 +136,8 @@ pub async fn report(app: &App, user: User, hours: u32) -> Result<UserReport> {
     )
     .bind(user.id)
     .bind(hours as i32);
-    let row = timed(&app.metrics, doing, query.fetch_one(&app.database)).await;
-    let row = row.map_err(|error| sql_fault(doing, error))?;
+    let row = timed(&admin.metrics, query_name, query.fetch_one(&admin.database)).await;
+    let row = row.map_err(|error| sql_fault(query_name, error))?;
     Ok(UserReport {
         total: own.unwrap_or(0),
         shown: board.unwrap_or(0),

@@ -14,11 +14,11 @@ use crate::abuse::AbuseSignal;
 use crate::account::{self, Identity, UserRef};
 use crate::action::ProofResult;
 use crate::action::proof::admob::Callback;
-use crate::app::App;
+use crate::award::Awards;
 use crate::clock::rfc3339;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, Refusal, Result};
-use crate::store::{IdempotencyKey, Judging, RedeemOutcome};
+use crate::store::{IdempotencyKey, Judging};
 
 /// A callback is accepted for 24 h after the ad was watched. Its transaction id is stored as long.
 const MAX_DELAY_MS: i64 = 86_400_000;
@@ -29,25 +29,25 @@ const MAX_DELAY_MS: i64 = 86_400_000;
 /// # Errors
 /// No action of the catalogue is proved by a callback; the signature is wrong, or the callback does not match its token; the refusals of
 /// `redeem`; a store or the network's key list does not answer.
-pub async fn redeem_callback(app: &App, from: IpAddr, query: &str) -> Result<Option<Award>> {
-    let award = try_redeem_callback(app, query).await;
+pub async fn redeem_callback(awards: &Awards, from: IpAddr, query: &str) -> Result<Option<Award>> {
+    let award = try_redeem_callback(awards, query).await;
     award.map_err(|Rejection { error, signal }| {
-        app.note(signal, None, from);
+        awards.abuse_signals.note(signal, None, from);
         error
     })
 }
 
-async fn try_redeem_callback(app: &App, query: &str) -> Result<Option<Award>, Rejection> {
-    let keys = app.admob.as_ref().ok_or(Refusal::NotFound)?;
+async fn try_redeem_callback(awards: &Awards, query: &str) -> Result<Option<Award>, Rejection> {
+    let keys = awards.admob.as_ref().ok_or(Refusal::NotFound)?;
     let callback = keys.verify(query, Instant::now()).await.map_err(|refusal| Rejection {
         signal: matches!(refusal, Refusal::Validation(_)).then_some(AbuseSignal::Forged),
         error: refusal.into(),
     })?;
     let Some(callback) = callback else { return Ok(None) };
-    let claims = app.anti_spam.read(&callback.custom_data)?;
-    let caller = find_owner(app, UserRef::Id(claims.sub)).await?;
+    let claims = awards.anti_spam.read(&callback.custom_data)?;
+    let caller = find_owner(awards, UserRef::Id(claims.sub)).await?;
     let credential = Credential::Callback(callback.custom_data.clone());
-    let authorized = credential.authorize(app, &caller).await?;
+    let authorized = credential.authorize(awards, &caller).await?;
     // An anti-spam token always names its action.
     let action = authorized.action.ok_or(Refusal::InvalidActionToken)?;
     check_match(&callback, &caller, action.proof.accepts_ad_unit(&callback.ad_unit))?;
@@ -74,20 +74,20 @@ async fn try_redeem_callback(app: &App, query: &str) -> Result<Option<Award>, Re
         judging: Judging::Local,
         per_minute: 0,
     };
-    let redeemed = run_redeem(app, &caller, &request, &authorized, run).await?;
+    let redeemed = run_redeem(awards, &caller, &request, &authorized, run).await?;
     if let Some(is_valid) = redeemed.revealed_verdict() {
-        app.metrics.proof(action.proof.kind(), is_valid);
+        awards.metrics.proof(action.proof.kind(), is_valid);
     }
-    if matches!(redeemed.outcome, RedeemOutcome::Awarded(_)) && !redeemed.replayed {
-        app.metrics.award(&action.kind);
+    if redeemed.outcome.is_ok() && !redeemed.replayed {
+        awards.metrics.award(&action.kind);
     }
-    let award = award_or_refusal(app, &caller, &redeemed, &authorized, true)?;
-    await_durability(app, &caller, &authorized, &redeemed.run).await?;
+    let award = award_or_refusal(awards, &caller, &redeemed, &authorized, true)?;
+    await_durability(awards, &caller, &authorized, &redeemed.run).await?;
     Ok(Some(award))
 }
 
-async fn find_owner(app: &App, id: UserRef) -> Result<Identity, Error> {
-    let user = account::find(app, id).await?.ok_or(Refusal::UserNotFound)?;
+async fn find_owner(awards: &Awards, id: UserRef) -> Result<Identity, Error> {
+    let user = account::find(&awards.accounts, id).await?.ok_or(Refusal::UserNotFound)?;
     // The player sent no login; this identity is used for this call only.
     Ok(Identity {
         user: user.id,

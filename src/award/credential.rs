@@ -6,7 +6,7 @@ use super::{Rejection, invalid_action};
 use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Action, Challenge, Flow};
-use crate::app::App;
+use crate::award::Awards;
 use crate::crypto::sha256_hex;
 use crate::error::{Error, Refusal};
 use crate::store::NextToken;
@@ -65,14 +65,14 @@ impl Credential {
     /// The first failed check, or Redis does not answer.
     pub async fn authorize<'a>(
         &self,
-        app: &'a App,
+        awards: &'a Awards,
         caller: &Identity,
     ) -> Result<AuthorizedRedeem<'a>, Rejection> {
         match self {
-            Self::AntiSpam(token) => authorize_anti_spam(app, caller, token, false),
-            Self::Callback(token) => authorize_anti_spam(app, caller, token, true),
-            Self::Proven { token, .. } => authorize_proven(app, caller, token).await,
-            Self::Game { token, action_type, points } => authorize_game(app, token, action_type, *points),
+            Self::AntiSpam(token) => authorize_anti_spam(awards, caller, token, false),
+            Self::Callback(token) => authorize_anti_spam(awards, caller, token, true),
+            Self::Proven { token, .. } => authorize_proven(awards, caller, token).await,
+            Self::Game { token, action_type, points } => authorize_game(awards, token, action_type, *points),
         }
     }
 
@@ -86,16 +86,16 @@ impl Credential {
 }
 
 fn authorize_anti_spam<'a>(
-    app: &'a App,
+    awards: &'a Awards,
     caller: &Identity,
     token: &str,
     by_callback: bool,
 ) -> Result<AuthorizedRedeem<'a>, Rejection> {
-    let claims = super::read_anti_spam(app, caller, token)?;
+    let claims = super::read_anti_spam(awards, caller, token)?;
     let is_open =
         |action: &Action| action.is_open(Flow::Actions) && action.proof.needs_callback() == by_callback;
-    let action = app.catalogue.find(&claims.act, Flow::Actions).filter(|action| is_open(action));
-    let action = action.ok_or_else(|| invalid_action(app, is_open))?;
+    let action = awards.catalogue.find(&claims.act, Flow::Actions).filter(|action| is_open(action));
+    let action = action.ok_or_else(|| invalid_action(awards, is_open))?;
     Ok(AuthorizedRedeem {
         action: Some(action),
         points: None,
@@ -110,16 +110,16 @@ fn authorize_anti_spam<'a>(
 }
 
 async fn authorize_proven<'a>(
-    app: &'a App,
+    awards: &'a Awards,
     caller: &Identity,
     token: &str,
 ) -> Result<AuthorizedRedeem<'a>, Rejection> {
     let token = read_act_token(token)?;
     let hash = token.hash();
-    let proven = app.store.proven_for(caller.user, &hash).await.map_err(Error::from)?;
+    let proven = awards.store.proven_for(caller.user, &hash).await.map_err(Error::from)?;
     let action = match &proven {
         None => None,
-        Some((kind, _)) => Some(find_action(app, kind, Flow::Tokens)?),
+        Some((kind, _)) => Some(find_action(awards, kind, Flow::Tokens)?),
     };
     Ok(AuthorizedRedeem {
         action,
@@ -135,13 +135,13 @@ async fn authorize_proven<'a>(
 }
 
 fn authorize_game<'a>(
-    app: &'a App,
+    awards: &'a Awards,
     token: &str,
     action_type: &str,
     points: u64,
 ) -> Result<AuthorizedRedeem<'a>, Rejection> {
     let token = read_act_token(token)?;
-    let action = find_action(app, action_type, Flow::Game)?;
+    let action = find_action(awards, action_type, Flow::Game)?;
     let expected = action.possible_points();
     if !expected.contains(&points) {
         return Err(Refusal::InvalidPoints { expected }.into());
@@ -160,8 +160,8 @@ fn authorize_game<'a>(
     })
 }
 
-fn find_action<'a>(app: &'a App, kind: &str, flow: Flow) -> Result<&'a Action, Refusal> {
-    app.catalogue.find(kind, flow).ok_or_else(|| invalid_action(app, |action| action.is_open(flow)))
+fn find_action<'a>(awards: &'a Awards, kind: &str, flow: Flow) -> Result<&'a Action, Refusal> {
+    awards.catalogue.find(kind, flow).ok_or_else(|| invalid_action(awards, |action| action.is_open(flow)))
 }
 
 fn read_act_token(text: &str) -> Result<ActToken, Rejection> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::credential::AuthorizedRedeem;
 use crate::account::Identity;
 use crate::action::{AckPolicy, Flow};
-use crate::app::App;
+use crate::award::Awards;
 use crate::error::Refusal;
 
 /// The message if the points are awarded but could still be lost with Redis. A repeat of the request waits again.
@@ -17,28 +17,28 @@ const NOT_DURABLE: &str =
 /// # Errors
 /// `Unavailable`: it was not replicated, or not committed to the ledger, in time.
 pub async fn await_durability(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     authorized: &AuthorizedRedeem<'_>,
     run: &str,
 ) -> Result<(), Refusal> {
-    match futures::join!(app.store.replicated(caller.user, run), committed(app, authorized)) {
+    match futures::join!(awards.store.replicated(caller.user, run), committed(awards, authorized)) {
         (true, true) => Ok(()),
         _ => Err(Refusal::Unavailable(NOT_DURABLE)),
     }
 }
 
-async fn committed(app: &App, authorized: &AuthorizedRedeem<'_>) -> bool {
-    let timeout = Duration::from_millis(app.config.outbox.acknowledge_timeout_ms);
-    !needs_ledger(app, authorized) || app.commits.wait(authorized.attempt_id, timeout).await
+async fn committed(awards: &Awards, authorized: &AuthorizedRedeem<'_>) -> bool {
+    let timeout = Duration::from_millis(awards.config.outbox.acknowledge_timeout_ms);
+    !needs_ledger(awards, authorized) || awards.ledger.commits.wait(authorized.attempt_id, timeout).await
 }
 
 /// True if the award must be in the ledger. Redis forgets the action of a proven token once it is redeemed, so a replay is treated as
 /// the strictest action of that API.
-fn needs_ledger(app: &App, authorized: &AuthorizedRedeem<'_>) -> bool {
+fn needs_ledger(awards: &Awards, authorized: &AuthorizedRedeem<'_>) -> bool {
     match authorized.action {
         Some(action) => action.acknowledge == AckPolicy::Ledger,
-        None => app
+        None => awards
             .catalogue
             .all()
             .iter()

@@ -5,15 +5,17 @@ use std::net::IpAddr;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{AttemptOutcome, CLOSED, action_closed, invalid_action};
+use super::invalid_action;
+use super::refusal::{RefusalContext, refusal_for};
 use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::proof::ChallengeContext;
 use crate::action::{Action, Flow};
-use crate::app::App;
+use crate::award::Awards;
 use crate::clock::rfc3339;
-use crate::error::{Fault, Refusal};
-use crate::store::{AttemptWindow, ChallengeSeed, Issue, IssueOutcome};
+use crate::error::Fault;
+use crate::rate_limit::AttemptOutcome;
+use crate::store::{AttemptWindow, ChallengeSeed, Issue};
 use crate::token::AntiSpamClaims;
 
 /// A new anti-spam token.
@@ -30,59 +32,57 @@ pub struct IssuedToken {
 
 /// Issues a token for an action of the catalogue. `finalize` redeems it; `action-tokens` also accepts it if the action is open there.
 pub async fn issue(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     from: IpAddr,
     action_type: &str,
 ) -> AttemptOutcome<IssuedToken> {
-    let catalogue = &app.catalogue;
+    let catalogue = &awards.catalogue;
     let found =
         catalogue.find(action_type, Flow::Actions).or_else(|| catalogue.find(action_type, Flow::Tokens));
     let Some(action) = found else {
-        return invalid_action(app, |action| action.is_open(Flow::Actions) || action.is_open(Flow::Tokens))
-            .into();
+        return invalid_action(awards, |action| {
+            action.is_open(Flow::Actions) || action.is_open(Flow::Tokens)
+        })
+        .into();
     };
     let window = AttemptWindow::Inits(caller.user);
-    if let Err(refusal) = app.rate_limiter.check(&window) {
-        app.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
+    if let Err(refusal) = awards.rate_limiter.check(&window) {
+        awards.abuse_signals.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
         return refusal.into();
     }
-    let expires_in_s = action.token_seconds.unwrap_or(app.config.tokens.anti_spam_seconds);
+    let expires_in_s = action.token_seconds.unwrap_or(awards.config.tokens.anti_spam_seconds);
     let request = Issue {
         user: caller.user,
         action: &action.kind,
         points: action.points,
-        token_id: app.clock.new_id(),
+        token_id: awards.clock.new_id(),
         ttl_ms: expires_in_s * 1000,
-        per_minute: app.config.limits.inits_per_minute,
+        per_minute: awards.config.limits.inits_per_minute,
         limits: &action.limits,
-        outbox_max: app.config.outbox.max_entries,
+        outbox_max: awards.config.outbox.max_entries,
         paced_from: action.proof.is_paced().then_some(from),
         draws: action.proof.has_quiz(),
     };
-    let (outcome, rate) = match app.store.issue(&request).await {
+    let (outcome, rate) = match awards.store.issue(&request).await {
         Ok(reply) => reply,
         Err(fault) => return fault.into(),
     };
-    app.rate_limiter.note(&window, rate);
+    awards.rate_limiter.note(&window, rate);
     let outcome = match outcome {
-        IssueOutcome::Issued(seed) => {
-            sign(app, caller, action, request.token_id, seed, expires_in_s).map_err(Into::into)
+        Ok(seed) => sign(awards, caller, action, request.token_id, seed, expires_in_s).map_err(Into::into),
+        Err(reason) => {
+            let context =
+                RefusalContext { window: &window, rate, limits: &action.limits, token_is_of_session: false };
+            Err(refusal_for(&reason, &context).into())
         }
-        IssueOutcome::RateLimited => Err(super::rate_limited(&window, rate).into()),
-        IssueOutcome::Banned => Err(Refusal::Banned.into()),
-        IssueOutcome::NotOpen => Err(action_closed(&action.limits).into()),
-        IssueOutcome::ActionLimited { limit, wait_ms } => {
-            Err(Refusal::ActionLimited { limit, wait_ms }.into())
-        }
-        IssueOutcome::BoardClosed | IssueOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
     };
     AttemptOutcome { outcome, rate, replayed: false }
 }
 
 /// Signs the token after the script has run, because its times are Redis' own.
 fn sign(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     action: &Action,
     token_id: Uuid,
@@ -94,7 +94,7 @@ fn sign(
         user: caller.user,
         paces: seed.paces,
         drawn: seed.drawn,
-        secret: app.anti_spam.quiz_secret(),
+        secret: awards.anti_spam.quiz_secret(),
     });
     let described = action.proof.describe(&challenge, &token_id.to_string(), seed.issued_at_ms, rfc3339);
     let claims = AntiSpamClaims {
@@ -105,6 +105,6 @@ fn sign(
         exp: (expires_at_ms + 999) / 1000,
         chl: challenge,
     };
-    let token = app.anti_spam.sign(&claims)?;
+    let token = awards.anti_spam.sign(&claims)?;
     Ok(IssuedToken { token, expires_in_s, action_id: token_id, challenge: described })
 }

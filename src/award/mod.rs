@@ -8,6 +8,7 @@ mod issue;
 mod outcome;
 mod prove;
 mod redeem;
+mod refusal;
 mod verify;
 
 pub use callback::redeem_callback;
@@ -16,29 +17,42 @@ pub use issue::{IssuedToken, issue};
 pub use outcome::Award;
 pub use prove::{ProveRequest, ProvenToken, prove};
 pub use redeem::{RedeemRequest, redeem};
+pub use refusal::{RefusalContext, refusal_for};
 
-use crate::abuse::AbuseSignal;
-use crate::account::Identity;
-use crate::action::{Action, Limits};
-use crate::app::App;
-use crate::error::{Error, Fault, RateWindow, Refusal, Result};
-use crate::store::{AttemptWindow, IdempotencyKey, Reservation};
-use crate::token::AntiSpamClaims;
+use std::sync::Arc;
 
-/// The outcome of an attempt and the caller's rate-limit window, which every response reports.
-pub struct AttemptOutcome<T> {
-    /// The result, or why the attempt failed.
-    pub outcome: Result<T>,
-    /// The rate-limit window; `None` without a limit, or if Redis did not answer.
-    pub rate: Option<RateWindow>,
-    /// True if the response was replayed for a repeated `Idempotency-Key`.
-    pub replayed: bool,
-}
+use crate::abuse::{AbuseSignal, AbuseSignals};
+use crate::account::{Accounts, Identity};
+use crate::action::proof::admob::AdMobKeys;
+use crate::action::{Action, Catalogue, Limits};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Fault, Refusal};
+use crate::ledger::Ledger;
+use crate::live::Hub;
+use crate::metrics::Metrics;
+use crate::rate_limit::RateLimiter;
+use crate::receipt::ReceiptKeys;
+use crate::store::{AttemptWindow, IdempotencyKey, Reservation, Store};
+use crate::token::{AntiSpamClaims, AntiSpamKeys};
 
-impl<T, E: Into<Error>> From<E> for AttemptOutcome<T> {
-    fn from(error: E) -> Self {
-        Self { outcome: Err(error.into()), rate: None, replayed: false }
-    }
+/// What awards work with.
+#[allow(missing_docs, reason = "each part is documented at its type")]
+pub struct Awards {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    pub rate_limiter: Arc<RateLimiter>,
+    pub hub: Arc<Hub>,
+    pub accounts: Arc<Accounts>,
+    pub ledger: Arc<Ledger>,
+    pub catalogue: Arc<Catalogue>,
+    pub anti_spam: AntiSpamKeys,
+    pub receipts: Arc<ReceiptKeys>,
+    pub abuse_signals: Arc<AbuseSignals>,
+    /// `None` if no action of the catalogue needs it.
+    pub admob: Option<Arc<AdMobKeys>>,
 }
 
 /// An error with the abuse signal it raises. The signal is separate because callers must not learn, for example, whether a token was
@@ -89,37 +103,31 @@ const MAX_TYPES: usize = 100;
 /// # Errors
 /// `RateLimited`: the window is full.
 async fn check_window(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     window: &AttemptWindow,
     key: Option<&IdempotencyKey>,
 ) -> Result<(), Refusal> {
     if let Some(key) = key {
-        let is_exempt = !app.rate_limiter.is_full(window)
-            || app.store.has_answer(caller.user, key).await.unwrap_or(false);
+        let is_exempt = !awards.rate_limiter.is_full(window)
+            || awards.store.has_answer(caller.user, key).await.unwrap_or(false);
         if is_exempt {
             return Ok(());
         }
     }
-    app.rate_limiter.check(window)
+    awards.rate_limiter.check(window)
 }
 
 /// Releases a token whose proof was not verified. If Redis does not answer, the reservation expires by itself.
-async fn release(app: &App, caller: &Identity, token_id: &str, reservation: &Reservation) {
-    if let Err(fault) = app.store.release(caller.user, token_id, reservation).await {
+async fn release(awards: &Awards, caller: &Identity, token_id: &str, reservation: &Reservation) {
+    if let Err(fault) = awards.store.release(caller.user, token_id, reservation).await {
         tracing::debug!(%fault, %token_id, "reservation not released, waiting for its expiry");
     }
 }
 
-/// The refusal for a full window.
-pub fn rate_limited(window: &AttemptWindow, rate: Option<RateWindow>) -> Refusal {
-    let unknown = RateWindow { limit: 0, used: 0, reset_ms: 1000 };
-    Refusal::RateLimited { limit: window.limit(), window: rate.unwrap_or(unknown) }
-}
-
 /// The refusal for an unknown action, with the types of the available ones.
-fn invalid_action(app: &App, is_open: impl Fn(&Action) -> bool) -> Refusal {
-    let open = app.catalogue.all().iter().filter(|action| is_open(action));
+fn invalid_action(awards: &Awards, is_open: impl Fn(&Action) -> bool) -> Refusal {
+    let open = awards.catalogue.all().iter().filter(|action| is_open(action));
     Refusal::InvalidAction { valid: open.take(MAX_TYPES).map(|it| it.kind.clone()).collect() }
 }
 
@@ -132,8 +140,8 @@ fn action_closed(limits: &Limits) -> Refusal {
 ///
 /// # Errors
 /// The token is missing, malformed, forged, or another user's.
-fn read_anti_spam(app: &App, caller: &Identity, token: &str) -> Result<AntiSpamClaims, Rejection> {
-    let claims = app.anti_spam.read(token).map_err(|refusal| Rejection {
+fn read_anti_spam(awards: &Awards, caller: &Identity, token: &str) -> Result<AntiSpamClaims, Rejection> {
+    let claims = awards.anti_spam.read(token).map_err(|refusal| Rejection {
         signal: (refusal == Refusal::InvalidActionToken).then_some(AbuseSignal::Forged),
         error: refusal.into(),
     })?;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use super::credential::AuthorizedRedeem;
-use super::{BEING_VERIFIED, CLOSED, action_closed, rate_limited};
-use crate::abuse::AbuseSignal;
+use super::refusal::{RefusalContext, refusal_for};
 use crate::account::Identity;
 use crate::action::{Flow, Limits};
-use crate::app::App;
-use crate::error::{Fault, Refusal, Result};
+use crate::award::Awards;
+use crate::error::{Fault, Result};
 use crate::live::{Board, EncodedBoard};
 use crate::receipt::Receipt;
-use crate::store::{AttemptWindow, Awarded, BoardId, RedeemOutcome, RedeemReply};
+use crate::store::{AttemptWindow, Awarded, BoardId, RedeemReply};
 
 /// An award: the points, the user's new standing, and the board.
 pub struct Award {
@@ -31,61 +30,42 @@ pub struct Award {
 
 /// Turns the script's outcome into an award or a refusal. `keyed`: the request has an idempotency key.
 pub fn award_or_refusal(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     redeemed: &RedeemReply,
     authorized: &AuthorizedRedeem<'_>,
     keyed: bool,
 ) -> Result<Award> {
-    Err(match &redeemed.outcome {
-        RedeemOutcome::Awarded(awarded) => {
-            let receipt = sign_receipt(app, caller, awarded, authorized)?;
-            return Ok(build_award(app, awarded, (keyed, redeemed.replayed), receipt));
+    match &redeemed.outcome {
+        Ok(awarded) => {
+            let receipt = sign_receipt(awards, caller, awarded, authorized)?;
+            Ok(build_award(awards, awarded, (keyed, redeemed.replayed), receipt))
         }
-        RedeemOutcome::RateLimited => rate_limited(&AttemptWindow::Awards(caller.user), redeemed.rate),
-        RedeemOutcome::Banned => Refusal::Banned,
-        RedeemOutcome::TokenUnknown | RedeemOutcome::TokenForeign => Refusal::InvalidActionToken,
-        RedeemOutcome::TokenExpired if authorized.flow == Flow::Game => Refusal::SessionExpired,
-        RedeemOutcome::TokenExpired => Refusal::TokenExpired,
-        RedeemOutcome::NoSession => Refusal::NoSession,
-        RedeemOutcome::SessionMismatch => Refusal::SessionMismatch,
-        RedeemOutcome::TokenUsed => Refusal::TokenAlreadyUsed,
-        RedeemOutcome::ActionLimited { limit, wait_ms } => {
-            Refusal::ActionLimited { limit: limit.clone(), wait_ms: *wait_ms }
+        Err(reason) => {
+            let no_limits = Limits::default();
+            let context = RefusalContext {
+                window: &AttemptWindow::Awards(caller.user),
+                rate: redeemed.rate,
+                limits: authorized.action.map_or(&no_limits, |action| &action.limits),
+                token_is_of_session: authorized.flow == Flow::Game,
+            };
+            Err(refusal_for(reason, &context).into())
         }
-        RedeemOutcome::ProofInvalid { at_ms, .. } => Refusal::ProofInvalid { at_ms: *at_ms },
-        RedeemOutcome::NotOpen => {
-            action_closed(authorized.action.map_or(&Limits::default(), |action| &action.limits))
-        }
-        RedeemOutcome::ScoreFull => Refusal::ScoreFull,
-        RedeemOutcome::BoardClosed | RedeemOutcome::OutboxFull => Refusal::Unavailable(CLOSED),
-        RedeemOutcome::KeyReused => Refusal::IdempotencyMismatch,
-        RedeemOutcome::Judging | RedeemOutcome::Reserved => Refusal::Unavailable(BEING_VERIFIED),
-    }
-    .into())
-}
-
-/// The abuse signal that an outcome raises, if any.
-pub fn abuse_signal(outcome: &RedeemOutcome) -> Option<AbuseSignal> {
-    match outcome {
-        RedeemOutcome::RateLimited => Some(AbuseSignal::Flooding),
-        RedeemOutcome::TokenUnknown => Some(AbuseSignal::Forged),
-        RedeemOutcome::TokenForeign => Some(AbuseSignal::Foreign),
-        RedeemOutcome::TokenExpired => Some(AbuseSignal::Expired),
-        RedeemOutcome::TokenUsed => Some(AbuseSignal::Replayed),
-        RedeemOutcome::ProofInvalid { too_young: true, .. } => Some(AbuseSignal::TooFast),
-        RedeemOutcome::ProofInvalid { .. } => Some(AbuseSignal::ProofFailed),
-        _ => None,
     }
 }
 
 /// Builds the award. Its board is the script's if the request has an idempotency key, because a replay must repeat it; otherwise the
 /// newer of the script's and the node's.
-fn build_award(app: &App, awarded: &Awarded, (keyed, replayed): (bool, bool), receipt: String) -> Award {
+fn build_award(
+    awards: &Awards,
+    awarded: &Awarded,
+    (keyed, replayed): (bool, bool),
+    receipt: String,
+) -> Award {
     if awarded.flush_due_ms > 0 {
-        app.hub.request_flush();
+        awards.hub.request_flush();
     }
-    let mut board = app.hub.newest_encoded();
+    let mut board = awards.hub.newest_encoded();
     if let Some(top) = awarded.top.as_ref().filter(|_| keyed || awarded.version > board.board.version) {
         board = Arc::new(EncodedBoard::new(Board::from_entries(
             BoardId::GLOBAL,
@@ -94,7 +74,7 @@ fn build_award(app: &App, awarded: &Awarded, (keyed, replayed): (bool, bool), re
         )));
         // A replayed board is old, and a node that has just started would take it for the newest.
         if !replayed {
-            app.hub.learn(&board);
+            awards.hub.learn(&board);
         }
     }
     Award {
@@ -109,7 +89,7 @@ fn build_award(app: &App, awarded: &Awarded, (keyed, replayed): (bool, bool), re
 
 /// Signs the receipt. A replay signs the same claims with the same key, so the text is identical.
 fn sign_receipt(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     awarded: &Awarded,
     authorized: &AuthorizedRedeem<'_>,
@@ -124,5 +104,5 @@ fn sign_receipt(
         version: awarded.version,
         iat: stamp.hlc_us / 1_000_000,
     };
-    app.receipts.sign(&stamp.kid, &receipt)
+    awards.receipts.sign(&stamp.kid, &receipt)
 }

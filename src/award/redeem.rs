@@ -7,15 +7,17 @@ use serde_json::{Map, Value};
 
 use super::credential::AuthorizedRedeem;
 use super::durability::await_durability;
-use super::outcome::{Award, abuse_signal, award_or_refusal};
+use super::outcome::{Award, award_or_refusal};
+use super::refusal::abuse_signal;
 use super::verify::{ProofSubmission, proof_json, verify};
-use super::{AttemptOutcome, Credential, Rejection, check_window, release};
+use super::{Credential, Rejection, check_window, release};
 use crate::abuse::AbuseSignal;
 use crate::account::Identity;
 use crate::action::{Action, Flow, Limits, ProofResult};
-use crate::app::App;
+use crate::award::Awards;
 use crate::error::{Error, Fault, RateWindow, Refusal, Result};
-use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemOutcome, RedeemReply};
+use crate::rate_limit::AttemptOutcome;
+use crate::store::{AttemptWindow, Attempts, IdempotencyKey, Judging, Redeem, RedeemReply, ScriptRefusal};
 
 /// A request to redeem a token, parsed but not yet checked.
 pub struct RedeemRequest {
@@ -29,66 +31,67 @@ pub struct RedeemRequest {
 
 /// Checks a request and awards its points. A request that could not be parsed counts as an attempt too.
 pub async fn redeem(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     from: IpAddr,
     request: Result<RedeemRequest, Refusal>,
 ) -> AttemptOutcome<Award> {
     let key = request.as_ref().ok().and_then(|request| request.idempotency.as_ref());
     let window = AttemptWindow::Awards(caller.user);
-    if let Err(refusal) = check_window(app, caller, &window, key).await {
-        app.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
+    if let Err(refusal) = check_window(awards, caller, &window, key).await {
+        awards.abuse_signals.note(Some(AbuseSignal::Flooding), Some(caller.user), from);
         return refusal.into();
     }
     let mut rate = None;
     let attempt = match request {
-        Ok(request) => try_redeem(app, caller, &request, &mut rate).await,
+        Ok(request) => try_redeem(awards, caller, &request, &mut rate).await,
         Err(refusal) => Err(refusal.into()),
     };
     let (outcome, signal, replayed) = match attempt {
         Ok((redeemed, award)) => {
-            let signal = abuse_signal(&redeemed.outcome).filter(|_| !redeemed.replayed);
+            let reason = redeemed.outcome.as_ref().err().filter(|_| !redeemed.replayed);
+            let signal = reason.and_then(abuse_signal);
             (award, signal, redeemed.replayed)
         }
         Err(rejection) => {
             if rate.is_none() && matches!(rejection.error, Error::Refused(_)) {
-                rate = count(app, caller).await.ok().and_then(|it| it.window);
+                rate = count(awards, caller).await.ok().and_then(|it| it.window);
             }
             (Err(rejection.error), rejection.signal, false)
         }
     };
-    app.note(signal, Some(caller.user), from);
-    app.rate_limiter.note(&window, rate);
+    awards.abuse_signals.note(signal, Some(caller.user), from);
+    awards.rate_limiter.note(&window, rate);
     AttemptOutcome { outcome, rate, replayed }
 }
 
 async fn try_redeem(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     request: &RedeemRequest,
     rate: &mut Option<RateWindow>,
 ) -> Result<(RedeemReply, Result<Award>), Rejection> {
-    let authorized = request.credential.authorize(app, caller).await?;
+    let authorized = request.credential.authorize(awards, caller).await?;
     let submission = proof_submission(&authorized, request);
     let most_points = max_points(&authorized, &request.credential);
-    let reservation = submission.as_ref().map_or(Ok(None), |it| it.reservation(app, caller))?;
-    let mut per_minute = app.config.limits.updates_per_minute;
+    let reservation = submission.as_ref().map_or(Ok(None), |it| it.reservation(awards, caller))?;
+    let mut per_minute = awards.config.limits.updates_per_minute;
     if let Some(reservation) = &reservation {
         let result = ProofResult::default();
         let judging = Judging::Pending(reservation);
         let run = ScriptRun { result: &result, points: most_points, most_points, judging, per_minute };
-        let redeemed = run_redeem(app, caller, request, &authorized, run).await?;
+        let redeemed = run_redeem(awards, caller, request, &authorized, run).await?;
         *rate = redeemed.rate;
-        if redeemed.outcome != RedeemOutcome::Reserved {
-            return conclude(app, caller, request, &authorized, redeemed).await;
+        if redeemed.outcome != Err(ScriptRefusal::Reserved) {
+            return conclude(awards, caller, request, &authorized, redeemed).await;
         }
         // The first run counted the attempt.
         per_minute = 0;
     }
     let mut proof = match &submission {
-        Some(submission) => match (verify(app, caller, submission).await, &reservation) {
+        Some(submission) => match (verify(awards, caller, submission).await, &reservation) {
             (Err(refusal), Some(reservation)) => {
-                release(app, caller, &authorized.token_id, reservation).await;
+                release(awards, caller, &authorized.token_id, reservation).await;
                 return Err(refusal.into());
             }
             (proof, _) => Some(proof?),
@@ -99,38 +102,36 @@ async fn try_redeem(
     let points = points_to_award(&authorized, &mut result, &request.credential);
     let judging = reservation.as_ref().map_or(Judging::Local, Judging::Done);
     let run = ScriptRun { result: &result, points, most_points, judging, per_minute };
-    let redeemed = run_redeem(app, caller, request, &authorized, run).await?;
+    let redeemed = run_redeem(awards, caller, request, &authorized, run).await?;
     if let Some(mut proof) = proof {
-        proof.reveal(app, redeemed.revealed_verdict());
+        proof.reveal(awards, redeemed.revealed_verdict());
     }
     *rate = rate.or(redeemed.rate);
-    conclude(app, caller, request, &authorized, redeemed).await
+    conclude(awards, caller, request, &authorized, redeemed).await
 }
 
 /// Maps the script's outcome to the response, and waits until an award is durable.
 async fn conclude(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     request: &RedeemRequest,
     authorized: &AuthorizedRedeem<'_>,
     redeemed: RedeemReply,
 ) -> Result<(RedeemReply, Result<Award>), Rejection> {
-    if let (RedeemOutcome::Awarded(_), Some(action), false) =
-        (&redeemed.outcome, authorized.action, redeemed.replayed)
-    {
-        app.metrics.award(&action.kind);
+    if let (Ok(_), Some(action), false) = (&redeemed.outcome, authorized.action, redeemed.replayed) {
+        awards.metrics.award(&action.kind);
     }
-    let award = award_or_refusal(app, caller, &redeemed, authorized, request.idempotency.is_some());
+    let award = award_or_refusal(awards, caller, &redeemed, authorized, request.idempotency.is_some());
     if award.is_ok() {
-        await_durability(app, caller, authorized, &redeemed.run).await?;
+        await_durability(awards, caller, authorized, &redeemed.run).await?;
     }
     Ok((redeemed, award))
 }
 
 /// Counts an attempt that was refused before the script ran, so that guessing tokens is rate-limited too.
-async fn count(app: &App, caller: &Identity) -> Result<Attempts, Fault> {
-    let limit = app.config.limits.updates_per_minute;
-    app.rate_limiter.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
+async fn count(awards: &Awards, caller: &Identity) -> Result<Attempts, Fault> {
+    let limit = awards.config.limits.updates_per_minute;
+    awards.rate_limiter.attempt(&[(AttemptWindow::Awards(caller.user), limit)]).await
 }
 
 /// The proof to verify. `None` for a proven token, whose proof was verified when it was issued.
@@ -193,14 +194,14 @@ pub(super) struct ScriptRun<'a> {
 
 /// Runs `redeem.lua`, which makes all remaining checks and spends the token.
 pub(super) async fn run_redeem(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     request: &RedeemRequest,
     authorized: &AuthorizedRedeem<'_>,
     run: ScriptRun<'_>,
 ) -> Result<RedeemReply, Fault> {
     let no_limits = Limits::default();
-    let board = app.hub.newest();
+    let board = awards.hub.newest();
     let script = Redeem {
         board: board.id,
         user: caller.user,
@@ -221,14 +222,14 @@ pub(super) async fn run_redeem(
         verdict: run.result,
         judging: run.judging,
         per_minute: run.per_minute,
-        points_per_hour: app.config.limits.points_per_hour,
-        outbox_max: app.config.outbox.max_entries,
+        points_per_hour: awards.config.limits.points_per_hour,
+        outbox_max: awards.config.outbox.max_entries,
         known_version: board.version,
         known_top: &|| board.entries(),
-        publish_interval_ms: app.config.live.publish_interval_ms,
+        publish_interval_ms: awards.config.live.publish_interval_ms,
         idempotency: request.idempotency.as_ref(),
         next: authorized.next.as_ref(),
-        receipt_kid: app.receipts.kid(),
+        receipt_kid: awards.receipts.kid(),
     };
-    app.store.redeem(&script).await
+    awards.store.redeem(&script).await
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::account::Identity;
 use crate::action::proof::ProofInput;
 use crate::action::{Action, Challenge, ProofResult};
-use crate::app::App;
+use crate::award::Awards;
 use crate::error::Refusal;
 use crate::store::Reservation;
 use crate::traces::{self, Span, SpanKind};
@@ -41,25 +41,25 @@ impl ProofSubmission<'_> {
     ///
     /// # Errors
     /// `Validation`: the proof is malformed. The token stays valid.
-    pub fn reservation(&self, app: &App, caller: &Identity) -> Result<Option<Reservation>, Refusal> {
+    pub fn reservation(&self, awards: &Awards, caller: &Identity) -> Result<Option<Reservation>, Refusal> {
         let proof = &self.action.proof;
         if !proof.needs_webhook() {
             return Ok(None);
         }
-        self.input(app, caller, "").check_format(proof)?;
+        self.input(awards, caller, "").check_format(proof)?;
         let ttl_ms = proof.max_webhook_ms() + RESERVATION_SLACK_MS;
-        Ok(Some(Reservation { id: app.clock.new_id(), ttl_ms }))
+        Ok(Some(Reservation { id: awards.clock.new_id(), ttl_ms }))
     }
 
-    fn input<'a>(&'a self, app: &'a App, caller: &Identity, attempt_id: &'a str) -> ProofInput<'a> {
+    fn input<'a>(&'a self, awards: &'a Awards, caller: &Identity, attempt_id: &'a str) -> ProofInput<'a> {
         ProofInput {
             user: caller.user,
             action: &self.action.kind,
             token_id: self.token_id,
             in_game: self.in_game,
             attempt_id,
-            now_ms: app.clock.now_ms(),
-            metrics: &app.metrics,
+            now_ms: awards.clock.now_ms(),
+            metrics: &awards.metrics,
             challenge: self.challenge,
             proof: self.proof,
         }
@@ -76,11 +76,11 @@ pub struct CheckedProof {
 
 impl CheckedProof {
     /// Records whether the proof is valid, if the script's outcome reveals it: after an award, or once the token is spent.
-    pub fn reveal(&mut self, app: &App, verdict: Option<bool>) {
+    pub fn reveal(&mut self, awards: &Awards, verdict: Option<bool>) {
         let mut span = mem::take(&mut self.span);
         if let Some(is_valid) = verdict {
             span.set("laurel.proof.holds", is_valid);
-            app.metrics.proof(self.kind, is_valid);
+            awards.metrics.proof(self.kind, is_valid);
         }
     }
 }
@@ -90,12 +90,12 @@ impl CheckedProof {
 /// # Errors
 /// `Validation`: the proof is malformed. `Unavailable`: the webhook gave no clear answer. The token stays valid in both cases.
 pub async fn verify(
-    app: &App,
+    awards: &Awards,
     caller: &Identity,
     submission: &ProofSubmission<'_>,
 ) -> Result<CheckedProof, Refusal> {
     let attempt_id = submission.attempt_id.to_string();
-    let input = submission.input(app, caller, &attempt_id);
+    let input = submission.input(awards, caller, &attempt_id);
     let proof = &submission.action.proof;
     let kind = proof.kind();
     let mut span = traces::child(SpanKind::Internal, || "verify proof".into());

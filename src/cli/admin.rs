@@ -113,8 +113,9 @@ async fn execute(
 ) -> Result<(), Error> {
     let (target, result) = match command {
         AdminCommand::Grant { target, role } => {
-            let user = admin::find_user(app, &target.user).await?;
-            admin::grant(app, &user, matches!(role, Role::Admin), &operator.decision(&target.reason)).await?;
+            let user = admin::find_user(&app.admin, &target.user).await?;
+            admin::grant(&app.admin, &user, matches!(role, Role::Admin), &operator.decision(&target.reason))
+                .await?;
             (target, format!("has the role {}", role.as_str()))
         }
         AdminCommand::Ban(target) => {
@@ -132,18 +133,18 @@ async fn execute(
             (target, "is approved: the held points are on the board".to_owned())
         }
         AdminCommand::Void(IdempotentTarget { target, key }) => {
-            let user = admin::find_user(app, &target.user).await?;
+            let user = admin::find_user(&app.admin, &target.user).await?;
             let decision = operator.decision(&target.reason);
-            print_change(&user, admin::void(app, user.id, key.as_deref(), &decision).await?, output);
+            print_change(&user, admin::void(&app.admin, user.id, key.as_deref(), &decision).await?, output);
             (target, "has no held points any more".to_owned())
         }
         AdminCommand::DeadLetters { command } => {
             return dead_letters::run(app, command, operator, output).await;
         }
         AdminCommand::Adjust { target: IdempotentTarget { target, key }, points } => {
-            let user = admin::find_user(app, &target.user).await?;
+            let user = admin::find_user(&app.admin, &target.user).await?;
             let decision = operator.decision(&target.reason);
-            let changed = admin::adjust(app, &user, points, key.as_deref(), &decision).await?;
+            let changed = admin::adjust(&app.admin, &user, points, key.as_deref(), &decision).await?;
             print_change(&user, Some(changed), output);
             (target, "is adjusted".to_owned())
         }
@@ -159,14 +160,15 @@ async fn restrict(
     operator: &Operator,
     output: &mut Output,
 ) -> Result<Target, Error> {
-    let user = match admin::find_user(app, &target.user).await {
+    let user = match admin::find_user(&app.admin, &target.user).await {
         Err(Error::Refused(Refusal::UserNotFound)) => {
             dead_letters::print_unknown_user(app, &target.user, output).await?;
             return Err(Refusal::UserNotFound.into());
         }
         found => found?,
     };
-    admin::restrict(app, user.id, restriction, key.as_deref(), &operator.decision(&target.reason)).await?;
+    admin::restrict(&app.admin, user.id, restriction, key.as_deref(), &operator.decision(&target.reason))
+        .await?;
     Ok(target)
 }
 

@@ -50,7 +50,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     match command {
         DeadLettersCommand::List { all } => {
-            let letters = admin::dead_letters(app, all, MAX_LISTED).await?;
+            let letters = admin::dead_letters(&app.admin, all, MAX_LISTED).await?;
             letters.iter().for_each(|letter| output.line(shown(letter)));
             output.line(format_args!("{} dead letters", letters.len()));
         }
@@ -58,8 +58,13 @@ pub async fn run(
             retry(app, &letter, &operator.decision(&reason), output).await?;
         }
         DeadLettersCommand::Discard { letter, reason } => {
-            admin::decide_dead_letter(app, letter, DeadLetterAction::Discard, &operator.decision(&reason))
-                .await?;
+            admin::decide_dead_letter(
+                &app.admin,
+                letter,
+                DeadLetterAction::Discard,
+                &operator.decision(&reason),
+            )
+            .await?;
             output.line(format_args!("dead letter {letter} is discarded"));
         }
     }
@@ -69,17 +74,17 @@ pub async fn run(
 async fn retry(app: &App, letter: &str, decision: &Decision, output: &mut Output) -> Result<(), Error> {
     let one: Option<i64> = match letter {
         "all" => {
-            admin::retry_all_dead_letters(app, decision).await?;
+            admin::retry_all_dead_letters(&app.admin, decision).await?;
             None
         }
         number => {
             let number = number.parse().map_err(|_| Refusal::field("letter", "must be a number or all"))?;
-            admin::decide_dead_letter(app, number, DeadLetterAction::Retry, decision).await?;
+            admin::decide_dead_letter(&app.admin, number, DeadLetterAction::Retry, decision).await?;
             Some(number)
         }
     };
-    ledger::retry_dead_letters(app).await?;
-    let letters = admin::dead_letters(app, true, MAX_LISTED).await?;
+    ledger::retry_dead_letters(&app.ledger).await?;
+    let letters = admin::dead_letters(&app.admin, true, MAX_LISTED).await?;
     let retried =
         letters.iter().filter(|letter| one.map_or(letter.state == "waiting", |one| letter.id == one));
     retried.for_each(|letter| output.line(shown(letter)));
@@ -112,7 +117,7 @@ fn shown(letter: &DeadLetter) -> String {
 /// Prints what is known about a user who is not in Postgres, if a UUID is given: a login may outlive the user's row.
 pub async fn print_unknown_user(app: &App, text: &str, output: &mut Output) -> Result<(), Error> {
     let Ok(user) = text.parse::<Uuid>() else { return Ok(()) };
-    let letters = admin::count_dead_letters(app, user).await?;
+    let letters = admin::count_dead_letters(&app.admin, user).await?;
     let banned = match app.store.is_banned(user).await? {
         true => "is banned in Redis and gets no awards",
         false => {

@@ -10,7 +10,8 @@ use super::output::Output;
 use super::report;
 use crate::app::{App, receipt_keys};
 use crate::config::Config;
-use crate::ledger::{self, Database, DetachReport, Mismatch, Month, VerifyReport};
+use crate::db::{self, Database};
+use crate::ledger::{self, DetachReport, Mismatch, Month, VerifyReport};
 use crate::receipt::ReceiptVerifier;
 
 /// The actions on the ledger's partitions.
@@ -31,7 +32,7 @@ pub async fn ledger(app: &App, command: LedgerCommand, output: &mut Output) -> R
     if verify_chain(&app.database, app.receipts.verifier(), output).await?.mismatches > 0 {
         bail!("nothing was detached: the ledger has mismatches, see above");
     }
-    let DetachReport { tables, entries, carried } = ledger::detach(app, before).await?;
+    let DetachReport { tables, entries, carried } = ledger::detach(&app.ledger, before).await?;
     for table in &tables {
         output.line(format_args!("DetachReport {table}"));
     }
@@ -44,7 +45,7 @@ pub async fn ledger(app: &App, command: LedgerCommand, output: &mut Output) -> R
 
 /// `laurel migrate`.
 pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
-    let database = ledger::connect(&config.postgres).await?;
+    let database = db::connect(&config.postgres, &ledger::application_name()).await?;
     ledger::migrate(&database).await?;
     if ledger::contract(&database).await? {
         output.line("Postgres is up to date");
@@ -58,7 +59,7 @@ pub async fn migrate(config: &Config, output: &mut Output) -> Result<ExitCode> {
 /// `laurel verify --ledger`. It only reads, so it also works for an auditor's role and on a standby.
 pub async fn verify(config: &Config, output: &mut Output) -> Result<ExitCode> {
     let keys = receipt_keys(&config.auth)?;
-    let database = ledger::connect(&config.postgres).await?;
+    let database = db::connect(&config.postgres, &ledger::application_name()).await?;
     ledger::check_tables(&database).await?;
     let verified = verify_chain(&database, keys.verifier(), output).await?;
     database.close().await;

@@ -1,10 +1,11 @@
 //! Game sessions: start, read and end. Each redeemed token of a session returns the next one; `award` redeems them.
 
 use crate::account::Identity;
-use crate::app::App;
-use crate::award::{AttemptOutcome, CLOSED, rate_limited};
-use crate::error::{Error, Refusal, Result};
-use crate::store::{AttemptWindow, FinishedSession, NoSession, Session, Start, StartOutcome};
+use crate::action::Limits;
+use crate::award::{Awards, RefusalContext, refusal_for};
+use crate::error::{Error, RateWindow, Result};
+use crate::rate_limit::AttemptOutcome;
+use crate::store::{AttemptWindow, FinishedSession, ScriptRefusal, Session, Start};
 use crate::token::{ActToken, new_session_id};
 
 /// A new session.
@@ -20,35 +21,31 @@ pub struct StartedSession {
 }
 
 /// Starts a session and ends the user's previous one.
-pub async fn start(app: &App, caller: &Identity) -> AttemptOutcome<StartedSession> {
+pub async fn start(awards: &Awards, caller: &Identity) -> AttemptOutcome<StartedSession> {
     let window = AttemptWindow::Starts(caller.user);
-    if let Err(refusal) = app.rate_limiter.check(&window) {
+    if let Err(refusal) = awards.rate_limiter.check(&window) {
         return refusal.into();
     }
     let (session_id, token) = (new_session_id(), ActToken::new());
-    let lasts_s = app.config.tokens.session_seconds;
+    let lasts_s = awards.config.tokens.session_seconds;
     let request = Start {
         user: caller.user,
         session_id: &session_id,
         token: token.as_str(),
         token_hash: &token.hash(),
         ttl_ms: lasts_s * 1000,
-        per_hour: app.config.limits.starts_per_hour,
-        outbox_max: app.config.outbox.max_entries,
-        event_ids: (app.clock.new_id(), app.clock.new_id()),
+        per_hour: awards.config.limits.starts_per_hour,
+        outbox_max: awards.config.outbox.max_entries,
+        event_ids: (awards.clock.new_id(), awards.clock.new_id()),
     };
-    let (outcome, rate) = match app.store.start(&request).await {
+    let (outcome, rate) = match awards.store.start(&request).await {
         Ok(reply) => reply,
         Err(fault) => return fault.into(),
     };
-    app.rate_limiter.note(&window, rate);
+    awards.rate_limiter.note(&window, rate);
     let outcome = match outcome {
-        StartOutcome::Started { expires_at_ms } => {
-            Ok(StartedSession { session_id, token, expires_at_ms, lasts_s })
-        }
-        StartOutcome::RateLimited => Err(rate_limited(&window, rate).into()),
-        StartOutcome::Banned => Err(Refusal::Banned.into()),
-        StartOutcome::BoardClosed | StartOutcome::OutboxFull => Err(Refusal::Unavailable(CLOSED).into()),
+        Ok(expires_at_ms) => Ok(StartedSession { session_id, token, expires_at_ms, lasts_s }),
+        Err(reason) => Err(refuse(&reason, caller, rate)),
     };
     AttemptOutcome { outcome, rate, replayed: false }
 }
@@ -57,24 +54,26 @@ pub async fn start(app: &App, caller: &Identity) -> AttemptOutcome<StartedSessio
 ///
 /// # Errors
 /// `NoSession` or `SessionExpired`, or Redis does not answer.
-pub async fn current_session(app: &App, caller: &Identity) -> Result<Session> {
-    app.store.session(caller.user).await?.map_err(refuse)
+pub async fn current_session(awards: &Awards, caller: &Identity) -> Result<Session> {
+    awards.store.session(caller.user).await?.map_err(|reason| refuse(&reason, caller, None))
 }
 
 /// Ends the current session and its tokens.
 ///
 /// # Errors
 /// `NoSession` or `SessionExpired`, awards are closed, or Redis does not answer.
-pub async fn end(app: &App, caller: &Identity) -> Result<FinishedSession> {
-    let outbox_max = app.config.outbox.max_entries;
-    app.store.finish(caller.user, outbox_max, app.clock.new_id()).await?.map_err(refuse)
+pub async fn end(awards: &Awards, caller: &Identity) -> Result<FinishedSession> {
+    let outbox_max = awards.config.outbox.max_entries;
+    let finished = awards.store.finish(caller.user, outbox_max, awards.clock.new_id()).await?;
+    finished.map_err(|reason| refuse(&reason, caller, None))
 }
 
-fn refuse(reason: NoSession) -> Error {
-    match reason {
-        NoSession::None => Refusal::NoSession,
-        NoSession::Expired => Refusal::SessionExpired,
-        NoSession::Unavailable => Refusal::Unavailable(CLOSED),
-    }
-    .into()
+fn refuse(reason: &ScriptRefusal, caller: &Identity, rate: Option<RateWindow>) -> Error {
+    let context = RefusalContext {
+        window: &AttemptWindow::Starts(caller.user),
+        rate,
+        limits: &Limits::default(),
+        token_is_of_session: true,
+    };
+    refusal_for(reason, &context).into()
 }

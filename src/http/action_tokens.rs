@@ -27,7 +27,7 @@ pub async fn issue(
     body: Result<Body, Refusal>,
 ) -> Response {
     let prove_request = body.and_then(|Body(body)| read_proof(&app, &headers, &body));
-    envelope::respond(award::prove(&app, &caller, from.counted_as(), prove_request).await, show_proven)
+    envelope::respond(award::prove(&app.awards, &caller, from.counted_as(), prove_request).await, show_proven)
 }
 
 fn read_proof(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<ProveRequest, Refusal> {
@@ -64,7 +64,7 @@ pub async fn redeem(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |award| {
+    envelope::respond(award::redeem(&app.awards, &caller, from.counted_as(), submission).await, |award| {
         show_award(&award)
     })
 }

@@ -32,7 +32,8 @@ pub async fn init(
     let mut fields = Fields::read(&body)?;
     let action_type = fields.text("actionType", |text| Ok(text.to_owned()));
     fields.finish()?;
-    let metered = award::issue(&app, &caller, from.counted_as(), &action_type.unwrap_or_default()).await;
+    let metered =
+        award::issue(&app.awards, &caller, from.counted_as(), &action_type.unwrap_or_default()).await;
     Ok(envelope::respond(metered, show_issued))
 }
 
@@ -57,7 +58,7 @@ pub async fn finalize(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |award| {
+    envelope::respond(award::redeem(&app.awards, &caller, from.counted_as(), submission).await, |award| {
         show_award(&award)
     })
 }
@@ -101,7 +102,7 @@ pub async fn list(State(app): State<Arc<App>>, from: ClientAddress, headers: Hea
     let mut shown: Vec<_> = actions.iter().map(show_action).collect();
     let limits: Vec<_> = actions.iter().map(|action| (action.kind.as_str(), &action.limits)).collect();
     if let Some(token) = bearer_token(&headers)
-        && let Ok(caller) = account::admit(&app, token, from.counted_as()).await
+        && let Ok(caller) = account::admit(&app.accounts, token, from.counted_as()).await
         && let Ok(waits) = app.store.action_waits(caller.user, &limits).await
     {
         for (action, wait_ms) in shown.iter_mut().zip(waits) {
@@ -140,7 +141,7 @@ pub async fn admob(
     from: ClientAddress,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
-    let award = award::redeem_callback(&app, from.counted_as(), &query.unwrap_or_default()).await?;
+    let award = award::redeem_callback(&app.awards, from.counted_as(), &query.unwrap_or_default()).await?;
     // The ad network reads the status only.
     Ok(Json(json!({ "success": award.is_some(), "newScore": award.map(|it| it.score) })).into_response())
 }

@@ -26,7 +26,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
         let from = ClientAddress::from_request_parts(parts, app).await?;
         let token = bearer_token(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        account::admit(app, token, from.counted_as()).await.map(Self)
+        account::admit(&app.accounts, token, from.counted_as()).await.map(Self)
     }
 }
 
@@ -44,11 +44,12 @@ pub async fn register(
         unreachable!("finish reports every missing field")
     };
     let count = |error: Option<&Error>| app.metrics.registration(error.map(Error::code));
-    let window =
-        account::count_register(&app, from.counted_as()).await.inspect_err(|error| count(Some(error)))?;
-    let outcome = account::register(&app, username, email, password, from.counted_as()).await;
+    let window = account::count_register(&app.accounts, from.counted_as())
+        .await
+        .inspect_err(|error| count(Some(error)))?;
+    let outcome = account::register(&app.accounts, username, email, password, from.counted_as()).await;
     count(outcome.as_ref().err());
-    let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
+    let attempt = crate::rate_limit::AttemptOutcome { outcome, rate: window, replayed: false };
     Ok(envelope::respond(attempt, |login| show(StatusCode::CREATED, "Registration successful", &login)))
 }
 
@@ -63,15 +64,15 @@ pub async fn login(State(app): State<Arc<App>>, from: ClientAddress, Body(body):
         unreachable!("finish reports every missing field")
     };
     let count = |error: Option<&Error>| app.metrics.login(error.map(Error::code));
-    let window = account::count_login(&app, &username, from.counted_as())
+    let window = account::count_login(&app.accounts, &username, from.counted_as())
         .await
         .inspect_err(|error| count(Some(error)))?;
-    let outcome = account::login(&app, &username, password, from.counted_as()).await;
+    let outcome = account::login(&app.accounts, &username, password, from.counted_as()).await;
     count(outcome.as_ref().err());
     if let Err(Error::Refused(Refusal::InvalidCredentials)) = outcome {
-        app.note(Some(AbuseSignal::BadLogin), None, from.counted_as());
+        app.abuse_signals.note(Some(AbuseSignal::BadLogin), None, from.counted_as());
     }
-    let attempt = crate::award::AttemptOutcome { outcome, rate: window, replayed: false };
+    let attempt = crate::rate_limit::AttemptOutcome { outcome, rate: window, replayed: false };
     Ok(envelope::respond(attempt, |login| show(StatusCode::OK, "Login successful", &login)))
 }
 

@@ -34,7 +34,7 @@ pub async fn user(
     let (user, number, username) = if id == UserRef::Id(caller.user) || id == UserRef::Number(caller.number) {
         (caller.user, caller.number, caller.username)
     } else {
-        let found = account::find(&app, id).await?.ok_or(Refusal::UserNotFound)?;
+        let found = account::find(&app.accounts, id).await?.ok_or(Refusal::UserNotFound)?;
         (found.id, found.number, found.username)
     };
     let standing = app.store.standing(user).await?;

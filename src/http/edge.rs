@@ -242,7 +242,7 @@ async fn guard(
     if info.is_limited
         && let Err(refusal) = app.rate_limiter.address(info.from.counted_as()).await
     {
-        app.note(Some(AbuseSignal::Flooding), None, info.from.counted_as());
+        app.abuse_signals.note(Some(AbuseSignal::Flooding), None, info.from.counted_as());
         return refusal.into_response();
     }
     let handler = AssertUnwindSafe(handler).catch_unwind();

@@ -6,9 +6,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::award::AttemptOutcome;
 use crate::clock::{Clock, rfc3339, time_of_day};
 use crate::error::{Code, Error, Fault, RateWindow, Refusal};
+use crate::rate_limit::AttemptOutcome;
 
 /// The error code of a response, in its extensions. The edge counts it.
 #[derive(Clone, Copy, Debug)]

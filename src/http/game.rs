@@ -19,7 +19,7 @@ use crate::game;
 
 /// `POST /api/game/start`
 pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Response {
-    envelope::respond(game::start(&app, &caller).await, |session| {
+    envelope::respond(game::start(&app.awards, &caller).await, |session| {
         let data = json!({
             "sessionId": session.session_id,
             "actionToken": session.token.as_str(),
@@ -32,7 +32,7 @@ pub async fn start(State(app): State<Arc<App>>, Caller(caller): Caller) -> Respo
 
 /// `GET /api/game/session`
 pub async fn session(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
-    let session = game::current_session(&app, &caller).await?;
+    let session = game::current_session(&app.awards, &caller).await?;
     let data = json!({
         "sessionId": session.id,
         "actionToken": Some(session.token).filter(|token| !token.is_empty()),
@@ -45,7 +45,7 @@ pub async fn session(State(app): State<Arc<App>>, Caller(caller): Caller) -> Res
 
 /// `POST /api/game/end`
 pub async fn end(State(app): State<Arc<App>>, Caller(caller): Caller) -> Result<Response> {
-    let session = game::end(&app, &caller).await?;
+    let session = game::end(&app.awards, &caller).await?;
     let data = json!({
         "finalScore": session.score,
         "actionsCompleted": session.actions,
@@ -63,7 +63,7 @@ pub async fn update(
     body: Result<Body, Refusal>,
 ) -> Response {
     let submission = body.and_then(|Body(body)| read_redeem(&app, &headers, &body));
-    envelope::respond(award::redeem(&app, &caller, from.counted_as(), submission).await, |award| {
+    envelope::respond(award::redeem(&app.awards, &caller, from.counted_as(), submission).await, |award| {
         show_award(&award)
     })
 }

@@ -42,16 +42,16 @@ pub async fn open(
     check_origin(&app, &headers)?;
     check_open(&app)?;
     let _handshake = begin_handshake(&app).await?;
-    let caller = account::admit_listener(&app, token, from.counted_as()).await?;
+    let caller = account::admit_listener(&app.accounts, token, from.counted_as()).await?;
     let Some(upgrade) = upgrade else { return Ok(no_handshake()) };
     let permit = permit(&app, Some(&caller), from.counted_as())?;
     let compression = app.config.live.compression;
     let limits =
         MessageLimits { max_message_bytes: MAX_MESSAGE_BYTES, max_frames: live::MAX_FRAMES, compression };
-    let app = app.clone();
+    let live = app.live.clone();
     Ok(upgrade
         .protocol(PROTOCOL, &headers)
-        .accept(limits, move |socket| live::serve_websocket(app, caller, socket, permit)))
+        .accept(limits, move |socket| live::serve_websocket(live, caller, socket, permit)))
 }
 
 /// `GET /api/v1/leaderboard/stream`. With `live.public_stream` a login is needed for the player's own events only.
@@ -66,13 +66,13 @@ pub async fn stream(
     check_open(&app)?;
     let _handshake = begin_handshake(&app).await?;
     let caller = match bearer_token(&headers).or(query.as_deref()) {
-        Some(token) => Some(account::admit_listener(&app, token, from.counted_as()).await?),
+        Some(token) => Some(account::admit_listener(&app.accounts, token, from.counted_as()).await?),
         None if app.config.live.public_stream => None,
         None => return Err(Refusal::Unauthorized.into()),
     };
     let permit = permit(&app, caller.as_ref(), from.counted_as())?;
     let compressed = app.config.live.compression && accepts_gzip(&headers);
-    let body = live::serve_events(&app, caller, compressed, permit).await.ok_or(Refusal::NoSocket)?;
+    let body = live::serve_events(&app.live, caller, compressed, permit).await.ok_or(Refusal::NoSocket)?;
     let mut response = Response::new(body);
     let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
     set(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -114,7 +114,7 @@ pub fn check_open(app: &App) -> Result<(), Refusal> {
 
 /// Waits for a handshake permit.
 async fn begin_handshake(app: &App) -> Result<SemaphorePermit<'_>, Refusal> {
-    app.handshakes.acquire().await.ok_or_else(|| no_socket(app, "busy"))
+    app.live.handshakes.acquire().await.ok_or_else(|| no_socket(app, "busy"))
 }
 
 /// Counts a refusal for a reason on the node's side: the client retries later.
@@ -125,12 +125,12 @@ fn no_socket(app: &App, reason: &str) -> Refusal {
 
 /// Takes a connection permit for a user, or for a client without a login.
 fn permit(app: &App, caller: Option<&Identity>, from: IpAddr) -> Result<ConnectionPermit, Refusal> {
-    app.connection_limits.acquire(caller.map(|it| it.user), from).map_err(|error| refused(app, error))
+    app.live.connection_limits.acquire(caller.map(|it| it.user), from).map_err(|error| refused(app, error))
 }
 
 /// Takes a permit for a session whose login follows its handshake.
 pub fn pending_permit(app: &App, from: IpAddr) -> Result<PendingPermit, Refusal> {
-    app.connection_limits.acquire_pending(from).map_err(|error| refused(app, error))
+    app.live.connection_limits.acquire_pending(from).map_err(|error| refused(app, error))
 }
 
 fn refused(app: &App, error: LimitError) -> Refusal {

@@ -30,7 +30,7 @@ struct SocketIoState {
 
 /// The routes, with the engine behind them.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    let state = Arc::new(SocketIoState { app: app.clone(), engine: scoreboard_engine(app) });
+    let state = Arc::new(SocketIoState { app: app.clone(), engine: scoreboard_engine(&app.live) });
     Router::new().route(PATH, any(serve)).with_state(state)
 }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, PgPool};
 
+use crate::db::{ANSWER_TIMEOUT, sql_fault, timed, with_timeout};
 use crate::error::Fault;
-use crate::ledger::database::{HANGS_AFTER, in_time, timed};
-use crate::ledger::sql_fault;
 use crate::metrics::Metrics;
 
 /// Key of the advisory lock: "laurel" in ASCII.
@@ -41,10 +40,10 @@ impl LeaderLock {
     /// # Errors
     /// Postgres is unavailable.
     pub async fn try_take(database: &PgPool) -> Result<Option<Self>, Fault> {
-        let doing = "take_leader_lock";
-        let connection = database.acquire().await.map_err(|error| sql_fault(doing, error))?;
+        let query_name = "take_leader_lock";
+        let connection = database.acquire().await.map_err(|error| sql_fault(query_name, error))?;
         let mut connection = connection.detach();
-        if in_time(doing, HANGS_AFTER, lock(&mut connection)).await? {
+        if with_timeout(query_name, ANSWER_TIMEOUT, lock(&mut connection)).await? {
             return Ok(Some(Self { connection }));
         }
         let _ = connection.close().await;
@@ -56,8 +55,8 @@ impl LeaderLock {
     /// # Errors
     /// Postgres is unavailable, or the lock is not granted within 30 s.
     pub async fn seize(database: &PgPool) -> Result<Self, Fault> {
-        let doing = "seize_leader_lock";
-        let fault = |error| sql_fault(doing, error);
+        let query_name = "seize_leader_lock";
+        let fault = |error| sql_fault(query_name, error);
         let mut connection = database.acquire().await.map_err(fault)?.detach();
         // A terminate query that is in flight when the lock is granted must not end our own connection.
         let own_pid: i32 =
@@ -81,7 +80,7 @@ impl LeaderLock {
         };
         match tokio::time::timeout(SEIZE_TIMEOUT, seized).await {
             Ok(seized) => seized?,
-            Err(_) => return Err(Fault::retryable(doing, "another node keeps it")),
+            Err(_) => return Err(Fault::retryable(query_name, "another node keeps it")),
         }
         Ok(Self { connection })
     }
@@ -96,9 +95,9 @@ impl LeaderLock {
     /// # Errors
     /// The lock is lost; another node may hold it.
     pub async fn beat(&mut self, metrics: &Metrics) -> Result<(), Fault> {
-        let doing = "check_leader_lock";
-        let beat = timed(metrics, doing, sqlx::query("SELECT 1").execute(&mut self.connection));
-        in_time(doing, HANGS_AFTER, beat).await.map(drop)
+        let query_name = "check_leader_lock";
+        let beat = timed(metrics, query_name, sqlx::query("SELECT 1").execute(&mut self.connection));
+        with_timeout(query_name, ANSWER_TIMEOUT, beat).await.map(drop)
     }
 
     /// Releases the lock to the next node that waits for it. A crash does the same.

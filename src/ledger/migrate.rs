@@ -5,9 +5,9 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, Row, SqlSafeStr};
 use uuid::Uuid;
 
+use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::partitions::create_months;
-use crate::ledger::sql_fault;
 
 /// Embeds files of `migrations/`. `sqlx::migrate!` would find them by itself, but its proc macro compiles sqlx, rustls and aws-lc a second
 /// time, for the build host.

@@ -2,9 +2,6 @@
 //! decides what an award is worth.
 
 mod chain;
-mod connection;
-mod database;
-mod flush;
 mod leader;
 mod migrate;
 mod outbox;
@@ -12,13 +9,10 @@ mod partitions;
 mod pg_time;
 mod restore;
 mod rollup;
-mod sweep;
 
 pub use chain::verify::{Mismatch, VerifyReport, check_forever, check_sample, verify, verify_ledger};
 pub use chain::{GENESIS_HASH, Hash, Link};
-pub use database::{begin, connect, log_server, sql_fault, timed, watch_forever};
-pub use flush::{flush_abuse_signals_forever, flush_refusals, flush_refusals_forever};
-pub use migrate::{Migrations, check_tables, contract, deployment, migrate};
+pub use migrate::{Migrations, application_name, check_tables, contract, deployment, migrate};
 pub use outbox::acknowledge::{Commits, acknowledge_forever};
 pub use outbox::awards::DUPLICATE_WINDOW_DAYS;
 pub use outbox::consume::consume_forever;
@@ -32,5 +26,35 @@ pub use restore::reshard::{OldBoard, rebuild_or_reshard};
 pub use restore::seed::{SeedOptions, seed};
 pub use restore::top_list::{await_top, candidates_for, refill_top_forever};
 pub use rollup::{HOUR_MS, Period, SESSION_CLASSES, UNCOUNTED_SESSIONS, roll_up, roll_up_forever};
-pub use sqlx::PgPool as Database;
-pub use sweep::{sweep, sweep_forever};
+
+use std::sync::Arc;
+
+use crate::action::Catalogue;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Database;
+use crate::health::Health;
+use crate::live::Hub;
+use crate::metrics::Metrics;
+use crate::receipt::ReceiptKeys;
+use crate::store::Store;
+use crate::traces::Traces;
+
+/// What the ledger works with.
+#[allow(missing_docs, reason = "each part is documented at its type")]
+pub struct Ledger {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    pub database: Database,
+    pub health: Arc<Health>,
+    /// The newest board that this node has shown: a board that opens must be newer.
+    pub hub: Arc<Hub>,
+    pub catalogue: Arc<Catalogue>,
+    pub receipts: Arc<ReceiptKeys>,
+    pub commits: Commits,
+    pub failures: WriteFailures,
+    /// `None` if tracing is off.
+    pub traces: Option<Arc<Traces>>,
+}

@@ -8,12 +8,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
 use super::{Board, EncodedBoard};
-use crate::app::App;
 use crate::error::Fault;
+use crate::live::Live;
 use crate::store::{
     BAN_MESSAGE, BoardId, BoardState, PersonalUpdate, Subscription, board_channel, personal_channel,
     trace_channel,
 };
+use crate::supervise::Backoff;
 
 /// A lost publication is found within this time.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,55 +33,55 @@ pub const EVICTION_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Redis does not answer.
-pub async fn poll(app: &App) -> Result<(), Fault> {
-    let known = app.hub.newest().version;
-    let since_ms = app.health.last_poll_redis_ms() - BAN_OVERLAP_MS;
+pub async fn poll(live: &Live) -> Result<(), Fault> {
+    let known = live.hub.newest().version;
+    let since_ms = live.health.last_poll_redis_ms() - BAN_OVERLAP_MS;
     let mut state =
-        app.store.poll(known, since_ms).await.inspect_err(|_| app.health.record_poll_failure())?;
-    check_writes(app).await.inspect_err(|_| app.health.record_poll_failure())?;
+        live.store.poll(known, since_ms).await.inspect_err(|_| live.health.record_poll_failure())?;
+    check_writes(live).await.inspect_err(|_| live.health.record_poll_failure())?;
     if state.has_unmerged_shards {
-        if app.store.merge_all_shards(app.config.live.publish_interval_ms).await > 0 {
-            app.hub.request_flush();
+        if live.store.merge_all_shards(live.config.live.publish_interval_ms).await > 0 {
+            live.hub.request_flush();
         }
         let banned = state.banned;
-        state = BoardState { banned, ..app.store.poll(known, i64::MAX).await? };
+        state = BoardState { banned, ..live.store.poll(known, i64::MAX).await? };
     }
     for user in state.banned {
-        app.fanout.ban(user);
+        live.fanout.ban(user);
     }
     if state.version > known && state.shows {
-        app.hub.learn(&Arc::new(EncodedBoard::new(Board::from_entries(
+        live.hub.learn(&Arc::new(EncodedBoard::new(Board::from_entries(
             BoardId::GLOBAL,
             state.version,
             state.top,
         ))));
     }
-    let newest = app.hub.newest();
+    let newest = live.hub.newest();
     if newest.version <= state.published {
         // Its publication may have been lost.
-        publish(app, Board::clone(&newest));
+        publish(live, Board::clone(&newest));
         if state.shows {
-            app.health.record_published_board();
+            live.health.record_published_board();
         }
     } else if state.shows {
         // The throttle holds it back, and the node that should publish it may be gone.
-        app.hub.request_flush();
+        live.hub.request_flush();
     }
     if state.shows && state.version < known {
-        let due_ms = app.store.raise_version(known, app.config.live.publish_interval_ms).await?;
+        let due_ms = live.store.raise_version(known, live.config.live.publish_interval_ms).await?;
         if due_ms > 0 {
-            app.hub.request_flush();
+            live.hub.request_flush();
         }
     }
-    app.health.record_poll(state.open, state.outbox_at_most, state.at_ms, app.clock.now_ms());
-    app.metrics.outbox_entries.set(state.outbox as i64);
+    live.health.record_poll(state.open, state.outbox_at_most, state.at_ms, live.clock.now_ms());
+    live.metrics.outbox_entries.set(state.outbox as i64);
     Ok(())
 }
 
 /// Checks whether Redis takes writes, and logs a change.
-async fn check_writes(app: &App) -> Result<(), Fault> {
-    let refusal = app.store.write_refusal().await?;
-    let before = app.health.set_write_refusal(refusal.clone());
+async fn check_writes(live: &Live) -> Result<(), Fault> {
+    let refusal = live.store.write_refusal().await?;
+    let before = live.health.set_write_refusal(refusal.clone());
     match (refusal, before) {
         (refusal, before) if refusal == before => {}
         (Some(refusal), _) => tracing::error!(
@@ -94,18 +95,18 @@ async fn check_writes(app: &App) -> Result<(), Fault> {
 }
 
 /// Passes a published board on, and ends the spans that wait for it.
-fn publish(app: &App, board: Board) {
-    app.pending_spans.end(board.version);
-    app.hub.publish(board);
+fn publish(live: &Live, board: Board) {
+    live.pending_spans.end(board.version);
+    live.hub.publish(board);
 }
 
 /// Polls Redis once a second.
-pub async fn poll_forever(app: Arc<App>) {
+pub async fn poll_forever(live: Arc<Live>) {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        while let Err(fault) = poll(&app).await {
+        while let Err(fault) = poll(&live).await {
             tracing::warn!(%fault, runbook = "LaurelAwardsRefused", "redis poll failed, retrying");
             tokio::time::sleep(POLL_RETRY_INTERVAL).await;
         }
@@ -113,10 +114,10 @@ pub async fn poll_forever(app: Arc<App>) {
 }
 
 /// Follows the board's channel.
-pub async fn follow_board(app: Arc<App>) {
+pub async fn follow_board(live: Arc<Live>) {
     let mut backoff = Backoff::default();
     loop {
-        if let Err(fault) = board_subscription(&app, &mut backoff).await {
+        if let Err(fault) = board_subscription(&live, &mut backoff).await {
             tracing::warn!(%fault, "board subscription lost, subscribing again");
         }
         backoff.wait().await;
@@ -124,25 +125,25 @@ pub async fn follow_board(app: Arc<App>) {
 }
 
 /// One connection. It subscribes before it polls, so that no board between the two is missed.
-async fn board_subscription(app: &App, backoff: &mut Backoff) -> Result<(), Fault> {
+async fn board_subscription(live: &Live, backoff: &mut Backoff) -> Result<(), Fault> {
     // Trace contexts use the same connection, so that each arrives before its board.
-    let traced = app.traces.is_some().then(|| trace_channel(BoardId::GLOBAL));
+    let traced = live.traces.is_some().then(|| trace_channel(BoardId::GLOBAL));
     let channels: Vec<String> = [board_channel(BoardId::GLOBAL)].into_iter().chain(traced).collect();
-    let mut subscription = app.store.subscribe(&channels).await?;
-    poll(app).await?;
-    *backoff = Backoff::default();
+    let mut subscription = live.store.subscribe(&channels).await?;
+    poll(live).await?;
+    backoff.reset();
     loop {
         match tokio::time::timeout(PING_INTERVAL, subscription.next()).await {
             Ok(Some((channel, text))) if Some(&channel) == channels.get(1) => {
-                if let Some(traces) = &app.traces {
-                    app.pending_spans.start(traces, &text);
+                if let Some(traces) = &live.traces {
+                    live.pending_spans.start(traces, &text);
                 }
             }
             Ok(Some((_, text))) => {
                 let board = Board::read_publication(BoardId::GLOBAL, &text)?;
-                app.metrics.board_lag(app.clock.now_ms() - board.changed_at_ms());
-                publish(app, board);
-                app.health.record_published_board();
+                live.metrics.board_lag(live.clock.now_ms() - board.changed_at_ms());
+                publish(live, board);
+                live.health.record_published_board();
             }
             Ok(None) => return Err(Fault::retryable("follow_board", "the connection ended")),
             Err(_) => subscription.ping().await?,
@@ -151,10 +152,10 @@ async fn board_subscription(app: &App, backoff: &mut Backoff) -> Result<(), Faul
 }
 
 /// Follows the channels of the users who have a subscriber on this node.
-pub async fn follow_users(app: Arc<App>, mut changes: UnboundedReceiver<Uuid>) {
+pub async fn follow_users(live: Arc<Live>, mut changes: UnboundedReceiver<Uuid>) {
     let mut backoff = Backoff::default();
     loop {
-        if let Err(fault) = user_subscription(&app, &mut changes, &mut backoff).await {
+        if let Err(fault) = user_subscription(&live, &mut changes, &mut backoff).await {
             tracing::warn!(%fault, "user subscription lost, subscribing again");
         }
         backoff.wait().await;
@@ -162,16 +163,16 @@ pub async fn follow_users(app: Arc<App>, mut changes: UnboundedReceiver<Uuid>) {
 }
 
 async fn user_subscription(
-    app: &App,
+    live: &Live,
     changes: &mut UnboundedReceiver<Uuid>,
     backoff: &mut Backoff,
 ) -> Result<(), Fault> {
-    let mut subscription = app.store.subscribe(&[]).await?;
-    let followed = app.fanout.followed().all();
+    let mut subscription = live.store.subscribe(&[]).await?;
+    let followed = live.fanout.followed().all();
     for users in followed.chunks(CHANNEL_BATCH) {
-        follow_batch(app, &mut subscription, users).await?;
+        follow_batch(live, &mut subscription, users).await?;
     }
-    *backoff = Backoff::default();
+    backoff.reset();
     let mut changed = Vec::with_capacity(CHANNEL_BATCH);
     let mut pings = tokio::time::interval(PING_INTERVAL);
     loop {
@@ -182,19 +183,19 @@ async fn user_subscription(
                 };
                 let user = channel.rsplit(':').next().and_then(|it| it.parse().ok());
                 match (user, PersonalUpdate::parse(&text)) {
-                    (Some(user), Some(update)) => app.fanout.notify(user, update),
-                    (Some(user), None) if text == BAN_MESSAGE => app.fanout.ban(user),
+                    (Some(user), Some(update)) => live.fanout.notify(user, update),
+                    (Some(user), None) if text == BAN_MESSAGE => live.fanout.ban(user),
                     _ => {}
                 }
             }
             _ = changes.recv_many(&mut changed, CHANNEL_BATCH) => {
                 let (added, removed): (Vec<Uuid>, Vec<Uuid>) =
-                    changed.drain(..).partition(|user| app.fanout.followed().contains(*user));
+                    changed.drain(..).partition(|user| live.fanout.followed().contains(*user));
                 if !removed.is_empty() {
                     subscription.drop(&removed.into_iter().map(personal_channel).collect::<Vec<_>>()).await?;
                 }
                 if !added.is_empty() {
-                    follow_batch(app, &mut subscription, &added).await?;
+                    follow_batch(live, &mut subscription, &added).await?;
                 }
             }
             _ = pings.tick() => subscription.ping().await?,
@@ -203,21 +204,21 @@ async fn user_subscription(
 }
 
 /// Subscribes to users' channels, then closes the connections of those already banned; the channel reports later bans.
-async fn follow_batch(app: &App, subscription: &mut Subscription, users: &[Uuid]) -> Result<(), Fault> {
+async fn follow_batch(live: &Live, subscription: &mut Subscription, users: &[Uuid]) -> Result<(), Fault> {
     let channels: Vec<String> = users.iter().copied().map(personal_channel).collect();
     subscription.add(&channels).await?;
-    for user in app.store.banned_among(users).await? {
-        app.fanout.ban(user);
+    for user in live.store.banned_among(users).await? {
+        live.fanout.ban(user);
     }
     Ok(())
 }
 
 /// Publishes boards that the throttle held back, as soon as it allows.
-pub async fn flush_forever(app: Arc<App>) {
+pub async fn flush_forever(live: Arc<Live>) {
     loop {
-        app.hub.flush_requested().await;
+        live.hub.flush_requested().await;
         loop {
-            match app.store.flush(app.config.live.publish_interval_ms).await {
+            match live.store.flush(live.config.live.publish_interval_ms).await {
                 Ok(0) => break,
                 Ok(due_ms) => tokio::time::sleep(Duration::from_millis(due_ms)).await,
                 Err(fault) => {
@@ -231,12 +232,12 @@ pub async fn flush_forever(app: Arc<App>) {
 
 /// Checks at once and then regularly that Redis evicts no keys: `maxmemory-policy` is checked at start-up, but can change later. The result
 /// goes to the log, `/readyz` and a metric. Awards continue: stopping them would not restore evicted keys, and one command fixes the policy.
-pub async fn watch_eviction_forever(app: Arc<App>, interval: Duration) {
+pub async fn watch_eviction_forever(live: Arc<Live>, interval: Duration) {
     loop {
-        match app.store.evicts().await {
+        match live.store.evicts().await {
             Ok(found) => {
-                let evicted_before = app.health.set_eviction(found.is_some());
-                app.metrics.redis_evicts.set(found.is_some().into());
+                let evicted_before = live.health.set_eviction(found.is_some());
+                live.metrics.redis_evicts.set(found.is_some().into());
                 match found {
                     Some((server, policy)) => tracing::error!(
                         %server,
@@ -253,24 +254,5 @@ pub async fn watch_eviction_forever(app: Arc<App>, interval: Duration) {
             Err(fault) => tracing::debug!(%fault, "maxmemory-policy check failed"),
         }
         tokio::time::sleep(interval).await;
-    }
-}
-
-/// Exponential backoff with full jitter, from 50 ms to 2 s.
-struct Backoff {
-    max_ms: u64,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { max_ms: 50 }
-    }
-}
-
-impl Backoff {
-    async fn wait(&mut self) {
-        let ms = rand::random_range(0..=self.max_ms);
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-        self.max_ms = (self.max_ms * 2).min(2000);
     }
 }

@@ -8,7 +8,6 @@ mod encoded_board;
 pub mod engineio;
 mod fanout;
 mod follow;
-mod health;
 mod hub;
 mod pending_spans;
 pub mod socketio;
@@ -23,8 +22,39 @@ pub use follow::{
     EVICTION_CHECK_INTERVAL, flush_forever, follow_board, follow_users, poll, poll_forever,
     watch_eviction_forever,
 };
-pub use health::{Health, Status};
 pub use hub::Hub;
 pub use pending_spans::PendingSpans;
 pub use socketio::scoreboard_engine;
 pub use subscribe::{MAX_FRAMES, serve_events, serve_websocket};
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::account::Accounts;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::traces::Traces;
+
+/// What the tasks and the protocols of live updates work with.
+#[allow(missing_docs, reason = "each part is documented at its type")]
+pub struct Live {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    pub health: Arc<Health>,
+    pub accounts: Arc<Accounts>,
+    pub hub: Arc<Hub>,
+    pub pending_spans: Arc<PendingSpans>,
+    pub fanout: Fanout,
+    pub connection_limits: Arc<ConnectionLimits>,
+    pub handshakes: HandshakeQueue,
+    /// `None` if tracing is off.
+    pub traces: Option<Arc<Traces>>,
+    /// Canceled when the node begins to stop.
+    pub draining: CancellationToken,
+}

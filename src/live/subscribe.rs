@@ -16,7 +16,7 @@ use super::ConnectionPermit;
 use super::fanout::{CloseReason, Encoding, NewSubscriber, Protocol, Sink, SubscriberHandle};
 use super::websocket::{ReadOutcome, WebSocket, text};
 use crate::account::Identity;
-use crate::app::App;
+use crate::live::Live;
 
 /// Most frames of one client message.
 pub const MAX_FRAMES: usize = 64;
@@ -32,10 +32,10 @@ struct ClientEvent<'a> {
 }
 
 /// Subscribes a WebSocket. Its client may send pings; everything else that it sends is ignored.
-pub async fn serve_websocket(app: Arc<App>, caller: Identity, socket: WebSocket, permit: ConnectionPermit) {
+pub async fn serve_websocket(live: Arc<Live>, caller: Identity, socket: WebSocket, permit: ConnectionPermit) {
     let sink = Sink::Socket(socket.stream().clone());
     let encoding = Encoding { protocol: Protocol::WebSocket, compressed: socket.is_compressed() };
-    if let Some(handle) = subscribe(&app, Some(caller), sink, encoding, permit).await {
+    if let Some(handle) = subscribe(&live, Some(caller), sink, encoding, permit).await {
         tokio::spawn(read(socket, handle, |handle, message| {
             if serde_json::from_str::<ClientEvent>(message).is_ok_and(|it| it.event == "ping") {
                 handle.send(text(PONG));
@@ -48,7 +48,7 @@ pub async fn serve_websocket(app: Arc<App>, caller: Identity, socket: WebSocket,
 /// Returns the body of a stream of server-sent events (WHATWG HTML, section 9.2), for a user or a client without a login; `None` if the
 /// node is stopping. Dropping the body unsubscribes.
 pub async fn serve_events(
-    app: &App,
+    live: &Live,
     caller: Option<Identity>,
     compressed: bool,
     permit: ConnectionPermit,
@@ -56,7 +56,7 @@ pub async fn serve_events(
     // One event waits here; the connection itself buffers a few more.
     let (sink, chunks) = mpsc::channel(1);
     let encoding = Encoding { protocol: Protocol::ServerSentEvents, compressed };
-    let handle = subscribe(app, caller, Sink::Body(sink), encoding, permit).await?;
+    let handle = subscribe(live, caller, Sink::Body(sink), encoding, permit).await?;
     Some(Body::from_stream(stream::unfold((chunks, handle), async |(mut chunks, handle)| {
         let chunk = chunks.recv().await?;
         Some((Ok::<_, Infallible>(chunk), (chunks, handle)))
@@ -68,18 +68,18 @@ pub async fn serve_events(
 /// A reconnecting client may have seen a newer version on another node. Its first board is therefore at least as new as the last one
 /// published before it connected.
 pub async fn subscribe(
-    app: &App,
+    live: &Live,
     caller: Option<Identity>,
     sink: Sink,
     encoding: Encoding,
     permit: ConnectionPermit,
 ) -> Option<SubscriberHandle> {
     // While Redis does not answer, or its board is not open, this node's board is the newest there is.
-    let current = app.health.is_current();
-    let min_version = if current { app.store.published().await.unwrap_or(0) } else { 0 };
-    let left_ms = caller.as_ref().map(|it| it.expires_at_s * 1000 - app.clock.now_ms());
+    let current = live.health.is_current();
+    let min_version = if current { live.store.published().await.unwrap_or(0) } else { 0 };
+    let left_ms = caller.as_ref().map(|it| it.expires_at_s * 1000 - live.clock.now_ms());
     let login_expires = left_ms.map(|ms| Instant::now() + Duration::from_millis(ms.max(0) as u64));
-    app.fanout.subscribe(NewSubscriber { sink, encoding, caller, login_expires, permit, min_version }).await
+    live.fanout.subscribe(NewSubscriber { sink, encoding, caller, login_expires, permit, min_version }).await
 }
 
 /// Reads from a WebSocket until the client or the worker closes the connection. `on_message` gets each text message, and returns whether

@@ -12,7 +12,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use crate::config;
-use crate::error::{Fault, RateWindow, Refusal};
+use crate::error::{Error, Fault, RateWindow, Refusal, Result};
 use crate::metrics::Metrics;
 use crate::network::{Network, site_limit};
 use crate::store::{AttemptWindow, Attempts, RateLimitKey, Store};
@@ -119,4 +119,26 @@ impl RateLimiter {
             Refusal::RateLimited { limit, window }
         })
     }
+}
+
+/// The outcome of an attempt and the caller's rate-limit window, which every response reports.
+pub struct AttemptOutcome<T> {
+    /// The result, or why the attempt failed.
+    pub outcome: Result<T>,
+    /// The rate-limit window; `None` without a limit, or if Redis did not answer.
+    pub rate: Option<RateWindow>,
+    /// True if the response was replayed for a repeated `Idempotency-Key`.
+    pub replayed: bool,
+}
+
+impl<T, E: Into<Error>> From<E> for AttemptOutcome<T> {
+    fn from(error: E) -> Self {
+        Self { outcome: Err(error.into()), rate: None, replayed: false }
+    }
+}
+
+/// The refusal for a full window.
+pub fn rate_limited(window: &AttemptWindow, rate: Option<RateWindow>) -> Refusal {
+    let unknown = RateWindow { limit: 0, used: 0, reset_ms: 1000 };
+    Refusal::RateLimited { limit: window.limit(), window: rate.unwrap_or(unknown) }
 }

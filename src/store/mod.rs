@@ -25,13 +25,14 @@ pub use board::personal_update::PersonalUpdate;
 pub use board::poll::{BoardState, ShardState, TopChange};
 pub use commands::admin::{Adjust, AdminRefusal, Restrict, Restrictions, TotalChange};
 pub use commands::attempt::{AttemptWindow, Attempts};
-pub use commands::issue::{ChallengeSeed, Issue, IssueOutcome};
+pub use commands::issue::{ChallengeSeed, Issue};
 pub use commands::judging::{Judging, Reservation};
 pub use commands::lease::{QuotaLease, RateLimitKey};
-pub use commands::prove::{InitToken, Prove, ProveOutcome, ProveReply};
+pub use commands::prove::{InitToken, Prove, ProveReply, ProvenFields};
 pub use commands::redeem::{IdempotencyKey, NextToken, Redeem};
-pub use commands::redeem_reply::{Awarded, ReceiptData, RedeemOutcome, RedeemReply};
-pub use commands::session::{FinishedSession, NoSession, Session, Start, StartOutcome};
+pub use commands::redeem_reply::{Awarded, ReceiptData, RedeemReply};
+pub use commands::script_refusal::ScriptRefusal;
+pub use commands::session::{FinishedSession, Session, Start};
 pub use connection::{OutboxReader, Subscription};
 pub use keys::{BAN_MESSAGE, board_channel, personal_channel, trace_channel};
 pub use outbox::OLDEST;
@@ -106,24 +107,24 @@ impl Store {
     async fn ask<T: FromRedisValue>(
         &self,
         shard: &Shard,
-        doing: &'static str,
+        operation: &'static str,
         command: &redis::Cmd,
     ) -> Result<T, Fault> {
         let started = Instant::now();
         let answer = self.ask_at(shard, Request::Command(command)).await;
-        self.metrics.redis_command(doing, started.elapsed(), answer.is_ok());
-        answer.map_err(|error| error.into_fault(doing))
+        self.metrics.redis_command(operation, started.elapsed(), answer.is_ok());
+        answer.map_err(|error| error.into_fault(operation))
     }
 
     /// Sends a pipeline of commands about one shard.
     async fn ask_all<T: FromRedisValue>(
         &self,
         shard: &Shard,
-        doing: &'static str,
+        operation: &'static str,
         pipeline: &redis::Pipeline,
     ) -> Result<T, Fault> {
         let answer = self.ask_at(shard, Request::Pipeline(pipeline)).await;
-        answer.map_err(|error| error.into_fault(doing))
+        answer.map_err(|error| error.into_fault(operation))
     }
 
     /// Runs one script and records its time under its name.

@@ -75,8 +75,9 @@ impl Play {
 
 /// Makes one more award for the first player, so that the board changes, and records it. All subscribers end at this board; returns its version.
 pub async fn last_award(cluster: &Cluster, subscribers: &[&Subscribers], history: &History) -> i64 {
-    let version =
-        async || -> i64 { cluster.world.look().await.ask("HGET leaderboard:global:state version").await };
+    let version = async || -> i64 {
+        cluster.world.redis_client().await.query("HGET leaderboard:global:state version").await
+    };
     let (base, client, before) = (&cluster.balancer.base, &cluster.client, version().await);
     subscribers.iter().for_each(|it| it.end_after(before));
     let board = client.get(format!("{base}/api/v1/scores/leaderboard")).send().await.unwrap();

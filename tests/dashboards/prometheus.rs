@@ -43,7 +43,7 @@ impl Prometheus {
     }
 
     /// The current values of a query, or the error message of the query.
-    pub async fn ask(&self, query: &str) -> Result<Vec<f64>, String> {
+    pub async fn query(&self, query: &str) -> Result<Vec<f64>, String> {
         let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let asked = self.client.get(format!("{}/api/v1/query?query={query}", self.base));
         let Ok(answer) = asked.send().await else { return Ok(Vec::new()) };

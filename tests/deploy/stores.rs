@@ -77,7 +77,7 @@ async fn exercise_everything(shards: u32) {
     let _replica = HardRedis::start(&secrets, "replica", &replicate).await;
     let mut operator = redis.operator(&secrets).await;
     eventually("the replica to come", async || {
-        let output: String = redis.operator(&secrets).await.ask("INFO replication").await;
+        let output: String = redis.operator(&secrets).await.query("INFO replication").await;
         output.contains("state=online").then_some(())
     })
     .await;
@@ -119,7 +119,7 @@ async fn exercise_everything(shards: u32) {
     laurel(&settings, "ledger detach --before 2000-01");
     node.stop().await;
 
-    let refused: Vec<redis::Value> = operator.ask("ACL LOG").await;
+    let refused: Vec<redis::Value> = operator.query("ACL LOG").await;
     assert!(refused.is_empty(), "Redis refused a node what it asked for: {refused:?}");
 }
 

@@ -116,13 +116,13 @@ impl Target {
         };
         let node = world.node_with(lasting).await;
         let root = node.register("root").await;
-        let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
+        let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
         let decision =
             laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
-        laurel::admin::grant(&node.app, &user, true, &decision).await.unwrap();
-        let mut look = world.look().await;
-        let before = look.everything().await;
-        Self { _world: world, node, root, redis: Mutex::new((look, before)) }
+        laurel::admin::grant(&node.app.admin, &user, true, &decision).await.unwrap();
+        let mut redis_client = world.redis_client().await;
+        let before = redis_client.everything().await;
+        Self { _world: world, node, root, redis: Mutex::new((redis_client, before)) }
     }
 
     async fn check(&self, answer: Answer) -> TestCaseResult {

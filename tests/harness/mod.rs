@@ -147,8 +147,8 @@ impl World {
     }
 
     /// A client for Redis that does not use Laurel's code.
-    pub async fn look(&self) -> RedisClient {
-        self.redis.look().await
+    pub async fn redis_client(&self) -> RedisClient {
+        self.redis.redis_client().await
     }
 
     /// Blocks writes to the ledger until the connection is dropped.
@@ -172,8 +172,12 @@ fn folder() -> TempDir {
 /// Opens the board, as the leader does after a successful check.
 pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
-        let look = store.poll_shard_state(shard).await.unwrap();
-        store.open_board(shard, &look.run, store.seen(shard).epoch + 1, 0, 0, None).await.unwrap().unwrap();
+        let redis_client = store.poll_shard_state(shard).await.unwrap();
+        store
+            .open_board(shard, &redis_client.run, store.seen(shard).epoch + 1, 0, 0, None)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -207,7 +211,7 @@ pub async fn assert_verified(world: &World) {
 /// Differences between Redis and the ledger.
 pub async fn mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    laurel::ledger::verify(app, &mut |it| found.push(it)).await.unwrap();
+    laurel::ledger::verify(&app.ledger, &mut |it| found.push(it)).await.unwrap();
     found
 }
 

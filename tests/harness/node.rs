@@ -124,13 +124,13 @@ impl TestNode {
     pub async fn players(&self, count: u64) -> Vec<Player> {
         let file = tempfile::NamedTempFile::new().unwrap();
         let options = SeedOptions { users: count, max_score: 0, tokens: Some(file.path().to_owned()) };
-        laurel::ledger::seed(&self.app, &options, |_| ()).await.unwrap();
+        laurel::ledger::seed(&self.app.ledger, &self.app.accounts.logins, &options, |_| ()).await.unwrap();
         let tokens = std::fs::read_to_string(file.path()).unwrap();
         tokens.lines().map(|it| self.player(it)).collect()
     }
 
     fn player(&self, token: &str) -> Player {
-        let identity = self.app.logins.read(token, self.app.clock.now_s()).unwrap();
+        let identity = self.app.accounts.logins.read(token, self.app.clock.now_s()).unwrap();
         Player { token: token.to_owned(), identity }
     }
 

@@ -56,7 +56,7 @@ impl Provider {
     /// A player with a token of the provider.
     pub async fn player(&self, world: &World, node: &TestNode, subject: &str) -> Player {
         let token = self.signer.sign(&self.claims(world, subject));
-        let identity = laurel::account::identify(&node.app, &token).await.unwrap();
+        let identity = laurel::account::identify(&node.app.accounts, &token).await.unwrap();
         Player { token, identity }
     }
 }

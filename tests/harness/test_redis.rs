@@ -61,13 +61,13 @@ impl TestRedis {
     }
 
     /// A client that does not use Laurel's code.
-    pub async fn look(&self) -> RedisClient {
+    pub async fn redis_client(&self) -> RedisClient {
         match &self.servers {
             Servers::One(process) => {
                 let server = Server::connect(&process.url(), String::new(), true).await;
                 RedisClient::over(vec![server], self.shards, None)
             }
-            Servers::Cluster(cluster) => cluster.as_ref().unwrap().look(self.shards).await,
+            Servers::Cluster(cluster) => cluster.as_ref().unwrap().redis_client(self.shards).await,
         }
     }
 

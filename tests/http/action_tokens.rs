@@ -126,8 +126,8 @@ async fn every_field_is_validated() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let mut look = world.look().await;
-    let before = look.everything().await;
+    let mut redis_client = world.redis_client().await;
+    let before = redis_client.everything().await;
     let (prove, redeem) = ("/api/v1/action-tokens", "/api/v1/scores");
     let cases = [
         (prove, json!({}), vec!["actionType"]),
@@ -151,7 +151,7 @@ async fn every_field_is_validated() {
     let both = json!({ "actionType": "watch_ad", "actionId": 2 });
     node.post(prove, &ada.token, &both).await.assert_refused(400, "INVALID_ACTION");
     node.post(prove, "", &json!({})).await.assert_refused(401, "UNAUTHORIZED");
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
 }
 
 #[tokio::test]

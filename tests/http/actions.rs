@@ -12,7 +12,7 @@ async fn an_action_is_proved_and_shown_on_the_board() {
     assert_eq!(answer.body["expiresIn"], 30);
     assert_eq!(answer.body.get("challenge"), None);
     let token = answer.body["antiSpamToken"].as_str().unwrap();
-    let claims = node.app.anti_spam.read(token).unwrap();
+    let claims = node.app.awards.anti_spam.read(token).unwrap();
     assert_eq!(answer.body["actionId"], claims.jti.to_string());
     assert_eq!(claims.act, "watch_ad");
 
@@ -72,8 +72,8 @@ async fn a_token_is_bound_to_user_action_and_time() {
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let token = node.token(&ada, "watch_ad").await;
     node.written().await;
-    let mut look = world.look().await;
-    let before = look.everything().await;
+    let mut redis_client = world.redis_client().await;
+    let before = redis_client.everything().await;
     node.finalize(&bob, &token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     node.finalize(&ada, "", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     let missing = node.post("/api/v1/actions/finalize", &ada.token, &json!({})).await;
@@ -85,10 +85,10 @@ async fn a_token_is_bound_to_user_action_and_time() {
     for cut in [1, 20, token.len() / 2, token.len() - 1] {
         node.finalize(&ada, &token[..cut], Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     }
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
 
     crate::harness::eventually("the token to run out", async || {
-        let keys: Vec<String> = world.look().await.ask("KEYS token:*").await;
+        let keys: Vec<String> = world.redis_client().await.query("KEYS token:*").await;
         keys.is_empty().then_some(())
     })
     .await;
@@ -111,7 +111,7 @@ async fn a_banned_user_gets_no_award() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     let token = node.token(&ada, "watch_ad").await;
-    let _: () = world.look().await.ask(&format!("SET ban:{} 1", ada.identity.user)).await;
+    let _: () = world.redis_client().await.query(&format!("SET ban:{} 1", ada.identity.user)).await;
     node.finalize(&ada, &token, Value::Null).await.assert_refused(403, "FORBIDDEN");
     node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
 }

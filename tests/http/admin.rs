@@ -6,9 +6,9 @@ use crate::live::client::Client;
 /// A player with the admin role.
 pub async fn admin(node: &TestNode) -> Player {
     let root = node.register("root").await;
-    let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
+    let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
-    laurel::admin::grant(&node.app, &user, true, &decision).await.unwrap();
+    laurel::admin::grant(&node.app.admin, &user, true, &decision).await.unwrap();
     root
 }
 
@@ -47,9 +47,9 @@ async fn only_admins_may_use_admin_endpoints() {
     // The role in Postgres counts, not the login's claim, so revoking it takes effect at once.
     let root = admin(&node).await;
     done(&node, &root, "ada", "ban").await;
-    let user = laurel::admin::find_user(&node.app, "root").await.unwrap();
+    let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "no more".into() };
-    laurel::admin::grant(&node.app, &user, false, &decision).await.unwrap();
+    laurel::admin::grant(&node.app.admin, &user, false, &decision).await.unwrap();
     act(&node, &root, "ada", "unban", reason).await.assert_refused(403, "FORBIDDEN");
 }
 
@@ -207,7 +207,7 @@ async fn an_adjustment_is_one_entry_with_actor_and_reason() {
     node.written().await;
     // Redis forgets the event after a day, the ledger does not.
     let event = first.body["data"]["eventId"].as_str().unwrap();
-    let _: () = world.look().await.ask(&format!("DEL once:{event}")).await;
+    let _: () = world.redis_client().await.query(&format!("DEL once:{event}")).await;
     assert_eq!(send().await.body["data"], first.body["data"]);
     let other = json!({ "points": -5, "reason": "another" });
     let reused = node.post_with(&path, &root.token, &[("idempotency-key", "once")], &other).await;

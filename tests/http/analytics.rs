@@ -15,7 +15,7 @@ async fn ask(node: &TestNode, root: &Player, path: &str) -> Answer {
     node.send(Method::GET, &format!("/api/admin/{path}"), &[("authorization", &bearer)], Vec::new()).await
 }
 
-async fn look(node: &TestNode, root: &Player, path: &str) -> Value {
+async fn read(node: &TestNode, root: &Player, path: &str) -> Value {
     let answer = ask(node, root, path).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.body["data"].clone()
@@ -24,7 +24,7 @@ async fn look(node: &TestNode, root: &Player, path: &str) -> Value {
 /// Waits until the rollups are complete.
 async fn summed_up(node: &TestNode) {
     node.written().await;
-    while laurel::ledger::roll_up(&node.app, true).await.unwrap() {}
+    while laurel::ledger::roll_up(&node.app.ledger, true).await.unwrap() {}
 }
 
 fn sum(rows: &Value, name: &str) -> i64 {
@@ -53,7 +53,7 @@ async fn activity_is_summarized() {
     summed_up(&node).await;
 
     let seen = eventually("refusals to be written", async || {
-        let seen = look(&node, &root, "activity?hours=3").await;
+        let seen = read(&node, &root, "activity?hours=3").await;
         seen["rows"].to_string().contains("PROOF_INVALID").then_some(seen)
     })
     .await;
@@ -66,13 +66,13 @@ async fn activity_is_summarized() {
     assert_eq!((&summary["actionsPerSession"], seen["rows"].as_array().unwrap().len()), (&json!(1.0), 3));
     assert_eq!((sum(&seen["rows"], "awards"), sum(&seen["rows"], "points")), (4, 55));
     assert!(summary["refusals"].as_i64().unwrap() >= 1);
-    let days = look(&node, &root, "activity?hours=72&step=day").await;
+    let days = read(&node, &root, "activity?hours=72&step=day").await;
     assert_eq!((days["rows"].as_array().unwrap().len(), sum(&days["rows"], "awards")), (3, 4));
     assert!(days["rows"][0]["at"].as_str().unwrap().ends_with("T00:00:00.000Z"));
     assert_eq!(days["summary"]["activeUsers"], 2);
 
     for period in ["hour", "day", "week", "month"] {
-        let busiest = look(&node, &root, &format!("most-active?period={period}")).await;
+        let busiest = read(&node, &root, &format!("most-active?period={period}")).await;
         let users: Vec<_> =
             busiest["users"].as_array().unwrap().iter().map(|it| (&it["username"], &it["awards"])).collect();
         // The hour may have just changed.
@@ -80,13 +80,13 @@ async fn activity_is_summarized() {
             assert_eq!(users, [(&json!("ada"), &json!(3)), (&json!("bob"), &json!(1))], "{period}");
         }
     }
-    let peaks = look(&node, &root, "peak-hours?days=7").await;
+    let peaks = read(&node, &root, "peak-hours?days=7").await;
     let now = Timestamp::from_millisecond(world.clock.now_ms()).unwrap().to_zoned(TimeZone::UTC);
     let today = &peaks["awards"][now.weekday().to_monday_zero_offset() as usize];
     let hours: i64 = today.as_array().unwrap().iter().map(|it| it.as_i64().unwrap()).sum();
     assert!(hours == 4 && today[now.hour() as usize].as_i64() > Some(0) || now.minute() == 0, "{peaks}");
 
-    let scores = look(&node, &root, "scores").await;
+    let scores = read(&node, &root, "scores").await;
     let buckets: Vec<Value> = (0..11)
         .map(|it| json!({ "from": it * 50, "to": (it + 1) * 50, "users": i32::from(it == 0 || it == 10) }))
         .collect();
@@ -95,10 +95,10 @@ async fn activity_is_summarized() {
         (&scores["users"], &scores["percentiles"]),
         (&json!(2), &json!({ "p50": 35, "p90": 520, "p99": 520, "max": 520 }))
     );
-    let sessions = look(&node, &root, "sessions?days=2").await;
+    let sessions = read(&node, &root, "sessions?days=2").await;
     assert_eq!((&sessions["sessions"], &sessions["actionsPerSession"]), (&json!(1), &json!(1.0)));
     assert_eq!(sessions["buckets"][1], json!({ "actions": 1, "sessions": 1 }));
-    let report = look(&node, &root, "users/ada").await;
+    let report = read(&node, &root, "users/ada").await;
     assert_eq!((&report["awards"], &report["rank"], &report["score"]), (&json!(3), &json!(2), &json!(35)));
     assert!(report["lastAt"].as_str() >= report["createdAt"].as_str());
 }
@@ -138,7 +138,7 @@ async fn users_are_found_by_name_number_uuid_or_email() {
         for limit in [100, 1, 2, 3] {
             let (mut names, mut query) = (Vec::new(), format!("users?search={text}&limit={limit}"));
             loop {
-                let page = look(&node, &root, &query).await;
+                let page = read(&node, &root, &query).await;
                 assert_eq!(page["total"], wanted.len(), "{text}");
                 let users = page["users"].as_array().unwrap();
                 assert!(users.len() <= limit);
@@ -178,7 +178,7 @@ async fn history_pages_are_complete() {
                ALTER TABLE admin_audit DISABLE TRIGGER admin_audit_kept;
                UPDATE admin_audit SET created_at = date_trunc('second', now())";
     sqlx::raw_sql(tie).execute(&node.app.database).await.unwrap();
-    let whole = look(&node, &root, "users/ada/history?limit=200").await;
+    let whole = read(&node, &root, "users/ada/history?limit=200").await;
     assert_eq!(whole["next"], Value::Null);
     let whole = whole["events"].as_array().unwrap();
     let mut kinds = BTreeMap::new();
@@ -190,7 +190,7 @@ async fn history_pages_are_complete() {
     for limit in 1..=8 {
         let (mut pages, mut query) = (Vec::new(), format!("limit={limit}"));
         loop {
-            let page = look(&node, &root, &format!("users/ada/history?{query}")).await;
+            let page = read(&node, &root, &format!("users/ada/history?{query}")).await;
             let events = page["events"].as_array().unwrap();
             assert!(events.len() <= limit);
             pages.extend(events.clone());

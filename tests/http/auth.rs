@@ -14,6 +14,7 @@ async fn register_and_login_respond_as_documented() {
     assert_eq!(answer.status, 201);
     let uuid = node
         .app
+        .accounts
         .logins
         .read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s())
         .unwrap()
@@ -26,8 +27,12 @@ async fn register_and_login_respond_as_documented() {
     let answer = node.post("/api/auth/login", "", &body).await;
     assert_eq!((answer.status, answer.body["message"].as_str()), (200, Some("Login successful")));
     assert_eq!(answer.body["data"]["user"], user);
-    let identity =
-        node.app.logins.read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s()).unwrap();
+    let identity = node
+        .app
+        .accounts
+        .logins
+        .read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s())
+        .unwrap();
     assert_eq!((identity.number, identity.role.as_str()), (1, "player"));
     assert_eq!(identity.expires_at_s - identity.issued_at_s, 86_400);
 }

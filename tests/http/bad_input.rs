@@ -24,8 +24,8 @@ async fn every_wrong_field_is_reported() {
     let world = World::new().await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let mut look = world.look().await;
-    let (before, rows_before) = (look.everything().await, rows(&node).await);
+    let mut redis_client = world.redis_client().await;
+    let (before, rows_before) = (redis_client.everything().await, rows(&node).await);
     let good = json!({ "username": "bob", "email": "bob@example.com", "password": "correct horse" });
     let with = |field: &str, value: Value| {
         let mut body = good.clone();
@@ -61,7 +61,7 @@ async fn every_wrong_field_is_reported() {
         answer.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(answer.fields(), fields, "{path} {body}");
     }
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
     assert_eq!(rows(&node).await, rows_before);
 }
 

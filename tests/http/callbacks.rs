@@ -118,8 +118,8 @@ async fn forged_and_mismatched_callbacks_are_refused() {
     let stranger = Key::new(7).sign(&content);
     let good = ads.key.sign(&content);
     ads.nodes[0].written().await;
-    let mut look = ads.world.look().await;
-    let before = look.everything().await;
+    let mut redis_client = ads.world.redis_client().await;
+    let before = redis_client.everything().await;
     for query in [
         stranger,
         good.replace("reward_amount=1000000", "reward_amount=9000000"),
@@ -139,7 +139,7 @@ async fn forged_and_mismatched_callbacks_are_refused() {
     for (content, status, code) in wrongs {
         ads.call(1, &ads.key.sign(&content)).await.assert_refused(status, code);
     }
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
     let late = ads.key.sign(&ads.content(&token, "t1", &user, "42", now_ms - 2 * 86_400_000));
     ads.call(0, &late).await.assert_refused(422, "PROOF_INVALID");
     assert!(ads.nodes[0].board().await.is_empty());
@@ -155,8 +155,8 @@ async fn the_test_call_of_the_console_awards_nothing() {
     let now_ms = ads.nodes[0].app.store.now_us().await.unwrap() / 1000;
     let test = ads.content("", "123456789", "", "1234567890", now_ms);
     ads.nodes[0].written().await;
-    let mut look = ads.world.look().await;
-    let before = look.everything().await;
+    let mut redis_client = ads.world.redis_client().await;
+    let before = redis_client.everything().await;
     for content in [
         test.replace("&custom_data=", ""),
         test.replace("&custom_data=", "").replace("&user_id=", ""),
@@ -174,7 +174,7 @@ async fn the_test_call_of_the_console_awards_nothing() {
         ads.call(0, &Key::new(7).sign(&content)).await.assert_refused(400, "VALIDATION_ERROR");
         ads.call(0, &content).await.assert_refused(400, "VALIDATION_ERROR");
     }
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
     let query = ads.watched(&token, "t1", &ada).await;
     assert_eq!(ads.call(1, &query).await.body["newScore"], 25, "the token is still valid");
 }

@@ -139,7 +139,7 @@ async fn refusals_can_be_read_by_the_page() {
         more.extend(HANDSHAKE.iter().filter(|_| is_socket));
         from(&node, GAME, Method::GET, path, &more).await
     };
-    let held = node.app.connection_limits.acquire(None, "127.0.0.1".parse().unwrap()).unwrap();
+    let held = node.app.live.connection_limits.acquire(None, "127.0.0.1".parse().unwrap()).unwrap();
     for (path, is_socket) in SOCKETS {
         let answer = listen(path, is_socket).await;
         answer.assert_refused(429, "RATE_LIMIT_EXCEEDED");

@@ -138,7 +138,7 @@ async fn a_void_survives_a_redis_that_lost_it() {
     act(&node, &root, "void", "", &json!({ "reason": "x" })).await.assert_refused(400, "VALIDATION_ERROR");
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
     assert_eq!(shown().await, [("ada".to_owned(), 20)]);
-    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     assert_eq!(shown().await, [("ada".to_owned(), 20)]);
     assert_verified(&world).await;
 }
@@ -151,8 +151,8 @@ async fn restrictions_deleted_from_redis_are_restored() {
     let ada = node.register("ada").await;
     let user = ada.identity.user;
     node.award(&ada, "watch_ad").await;
-    let mut look = world.look().await;
-    let task = tokio::spawn(laurel::admin::reconcile_forever(node.app.clone(), Duration::ZERO));
+    let mut redis_client = world.redis_client().await;
+    let task = tokio::spawn(laurel::admin::reconcile_forever(node.app.admin.clone(), Duration::ZERO));
     // Long ago, so that the comparison of recent decisions does not find it.
     let long_ago = async || {
         let sql = "UPDATE users SET restricted_at = now() - interval '9 days' WHERE username = 'ada'";
@@ -161,7 +161,7 @@ async fn restrictions_deleted_from_redis_are_restored() {
     done(&node, &root, "ban").await;
     long_ago().await;
     for key in [format!("ban:{user}"), "banned".to_owned(), format!("ban:{user}")] {
-        let _: () = look.ask(&format!("DEL {key}")).await;
+        let _: () = redis_client.query(&format!("DEL {key}")).await;
         eventually(&key, async || {
             let it = node.app.store.restrictions(&[user]).await.unwrap()[0];
             (it.banned && it.listed).then_some(())
@@ -175,7 +175,7 @@ async fn restrictions_deleted_from_redis_are_restored() {
     node.written().await;
     long_ago().await;
     for _ in 0..2 {
-        let _: () = look.ask(&format!("DEL quarantine:{user}")).await;
+        let _: () = redis_client.query(&format!("DEL quarantine:{user}")).await;
         eventually("the points to be held", async || {
             node.app.store.restrictions(&[user]).await.unwrap()[0].quarantined.then_some(())
         })
@@ -185,7 +185,7 @@ async fn restrictions_deleted_from_redis_are_restored() {
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
     assert_verified(&world).await;
     // A void succeeds even if Redis lost the quarantine.
-    let _: () = look.ask(&format!("DEL quarantine:{user}")).await;
+    let _: () = redis_client.query(&format!("DEL quarantine:{user}")).await;
     let voided = done(&node, &root, "void").await;
     assert_eq!(
         (&voided.body["data"]["scoreBefore"], &voided.body["data"]["newScore"]),

@@ -123,7 +123,7 @@ async fn a_user_is_created_at_the_first_login() {
     for (name, value) in [("role", json!("admin")), ("id", json!(1)), ("username", json!("Ada"))] {
         claims[name] = value;
     }
-    let ada = identify(&node.app, &provider.signer.sign(&claims)).await.unwrap();
+    let ada = identify(&node.app.accounts, &provider.signer.sign(&claims)).await.unwrap();
     assert_eq!((ada.role.as_str(), ada.number), ("player", 3));
     assert!(ada.username.starts_with("ada_") && ada.username.len() == 10, "{}", ada.username);
     assert_ne!(ada.user, taken.identity.user);
@@ -138,14 +138,15 @@ async fn a_user_is_created_at_the_first_login() {
     claims["preferred_username"] = "countess".into();
     let token = provider.signer.sign(&claims);
     for node in [&node, &provider.node(&world).await] {
-        assert_eq!(identify(&node.app, &token).await.unwrap().username, ada.username);
+        assert_eq!(identify(&node.app.accounts, &token).await.unwrap().username, ada.username);
     }
     for password in ["!", "!!!!!!!!", "correct horse"] {
         let body = json!({ "username": ada.username, "password": password });
         assert!([400, 401].contains(&node.post("/api/auth/login", "", &body).await.status));
     }
-    let nobody =
-        identify(&node.app, &provider.signer.sign(&provider.claims(&world, "\u{1f600}"))).await.unwrap();
+    let nobody = identify(&node.app.accounts, &provider.signer.sign(&provider.claims(&world, "\u{1f600}")))
+        .await
+        .unwrap();
     assert!(nobody.username.starts_with("player_"), "{}", nobody.username);
 }
 
@@ -176,7 +177,7 @@ async fn concurrent_first_logins_create_one_user() {
         // All users want the same name.
         claims["preferred_username"] = "ada".into();
         let token = provider.signer.sign(&claims);
-        let seen = nodes.iter().cycle().take(8).map(|it| identify(&it.app, &token));
+        let seen = nodes.iter().cycle().take(8).map(|it| identify(&it.app.accounts, &token));
         let seen = futures::future::join_all(seen).await;
         let users: std::collections::HashSet<Uuid> = seen.into_iter().map(|it| it.unwrap().user).collect();
         assert_eq!(users.len(), 1);

@@ -110,7 +110,7 @@ async fn a_proven_token_is_replayed_on_any_node() {
 
     let failed =
         json!({ "antiSpamToken": one.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
-    let _: i64 = world.look().await.ask(&format!("DEL proven:{}", ada.identity.user)).await;
+    let _: i64 = world.redis_client().await.query(&format!("DEL proven:{}", ada.identity.user)).await;
     let first = prove(&one, &ada, "k3", &failed).await;
     first.assert_refused(422, "PROOF_INVALID");
     let again = prove(&two, &ada, "k3", &failed).await;
@@ -125,12 +125,12 @@ async fn a_refusal_without_effect_is_not_replayed() {
     let node = world.node_with(|config| config.outbox.max_entries = 1_000_000).await;
     let ada = node.register("ada").await;
     let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
-    let mut look = world.look().await;
+    let mut redis_client = world.redis_client().await;
     // An unreadable outbox entry keeps a closed board from being opened.
-    let _: String = look.ask("XADD outbox * kind unknown").await;
+    let _: String = redis_client.query("XADD outbox * kind unknown").await;
     node.app.store.close_board().await.unwrap();
     finalize(&node, &ada, "k", &body).await.assert_refused(503, "SERVICE_UNAVAILABLE");
-    let _: u64 = look.ask("XTRIM outbox MAXLEN 0").await;
+    let _: u64 = redis_client.query("XTRIM outbox MAXLEN 0").await;
     eventually("the repeat to be processed again", async || {
         (finalize(&node, &ada, "k", &body).await.status == 200).then_some(())
     })
@@ -173,7 +173,7 @@ async fn a_replayed_board_does_not_enter_the_hub() {
             }),
         };
         let from = std::net::Ipv4Addr::LOCALHOST.into();
-        let attempt = laurel::award::redeem(app, &ada.identity, from, Ok(request)).await;
+        let attempt = laurel::award::redeem(&app.awards, &ada.identity, from, Ok(request)).await;
         assert_eq!(attempt.outcome.unwrap().score, 10);
         assert_eq!(attempt.replayed, replayed);
     }

@@ -117,7 +117,7 @@ async fn a_full_window_still_replays_stored_responses() {
             it.limits.inits_per_minute = 4;
         })
         .await;
-    let (ada, mut look) = (node.register("ada").await, world.look().await);
+    let (ada, mut redis_client) = (node.register("ada").await, world.redis_client().await);
     let send = async |path: &str, key: &str, body: &Value| {
         node.post_with(path, &ada.token, &[("idempotency-key", key)], body).await
     };
@@ -138,7 +138,7 @@ async fn a_full_window_still_replays_stored_responses() {
     let windows = ["awards", "inits"].map(|it| format!("GET rate:{it}:{}", ada.identity.user));
     let reads = "laurel_redis_command_duration_seconds_count{operation=\"find_answer\",result=\"ok\"} ";
     let before = (scripts.map(|it| calls(&node, it)), count(&node, reads));
-    let counted: [u64; 2] = [look.ask(&windows[0]).await, look.ask(&windows[1]).await];
+    let counted: [u64; 2] = [redis_client.query(&windows[0]).await, redis_client.query(&windows[1]).await];
     for round in 0..20 {
         for (path, body) in kept {
             let refused = send(path, &format!("fresh-{round}"), body).await;
@@ -146,7 +146,10 @@ async fn a_full_window_still_replays_stored_responses() {
         }
     }
     assert_eq!((scripts.map(|it| calls(&node, it)), count(&node, reads)), (before.0, before.1 + 40));
-    assert_eq!([look.ask::<u64>(&windows[0]).await, look.ask(&windows[1]).await], counted);
+    assert_eq!(
+        [redis_client.query::<u64>(&windows[0]).await, redis_client.query(&windows[1]).await],
+        counted
+    );
     for ((path, body), (key, first)) in kept.into_iter().zip(["kept", "kept-too"].into_iter().zip(first)) {
         let again = send(path, key, body).await;
         assert_eq!((again.status, &again.text), (first.status, &first.text));

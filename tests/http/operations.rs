@@ -112,10 +112,11 @@ async fn an_unavailable_store_is_down_in_the_metrics() {
 async fn a_redis_that_starts_to_evict_is_reported() {
     let world = World::new().await;
     let node = world.node().await;
-    let watch = laurel::live::watch_eviction_forever(node.app.clone(), std::time::Duration::from_millis(10));
+    let watch =
+        laurel::live::watch_eviction_forever(node.app.live.clone(), std::time::Duration::from_millis(10));
     let watch = tokio::spawn(watch);
     let expect_policy = async |policy: &str, degraded: serde_json::Value, gauge: &str| {
-        let _: () = world.look().await.ask(&format!("CONFIG SET maxmemory-policy {policy}")).await;
+        let _: () = world.redis_client().await.query(&format!("CONFIG SET maxmemory-policy {policy}")).await;
         eventually(policy, async || {
             let ready = node.get("/readyz").await;
             assert_eq!(ready.status, 200, "reads continue");
@@ -133,7 +134,7 @@ async fn a_redis_that_starts_to_evict_is_reported() {
 #[tokio::test]
 async fn a_redis_with_eviction_is_refused_at_start() {
     let world = World::new().await;
-    let _: () = world.look().await.ask("CONFIG SET maxmemory-policy allkeys-lru").await;
+    let _: () = world.redis_client().await.query("CONFIG SET maxmemory-policy allkeys-lru").await;
     let refused = laurel::serve::Node::start(world.config.clone(), world.clock.clone()).await;
     let why = refused.err().unwrap().to_string();
     assert!(why.contains("allkeys-lru") && why.contains("noeviction"), "{why}");

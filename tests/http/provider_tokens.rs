@@ -31,7 +31,7 @@ async fn fractional_times_never_extend_a_token() {
         let whole = std::mem::replace(&mut claims[name], json!((now_s + seconds) as f64 + fraction));
         let token = provider.signer.sign(&claims);
         assert_eq!(try_token(&node, &token).await.status, status, "{name} {seconds} {fraction}");
-        if let (200, Ok(login)) = (status, identify(&node.app, &token).await) {
+        if let (200, Ok(login)) = (status, identify(&node.app.accounts, &token).await) {
             let wanted = if name == "exp" { now_s + seconds } else { now_s + 600 };
             assert_eq!(login.expires_at_s, wanted, "{name} {seconds} {fraction}");
         }

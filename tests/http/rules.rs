@@ -149,7 +149,7 @@ async fn a_used_attestation_is_refused_after_redis_was_emptied() {
     let token = start().await.unwrap();
     assert_eq!(update(&token, "played").await.status, 200);
     node.written().await;
-    let _: () = world.look().await.ask("FLUSHALL").await;
+    let _: () = world.redis_client().await.query("FLUSHALL").await;
     let token = eventually("a game to start again", start).await;
     update(&token, "played").await.assert_refused(422, "PROOF_INVALID");
     prove("proven").await.assert_refused(422, "PROOF_INVALID");

@@ -21,13 +21,13 @@ async fn suspects_are_ranked_by_weight() {
     let quiz = nodes[1].token(&eve, "demo_quiz").await;
     nodes[0].finalize(&eve, &quiz, json!({ "quizResult": "?" })).await.assert_refused(422, "PROOF_INVALID");
     let bearer = format!("Bearer {}", root.token);
-    let look = async |path: &str| {
+    let get = async |path: &str| {
         let headers = [("authorization", bearer.as_str())];
         nodes[0].send(reqwest::Method::GET, path, &headers, Vec::new()).await.body["data"].clone()
     };
     let wanted = json!({ "forged": 2, "foreign": 1, "too_fast": 1, "proof_failed": 1 });
     let found = eventually("all abuse signals to be written", async || {
-        let found = look("/api/admin/suspects?hours=1&limit=10").await;
+        let found = get("/api/admin/suspects?hours=1&limit=10").await;
         (found["players"][0]["signs"] == wanted).then_some(found)
     })
     .await;
@@ -46,12 +46,12 @@ async fn suspects_are_ranked_by_weight() {
     assert_eq!(found["addresses"][0]["weight"], 39);
     assert_eq!((&found["weights"]["forged"], &found["weights"]["replayed"]), (&json!(10), &json!(1)));
     // At most `limit` of each.
-    let one = look("/api/admin/suspects?hours=1&limit=1").await;
+    let one = get("/api/admin/suspects?hours=1&limit=1").await;
     assert_eq!((names(&one["players"]), one["addresses"].as_array().unwrap().len()), (vec![json!("eve")], 1));
 
     // The user leads to the address and back. Every spelling of the address works.
     for address in ["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1"] {
-        let behind = look(&format!("/api/admin/suspects/{address}?hours=1")).await;
+        let behind = get(&format!("/api/admin/suspects/{address}?hours=1")).await;
         assert_eq!(
             (names(&behind["players"]), &behind["addresses"]),
             (vec![json!("eve"), json!("ada")], &json!([])),
@@ -59,10 +59,10 @@ async fn suspects_are_ranked_by_weight() {
         );
         assert_eq!((&behind["players"][0]["signs"], &behind["players"][0]["weight"]), (&wanted, &json!(38)));
     }
-    let eves = look("/api/admin/suspects/eve?hours=1").await;
+    let eves = get("/api/admin/suspects/eve?hours=1").await;
     assert_eq!((&eves["players"], &eves["addresses"][0]["suspect"]), (&json!([]), &json!("127.0.0.1")));
     assert_eq!((&eves["addresses"][0]["signs"], &eves["addresses"][0]["userId"]), (&wanted, &Value::Null));
-    let nobody = look("/api/admin/suspects/10.9.8.7?hours=1").await;
+    let nobody = get("/api/admin/suspects/10.9.8.7?hours=1").await;
     assert_eq!((&nobody["signs"], &nobody["players"]), (&json!([]), &json!([])));
     let report = nodes[0]
         .send(reqwest::Method::GET, "/api/admin/users/eve", &[("authorization", &bearer)], Vec::new())

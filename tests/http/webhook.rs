@@ -68,8 +68,8 @@ async fn a_backend_that_fails_leaves_every_token_unspent() {
     let token = failing.token(&ada, "raid").await;
     let good = json!({ "loot": 7 });
     failing.written().await;
-    let mut look = world.look().await;
-    let before = look.everything().await;
+    let mut redis_client = world.redis_client().await;
+    let before = redis_client.everything().await;
     for _ in 0..3 {
         let refused = failing.finalize(&ada, &token, good.clone()).await;
         refused.assert_refused(503, "SERVICE_UNAVAILABLE");
@@ -80,7 +80,7 @@ async fn a_backend_that_fails_leaves_every_token_unspent() {
         .post("/api/v1/action-tokens", &ada.token, &prove)
         .await
         .assert_refused(503, "SERVICE_UNAVAILABLE");
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
     failing.stop().await;
     let node = node(&world, &format!("{}/loot", backend.base), 0).await;
     assert_eq!(node.finalize(&ada, &token, good).await.body["newScore"], 40);

@@ -116,5 +116,5 @@ async fn concurrent_requests_wait_for_their_own_award() {
         assert_eq!(written(&node, player).await, 100);
     }
     let never = std::time::Duration::from_millis(50);
-    assert!(!node.app.commits.wait(Uuid::new_v4(), never).await, "there is no such award");
+    assert!(!node.app.ledger.commits.wait(Uuid::new_v4(), never).await, "there is no such award");
 }

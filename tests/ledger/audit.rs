@@ -7,7 +7,7 @@ use crate::harness::{World, eventually};
 /// Actor, action, user and detail of each row.
 type Row = (String, String, String, Value);
 
-async fn rows(database: &laurel::ledger::Database) -> Vec<Row> {
+async fn rows(database: &laurel::db::Database) -> Vec<Row> {
     let sql = "SELECT a.actor, a.action, u.username, coalesce(a.detail, 'null') FROM admin_audit a JOIN users u ON u.id = a.user_id
                ORDER BY a.created_at, u.username";
     sqlx::query_as(sql).fetch_all(database).await.unwrap()
@@ -19,10 +19,10 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
     let node = world.node().await;
     node.register("ada").await;
     let database = &node.app.database;
-    let user = laurel::admin::find_user(&node.app, "ada").await.unwrap();
+    let user = laurel::admin::find_user(&node.app.admin, "ada").await.unwrap();
     let decision = laurel::admin::Decision { actor: "root".into(), host: None, reason: "trusted".into() };
     for admin in [true, false] {
-        laurel::admin::grant(&node.app, &user, admin, &decision).await.unwrap();
+        laurel::admin::grant(&node.app.admin, &user, admin, &decision).await.unwrap();
     }
     let summary = |row: Row| (row.0, row.1, row.2);
     let named = |actor: &str, action: &str| (actor.to_owned(), action.to_owned(), "ada".to_owned());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use laurel::ledger::begin;
+use laurel::db::begin;
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 

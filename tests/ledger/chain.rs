@@ -10,7 +10,7 @@ use crate::harness::{World, ledger_mismatches};
 
 /// Alternating awards of two users, in the outbox.
 pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
-    laurel::ledger::await_board(app, |_| ()).await.unwrap();
+    laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
     let users = [super::verify::insert_user(app).await, super::verify::insert_user(app).await];
     for award in 0..awards {
         crate::scripts::award(&app.store, users[award as usize % 2], 10).await;

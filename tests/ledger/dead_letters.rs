@@ -13,12 +13,14 @@ fn operator() -> Decision {
 }
 
 async fn letters(node: &TestNode) -> Vec<DeadLetter> {
-    laurel::admin::dead_letters(&node.app, true, 1000).await.unwrap()
+    laurel::admin::dead_letters(&node.app.admin, true, 1000).await.unwrap()
 }
 
 async fn retry(node: &TestNode, letter: i64) -> String {
-    laurel::admin::decide_dead_letter(&node.app, letter, DeadLetterAction::Retry, &operator()).await.unwrap();
-    laurel::ledger::retry_dead_letters(&node.app).await.unwrap();
+    laurel::admin::decide_dead_letter(&node.app.admin, letter, DeadLetterAction::Retry, &operator())
+        .await
+        .unwrap();
+    laurel::ledger::retry_dead_letters(&node.app.ledger).await.unwrap();
     letters(node).await.into_iter().find(|it| it.id == letter).unwrap().state
 }
 
@@ -36,7 +38,7 @@ async fn a_bad_entry_holds_up_no_other() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let mut look = world.look().await;
+    let mut redis_client = world.redis_client().await;
     let stranger = Uuid::from_u128(77).to_string();
     let (far, long) = (i64::MAX.to_string(), "x".repeat(65));
     let cases: &[(&str, &[(&str, &str)])] = &[
@@ -52,7 +54,7 @@ async fn a_bad_entry_holds_up_no_other() {
     ];
     for (number, (reason, changes)) in cases.iter().enumerate() {
         let entry = forged(&node, &ada, changes).await;
-        let stream_id = append(&mut look, &entry).await;
+        let stream_id = append(&mut redis_client, &entry).await;
         node.award(&ada, "watch_ad").await;
         node.written().await;
         let found = letters(&node).await;
@@ -63,19 +65,23 @@ async fn a_bad_entry_holds_up_no_other() {
     }
     // They do not hold up a rebuild, and none is recorded twice.
     let entry = forged(&node, &ada, cases[5].1).await;
-    append(&mut look, &entry).await;
-    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    append(&mut redis_client, &entry).await;
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     assert_eq!(letters(&node).await.len(), cases.len() + 1);
     let found = mismatches(&node.app).await;
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].subject == "dead letters" && found[0].detail.starts_with("10 entries"), "{found:?}");
     for letter in letters(&node).await {
-        laurel::admin::decide_dead_letter(&node.app, letter.id, DeadLetterAction::Discard, &operator())
+        laurel::admin::decide_dead_letter(&node.app.admin, letter.id, DeadLetterAction::Discard, &operator())
             .await
             .unwrap();
-        let again =
-            laurel::admin::decide_dead_letter(&node.app, letter.id, DeadLetterAction::Retry, &operator())
-                .await;
+        let again = laurel::admin::decide_dead_letter(
+            &node.app.admin,
+            letter.id,
+            DeadLetterAction::Retry,
+            &operator(),
+        )
+        .await;
         assert!(again.is_err(), "a decision is final");
     }
     assert_verified(&world).await;
@@ -117,7 +123,7 @@ async fn a_retried_entry_counts_once() {
     ];
     let changes: Vec<(&str, &str)> = changes.iter().map(|(name, it)| (*name, it.as_str())).collect();
     let entry = forged(&node, &ada, &changes).await;
-    append(&mut world.look().await, &entry).await;
+    append(&mut world.redis_client().await, &entry).await;
     node.written().await;
     assert_eq!(score(&node, &ada).await, 55);
     assert_verified(&world).await;
@@ -148,7 +154,7 @@ async fn an_unknown_user_is_banned_and_blocks_nothing() {
     node.written().await;
     assert_eq!(node.board().await, [("ada".to_owned(), 10, 1)]);
     assert!(letters(&node).await.iter().all(|it| it.reason == "unknown_user" && it.user == Some(user)));
-    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     node.award(&ada, "watch_ad").await;
     banned().await;
     let found = mismatches(&node.app).await;
@@ -166,11 +172,11 @@ async fn an_unknown_user_is_banned_and_blocks_nothing() {
     .execute(&node.app.database)
     .await
     .unwrap();
-    laurel::admin::retry_all_dead_letters(&node.app, &operator()).await.unwrap();
-    laurel::ledger::retry_dead_letters(&node.app).await.unwrap();
+    laurel::admin::retry_all_dead_letters(&node.app.admin, &operator()).await.unwrap();
+    laurel::ledger::retry_dead_letters(&node.app.ledger).await.unwrap();
     assert!(letters(&node).await.iter().all(|it| it.state == "written"));
     let converging =
-        tokio::spawn(laurel::admin::reconcile_forever(node.app.clone(), laurel::admin::FULL_INTERVAL));
+        tokio::spawn(laurel::admin::reconcile_forever(node.app.admin.clone(), laurel::admin::FULL_INTERVAL));
     eventually("the ban to be lifted", async || {
         (node.init(&eve, "watch_ad").await.status == 200).then_some(())
     })
@@ -178,7 +184,7 @@ async fn an_unknown_user_is_banned_and_blocks_nothing() {
     converging.abort();
     let lost = |it: &DeadLetter| it.points.is_none() || !it.in_redis;
     assert!(letters(&node).await.iter().all(lost), "Redis was loaded without the award");
-    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     node.award(&eve, "watch_ad").await;
     assert_eq!(node.board().await, [("ada".to_owned(), 20, 1), ("eve".to_owned(), 20, 1)]);
     assert_verified(&world).await;
@@ -210,20 +216,20 @@ async fn entries_stay_in_the_outbox_after_too_many_failures() {
     let world = World::with_shards(1).await;
     let node = world.node().await;
     let ada = node.register("ada").await;
-    let mut look = world.look().await;
+    let mut redis_client = world.redis_client().await;
     for number in 0..105 {
-        let _: String = look.ask(&format!("XADD outbox * kind unheard-of number {number}")).await;
+        let _: String = redis_client.query(&format!("XADD outbox * kind unheard-of number {number}")).await;
     }
     eventually("a hundred dead letters", async || {
         (node.app.store.poll_state().await.ok()?.outbox == 5).then_some(())
     })
     .await;
-    let given_up = laurel::ledger::rebuild(&node.app, |_| ()).await;
+    let given_up = laurel::ledger::rebuild(&node.app.ledger, |_| ()).await;
     assert!(given_up.unwrap_err().to_string().contains("5 entries"));
     assert_eq!(letters(&node).await.len(), 100);
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 10, "awards go on");
     eventually("the award to be written", async || (score(&node, &ada).await == 10).then_some(())).await;
-    laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     assert_eq!(letters(&node).await.len(), 105);
     assert_eq!(node.app.store.poll_state().await.unwrap().outbox, 0);
     node.award(&ada, "watch_ad").await;

@@ -14,7 +14,7 @@ use crate::scripts::redeem;
 async fn session_entries_may_arrive_in_any_order() {
     let world = World::new().await;
     let app = world.app().await;
-    laurel::ledger::await_board(&app, |_| ()).await.unwrap();
+    laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
     let username = format!("u{}", crate::scripts::number(user));
     let (session, tokens) = (new_session_id(), [ActToken::new(), ActToken::new(), ActToken::new()]);
@@ -28,7 +28,7 @@ async fn session_entries_may_arrive_in_any_order() {
         outbox_max: 1000,
         event_ids: (Uuid::new_v4(), Uuid::new_v4()),
     };
-    app.store.start(&start).await.unwrap();
+    app.store.start(&start).await.unwrap().0.unwrap();
     for pair in tokens.windows(2) {
         let (hash, next) =
             (pair[0].hash(), NextToken { token: pair[1].as_str().to_owned(), hash: pair[1].hash() });
@@ -129,14 +129,14 @@ async fn the_sweep_closes_expired_sessions() {
         SELECT 'sess_' || n, $1, now() - interval '50 days', now() - n * interval '1 day' FROM generate_series(-1, 1500) n";
     sqlx::query(insert).bind(user).execute(&app.database).await.unwrap();
     // All but the one that expires tomorrow, in several batches.
-    assert_eq!(laurel::ledger::sweep(&app.database, 30).await.unwrap(), 1501);
+    assert_eq!(laurel::retention::sweep(&app.database, 30).await.unwrap(), 1501);
     let open: Vec<(String, bool)> =
         sqlx::query_as("SELECT session_id, ended_at IS NULL FROM game_sessions WHERE is_active")
             .fetch_all(&app.database)
             .await
             .unwrap();
     assert_eq!(open, [("sess_-1".to_owned(), true)]);
-    assert_eq!(laurel::ledger::sweep(&app.database, 30).await.unwrap(), 0);
+    assert_eq!(laurel::retention::sweep(&app.database, 30).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn the_sweep_deletes_old_abuse_signals() {
          SELECT '10.0.0.1', gen_random_uuid(), 'forged', hour, 1 {hours}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&app.database).await.unwrap();
-    laurel::ledger::sweep(&app.database, 30).await.unwrap();
+    laurel::retention::sweep(&app.database, 30).await.unwrap();
     for table in ["suspicions", "suspect_addresses"] {
         let left = format!("SELECT count(*) FROM {table}");
         let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(left)).fetch_one(&app.database).await.unwrap();

@@ -94,10 +94,11 @@ async fn a_command_with_another_redis_than_the_leader_fails() {
     other.restore_data(&copy);
     other.restart().await;
     // At least the awards: `issued` entries may be written while `score_history` is locked, if they are a batch of their own.
-    let waiting: u64 = other.look().await.ask("XLEN outbox").await;
+    let waiting: u64 = other.redis_client().await.query("XLEN outbox").await;
     assert!(waiting >= 3, "{waiting}");
     let first = std::mem::replace(&mut world.config.redis.url, other.url.clone().into());
-    let waited = laurel::ledger::await_board(&*world.app().await, |_| ()).await.unwrap_err().to_string();
+    let waited =
+        laurel::ledger::await_board(&world.app().await.ledger, |_| ()).await.unwrap_err().to_string();
     let expected = format!("the {waiting} entries in the outbox");
     assert!(waited.contains(&expected) && waited.contains("another Redis"), "{waited}");
     world.config.redis.url = first;

@@ -14,12 +14,12 @@ async fn points_per_hour_survive_an_emptied_redis() {
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "watch_ad").await;
     // An adjustment is not an award.
-    let user = laurel::admin::find_user(&node.app, "bob").await.unwrap();
+    let user = laurel::admin::find_user(&node.app.admin, "bob").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
-    laurel::admin::adjust(&node.app, &user, 500, None, &decision).await.unwrap();
+    laurel::admin::adjust(&node.app.admin, &user, 500, None, &decision).await.unwrap();
     node.written().await;
-    let mut look = world.look().await;
-    let _: () = look.ask("FLUSHALL").await;
+    let mut redis_client = world.redis_client().await;
+    let _: () = redis_client.query("FLUSHALL").await;
     let token = eventually("the board to be open again", async || {
         let answer = node.init(&ada, "watch_ad").await;
         answer.body["antiSpamToken"].as_str().map(str::to_owned)
@@ -30,11 +30,11 @@ async fn points_per_hour_survive_an_emptied_redis() {
     assert!((1..=3600).contains(&full.header("retry-after").parse::<u64>().unwrap()));
     let key = format!("points:{}", ada.identity.user);
     assert!(
-        (1..=3_600_000).contains(&look.ask::<i64>(&format!("PTTL {key}")).await),
+        (1..=3_600_000).contains(&redis_client.query::<i64>(&format!("PTTL {key}")).await),
         "an hour, not for ever"
     );
     node.award(&bob, "watch_ad").await;
-    assert_eq!(look.ask::<u64>(&format!("GET points:{}", bob.identity.user)).await, 20);
+    assert_eq!(redis_client.query::<u64>(&format!("GET points:{}", bob.identity.user)).await, 20);
     assert_verified(&world).await;
 }
 
@@ -81,7 +81,7 @@ async fn used_attestations_expire_by_redis_clock() {
         assert_eq!(show(&node, &ada, &used).await.status, 201);
         node.written().await;
         world.redis.set_clock(lost_at);
-        let _: () = world.look().await.ask("FLUSHALL").await;
+        let _: () = world.redis_client().await.query("FLUSHALL").await;
         eventually("Redis to be loaded", async || {
             (node.app.store.poll_state().await.ok()?.open).then_some(())
         })

@@ -113,7 +113,7 @@ async fn search_index_is_created_where_the_extension_is_available() {
 
         let node = world.node().await;
         node.register("ada_lovelace").await;
-        let found = laurel::admin::search(&node.app, Some("LOVE"), None, 5).await.unwrap();
+        let found = laurel::admin::search(&node.app.admin, Some("LOVE"), None, 5).await.unwrap();
         assert_eq!((found.total, found.users[0].username.as_str()), (1, "ada_lovelace"), "{role}");
     }
 }

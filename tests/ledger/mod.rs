@@ -54,6 +54,6 @@ fn forged_entry(user: Uuid, hlc_us: i64, changes: &[(&str, &str)]) -> String {
 }
 
 /// Appends an entry to the outbox. Returns its id in the stream.
-async fn append(look: &mut RedisClient, entry: &str) -> String {
-    look.ask_words(&["XADD", "outbox", "*", "entry", entry]).await
+async fn append(redis_client: &mut RedisClient, entry: &str) -> String {
+    redis_client.ask_words(&["XADD", "outbox", "*", "entry", entry]).await
 }

@@ -24,8 +24,8 @@ async fn restore(world: &mut World, copy: &[Vec<DataFile>]) {
 /// Waits until the board is open in a later epoch.
 async fn opened_after(node: &TestNode, epoch: i64) {
     eventually("the board to be open again", async || {
-        let look = node.app.store.poll_state().await.ok()?;
-        (look.open && node.app.store.known_epochs() > epoch).then_some(())
+        let redis_client = node.app.store.poll_state().await.ok()?;
+        (redis_client.open && node.app.store.known_epochs() > epoch).then_some(())
     })
     .await;
 }
@@ -80,10 +80,10 @@ async fn entries_only_in_an_older_copy_follow_the_ledger() {
     node.stop().await;
     restore(&mut world, &copy).await;
     // An award that reached only this Redis before the ledger continued with another one.
-    let mut look = world.look().await;
-    let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
+    let mut redis_client = world.redis_client().await;
+    let hlc_us: i64 = redis_client.query("HGET shard:state hlc_us").await;
     let award = [("action", "complete_level"), ("points", "20"), ("before", "10"), ("after", "30")];
-    append(&mut look, &forged_entry(ada.identity.user, hlc_us + 1, &award)).await;
+    append(&mut redis_client, &forged_entry(ada.identity.user, hlc_us + 1, &award)).await;
 
     let node = world.node().await;
     assert_verified(&world).await;
@@ -100,15 +100,15 @@ async fn deductions_in_an_older_copy_stop_at_zero() {
     let epoch = node.app.store.known_epochs();
     let copy = copy_of(&mut world).await;
     opened_after(&node, epoch).await;
-    let user = laurel::admin::find_user(&node.app, "ada").await.unwrap();
+    let user = laurel::admin::find_user(&node.app.admin, "ada").await.unwrap();
     let operator = laurel::admin::Decision { actor: "test".into(), host: None, reason: "less".into() };
-    laurel::admin::adjust(&node.app, &user, -15, None, &operator).await.unwrap();
+    laurel::admin::adjust(&node.app.admin, &user, -15, None, &operator).await.unwrap();
     node.written().await;
     node.stop().await;
     restore(&mut world, &copy).await;
     // An admin deducted more than is left by now. The entry was not in the ledger yet when Redis was lost.
-    let mut look = world.look().await;
-    let hlc_us: i64 = look.ask("HGET shard:state hlc_us").await;
+    let mut redis_client = world.redis_client().await;
+    let hlc_us: i64 = redis_client.query("HGET shard:state hlc_us").await;
     let deduction = [
         ("kind", "adjusted"),
         ("action", "adjust"),
@@ -118,7 +118,7 @@ async fn deductions_in_an_older_copy_stop_at_zero() {
         ("token", ""),
         ("proof", "{}"),
     ];
-    append(&mut look, &forged_entry(ada.identity.user, hlc_us + 1, &deduction)).await;
+    append(&mut redis_client, &forged_entry(ada.identity.user, hlc_us + 1, &deduction)).await;
 
     let node = world.node().await;
     assert_eq!(node.board().await, []);
@@ -146,7 +146,7 @@ async fn used_tokens_stay_used_after_a_rebuild_of_an_older_copy() {
     node.stop().await;
     restore(&mut world, &copy).await;
 
-    laurel::ledger::rebuild(&*world.app().await, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&world.app().await.ledger, |_| ()).await.unwrap();
     let node = world.node().await;
     node.finalize(&ada, &used, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     assert_verified(&world).await;
@@ -186,16 +186,16 @@ async fn a_redis_that_was_left_behind_is_loaded() {
     let later = "UPDATE ledger_heads SET epoch = epoch + 1; UPDATE board_shards SET epoch = epoch + 1";
     sqlx::raw_sql(later).execute(&node.app.database).await.unwrap();
     let stray = ActToken::new().hash();
-    let mut look = world.look().await;
-    let _: () = look.ask(&format!("SET token:{stray} {}", ada.identity.user)).await;
-    let _: i64 = look.ask(&format!("INCRBY user:score:{} 500", ada.identity.user)).await;
+    let mut redis_client = world.redis_client().await;
+    let _: () = redis_client.query(&format!("SET token:{stray} {}", ada.identity.user)).await;
+    let _: i64 = redis_client.query(&format!("INCRBY user:score:{} 500", ada.identity.user)).await;
     eventually("the board to be loaded", async || {
         let own: Option<String> =
-            world.look().await.ask(&format!("GET user:score:{}", ada.identity.user)).await;
+            world.redis_client().await.query(&format!("GET user:score:{}", ada.identity.user)).await;
         (own.as_deref() == Some("10")).then_some(())
     })
     .await;
-    assert_eq!(look.ask::<u64>(&format!("EXISTS token:{stray}")).await, 0);
+    assert_eq!(redis_client.query::<u64>(&format!("EXISTS token:{stray}")).await, 0);
     assert_verified(&world).await;
 }
 

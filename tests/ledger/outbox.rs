@@ -28,7 +28,7 @@ async fn only_acknowledged_entries_leave_the_outbox() {
 async fn unreadable_entries_are_returned_raw() {
     let world = World::new().await;
     let store = world.store().await;
-    let _: String = world.look().await.ask("XADD outbox * kind nonsense").await;
+    let _: String = world.redis_client().await.query("XADD outbox * kind nonsense").await;
     award(&store, user(1), 10).await;
     let mut reader = store.outbox_reader().await.unwrap();
     let (entries, unread) = reader.read(10, 0).await.unwrap();

@@ -47,7 +47,7 @@ async fn aged(world: &World) -> Arc<App> {
         );
     }
     sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&app.database).await.unwrap();
-    laurel::ledger::await_board(&app, |_| ()).await.unwrap();
+    laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
     app
 }
 
@@ -123,7 +123,7 @@ async fn months_with_carried_entries_can_be_detached() {
         write_aged(&app, months).await;
     }
     // The first carried entry is in a month that is detached later than the one of the next carried entry.
-    detach(&app, month(&app, 4).await).await.unwrap();
+    detach(&app.ledger, month(&app, 4).await).await.unwrap();
     let moved = "UPDATE score_history SET created_at = to_timestamp($1 / 1000) WHERE action_type = 'carried'";
     let to_ms = middle_ms(month(&app, 3).await);
     sqlx::query(moved).bind(to_ms).execute(&app.database).await.unwrap();
@@ -131,8 +131,8 @@ async fn months_with_carried_entries_can_be_detached() {
         award(&app, &[user], 10).await;
         write_aged(&app, months).await;
     }
-    detach(&app, month(&app, 3).await).await.unwrap();
-    detach(&app, month(&app, 2).await).await.unwrap();
+    detach(&app.ledger, month(&app, 3).await).await.unwrap();
+    detach(&app.ledger, month(&app, 2).await).await.unwrap();
     let totals =
         "SELECT string_agg(score_before || '>' || score_after, ' ' ORDER BY hlc_us) FROM score_history";
     assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
@@ -160,26 +160,26 @@ async fn detaching_changes_no_totals_or_ranks() {
     assert_verified(&world).await;
     let before = top(&app).await;
 
-    let detached = detach(&app, month(&app, 3).await).await.unwrap();
+    let detached = detach(&app.ledger, month(&app, 3).await).await.unwrap();
     assert_eq!((detached.entries, detached.carried), (8, 8), "of {old} entries in the outbox");
     assert!(detached.tables.iter().all(|it| it.starts_with("score_history_detached_")), "{detached:?}");
     assert_eq!(
-        detach(&app, month(&app, 3).await).await.unwrap(),
+        detach(&app.ledger, month(&app, 3).await).await.unwrap(),
         DetachReport::default(),
         "acknowledging twice changes nothing"
     );
     assert_verified(&world).await;
-    laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&app.ledger, |_| ()).await.unwrap();
     assert_eq!(top(&app).await, before, "ties stay as they were");
 
     // Detach the next months too: their carried entries follow the earlier ones.
-    let detached = detach(&app, month(&app, 2).await).await.unwrap();
+    let detached = detach(&app.ledger, month(&app, 2).await).await.unwrap();
     assert_eq!((detached.entries, detached.carried), (4, 4));
     award(&app, &users[..2], 10).await;
     write_aged(&app, 0).await;
     assert_verified(&world).await;
     let before = top(&app).await;
-    laurel::ledger::rebuild(&app, |_| ()).await.unwrap();
+    laurel::ledger::rebuild(&app.ledger, |_| ()).await.unwrap();
     assert_eq!(top(&app).await, before);
 
     // Carried entries are protected like the ones they replace.
@@ -197,7 +197,7 @@ async fn recent_or_held_entries_are_not_detached() {
     let user = super::verify::insert_user(&app).await;
     award(&app, &[user], 10).await;
     write_aged(&app, 3).await;
-    let refused = async |ago: i32| detach(&app, month(&app, ago).await).await.unwrap_err().to_string();
+    let refused = async |ago: i32| detach(&app.ledger, month(&app, ago).await).await.unwrap_err().to_string();
     assert!(refused(0).await.contains("less than 32 days"));
     app.database.execute("UPDATE score_history SET held = TRUE").await.unwrap();
     assert!(refused(2).await.contains("held"));

@@ -74,7 +74,8 @@ async fn a_pooler_in_transaction_mode_is_refused() {
         let (world, _postgres, _pooler) = pooled(settings).await;
         // The second attempt gets connections that the first left in the pool.
         for _ in 0..2 {
-            let refused = laurel::ledger::connect(&world.config.postgres).await.unwrap_err().to_string();
+            let refused =
+                laurel::db::connect(&world.config.postgres, "laurel").await.unwrap_err().to_string();
             assert!(refused.contains(hint), "{settings}: {refused}");
         }
     }

@@ -50,8 +50,8 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
     };
     let rebuilds = async {
         for _ in 0..3 {
-            let _: u64 = world.look().await.ask("ZADD leaderboard:global 999999 a-stranger").await;
-            laurel::ledger::rebuild(&node.app, |_| ()).await.unwrap();
+            let _: u64 = world.redis_client().await.query("ZADD leaderboard:global 999999 a-stranger").await;
+            laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
         }
     };
     futures::join!(awards, rebuilds);
@@ -76,7 +76,7 @@ async fn a_redis_emptied_while_nodes_serve_is_loaded() {
     let world = World::new().await;
     let (node, players) = node_with_awards(&world, 12).await;
     let board = node.board().await;
-    let _: () = world.look().await.ask("FLUSHALL").await;
+    let _: () = world.redis_client().await.query("FLUSHALL").await;
     // No award is computed from a missing total.
     let won = eventually("the board to be open again", async || {
         let answer = node.init(&players[0], "watch_ad").await;
@@ -101,8 +101,8 @@ async fn an_interrupted_load_starts_over() {
     while load.empty_some(0, true).await.unwrap() != 0 {}
     let _ = store.refill_top(0, &[], 0, Some(&load)).await.unwrap();
     eventually("the board to be open again", async || {
-        let look = store.poll_state().await.ok()?;
-        (look.open && store.known_epochs() > epoch).then_some(())
+        let redis_client = store.poll_state().await.ok()?;
+        (redis_client.open && store.known_epochs() > epoch).then_some(())
     })
     .await;
     assert_verified(&world).await;

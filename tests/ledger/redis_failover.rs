@@ -7,19 +7,19 @@ use crate::harness::{
 };
 
 /// Makes Redis listen on TCP. Returns the port.
-async fn open_port(look: &mut RedisClient) -> u16 {
+async fn open_port(redis_client: &mut RedisClient) -> u16 {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
-        let _: () = look.ask(&format!("CONFIG SET {setting}")).await;
+        let _: () = redis_client.query(&format!("CONFIG SET {setting}")).await;
     }
     port
 }
 
 /// Makes one Redis a replica of another and waits for the sync.
-async fn follow(look: &mut RedisClient, port: u16) {
-    let _: () = look.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
+async fn follow(redis_client: &mut RedisClient, port: u16) {
+    let _: () = redis_client.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
     for _ in 0..6000 {
-        let info: String = look.ask("INFO replication").await;
+        let info: String = redis_client.query("INFO replication").await;
         if info.contains("master_link_status:up") {
             return;
         }
@@ -30,20 +30,20 @@ async fn follow(look: &mut RedisClient, port: u16) {
 
 /// A second Redis with a copy of the data, independent from now on. Returns its port too.
 async fn split_off(world: &World) -> (TestRedis, u16) {
-    let port = open_port(&mut world.look().await).await;
+    let port = open_port(&mut world.redis_client().await).await;
     let other = TestRedis::start(&world.folder.path().join("other")).await;
-    let mut look = other.look().await;
-    follow(&mut look, port).await;
-    let _: () = look.ask("REPLICAOF NO ONE").await;
-    let port = open_port(&mut look).await;
+    let mut redis_client = other.redis_client().await;
+    follow(&mut redis_client, port).await;
+    let _: () = redis_client.query("REPLICAOF NO ONE").await;
+    let port = open_port(&mut redis_client).await;
     (other, port)
 }
 
 /// Redis takes over the other one's data and becomes a master again, as after a Sentinel failover and failback.
 async fn take_over(world: &World, port: u16) {
-    let mut look = world.look().await;
-    follow(&mut look, port).await;
-    let _: () = look.ask("REPLICAOF NO ONE").await;
+    let mut redis_client = world.redis_client().await;
+    follow(&mut redis_client, port).await;
+    let _: () = redis_client.query("REPLICAOF NO ONE").await;
 }
 
 async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
@@ -142,7 +142,9 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
     let options = laurel::ledger::SeedOptions { users: 200, max_score: 1000, tokens: None };
     for _ in 0..20 {
         futures::join!(node.award(&ada, "watch_ad"), async {
-            laurel::ledger::seed(&node.app, &options, |_| ()).await.unwrap();
+            laurel::ledger::seed(&node.app.ledger, &node.app.accounts.logins, &options, |_| ())
+                .await
+                .unwrap();
         });
     }
     node.written().await;

@@ -82,7 +82,7 @@ fn waiting(world: &World, config: &Config) -> JoinHandle<TestNode> {
 
 async fn split(world: &World, config: &Config, from: &OldBoard) -> u64 {
     let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
-    rebuild_or_reshard(&app, from, |_| ()).await.unwrap()
+    rebuild_or_reshard(&app.ledger, from, |_| ()).await.unwrap()
 }
 
 /// Changes the number of shards under load. Afterwards nodes with the old configuration take no award, and every point in a response is
@@ -160,7 +160,7 @@ async fn resharding_needs_the_right_old_board() {
     config.redis.shards = 2;
     let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
     let refused =
-        async |from: &OldBoard| rebuild_or_reshard(&app, from, |_| ()).await.unwrap_err().to_string();
+        async |from: &OldBoard| rebuild_or_reshard(&app.ledger, from, |_| ()).await.unwrap_err().to_string();
     let from = OldBoard { url: Some(elsewhere.redis.url.clone()), lost: false };
     assert!(refused(&from).await.contains("name its Redis with --from"));
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 20, "nothing was changed");

@@ -118,7 +118,7 @@ pub async fn assert_rollups_match(app: &App) {
 }
 
 async fn add_all(app: &App) {
-    while roll_up(app, true).await.unwrap() {}
+    while roll_up(&app.ledger, true).await.unwrap() {}
 }
 
 #[tokio::test]
@@ -144,10 +144,10 @@ async fn interrupted_rollups_count_everything_once() {
         ledger.append(&apps[0], 100, f64::from(round) / 40.0).await;
         let patience = Duration::from_micros(ledger.random.random_range(100..20_000));
         cut += usize::from(
-            tokio::time::timeout(patience, roll_up(&apps[round as usize % 2], true)).await.is_err(),
+            tokio::time::timeout(patience, roll_up(&apps[round as usize % 2].ledger, true)).await.is_err(),
         );
         if round % 4 == 0 {
-            let (one, other) = tokio::join!(roll_up(&apps[0], true), roll_up(&apps[1], true));
+            let (one, other) = tokio::join!(roll_up(&apps[0].ledger, true), roll_up(&apps[1].ledger, true));
             one.and(other).unwrap();
         }
     }
@@ -173,11 +173,11 @@ async fn users_are_counted_once() {
         for _ in 0..5 {
             register(&app).await;
         }
-        roll_up(&app, true).await.unwrap();
+        roll_up(&app.ledger, true).await.unwrap();
         let before = if round < 3 { "()".to_owned() } else { format!("({})", (round - 2) * 5) };
         assert_eq!(rows(&app, counted).await, [before], "not before they are final");
         sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
-        roll_up(&app, true).await.unwrap();
+        roll_up(&app.ledger, true).await.unwrap();
     }
     sqlx::raw_sql(settle).execute(&app.database).await.unwrap();
     add_all(&app).await;

@@ -8,7 +8,7 @@ use crate::harness::{TestNode, World, assert_verified};
 
 async fn seed(node: &TestNode, users: u64) {
     let options = SeedOptions { users, max_score: 1000, tokens: None };
-    laurel::ledger::seed(&node.app, &options, |_| ()).await.unwrap();
+    laurel::ledger::seed(&node.app.ledger, &node.app.accounts.logins, &options, |_| ()).await.unwrap();
 }
 
 async fn names(node: &TestNode) -> Vec<String> {

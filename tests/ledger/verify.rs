@@ -33,11 +33,11 @@ async fn every_kind_of_mismatch_is_reported() {
     assert_verified(&world).await;
 
     let id = |place: usize| players[place].identity.user;
-    let mut look = world.look().await;
-    let _: u64 = look.ask(&format!("ZADD leaderboard:global 21 {}", id(0))).await;
-    let _: () = look.ask(&format!("SET user:score:{} 7", id(1))).await;
-    let _: u64 = look.ask(&format!("ZREM leaderboard:global {}", id(2))).await;
-    let _: u64 = look.ask("ZADD leaderboard:global 5 a-stranger").await;
+    let mut redis_client = world.redis_client().await;
+    let _: u64 = redis_client.query(&format!("ZADD leaderboard:global 21 {}", id(0))).await;
+    let _: () = redis_client.query(&format!("SET user:score:{} 7", id(1))).await;
+    let _: u64 = redis_client.query(&format!("ZREM leaderboard:global {}", id(2))).await;
+    let _: u64 = redis_client.query("ZADD leaderboard:global 5 a-stranger").await;
     let database = &node.app.database;
     let update = async |sql: &'static str, place: usize| {
         sqlx::query(sql).bind(id(place)).execute(database).await.unwrap();
@@ -65,11 +65,11 @@ async fn the_background_check_finds_mismatches() {
     }
     node.written().await;
     let mut after = uuid::Uuid::nil();
-    assert_eq!(laurel::ledger::check_sample(&node.app, &mut after).await.unwrap(), []);
+    assert_eq!(laurel::ledger::check_sample(&node.app.ledger, &mut after).await.unwrap(), []);
     assert!(after.is_nil(), "all users were checked, the next check starts over");
     let who = players[4].identity.user;
-    let _: i64 = world.look().await.ask(&format!("INCRBY user:score:{who} 5")).await;
-    let found = laurel::ledger::check_sample(&node.app, &mut after).await.unwrap();
+    let _: i64 = world.redis_client().await.query(&format!("INCRBY user:score:{who} 5")).await;
+    let found = laurel::ledger::check_sample(&node.app.ledger, &mut after).await.unwrap();
     assert_eq!(found.iter().map(|it| it.subject.clone()).collect::<Vec<_>>(), [who.to_string()]);
     assert!(found[0].detail.contains("user:score has 15, the ledger's sum is 10"), "{}", found[0].detail);
 }

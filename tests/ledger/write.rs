@@ -54,7 +54,7 @@ async fn an_attempt_is_one_row() {
 async fn an_entry_delivered_twice_counts_once() {
     let world = World::new().await;
     let app = world.app().await;
-    laurel::ledger::await_board(&app, |_| ()).await.unwrap();
+    laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
     crate::scripts::award(&app.store, user, 10).await;
     crate::scripts::award(&app.store, user, 5).await;

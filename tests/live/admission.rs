@@ -126,7 +126,7 @@ async fn a_full_handshake_queue_refuses_every_protocol() {
     };
     let closed = world.node_with(change).await;
     let ada = closed.register("ada").await;
-    let _running = closed.app.handshakes.acquire().await.unwrap();
+    let _running = closed.app.live.handshakes.acquire().await.unwrap();
     for protocol in ALL {
         if logs_in_later(protocol) {
             assert_closed_silently(&closed, protocol, &ada).await;
@@ -141,13 +141,13 @@ async fn a_full_handshake_queue_refuses_every_protocol() {
     };
     let node = world.node_with(change).await;
     for protocol in ALL {
-        let running = node.app.handshakes.acquire().await.unwrap();
+        let running = node.app.live.handshakes.acquire().await.unwrap();
         let (base, token) = (node.base.clone(), ada.token.clone());
         let queued = tokio::spawn(async move {
             Subscriber::open(&base, protocol, &token).await.wait_for("leaderboard_updated").await
         });
         eventually("one to be queued", async || {
-            matches!(poll!(pin!(node.app.handshakes.acquire())), Poll::Ready(None)).then_some(())
+            matches!(poll!(pin!(node.app.live.handshakes.acquire())), Poll::Ready(None)).then_some(())
         })
         .await;
         assert_overloaded(&request(&node, Protocol::ServerSentEvents, &ada).await);

@@ -16,14 +16,15 @@ async fn watch(node: &TestNode, token: &str) -> Subscriber {
 
 async fn ban(node: &TestNode, player: &Player) {
     let decision = Decision { actor: "test".into(), host: None, reason: "a bot".into() };
-    restrict(&node.app, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
+    restrict(&node.app.admin, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
 }
 
 /// Waits until the node is subscribed to the player's channel.
 async fn followed(world: &World, player: &Player) {
     let channel = format!("personal:{}", player.identity.user);
     eventually("the node to follow the player", async || {
-        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        let (_, count): (String, u64) =
+            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 1).then_some(())
     })
     .await;

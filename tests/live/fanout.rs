@@ -60,7 +60,8 @@ async fn personal_updates_reach_the_player_on_every_node() {
     let mut other = Client::connect(&two, &players[1]).await;
     crate::harness::eventually("both nodes to follow the player", async || {
         let channel = format!("personal:{}", players[0].identity.user);
-        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        let (_, count): (String, u64) =
+            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 2).then_some(())
     })
     .await;

@@ -11,7 +11,8 @@ async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_m
     let user = player.identity.user;
     let shard = node.app.store.shard_number(user);
     node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
-    let _: () = world.look().await.ask(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
+    let _: () =
+        world.redis_client().await.query(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
     let due = node
         .app
         .store
@@ -30,9 +31,9 @@ async fn a_lost_publication_heals() {
     client.wait_for("leaderboard_updated").await;
     change_unseen(&world, &node, &ada, 600_000).await;
     // As if it had been published and the message lost.
-    let mut look = world.look().await;
-    let version: i64 = look.ask("HGET leaderboard:global:state version").await;
-    let _: u64 = look.ask(&format!("HSET leaderboard:global:state published {version}")).await;
+    let mut redis_client = world.redis_client().await;
+    let version: i64 = redis_client.query("HGET leaderboard:global:state version").await;
+    let _: u64 = redis_client.query(&format!("HSET leaderboard:global:state published {version}")).await;
     let event = client.wait_for("leaderboard_updated").await;
     assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
 }
@@ -46,11 +47,11 @@ async fn a_starting_node_waits_for_a_board_that_is_held_back() {
     change_unseen(&world, &node, &ada, 600_000).await;
     let second = world.node();
     tokio::pin!(second);
-    let mut look = world.look().await;
+    let mut redis_client = world.redis_client().await;
     let polled = async {
         eventually("the second node to follow the board", async || {
-            let mut look = world.look().await;
-            let (_, nodes): (String, u64) = look.ask("PUBSUB NUMSUB board:global").await;
+            let mut redis_client = world.redis_client().await;
+            let (_, nodes): (String, u64) = redis_client.query("PUBSUB NUMSUB board:global").await;
             (nodes == 2).then_some(())
         })
         .await;
@@ -62,8 +63,8 @@ async fn a_starting_node_waits_for_a_board_that_is_held_back() {
         _ = &mut second => panic!("if Redis stops now, it has only the empty board"),
         () = polled => {}
     }
-    let version: i64 = look.ask("HGET leaderboard:global:state version").await;
-    let _: u64 = look.ask(&format!("HSET leaderboard:global:state published {version}")).await;
+    let version: i64 = redis_client.query("HGET leaderboard:global:state version").await;
+    let _: u64 = redis_client.query(&format!("HSET leaderboard:global:state published {version}")).await;
     let second = second.await;
     let mut client = Client::connect(&second, &ada).await;
     assert_eq!(rows(&client.wait_for("leaderboard_updated").await["data"]), [("ada".to_owned(), 77, 1)]);
@@ -80,7 +81,7 @@ async fn a_poll_publishes_an_unpublished_board() {
     let event = client.wait_for("leaderboard_updated").await;
     assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
     // It was published over Redis, not only on this node.
-    let published: i64 = world.look().await.ask("HGET leaderboard:global:state published").await;
+    let published: i64 = world.redis_client().await.query("HGET leaderboard:global:state published").await;
     assert_eq!(event["version"], published);
 }
 
@@ -91,7 +92,8 @@ async fn the_first_board_is_never_older_than_the_newest_published() {
     let ada = node.register("ada").await;
     let newest = node.app.hub.newest().version + 60_000_000;
     // As if another node had published it, and the message had not arrived here.
-    let _: u64 = world.look().await.ask(&format!("HSET leaderboard:global:state published {newest}")).await;
+    let _: u64 =
+        world.redis_client().await.query(&format!("HSET leaderboard:global:state published {newest}")).await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("connect_success").await;
     node.app.hub.publish(laurel::live::Board { id: BoardId::GLOBAL, version: newest, rows: Vec::new() });
@@ -106,10 +108,10 @@ async fn lost_subscriptions_are_restored() {
     let mut client = Client::connect(&node, &ada).await;
     let channel = format!("personal:{}", ada.identity.user);
     for round in 1..=3 {
-        let _: u64 = world.look().await.ask("CLIENT KILL TYPE pubsub").await;
+        let _: u64 = world.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
         eventually("both subscriptions to be back", async || {
             let counts: Vec<(String, u64)> =
-                world.look().await.ask(&format!("PUBSUB NUMSUB board:global {channel}")).await;
+                world.redis_client().await.query(&format!("PUBSUB NUMSUB board:global {channel}")).await;
             counts.iter().all(|it| it.1 == 1).then_some(())
         })
         .await;
@@ -125,7 +127,9 @@ async fn a_redis_outage_is_one_status_event_and_boards_resume_after_it() {
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     node.award(&ada, "watch_ad").await;
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a bot".into() };
-    laurel::admin::restrict(&node.app, eve.identity.user, Restriction::Ban, None, &decision).await.unwrap();
+    laurel::admin::restrict(&node.app.admin, eve.identity.user, Restriction::Ban, None, &decision)
+        .await
+        .unwrap();
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
     world.redis.kill().await;

@@ -59,7 +59,7 @@ impl Crowd {
     /// Waits until every client of these nodes has a newer board than the newest now. A late, old publication must change nothing.
     async fn advance(&mut self, world: &World, two: &TestNode, nodes: &[usize], why: &str) {
         let newest = two.app.hub.newest().version;
-        let _: u64 = world.look().await.ask("PUBLISH board:global 5\n").await;
+        let _: u64 = world.redis_client().await.query("PUBLISH board:global 5\n").await;
         let clients = || self.clients.iter().filter(|(node, _)| nodes.contains(node));
         eventually(&format!("a newer board on every client, {why}"), async || {
             clients().all(|(_, seen)| seen.borrow().version > newest).then_some(())
@@ -141,7 +141,7 @@ fn pause() -> Duration {
 
 /// Kills all subscriptions.
 async fn kill_subscriptions(world: &World) {
-    let cut: u64 = world.look().await.ask("CLIENT KILL TYPE pubsub").await;
+    let cut: u64 = world.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
     assert!(cut > 0);
 }
 

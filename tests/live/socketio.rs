@@ -67,7 +67,8 @@ async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
     assert_eq!(board["top10"], json!([]));
     crate::harness::eventually("the node to follow the player", async || {
         let channel = format!("personal:{}", ada.identity.user);
-        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        let (_, count): (String, u64) =
+            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 1).then_some(())
     })
     .await;
@@ -151,7 +152,7 @@ async fn a_client_between_two_polls_learns_that_it_is_banned() {
     subscriber.wait_for("leaderboard_updated").await;
     let sockets = || node.app.metrics.sockets.with_label_values(&["socketio"]).get();
     assert_eq!(sockets(), 1);
-    node.app.fanout.ban(ada.identity.user);
+    node.app.live.fanout.ban(ada.identity.user);
     crate::harness::eventually("the permit to be released", async || (sockets() == 0).then_some(())).await;
     let events: Vec<_> = subscriber.rest().await.into_iter().map(|it| it.name).collect();
     assert_eq!(events, ["disconnect"], "the client must not reconnect by itself");

@@ -47,8 +47,8 @@ fn laurel_and_the_model_agree_after_every_call() {
         };
         let nodes = [node().await, node().await];
         let root = nodes[0].register("root").await;
-        let user = admin::find_user(&nodes[0].app, "root").await.unwrap();
-        admin::grant(&nodes[0].app, &user, true, &decision()).await.unwrap();
+        let user = admin::find_user(&nodes[0].app.admin, "root").await.unwrap();
+        admin::grant(&nodes[0].app.admin, &user, true, &decision()).await.unwrap();
         (world, nodes, root)
     });
     let cases = std::env::var("LAUREL_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
@@ -92,12 +92,12 @@ async fn play_all(play: &mut Play<'_>, calls: &[Call]) -> TestCaseResult {
 async fn clear(play: &Play<'_>) {
     let app = &play.nodes[0].app;
     for player in &play.players {
-        let user = admin::find_user(app, &player.identity.number.to_string()).await.unwrap();
+        let user = admin::find_user(&app.admin, &player.identity.number.to_string()).await.unwrap();
         // Refused if nothing is held, which is as well.
-        let _ = admin::void(app, user.id, None, &decision()).await;
+        let _ = admin::void(&app.admin, user.id, None, &decision()).await;
         let total = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0) as i64;
         if total > 0 {
-            admin::adjust(app, &user, -total, None, &decision()).await.unwrap();
+            admin::adjust(&app.admin, &user, -total, None, &decision()).await.unwrap();
         }
     }
 }

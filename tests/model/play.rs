@@ -55,12 +55,12 @@ impl<'a> Play<'a> {
         if !matches!(token.kind, Kind::AntiSpam { action } if ACTIONS[action].proof == Proof::Elapsed) {
             return;
         }
-        let (mut look, key) = (self.world.look().await, format!("token:{}", id(&token.text)));
-        let Some(kept) = look.ask::<Option<String>>(&format!("GET {key}")).await else { return };
+        let (mut redis_client, key) = (self.world.redis_client().await, format!("token:{}", id(&token.text)));
+        let Some(kept) = redis_client.query::<Option<String>>(&format!("GET {key}")).await else { return };
         let words: Vec<&str> = kept.split(' ').collect();
         let place: usize = words[..3].iter().map(|it| it.len() + 1).sum();
         let issued_ms = words[3].parse::<i64>().unwrap() - LEAST_MS;
-        let _: u64 = look.ask(&format!("SETRANGE {key} {place} {issued_ms}")).await;
+        let _: u64 = redis_client.query(&format!("SETRANGE {key} {place} {issued_ms}")).await;
         token.aged = true;
     }
 

@@ -31,26 +31,26 @@ async fn requests_go_on_after_the_clock_is_set_back() {
     for name in ["retry-after", "ratelimit-reset"] {
         assert!((1..=60).contains(&refused.header(name).parse::<u64>().unwrap()), "{name}: {refused:?}");
     }
-    let mut look = world.look().await;
-    let left_ms: u64 = look.ask(&format!("PTTL rate:awards:{}", ada.identity.user)).await;
+    let mut redis_client = world.redis_client().await;
+    let left_ms: u64 = redis_client.query(&format!("PTTL rate:awards:{}", ada.identity.user)).await;
     assert!(left_ms <= 60_000, "{left_ms} ms");
 
     other.award(&bob, "complete_level").await;
     let board = [("ada".to_owned(), 30, 1), ("bob".to_owned(), 20, 2)];
     eventually("the board to be published", async || {
-        let mut look = world.look().await;
+        let mut redis_client = world.redis_client().await;
         let (version, published): (i64, i64) = (
-            look.ask("HGET leaderboard:global:state version").await,
-            look.ask("HGET leaderboard:global:state published").await,
+            redis_client.query("HGET leaderboard:global:state version").await,
+            redis_client.query("HGET leaderboard:global:state published").await,
         );
         let shown = (node.board().await, other.board().await);
         (version == published && shown == (board.to_vec(), board.to_vec())).then_some(())
     })
     .await;
 
-    let user = admin::find_user(&node.app, "bob").await.unwrap();
+    let user = admin::find_user(&node.app.admin, "bob").await.unwrap();
     let decision = admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
-    let adjusted = admin::adjust(&node.app, &user, 500, None, &decision);
+    let adjusted = admin::adjust(&node.app.admin, &user, 500, None, &decision);
     tokio::time::timeout(MINUTE, adjusted).await.expect("an adjustment in time").unwrap();
     node.written().await;
     assert_verified(&world).await;

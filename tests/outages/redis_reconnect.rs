@@ -13,21 +13,21 @@ async fn wait_for_status(node: &TestNode, status: u16) {
 #[tokio::test]
 async fn a_node_recovers_from_a_password_change() {
     let world = World::with_shards(1).await;
-    let mut look = world.look().await;
-    let _: () = look.ask("CONFIG SET requirepass secret").await;
+    let mut redis_client = world.redis_client().await;
+    let _: () = redis_client.query("CONFIG SET requirepass secret").await;
     let url = format!("{}?pass=secret", world.config.redis.url.expose());
     let node = world.node_with(|it| it.redis.url = url.into()).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
 
-    let _: () = look.ask("CONFIG SET requirepass another").await;
-    let _: u64 = look.ask("CLIENT KILL TYPE normal SKIPME yes").await;
+    let _: () = redis_client.query("CONFIG SET requirepass another").await;
+    let _: u64 = redis_client.query("CLIENT KILL TYPE normal SKIPME yes").await;
     wait_for_status(&node, 503).await;
     for _ in 0..10 {
         // Every connection of the node gets the error.
         node.init(&ada, "watch_ad").await.assert_refused(503, "SERVICE_UNAVAILABLE");
     }
-    let _: () = look.ask("CONFIG SET requirepass secret").await;
+    let _: () = redis_client.query("CONFIG SET requirepass secret").await;
     wait_for_status(&node, 200).await;
     eventually("each connection to recover", async || {
         let tries = (0..10).map(|_| node.init(&ada, "watch_ad"));

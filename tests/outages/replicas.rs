@@ -7,14 +7,14 @@ use crate::harness::{TestRedis, World, assert_verified, eventually};
 /// Starts a replica of the world's Redis and waits until it is in sync.
 async fn replica(world: &World) -> TestRedis {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut primary = world.look().await;
+    let mut primary = world.redis_client().await;
     for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
-        let _: () = primary.ask(&format!("CONFIG SET {setting}")).await;
+        let _: () = primary.query(&format!("CONFIG SET {setting}")).await;
     }
     let replica = TestRedis::start(&world.folder.path().join("replica")).await;
-    let _: () = replica.look().await.ask(&format!("REPLICAOF 127.0.0.1 {port}")).await;
+    let _: () = replica.redis_client().await.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
     eventually("the replica to be in sync", async || {
-        let info: String = replica.look().await.ask("INFO replication").await;
+        let info: String = replica.redis_client().await.query("INFO replication").await;
         info.contains("master_link_status:up").then_some(())
     })
     .await;
@@ -27,11 +27,11 @@ async fn acknowledged_awards_are_on_the_replica() {
     let replica = replica(&world).await;
     let node = world.node_with(|it| it.redis.wait_replicas = 1).await;
     let players = node.players(10).await;
-    let mut look = replica.look().await;
+    let mut redis_client = replica.redis_client().await;
     for round in 1..=5 {
         futures::future::join_all(players.iter().map(|it| node.award(it, "watch_ad"))).await;
         for player in &players {
-            let score: u64 = look.ask(&format!("GET user:score:{}", player.identity.user)).await;
+            let score: u64 = redis_client.query(&format!("GET user:score:{}", player.identity.user)).await;
             assert_eq!(score, round * 10);
         }
     }
@@ -81,9 +81,9 @@ async fn a_redis_without_replicas_takes_no_award() {
     let node = world.node().await;
     let ada = node.register("ada").await;
     let token = node.token(&ada, "watch_ad").await;
-    let mut look = world.look().await;
-    let _: () = look.ask("CONFIG SET min-replicas-to-write 1").await;
+    let mut redis_client = world.redis_client().await;
+    let _: () = redis_client.query("CONFIG SET min-replicas-to-write 1").await;
     node.finalize(&ada, &token, json!({})).await.assert_refused(503, "SERVICE_UNAVAILABLE");
-    let _: () = look.ask("CONFIG SET min-replicas-to-write 0").await;
+    let _: () = redis_client.query("CONFIG SET min-replicas-to-write 0").await;
     assert_eq!(node.finalize(&ada, &token, json!({})).await.body["newScore"], 10);
 }

@@ -13,7 +13,7 @@ fn decision() -> Decision {
 }
 
 async fn decide(track: &Track, player: &Player, restriction: Restriction) {
-    restrict(&track.nodes[1].app, player.identity.user, restriction, None, &decision()).await.unwrap();
+    restrict(&track.nodes[1].app.admin, player.identity.user, restriction, None, &decision()).await.unwrap();
 }
 
 /// Wins one award after the other, in the midst of which something is decided.
@@ -55,11 +55,11 @@ async fn an_award_and_an_adjustment_both_count() {
         .run(10, async |player| {
             let token = track.nodes[0].token(player, "watch_ad").await;
             let app = &track.nodes[1].app;
-            let user = find_user(app, &player.identity.number.to_string()).await.unwrap();
+            let user = find_user(&app.admin, &player.identity.number.to_string()).await.unwrap();
             let decision = decision();
             let (answer, adjusted) = tokio::join!(
                 track.nodes[0].finalize(player, &token, Value::Null),
-                adjust(app, &user, 5, None, &decision),
+                adjust(&app.admin, &user, 5, None, &decision),
             );
             let (score, adjusted) = (answer.body["newScore"].as_u64().unwrap(), adjusted.unwrap());
             assert!(score == adjusted.after + 10 || adjusted.after == score + 5, "{score} {adjusted:?}");
@@ -87,7 +87,7 @@ async fn a_void_removes_earlier_awards_only() {
     track
         .run(10, async |player| {
             let app = &track.nodes[1].app;
-            let user = find_user(app, &player.identity.number.to_string()).await.unwrap();
+            let user = find_user(&app.admin, &player.identity.number.to_string()).await.unwrap();
             decide(&track, player, Restriction::Quarantine).await;
             let tokens = [
                 track.nodes[0].token(player, "watch_ad").await,
@@ -99,7 +99,7 @@ async fn a_void_removes_earlier_awards_only() {
                 }
             };
             let decision = decision();
-            let ((), voided) = tokio::join!(play, void(app, user.id, None, &decision));
+            let ((), voided) = tokio::join!(play, void(&app.admin, user.id, None, &decision));
             let voided = voided.unwrap().unwrap();
             let after = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0);
             assert_eq!(after - voided.after, 20 - (voided.before - voided.after));
@@ -124,12 +124,12 @@ async fn an_adjustment_runs_once_under_one_key() {
     let apps = [&track.nodes[0].app, &track.nodes[1].app];
     track
         .run(10, async |player| {
-            let user = find_user(apps[0], &player.identity.number.to_string()).await.unwrap();
+            let user = find_user(&apps[0].admin, &player.identity.number.to_string()).await.unwrap();
             let decision = decision();
-            adjust(apps[0], &user, 45, None, &decision).await.unwrap();
+            adjust(&apps[0].admin, &user, 45, None, &decision).await.unwrap();
             let (key, other) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
             let under = async |node: usize, key: &str, points| {
-                outcome(adjust(apps[node], &user, points, Some(key), &decision).await)
+                outcome(adjust(&apps[node].admin, &user, points, Some(key), &decision).await)
             };
             let (one, two, three, more) = tokio::join!(
                 under(0, &key, -50),
@@ -142,7 +142,7 @@ async fn an_adjustment_runs_once_under_one_key() {
             let total = async || apps[0].store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0);
             assert_eq!(total().await, if one.is_some() { 5 } else { 55 });
             // There is room for it by now; it is answered as before all the same.
-            adjust(apps[1], &user, 100, None, &decision).await.unwrap();
+            adjust(&apps[1].admin, &user, 100, None, &decision).await.unwrap();
             let before = total().await;
             assert_eq!((under(1, &key, -50).await, total().await), (one, before));
             let sql =
@@ -150,7 +150,7 @@ async fn an_adjustment_runs_once_under_one_key() {
             let told: (bool, bool) =
                 sqlx::query_as(sql).bind(&key).fetch_one(&apps[0].database).await.unwrap();
             assert_eq!(told, (one.is_some(), one.is_none()), "the audit says what came of it");
-            adjust(apps[0], &user, -(before as i64), None, &decision).await.unwrap();
+            adjust(&apps[0].admin, &user, -(before as i64), None, &decision).await.unwrap();
             0
         })
         .await;

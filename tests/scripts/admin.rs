@@ -1,6 +1,6 @@
 //! `apply_restrictions` and `adjust`, with users of one shard.
 
-use laurel::store::{Adjust, AdminRefusal, BoardEntry, BoardId, Redeem, RedeemOutcome, Restrict, Store};
+use laurel::store::{Adjust, AdminRefusal, BoardEntry, BoardId, Redeem, Restrict, ScriptRefusal, Store};
 use uuid::Uuid;
 
 use super::neighbour as user;
@@ -69,7 +69,7 @@ fn entry(who: u128, score: u64, hlc_us: i64) -> BoardEntry {
 #[tokio::test]
 async fn a_ban_removes_the_user_and_an_unban_restores_the_score() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     for who in 1..=12 {
         award(&store, user(who), 100 - who as u64).await;
     }
@@ -82,8 +82,12 @@ async fn a_ban_removes_the_user_and_an_unban_restores_the_score() {
     let told = store.poll(0, 0).await.unwrap();
     assert_eq!(told.banned, [user(1)]);
     let id = Uuid::new_v4();
-    assert_eq!(store.issue(&super::issue(user(1), id)).await.unwrap().0, laurel::store::IssueOutcome::Banned);
-    assert_eq!(look.ask::<u64>(&format!("GET user:score:{}", user(1))).await, 99, "the total stays");
+    assert_eq!(store.issue(&super::issue(user(1), id)).await.unwrap().0, Err(ScriptRefusal::Banned));
+    assert_eq!(
+        redis_client.query::<u64>(&format!("GET user:score:{}", user(1))).await,
+        99,
+        "the total stays"
+    );
 
     assert!(restrict(&store, user(1), FREE, &[entry(1, 99, 1)]).await);
     assert_eq!(top(&store).await[0], (99, 1));
@@ -97,16 +101,16 @@ async fn a_ban_removes_the_user_and_an_unban_restores_the_score() {
 #[tokio::test]
 async fn held_points_stay_off_the_board_until_approved() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     award(&store, user(1), 50).await;
     award(&store, user(2), 60).await;
     assert!(restrict(&store, user(1), QUARANTINED, &[]).await);
     let id = token(&store, user(1)).await;
     let redeemed = store.redeem(&Redeem { points: 30, ..redeem(user(1), &id) }).await.unwrap();
-    let RedeemOutcome::Awarded(won) = redeemed.outcome else { panic!() };
+    let Ok(won) = redeemed.outcome else { panic!() };
     assert_eq!((won.score, won.rank), (80, 1), "whoever was set aside is not told");
     assert_eq!(top(&store).await, [(60, 2), (50, 1)]);
-    assert_eq!(look.ask::<u64>(&format!("ZSCORE leaderboard:global {}", user(1))).await, 50);
+    assert_eq!(redis_client.query::<u64>(&format!("ZSCORE leaderboard:global {}", user(1))).await, 50);
     assert_eq!(adjust(&store, user(1), Some(5), &[]).await, Err(AdminRefusal::Quarantined));
     assert_eq!(adjust(&store, user(2), None, &[]).await, Err(AdminRefusal::Quarantined));
 
@@ -118,14 +122,14 @@ async fn held_points_stay_off_the_board_until_approved() {
     assert_eq!(adjust(&store, user(1), None, &[]).await, Ok(80), "what was held is gone");
     assert!(restrict(&store, user(1), FREE, &[]).await);
     assert_eq!(top(&store).await, [(80, 1), (60, 2)]);
-    let RedeemOutcome::Awarded(won) = award(&store, user(1), 1).await.outcome else { panic!() };
+    let Ok(won) = award(&store, user(1), 1).await.outcome else { panic!() };
     assert_eq!(won.score, 81);
 }
 
 #[tokio::test]
 async fn an_adjustment_changes_a_total_within_its_range() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     for who in 1..=11 {
         award(&store, user(who), 100 - who as u64).await;
     }
@@ -139,7 +143,7 @@ async fn an_adjustment_changes_a_total_within_its_range() {
     assert_eq!(top(&store).await[..3], [(98, 2), (97, 3), (97, 1)]);
     assert_eq!(adjust(&store, user(1), Some(-97), &[entry(11, 89, 3)]).await, Ok(0));
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((0, None)));
-    assert_eq!(look.ask::<u64>(&format!("EXISTS user:score:{}", user(1))).await, 0);
+    assert_eq!(redis_client.query::<u64>(&format!("EXISTS user:score:{}", user(1))).await, 0);
     assert_eq!(top(&store).await.len(), 10);
     // A banned user's total moves, but is not shown.
     restrict(&store, user(2), BANNED, &[]).await;

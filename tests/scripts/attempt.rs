@@ -34,6 +34,6 @@ async fn no_limit_counts_nothing() {
     let store = world.store().await;
     let attempts = store.attempt(&[(AttemptWindow::Awards(user(1)), 0)]).await.unwrap();
     assert!(attempts.allowed && attempts.window.is_none());
-    let keys: Vec<String> = world.look().await.ask("KEYS rate:*").await;
+    let keys: Vec<String> = world.redis_client().await.query("KEYS rate:*").await;
     assert_eq!(keys, Vec::<String>::new());
 }

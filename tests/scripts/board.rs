@@ -1,7 +1,7 @@
 //! `poll`, `flush` and `refill_top`.
 
 use laurel::live::Board;
-use laurel::store::{BoardId, Redeem, RedeemOutcome, Standing, board_channel};
+use laurel::store::{BoardId, Redeem, Standing, board_channel};
 
 use super::{award, board_entry, redeem, token, user};
 use crate::harness::{World, eventually};
@@ -13,9 +13,9 @@ async fn a_poll_returns_the_top_list_only_if_newer() {
     let empty = store.poll(0, i64::MAX).await.unwrap();
     assert!(empty.open && empty.top.is_empty() && empty.outbox == 0);
     award(&store, user(1), 10).await;
-    let look = store.poll(0, i64::MAX).await.unwrap();
-    assert_eq!((look.top.len(), look.outbox), (1, 2));
-    assert!(store.poll(look.version, i64::MAX).await.unwrap().top.is_empty());
+    let redis_client = store.poll(0, i64::MAX).await.unwrap();
+    assert_eq!((redis_client.top.len(), redis_client.outbox), (1, 2));
+    assert!(store.poll(redis_client.version, i64::MAX).await.unwrap().top.is_empty());
     store.close_board().await.unwrap();
     assert!(!store.poll(0, i64::MAX).await.unwrap().open);
 }
@@ -29,14 +29,14 @@ async fn a_board_is_published_at_once_then_once_per_interval() {
     for who in 1..=3 {
         let id = token(&store, user(who)).await;
         let it = Redeem { publish_interval_ms: 60_000, ..redeem(user(who), &id) };
-        let RedeemOutcome::Awarded(awarded) = store.redeem(&it).await.unwrap().outcome else { panic!() };
+        let Ok(awarded) = store.redeem(&it).await.unwrap().outcome else { panic!() };
         due.push(awarded.flush_due_ms);
     }
     assert_eq!(due[0], 0, "an isolated change is not held back");
     assert!(due[1..].iter().all(|it| (1..=60_000).contains(it)), "{due:?}");
     assert!(store.flush(60_000).await.unwrap() > 0, "the window is still open");
 
-    let _: () = world.look().await.ask("DEL leaderboard:global:throttle").await;
+    let _: () = world.redis_client().await.query("DEL leaderboard:global:throttle").await;
     assert_eq!(store.flush(60_000).await.unwrap(), 0);
     assert_eq!(store.flush(60_000).await.unwrap(), 0, "nothing is left");
     let mut heard = Vec::new();
@@ -60,8 +60,8 @@ async fn refill_top_merges_candidates_and_skips_outdated_ones() {
     let mut candidates: Vec<_> = (2..=15).map(|it| entry(it, 40 + it as u64, 5)).collect();
     candidates.push(entry(2, 9999, 1));
     store.refill_top(0, &candidates, 0, None).await.unwrap();
-    let look = store.poll(0, i64::MAX).await.unwrap();
-    let rows = Board::from_entries(BoardId::GLOBAL, look.version, look.top).rows;
+    let redis_client = store.poll(0, i64::MAX).await.unwrap();
+    let rows = Board::from_entries(BoardId::GLOBAL, redis_client.version, redis_client.top).rows;
     // Users 10 and 1 both have 50; user 10 reached it earlier by its HLC.
     assert_eq!(
         rows.iter().map(|it| number(it.user)).collect::<Vec<_>>(),
@@ -70,7 +70,7 @@ async fn refill_top_merges_candidates_and_skips_outdated_ones() {
     assert_eq!((rows[5].rank, rows[6].rank, rows[7].rank), (6, 6, 8));
     award(&store, user(3), 4).await;
     let after = store.poll(0, i64::MAX).await.unwrap().version;
-    assert_eq!(after, look.version, "47 is what the tenth has, and the tenth had it first");
+    assert_eq!(after, redis_client.version, "47 is what the tenth has, and the tenth had it first");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_subscription_gets_only_its_channels() {
     assert_eq!((news.score, news.rank, news.rank_before, news.points), (10, Some(1), None, 10));
     subscription.drop(&[channel]).await.unwrap();
     eventually("nobody to be subscribed", async || {
-        let subscribed: Vec<String> = world.look().await.ask("PUBSUB CHANNELS personal:*").await;
+        let subscribed: Vec<String> = world.redis_client().await.query("PUBSUB CHANNELS personal:*").await;
         subscribed.is_empty().then_some(())
     })
     .await;

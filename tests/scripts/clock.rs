@@ -6,8 +6,8 @@ use laurel::action::{Limits, ProofResult};
 use laurel::clock::rfc3339;
 use laurel::network::Network;
 use laurel::store::{
-    Adjust, AttemptWindow, BoardId, IssueOutcome, Judging, Prove, ProveOutcome, RateLimitKey, Redeem,
-    RedeemOutcome, Start, Store, board_channel,
+    Adjust, AttemptWindow, BoardId, Judging, Prove, ProvenFields, RateLimitKey, Redeem, ScriptRefusal, Start,
+    Store, board_channel,
 };
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -39,8 +39,8 @@ pub async fn midnight(store: &Store) -> i64 {
 pub async fn win(store: &Store, who: Uuid, limits: &Limits) -> Result<(), u64> {
     let id = token(store, who).await;
     match store.redeem(&Redeem { limits, ..redeem(who, &id) }).await.unwrap().outcome {
-        RedeemOutcome::Awarded(_) => Ok(()),
-        RedeemOutcome::ActionLimited { wait_ms, .. } => Err(wait_ms),
+        Ok(_) => Ok(()),
+        Err(ScriptRefusal::ActionLimited { wait_ms, .. }) => Err(wait_ms),
         other => panic!("{other:?}"),
     }
 }
@@ -101,8 +101,8 @@ async fn a_rate_window_keeps_its_length_and_count() {
         ("rate:starts:", HOUR_MS),
     ];
     for step in ["+86400", "+60", "+2"] {
-        let mut look = world.look().await;
-        let _: () = look.ask("FLUSHALL").await;
+        let mut redis_client = world.redis_client().await;
+        let _: () = redis_client.query("FLUSHALL").await;
         crate::harness::open_board(&store).await;
         for (window, length_ms) in windows {
             let key = if window.ends_with(':') { format!("{window}{}", user(1)) } else { window.to_owned() };
@@ -115,7 +115,7 @@ async fn a_rate_window_keeps_its_length_and_count() {
                 assert!(used == before + more || before == 0, "{window}: {used} after {before}");
                 assert!((1..=length_ms).contains(&reset_ms), "{window} after {step}: {reset_ms} ms");
             }
-            let left_ms: u64 = look.ask(&format!("PTTL {key}")).await;
+            let left_ms: u64 = redis_client.query(&format!("PTTL {key}")).await;
             assert!(left_ms <= length_ms, "{key} after {step}: {left_ms} ms");
         }
     }
@@ -130,7 +130,7 @@ async fn a_board_is_published_within_the_interval() {
         let id = token(&store, user(who)).await;
         let it = Redeem { publish_interval_ms: WINDOW_MS, ..redeem(user(who), &id) };
         match store.redeem(&it).await.unwrap().outcome {
-            RedeemOutcome::Awarded(it) => (it.version, it.flush_due_ms),
+            Ok(it) => (it.version, it.flush_due_ms),
             other => panic!("{other:?}"),
         }
     };
@@ -162,7 +162,7 @@ async fn a_board_is_published_within_the_interval() {
         candidates: &[],
     };
     assert_eq!(store.adjust(&adjust).await.unwrap().unwrap().top.flush_due_ms, 0);
-    let published: i64 = world.look().await.ask("HGET leaderboard:global:state published").await;
+    let published: i64 = world.redis_client().await.query("HGET leaderboard:global:state published").await;
     assert!(published > seen);
     loop {
         let (_, text) = subscription.next().await.unwrap();
@@ -203,7 +203,7 @@ async fn a_cool_down_ahead_of_the_clock_begins_now() {
     let begun = store.issue(&laurel::store::Issue { limits: &slow, ..issue(user(1), Uuid::new_v4()) }).await;
     assert_eq!(
         begun.unwrap().0,
-        IssueOutcome::ActionLimited { limit: "cooldown_ms".into(), wait_ms: 30_000 }
+        Err(ScriptRefusal::ActionLimited { limit: "cooldown_ms".into(), wait_ms: 30_000 })
     );
     stand(&world, midnight + 10_000);
     assert_eq!(win(&store, user(1), &slow).await, Err(20_000));
@@ -243,18 +243,18 @@ async fn hourly_points_and_token_intervals_keep_their_length() {
         store.redeem(&it).await.unwrap().outcome
     };
     world.redis.set_clock("+86400");
-    assert!(matches!(prove(&first).await, ProveOutcome::Proven { .. }));
-    assert!(matches!(capped().await, RedeemOutcome::Awarded(_)));
+    assert!(matches!(prove(&first).await, Ok(ProvenFields { .. })));
+    assert!(capped().await.is_ok());
     world.redis.set_clock("+0");
     let refused = prove(&second).await;
-    assert!(matches!(refused, ProveOutcome::TooSoon { wait_ms } if wait_ms <= 30_000), "{refused:?}");
+    assert!(matches!(refused, Err(ScriptRefusal::TooSoon { wait_ms }) if wait_ms <= 30_000), "{refused:?}");
     let refused = capped().await;
     assert!(
-        matches!(refused, RedeemOutcome::ActionLimited { wait_ms, .. } if wait_ms <= HOUR_MS),
+        matches!(refused, Err(ScriptRefusal::ActionLimited { wait_ms, .. }) if wait_ms <= HOUR_MS),
         "{refused:?}"
     );
     for (key, max_ms) in [("proven", 30_000), ("points", HOUR_MS)] {
-        let left_ms: u64 = world.look().await.ask(&format!("PTTL {key}:{}", user(1))).await;
+        let left_ms: u64 = world.redis_client().await.query(&format!("PTTL {key}:{}", user(1))).await;
         assert!(left_ms <= max_ms, "{key}: {left_ms} ms");
     }
 }
@@ -270,7 +270,7 @@ async fn an_expired_attestation_is_still_known() {
         let id = token(&store, user(1)).await;
         store.redeem(&Redeem { verdict: &verdict, ..redeem(user(1), &id) }).await.unwrap().outcome
     };
-    assert!(matches!(show(until_ms - 60_000).await, RedeemOutcome::Awarded(_)));
+    assert!(show(until_ms - 60_000).await.is_ok());
     for (at_ms, why) in [
         (until_ms + 1000, "it has run out"),
         (until_ms - 3000, "the clock was set back by seconds"),
@@ -279,8 +279,8 @@ async fn an_expired_attestation_is_still_known() {
     ] {
         let shown = show(at_ms).await;
         // Redis takes out what has run out when it is asked for, and otherwise sooner or later.
-        let _: u64 = world.look().await.ask("EXISTS once:digest").await;
-        assert!(matches!(shown, RedeemOutcome::ProofInvalid { .. }), "{why}: {shown:?}");
+        let _: u64 = world.redis_client().await.query("EXISTS once:digest").await;
+        assert!(matches!(shown, Err(ScriptRefusal::ProofInvalid { .. })), "{why}: {shown:?}");
     }
 }
 
@@ -289,7 +289,7 @@ async fn a_game_started_ahead_of_the_clock_ends() {
     let (world, store) = turned().await;
     let token = ActToken::new();
     world.redis.set_clock("+86400");
-    store.start(&start(&token, &token.hash())).await.unwrap();
+    store.start(&start(&token, &token.hash())).await.unwrap().0.unwrap();
     world.redis.set_clock("+0");
     let played = store.finish(user(1), 1000, Uuid::new_v4()).await.unwrap().unwrap();
     assert_eq!((played.played_ms, played.actions), (0, 0));

@@ -1,7 +1,9 @@
 //! Reservations while a webhook judges a proof: two runs of `redeem` and `prove`, and `release`.
 
 use laurel::action::Limits;
-use laurel::store::{InitToken, Judging, Prove, ProveOutcome, Redeem, RedeemOutcome, Reservation, Store};
+use laurel::store::{
+    Awarded, InitToken, Judging, Prove, ProvenFields, Redeem, Reservation, ScriptRefusal, Store,
+};
 use laurel::token::ActToken;
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ fn reservation() -> Reservation {
     Reservation { id: Uuid::new_v4(), ttl_ms: 60_000 }
 }
 
-async fn run(store: &Store, it: Redeem<'_>) -> RedeemOutcome {
+async fn run(store: &Store, it: Redeem<'_>) -> Result<Awarded, ScriptRefusal> {
     store.redeem(&it).await.unwrap().outcome
 }
 
@@ -42,37 +44,37 @@ async fn asked(store: &Store) -> InitToken {
     InitToken { id, hash: "hash".into(), expires_s: i64::from(u32::MAX) }
 }
 
-async fn buy(store: &Store, it: Prove<'_>) -> ProveOutcome {
+async fn buy(store: &Store, it: Prove<'_>) -> Result<ProvenFields, ScriptRefusal> {
     store.prove(&it).await.unwrap().outcome
 }
 
 #[tokio::test]
 async fn one_request_at_a_time_judges_a_token() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let id = token(&store, user(1)).await;
-    let before = look.everything().await;
+    let before = redis_client.everything().await;
     let (first, second) = (reservation(), reservation());
     let pending = |it| Redeem { judging: Judging::Pending(it), ..redeem(user(1), &id) };
-    assert_eq!(run(&store, pending(&first)).await, RedeemOutcome::Reserved);
-    let left_ms: i64 = look.ask(&format!("PTTL judging:{id}")).await;
+    assert_eq!(run(&store, pending(&first)).await, Err(ScriptRefusal::Reserved));
+    let left_ms: i64 = redis_client.query(&format!("PTTL judging:{id}")).await;
     assert!((1..=60_000).contains(&left_ms), "a node that dies leaves the token usable: {left_ms}");
-    assert_eq!(run(&store, pending(&second)).await, RedeemOutcome::Judging);
+    assert_eq!(run(&store, pending(&second)).await, Err(ScriptRefusal::Judging));
     let bought = InitToken { id: id.parse().unwrap(), hash: "hash".into(), expires_s: i64::from(u32::MAX) };
-    assert_eq!(buy(&store, prove(&bought, Judging::Pending(&second))).await, ProveOutcome::Judging);
+    assert_eq!(buy(&store, prove(&bought, Judging::Pending(&second))).await, Err(ScriptRefusal::Judging));
 
     assert!(!store.release(user(1), &id, &second).await.unwrap(), "another one's");
     assert!(store.release(user(1), &id, &first).await.unwrap());
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
     assert!(!store.release(user(1), &id, &first).await.unwrap());
-    assert_eq!(run(&store, pending(&second)).await, RedeemOutcome::Reserved);
+    assert_eq!(run(&store, pending(&second)).await, Err(ScriptRefusal::Reserved));
     // What was judged for too long is no award: the token may be judged for another request by now.
     let late = Redeem { judging: Judging::Done(&first), ..redeem(user(1), &id) };
-    assert_eq!(run(&store, late).await, RedeemOutcome::Judging);
+    assert_eq!(run(&store, late).await, Err(ScriptRefusal::Judging));
     let judged = Redeem { judging: Judging::Done(&second), ..redeem(user(1), &id) };
-    assert!(matches!(run(&store, judged).await, RedeemOutcome::Awarded(_)));
-    assert_eq!(run(&store, pending(&first)).await, RedeemOutcome::TokenUsed);
-    let gone: i64 = look.ask(&format!("EXISTS judging:{id}")).await;
+    assert!(run(&store, judged).await.is_ok());
+    assert_eq!(run(&store, pending(&first)).await, Err(ScriptRefusal::TokenUsed));
+    let gone: i64 = redis_client.query(&format!("EXISTS judging:{id}")).await;
     assert_eq!(gone, 0);
 }
 
@@ -99,17 +101,17 @@ async fn races(store: &Store) -> [Race; 5] {
     ]
 }
 
-async fn begin(race: &Race, store: &Store, look: &mut RedisClient) {
+async fn begin(race: &Race, store: &Store, redis_client: &mut RedisClient) {
     if race.banned {
-        let _: () = look.ask(&format!("SET ban:{} 1", user(1))).await;
+        let _: () = redis_client.query(&format!("SET ban:{} 1", user(1))).await;
     }
     if race.closed {
         store.close_board().await.unwrap();
     }
 }
 
-async fn end(race: &Race, store: &Store, look: &mut RedisClient) {
-    let _: i64 = look.ask(&format!("DEL ban:{}", user(1))).await;
+async fn end(race: &Race, store: &Store, redis_client: &mut RedisClient) {
+    let _: i64 = redis_client.query(&format!("DEL ban:{}", user(1))).await;
     if race.closed {
         crate::harness::open_board(store).await;
     }
@@ -118,7 +120,7 @@ async fn end(race: &Race, store: &Store, look: &mut RedisClient) {
 #[tokio::test]
 async fn a_failed_proof_spends_the_token_despite_later_refusals() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     // So that the outbox has entries.
     token(&store, user(2)).await;
     for race in &races(&store).await {
@@ -126,8 +128,8 @@ async fn a_failed_proof_spends_the_token_despite_later_refusals() {
             let verdict = if holds { &HOLDS } else { &FAILS };
             let (id, reserved) = (token(&store, user(1)).await, reservation());
             let pending = Redeem { judging: Judging::Pending(&reserved), ..redeem(user(1), &id) };
-            assert_eq!(run(&store, pending).await, RedeemOutcome::Reserved);
-            begin(race, &store, &mut look).await;
+            assert_eq!(run(&store, pending).await, Err(ScriptRefusal::Reserved));
+            begin(race, &store, &mut redis_client).await;
             let judged = Redeem {
                 judging: Judging::Done(&reserved),
                 verdict,
@@ -137,12 +139,12 @@ async fn a_failed_proof_spends_the_token_despite_later_refusals() {
                 ..redeem(user(1), &id)
             };
             let outcome = run(&store, judged).await;
-            let is_spent = matches!(outcome, RedeemOutcome::ProofInvalid { .. });
-            assert!(!matches!(outcome, RedeemOutcome::Awarded(_)) && is_spent != holds, "{outcome:?}");
-            end(race, &store, &mut look).await;
+            let is_spent = matches!(outcome, Err(ScriptRefusal::ProofInvalid { .. }));
+            assert!(outcome.is_err() && is_spent != holds, "{outcome:?}");
+            end(race, &store, &mut redis_client).await;
             let again =
                 run(&store, Redeem { judging: Judging::Pending(&reserved), ..redeem(user(1), &id) }).await;
-            let wanted = if holds { RedeemOutcome::Reserved } else { RedeemOutcome::TokenUsed };
+            let wanted = if holds { Err(ScriptRefusal::Reserved) } else { Err(ScriptRefusal::TokenUsed) };
             assert_eq!(again, wanted, "after {outcome:?}");
         }
     }
@@ -151,15 +153,15 @@ async fn a_failed_proof_spends_the_token_despite_later_refusals() {
 #[tokio::test]
 async fn a_failed_proof_buys_no_proven_token_despite_later_refusals() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     token(&store, user(2)).await;
     for race in races(&store).await.iter().filter(|it| it.points_per_hour == 0) {
         for holds in [true, false] {
             let verdict = if holds { &HOLDS } else { &FAILS };
             let (mine, reserved) = (asked(&store).await, reservation());
             let pending = || prove(&mine, Judging::Pending(&reserved));
-            assert_eq!(buy(&store, pending()).await, ProveOutcome::Reserved);
-            begin(race, &store, &mut look).await;
+            assert_eq!(buy(&store, pending()).await, Err(ScriptRefusal::Reserved));
+            begin(race, &store, &mut redis_client).await;
             let judged = Prove {
                 verdict,
                 limits: &race.limits,
@@ -168,10 +170,10 @@ async fn a_failed_proof_buys_no_proven_token_despite_later_refusals() {
                 ..prove(&mine, Judging::Done(&reserved))
             };
             let outcome = buy(&store, judged).await;
-            let is_spent = matches!(outcome, ProveOutcome::ProofInvalid { .. });
-            assert!(!matches!(outcome, ProveOutcome::Proven { .. }) && is_spent != holds, "{outcome:?}");
-            end(race, &store, &mut look).await;
-            let wanted = if holds { ProveOutcome::Reserved } else { ProveOutcome::TokenUsed };
+            let is_spent = matches!(outcome, Err(ScriptRefusal::ProofInvalid { .. }));
+            assert!(!matches!(outcome, Ok(ProvenFields { .. })) && is_spent != holds, "{outcome:?}");
+            end(race, &store, &mut redis_client).await;
+            let wanted = if holds { Err(ScriptRefusal::Reserved) } else { Err(ScriptRefusal::TokenUsed) };
             assert_eq!(buy(&store, pending()).await, wanted, "after {outcome:?}");
         }
     }
@@ -180,12 +182,12 @@ async fn a_failed_proof_buys_no_proven_token_despite_later_refusals() {
 #[tokio::test]
 async fn a_refusal_of_the_first_run_ignores_the_proof() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     token(&store, user(2)).await;
     let (id, mine) = (token(&store, user(1)).await, asked(&store).await);
     for race in &races(&store).await {
-        begin(race, &store, &mut look).await;
-        let before = look.everything().await;
+        begin(race, &store, &mut redis_client).await;
+        let before = redis_client.everything().await;
         let reserved = reservation();
         for verdict in [&HOLDS, &FAILS] {
             let first = Redeem {
@@ -197,7 +199,7 @@ async fn a_refusal_of_the_first_run_ignores_the_proof() {
                 ..redeem(user(1), &id)
             };
             let outcome = run(&store, first).await;
-            assert_ne!(outcome, RedeemOutcome::Reserved);
+            assert_ne!(outcome, Err(ScriptRefusal::Reserved));
             let bought = Prove {
                 verdict,
                 limits: &race.limits,
@@ -205,10 +207,10 @@ async fn a_refusal_of_the_first_run_ignores_the_proof() {
                 named_session: "sess_other",
                 ..prove(&mine, Judging::Pending(&reserved))
             };
-            assert_ne!(buy(&store, bought).await, ProveOutcome::Reserved);
+            assert_ne!(buy(&store, bought).await, Err(ScriptRefusal::Reserved));
         }
-        look.assert_unchanged(&before).await;
-        end(race, &store, &mut look).await;
+        redis_client.assert_unchanged(&before).await;
+        end(race, &store, &mut redis_client).await;
     }
 }
 
@@ -220,12 +222,12 @@ async fn a_proof_without_a_token_is_checked_before_judging() {
     let bare = |judging| Prove { asked: None, token_hash: &hash, ..prove(&nobody, judging) };
     assert_eq!(
         buy(&store, Prove { named_session: "sess_other", ..bare(Judging::Pending(&reserved)) }).await,
-        ProveOutcome::NoSession
+        Err(ScriptRefusal::NoSession)
     );
     for _ in 0..2 {
-        assert_eq!(buy(&store, bare(Judging::Pending(&reserved))).await, ProveOutcome::Reserved);
+        assert_eq!(buy(&store, bare(Judging::Pending(&reserved))).await, Err(ScriptRefusal::Reserved));
     }
     let failed = Prove { verdict: &FAILS, ..bare(Judging::Done(&reserved)) };
-    assert!(matches!(buy(&store, failed).await, ProveOutcome::ProofInvalid { .. }));
-    assert!(matches!(buy(&store, bare(Judging::Done(&reserved))).await, ProveOutcome::Proven { .. }));
+    assert!(matches!(buy(&store, failed).await, Err(ScriptRefusal::ProofInvalid { .. })));
+    assert!(matches!(buy(&store, bare(Judging::Done(&reserved))).await, Ok(ProvenFields { .. })));
 }

@@ -16,7 +16,11 @@ async fn leases_never_exceed_the_limit() {
     }
     assert_eq!(granted, [5, 4, 3, 2, 2, 1, 1, 1, 1, 0, 0, 0], "the last leases are small");
     let key = format!("rate:requests:{}", user(1));
-    assert_eq!(world.look().await.ask::<u32>(&format!("GET {key}")).await, 20, "a refusal counts nothing");
+    assert_eq!(
+        world.redis_client().await.query::<u32>(&format!("GET {key}")).await,
+        20,
+        "a refusal counts nothing"
+    );
     assert_eq!(
         store.lease(RateLimitKey::User(user(1)), 10, 5).await.unwrap().granted,
         0,
@@ -34,7 +38,7 @@ async fn every_key_has_its_own_window_that_closes() {
     {
         assert_eq!(store.lease(key, 1, 1).await.unwrap().granted, granted);
     }
-    let _: () = world.look().await.ask("PEXPIRE rate:requests-from:127.0.0.1 1").await;
+    let _: () = world.redis_client().await.query("PEXPIRE rate:requests-from:127.0.0.1 1").await;
     crate::harness::eventually("the window to close", async || {
         (store.lease(here, 1, 1).await.unwrap().granted == 1).then_some(())
     })

@@ -1,6 +1,6 @@
 //! `open_board`, `raise_version` and what keeps a board closed, in the first shard.
 
-use laurel::store::{AdminRefusal, OLDEST, Redeem, RedeemOutcome, Standing, Store};
+use laurel::store::{AdminRefusal, OLDEST, Redeem, ScriptRefusal, Standing, Store};
 use uuid::Uuid;
 
 use super::admin::{adjustment, restriction};
@@ -18,19 +18,19 @@ async fn a_board_is_open_only_in_the_compared_run() {
     world.redis.kill().await;
     world.redis.restart().await;
     let after = loop {
-        if let Ok(look) = store.poll_shard_state(0).await {
-            break look;
+        if let Ok(redis_client) = store.poll_shard_state(0).await {
+            break redis_client;
         }
     };
     assert!(!after.open && after.epoch == 1 && after.run != before.run && after.hlc_us == before.hlc_us);
-    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, Err(ScriptRefusal::BoardClosed));
     assert_eq!(store.open_board(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
     assert!(!store.poll_shard_state(0).await.unwrap().open);
     assert_eq!(store.open_board(0, &after.run, 2, 0, 0, None).await.unwrap(), Some(0));
     assert!(store.poll_shard_state(0).await.unwrap().open);
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
-        RedeemOutcome::Awarded(awarded) if awarded.score == 20
+        Ok(awarded) if awarded.score == 20
     ));
 }
 
@@ -39,12 +39,12 @@ async fn bound(world: &World, store: &Store) {
     let of_shard = |shard| (0..).map(Uuid::from_u128).find(|it| store.shard_number(*it) == shard);
     let users: Vec<Uuid> = (0..store.shard_count()).filter_map(of_shard).collect();
     eventually("the scripts to be bound", async || {
-        let mut look = world.look().await;
-        let _: String = look.ask("CONFIG RESETSTAT").await;
+        let mut redis_client = world.redis_client().await;
+        let _: String = redis_client.query("CONFIG RESETSTAT").await;
         for user in &users {
             award(store, *user, 10).await;
         }
-        let stats: String = look.ask("INFO commandstats").await;
+        let stats: String = redis_client.query("INFO commandstats").await;
         (!stats.contains("cmdstat_info:")).then_some(())
     })
     .await;
@@ -68,11 +68,11 @@ async fn a_bound_script_does_not_run_in_another_run() {
     world.redis.kill().await;
     world.redis.restart().await;
     let closed = eventually("Redis to answer", async || store.redeem(&redeem(user(1), &id)).await.ok()).await;
-    assert_eq!(closed.outcome, RedeemOutcome::BoardClosed);
+    assert_eq!(closed.outcome, Err(ScriptRefusal::BoardClosed));
     eventually("every shard to answer", async || store.poll_state().await.ok()).await;
     open_board(&store).await;
     bound(&world, &store).await;
-    let _: String = world.look().await.ask("SCRIPT FLUSH").await;
+    let _: String = world.redis_client().await.query("SCRIPT FLUSH").await;
     award(&store, user(1), 10).await;
     bound(&world, &store).await;
 }
@@ -84,8 +84,8 @@ async fn a_redis_of_an_earlier_epoch_takes_no_award() {
     open_board(&store).await;
     let id = token(&store, user(1)).await;
     // As if nodes had gone on with another Redis, and came back to this one.
-    let _: i64 = world.look().await.ask("HSET shard:state epoch 1").await;
-    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
+    let _: i64 = world.redis_client().await.query("HSET shard:state epoch 1").await;
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, Err(ScriptRefusal::BoardClosed));
     assert!(!store.poll_shard_state(0).await.unwrap().open);
 }
 
@@ -94,9 +94,9 @@ async fn an_opened_or_raised_board_is_newer_than_any_shown() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let look = store.poll_shard_state(0).await.unwrap();
-    let shown = look.version + 3_600_000_000;
-    store.open_board(0, &look.run, 2, shown, 0, None).await.unwrap().unwrap();
+    let redis_client = store.poll_shard_state(0).await.unwrap();
+    let shown = redis_client.version + 3_600_000_000;
+    store.open_board(0, &redis_client.run, 2, shown, 0, None).await.unwrap().unwrap();
     assert!(store.poll_shard_state(0).await.unwrap().version > shown);
     // With several shards, the node that finds the merged board behind raises its version separately.
     let merged = store.shard_count() > 1;
@@ -139,8 +139,8 @@ async fn a_load_has_no_effect_after_another_begins() {
     assert_eq!(store.open_board(0, &run, 3, 0, 0, Some(&next)).await.unwrap(), Some(0));
     assert!(next.totals(&[Standing::of(user(1), 40)]).await.is_err(), "it is over");
     assert_eq!(store.open_board(0, &run, 3, 0, 0, None).await.unwrap(), None, "that epoch has begun");
-    let look = store.poll_shard_state(0).await.unwrap();
-    assert_eq!((look.open, look.epoch, look.loaded), (true, 3, 1));
+    let redis_client = store.poll_shard_state(0).await.unwrap();
+    assert_eq!((redis_client.open, redis_client.epoch, redis_client.loaded), (true, 3, 1));
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((30, Some(1))));
 }
 
@@ -153,19 +153,19 @@ async fn a_run_ends_when_redis_becomes_a_replica() {
         let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap());
         let shown = store.poll(0, i64::MAX).await.unwrap();
         // The data happens to be the same here, but it need not be.
-        let mut look = world.look().await;
-        let _: () = look.ask("REPLICAOF 127.0.0.1 1").await;
-        let _: () = look.ask("REPLICAOF NO ONE").await;
+        let mut redis_client = world.redis_client().await;
+        let _: () = redis_client.query("REPLICAOF 127.0.0.1 1").await;
+        let _: () = redis_client.query("REPLICAOF NO ONE").await;
         assert!(!store.poll(0, i64::MAX).await.unwrap().shows);
         let after = store.poll_shard_state(0).await.unwrap();
         assert!(!after.open && after.run != before.run && after.run[..40] == before.run[..40]);
         let closed = store.redeem(&redeem(user(1), &id)).await.unwrap();
-        assert_eq!(closed.outcome, RedeemOutcome::BoardClosed, "no script is bound any more");
+        assert_eq!(closed.outcome, Err(ScriptRefusal::BoardClosed), "no script is bound any more");
         assert_eq!(store.open_board(0, &before.run, 2, 0, 0, None).await.unwrap(), None, "that run is over");
         open_board(&store).await;
         assert_eq!(store.poll(0, i64::MAX).await.unwrap().top, shown.top);
         let awarded = store.redeem(&redeem(user(1), &id)).await.unwrap();
-        assert!(matches!(awarded.outcome, RedeemOutcome::Awarded(_)));
+        assert!(awarded.outcome.is_ok());
         bound(&world, &store).await;
     }
 }
@@ -179,28 +179,31 @@ async fn a_board_behind_a_node_takes_no_award() {
     award(&store, user(1), 10).await;
     let (id, seen) = (token(&store, user(1)).await, store.seen(0));
     assert!(seen.hlc_us > older, "an award's reply says how far the board has come");
-    let mut look = world.look().await;
+    let mut redis_client = world.redis_client().await;
     let set_back = format!("HSET shard:state hlc_us {older}");
-    let _: i64 = look.ask(&set_back).await;
-    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, RedeemOutcome::BoardClosed);
+    let _: i64 = redis_client.query(&set_back).await;
+    assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, Err(ScriptRefusal::BoardClosed));
     let behind = store.poll_shard_state(0).await.unwrap();
     assert!(!behind.open && behind.behind && behind.epoch == seen.epoch);
     // In the next epoch it goes on from wherever that is.
     store.open_board(0, &behind.run, seen.epoch + 1, 0, 0, None).await.unwrap().unwrap();
     // With several shards, `open_board` polls the shard that it opened.
     if store.shard_count() == 1 {
-        let _: i64 = look.ask(&set_back).await;
+        let _: i64 = redis_client.query(&set_back).await;
     }
     assert!(store.poll_shard_state(0).await.unwrap().open, "nothing was seen of this epoch yet");
     assert!(matches!(
         store.redeem(&redeem(user(1), &id)).await.unwrap().outcome,
-        RedeemOutcome::Awarded(awarded) if awarded.score == 30
+        Ok(awarded) if awarded.score == 30
     ));
 }
 
 /// The state of the shard, and of its board.
-async fn states(look: &mut RedisClient) -> [Vec<String>; 2] {
-    [look.ask("HGETALL shard:state").await, look.ask("HGETALL leaderboard:global:state").await]
+async fn states(redis_client: &mut RedisClient) -> [Vec<String>; 2] {
+    [
+        redis_client.query("HGETALL shard:state").await,
+        redis_client.query("HGETALL leaderboard:global:state").await,
+    ]
 }
 
 /// As an older copy in the same run would: what an operator, or the ledger's leader, does there would lift it past the ledger.
@@ -209,9 +212,9 @@ async fn a_board_behind_a_node_is_not_changed() {
     let world = World::new().await;
     let store = world.store().await;
     award(&store, user(1), 10).await;
-    let mut look = world.look().await;
-    let _: i64 = look.ask("HINCRBY shard:state hlc_us -1").await;
-    let before = states(&mut look).await;
+    let mut redis_client = world.redis_client().await;
+    let _: i64 = redis_client.query("HINCRBY shard:state hlc_us -1").await;
+    let before = states(&mut redis_client).await;
     let candidate = board_entry(user(2), 50, 1);
     let mended = store.refill_top(0, &[candidate], 0, None).await.unwrap();
     assert!(!mended.whole && mended.flush_due_ms == 0);
@@ -219,8 +222,8 @@ async fn a_board_behind_a_node_is_not_changed() {
     assert_eq!(store.apply_restrictions(&ban).await.unwrap().unwrap_err(), AdminRefusal::Unavailable);
     let up = adjustment(user(1), Some(5), &[]);
     assert_eq!(store.adjust(&up).await.unwrap().unwrap_err(), AdminRefusal::Unavailable);
-    assert_eq!(states(&mut look).await, before);
-    assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 0);
+    assert_eq!(states(&mut redis_client).await, before);
+    assert_eq!(redis_client.query::<i64>(&format!("EXISTS ban:{}", user(1))).await, 0);
     let older = store.seen(0);
     store
         .open_board(0, &store.poll_shard_state(0).await.unwrap().run, older.epoch + 1, 0, 0, None)
@@ -228,7 +231,7 @@ async fn a_board_behind_a_node_is_not_changed() {
         .unwrap()
         .unwrap();
     store.apply_restrictions(&ban).await.unwrap().unwrap();
-    assert_eq!(look.ask::<i64>(&format!("EXISTS ban:{}", user(1))).await, 1);
+    assert_eq!(redis_client.query::<i64>(&format!("EXISTS ban:{}", user(1))).await, 1);
 }
 
 #[tokio::test]
@@ -238,7 +241,7 @@ async fn a_token_spent_without_award_advances_the_hlc() {
     award(&store, user(1), 10).await;
     let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap().hlc_us);
     let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };
-    assert!(matches!(store.redeem(&failed).await.unwrap().outcome, RedeemOutcome::ProofInvalid { .. }));
+    assert!(matches!(store.redeem(&failed).await.unwrap().outcome, Err(ScriptRefusal::ProofInvalid { .. })));
     let after = store.poll_shard_state(0).await.unwrap().hlc_us;
     assert!(after > before);
     let (entries, _, _) = store.entries_after(0, OLDEST, 100).await.unwrap();

@@ -1,36 +1,36 @@
 use laurel::action::{Limits, ProofResult};
-use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, Store};
+use laurel::store::{Awarded, IdempotencyKey, Redeem, ScriptRefusal, Store};
 
 use super::{FAILS, award, redeem, token, user};
 use crate::harness::World;
 
-fn awarded(outcome: RedeemOutcome) -> Awarded {
+fn awarded(outcome: Result<Awarded, ScriptRefusal>) -> Awarded {
     match outcome {
-        RedeemOutcome::Awarded(awarded) => awarded,
+        Ok(awarded) => awarded,
         other => panic!("{other:?}"),
     }
 }
 
-async fn outcome(store: &Store, redeem: Redeem<'_>) -> RedeemOutcome {
+async fn outcome(store: &Store, redeem: Redeem<'_>) -> Result<Awarded, ScriptRefusal> {
     store.redeem(&redeem).await.unwrap().outcome
 }
 
 #[tokio::test]
 async fn an_award_changes_score_board_and_outbox_atomically() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let id = token(&store, user(1)).await;
     let first = awarded(outcome(&store, redeem(user(1), &id)).await);
     assert_eq!((first.score, first.rank, first.rank_before), (10, 1, None));
     assert_eq!(first.top.as_ref().unwrap().len(), 1);
 
     let me = user(1);
-    assert_eq!(look.ask::<String>(&format!("ZSCORE leaderboard:global {me}")).await, "10");
-    assert_eq!(look.ask::<String>(&format!("GET user:score:{me}")).await, "10");
-    assert_eq!(look.ask::<u64>(&format!("EXISTS token:{id}")).await, 0, "the token is deleted");
-    assert_eq!(look.ask::<u64>(&format!("EXISTS spent:{id}")).await, 1);
-    assert_eq!(look.ask::<u64>("XLEN outbox").await, 2);
-    assert_eq!(look.ask::<i64>("HGET leaderboard:global:state version").await, first.version);
+    assert_eq!(redis_client.query::<String>(&format!("ZSCORE leaderboard:global {me}")).await, "10");
+    assert_eq!(redis_client.query::<String>(&format!("GET user:score:{me}")).await, "10");
+    assert_eq!(redis_client.query::<u64>(&format!("EXISTS token:{id}")).await, 0, "the token is deleted");
+    assert_eq!(redis_client.query::<u64>(&format!("EXISTS spent:{id}")).await, 1);
+    assert_eq!(redis_client.query::<u64>("XLEN outbox").await, 2);
+    assert_eq!(redis_client.query::<i64>("HGET leaderboard:global:state version").await, first.version);
 
     let second = awarded(award(&store, user(1), 15).await.outcome);
     assert_eq!((second.score, second.rank, second.rank_before), (25, 1, Some(1)));
@@ -40,33 +40,34 @@ async fn an_award_changes_score_board_and_outbox_atomically() {
 #[tokio::test]
 async fn each_refusal_leaves_redis_as_it_was() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let used = token(&store, user(1)).await;
     awarded(outcome(&store, redeem(user(1), &used)).await);
     let live = token(&store, user(1)).await;
     let banned = token(&store, user(2)).await;
-    let _: () = look.ask(&format!("SET ban:{} 1", user(2))).await;
+    let _: () = redis_client.query(&format!("SET ban:{} 1", user(2))).await;
     let largest = token(&store, user(3)).await;
-    let before = look.everything().await;
+    let before = redis_client.everything().await;
 
-    let expect = async |it: Redeem<'_>, wanted: RedeemOutcome| {
+    let expect = async |it: Redeem<'_>, wanted: Result<Awarded, ScriptRefusal>| {
         assert_eq!(outcome(&store, it).await, wanted);
     };
-    expect(redeem(user(1), &used), RedeemOutcome::TokenUsed).await;
-    expect(redeem(user(1), "no such token"), RedeemOutcome::TokenUnknown).await;
-    expect(Redeem { expires_s: 1, ..redeem(user(1), "gone") }, RedeemOutcome::TokenExpired).await;
-    expect(redeem(user(3), &live), RedeemOutcome::TokenForeign).await;
-    expect(Redeem { action: "solve_puzzle", ..redeem(user(1), &live) }, RedeemOutcome::TokenUnknown).await;
-    expect(redeem(user(2), &banned), RedeemOutcome::Banned).await;
-    expect(Redeem { points: 1 << 53, ..redeem(user(3), &largest) }, RedeemOutcome::ScoreFull).await;
-    expect(Redeem { outbox_max: 1, ..redeem(user(1), &live) }, RedeemOutcome::OutboxFull).await;
-    look.assert_unchanged(&before).await;
+    expect(redeem(user(1), &used), Err(ScriptRefusal::TokenUsed)).await;
+    expect(redeem(user(1), "no such token"), Err(ScriptRefusal::TokenUnknown)).await;
+    expect(Redeem { expires_s: 1, ..redeem(user(1), "gone") }, Err(ScriptRefusal::TokenExpired)).await;
+    expect(redeem(user(3), &live), Err(ScriptRefusal::TokenForeign)).await;
+    expect(Redeem { action: "solve_puzzle", ..redeem(user(1), &live) }, Err(ScriptRefusal::TokenUnknown))
+        .await;
+    expect(redeem(user(2), &banned), Err(ScriptRefusal::Banned)).await;
+    expect(Redeem { points: 1 << 53, ..redeem(user(3), &largest) }, Err(ScriptRefusal::ScoreFull)).await;
+    expect(Redeem { outbox_max: 1, ..redeem(user(1), &live) }, Err(ScriptRefusal::OutboxFull)).await;
+    redis_client.assert_unchanged(&before).await;
 
-    let closed = look.ask::<String>("HGET shard:state epoch").await;
+    let closed = redis_client.query::<String>("HGET shard:state epoch").await;
     store.close_board().await.unwrap();
-    expect(redeem(user(1), &live), RedeemOutcome::BoardClosed).await;
-    let _: () = look.ask(&format!("HSET shard:state epoch {closed}")).await;
-    look.assert_unchanged(&before).await;
+    expect(redeem(user(1), &live), Err(ScriptRefusal::BoardClosed)).await;
+    let _: () = redis_client.query(&format!("HSET shard:state epoch {closed}")).await;
+    redis_client.assert_unchanged(&before).await;
     awarded(outcome(&store, redeem(user(1), &live)).await);
 }
 
@@ -80,20 +81,23 @@ async fn scores_are_exact_to_the_last_bit() {
     assert_eq!(full.score, largest);
     assert!(full.top.as_ref().unwrap()[0].score == 9_007_199_254_740_991, "{:?}", full.top);
     let id = token(&store, user(1)).await;
-    assert_eq!(outcome(&store, Redeem { points: 1, ..redeem(user(1), &id) }).await, RedeemOutcome::ScoreFull);
+    assert_eq!(
+        outcome(&store, Redeem { points: 1, ..redeem(user(1), &id) }).await,
+        Err(ScriptRefusal::ScoreFull)
+    );
 }
 
 #[tokio::test]
 async fn a_failed_proof_spends_the_token_after_all_other_checks() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let id = token(&store, user(1)).await;
     let full = Redeem { verdict: &FAILS, outbox_max: 1, ..redeem(user(1), &id) };
-    assert_eq!(outcome(&store, full).await, RedeemOutcome::OutboxFull);
+    assert_eq!(outcome(&store, full).await, Err(ScriptRefusal::OutboxFull));
     let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };
-    assert!(matches!(outcome(&store, failed).await, RedeemOutcome::ProofInvalid { .. }));
-    assert_eq!(outcome(&store, redeem(user(1), &id)).await, RedeemOutcome::TokenUsed);
-    assert_eq!(look.ask::<u64>("ZCARD leaderboard:global").await, 0);
+    assert!(matches!(outcome(&store, failed).await, Err(ScriptRefusal::ProofInvalid { .. })));
+    assert_eq!(outcome(&store, redeem(user(1), &id)).await, Err(ScriptRefusal::TokenUsed));
+    assert_eq!(redis_client.query::<u64>("ZCARD leaderboard:global").await, 0);
 }
 
 #[tokio::test]
@@ -106,19 +110,19 @@ async fn the_tokens_age_is_judged_by_redis_clock() {
     let (too_old, too_young, in_time) = (aged((0, 1)), aged((20_000, 0)), aged((1, 30_000)));
     assert!(matches!(
         outcome(&store, Redeem { verdict: &too_young, ..redeem(user(1), &early) }).await,
-        RedeemOutcome::ProofInvalid { .. }
+        Err(ScriptRefusal::ProofInvalid { .. })
     ));
     crate::harness::eventually("a token to be older than a millisecond", async || {
         let now_ms = store.now_us().await.unwrap() / 1000;
-        let mut look = world.look().await;
-        let issued: String = look.ask(&format!("GET token:{late}")).await;
+        let mut redis_client = world.redis_client().await;
+        let issued: String = redis_client.query(&format!("GET token:{late}")).await;
         let issued_ms: i64 = issued.split(' ').nth(3).unwrap().parse().unwrap();
         (now_ms > issued_ms + 2).then_some(())
     })
     .await;
     assert!(matches!(
         outcome(&store, Redeem { verdict: &too_old, ..redeem(user(1), &late) }).await,
-        RedeemOutcome::ProofInvalid { .. }
+        Err(ScriptRefusal::ProofInvalid { .. })
     ));
     awarded(outcome(&store, Redeem { verdict: &in_time, ..redeem(user(1), &right) }).await);
 }
@@ -134,7 +138,7 @@ async fn an_actions_own_limits_hold() {
     awarded(outcome(&store, limited(&ids[1])).await);
     let refused = outcome(&store, limited(&ids[2])).await;
     assert!(
-        matches!(refused, RedeemOutcome::ActionLimited { wait_ms, ref limit } if wait_ms <= 86_400_000 && limit == "cap_per_day"),
+        matches!(refused, Err(ScriptRefusal::ActionLimited { wait_ms, ref limit }) if wait_ms <= 86_400_000 && limit == "cap_per_day"),
         "{refused:?}"
     );
     awarded(outcome(&store, redeem(user(1), &ids[2])).await);
@@ -154,14 +158,14 @@ async fn points_an_hour_are_capped() {
     let id = token(&store, user(1)).await;
     let refused = outcome(&store, capped(&id)).await;
     assert!(
-        matches!(refused, RedeemOutcome::ActionLimited { wait_ms, ref limit } if wait_ms <= 3_600_000 && limit == "points_per_hour"),
+        matches!(refused, Err(ScriptRefusal::ActionLimited { wait_ms, ref limit }) if wait_ms <= 3_600_000 && limit == "points_per_hour"),
         "{refused:?}"
     );
     // A proof that could be worth more than the points left is refused, whatever its worth; otherwise the refusal would reveal it.
     let dearer = outcome(&store, Redeem { points: 5, most_points: 6, ..capped(&id) }).await;
-    assert!(matches!(dearer, RedeemOutcome::ActionLimited { .. }), "{dearer:?}");
+    assert!(matches!(dearer, Err(ScriptRefusal::ActionLimited { .. })), "{dearer:?}");
     let failed = Redeem { points: 5, most_points: 6, verdict: &FAILS, ..capped(&id) };
-    assert!(matches!(outcome(&store, failed).await, RedeemOutcome::ActionLimited { .. }));
+    assert!(matches!(outcome(&store, failed).await, Err(ScriptRefusal::ActionLimited { .. })));
     awarded(outcome(&store, Redeem { points: 5, ..capped(&id) }).await);
 }
 
@@ -187,19 +191,19 @@ async fn a_repeated_key_replays_the_first_answer() {
     assert!(again.replayed && !first.replayed);
     assert_eq!(again.outcome, first.outcome);
     let reused = store.redeem(&Redeem { idempotency: Some(&other), ..redeem_with(&asked) }).await.unwrap();
-    assert_eq!(reused.outcome, RedeemOutcome::KeyReused);
+    assert_eq!(reused.outcome, Err(ScriptRefusal::KeyReused));
 }
 
 #[tokio::test]
 async fn a_replay_has_the_same_receipt_data() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let key = IdempotencyKey { key_digest: "key".into(), request_digest: "mine".into(), kept_ms: 60_000 };
     let id = token(&store, user(1)).await;
     let first = awarded(outcome(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
     let stamp = first.stamp.clone();
     assert_eq!((stamp.kid.as_str(), stamp.action.as_str()), ("kid", "watch_ad"));
-    assert_eq!(look.ask::<i64>("HGET shard:state hlc_us").await, stamp.hlc_us);
+    assert_eq!(redis_client.query::<i64>("HGET shard:state hlc_us").await, stamp.hlc_us);
 
     // By the time of the repeat another key signs, and the token says no more what it was for.
     let again =

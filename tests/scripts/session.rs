@@ -1,14 +1,14 @@
 //! `start`, `session`, `finish`, `standing`, and `redeem` in the game flow.
 
 use laurel::action::Flow;
-use laurel::store::{Awarded, NextToken, NoSession, Redeem, RedeemOutcome, Start, StartOutcome, Store};
+use laurel::store::{Awarded, NextToken, Redeem, ScriptRefusal, Start, Store};
 use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{FAILS, award, redeem, user};
 use crate::harness::{World, eventually};
 
-async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> StartOutcome {
+async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> Result<i64, ScriptRefusal> {
     let start = Start {
         user: user(who),
         session_id: &format!("sess_of_{who}_{}", token.as_str()),
@@ -23,7 +23,12 @@ async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> Start
 }
 
 /// Redeems a game token, for another.
-async fn update(store: &Store, who: u128, token: &ActToken, next: &ActToken) -> RedeemOutcome {
+async fn update(
+    store: &Store,
+    who: u128,
+    token: &ActToken,
+    next: &ActToken,
+) -> Result<Awarded, ScriptRefusal> {
     let next = NextToken { token: next.as_str().to_owned(), hash: next.hash() };
     let hash = token.hash();
     let request = Redeem {
@@ -37,9 +42,9 @@ async fn update(store: &Store, who: u128, token: &ActToken, next: &ActToken) -> 
     store.redeem(&request).await.unwrap().outcome
 }
 
-fn awarded(outcome: RedeemOutcome) -> Awarded {
+fn awarded(outcome: Result<Awarded, ScriptRefusal>) -> Awarded {
     match outcome {
-        RedeemOutcome::Awarded(awarded) => awarded,
+        Ok(awarded) => awarded,
         other => panic!("{other:?}"),
     }
 }
@@ -47,12 +52,10 @@ fn awarded(outcome: RedeemOutcome) -> Awarded {
 #[tokio::test]
 async fn each_token_is_replaced_until_the_session_ends() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let tokens: Vec<ActToken> = (0..4).map(|_| ActToken::new()).collect();
-    assert_eq!(store.session(user(1)).await.unwrap(), Err(NoSession::None));
-    let StartOutcome::Started { expires_at_ms } = start(&store, 1, &tokens[0], 60_000).await else {
-        panic!()
-    };
+    assert_eq!(store.session(user(1)).await.unwrap(), Err(ScriptRefusal::NoSession));
+    let Ok(expires_at_ms) = start(&store, 1, &tokens[0], 60_000).await else { panic!() };
     for pair in tokens[..3].windows(2) {
         let it = awarded(update(&store, 1, &pair[0], &pair[1]).await);
         assert_eq!(
@@ -61,37 +64,40 @@ async fn each_token_is_replaced_until_the_session_ends() {
             "it inherits the session's end"
         );
         let key = format!("PEXPIRETIME token:{}", pair[1].hash());
-        assert_eq!(look.ask::<i64>(&key).await, expires_at_ms);
+        assert_eq!(redis_client.query::<i64>(&key).await, expires_at_ms);
     }
-    assert_eq!(update(&store, 1, &tokens[0], &tokens[3]).await, RedeemOutcome::TokenUsed);
-    assert_eq!(update(&store, 1, &tokens[3], &tokens[0]).await, RedeemOutcome::TokenUnknown);
-    assert_eq!(update(&store, 2, &tokens[2], &tokens[3]).await, RedeemOutcome::NoSession);
+    assert_eq!(update(&store, 1, &tokens[0], &tokens[3]).await, Err(ScriptRefusal::TokenUsed));
+    assert_eq!(update(&store, 1, &tokens[3], &tokens[0]).await, Err(ScriptRefusal::TokenUnknown));
+    assert_eq!(update(&store, 2, &tokens[2], &tokens[3]).await, Err(ScriptRefusal::NoSession));
     let session = store.session(user(1)).await.unwrap().unwrap();
     assert_eq!((session.token.as_str(), session.actions), (tokens[2].as_str(), 2));
 
     let finished = store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap().unwrap();
     assert_eq!((finished.score, finished.actions), (20, 2));
-    assert_eq!(update(&store, 1, &tokens[2], &tokens[3]).await, RedeemOutcome::NoSession);
-    assert_eq!(store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap(), Err(NoSession::None));
+    assert_eq!(update(&store, 1, &tokens[2], &tokens[3]).await, Err(ScriptRefusal::NoSession));
+    assert_eq!(
+        store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap(),
+        Err(ScriptRefusal::NoSession)
+    );
 }
 
 #[tokio::test]
 async fn a_token_of_another_session_or_user_is_refused() {
     let world = World::new().await;
-    let (store, mut look) = (world.store().await, world.look().await);
+    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let [first, second, other, next] = std::array::from_fn(|_| ActToken::new());
-    start(&store, 1, &first, 60_000).await;
-    start(&store, 2, &other, 60_000).await;
-    start(&store, 1, &second, 60_000).await;
-    let before = look.everything().await;
-    assert_eq!(update(&store, 1, &first, &next).await, RedeemOutcome::SessionMismatch);
-    assert_eq!(update(&store, 1, &other, &next).await, RedeemOutcome::TokenForeign);
+    start(&store, 1, &first, 60_000).await.unwrap();
+    start(&store, 2, &other, 60_000).await.unwrap();
+    start(&store, 1, &second, 60_000).await.unwrap();
+    let before = redis_client.everything().await;
+    assert_eq!(update(&store, 1, &first, &next).await, Err(ScriptRefusal::SessionMismatch));
+    assert_eq!(update(&store, 1, &other, &next).await, Err(ScriptRefusal::TokenForeign));
     // A game token is no anti-spam token, nor the other way round.
     assert_eq!(
         store.redeem(&redeem(user(1), &second.hash())).await.unwrap().outcome,
-        RedeemOutcome::TokenUnknown
+        Err(ScriptRefusal::TokenUnknown)
     );
-    look.assert_unchanged(&before).await;
+    redis_client.assert_unchanged(&before).await;
     awarded(update(&store, 1, &second, &next).await);
 }
 
@@ -100,13 +106,16 @@ async fn an_expired_session_differs_from_none() {
     let world = World::new().await;
     let store = world.store().await;
     let (token, next) = (ActToken::new(), ActToken::new());
-    start(&store, 1, &token, 30).await;
+    start(&store, 1, &token, 30).await.unwrap();
     eventually("the session to run out", async || {
-        (store.session(user(1)).await.unwrap() == Err(NoSession::Expired)).then_some(())
+        (store.session(user(1)).await.unwrap() == Err(ScriptRefusal::TokenExpired)).then_some(())
     })
     .await;
-    assert_eq!(update(&store, 1, &token, &next).await, RedeemOutcome::TokenExpired);
-    assert_eq!(store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap(), Err(NoSession::Expired));
+    assert_eq!(update(&store, 1, &token, &next).await, Err(ScriptRefusal::TokenExpired));
+    assert_eq!(
+        store.finish(user(1), 1_000_000, Uuid::new_v4()).await.unwrap(),
+        Err(ScriptRefusal::TokenExpired)
+    );
 }
 
 #[tokio::test]
@@ -114,7 +123,7 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
     let world = World::new().await;
     let store = world.store().await;
     let (token, next) = (ActToken::new(), ActToken::new());
-    start(&store, 1, &token, 60_000).await;
+    start(&store, 1, &token, 60_000).await.unwrap();
     let (hash, given) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
     let failed = Redeem {
         verdict: &FAILS,
@@ -123,10 +132,10 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
         expires_s: 0,
         ..redeem(user(1), &hash)
     };
-    assert!(matches!(store.redeem(&failed).await.unwrap().outcome, RedeemOutcome::ProofInvalid { .. }));
+    assert!(matches!(store.redeem(&failed).await.unwrap().outcome, Err(ScriptRefusal::ProofInvalid { .. })));
     assert_eq!(store.session(user(1)).await.unwrap().unwrap().token, "");
-    assert_eq!(update(&store, 1, &token, &next).await, RedeemOutcome::TokenUsed);
-    assert_eq!(update(&store, 1, &next, &token).await, RedeemOutcome::TokenUnknown);
+    assert_eq!(update(&store, 1, &token, &next).await, Err(ScriptRefusal::TokenUsed));
+    assert_eq!(update(&store, 1, &next, &token).await, Err(ScriptRefusal::TokenUnknown));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Several shards: `lua/count_above.lua`, `lua/merge_shard.lua` and `lua/complete_answer.lua`. Always with four shards on one Redis.
 
-use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemOutcome, RedeemReply, Store};
+use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemReply, Store};
 use uuid::Uuid;
 
 use super::{award, redeem, token};
@@ -16,14 +16,14 @@ fn of(shard: usize, number: u128) -> Uuid {
 
 fn awarded(redeemed: RedeemReply) -> Awarded {
     match redeemed.outcome {
-        RedeemOutcome::Awarded(awarded) => awarded,
+        Ok(awarded) => awarded,
         other => panic!("{other:?}"),
     }
 }
 
 async fn top(store: &Store) -> (i64, Vec<u64>) {
-    let look = store.poll(0, i64::MAX).await.unwrap();
-    (look.version, look.top.iter().map(|entry| entry.score).collect())
+    let redis_client = store.poll(0, i64::MAX).await.unwrap();
+    (redis_client.version, redis_client.top.iter().map(|entry| entry.score).collect())
 }
 
 #[tokio::test]
@@ -59,8 +59,8 @@ async fn a_merged_board_of_a_new_run_waits_for_every_shard() {
     world.redis.kill().await;
     world.redis.restart().await;
     let (version, shown) = loop {
-        if let Ok(look) = store.poll(0, i64::MAX).await {
-            break (look.version, look.top);
+        if let Ok(redis_client) = store.poll(0, i64::MAX).await {
+            break (redis_client.version, redis_client.top);
         }
         tokio::task::yield_now().await;
     };

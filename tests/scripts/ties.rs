@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use laurel::live::Board;
-use laurel::store::{BoardId, RedeemOutcome};
+use laurel::store::BoardId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -45,16 +45,14 @@ async fn the_board_matches_the_model_after_every_award() {
     for seed in 0..6 {
         let mut random = StdRng::seed_from_u64(seed);
         let first = u128::from(seed) * 1000 + 1;
-        let _: () = world.look().await.ask("FLUSHALL").await;
+        let _: () = world.redis_client().await.query("FLUSHALL").await;
         open_board(&store).await;
         let mut model = Model::default();
         for _ in 0..150 {
             // Few different points and many users: ties everywhere, at the tenth place too.
             let (who, points) = (first + random.random_range(0..25), random.random_range(1..=2));
             model.award(who, points);
-            let RedeemOutcome::Awarded(awarded) = award(&store, user(who), points).await.outcome else {
-                unreachable!()
-            };
+            let Ok(awarded) = award(&store, user(who), points).await.outcome else { unreachable!() };
             let board = Board::from_entries(BoardId::GLOBAL, awarded.version, awarded.top.unwrap());
             let shown: Vec<_> = board.rows.iter().map(|it| (it.user.as_u128(), it.score, it.rank)).collect();
             assert_eq!(shown, model.top(), "seed {seed}");
@@ -70,8 +68,8 @@ async fn the_first_ten_of_a_thousand_ties_stay() {
     for who in (1..=1000).rev() {
         award(&store, user(who), 7).await;
     }
-    let look = store.poll(0, i64::MAX).await.unwrap();
-    let board = Board::from_entries(BoardId::GLOBAL, look.version, look.top);
+    let redis_client = store.poll(0, i64::MAX).await.unwrap();
+    let board = Board::from_entries(BoardId::GLOBAL, redis_client.version, redis_client.top);
     let listed: Vec<_> = board.rows.iter().map(|it| (it.user.as_u128(), it.rank)).collect();
     assert_eq!(listed, (991..=1000).rev().map(|it| (it, 1)).collect::<Vec<_>>());
 }

@@ -105,15 +105,15 @@ async fn a_board_that_is_held_back_keeps_its_trace() {
 async fn a_span_has_the_proof_result_only_if_the_token_is_spent() {
     let (world, collector) = (World::new().await, Collector::start().await);
     let node = world.node_with(trusting(&collector)).await;
-    let (player, mut look) = (node.players(1).await.remove(0), world.look().await);
+    let (player, mut redis_client) = (node.players(1).await.remove(0), world.redis_client().await);
     let ban = format!("ban:{}", player.identity.user);
     let (parent, path) = (format!("00-{TRACE}-{CALLER}-01"), "/api/v1/actions/finalize");
     let headers = [("traceparent", parent.as_str())];
     let token = node.token(&player, "demo_quiz").await;
     let body = json!({ "antiSpamToken": token, "proof": { "quizResult": "Atlantis" } });
-    let _: redis::Value = look.ask(&format!("SET {ban} 1")).await;
+    let _: redis::Value = redis_client.query(&format!("SET {ban} 1")).await;
     node.post_with(path, &player.token, &headers, &body).await.assert_refused(403, "FORBIDDEN");
-    let _: i64 = look.ask(&format!("DEL {ban}")).await;
+    let _: i64 = redis_client.query(&format!("DEL {ban}")).await;
     node.post_with(path, &player.token, &headers, &body).await.assert_refused(422, "PROOF_INVALID");
     let is_judged =
         |it: &Collected| it.name == "verify proof" && it.attributes.contains_key("laurel.proof.holds");

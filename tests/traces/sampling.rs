@@ -14,10 +14,10 @@ use crate::harness::{Collector, TestNode, World};
 
 /// The outbox entries of an award with this parent, read before the ledger takes them.
 async fn outbox_of(world: &World, node: &TestNode, parent: &str) -> String {
-    let (mut look, players) = (world.look().await, node.players(1).await);
+    let (mut redis_client, players) = (world.redis_client().await, node.players(1).await);
     let block_ledger_writes = world.block_ledger_writes().await;
     finalize(node, &players[0], "watch_ad", parent).await;
-    let entries: redis::Value = look.ask("XRANGE outbox - +").await;
+    let entries: redis::Value = redis_client.query("XRANGE outbox - +").await;
     drop(block_ledger_writes);
     node.written().await;
     format!("{entries:?}")

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::{Span, Step};
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{begin, sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{SESSION_CLASSES, UNCOUNTED_SESSIONS, begin, sql_fault, timed};
+use crate::ledger::{SESSION_CLASSES, UNCOUNTED_SESSIONS};
 
 /// One hour or day.
 #[derive(Clone, Debug, Default)]
@@ -43,10 +44,10 @@ pub struct Activity {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn activity(app: &App, span: Span, step: Step) -> Result<Activity> {
-    let doing = "read_activity";
-    let read = timed(&app.metrics, doing, read(&app.database, span, step)).await;
-    read.map_err(|error| sql_fault(doing, error).into())
+pub async fn activity(admin: &Admin, span: Span, step: Step) -> Result<Activity> {
+    let query_name = "read_activity";
+    let read = timed(&admin.metrics, query_name, read(&admin.database, span, step)).await;
+    read.map_err(|error| sql_fault(query_name, error).into())
 }
 
 async fn read(database: &PgPool, span: Span, step: Step) -> Result<Activity, sqlx::Error> {
@@ -129,16 +130,16 @@ pub struct Sessions {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn sessions(app: &App, span: Span) -> Result<Sessions> {
-    let doing = "read_session_stats";
+pub async fn sessions(admin: &Admin, span: Span) -> Result<Sessions> {
+    let query_name = "read_session_stats";
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT min_actions, sum(sessions)::bigint AS sessions, sum(actions)::bigint AS actions, sum(seconds)::bigint AS seconds
          FROM (SELECT hour, min_actions, sessions, actions, seconds FROM rollup_sessions UNION ALL {UNCOUNTED_SESSIONS}) it
          WHERE hour >= to_timestamp($1 / 1000.0) GROUP BY min_actions"
     )))
     .bind(span.from_ms as f64)
-    .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, rows).await.map_err(|error| sql_fault(doing, error))?;
+    .fetch_all(&admin.database);
+    let rows = timed(&admin.metrics, query_name, rows).await.map_err(|error| sql_fault(query_name, error))?;
     let mut all = Sessions {
         classes: SESSION_CLASSES.map(|min_actions| (min_actions, 0)).to_vec(),
         ..Sessions::default()

@@ -4,9 +4,10 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::{DAY_MS, Span};
-use crate::app::App;
+use crate::admin::Admin;
+use crate::db::{sql_fault, timed};
 use crate::error::Result;
-use crate::ledger::{HOUR_MS, Period, sql_fault, timed};
+use crate::ledger::{HOUR_MS, Period};
 
 /// One of the most active users.
 #[derive(Clone, Debug)]
@@ -42,8 +43,8 @@ pub struct MostActive {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> Result<MostActive> {
-    let doing = "read_most_active_users";
+pub async fn most_active(admin: &Admin, period: Period, limit: u32, now_ms: i64) -> Result<MostActive> {
+    let query_name = "read_most_active_users";
     let hour = now_ms.div_euclid(HOUR_MS);
     let span = Span { from_ms: period.start(hour) * HOUR_MS, to_ms: period.end(hour) * HOUR_MS };
     let query = sqlx::query(
@@ -58,8 +59,9 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
     .bind(period.as_str())
     .bind(span.from_ms as f64)
     .bind(i64::from(limit))
-    .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
+    .fetch_all(&admin.database);
+    let rows =
+        timed(&admin.metrics, query_name, query).await.map_err(|error| sql_fault(query_name, error))?;
     let user = |row: &sqlx::postgres::PgRow| ActiveUser {
         number: row.get("number"),
         id: row.get("id"),
@@ -77,16 +79,17 @@ pub async fn most_active(app: &App, period: Period, limit: u32, now_ms: i64) -> 
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn peak_hours(app: &App, span: Span) -> Result<[[i64; 24]; 7]> {
-    let doing = "read_peak_hours";
+pub async fn peak_hours(admin: &Admin, span: Span) -> Result<[[i64; 24]; 7]> {
+    let query_name = "read_peak_hours";
     let query = sqlx::query_as::<_, (i64, i64)>(
         "SELECT (date_part('epoch', hour) * 1000)::bigint, awards FROM rollup_hours
          WHERE hour >= to_timestamp($1 / 1000.0) AND hour < to_timestamp($2 / 1000.0)",
     )
     .bind(span.from_ms as f64)
     .bind(span.to_ms as f64)
-    .fetch_all(&app.database);
-    let rows = timed(&app.metrics, doing, query).await.map_err(|error| sql_fault(doing, error))?;
+    .fetch_all(&admin.database);
+    let rows =
+        timed(&admin.metrics, query_name, query).await.map_err(|error| sql_fault(query_name, error))?;
     let mut awards = [[0; 24]; 7];
     for (at_ms, count) in rows {
         // The Unix epoch was a Thursday.

@@ -1,6 +1,6 @@
 //! The distribution of scores on the board.
 
-use crate::app::App;
+use crate::admin::Admin;
 use crate::error::Result;
 use crate::store::{BoardShape, Bucket};
 
@@ -20,12 +20,12 @@ pub struct Scores {
 ///
 /// # Errors
 /// Redis is unavailable.
-pub async fn scores(app: &App) -> Result<Scores> {
-    let shape = app.store.board_shape().await?;
+pub async fn scores(admin: &Admin) -> Result<Scores> {
+    let shape = admin.store.board_shape().await?;
     if shape.users == 0 {
         return Ok(Scores { shape, buckets: Vec::new() });
     }
-    let mut buckets = app.store.buckets(&edges(shape.p99, shape.max)).await?;
+    let mut buckets = admin.store.buckets(&edges(shape.p99, shape.max)).await?;
     // The last edge is above all scores, unless some are far above the others or have just risen.
     if buckets.last().is_some_and(|it| it.users == 0) {
         buckets.pop();

@@ -25,7 +25,7 @@ pub async fn activity(State(app): State<Arc<App>>, _: Admin, mut query: Query) -
         Step::Day => (hours + 23) / 24,
     };
     let span = Span::last(count, step, app.clock.now_ms());
-    let activity = analytics::activity(&app, span, step).await?;
+    let activity = analytics::activity(&app.admin, span, step).await?;
     let sum = |of: fn(&ActivityRow) -> i64| activity.rows.iter().map(of).sum::<i64>();
     let data = json!({
         "from": rfc3339(span.from_ms),
@@ -68,7 +68,7 @@ pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query
     let period = query.choice("period", &periods);
     let limit = query.number("limit", 1..=100, 10);
     query.finish()?;
-    let found = analytics::most_active(&app, period, limit, app.clock.now_ms()).await?;
+    let found = analytics::most_active(&app.admin, period, limit, app.clock.now_ms()).await?;
     let users = found.users.iter().map(|user| {
         json!({
             "userId": user.number,
@@ -92,7 +92,7 @@ pub async fn most_active(State(app): State<Arc<App>>, _: Admin, mut query: Query
 /// `GET peak-hours?days=28`.
 pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let span = days(&app, query)?;
-    let awards = analytics::peak_hours(&app, span).await?;
+    let awards = analytics::peak_hours(&app.admin, span).await?;
     let data = json!({ "from": rfc3339(span.from_ms), "to": rfc3339(span.to_ms), "awards": awards });
     Ok(envelope::answer(StatusCode::OK, "Peak hours retrieved successfully", data))
 }
@@ -100,7 +100,7 @@ pub async fn peak_hours(State(app): State<Arc<App>>, _: Admin, query: Query) -> 
 /// `GET sessions?days=28`.
 pub async fn sessions(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let span = days(&app, query)?;
-    let sessions = analytics::sessions(&app, span).await?;
+    let sessions = analytics::sessions(&app.admin, span).await?;
     let bucket = |(actions, sessions): &(i64, i64)| json!({ "actions": actions, "sessions": sessions });
     let data = json!({
         "from": rfc3339(span.from_ms),
@@ -123,7 +123,7 @@ fn days(app: &App, mut query: Query) -> Result<Span> {
 /// `GET scores`.
 pub async fn scores(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     query.finish()?;
-    let scores = analytics::scores(&app).await?;
+    let scores = analytics::scores(&app.admin).await?;
     let buckets = scores
         .buckets
         .iter()

@@ -21,7 +21,7 @@ pub async fn list(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> Re
     let all = query.choice("state", &[("waiting", false), ("all", true)]);
     let limit = query.number("limit", 1..=1000, 50);
     query.finish()?;
-    let letters = admin::dead_letters(&app, all, limit).await?;
+    let letters = admin::dead_letters(&app.admin, all, limit).await?;
     Ok(envelope::answer(
         StatusCode::OK,
         "Dead letters retrieved successfully",
@@ -63,7 +63,7 @@ pub async fn decide(
     fields.finish()?;
     let id = id.ok().and_then(|it| it.0.parse().ok()).ok_or(Refusal::NotFound)?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
-    let state = admin::decide_dead_letter(app, id, fate, &decision).await?;
+    let state = admin::decide_dead_letter(&app.admin, id, fate, &decision).await?;
     Ok(envelope::answer(StatusCode::OK, "Done", json!({ "letterId": id, "state": state })))
 }
 

@@ -75,7 +75,7 @@ impl FromRequestParts<Arc<App>> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let Caller(caller) = Caller::from_request_parts(parts, app).await?;
-        admin::require_admin(app, &caller).await?;
+        admin::require_admin(&app.admin, &caller).await?;
         Ok(Self(caller.username))
     }
 }
@@ -88,7 +88,7 @@ fn window(mut query: Query) -> Result<(u32, u32), Refusal> {
 
 async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (hours, limit) = window(query)?;
-    let found = admin::suspects(&app, hours, limit).await?;
+    let found = admin::suspects(&app.admin, hours, limit).await?;
     let data = json!({
         "players": found.users.iter().map(suspected).collect::<Value>(),
         "addresses": found.addresses.iter().map(suspected).collect::<Value>(),
@@ -113,7 +113,7 @@ fn suspected(suspect: &Suspect) -> Value {
 
 async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Response> {
     let (_, limit) = window(query)?;
-    let entries = admin::audit(&app, limit).await?;
+    let entries = admin::audit(&app.admin, limit).await?;
     let data = entries.iter().map(|entry| {
         json!({
             "at": rfc3339(entry.at_ms),
@@ -130,7 +130,7 @@ async fn audit(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result<Re
 
 async fn find(app: &App, id: Id) -> Result<User> {
     let id = id.map(|Path(it)| it).unwrap_or_default();
-    admin::find_user(app, &id).await
+    admin::find_user(&app.admin, &id).await
 }
 
 async fn decide(
@@ -147,7 +147,7 @@ async fn decide(
     let key = idempotency::key(headers)?;
     let user = find(app, id).await?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
-    admin::restrict(app, user.id, restriction, key, &decision).await?;
+    admin::restrict(&app.admin, user.id, restriction, key, &decision).await?;
     refresh_board(app).await;
     let data = json!({ "userId": user.number, "username": user.username, "action": restriction.as_str() });
     Ok(envelope::answer(StatusCode::OK, "Done", data))
@@ -166,7 +166,7 @@ async fn void(
     let key = idempotency::key(&headers)?;
     let user = find(&app, id).await?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
-    let changed = admin::void(&app, user.id, key, &decision).await?;
+    let changed = admin::void(&app.admin, user.id, key, &decision).await?;
     refresh_board(&app).await;
     Ok(envelope::answer(StatusCode::OK, "Held points removed", show_change(&user, changed)))
 }
@@ -185,14 +185,14 @@ async fn adjust(
     let key = idempotency::key(&headers)?;
     let user = find(&app, id).await?;
     let decision = Decision { actor, host: None, reason: reason.unwrap_or_default() };
-    let changed = admin::adjust(&app, &user, points.unwrap_or_default(), key, &decision).await?;
+    let changed = admin::adjust(&app.admin, &user, points.unwrap_or_default(), key, &decision).await?;
     refresh_board(&app).await;
     Ok(envelope::answer(StatusCode::OK, "Score adjusted", show_change(&user, Some(changed))))
 }
 
 /// Reloads this node's board, so that the admin sees the effect at once. Other nodes receive it by pub/sub.
 async fn refresh_board(app: &App) {
-    if let Err(fault) = live::poll(app).await {
+    if let Err(fault) = live::poll(&app.live).await {
         tracing::debug!(%fault, "board refresh failed, the next poll repeats it");
     }
 }

@@ -35,7 +35,7 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
     });
     let limit = query.number("limit", 1..=100, 20);
     query.finish()?;
-    let found = admin::search(&app, text.as_deref(), after, limit).await?;
+    let found = admin::search(&app.admin, text.as_deref(), after, limit).await?;
     let users = found.users.iter().map(|user| {
         json!({
             "userId": user.number,
@@ -56,7 +56,7 @@ pub async fn search(State(app): State<Arc<App>>, _: Admin, mut query: Query) -> 
 pub async fn report(State(app): State<Arc<App>>, _: Admin, id: Id, query: Query) -> Result<Response> {
     let (hours, _) = window(query)?;
     let user = find(&app, id).await?;
-    let report = admin::report(&app, user, hours).await?;
+    let report = admin::report(&app.admin, user, hours).await?;
     let data = json!({
         "userId": report.user.number,
         "id": report.user.id,
@@ -81,7 +81,7 @@ pub async fn history(State(app): State<Arc<App>>, _: Admin, id: Id, mut query: Q
     let limit = query.number("limit", 1..=200, 50);
     query.finish()?;
     let user = find(&app, id).await?;
-    let page = admin::history(&app, user.id, before, limit).await?;
+    let page = admin::history(&app.admin, user.id, before, limit).await?;
     let data = json!({
         "events": page.events.iter().map(event).collect::<Value>(),
         "next": page.next.as_ref().map(Cursor::to_text),
@@ -113,7 +113,7 @@ pub async fn evidence(
     let hours = query.number("hours", 1..=720, 24);
     query.finish()?;
     let suspect = suspect.map_err(|_| Refusal::UserNotFound)?;
-    let evidence = admin::evidence(&app, &suspect, hours).await?;
+    let evidence = admin::evidence(&app.admin, &suspect, hours).await?;
     let signs = evidence.signals.iter().map(|signals| {
         json!({
             "hour": rfc3339(signals.hour_ms),

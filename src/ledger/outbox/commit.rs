@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::app::App;
+use crate::db::{sql_fault, timed};
 use crate::error::Fault;
-use crate::ledger::database::{sql_fault, timed};
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::outbox::batch_users::BatchUsers;
 use crate::ledger::outbox::dead_letters::{self, Reason};
@@ -30,28 +30,28 @@ pub enum WriteError {
 /// # Errors
 /// A store is unavailable, or Postgres would reject any entry: what was not written stays in the outbox.
 pub async fn commit_batch(
-    app: &App,
+    ledger: &Ledger,
     store: &Store,
     leader: &mut LeaderLock,
     entries: &[Entry],
     unread: &[UnreadableEntry],
 ) -> Result<(), Fault> {
     for entry in unread {
-        dead_letters::record_unread(app, store, leader, entry).await?;
+        dead_letters::record_unread(ledger, store, leader, entry).await?;
     }
     if entries.is_empty() {
         return Ok(());
     }
     let started = Instant::now();
-    match write_with_timeout(app, store, leader, entries, Origin::Outbox).await {
+    match write_with_timeout(ledger, store, leader, entries, Origin::Outbox).await {
         Ok(()) => drop(store.ack(entries).await?),
         Err(WriteError::Postgres(fault)) => return Err(fault),
         Err(WriteError::Entry(fault)) => {
             tracing::warn!(%fault, entries = entries.len(), "ledger batch rejected, writing entries one by one");
-            write_one_by_one(app, store, leader, entries).await?;
+            write_one_by_one(ledger, store, leader, entries).await?;
         }
     }
-    record_metrics(&app.metrics, entries, started, app.clock.now_ms());
+    record_metrics(&ledger.metrics, entries, started, ledger.clock.now_ms());
     Ok(())
 }
 
@@ -59,12 +59,16 @@ pub async fn commit_batch(
 ///
 /// # Errors
 /// It still cannot be written, or Postgres is unavailable.
-pub async fn write_dead_letter(app: &App, leader: &mut LeaderLock, entry: &Entry) -> Result<(), WriteError> {
-    write_with_timeout(app, &app.store, leader, std::slice::from_ref(entry), Origin::DeadLetter).await
+pub async fn write_dead_letter(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    entry: &Entry,
+) -> Result<(), WriteError> {
+    write_with_timeout(ledger, &ledger.store, leader, std::slice::from_ref(entry), Origin::DeadLetter).await
 }
 
 async fn write_one_by_one(
-    app: &App,
+    ledger: &Ledger,
     store: &Store,
     leader: &mut LeaderLock,
     entries: &[Entry],
@@ -74,15 +78,16 @@ async fn write_one_by_one(
     for entry in entries {
         if unknown.contains(&entry.user) {
             let detail = format!("user {} is not in Postgres", entry.user);
-            dead_letters::record(app, store, leader, entry, Reason::UnknownUser, &detail).await?;
+            dead_letters::record(ledger, store, leader, entry, Reason::UnknownUser, &detail).await?;
             continue;
         }
         let single = std::slice::from_ref(entry);
-        match write_with_timeout(app, store, leader, single, Origin::Outbox).await {
+        match write_with_timeout(ledger, store, leader, single, Origin::Outbox).await {
             Ok(()) => drop(store.ack(single).await?),
             Err(WriteError::Postgres(fault)) => return Err(fault),
             Err(WriteError::Entry(fault)) => {
-                dead_letters::record(app, store, leader, entry, Reason::Refused, &fault.to_string()).await?;
+                dead_letters::record(ledger, store, leader, entry, Reason::Refused, &fault.to_string())
+                    .await?;
             }
         }
     }
@@ -90,24 +95,24 @@ async fn write_one_by_one(
 }
 
 async fn write_with_timeout(
-    app: &App,
+    ledger: &Ledger,
     store: &Store,
     leader: &mut LeaderLock,
     entries: &[Entry],
     origin: Origin,
 ) -> Result<(), WriteError> {
-    let doing = "write_ledger";
-    let spans = start_spans(app, entries);
-    let write = write_batch(leader.connection(), &app.receipts, store.shard_count(), entries, origin);
-    let written = tokio::time::timeout(BATCH_TIMEOUT, timed(&app.metrics, doing, write)).await;
+    let query_name = "write_ledger";
+    let spans = start_spans(ledger, entries);
+    let write = write_batch(leader.connection(), &ledger.receipts, store.shard_count(), entries, origin);
+    let written = tokio::time::timeout(BATCH_TIMEOUT, timed(&ledger.metrics, query_name, write)).await;
     let written = match written {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if is_entry_error(&error) => Err(WriteError::Entry(sql_fault(doing, error))),
-        Ok(Err(error)) => Err(WriteError::Postgres(sql_fault(doing, error))),
-        Err(_) => Err(WriteError::Postgres(Fault::retryable(doing, "no answer in time"))),
+        Ok(Err(error)) if is_entry_error(&error) => Err(WriteError::Entry(sql_fault(query_name, error))),
+        Ok(Err(error)) => Err(WriteError::Postgres(sql_fault(query_name, error))),
+        Err(_) => Err(WriteError::Postgres(Fault::retryable(query_name, "no answer in time"))),
     };
     if written.is_ok() {
-        app.failures.reset();
+        ledger.failures.reset();
     }
     end_spans(spans, written.as_ref().err());
     written
@@ -126,8 +131,8 @@ fn is_entry_error(error: &sqlx::Error) -> bool {
 }
 
 /// One span per traced award, from here to the commit of its batch.
-fn start_spans(app: &App, entries: &[Entry]) -> Vec<Span> {
-    let Some(traces) = &app.traces else { return Vec::new() };
+fn start_spans(ledger: &Ledger, entries: &[Entry]) -> Vec<Span> {
+    let Some(traces) = &ledger.traces else { return Vec::new() };
     let parents = entries.iter().filter_map(|entry| entry.trace.as_deref());
     let start = |parent| {
         let mut span = traces.resume(parent, SpanKind::Consumer, "process outbox");

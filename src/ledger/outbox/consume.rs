@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::action::AckPolicy;
-use crate::app::App;
+use crate::db::{timed, with_timeout};
 use crate::error::Fault;
-use crate::ledger::database::{in_time, timed};
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::outbox::awards;
 use crate::ledger::outbox::commit::{BATCH_TIMEOUT, commit_batch};
@@ -27,17 +27,17 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const REWIND_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Waits for the leadership and consumes the outbox, until `stop`.
-pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
+pub async fn consume_forever(ledger: Arc<Ledger>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let leader = tokio::select! {
-            leader = LeaderLock::take(&app.database) => leader,
+            leader = LeaderLock::take(&ledger.database) => leader,
             () = stop.cancelled() => return,
         };
         let result = match leader {
             Ok(leader) => {
-                set_leader(&app, true);
-                let consumed = consume(&app, leader, &stop).await;
-                set_leader(&app, false);
+                set_leader(&ledger, true);
+                let consumed = consume(&ledger, leader, &stop).await;
+                set_leader(&ledger, false);
                 consumed
             }
             Err(fault) => Err(fault),
@@ -51,25 +51,25 @@ pub async fn consume_forever(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-fn set_leader(app: &App, is_leader: bool) {
+fn set_leader(ledger: &Ledger, is_leader: bool) {
     if is_leader {
         tracing::info!("ledger leader elected");
     }
-    app.health.set_leader(is_leader);
-    app.metrics.ledger_leader.set(is_leader.into());
+    ledger.health.set_leader(is_leader);
+    ledger.metrics.ledger_leader.set(is_leader.into());
 }
 
-async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) -> Result<(), Fault> {
-    let outbox = &app.config.outbox;
-    let mut reader = app.store.outbox_reader().await?;
-    let linger = linger(app);
+async fn consume(ledger: &Ledger, mut leader: LeaderLock, stop: &CancellationToken) -> Result<(), Fault> {
+    let outbox = &ledger.config.outbox;
+    let mut reader = ledger.store.outbox_reader().await?;
+    let linger = linger(ledger);
     let (mut checked, mut rewound) = (None::<Instant>, Instant::now());
     while !stop.is_cancelled() {
         if checked.is_none_or(|at| at.elapsed() > CHECK_INTERVAL) {
             checked = Some(Instant::now());
-            open_shards(app, &mut leader, &mut reader).await?;
+            open_shards(ledger, &mut leader, &mut reader).await?;
             // Failures here must not hold up the outbox. A lost leadership shows below.
-            if let Err(fault) = dead_letters::process(app, &mut leader).await {
+            if let Err(fault) = dead_letters::process(ledger, &mut leader).await {
                 tracing::warn!(%fault, "processing dead letters failed, retrying");
             }
             if rewound.elapsed() > REWIND_INTERVAL {
@@ -77,13 +77,13 @@ async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) ->
                 reader.rewind();
             }
         }
-        reader.reconnect_failed(&app.store).await;
-        let batch_per_shard = outbox.batch.div_ceil(app.store.shard_count());
+        reader.reconnect_failed(&ledger.store).await;
+        let batch_per_shard = outbox.batch.div_ceil(ledger.store.shard_count());
         let (entries, unread) = reader.read(batch_per_shard, BLOCK_MS).await?;
         if entries.is_empty() {
-            leader.beat(&app.metrics).await?;
+            leader.beat(&ledger.metrics).await?;
         }
-        commit_batch(app, &app.store, &mut leader, &entries, &unread).await?;
+        commit_batch(ledger, &ledger.store, &mut leader, &entries, &unread).await?;
         if !entries.is_empty() && entries.len() < batch_per_shard {
             tokio::time::sleep(linger).await;
         }
@@ -94,9 +94,9 @@ async fn consume(app: &App, mut leader: LeaderLock, stop: &CancellationToken) ->
 
 /// How long to wait for more entries after a partial batch. A larger batch shares its fixed cost, and an attempt that is redeemed in the
 /// meantime is one row, written once. A third of the configured time if players wait for the commit.
-fn linger(app: &App) -> Duration {
-    let players_wait = app.catalogue.all().iter().any(|action| action.acknowledge == AckPolicy::Ledger);
-    Duration::from_millis(app.config.outbox.linger_ms) / if players_wait { 3 } else { 1 }
+fn linger(ledger: &Ledger) -> Duration {
+    let players_wait = ledger.catalogue.all().iter().any(|action| action.acknowledge == AckPolicy::Ledger);
+    Duration::from_millis(ledger.config.outbox.linger_ms) / if players_wait { 3 } else { 1 }
 }
 
 /// Writes all entries of a closed shard's outbox to the ledger. Entries of an older copy of Redis are moved behind what the ledger has.
@@ -105,7 +105,7 @@ fn linger(app: &App) -> Duration {
 /// # Errors
 /// A store is unavailable; or entries are left because too many in a row could not be written.
 pub async fn drain(
-    app: &App,
+    ledger: &Ledger,
     store: &Store,
     leader: &mut LeaderLock,
     shard: usize,
@@ -113,15 +113,16 @@ pub async fn drain(
 ) -> Result<(), Fault> {
     let mut last = OLDEST.to_owned();
     loop {
-        let (mut entries, unread, end) = store.entries_after(shard, &last, app.config.outbox.batch).await?;
+        let (mut entries, unread, end) =
+            store.entries_after(shard, &last, ledger.config.outbox.batch).await?;
         let Some(end) = end else { break };
         last = end;
         if is_older_copy {
             let moved = awards::move_behind_ledger(leader.connection(), &mut entries);
-            let doing = "compare_outbox_with_ledger";
-            in_time(doing, BATCH_TIMEOUT, timed(&app.metrics, doing, moved)).await?;
+            let query_name = "compare_outbox_with_ledger";
+            with_timeout(query_name, BATCH_TIMEOUT, timed(&ledger.metrics, query_name, moved)).await?;
         }
-        commit_batch(app, store, leader, &entries, &unread).await?;
+        commit_batch(ledger, store, leader, &entries, &unread).await?;
     }
     match store.poll_shard_state(shard).await?.outbox {
         0 => Ok(()),

@@ -4,15 +4,15 @@
 use sqlx::{Acquire, PgConnection, Row};
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::db::sql_fault;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::chain::checkpoint::{self, Checkpoint};
 use crate::ledger::chain::{Hash, Head, Link, SHARD};
 use crate::ledger::outbox::awards::{self, DUPLICATE_WINDOW_DAYS};
 use crate::ledger::partitions::month::Month;
 use crate::ledger::partitions::{self, Partition};
 use crate::ledger::rollup::add_pending_awards;
-use crate::ledger::sql_fault;
 
 /// Action type of an entry that sums up detached ones. Later detachments append another one; the earlier one stays.
 const CARRIED: &str = "carried";
@@ -35,11 +35,11 @@ pub struct DetachReport {
 ///
 /// # Errors
 /// A store is unavailable, or the partitions cannot be detached yet; the error says why. Nothing was changed then.
-pub async fn detach(app: &App, before: Month) -> Result<DetachReport, Fault> {
+pub async fn detach(ledger: &Ledger, before: Month) -> Result<DetachReport, Fault> {
     let fault = |error| sql_fault(DOING, error);
     // The rollups cannot read detached entries.
-    add_pending_awards(app).await?;
-    let mut connection = app.database.acquire().await.map_err(fault)?;
+    add_pending_awards(ledger).await?;
+    let mut connection = ledger.database.acquire().await.map_err(fault)?;
     let mut transaction = connection.begin().await.map_err(fault)?;
     let mut head = partitions::lock_chain(&mut transaction).await.map_err(fault)?;
     let mut detached = partitions::list(&mut transaction).await.map_err(fault)?;
@@ -49,8 +49,8 @@ pub async fn detach(app: &App, before: Month) -> Result<DetachReport, Fault> {
         let problem = format!("they end at {end}, less than {DUPLICATE_WINDOW_DAYS} days ago");
         return Err(Fault::new(DOING, problem));
     }
-    for shard in 0..app.store.shard_count() {
-        if !app.store.is_written_to(shard, &format!("{}-0", end.start_ms())).await? {
+    for shard in 0..ledger.store.shard_count() {
+        if !ledger.store.is_written_to(shard, &format!("{}-0", end.start_ms())).await? {
             return Err(Fault::new(
                 DOING,
                 "the outbox has entries of that time: try again once they are written",
@@ -65,9 +65,10 @@ pub async fn detach(app: &App, before: Month) -> Result<DetachReport, Fault> {
         if let Some(problem) = find_obstacle(&mut transaction, end, last).await.map_err(fault)? {
             return Err(Fault::new(DOING, problem));
         }
-        let chain_start = write_chain_start(app, &mut transaction, last).await.map_err(fault)?;
-        carried = append_carried(app, &mut transaction, &mut head).await.map_err(fault)?;
-        let written = checkpoint::write(&mut transaction, &app.receipts, head.seq, &head.hash, false).await;
+        let chain_start = write_chain_start(ledger, &mut transaction, last).await.map_err(fault)?;
+        carried = append_carried(ledger, &mut transaction, &mut head).await.map_err(fault)?;
+        let written =
+            checkpoint::write(&mut transaction, &ledger.receipts, head.seq, &head.hash, false).await;
         checkpoints = vec![chain_start, written.map_err(fault)?];
     }
     let tables = detach_tables(&mut transaction, &detached, end).await.map_err(fault)?;
@@ -172,7 +173,7 @@ async fn find_obstacle(
 
 /// Signs the checkpoint from which the chain is verified from now on.
 async fn write_chain_start(
-    app: &App,
+    ledger: &Ledger,
     transaction: &mut PgConnection,
     last: i64,
 ) -> Result<Checkpoint, sqlx::Error> {
@@ -181,12 +182,12 @@ async fn write_chain_start(
         .bind(last)
         .fetch_one(&mut *transaction)
         .await?;
-    checkpoint::write(transaction, &app.receipts, last, &hash, true).await
+    checkpoint::write(transaction, &ledger.receipts, last, &hash, true).await
 }
 
 /// Appends the `carried` entries. Returns their number.
 async fn append_carried(
-    app: &App,
+    ledger: &Ledger,
     transaction: &mut PgConnection,
     head: &mut Head,
 ) -> Result<i64, sqlx::Error> {
@@ -205,7 +206,7 @@ async fn append_carried(
         }
         carried += rows.len() as i64;
         let links = rows.iter().map(|row| Link {
-            event_id: app.clock.new_id(),
+            event_id: ledger.clock.new_id(),
             user: row.get("user_id"),
             action: CARRIED,
             points: row.get::<i64, _>("after") - row.get::<i64, _>("before"),

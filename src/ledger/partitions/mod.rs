@@ -5,10 +5,10 @@ pub mod month;
 
 use sqlx::{PgConnection, PgPool};
 
+use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::chain::Head;
 use crate::ledger::partitions::month::Month;
-use crate::ledger::sql_fault;
 
 /// Months that are created in advance.
 const MONTHS_AHEAD: usize = 2;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::app::App;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::outbox::consume::drain;
 use crate::ledger::outbox::dead_letters;
@@ -52,8 +52,8 @@ struct ClosedShard {
 }
 
 impl ClosedShard {
-    fn new(app: &App, shard: usize, state: ShardState, head: ShardHead) -> Self {
-        let latest = head.epoch.max(app.store.seen(shard).epoch);
+    fn new(ledger: &Ledger, shard: usize, state: ShardState, head: ShardHead) -> Self {
+        let latest = head.epoch.max(ledger.store.seen(shard).epoch);
         let reason = match state.epoch {
             ..0 => Some(LoadReason::EmptyRedis),
             _ if state.loading => Some(LoadReason::UnfinishedLoad),
@@ -76,21 +76,25 @@ impl ClosedShard {
 ///
 /// # Errors
 /// A store is unavailable, or the number of shards differs from the configured one. Closed shards stay closed.
-pub async fn open_shards(app: &App, leader: &mut LeaderLock, reader: &mut OutboxReader) -> Result<(), Fault> {
-    let shards = app.store.shard_count();
-    let heads = match shard_heads::read_for(app, leader, shards).await? {
+pub async fn open_shards(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    reader: &mut OutboxReader,
+) -> Result<(), Fault> {
+    let shards = ledger.store.shard_count();
+    let heads = match shard_heads::read_for(ledger, leader, shards).await? {
         Ok(heads) => heads,
         Err(actual) => {
             // The reshard may not have reached this Redis. Nobody reads its outbox any more, so close it.
             for shard in 0..shards {
-                app.store.suspend(shard).await?;
+                ledger.store.suspend(shard).await?;
             }
             return Err(shard_heads::wrong_shard_count(actual, shards));
         }
     };
     let mut closed = Vec::new();
     for (shard, head) in heads.into_iter().enumerate() {
-        let state = match app.store.poll_shard_state(shard).await {
+        let state = match ledger.store.poll_shard_state(shard).await {
             Ok(state) => state,
             Err(fault) if shards > 1 => {
                 tracing::warn!(shard, %fault, "redis shard unavailable");
@@ -100,10 +104,10 @@ pub async fn open_shards(app: &App, leader: &mut LeaderLock, reader: &mut Outbox
         };
         // The ledger was read first and is written from Redis, so an open board that is behind it is an older copy.
         let is_older = state.hlc_us < head.hlc_us;
-        if !state.open || is_older || state.epoch < head.epoch.max(app.store.seen(shard).epoch) {
-            closed.push(ClosedShard::new(app, shard, state, head));
+        if !state.open || is_older || state.epoch < head.epoch.max(ledger.store.seen(shard).epoch) {
+            closed.push(ClosedShard::new(ledger, shard, state, head));
         } else if head.epoch < state.epoch {
-            shard_heads::write_epoch(app, leader, shard, state.epoch).await?;
+            shard_heads::write_epoch(ledger, leader, shard, state.epoch).await?;
         }
     }
     if closed.is_empty() {
@@ -112,15 +116,15 @@ pub async fn open_shards(app: &App, leader: &mut LeaderLock, reader: &mut Outbox
     let (outdated, complete): (Vec<ClosedShard>, Vec<ClosedShard>) =
         closed.into_iter().partition(|shard| shard.reason.is_some());
     // Complete shards do not wait for the loads of others.
-    mark_open(app, leader, &complete, &[]).await?;
-    let loads = load(app, leader, &outdated).await?;
+    mark_open(ledger, leader, &complete, &[]).await?;
+    let loads = load(ledger, leader, &outdated).await?;
     reader.rewind();
-    mark_open(app, leader, &outdated, &loads).await
+    mark_open(ledger, leader, &outdated, &loads).await
 }
 
 /// Loads all shards in one pass over the users.
 async fn load<'a>(
-    app: &'a App,
+    ledger: &'a Ledger,
     leader: &mut LeaderLock,
     outdated: &[ClosedShard],
 ) -> Result<Vec<Load<'a>>, Fault> {
@@ -134,18 +138,18 @@ async fn load<'a>(
         } else {
             tracing::warn!(reason, shard, epoch, latest, "loading board from ledger");
         }
-        app.metrics.rebuilds.inc();
-        app.store.suspend(shard).await?;
+        ledger.metrics.rebuilds.inc();
+        ledger.store.suspend(shard).await?;
         // If the ledger cannot be written, the board stays closed with its data intact, and an admin's rebuild fails.
-        drain(app, &app.store, leader, shard, closed.is_older_copy()).await?;
+        drain(ledger, &ledger.store, leader, shard, closed.is_older_copy()).await?;
     }
     for closed in outdated {
-        loads.push((app.store.begin_load(closed.shard).await?, closed.is_older_copy()));
+        loads.push((ledger.store.begin_load(closed.shard).await?, closed.is_older_copy()));
     }
     if !loads.is_empty() {
-        let users = rebuild::load(app, leader, &loads).await?;
+        let users = rebuild::load(ledger, leader, &loads).await?;
         let shards: Vec<usize> = outdated.iter().map(|it| it.shard).collect();
-        dead_letters::mark_lost(app, leader, &shards).await?;
+        dead_letters::mark_lost(ledger, leader, &shards).await?;
         tracing::info!(users, "board loaded from ledger");
     }
     Ok(loads.into_iter().map(|(load, _)| load).collect())
@@ -153,34 +157,34 @@ async fn load<'a>(
 
 /// Opens shards in a new epoch.
 async fn mark_open(
-    app: &App,
+    ledger: &Ledger,
     leader: &mut LeaderLock,
     closed: &[ClosedShard],
     loads: &[Load<'_>],
 ) -> Result<(), Fault> {
     // The new version has to be above everything this node has shown and everything in the ledger.
-    let heads = shard_heads::read(app, leader).await?;
+    let heads = shard_heads::read(ledger, leader).await?;
     let mut due_ms = 0;
     for ClosedShard { shard, state, head, reason } in closed {
         if reason.is_none() {
             tracing::info!(run_id = state.run, shard, "new redis run matches the ledger");
         }
-        let seen = app.store.seen(*shard);
-        let newest = heads[*shard].hlc_us.max(app.hub.newest().version).max(seen.hlc_us);
+        let seen = ledger.store.seen(*shard);
+        let newest = heads[*shard].hlc_us.max(ledger.hub.newest().version).max(seen.hlc_us);
         let epoch = head.epoch.max(seen.epoch).max(state.epoch) + 1;
         let load = loads.iter().find(|load| load.shard() == *shard);
-        let window_ms = app.config.live.publish_interval_ms;
-        let confirmed = app.store.open_board(*shard, &state.run, epoch, newest, window_ms, load).await?;
+        let window_ms = ledger.config.live.publish_interval_ms;
+        let confirmed = ledger.store.open_board(*shard, &state.run, epoch, newest, window_ms, load).await?;
         let Some(due) = confirmed else {
             return Err(Fault::retryable(
                 "open_board",
                 "Redis restarted in the meantime, or another node is opening the board",
             ));
         };
-        shard_heads::write_epoch(app, leader, *shard, epoch).await?;
+        shard_heads::write_epoch(ledger, leader, *shard, epoch).await?;
         due_ms = due_ms.max(due);
     }
-    publish_pending(app, due_ms).await
+    publish_pending(ledger, due_ms).await
 }
 
 /// Waits until the board is open. Opens it if there is no leader. `progress` receives the number of users loaded so far. Returns the number
@@ -188,10 +192,10 @@ async fn mark_open(
 ///
 /// # Errors
 /// A store is unavailable, or the leader makes no progress for half a minute.
-pub async fn await_board(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
+pub async fn await_board(ledger: &Ledger, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let (mut previous, mut tries) = (None, 0);
     loop {
-        let state = app.store.poll_state().await?;
+        let state = ledger.store.poll_state().await?;
         progress(state.loaded);
         if state.open {
             return Ok(state.loaded);
@@ -208,9 +212,9 @@ pub async fn await_board(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault
             );
             return Err(Fault::new("open_board", problem));
         }
-        if let Some(mut leader) = LeaderLock::try_take(&app.database).await? {
-            let mut reader = app.store.outbox_reader().await?;
-            open_shards(app, &mut leader, &mut reader).await?;
+        if let Some(mut leader) = LeaderLock::try_take(&ledger.database).await? {
+            let mut reader = ledger.store.outbox_reader().await?;
+            open_shards(ledger, &mut leader, &mut reader).await?;
             leader.release().await;
         }
         tokio::time::sleep(PAUSE).await;
@@ -221,10 +225,10 @@ pub async fn await_board(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault
 ///
 /// # Errors
 /// Redis is unavailable. The next poll publishes the board.
-pub async fn publish_pending(app: &App, mut due_ms: u64) -> Result<(), Fault> {
+pub async fn publish_pending(ledger: &Ledger, mut due_ms: u64) -> Result<(), Fault> {
     while due_ms > 0 {
         tokio::time::sleep(Duration::from_millis(due_ms)).await;
-        due_ms = app.store.flush(app.config.live.publish_interval_ms).await?;
+        due_ms = ledger.store.flush(ledger.config.live.publish_interval_ms).await?;
     }
     Ok(())
 }

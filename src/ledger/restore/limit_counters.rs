@@ -4,10 +4,10 @@
 use sqlx::Row;
 
 use crate::action::Action;
-use crate::app::App;
+use crate::db::sql_fault;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
-use crate::ledger::sql_fault;
 use crate::store::{LimitCounts, Load, PointsWon};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -20,14 +20,14 @@ const BATCH: usize = 5000;
 /// # Errors
 /// A store is unavailable.
 pub async fn load_limits(
-    app: &App,
+    ledger: &Ledger,
     leader: &mut LeaderLock,
     loads: &[(Load<'_>, bool)],
 ) -> Result<(), Fault> {
-    let now_ms = app.store.now_us().await? / 1000;
-    load_action_limits(app, leader, loads, now_ms).await?;
-    if app.config.limits.points_per_hour > 0 {
-        load_hourly_points(app, leader, loads, now_ms).await?;
+    let now_ms = ledger.store.now_us().await? / 1000;
+    load_action_limits(ledger, leader, loads, now_ms).await?;
+    if ledger.config.limits.points_per_hour > 0 {
+        load_hourly_points(ledger, leader, loads, now_ms).await?;
     }
     Ok(())
 }
@@ -41,7 +41,7 @@ fn counted_period(at_ms: i64, now_ms: i64, length_ms: i64) -> i64 {
 /// Counters of cooldowns and caps per action. The minimum time of `elapsed` proofs needs none: older tokens are lost with Redis' data, and
 /// new ones start their own.
 async fn load_action_limits(
-    app: &App,
+    ledger: &Ledger,
     leader: &mut LeaderLock,
     loads: &[(Load<'_>, bool)],
     now_ms: i64,
@@ -50,7 +50,7 @@ async fn load_action_limits(
         let limits = &action.limits;
         limits.cooldown_ms > 0 || limits.cap_per_hour > 0 || limits.cap_per_day > 0
     };
-    let actions: Vec<&Action> = app.catalogue.all().iter().filter(is_limited).collect();
+    let actions: Vec<&Action> = ledger.catalogue.all().iter().filter(is_limited).collect();
     if actions.is_empty() {
         return Ok(());
     }
@@ -93,14 +93,14 @@ async fn load_action_limits(
         for (load, _) in loads {
             load.limits(chunk).await?;
         }
-        leader.beat(&app.metrics).await?;
+        leader.beat(&ledger.metrics).await?;
     }
     Ok(())
 }
 
 /// Each user's points of the last hour. The start of the window is lost with Redis' data: it is assumed to be the first of these awards.
 async fn load_hourly_points(
-    app: &App,
+    ledger: &Ledger,
     leader: &mut LeaderLock,
     loads: &[(Load<'_>, bool)],
     now_ms: i64,
@@ -127,7 +127,7 @@ async fn load_hourly_points(
         for (load, _) in loads {
             load.points(chunk).await?;
         }
-        leader.beat(&app.metrics).await?;
+        leader.beat(&ledger.metrics).await?;
     }
     Ok(())
 }

@@ -4,9 +4,9 @@
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::db::{ANSWER_TIMEOUT, timed, with_timeout};
 use crate::error::Fault;
-use crate::ledger::database::{HANGS_AFTER, in_time, timed};
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::restore::board_opening::await_board;
 use crate::ledger::restore::limit_counters::load_limits;
@@ -22,21 +22,23 @@ const BATCH: i64 = 5000;
 ///
 /// # Errors
 /// A store is unavailable, and the board stays closed until it is back; or the outbox cannot be written, and the board is as before.
-pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
+pub async fn rebuild(ledger: &Ledger, progress: impl Fn(u64)) -> Result<u64, Fault> {
     let mut before = Vec::new();
-    for shard in 0..app.store.shard_count() {
-        before.push(app.store.poll_shard_state(shard).await?);
+    for shard in 0..ledger.store.shard_count() {
+        before.push(ledger.store.poll_shard_state(shard).await?);
     }
-    app.store.close_board().await?;
-    let rebuilt = await_board(app, progress).await;
+    ledger.store.close_board().await?;
+    let rebuilt = await_board(ledger, progress).await;
     if let Err(fault) = &rebuilt
         && !fault.retryable
     {
         // Nothing was changed yet, so shards that were open can be opened again.
-        let window_ms = app.config.live.publish_interval_ms;
+        let window_ms = ledger.config.live.publish_interval_ms;
         for (shard, state) in before.iter().enumerate().filter(|(_, state)| state.open) {
-            let reopened =
-                app.store.open_board(shard, &state.run, state.epoch, state.hlc_us, window_ms, None).await?;
+            let reopened = ledger
+                .store
+                .open_board(shard, &state.run, state.epoch, state.hlc_us, window_ms, None)
+                .await?;
             tracing::warn!(shard, reopened = reopened.is_some(), "rebuild failed");
         }
     }
@@ -48,34 +50,45 @@ pub async fn rebuild(app: &App, progress: impl Fn(u64)) -> Result<u64, Fault> {
 ///
 /// # Errors
 /// A store is unavailable, or the leadership is lost. The board stays closed, and the next load starts over.
-pub async fn load(app: &App, leader: &mut LeaderLock, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
+pub async fn load(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    loads: &[(Load<'_>, bool)],
+) -> Result<u64, Fault> {
     for (load, is_older_copy) in loads {
         let mut cursor = 0;
         loop {
-            leader.beat(&app.metrics).await?;
+            leader.beat(&ledger.metrics).await?;
             cursor = load.empty_some(cursor, *is_older_copy).await?;
             if cursor == 0 {
                 break;
             }
         }
     }
-    let loaded = load_totals(app, leader, loads).await?;
-    load_limits(app, leader, loads).await?;
-    load_used(app, leader, loads).await?;
+    let loaded = load_totals(ledger, leader, loads).await?;
+    load_limits(ledger, leader, loads).await?;
+    load_used(ledger, leader, loads).await?;
     for (load, _) in loads {
-        let top = top_of_shard(app, leader.connection(), load.shard()).await?;
-        app.store.refill_top(load.shard(), &top, app.config.live.publish_interval_ms, Some(load)).await?;
+        let top = top_of_shard(ledger, leader.connection(), load.shard()).await?;
+        ledger
+            .store
+            .refill_top(load.shard(), &top, ledger.config.live.publish_interval_ms, Some(load))
+            .await?;
     }
     Ok(loaded)
 }
 
 /// Reads users in pages. Each query also serves as the leader's heartbeat.
-async fn load_totals(app: &App, leader: &mut LeaderLock, loads: &[(Load<'_>, bool)]) -> Result<u64, Fault> {
+async fn load_totals(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    loads: &[(Load<'_>, bool)],
+) -> Result<u64, Fault> {
     let (mut loaded, mut after) = (0, Uuid::nil());
     loop {
         let page = sqlx::query(STANDINGS).bind(after).bind(BATCH).fetch_all(leader.connection());
-        let doing = "read_scores";
-        let rows = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, page)).await?;
+        let query_name = "read_scores";
+        let rows = with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, page)).await?;
         let Some(last) = rows.last() else { return Ok(loaded) };
         after = last.get("id");
         loaded += rows.len() as u64;

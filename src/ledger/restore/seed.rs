@@ -13,13 +13,13 @@ use rand::RngExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::account::User;
-use crate::app::App;
+use crate::account::{LoginKeys, User};
+use crate::db::sql_fault;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::chain::checkpoint::{self, Checkpoint};
 use crate::ledger::chain::{Head, Link};
 use crate::ledger::restore::top_list::top_of_shard;
-use crate::ledger::sql_fault;
 use crate::store::Standing;
 
 /// Users per COPY and per round trip to Redis.
@@ -40,7 +40,12 @@ pub struct SeedOptions {
 ///
 /// # Errors
 /// A store is unavailable, or the file cannot be written. Users that were created stay, with complete scores.
-pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> Result<(), Fault> {
+pub async fn seed(
+    ledger: &Ledger,
+    logins: &LoginKeys,
+    options: &SeedOptions,
+    progress: impl Fn(u64),
+) -> Result<(), Fault> {
     let cannot_write = |error| Fault::new("write_tokens", error);
     let mut tokens = match &options.tokens {
         // Each line is a valid login, so only the owner may read the file.
@@ -52,26 +57,26 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
         None => None,
     };
     // Clock values before now, one per user: later awards rank behind them on ties.
-    let mut hlc_us = app.store.now_us().await? - options.users as i64;
+    let mut hlc_us = ledger.store.now_us().await? - options.users as i64;
     // Advances the boards' clocks: an open board must never be behind the ledger, also not before the scores below are in Redis.
-    for shard in 0..app.store.shard_count() {
-        app.store.refill_top(shard, &[], app.config.live.publish_interval_ms, None).await?;
+    for shard in 0..ledger.store.shard_count() {
+        ledger.store.refill_top(shard, &[], ledger.config.live.publish_interval_ms, None).await?;
     }
     let mut done = 0;
     while done < options.users {
         let count = BATCH.min(options.users - done);
-        let added = add(app, options.max_score, count, hlc_us).await;
+        let added = add(ledger, options.max_score, count, hlc_us).await;
         let users = added.map_err(|error| sql_fault("seed_users", error))?;
         hlc_us += count as i64;
         let scored = users.iter().filter(|user| user.score > 0);
         let totals: Vec<Standing> = scored.map(|user| Standing::of(user.id, user.score as u64)).collect();
         if !totals.is_empty() {
-            app.store.add_totals(&totals).await?;
+            ledger.store.add_totals(&totals).await?;
         }
         if let Some(file) = &mut tokens {
-            let now_s = app.clock.now_s();
+            let now_s = ledger.clock.now_s();
             for user in &users {
-                writeln!(file, "{}", app.logins.sign(user, now_s)?).map_err(cannot_write)?;
+                writeln!(file, "{}", logins.sign(user, now_s)?).map_err(cannot_write)?;
             }
         }
         done += count;
@@ -80,22 +85,27 @@ pub async fn seed(app: &App, options: &SeedOptions, progress: impl Fn(u64)) -> R
     if let Some(mut file) = tokens {
         file.flush().map_err(cannot_write)?;
     }
-    let connection = app.database.acquire().await;
+    let connection = ledger.database.acquire().await;
     let mut connection = connection.map_err(|error| sql_fault("read_top_candidates", error))?;
-    for shard in 0..app.store.shard_count() {
-        let top = top_of_shard(app, &mut connection, shard).await?;
-        app.store.refill_top(shard, &top, app.config.live.publish_interval_ms, None).await?;
+    for shard in 0..ledger.store.shard_count() {
+        let top = top_of_shard(ledger, &mut connection, shard).await?;
+        ledger.store.refill_top(shard, &top, ledger.config.live.publish_interval_ms, None).await?;
     }
     Ok(())
 }
 
 /// Adds users and their ledger entries in one transaction. Their password hash is invalid, so nobody can log in as them.
-async fn add(app: &App, max_score: u64, count: u64, first_hlc_us: i64) -> Result<Vec<User>, sqlx::Error> {
-    let mut transaction = app.database.begin().await?;
+async fn add(
+    ledger: &Ledger,
+    max_score: u64,
+    count: u64,
+    first_hlc_us: i64,
+) -> Result<Vec<User>, sqlx::Error> {
+    let mut transaction = ledger.database.begin().await?;
     let mut head = Head::lock(&mut transaction).await?;
     let names = free_names(&mut transaction, count as usize).await?;
     let user = |username| User {
-        id: app.clock.new_id(),
+        id: ledger.clock.new_id(),
         number: 0,
         username,
         role: "player".into(),
@@ -108,10 +118,10 @@ async fn add(app: &App, max_score: u64, count: u64, first_hlc_us: i64) -> Result
     }
     copy(&mut transaction, "COPY users (id, username, email, password_hash, score) FROM STDIN", text).await?;
 
-    let history = entries(app, &mut head, &users, first_hlc_us);
+    let history = entries(ledger, &mut head, &users, first_hlc_us);
     copy(&mut transaction, HISTORY, history).await?;
     head.save(&mut transaction).await?;
-    let checkpoint = checkpoint::write_if_due(&mut transaction, &app.receipts, &head).await?;
+    let checkpoint = checkpoint::write_if_due(&mut transaction, &ledger.receipts, &head).await?;
 
     let ids: Vec<Uuid> = users.iter().map(|it| it.id).collect();
     let numbers: Vec<i64> = sqlx::query_scalar(
@@ -155,11 +165,11 @@ const HISTORY: &str =
                          created_at, seq, hash) FROM STDIN";
 
 /// The rows of `score_history`, chained. An entry's time is its clock value.
-fn entries(app: &App, head: &mut Head, users: &[User], first_hlc_us: i64) -> String {
+fn entries(ledger: &Ledger, head: &mut Head, users: &[User], first_hlc_us: i64) -> String {
     let mut text = String::with_capacity(users.len() * 240);
     for (hlc_us, User { id, score, .. }) in (first_hlc_us..).zip(users).filter(|(_, user)| user.score > 0) {
         let link = Link {
-            event_id: app.clock.new_id(),
+            event_id: ledger.clock.new_id(),
             user: *id,
             action: "seed",
             points: *score,

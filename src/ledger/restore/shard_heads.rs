@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, Row};
 
-use crate::app::App;
+use crate::db::{ANSWER_TIMEOUT, timed, with_timeout};
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::chain::{Head, SHARD};
-use crate::ledger::database::{HANGS_AFTER, in_time, timed};
 use crate::ledger::leader::LeaderLock;
 use crate::store::Entry;
 
@@ -25,9 +25,9 @@ pub struct ShardHead {
 ///
 /// # Errors
 /// Postgres is unavailable, or the number of shards differs from the configured one.
-pub async fn read(app: &App, leader: &mut LeaderLock) -> Result<Vec<ShardHead>, Fault> {
-    let shards = app.store.shard_count();
-    read_for(app, leader, shards).await?.map_err(|actual| wrong_shard_count(actual, shards))
+pub async fn read(ledger: &Ledger, leader: &mut LeaderLock) -> Result<Vec<ShardHead>, Fault> {
+    let shards = ledger.store.shard_count();
+    read_for(ledger, leader, shards).await?.map_err(|actual| wrong_shard_count(actual, shards))
 }
 
 /// The error of a node that is configured for another number of shards.
@@ -41,14 +41,14 @@ pub fn wrong_shard_count(actual: usize, configured: usize) -> Fault {
 /// # Errors
 /// Postgres is unavailable.
 pub async fn read_for(
-    app: &App,
+    ledger: &Ledger,
     leader: &mut LeaderLock,
     shards: usize,
 ) -> Result<Result<Vec<ShardHead>, usize>, Fault> {
-    let doing = "read_ledger_head";
+    let query_name = "read_ledger_head";
     let sql = "SELECT (SELECT shards FROM board_layout) AS shards, epoch, hlc_us FROM ledger_heads WHERE shard = $1";
     let head = sqlx::query(sql).bind(SHARD).fetch_one(leader.connection());
-    let head = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, head)).await?;
+    let head = with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, head)).await?;
     let actual: Option<i32> = head.get("shards");
     if let Some(actual) = actual.filter(|actual| *actual as usize != shards) {
         return Ok(Err(actual as usize));
@@ -58,8 +58,12 @@ pub async fn read_for(
     }
     let rows =
         sqlx::query("SELECT shard, epoch, hlc_us FROM board_shards WHERE shards = $1").bind(shards as i32);
-    let rows =
-        in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, rows.fetch_all(leader.connection()))).await?;
+    let rows = with_timeout(
+        query_name,
+        ANSWER_TIMEOUT,
+        timed(&ledger.metrics, query_name, rows.fetch_all(leader.connection())),
+    )
+    .await?;
     let mut heads = vec![ShardHead::default(); shards];
     for row in rows {
         let head = ShardHead { epoch: row.get("epoch"), hlc_us: row.get("hlc_us") };
@@ -72,10 +76,11 @@ pub async fn read_for(
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn shard_count(app: &App) -> Result<Option<usize>, Fault> {
-    let doing = "read_board_layout";
-    let count = sqlx::query_scalar("SELECT shards FROM board_layout").fetch_one(&app.database);
-    let count: Option<i32> = in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, count)).await?;
+pub async fn shard_count(ledger: &Ledger) -> Result<Option<usize>, Fault> {
+    let query_name = "read_board_layout";
+    let count = sqlx::query_scalar("SELECT shards FROM board_layout").fetch_one(&ledger.database);
+    let count: Option<i32> =
+        with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, count)).await?;
     Ok(count.map(|count| count as usize))
 }
 
@@ -84,8 +89,8 @@ pub async fn shard_count(app: &App) -> Result<Option<usize>, Fault> {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn write_shard_count(app: &App, leader: &mut LeaderLock, shards: usize) -> Result<(), Fault> {
-    let doing = "write_board_layout";
+pub async fn write_shard_count(ledger: &Ledger, leader: &mut LeaderLock, shards: usize) -> Result<(), Fault> {
+    let query_name = "write_board_layout";
     let update = sqlx::query(
         "WITH next AS (SELECT greatest(max(epoch), (SELECT max(epoch) FROM board_shards)) + 1 AS epoch FROM ledger_heads),
          layout AS (UPDATE board_layout SET shards = $1),
@@ -95,18 +100,27 @@ pub async fn write_shard_count(app: &App, leader: &mut LeaderLock, shards: usize
          ON CONFLICT (shards, shard) DO UPDATE SET epoch = excluded.epoch, hlc_us = excluded.hlc_us",
     )
     .bind(shards as i32);
-    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(leader.connection())))
-        .await
-        .map(drop)
+    with_timeout(
+        query_name,
+        ANSWER_TIMEOUT,
+        timed(&ledger.metrics, query_name, update.execute(leader.connection())),
+    )
+    .await
+    .map(drop)
 }
 
 /// Notes that a shard was opened.
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn write_epoch(app: &App, leader: &mut LeaderLock, shard: usize, epoch: i64) -> Result<(), Fault> {
-    let doing = "write_epoch";
-    let shards = app.store.shard_count();
+pub async fn write_epoch(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    shard: usize,
+    epoch: i64,
+) -> Result<(), Fault> {
+    let query_name = "write_epoch";
+    let shards = ledger.store.shard_count();
     let sql = if shards == 1 {
         "WITH layout AS (UPDATE board_layout SET shards = $1 WHERE shards IS NULL)
          UPDATE ledger_heads SET epoch = $3 WHERE shard = $2"
@@ -116,9 +130,13 @@ pub async fn write_epoch(app: &App, leader: &mut LeaderLock, shard: usize, epoch
          ON CONFLICT (shards, shard) DO UPDATE SET epoch = excluded.epoch"
     };
     let update = sqlx::query(sql).bind(shards as i32).bind(shard as i32).bind(epoch);
-    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(leader.connection())))
-        .await
-        .map(drop)
+    with_timeout(
+        query_name,
+        ANSWER_TIMEOUT,
+        timed(&ledger.metrics, query_name, update.execute(leader.connection())),
+    )
+    .await
+    .map(drop)
 }
 
 /// Advances the clocks of a batch's shards, also for tokens that were spent without an award. With one shard only `head` changes, which the

@@ -8,10 +8,10 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::db::{sql_fault, timed};
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::restore::board_opening::publish_pending;
-use crate::ledger::{sql_fault, timed};
 use crate::store::{BoardEntry, TopChange};
 
 /// Length of the top list.
@@ -50,10 +50,10 @@ pub async fn top_of_all(database: &PgPool) -> Result<Vec<BoardEntry>, Fault> {
 
 /// The top list of the users with the highest scores in Redis. Cheap, but it misses users whose score in Redis is too low. Scans all users
 /// if more of them tie for the last rank than `CANDIDATES`.
-pub async fn top_of_highest(app: &App) -> Result<Vec<BoardEntry>, Fault> {
+pub async fn top_of_highest(ledger: &Ledger) -> Result<Vec<BoardEntry>, Fault> {
     let mut entries = Vec::new();
-    for shard in 0..app.store.shard_count() {
-        entries.extend(candidates_of_shard(app, shard).await?);
+    for shard in 0..ledger.store.shard_count() {
+        entries.extend(candidates_of_shard(ledger, shard).await?);
     }
     entries.sort_by_key(|entry| (Reverse(entry.score), entry.hlc_us));
     entries.truncate(TOP_SIZE);
@@ -62,15 +62,15 @@ pub async fn top_of_highest(app: &App) -> Result<Vec<BoardEntry>, Fault> {
 
 /// The top list of a shard. Postgres does not know which user is in which shard, so it is asked for more users until there are enough.
 pub async fn top_of_shard(
-    app: &App,
+    ledger: &Ledger,
     connection: &mut PgConnection,
     shard: usize,
 ) -> Result<Vec<BoardEntry>, Fault> {
-    let mut limit = TOP_SIZE * app.store.shard_count();
+    let mut limit = TOP_SIZE * ledger.store.shard_count();
     loop {
         let mut top = read_top(connection, limit as i64).await?;
         let found = top.len();
-        top.retain(|entry| app.store.shard_number(entry.user) == shard);
+        top.retain(|entry| ledger.store.shard_number(entry.user) == shard);
         if top.len() >= TOP_SIZE || found < limit {
             top.truncate(TOP_SIZE);
             return Ok(top);
@@ -96,30 +96,30 @@ async fn read_top(connection: &mut PgConnection, limit: i64) -> Result<Vec<Board
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn candidates_for(app: &App, user: Uuid) -> Result<Vec<BoardEntry>, Fault> {
-    let shard = app.store.shard_number(user);
-    catch_up(app, shard).await?;
-    let mut ids = highest_in_redis(app, shard, Some(user)).await?.unwrap_or_default();
+pub async fn candidates_for(ledger: &Ledger, user: Uuid) -> Result<Vec<BoardEntry>, Fault> {
+    let shard = ledger.store.shard_number(user);
+    catch_up(ledger, shard).await?;
+    let mut ids = highest_in_redis(ledger, shard, Some(user)).await?.unwrap_or_default();
     ids.push(user);
-    entries_of(app, &ids).await
+    entries_of(ledger, &ids).await
 }
 
-async fn candidates_of_shard(app: &App, shard: usize) -> Result<Vec<BoardEntry>, Fault> {
-    catch_up(app, shard).await?;
-    if let Some(ids) = highest_in_redis(app, shard, None).await? {
-        return entries_of(app, &ids).await;
+async fn candidates_of_shard(ledger: &Ledger, shard: usize) -> Result<Vec<BoardEntry>, Fault> {
+    catch_up(ledger, shard).await?;
+    if let Some(ids) = highest_in_redis(ledger, shard, None).await? {
+        return entries_of(ledger, &ids).await;
     }
-    let mut connection = app.database.acquire().await.map_err(|error| sql_fault(DOING, error))?;
-    top_of_shard(app, &mut connection, shard).await
+    let mut connection = ledger.database.acquire().await.map_err(|error| sql_fault(DOING, error))?;
+    top_of_shard(ledger, &mut connection, shard).await
 }
 
 /// The users with the highest scores in Redis. None if more users tie for the last rank than were read.
 async fn highest_in_redis(
-    app: &App,
+    ledger: &Ledger,
     shard: usize,
     without: Option<Uuid>,
 ) -> Result<Option<Vec<Uuid>>, Fault> {
-    let users = app.store.best(shard, CANDIDATES).await?;
+    let users = ledger.store.best(shard, CANDIDATES).await?;
     let mut scores = users.iter().filter(|(user, _)| Some(*user) != without).map(|(_, score)| *score);
     let last_rank = scores.nth(TOP_SIZE - 1);
     let is_ambiguous =
@@ -129,10 +129,10 @@ async fn highest_in_redis(
 
 /// Waits until the ledger has the current entries, so that it can tell who of several users with the same score was first. If that takes
 /// too long, the top list is marked as short and refilled later.
-async fn catch_up(app: &App, shard: usize) -> Result<(), Fault> {
-    let Some(newest) = app.store.newest_entry(shard).await? else { return Ok(()) };
+async fn catch_up(ledger: &Ledger, shard: usize) -> Result<(), Fault> {
+    let Some(newest) = ledger.store.newest_entry(shard).await? else { return Ok(()) };
     for _ in 0..CATCH_UP_TRIES {
-        if app.store.is_written_to(shard, &newest).await? {
+        if ledger.store.is_written_to(shard, &newest).await? {
             break;
         }
         tokio::time::sleep(CATCH_UP_PAUSE).await;
@@ -140,10 +140,10 @@ async fn catch_up(app: &App, shard: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn entries_of(app: &App, users: &[Uuid]) -> Result<Vec<BoardEntry>, Fault> {
+async fn entries_of(ledger: &Ledger, users: &[Uuid]) -> Result<Vec<BoardEntry>, Fault> {
     let sql = format!("{ENTRY} WHERE u.id = ANY($1) AND u.banned_at IS NULL AND h.score_after > 0");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(users).fetch_all(&app.database);
-    entries(timed(&app.metrics, DOING, rows).await)
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(users).fetch_all(&ledger.database);
+    entries(timed(&ledger.metrics, DOING, rows).await)
 }
 
 fn entries(rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>) -> Result<Vec<BoardEntry>, Fault> {
@@ -159,14 +159,14 @@ fn entries(rows: Result<Vec<sqlx::postgres::PgRow>, sqlx::Error>) -> Result<Vec<
 }
 
 /// Refills short top lists, checked once a second. The ledger has the missing users once their newest awards are written.
-pub async fn refill_top_forever(app: Arc<App>) {
+pub async fn refill_top_forever(ledger: Arc<Ledger>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        for shard in 0..app.store.shard_count() {
-            let Ok(state) = app.store.poll_shard_state(shard).await else { continue };
+        for shard in 0..ledger.store.shard_count() {
+            let Ok(state) = ledger.store.poll_shard_state(shard).await else { continue };
             if state.open
                 && !state.whole
-                && let Err(fault) = refill(&app, shard).await
+                && let Err(fault) = refill(&ledger, shard).await
             {
                 tracing::warn!(shard, %fault, "refilling the top list failed, retrying");
             }
@@ -175,10 +175,11 @@ pub async fn refill_top_forever(app: Arc<App>) {
 }
 
 /// Refills a shard's top list. Returns true if it is complete.
-async fn refill(app: &App, shard: usize) -> Result<bool, Fault> {
-    let candidates = candidates_of_shard(app, shard).await?;
-    let mended = app.store.refill_top(shard, &candidates, app.config.live.publish_interval_ms, None).await?;
-    publish_pending(app, mended.flush_due_ms).await?;
+async fn refill(ledger: &Ledger, shard: usize) -> Result<bool, Fault> {
+    let candidates = candidates_of_shard(ledger, shard).await?;
+    let mended =
+        ledger.store.refill_top(shard, &candidates, ledger.config.live.publish_interval_ms, None).await?;
+    publish_pending(ledger, mended.flush_due_ms).await?;
     Ok(mended.whole)
 }
 
@@ -187,15 +188,15 @@ async fn refill(app: &App, shard: usize) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// A store is unavailable. The next poll publishes the board.
-pub async fn await_top(app: &App, user: Uuid, mended: TopChange) -> Result<(), Fault> {
-    publish_pending(app, mended.flush_due_ms).await?;
+pub async fn await_top(ledger: &Ledger, user: Uuid, mended: TopChange) -> Result<(), Fault> {
+    publish_pending(ledger, mended.flush_due_ms).await?;
     let mut is_complete = mended.whole;
     for _ in 0..REFILL_TRIES {
         if is_complete {
             break;
         }
         tokio::time::sleep(REFILL_PAUSE).await;
-        is_complete = refill(app, app.store.shard_number(user)).await?;
+        is_complete = refill(ledger, ledger.store.shard_number(user)).await?;
     }
     Ok(())
 }

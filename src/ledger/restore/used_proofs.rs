@@ -3,11 +3,11 @@
 use futures::TryStreamExt;
 use sqlx::{Postgres, Row, Transaction};
 
-use crate::app::App;
+use crate::db::sql_fault;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::pg_time::PgTime;
-use crate::ledger::sql_fault;
 use crate::store::{Entry, Load, REMEMBERED_MS};
 
 /// Attestations per round trip.
@@ -44,8 +44,12 @@ pub async fn write(
 ///
 /// # Errors
 /// A store is unavailable, or another node loads the board.
-pub async fn load_used(app: &App, leader: &mut LeaderLock, loads: &[(Load<'_>, bool)]) -> Result<(), Fault> {
-    let now_ms = app.store.now_us().await? / 1000;
+pub async fn load_used(
+    ledger: &Ledger,
+    leader: &mut LeaderLock,
+    loads: &[(Load<'_>, bool)],
+) -> Result<(), Fault> {
+    let now_ms = ledger.store.now_us().await? / 1000;
     let mut rows = sqlx::query(
         "SELECT digest, (extract(epoch FROM until_at) * 1000)::bigint AS until_ms FROM used_proofs WHERE until_at > $1",
     )

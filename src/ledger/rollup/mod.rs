@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
-use crate::app::App;
+use crate::db::{begin, timed, with_timeout};
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::chain::SHARD;
-use crate::ledger::database::{begin, in_time, timed};
 
 /// Pause after a full batch, as a multiple of its duration: catching up takes half of the time.
 const BACKLOG_PAUSE_FACTOR: u32 = 1;
@@ -36,17 +36,17 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const IN_FLIGHT_MS: i64 = 10_000;
 
 /// Adds new rows while this node is the ledger leader.
-pub async fn roll_up_forever(app: Arc<App>) {
+pub async fn roll_up_forever(ledger: Arc<Ledger>) {
     let (mut pause, mut rows_added) = (PAUSE.0, None::<Instant>);
     loop {
         tokio::time::sleep(pause).await;
         pause = PAUSE.0;
-        if !app.health.is_leader() {
+        if !ledger.health.is_leader() {
             continue;
         }
         let started = Instant::now();
         let rows_are_due = rows_added.is_none_or(|at| at.elapsed() > ROWS_INTERVAL);
-        match roll_up(&app, rows_are_due).await {
+        match roll_up(&ledger, rows_are_due).await {
             Ok(true) => pause = started.elapsed() * BACKLOG_PAUSE_FACTOR,
             Ok(false) => {
                 pause = (started.elapsed() * PAUSE_FACTOR).clamp(PAUSE.0, PAUSE.1);
@@ -64,41 +64,41 @@ pub async fn roll_up_forever(app: Arc<App>) {
 ///
 /// # Errors
 /// A store is unavailable. The next call continues.
-pub async fn roll_up(app: &App, rows_are_due: bool) -> Result<bool, Fault> {
-    let more = add_awards(app).await?;
-    Ok(if rows_are_due { add_rows(app).await? | more } else { more })
+pub async fn roll_up(ledger: &Ledger, rows_are_due: bool) -> Result<bool, Fault> {
+    let more = add_awards(ledger).await?;
+    Ok(if rows_are_due { add_rows(ledger).await? | more } else { more })
 }
 
 /// Returns true if another full batch is ready. Partial ones wait for more entries.
-async fn add_awards(app: &App) -> Result<bool, Fault> {
-    let doing = "read_rollup_heads";
+async fn add_awards(ledger: &Ledger) -> Result<bool, Fault> {
+    let query_name = "read_rollup_heads";
     let behind = sqlx::query_scalar(
         "SELECT l.seq - r.seq FROM rollup_heads r JOIN ledger_heads l USING (shard) WHERE shard = $1",
     );
-    let behind = timed(&app.metrics, doing, behind.bind(SHARD).fetch_one(&app.database));
-    let behind: i64 = in_time(doing, TIMEOUT, behind).await?;
-    app.metrics.rollup_behind.set(behind);
+    let behind = timed(&ledger.metrics, query_name, behind.bind(SHARD).fetch_one(&ledger.database));
+    let behind: i64 = with_timeout(query_name, TIMEOUT, behind).await?;
+    ledger.metrics.rollup_behind.set(behind);
     // Without new entries, nothing is written.
     if behind == 0 {
         return Ok(false);
     }
-    let now_ms = app.clock.now_ms();
+    let now_ms = ledger.clock.now_ms();
     let batch = async |connection: &mut PgConnection| {
         Ok(awards::add_batch(connection, now_ms).await? >= awards::BATCH)
     };
-    add("roll_up_awards", app, batch).await
+    add("roll_up_awards", ledger, batch).await
 }
 
 /// Adds users and sessions. Queries count those that are not added yet.
-async fn add_rows(app: &App) -> Result<bool, Fault> {
+async fn add_rows(ledger: &Ledger) -> Result<bool, Fault> {
     let mut more =
-        add("roll_up_users", app, async |connection| new_users::add_batch(connection).await).await?;
-    let settled_ms = app.store.now_us().await? / 1000 - IN_FLIGHT_MS;
+        add("roll_up_users", ledger, async |connection| new_users::add_batch(connection).await).await?;
+    let settled_ms = ledger.store.now_us().await? / 1000 - IN_FLIGHT_MS;
     // Entries that cannot be written stay in the outbox. Everything before the oldest one is written.
     let written_to_ms =
-        app.store.oldest_entry_ms().await?.map_or(settled_ms, |oldest_ms| oldest_ms.min(settled_ms));
+        ledger.store.oldest_entry_ms().await?.map_or(settled_ms, |oldest_ms| oldest_ms.min(settled_ms));
     let batch = async |connection: &mut PgConnection| sessions::add_batch(connection, written_to_ms).await;
-    more |= add("roll_up_sessions", app, batch).await?;
+    more |= add("roll_up_sessions", ledger, batch).await?;
     Ok(more)
 }
 
@@ -106,27 +106,29 @@ async fn add_rows(app: &App) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn add_pending_awards(app: &App) -> Result<(), Fault> {
-    let now_ms = app.clock.now_ms();
-    while add("roll_up_awards", app, async |connection| Ok(awards::add_batch(connection, now_ms).await? > 0))
-        .await?
+pub async fn add_pending_awards(ledger: &Ledger) -> Result<(), Fault> {
+    let now_ms = ledger.clock.now_ms();
+    while add("roll_up_awards", ledger, async |connection| {
+        Ok(awards::add_batch(connection, now_ms).await? > 0)
+    })
+    .await?
     {}
     Ok(())
 }
 
 /// Runs one batch in a transaction that has locked `rollup_heads`.
 async fn add(
-    doing: &'static str,
-    app: &App,
+    query_name: &'static str,
+    ledger: &Ledger,
     batch: impl AsyncFnOnce(&mut PgConnection) -> Result<bool, sqlx::Error>,
 ) -> Result<bool, Fault> {
     let transaction = async {
-        let mut transaction = begin(&app.database, "BEGIN").await?;
+        let mut transaction = begin(&ledger.database, "BEGIN").await?;
         let lock = "SELECT FROM rollup_heads WHERE shard = $1 FOR UPDATE";
         sqlx::query(lock).bind(SHARD).execute(&mut *transaction).await?;
         let more = batch(&mut transaction).await?;
         transaction.commit().await?;
         Ok(more)
     };
-    in_time(doing, TIMEOUT, timed(&app.metrics, doing, transaction)).await
+    with_timeout(query_name, TIMEOUT, timed(&ledger.metrics, query_name, transaction)).await
 }

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::encoding::{ENCODINGS, Encoding};
 use crate::clock::Clock;
-use crate::live::{Board, EncodedBoard, PendingSpans, Status};
+use crate::health::Status;
+use crate::live::{Board, EncodedBoard, PendingSpans};
 use crate::metrics::Metrics;
 
 /// The newest board and status, which every subscriber must have at the end of a sweep.

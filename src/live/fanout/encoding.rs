@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::account::Identity;
 use crate::clock::rfc3339;
-use crate::live::{Board, Status, numbered_rows, rows, websocket};
+use crate::health::Status;
+use crate::live::{Board, numbered_rows, rows, websocket};
 use crate::store::PersonalUpdate;
 
 /// After a drain a client reconnects within this range, in ms.

@@ -19,7 +19,7 @@ use super::broadcast::{Broadcast, Sweep, SweepTimer};
 use super::encoding::CloseReason;
 use super::subscriber::{Due, Subscriber, Timeouts};
 use super::{Followed, NewSubscriber, SubscriberHandle, WorkerCommand};
-use crate::app::App;
+use crate::live::Live;
 use crate::metrics::Metrics;
 
 /// Subscribers written to before other tasks of this core run: about 2 ms.
@@ -64,15 +64,15 @@ struct Drain {
 }
 
 /// Runs a worker until the node stops.
-pub async fn run(app: Arc<App>, mut commands: UnboundedReceiver<WorkerCommand>) {
-    let (mut board, mut status) = (app.hub.follow_board(), app.health.follow());
+pub async fn run(live: Arc<Live>, mut commands: UnboundedReceiver<WorkerCommand>) {
+    let (mut board, mut status) = (live.hub.follow_board(), live.health.follow());
     let first = board.borrow_and_update().clone();
-    let broadcast = Broadcast::new(first, *status.borrow_and_update(), &app.metrics);
-    let mut worker = Worker::new(&app, broadcast);
+    let broadcast = Broadcast::new(first, *status.borrow_and_update(), &live.metrics);
+    let mut worker = Worker::new(&live, broadcast);
     let mut batch = Vec::with_capacity(COMMAND_BATCH);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let draining = app.draining.cancelled();
+    let draining = live.draining.cancelled();
     // Pinned across iterations: branches that are always ready must not postpone the sweep for ever.
     let sweep_turn = yield_now();
     tokio::pin!(draining, sweep_turn);
@@ -106,25 +106,25 @@ pub async fn run(app: Arc<App>, mut commands: UnboundedReceiver<WorkerCommand>) 
 }
 
 impl Worker {
-    fn new(app: &App, broadcast: Broadcast) -> Self {
-        let live = &app.config.live;
+    fn new(live: &Live, broadcast: Broadcast) -> Self {
+        let config = &live.config.live;
         Self {
             subscribers: Slab::new(),
             by_user: HashMap::new(),
-            followed: app.fanout.followed().clone(),
-            metrics: app.metrics.clone(),
+            followed: live.fanout.followed().clone(),
+            metrics: live.metrics.clone(),
             timeouts: Timeouts {
-                ping_interval: Duration::from_secs(live.ping_seconds),
-                write: Duration::from_millis(live.write_timeout_ms),
+                ping_interval: Duration::from_secs(config.ping_seconds),
+                write: Duration::from_millis(config.write_timeout_ms),
             },
             broadcast,
             blocked: FuturesUnordered::new(),
             serial: 0,
             sweep: None,
-            timer: SweepTimer::new(app.clock.clone(), app.metrics.clone(), app.pending_spans.clone()),
+            timer: SweepTimer::new(live.clock.clone(), live.metrics.clone(), live.pending_spans.clone()),
             next_ticked: 0,
             // The last tenth is left for the bytes to arrive.
-            drain_window: Duration::from_secs(app.config.server.drain_seconds).mul_f64(0.9),
+            drain_window: Duration::from_secs(live.config.server.drain_seconds).mul_f64(0.9),
             drain: None,
         }
     }

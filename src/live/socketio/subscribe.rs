@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{ClientPacket, Connection, Kind, Packet};
 use crate::account::{self, Identity};
-use crate::app::App;
 use crate::error::{Error, Refusal, Result};
+use crate::live::Live;
 use crate::live::engineio::{self, Engine, Message, Settings};
 use crate::live::fanout::{Encoding, Protocol, Sink, SubscriberHandle};
 use crate::live::subscribe::{MAX_FRAMES, MAX_MESSAGES_PER_SECOND, read, subscribe};
@@ -26,40 +26,44 @@ const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The engine behind `/socket.io/`.
-pub fn scoreboard_engine(app: &Arc<App>) -> Arc<Engine> {
-    let live = &app.config.live;
+pub fn scoreboard_engine(live: &Arc<Live>) -> Arc<Engine> {
+    let config = &live.config.live;
     let settings = Settings {
-        ping_interval: Duration::from_secs(live.ping_seconds),
+        ping_interval: Duration::from_secs(config.ping_seconds),
         ping_timeout: PING_TIMEOUT,
         max_payload: MAX_PAYLOAD_BYTES,
         max_frames: MAX_FRAMES,
         max_messages_per_second: MAX_MESSAGES_PER_SECOND,
-        compression: live.compression,
-        write_timeout: Duration::from_millis(live.write_timeout_ms),
-        sid_prefix: if live.node_name.is_empty() { String::new() } else { format!("{}.", live.node_name) },
+        compression: config.compression,
+        write_timeout: Duration::from_millis(config.write_timeout_ms),
+        sid_prefix: if config.node_name.is_empty() {
+            String::new()
+        } else {
+            format!("{}.", config.node_name)
+        },
     };
-    let app = Arc::downgrade(app);
+    let live = Arc::downgrade(live);
     Engine::new(settings, move |socket| {
-        let app = app.upgrade();
+        let live = live.upgrade();
         async move {
-            if let Some(app) = app {
-                serve(app, Connection::new(socket)).await;
+            if let Some(live) = live {
+                serve(live, Connection::new(socket)).await;
             }
         }
     })
 }
 
-async fn serve(app: Arc<App>, mut connection: Connection) {
+async fn serve(live: Arc<Live>, mut connection: Connection) {
     // Boxed, so that the login's large future is freed before the session goes on.
     let logged_in = tokio::select! {
-        logged_in = Box::pin(log_in(&app, &mut connection)) => logged_in,
+        logged_in = Box::pin(log_in(&live, &mut connection)) => logged_in,
         // The client reconnects to another node.
-        () = app.draining.cancelled() => return,
+        () = live.draining.cancelled() => return,
     };
     let Some((caller, permit)) = logged_in else { return };
     let sink = Sink::Session(connection.session().clone());
     let encoding = Encoding { protocol: Protocol::SocketIoPolling, compressed: false };
-    if let Some(handle) = subscribe(&app, Some(caller), sink, encoding, permit).await {
+    if let Some(handle) = subscribe(&live, Some(caller), sink, encoding, permit).await {
         poll(connection, handle).await;
     }
 }
@@ -135,8 +139,8 @@ fn invalid_namespace() -> Value {
 
 /// Waits for a valid login. After an invalid one the client may try again until the login timeout, so that a session without a login does
 /// not hold its permit for long. Time in the handshake queue does not count.
-async fn log_in(app: &App, connection: &mut Connection) -> Option<(Identity, ConnectionPermit)> {
-    let deadline = Instant::now() + Duration::from_millis(app.config.live.login_timeout_ms);
+async fn log_in(live: &Live, connection: &mut Connection) -> Option<(Identity, ConnectionPermit)> {
+    let deadline = Instant::now() + Duration::from_millis(live.config.live.login_timeout_ms);
     for _ in 0..MAX_TRIES {
         let packet = tokio::time::timeout_at(deadline, connection.next()).await;
         let ClientPacket::Connect { namespace, auth } = packet.ok()?? else { return None };
@@ -145,13 +149,13 @@ async fn log_in(app: &App, connection: &mut Connection) -> Option<(Identity, Con
             continue;
         }
         // If the queue or the node is full, the transport is closed, so that the client reconnects later.
-        let Some(_handshake) = app.handshakes.acquire().await else {
-            app.metrics.socket_refused("busy");
+        let Some(_handshake) = live.handshakes.acquire().await else {
+            live.metrics.socket_refused("busy");
             return None;
         };
-        match verify(app, &auth, connection.address()).await {
+        match verify(live, &auth, connection.address()).await {
             Ok(caller) => {
-                let count = |error: &LimitError| app.metrics.socket_refused(error.label());
+                let count = |error: &LimitError| live.metrics.socket_refused(error.label());
                 let permit = connection.take_permit()?.log_in(caller.user).inspect_err(count).ok()?;
                 connection.accept("/", &Uuid::new_v4().simple().to_string());
                 return Some((caller, permit));
@@ -171,12 +175,12 @@ async fn log_in(app: &App, connection: &mut Connection) -> Option<(Identity, Con
 }
 
 /// Checks `{token}`, with or without `Bearer `.
-async fn verify(app: &App, auth: &Value, from: IpAddr) -> Result<Identity> {
+async fn verify(live: &Live, auth: &Value, from: IpAddr) -> Result<Identity> {
     let token = auth["token"].as_str().unwrap_or_default();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let token = bare.map_or(token, |(_, token)| token).trim();
     if token.is_empty() {
         return Err(Refusal::InvalidAccessToken.into());
     }
-    account::admit_listener(app, token, from).await
+    account::admit_listener(&live.accounts, token, from).await
 }

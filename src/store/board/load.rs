@@ -269,11 +269,11 @@ impl Store {
     /// # Errors
     /// Redis is unavailable.
     pub async fn remove_some(&self, (place, cursor): (usize, u64)) -> Result<Option<(usize, u64)>, Fault> {
-        let doing = "remove_board";
+        let query_name = "remove_board";
         let Some(server) = self.distinct_servers().get(place).cloned() else { return Ok(None) };
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("COUNT").arg(AT_ONCE);
-        let (next, found): (u64, Vec<String>) = server.ask_here(doing, &scan).await?;
+        let (next, found): (u64, Vec<String>) = server.ask_here(query_name, &scan).await?;
         let is_of = |shard: &&Shard, key: &str| {
             let bare = key.strip_prefix(&shard.keys.tag);
             bare.is_some_and(|bare| keys::ALL.iter().any(|kind| bare.starts_with(kind)))
@@ -285,7 +285,7 @@ impl Store {
         }
         if !unlink.is_empty() {
             let removed = server.ask::<()>(Request::Pipeline(&unlink)).await;
-            removed.map_err(|it| it.into_fault(doing))?;
+            removed.map_err(|it| it.into_fault(query_name))?;
         }
         Ok(Some(if next == 0 { (place + 1, 0) } else { (place, next) }))
     }

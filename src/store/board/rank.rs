@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use parking_lot::Mutex;
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::Mutex;
+use tokio::sync::oneshot::error::TryRecvError;
 
+use crate::batch::Batch;
 use crate::error::Fault;
 use crate::store::board::merged::MergedBoard;
 use crate::store::script::declaration::script;
@@ -34,7 +35,6 @@ struct RankRequest {
     scores: Vec<u64>,
     /// The board version that the caller has, if it wants a newer one.
     known_version: Option<i64>,
-    answer: oneshot::Sender<Answer>,
 }
 
 /// Global ranks of some scores.
@@ -50,8 +50,8 @@ pub struct Ranks<const N: usize> {
 /// The requests that wait, and the turn to call for all of them.
 #[derive(Default)]
 pub struct RankBatcher {
-    waiting: Mutex<Vec<RankRequest>>,
-    turn: tokio::sync::Mutex<()>,
+    waiting: Batch<RankRequest, Answer>,
+    turn: Mutex<()>,
 }
 
 impl Store {
@@ -102,9 +102,8 @@ impl Store {
     /// been canceled halfway; then it is made again.
     async fn shared(&self, scores: Vec<u64>, known_version: Option<i64>) -> Answer {
         loop {
-            let (sender, mut receiver) = oneshot::channel();
-            let request = RankRequest { scores: scores.clone(), known_version, answer: sender };
-            self.rank_batcher.waiting.lock().push(request);
+            let request = RankRequest { scores: scores.clone(), known_version };
+            let mut receiver = self.rank_batcher.waiting.add(request);
             let _turn = self.rank_batcher.turn.lock().await;
             let mut answer = receiver.try_recv();
             if answer == Err(TryRecvError::Empty) {
@@ -118,12 +117,14 @@ impl Store {
     }
 
     async fn answer_waiting(&self) {
-        let requests = std::mem::take(&mut *self.rank_batcher.waiting.lock());
-        let scores: Vec<u64> = requests.iter().flat_map(|request| request.scores.iter().copied()).collect();
-        let known_version = requests.iter().filter_map(|request| request.known_version).min();
+        let waiting = self.rank_batcher.waiting.take();
+        let scores: Vec<u64> =
+            waiting.iter().flat_map(|waiter| waiter.request.scores.iter().copied()).collect();
+        let known_version = waiting.iter().filter_map(|waiter| waiter.request.known_version).min();
         let (counts, board) = futures::join!(self.count_above(&scores), self.newer_board(known_version));
         let mut first = 0;
-        for request in requests {
+        for waiter in waiting {
+            let request = &waiter.request;
             let range = first..first + request.scores.len();
             first = range.end;
             let in_range =
@@ -136,7 +137,7 @@ impl Store {
                 board: board.as_ref().filter(is_newer).cloned(),
             };
             // The caller may be gone.
-            let _ = request.answer.send(answer);
+            let _ = waiter.reply(answer);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Fault, RateWindow};
 use crate::network::Network;
 use crate::store::script::declaration::script;
 use crate::store::script::reply::{ReplyCode, window};
-use crate::store::{AttemptWindow, MINUTE_MS, Store};
+use crate::store::{AttemptWindow, MINUTE_MS, ScriptRefusal, Store};
 
 script! {
     issue as IssueCall needs [reply clock epoch rate precheck limits token outbox]
@@ -53,23 +53,6 @@ pub struct Issue<'a> {
     pub draws: bool,
 }
 
-/// Outcome of `issue`.
-#[derive(Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named like the refusals they become")]
-pub enum IssueOutcome {
-    /// The token was issued.
-    Issued(ChallengeSeed),
-    RateLimited,
-    Banned,
-    ActionLimited {
-        limit: String,
-        wait_ms: u64,
-    },
-    NotOpen,
-    BoardClosed,
-    OutboxFull,
-}
-
 /// What a challenge is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChallengeSeed {
@@ -86,7 +69,10 @@ impl Store {
     ///
     /// # Errors
     /// Redis is unavailable, or the reply has another shape.
-    pub async fn issue(&self, issue: &Issue<'_>) -> Result<(IssueOutcome, Option<RateWindow>), Fault> {
+    pub async fn issue(
+        &self,
+        issue: &Issue<'_>,
+    ) -> Result<(Result<ChallengeSeed, ScriptRefusal>, Option<RateWindow>), Fault> {
         let shard = self.shard(issue.user);
         let names = &shard.keys;
         let call = IssueCall {
@@ -114,20 +100,12 @@ impl Store {
         let (used, reset_ms) = reply.window()?;
         let rate = window(issue.per_minute, used, reset_ms);
         let outcome = match code {
-            ReplyCode::Ok => IssueOutcome::Issued(ChallengeSeed {
+            ReplyCode::Ok => Ok(ChallengeSeed {
                 issued_at_ms: reply.next()?,
                 paces: (used, self.count_from(issue.paced_from).await?),
                 drawn: reply.next()?,
             }),
-            ReplyCode::RateLimited => IssueOutcome::RateLimited,
-            ReplyCode::Banned => IssueOutcome::Banned,
-            ReplyCode::ActionLimited => {
-                IssueOutcome::ActionLimited { wait_ms: reply.next()?, limit: reply.next()? }
-            }
-            ReplyCode::NotOpen => IssueOutcome::NotOpen,
-            ReplyCode::BoardClosed => IssueOutcome::BoardClosed,
-            ReplyCode::OutboxFull => IssueOutcome::OutboxFull,
-            code => return Err(reply.impossible(code)),
+            code => Err(ScriptRefusal::read(code, &mut reply)?),
         };
         Ok((outcome, rate))
     }

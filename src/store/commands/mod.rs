@@ -9,4 +9,5 @@ pub(in crate::store) mod lease;
 pub(in crate::store) mod prove;
 pub(in crate::store) mod redeem;
 pub(in crate::store) mod redeem_reply;
+pub(in crate::store) mod script_refusal;
 pub(in crate::store) mod session;

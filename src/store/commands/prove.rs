@@ -5,7 +5,8 @@ use uuid::Uuid;
 use crate::action::{Limits, ProofResult};
 use crate::error::{Fault, RateWindow};
 use crate::store::commands::judging::{Judging, Reservation};
-use crate::store::commands::redeem::{IdempotencyKey, TokenLocation};
+use crate::store::commands::redeem::IdempotencyKey;
+use crate::store::commands::script_refusal::ScriptRefusal;
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::script::reply::ReplyCode;
 use crate::store::shard::Shard;
@@ -47,10 +48,14 @@ script! {
 }
 
 fields! {
-    /// The reply for a proof that bought a token.
-    struct ProvenFields {
+    /// The token that a proof bought.
+    #[derive(Debug, PartialEq, Eq)]
+    pub struct ProvenFields {
+        /// Its expiry, in Unix ms.
         expires_at_ms: i64,
+        /// Its lifetime.
         ttl_ms: u64,
+        /// That of the first answer under the idempotency key; empty without a key.
         token: String,
     }
 }
@@ -101,51 +106,11 @@ pub struct Prove<'a> {
     pub idempotency: Option<(&'a IdempotencyKey, &'a str)>,
 }
 
-/// Outcome of `prove`.
-#[derive(Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named like the refusals they become")]
-pub enum ProveOutcome {
-    /// `token` is that of the first answer under the idempotency key; empty without a key.
-    Proven {
-        expires_at_ms: i64,
-        ttl_ms: u64,
-        token: String,
-    },
-    RateLimited,
-    TooSoon {
-        wait_ms: u64,
-    },
-    Banned,
-    NoSession,
-    SessionExpired,
-    SessionMismatch,
-    TokenUnknown,
-    TokenForeign,
-    TokenExpired,
-    TokenUsed,
-    NotOpen,
-    ActionLimited {
-        limit: String,
-        wait_ms: u64,
-    },
-    ProofInvalid {
-        at_ms: i64,
-        too_young: bool,
-    },
-    BoardClosed,
-    OutboxFull,
-    KeyReused,
-    /// All checks passed, and the anti-spam token, if there is one, is reserved: the webhook may be asked.
-    Reserved,
-    /// Another request has the anti-spam token's reservation.
-    Judging,
-}
-
 /// An outcome and its circumstances.
 #[derive(Debug)]
 pub struct ProveReply {
     /// The outcome, of this request or of the first under its key.
-    pub outcome: ProveOutcome,
+    pub outcome: Result<ProvenFields, ScriptRefusal>,
     /// True if the answer was replayed for a repeated `Idempotency-Key`.
     pub replayed: bool,
     /// The user's rate-limit window.
@@ -157,9 +122,9 @@ impl ProveReply {
     pub fn revealed_verdict(&self) -> Option<bool> {
         match self.outcome {
             _ if self.replayed => None,
-            ProveOutcome::Proven { .. } => Some(true),
-            ProveOutcome::ProofInvalid { .. } => Some(false),
-            _ => None,
+            Ok(_) => Some(true),
+            Err(ScriptRefusal::ProofInvalid { .. }) => Some(false),
+            Err(_) => None,
         }
     }
 }
@@ -175,40 +140,13 @@ impl Store {
         let code = reply.code()?;
         let rate = reply.rate(prove.per_minute)?;
         let replayed = reply.next::<u8>()? == 1;
-        let named = !prove.named_session.is_empty();
         let outcome = match code {
-            ReplyCode::Ok => {
-                let ProvenFields { expires_at_ms, ttl_ms, token } = ProvenFields::read(&mut reply)?;
-                ProveOutcome::Proven { expires_at_ms, ttl_ms, token }
-            }
-            ReplyCode::RateLimited => ProveOutcome::RateLimited,
-            ReplyCode::TooSoon => ProveOutcome::TooSoon { wait_ms: reply.next()? },
-            ReplyCode::Banned => ProveOutcome::Banned,
-            ReplyCode::NoSession => ProveOutcome::NoSession,
-            ReplyCode::SessionMismatch => ProveOutcome::SessionMismatch,
-            ReplyCode::TokenUnknown => match self.elsewhere(shard, prove.asked_id().as_deref()).await? {
-                TokenLocation::Nowhere => ProveOutcome::TokenUnknown,
-                TokenLocation::There => ProveOutcome::TokenForeign,
-                TokenLocation::Used => ProveOutcome::TokenUsed,
-                TokenLocation::Expired => ProveOutcome::TokenExpired,
-            },
-            ReplyCode::TokenForeign => ProveOutcome::TokenForeign,
-            ReplyCode::TokenExpired if named && prove.asked.is_none() => ProveOutcome::SessionExpired,
-            ReplyCode::TokenExpired => ProveOutcome::TokenExpired,
-            ReplyCode::TokenUsed => ProveOutcome::TokenUsed,
-            ReplyCode::NotOpen => ProveOutcome::NotOpen,
-            ReplyCode::ActionLimited => {
-                ProveOutcome::ActionLimited { wait_ms: reply.next()?, limit: reply.next()? }
-            }
-            ReplyCode::ProofInvalid => {
-                ProveOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
-            }
-            ReplyCode::BoardClosed => ProveOutcome::BoardClosed,
-            ReplyCode::OutboxFull => ProveOutcome::OutboxFull,
-            ReplyCode::KeyReused => ProveOutcome::KeyReused,
-            ReplyCode::Reserved => ProveOutcome::Reserved,
-            ReplyCode::Judging => ProveOutcome::Judging,
-            code => return Err(reply.impossible(code)),
+            ReplyCode::Ok => Ok(ProvenFields::read(&mut reply)?),
+            code => Err(ScriptRefusal::read(code, &mut reply)?),
+        };
+        let outcome = match (outcome, prove.asked_id()) {
+            (Err(ScriptRefusal::TokenUnknown), Some(id)) => Err(self.find_elsewhere(shard, &id).await?),
+            (outcome, _) => outcome,
         };
         Ok(ProveReply { outcome, replayed, rate })
     }

@@ -5,7 +5,8 @@ use uuid::Uuid;
 use crate::action::{Flow, Limits, ProofResult};
 use crate::error::Fault;
 use crate::store::commands::judging::{Judging, Reservation};
-use crate::store::commands::redeem_reply::{AwardFields, RedeemHead, RedeemOutcome, RedeemReply, read};
+use crate::store::commands::redeem_reply::{AwardFields, RedeemHead, RedeemReply, read};
+use crate::store::commands::script_refusal::ScriptRefusal;
 use crate::store::script::declaration::script;
 use crate::store::shard::Shard;
 use crate::store::{BoardEntry, BoardId, Seen, Store, span_text};
@@ -154,55 +155,41 @@ impl Store {
         // The ledger and the fan-out continue the trace from here.
         let call = redeem.call(self, shard, span.traceparent());
         let (redeemed, epoch) = read(self.run_in(span, shard, &call).await?, redeem.per_minute)?;
-        if let RedeemOutcome::Awarded(awarded) = &redeemed.outcome
+        if let Ok(awarded) = &redeemed.outcome
             && !redeemed.replayed
         {
             shard.see(epoch, awarded.stamp.hlc_us);
         }
         let outcome = match redeemed.outcome {
-            RedeemOutcome::Awarded(awarded) if awarded.flush_due_ms < 0 => {
+            Ok(awarded) if awarded.flush_due_ms < 0 => {
                 let estimated_ranks =
                     self.complete_award(shard, redeem, awarded, epoch, redeemed.replayed).await;
-                RedeemOutcome::Awarded(estimated_ranks)
+                Ok(estimated_ranks)
             }
-            RedeemOutcome::TokenUnknown => match self.elsewhere(shard, Some(redeem.token_id)).await? {
-                TokenLocation::Nowhere => RedeemOutcome::TokenUnknown,
-                TokenLocation::There => RedeemOutcome::TokenForeign,
-                TokenLocation::Used => RedeemOutcome::TokenUsed,
-                TokenLocation::Expired => RedeemOutcome::TokenExpired,
-            },
+            Err(ScriptRefusal::TokenUnknown) => Err(self.find_elsewhere(shard, redeem.token_id).await?),
             outcome => outcome,
         };
         Ok(RedeemReply { outcome, ..redeemed })
     }
 
     /// Looks in the other shards for a token that the user's shard does not have: it may be another user's.
-    pub(in crate::store) async fn elsewhere(
+    pub(in crate::store) async fn find_elsewhere(
         &self,
         shard: &Shard,
-        token_id: Option<&str>,
-    ) -> Result<TokenLocation, Fault> {
-        let Some(token_id) = token_id else { return Ok(TokenLocation::Nowhere) };
+        token_id: &str,
+    ) -> Result<ScriptRefusal, Fault> {
         for other in self.shards.iter().filter(|other| other.number != shard.number) {
             let mut pipeline = redis::pipe();
             pipeline.exists(other.keys.token(token_id)).get(other.keys.spent(token_id));
             match self.ask_all(other, "find_token", &pipeline).await? {
-                (true, _) => return Ok(TokenLocation::There),
-                (_, Some(1)) => return Ok(TokenLocation::Used),
-                (_, Some(0)) => return Ok(TokenLocation::Expired),
+                (true, _) => return Ok(ScriptRefusal::TokenForeign),
+                (_, Some(1)) => return Ok(ScriptRefusal::TokenUsed),
+                (_, Some(0)) => return Ok(ScriptRefusal::TokenExpired),
                 _ => {}
             }
         }
-        Ok(TokenLocation::Nowhere)
+        Ok(ScriptRefusal::TokenUnknown)
     }
-}
-
-/// Where the other shards have a token.
-pub(in crate::store) enum TokenLocation {
-    Nowhere,
-    There,
-    Used,
-    Expired,
 }
 
 impl<'a> Redeem<'a> {

@@ -1,9 +1,9 @@
 //! The reply of `lua/redeem.lua`.
 
 use crate::error::{Fault, RateWindow};
-use crate::store::BoardEntry;
 use crate::store::script::declaration::{Fields, fields};
 use crate::store::script::reply::{Reply, ReplyCode, window};
+use crate::store::{BoardEntry, ScriptRefusal};
 
 fields! {
     /// How every reply begins.
@@ -58,44 +58,11 @@ pub struct Awarded {
     pub top: Option<Vec<BoardEntry>>,
 }
 
-/// Outcome of `redeem`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named like the refusals they become")]
-pub enum RedeemOutcome {
-    Awarded(Awarded),
-    RateLimited,
-    Banned,
-    TokenUnknown,
-    TokenForeign,
-    TokenExpired,
-    TokenUsed,
-    /// `limit` is the setting that refuses.
-    ActionLimited {
-        limit: String,
-        wait_ms: u64,
-    },
-    ProofInvalid {
-        at_ms: i64,
-        too_young: bool,
-    },
-    NotOpen,
-    ScoreFull,
-    BoardClosed,
-    OutboxFull,
-    KeyReused,
-    NoSession,
-    SessionMismatch,
-    /// All checks passed, and the token is reserved: the webhook may be asked.
-    Reserved,
-    /// Another request has the token's reservation.
-    Judging,
-}
-
 /// An outcome and its circumstances.
 #[derive(Clone, Debug)]
 pub struct RedeemReply {
     /// The outcome, of this request or of the first under its key.
-    pub outcome: RedeemOutcome,
+    pub outcome: Result<Awarded, ScriptRefusal>,
     /// True if the answer was replayed for a repeated `Idempotency-Key`.
     pub replayed: bool,
     /// The user's rate-limit window.
@@ -109,9 +76,9 @@ impl RedeemReply {
     pub fn revealed_verdict(&self) -> Option<bool> {
         match self.outcome {
             _ if self.replayed => None,
-            RedeemOutcome::Awarded(_) => Some(true),
-            RedeemOutcome::ProofInvalid { .. } => Some(false),
-            _ => None,
+            Ok(_) => Some(true),
+            Err(ScriptRefusal::ProofInvalid { .. }) => Some(false),
+            Err(_) => None,
         }
     }
 }
@@ -146,33 +113,9 @@ fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
 pub(in crate::store) fn read(mut reply: Reply, per_minute: u32) -> Result<(RedeemReply, i64), Fault> {
     let RedeemHead { code, used, reset_ms, replayed, epoch, run } = RedeemHead::read(&mut reply)?;
     let rate = window(per_minute, used, reset_ms.max(0).unsigned_abs());
-    Ok((RedeemReply { outcome: outcome(code, reply)?, replayed, rate, run }, epoch))
-}
-
-fn outcome(code: ReplyCode, mut reply: Reply) -> Result<RedeemOutcome, Fault> {
-    Ok(match code {
-        ReplyCode::Ok => RedeemOutcome::Awarded(awarded(reply)?),
-        ReplyCode::RateLimited => RedeemOutcome::RateLimited,
-        ReplyCode::Banned => RedeemOutcome::Banned,
-        ReplyCode::TokenUnknown => RedeemOutcome::TokenUnknown,
-        ReplyCode::TokenForeign => RedeemOutcome::TokenForeign,
-        ReplyCode::NotOpen => RedeemOutcome::NotOpen,
-        ReplyCode::TokenExpired => RedeemOutcome::TokenExpired,
-        ReplyCode::TokenUsed => RedeemOutcome::TokenUsed,
-        ReplyCode::ActionLimited => {
-            RedeemOutcome::ActionLimited { wait_ms: reply.next()?, limit: reply.next()? }
-        }
-        ReplyCode::ProofInvalid => {
-            RedeemOutcome::ProofInvalid { at_ms: reply.next()?, too_young: reply.next::<u8>()? == 1 }
-        }
-        ReplyCode::ScoreFull => RedeemOutcome::ScoreFull,
-        ReplyCode::BoardClosed => RedeemOutcome::BoardClosed,
-        ReplyCode::OutboxFull => RedeemOutcome::OutboxFull,
-        ReplyCode::KeyReused => RedeemOutcome::KeyReused,
-        ReplyCode::NoSession => RedeemOutcome::NoSession,
-        ReplyCode::SessionMismatch => RedeemOutcome::SessionMismatch,
-        ReplyCode::Reserved => RedeemOutcome::Reserved,
-        ReplyCode::Judging => RedeemOutcome::Judging,
-        ReplyCode::Quarantined | ReplyCode::TooSoon => return Err(reply.impossible(code)),
-    })
+    let outcome = match code {
+        ReplyCode::Ok => Ok(awarded(reply)?),
+        code => Err(ScriptRefusal::read(code, &mut reply)?),
+    };
+    Ok((RedeemReply { outcome, replayed, rate, run }, epoch))
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::error::{Fault, RateWindow};
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::script::reply::ReplyCode;
-use crate::store::{BoardId, Store};
+use crate::store::{BoardId, ScriptRefusal, Store};
 
 /// Starts are limited by the hour.
 const HOUR_MS: u64 = 3_600_000;
@@ -70,28 +70,6 @@ pub struct Start<'a> {
     pub event_ids: (Uuid, Uuid),
 }
 
-/// Outcome of `start`.
-#[derive(Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named like the refusals they become")]
-pub enum StartOutcome {
-    Started { expires_at_ms: i64 },
-    RateLimited,
-    Banned,
-    BoardClosed,
-    OutboxFull,
-}
-
-/// Why a session cannot be played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoSession {
-    /// The user has none.
-    None,
-    /// It has expired.
-    Expired,
-    /// The board is closed, or the outbox is full.
-    Unavailable,
-}
-
 fields! {
     /// A live game session.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,11 +99,14 @@ pub struct FinishedSession {
 }
 
 impl Store {
-    /// Starts a game session; an earlier one ends.
+    /// Starts a game session and returns when it expires, in Unix ms; an earlier session ends.
     ///
     /// # Errors
     /// Redis is unavailable, or the reply has another shape.
-    pub async fn start(&self, start: &Start<'_>) -> Result<(StartOutcome, Option<RateWindow>), Fault> {
+    pub async fn start(
+        &self,
+        start: &Start<'_>,
+    ) -> Result<(Result<i64, ScriptRefusal>, Option<RateWindow>), Fault> {
         let shard = self.shard(start.user);
         let names = &shard.keys;
         let call = StartCall {
@@ -150,12 +131,8 @@ impl Store {
         let code = reply.code()?;
         let rate = reply.rate(start.per_hour)?;
         let outcome = match code {
-            ReplyCode::Ok => StartOutcome::Started { expires_at_ms: reply.next()? },
-            ReplyCode::RateLimited => StartOutcome::RateLimited,
-            ReplyCode::Banned => StartOutcome::Banned,
-            ReplyCode::BoardClosed => StartOutcome::BoardClosed,
-            ReplyCode::OutboxFull => StartOutcome::OutboxFull,
-            code => return Err(reply.impossible(code)),
+            ReplyCode::Ok => Ok(reply.next()?),
+            code => Err(ScriptRefusal::read(code, &mut reply)?),
         };
         Ok((outcome, rate))
     }
@@ -164,13 +141,13 @@ impl Store {
     ///
     /// # Errors
     /// Redis is unavailable, or the reply has another shape.
-    pub async fn session(&self, user: Uuid) -> Result<Result<Session, NoSession>, Fault> {
+    pub async fn session(&self, user: Uuid) -> Result<Result<Session, ScriptRefusal>, Fault> {
         let shard = self.shard(user);
         let call = SessionCall { session: shard.keys.session(user).into() };
         let mut reply = self.run(shard, &call).await?;
         match reply.code()? {
             ReplyCode::Ok => Ok(Ok(Session::read(&mut reply)?)),
-            code => no_session(code).map(Err).ok_or_else(|| reply.impossible(code)),
+            code => Ok(Err(ScriptRefusal::read(code, &mut reply)?)),
         }
     }
 
@@ -183,7 +160,7 @@ impl Store {
         user: Uuid,
         outbox_max: u64,
         event_id: Uuid,
-    ) -> Result<Result<FinishedSession, NoSession>, Fault> {
+    ) -> Result<Result<FinishedSession, ScriptRefusal>, Fault> {
         let shard = self.shard(user);
         let call = FinishCall {
             shard_state: (&shard.keys.shard_state).into(),
@@ -201,7 +178,7 @@ impl Store {
                 actions: reply.next()?,
                 played_ms: reply.next()?,
             })),
-            code => no_session(code).map(Err).ok_or_else(|| reply.impossible(code)),
+            code => Ok(Err(ScriptRefusal::read(code, &mut reply)?)),
         }
     }
 
@@ -226,14 +203,5 @@ impl Store {
             ReplyCode::BoardClosed => Ok(None),
             code => Err(reply.impossible(code)),
         }
-    }
-}
-
-fn no_session(code: ReplyCode) -> Option<NoSession> {
-    match code {
-        ReplyCode::NoSession => Some(NoSession::None),
-        ReplyCode::TokenExpired => Some(NoSession::Expired),
-        ReplyCode::BoardClosed | ReplyCode::OutboxFull => Some(NoSession::Unavailable),
-        _ => None,
     }
 }

@@ -3,7 +3,6 @@
 
 mod address;
 pub(super) mod binding;
-mod circuit_breaker;
 mod cluster_slots;
 mod connect;
 mod managed_connection;

@@ -4,28 +4,24 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::{Notify, oneshot};
 
 use super::connect::connect_to_run;
 use super::redis_error::fault;
+use crate::batch::{Batch, Waiter};
 use crate::config;
 use crate::error::Fault;
 use crate::store::Store;
-
-/// Pause after a failure.
-const PAUSE: Duration = Duration::from_millis(250);
+use crate::supervise::Backoff;
 
 const OPERATION: &str = "wait_for_replicas";
 
-/// A waiting request.
-struct Waiter {
+/// An award whose request waits.
+struct WrittenAward {
     /// The key to write, in the slot of the award.
     fence: String,
     /// The run of Redis that wrote the award. A fence in another run proves nothing.
     run: String,
-    reply: oneshot::Sender<bool>,
 }
 
 /// The requests that wait for the replicas of one server.
@@ -34,9 +30,7 @@ pub struct Replicas {
     wanted: u32,
     wait_timeout_ms: u64,
     reply_timeout_ms: u64,
-    /// Bounded by the number of requests in progress.
-    waiting: Mutex<Vec<Waiter>>,
-    new_waiter: Notify,
+    waiting: Batch<WrittenAward, bool>,
 }
 
 impl Replicas {
@@ -47,52 +41,43 @@ impl Replicas {
             wanted: config.wait_replicas,
             wait_timeout_ms: config.wait_timeout_ms,
             reply_timeout_ms: config.timeout_ms,
-            waiting: Mutex::default(),
-            new_waiter: Notify::new(),
+            waiting: Batch::default(),
         }
     }
 
     /// Waits until the wanted number of replicas has all earlier writes of this run. False if not in time.
     async fn wait(&self, fence: String, run: String) -> bool {
-        let (reply, result) = oneshot::channel();
-        self.waiting.lock().push(Waiter { fence, run, reply });
-        self.new_waiter.notify_one();
+        let result = self.waiting.add(WrittenAward { fence, run });
         let timeout = Duration::from_millis(self.wait_timeout_ms);
         matches!(tokio::time::timeout(timeout, result).await, Ok(Ok(true)))
     }
 
     /// Serves waiting requests, on one connection while it lasts.
     pub async fn fence_forever(&self) {
+        let mut backoff = Backoff::default();
         loop {
-            let Err(fault) = self.fence_on_one_connection().await;
+            let Err(fault) = self.fence_on_one_connection(&mut backoff).await;
             tracing::warn!(%fault, "waiting for replicas failed, awards are not confirmed");
-            reply_all(self.take(), |_| false);
-            tokio::time::sleep(PAUSE).await;
+            reply_all(self.waiting.take(), |_| false);
+            backoff.wait().await;
         }
     }
 
-    fn take(&self) -> Vec<Waiter> {
-        std::mem::take(&mut *self.waiting.lock())
-    }
-
-    async fn fence_on_one_connection(&self) -> Result<Infallible, Fault> {
+    async fn fence_on_one_connection(&self, backoff: &mut Backoff) -> Result<Infallible, Fault> {
         let response_timeout = Duration::from_millis(self.wait_timeout_ms + self.reply_timeout_ms);
         let timeout = Duration::from_millis(self.reply_timeout_ms);
         let (mut connection, run, _) =
             connect_to_run(&self.client, OPERATION, timeout, response_timeout).await?;
         loop {
-            let waiting = self.take();
-            let Some(first) = waiting.first() else {
-                self.new_waiter.notified().await;
-                continue;
-            };
-            let reached = self.fence(&mut connection, &first.fence).await?;
-            let has_other_run = waiting.iter().any(|it| it.run != run);
-            reply_all(waiting, |waiter| reached >= self.wanted && waiter.run == run);
+            let waiting = self.waiting.next().await;
+            let reached = self.fence(&mut connection, &waiting[0].request.fence).await?;
+            let has_other_run = waiting.iter().any(|waiter| waiter.request.run != run);
+            reply_all(waiting, |award| reached >= self.wanted && award.run == run);
             if has_other_run {
                 // The replication id of the process, which is a part of the run, may have changed under this connection.
                 return Err(Fault::retryable(OPERATION, "the award is from another run of Redis"));
             }
+            backoff.reset();
         }
     }
 
@@ -106,11 +91,11 @@ impl Replicas {
     }
 }
 
-fn reply_all(waiting: Vec<Waiter>, is_replicated: impl Fn(&Waiter) -> bool) {
+fn reply_all(waiting: Vec<Waiter<WrittenAward, bool>>, is_replicated: impl Fn(&WrittenAward) -> bool) {
     for waiter in waiting {
-        let is_replicated = is_replicated(&waiter);
+        let is_replicated = is_replicated(&waiter.request);
         // A request that timed out is gone.
-        let _ = waiter.reply.send(is_replicated);
+        let _ = waiter.reply(is_replicated);
     }
 }
 

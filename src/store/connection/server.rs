@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::Pool;
+use parking_lot::Mutex;
 use redis::aio::ConnectionManagerConfig;
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -14,13 +15,16 @@ use redis::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::binding::Binding;
-use super::circuit_breaker::CircuitBreaker;
 use super::managed_connection::ManagedConnection;
 use super::outbox_reader;
 use super::redis_error::{error_text, fault};
 use super::replicas::Replicas;
+use crate::circuit_breaker::CircuitBreaker;
 use crate::config;
 use crate::error::Fault;
+
+/// Pause between two commands that test whether a server answers again.
+const TRIAL_PAUSE: Duration = Duration::from_millis(250);
 
 /// A command or a pipeline.
 #[derive(Clone, Copy)]
@@ -44,7 +48,8 @@ pub struct Server {
     pub client: redis::Client,
     connections: Vec<ManagedConnection>,
     next: AtomicUsize,
-    breaker: CircuitBreaker,
+    /// Opens when a command times out.
+    breaker: Mutex<CircuitBreaker>,
     /// For one reply.
     timeout: Duration,
     /// Connections for blocking reads of the outbox.
@@ -99,7 +104,7 @@ impl Server {
             client,
             connections,
             next: AtomicUsize::new(0),
-            breaker: CircuitBreaker::default(),
+            breaker: Mutex::new(CircuitBreaker::new(TRIAL_PAUSE)),
             timeout,
             blocking,
         })
@@ -107,7 +112,7 @@ impl Server {
 
     /// Whether the last commands timed out.
     pub fn is_silent(&self) -> bool {
-        self.breaker.is_open()
+        self.breaker.lock().open_until().is_some()
     }
 
     /// The time-out for one reply.
@@ -125,7 +130,7 @@ impl Server {
 
     /// Sends a request over one of the connections. The time-out includes a reconnect.
     pub async fn ask<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, CallError> {
-        if !self.breaker.allows(Instant::now()) {
+        if !self.breaker.lock().allows(Instant::now()) {
             return Err(CallError::TimedOut("Redis did not answer recently"));
         }
         let next = self.next.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +145,7 @@ impl Server {
         });
         match tokio::time::timeout(self.timeout, query).await {
             Ok(Ok(reply)) => {
-                if self.breaker.close() {
+                if self.breaker.lock().close() {
                     self.connections.iter().for_each(ManagedConnection::on_recovery);
                 }
                 Ok(reply)
@@ -150,7 +155,7 @@ impl Server {
                 Err(CallError::Failed(error))
             }
             _ => {
-                self.breaker.open(Instant::now());
+                self.breaker.lock().open(Instant::now());
                 managed.on_timeout();
                 Err(CallError::TimedOut("no answer in time"))
             }

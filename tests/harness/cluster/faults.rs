@@ -8,7 +8,7 @@ impl TestCluster {
     pub async fn shorten_node_timeout(&self) {
         self.damage();
         for member in self.living() {
-            let _: () = self.ask(member, "CONFIG SET cluster-node-timeout 1000 hz 10").await;
+            let _: () = self.query(member, "CONFIG SET cluster-node-timeout 1000 hz 10").await;
         }
     }
 
@@ -53,7 +53,7 @@ impl TestCluster {
             for member in self.living() {
                 let nodes = self.seen_by(member).await;
                 let knows_master = nodes.iter().any(|it| it.id == self.ids[master] && it.has(slot));
-                let state: String = self.ask(member, "CLUSTER INFO").await;
+                let state: String = self.query(member, "CLUSTER INFO").await;
                 (knows_master && state.contains("cluster_state:ok")).then_some(())?;
             }
             Some(master)

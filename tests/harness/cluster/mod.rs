@@ -69,12 +69,12 @@ impl TestCluster {
     }
 
     /// Runs a command on one member.
-    pub async fn ask<T: redis::FromRedisValue>(&self, member: usize, command: &str) -> T {
-        self.member(member).await.ask(command).await
+    pub async fn query<T: redis::FromRedisValue>(&self, member: usize, command: &str) -> T {
+        self.member(member).await.query(command).await
     }
 
     /// A client for all running members, with this number of shards.
-    pub async fn look(&self, shards: usize) -> RedisClient {
+    pub async fn redis_client(&self, shards: usize) -> RedisClient {
         let masters = self.masters().await;
         let connect = async |member: usize| {
             let (url, is_master) = (self.members[member].url(), masters.contains(&member));
@@ -96,7 +96,7 @@ impl TestCluster {
 
     /// The cluster in the view of one member.
     pub async fn seen_by(&self, member: usize) -> Vec<ClusterNode> {
-        layout::parse(&self.ask::<String>(member, "CLUSTER NODES").await)
+        layout::parse(&self.query::<String>(member, "CLUSTER NODES").await)
     }
 
     /// The running members, each in its own view.
@@ -128,7 +128,7 @@ impl TestCluster {
 
     /// The slot of a key.
     pub async fn slot(&self, key: &str) -> u16 {
-        self.ask(self.living()[0], &format!("CLUSTER KEYSLOT {key}")).await
+        self.query(self.living()[0], &format!("CLUSTER KEYSLOT {key}")).await
     }
 
     /// Waits until all six members run, agree and accept writes, and each replica is in sync.
@@ -141,10 +141,10 @@ impl TestCluster {
     }
 
     async fn is_settled(&self, member: usize) -> bool {
-        let mut look = self.member(member).await;
-        let state: String = look.ask("CLUSTER INFO").await;
-        let role: String = look.ask("INFO replication").await;
-        let nodes = layout::parse(&look.ask::<String>("CLUSTER NODES").await);
+        let mut redis_client = self.member(member).await;
+        let state: String = redis_client.query("CLUSTER INFO").await;
+        let role: String = redis_client.query("INFO replication").await;
+        let nodes = layout::parse(&redis_client.query::<String>("CLUSTER NODES").await);
         let in_sync = role.contains("connected_slaves:1") || role.contains("master_link_status:up");
         state.contains("cluster_state:ok")
             && state.contains("cluster_slots_ok:16384")

@@ -40,8 +40,8 @@ pub fn give_back(cluster: TestCluster) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             for master in cluster.masters().await {
-                let _: () = cluster.ask(master, "FLUSHALL SYNC").await;
-                let _: () = cluster.ask(master, "SCRIPT FLUSH").await;
+                let _: () = cluster.query(master, "FLUSHALL SYNC").await;
+                let _: () = cluster.query(master, "SCRIPT FLUSH").await;
             }
         };
         if tokio::time::timeout(Duration::from_millis(DISCONNECT_MS), empty).await.is_ok() {
@@ -56,9 +56,9 @@ pub fn give_back(cluster: TestCluster) {
 impl TestCluster {
     /// Whether a member has no other client than this one.
     async fn is_unused(&self, member: usize) -> bool {
-        let mut look = self.member(member).await;
-        let normal: String = look.ask("CLIENT LIST TYPE normal").await;
-        let subscribed: String = look.ask("CLIENT LIST TYPE pubsub").await;
+        let mut redis_client = self.member(member).await;
+        let normal: String = redis_client.query("CLIENT LIST TYPE normal").await;
+        let subscribed: String = redis_client.query("CLIENT LIST TYPE pubsub").await;
         normal.lines().count() == 1 && subscribed.is_empty()
     }
 }

@@ -16,18 +16,18 @@ impl TestCluster {
         self.damage();
         let from = self.master_of(slot).await.unwrap();
         let (source, target) = (&self.ids[from], &self.ids[to]);
-        let _: () = self.ask(to, &format!("CLUSTER SETSLOT {slot} IMPORTING {source}")).await;
-        let _: () = self.ask(from, &format!("CLUSTER SETSLOT {slot} MIGRATING {target}")).await;
+        let _: () = self.query(to, &format!("CLUSTER SETSLOT {slot} IMPORTING {source}")).await;
+        let _: () = self.query(from, &format!("CLUSTER SETSLOT {slot} MIGRATING {target}")).await;
         Migration { slot, from, to }
     }
 
     /// Moves up to `max_keys` keys. Returns their number.
     pub async fn move_keys(&self, migration: Migration, max_keys: usize) -> usize {
         let Migration { slot, from, to } = migration;
-        let keys: Vec<String> = self.ask(from, &format!("CLUSTER GETKEYSINSLOT {slot} {max_keys}")).await;
+        let keys: Vec<String> = self.query(from, &format!("CLUSTER GETKEYSINSLOT {slot} {max_keys}")).await;
         for key in &keys {
             let port = self.ports.client(to);
-            let reply: String = self.ask(from, &format!("MIGRATE 127.0.0.1 {port} {key} 0 5000")).await;
+            let reply: String = self.query(from, &format!("MIGRATE 127.0.0.1 {port} {key} 0 5000")).await;
             // `NOKEY`: the key has expired.
             assert!(reply == "OK" || reply == "NOKEY", "{key}: {reply}");
         }
@@ -40,7 +40,7 @@ impl TestCluster {
         let rest = self.masters().await.into_iter().filter(|it| ![from, to].contains(it));
         for member in [to, from].into_iter().chain(rest) {
             let id = &self.ids[to];
-            let _: () = self.ask(member, &format!("CLUSTER SETSLOT {slot} NODE {id}")).await;
+            let _: () = self.query(member, &format!("CLUSTER SETSLOT {slot} NODE {id}")).await;
         }
     }
 

@@ -57,7 +57,7 @@ impl RedisClient {
 
     /// Runs a command. With several shards, the prefix of the key is added, and a command for keys of all shards runs in all of them: the
     /// replies are merged.
-    pub async fn ask<T: FromRedisValue>(&mut self, command: &str) -> T {
+    pub async fn query<T: FromRedisValue>(&mut self, command: &str) -> T {
         self.ask_words(&command.split(' ').collect::<Vec<_>>()).await
     }
 

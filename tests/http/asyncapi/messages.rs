@@ -202,7 +202,8 @@ async fn polling(node: &TestNode, player: &Player, recorder: &mut Recorder) {
 async fn wait_for_subscription(world: &World, player: &Player) {
     let channel = format!("personal:{}", player.identity.user);
     eventually("the node to subscribe to the player", async || {
-        let (_, count): (String, u64) = world.look().await.ask(&format!("PUBSUB NUMSUB {channel}")).await;
+        let (_, count): (String, u64) =
+            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 1).then_some(())
     })
     .await;
@@ -210,7 +211,7 @@ async fn wait_for_subscription(world: &World, player: &Player) {
 
 async fn ban(node: &TestNode, player: &Player) {
     let decision = Decision { actor: "test".into(), host: None, reason: "a bot".into() };
-    restrict(&node.app, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
+    restrict(&node.app.admin, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
 }
 
 /// Rows of a realistic size.

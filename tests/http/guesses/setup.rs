@@ -92,7 +92,7 @@ fn catalogue(url: &str, rule: &str) -> String {
 pub struct Setup {
     pub world: World,
     pub backend: Arc<Backend>,
-    pub look: RedisClient,
+    pub redis_client: RedisClient,
     /// A node without an obstacle; outside open_hours; with a full outbox; with an hourly points limit below a `hard` award.
     pub open: TestNode,
     pub closed: TestNode,
@@ -121,8 +121,8 @@ impl Setup {
         let closed_now = format!("open_hours = \"{:02}:00-{:02}:00\"", (hour + 6) % 24, (hour + 10) % 24);
         let closed = node(&closed_now, 1_000_000, 0).await;
         let (full, capped) = (node("", 0, 0).await, node("", 1_000_000, 40).await);
-        let look = world.look().await;
-        Self { world, backend, look, open, closed, full, capped }
+        let redis_client = world.redis_client().await;
+        Self { world, backend, redis_client, open, closed, full, capped }
     }
 
     pub fn node(&self, obstacle: Obstacle) -> &TestNode {
@@ -212,7 +212,7 @@ impl Setup {
                 return;
             }
         };
-        let _: redis::Value = self.look.ask(&set).await;
+        let _: redis::Value = self.redis_client.query(&set).await;
     }
 
     /// Removes the obstacle.
@@ -229,14 +229,14 @@ impl Setup {
             }
             _ => return,
         };
-        let _: i64 = self.look.ask(&format!("DEL {key}")).await;
+        let _: i64 = self.redis_client.query(&format!("DEL {key}")).await;
     }
 }
 
 /// The key of the reservation of a request's token.
 fn judging_key(node: &TestNode, body: &Value) -> String {
     let id = match body["antiSpamToken"].as_str() {
-        Some(token) => node.app.anti_spam.read(token).unwrap().jti.to_string(),
+        Some(token) => node.app.awards.anti_spam.read(token).unwrap().jti.to_string(),
         None => laurel::crypto::sha256_hex(&[body["actionToken"].as_str().unwrap().as_bytes()]),
     };
     format!("judging:{id}")

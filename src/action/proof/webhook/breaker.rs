@@ -8,21 +8,14 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::circuit_breaker::CircuitBreaker;
 use failing::Failing;
 
-/// The state of the shared breaker.
-#[derive(Debug)]
-enum State {
-    /// All calls are allowed.
-    Closed,
-    /// No call is allowed before `until`. `others`: a player without recent failures was refused meanwhile.
-    Open { until: Instant, others: bool },
-    /// One trial call is in flight.
-    Trial,
-}
-
 struct Inner {
-    state: State,
+    shared: CircuitBreaker,
+    /// Whether the shared breaker refused a player without recent failures since it opened.
+    refused_others: bool,
+    trial_is_running: bool,
     failing: Failing,
 }
 
@@ -53,7 +46,9 @@ pub struct Call<'a> {
 impl Breaker {
     /// Creates closed breakers. `opens_after` is at least 1.
     pub fn new(opens_after: u32, open_for: Duration) -> Self {
-        let inner = Inner { state: State::Closed, failing: Failing::default() };
+        let shared = CircuitBreaker::new(open_for);
+        let failing = Failing::default();
+        let inner = Inner { shared, refused_others: false, trial_is_running: false, failing };
         Self { opens_after, open_for, inner: Mutex::new(inner) }
     }
 
@@ -71,28 +66,31 @@ impl Breaker {
         if let Some(shut) = inner.is_shut(user, now, self.open_for) {
             return Err(shut);
         }
-        let is_trial = matches!(inner.state, State::Open { .. });
-        if is_trial {
-            inner.state = State::Trial;
-        }
+        let is_trial = inner.shared.open_until().is_some() && inner.shared.allows(now);
+        inner.trial_is_running = is_trial;
         Ok(Call { breaker: self, user, is_trial })
     }
 }
 
 impl Inner {
     fn is_shut(&mut self, user: Uuid, now: Instant, open_for: Duration) -> Option<Shut> {
-        let is_failing = self.failing.knows(user, now);
-        match &mut self.state {
-            State::Closed => self.failing.is_shut(user, now).then_some(Shut::ForUser),
-            State::Trial => Some(Shut::ForAll),
-            State::Open { until, others } => {
-                *others |= !is_failing;
-                // A player who failed would probably fail again and keep the breaker open for the others, so the trial waits for another
-                // player. If none comes within `open_for`, a failing player may try.
-                let waits_for_others = is_failing && *others && now < *until + open_for;
-                (now < *until || waits_for_others).then_some(Shut::ForAll)
-            }
+        let Some(until) = self.shared.open_until() else {
+            return self.failing.is_shut(user, now).then_some(Shut::ForUser);
+        };
+        if self.trial_is_running {
+            return Some(Shut::ForAll);
         }
+        let is_failing = self.failing.knows(user, now);
+        self.refused_others |= !is_failing;
+        // A player who failed would probably fail again and keep the breaker open for the others, so the trial waits for another player. If
+        // none comes within `open_for`, a failing player may try.
+        let waits_for_others = is_failing && self.refused_others && now < until + open_for;
+        (now < until || waits_for_others).then_some(Shut::ForAll)
+    }
+
+    fn await_trial(&mut self) {
+        self.refused_others = false;
+        self.trial_is_running = false;
     }
 }
 
@@ -100,8 +98,8 @@ impl Call<'_> {
     /// Records a clear response. Only the trial closes an open breaker, not a call that began before it opened.
     pub fn succeeded(mut self) {
         let mut inner = self.breaker.inner.lock();
-        if self.is_trial || matches!(inner.state, State::Closed) {
-            inner.state = State::Closed;
+        if self.is_trial || inner.shared.open_until().is_none() {
+            inner.shared.close();
             inner.failing.succeeded(self.user);
         }
         self.is_trial = false;
@@ -112,12 +110,9 @@ impl Call<'_> {
         let Breaker { opens_after, open_for, .. } = *self.breaker;
         let mut inner = self.breaker.inner.lock();
         let in_a_row = inner.failing.failed(self.user, now, opens_after, open_for);
-        let opens = match inner.state {
-            State::Closed => in_a_row >= opens_after,
-            State::Open { .. } | State::Trial => self.is_trial,
-        };
-        if opens {
-            inner.state = State::Open { until: now + open_for, others: false };
+        if self.is_trial || (inner.shared.open_until().is_none() && in_a_row >= opens_after) {
+            inner.shared.open(now);
+            inner.await_trial();
         }
         self.is_trial = false;
     }
@@ -126,8 +121,9 @@ impl Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if self.is_trial {
-            // The next call becomes the trial.
-            self.breaker.inner.lock().state = State::Open { until: Instant::now(), others: false };
+            let mut inner = self.breaker.inner.lock();
+            inner.shared.repeat_trial(Instant::now());
+            inner.await_trial();
         }
     }
 }

@@ -8,27 +8,27 @@ use uuid::Uuid;
 
 use super::user_totals::totals_page;
 use super::{Mismatch, find_suspected, recheck, top_list};
-use crate::app::App;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Pages per check: 20,000 users, so a million users take less than an hour.
 const PAGES: usize = 10;
 
 /// Runs the check once a minute while this node is the ledger leader.
-pub async fn check_forever(app: Arc<App>) {
+pub async fn check_forever(ledger: Arc<Ledger>) {
     let mut after = Uuid::nil();
     loop {
         tokio::time::sleep(INTERVAL).await;
         // A board that is being loaded differs from the ledger. With ten million players that takes minutes.
-        if !app.health.is_leader() || !app.health.is_current() {
+        if !ledger.health.is_leader() || !ledger.health.is_current() {
             continue;
         }
-        match check_sample(&app, &mut after).await {
+        match check_sample(&ledger, &mut after).await {
             // The board was closed in the meantime.
-            Ok(_) if !app.health.is_current() => {}
+            Ok(_) if !ledger.health.is_current() => {}
             Ok(mismatches) => {
-                app.metrics.ledger_mismatches.set(mismatches.len() as i64);
+                ledger.metrics.ledger_mismatches.set(mismatches.len() as i64);
                 for Mismatch { subject, detail } in mismatches {
                     tracing::error!(
                         subject,
@@ -50,18 +50,18 @@ pub async fn check_forever(app: Arc<App>) {
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn check_sample(app: &App, after: &mut Uuid) -> Result<Vec<Mismatch>, Fault> {
+pub async fn check_sample(ledger: &Ledger, after: &mut Uuid) -> Result<Vec<Mismatch>, Fault> {
     let mut suspected = Vec::new();
     for _ in 0..PAGES {
-        let users = totals_page(&app.database, *after).await?;
-        app.metrics.ledger_checked_users.inc_by(users.len() as u64);
+        let users = totals_page(&ledger.database, *after).await?;
+        ledger.metrics.ledger_checked_users.inc_by(users.len() as u64);
         *after = users.last().map_or(Uuid::nil(), |it| it.user);
         if users.is_empty() {
             break;
         }
-        suspected.extend(find_suspected(app, &users).await?);
+        suspected.extend(find_suspected(ledger, &users).await?);
     }
-    let mut mismatches = recheck(app, suspected).await?;
-    mismatches.extend(top_list::compare(app, top_list::Source::HighestInRedis).await?);
+    let mut mismatches = recheck(ledger, suspected).await?;
+    mismatches.extend(top_list::compare(ledger, top_list::Source::HighestInRedis).await?);
     Ok(mismatches)
 }

@@ -6,10 +6,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
 use super::{Mismatch, Report};
+use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::chain::SHARD;
 use crate::ledger::chain::checkpoint::{COLUMNS, Checkpoint, MAX_ENTRIES};
-use crate::ledger::sql_fault;
 use crate::receipt::{ReceiptVerifier, VerifyError};
 
 /// Most entries between two checkpoints. The last batch before one is due may exceed the interval by a whole batch.

@@ -16,10 +16,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use self::user_totals::{PAGE, UserTotals, totals_of, totals_page};
-use crate::app::App;
+use crate::db::sql_fault;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::outbox::dead_letters;
-use crate::ledger::sql_fault;
 use crate::receipt::ReceiptVerifier;
 use crate::store::Total;
 
@@ -65,7 +65,7 @@ pub struct VerifyReport {
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn verify(app: &App, report: &mut Report<'_>) -> Result<VerifyReport, Fault> {
+pub async fn verify(ledger: &Ledger, report: &mut Report<'_>) -> Result<VerifyReport, Fault> {
     let mut verified = VerifyReport::default();
     let mut suspected = Vec::new();
     let mut after = Uuid::nil();
@@ -75,20 +75,20 @@ pub async fn verify(app: &App, report: &mut Report<'_>) -> Result<VerifyReport, 
         report(mismatch);
     };
     loop {
-        let users = totals_page(&app.database, after).await?;
+        let users = totals_page(&ledger.database, after).await?;
         let Some(last) = users.last() else { break };
         after = last.user;
         verified.users += users.len() as u64;
         verified.entries += users.iter().map(|user| user.entries as u64).sum::<u64>();
-        suspected.extend(find_suspected(app, &users).await?);
+        suspected.extend(find_suspected(ledger, &users).await?);
         if suspected.len() >= MAX_SUSPECTED {
-            recheck(app, std::mem::take(&mut suspected)).await?.into_iter().for_each(&mut report);
+            recheck(ledger, std::mem::take(&mut suspected)).await?.into_iter().for_each(&mut report);
         }
     }
-    recheck(app, suspected).await?.into_iter().for_each(&mut report);
-    check_members(app, &mut report).await?;
-    top_list::compare(app, top_list::Source::AllUsers).await?.into_iter().for_each(&mut report);
-    dead_letters::open_mismatch(&app.database).await?.into_iter().for_each(&mut report);
+    recheck(ledger, suspected).await?.into_iter().for_each(&mut report);
+    check_members(ledger, &mut report).await?;
+    top_list::compare(ledger, top_list::Source::AllUsers).await?.into_iter().for_each(&mut report);
+    dead_letters::open_mismatch(&ledger.database).await?.into_iter().for_each(&mut report);
     verified.mismatches = mismatches;
     Ok(verified)
 }
@@ -128,25 +128,25 @@ pub async fn verify_ledger(
 }
 
 /// Users whose totals in Redis differ from the ledger. The outbox may explain it.
-async fn find_suspected(app: &App, users: &[UserTotals]) -> Result<Vec<Uuid>, Fault> {
-    let totals = app.store.totals(&users.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
+async fn find_suspected(ledger: &Ledger, users: &[UserTotals]) -> Result<Vec<Uuid>, Fault> {
+    let totals = ledger.store.totals(&users.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
     let both = users.iter().zip(totals);
     Ok(both.filter(|(user, total)| compare(user, *total).is_some()).map(|(user, _)| user.user).collect())
 }
 
 /// Compares suspected users again until they match or the time is up.
-async fn recheck(app: &App, mut suspected: Vec<Uuid>) -> Result<Vec<Mismatch>, Fault> {
+async fn recheck(ledger: &Ledger, mut suspected: Vec<Uuid>) -> Result<Vec<Mismatch>, Fault> {
     let started = Instant::now();
     loop {
         let mut found = Vec::new();
         for chunk in suspected.chunks(PAGE as usize) {
-            let users = totals_of(&app.database, chunk).await?;
-            let totals = app.store.totals(&users.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
+            let users = totals_of(&ledger.database, chunk).await?;
+            let totals = ledger.store.totals(&users.iter().map(|it| it.user).collect::<Vec<_>>()).await?;
             let differing =
                 users.iter().zip(totals).filter_map(|(user, total)| Some((user.user, compare(user, total)?)));
             found.extend(differing);
         }
-        if found.is_empty() || is_final(app, started).await? {
+        if found.is_empty() || is_final(ledger, started).await? {
             return Ok(found.into_iter().map(|(user, detail)| Mismatch::new(user, detail)).collect());
         }
         suspected = found.into_iter().map(|(user, _)| user).collect();
@@ -155,8 +155,8 @@ async fn recheck(app: &App, mut suspected: Vec<Uuid>) -> Result<Vec<Mismatch>, F
 }
 
 /// True once the outbox can no longer explain a difference.
-async fn is_final(app: &App, started: Instant) -> Result<bool, Fault> {
-    let is_empty = app.store.poll_state().await?.outbox == 0;
+async fn is_final(ledger: &Ledger, started: Instant) -> Result<bool, Fault> {
+    let is_empty = ledger.store.poll_state().await?.outbox == 0;
     Ok((is_empty && started.elapsed() > EMPTY_OUTBOX_GRACE) || started.elapsed() > OUTBOX_GRACE)
 }
 
@@ -176,15 +176,15 @@ fn compare(user: &UserTotals, total: Total) -> Option<String> {
 }
 
 /// Reports board members that are not users.
-async fn check_members(app: &App, report: &mut Report<'_>) -> Result<(), Fault> {
+async fn check_members(ledger: &Ledger, report: &mut Report<'_>) -> Result<(), Fault> {
     let (mut shard, mut cursor) = (0, 0);
-    while shard < app.store.shard_count() {
-        let members = app.store.members(shard, cursor).await?;
+    while shard < ledger.store.shard_count() {
+        let members = ledger.store.members(shard, cursor).await?;
         let mut is_user: HashMap<String, bool> = members.users.into_iter().map(|id| (id, false)).collect();
         let ids: Vec<Uuid> = is_user.keys().filter_map(|id| id.parse().ok()).collect();
         let rows: Result<Vec<Uuid>, _> = sqlx::query_scalar("SELECT id FROM users WHERE id = ANY($1)")
             .bind(&ids)
-            .fetch_all(&app.database)
+            .fetch_all(&ledger.database)
             .await;
         for id in rows.map_err(|error| sql_fault("find_board_members", error))? {
             is_user.insert(id.to_string(), true);

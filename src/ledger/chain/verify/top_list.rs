@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{Mismatch, PAUSE, is_final};
-use crate::app::App;
 use crate::error::Fault;
+use crate::ledger::Ledger;
 use crate::ledger::restore::top_list::{top_of_all, top_of_highest};
 use crate::store::BoardEntry;
 
@@ -18,16 +18,16 @@ pub enum Source {
 }
 
 /// The ranks that still differ once the outbox is empty.
-pub async fn compare(app: &App, source: Source) -> Result<Vec<Mismatch>, Fault> {
+pub async fn compare(ledger: &Ledger, source: Source) -> Result<Vec<Mismatch>, Fault> {
     let started = Instant::now();
     loop {
-        let redis = app.store.poll(0, i64::MAX).await?.top;
-        let ledger = match source {
-            Source::AllUsers => top_of_all(&app.database).await?,
-            Source::HighestInRedis => top_of_highest(app).await?,
+        let redis = ledger.store.poll(0, i64::MAX).await?.top;
+        let expected = match source {
+            Source::AllUsers => top_of_all(&ledger.database).await?,
+            Source::HighestInRedis => top_of_highest(ledger).await?,
         };
-        let mismatches = compare_ranks(&redis, &ledger);
-        if mismatches.is_empty() || is_final(app, started).await? {
+        let mismatches = compare_ranks(&redis, &expected);
+        if mismatches.is_empty() || is_final(ledger, started).await? {
             return Ok(mismatches);
         }
         tokio::time::sleep(PAUSE).await;

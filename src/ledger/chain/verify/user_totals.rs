@@ -3,8 +3,8 @@
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
+use crate::db::sql_fault;
 use crate::error::Fault;
-use crate::ledger::sql_fault;
 
 /// Users per page.
 pub const PAGE: i64 = 2000;

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::checkpoints::CheckpointVerifier;
 use super::{Mismatch, Report};
+use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::chain::checkpoint::Checkpoint;
 use crate::ledger::chain::{GENESIS_HASH, Hash, LINK_COLUMNS, Link, SHARD};
-use crate::ledger::sql_fault;
 use crate::receipt::ReceiptVerifier;
 
 /// Entries per page.

@@ -12,9 +12,9 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use sqlx::{PgPool, Row};
 
+use crate::db::sql_fault;
 use crate::error::Fault;
 use crate::ledger::chain::verify::Mismatch;
-use crate::ledger::sql_fault;
 
 /// Why an entry cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

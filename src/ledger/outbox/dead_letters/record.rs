@@ -4,9 +4,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Reason;
-use crate::app::App;
+use crate::db::{ANSWER_TIMEOUT, timed, with_timeout};
 use crate::error::Fault;
-use crate::ledger::database::{HANGS_AFTER, in_time, timed};
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::store::{Entry, Store, UnreadableEntry};
 
@@ -27,7 +27,7 @@ struct NewDeadLetter<'a> {
 /// # Errors
 /// A store is unavailable: the entry stays in the outbox.
 pub async fn record(
-    app: &App,
+    ledger: &Ledger,
     store: &Store,
     leader: &mut LeaderLock,
     entry: &Entry,
@@ -35,14 +35,14 @@ pub async fn record(
     detail: &str,
 ) -> Result<(), Fault> {
     let (stream_id, shard) = (entry.stream_id.as_str(), entry.shard);
-    if !app.failures.record(reason, entry.user.to_string()) {
+    if !ledger.failures.record(reason, entry.user.to_string()) {
         log_kept(stream_id, detail);
         return Ok(());
     }
     // Parsed entries do not carry their raw form, so it is read again for the few that fail.
     let Some(raw) = store.raw_entry(entry).await? else { return Ok(()) };
     let letter = NewDeadLetter { shard, stream_id, raw: &raw, entry: Some(entry), reason, detail };
-    insert(app, leader.connection(), &letter).await?;
+    insert(ledger, leader.connection(), &letter).await?;
     store.ack(std::slice::from_ref(entry)).await.map(drop)
 }
 
@@ -51,19 +51,19 @@ pub async fn record(
 /// # Errors
 /// A store is unavailable: the entry stays in the outbox.
 pub async fn record_unread(
-    app: &App,
+    ledger: &Ledger,
     store: &Store,
     leader: &mut LeaderLock,
     unread: &UnreadableEntry,
 ) -> Result<(), Fault> {
     let (stream_id, shard, reason) = (unread.stream_id.as_str(), unread.shard, Reason::Unreadable);
     let detail = "not a valid outbox entry";
-    if !app.failures.record(reason, format!("{shard} {stream_id}")) {
+    if !ledger.failures.record(reason, format!("{shard} {stream_id}")) {
         log_kept(stream_id, detail);
         return Ok(());
     }
     let letter = NewDeadLetter { shard, stream_id, raw: &unread.raw, entry: None, reason, detail };
-    insert(app, leader.connection(), &letter).await?;
+    insert(ledger, leader.connection(), &letter).await?;
     store.ack_unreadable(unread).await.map(drop)
 }
 
@@ -76,8 +76,12 @@ fn log_kept(stream_id: &str, detail: &str) {
     );
 }
 
-async fn insert(app: &App, connection: &mut PgConnection, letter: &NewDeadLetter<'_>) -> Result<(), Fault> {
-    let (doing, entry) = ("write_dead_letter", letter.entry);
+async fn insert(
+    ledger: &Ledger,
+    connection: &mut PgConnection,
+    letter: &NewDeadLetter<'_>,
+) -> Result<(), Fault> {
+    let (query_name, entry) = ("write_dead_letter", letter.entry);
     let detail: String = letter.detail.chars().take(MAX_DETAIL_CHARS).collect();
     let event_id: Option<Uuid> = entry.map(|it| it.id);
     let insert = sqlx::query(
@@ -93,7 +97,8 @@ async fn insert(app: &App, connection: &mut PgConnection, letter: &NewDeadLetter
     .bind(entry.filter(|entry| entry.award.is_some()).map(|it| it.points))
     .bind(letter.reason.as_str())
     .bind(&detail);
-    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, insert.execute(connection))).await?;
+    with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, insert.execute(connection)))
+        .await?;
     let (stream_id, reason) = (letter.stream_id, letter.reason.as_str());
     let event_id = event_id.map(|id| id.to_string());
     tracing::error!(

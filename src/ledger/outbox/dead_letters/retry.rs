@@ -4,9 +4,9 @@
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::db::{ANSWER_TIMEOUT, timed, with_timeout};
 use crate::error::Fault;
-use crate::ledger::database::{HANGS_AFTER, in_time, timed};
+use crate::ledger::Ledger;
 use crate::ledger::leader::LeaderLock;
 use crate::ledger::outbox::commit::{WriteError, write_dead_letter};
 use crate::ledger::restore::board_opening::publish_pending;
@@ -19,21 +19,21 @@ const BATCH: i64 = 100;
 ///
 /// # Errors
 /// Postgres is unavailable, or the leadership is lost.
-pub async fn process(app: &App, leader: &mut LeaderLock) -> Result<(), Fault> {
-    let doing = "count_dead_letters";
+pub async fn process(ledger: &Ledger, leader: &mut LeaderLock) -> Result<(), Fault> {
+    let query_name = "count_dead_letters";
     let counts = sqlx::query(
         "SELECT count(*) AS open, count(*) FILTER (WHERE state = 'retrying') AS retrying,
                 count(*) FILTER (WHERE reason = 'unknown_user') AS unknown
          FROM dead_letters WHERE state IN ('waiting', 'retrying')",
     );
-    let counts = timed(&app.metrics, doing, counts.fetch_one(leader.connection()));
-    let row = in_time(doing, HANGS_AFTER, counts).await?;
-    app.metrics.dead_letters_waiting.set(row.get("open"));
+    let counts = timed(&ledger.metrics, query_name, counts.fetch_one(leader.connection()));
+    let row = with_timeout(query_name, ANSWER_TIMEOUT, counts).await?;
+    ledger.metrics.dead_letters_waiting.set(row.get("open"));
     if row.get::<i64, _>("retrying") > 0 {
-        retry_requested(app, leader).await?;
+        retry_requested(ledger, leader).await?;
     }
     if row.get::<i64, _>("unknown") > 0 {
-        ban_unknown_users(app, leader).await?;
+        ban_unknown_users(ledger, leader).await?;
     }
     Ok(())
 }
@@ -42,17 +42,17 @@ pub async fn process(app: &App, leader: &mut LeaderLock) -> Result<(), Fault> {
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn retry_dead_letters(app: &App) -> Result<(), Fault> {
+pub async fn retry_dead_letters(ledger: &Ledger) -> Result<(), Fault> {
     loop {
-        let doing = "find_retryable_dead_letters";
+        let query_name = "find_retryable_dead_letters";
         let sql = "SELECT EXISTS (SELECT FROM dead_letters WHERE state = 'retrying')";
-        let exists = timed(&app.metrics, doing, sqlx::query_scalar(sql).fetch_one(&app.database));
-        if !in_time::<bool>(doing, HANGS_AFTER, exists).await? {
+        let exists = timed(&ledger.metrics, query_name, sqlx::query_scalar(sql).fetch_one(&ledger.database));
+        if !with_timeout::<bool>(query_name, ANSWER_TIMEOUT, exists).await? {
             return Ok(());
         }
         // Waits a second for the lock. In that time the leader, if there is one, does the retries.
-        if let Some(mut leader) = LeaderLock::try_take(&app.database).await? {
-            process(app, &mut leader).await?;
+        if let Some(mut leader) = LeaderLock::try_take(&ledger.database).await? {
+            process(ledger, &mut leader).await?;
             leader.release().await;
         }
     }
@@ -62,43 +62,47 @@ pub async fn retry_dead_letters(app: &App) -> Result<(), Fault> {
 ///
 /// # Errors
 /// Postgres is unavailable.
-pub async fn mark_lost(app: &App, leader: &mut LeaderLock, shards: &[usize]) -> Result<(), Fault> {
-    let doing = "mark_lost_dead_letters";
+pub async fn mark_lost(ledger: &Ledger, leader: &mut LeaderLock, shards: &[usize]) -> Result<(), Fault> {
+    let query_name = "mark_lost_dead_letters";
     let users = sqlx::query_scalar(
         "SELECT DISTINCT user_id FROM dead_letters
          WHERE state IN ('waiting', 'retrying') AND in_redis AND user_id IS NOT NULL",
     );
-    let users = timed(&app.metrics, doing, users.fetch_all(leader.connection()));
-    let users: Vec<Uuid> = in_time(doing, HANGS_AFTER, users).await?;
+    let users = timed(&ledger.metrics, query_name, users.fetch_all(leader.connection()));
+    let users: Vec<Uuid> = with_timeout(query_name, ANSWER_TIMEOUT, users).await?;
     let affected: Vec<Uuid> =
-        users.into_iter().filter(|user| shards.contains(&app.store.shard_number(*user))).collect();
+        users.into_iter().filter(|user| shards.contains(&ledger.store.shard_number(*user))).collect();
     if affected.is_empty() {
         return Ok(());
     }
     let update =
         sqlx::query("UPDATE dead_letters SET in_redis = FALSE WHERE user_id = ANY($1)").bind(affected);
-    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update.execute(leader.connection())))
-        .await
-        .map(drop)
+    with_timeout(
+        query_name,
+        ANSWER_TIMEOUT,
+        timed(&ledger.metrics, query_name, update.execute(leader.connection())),
+    )
+    .await
+    .map(drop)
 }
 
-async fn retry_requested(app: &App, leader: &mut LeaderLock) -> Result<(), Fault> {
-    let doing = "read_dead_letters";
+async fn retry_requested(ledger: &Ledger, leader: &mut LeaderLock) -> Result<(), Fault> {
+    let query_name = "read_dead_letters";
     let rows = sqlx::query(
         "SELECT id, shard, stream_id, entry FROM dead_letters WHERE state = 'retrying' ORDER BY id LIMIT $1",
     );
-    let rows = timed(&app.metrics, doing, rows.bind(BATCH).fetch_all(leader.connection()));
-    for row in in_time(doing, HANGS_AFTER, rows).await? {
+    let rows = timed(&ledger.metrics, query_name, rows.bind(BATCH).fetch_all(leader.connection()));
+    for row in with_timeout(query_name, ANSWER_TIMEOUT, rows).await? {
         let (id, shard): (i64, i32) = (row.get("id"), row.get("shard"));
         let (stream_id, raw): (String, Vec<u8>) = (row.get("stream_id"), row.get("entry"));
         let Some(entry) = Entry::parse(shard as usize, &stream_id, &raw) else {
-            set_state(app, leader, id, "waiting", Some("still not a valid outbox entry")).await?;
+            set_state(ledger, leader, id, "waiting", Some("still not a valid outbox entry")).await?;
             continue;
         };
-        match write_dead_letter(app, leader, &entry).await {
-            Ok(()) => set_state(app, leader, id, "written", None).await?,
+        match write_dead_letter(ledger, leader, &entry).await {
+            Ok(()) => set_state(ledger, leader, id, "written", None).await?,
             Err(WriteError::Entry(fault)) => {
-                set_state(app, leader, id, "waiting", Some(&fault.to_string())).await?;
+                set_state(ledger, leader, id, "waiting", Some(&fault.to_string())).await?;
             }
             Err(WriteError::Postgres(fault)) => return Err(fault),
         }
@@ -107,13 +111,13 @@ async fn retry_requested(app: &App, leader: &mut LeaderLock) -> Result<(), Fault
 }
 
 async fn set_state(
-    app: &App,
+    ledger: &Ledger,
     leader: &mut LeaderLock,
     id: i64,
     state: &str,
     detail: Option<&str>,
 ) -> Result<(), Fault> {
-    let doing = "update_dead_letter";
+    let query_name = "update_dead_letter";
     // A user who was banned as unknown but is in Postgres by now: `admin/reconcile.rs` lifts the ban once `restricted_at` is recent.
     let update = sqlx::query(
         "WITH updated AS (
@@ -123,34 +127,34 @@ async fn set_state(
          WHERE users.id = updated.user_id AND updated.reason = 'unknown_user'",
     );
     let update = update.bind(id).bind(state).bind(detail).execute(leader.connection());
-    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, update)).await.map(drop)
+    with_timeout(query_name, ANSWER_TIMEOUT, timed(&ledger.metrics, query_name, update)).await.map(drop)
 }
 
 /// Bans players who are not in Postgres. Shards that are closed or unavailable are skipped and tried again a second later.
-async fn ban_unknown_users(app: &App, leader: &mut LeaderLock) -> Result<(), Fault> {
-    let doing = "find_unknown_players";
+async fn ban_unknown_users(ledger: &Ledger, leader: &mut LeaderLock) -> Result<(), Fault> {
+    let query_name = "find_unknown_players";
     let users = sqlx::query_scalar(
         "SELECT DISTINCT user_id FROM dead_letters
          WHERE state IN ('waiting', 'retrying') AND reason = 'unknown_user'
                AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id)",
     );
-    let users = timed(&app.metrics, doing, users.fetch_all(leader.connection()));
-    let users: Vec<Uuid> = in_time(doing, HANGS_AFTER, users).await?;
-    for shard in 0..app.store.shard_count() {
+    let users = timed(&ledger.metrics, query_name, users.fetch_all(leader.connection()));
+    let users: Vec<Uuid> = with_timeout(query_name, ANSWER_TIMEOUT, users).await?;
+    for shard in 0..ledger.store.shard_count() {
         let members: Vec<Uuid> =
-            users.iter().copied().filter(|user| app.store.shard_number(*user) == shard).collect();
-        if let Err(fault) = ban_users(app, &members).await {
+            users.iter().copied().filter(|user| ledger.store.shard_number(*user) == shard).collect();
+        if let Err(fault) = ban_users(ledger, &members).await {
             tracing::warn!(shard, %fault, "banning players who are missing in postgres failed, retrying");
         }
     }
     Ok(())
 }
 
-async fn ban_users(app: &App, users: &[Uuid]) -> Result<(), Fault> {
+async fn ban_users(ledger: &Ledger, users: &[Uuid]) -> Result<(), Fault> {
     if users.is_empty() {
         return Ok(());
     }
-    let known = app.store.restrictions(users).await?;
+    let known = ledger.store.restrictions(users).await?;
     for (user, _) in users.iter().zip(known).filter(|(_, known)| !known.banned) {
         let restriction = Restrict {
             board: BoardId::GLOBAL,
@@ -158,15 +162,15 @@ async fn ban_users(app: &App, users: &[Uuid]) -> Result<(), Fault> {
             banned: true,
             quarantined: false,
             held: 0,
-            event_id: app.clock.new_id(),
-            publish_interval_ms: app.config.live.publish_interval_ms,
-            outbox_max: app.config.outbox.max_entries,
+            event_id: ledger.clock.new_id(),
+            publish_interval_ms: ledger.config.live.publish_interval_ms,
+            outbox_max: ledger.config.outbox.max_entries,
             candidates: &[],
         };
-        match app.store.apply_restrictions(&restriction).await? {
+        match ledger.store.apply_restrictions(&restriction).await? {
             // Does not wait for the refill of the top list: it needs the ledger, which this task writes.
             Ok(mended) => {
-                publish_pending(app, mended.flush_due_ms).await?;
+                publish_pending(ledger, mended.flush_due_ms).await?;
                 tracing::warn!(%user, runbook = "LaurelDeadLetters", "player missing in postgres banned in redis");
             }
             Err(reason) => tracing::debug!(%user, ?reason, "ban postponed until the board is open"),

@@ -2,15 +2,12 @@
 //! runs contract migrations, creates the ledger's next months. Rows are handled in small batches that skip locked rows, so nodes do not
 //! disturb each other and no lock is held for long.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
-
-use crate::app::App;
+use crate::db::{Database, sql_fault};
 use crate::error::Fault;
-use crate::ledger::migrate::contract;
-use crate::ledger::sql_fault;
+use crate::ledger::contract;
+use crate::supervise::every;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Rows per statement.
@@ -20,21 +17,19 @@ const BATCH: i64 = 1000;
 const PROOF_GRACE_DAYS: u32 = 2;
 
 /// Sweeps once a minute.
-pub async fn sweep_forever(app: Arc<App>) {
-    loop {
-        let swept = sweep(&app.database, app.config.abuse.retention_days).await;
-        if let Err(fault) = swept.and(contract(&app.database).await) {
-            tracing::warn!(%fault, retry_in_seconds = INTERVAL.as_secs(), "sweep failed");
-        }
-        tokio::time::sleep(INTERVAL).await;
-    }
+pub async fn sweep_forever(database: &Database, retention_days: u32) {
+    let step = || async move {
+        let swept = sweep(database, retention_days).await;
+        swept.and(contract(database).await).map(drop)
+    };
+    every(INTERVAL, "retention sweep", step).await;
 }
 
 /// Closes expired sessions and deletes abuse signals older than `retention_days`. Returns the number of sessions closed.
 ///
 /// # Errors
 /// Postgres is unavailable. The next sweep continues.
-pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault> {
+pub async fn sweep(database: &Database, retention_days: u32) -> Result<u64, Fault> {
     let closed = run_in_batches(
         database,
         "UPDATE game_sessions SET is_active = FALSE, ended_at = expires_at
@@ -70,7 +65,7 @@ pub async fn sweep(database: &PgPool, retention_days: u32) -> Result<u64, Fault>
     Ok(closed)
 }
 
-async fn run_in_batches(database: &PgPool, statement: &'static str, days: u32) -> Result<u64, Fault> {
+async fn run_in_batches(database: &Database, statement: &'static str, days: u32) -> Result<u64, Fault> {
     let mut rows = 0;
     loop {
         let done = sqlx::query(statement).bind(days as i32).bind(BATCH).execute(database).await;

@@ -2,41 +2,41 @@
 //! flush are lost if the node is killed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::abuse::Observation;
-use crate::app::App;
+use crate::abuse::{AbuseSignals, Observation};
+use crate::db::{ANSWER_TIMEOUT, Database, sql_fault, timed, with_timeout};
 use crate::error::{Code, Fault};
-use crate::ledger::database::{HANGS_AFTER, in_time, sql_fault, timed};
+use crate::metrics::Metrics;
+use crate::refusals::Refusals;
 
 const REFUSALS_INTERVAL: Duration = Duration::from_secs(5);
 const SUSPICIONS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Flushes refusals every 5 seconds.
-pub async fn flush_refusals_forever(app: Arc<App>) {
+pub async fn flush_refusals_forever(refusals: &Refusals, database: &Database, metrics: &Metrics) {
     loop {
         tokio::time::sleep(REFUSALS_INTERVAL).await;
-        flush_refusals(&app).await;
+        flush_refusals(refusals, database, metrics).await;
     }
 }
 
 /// Writes the refusals since the last flush. If Postgres is unavailable they are kept for the next one.
-pub async fn flush_refusals(app: &App) {
-    let counts = app.refusals.take();
+pub async fn flush_refusals(refusals: &Refusals, database: &Database, metrics: &Metrics) {
+    let counts = refusals.take();
     if counts.is_empty() {
         return;
     }
-    if let Err(fault) = write_refusals(app, &counts).await {
+    if let Err(fault) = write_refusals(database, metrics, &counts).await {
         tracing::debug!(%fault, "flushing refusals failed, retrying");
-        app.refusals.put_back(&counts);
+        refusals.put_back(&counts);
     }
 }
 
-async fn write_refusals(app: &App, counts: &[(Code, u64)]) -> Result<(), Fault> {
-    let doing = "write_refusals";
+async fn write_refusals(database: &Database, metrics: &Metrics, counts: &[(Code, u64)]) -> Result<(), Fault> {
+    let query_name = "write_refusals";
     let insert = sqlx::query(
         "INSERT INTO rollup_refusals AS known (hour, code, count)
          SELECT date_trunc('hour', now(), 'UTC'), code, count FROM unnest($1::text[], $2::bigint[]) AS it (code, count)
@@ -45,28 +45,32 @@ async fn write_refusals(app: &App, counts: &[(Code, u64)]) -> Result<(), Fault> 
     )
     .bind(counts.iter().map(|it| it.0.as_str()).collect::<Vec<&str>>())
     .bind(counts.iter().map(|it| it.1 as i64).collect::<Vec<i64>>())
-    .execute(&app.database);
-    in_time(doing, HANGS_AFTER, timed(&app.metrics, doing, insert)).await.map(drop)
+    .execute(database);
+    with_timeout(query_name, ANSWER_TIMEOUT, timed(metrics, query_name, insert)).await.map(drop)
 }
 
 /// Flushes abuse signals once a second.
-pub async fn flush_abuse_signals_forever(app: Arc<App>) {
+pub async fn flush_abuse_signals_forever(signals: &AbuseSignals, database: &Database, metrics: &Metrics) {
     loop {
         tokio::time::sleep(SUSPICIONS_INTERVAL).await;
-        let observations = app.abuse_signals.take();
+        let observations = signals.take();
         if observations.is_empty() {
             continue;
         }
-        if let Err(fault) = write_abuse_signals(&app, &observations).await {
+        if let Err(fault) = write_abuse_signals(database, metrics, &observations).await {
             tracing::debug!(%fault, "flushing abuse signals failed, retrying");
-            app.abuse_signals.add(observations);
+            signals.add(observations);
         }
     }
 }
 
 /// Adds to the counts per user, per address, and per pair of both.
-async fn write_abuse_signals(app: &App, observations: &HashMap<Observation, u64>) -> Result<(), Fault> {
-    let doing = "write_abuse_signals";
+async fn write_abuse_signals(
+    database: &Database,
+    metrics: &Metrics,
+    observations: &HashMap<Observation, u64>,
+) -> Result<(), Fault> {
+    let query_name = "write_abuse_signals";
     let insert = sqlx::query(
         "WITH seen AS (SELECT user_id, address, sign, date_trunc('hour', now(), 'UTC') AS hour, count
                        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS it (user_id, address, sign, count)),
@@ -86,6 +90,6 @@ async fn write_abuse_signals(app: &App, observations: &HashMap<Observation, u64>
     .bind(observations.keys().map(|observation| observation.address.to_string()).collect::<Vec<String>>())
     .bind(observations.keys().map(|observation| observation.signal.as_str()).collect::<Vec<&str>>())
     .bind(observations.values().map(|count| *count as i64).collect::<Vec<i64>>());
-    let result = timed(&app.metrics, doing, insert.execute(&app.database)).await;
-    result.map(drop).map_err(|error| sql_fault(doing, error))
+    let result = timed(metrics, query_name, insert.execute(database)).await;
+    result.map(drop).map_err(|error| sql_fault(query_name, error))
 }

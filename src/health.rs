@@ -1,9 +1,14 @@
 //! This node's view of its stores: for `/readyz`, and for the status event when Redis stops answering.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use crate::db::{ANSWER_TIMEOUT, Database, timed, with_timeout};
+use crate::metrics::Metrics;
+use crate::store::Store;
 
 /// Whether the board that subscribers have is current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +192,18 @@ fn log_change(store: &str, runbook: &str, answers: bool) {
         tracing::info!(store, "store recovered");
     } else {
         tracing::warn!(store, runbook, "store does not answer, node degraded");
+    }
+}
+
+/// Asks Postgres once a second whether it answers, and records how many connections of both pools are in use.
+pub async fn watch_postgres_forever(health: &Health, database: &Database, store: &Store, metrics: &Metrics) {
+    loop {
+        let query_name = "ping_postgres";
+        let query = timed(metrics, query_name, sqlx::query("SELECT 1").execute(database));
+        health.set_postgres(with_timeout(query_name, ANSWER_TIMEOUT, query).await.is_ok());
+        let (size, idle) = (database.size() as usize, database.num_idle());
+        metrics.pools(store.pool_use(), (size.saturating_sub(idle), size));
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
