@@ -146,7 +146,7 @@ async fn fill(app: &App, size: Size) {
          INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
          SELECT 'sess_' || n, {random_user}, FALSE, at, at + interval '30 min', at + interval '30 min' * random(), (30 * random() ^ 2)::int
          FROM generate_series(1, {sessions}) n, LATERAL (SELECT now() - interval '1 year' * (1 - n / {sessions}.0) AS at) it;
-         INSERT INTO suspicions (suspect, is_user, sign, hour, count)
+         INSERT INTO abuse_signals (suspect, is_user, signal, hour, count)
          SELECT md5((n % 5000)::text)::uuid::text, TRUE, (ARRAY['forged', 'replayed', 'too_fast'])[1 + n % 3],
                 date_trunc('hour', now()) - interval '1 hour' * (n / 15000), 3
          FROM generate_series(0, 200000) n ON CONFLICT DO NOTHING;

@@ -6,7 +6,7 @@
 --            rate            rate:inits:<userId>
 --            ban             ban:<userId>
 --            limit           limit:<userId>:<action>
---            asked           asked:<userId>:<action>
+--            questions           questions:<userId>:<action>
 -- Arguments  user            UUID
 --            action          action type
 --            token_id        id of the token
@@ -43,8 +43,8 @@ end
 local expires_ms = now_ms + tonumber(ttl_ms)
 local drawn = 0
 if draws_question == '1' then
-  drawn = redis.call('INCR', asked_key) - 1
-  redis.call('PEXPIRE', asked_key, QUESTION_MEMORY_MS)
+  drawn = redis.call('INCR', questions_key) - 1
+  redis.call('PEXPIRE', questions_key, QUESTION_MEMORY_MS)
 end
 write_token(token_key, user, action, '-', '-', expires_ms)
 write_outbox(outbox_key, {

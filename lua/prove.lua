@@ -115,7 +115,7 @@ local function refuse_proof()
 end
 
 if reservation and verdict ~= NOT_JUDGED and init and init_code == OK and not proof_holds() then
-  -- All checks passed before the webhook was asked. A failed proof spends the token even if a check refuses by now. Otherwise a player
+  -- All checks passed before the webhook was called. A failed proof spends the token even if a check refuses by now. Otherwise a player
   -- could make a check refuse in time, for example by ending the game session, and guess again.
   return refuse_proof()
 end

@@ -150,7 +150,7 @@ local token_code, token, session, expires_ms = find_token()
 local proof_failed = token_code == OK and verdict ~= NOT_JUDGED
   and not (verdict == '1' and proof_stands(token.issued, min_age_ms, max_age_ms, from_ms, until_ms, ONCE_KEYS_FROM))
 
--- All checks passed before a webhook was asked. A proof that failed there spends the token even if a check refuses by now. Otherwise a
+-- All checks passed before a webhook was called. A proof that failed there spends the token even if a check refuses by now. Otherwise a
 -- player could make a check refuse in time, for example by reaching a cap with another token, and guess again.
 if not (reservation and proof_failed) then
   if not state then

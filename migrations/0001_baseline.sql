@@ -314,31 +314,31 @@ CREATE TRIGGER users_role_given AFTER INSERT ON users
     FOR EACH ROW WHEN (NEW.role <> 'player') EXECUTE FUNCTION audit_role();
 
 -- Abuse signals, counted by suspect, signal and UTC hour.
-CREATE TABLE suspicions (
+CREATE TABLE abuse_signals (
     -- A user's UUID or an IP address.
     suspect  VARCHAR(50) NOT NULL,
     is_user  BOOLEAN NOT NULL,
     -- `replayed`, `forged`, `foreign`, `expired`, `proof_failed`, `too_fast`, `flooding` or `bad_login`.
-    sign     VARCHAR(20) NOT NULL,
+    signal     VARCHAR(20) NOT NULL,
     hour     TIMESTAMPTZ NOT NULL,
     count    BIGINT NOT NULL,
     first_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     last_at  TIMESTAMPTZ NOT NULL DEFAULT now(),
-    PRIMARY KEY (suspect, sign, hour)
+    PRIMARY KEY (suspect, signal, hour)
 );
 -- Suspects are ranked over the last hours, and old rows are swept.
-CREATE INDEX suspicions_hour ON suspicions (hour);
+CREATE INDEX abuse_signals_hour ON abuse_signals (hour);
 
 -- Addresses from which a user's abuse signals came, by UTC hour. Addresses of users without signals are not stored.
 CREATE TABLE suspect_addresses (
     address VARCHAR(50) NOT NULL,
     user_id UUID NOT NULL,
-    -- As in suspicions.
-    sign    VARCHAR(20) NOT NULL,
+    -- As in abuse_signals.
+    signal    VARCHAR(20) NOT NULL,
     hour    TIMESTAMPTZ NOT NULL,
     count   BIGINT NOT NULL,
     last_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    PRIMARY KEY (address, user_id, sign, hour)
+    PRIMARY KEY (address, user_id, signal, hour)
 );
 CREATE INDEX suspect_addresses_user ON suspect_addresses (user_id, hour);
 -- The sweep deletes old rows.

@@ -1,5 +1,5 @@
 //! Abuse signals: forged, replayed, foreign and expired tokens, failed proofs, floods, bad logins. They are counted per user and address in
-//! memory, and `suspicions` flushes them to Postgres once a second, so a flood of forgeries costs one map lookup per request.
+//! memory, and `flush` writes them to Postgres once a second, so a flood of forgeries costs one map lookup per request.
 //! Counts since the last flush are lost if the node is killed. The signals inform operators; nobody is banned automatically.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::metrics::Metrics;
 
-/// A sign of abuse.
+/// A kind of suspicious request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AbuseSignal {
     /// A token was used again.

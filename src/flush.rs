@@ -72,19 +72,19 @@ async fn write_abuse_signals(
 ) -> Result<(), Fault> {
     let query_name = "write_abuse_signals";
     let insert = sqlx::query(
-        "WITH seen AS (SELECT user_id, address, sign, date_trunc('hour', now(), 'UTC') AS hour, count
-                       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS it (user_id, address, sign, count)),
-              pairs AS (INSERT INTO suspect_addresses AS known (address, user_id, sign, hour, count)
-                        SELECT address, user_id, sign, hour, count FROM seen WHERE user_id IS NOT NULL
-                        ORDER BY address, user_id, sign
-                        ON CONFLICT (address, user_id, sign, hour)
+        "WITH seen AS (SELECT user_id, address, signal, date_trunc('hour', now(), 'UTC') AS hour, count
+                       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS it (user_id, address, signal, count)),
+              pairs AS (INSERT INTO suspect_addresses AS known (address, user_id, signal, hour, count)
+                        SELECT address, user_id, signal, hour, count FROM seen WHERE user_id IS NOT NULL
+                        ORDER BY address, user_id, signal
+                        ON CONFLICT (address, user_id, signal, hour)
                         DO UPDATE SET count = known.count + excluded.count, last_at = now())
-         INSERT INTO suspicions AS known (suspect, is_user, sign, hour, count)
-         SELECT suspect, is_user, sign, hour, sum(count)
-         FROM (SELECT user_id::text AS suspect, TRUE AS is_user, sign, hour, count FROM seen WHERE user_id IS NOT NULL
-               UNION ALL SELECT address, FALSE, sign, hour, count FROM seen) it
-         GROUP BY suspect, is_user, sign, hour ORDER BY suspect, sign
-         ON CONFLICT (suspect, sign, hour) DO UPDATE SET count = known.count + excluded.count, last_at = now()",
+         INSERT INTO abuse_signals AS known (suspect, is_user, signal, hour, count)
+         SELECT suspect, is_user, signal, hour, sum(count)
+         FROM (SELECT user_id::text AS suspect, TRUE AS is_user, signal, hour, count FROM seen WHERE user_id IS NOT NULL
+               UNION ALL SELECT address, FALSE, signal, hour, count FROM seen) it
+         GROUP BY suspect, is_user, signal, hour ORDER BY suspect, signal
+         ON CONFLICT (suspect, signal, hour) DO UPDATE SET count = known.count + excluded.count, last_at = now()",
     )
     .bind(observations.keys().map(|it| it.user).collect::<Vec<Option<Uuid>>>())
     .bind(observations.keys().map(|observation| observation.address.to_string()).collect::<Vec<String>>())

@@ -48,8 +48,8 @@ pub async fn sweep(database: &Database, retention_days: u32) -> Result<u64, Faul
     .await?;
     run_in_batches(
         database,
-        "DELETE FROM suspicions
-         WHERE ctid IN (SELECT ctid FROM suspicions WHERE hour < now() - make_interval(days => $1)
+        "DELETE FROM abuse_signals
+         WHERE ctid IN (SELECT ctid FROM abuse_signals WHERE hour < now() - make_interval(days => $1)
                         LIMIT $2 FOR UPDATE SKIP LOCKED)",
         retention_days,
     )

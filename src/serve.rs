@@ -32,7 +32,7 @@ pub struct Node {
     /// Its parts.
     pub app: Arc<App>,
     handle: axum_server::Handle<SocketAddr>,
-    /// Connections that have not said anything are not waited for any more.
+    /// Connections that have sent nothing are no longer waited for.
     closing: CancellationToken,
     /// One, or two with the operators'.
     listeners: JoinSet<()>,
@@ -128,7 +128,7 @@ impl Node {
     }
 }
 
-/// Waits for a part to end; one that has ended may have been asked already.
+/// Waits for a part to end; one that has ended may have been awaited already.
 async fn ended(part: &mut JoinHandle<()>) {
     if !part.is_finished() {
         let _ = part.await;

@@ -80,7 +80,7 @@ impl Scene {
 
     async fn try_award(&self, node: &TestNode, player: &Player, history: &History) -> Option<()> {
         let answer = try_award(&self.client, &node.base, player, history).await;
-        matches!(answer, Ok(Answer::Awarded { .. })).then_some(())
+        matches!(answer, Ok(Answer::AwardReply { .. })).then_some(())
     }
 
     /// Waits until the board accepts awards, with or without a replica.
@@ -112,7 +112,7 @@ impl Scene {
         let leading = best(&self.world).await[0].0;
         let first = self.players.iter().find(|it| it.user == leading).unwrap();
         let answer = try_award(&self.client, &nodes[0].base, first, &history).await;
-        assert!(matches!(answer, Ok(Answer::Awarded { .. })), "{answer:?}");
+        assert!(matches!(answer, Ok(Answer::AwardReply { .. })), "{answer:?}");
         for subscribers in self.subscribers {
             for it in subscribers.ended().await {
                 assert!(it.reconnects == 0 && it.version > before, "{it:?} after {before}");

@@ -114,7 +114,7 @@ fn read_redeemed(bencher: Bencher<'_, '_>, places: usize) {
         let value = redis::parse_redis_value(reply.as_bytes()).expect("it is RESP");
         internals::redeemed(value, 10).expect("it is a reply")
     };
-    assert!(matches!(read(&reply), Ok(award) if award.stamp.action == "watch_ad"));
+    assert!(matches!(read(&reply), Ok(award) if award.receipt_data.action == "watch_ad"));
     bencher.bench(|| read(divan::black_box(&reply)));
 }
 

@@ -153,7 +153,7 @@ pub fn read(answer: Result<(u16, Value), String>) -> (Answer, Option<String>) {
     let inner = if body["data"].is_object() { &body["data"] } else { &body };
     match (status, inner["newScore"].as_i64()) {
         (200, Some(score)) => {
-            (Answer::Awarded { score }, inner["newActionToken"].as_str().map(str::to_owned))
+            (Answer::AwardReply { score }, inner["newActionToken"].as_str().map(str::to_owned))
         }
         (400..500, _) => (Answer::Refused(code()), None),
         _ => (Answer::Failed(code()), None),

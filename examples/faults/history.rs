@@ -12,7 +12,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// 200: awarded, with this new score; now, or the first answer again.
-    Awarded { score: i64 },
+    AwardReply { score: i64 },
     /// Refused for good, with the code.
     Refused(String),
     /// 5xx: perhaps it was done, and perhaps not.
@@ -49,7 +49,7 @@ impl Event {
     /// The requests that were answered with an award.
     pub fn awarded(&self) -> impl Iterator<Item = (&Attempt, i64)> {
         self.attempts.iter().filter_map(|it| match it.answer {
-            Answer::Awarded { score } => Some((it, score)),
+            Answer::AwardReply { score } => Some((it, score)),
             _ => None,
         })
     }
@@ -114,7 +114,7 @@ impl History {
     /// A request that handed it in.
     pub fn attempted(&self, id: Uuid, attempt: Attempt) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        if let Answer::Awarded { .. } = attempt.answer {
+        if let Answer::AwardReply { .. } = attempt.answer {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
         self.events

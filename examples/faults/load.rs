@@ -105,7 +105,7 @@ impl Load {
         let (mut node, began) = (dice.below(self.bases.len()), Instant::now());
         while began.elapsed() < PATIENCE {
             let (answer, next) = self.ask(player, ticket, node, &key).await;
-            if let Answer::Awarded { .. } | Answer::Refused(_) = answer {
+            if let Answer::AwardReply { .. } | Answer::Refused(_) = answer {
                 return next;
             }
             node = (node + 1) % self.bases.len();

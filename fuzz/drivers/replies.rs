@@ -42,7 +42,7 @@ fn entry(address: &Arc<str>, plain: &str) {
     let (entries, unreadable) = internals::entries(Value::Array(vec![item]), address).unwrap();
     assert_eq!((entries.len(), unreadable), (1, 0));
     let it = &entries[0];
-    assert_eq!((it.kind, it.id, it.user, it.points), (EntryKind::Awarded, id, user, 10));
+    assert_eq!((it.kind, it.id, it.user, it.points), (EntryKind::AwardReply, id, user, 10));
     assert_eq!((it.award, it.held, it.actions), (Some((5, 15, 99)), true, 3));
     assert_eq!((it.action.as_str(), it.session.as_str(), it.proof.as_str()), (action, session, proof));
 }

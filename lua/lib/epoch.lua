@@ -10,7 +10,7 @@
 -- older copy stays closed until it was compared with the ledger.
 
 -- The line `local RUN = …` comes first in every script: nil, or the run that the script is bound to. INFO costs half as much as an award,
--- so a node binds the scripts that it calls often: it loads them, with the run in their text, over a connection that asked for the run.
+-- so a node binds the scripts that it calls often: it loads them, with the run in their text, over a connection that queried the run.
 -- Redis 7 neither persists nor replicates its script cache. If EVALSHA finds the script, this process is that run; any other process
 -- answers NOSCRIPT (src/store/connection/binding.rs). The replication id may have changed since: nodes poll it once a second, and refuse a
 -- Redis whose HLC is behind the newest that they have seen.

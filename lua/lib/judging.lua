@@ -2,8 +2,8 @@
 -- `judging:<tokenId>`, a STRING with the reservation's id. The node asks the webhook, and the second run awards or spends.
 --
 -- Rule for both runs: no refusal that leaves the token may depend on the proof, neither in its answer nor in a counter, a span, its timing,
--- or whether a webhook is asked. Otherwise one token would be enough to try every answer.
---   * The first run does not get the proof, so its refusals come before anyone is asked.
+-- or whether a webhook is called. Otherwise one token would be enough to try every answer.
+--   * The first run does not get the proof, so its refusals come before a webhook is called.
 --   * One request at a time has a token's reservation. The others get JUDGING, whatever their proof.
 --   * In the second run a failed proof spends the token, even where a check refuses that passed in the first run.
 -- Without a second run (the webhook gave no answer, a node died) the token stays, and `release.lua` or the expiry ends the

@@ -25,7 +25,7 @@ pub struct HourlySignal {
     /// Start of the UTC hour in ms since the Unix epoch.
     pub hour_ms: i64,
     /// The signal.
-    pub sign: String,
+    pub signal: String,
     /// How often it occurred.
     pub count: i64,
     /// Time of the first one in ms since the Unix epoch.
@@ -91,14 +91,14 @@ async fn related(
 ) -> Result<Vec<Suspect>> {
     let query_name = "find_users_behind_suspect";
     let query = sqlx::query(
-        "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(sign, it.count) AS signs,
+        "SELECT it.suspect, sum(it.count * weights.weight)::bigint AS weight, jsonb_object_agg(signal, it.count) AS signals,
                 (extract(epoch FROM max(it.last_at)) * 1000)::bigint AS last_at_ms, u.number, u.username,
                 coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.quarantined_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS quarantined
          FROM (SELECT CASE WHEN $1::uuid IS NULL THEN user_id::text ELSE address END AS suspect,
-                      sign, sum(count)::bigint AS count, max(last_at) AS last_at
+                      signal, sum(count)::bigint AS count, max(last_at) AS last_at
                FROM suspect_addresses WHERE (user_id = $1 OR address = $2) AND hour > now() - make_interval(hours => $3)
                GROUP BY 1, 2) it
-         JOIN unnest($5::text[], $6::bigint[]) AS weights (sign, weight) USING (sign)
+         JOIN unnest($5::text[], $6::bigint[]) AS weights (signal, weight) USING (signal)
          LEFT JOIN users u ON u.id = CASE WHEN $1 IS NULL THEN it.suspect::uuid END
          GROUP BY it.suspect, u.id ORDER BY weight DESC, it.suspect LIMIT $4",
     )
@@ -114,16 +114,16 @@ async fn related(
 
 async fn signals(admin: &Admin, suspect: &str, hours: u32) -> Result<Vec<HourlySignal>> {
     let rows = sqlx::query(
-        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS hour_ms, sign, count,
+        "SELECT (extract(epoch FROM hour) * 1000)::bigint AS hour_ms, signal, count,
                 (extract(epoch FROM first_at) * 1000)::bigint AS first_at_ms,
                 (extract(epoch FROM last_at) * 1000)::bigint AS last_at_ms
-         FROM suspicions WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, sign",
+         FROM abuse_signals WHERE suspect = $1 AND hour > now() - make_interval(hours => $2) ORDER BY hour DESC, signal",
     );
     let query = rows.bind(suspect).bind(hours as i32).fetch_all(&admin.database);
     let rows = timed(&admin.metrics, "read_abuse_signals", query).await;
     let read = |row: &sqlx::postgres::PgRow| HourlySignal {
         hour_ms: row.get("hour_ms"),
-        sign: row.get("sign"),
+        signal: row.get("signal"),
         count: row.get("count"),
         first_at_ms: row.get("first_at_ms"),
         last_at_ms: row.get("last_at_ms"),

@@ -21,7 +21,7 @@ pub struct Suspect {
     /// Sum of count × weight of all signals.
     pub weight: i64,
     /// Count per signal.
-    pub signs: BTreeMap<String, i64>,
+    pub signals: BTreeMap<String, i64>,
     /// Time of the last signal in ms since the Unix epoch.
     pub last_at_ms: i64,
     /// Whether the user is banned.
@@ -44,7 +44,7 @@ pub struct UserReport {
     /// Whether the user is quarantined.
     pub quarantined: bool,
     /// Counts of abuse signals in the last hours.
-    pub signs: BTreeMap<String, i64>,
+    pub signals: BTreeMap<String, i64>,
     /// Registration time in ms since the Unix epoch.
     pub created_at_ms: i64,
     /// Awards, according to the rollups.
@@ -73,15 +73,15 @@ pub async fn suspects(admin: &Admin, hours: u32, limit: u32) -> Result<Suspects>
     let query = sqlx::query(
         "WITH weighted AS (
              SELECT suspect, is_user, sum(count * weights.weight)::bigint AS weight, max(last_at) AS last_at
-             FROM suspicions JOIN unnest($3::text[], $4::bigint[]) AS weights (sign, weight) USING (sign)
+             FROM abuse_signals JOIN unnest($3::text[], $4::bigint[]) AS weights (signal, weight) USING (signal)
              WHERE hour > now() - make_interval(hours => $1)
              GROUP BY suspect, is_user),
          heaviest AS ((SELECT * FROM weighted WHERE is_user ORDER BY weight DESC, suspect LIMIT $2)
                       UNION ALL (SELECT * FROM weighted WHERE NOT is_user ORDER BY weight DESC, suspect LIMIT $2))
          SELECT it.suspect, it.is_user, it.weight, (extract(epoch FROM it.last_at) * 1000)::bigint AS last_at_ms,
-                (SELECT jsonb_object_agg(sign, count) FROM (
-                     SELECT sign, sum(count)::bigint AS count FROM suspicions
-                     WHERE suspect = it.suspect AND hour > now() - make_interval(hours => $1) GROUP BY sign) by_sign) AS signs,
+                (SELECT jsonb_object_agg(signal, count) FROM (
+                     SELECT signal, sum(count)::bigint AS count FROM abuse_signals
+                     WHERE suspect = it.suspect AND hour > now() - make_interval(hours => $1) GROUP BY signal) by_sign) AS signals,
                 u.number, u.username,
                 coalesce(u.banned_at IS NOT NULL, FALSE) AS banned, coalesce(u.quarantined_at IS NOT NULL AND u.voids_id IS NULL, FALSE) AS quarantined
          FROM heaviest it LEFT JOIN users u ON u.id = CASE WHEN it.is_user THEN it.suspect::uuid END
@@ -105,14 +105,14 @@ pub(super) fn read(row: &PgRow) -> Suspect {
         suspect: row.get("suspect"),
         user: number.map(|number| (number, row.get("username"))),
         weight: row.get("weight"),
-        signs: signs(row.get("signs")),
+        signals: signals(row.get("signals")),
         last_at_ms: row.get("last_at_ms"),
         banned: row.get("banned"),
         quarantined: row.get("quarantined"),
     }
 }
 
-fn signs(value: serde_json::Value) -> BTreeMap<String, i64> {
+fn signals(value: serde_json::Value) -> BTreeMap<String, i64> {
     serde_json::from_value(value).unwrap_or_default()
 }
 
@@ -129,9 +129,9 @@ pub async fn report(admin: &Admin, user: User, hours: u32) -> Result<UserReport>
         "SELECT users.banned_at IS NOT NULL AS banned, users.quarantined_at IS NOT NULL AND users.voids_id IS NULL AS quarantined,
                 (extract(epoch FROM users.created_at) * 1000)::bigint AS created_at_ms,
                 coalesce(known.awards, 0) AS awards, (extract(epoch FROM known.last_at) * 1000)::bigint AS last_at_ms,
-                (SELECT coalesce(jsonb_object_agg(sign, count), '{}') FROM (
-                     SELECT sign, sum(count)::bigint AS count FROM suspicions
-                     WHERE suspect = users.id::text AND hour > now() - make_interval(hours => $2) GROUP BY sign) it) AS signs
+                (SELECT coalesce(jsonb_object_agg(signal, count), '{}') FROM (
+                     SELECT signal, sum(count)::bigint AS count FROM abuse_signals
+                     WHERE suspect = users.id::text AND hour > now() - make_interval(hours => $2) GROUP BY signal) it) AS signals
          FROM users LEFT JOIN rollup_users known ON known.user_id = users.id WHERE users.id = $1",
     )
     .bind(user.id)
@@ -143,7 +143,7 @@ pub async fn report(admin: &Admin, user: User, hours: u32) -> Result<UserReport>
         shown: board.unwrap_or(0),
         banned: row.get("banned"),
         quarantined: row.get("quarantined"),
-        signs: signs(row.get("signs")),
+        signals: signals(row.get("signals")),
         created_at_ms: row.get("created_at_ms"),
         awards: row.get("awards"),
         last_at_ms: row.get("last_at_ms"),

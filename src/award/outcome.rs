@@ -10,7 +10,7 @@ use crate::award::Awards;
 use crate::error::{Fault, Result};
 use crate::live::{Board, EncodedBoard};
 use crate::receipt::Receipt;
-use crate::store::{AttemptWindow, Awarded, BoardId, RedeemReply};
+use crate::store::{AttemptWindow, AwardReply, BoardId, RedeemReply};
 
 /// An award: the points, the user's new standing, and the board.
 pub struct Award {
@@ -58,7 +58,7 @@ pub fn award_or_refusal(
 /// newer of the script's and the node's.
 fn build_award(
     awards: &Awards,
-    awarded: &Awarded,
+    awarded: &AwardReply,
     (keyed, replayed): (bool, bool),
     receipt: String,
 ) -> Award {
@@ -91,18 +91,18 @@ fn build_award(
 fn sign_receipt(
     awards: &Awards,
     caller: &Identity,
-    awarded: &Awarded,
+    awarded: &AwardReply,
     authorized: &AuthorizedRedeem<'_>,
 ) -> Result<String, Fault> {
-    let stamp = &awarded.stamp;
+    let receipt_data = &awarded.receipt_data;
     let receipt = Receipt {
         jti: authorized.attempt_id,
         sub: caller.user,
-        act: stamp.action.clone(),
+        act: receipt_data.action.clone(),
         points: awarded.points,
         score: awarded.score,
         version: awarded.version,
-        iat: stamp.hlc_us / 1_000_000,
+        iat: receipt_data.hlc_us / 1_000_000,
     };
-    awards.receipts.sign(&stamp.kid, &receipt)
+    awards.receipts.sign(&receipt_data.kid, &receipt)
 }

@@ -118,12 +118,12 @@ async fn try_prove(
         challenge: claims.as_ref().map_or(&no_challenge, |claims| &claims.chl),
         proof: request.proof.as_ref(),
     };
-    let asked = claims.as_ref().map(|claims| InitToken {
+    let anti_spam = claims.as_ref().map(|claims| InitToken {
         id: claims.jti,
         hash: sha256_hex(&[request.anti_spam.as_bytes()]),
         expires_s: claims.exp,
     });
-    let in_session = asked.is_none() && !request.session.is_empty();
+    let in_session = anti_spam.is_none() && !request.session.is_empty();
     let (no_result, hash) = (ProofResult::default(), token.hash());
     let reservation = submission.reservation(awards, caller)?;
     let mut script = Prove {
@@ -137,7 +137,7 @@ async fn try_prove(
         per_minute: awards.config.limits.inits_per_minute,
         interval_ms: awards.config.tokens.action_interval_seconds * 1000,
         outbox_max: awards.config.outbox.max_entries,
-        asked: asked.as_ref(),
+        anti_spam: anti_spam.as_ref(),
         named_session: &request.session,
         proof: &proof_json(request.proof.as_ref()),
         verdict: &no_result,

@@ -30,7 +30,7 @@ pub async fn user(
     let id = id.map(|Path(it)| it).unwrap_or_default();
     let id = UserRef::parse(&id).ok().filter(|id| !matches!(id, UserRef::Name(_)));
     let id = id.ok_or_else(|| Refusal::field("userId", "must be a user's number or UUID"))?;
-    // Most requests ask for the caller's own rank: the login has the rest, so Postgres is not asked.
+    // Most requests ask for the caller's own rank: the login has the rest, so Postgres is not queried.
     let (user, number, username) = if id == UserRef::Id(caller.user) || id == UserRef::Number(caller.number) {
         (caller.user, caller.number, caller.username)
     } else {

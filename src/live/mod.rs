@@ -1,6 +1,6 @@
 //! Real time: this node's copy of the board, and the subscribers it sends changes to.
 //!
-//! Redis is never asked per subscriber, and no subscriber gets an older board after a newer one.
+//! Redis is never queried per subscriber, and no subscriber gets an older board after a newer one.
 
 mod board;
 mod connection_limits;

@@ -13,7 +13,7 @@ use crate::store::script;
 pub use crate::store::script::DECLARATIONS;
 pub use crate::store::script::declaration::{Argument, Declaration};
 use crate::store::script::reply::Reply;
-use crate::store::{Awarded, Entry, Redeem, ScriptRefusal, Store, outbox};
+use crate::store::{AwardReply, Entry, Redeem, ScriptRefusal, Store, outbox};
 
 /// A store without a connection.
 ///
@@ -38,7 +38,7 @@ pub fn redeem_call(store: &Store, redeem: &Redeem<'_>) -> Cmd {
 ///
 /// # Errors
 /// The reply has another shape.
-pub fn redeemed(reply: Value, per_minute: u32) -> Result<Result<Awarded, ScriptRefusal>, Fault> {
+pub fn redeemed(reply: Value, per_minute: u32) -> Result<Result<AwardReply, ScriptRefusal>, Fault> {
     let values = Vec::from_redis_value(reply).map_err(|error| Fault::new("read_reply", error))?;
     let (redeemed, _) = redeem_reply::read(Reply::new("redeem", values), per_minute)?;
     Ok(redeemed.outcome)

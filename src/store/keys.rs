@@ -40,7 +40,7 @@ pub const ALL: [&str; 18] = [
     "judging:",
     "once:",
     "proven:",
-    "asked:",
+    "questions:",
     "answer:",
     "rate:",
     "limit:",
@@ -200,8 +200,8 @@ impl Keys {
         self.of_network("rate:requests-from:", network)
     }
 
-    pub fn asked(&self, user: Uuid, action: &str) -> String {
-        self.of_both("asked:", user, action)
+    pub fn questions(&self, user: Uuid, action: &str) -> String {
+        self.of_both("questions:", user, action)
     }
 
     pub fn proven(&self, user: Uuid) -> String {

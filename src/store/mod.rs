@@ -30,14 +30,14 @@ pub use commands::judging::{Judging, Reservation};
 pub use commands::lease::{QuotaLease, RateLimitKey};
 pub use commands::prove::{InitToken, Prove, ProveReply, ProvenFields};
 pub use commands::redeem::{IdempotencyKey, NextToken, Redeem};
-pub use commands::redeem_reply::{Awarded, ReceiptData, RedeemReply};
+pub use commands::redeem_reply::{AwardReply, ReceiptData, RedeemReply};
 pub use commands::script_refusal::ScriptRefusal;
 pub use commands::session::{FinishedSession, Session, Start};
 pub use connection::{OutboxReader, Subscription};
 pub use keys::{BAN_MESSAGE, board_channel, personal_channel, trace_channel};
 pub use outbox::OLDEST;
 pub use outbox::entry::{Entry, EntryKind, UnreadableEntry};
-pub use shard::{Seen, shard_of};
+pub use shard::{ShardPosition, shard_of};
 
 use crate::action::ProofResult;
 use crate::error::Fault;

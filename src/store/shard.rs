@@ -23,7 +23,7 @@ pub fn shard_of(bytes: &[u8], shards: usize) -> usize {
 
 /// The newest state of a shard that a node has seen. Epochs compare first, since another Redis' clock may be behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seen {
+pub struct ShardPosition {
     /// The epoch; 0 at first. A Redis in an earlier one was left behind.
     pub epoch: i64,
     /// The HLC in this epoch. A Redis that is behind it has lost data.
@@ -37,7 +37,7 @@ pub struct Shard {
     /// The server of its slot, as far as this node knows.
     server: Arc<ArcSwap<Server>>,
     /// The newest state that this node has seen, in replies and polls.
-    seen: Mutex<Seen>,
+    seen: Mutex<ShardPosition>,
     /// The newest version of its top list that the merged board is known to have.
     merged_version: AtomicI64,
 }
@@ -76,14 +76,14 @@ impl Shard {
     }
 
     /// The newest state that this node has seen.
-    pub fn seen(&self) -> Seen {
+    pub fn latest_position(&self) -> ShardPosition {
         *self.seen.lock()
     }
 
     /// Notes the state of an open shard.
-    pub fn see(&self, epoch: i64, hlc_us: i64) {
+    pub fn record_position(&self, epoch: i64, hlc_us: i64) {
         let mut seen = self.seen.lock();
-        *seen = Seen { epoch, hlc_us }.max(*seen);
+        *seen = ShardPosition { epoch, hlc_us }.max(*seen);
     }
 
     pub fn merged_version(&self) -> i64 {

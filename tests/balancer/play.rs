@@ -91,7 +91,7 @@ pub async fn last_award(cluster: &Cluster, subscribers: &[&Subscribers], history
 /// Makes an award and records it like those of the load.
 pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
     let answer = try_award(&cluster.client, &cluster.balancer.base, player, history).await;
-    assert!(matches!(answer, Ok(Answer::Awarded { .. })), "{answer:?}");
+    assert!(matches!(answer, Ok(Answer::AwardReply { .. })), "{answer:?}");
 }
 
 /// Tries to make an award, and records it; the error says why there is no token.

@@ -174,7 +174,7 @@ pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
         let redis_client = store.poll_shard_state(shard).await.unwrap();
         store
-            .open_board(shard, &redis_client.run, store.seen(shard).epoch + 1, 0, 0, None)
+            .open_board(shard, &redis_client.run, store.latest_position(shard).epoch + 1, 0, 0, None)
             .await
             .unwrap()
             .unwrap();

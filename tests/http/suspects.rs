@@ -28,14 +28,14 @@ async fn suspects_are_ranked_by_weight() {
     let wanted = json!({ "forged": 2, "foreign": 1, "too_fast": 1, "proof_failed": 1 });
     let found = eventually("all abuse signals to be written", async || {
         let found = get("/api/admin/suspects?hours=1&limit=10").await;
-        (found["players"][0]["signs"] == wanted).then_some(found)
+        (found["players"][0]["signals"] == wanted).then_some(found)
     })
     .await;
     let names =
         |rows: &Value| rows.as_array().unwrap().iter().map(|it| it["username"].clone()).collect::<Vec<_>>();
     assert_eq!(names(&found["players"]), ["eve", "ada"]);
     assert_eq!(
-        (&found["players"][0]["weight"], &found["players"][1]["signs"]),
+        (&found["players"][0]["weight"], &found["players"][1]["signals"]),
         (&json!(38), &json!({ "replayed": 1 }))
     );
     // All requests came from one address.
@@ -57,17 +57,20 @@ async fn suspects_are_ranked_by_weight() {
             (vec![json!("eve"), json!("ada")], &json!([])),
             "{address}"
         );
-        assert_eq!((&behind["players"][0]["signs"], &behind["players"][0]["weight"]), (&wanted, &json!(38)));
+        assert_eq!(
+            (&behind["players"][0]["signals"], &behind["players"][0]["weight"]),
+            (&wanted, &json!(38))
+        );
     }
     let eves = get("/api/admin/suspects/eve?hours=1").await;
     assert_eq!((&eves["players"], &eves["addresses"][0]["suspect"]), (&json!([]), &json!("127.0.0.1")));
-    assert_eq!((&eves["addresses"][0]["signs"], &eves["addresses"][0]["userId"]), (&wanted, &Value::Null));
+    assert_eq!((&eves["addresses"][0]["signals"], &eves["addresses"][0]["userId"]), (&wanted, &Value::Null));
     let nobody = get("/api/admin/suspects/10.9.8.7?hours=1").await;
-    assert_eq!((&nobody["signs"], &nobody["players"]), (&json!([]), &json!([])));
+    assert_eq!((&nobody["signals"], &nobody["players"]), (&json!([]), &json!([])));
     let report = nodes[0]
         .send(reqwest::Method::GET, "/api/admin/users/eve", &[("authorization", &bearer)], Vec::new())
         .await;
-    assert_eq!((&report.body["data"]["signs"], &report.body["data"]["score"]), (&wanted, &json!(0)));
+    assert_eq!((&report.body["data"]["signals"], &report.body["data"]["score"]), (&wanted, &json!(0)));
     let bad = nodes[0]
         .send(reqwest::Method::GET, "/api/admin/suspects?hours=0", &[("authorization", &bearer)], Vec::new())
         .await;

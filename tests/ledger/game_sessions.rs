@@ -145,13 +145,13 @@ async fn the_sweep_deletes_old_abuse_signals() {
     let app = world.app().await;
     let hours = "FROM generate_series(0, 1500) n, LATERAL (SELECT now() - n * interval '1 hour' AS hour) it";
     let insert = format!(
-        "INSERT INTO suspicions (suspect, is_user, sign, hour, count) SELECT '10.0.0.1', FALSE, 'forged', hour, 1 {hours};
+        "INSERT INTO abuse_signals (suspect, is_user, signal, hour, count) SELECT '10.0.0.1', FALSE, 'forged', hour, 1 {hours};
          INSERT INTO suspect_addresses (address, user_id, sign, hour, count)
          SELECT '10.0.0.1', gen_random_uuid(), 'forged', hour, 1 {hours}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&app.database).await.unwrap();
     laurel::retention::sweep(&app.database, 30).await.unwrap();
-    for table in ["suspicions", "suspect_addresses"] {
+    for table in ["abuse_signals", "suspect_addresses"] {
         let left = format!("SELECT count(*) FROM {table}");
         let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(left)).fetch_one(&app.database).await.unwrap();
         assert_eq!(left, 30 * 24, "{table}");

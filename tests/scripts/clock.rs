@@ -228,7 +228,7 @@ async fn hourly_points_and_token_intervals_keep_their_length() {
             per_minute: 0,
             interval_ms: 30_000,
             outbox_max: 1000,
-            asked: None,
+            anti_spam: None,
             named_session: "",
             proof: "",
             verdict: &HOLDS,

@@ -2,7 +2,7 @@
 
 use laurel::action::Limits;
 use laurel::store::{
-    Awarded, InitToken, Judging, Prove, ProvenFields, Redeem, Reservation, ScriptRefusal, Store,
+    AwardReply, InitToken, Judging, Prove, ProvenFields, Redeem, Reservation, ScriptRefusal, Store,
 };
 use laurel::token::ActToken;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ fn reservation() -> Reservation {
     Reservation { id: Uuid::new_v4(), ttl_ms: 60_000 }
 }
 
-async fn run(store: &Store, it: Redeem<'_>) -> Result<Awarded, ScriptRefusal> {
+async fn run(store: &Store, it: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
     store.redeem(&it).await.unwrap().outcome
 }
 
@@ -30,7 +30,7 @@ fn prove<'a>(asked: &'a InitToken, judging: Judging<'a>) -> Prove<'a> {
         per_minute: 0,
         interval_ms: 0,
         outbox_max: 1_000_000,
-        asked: Some(asked),
+        anti_spam: Some(asked),
         named_session: "",
         proof: "",
         verdict: &HOLDS,
@@ -219,7 +219,7 @@ async fn a_proof_without_a_token_is_checked_before_judging() {
     let world = World::new().await;
     let (store, act) = (world.store().await, ActToken::new());
     let (hash, reserved, nobody) = (act.hash(), reservation(), asked(&store).await);
-    let bare = |judging| Prove { asked: None, token_hash: &hash, ..prove(&nobody, judging) };
+    let bare = |judging| Prove { anti_spam: None, token_hash: &hash, ..prove(&nobody, judging) };
     assert_eq!(
         buy(&store, Prove { named_session: "sess_other", ..bare(Judging::Pending(&reserved)) }).await,
         Err(ScriptRefusal::NoSession)

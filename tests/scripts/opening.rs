@@ -177,7 +177,7 @@ async fn a_board_behind_a_node_takes_no_award() {
     award(&store, user(1), 10).await;
     let older = store.poll_shard_state(0).await.unwrap().hlc_us;
     award(&store, user(1), 10).await;
-    let (id, seen) = (token(&store, user(1)).await, store.seen(0));
+    let (id, seen) = (token(&store, user(1)).await, store.latest_position(0));
     assert!(seen.hlc_us > older, "an award's reply says how far the board has come");
     let mut redis_client = world.redis_client().await;
     let set_back = format!("HSET shard:state hlc_us {older}");
@@ -224,7 +224,7 @@ async fn a_board_behind_a_node_is_not_changed() {
     assert_eq!(store.adjust(&up).await.unwrap().unwrap_err(), AdminRefusal::Unavailable);
     assert_eq!(states(&mut redis_client).await, before);
     assert_eq!(redis_client.query::<i64>(&format!("EXISTS ban:{}", user(1))).await, 0);
-    let older = store.seen(0);
+    let older = store.latest_position(0);
     store
         .open_board(0, &store.poll_shard_state(0).await.unwrap().run, older.epoch + 1, 0, 0, None)
         .await

@@ -21,7 +21,7 @@ fn prove<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Prove<'a> {
         per_minute: 0,
         interval_ms: 0,
         outbox_max: 1_000_000,
-        asked: None,
+        anti_spam: None,
         named_session: "",
         proof: "",
         verdict: &HOLDS,
@@ -72,9 +72,9 @@ async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
     let (store, mut redis_client) = (world.store().await, world.redis_client().await);
     let (id, act) = (token(&store, user(1)).await, ActToken::new());
     let (hash, asked) = (act.hash(), asked(&id));
-    let it = Prove { asked: Some(&asked), points: 25, ..prove(user(1), &act, &hash) };
+    let it = Prove { anti_spam: Some(&asked), points: 25, ..prove(user(1), &act, &hash) };
     assert!(matches!(outcome(&store, it).await, Ok(ProvenFields { .. })));
-    let it = Prove { asked: Some(&asked), ..prove(user(1), &act, &hash) };
+    let it = Prove { anti_spam: Some(&asked), ..prove(user(1), &act, &hash) };
     assert_eq!(outcome(&store, it).await, Err(ScriptRefusal::TokenUsed));
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, Err(ScriptRefusal::TokenUsed));
     assert_eq!(store.proven_for(user(1), &hash).await.unwrap(), Some(("watch_ad".to_owned(), 25)));
@@ -131,9 +131,9 @@ async fn each_refusal_leaves_redis_as_it_was() {
         Limits { opens_at_ms: hours_from_now(&mut redis_client, 5).await, open_for_ms: 60_000, ..ANY };
     let cases = [
         (base(user(3)), Err(ScriptRefusal::Banned)),
-        (Prove { asked: Some(&foreign), ..base(user(1)) }, Err(ScriptRefusal::TokenForeign)),
+        (Prove { anti_spam: Some(&foreign), ..base(user(1)) }, Err(ScriptRefusal::TokenForeign)),
         (
-            Prove { asked: Some(&mine), action: "solve_puzzle", ..base(user(1)) },
+            Prove { anti_spam: Some(&mine), action: "solve_puzzle", ..base(user(1)) },
             Err(ScriptRefusal::TokenUnknown),
         ),
         (Prove { named_session: "sess_other", ..base(user(1)) }, Err(ScriptRefusal::SessionMismatch)),
@@ -159,12 +159,12 @@ async fn a_failed_proof_spends_its_anti_spam_token() {
     let store = world.store().await;
     let (mine, act) = (asked(&token(&store, user(1)).await), ActToken::new());
     let hash = act.hash();
-    let failed = Prove { asked: Some(&mine), verdict: &FAILS, ..prove(user(1), &act, &hash) };
+    let failed = Prove { anti_spam: Some(&mine), verdict: &FAILS, ..prove(user(1), &act, &hash) };
     assert!(matches!(
         outcome(&store, failed).await,
         Err(ScriptRefusal::ProofInvalid { too_young: false, .. })
     ));
-    let again = Prove { asked: Some(&mine), ..prove(user(1), &act, &hash) };
+    let again = Prove { anti_spam: Some(&mine), ..prove(user(1), &act, &hash) };
     assert_eq!(outcome(&store, again).await, Err(ScriptRefusal::TokenUsed));
     assert_eq!(store.proven_for(user(1), &hash).await.unwrap(), None);
 }
@@ -245,7 +245,7 @@ async fn one_key_buys_one_token_and_replays_it() {
     };
     let (same, other) = (key("request"), key("another request"));
     let with = |act: &'static str, key, hash| Prove {
-        asked: Some(&mine),
+        anti_spam: Some(&mine),
         idempotency: Some((key, act)),
         interval_ms: 30_000,
         ..prove(user(1), &first, hash)

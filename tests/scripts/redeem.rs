@@ -1,17 +1,17 @@
 use laurel::action::{Limits, ProofResult};
-use laurel::store::{Awarded, IdempotencyKey, Redeem, ScriptRefusal, Store};
+use laurel::store::{AwardReply, IdempotencyKey, Redeem, ScriptRefusal, Store};
 
 use super::{FAILS, award, redeem, token, user};
 use crate::harness::World;
 
-fn awarded(outcome: Result<Awarded, ScriptRefusal>) -> Awarded {
+fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
     match outcome {
         Ok(awarded) => awarded,
         other => panic!("{other:?}"),
     }
 }
 
-async fn outcome(store: &Store, redeem: Redeem<'_>) -> Result<Awarded, ScriptRefusal> {
+async fn outcome(store: &Store, redeem: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
     store.redeem(&redeem).await.unwrap().outcome
 }
 
@@ -49,7 +49,7 @@ async fn each_refusal_leaves_redis_as_it_was() {
     let largest = token(&store, user(3)).await;
     let before = redis_client.everything().await;
 
-    let expect = async |it: Redeem<'_>, wanted: Result<Awarded, ScriptRefusal>| {
+    let expect = async |it: Redeem<'_>, wanted: Result<AwardReply, ScriptRefusal>| {
         assert_eq!(outcome(&store, it).await, wanted);
     };
     expect(redeem(user(1), &used), Err(ScriptRefusal::TokenUsed)).await;
@@ -201,7 +201,7 @@ async fn a_replay_has_the_same_receipt_data() {
     let key = IdempotencyKey { key_digest: "key".into(), request_digest: "mine".into(), kept_ms: 60_000 };
     let id = token(&store, user(1)).await;
     let first = awarded(outcome(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
-    let stamp = first.stamp.clone();
+    let stamp = first.receipt_data.clone();
     assert_eq!((stamp.kid.as_str(), stamp.action.as_str()), ("kid", "watch_ad"));
     assert_eq!(redis_client.query::<i64>("HGET shard:state hlc_us").await, stamp.hlc_us);
 

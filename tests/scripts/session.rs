@@ -1,7 +1,7 @@
 //! `start`, `session`, `finish`, `standing`, and `redeem` in the game flow.
 
 use laurel::action::Flow;
-use laurel::store::{Awarded, NextToken, Redeem, ScriptRefusal, Start, Store};
+use laurel::store::{AwardReply, NextToken, Redeem, ScriptRefusal, Start, Store};
 use laurel::token::ActToken;
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ async fn update(
     who: u128,
     token: &ActToken,
     next: &ActToken,
-) -> Result<Awarded, ScriptRefusal> {
+) -> Result<AwardReply, ScriptRefusal> {
     let next = NextToken { token: next.as_str().to_owned(), hash: next.hash() };
     let hash = token.hash();
     let request = Redeem {
@@ -42,7 +42,7 @@ async fn update(
     store.redeem(&request).await.unwrap().outcome
 }
 
-fn awarded(outcome: Result<Awarded, ScriptRefusal>) -> Awarded {
+fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
     match outcome {
         Ok(awarded) => awarded,
         other => panic!("{other:?}"),

@@ -1,6 +1,6 @@
 //! Several shards: `lua/count_above.lua`, `lua/merge_shard.lua` and `lua/complete_answer.lua`. Always with four shards on one Redis.
 
-use laurel::store::{Awarded, IdempotencyKey, Redeem, RedeemReply, Store};
+use laurel::store::{AwardReply, IdempotencyKey, Redeem, RedeemReply, Store};
 use uuid::Uuid;
 
 use super::{award, redeem, token};
@@ -14,7 +14,7 @@ fn of(shard: usize, number: u128) -> Uuid {
     all.into_iter().find(|it| laurel::store::shard_of(it.as_bytes(), SHARDS) == shard).unwrap()
 }
 
-fn awarded(redeemed: RedeemReply) -> Awarded {
+fn awarded(redeemed: RedeemReply) -> AwardReply {
     match redeemed.outcome {
         Ok(awarded) => awarded,
         other => panic!("{other:?}"),

@@ -27,7 +27,7 @@ pub struct ChallengeContext<'a> {
     pub user: Uuid,
     /// Tokens issued to the user and to the client address in this minute, this one included.
     pub paces: (u32, u32),
-    /// Quiz questions that the user was asked before.
+    /// Quiz questions that the user was question before.
     pub drawn: u64,
     /// The secret that makes the order of questions unpredictable.
     pub secret: &'a [u8],

@@ -24,7 +24,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Checks that the question can be asked and answered.
+    /// Checks that the question can be shown and answered.
     ///
     /// # Errors
     /// The first problem, as text.
@@ -72,7 +72,7 @@ impl Question {
     }
 }
 
-/// Draws the next question for a user who was asked `drawn` questions before. The secret determines a new order for each user and each
+/// Draws the next question for a user who got `drawn` questions before. The secret determines a new order for each user and each
 /// round through the bank; within a round no question repeats.
 pub fn draw<'a>(bank: &'a [Question], user: Uuid, drawn: u64, secret: &[u8]) -> &'a Question {
     let (round, place) = (drawn / bank.len() as u64, drawn % bank.len() as u64);
@@ -103,8 +103,12 @@ mod tests {
     fn only_the_answer_to_the_question_is_correct() {
         let bank = [question("1 + 1?", "Two"), question("2 + 2?", "Four")];
         let challenge = Challenge { question: Some(bank[0].id()), bits: None };
-        let asked = find(&bank, &challenge).unwrap();
-        assert!(asked.is_answered_by(" two ") && !asked.is_answered_by("four") && !asked.is_answered_by(""));
+        let question = find(&bank, &challenge).unwrap();
+        assert!(
+            question.is_answered_by(" two ")
+                && !question.is_answered_by("four")
+                && !question.is_answered_by("")
+        );
         assert!(find(&bank, &Challenge::default()).is_none());
     }
 
@@ -119,9 +123,9 @@ mod tests {
         all.sort();
         for user in 1..5 {
             for place in 0..3 {
-                let mut asked = round(user, place);
-                asked.sort();
-                assert_eq!(asked, all);
+                let mut questions = round(user, place);
+                questions.sort();
+                assert_eq!(questions, all);
             }
         }
         assert_ne!(round(1, 0), round(1, 1));

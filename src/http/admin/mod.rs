@@ -92,7 +92,7 @@ async fn suspects(State(app): State<Arc<App>>, _: Admin, query: Query) -> Result
     let data = json!({
         "players": found.users.iter().map(suspected).collect::<Value>(),
         "addresses": found.addresses.iter().map(suspected).collect::<Value>(),
-        "weights": AbuseSignal::ALL.iter().map(|sign| (sign.as_str(), sign.weight())).collect::<BTreeMap<_, _>>(),
+        "weights": AbuseSignal::ALL.iter().map(|signal| (signal.as_str(), signal.weight())).collect::<BTreeMap<_, _>>(),
     });
     Ok(envelope::answer(StatusCode::OK, "Suspects retrieved successfully", data))
 }
@@ -104,7 +104,7 @@ fn suspected(suspect: &Suspect) -> Value {
         "userId": suspect.user.as_ref().map(|(number, _)| number),
         "username": suspect.user.as_ref().map(|(_, name)| name),
         "weight": suspect.weight,
-        "signs": suspect.signs,
+        "signals": suspect.signals,
         "lastAt": rfc3339(suspect.last_at_ms),
         "banned": suspect.banned,
         "quarantined": suspect.quarantined,

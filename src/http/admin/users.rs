@@ -70,7 +70,7 @@ pub async fn report(State(app): State<Arc<App>>, _: Admin, id: Id, query: Query)
         "awards": report.awards,
         "createdAt": rfc3339(report.created_at_ms),
         "lastAt": report.last_at_ms.map(rfc3339),
-        "signs": report.signs,
+        "signals": report.signals,
     });
     Ok(envelope::answer(StatusCode::OK, "User retrieved successfully", data))
 }
@@ -114,13 +114,13 @@ pub async fn evidence(
     query.finish()?;
     let suspect = suspect.map_err(|_| Refusal::UserNotFound)?;
     let evidence = admin::evidence(&app.admin, &suspect, hours).await?;
-    let signs = evidence.signals.iter().map(|signals| {
+    let signals = evidence.signals.iter().map(|hourly| {
         json!({
-            "hour": rfc3339(signals.hour_ms),
-            "sign": signals.sign,
-            "count": signals.count,
-            "firstAt": rfc3339(signals.first_at_ms),
-            "lastAt": rfc3339(signals.last_at_ms),
+            "hour": rfc3339(hourly.hour_ms),
+            "signal": hourly.signal,
+            "count": hourly.count,
+            "firstAt": rfc3339(hourly.first_at_ms),
+            "lastAt": rfc3339(hourly.last_at_ms),
         })
     });
     let refused = evidence.refused.iter().map(|attempt| {
@@ -138,7 +138,7 @@ pub async fn evidence(
         "suspect": evidence.suspect,
         "userId": evidence.user.as_ref().map(|it| it.number),
         "username": evidence.user.as_ref().map(|it| it.username.as_str()),
-        "signs": signs.collect::<Value>(),
+        "signals": signals.collect::<Value>(),
         "players": players.iter().map(suspected).collect::<Value>(),
         "addresses": addresses.iter().map(suspected).collect::<Value>(),
         "refused": refused.collect::<Value>(),

@@ -85,7 +85,7 @@ pub fn operations() -> Vec<Operation> {
     let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Points to add; negative to remove" });
     let adjust = adjust.body(
         object(&[("points", points), ("reason", reason())]),
-        json!({ "points": -10, "reason": "Awarded twice by mistake" }),
+        json!({ "points": -10, "reason": "AwardReply twice by mistake" }),
     );
     operations.push(adjust.answer(200, "The score is adjusted", change()));
     operations.extend(letters());
@@ -202,7 +202,7 @@ fn reason() -> Value {
 }
 
 /// Counts of abuse signals by kind.
-pub fn signs() -> Value {
+pub fn signals() -> Value {
     map(whole("Occurrences"))
 }
 
@@ -222,7 +222,7 @@ pub fn suspect() -> Value {
         ("userId", or_null(whole("The user's number; null for an address"))),
         ("username", or_null(text("Username; null for an address"))),
         ("weight", whole("Sum over all signals: weight × count")),
-        ("signs", signs()),
+        ("signals", signals()),
         ("lastAt", time("Time of the last signal")),
         ("banned", flag("Whether the user is banned")),
         ("quarantined", flag("Whether the user is quarantined")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::admin::{done, one, signs, suspect};
+use super::admin::{done, one, signals, suspect};
 use super::analytics::get;
 use super::operation::Operation;
 use super::schema::{flag, list, named, object, one_of, or_null, range, text, time, uuid, whole};
@@ -46,9 +46,9 @@ pub fn operations() -> Vec<Operation> {
 }
 
 fn evidence() -> Value {
-    let sign = object(&[
+    let signal = object(&[
         ("hour", time("Start of the hour")),
-        ("sign", text("Kind of abuse signal")),
+        ("signal", text("Kind of abuse signal")),
         ("count", whole("Occurrences in the hour")),
         ("firstAt", time("First occurrence")),
         ("lastAt", time("Last occurrence")),
@@ -64,7 +64,7 @@ fn evidence() -> Value {
         ("suspect", text("A user's UUID, or an IP address")),
         ("userId", or_null(whole("The user's number"))),
         ("username", or_null(text("Username"))),
-        ("signs", list(named("EvidenceSign", sign))),
+        ("signals", list(named("HourlySignal", signal))),
         ("players", list(suspect())),
         ("addresses", list(suspect())),
         ("refused", list(named("RefusedAttempt", refused))),
@@ -106,7 +106,7 @@ pub fn user() -> Value {
         ("awards", whole("Number of awards; a few seconds behind")),
         ("createdAt", time("Time of registration")),
         ("lastAt", or_null(time("Time of the last award"))),
-        ("signs", signs()),
+        ("signals", signals()),
     ]);
     named("UserReport", user)
 }

@@ -53,7 +53,7 @@ struct ClosedShard {
 
 impl ClosedShard {
     fn new(ledger: &Ledger, shard: usize, state: ShardState, head: ShardHead) -> Self {
-        let latest = head.epoch.max(ledger.store.seen(shard).epoch);
+        let latest = head.epoch.max(ledger.store.latest_position(shard).epoch);
         let reason = match state.epoch {
             ..0 => Some(LoadReason::EmptyRedis),
             _ if state.loading => Some(LoadReason::UnfinishedLoad),
@@ -104,7 +104,8 @@ pub async fn open_shards(
         };
         // The ledger was read first and is written from Redis, so an open board that is behind it is an older copy.
         let is_older = state.hlc_us < head.hlc_us;
-        if !state.open || is_older || state.epoch < head.epoch.max(ledger.store.seen(shard).epoch) {
+        if !state.open || is_older || state.epoch < head.epoch.max(ledger.store.latest_position(shard).epoch)
+        {
             closed.push(ClosedShard::new(ledger, shard, state, head));
         } else if head.epoch < state.epoch {
             shard_heads::write_epoch(ledger, leader, shard, state.epoch).await?;
@@ -169,7 +170,7 @@ async fn mark_open(
         if reason.is_none() {
             tracing::info!(run_id = state.run, shard, "new redis run matches the ledger");
         }
-        let seen = ledger.store.seen(*shard);
+        let seen = ledger.store.latest_position(*shard);
         let newest = heads[*shard].hlc_us.max(ledger.hub.newest().version).max(seen.hlc_us);
         let epoch = head.epoch.max(seen.epoch).max(state.epoch) + 1;
         let load = loads.iter().find(|load| load.shard() == *shard);

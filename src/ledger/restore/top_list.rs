@@ -60,7 +60,7 @@ pub async fn top_of_highest(ledger: &Ledger) -> Result<Vec<BoardEntry>, Fault> {
     Ok(entries)
 }
 
-/// The top list of a shard. Postgres does not know which user is in which shard, so it is asked for more users until there are enough.
+/// The top list of a shard. Postgres does not know which user is in which shard, so the query asks for more users until there are enough.
 pub async fn top_of_shard(
     ledger: &Ledger,
     connection: &mut PgConnection,

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// More attachments than any of our clients sends; they wait in memory until all have arrived.
 const MAX_ATTACHMENTS: usize = 16;
 
-/// Longer than any namespace; a refusal repeats the name that the client asked for.
+/// Longer than any namespace; a refusal repeats the name that the client requested.
 const MAX_NAMESPACE_BYTES: usize = 128;
 
 /// A packet's type.

@@ -8,7 +8,7 @@ use crate::store::commands::redeem_reply::AwardFields;
 use crate::store::keys::{BoardKeys, personal_channel};
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::shard::Shard;
-use crate::store::{Awarded, BoardEntry, BoardId, PersonalUpdate, Redeem, Store};
+use crate::store::{AwardReply, BoardEntry, BoardId, PersonalUpdate, Redeem, Store};
 
 script! {
     merge_shard as MergeShardCall needs [clock epoch entry board merge]
@@ -76,11 +76,11 @@ pub struct MergedBoard {
 /// The shard's top list, if the award changed it.
 fn changed_top<'a>(
     shard: &'a Shard,
-    awarded: &'a Awarded,
+    awarded: &'a AwardReply,
     epoch: i64,
     replayed: bool,
 ) -> Option<ShardTop<'a>> {
-    let changed = !replayed && awarded.stamp.hlc_us == awarded.version;
+    let changed = !replayed && awarded.receipt_data.hlc_us == awarded.version;
     let top = awarded.top.as_deref().filter(|_| changed)?;
     Some(ShardTop { shard, epoch, version: awarded.version, top })
 }
@@ -135,7 +135,7 @@ impl Store {
         let mut shards = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (epoch, version) = (reply.next()?, reply.next()?);
-            shard.set_merged_version(if epoch == shard.seen().epoch { version } else { -1 });
+            shard.set_merged_version(if epoch == shard.latest_position().epoch { version } else { -1 });
             shards.push((epoch, version));
         }
         Ok(MergedBoard { version, published, due_ms: flush_due_ms, shards, top: reply.rest()? })
@@ -187,10 +187,10 @@ impl Store {
         &self,
         shard: &Shard,
         redeem: &Redeem<'_>,
-        mut awarded: Awarded,
+        mut awarded: AwardReply,
         epoch: i64,
         replayed: bool,
-    ) -> Awarded {
+    ) -> AwardReply {
         let before = awarded.score - awarded.points.min(awarded.score);
         let scores = [(awarded.score, awarded.rank), (before, awarded.rank_before.unwrap_or(0))];
         let changed = changed_top(shard, &awarded, epoch, replayed);
@@ -238,13 +238,13 @@ impl Store {
     }
 
     /// Sends the user's update, which the script does where it has the rank.
-    async fn publish_award(&self, shard: &Shard, redeem: &Redeem<'_>, awarded: &Awarded) {
+    async fn publish_award(&self, shard: &Shard, redeem: &Redeem<'_>, awarded: &AwardReply) {
         let update = PersonalUpdate {
             score: awarded.score,
             rank: Some(awarded.rank),
             rank_before: awarded.rank_before,
             points: awarded.points as i64,
-            hlc_us: awarded.stamp.hlc_us,
+            hlc_us: awarded.receipt_data.hlc_us,
         };
         self.publish_update(shard, redeem.user, update).await;
     }
@@ -268,7 +268,7 @@ impl Store {
         &self,
         shard: &Shard,
         redeem: &Redeem<'_>,
-        awarded: &Awarded,
+        awarded: &AwardReply,
     ) -> Option<((u64, u64), i64, Vec<BoardEntry>)> {
         let key = redeem.idempotency?;
         let top = awarded.top.as_ref()?;

@@ -2,7 +2,7 @@
 
 use crate::error::Fault;
 use crate::store::script::declaration::script;
-use crate::store::shard::Seen;
+use crate::store::shard::ShardPosition;
 use crate::store::{BoardId, Load, Store};
 
 script! {
@@ -30,13 +30,13 @@ script! {
 
 impl Store {
     /// The newest epoch and HLC that this node has seen of a shard.
-    pub fn seen(&self, shard: usize) -> Seen {
-        self.shards[shard].seen()
+    pub fn latest_position(&self, shard: usize) -> ShardPosition {
+        self.shards[shard].latest_position()
     }
 
     /// The sum of the shards' epochs that this node has seen. It grows with every new epoch.
     pub fn known_epochs(&self) -> i64 {
-        self.shards.iter().map(|shard| shard.seen().epoch).sum()
+        self.shards.iter().map(|shard| shard.latest_position().epoch).sum()
     }
 
     /// Opens a shard under a new epoch and raises its version above an HLC, if Redis is still in the `run` that was compared with the ledger. A
@@ -73,7 +73,7 @@ impl Store {
         if !done {
             return Ok(None);
         }
-        shard.see(epoch, 0);
+        shard.record_position(epoch, 0);
         Ok(Some(self.merge_if_due(shard, reply.next()?, publish_interval_ms).await))
     }
 

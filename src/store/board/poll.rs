@@ -8,7 +8,7 @@ use crate::store::board::merged::MergedBoard;
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::script::reply::Reply;
 use crate::store::shard::Shard;
-use crate::store::{BoardEntry, BoardId, Load, Seen, Store};
+use crate::store::{BoardEntry, BoardId, Load, ShardPosition, Store};
 
 script! {
     poll as PollCall needs [clock epoch]
@@ -54,7 +54,7 @@ script! {
         board_channel: Option<&'a str>,
         publish_interval_ms: u64,
         loader: &'a str,
-        latest: Seen,
+        latest: ShardPosition,
     }
     more_args { candidates: BoardEntry }
 }
@@ -218,7 +218,7 @@ impl Store {
             bans_since_ms,
         };
         // From before the call: other replies arrive meanwhile.
-        let seen = shard.seen();
+        let seen = shard.latest_position();
         let mut reply = self.run(shard, &call).await?;
         let PollFields {
             open,
@@ -240,7 +240,7 @@ impl Store {
         let behind = epoch == seen.epoch && hlc_us < seen.hlc_us;
         let open = open && epoch >= seen.epoch && !behind;
         if open {
-            shard.see(epoch, hlc_us);
+            shard.record_position(epoch, hlc_us);
         }
         Ok(ShardState {
             open,
@@ -312,7 +312,7 @@ impl Store {
             board_channel: self.script_channel(board),
             publish_interval_ms,
             loader: load.map_or("", |load| &load.loader),
-            latest: shard.seen(),
+            latest: shard.latest_position(),
             candidates,
         };
         let reply = self.run(shard, &call).await?;

@@ -7,7 +7,7 @@ use crate::store::board::load_totals::in_order;
 use crate::store::keys::personal_channel;
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::script::reply::ReplyCode;
-use crate::store::{BoardEntry, BoardId, PersonalUpdate, Seen, Store, TopChange};
+use crate::store::{BoardEntry, BoardId, PersonalUpdate, ShardPosition, Store, TopChange};
 
 script! {
     apply_restrictions as ApplyRestrictionsCall needs [reply clock epoch entry board merge outbox]
@@ -22,7 +22,7 @@ script! {
         user_channel: String,
         outbox_max: u64 => tonumber,
         held: u64 => tonumber,
-        latest: Seen,
+        latest: ShardPosition,
     }
     more_args { candidates: BoardEntry }
 }
@@ -41,7 +41,7 @@ script! {
         publish_interval_ms: u64,
         user_channel: Option<String>,
         outbox_max: u64 => tonumber,
-        latest: Seen,
+        latest: ShardPosition,
     }
     more_args { candidates: BoardEntry }
     fields { ADJUSTED: AdjustedFields }
@@ -168,7 +168,7 @@ impl Store {
             user_channel: personal_channel(request.user),
             outbox_max: self.outbox_share(request.outbox_max),
             held: request.held,
-            latest: shard.seen(),
+            latest: shard.latest_position(),
             candidates: request.candidates,
         };
         let mut reply = self.run(shard, &call).await?;
@@ -206,7 +206,7 @@ impl Store {
             publish_interval_ms: request.publish_interval_ms,
             user_channel: self.user_channel(request.user),
             outbox_max: self.outbox_share(request.outbox_max),
-            latest: shard.seen(),
+            latest: shard.latest_position(),
             candidates: request.candidates,
         };
         let mut reply = self.run(shard, &call).await?;

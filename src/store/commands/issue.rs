@@ -13,7 +13,7 @@ use crate::store::{AttemptWindow, MINUTE_MS, ScriptRefusal, Store};
 
 script! {
     issue as IssueCall needs [reply clock epoch rate precheck limits token outbox]
-    keys [shard_state outbox token rate ban limit asked]
+    keys [shard_state outbox token rate ban limit questions]
     args {
         user: Uuid,
         action: &'a str,
@@ -60,7 +60,7 @@ pub struct ChallengeSeed {
     pub issued_at_ms: i64,
     /// Tokens of the user and of the address in this minute, with this one; 0 if they were not counted.
     pub paces: (u32, u32),
-    /// Questions that the user was asked before.
+    /// Questions that the user got before.
     pub drawn: u64,
 }
 
@@ -82,7 +82,7 @@ impl Store {
             rate: names.init_rate(issue.user).into(),
             ban: names.ban(issue.user).into(),
             limit: names.action_limit(issue.user, issue.action).into(),
-            asked: names.asked(issue.user, issue.action).into(),
+            questions: names.questions(issue.user, issue.action).into(),
             user: issue.user,
             action: issue.action,
             token_id: issue.token_id,

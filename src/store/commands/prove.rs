@@ -10,7 +10,7 @@ use crate::store::commands::script_refusal::ScriptRefusal;
 use crate::store::script::declaration::{Fields, fields, script};
 use crate::store::script::reply::ReplyCode;
 use crate::store::shard::Shard;
-use crate::store::{MINUTE_MS, Seen, Store, span_text};
+use crate::store::{MINUTE_MS, ShardPosition, Store, span_text};
 
 script! {
     prove as ProveCall
@@ -41,7 +41,7 @@ script! {
         request_digest: Option<&'a str>,
         answer_ttl_ms: Option<u64>,
         proven_token: Option<&'a str>,
-        latest: Seen,
+        latest: ShardPosition,
     }
     optional { reservation: &'a Reservation => read_reservation }
     fields { PROVEN: ProvenFields }
@@ -93,7 +93,7 @@ pub struct Prove<'a> {
     /// Most entries in the outbox, over all shards.
     pub outbox_max: u64,
     /// The anti-spam token that the proof was made for.
-    pub asked: Option<&'a InitToken>,
+    pub anti_spam: Option<&'a InitToken>,
     /// Session that the request names, or empty.
     pub named_session: &'a str,
     /// Proof as JSON, or empty.
@@ -144,7 +144,7 @@ impl Store {
             ReplyCode::Ok => Ok(ProvenFields::read(&mut reply)?),
             code => Err(ScriptRefusal::read(code, &mut reply)?),
         };
-        let outcome = match (outcome, prove.asked_id()) {
+        let outcome = match (outcome, prove.init_id_text()) {
             (Err(ScriptRefusal::TokenUnknown), Some(id)) => Err(self.find_elsewhere(shard, &id).await?),
             (outcome, _) => outcome,
         };
@@ -168,15 +168,15 @@ impl Store {
 }
 
 impl<'a> Prove<'a> {
-    fn asked_id(&self) -> Option<String> {
-        self.asked.map(|init| init.id.to_string())
+    fn init_id_text(&self) -> Option<String> {
+        self.anti_spam.map(|init| init.id.to_string())
     }
 
     fn call<'c>(&'c self, store: &Store, shard: &'c Shard) -> ProveCall<'c>
     where
         'a: 'c,
     {
-        let (names, init_id) = (&shard.keys, self.asked_id());
+        let (names, init_id) = (&shard.keys, self.init_id_text());
         // The script does not read it.
         let unused = || (&names.outbox).into();
         let (key, reservation) = (self.idempotency, self.judging.reservation());
@@ -208,9 +208,9 @@ impl<'a> Prove<'a> {
             interval_ms: self.interval_ms,
             limits: self.limits,
             outbox_max: store.outbox_share(self.outbox_max),
-            init_id: self.asked.map(|init| init.id),
-            init_hash: self.asked.map(|init| init.hash.as_str()),
-            init_expires_s: self.asked.map_or(0, |init| init.expires_s),
+            init_id: self.anti_spam.map(|init| init.id),
+            init_hash: self.anti_spam.map(|init| init.hash.as_str()),
+            init_expires_s: self.anti_spam.map_or(0, |init| init.expires_s),
             named_session: self.named_session,
             proof: self.proof,
             verdict: self.judging.verdict_text(self.verdict),
@@ -218,7 +218,7 @@ impl<'a> Prove<'a> {
             request_digest: key.map(|(key, _)| key.request_digest.as_str()),
             answer_ttl_ms: key.map(|(key, _)| key.kept_ms),
             proven_token: key.map(|(_, token)| token),
-            latest: shard.seen(),
+            latest: shard.latest_position(),
             reservation,
         }
     }

@@ -9,7 +9,7 @@ use crate::store::commands::redeem_reply::{AwardFields, RedeemHead, RedeemReply,
 use crate::store::commands::script_refusal::ScriptRefusal;
 use crate::store::script::declaration::script;
 use crate::store::shard::Shard;
-use crate::store::{BoardEntry, BoardId, Seen, Store, span_text};
+use crate::store::{BoardEntry, BoardId, ShardPosition, Store, span_text};
 
 script! {
     redeem as RedeemCall
@@ -43,7 +43,7 @@ script! {
         user_channel: Option<String>,
         request_digest: Option<&'a str>,
         answer_ttl_ms: Option<u64>,
-        latest: Seen,
+        latest: ShardPosition,
         receipt_kid: &'a str,
         next_token: Option<&'a str>,
         next_hash: Option<&'a str>,
@@ -158,7 +158,7 @@ impl Store {
         if let Ok(awarded) = &redeemed.outcome
             && !redeemed.replayed
         {
-            shard.see(epoch, awarded.stamp.hlc_us);
+            shard.record_position(epoch, awarded.receipt_data.hlc_us);
         }
         let outcome = match redeemed.outcome {
             Ok(awarded) if awarded.flush_due_ms < 0 => {
@@ -249,7 +249,7 @@ impl<'a> Redeem<'a> {
             user_channel: store.user_channel(self.user),
             request_digest: key.map(|key| key.request_digest.as_str()),
             answer_ttl_ms: key.map(|key| key.kept_ms),
-            latest: shard.seen(),
+            latest: shard.latest_position(),
             receipt_kid: self.receipt_kid,
             next_token: self.next.map(|next| next.token.as_str()),
             next_hash: self.next.map(|next| next.hash.as_str()),

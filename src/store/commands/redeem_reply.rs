@@ -36,7 +36,7 @@ fields! {
 
 /// An award.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Awarded {
+pub struct AwardReply {
     /// The user's new total.
     pub score: u64,
     /// 1 + the number of users with a higher score.
@@ -53,7 +53,7 @@ pub struct Awarded {
     /// The next game token and its expiry (ms), in the game flow.
     pub next: Option<(String, i64)>,
     /// What only the receipt needs.
-    pub stamp: ReceiptData,
+    pub receipt_data: ReceiptData,
     /// The top list, best first, if it is newer than the caller's.
     pub top: Option<Vec<BoardEntry>>,
 }
@@ -62,7 +62,7 @@ pub struct Awarded {
 #[derive(Clone, Debug)]
 pub struct RedeemReply {
     /// The outcome, of this request or of the first under its key.
-    pub outcome: Result<Awarded, ScriptRefusal>,
+    pub outcome: Result<AwardReply, ScriptRefusal>,
     /// True if the answer was replayed for a repeated `Idempotency-Key`.
     pub replayed: bool,
     /// The user's rate-limit window.
@@ -94,9 +94,9 @@ pub struct ReceiptData {
     pub action: String,
 }
 
-fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
+fn awarded(mut reply: Reply) -> Result<AwardReply, Fault> {
     let award = AwardFields::read(&mut reply)?;
-    Ok(Awarded {
+    Ok(AwardReply {
         score: award.score,
         rank: award.rank,
         rank_before: Some(award.rank_before).filter(|rank| *rank > 0),
@@ -104,7 +104,7 @@ fn awarded(mut reply: Reply) -> Result<Awarded, Fault> {
         version: award.version,
         flush_due_ms: award.flush_due_ms,
         next: (!award.next_token.is_empty()).then_some((award.next_token, award.next_expires_ms)),
-        stamp: ReceiptData { hlc_us: award.hlc_us, kid: award.receipt_kid, action: award.action },
+        receipt_data: ReceiptData { hlc_us: award.hlc_us, kid: award.receipt_kid, action: award.action },
         top: Some(reply.rest()?),
     })
 }

@@ -1,4 +1,4 @@
-//! The topology: which server serves which shard. It is refreshed after a redirect and once a second. Several servers are asked, and the
+//! The topology: which server serves which shard. It is refreshed after a redirect and once a second. Several servers are queried, and the
 //! reply with the highest configuration epoch counts, as in Redis Cluster itself, so an isolated server is outvoted soon.
 
 use std::collections::HashMap;

@@ -9,7 +9,7 @@ use crate::action::{Flow, Limits};
 use crate::error::Fault;
 use crate::store::script::reply::Reply;
 use crate::store::script::{Script, Scripts};
-use crate::store::{BoardEntry, Seen};
+use crate::store::{BoardEntry, ShardPosition};
 
 /// What the assembled text of a script is made from.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl Encode for BoardEntry {
 }
 
 /// As `read_open` of `lua/lib/epoch.lua` takes it.
-impl Encode for Seen {
+impl Encode for ShardPosition {
     fn encode(&self, command: &mut Cmd) {
         format!("{} {:016}", self.epoch, self.hlc_us).encode(command);
     }

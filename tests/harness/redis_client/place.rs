@@ -9,7 +9,7 @@ const OF_USERS: [&str; 13] = [
     "user:score:",
     "session:",
     "proven:",
-    "asked:",
+    "questions:",
     "answer:",
     "rate:awards:",
     "rate:starts:",

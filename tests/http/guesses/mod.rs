@@ -30,7 +30,7 @@ fn counters(node: &TestNode) -> BTreeMap<String, i64> {
     let counts = |line: &&str| {
         let is_script = line.starts_with("laurel_redis_script_duration_seconds_count")
             && ["redeem", "prove", "release"].iter().any(|script| line.contains(script));
-        let named = ["proofs", "webhook_calls", "suspicions", "refusals", "rate_limited", "awards"];
+        let named = ["proofs", "webhook_calls", "abuse_signals", "refusals", "rate_limited", "awards"];
         is_script || named.iter().any(|name| line.starts_with(&format!("laurel_{name}_total")))
     };
     let lines = text.lines().filter(counts).map(|line| line.rsplit_once(' ').unwrap());
