@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# Each measures one part. `bench-soak` takes an hour, or MINUTES=3 minutes.
-BENCHES := $(addprefix bench-,growth soak durability ledger flood fanout storms metrics traces analytics page shards)
+# Each measures one part: docs/benchmarks.md.
+BENCHES := $(addprefix bench-,fanout flood durability growth)
 
 .PHONY: run release test test-build test-long test-cluster lint lint-deps audit deps test-deps client bench bench-all $(BENCHES) \
 	bench-micro instructions faults fuzz
@@ -99,7 +99,7 @@ client:
 	npm ci --silent --no-audit --no-fund --prefix clients/typescript
 	npm run --silent --prefix clients/typescript build
 
-# The standard set, in less than ten minutes, which loadtest/RESULTS.md begins with. Each of the others writes its own part.
+# The standard set, in less than ten minutes. Each load test writes its section of loadtest/RESULTS.md.
 bench: deps
 	cargo build --release --example loadtest --bin laurel
 	./target/release/examples/loadtest

@@ -1,42 +1,44 @@
-//! What each promise costs: the same players, one setting after the other, on nodes of the same run (docs/durability.md).
+//! The cost of each durability setting (docs/durability.md): the same players under one setting after the other, on nodes of the same
+//! run.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use hdrhistogram::Histogram;
 use laurel::embedded::{DataFolder, Holder, Redis};
 use redis::aio::MultiplexedConnection;
 
-use crate::cpu::{self, Cpu};
-use crate::report;
+use crate::client::Session;
+use crate::results;
 use crate::server::{self, Server, UNLIMITED};
-use crate::session::Session;
+use crate::usage::{Cpu, process_seconds, share_of_machine};
 
-/// What the part begins with, so that it can be written anew alone.
 pub const HEADING: &str = "## Durability";
 
 const WARM_UP: Duration = Duration::from_secs(1);
-const LASTS: Duration = Duration::from_secs(6);
-/// Players at once, each with an award under way all the time.
+const MEASURED: Duration = Duration::from_secs(6);
+/// Concurrent players, each with one award at a time.
 const PLAYERS: [usize; 2] = [64, 512];
 
 const CATALOGUE: &str = r#"
 [[action]]
-type = "fast"
+type = "acknowledged_by_redis"
 number = 1
 points = 10
 proof = { kind = "none" }
 
 [[action]]
-type = "safe"
+type = "acknowledged_by_ledger"
 number = 2
 points = 10
 proof = { kind = "none" }
 acknowledge = "ledger"
 "#;
+const BY_REDIS: &str = "acknowledged_by_redis";
+const BY_LEDGER: &str = "acknowledged_by_ledger";
 
-/// Everything that was measured.
+/// The results of the durability test.
 pub struct Durability {
     rows: Vec<Row>,
     verified: String,
@@ -45,19 +47,19 @@ pub struct Durability {
 struct Row {
     setting: &'static str,
     players: usize,
-    /// Microseconds from request to answer, of awards that were acknowledged.
+    /// Microseconds from request to response, of acknowledged awards.
     times: Histogram<u64>,
     failed: usize,
     /// CPU seconds of the nodes, their stores and the replica.
-    ours: f64,
-    /// The part of the machine's cores that others used meanwhile.
+    cpu_seconds: f64,
+    /// Share of the machine that other programs took, 0 to 1.
     others: f64,
 }
 
-/// Two nodes with stores of their own; the second one's Redis has a replica, whose process comes with them.
+/// Two nodes with private stores. The Redis of the second one has a replica.
 struct Stage {
     plain: Server,
-    waiting: Server,
+    replicated: Server,
     replica: Redis,
 }
 
@@ -69,23 +71,24 @@ pub async fn measure() -> Durability {
     settings.push(("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap()));
     let plain = Server::start(PLAYERS[1], &settings);
     settings.push(("LAUREL_REDIS__WAIT_REPLICAS", "1"));
-    let waiting = Server::start(PLAYERS[1], &settings);
+    let replicated = Server::start(PLAYERS[1], &settings);
     let Holder::Us(data) = DataFolder::open(folder.path()).await.unwrap() else { unreachable!() };
     let replica = Redis::start(&data, &[]).await.unwrap();
-    follow(&mut waiting.redis().await, &data).await;
-    let stage = Stage { plain, waiting, replica };
+    replicate(&mut replicated.redis().await, &data).await;
+    let stage = Stage { plain, replicated, replica };
 
     let mut rows = Vec::new();
     for players in PLAYERS {
-        let mut redis = stage.plain.redis().await;
+        let (plain, replicated) = (&stage.plain, &stage.replicated);
+        let mut redis = plain.redis().await;
         set(&mut redis, "appendfsync", "everysec").await;
-        rows.push(stage.row("`appendfsync everysec`", &stage.plain, players, "fast").await);
+        rows.push(stage.measure("`appendfsync everysec`", plain, players, BY_REDIS).await);
         set(&mut redis, "appendfsync", "always").await;
-        rows.push(stage.row("`appendfsync always` (default)", &stage.plain, players, "fast").await);
-        rows.push(stage.row("`always`, `wait_replicas = 1`", &stage.waiting, players, "fast").await);
-        rows.push(stage.row("`always`, `acknowledge = \"ledger\"`", &stage.plain, players, "safe").await);
+        rows.push(stage.measure("`appendfsync always` (default)", plain, players, BY_REDIS).await);
+        rows.push(stage.measure("`always`, `wait_replicas = 1`", replicated, players, BY_REDIS).await);
+        rows.push(stage.measure("`always`, `acknowledge = \"ledger\"`", plain, players, BY_LEDGER).await);
     }
-    let verified = format!("{}; {}", stage.plain.verify(), stage.waiting.verify());
+    let verified = format!("{}; {}", stage.plain.verify(), stage.replicated.verify());
     stage.replica.stop().await;
     Durability { rows, verified }
 }
@@ -95,8 +98,8 @@ async fn set(redis: &mut MultiplexedConnection, name: &str, value: &str) {
     command.arg("SET").arg(name).arg(value).exec_async(redis).await.unwrap();
 }
 
-/// Lets the Redis in a folder be the replica of another, and waits until it is in step.
-async fn follow(primary: &mut MultiplexedConnection, data: &DataFolder) {
+/// Makes the Redis in a folder a replica of another one, and waits until it is in sync.
+async fn replicate(primary: &mut MultiplexedConnection, data: &DataFolder) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     set(primary, "bind", "127.0.0.1").await;
     set(primary, "port", &port.to_string()).await;
@@ -104,109 +107,94 @@ async fn follow(primary: &mut MultiplexedConnection, data: &DataFolder) {
     redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).exec_async(&mut replica).await.unwrap();
     crate::wait_until(async || {
         let mut replica = replica.clone();
-        let told: String = redis::cmd("INFO").arg("replication").query_async(&mut replica).await.unwrap();
-        told.contains("master_link_status:up")
+        let info: String = redis::cmd("INFO").arg("replication").query_async(&mut replica).await.unwrap();
+        info.contains("master_link_status:up")
     })
     .await;
 }
 
 impl Stage {
-    async fn row(&self, setting: &'static str, server: &Server, players: usize, action: &'static str) -> Row {
-        let sessions = server.logins().into_iter().take(players);
+    async fn measure(
+        &self,
+        setting: &'static str,
+        server: &Server,
+        players: usize,
+        action: &'static str,
+    ) -> Row {
+        let logins = server.logins().into_iter().take(players);
         let sessions =
-            futures::future::join_all(sessions.map(async |it| Session::start(&server.address, &it).await))
-                .await;
-        let (before, from) = (self.cpu(), Instant::now() + WARM_UP);
+            join_all(logins.map(async |login| Session::start(&server.address, &login).await)).await;
+        let (before, start) = (self.cpu_seconds(), Instant::now() + WARM_UP);
         let playing: Vec<_> =
-            sessions.into_iter().map(|it| tokio::spawn(play(it, action, from, from + LASTS))).collect();
+            sessions.into_iter().map(|session| tokio::spawn(play(session, action, start))).collect();
         let (mut times, mut failed) = (Histogram::new(3).unwrap(), 0);
         for player in playing {
-            let (some_times, some_failed) = player.await.unwrap();
-            times.add(some_times).unwrap();
-            failed += some_failed;
+            let (own_times, own_failed) = player.await.unwrap();
+            times.add(own_times).unwrap();
+            failed += own_failed;
         }
-        let after = self.cpu();
-        let cores = std::thread::available_parallelism().unwrap().get() as f64;
-        let (ours, others) = (after.0 - before.0, after.1 - before.1);
+        let after = self.cpu_seconds();
         server.wait_until_written().await;
-        Row {
-            setting,
-            players,
-            times,
-            failed,
-            ours,
-            others: others / cores / (WARM_UP + LASTS).as_secs_f64(),
-        }
+        let others = share_of_machine(after.1 - before.1, (WARM_UP + MEASURED).as_secs_f64());
+        Row { setting, players, times, failed, cpu_seconds: after.0 - before.0, others }
     }
 
-    /// CPU seconds so far: of the nodes and all stores; of others than those and the load.
-    fn cpu(&self) -> (f64, f64) {
-        let (plain, waiting) = (Cpu::of(&self.plain), Cpu::of(&self.waiting));
-        let replica = cpu::of_process(self.replica.pid().unwrap());
-        let stores = |it: &Cpu| it.node + it.redis + it.postgres;
-        (stores(&plain) + stores(&waiting) + replica, plain.others() - stores(&waiting) - replica)
+    /// CPU seconds so far: of the nodes and all stores; of all other programs.
+    fn cpu_seconds(&self) -> (f64, f64) {
+        let (plain, replicated) = (Cpu::of(&self.plain), Cpu::of(&self.replicated));
+        let replica = process_seconds(self.replica.pid().unwrap());
+        let server = |cpu: &Cpu| cpu.node + cpu.redis + cpu.postgres;
+        (server(&plain) + server(&replicated) + replica, plain.others() - server(&replicated) - replica)
     }
 }
 
-/// Wins awards until the end; those that were begun before the start are not counted.
-async fn play(
-    mut session: Session,
-    action: &str,
-    from: Instant,
-    until: Instant,
-) -> (Arc<Histogram<u64>>, usize) {
+/// Makes awards one after the other. Counts those that begin after the warm-up.
+async fn play(mut session: Session, action: &str, start: Instant) -> (Histogram<u64>, usize) {
     let (mut times, mut failed) = (Histogram::new(3).unwrap(), 0);
-    while Instant::now() < until {
+    while Instant::now() < start + MEASURED {
         let sent = Instant::now();
-        let won = session.win(action).await;
-        if sent < from {
+        let is_acknowledged = session.award(action).await;
+        if sent < start {
             continue;
         }
-        failed += usize::from(!won);
-        if won {
+        failed += usize::from(!is_acknowledged);
+        if is_acknowledged {
             times.record(sent.elapsed().as_micros() as u64).unwrap();
         }
     }
-    (Arc::new(times), failed)
+    (times, failed)
 }
 
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{HEADING}\n\n{}\n", report::provenance("make bench-durability"))?;
-        writeln!(f, "{}\n", EXPLANATION)?;
+        writeln!(f, "{HEADING}\n\n{}\n", results::provenance("make bench-durability"))?;
         writeln!(
             f,
-            "| an award is answered under | players | per second | p50 ms | p99 ms | × `always` p50 | failed | CPU | others % |"
+            "| setting | players | per second | p50 ms | p99 ms | × `always` p50 | failed | CPU | others % |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
-        self.rows.iter().try_for_each(|it| it.show(f, &self.rows))?;
+        self.rows.iter().try_for_each(|row| row.show(f, &self.rows))?;
         writeln!(f, "\n`laurel verify` afterwards, node by node: {}", self.verified)
     }
 }
 
-const EXPLANATION: &str =
-    "Players in game sessions win awards (`update`), each the next as soon as the last was acknowledged, for 6 s under
-each setting in turn, on two nodes with private stores that stay the same but for the setting; the replica, too, is on this machine
-and this disk (`appendfsync always`). So a setting that makes an answer wait makes fewer awards at as many players: what it
-costs a player is the time, what it costs the machine is in the CPU column (seconds of nodes and stores for 1,000 awards;
-the ledger's part is in all of them). \"Failed\" are awards that were not acknowledged in time.";
-
 impl Row {
     fn show(&self, f: &mut fmt::Formatter<'_>, rows: &[Self]) -> fmt::Result {
-        let ms = |it: &Self, quantile| it.times.value_at_quantile(quantile) as f64 / 1000.0;
-        let usual = rows.iter().find(|it| it.players == self.players && it.setting.contains("default"));
+        let ms = |row: &Self, quantile| row.times.value_at_quantile(quantile) as f64 / 1000.0;
+        let default = rows.iter().find(|row| row.players == self.players && row.setting.contains("default"));
         let awards = self.times.len() as f64;
+        let measured_share = MEASURED.as_secs_f64() / (WARM_UP + MEASURED).as_secs_f64();
         writeln!(
             f,
             "| {} | {} | {:.0} | {:.1} | {:.1} | {:.1} | {} | {:.3} | {:.0} |",
             self.setting,
             self.players,
-            awards / LASTS.as_secs_f64(),
+            awards / MEASURED.as_secs_f64(),
             ms(self, 0.5),
             ms(self, 0.99),
-            ms(self, 0.5) / ms(usual.unwrap_or(self), 0.5),
+            ms(self, 0.5) / ms(default.unwrap_or(self), 0.5),
             self.failed,
-            self.ours / awards * LASTS.as_secs_f64() / (WARM_UP + LASTS).as_secs_f64() * 1000.0,
+            self.cpu_seconds / awards * measured_share * 1000.0,
             self.others * 100.0,
         )
     }

@@ -1,4 +1,4 @@
-//! A node as operators run it, a process of its own on private, durable stores, in a folder that goes with it.
+//! A node with its own durable Redis and Postgres, as a separate process in a temporary folder.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -8,18 +8,9 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 
-use crate::http::Connection;
+use crate::client::Connection;
 
-pub struct Server {
-    pub address: String,
-    pub node: Child,
-    /// Of a Postgres that is not the node's own child.
-    pub postmaster: Option<u32>,
-    settings: Vec<(String, String)>,
-    folder: tempfile::TempDir,
-}
-
-/// Settings that leave nobody waiting for a window: what is measured is what the work costs.
+/// Settings without rate limits, so that nothing but the work is measured.
 pub const UNLIMITED: &[(&str, &str)] = &[
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
@@ -31,12 +22,12 @@ pub const UNLIMITED: &[(&str, &str)] = &[
     ("LAUREL_TOKENS__ANTI_SPAM_SECONDS", "3600"),
 ];
 
-/// A node's binary.
+/// The binary of a node.
 pub fn laurel() -> PathBuf {
     std::env::current_dir().unwrap().join("target/release/laurel")
 }
 
-/// A Redis behind a socket file.
+/// Connects to a Redis on a Unix socket.
 pub async fn connect(socket: &Path) -> MultiplexedConnection {
     let client = redis::Client::open(format!("unix://{}", socket.display())).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -44,7 +35,12 @@ pub async fn connect(socket: &Path) -> MultiplexedConnection {
     connection
 }
 
-/// Starts a node in a folder, and says where it listens.
+/// The URL of the Postgres in a data folder.
+pub fn postgres_url(data: &Path) -> String {
+    format!("postgres:///laurel?host={}/postgres&user=laurel", data.display())
+}
+
+/// Starts a node in a folder. Returns the process and its address.
 pub fn serve(folder: &Path, settings: &[(&str, &str)]) -> (Child, String) {
     let mut node = Command::new(laurel())
         .arg("serve")
@@ -60,56 +56,58 @@ pub fn serve(folder: &Path, settings: &[(&str, &str)]) -> (Child, String) {
     (node, address)
 }
 
-/// Where a node listens, for a socket that is bound itself.
+/// The loopback socket address of `host:port`.
 pub fn socket_address(address: &str) -> SocketAddrV4 {
     let port = address.rsplit(':').next().unwrap();
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.parse().unwrap())
 }
 
-/// A process' resident memory.
-pub fn resident_bytes(pid: u32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+pub struct Server {
+    pub address: String,
+    pub node: Child,
+    settings: Vec<(String, String)>,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
-    /// Starts it with so many users and these settings, the others as they ship.
+    /// Starts a server with these users; settings that are not named have their defaults.
     pub fn start(users: usize, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("laurel-load").tempdir().unwrap();
         let server = Self::open(folder, settings);
-        server.seed(users);
+        let users = users.to_string();
+        let seeded = server.run(&["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"]);
+        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
         server
     }
 
-    /// Starts it in a folder, which may have its stores already.
+    /// Starts a server in a folder that may already have its stores.
     pub fn open(folder: tempfile::TempDir, settings: &[(&str, &str)]) -> Self {
         let (node, address) = serve(folder.path(), settings);
         let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        Self { address, node, postmaster: None, settings, folder }
+        Self { address, node, settings, folder }
     }
 
-    /// Adds so many users; from then on the logins are theirs.
-    pub fn seed(&self, users: usize) {
-        let users = users.to_string();
-        let seeded = self.run(&["seed", "--users", &users, "--max-score", "100000", "--tokens", "logins"]);
-        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
-    }
-
-    /// A command on the same stores.
+    /// Runs a command of Laurel on the same stores.
     fn run(&self, arguments: &[&str]) -> Output {
         let settings = self.settings.iter().map(|(name, value)| (name, value));
         let mut command = Command::new(laurel());
         command.args(arguments).current_dir(self.folder.path()).envs(settings).output().unwrap()
     }
 
-    /// The private Redis, past the node.
+    /// Connects to its Redis.
     pub async fn redis(&self) -> MultiplexedConnection {
-        let socket = self.folder.path().join("data/redis/redis.sock");
-        connect(&socket).await
+        connect(&self.data().join("redis/redis.sock")).await
     }
 
-    /// Where its stores are, and what it was started in.
+    pub fn postgres_url(&self) -> String {
+        postgres_url(&self.data())
+    }
+
+    /// The data folder, with the stores.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -119,45 +117,39 @@ impl Server {
         self.folder.path().join("logins")
     }
 
-    /// The users' logins.
     pub fn logins(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.logins_file()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The same as its address.
     pub fn socket_address(&self) -> SocketAddr {
         socket_address(&self.address).into()
     }
 
-    /// Redis scripts that requests made the node run so far; those of its own clock are left out.
+    /// Redis scripts that ran for requests so far; the poll once a second and other background work is left out.
     pub async fn scripts(&self) -> f64 {
         let metrics = Connection::open(&self.address).await.get("/metrics").await;
-        let counts =
-            metrics.lines().filter(|it| it.starts_with("laurel_redis_script_duration_seconds_count"));
-        let asked = ["issue", "redeem", "attempt", "lease"].map(|it| format!("script=\"{it}\""));
-        counts
-            .filter(|line| asked.iter().any(|it| line.contains(it)))
-            .map(|it| it.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        let for_requests = ["issue", "redeem", "attempt", "lease"].map(|name| format!("script=\"{name}\""));
+        metrics
+            .lines()
+            .filter(|line| line.starts_with("laurel_redis_script_duration_seconds_count"))
+            .filter(|line| for_requests.iter().any(|label| line.contains(label)))
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
             .sum()
     }
 
-    /// Waits until Postgres has everything.
+    /// Waits until the outbox is empty: Postgres has every award.
     pub async fn wait_until_written(&self) {
         let mut connection = Connection::open(&self.address).await;
-        crate::wait_until(async || {
-            connection.get("/metrics").await.lines().any(|it| it == "laurel_outbox_entries 0")
-        })
-        .await;
-        // The gauge is a second old; what it did not see yet is seen now.
+        let mut is_empty =
+            async || connection.get("/metrics").await.lines().any(|line| line == "laurel_outbox_entries 0");
+        crate::wait_until(&mut is_empty).await;
+        // The gauge is up to a second old, so it may not have counted the last awards.
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        crate::wait_until(async || {
-            connection.get("/metrics").await.lines().any(|it| it == "laurel_outbox_entries 0")
-        })
-        .await;
+        crate::wait_until(&mut is_empty).await;
     }
 
-    /// What `laurel verify` says.
+    /// The output of `laurel verify`.
     pub fn verify(&self) -> String {
         String::from_utf8(self.run(&["verify"]).stdout).unwrap().trim().to_owned()
     }

@@ -19,7 +19,6 @@ mod failover;
 mod faults;
 mod fuzz;
 mod http;
-mod k6;
 mod layers;
 mod ledger;
 mod live;

@@ -1,245 +1,322 @@
-//! The generator's loop: one thread, raw sockets that do not block, and the kernel's queue of those that are ready. In the
-//! closed loop a lane sends as soon as it is answered, which finds the most that can be done. In the open loop each request is
-//! due at a moment settled beforehand, whatever became of the others, and is timed from that moment: a server that stalls
-//! cannot hide it by being asked less meanwhile (Gil Tene's "coordinated omission"; wrk2 does the same).
+//! The generator's loop: one thread, non-blocking raw sockets and epoll. In the closed loop a lane sends as soon as it has a response,
+//! which finds the maximum throughput. In the open loop each request has a due time that was fixed before the run, and is timed from
+//! it: a server that stalls cannot hide it by getting fewer requests meanwhile (Gil Tene's "coordinated omission"; wrk2 does the same).
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::answer;
-use super::audience::{Audience, FIRST_KEY};
-use super::hoard::Hoard;
-use super::lane::Lane;
-use super::players::Players;
-use super::step::{Step, number};
+use super::flow::Step;
+use super::lane::{InFlight, Lane, Response, read_response};
+use super::players::{Players, SavedTokens};
+use super::schedule::{Group, Pace, Schedule};
+use super::subscribers::{FIRST_KEY, Subscribers};
 use super::tally::{LOST, Second, Tally, UNANSWERED};
-use super::turns::{Pace, Turns};
-use crate::fanout::poll::{Poll, Ready};
+use crate::epoll::{Epoll, Ready};
+use crate::fanout::wire::number_after;
 
-/// Answers that have not come so long after the last request are missing.
+/// Responses that are missing this long after the last request count as unanswered.
 const GRACE_NS: u64 = 10_000_000_000;
-/// What is read at once.
-pub const BUFFER: usize = 64 * 1024;
-/// What an update of the leader adds.
+/// Bytes per read.
+const BUFFER: usize = 64 * 1024;
+/// Points of the top player's update.
 const POINTS: u64 = 10;
+/// Preparing lanes may take this long.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub struct Engine<'a> {
-    pub(super) address: SocketAddr,
-    pub(super) players: &'a Players,
-    pub(super) poll: Poll,
-    pub(super) lanes: Vec<Lane>,
-    pub(super) groups: Vec<Turns>,
-    pub(super) audience: Option<Audience>,
-    pub(super) hoard: &'a mut Hoard,
-    pub(super) tally: Tally,
-    pub(super) request: Vec<u8>,
-    pub(super) started: Instant,
-    pub(super) ends_ns: u64,
-    /// Requests that may still be sent, and those that wait for their answers.
-    pub(super) left: u64,
-    pub(super) flying: usize,
-    /// The leader's score, once it is known.
-    pub(super) leading: Option<u64>,
+/// What is sent, by whom, and for how long.
+pub struct Plan<'a> {
+    pub address: SocketAddr,
+    pub players: &'a Players,
+    /// Of all players but the top player, who is the last one.
+    pub crowd: Group,
+    /// The top player's updates a second, on a separate lane.
+    pub top_per_second: Option<f64>,
+    pub subscribers: usize,
+    pub seconds: f64,
+    /// The run ends earlier once this many requests were sent.
+    pub max_requests: u64,
 }
 
-impl Engine<'_> {
-    /// Sends everything. `tell` hears of each second.
-    pub fn run(mut self, mut tell: impl FnMut(&Second)) -> (Tally, Option<Audience>) {
+pub struct Engine<'a> {
+    address: SocketAddr,
+    players: &'a Players,
+    epoll: Epoll,
+    lanes: Vec<Lane>,
+    schedules: Vec<Schedule>,
+    subscribers: Option<Subscribers>,
+    tokens: &'a mut SavedTokens,
+    tally: Tally,
+    request: Vec<u8>,
+    started: Instant,
+    ends_ns: u64,
+    /// Requests that may still be sent.
+    remaining: u64,
+    in_flight: usize,
+    /// The top player's score, once it is known.
+    top_score: Option<u64>,
+}
+
+impl<'a> Engine<'a> {
+    /// Opens all connections.
+    pub fn new(plan: Plan<'a>, tokens: &'a mut SavedTokens) -> Self {
+        let epoll = Epoll::new();
+        let crowd = plan.crowd.lanes;
+        // A player on two lanes at once would end their own session.
+        assert!(plan.players.count() > crowd, "there must be more players than connections");
+        let steps = plan.crowd.steps.len();
+        let mut lanes: Vec<Lane> = (0..crowd).map(|place| Lane::new(place, place % steps)).collect();
+        let mut schedules = vec![Schedule::new(plan.crowd, 0)];
+        if let Some(per_second) = plan.top_per_second {
+            lanes.push(Lane::new(plan.players.count() - 1, 0));
+            let group = Group { steps: vec![Step::TopUpdate], lanes: 1, pace: Pace::Open(per_second) };
+            schedules.push(Schedule::new(group, crowd));
+        }
+        let subscribers = (plan.subscribers > 0)
+            .then(|| Subscribers::connect(plan.subscribers, plan.address, plan.players, &epoll));
+        let mut engine = Self {
+            address: plan.address,
+            players: plan.players,
+            epoll,
+            lanes,
+            schedules,
+            subscribers,
+            tokens,
+            tally: Tally::new(),
+            request: Vec::with_capacity(BUFFER),
+            started: Instant::now(),
+            ends_ns: (plan.seconds * 1e9) as u64,
+            remaining: plan.max_requests,
+            in_flight: 0,
+            top_score: None,
+        };
+        (0..engine.lanes.len()).for_each(|lane| engine.connect(lane));
+        assert!(engine.lanes.iter().all(Lane::is_connected), "{} takes no connection", engine.address);
+        engine
+    }
+
+    /// Lanes begin in the middle of the flow, each at another step, so that all kinds of requests are sent at any time. This gets the
+    /// tokens they need for that, which is not counted.
+    fn prepare(&mut self, buffer: &mut [u8]) {
+        let remaining = self.remaining;
+        let lacks_token = |lane: &Lane, steps: &[Step]| {
+            let step = steps[lane.place];
+            step.possible(lane, !lane.token.is_empty()) != step
+        };
+        let mut lanes = Vec::new();
+        for Schedule { group, first, .. } in self.schedules.iter().filter(|_| self.tokens.count() == 0) {
+            let own = *first..first + group.lanes;
+            lanes.extend(own.filter(|lane| lacks_token(&self.lanes[*lane], &group.steps)));
+        }
+        self.remaining = lanes.len() as u64;
+        for lane in lanes {
+            self.lanes[lane].backlog = 1;
+            self.send_next(lane);
+        }
+        let mut ready = Vec::new();
+        while self.in_flight > 0 && self.started.elapsed() < PREPARE_TIMEOUT {
+            self.epoll.wait(&mut ready, Some(Duration::from_millis(100)));
+            ready.iter().for_each(|event| self.on_ready(*event, buffer));
+        }
+        self.lanes.iter_mut().for_each(Lane::reset_counts);
+        (self.remaining, self.tally) = (remaining, Tally::new());
+    }
+
+    /// Sends everything. `on_second` gets the counts of each second.
+    pub fn run(mut self, mut on_second: impl FnMut(&Second)) -> (Tally, Option<Subscribers>) {
         let (mut ready, mut buffer) = (Vec::new(), vec![0; BUFFER]);
         self.prepare(&mut buffer);
         self.started = Instant::now();
-        self.begin();
+        self.start_closed_loop();
         loop {
             let now = self.now_ns();
-            let over = self.is_over(now);
-            if over && self.is_done(now) {
+            let is_over = self.is_over(now);
+            if is_over && self.is_done(now) {
                 break;
             }
-            if !over {
-                self.take_turns(now);
+            if !is_over {
+                self.send_due(now);
             }
             if let Some(second) = self.tally.tick(now) {
-                tell(&second);
-                self.revive();
+                on_second(&second);
+                self.reconnect_lost();
             }
-            let due = if over { u64::MAX } else { self.next_due() };
+            let due = if is_over { u64::MAX } else { self.next_due_ns() };
             let until = due.min(self.tally.second_ends_ns());
-            self.poll.wait_for(&mut ready, Duration::from_nanos(until.saturating_sub(self.now_ns())));
-            for one in &ready {
-                self.ready(*one, &mut buffer);
+            let wait = Duration::from_nanos(until.saturating_sub(self.now_ns()));
+            self.epoll.wait(&mut ready, Some(wait));
+            for event in &ready {
+                self.on_ready(*event, &mut buffer);
             }
         }
         self.tally.took_ns = self.now_ns().min(self.ends_ns.max(1));
-        for lane in &self.lanes {
-            if let Some((step, _)) = lane.flight {
-                self.tally.failed(step, UNANSWERED);
-            }
+        for in_flight in self.lanes.iter().filter_map(|lane| lane.in_flight) {
+            self.tally.failed(in_flight.step, UNANSWERED);
         }
-        (self.tally, self.audience)
+        (self.tally, self.subscribers)
     }
 
     fn now_ns(&self) -> u64 {
         self.started.elapsed().as_nanos() as u64
     }
 
-    fn is_over(&self, now: u64) -> bool {
-        now >= self.ends_ns || self.left == 0
+    fn is_over(&self, now_ns: u64) -> bool {
+        now_ns >= self.ends_ns || self.remaining == 0
     }
 
-    /// Whether all answers came, and all requests that were due are sent; or it is too late for them.
-    fn is_done(&self, now: u64) -> bool {
-        let idle = self.flying == 0 && self.lanes.iter().all(|it| it.backlog == 0);
-        idle || now > self.ends_ns.saturating_add(GRACE_NS)
+    /// Whether all due requests were sent and all responses arrived, or it is too late for them.
+    fn is_done(&self, now_ns: u64) -> bool {
+        let is_idle = self.in_flight == 0 && self.lanes.iter().all(|lane| lane.backlog == 0);
+        is_idle || now_ns > self.ends_ns.saturating_add(GRACE_NS)
     }
 
-    /// In the closed loop every lane begins at once.
-    fn begin(&mut self) {
-        let closed = self.groups.iter().filter(|it| it.group.pace == Pace::Closed);
-        let lanes: Vec<usize> = closed.flat_map(|it| it.first..it.first + it.group.lanes).collect();
-        lanes.into_iter().for_each(|it| self.next(it));
+    fn start_closed_loop(&mut self) {
+        let closed = self.schedules.iter().filter(|schedule| schedule.group.pace == Pace::Closed);
+        let lanes = closed.flat_map(|schedule| schedule.first..schedule.first + schedule.group.lanes);
+        lanes.collect::<Vec<usize>>().into_iter().for_each(|lane| self.send_next(lane));
     }
 
-    /// Gives the requests that are due by now to their lanes.
-    fn take_turns(&mut self, now: u64) {
-        for place in 0..self.groups.len() {
-            while let Some(due) = self.groups[place].due().filter(|it| *it <= now.min(self.ends_ns)) {
-                let lane = self.groups[place].give();
-                self.tally.late(now - due);
+    /// Assigns the requests that are due to their lanes.
+    fn send_due(&mut self, now_ns: u64) {
+        let latest = now_ns.min(self.ends_ns);
+        for place in 0..self.schedules.len() {
+            while let Some(due) = self.schedules[place].next_due_ns().filter(|due| *due <= latest) {
+                let lane = self.schedules[place].assign();
+                self.tally.late(now_ns - due);
                 self.lanes[lane].backlog += 1;
-                if self.lanes[lane].flight.is_none() {
-                    self.next(lane);
+                if self.lanes[lane].in_flight.is_none() {
+                    self.send_next(lane);
                 }
             }
         }
     }
 
     /// When the next request of the open loop is due.
-    fn next_due(&self) -> u64 {
-        self.groups.iter().filter_map(Turns::due).min().unwrap_or(u64::MAX)
+    fn next_due_ns(&self) -> u64 {
+        self.schedules.iter().filter_map(Schedule::next_due_ns).min().unwrap_or(u64::MAX)
     }
 
-    /// Sends a lane's next request, if it is its turn.
-    pub(super) fn next(&mut self, place: usize) {
-        let turns = self.groups.iter().rev().find(|it| place >= it.first).expect("a lane has a group");
+    /// Sends a lane's next request, if one is due.
+    fn send_next(&mut self, place: usize) {
+        let schedule = schedule_of(&self.schedules, place);
         let lane = &mut self.lanes[place];
-        let due = turns.due_of(place, lane.turns);
-        if self.left == 0 || due.is_some() && lane.backlog == 0 {
+        let due = schedule.due_ns_of(place, lane.sent);
+        if self.remaining == 0 || due.is_some() && lane.backlog == 0 {
             return;
         }
-        lane.turns += 1;
+        lane.sent += 1;
         lane.backlog = lane.backlog.saturating_sub(1);
-        self.left = self.left.saturating_sub(1);
-        let hoarded = self.hoard.take();
-        lane.user = hoarded.unwrap_or(lane.user);
-        let token = if hoarded.is_some() { self.hoard.token() } else { &lane.token };
-        let step = turns.group.steps[lane.place].possible(lane, !token.is_empty());
+        self.remaining = self.remaining.saturating_sub(1);
+        let saved = self.tokens.take();
+        lane.user = saved.unwrap_or(lane.user);
+        let token = if saved.is_some() { self.tokens.taken() } else { &lane.token };
+        let step = schedule.group.steps[lane.place].possible(lane, !token.is_empty());
         self.request.clear();
         step.write(lane, token, self.players, &mut self.request);
-        let since = due.unwrap_or_else(|| self.started.elapsed().as_nanos() as u64);
-        lane.flight = Some((step, since));
-        self.flying += 1;
-        if step == Step::LeaderLock
-            && let (Some(score), Some(audience)) = (self.leading, &mut self.audience)
+        let since_ns = due.unwrap_or_else(|| self.started.elapsed().as_nanos() as u64);
+        lane.in_flight = Some(InFlight { step, since_ns });
+        self.in_flight += 1;
+        if step == Step::TopUpdate
+            && let (Some(score), Some(subscribers)) = (self.top_score, &mut self.subscribers)
         {
-            audience.asked(score + POINTS, since);
+            subscribers.expect(score + POINTS, since_ns);
         }
         if !lane.send(&self.request) {
-            self.lost(place);
+            self.on_lost(place);
         }
     }
 
-    pub(super) fn ready(&mut self, ready: Ready, buffer: &mut [u8]) {
+    fn on_ready(&mut self, ready: Ready, buffer: &mut [u8]) {
         if ready.key >= FIRST_KEY {
             let started = self.started;
-            if let Some(audience) = &mut self.audience {
-                audience.ready(ready, buffer, || started.elapsed().as_nanos() as u64);
+            if let Some(subscribers) = &mut self.subscribers {
+                subscribers.on_ready(ready, buffer, || started.elapsed().as_nanos() as u64);
             }
             return;
         }
         let place = ready.key as usize;
         match self.lanes[place].receive(buffer) {
             Ok(None) => {}
-            Ok(Some(count)) => self.feed(place, &buffer[..count]),
-            Err(()) => return self.lost(place),
+            Ok(Some(count)) => self.on_bytes(place, &buffer[..count]),
+            Err(()) => return self.on_lost(place),
         }
-        if ready.ends {
-            self.lost(place);
+        if ready.is_closed {
+            self.on_lost(place);
             self.connect(place);
         }
     }
 
-    fn feed(&mut self, place: usize, bytes: &[u8]) {
-        let mut carry = std::mem::take(&mut self.lanes[place].carry);
-        if carry.is_empty() {
-            match answer::read(bytes) {
-                Some(answer) => self.answered(place, &answer),
-                None => carry.extend_from_slice(bytes),
+    fn on_bytes(&mut self, place: usize, bytes: &[u8]) {
+        let mut partial = std::mem::take(&mut self.lanes[place].partial);
+        if partial.is_empty() {
+            match read_response(bytes) {
+                Some(response) => self.on_response(place, &response),
+                None => partial.extend_from_slice(bytes),
             }
         } else {
-            carry.extend_from_slice(bytes);
-            if let Some(answer) = answer::read(&carry) {
-                self.answered(place, &answer);
-                carry.clear();
+            partial.extend_from_slice(bytes);
+            if let Some(response) = read_response(&partial) {
+                self.on_response(place, &response);
+                partial.clear();
             }
         }
-        self.lanes[place].carry = carry;
-        if self.lanes[place].flight.is_none() {
+        self.lanes[place].partial = partial;
+        if self.lanes[place].in_flight.is_none() {
             self.advance(place);
         }
     }
 
-    /// Counts an answer and keeps what it brought.
-    fn answered(&mut self, place: usize, answer: &answer::Answer<'_>) {
+    /// Counts a response and keeps its token.
+    fn on_response(&mut self, place: usize, response: &Response<'_>) {
         let now = self.now_ns();
         let lane = &mut self.lanes[place];
-        let Some((step, since)) = lane.flight.take() else { return };
-        self.flying -= 1;
-        let good = matches!(answer.status, 200 | 304);
-        if good {
-            self.tally.answered(step, now.saturating_sub(since));
+        let Some(InFlight { step, since_ns }) = lane.in_flight.take() else { return };
+        self.in_flight -= 1;
+        let is_ok = matches!(response.status, 200 | 304);
+        if is_ok {
+            self.tally.succeeded(step, now.saturating_sub(since_ns));
         } else {
-            self.tally.failed(step, answer.status);
+            self.tally.failed(step, response.status);
         }
-        lane.keep(step, step.token(if good { answer.body } else { &[] }));
+        lane.keep_token(step, step.token(if is_ok { response.body } else { &[] }));
         match step {
-            Step::Init if good => self.hoard.put(lane.user, &lane.token),
-            Step::LeaderLock => self.leading = number(answer.body, b"\"newScore\":"),
+            Step::Init if is_ok => self.tokens.save(lane.user, &lane.token),
+            Step::TopUpdate => self.top_score = number_after(response.body, b"\"newScore\":"),
             _ => {}
         }
-        // What was asked for want of a token is not the lane's next step.
-        let group = self.groups.iter().rev().find(|it| place >= it.first).expect("a lane has a group");
-        if group.group.steps[lane.place] == step {
-            lane.place = (lane.place + 1) % group.group.steps.len();
-            // A session is its player's, to the end.
-            if lane.place == 0 && lane.session.is_empty() && step != Step::LeaderLock {
-                lane.user = (lane.user + group.group.lanes) % (self.players.count() - 1);
+        // A request that only got a missing token is not the lane's step, which is still to come.
+        let group = &schedule_of(&self.schedules, place).group;
+        if group.steps[lane.place] == step {
+            lane.place = (lane.place + 1) % group.steps.len();
+            // A session stays with its player until its end.
+            if lane.place == 0 && lane.session.is_empty() && step != Step::TopUpdate {
+                lane.user = (lane.user + group.lanes) % (self.players.count() - 1);
             }
         }
     }
 
     fn advance(&mut self, place: usize) {
         if !self.is_over(self.now_ns()) || self.lanes[place].backlog > 0 {
-            self.next(place);
+            self.send_next(place);
         }
     }
 
-    pub(super) fn connect(&mut self, place: usize) {
+    fn connect(&mut self, place: usize) {
         if let Some(stream) = self.lanes[place].connect(self.address) {
-            self.poll.add_stream(stream, place as u64);
+            self.epoll.add_stream(stream, place as u64);
         }
     }
 
-    fn lost(&mut self, place: usize) {
+    fn on_lost(&mut self, place: usize) {
         let lane = &mut self.lanes[place];
         lane.disconnect();
-        if let Some((step, _)) = lane.flight.take() {
-            self.flying -= 1;
-            self.tally.failed(step, LOST);
+        if let Some(in_flight) = lane.in_flight.take() {
+            self.in_flight -= 1;
+            self.tally.failed(in_flight.step, LOST);
         }
     }
 
-    /// Who lost the connection gets a new one with the next second.
-    fn revive(&mut self) {
+    /// Lanes that lost their connection get a new one with the next second.
+    fn reconnect_lost(&mut self) {
         for place in 0..self.lanes.len() {
             if !self.lanes[place].is_connected() {
                 self.connect(place);
@@ -249,4 +326,8 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+fn schedule_of(schedules: &[Schedule], lane: usize) -> &Schedule {
+    schedules.iter().rev().find(|schedule| lane >= schedule.first).expect("each lane is in a group")
 }

@@ -1,71 +1,80 @@
-//! A lane: one connection, on which one player after the other goes through the flow, one request at a time.
+//! A lane: one connection, on which one player after another goes through the flow, one request at a time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::step::Step;
+use memchr::{memchr, memmem};
 
-/// A server that does not take a connection by then is away. Nothing else is done meanwhile, which "late" shows.
+use super::flow::Step;
+
+/// The generator does nothing else while it connects, so a slow connect counts as "late".
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A step that waits for its response.
+#[derive(Clone, Copy)]
+pub struct InFlight {
+    pub step: Step,
+    /// The time that the response time counts from.
+    pub since_ns: u64,
+}
 
 pub struct Lane {
     stream: Option<TcpStream>,
-    /// Bytes of an answer whose end has not come yet.
-    pub carry: Vec<u8>,
+    /// The bytes of an incomplete response.
+    pub partial: Vec<u8>,
+    /// The player.
     pub user: usize,
-    /// Where in the program it is.
+    /// Index into the flow's steps.
     pub place: usize,
-    /// The anti-spam token that `finalize` will bring; empty: none.
+    /// The anti-spam token for `finalize`; empty: none.
     pub token: Vec<u8>,
-    /// The token that the session's next `update` will bring; empty: no session.
+    /// The token for the session's next `update`; empty: no session.
     pub session: Vec<u8>,
-    /// What waits for its answer, and the moment that it is timed from.
-    pub flight: Option<(Step, u64)>,
-    /// Turns that have come and were not taken yet, since an answer was missing.
+    pub in_flight: Option<InFlight>,
+    /// Requests that are due and not sent yet, because a response is missing.
     pub backlog: u64,
-    /// Turns taken.
-    pub turns: u64,
+    /// Requests sent.
+    pub sent: u64,
 }
 
 impl Lane {
     pub fn new(user: usize, place: usize) -> Self {
         Self {
             stream: None,
-            carry: Vec::new(),
+            partial: Vec::new(),
             user,
             place,
             token: Vec::new(),
             session: Vec::new(),
-            flight: None,
+            in_flight: None,
             backlog: 0,
-            turns: 0,
+            sent: 0,
         }
     }
 
-    /// Opens its connection anew.
+    /// Opens a new connection.
     pub fn connect(&mut self, address: SocketAddr) -> Option<&TcpStream> {
-        self.carry.clear();
+        self.partial.clear();
         self.stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).ok();
         let stream = self.stream.as_ref()?;
         stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).ok()?;
         Some(stream)
     }
 
-    /// Keeps what an answer brought for the requests to come.
-    pub fn keep(&mut self, step: Step, token: &[u8]) {
+    /// Keeps a response's token for the next request.
+    pub fn keep_token(&mut self, step: Step, token: &[u8]) {
         let place = match step {
             Step::Init | Step::Finalize => &mut self.token,
-            Step::Start | Step::Update | Step::LeaderLock | Step::End => &mut self.session,
+            Step::Start | Step::Update | Step::TopUpdate | Step::End => &mut self.session,
             Step::Board | Step::Rank => return,
         };
         place.clear();
         place.extend_from_slice(token);
     }
 
-    /// Its turns are counted anew.
-    pub fn forget_turns(&mut self) {
-        (self.backlog, self.turns) = (0, 0);
+    pub fn reset_counts(&mut self) {
+        (self.backlog, self.sent) = (0, 0);
     }
 
     pub fn disconnect(&mut self) {
@@ -76,13 +85,14 @@ impl Lane {
         self.stream.is_some()
     }
 
-    /// A request is short, and nothing else is on its way: a connection that does not take it at once is lost.
+    /// Returns whether the connection took the whole request. Requests are short and go out one at a time, so a connection that does
+    /// not take one at once is lost.
     pub fn send(&mut self, request: &[u8]) -> bool {
-        let sent = self.stream.as_ref().map(|mut it| it.write(request));
+        let sent = self.stream.as_ref().map(|mut stream| stream.write(request));
         matches!(sent, Some(Ok(count)) if count == request.len())
     }
 
-    /// Reads what is there; none: nothing yet.
+    /// Reads what has arrived. `Ok(None)`: nothing yet.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, ()> {
         match self.stream.as_ref().ok_or(())?.read(buffer) {
             Ok(0) => Err(()),
@@ -91,4 +101,34 @@ impl Lane {
             Err(_) => Err(()),
         }
     }
+}
+
+/// What the generator needs of an HTTP response.
+pub struct Response<'a> {
+    pub status: u16,
+    pub body: &'a [u8],
+}
+
+/// Reads the response at the start of these bytes. None: it is incomplete.
+pub fn read_response(bytes: &[u8]) -> Option<Response<'_>> {
+    let head = memmem::find(bytes, b"\r\n\r\n")?;
+    let status =
+        bytes.get(9..12)?.iter().fold(0, |number, digit| number * 10 + u16::from(digit.wrapping_sub(b'0')));
+    let start = head + 4;
+    let end = start + if matches!(status, 204 | 304) { 0 } else { content_length(&bytes[..head + 2]) };
+    (bytes.len() >= end).then(|| Response { status, body: &bytes[start..end] })
+}
+
+/// Every response has this header: no endpoint that is measured sends chunks.
+fn content_length(mut head: &[u8]) -> usize {
+    const NAME: &[u8] = b"content-length:";
+    while let Some(end) = memchr(b'\n', head) {
+        let (line, rest) = head.split_at(end);
+        if line.len() > NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME) {
+            let digits = line[NAME.len()..].iter().filter(|byte| byte.is_ascii_digit());
+            return digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
+        }
+        head = &rest[1..];
+    }
+    panic!("a response has no content-length")
 }

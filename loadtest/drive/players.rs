@@ -1,5 +1,7 @@
-//! Who plays: the logins of a file, and the user whom each names.
+//! The players of a run: their logins and ids, and tokens that one run collects for the next.
 
+use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::path::Path;
 
 use base64::Engine;
@@ -12,59 +14,99 @@ const ID: usize = 36;
 pub struct Players {
     /// One login a line.
     text: String,
-    /// Where in the text each login is.
-    spans: Vec<(usize, usize)>,
-    ids: Vec<[u8; ID]>,
+    /// Each login's place in the text, and its user's UUID.
+    logins: Vec<((usize, usize), [u8; ID])>,
 }
 
 impl Players {
-    /// As `laurel seed --tokens` wrote them.
+    /// Reads a file that `laurel seed --tokens` wrote.
     pub fn read(file: &Path) -> Self {
         let text =
             std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let (mut spans, mut ids) = (Vec::new(), Vec::new());
-        for line in text.lines().filter(|it| !it.is_empty()) {
-            let from = line.as_ptr() as usize - text.as_ptr() as usize;
-            spans.push((from, from + line.len()));
-            ids.push(user(line));
+        let mut logins = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let start = line.as_ptr() as usize - text.as_ptr() as usize;
+            logins.push(((start, start + line.len()), user_id(line)));
         }
-        assert!(!spans.is_empty(), "{} has no login", file.display());
-        Self { text, spans, ids }
+        assert!(!logins.is_empty(), "{} has no login", file.display());
+        Self { text, logins }
     }
 
     pub fn count(&self) -> usize {
-        self.spans.len()
+        self.logins.len()
     }
 
     pub fn login(&self, place: usize) -> &[u8] {
-        let (from, to) = self.spans[place];
-        &self.text.as_bytes()[from..to]
+        let (start, end) = self.logins[place].0;
+        &self.text.as_bytes()[start..end]
     }
 
     pub fn id(&self, place: usize) -> &[u8] {
-        &self.ids[place]
+        &self.logins[place].1
     }
 
-    /// Puts the first of the board's users who has a login here behind all others, and says whether there is one.
-    pub fn put_last(&mut self, board: &[u8]) -> bool {
-        let mut best = None;
-        for place in 0..self.ids.len() {
-            let shown = memmem::find(board, &self.ids[place]);
-            best = best.max(shown.map(|it| (std::cmp::Reverse(it), place)));
-        }
-        if let Some((_, place)) = best {
-            let last = self.ids.len() - 1;
-            self.ids.swap(place, last);
-            self.spans.swap(place, last);
-        }
-        best.is_some()
+    /// Moves the highest player of this board who has a login here to the end. Returns false if there is none.
+    pub fn move_top_player_last(&mut self, board: &[u8]) -> bool {
+        let on_board = self.logins.iter().enumerate().filter_map(|(place, (_, id))| {
+            let at = memmem::find(board, id)?;
+            Some((Reverse(at), place))
+        });
+        let Some((_, place)) = on_board.max() else { return false };
+        let last = self.logins.len() - 1;
+        self.logins.swap(place, last);
+        true
+    }
+
+    /// Lets the next run begin with the player at this place.
+    pub fn rotate(&mut self, place: usize) {
+        let count = self.count();
+        self.logins.rotate_left(place % count);
     }
 }
 
-/// The user's id is the claim `sub` of a login.
-fn user(login: &str) -> [u8; ID] {
-    let claims = login.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
-    let claims = claims.unwrap_or_else(|| panic!("no login: {login}"));
-    let from = memmem::find(&claims, b"\"sub\":\"").expect("a login names its user") + 7;
-    *claims[from..].first_chunk().expect("a user's id is a UUID")
+/// The claim `sub` of a login.
+fn user_id(login: &str) -> [u8; ID] {
+    let claims = login.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
+    let claims = claims.unwrap_or_else(|| panic!("not a login: {login}"));
+    let start = memmem::find(&claims, b"\"sub\":\"").expect("a login names its user") + 7;
+    *claims[start..].first_chunk().expect("a user's id is a UUID")
+}
+
+/// Tokens that one run gets and a later one redeems, so that `init` and `finalize` are measured separately.
+#[derive(Default)]
+pub struct SavedTokens {
+    /// Whether tokens are saved; otherwise they are redeemed.
+    pub is_saving: bool,
+    bytes: Vec<u8>,
+    /// The user of each token, and the place of its bytes.
+    tokens: VecDeque<(usize, (usize, usize))>,
+    taken: (usize, usize),
+}
+
+impl SavedTokens {
+    pub fn count(&self) -> usize {
+        self.tokens.len()
+    }
+
+    pub fn save(&mut self, user: usize, token: &[u8]) {
+        if self.is_saving {
+            self.tokens.push_back((user, (self.bytes.len(), self.bytes.len() + token.len())));
+            self.bytes.extend_from_slice(token);
+        }
+    }
+
+    /// Takes the next token and returns its user. None: there is none, or tokens are still saved.
+    pub fn take(&mut self) -> Option<usize> {
+        if self.is_saving {
+            return None;
+        }
+        let (user, span) = self.tokens.pop_front()?;
+        self.taken = span;
+        Some(user)
+    }
+
+    /// The token that was taken last.
+    pub fn taken(&self) -> &[u8] {
+        &self.bytes[self.taken.0..self.taken.1]
+    }
 }

@@ -1,30 +1,30 @@
-//! What came of the requests, counted as it happens: by kind, and second by second.
+//! Counts of the requests: by kind, and by second.
 
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::step::Step;
+use super::flow::Step;
 
-/// The longest time that is told from longer ones.
+/// Longer times count as this one.
 const LONGEST_US: u64 = 120_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// In the place of a status: the connection ended, or no answer came in time.
+/// Instead of a status: the connection was lost, or no response came in time.
 pub const LOST: u16 = 0;
 pub const UNANSWERED: u16 = 1;
 
-/// What an error is called.
+/// The name of a status among the errors.
 pub fn error_name(status: u16) -> String {
     match status {
         LOST => "connection lost".to_owned(),
-        UNANSWERED => "not answered".to_owned(),
+        UNANSWERED => "no response".to_owned(),
         status => status.to_string(),
     }
 }
 
-/// A histogram of microseconds, as large as it will ever be, so that counting never allocates.
+/// A histogram of microseconds with its final size, so that counting never allocates.
 pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_US, 3).unwrap()
 }
@@ -32,9 +32,9 @@ pub fn histogram() -> Histogram<u64> {
 /// One kind of request.
 pub struct Kind {
     pub step: Step,
-    /// Microseconds to the answers that were good.
+    /// Microseconds to successful responses.
     pub times: Histogram<u64>,
-    /// All others, by their status.
+    /// All other responses, by status.
     pub errors: BTreeMap<u16, u64>,
 }
 
@@ -44,27 +44,27 @@ impl Kind {
     }
 }
 
-/// What became of one second.
+/// The counts of one second.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Second {
-    /// Answers.
-    pub answers: u64,
+    /// Successful responses.
+    pub responses: u64,
     pub errors: u64,
     pub p50_ms: f64,
     pub p90_ms: f64,
     pub p99_ms: f64,
     pub p999_ms: f64,
     pub max_ms: f64,
-    /// How late requests were sent by the generator itself, its p99.
+    /// How late the generator sent requests, p99.
     pub late_p99_ms: f64,
 }
 
 pub struct Tally {
     pub kinds: Vec<Kind>,
-    /// How long after it was due the generator came to a request: the crowded machine's part, not the server's.
+    /// From a request's due time until the generator sent it: the crowded machine's part, not the server's.
     pub late: Histogram<u64>,
     pub seconds: Vec<Second>,
-    /// Nanoseconds that the requests took in all.
+    /// Nanoseconds from the first request to the last response.
     pub took_ns: u64,
     second_times: Histogram<u64>,
     second_late: Histogram<u64>,
@@ -87,14 +87,13 @@ impl Tally {
         }
     }
 
-    /// An answer that was good.
-    pub fn answered(&mut self, step: Step, took_ns: u64) {
+    pub fn succeeded(&mut self, step: Step, took_ns: u64) {
         let took_us = (took_ns / 1000).max(1);
         self.kinds[step as usize].times.saturating_record(took_us);
         self.second_times.saturating_record(took_us);
     }
 
-    /// Any other end of a request.
+    /// Counts any other end of a request.
     pub fn failed(&mut self, step: Step, status: u16) {
         *self.kinds[step as usize].errors.entry(status).or_default() += 1;
         self.second_errors += 1;
@@ -106,14 +105,14 @@ impl Tally {
         self.second_late.saturating_record(late_us);
     }
 
-    /// Closes the second, if it is over. Gives it then.
+    /// Closes the second and returns its counts, if it is over.
     pub fn tick(&mut self, now_ns: u64) -> Option<Second> {
         if now_ns < self.second_ends_ns {
             return None;
         }
         let ms = |quantile| self.second_times.value_at_quantile(quantile) as f64 / 1000.0;
         let second = Second {
-            answers: self.second_times.len(),
+            responses: self.second_times.len(),
             errors: self.second_errors,
             p50_ms: ms(0.5),
             p90_ms: ms(0.9),
@@ -129,20 +128,19 @@ impl Tally {
         Some(second)
     }
 
-    /// When the second is over.
     pub fn second_ends_ns(&self) -> u64 {
         self.second_ends_ns
     }
 
-    /// Awards that were made.
+    /// Acknowledged awards.
     pub fn awards(&self) -> u64 {
-        self.kinds.iter().filter(|it| it.step.is_award()).map(|it| it.times.len()).sum()
+        self.kinds.iter().filter(|kind| kind.step.is_award()).map(|kind| kind.times.len()).sum()
     }
 
-    /// Of all kinds together.
+    /// The times of all kinds.
     pub fn times(&self) -> Histogram<u64> {
         let mut times = histogram();
-        self.kinds.iter().for_each(|it| times.add(&it.times).unwrap());
+        self.kinds.iter().for_each(|kind| times.add(&kind.times).unwrap());
         times
     }
 }

@@ -1,13 +1,14 @@
-//! One client: it connects, says who it is, answers pings, and looks at nothing of a board but its version.
+//! One subscriber: it connects, authenticates, answers pings, and reads only the version of a board.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddrV4, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
-use super::now_us;
-use super::orders::Protocol;
-use super::poll::Ready;
-use super::tally::Tally;
+use socket2::{Domain, Socket, Type};
+
+use super::deliveries::Deliveries;
+use super::messages::Protocol;
 use super::wire::{self, CLOSE, PING, PONG, TEXT};
+use crate::epoll::Ready;
 
 pub struct Client {
     pub address: SocketAddrV4,
@@ -15,36 +16,51 @@ pub struct Client {
     login: String,
     stream: Option<TcpStream>,
     stage: Stage,
-    /// Bytes of a unit whose end has not come yet.
-    carry: Vec<u8>,
-    /// The same of an event that comes in several chunks.
-    event: Vec<u8>,
-    /// The version of the last board; it stays over connections.
-    pub version: u64,
-    /// The leader's score in the highest board so far, if the tally wants it.
-    leading: u64,
-    lost_at_us: Option<u64>,
-    /// Attempts to come back that failed in a row.
-    attempts: u32,
+    /// The bytes of an incomplete response head, frame or chunk.
+    partial: Vec<u8>,
+    /// The bytes of an event that arrives in several chunks.
+    partial_event: Vec<u8>,
+    /// The version of the last board.
+    version: u64,
+    /// The highest top score so far, if top scores are collected.
+    top_score: u64,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Stage {
     Connecting,
-    Head,
-    Greeted,
+    AwaitsHead,
+    AwaitsBoard,
     Open,
 }
 
 /// Why a connection ended.
 #[derive(Debug)]
-pub enum End {
-    /// Without a word.
+pub enum Disconnect {
+    /// Without a close frame.
     Lost,
-    /// By a frame, which may say when to come again.
-    Closed { code: u16, retry_ms: Option<u64> },
-    /// The handshake was answered so.
-    Refused { status: u64, retry_s: Option<u64> },
+    /// By a close frame with this code.
+    Closed(u16),
+    /// The handshake was refused.
+    Refused { status: u64, retry_after_s: Option<u64> },
+}
+
+/// Begins a connection from any address.
+pub fn connect_from_any(to: SocketAddrV4) -> io::Result<TcpStream> {
+    connect_from(Ipv4Addr::UNSPECIFIED, to)
+}
+
+/// Begins a connection from an address of this machine, without waiting for it.
+pub fn connect_from(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    socket.set_tcp_nodelay(true)?;
+    if !from.is_unspecified() {
+        socket.bind(&SocketAddrV4::new(from, 0).into())?;
+    }
+    match socket.connect(&to.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(socket.into()),
+    }
 }
 
 impl Client {
@@ -55,213 +71,199 @@ impl Client {
             login,
             stream: None,
             stage: Stage::Connecting,
-            carry: Vec::new(),
-            event: Vec::new(),
+            partial: Vec::new(),
+            partial_event: Vec::new(),
             version: 0,
-            leading: 0,
-            lost_at_us: None,
-            attempts: 0,
+            top_score: 0,
         }
     }
 
+    /// Begins the handshake on a connection.
     pub fn begin(&mut self, stream: TcpStream) {
         (self.stream, self.stage) = (Some(stream), Stage::Connecting);
-        self.carry = Vec::new();
-        self.event = Vec::new();
+        (self.partial, self.partial_event) = (Vec::new(), Vec::new());
     }
 
+    /// Whether it has a connection and a board.
     pub fn is_open(&self) -> bool {
         self.stage == Stage::Open
     }
 
-    /// Reads what came.
-    pub fn ready(&mut self, ready: Ready, buffer: &mut [u8], tally: &mut Tally) -> Result<(), End> {
-        if self.stage == Stage::Connecting && ready.writable {
-            self.ask()?;
+    pub fn disconnect(&mut self) {
+        (self.stream, self.stage) = (None, Stage::Connecting);
+    }
+
+    /// Reads what arrived.
+    pub fn on_ready(
+        &mut self,
+        ready: Ready,
+        buffer: &mut [u8],
+        deliveries: &mut Deliveries,
+    ) -> Result<(), Disconnect> {
+        if self.stage == Stage::Connecting && ready.is_writable {
+            self.send_handshake()?;
         }
         loop {
-            match self.stream.as_ref().ok_or(End::Lost)?.read(buffer) {
-                Ok(0) => return Err(End::Lost),
+            match self.stream.as_ref().ok_or(Disconnect::Lost)?.read(buffer) {
+                Ok(0) => return Err(Disconnect::Lost),
                 Ok(count) => {
-                    self.feed(&buffer[..count], tally)?;
-                    if count < buffer.len() && !ready.ends {
+                    self.on_bytes(&buffer[..count], deliveries)?;
+                    if count < buffer.len() && !ready.is_closed {
                         return Ok(());
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(End::Lost),
+                Err(_) => return Err(Disconnect::Lost),
             }
         }
     }
 
-    /// Lets go of the connection, and says how many milliseconds later the client comes again: as the official client of
-    /// Socket.IO does, others as they were told or within two seconds.
-    pub fn leave(&mut self, end: &End) -> u64 {
-        self.stream = None;
-        if self.is_open() {
-            (self.lost_at_us, self.attempts) = (Some(now_us()), 0);
-        }
-        self.stage = Stage::Connecting;
-        let attempt = self.attempts;
-        self.attempts += 1;
-        match end {
-            _ if self.protocol == Protocol::SocketIo => {
-                let delay_ms = 1000.0 * f64::from(1 << attempt.min(10)) * rand::random_range(0.5..1.5);
-                delay_ms.min(5000.0) as u64
-            }
-            End::Closed { retry_ms: Some(retry_ms), .. } => *retry_ms,
-            End::Refused { retry_s: Some(retry_s), .. } => retry_s * 1000 + rand::random_range(0..2000),
-            _ => rand::random_range(0..2000),
-        }
-    }
-
-    fn ask(&mut self) -> Result<(), End> {
-        let error = self.stream.as_ref().and_then(|it| it.take_error().transpose());
+    fn send_handshake(&mut self) -> Result<(), Disconnect> {
+        let error = self.stream.as_ref().and_then(|stream| stream.take_error().transpose());
         if error.is_some() {
-            return Err(End::Lost);
+            return Err(Disconnect::Lost);
         }
-        self.stage = Stage::Head;
+        self.stage = Stage::AwaitsHead;
         let upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let request = match self.protocol {
-            Protocol::WebSocket => {
-                let login = &self.login;
-                format!(
-                    "GET /api/v1/ws HTTP/1.1\r\nhost: laurel\r\nauthorization: Bearer {login}\r\n{upgrade}\r\n"
-                )
-            }
-            Protocol::SocketIo => {
-                let path = "/socket.io/?EIO=4&transport=websocket";
-                format!("GET {path} HTTP/1.1\r\nhost: laurel\r\n{upgrade}\r\n")
-            }
-            Protocol::Events => {
-                "GET /api/v1/leaderboard/stream HTTP/1.1\r\nhost: laurel\r\naccept: text/event-stream\r\n\r\n"
-                    .into()
-            }
-            Protocol::Bare => {
-                self.stage = Stage::Greeted;
+        let login = &self.login;
+        let (path, headers) = match self.protocol {
+            Protocol::WebSocket => ("/api/v1/ws", format!("authorization: Bearer {login}\r\n{upgrade}")),
+            Protocol::SocketIo => ("/socket.io/?EIO=4&transport=websocket", upgrade.to_owned()),
+            Protocol::Events => ("/api/v1/leaderboard/stream", "accept: text/event-stream\r\n".to_owned()),
+            Protocol::BareSend => {
+                self.stage = Stage::AwaitsBoard;
                 return Ok(());
             }
         };
-        self.say(request.as_bytes())
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: laurel\r\n{headers}\r\n").as_bytes())
     }
 
-    /// What is said is short: a connection that does not take it at once is lost.
-    fn say(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.stream.as_ref().ok_or(End::Lost)?.write_all(bytes).map_err(|_| End::Lost)
+    /// Messages are short, so a connection that does not take one at once is lost.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
+        let mut stream = self.stream.as_ref().ok_or(Disconnect::Lost)?;
+        stream.write_all(bytes).map_err(|_| Disconnect::Lost)
     }
 
-    /// Takes the units that are whole, and keeps the rest for what comes next.
-    fn feed(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<(), End> {
-        if self.carry.is_empty() {
-            let used = self.take(bytes, tally)?;
-            self.carry.extend(&bytes[used..]);
+    /// Handles the complete units, and keeps the rest until more arrives.
+    fn on_bytes(&mut self, bytes: &[u8], deliveries: &mut Deliveries) -> Result<(), Disconnect> {
+        if self.partial.is_empty() {
+            let used = self.handle_units(bytes, deliveries)?;
+            self.partial.extend(&bytes[used..]);
         } else {
-            let mut carry = std::mem::take(&mut self.carry);
-            carry.extend(bytes);
-            let used = self.take(&carry, tally)?;
-            if used < carry.len() {
-                carry.drain(..used);
-                self.carry = carry;
+            let mut partial = std::mem::take(&mut self.partial);
+            partial.extend(bytes);
+            let used = self.handle_units(&partial, deliveries)?;
+            if used < partial.len() {
+                partial.drain(..used);
+                self.partial = partial;
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<usize, End> {
+    /// Returns how many bytes were handled.
+    fn handle_units(&mut self, bytes: &[u8], deliveries: &mut Deliveries) -> Result<usize, Disconnect> {
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
             let unit = match (self.stage, self.protocol) {
-                (Stage::Head, _) => wire::head(rest),
+                (Stage::AwaitsHead, _) => wire::head(rest),
                 (_, Protocol::Events) => wire::chunk(rest),
                 _ => wire::frame(rest),
             };
             let Some((unit, length)) = unit else { break };
             match (self.stage, self.protocol) {
-                (Stage::Head, _) => self.answered(unit)?,
-                (_, Protocol::Events) => self.chunk(unit, tally),
-                _ => self.frame(rest[0] & 0x0f, unit, tally)?,
+                (Stage::AwaitsHead, _) => self.on_head(unit)?,
+                (_, Protocol::Events) => self.on_chunk(unit, deliveries),
+                _ => self.on_frame(rest[0] & 0x0f, unit, deliveries)?,
             }
             used += length;
         }
         Ok(used)
     }
 
-    fn answered(&mut self, head: &[u8]) -> Result<(), End> {
+    fn on_head(&mut self, head: &[u8]) -> Result<(), Disconnect> {
         let status = wire::number_after(head, b"HTTP/1.1 ").unwrap_or_default();
         if ![101, 200].contains(&status) {
-            return Err(End::Refused { status, retry_s: wire::number_after(head, b"retry-after: ") });
+            let retry_after_s = wire::number_after(head, b"retry-after: ");
+            return Err(Disconnect::Refused { status, retry_after_s });
         }
-        self.stage = Stage::Greeted;
+        self.stage = Stage::AwaitsBoard;
         Ok(())
     }
 
-    fn frame(&mut self, kind: u8, payload: &[u8], tally: &mut Tally) -> Result<(), End> {
-        match kind {
-            TEXT => self.text(payload, tally),
-            PING => self.say(&wire::masked(PONG, payload)),
+    fn on_frame(
+        &mut self,
+        opcode: u8,
+        payload: &[u8],
+        deliveries: &mut Deliveries,
+    ) -> Result<(), Disconnect> {
+        match opcode {
+            TEXT => self.on_text(payload, deliveries),
+            PING => self.send(&wire::masked(PONG, payload)),
             CLOSE => {
-                let code = payload.first_chunk().map_or(1005, |it| u16::from_be_bytes(*it));
-                let _ = self.say(&wire::masked(CLOSE, payload));
-                Err(End::Closed { code, retry_ms: wire::number_after(payload, b"retry in ") })
+                let code = payload.first_chunk().map_or(1005, |bytes| u16::from_be_bytes(*bytes));
+                let _ = self.send(&wire::masked(CLOSE, payload));
+                Err(Disconnect::Closed(code))
             }
-            other => panic!("the node sent a frame of kind {other}"),
+            other => panic!("the node sent a frame with opcode {other}"),
         }
     }
 
-    fn text(&mut self, text: &[u8], tally: &mut Tally) -> Result<(), End> {
+    fn on_text(&mut self, text: &[u8], deliveries: &mut Deliveries) -> Result<(), Disconnect> {
         match self.protocol {
-            Protocol::SocketIo if text == b"2" => return self.say(&wire::masked(TEXT, b"3")),
+            Protocol::SocketIo if text == b"2" => return self.send(&wire::masked(TEXT, b"3")),
             Protocol::SocketIo if text.starts_with(b"0{") => {
                 let connect = format!("40{{\"token\":\"{}\"}}", self.login);
-                return self.say(&wire::masked(TEXT, connect.as_bytes()));
+                return self.send(&wire::masked(TEXT, connect.as_bytes()));
             }
             Protocol::SocketIo if text.starts_with(b"44") => {
-                return Err(End::Refused { status: 401, retry_s: None });
+                return Err(Disconnect::Refused { status: 401, retry_after_s: None });
             }
-            Protocol::SocketIo if text.starts_with(b"42[\"scoreboard:update\"") => self.board(text, tally),
+            Protocol::SocketIo if text.starts_with(b"42[\"scoreboard:update\"") => {
+                self.on_board(text, deliveries);
+            }
             Protocol::WebSocket if text.starts_with(b"{\"event\":\"leaderboard_updated\"") => {
-                self.board(text, tally)
+                self.on_board(text, deliveries);
             }
-            Protocol::Bare => self.board(text, tally),
+            Protocol::BareSend => self.on_board(text, deliveries),
             _ => {}
         }
         Ok(())
     }
 
-    fn chunk(&mut self, chunk: &[u8], tally: &mut Tally) {
-        const BOARD: &[u8] = b"event: leaderboard_updated\n";
-        let mut events = std::mem::take(&mut self.event);
+    fn on_chunk(&mut self, chunk: &[u8], deliveries: &mut Deliveries) {
+        let mut events = std::mem::take(&mut self.partial_event);
         events.extend(chunk);
-        let mut from = 0;
-        while let Some(end) = events[from..].windows(2).position(|it| it == b"\n\n") {
-            let event = &events[from..from + end];
-            if event.starts_with(BOARD) {
-                self.board(event, tally);
+        let mut start = 0;
+        while let Some(length) = events[start..].windows(2).position(|bytes| bytes == b"\n\n") {
+            let event = &events[start..start + length];
+            if event.starts_with(b"event: leaderboard_updated\n") {
+                self.on_board(event, deliveries);
             }
-            from += end + 2;
+            start += length + 2;
         }
-        if from < events.len() {
-            self.event = events.split_off(from);
+        if start < events.len() {
+            self.partial_event = events.split_off(start);
         }
     }
 
-    fn board(&mut self, board: &[u8], tally: &mut Tally) {
+    fn on_board(&mut self, board: &[u8], deliveries: &mut Deliveries) {
         let version = wire::version(board);
         if self.stage == Stage::Open {
-            tally.pushed(self.version, version);
+            deliveries.add(self.version, version);
         } else {
             self.stage = Stage::Open;
-            tally.opened(self.version, version, self.lost_at_us.take());
+            deliveries.add_first(version);
         }
         self.version = self.version.max(version);
-        if let Some(leading) = &mut tally.leading
+        if let Some(top_scores) = &mut deliveries.top_scores
             && let Some(score) = wire::number_after(board, b"\"score\":")
-            && score > self.leading
+            && score > self.top_score
         {
-            self.leading = score;
-            leading.push(score);
+            self.top_score = score;
+            top_scores.push(score);
         }
     }
 }

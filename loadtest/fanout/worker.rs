@@ -1,82 +1,88 @@
-//! A process full of clients: `loadtest fanout-worker LOGINS SKIP ADDRESS`. It reads orders on its standard input and
-//! ends with it. Its logins begin after so many others; its connections come from this address.
+//! A process with many clients (`loadtest fanout-worker`). It reads commands on its standard input and ends with it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use super::client::{Client, End};
+use super::client::{Client, Disconnect, connect_from};
+use super::deliveries::Deliveries;
+use super::messages::{WorkerCommand, WorkerReply};
 use super::now_us;
-use super::orders::{Order, Reply};
-use super::poll::{self, Poll, Ready};
-use super::tally::Tally;
+use crate::epoll::{Epoll, Ready};
 
-/// The standard input's key; a client's key is its place.
+/// The key of the standard input. The key of a client is its index.
 const INPUT: u64 = u64::MAX;
-/// Close codes from here on say that the node is displeased with the client.
-const OURS: u16 = 4000;
 const BUFFER: usize = 64 * 1024;
+/// With more clients per address, finding a free port takes longer than connecting.
+const CLIENTS_PER_ADDRESS: u32 = 2000;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The file of all logins
+    pub logins: PathBuf,
+    /// Logins that belong to other workers
+    pub skip: usize,
+    /// The address that connections come from
+    pub from: Ipv4Addr,
+}
 
 struct Worker {
-    poll: Poll,
+    epoll: Epoll,
     from: Ipv4Addr,
     logins: std::iter::Skip<std::io::Lines<BufReader<File>>>,
     clients: Vec<Client>,
-    /// Clients that have not connected yet, and how many may at once.
+    /// Clients that have not connected yet.
     queue: VecDeque<usize>,
-    at_once: usize,
-    /// Handshakes.
-    under_way: usize,
-    /// When who comes again.
-    timers: BinaryHeap<Reverse<(u64, usize)>>,
-    /// Where to come again; empty: nobody may lose a connection.
-    targets: Vec<SocketAddrV4>,
-    /// What cannot be answered yet.
-    waiting: Option<Order>,
-    tally: Tally,
+    max_concurrent_handshakes: usize,
+    handshakes: usize,
+    /// When clients whose handshake was refused try again, in µs.
+    retries: BinaryHeap<Reverse<(u64, usize)>>,
+    /// A command that still has to be answered.
+    pending: Option<WorkerCommand>,
+    deliveries: Deliveries,
     buffer: Vec<u8>,
-    /// The standard input past its buffer, of which the queue knows nothing; and what came of a line.
+    /// The standard input without its buffer, which epoll cannot see; and the start of a line.
     input: File,
     line: Vec<u8>,
 }
 
-pub fn run(arguments: &[String]) {
-    let [logins, skip, from] = arguments else { panic!("what a worker is told is logins, skip and address") };
-    let poll = Poll::new();
+pub fn run(arguments: &Arguments) {
+    let epoll = Epoll::new();
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
-    poll.add_pipe(&input, INPUT);
+    epoll.add_pipe(&input, INPUT);
     let worker = Worker {
-        poll,
-        from: from.parse().unwrap(),
-        logins: BufReader::new(File::open(logins).unwrap()).lines().skip(skip.parse().unwrap()),
+        epoll,
+        from: arguments.from,
+        logins: BufReader::new(File::open(&arguments.logins).unwrap()).lines().skip(arguments.skip),
         clients: Vec::new(),
         queue: VecDeque::new(),
-        at_once: 0,
-        under_way: 0,
-        timers: BinaryHeap::new(),
-        targets: Vec::new(),
-        waiting: None,
-        tally: Tally::new(),
+        max_concurrent_handshakes: 0,
+        handshakes: 0,
+        retries: BinaryHeap::new(),
+        pending: None,
+        deliveries: Deliveries::new(),
         buffer: vec![0; BUFFER],
         input,
         line: Vec::new(),
     };
-    worker.work();
+    worker.run();
 }
 
 impl Worker {
-    fn work(mut self) {
+    fn run(mut self) {
         let mut ready = Vec::new();
         loop {
-            self.poll.wait(&mut ready, self.timeout_ms());
-            for one in &ready {
-                match one.key {
-                    INPUT if !self.listen() => return,
+            self.epoll.wait(&mut ready, self.timeout());
+            for event in &ready {
+                match event.key {
+                    INPUT if !self.read_commands() => return,
                     INPUT => {}
-                    place => self.ready(place as usize, *one),
+                    client => self.on_ready(client as usize, *event),
                 }
             }
             self.begin_due();
@@ -84,121 +90,112 @@ impl Worker {
         }
     }
 
-    fn timeout_ms(&self) -> i32 {
-        match self.timers.peek() {
-            Some(Reverse((due_us, _))) => due_us.saturating_sub(now_us()).div_ceil(1000) as i32,
-            None => -1,
-        }
+    fn timeout(&self) -> Option<Duration> {
+        let Reverse((due_us, _)) = self.retries.peek()?;
+        Some(Duration::from_micros(due_us.saturating_sub(now_us())))
     }
 
-    /// Reads orders. False: there will be none any more.
-    fn listen(&mut self) -> bool {
+    /// Returns false at the end of the input.
+    fn read_commands(&mut self) -> bool {
         let count = self.input.read(&mut self.buffer).unwrap();
         self.line.extend(&self.buffer[..count]);
-        while let Some(end) = self.line.iter().position(|it| *it == b'\n') {
+        while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
-            self.obey(serde_json::from_slice(&line).unwrap());
+            self.on_command(serde_json::from_slice(&line).unwrap());
         }
         count > 0
     }
 
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Connect { protocol, count, address, at_once } => {
+    fn on_command(&mut self, command: WorkerCommand) {
+        match command {
+            WorkerCommand::Connect { protocol, count, address, max_concurrent_handshakes } => {
                 for _ in 0..count {
-                    let login = self.logins.next().expect("a login for each client").unwrap();
+                    let login = self.logins.next().expect("there is a login for each client").unwrap();
                     self.queue.push_back(self.clients.len());
                     self.clients.push(Client::new(protocol, address, login));
                 }
-                self.at_once = at_once;
-                self.waiting = Some(order);
+                self.max_concurrent_handshakes = max_concurrent_handshakes;
+                self.pending = Some(command);
             }
-            Order::Await { .. } | Order::Settle => self.waiting = Some(order),
-            Order::Flee { to, lost_from_us } => {
-                self.targets = to;
-                self.tally.count_closed_from(lost_from_us);
-                reply(&Reply::Done);
-            }
-            Order::Report => reply(&Reply::Report(self.tally.report())),
+            WorkerCommand::AwaitVersion { .. } => self.pending = Some(command),
+            WorkerCommand::Report => reply(&WorkerReply::Report(self.deliveries.report())),
         }
     }
 
-    /// Says what was waited for, once it holds.
+    /// Answers the pending command, once its condition holds.
     fn answer(&mut self) {
-        if self.tally.open < self.clients.len() {
+        let Deliveries { open, newest, newest_count, newest_last_us, .. } = self.deliveries;
+        if open < self.clients.len() {
             return;
         }
-        let answer = match self.waiting {
-            Some(Order::Connect { .. }) => Reply::Done,
-            Some(Order::Await { version })
-                if self.tally.newest >= version && self.tally.have == self.clients.len() =>
+        let answer = match self.pending {
+            Some(WorkerCommand::Connect { .. }) => WorkerReply::Done,
+            Some(WorkerCommand::AwaitVersion { version })
+                if newest >= version && newest_count == self.clients.len() =>
             {
-                Reply::Has { last_us: self.tally.newest_last_us }
-            }
-            Some(Order::Settle) if self.clients.iter().all(|it| self.targets.contains(&it.address)) => {
-                Reply::Settled { at_us: self.tally.last_back_us }
+                WorkerReply::Received { last_us: newest_last_us }
             }
             _ => return,
         };
         reply(&answer);
-        self.waiting = None;
+        self.pending = None;
     }
 
     fn begin_due(&mut self) {
         let now = now_us();
-        while self.timers.peek().is_some_and(|Reverse((due_us, _))| *due_us <= now) {
-            let Some(Reverse((_, place))) = self.timers.pop() else { return };
-            if !self.targets.is_empty() {
-                self.clients[place].address = self.targets[rand::random_range(0..self.targets.len())];
-            }
+        while self.retries.peek().is_some_and(|Reverse((due_us, _))| *due_us <= now) {
+            let Some(Reverse((_, place))) = self.retries.pop() else { return };
             self.begin(place);
         }
-        while self.under_way < self.at_once {
+        while self.handshakes < self.max_concurrent_handshakes {
             let Some(place) = self.queue.pop_front() else { return };
             self.begin(place);
         }
     }
 
     fn begin(&mut self, place: usize) {
-        self.under_way += 1;
-        match poll::connect(self.from, place, self.clients[place].address) {
+        self.handshakes += 1;
+        let from = self.from.to_bits() + (place as u32 / CLIENTS_PER_ADDRESS) * 0x1_0000;
+        match connect_from(Ipv4Addr::from_bits(from), self.clients[place].address) {
             Ok(stream) => {
-                self.poll.add_stream(&stream, place as u64);
+                self.epoll.add_stream(&stream, place as u64);
                 self.clients[place].begin(stream);
             }
-            Err(_) => self.ended(place, &End::Lost),
+            Err(_) => self.on_disconnect(place, &Disconnect::Lost),
         }
     }
 
-    fn ready(&mut self, place: usize, ready: Ready) {
+    fn on_ready(&mut self, place: usize, ready: Ready) {
         let client = &mut self.clients[place];
         let was_open = client.is_open();
-        let result = client.ready(ready, &mut self.buffer, &mut self.tally);
-        // A board may have come before the end, even the first.
-        self.under_way -= usize::from(!was_open && client.is_open());
-        if let Err(end) = result {
-            self.ended(place, &end);
+        let result = client.on_ready(ready, &mut self.buffer, &mut self.deliveries);
+        // The first board may have arrived before the connection ended.
+        self.handshakes -= usize::from(!was_open && client.is_open());
+        if let Err(disconnect) = result {
+            self.on_disconnect(place, &disconnect);
         }
     }
 
-    fn ended(&mut self, place: usize, end: &End) {
+    fn on_disconnect(&mut self, place: usize, disconnect: &Disconnect) {
         let client = &mut self.clients[place];
-        if client.is_open() {
-            let displeased = matches!(end, End::Closed { code: OURS.., .. });
-            assert!(!self.targets.is_empty() && !displeased, "a client lost its connection: {end:?}");
-            self.tally.lost(now_us());
-        } else {
-            let may_retry = !matches!(end, End::Refused { status, .. } if ![429, 503].contains(status));
-            assert!(may_retry, "a handshake was refused: {end:?}");
-            self.under_way -= 1;
-            self.tally.refused();
+        match disconnect {
+            Disconnect::Closed(code) if client.is_open() => panic!("a node closed a connection with {code}"),
+            _ => assert!(!client.is_open(), "a client lost its connection: {disconnect:?}"),
         }
-        let delay_ms = client.leave(end);
-        self.timers.push(Reverse((now_us() + delay_ms * 1000, place)));
+        let retry_after_s = match disconnect {
+            Disconnect::Refused { status: 429 | 503, retry_after_s } => retry_after_s.unwrap_or_default(),
+            Disconnect::Refused { .. } => panic!("a handshake was refused: {disconnect:?}"),
+            Disconnect::Lost | Disconnect::Closed(_) => 0,
+        };
+        client.disconnect();
+        self.handshakes -= 1;
+        self.deliveries.add_refused();
+        let delay_ms = retry_after_s * 1000 + rand::random_range(0..2000);
+        self.retries.push(Reverse((now_us() + delay_ms * 1000, place)));
     }
 }
 
-fn reply(reply: &Reply) {
+fn reply(reply: &WorkerReply) {
     let mut output = std::io::stdout().lock();
     serde_json::to_writer(&mut output, reply).unwrap();
     output.write_all(b"\n").unwrap();

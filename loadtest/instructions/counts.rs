@@ -1,4 +1,4 @@
-//! The counts, and those that are kept to be compared with.
+//! The counts, and their comparison with the committed ones.
 
 use std::fmt::{self, Write as _};
 use std::process::Command;
@@ -6,93 +6,90 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 /// From the root of the repository, where `make` runs.
-const KEPT: &str = "loadtest/instructions/counts.json";
-/// How far a count may be from the kept one.
+const COMMITTED: &str = "loadtest/instructions/counts.json";
+/// A count may exceed the committed one by this share, or by this number of instructions.
 const TOLERANCE: f64 = 0.03;
+const MIN_DIFFERENCE: f64 = 500.0;
 
-/// Instructions for one request.
+/// Instructions per request.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Count {
     pub node: u64,
     pub redis: u64,
 }
 
-/// Each kind of work.
+/// The counts of each kind of work.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Counts {
-    /// The programs by whose releases the counts differ.
+    /// The programs whose versions affect the counts.
     pub by: String,
-    /// An action is begun (`init`).
+    /// `init`.
     pub issue: Count,
-    /// It is redeemed (`finalize`).
+    /// `finalize`.
     pub award: Count,
-    /// The board is read.
+    /// A read of the board.
     pub board: Count,
-    /// Both are written to Postgres; what Postgres does for it is not counted.
+    /// Writing both to Postgres, without Postgres' own work.
     pub ledger: Count,
 }
 
 impl Counts {
-    pub fn kept() -> Self {
-        let text = std::fs::read_to_string(KEPT).expect("`make instructions UPDATE=1` makes it");
+    pub fn committed() -> Self {
+        let text = std::fs::read_to_string(COMMITTED).expect("`make instructions UPDATE=1` writes it");
         serde_json::from_str(&text).unwrap()
     }
 
-    pub fn keep(&self) {
-        std::fs::write(KEPT, serde_json::to_string_pretty(self).unwrap() + "\n").unwrap();
+    pub fn save(&self) {
+        std::fs::write(COMMITTED, serde_json::to_string_pretty(self).unwrap() + "\n").unwrap();
     }
 
-    fn named(&self) -> [(String, u64); 8] {
-        let each =
+    fn named(&self) -> Vec<(String, u64)> {
+        let kinds =
             [("issue", self.issue), ("award", self.award), ("board", self.board), ("ledger", self.ledger)];
-        let mut named = each.iter().flat_map(|(name, it)| {
-            [(format!("{name}, node"), it.node), (format!("{name}, Redis"), it.redis)]
+        let named = kinds.iter().flat_map(|(name, count)| {
+            [(format!("{name}, node"), count.node), (format!("{name}, Redis"), count.redis)]
         });
-        std::array::from_fn(|_| named.next().unwrap_or_default())
+        named.collect()
     }
 
-    /// Says how they differ from the kept ones, and whether one grew too much.
-    pub fn compare(&self, kept: &Self) -> (String, bool) {
-        let (mut report, mut grew, mut shrank) = (String::new(), false, false);
-        if self.by != kept.by {
-            let _ = writeln!(report, "Counted by {}; the kept ones by {}", self.by, kept.by);
+    /// Describes the differences from the committed counts. The second value is whether a count is too large.
+    pub fn compare(&self, committed: &Self) -> (String, bool) {
+        let (mut report, mut is_larger, mut is_smaller) = (String::new(), false, false);
+        if self.by != committed.by {
+            let _ = writeln!(report, "Counted by {}; committed by {}", self.by, committed.by);
         }
-        for ((name, now), (_, kept)) in self.named().into_iter().zip(kept.named()) {
-            // What hardly does anything says nothing by its ratio.
-            let margin = (kept as f64 * TOLERANCE).max(SMALL);
-            let apart = now as f64 - kept as f64;
-            let verdict = if apart > margin {
-                grew = true;
-                "  GREW"
-            } else if apart < -margin {
-                shrank = true;
-                "  shrank"
+        for ((name, now), (_, before)) in self.named().into_iter().zip(committed.named()) {
+            let margin = (before as f64 * TOLERANCE).max(MIN_DIFFERENCE);
+            let difference = now as f64 - before as f64;
+            let verdict = if difference > margin {
+                is_larger = true;
+                "  LARGER"
+            } else if difference < -margin {
+                is_smaller = true;
+                "  smaller"
             } else {
                 ""
             };
-            let percent = 100.0 * apart / kept.max(1) as f64;
-            let _ = writeln!(report, "{name:<15}{now:>9}  kept {kept:>9}  {percent:>+6.1} %{verdict}");
+            let percent = 100.0 * difference / before.max(1) as f64;
+            let _ = writeln!(report, "{name:<15}{now:>9}  committed {before:>9}  {percent:>+6.1} %{verdict}");
         }
-        if grew {
-            report += "An award became dearer. If it has to be so: make instructions UPDATE=1\n";
-        } else if shrank {
-            report += "It became cheaper. Keep the lower counts: make instructions UPDATE=1\n";
+        if is_larger {
+            report += "More instructions than committed. To accept them: make instructions UPDATE=1\n";
+        } else if is_smaller {
+            report += "Fewer instructions than committed. To save them: make instructions UPDATE=1\n";
         }
-        (report.trim_end().to_owned(), grew)
+        (report.trim_end().to_owned(), is_larger)
     }
 }
 
-/// Instructions by which any count may differ.
-const SMALL: f64 = 500.0;
-
-/// What the counts depend on beside our own code.
+/// The programs, besides our own code, that affect the counts.
 pub fn programs() -> String {
     let version = |program: &str| {
         let output = Command::new(program).arg("--version").output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     let redis = version("redis-server");
-    let redis = redis.split(' ').find_map(|it| it.strip_prefix("v=")).unwrap_or_default();
+    let redis = redis.split(' ').find_map(|word| word.strip_prefix("v=")).unwrap_or_default();
     format!("{} and Redis {redis} on {}", version("valgrind"), std::env::consts::ARCH)
 }
 

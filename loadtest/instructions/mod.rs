@@ -1,75 +1,74 @@
-//! How many instructions a node and Redis execute for an award: `make instructions` holds the counts against those that are kept in
-//! `counts.json` beside this, and fails where one grew. Unlike times they are the same on a busy machine, so CI can compare them.
+//! Instructions that a node and Redis execute for an award. `make instructions` compares them with the committed `counts.json` and
+//! fails if one is larger. Unlike times they do not depend on the load of the machine, so CI can compare them.
 //!
-//! One request after another goes to a node as it is released. What it executes by function is left in `target/instructions`, as a
-//! table (`node.award.txt`) and for `callgrind_annotate --inclusive=yes`; so is its log.
+//! Requests go one at a time to a release build. `target/instructions` gets the counts by function, as a table (`node.award.txt`) and
+//! for `callgrind_annotate --inclusive=yes`, and the node's log.
 
 mod callgrind;
 mod counts;
-mod functions;
-mod stage;
+mod setup;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use counts::{Count, Counts};
-use stage::Stage;
+use setup::Setup;
 
-use crate::http::{self, Connection};
+use crate::client::{self, Connection};
 
-/// Requests of each kind that are counted, and those before, which warm up: one for each user.
+/// Requests of each kind that are counted, and requests before them as warm-up: one per user.
 const REQUESTS: usize = 1000;
 const WARM_UP: usize = 200;
-/// How long is listened to what both do when nobody asks anything.
+/// How long the idle work is counted.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Counts, and keeps it or compares it with what is kept.
+/// Counts, and saves or compares the counts.
 pub async fn run(update: bool) {
     let profiles = Path::new("target/instructions");
     let _ = std::fs::remove_dir_all(profiles);
     std::fs::create_dir_all(profiles).unwrap();
-    let measured = measure(&profiles.canonicalize().unwrap()).await;
+    let counts = measure(&profiles.canonicalize().unwrap()).await;
     if update {
-        measured.keep();
-        println!("{measured}");
+        counts.save();
+        println!("{counts}");
         return;
     }
-    let (report, grew) = measured.compare(&Counts::kept());
+    let (report, is_larger) = counts.compare(&Counts::committed());
     println!("{report}");
-    assert!(!grew, "more instructions than were kept");
+    assert!(!is_larger, "more instructions than committed");
 }
 
 async fn measure(profiles: &Path) -> Counts {
-    let mut stage = Stage::start(profiles).await;
-    let mut connection = Connection::open(&stage.address).await;
-    let tokens = issue(&mut connection, &stage.logins, WARM_UP).await;
-    redeem(&mut connection, &stage.logins, &tokens).await;
-    read(&mut connection, WARM_UP).await;
+    let mut setup = Setup::start(profiles).await;
+    let mut connection = Connection::open(&setup.address).await;
+    let tokens = issue(&mut connection, &setup.logins, WARM_UP).await;
+    redeem(&mut connection, &setup.logins, &tokens).await;
+    read_boards(&mut connection, WARM_UP).await;
 
-    let mut clock = Clock::start(&mut stage);
+    let mut counter = Counter::start(&mut setup);
     tokio::time::sleep(IDLE).await;
-    clock.learn_idle(&mut stage);
-    let tokens = issue(&mut connection, &stage.logins, REQUESTS).await;
-    let issue = clock.count(&mut stage, "issue");
-    redeem(&mut connection, &stage.logins, &tokens).await;
-    let award = clock.count(&mut stage, "award");
-    read(&mut connection, REQUESTS).await;
-    let board = clock.count(&mut stage, "board");
-    stage.write_down(WARM_UP + REQUESTS).await;
-    let mut ledger = clock.count(&mut stage, "ledger");
-    // Those of the warm-up are written too.
+    counter.count_idle(&mut setup);
+    let tokens = issue(&mut connection, &setup.logins, REQUESTS).await;
+    let issue = counter.count(&mut setup, "issue");
+    redeem(&mut connection, &setup.logins, &tokens).await;
+    let award = counter.count(&mut setup, "award");
+    read_boards(&mut connection, REQUESTS).await;
+    let board = counter.count(&mut setup, "board");
+    setup.write_ledger(WARM_UP + REQUESTS).await;
+    let mut ledger = counter.count(&mut setup, "ledger");
+    // The awards of the warm-up are written too.
     for count in [&mut ledger.node, &mut ledger.redis] {
         *count = *count * REQUESTS as u64 / (WARM_UP + REQUESTS) as u64;
     }
     Counts { by: counts::programs(), issue, award, board, ledger }
 }
 
-/// Starts so many actions, each user in turn.
+/// Sends `init` for each user in turn, and returns the tokens.
 async fn issue(connection: &mut Connection, logins: &[String], count: usize) -> Vec<String> {
     let mut tokens = Vec::new();
     for login in logins.iter().cycle().take(count) {
-        let answer = connection.post("/api/v1/actions/init", login, r#"{"actionType":"watch_ad"}"#).await;
-        tokens.push(http::field(&answer, "antiSpamToken").unwrap());
+        let response = connection.post("/api/v1/actions/init", login, r#"{"actionType":"watch_ad"}"#).await;
+        tokens.push(client::field(&response.unwrap(), "antiSpamToken").unwrap());
     }
     tokens
 }
@@ -77,50 +76,54 @@ async fn issue(connection: &mut Connection, logins: &[String], count: usize) -> 
 async fn redeem(connection: &mut Connection, logins: &[String], tokens: &[String]) {
     for (login, token) in logins.iter().cycle().zip(tokens) {
         let body = format!(r#"{{"antiSpamToken":"{token}"}}"#);
-        connection.post("/api/v1/actions/finalize", login, &body).await;
+        connection.post("/api/v1/actions/finalize", login, &body).await.unwrap();
     }
 }
 
-async fn read(connection: &mut Connection, count: usize) {
+async fn read_boards(connection: &mut Connection, count: usize) {
     for _ in 0..count {
         connection.get("/api/v1/scores/leaderboard").await;
     }
 }
 
-/// What was executed from one moment to the next, without what would have been if nobody had asked.
-struct Clock {
+/// Instructions of each phase, without the idle work during it.
+struct Counter {
     since: Instant,
+    /// Of the node and of Redis.
     idle_per_second: [f64; 2],
 }
 
-impl Clock {
-    fn start(stage: &mut Stage) -> Self {
-        let mut clock = Self { since: Instant::now(), idle_per_second: [0.0; 2] };
-        clock.lap(stage, "warm");
-        clock
+impl Counter {
+    fn start(setup: &mut Setup) -> Self {
+        let mut counter = Self { since: Instant::now(), idle_per_second: [0.0; 2] };
+        counter.end_phase(setup, "warm-up");
+        counter
     }
 
-    fn lap(&mut self, stage: &mut Stage, name: &str) -> ([f64; 2], f64) {
-        let counted = [&mut stage.node, &mut stage.redis].map(|it| {
-            let count = it.instructions();
-            it.name(name, REQUESTS);
+    /// Returns the instructions and the seconds since the last phase.
+    fn end_phase(&mut self, setup: &mut Setup, name: &str) -> ([f64; 2], f64) {
+        let counts = [&mut setup.node, &mut setup.redis].map(|program| {
+            let count = program.instructions();
+            program.name_dump(name, REQUESTS);
             count as f64
         });
         let took = self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
-        (counted, took)
+        (counts, took)
     }
 
-    fn learn_idle(&mut self, stage: &mut Stage) {
-        let (counted, took) = self.lap(stage, "idle");
-        self.idle_per_second = counted.map(|it| it / took);
+    fn count_idle(&mut self, setup: &mut Setup) {
+        let (counts, took) = self.end_phase(setup, "idle");
+        self.idle_per_second = counts.map(|count| count / took);
     }
 
-    /// By request.
-    fn count(&mut self, stage: &mut Stage, name: &str) -> Count {
-        let (counted, took) = self.lap(stage, name);
-        let own = |it: usize| (counted[it] - self.idle_per_second[it] * took).max(0.0) / REQUESTS as f64;
+    /// Instructions per request.
+    fn count(&mut self, setup: &mut Setup, name: &str) -> Count {
+        let (counts, took) = self.end_phase(setup, name);
+        let per_request = |program: usize| {
+            (counts[program] - self.idle_per_second[program] * took).max(0.0) / REQUESTS as f64
+        };
         eprintln!("{name}: {REQUESTS} in {took:.0} s");
-        Count { node: own(0) as u64, redis: own(1) as u64 }
+        Count { node: per_request(0) as u64, redis: per_request(1) as u64 }
     }
 }

@@ -1,57 +1,46 @@
-//! The standard set: what `make bench` measures in one run, and holds against the targets.
+//! The standard set: what `make bench` measures in one run and compares with the targets.
 
-mod held;
+mod ledger_share;
 mod reads;
 mod report;
 mod targets;
 
-use serde::Serialize;
-
-use crate::cpu::Cpu;
-use crate::drive::bare;
-use crate::drive::command::Job;
-use crate::drive::hoard::Hoard;
-use crate::drive::players::Players;
-use crate::drive::plot;
-use crate::drive::program::Flow;
+use crate::drive::bare_handler::board_response;
+use crate::drive::flow::{Flow, Step};
+use crate::drive::job::Job;
+use crate::drive::players::{Players, SavedTokens};
 use crate::drive::record::Record;
-use crate::drive::step::Step;
-use crate::drive::turns::Pace;
-use crate::script::{Alone, Script};
+use crate::drive::schedule::Pace;
 use crate::server::{Server, UNLIMITED};
-use held::Held;
+use ledger_share::LedgerShare;
 use reads::Reads;
 pub use report::HEADING;
 
 const COMMAND: &str = "make bench";
-const PLOTS: &str = "loadtest/plots";
 const USERS: usize = 10_000;
-/// Tokens that are issued, then redeemed; and calls of `redis-benchmark`.
+/// Tokens that are issued, then redeemed.
 const AWARDS: u64 = 60_000;
 /// Awards a second of the open loop.
 const PER_SECOND: f64 = 2000.0;
 /// Requests a second of the mixed flow.
 const MIXED_PER_SECOND: f64 = 3000.0;
 const OPEN_CONNECTIONS: usize = 256;
-const LISTENERS: usize = 900;
-/// The leader's awards a second, each of which changes the board.
+const SUBSCRIBERS: usize = 900;
+/// The top player's awards a second, each of which changes the board.
 const CHANGES: f64 = 5.0;
 
-/// All that was measured.
-#[derive(Serialize)]
+/// The results of the standard set.
 pub struct Standard {
     init: Record,
     finalize: Record,
     update: Record,
-    held: Held,
-    /// `init` and `finalize`, then `update`, at a pace.
+    ledger_share: LedgerShare,
+    /// `init` and `finalize`, then `update`, at a steady pace.
     paced: [Record; 2],
     reads: Reads,
     rank: Record,
     sockets: Record,
     mixed: Record,
-    /// `redis-benchmark`, before the awards and after them.
-    alone: [Alone; 2],
     verified: String,
 }
 
@@ -59,45 +48,35 @@ pub async fn measure() -> Standard {
     let server = Server::start(USERS, UNLIMITED);
     let players = Players::read(&server.logins_file());
     let stage = Stage { server: &server, players: &players };
-    stage.closed("warm up", &Flow::Game.steps(), 2.0).measure(&mut Hoard::default()).await;
+    stage.closed("warm-up", &Flow::Game.steps(), 2.0).measure().await;
 
-    let mut script = Script::start().await;
-    let before = script.benchmark(AWARDS as usize).await;
-    let mut hoard = Hoard::default();
-    hoard.fills = true;
-    let init = stage.counted("init", Step::Init, AWARDS).measure(&mut hoard).await;
-    hoard.fills = false;
-    let tokens = hoard.count() as u64;
-    let finalize = stage.counted("finalize", Step::Finalize, tokens).measure(&mut hoard).await;
-    let mut none = Hoard::default();
-    let update = stage.closed("game update", &[Step::Update], 10.0).measure(&mut none).await;
-    let after = script.benchmark(AWARDS as usize).await;
-    script.stop().await;
-    let held = held::measure(&stage).await;
+    let mut tokens = SavedTokens::default();
+    tokens.is_saving = true;
+    let init = stage.counted("init", Step::Init, AWARDS).measure_with(&mut tokens).await;
+    tokens.is_saving = false;
+    let issued = tokens.count() as u64;
+    let finalize = stage.counted("finalize", Step::Finalize, issued).measure_with(&mut tokens).await;
+    let update = stage.closed("game update", &[Step::Update], 10.0).measure().await;
+    let ledger_share = ledger_share::measure(&stage).await;
 
-    let actions = stage.open("actions", Flow::Actions, 2.0 * PER_SECOND, 15.0).measure(&mut none).await;
-    let updates = stage.open("game", Flow::Game, PER_SECOND, 15.0).measure(&mut none).await;
+    let actions = stage.open("actions", Flow::Actions, 2.0 * PER_SECOND, 15.0).measure().await;
+    let updates = stage.open("game", Flow::Game, PER_SECOND, 15.0).measure().await;
     let reads = reads::measure(&stage).await;
-    let rank = stage.closed("own rank", &Flow::Rank.steps(), 5.0).measure(&mut none).await;
-    let sockets = stage.listening("sockets", Flow::Sockets, 0.0, 15.0).await;
-    let mixed = stage.listening("mixed", Flow::Mixed, MIXED_PER_SECOND, 20.0).await;
-    let verified = server.verify();
-    let paced = [actions, updates];
-    let all = Standard {
+    let rank = stage.closed("own rank", &Flow::Rank.steps(), 5.0).measure().await;
+    let sockets = stage.with_subscribers("sockets", Flow::Sockets, 0.0, 15.0).await;
+    let mixed = stage.with_subscribers("mixed", Flow::Mixed, MIXED_PER_SECOND, 20.0).await;
+    Standard {
         init,
         finalize,
         update,
-        held,
-        paced,
+        ledger_share,
+        paced: [actions, updates],
         reads,
         rank,
         sockets,
         mixed,
-        alone: [before, after],
-        verified,
-    };
-    all.keep();
-    all
+        verified: server.verify(),
+    }
 }
 
 /// A node and its players.
@@ -117,16 +96,16 @@ impl<'a> Stage<'a> {
             pace: Pace::Closed,
             connections: crate::CONNECTIONS,
             seconds,
-            requests: u64::MAX,
-            listeners: 0,
+            max_requests: u64::MAX,
+            subscribers: 0,
             changes: CHANGES,
-            drains: true,
+            includes_ledger: true,
             command: COMMAND,
         }
     }
 
-    fn counted(&self, name: &'a str, step: Step, requests: u64) -> Job<'a> {
-        Job { requests, ..self.closed(name, &[step], 60.0) }
+    fn counted(&self, name: &'a str, step: Step, max_requests: u64) -> Job<'a> {
+        Job { max_requests, ..self.closed(name, &[step], 60.0) }
     }
 
     fn open(&self, name: &'a str, flow: Flow, per_second: f64, seconds: f64) -> Job<'a> {
@@ -134,32 +113,15 @@ impl<'a> Stage<'a> {
         Job { pace, connections: OPEN_CONNECTIONS, ..self.closed(name, &flow.steps(), seconds) }
     }
 
-    async fn listening(&self, name: &str, flow: Flow, per_second: f64, seconds: f64) -> Record {
-        // Whoever led at first may have been passed by those who played since.
+    async fn with_subscribers(&self, name: &str, flow: Flow, per_second: f64, seconds: f64) -> Record {
+        // The earlier runs may have changed who is the top player.
         let mut players = Players::read(&self.server.logins_file());
-        players.put_last(&bare::board(self.server.socket_address()));
-        let connections = if flow.is_the_leaders() { 0 } else { OPEN_CONNECTIONS };
+        players.move_top_player_last(&board_response(self.server.socket_address()));
+        let connections = if flow.is_top_player_only() { 0 } else { OPEN_CONNECTIONS };
         let stage = Stage { server: self.server, players: &players };
         let open = stage.open(name, flow, per_second, seconds);
-        let job = Job { connections, listeners: LISTENERS, ..open };
+        let job = Job { connections, subscribers: SUBSCRIBERS, ..open };
         job.warm_up().await;
-        job.measure(&mut Hoard::default()).await
+        job.measure().await
     }
-}
-
-impl Standard {
-    /// Writes the plots, and all numbers.
-    fn keep(&self) {
-        for record in self.paced.iter().chain([&self.update, &self.mixed]) {
-            let name = record.flow.replace(' ', "-");
-            std::fs::write(format!("{PLOTS}/{name}.svg"), plot::draw(record)).unwrap();
-        }
-        let text = serde_json::to_string_pretty(self).unwrap() + "\n";
-        std::fs::write("loadtest/standard.json", text).unwrap();
-    }
-}
-
-/// CPU seconds of the node alone over a time.
-fn node_seconds(server: &Server, before: &Cpu) -> f64 {
-    Cpu::of(server).since(before).node
 }

@@ -1,90 +1,71 @@
-//! The board, beside a bare handler that returns the same bytes: each in turn, since the machine is not the same for long.
-
-use serde::Serialize;
+//! Board reads, compared with a bare handler that returns the same bytes. Both are measured in turn, because the shared machine changes
+//! from one second to the next.
 
 use super::Stage;
-use crate::cpu::{self, Cpu};
-use crate::drive::bare::Bare;
-use crate::drive::command::Job;
-use crate::drive::hoard::Hoard;
-use crate::drive::program::Flow;
+use crate::drive::bare_handler::BareHandler;
+use crate::drive::flow::{Flow, Step};
+use crate::drive::job::Job;
 use crate::drive::record::Record;
-use crate::drive::step::Step;
+use crate::usage::{Cpu, precise_process_seconds, thread_seconds};
 
 const ROUNDS: usize = 6;
 const SECONDS: f64 = 2.0;
 const PACED_SECONDS: f64 = 8.0;
 
-#[derive(Serialize)]
 pub struct Reads {
-    pub rounds: Vec<Round>,
-    /// The bare handler at the pace of the awards: what the machine and the generator alone make of it.
+    rounds: Vec<Round>,
+    /// The bare handler at the pace of the awards: what the machine and the generator alone need.
     pub paced: Read,
 }
 
-/// The one, then the other.
-#[derive(Serialize)]
-pub struct Round {
-    pub bare: Read,
-    pub ours: Read,
+struct Round {
+    bare: Read,
+    laurel: Read,
 }
 
-#[derive(Serialize)]
 pub struct Read {
     pub record: Record,
-    /// CPU microseconds of the server and of the generator for each.
+    /// CPU µs of the server and of the generator per read.
     pub server_us: f64,
     pub generator_us: f64,
 }
 
 pub async fn measure(stage: &Stage<'_>) -> Reads {
-    let bare = Bare::like(stage.server.socket_address());
+    let bare = BareHandler::start(stage.server.socket_address());
+    let bare_seconds = || precise_process_seconds(bare.process.id());
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let job = || Job { server: None, ..stage.closed("board", &[Step::Board], SECONDS) };
-        let pid = bare.process.id();
-        let bare = read(Job { address: bare.address, ..job() }, || cpu::exactly(pid)).await;
-        let none = Cpu::default();
-        let ours = read(job(), || super::node_seconds(stage.server, &none)).await;
-        rounds.push(Round { bare, ours });
+        let on_bare = read(Job { address: bare.address, ..job() }, bare_seconds).await;
+        let on_laurel = read(job(), || Cpu::of(stage.server).node).await;
+        rounds.push(Round { bare: on_bare, laurel: on_laurel });
     }
-    let pace = stage.open("a bare handler", Flow::Reads, 2.0 * super::PER_SECOND, PACED_SECONDS);
-    let pid = bare.process.id();
-    let paced = Job { server: None, address: bare.address, ..pace };
-    Reads { rounds, paced: read(paced, || cpu::exactly(pid)).await }
+    let paced = stage.open("bare handler", Flow::Reads, 2.0 * super::PER_SECOND, PACED_SECONDS);
+    let paced = Job { server: None, address: bare.address, ..paced };
+    Reads { rounds, paced: read(paced, bare_seconds).await }
 }
 
-async fn read(job: Job<'_>, server: impl Fn() -> f64) -> Read {
-    let (served, own) = (server(), cpu::of_this_thread());
-    let record = job.measure(&mut Hoard::default()).await;
-    let (served, own) = (server() - served, cpu::of_this_thread() - own);
-    let each = 1e6 / record.all.count as f64;
-    Read { server_us: served * each, generator_us: own * each, record }
+async fn read(job: Job<'_>, server_seconds: impl Fn() -> f64) -> Read {
+    let before = (server_seconds(), thread_seconds());
+    let record = job.measure().await;
+    let us = 1e6 / record.all.count as f64;
+    let (server_us, generator_us) = ((server_seconds() - before.0) * us, (thread_seconds() - before.1) * us);
+    Read { record, server_us, generator_us }
 }
 
 impl Reads {
-    fn mean(&self, value: impl Fn(&Round) -> f64) -> f64 {
-        self.rounds.iter().map(value).sum::<f64>() / self.rounds.len() as f64
+    /// Means of the rounds, for the bare handler and for Laurel.
+    pub fn means(&self, value: impl Fn(&Read) -> f64) -> (f64, f64) {
+        let rounds = self.rounds.len() as f64;
+        let mean = |read: fn(&Round) -> &Read| {
+            self.rounds.iter().map(|round| value(read(round))).sum::<f64>() / rounds
+        };
+        (mean(|round| &round.bare), mean(|round| &round.laurel))
     }
 
-    /// Reads a second of each.
-    pub fn per_second(&self) -> (f64, f64) {
-        (self.mean(|it| it.bare.record.all.per_second), self.mean(|it| it.ours.record.all.per_second))
-    }
-
-    /// The servers' CPU microseconds for each.
-    pub fn server_us(&self) -> (f64, f64) {
-        (self.mean(|it| it.bare.server_us), self.mean(|it| it.ours.server_us))
-    }
-
-    /// What asking costs.
-    pub fn generator_us(&self) -> f64 {
-        self.mean(|it| it.bare.generator_us)
-    }
-
-    /// Ours by bare: the median of the rounds.
+    /// Laurel's reads a second as a multiple of the bare handler's: the median of the rounds.
     pub fn ratio(&self) -> f64 {
-        let ratio = |it: &Round| it.ours.record.all.per_second / it.bare.record.all.per_second;
+        let ratio = |round: &Round| round.laurel.record.all.per_second / round.bare.record.all.per_second;
         let mut ratios: Vec<f64> = self.rounds.iter().map(ratio).collect();
         ratios.sort_by(f64::total_cmp);
         (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0
