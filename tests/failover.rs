@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::balancer::play::{Play, judge_after, try_award};
 use crate::balancer::subscribers::Subscribers;
+use crate::balancer::suite::audit::Loss;
 use crate::balancer::suite::flows::{CATALOGUE, Player};
-use crate::balancer::suite::history::{Answer, History};
-use crate::balancer::suite::judge::Loss;
+use crate::balancer::suite::history::{History, Response};
 use crate::harness::{TestNode, World, eventually};
 
 const PLAYERS: u64 = 12;
@@ -80,7 +80,7 @@ impl Scene {
 
     async fn try_award(&self, node: &TestNode, player: &Player, history: &History) -> Option<()> {
         let answer = try_award(&self.client, &node.base, player, history).await;
-        matches!(answer, Ok(Answer::AwardReply { .. })).then_some(())
+        matches!(answer, Ok(Response::Awarded { .. })).then_some(())
     }
 
     /// Waits until the board accepts awards, with or without a replica.
@@ -112,7 +112,7 @@ impl Scene {
         let leading = best(&self.world).await[0].0;
         let first = self.players.iter().find(|it| it.user == leading).unwrap();
         let answer = try_award(&self.client, &nodes[0].base, first, &history).await;
-        assert!(matches!(answer, Ok(Answer::AwardReply { .. })), "{answer:?}");
+        assert!(matches!(answer, Ok(Response::Awarded { .. })), "{answer:?}");
         for subscribers in self.subscribers {
             for it in subscribers.ended().await {
                 assert!(it.reconnects == 0 && it.version > before, "{it:?} after {before}");

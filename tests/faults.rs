@@ -7,7 +7,7 @@ use std::process::Command;
 async fn what_was_acknowledged_survives_every_kind_of_fault() {
     let suite = Path::new(env!("CARGO_BIN_EXE_laurel")).parent().unwrap().join("examples/faults");
     let mut command = Command::new(suite);
-    // It has stores of its own, and its nodes inherit what it was told.
+    // It has its own stores, and its nodes inherit the environment.
     command.args(["--rounds", "5", "--faults", "4", "--users", "12"]).env_remove("LAUREL_TEST_SHARDS");
     let run = move || command.output().unwrap();
     let output = tokio::task::spawn_blocking(run).await.unwrap();

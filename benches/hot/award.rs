@@ -1,4 +1,4 @@
-//! The steps of an award, from the login to the answer.
+//! The steps of an award, from the login to the response.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use laurel::store::{BoardId, Judging, Redeem, internals};
 use laurel::token::{AntiSpamClaims, AntiSpamKeys};
 
 use crate::board::{board, entries};
-use crate::{bulk, config, user};
+use crate::{bulk_strings, config, user};
 
 const NOW_S: i64 = 1_790_000_000;
 
@@ -59,12 +59,12 @@ fn sign_receipt(bencher: Bencher<'_, '_>) {
     bencher.bench(|| keys.sign(&kid, divan::black_box(&receipt)));
 }
 
-/// What is sent to Redis, in its bytes.
+/// Encodes the bytes of the `redeem` call.
 #[divan::bench]
 fn encode_redeem(bencher: Bencher<'_, '_>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    // Connections are laid when they are first used, which is never.
-    let _inside = runtime.enter();
+    // The store connects on first use, which does not happen here.
+    let _guard = runtime.enter();
     let mut config = config();
     config.redis.url = "redis://127.0.0.1:1/".to_owned().into();
     let store = internals::unconnected(&config.redis, Arc::new(Metrics::default())).expect("a URL");
@@ -101,18 +101,18 @@ fn encode_redeem(bencher: Bencher<'_, '_>) {
     bencher.bench(|| internals::redeem_call(&store, divan::black_box(&redeem)).get_packed_command());
 }
 
-/// With the ten, as after each change of them, and without, as mostly.
+/// Reads a reply with the top list, as after each change of it, and without, as usual.
 #[divan::bench(args = [0, 10])]
 fn read_redeemed(bencher: Bencher<'_, '_>, places: usize) {
     let (run, hlc_us) = ("f".repeat(40), "1790000000000000");
-    let told = ["0", "3", "41000", "0", hlc_us, &run, "1240", "812", "815", "10", hlc_us, "0", "", "0"];
+    let reply = ["0", "3", "41000", "0", hlc_us, &run, "1240", "812", "815", "10", hlc_us, "0", "", "0"];
     let receipt = [hlc_us, "receipt-key-name", "watch_ad"];
     let entries = entries().into_iter().take(places).map(|entry| entry.to_string());
-    let words = told.into_iter().chain(receipt).map(str::to_owned).chain(entries);
-    let reply = bulk(&words.collect::<Vec<_>>());
+    let words = reply.into_iter().chain(receipt).map(str::to_owned).chain(entries);
+    let reply = bulk_strings(&words.collect::<Vec<_>>());
     let read = |reply: &str| {
-        let value = redis::parse_redis_value(reply.as_bytes()).expect("it is RESP");
-        internals::redeemed(value, 10).expect("it is a reply")
+        let value = redis::parse_redis_value(reply.as_bytes()).expect("it is a RESP value");
+        internals::redeemed(value, 10).expect("it is a reply of redeem")
     };
     assert!(matches!(read(&reply), Ok(award) if award.receipt_data.action == "watch_ad"));
     bencher.bench(|| read(divan::black_box(&reply)));

@@ -1,15 +1,15 @@
-//! Encoding a changed board for each protocol.
+//! Encodes a changed board for each protocol.
 
 use divan::Bencher;
 use laurel::live::{Board, EncodedBoard, Encoding, Protocol};
 use laurel::store::{BoardEntry, BoardId};
 
-/// Ten users with names as long as most.
+/// Ten users with names of usual length.
 pub fn board() -> Board {
     Board::from_entries(BoardId::GLOBAL, 1_790_000_000_000_000, entries())
 }
 
-/// The ten as Redis keeps them.
+/// The entries of the top list in Redis.
 pub fn entries() -> Vec<BoardEntry> {
     let entry = |place: u32| BoardEntry {
         score: u64::from(99_990 - 7 * place),
@@ -32,9 +32,10 @@ const ENCODINGS: [(&str, Protocol, bool); 7] = [
     ("events, compressed", Protocol::ServerSentEvents, true),
 ];
 
-#[divan::bench(args = ENCODINGS.map(|it| it.0))]
+#[divan::bench(args = ENCODINGS.map(|encoding| encoding.0))]
 fn event(bencher: Bencher<'_, '_>, name: &str) {
-    let (_, protocol, compressed) = *ENCODINGS.iter().find(|it| it.0 == name).expect("it is one of them");
+    let (_, protocol, compressed) =
+        *ENCODINGS.iter().find(|encoding| encoding.0 == name).expect("it is an encoding");
     let board = board();
     bencher
         .with_inputs(|| EncodedBoard::new(board.clone()))
@@ -47,7 +48,7 @@ fn leaderboard(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| EncodedBoard::new(board.clone())).bench_refs(|encoded| encoded.leaderboard(false));
 }
 
-/// What a node reads of each publication.
+/// A node reads each publication.
 #[divan::bench]
 fn read_publication(bencher: Bencher<'_, '_>) {
     let text = format!(

@@ -1,4 +1,4 @@
-//! An entry's way from the outbox to the ledger, as far as a node goes it.
+//! The node's work for an entry of the outbox on its way to the ledger.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use divan::counter::ItemsCount;
 use laurel::ledger::{GENESIS_HASH, Link};
 use laurel::store::internals;
 
-use crate::{bulk, user};
+use crate::{bulk_strings, user};
 
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
-/// Entries a read.
+/// Entries per read.
 const ENTRIES: usize = 100;
 
 #[divan::bench]
@@ -31,13 +31,13 @@ fn hash_link(bencher: Bencher<'_, '_>) {
     bencher.bench(|| divan::black_box(&link).hash(7, &GENESIS_HASH));
 }
 
-/// A hundred at a time, as they come from Redis.
+/// Reads a reply of Redis with a hundred entries.
 #[divan::bench]
 fn read_entries(bencher: Bencher<'_, '_>) {
     let reply = format!("*{ENTRIES}\r\n{}", (0..ENTRIES).map(entry).collect::<String>());
     let address: Arc<str> = "unix".into();
     let read = |reply: &str| {
-        let value = redis::parse_redis_value(reply.as_bytes()).expect("it is RESP");
+        let value = redis::parse_redis_value(reply.as_bytes()).expect("it is a RESP value");
         internals::entries(value, &address).expect("they are entries")
     };
     assert_eq!(read(&reply).0.len(), ENTRIES);
@@ -49,5 +49,5 @@ fn entry(place: usize) -> String {
     let ms = "1790000000000 1790000000000 1790000030000";
     let text = format!("1 awarded {id} {user} watch_ad 10 1230 1240 1790000000000000 {ms} {HASH}    0   ");
     let id = format!("1790000000000-{place}");
-    format!("*2\r\n${}\r\n{id}\r\n{}", id.len(), bulk(&["entry", &text]))
+    format!("*2\r\n${}\r\n{id}\r\n{}", id.len(), bulk_strings(&["entry", &text]))
 }

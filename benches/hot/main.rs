@@ -1,5 +1,5 @@
-//! What the hot functions of an award and of a board's way to its listeners take, each alone: `make bench-micro`. A busy machine is in
-//! the slower samples, so compare the fastest ones. How often an award meets which is told by `make instructions`.
+//! Times of the hot functions of an award, of a changed board and of the ledger: `make bench-micro`. The load of the machine is in the slower
+//! samples, so compare the fastest ones. `make instructions` shows their share of an award.
 
 mod award;
 mod board;
@@ -9,20 +9,20 @@ fn main() {
     divan::main();
 }
 
-/// A user of a board.
+/// The id of a test user.
 fn user(place: u128) -> uuid::Uuid {
     uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + place)
 }
 
-/// Settings as they ship, with a secret.
+/// The default settings, with a secret.
 fn config() -> laurel::config::Config {
     let secret = ("JWT_SECRET".into(), "a secret of a benchmark, and of nothing else".into());
-    laurel::config::load([secret]).expect("the defaults are whole")
+    laurel::config::load([secret]).expect("the defaults are complete")
 }
 
-/// The words of RESP of some texts.
-fn bulk(words: &[impl AsRef<str>]) -> String {
-    let word = |it: &str| format!("${}\r\n{it}\r\n", it.len());
-    let words: Vec<String> = words.iter().map(|it| word(it.as_ref())).collect();
+/// A RESP array of bulk strings.
+fn bulk_strings(words: &[impl AsRef<str>]) -> String {
+    let bulk_string = |word: &str| format!("${}\r\n{word}\r\n", word.len());
+    let words: Vec<String> = words.iter().map(|word| bulk_string(word.as_ref())).collect();
     format!("*{}\r\n{}", words.len(), words.concat())
 }

@@ -1,5 +1,5 @@
-//! Postgres' disk: a small file system of its own, in mounts that only this process sees and that end with it. Where mounting is not
-//! permitted, a limit on the size of files makes Postgres' writes fail instead.
+//! Postgres' disk: a small file system in a mount namespace of this process. Where mounting is not permitted, a limit on the size of files
+//! makes Postgres' writes fail instead.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use crate::signal;
 use crate::stores::copy_folder;
 
-/// Holds the history of a few hundred rounds.
+/// Enough for a few hundred rounds.
 const SIZE: &str = "size=1200m,mode=0700";
-const BALLAST: &str = "ballast";
-/// Postgres' files are larger, or soon will be.
-const LARGEST_FILE: u64 = 256 * 1024;
+const FILLER: &str = "filler";
+/// Smaller than Postgres' files are, or soon will be.
+const MAX_FILE: u64 = 256 * 1024;
 
 pub enum Disk {
     Mounted { folder: PathBuf },
@@ -22,20 +22,20 @@ pub enum Disk {
 }
 
 impl Disk {
-    /// Makes the folder a small disk if that is permitted. Call it before there are other threads.
+    /// Mounts a small file system on the folder, if permitted. Call it before there are other threads.
     pub fn prepare(folder: &Path) -> Self {
         fs::create_dir_all(folder).unwrap();
         let none: *const libc::c_char = c"none".as_ptr();
         let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
         let size = CString::new(SIZE).unwrap();
         // SAFETY: all pointers are of strings that live until the calls return; no other thread runs yet.
-        let mounted = unsafe {
+        let is_mounted = unsafe {
             libc::unshare(libc::CLONE_NEWNS) == 0
                 && libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
                     == 0
                 && libc::mount(none, path.as_ptr(), c"tmpfs".as_ptr(), 0, size.as_ptr().cast()) == 0
         };
-        if mounted { Self::Mounted { folder: folder.to_owned() } } else { Self::Limited }
+        if is_mounted { Self::Mounted { folder: folder.to_owned() } } else { Self::Limited }
     }
 
     pub fn kind(&self) -> &'static str {
@@ -45,31 +45,31 @@ impl Disk {
         }
     }
 
-    /// No byte more.
+    /// Leaves no free byte.
     pub fn fill(&self, postgres: Option<u32>) {
         match self {
             Self::Mounted { folder } => {
-                let mut file = File::create(folder.join(BALLAST)).unwrap();
-                let piece = vec![0; 1024 * 1024];
-                while file.write_all(&piece).is_ok() {}
-                while file.write_all(&piece[..4096]).is_ok() {}
+                let mut file = File::create(folder.join(FILLER)).unwrap();
+                let block = vec![0; 1024 * 1024];
+                while file.write_all(&block).is_ok() {}
+                while file.write_all(&block[..4096]).is_ok() {}
             }
-            Self::Limited => postgres.into_iter().for_each(|it| limit_files(it, LARGEST_FILE)),
+            Self::Limited => postgres.into_iter().for_each(|pid| limit_files(pid, MAX_FILE)),
         }
     }
 
-    /// Room again.
+    /// Frees the space.
     pub fn free(&self, postgres: Option<u32>) {
         match self {
-            Self::Mounted { folder } => drop(fs::remove_file(folder.join(BALLAST))),
-            Self::Limited => postgres.into_iter().for_each(|it| limit_files(it, libc::RLIM_INFINITY)),
+            Self::Mounted { folder } => drop(fs::remove_file(folder.join(FILLER))),
+            Self::Limited => postgres.into_iter().for_each(|pid| limit_files(pid, libc::RLIM_INFINITY)),
         }
     }
 
-    /// The disk goes, when Postgres has ended; what is on it is kept beside it if somebody will look.
-    pub fn end(&self, held: bool) {
+    /// Unmounts the disk after Postgres has ended. After a failure its files are copied beside it.
+    pub fn unmount(&self, is_success: bool) {
         let Self::Mounted { folder } = self else { return };
-        if !held {
+        if !is_success {
             copy_folder(folder, &folder.with_extension("kept"));
         }
         let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
@@ -78,15 +78,15 @@ impl Disk {
     }
 }
 
-/// The soft limit of a process and its children.
-fn limit_files(pid: u32, largest: u64) {
-    let limit = libc::rlimit { rlim_cur: largest, rlim_max: libc::RLIM_INFINITY };
-    for it in std::iter::once(pid).chain(signal::children(pid)) {
-        // SAFETY: the limit lives until the call returns, and the old one is not asked for.
+/// Sets the soft limit of the file size for a process and its children.
+fn limit_files(pid: u32, max_bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: max_bytes, rlim_max: libc::RLIM_INFINITY };
+    for pid in std::iter::once(pid).chain(signal::children(pid)) {
+        // SAFETY: the limit lives until the call returns, and the old one is not requested.
         let done =
-            unsafe { libc::prlimit(it as libc::pid_t, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+            unsafe { libc::prlimit(pid as libc::pid_t, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
         if done != 0 {
-            println!("  process {it} was not limited: {}", std::io::Error::last_os_error());
+            println!("  process {pid} was not limited: {}", std::io::Error::last_os_error());
         }
     }
 }

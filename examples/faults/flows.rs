@@ -1,4 +1,4 @@
-//! The three doors, as a client sees them.
+//! Requests of the three APIs, as a client sends them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,24 +6,23 @@ use laurel::token::ActToken;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::dice::Dice;
-use super::history::Answer;
+use super::history::Response;
+use super::random::Random;
 
-/// A player's login.
 pub struct Player {
     pub user: Uuid,
     pub login: String,
 }
 
 impl Player {
-    /// Whose login a JWT is, as it says itself.
+    /// The player of a login: its claim `sub`.
     pub fn of(login: &str) -> Self {
         let user = claims(login).unwrap()["sub"].as_str().unwrap().parse().unwrap();
         Self { user, login: login.to_owned() }
     }
 }
 
-/// Actions of the suite's catalogue: type, points, whether the ledger acknowledges it.
+/// Actions of the suite's catalogue: type, points, whether the ledger acknowledges them.
 pub const ACTIONS: [(&str, i64, bool); 3] =
     [("watch_ad", 10, false), ("solve_puzzle", 15, false), ("vault", 20, true)];
 
@@ -56,8 +55,8 @@ pub enum Flow {
 }
 
 impl Flow {
-    pub fn any(dice: &mut Dice) -> Self {
-        [Self::Actions, Self::Actions, Self::Tokens, Self::Game][dice.below(4)]
+    pub fn any(random: &mut Random) -> Self {
+        [Self::Actions, Self::Actions, Self::Tokens, Self::Game][random.below(4)]
     }
 
     pub fn name(self) -> &'static str {
@@ -69,14 +68,14 @@ impl Flow {
     }
 }
 
-/// A token, and the request that hands it in.
-pub struct Ticket {
-    pub id: Uuid,
+/// A token, and the request that redeems it.
+pub struct IssuedToken {
+    pub event_id: Uuid,
     pub path: &'static str,
     pub body: Value,
 }
 
-/// Every request of the load goes through this one.
+/// Sends a request. Without a key it has no `Idempotency-Key`.
 pub async fn post(
     client: &reqwest::Client,
     base: &str,
@@ -89,23 +88,23 @@ pub async fn post(
     if !key.is_empty() {
         request = request.header("idempotency-key", key);
     }
-    let response = request.send().await.map_err(|it| format!("{it:?}"))?;
+    let response = request.send().await.map_err(|error| format!("{error:?}"))?;
     let status = response.status().as_u16();
-    let body = response.json().await.map_err(|it| format!("status {status}, then {it:?}"))?;
+    let body = response.json().await.map_err(|error| format!("status {status}, then {error:?}"))?;
     Ok((status, body))
 }
 
-/// Gets a token. At the game door one that the last update gave comes first, else a session is started.
-pub async fn ticket(
+/// Gets a token. In the game API it is the one of the last update, if there is one; otherwise a session is started.
+pub async fn get_token(
     client: &reqwest::Client,
     base: &str,
     player: &Player,
     flow: Flow,
     action: usize,
     next: Option<String>,
-) -> Result<Ticket, String> {
+) -> Result<IssuedToken, String> {
     let (kind, points, _) = ACTIONS[action];
-    let (path, asked) = match flow {
+    let (path, body) = match flow {
         Flow::Actions => ("/api/v1/actions/init", json!({ "actionType": kind })),
         Flow::Tokens => ("/api/v1/action-tokens", json!({ "actionType": kind })),
         Flow::Game => ("/api/game/start", json!({})),
@@ -113,10 +112,11 @@ pub async fn ticket(
     let token = match next {
         Some(token) => token,
         None => {
-            let (status, it) = post(client, base, path, player, "", &asked).await?;
-            let token = [&it["antiSpamToken"], &it["actionToken"], &it["data"]["actionToken"]];
-            let token = token.into_iter().find_map(Value::as_str);
-            token.ok_or_else(|| format!("{path}: {status} {it}"))?.to_owned()
+            let (status, response) = post(client, base, path, player, "", &body).await?;
+            let tokens =
+                [&response["antiSpamToken"], &response["actionToken"], &response["data"]["actionToken"]];
+            let token = tokens.into_iter().find_map(Value::as_str);
+            token.ok_or_else(|| format!("{path}: {status} {response}"))?.to_owned()
         }
     };
     let (path, body) = match flow {
@@ -126,11 +126,11 @@ pub async fn ticket(
             ("/api/score/update", json!({ "actionToken": token, "actionType": kind, "points": points }))
         }
     };
-    let id = event_id(&token).ok_or_else(|| format!("no token: {token}"))?;
-    Ok(Ticket { id, path, body })
+    let event_id = event_id(&token).ok_or_else(|| format!("not a token: {token}"))?;
+    Ok(IssuedToken { event_id, path, body })
 }
 
-/// The event that a token stands for: an `act_` token is made of it, an anti-spam token names it as its `jti`.
+/// The event of a token: an `act_` token contains it, an anti-spam token has it as its claim `jti`.
 fn event_id(token: &str) -> Option<Uuid> {
     match ActToken::parse(token) {
         Ok(token) => Some(token.attempt_id()),
@@ -138,24 +138,24 @@ fn event_id(token: &str) -> Option<Uuid> {
     }
 }
 
-/// What a JWT says.
+/// The claims of a JWT.
 fn claims(jwt: &str) -> Option<Value> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?).ok()
 }
 
-/// Reads an answer; with the next game token, if there is one.
-pub fn read(answer: Result<(u16, Value), String>) -> (Answer, Option<String>) {
-    let (status, body) = match answer {
-        Err(error) => return (Answer::Nothing(error), None),
-        Ok(answer) => answer,
+/// Reads a response, and the next game token, if there is one.
+pub fn read(response: Result<(u16, Value), String>) -> (Response, Option<String>) {
+    let (status, body) = match response {
+        Err(error) => return (Response::Missing(error), None),
+        Ok(response) => response,
     };
     let code = || format!("{status} {}", body["metadata"]["errorCode"].as_str().unwrap_or("?"));
     let inner = if body["data"].is_object() { &body["data"] } else { &body };
     match (status, inner["newScore"].as_i64()) {
         (200, Some(score)) => {
-            (Answer::AwardReply { score }, inner["newActionToken"].as_str().map(str::to_owned))
+            (Response::Awarded { score }, inner["newActionToken"].as_str().map(str::to_owned))
         }
-        (400..500, _) => (Answer::Refused(code()), None),
-        _ => (Answer::Failed(code()), None),
+        (400..500, _) => (Response::Refused(code()), None),
+        _ => (Response::Failed(code()), None),
     }
 }

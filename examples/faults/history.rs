@@ -1,4 +1,4 @@
-//! What was asked and answered: for each token, who it was given to, and every request that handed it in.
+//! The record of requests and responses: for each token its user, and every request that redeemed it.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,84 +10,87 @@ use uuid::Uuid;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// 200: awarded, with this new score; now, or the first answer again.
-    AwardReply { score: i64 },
-    /// Refused for good, with the code.
+pub enum Response {
+    /// 200: awarded with this new score, now or by an earlier request with the same key.
+    Awarded { score: i64 },
+    /// 4xx, with the error code.
     Refused(String),
-    /// 5xx: perhaps it was done, and perhaps not.
+    /// 5xx: the award may have been made.
     Failed(String),
-    /// No answer.
-    Nothing(String),
+    /// No response: the award may have been made.
+    Missing(String),
 }
 
-/// One request that handed a token in.
+impl Response {
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Missing(_))
+    }
+}
+
+/// One request that redeemed a token.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub node: usize,
     /// Its idempotency key, or empty.
     pub key: String,
+    /// Since the start of the suite.
     pub start: Duration,
     pub end: Duration,
-    pub answer: Answer,
+    pub response: Response,
 }
 
-/// One token, which is one event of the ledger at most.
+/// One token. It becomes at most one event of the ledger.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub user: Uuid,
     pub flow: &'static str,
     pub points: i64,
-    /// Whether its action is acknowledged by the ledger.
-    pub by_ledger: bool,
-    /// Whether it is of the round before, where a request for it had no answer.
-    pub late: bool,
+    pub is_acknowledged_by_ledger: bool,
+    /// Whether it is an uncertain event of the previous round.
+    pub is_from_last_round: bool,
     pub attempts: Vec<Attempt>,
 }
 
 impl Event {
-    /// The requests that were answered with an award.
+    /// The attempts with an award, and the scores in their responses.
     pub fn awarded(&self) -> impl Iterator<Item = (&Attempt, i64)> {
-        self.attempts.iter().filter_map(|it| match it.answer {
-            Answer::AwardReply { score } => Some((it, score)),
+        self.attempts.iter().filter_map(|attempt| match attempt.response {
+            Response::Awarded { score } => Some((attempt, score)),
             _ => None,
         })
     }
 
-    /// Whether a request may have been done without an answer.
-    pub fn is_unsure(&self) -> bool {
-        self.attempts.iter().any(|it| matches!(it.answer, Answer::Failed(_) | Answer::Nothing(_)))
+    /// Whether the award may have been made without an acknowledgment.
+    pub fn is_uncertain(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.response.is_uncertain())
     }
 
-    /// All that is known, for people.
-    pub fn tell(&self, id: Uuid) -> String {
-        let mut text = format!("event {id} of user {}, {} points at {}", self.user, self.points, self.flow);
-        for it in &self.attempts {
-            let (start, end) = (it.start.as_secs_f64(), it.end.as_secs_f64());
-            let _ = write!(
-                text,
-                "\n      {start:.3} s to {end:.3} s, node {}, key {:?}: {:?}",
-                it.node, it.key, it.answer
-            );
+    /// All attempts, one a line.
+    pub fn describe(&self, id: Uuid) -> String {
+        let mut text = format!("event {id} of user {}, {} points by {}", self.user, self.points, self.flow);
+        for Attempt { node, key, start, end, response } in &self.attempts {
+            let (start, end) = (start.as_secs_f64(), end.as_secs_f64());
+            let _ =
+                write!(text, "\n      {start:.3} s to {end:.3} s, node {node}, key {key:?}: {response:?}");
         }
         text
     }
 }
 
-/// The record of one round, and what was still open before it.
+/// The events of one round, and the uncertain ones of the previous round.
 pub struct History {
-    began: Instant,
+    started: Instant,
     events: Mutex<HashMap<Uuid, Event>>,
     pub requests: AtomicU64,
     pub acknowledged: AtomicU64,
-    /// Requests for a token that got none, and why the last of them did not.
+    /// Requests for a token that got none, and the last error.
     pub not_issued: Mutex<(u64, String)>,
 }
 
 impl History {
     pub fn new() -> Self {
         Self {
-            began: Instant::now(),
+            started: Instant::now(),
             events: Mutex::default(),
             requests: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
@@ -95,48 +98,45 @@ impl History {
         }
     }
 
-    /// Since the suite began.
+    /// The time since the start of the suite.
     pub fn now(&self) -> Duration {
-        self.began.elapsed()
+        self.started.elapsed()
     }
 
-    /// A token that was given out.
-    pub fn issued(&self, id: Uuid, event: Event) {
+    /// Records an issued token.
+    pub fn add_issued(&self, id: Uuid, event: Event) {
         self.events.lock().insert(id, event);
     }
 
-    /// A token that was asked for, but not given out.
-    pub fn not_issued(&self, why: String) {
-        let mut known = self.not_issued.lock();
-        *known = (known.0 + 1, why);
+    /// Records a request for a token that got none.
+    pub fn add_not_issued(&self, error: String) {
+        let mut not_issued = self.not_issued.lock();
+        *not_issued = (not_issued.0 + 1, error);
     }
 
-    /// A request that handed it in.
-    pub fn attempted(&self, id: Uuid, attempt: Attempt) {
+    /// Records a request that redeemed a token.
+    pub fn add_attempt(&self, id: Uuid, attempt: Attempt) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        if let Answer::AwardReply { .. } = attempt.answer {
+        if let Response::Awarded { .. } = attempt.response {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
-        self.events
-            .lock()
-            .get_mut(&id)
-            .expect("a token is recorded when it is given out")
-            .attempts
-            .push(attempt);
+        let mut events = self.events.lock();
+        events.get_mut(&id).expect("a token is recorded when it is issued").attempts.push(attempt);
     }
 
-    /// Everything so far.
+    /// Takes all events.
     pub fn take(&self) -> HashMap<Uuid, Event> {
         std::mem::take(&mut *self.events.lock())
     }
 
-    /// What is not in the ledger, but may still come: a request without an answer may be done late, within a round.
-    pub fn put_back(&self, open: impl Iterator<Item = (Uuid, Event)>) {
-        let unsure = open.filter(|(_, it)| it.is_unsure() && !it.late).map(|(id, mut it)| {
-            it.attempts.retain(|it| matches!(it.answer, Answer::Failed(_) | Answer::Nothing(_)));
-            it.late = true;
-            (id, it)
+    /// Keeps events that are not in the ledger but may still be written: a request without a response may be executed one round later.
+    pub fn keep_open(&self, not_written: impl Iterator<Item = (Uuid, Event)>) {
+        let open = not_written.filter(|(_, event)| event.is_uncertain() && !event.is_from_last_round);
+        let open = open.map(|(id, mut event)| {
+            event.attempts.retain(|attempt| attempt.response.is_uncertain());
+            event.is_from_last_round = true;
+            (id, event)
         });
-        self.events.lock().extend(unsure);
+        self.events.lock().extend(open);
     }
 }

@@ -1,5 +1,5 @@
-//! Players, each with one award under way at a time: most ask again under an idempotency key until they have an answer, some never
-//! do, some hand a token in on two nodes at once or again after it was used.
+//! Players, each with one award at a time: most retry under an idempotency key until they have a response, some never retry, some redeem
+//! a token on two nodes at once or again after it was used.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::dice::Dice;
-use super::flows::{self, ACTIONS, Flow, Player, Ticket};
-use super::history::{Answer, Attempt, Event, History};
+use super::flows::{self, ACTIONS, Flow, IssuedToken, Player};
+use super::history::{Attempt, Event, History, Response};
+use super::random::Random;
 
-/// How long a player asks for an answer.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a player retries.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// What players share.
 pub struct Load {
@@ -24,21 +24,21 @@ pub struct Load {
     pub stop: AtomicBool,
 }
 
-/// How a player hands a token in.
+/// How a player redeems a token.
 enum Habit {
-    /// Under a key, again and again until there is an answer.
+    /// Under a key, with retries until there is a response.
     Careful,
     /// Once.
     Careless,
     /// On two nodes at the same time.
     Racing,
-    /// Carefully, and once more without a key when it was awarded.
+    /// Like careful, and once more without a key.
     Greedy,
 }
 
 impl Habit {
-    fn any(dice: &mut Dice) -> Self {
-        match dice.below(20) {
+    fn any(random: &mut Random) -> Self {
+        match random.below(20) {
             0..14 => Self::Careful,
             14..16 => Self::Careless,
             16..18 => Self::Racing,
@@ -48,86 +48,94 @@ impl Habit {
 }
 
 impl Load {
-    /// Plays until the stop, and ends what was begun.
-    pub async fn play(self: Arc<Self>, player: Arc<Player>, mut dice: Dice) {
-        let mut next = None;
+    /// Plays until the stop, and finishes the current award.
+    pub async fn play(self: Arc<Self>, player: Arc<Player>, mut random: Random) {
+        let mut next_game_token = None;
         while !self.stop.load(Ordering::Relaxed) {
-            let (flow, action) = (Flow::any(&mut dice), dice.below(ACTIONS.len()));
-            let known = if flow == Flow::Game { next.take() } else { None };
-            let base = &self.bases[dice.below(self.bases.len())];
-            let ticket = match flows::ticket(&self.client, base, &player, flow, action, known).await {
-                Ok(ticket) => ticket,
-                Err(why) => {
-                    self.history.not_issued(why);
-                    tokio::time::sleep(Duration::from_millis(dice.between(20, 200))).await;
+            let (flow, action) = (Flow::any(&mut random), random.below(ACTIONS.len()));
+            let game_token = if flow == Flow::Game { next_game_token.take() } else { None };
+            let base = &self.bases[random.below(self.bases.len())];
+            let token = match flows::get_token(&self.client, base, &player, flow, action, game_token).await {
+                Ok(token) => token,
+                Err(error) => {
+                    self.history.add_not_issued(error);
+                    tokio::time::sleep(Duration::from_millis(random.between(20, 200))).await;
                     continue;
                 }
             };
-            let (_, points, by_ledger) = ACTIONS[action];
+            let (_, points, is_acknowledged_by_ledger) = ACTIONS[action];
             let event = Event {
                 user: player.user,
                 flow: flow.name(),
                 points,
-                by_ledger,
-                late: false,
+                is_acknowledged_by_ledger,
+                is_from_last_round: false,
                 attempts: Vec::new(),
             };
-            self.history.issued(ticket.id, event);
-            let given = self.hand_in(&player, &ticket, &mut dice).await;
+            self.history.add_issued(token.event_id, event);
+            let next = self.redeem(&player, &token, &mut random).await;
             if flow == Flow::Game {
-                next = given;
+                next_game_token = next;
             }
             tokio::time::sleep(self.pause).await;
         }
     }
 
-    async fn hand_in(&self, player: &Player, ticket: &Ticket, dice: &mut Dice) -> Option<String> {
-        match Habit::any(dice) {
-            Habit::Careful => self.ask_until_answered(player, ticket, dice).await,
-            Habit::Careless => self.ask(player, ticket, dice.below(self.bases.len()), "").await.1,
+    async fn redeem(&self, player: &Player, token: &IssuedToken, random: &mut Random) -> Option<String> {
+        match Habit::any(random) {
+            Habit::Careful => self.redeem_with_retries(player, token, random).await,
+            Habit::Careless => self.redeem_once(player, token, random.below(self.bases.len()), "").await.1,
             Habit::Racing => {
-                let first = dice.below(self.bases.len());
+                let first = random.below(self.bases.len());
                 let second = (first + 1) % self.bases.len();
-                let (one, two) =
-                    tokio::join!(self.ask(player, ticket, first, ""), self.ask(player, ticket, second, ""));
+                let (one, two) = tokio::join!(
+                    self.redeem_once(player, token, first, ""),
+                    self.redeem_once(player, token, second, "")
+                );
                 one.1.or(two.1)
             }
             Habit::Greedy => {
-                let next = self.ask_until_answered(player, ticket, dice).await;
-                let again = self.ask(player, ticket, dice.below(self.bases.len()), "").await;
+                let next = self.redeem_with_retries(player, token, random).await;
+                let again = self.redeem_once(player, token, random.below(self.bases.len()), "").await;
                 next.or(again.1)
             }
         }
     }
 
-    async fn ask_until_answered(&self, player: &Player, ticket: &Ticket, dice: &mut Dice) -> Option<String> {
+    async fn redeem_with_retries(
+        &self,
+        player: &Player,
+        token: &IssuedToken,
+        random: &mut Random,
+    ) -> Option<String> {
         let key = Uuid::new_v4().to_string();
-        let (mut node, began) = (dice.below(self.bases.len()), Instant::now());
-        while began.elapsed() < PATIENCE {
-            let (answer, next) = self.ask(player, ticket, node, &key).await;
-            if let Answer::AwardReply { .. } | Answer::Refused(_) = answer {
+        let (mut node, started) = (random.below(self.bases.len()), Instant::now());
+        while started.elapsed() < RETRY_TIMEOUT {
+            let (response, next) = self.redeem_once(player, token, node, &key).await;
+            if !response.is_uncertain() {
                 return next;
             }
             node = (node + 1) % self.bases.len();
-            tokio::time::sleep(Duration::from_millis(dice.between(20, 150))).await;
+            tokio::time::sleep(Duration::from_millis(random.between(20, 150))).await;
         }
         None
     }
 
-    async fn ask(
+    /// Returns the response, and the next game token.
+    async fn redeem_once(
         &self,
         player: &Player,
-        ticket: &Ticket,
+        token: &IssuedToken,
         node: usize,
         key: &str,
-    ) -> (Answer, Option<String>) {
+    ) -> (Response, Option<String>) {
         let start = self.history.now();
-        let answer =
-            flows::post(&self.client, &self.bases[node], ticket.path, player, key, &ticket.body).await;
-        let (answer, next) = flows::read(answer);
+        let response =
+            flows::post(&self.client, &self.bases[node], token.path, player, key, &token.body).await;
+        let (response, next) = flows::read(response);
         let end = self.history.now();
-        let attempt = Attempt { node, key: key.to_owned(), start, end, answer: answer.clone() };
-        self.history.attempted(ticket.id, attempt);
-        (answer, next)
+        let attempt = Attempt { node, key: key.to_owned(), start, end, response: response.clone() };
+        self.history.add_attempt(token.event_id, attempt);
+        (response, next)
     }
 }

@@ -1,4 +1,4 @@
-//! One `laurel serve` as a process of its own, behind proxies to its stores.
+//! One `laurel serve` process, with proxies to its stores.
 
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::signal;
 use crate::stores::free_port;
 
-/// What all nodes and commands share: no limits of the players' pace, and stores that are given up soon.
+/// Settings of all nodes and commands: no rate limits, and short time-outs of the stores.
 const SETTINGS: [(&str, &str); 19] = [
     ("JWT_SECRET", "only for the fault suite, only for the fault suite"),
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
@@ -32,10 +32,10 @@ const SETTINGS: [(&str, &str); 19] = [
     ("RUST_LOG", "info"),
 ];
 
-/// A node that has not ended so long after SIGTERM hangs.
-const DRAINED: Duration = Duration::from_secs(30);
+/// A node that has not ended this long after SIGTERM hangs.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The binary beside this example's.
+/// The binary `laurel` of the same build.
 fn laurel() -> PathBuf {
     let built = std::env::current_exe().unwrap();
     let path = built.ancestors().nth(2).unwrap().join("laurel");
@@ -61,18 +61,19 @@ fn command(folder: &Path, redis_port: u16, postgres_port: u16) -> Command {
     command
 }
 
-/// Runs one of the other commands to its end.
+/// Runs another command of `laurel` until it ends.
 pub async fn run(folder: &Path, redis_port: u16, postgres_port: u16, arguments: &[&str]) -> Output {
     let mut command = tokio::process::Command::from(command(folder, redis_port, postgres_port));
-    // Nodes give stores up soon; a command that says whether all is well waits for those that a busy machine makes slow.
+    // A command that verifies needs longer time-outs than a node, because a busy machine slows down the stores.
     command.env("LAUREL_REDIS__TIMEOUT_MS", "10000").env("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", "30000");
     command.args(arguments).kill_on_drop(true).output().await.unwrap()
 }
 
-/// A node, its place in the suite, and the ports where it looks for its stores.
 pub struct Node {
+    /// Its index in the suite.
     pub place: usize,
     pub base: String,
+    /// The ports of its proxies to Redis and Postgres.
     ports: (u16, u16),
     folder: PathBuf,
     child: Option<Child>,
@@ -88,7 +89,7 @@ impl Node {
         self.child.as_ref().map(Child::id)
     }
 
-    /// SIGKILL, and gone.
+    /// Sends SIGKILL and waits until it has ended.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             signal::send(child.id(), libc::SIGKILL);
@@ -96,31 +97,31 @@ impl Node {
         }
     }
 
-    /// SIGTERM, and what it has begun is done.
+    /// Sends SIGTERM and waits until it has drained.
     ///
     /// # Errors
-    /// It hangs, and is killed, or says by its status that it did not end well.
+    /// It hangs and was killed, or its exit status is an error.
     pub async fn terminate(&mut self) -> Result<(), String> {
         let Some(pid) = self.pid() else { return Ok(()) };
         if self.ended().is_some() {
             return Ok(());
         }
         signal::send(pid, libc::SIGTERM);
-        let began = Instant::now();
-        while began.elapsed() < DRAINED {
+        let started = Instant::now();
+        while started.elapsed() < DRAIN_TIMEOUT {
             match self.ended() {
                 Some(status) if status.success() => return Ok(()),
-                // It was only just starting.
+                // It had not installed its signal handler yet.
                 Some(status) if status.signal() == Some(libc::SIGTERM) => return Ok(()),
                 Some(status) => return Err(format!("node {} drained, and ended with {status}", self.place)),
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
         self.kill();
-        Err(format!("node {} did not end {} s after SIGTERM", self.place, DRAINED.as_secs()))
+        Err(format!("node {} did not end {} s after SIGTERM", self.place, DRAIN_TIMEOUT.as_secs()))
     }
 
-    /// Starts it, if it does not run. It may take its time, or end where its stores are away.
+    /// Starts it, unless it runs. It may be slow, or end if its stores are unavailable.
     pub fn start(&mut self) {
         if self.child.is_none() {
             let path = self.folder.join(format!("node-{}.log", self.place));
@@ -133,7 +134,7 @@ impl Node {
         }
     }
 
-    /// How it ended, if it did by itself.
+    /// Its exit status, if it ended by itself.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().unwrap()?;
         self.child = None;
@@ -141,22 +142,22 @@ impl Node {
     }
 }
 
-/// What `/readyz/awards` says.
+/// The response of `/readyz/awards`.
 pub struct Readiness {
-    pub ready: bool,
-    pub outbox: u64,
+    pub is_ready: bool,
+    pub outbox_entries: u64,
     pub version: i64,
 }
 
-/// Asks a node; none: no answer.
+/// Requests `/readyz/awards` of a node. None: no response.
 pub async fn readiness(client: &reqwest::Client, base: &str) -> Option<Readiness> {
     let request = client.get(format!("{base}/readyz/awards")).timeout(Duration::from_secs(2));
     let response = request.send().await.ok()?;
-    let ready = response.status() == 200;
+    let is_ready = response.status() == 200;
     let body: serde_json::Value = response.json().await.ok()?;
     Some(Readiness {
-        ready,
-        outbox: body["outboxEntries"].as_u64()?,
+        is_ready,
+        outbox_entries: body["outboxEntries"].as_u64()?,
         version: body["boardVersion"].as_i64()?,
     })
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy between one node and one store, whose way can be cut, swallow everything, or be slow.
+//! A TCP proxy between one node and one store. It can cut, drop, hold or slow down the traffic.
 
 use std::time::Duration;
 
@@ -7,89 +7,93 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How the way is.
+/// What a proxy does with traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Everything passes.
+pub enum ProxyMode {
+    /// Forwards everything.
     Pass,
-    /// Connections are closed, and new ones too.
+    /// Closes all connections, new ones too.
     Cut,
-    /// Connections stay open and new ones are taken, but bytes are lost; whoever lost some is closed when the way is free again.
-    Swallow,
-    /// The same, but bytes only wait, and arrive when the way is free again: what was given up long ago is done late.
+    /// Keeps connections open and accepts new ones, but loses their bytes. Connections that lost bytes are closed when the mode ends.
+    Drop,
+    /// Holds the bytes back until the mode ends, so that requests that timed out are executed late.
     Hold,
-    /// Each piece waits.
+    /// Delays each read by this time.
     Slow(Duration),
 }
 
-/// The proxy; it ends with this value.
+/// The proxy ends with this value.
 pub struct Proxy {
     pub port: u16,
-    way: watch::Sender<Way>,
+    mode: watch::Sender<ProxyMode>,
 }
 
 impl Proxy {
     pub async fn start(to_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (way, watched) = watch::channel(Way::Pass);
+        let (mode, watched) = watch::channel(ProxyMode::Pass);
         tokio::spawn(accept(listener, to_port, watched));
-        Self { port, way }
+        Self { port, mode }
     }
 
-    /// Changes the way of what is open and of what will be.
-    pub fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    /// Changes the mode for current and new connections.
+    pub fn set(&self, mode: ProxyMode) {
+        self.mode.send_replace(mode);
     }
 }
 
-async fn accept(listener: TcpListener, to_port: u16, mut way: watch::Receiver<Way>) {
+async fn accept(listener: TcpListener, to_port: u16, mut mode: watch::Receiver<ProxyMode>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            gone = way.changed() => match gone { Ok(()) => continue, Err(_) => return },
+            changed = mode.changed() => match changed { Ok(()) => continue, Err(_) => return },
         };
         if let Ok((client, _)) = accepted {
-            tokio::spawn(carry(client, to_port, way.clone()));
+            tokio::spawn(forward(client, to_port, mode.clone()));
         }
     }
 }
 
-async fn carry(client: TcpStream, to_port: u16, mut way: watch::Receiver<Way>) {
-    if !is_free(&mut way).await || *way.borrow() == Way::Cut {
+async fn forward(client: TcpStream, to_port: u16, mut mode: watch::Receiver<ProxyMode>) {
+    if !wait_until_forwarding(&mut mode).await || *mode.borrow() == ProxyMode::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(("127.0.0.1", to_port)).await else { return };
     let (_, _) = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let mut cut = way.clone();
+    let mut cut = mode.clone();
     tokio::select! {
-        () = pass(from_client, to_server, way.clone()) => {}
-        () = pass(from_server, to_client, way) => {}
-        _ = cut.wait_for(|it| *it == Way::Cut) => {}
+        () = forward_direction(from_client, to_server, mode.clone()) => {}
+        () = forward_direction(from_server, to_client, mode) => {}
+        _ = cut.wait_for(|mode| *mode == ProxyMode::Cut) => {}
     }
 }
 
-/// Waits until bytes pass again, or are refused. False: the suite is over.
-async fn is_free(way: &mut watch::Receiver<Way>) -> bool {
-    way.wait_for(|it| !matches!(it, Way::Swallow | Way::Hold)).await.is_ok()
+/// Waits until bytes are not dropped or held. Returns false if the proxy has ended.
+async fn wait_until_forwarding(mode: &mut watch::Receiver<ProxyMode>) -> bool {
+    mode.wait_for(|mode| !matches!(mode, ProxyMode::Drop | ProxyMode::Hold)).await.is_ok()
 }
 
-/// Carries one direction to its end.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+/// Forwards one direction until its end.
+async fn forward_direction(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut mode: watch::Receiver<ProxyMode>,
+) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
-        let now = *way.borrow_and_update();
+        let now = *mode.borrow_and_update();
         match now {
-            Way::Pass | Way::Cut => {}
-            Way::Slow(wait) => tokio::time::sleep(wait).await,
-            Way::Hold => {
-                is_free(&mut way).await;
+            ProxyMode::Pass | ProxyMode::Cut => {}
+            ProxyMode::Slow(wait) => tokio::time::sleep(wait).await,
+            ProxyMode::Hold => {
+                wait_until_forwarding(&mut mode).await;
             }
-            Way::Swallow => {
-                is_free(&mut way).await;
+            ProxyMode::Drop => {
+                wait_until_forwarding(&mut mode).await;
                 return;
             }
         }

@@ -1,11 +1,11 @@
-//! What all rounds came to.
+//! The counts of all rounds.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::fault::{Fault, Kind};
-use crate::judge::Outcome;
+use crate::audit::RoundCounts;
+use crate::faults::{Fault, Kind};
 
 #[derive(Default)]
 pub struct Report {
@@ -14,25 +14,25 @@ pub struct Report {
     pub requests: u64,
     pub acknowledged: u64,
     pub boards: u64,
-    pub older_elsewhere: u64,
-    /// Lines of Postgres' log: whether a full disk was felt.
-    pub unwritten: u64,
-    total: Outcome,
-    /// How often, and the longest recovery of a round that had it.
+    pub older_on_other_node: u64,
+    /// Lines about a full disk in Postgres' log.
+    pub disk_full_errors: u64,
+    total: RoundCounts,
+    /// How often each kind came, and the longest recovery of a round with it.
     kinds: BTreeMap<Kind, (u64, Duration)>,
 }
 
 impl Report {
-    pub fn add(&mut self, faults: &[Fault], recovery: Duration, outcome: &Outcome) {
+    pub fn add(&mut self, faults: &[Fault], recovery: Duration, counts: &RoundCounts) {
         self.rounds += 1;
-        self.total.events += outcome.events;
-        self.total.unsure_counted += outcome.unsure_counted;
-        self.total.unsure_not += outcome.unsure_not;
-        self.total.replays_refused += outcome.replays_refused;
-        self.total.lost += outcome.lost;
+        self.total.events += counts.events;
+        self.total.uncertain_written += counts.uncertain_written;
+        self.total.uncertain_not_written += counts.uncertain_not_written;
+        self.total.replays_refused += counts.replays_refused;
+        self.total.lost += counts.lost;
         for fault in faults {
-            let known = self.kinds.entry(fault.kind).or_default();
-            *known = (known.0 + 1, known.1.max(recovery));
+            let entry = self.kinds.entry(fault.kind).or_default();
+            *entry = (entry.0 + 1, entry.1.max(recovery));
         }
     }
 }
@@ -43,16 +43,16 @@ impl fmt::Display for Report {
         let lines = [
             ("rounds", self.rounds),
             ("tokens", total.events as u64),
-            ("tokens asked for in vain", self.not_issued),
-            ("requests that handed one in", self.requests),
+            ("requests for a token that failed", self.not_issued),
+            ("requests that redeemed a token", self.requests),
             ("acknowledged", self.acknowledged),
-            ("without an answer, counted once", total.unsure_counted as u64),
-            ("without an answer, not counted", total.unsure_not as u64),
-            ("used tokens handed in again, refused", total.replays_refused as u64),
+            ("no response, in the ledger", total.uncertain_written as u64),
+            ("no response, not in the ledger", total.uncertain_not_written as u64),
+            ("used tokens redeemed again, refused", total.replays_refused as u64),
             ("lost within the promise", total.lost as u64),
-            ("boards seen by clients", self.boards),
-            ("older boards met at another node", self.older_elsewhere),
-            ("writes that Postgres had no room for", self.unwritten),
+            ("boards received by clients", self.boards),
+            ("older boards on another node", self.older_on_other_node),
+            ("disk-full errors of Postgres", self.disk_full_errors),
         ];
         for (name, count) in lines {
             writeln!(f, "{name:38} {count:>9}")?;

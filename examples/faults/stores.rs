@@ -1,4 +1,4 @@
-//! The suite's own Redis and Postgres: real ones, durable, on loopback ports that stay theirs over restarts.
+//! The suite's own durable Redis and Postgres, on loopback ports that they keep over restarts.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,16 +7,16 @@ use laurel::embedded::{DataFolder, Holder, Postgres, Redis};
 
 use crate::signal::{self, Paused};
 
-/// Postgres keeps little WAL ahead, so that a full disk is felt at once.
+/// Little preallocated WAL, so that a full disk has an effect at once.
 const LITTLE_WAL: [&str; 4] =
     ["max_wal_size=64MB", "min_wal_size=32MB", "max_connections=100", "checkpoint_timeout=30s"];
 
-/// A port that was free just now.
+/// A port that is free now.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The folder, once the processes of an earlier start let go of it.
+/// Opens the folder, once the processes of an earlier start have ended.
 async fn open(path: &Path) -> DataFolder {
     for _ in 0..200 {
         if let Holder::Us(folder) = DataFolder::open(path).await.unwrap() {
@@ -27,7 +27,7 @@ async fn open(path: &Path) -> DataFolder {
     panic!("{} is still in use", path.display())
 }
 
-/// Redis, as a process that can be killed, paused and given other data.
+/// A Redis process that can be killed, paused and started on other data.
 pub struct RedisStore {
     pub port: u16,
     fsync: String,
@@ -46,14 +46,14 @@ impl RedisStore {
         self.server.as_ref()?.pid()
     }
 
-    /// SIGKILL, and gone.
+    /// Sends SIGKILL and waits until it has ended.
     pub async fn kill(&mut self) {
         let Some(server) = self.server.take() else { return };
         signal::send(server.pid().unwrap(), libc::SIGKILL);
         server.stop().await;
     }
 
-    /// Starts it on its data, if it does not run.
+    /// Starts it on its data, unless it runs.
     pub async fn restart(&mut self) {
         if self.server.is_none() {
             let port = self.port.to_string();
@@ -62,20 +62,20 @@ impl RedisStore {
         }
     }
 
-    /// Copies its data while it stands still: what a disk's snapshot would hold.
+    /// Copies its data while it is paused, like a snapshot of the disk.
     pub fn copy(&self, to: &Path) {
         let _paused = Paused::new(&[self.pid().unwrap()]);
         copy_folder(&self.data(), to);
     }
 
-    /// Puts an earlier copy in the place of its data; it must not run.
-    pub fn replace_data(&self, by: &Path) {
-        self.lose_data();
-        copy_folder(by, &self.data());
+    /// Replaces its data by an earlier copy. It must not run.
+    pub fn replace_data(&self, copy: &Path) {
+        self.delete_data();
+        copy_folder(copy, &self.data());
     }
 
-    /// Throws its data away; it must not run.
-    pub fn lose_data(&self) {
+    /// Deletes its data. It must not run.
+    pub fn delete_data(&self) {
         assert!(self.server.is_none());
         std::fs::remove_dir_all(self.data()).unwrap();
     }
@@ -85,7 +85,7 @@ impl RedisStore {
     }
 }
 
-/// Copies files and folders; sockets stay where they are.
+/// Copies files and folders, without sockets.
 pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
@@ -98,7 +98,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Postgres, the same.
+/// A Postgres process that can be killed and paused.
 pub struct PostgresStore {
     pub port: u16,
     pub folder: PathBuf,
@@ -116,14 +116,14 @@ impl PostgresStore {
         self.server.as_ref()?.pid()
     }
 
-    /// Notices that it ended by itself, as it does when it cannot write its log.
+    /// Cleans up if it ended by itself, as it does when it cannot write its log.
     pub async fn kill_if_ended(&mut self) {
         if self.pid().is_none_or(signal::has_ended) {
             self.kill().await;
         }
     }
 
-    /// SIGKILL to it and all its backends, and gone.
+    /// Sends SIGKILL to it and all its backends, and waits until it has ended.
     pub async fn kill(&mut self) {
         let Some(server) = self.server.take() else { return };
         if let Some(pid) = server.pid() {
@@ -132,7 +132,7 @@ impl PostgresStore {
         server.stop().await;
     }
 
-    /// Starts it on its data, if it does not run. False: it did not come up.
+    /// Starts it on its data, unless it runs. Returns false if it did not start.
     pub async fn restart(&mut self) -> bool {
         if self.server.is_none() {
             let port = format!("port={}", self.port);

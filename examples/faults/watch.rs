@@ -1,6 +1,6 @@
-//! Clients who look at the board: over WebSocket, Socket.IO and HTTP, each at its own node for as long as the suite lasts. None is
-//! ever shown an older board than one it saw before, over all its reconnections. One more asks every node in turn: a node that was
-//! cut off cannot know what others show, so how often that one met an older board is counted.
+//! Clients that receive the board by WebSocket, Socket.IO and HTTP, each from one node. None may receive an older board than before,
+//! over all its reconnects. One more client polls every node in turn. A node that is cut off cannot know the boards of the others, so older
+//! boards are only counted for that client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -14,77 +14,79 @@ use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 use crate::history::History;
 
-/// A socket that says nothing for so long is opened anew; Laurel pings every 25 s.
-const SILENCE: Duration = Duration::from_secs(40);
+/// A socket that is silent for this long is reopened. Laurel pings every 25 s.
+const MAX_SILENCE: Duration = Duration::from_secs(40);
 
-/// What clients were shown.
+/// The boards that clients received.
 #[derive(Default)]
-pub struct Shown {
+pub struct SeenBoards {
     newest: AtomicI64,
     pub boards: AtomicU64,
-    pub older_elsewhere: AtomicU64,
-    wrong: Mutex<Vec<String>>,
+    pub older_on_other_node: AtomicU64,
+    violations: Mutex<Vec<String>>,
 }
 
-impl Shown {
+impl SeenBoards {
     pub fn newest(&self) -> i64 {
         self.newest.load(Ordering::Relaxed)
     }
 
-    pub fn take_wrong(&self) -> Vec<String> {
-        std::mem::take(&mut *self.wrong.lock())
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut *self.violations.lock())
     }
 }
 
-/// One client and the newest version that it saw.
+/// One client.
 struct Client {
     name: String,
-    /// Where it looks, in turn.
+    /// The nodes that it uses, in turn.
     bases: Vec<String>,
     login: String,
-    seen: i64,
-    shown: Arc<Shown>,
+    /// The version of its last board.
+    version: i64,
+    seen: Arc<SeenBoards>,
     history: Arc<History>,
 }
 
 impl Client {
-    fn see(&mut self, version: i64) {
-        self.shown.boards.fetch_add(1, Ordering::Relaxed);
-        self.shown.newest.fetch_max(version, Ordering::Relaxed);
-        if version < self.seen && self.bases.len() > 1 {
-            self.shown.older_elsewhere.fetch_add(1, Ordering::Relaxed);
-        } else if version < self.seen {
+    fn on_board(&mut self, version: i64) {
+        self.seen.boards.fetch_add(1, Ordering::Relaxed);
+        self.seen.newest.fetch_max(version, Ordering::Relaxed);
+        if version < self.version && self.bases.len() > 1 {
+            self.seen.older_on_other_node.fetch_add(1, Ordering::Relaxed);
+        } else if version < self.version {
             let at = self.history.now().as_secs_f64();
-            let text = format!("{} was shown version {version} after {} at {at:.3} s", self.name, self.seen);
-            self.shown.wrong.lock().push(text);
+            let text =
+                format!("{} received version {version} after {} at {at:.3} s", self.name, self.version);
+            self.seen.violations.lock().push(text);
         }
-        self.seen = version;
+        self.version = version;
     }
 
     async fn poll_forever(mut self) {
         let client = reqwest::Client::new();
         for turn in 0.. {
             let base = &self.bases[turn % self.bases.len()];
-            let asked = client.get(format!("{base}/api/v1/scores/leaderboard"));
-            if let Ok(answer) = asked.timeout(Duration::from_secs(3)).send().await
-                && answer.status() == 200
-                && let Ok(board) = answer.json::<Value>().await
+            let request = client.get(format!("{base}/api/v1/scores/leaderboard"));
+            if let Ok(response) = request.timeout(Duration::from_secs(3)).send().await
+                && response.status() == 200
+                && let Ok(board) = response.json::<Value>().await
             {
-                self.see(board["version"].as_i64().unwrap_or(-1));
+                self.on_board(board["version"].as_i64().unwrap_or(-1));
             }
             sleep(Duration::from_millis(100)).await;
         }
     }
 
-    async fn listen_forever(mut self, path: &'static str) {
+    async fn subscribe_forever(mut self, path: &'static str) {
         loop {
-            let _ = self.listen(path).await;
+            let _ = self.subscribe(path).await;
             sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Listens until the socket ends. Both protocols come over WebSocket; Socket.IO's packets begin with digits.
-    async fn listen(&mut self, path: &str) -> Option<()> {
+    /// Receives boards until the socket ends. Socket.IO's packets are WebSocket messages that begin with digits.
+    async fn subscribe(&mut self, path: &str) -> Option<()> {
         let mut request =
             format!("{}{path}", self.bases[0].replace("http:", "ws:")).into_client_request().ok()?;
         let bearer = format!("Bearer {}", self.login);
@@ -92,13 +94,13 @@ impl Client {
         let opened = timeout(Duration::from_secs(5), tokio_tungstenite::connect_async(request)).await;
         let (mut socket, _) = opened.ok()?.ok()?;
         loop {
-            let message = timeout(SILENCE, socket.next()).await.ok()??.ok()?;
+            let message = timeout(MAX_SILENCE, socket.next()).await.ok()??.ok()?;
             let Message::Text(text) = message else { continue };
             let reply = match text.as_str() {
-                it if it.starts_with("0{") => Some(format!("40{{\"token\":\"{}\"}}", self.login)),
+                open if open.starts_with("0{") => Some(format!("40{{\"token\":\"{}\"}}", self.login)),
                 "2" => Some("3".to_owned()),
-                it => {
-                    self.read(it.trim_start_matches(|it: char| it.is_ascii_digit()));
+                event => {
+                    self.on_event(event.trim_start_matches(|first: char| first.is_ascii_digit()));
                     None
                 }
             };
@@ -108,7 +110,7 @@ impl Client {
         }
     }
 
-    fn read(&mut self, text: &str) {
+    fn on_event(&mut self, text: &str) {
         let event: Value = serde_json::from_str(text).unwrap_or_default();
         let version = match event["event"].as_str() {
             Some("leaderboard_updated") => event["version"].as_i64(),
@@ -116,29 +118,29 @@ impl Client {
             _ => None,
         };
         if let Some(version) = version {
-            self.see(version);
+            self.on_board(version);
         }
     }
 }
 
-/// Starts a few of each kind at every node.
-pub fn start(bases: &[String], logins: &[String], shown: &Arc<Shown>, history: &Arc<History>) {
+/// Starts two of each kind at every node, and the client that polls all nodes.
+pub fn start(bases: &[String], logins: &[String], seen: &Arc<SeenBoards>, history: &Arc<History>) {
     let client = |kind: &str, turn: usize, bases: &[String]| Client {
         name: format!("{kind} {turn} at {}", bases.join(", ")),
         bases: bases.to_vec(),
         login: logins[turn % logins.len()].clone(),
-        seen: 0,
-        shown: shown.clone(),
+        version: 0,
+        seen: seen.clone(),
         history: history.clone(),
     };
-    tokio::spawn(client("the poller", 0, bases).poll_forever());
+    tokio::spawn(client("the HTTP client", 0, bases).poll_forever());
     for base in bases {
         for turn in 0..2 {
             let at = std::slice::from_ref(base);
-            tokio::spawn(client("the poller", turn, at).poll_forever());
-            tokio::spawn(client("the WebSocket", turn, at).listen_forever("/api/v1/ws"));
+            tokio::spawn(client("the HTTP client", turn, at).poll_forever());
+            tokio::spawn(client("the WebSocket client", turn, at).subscribe_forever("/api/v1/ws"));
             let socketio = "/socket.io/?EIO=4&transport=websocket";
-            tokio::spawn(client("the Socket.IO client", turn, at).listen_forever(socketio));
+            tokio::spawn(client("the Socket.IO client", turn, at).subscribe_forever(socketio));
         }
     }
 }

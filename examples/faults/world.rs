@@ -1,4 +1,4 @@
-//! Stores, nodes, and the ways between them.
+//! The stores, the nodes, and the proxies between them.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -9,17 +9,17 @@ use tokio::sync::Mutex;
 use crate::disk::Disk;
 use crate::flows::{CATALOGUE, Player};
 use crate::node::{self, Node, readiness};
-use crate::proxy::{Proxy, Way};
+use crate::proxy::{Proxy, ProxyMode};
 use crate::stores::{PostgresStore, RedisStore};
 
-/// Whoever is not back by then hangs.
-const RECOVERY: Duration = Duration::from_secs(120);
+/// A node that has not recovered by then hangs.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a request waits for its answer.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// Time-out of a player's request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// A node's ways to its stores.
-pub struct Ways {
+/// A node's proxies to its stores.
+pub struct NodeProxies {
     pub redis: Proxy,
     pub postgres: Proxy,
 }
@@ -30,33 +30,34 @@ pub struct World<'a> {
     pub postgres: Mutex<PostgresStore>,
     pub disk: &'a Disk,
     pub nodes: Vec<Mutex<Node>>,
-    pub ways: Vec<Ways>,
+    pub proxies: Vec<NodeProxies>,
     pub bases: Vec<String>,
     pub client: reqwest::Client,
-    /// Of Redis and Postgres themselves, past the proxies.
+    /// The ports of Redis and Postgres themselves.
     pub ports: (u16, u16),
-    /// What faults found that should not be.
-    pub wrong: parking_lot::Mutex<Vec<String>>,
+    /// Violations that faults found.
+    pub violations: parking_lot::Mutex<Vec<String>>,
 }
 
 impl<'a> World<'a> {
-    /// Starts the stores and the nodes. Call it on the main thread: they end with the thread that started them.
+    /// Starts the stores and the nodes. Call it on the main thread: the processes end with the thread that started them.
     pub async fn start(folder: &Path, disk: &'a Disk, nodes: usize, fsync: &str) -> Self {
         let redis = RedisStore::start(folder.join("r"), fsync).await;
         let postgres = PostgresStore::start(folder.join("p")).await;
         std::fs::write(folder.join("actions.toml"), CATALOGUE).unwrap();
         let ports = (redis.port, postgres.port);
-        let (mut all, mut ways, mut bases) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut all, mut all_proxies, mut bases) = (Vec::new(), Vec::new(), Vec::new());
         for place in 0..nodes {
-            let way = Ways { redis: Proxy::start(ports.0).await, postgres: Proxy::start(ports.1).await };
-            let mut node = Node::new(place, folder, way.redis.port, way.postgres.port);
+            let proxies =
+                NodeProxies { redis: Proxy::start(ports.0).await, postgres: Proxy::start(ports.1).await };
+            let mut node = Node::new(place, folder, proxies.redis.port, proxies.postgres.port);
             node.start();
             bases.push(node.base.clone());
             all.push(Mutex::new(node));
-            ways.push(way);
+            all_proxies.push(proxies);
         }
         let client =
-            reqwest::Client::builder().pool_max_idle_per_host(1000).timeout(PATIENCE).build().unwrap();
+            reqwest::Client::builder().pool_max_idle_per_host(1000).timeout(REQUEST_TIMEOUT).build().unwrap();
         let (redis, postgres) = (Mutex::new(redis), Mutex::new(postgres));
         Self {
             folder: folder.to_owned(),
@@ -64,20 +65,20 @@ impl<'a> World<'a> {
             postgres,
             disk,
             nodes: all,
-            ways,
+            proxies: all_proxies,
             bases,
             client,
             ports,
-            wrong: parking_lot::Mutex::default(),
+            violations: parking_lot::Mutex::default(),
         }
     }
 
-    /// Runs a command of Laurel's past the proxies.
+    /// Runs a command of `laurel` without the proxies.
     pub async fn laurel(&self, arguments: &[&str]) -> Output {
         node::run(&self.folder, self.ports.0, self.ports.1, arguments).await
     }
 
-    /// So many new players.
+    /// Creates players.
     pub async fn players(&self, count: usize) -> Vec<Player> {
         let (users, file) = (count.to_string(), self.folder.join("logins"));
         let seeded = self.laurel(&["seed", "--users", &users, "--tokens", file.to_str().unwrap()]).await;
@@ -86,11 +87,11 @@ impl<'a> World<'a> {
         logins.lines().map(Player::of).collect()
     }
 
-    /// Ends every fault that may still be there.
+    /// Ends all faults.
     pub async fn heal(&self) {
-        for way in &self.ways {
-            way.redis.set(Way::Pass);
-            way.postgres.set(Way::Pass);
+        for proxies in &self.proxies {
+            proxies.redis.set(ProxyMode::Pass);
+            proxies.postgres.set(ProxyMode::Pass);
         }
         let mut postgres = self.postgres.lock().await;
         self.disk.free(postgres.pid());
@@ -99,13 +100,12 @@ impl<'a> World<'a> {
         self.redis.lock().await.restart().await;
     }
 
-    /// Waits until every node takes awards and has written the outbox; what ended is started again, as an operator's supervisor
-    /// would. Returns how long that took.
+    /// Waits until every node accepts awards. Restarts nodes that have ended, like a service manager. Returns how long that took.
     ///
     /// # Errors
-    /// What hangs.
+    /// A node hangs.
     pub async fn recover(&self) -> Result<Duration, String> {
-        let began = Instant::now();
+        let started = Instant::now();
         loop {
             let mut missing = Vec::new();
             for (node, base) in self.nodes.iter().zip(&self.bases) {
@@ -115,18 +115,19 @@ impl<'a> World<'a> {
                 }
                 node.start();
                 match readiness(&self.client, base).await {
-                    Some(it) if it.ready => {}
-                    Some(it) => {
-                        missing.push(format!("node {} is not ready ({} entries)", node.place, it.outbox))
+                    Some(readiness) if readiness.is_ready => {}
+                    Some(readiness) => {
+                        let entries = readiness.outbox_entries;
+                        missing.push(format!("node {} is not ready ({entries} entries)", node.place));
                     }
-                    None => missing.push(format!("node {} does not answer", node.place)),
+                    None => missing.push(format!("node {} does not respond", node.place)),
                 }
             }
             if missing.is_empty() {
-                return Ok(began.elapsed());
+                return Ok(started.elapsed());
             }
-            if began.elapsed() > RECOVERY {
-                return Err(format!("after {} s: {}", RECOVERY.as_secs(), missing.join("; ")));
+            if started.elapsed() > RECOVERY_TIMEOUT {
+                return Err(format!("after {} s: {}", RECOVERY_TIMEOUT.as_secs(), missing.join("; ")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

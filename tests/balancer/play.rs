@@ -11,12 +11,12 @@ use tokio::task::JoinHandle;
 
 use super::Cluster;
 use super::subscribers::Subscribers;
-use super::suite::dice::Dice;
-use super::suite::flows::{Flow, Player, post, read, ticket};
-use super::suite::history::{Answer, Attempt, Event, History};
-use super::suite::judge::{Judge, Loss};
-use super::suite::ledger;
+use super::suite::audit::{Audit, Loss};
+use super::suite::flows::{Flow, Player, get_token, post, read};
+use super::suite::history::{Attempt, Event, History, Response};
 use super::suite::load::Load;
+use super::suite::queries;
+use super::suite::random::Random;
 use crate::harness::{World, assert_verified, eventually};
 
 /// Number of acknowledged awards to wait for.
@@ -47,7 +47,7 @@ impl Play {
         });
         let play = |(turn, player): (usize, &Player)| {
             let player = Arc::new(Player { user: player.user, login: player.login.clone() });
-            tokio::spawn(load.clone().play(player, Dice::new(8, 0, turn as u64)))
+            tokio::spawn(load.clone().play(player, Random::new(8, 0, turn as u64)))
         };
         let running = players.iter().enumerate().map(play).collect();
         Self { load, running }
@@ -90,8 +90,8 @@ pub async fn last_award(cluster: &Cluster, subscribers: &[&Subscribers], history
 
 /// Makes an award and records it like those of the load.
 pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
-    let answer = try_award(&cluster.client, &cluster.balancer.base, player, history).await;
-    assert!(matches!(answer, Ok(Answer::AwardReply { .. })), "{answer:?}");
+    let response = try_award(&cluster.client, &cluster.balancer.base, player, history).await;
+    assert!(matches!(response, Ok(Response::Awarded { .. })), "{response:?}");
 }
 
 /// Tries to make an award, and records it; the error says why there is no token.
@@ -100,17 +100,25 @@ pub async fn try_award(
     base: &str,
     player: &Player,
     history: &History,
-) -> Result<Answer, String> {
+) -> Result<Response, String> {
     let flow = Flow::Actions;
-    let ticket = ticket(client, base, player, flow, 0, None).await?;
+    let token = get_token(client, base, player, flow, 0, None).await?;
     let (user, attempts) = (player.user, Vec::new());
-    let event = Event { user, flow: flow.name(), points: 10, by_ledger: false, late: false, attempts };
-    history.issued(ticket.id, event);
+    let event = Event {
+        user,
+        flow: flow.name(),
+        points: 10,
+        is_acknowledged_by_ledger: false,
+        is_from_last_round: false,
+        attempts,
+    };
+    history.add_issued(token.event_id, event);
     let start = history.now();
-    let (answer, _) = read(post(client, base, ticket.path, player, "", &ticket.body).await);
-    let attempt = Attempt { node: 0, key: String::new(), start, end: history.now(), answer: answer.clone() };
-    history.attempted(ticket.id, attempt);
-    Ok(answer)
+    let (response, _) = read(post(client, base, token.path, player, "", &token.body).await);
+    let (end, key) = (history.now(), String::new());
+    let attempt = Attempt { node: 0, key, start, end, response: response.clone() };
+    history.add_attempt(token.event_id, attempt);
+    Ok(response)
 }
 
 /// Compares the stores with each other, and the record with the ledger, like the fault suite. Returns the requests without a response.
@@ -123,12 +131,13 @@ pub async fn judge_after(world: &World, history: &History, losses: &[Loss]) -> V
     assert_verified(world).await;
     let events = history.take();
     let mut connection = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
-    let rows = ledger::rows(&mut connection, 0).await;
-    let mut judge = Judge::default();
-    judge.check_rows(&rows, &events);
-    let outcome = judge.check_events(&rows, &events, losses);
-    println!("{} rows; {outcome:?}", rows.len());
-    assert!(judge.wrong.is_empty(), "{}", judge.wrong.join("\n"));
-    assert!(ledger::doubles(&mut connection).await.is_empty());
-    events.iter().filter(|(_, it)| it.is_unsure()).map(|(id, it)| it.tell(*id)).collect()
+    let rows = queries::rows(&mut connection, 0).await;
+    let mut audit = Audit::default();
+    audit.check_rows(&rows, &events);
+    let counts = audit.check_events(&rows, &events, losses);
+    println!("{} rows; {counts:?}", rows.len());
+    assert!(audit.violations.is_empty(), "{}", audit.violations.join("\n"));
+    assert!(queries::duplicates(&mut connection).await.is_empty());
+    let uncertain = events.iter().filter(|(_, event)| event.is_uncertain());
+    uncertain.map(|(id, event)| event.describe(*id)).collect()
 }
