@@ -11,7 +11,7 @@ use std::process::Command;
 
 use laurel::ledger::SeedOptions;
 
-use crate::harness::{Balancer, NodeProcess, World, haproxy};
+use crate::harness::{Balancer, NodeProcess, TestStores, haproxy_path};
 use suite::flows::{CATALOGUE, Player};
 
 /// The nodes' names, in the order of the configuration.
@@ -23,32 +23,37 @@ pub struct Cluster {
     balancer: Balancer,
     players: Vec<Player>,
     client: reqwest::Client,
-    world: World,
+    stores: TestStores,
 }
 
 impl Cluster {
     /// Starts it with players, and with settings of each node.
-    async fn start(world: World, players: u64, own: [&[(&str, &str)]; 3]) -> Self {
+    async fn start(stores: TestStores, players: u64, own: [&[(&str, &str)]; 3]) -> Self {
         let mut nodes = Vec::new();
         for (name, own) in NAMES.into_iter().zip(own) {
-            nodes.push(start(&world, "0", name, own).await);
+            nodes.push(start(&stores, "0", name, own).await);
         }
         let bases: Vec<&str> = nodes.iter().map(|it| it.base.as_str()).collect();
-        let balancer = Balancer::start(world.folder.path(), &bases).await;
-        let file = world.folder.path().join("logins");
+        let balancer = Balancer::start(stores.folder.path(), &bases).await;
+        let file = stores.folder.path().join("logins");
         let options = SeedOptions { users: players, max_score: 0, tokens: Some(file.clone()) };
-        laurel::ledger::seed(&world.app().await.ledger, &world.app().await.accounts.logins, &options, |_| ())
-            .await
-            .unwrap();
+        laurel::ledger::seed(
+            &stores.build_app().await.ledger,
+            &stores.build_app().await.accounts.logins,
+            &options,
+            |_| (),
+        )
+        .await
+        .unwrap();
         let players = std::fs::read_to_string(file).unwrap().lines().map(Player::of).collect();
-        Self { nodes, balancer, players, client: reqwest::Client::new(), world }
+        Self { nodes, balancer, players, client: reqwest::Client::new(), stores }
     }
 
     /// Stops a node with SIGTERM, starts it again on its port, and waits until the load balancer uses it.
     async fn restart(&mut self, turn: usize) -> Option<i32> {
         let port = self.nodes[turn].port().to_owned();
         let exit = tokio::task::block_in_place(|| self.nodes[turn].terminate());
-        self.nodes[turn] = start(&self.world, &port, NAMES[turn], &[]).await;
+        self.nodes[turn] = start(&self.stores, &port, NAMES[turn], &[]).await;
         for backend in ["nodes", "awards"] {
             self.balancer.wait_until(backend, NAMES[turn], true).await;
         }
@@ -56,8 +61,8 @@ impl Cluster {
     }
 }
 
-async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> NodeProcess {
-    let catalogue = world.folder.path().join("actions.toml");
+async fn start(stores: &TestStores, port: &str, name: &str, own: &[(&str, &str)]) -> NodeProcess {
+    let catalogue = stores.folder.path().join("actions.toml");
     std::fs::write(&catalogue, CATALOGUE).unwrap();
     let settings = [
         ("PORT", port),
@@ -74,13 +79,14 @@ async fn start(world: &World, port: &str, name: &str, own: &[(&str, &str)]) -> N
         ("LAUREL_TOKENS__ACTION_INTERVAL_SECONDS", "0"),
         ("RUST_LOG", "warn"),
     ];
-    NodeProcess::start(&world.config, &[&settings, own].concat()).await
+    NodeProcess::start(&stores.config, &[&settings, own].concat()).await
 }
 
 #[test]
 fn the_shipped_configuration_is_valid() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/haproxy.cfg");
-    let output = Command::new(haproxy()).args(["-c", "-f", path]).output().expect("make test installs it");
+    let output =
+        Command::new(haproxy_path()).args(["-c", "-f", path]).output().expect("make test installs it");
     let messages = [output.stdout, output.stderr].concat();
     let messages = String::from_utf8_lossy(&messages);
     assert!(output.status.success() && !messages.contains("WARNING"), "{messages}");

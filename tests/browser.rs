@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{NodeProcess, World, assert_verified};
+use crate::harness::{NodeProcess, TestStores, assert_ledger_matches};
 
 /// Runs a script with these values in its environment; it has to succeed.
 async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
@@ -25,11 +25,11 @@ async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
 }
 
 /// Makes the operator that the scripts log in as.
-async fn make_operator(world: &World, node: &NodeProcess) {
+async fn make_operator(stores: &TestStores, node: &NodeProcess) {
     let root = json!({ "username": "root", "email": "root@example.com", "password": "correct horse" });
     let register = reqwest::Client::new().post(format!("{}/api/auth/register", node.base)).json(&root);
     assert_eq!(register.send().await.unwrap().status(), 201);
-    let app = world.app().await;
+    let app = stores.build_app().await;
     let user = laurel::admin::find_user(&app.admin, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
     laurel::admin::grant(&app.admin, &user, true, &decision).await.unwrap();
@@ -42,12 +42,12 @@ async fn other_peoples_files_are_as_they_published_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_page_over_two_nodes() {
-    let world = World::new().await;
-    let (one, two) = (world.process(&[]).await, world.process(&[]).await);
-    let closed = world.process(&[("LAUREL_LIVE__PUBLIC_STREAM", "false")]).await;
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_process(&[]).await, stores.start_process(&[]).await);
+    let closed = stores.start_process(&[("LAUREL_LIVE__PUBLIC_STREAM", "false")]).await;
     let bases = [("ONE", &one), ("TWO", &two), ("CLOSED", &closed)];
     run("live.mjs", bases.map(|(name, node)| (name, node.base.clone())).into()).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
@@ -57,88 +57,88 @@ async fn the_live_page_finds_its_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_page_when_the_network_goes() {
-    let world = World::new().await;
-    let node = world.process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
     run("network.mjs", vec![("ONE", node.base.clone())]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_page_in_every_shape() {
-    let world = World::new().await;
-    let node = world.process(&[]).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_process(&[]).await;
     run("shapes.mjs", vec![("ONE", node.base.clone())]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_page_as_time_goes_on() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let free = [("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
-    let (one, two) = (world.process(&free).await, world.process(&free).await);
-    make_operator(&world, &one).await;
+    let (one, two) = (stores.start_process(&free).await, stores.start_process(&free).await);
+    make_operator(&stores, &one).await;
     let pid = ("TWO_PID", two.id().to_string());
     run("lasting.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone()), pid]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_page_over_two_nodes() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let free = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
-    let (one, two) = (world.process(&free).await, world.process(&free).await);
-    make_operator(&world, &one).await;
+    let (one, two) = (stores.start_process(&free).await, stores.start_process(&free).await);
+    make_operator(&stores, &one).await;
     let bases = vec![("ONE", one.base.clone()), ("TWO", two.base.clone())];
     run("admin.mjs", bases.clone()).await;
     run("late.mjs", bases).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_page_over_thousands_of_players() {
-    let world = World::new().await;
-    let node = world.process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
-    make_operator(&world, &node).await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
+    make_operator(&stores, &node).await;
+    let app = stores.build_app().await;
     let options = laurel::ledger::SeedOptions { users: 5000, max_score: 100_000, tokens: None };
     laurel::ledger::seed(&app.ledger, &app.accounts.logins, &options, |_| ()).await.unwrap();
     run("views.mjs", vec![("ONE", node.base.clone())]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_page_for_entries_that_cannot_be_written() {
-    let world = World::with_shards(1).await;
-    let node = world.process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
-    make_operator(&world, &node).await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
+    make_operator(&stores, &node).await;
     // 15 points cannot be written before an operator has wanted it twice; and another entry cannot be read at all.
     let odd = "CREATE FUNCTION is_mended() RETURNS boolean LANGUAGE sql AS
                    'SELECT count(*) >= 2 FROM admin_audit WHERE action = ''retry_letter''';
                ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15 OR is_mended())";
-    sqlx::raw_sql(odd).execute(&world.app().await.database).await.unwrap();
-    let _: String = world.redis_client().await.query("XADD outbox * kind unheard-of note <b>bold</b>").await;
+    sqlx::raw_sql(odd).execute(&stores.build_app().await.database).await.unwrap();
+    let _: String = stores.redis_client().await.query("XADD outbox * kind unheard-of note <b>bold</b>").await;
     run("letters.mjs", vec![("ONE", node.base.clone())]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_is_read_and_tried() {
-    let world = World::new().await;
-    let node = world.process(&[]).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_process(&[]).await;
     run("docs.mjs", vec![("ONE", node.base.clone())]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_game_of_another_origin_plays_and_watches() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     // The script serves the game there.
     let port = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
     let game = format!("http://localhost:{port}");
     let any = format!("*,{game}");
-    let open = world.process(&[("LAUREL_SERVER__CORS_ORIGINS", any.as_str())]).await;
-    let closed = world.process(&[("LAUREL_SERVER__CORS_ORIGINS", game.as_str())]).await;
+    let open = stores.start_process(&[("LAUREL_SERVER__CORS_ORIGINS", any.as_str())]).await;
+    let closed = stores.start_process(&[("LAUREL_SERVER__CORS_ORIGINS", game.as_str())]).await;
     let bases = vec![("OPEN", open.base.clone()), ("CLOSED", closed.base.clone()), ("GAME", game.clone())];
     run("origin.mjs", bases).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{NodeProcess, World, assert_verified};
+use crate::harness::{NodeProcess, TestStores, assert_ledger_matches};
 use crate::http::admin::admin;
 
 /// Nothing that a script does may run into these.
@@ -23,8 +23,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/typescript")
 }
 
-async fn node(world: &World, more: &[(&str, &str)]) -> NodeProcess {
-    world.process(&[&FREE, more].concat()).await
+async fn node(stores: &TestStores, more: &[(&str, &str)]) -> NodeProcess {
+    stores.start_process(&[&FREE, more].concat()).await
 }
 
 /// A script of `test/live`, begun. Node 20 has a browser's WebSocket only if asked.
@@ -55,9 +55,9 @@ async fn run(script: &str, nodes: &[NodeProcess], admin: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_action_is_played_and_no_lost_answer_counts_twice() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let limited = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "2")];
-    let catalogue = world.folder.path().join("cooling.toml");
+    let catalogue = stores.folder.path().join("cooling.toml");
     let action = |name, number, cooldown| {
         format!(
             "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 7\nproof = {{ kind = \"none\" }}\ncooldown_ms = {cooldown}\n"
@@ -65,46 +65,46 @@ async fn every_action_is_played_and_no_lost_answer_counts_twice() {
     };
     std::fs::write(&catalogue, action("jab", 1, 2000) + &action("hook", 2, 600_000)).unwrap();
     let cooling = [("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap())];
-    let nodes = [node(&world, &[]).await, node(&world, &limited).await, node(&world, &cooling).await];
+    let nodes = [node(&stores, &[]).await, node(&stores, &limited).await, node(&stores, &cooling).await];
     run("play.mjs", &nodes, "").await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn games_go_on_whatever_answer_is_lost() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let forgets = [("LAUREL_TOKENS__ANSWER_SECONDS", "1")];
-    let nodes = [node(&world, &[]).await, node(&world, &[]).await, node(&world, &forgets).await];
+    let nodes = [node(&stores, &[]).await, node(&stores, &[]).await, node(&stores, &forgets).await];
     run("game.mjs", &nodes, "").await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_boards_come_back_and_never_go_back() {
-    let world = World::new().await;
-    let root = admin(&world.node().await).await;
+    let stores = TestStores::new().await;
+    let root = admin(&stores.start_node().await).await;
     let one_seat = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
     let nodes = [
-        node(&world, &[]).await,
-        node(&world, &[]).await,
-        node(&world, &[]).await,
-        node(&world, &one_seat).await,
+        node(&stores, &[]).await,
+        node(&stores, &[]).await,
+        node(&stores, &[]).await,
+        node(&stores, &one_seat).await,
     ];
     run("live.mjs", &nodes, &root.token).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_board_says_when_it_may_be_old() {
-    let mut world = World::new().await;
-    let nodes = [node(&world, &[]).await];
+    let mut stores = TestStores::new().await;
+    let nodes = [node(&stores, &[]).await];
     let mut script = begin("degraded.mjs", &nodes, "");
     let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
     let mut said = String::new();
     while let Some(Ok(line)) = tokio::task::block_in_place(|| lines.next()) {
         match line.as_str() {
-            "take redis away" => world.redis.kill().await,
-            "bring redis back" => world.redis.restart().await,
+            "take redis away" => stores.redis.kill().await,
+            "bring redis back" => stores.redis.restart().await,
             _ => said += &format!("{line}\n"),
         }
     }
@@ -113,8 +113,8 @@ async fn a_live_board_says_when_it_may_be_old() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_readme_is_true() {
-    let world = World::new().await;
-    run("readme.mjs", &[node(&world, &[]).await], "").await;
+    let stores = TestStores::new().await;
+    run("readme.mjs", &[node(&stores, &[]).await], "").await;
 }
 
 /// Runs a program in the client's folder.

@@ -42,10 +42,10 @@ async fn a_killed_master_becomes_a_replica() {
     let (key, slot) = key_of(&cluster, 1).await;
     let _: () = cluster.query(1, &format!("SET {key} kept")).await;
     assert_eq!(cluster.kill_master(slot).await, 1);
-    assert_eq!(cluster.failed_over(slot, 1).await, 4);
+    assert_eq!(cluster.wait_for_failover(slot, 1).await, 4);
     assert_eq!(cluster.query::<String>(4, &format!("GET {key}")).await, "kept");
     cluster.restart(1).await;
-    cluster.settled().await;
+    cluster.wait_until_ready().await;
     let mut masters = cluster.masters().await;
     masters.sort_unstable();
     assert_eq!(masters, [0, 2, 4]);
@@ -57,10 +57,10 @@ async fn a_stopped_master_is_replaced() {
     cluster.shorten_node_timeout().await;
     let (key, slot) = key_of(&cluster, 0).await;
     cluster.stop(0);
-    assert_eq!(cluster.failed_over(slot, 0).await, 3);
+    assert_eq!(cluster.wait_for_failover(slot, 0).await, 3);
     let _: () = cluster.query(3, &format!("SET {key} new")).await;
     cluster.resume(0);
-    cluster.settled().await;
+    cluster.wait_until_ready().await;
     assert_eq!(cluster.master_of(slot).await, Some(3));
 }
 
@@ -70,19 +70,19 @@ async fn a_slot_moves_with_its_keys() {
     let (key, slot) = key_of(&cluster, 0).await;
     let _: () = cluster.query(0, &format!("SET {key} kept")).await;
     let _: u64 = cluster.query(0, &format!("ZADD {key}:set 1 a 2 b")).await;
-    let way = cluster.begin_move(slot, 2).await;
-    assert_eq!(cluster.move_keys(way, 1).await, 1);
+    let way = cluster.start_migration(slot, 2).await;
+    assert_eq!(cluster.migrate_keys(way, 1).await, 1);
     assert_eq!(cluster.query::<u64>(0, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
     assert_eq!(cluster.query::<u64>(2, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
-    while cluster.move_keys(way, 10).await > 0 {}
-    cluster.end_move(way).await;
+    while cluster.migrate_keys(way, 10).await > 0 {}
+    cluster.finish_migration(way).await;
     assert_eq!(cluster.master_of(slot).await, Some(2));
     assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "kept");
     assert_eq!(cluster.query::<u64>(2, &format!("ZCARD {key}:set")).await, 2);
-    cluster.reshard(slot, 1).await;
+    cluster.migrate_slot(slot, 1).await;
     assert_eq!(cluster.master_of(slot).await, Some(1));
     assert_eq!(cluster.query::<u64>(1, &format!("ZCARD {key}:set")).await, 2);
-    cluster.settled().await;
+    cluster.wait_until_ready().await;
 }
 
 #[tokio::test]
@@ -92,12 +92,12 @@ async fn all_members_restart_with_and_without_data() {
     let _: () = cluster.query(2, &format!("SET {key} kept")).await;
     cluster.kill_all().await;
     cluster.restart_all(&[]).await;
-    cluster.settled().await;
+    cluster.wait_until_ready().await;
     assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "kept");
     cluster.kill_all().await;
-    cluster.lose_all_data();
+    cluster.delete_all_data();
     cluster.restart_all(&[]).await;
-    cluster.settled().await;
+    cluster.wait_until_ready().await;
     assert_eq!(cluster.query::<u64>(2, &format!("EXISTS {key}")).await, 0);
 }
 
@@ -126,17 +126,17 @@ async fn unprefixed_keys_reach_their_shards() {
         let mut scores: Vec<String> = redis_client.query("KEYS user:score:*").await;
         scores.sort();
         assert_eq!(scores, users.map(|it| format!("user:score:{it}")));
-        let before = redis_client.everything().await;
+        let before = redis_client.dump().await;
         assert!(before.keys().all(|it| it.starts_with("{8.")), "{before:?}");
         if let Some(cluster) = redis.cluster() {
             let slot = cluster.slot("{8.0}").await;
             let from = cluster.master_of(slot).await.unwrap();
-            cluster.reshard(slot, (from + 1) % 3).await;
+            cluster.migrate_slot(slot, (from + 1) % 3).await;
         }
         redis_client.assert_unchanged(&before).await;
         assert_eq!(redis_client.query::<(String, u64)>("PUBSUB NUMSUB board:global").await.1, 0);
         let _: () = redis_client.query("FLUSHALL").await;
-        assert!(redis_client.everything().await.is_empty());
+        assert!(redis_client.dump().await.is_empty());
     }
 }
 
@@ -156,5 +156,5 @@ async fn a_cluster_is_reused_after_its_last_client() {
         is_same.then(|| others.lock().pop().unwrap())
     })
     .await;
-    assert!(again.redis_client().await.everything().await.is_empty());
+    assert!(again.redis_client().await.dump().await.is_empty());
 }

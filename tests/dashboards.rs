@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::action::webhook::Backend;
-use crate::harness::{PATIENCE, World, eventually};
+use crate::harness::{TEST_TIMEOUT, TestStores, eventually};
 use crate::live::clients::ALL;
 use load::{listen, nodes, outages, play_forever};
 use prometheus::Prometheus;
@@ -55,15 +55,15 @@ fn names(text: &str, prefix: &str) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_returns_data_under_load() {
     let backend = Backend::start().await;
-    let (mut world, mut postgres) = World::with_postgres().await;
-    let nodes = nodes(&world, &backend).await;
-    outages(&mut world, &mut postgres, &nodes[0]).await;
-    let players = nodes[0].players(2 * (ALL.len() as u64 + 2)).await;
+    let (mut stores, mut postgres) = TestStores::with_own_postgres().await;
+    let nodes = nodes(&stores, &backend).await;
+    outages(&mut stores, &mut postgres, &nodes[0]).await;
+    let players = nodes[0].create_players(2 * (ALL.len() as u64 + 2)).await;
     let (mine, yours) = players.split_at(ALL.len() + 2);
     for (node, players) in nodes.iter().zip([mine, yours]) {
         listen(node, players).await;
     }
-    let prometheus = Prometheus::start(world.folder.path(), &[&nodes[0].base, &nodes[1].base]).await;
+    let prometheus = Prometheus::start(stores.folder.path(), &[&nodes[0].base, &nodes[1].base]).await;
     tokio::select! {
         () = play_forever(&nodes[0], mine.last().unwrap()) => {}
         () = play_forever(&nodes[1], yours.last().unwrap()) => {}
@@ -85,7 +85,7 @@ async fn each_finds_something(prometheus: &Prometheus) {
         let may_be_nothing = queries(&panel).filter(|it| it.contains(OR_NOTHING) && !it.contains("ALERTS"));
         missing.extend(may_be_nothing.map(|it| (title.clone(), replaced(&it.replace(OR_NOTHING, "")))));
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !missing.is_empty() {
         assert!(Instant::now() < deadline, "queries without data: {missing:#?}");
         for (title, query) in std::mem::take(&mut missing) {

@@ -7,10 +7,10 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::harness::{eventually, program};
+use crate::harness::{eventually, laurel_binary};
 
 fn laurel(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = program();
+    let mut command = laurel_binary();
     command.args(arguments).current_dir(folder).env("PORT", "0");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

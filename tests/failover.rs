@@ -18,13 +18,13 @@ use crate::balancer::subscribers::Subscribers;
 use crate::balancer::suite::audit::Loss;
 use crate::balancer::suite::flows::{CATALOGUE, Player};
 use crate::balancer::suite::history::{History, Response};
-use crate::harness::{TestNode, World, eventually};
+use crate::harness::{TestNode, TestStores, eventually};
 
 const PLAYERS: u64 = 12;
 
 /// Two nodes on a Redis with replicas, players who go on, and subscribers of every protocol at each node.
 struct Scene {
-    world: World,
+    stores: TestStores,
     nodes: Vec<TestNode>,
     players: Vec<Player>,
     client: reqwest::Client,
@@ -33,12 +33,12 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start(world: World) -> Self {
-        let file = world.folder.path().join("actions.toml");
+    async fn start(stores: TestStores) -> Self {
+        let file = stores.folder.path().join("actions.toml");
         std::fs::write(&file, CATALOGUE).unwrap();
         let mut nodes = Vec::new();
         for _ in 0..2 {
-            let node = world.node_with(|it| {
+            let node = stores.start_node_with(|it| {
                 it.actions.file = file.to_str().unwrap().to_owned();
                 it.tokens.action_interval_seconds = 0;
                 it.redis.wait_replicas = 1;
@@ -48,7 +48,7 @@ impl Scene {
             });
             nodes.push(node.await);
         }
-        let logins = world.folder.path().join("logins");
+        let logins = stores.folder.path().join("logins");
         let options = SeedOptions { users: PLAYERS, max_score: 0, tokens: Some(logins.clone()) };
         laurel::ledger::seed(&nodes[0].app.ledger, &nodes[0].app.accounts.logins, &options, |_| ())
             .await
@@ -61,7 +61,7 @@ impl Scene {
         let client = reqwest::Client::new();
         let play = Play::at(&client, nodes.iter().map(|it| it.base.clone()).collect(), &players);
         play.goes_on().await;
-        Self { world, nodes, players, client, subscribers, play }
+        Self { stores, nodes, players, client, subscribers, play }
     }
 
     /// Waits until each node acknowledges an award in this shard again. Returns the time since `since`.
@@ -109,7 +109,7 @@ impl Scene {
         });
         let before = quiet.await;
         self.subscribers.iter().for_each(|it| it.end_after(before));
-        let leading = best(&self.world).await[0].0;
+        let leading = best(&self.stores).await[0].0;
         let first = self.players.iter().find(|it| it.user == leading).unwrap();
         let answer = try_award(&self.client, &nodes[0].base, first, &history).await;
         assert!(matches!(answer, Ok(Response::Awarded { .. })), "{answer:?}");
@@ -121,9 +121,9 @@ impl Scene {
         // An award that only the old master had was never acknowledged. It counts if the ledger has read it, but its kept answer is lost,
         // so a retry may be refused. This excuses no lost award.
         let answers = Loss { from: Duration::MAX, until: Duration::ZERO, written: HashSet::new() };
-        let repeated = judge_after(&self.world, &history, &[answers]).await;
+        let repeated = judge_after(&self.stores, &history, &[answers]).await;
         println!("{} tokens had a request without an answer", repeated.len());
-        let best = best(&self.world).await;
+        let best = best(&self.stores).await;
         for node in nodes {
             assert_eq!(board(node).await, best);
         }
@@ -131,10 +131,10 @@ impl Scene {
 }
 
 /// The top list computed from the ledger. Of equal scores, the one that was reached first comes first.
-async fn best(world: &World) -> Vec<(Uuid, i64)> {
+async fn best(stores: &TestStores) -> Vec<(Uuid, i64)> {
     let sql = "SELECT user_id, max(score_after) AS score FROM score_history GROUP BY user_id
                ORDER BY score DESC, max(hlc_us) LIMIT 10";
-    let mut connection = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
+    let mut connection = PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
     sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
 }
 

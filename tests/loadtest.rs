@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{TestStores, assert_ledger_matches};
 
 /// How long the server stalls, once, and how long after the first request: later than the warm-up, which takes a second.
 const STALL: Duration = Duration::from_millis(700);
@@ -31,9 +31,9 @@ async fn drive(target: &str, logins: &Path, arguments: &[&str]) -> Value {
 
 #[tokio::test]
 async fn each_flow_is_answered() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(24).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(24).await;
     node.award(&players[3], "watch_ad").await;
     let folder = tempfile::tempdir().unwrap();
     let logins = folder.path().join("logins");
@@ -66,7 +66,7 @@ async fn each_flow_is_answered() {
             assert_eq!((&counts["not_newer"], &counts["connections_lost"]), (&0.into(), &0.into()));
         }
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 /// A server that answers at once, except during one stall.

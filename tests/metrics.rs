@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Player, TestNode, World, eventually};
+use crate::harness::{Player, TestNode, TestStores, eventually};
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Runs `promtool`: whether it succeeded, and its output.
@@ -36,9 +36,9 @@ async fn play(node: &TestNode, player: &Player) {
 
 #[tokio::test]
 async fn metrics_pass_promtool() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.sockets_per_user = 1).await;
-    let players = node.players(ALL.len() as u64).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.sockets_per_user = 1).await;
+    let players = node.create_players(ALL.len() as u64).await;
     let mut subscribers = Vec::new();
     for (protocol, player) in ALL.into_iter().zip(&players) {
         let mut subscriber = Subscriber::open(&node.base, protocol, &player.token).await;
@@ -85,8 +85,8 @@ async fn metrics_pass_promtool() {
 /// The series of an idle node with probes and background tasks only.
 #[tokio::test]
 async fn an_idle_node_has_few_series() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     for path in ["/healthz", "/readyz", "/readyz/awards"] {
         assert_eq!(node.get(path).await.status, 200);
     }

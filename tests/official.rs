@@ -4,16 +4,16 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Balancer, World, assert_verified};
+use crate::harness::{Balancer, TestStores, assert_ledger_matches};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_game_api_example_runs_over_two_nodes() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let node = async |name: &'static str| {
-        world.process(&[("LAUREL_LIVE__NODE_NAME", name), ("LAUREL_SERVER__DRAIN_SECONDS", "1")]).await
+        stores.start_process(&[("LAUREL_LIVE__NODE_NAME", name), ("LAUREL_SERVER__DRAIN_SECONDS", "1")]).await
     };
     let (one, mut two) = (node("a").await, node("b").await);
-    let balancer = Balancer::start(world.folder.path(), &[&one.base, &two.base]).await;
+    let balancer = Balancer::start(stores.folder.path(), &[&one.base, &two.base]).await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official");
     let mut example = Command::new("node");
     example.arg(folder.join("example.mjs")).arg(&balancer.base).arg(two.id().to_string());
@@ -23,7 +23,7 @@ async fn the_game_api_example_runs_over_two_nodes() {
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(printed.contains("as documented"), "{printed}");
     assert_eq!(two.exit_code(), Some(0));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     drop(one);
 }
 
@@ -38,8 +38,8 @@ async fn run(script: &str, argument: String) -> String {
 
 #[tokio::test]
 async fn official_clients_decompress_boards() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.live.compression = true).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.live.compression = true).await;
     assert!(run("compression.mjs", node.base.clone()).await.contains("compressed and decompressed"));
 }
 

@@ -4,23 +4,23 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{self, TestNode, World, assert_verified, eventually};
+use crate::harness::{self, TestNode, TestStores, assert_ledger_matches, eventually};
 use crate::live::socketio::Peer;
 
-async fn laurel(world: &World, words: &str) -> Output {
-    let mut command = harness::laurel(&world.config);
+async fn laurel(stores: &TestStores, words: &str) -> Output {
+    let mut command = harness::laurel_command(&stores.config);
     command.args(words.split(' ')).args(["--as", "mary"].iter().filter(|_| words.starts_with("admin ")));
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-async fn done(world: &World, words: &str) -> String {
-    let output = laurel(world, words).await;
+async fn done(stores: &TestStores, words: &str) -> String {
+    let output = laurel(stores, words).await;
     assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-async fn refused(world: &World, words: &str) -> String {
-    let output = laurel(world, words).await;
+async fn refused(stores: &TestStores, words: &str) -> String {
+    let output = laurel(stores, words).await;
     assert!(!output.status.success(), "{words} went through");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -36,32 +36,32 @@ async fn board(node: &TestNode, what: &str, wanted: &[(&str, u64)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_take_effect_on_serving_nodes() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, _bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "complete_level").await;
-    done(&world, "admin ban ada --reason cheating").await;
+    done(&stores, "admin ban ada --reason cheating").await;
     board(&node, "the ban", &[]).await;
     node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
-    done(&world, "admin unban ada --reason sorry").await;
+    done(&stores, "admin unban ada --reason sorry").await;
     board(&node, "the unban", &[("ada", 20)]).await;
-    let said = done(&world, "admin adjust bob --points=30 --reason prize").await;
+    let said = done(&stores, "admin adjust bob --points=30 --reason prize").await;
     assert!(said.contains("bob: 0 before, 30 now"), "{said}");
     board(&node, "the prize", &[("bob", 30), ("ada", 20)]).await;
-    done(&world, "admin quarantine ada --reason odd").await;
+    done(&stores, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
-    done(&world, "admin void ada --reason bot").await;
+    done(&stores, "admin void ada --reason bot").await;
     board(&node, "the held points to be gone", &[("bob", 30), ("ada", 20)]).await;
-    done(&world, "admin grant bob --reason trusted").await;
+    done(&stores, "admin grant bob --reason trusted").await;
     let user = laurel::admin::find_user(&node.app.admin, "bob").await.unwrap();
     assert_eq!(user.role, "admin");
 
-    let said = refused(&world, "admin ban nobody --reason x").await;
+    let said = refused(&stores, "admin ban nobody --reason x").await;
     assert!(said.contains("User not found"), "{said}");
-    let said = refused(&world, "admin adjust ada --points=-21 --reason x").await;
+    let said = refused(&stores, "admin adjust ada --points=-21 --reason x").await;
     assert!(said.contains("points: would take the score below 0"), "{said}");
-    assert!(refused(&world, "admin ban ada").await.contains("--reason"));
-    assert_verified(&world).await;
+    assert!(refused(&stores, "admin ban ada").await.contains("--reason"));
+    assert_ledger_matches(&stores).await;
     let deeds: Vec<(String, String)> =
         sqlx::query_as("SELECT actor, action || coalesce(' ' || (detail->>'refused'), '') FROM admin_audit ORDER BY created_at")
             .fetch_all(&node.app.database)
@@ -74,11 +74,11 @@ async fn commands_take_effect_on_serving_nodes() {
 
 #[tokio::test]
 async fn a_ban_disconnects_socketio_clients_and_keeps_them_out() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let ada = nodes[0].register("ada").await;
     let mut peers = [Peer::join(&nodes[0], &ada).await, Peer::join(&nodes[1], &ada).await];
-    done(&world, "admin ban ada --reason cheating").await;
+    done(&stores, "admin ban ada --reason cheating").await;
     for peer in &mut peers {
         let mut last = None;
         while let Some(text) = peer.receive().await {
@@ -98,13 +98,13 @@ async fn a_ban_disconnects_socketio_clients_and_keeps_them_out() {
 
 #[tokio::test]
 async fn interrupted_decisions_are_completed() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    done(&world, "admin quarantine ada --reason odd").await;
+    done(&stores, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     // As if a node had been killed between Postgres and Redis.
     let sql = "UPDATE users SET voids_id = gen_random_uuid(), restricted_at = now() WHERE username = 'ada'";
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
@@ -113,56 +113,56 @@ async fn interrupted_decisions_are_completed() {
         (totals.own == Some(10)).then_some(())
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let sql = "UPDATE users SET banned_at = now(), restricted_at = now() WHERE username = 'ada'";
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     board(&node, "the ban", &[]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn an_approval_while_the_board_is_closed_survives_a_rebuild() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    done(&world, "admin quarantine ada --reason odd").await;
+    done(&stores, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
-    node.written().await;
-    let mut redis_client = world.redis_client().await;
+    node.wait_for_ledger().await;
+    let mut redis_client = stores.redis_client().await;
     let sql = "UPDATE users SET quarantined_at = NULL, restricted_at = now() WHERE username = 'ada'";
     node.app.store.close_board().await.unwrap();
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     let _: () = redis_client.query("FLUSHALL").await;
     board(&node, "the held points to be shown", &[("ada", 20)]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     board(&node, "the same after a rebuild", &[("ada", 20)]).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_listed_retried_and_discarded() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let stranger = crate::scripts::user(99);
     crate::scripts::award(&node.app.store, stranger, 10).await;
-    node.written().await;
-    let listed = done(&world, "admin dead-letters list").await;
+    node.wait_for_ledger().await;
+    let listed = done(&stores, "admin dead-letters list").await;
     assert!(listed.contains("awarded +10 points") && listed.contains("2 dead letters"), "{listed}");
     let letter = listed.split(' ').next().unwrap();
-    let retried = done(&world, &format!("admin dead-letters retry {letter}")).await;
+    let retried = done(&stores, &format!("admin dead-letters retry {letter}")).await;
     assert!(retried.contains("unknown_user") && retried.contains(" as mary: tried again"), "{retried}");
     eventually("the ban", async || node.app.store.is_banned(stranger).await.ok()?.then_some(())).await;
-    let output = laurel(&world, &format!("admin ban {stranger} --reason cheating")).await;
+    let output = laurel(&stores, &format!("admin ban {stranger} --reason cheating")).await;
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success());
     assert!(said.contains("is banned in Redis and gets no awards; 2 dead letters wait"), "{said}");
-    assert!(refused(&world, "admin dead-letters discard 1").await.contains("--reason"));
+    assert!(refused(&stores, "admin dead-letters discard 1").await.contains("--reason"));
     for letter in [1, 2] {
-        done(&world, &format!("admin dead-letters discard {letter} --reason gone")).await;
+        done(&stores, &format!("admin dead-letters discard {letter} --reason gone")).await;
     }
-    assert!(done(&world, "admin dead-letters list").await.contains("0 dead letters"));
-    assert!(done(&world, "admin dead-letters list --all").await.contains(" as mary: gone"));
-    let verified = done(&world, "verify").await;
+    assert!(done(&stores, "admin dead-letters list").await.contains("0 dead letters"));
+    assert!(done(&stores, "admin dead-letters list --all").await.contains(" as mary: gone"));
+    let verified = done(&stores, "verify").await;
     assert!(verified.contains(" 0 mismatches"), "{verified}");
 }

@@ -15,7 +15,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestStores, assert_ledger_matches, eventually};
 
 /// Pause between a player's awards, so that a busy machine is not overloaded before the outage.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -79,7 +79,7 @@ impl Load<'_> {
 }
 
 async fn under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnOnce(&Load<'_>)) {
-    let players = seed.players(12).await;
+    let players = seed.create_players(12).await;
     let load = Load {
         client: reqwest::Client::new(),
         addresses,
@@ -105,11 +105,11 @@ async fn under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnO
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_killed_under_load() {
-    let world = World::new().await;
-    let survivor = world.node().await;
+    let stores = TestStores::new().await;
+    let survivor = stores.start_node().await;
     let settings = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__INITS_PER_MINUTE", "0")];
-    let mut first = world.process(&settings).await;
-    let mut second = world.process(&settings).await;
+    let mut first = stores.start_process(&settings).await;
+    let mut second = stores.start_process(&settings).await;
     let addresses = [survivor.base.clone(), first.base.clone(), second.base.clone()];
     under_load(&survivor, &addresses, async |load| {
         load.wait_for(25).await;
@@ -119,15 +119,15 @@ async fn nodes_are_killed_under_load() {
         load.wait_for(25).await;
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_killed_under_load() {
-    let mut world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
+    let mut stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
     let addresses = [one.base.clone(), two.base.clone()];
-    let redis = &mut world.redis;
+    let redis = &mut stores.redis;
     under_load(&one, &addresses, async |load| {
         for _ in 0..3 {
             load.wait_for(25).await;
@@ -137,19 +137,19 @@ async fn redis_is_killed_under_load() {
         load.wait_for(25).await;
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_node_drains_and_exits_with_zero() {
-    let world = World::new().await;
-    let survivor = world.node().await;
+    let stores = TestStores::new().await;
+    let survivor = stores.start_node().await;
     let settings = [
         ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
         ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
         ("LAUREL_SERVER__DRAIN_SECONDS", "2"),
     ];
-    let mut leaving = world.process(&settings).await;
+    let mut leaving = stores.start_process(&settings).await;
     let addresses = [survivor.base.clone(), leaving.base.clone()];
     let mut exit = None;
     under_load(&survivor, &addresses, async |load| {
@@ -159,23 +159,23 @@ async fn a_terminated_node_drains_and_exits_with_zero() {
     })
     .await;
     assert_eq!(exit, Some(0));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_outbox_refuses_awards() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.outbox.max_entries = 6).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.outbox.max_entries = 6).await;
     let ada = node.register("ada").await;
     eventually("the outbox to be full", async || {
-        let mut redis_client = world.redis_client().await;
+        let mut redis_client = stores.redis_client().await;
         // The ledger cannot write unknown entries, so they stay.
         let _: redis::Value = redis_client.query("XADD outbox * kind unknown").await;
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })
     .await;
     node.init(&ada, "watch_ad").await.assert_refused(503, "SERVICE_UNAVAILABLE");
-    let _: u64 = world.redis_client().await.query("XTRIM outbox MAXLEN 0").await;
+    let _: u64 = stores.redis_client().await.query("XTRIM outbox MAXLEN 0").await;
     eventually("awards to be open again", async || {
         (node.init(&ada, "watch_ad").await.status == 200).then_some(())
     })
@@ -184,11 +184,11 @@ async fn a_full_outbox_refuses_awards() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awards_go_on_while_postgres_refuses_writes() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(5).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(5).await;
     // A lock blocks writes to Postgres.
-    let holder = world.block_ledger_writes().await;
+    let holder = stores.block_ledger_writes().await;
     for player in &players {
         for _ in 0..20 {
             node.award(player, "watch_ad").await;
@@ -199,6 +199,6 @@ async fn awards_go_on_while_postgres_refuses_writes() {
     assert_eq!(written, 0);
     assert!(node.app.store.poll_state().await.unwrap().outbox >= 100, "all awards are in the outbox");
     drop(holder);
-    node.written().await;
-    assert_verified(&world).await;
+    node.wait_for_ledger().await;
+    assert_ledger_matches(&stores).await;
 }

@@ -14,7 +14,7 @@ async fn the_readme_is_true() {
         .collect();
     assert!(script.contains("finalize"), "the quick start is marked by a comment in its blocks");
     let folder = tempfile::tempdir().unwrap();
-    let mut node = crate::harness::program()
+    let mut node = crate::harness::laurel_binary()
         .arg("serve")
         .current_dir(folder.path())
         .env("PORT", "0")

@@ -10,16 +10,16 @@ use std::collections::HashMap;
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{TestStores, assert_ledger_matches};
 
 use track::rounds;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_redeem_one_token_on_two_nodes_and_one_wins() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let ada = nodes[0].register("ada").await;
-    let token = nodes[0].token(&ada, "watch_ad").await;
+    let token = nodes[0].issue_token(&ada, "watch_ad").await;
     let attempts = (0..200).map(|it| nodes[it % 2].finalize(&ada, &token, Value::Null));
     let answers = futures::future::join_all(attempts).await;
     let mut outcomes: HashMap<(u16, String), usize> = HashMap::new();
@@ -29,20 +29,20 @@ async fn two_hundred_redeem_one_token_on_two_nodes_and_one_wins() {
     let wanted = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 199)]);
     assert_eq!(outcomes, wanted);
     assert_eq!(nodes[1].app.store.totals(&[ada.identity.user]).await.unwrap()[0].board, Some(10));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awards_by_many_users_at_once_over_two_nodes() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
-    let players = nodes[0].players(rounds() as u64 / 2).await;
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
+    let players = nodes[0].create_players(rounds() as u64 / 2).await;
     let worth = [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20)];
     let play = async |place: usize| {
         let (player, mut total) = (&players[place], 0);
         for round in 0..20 {
             let (action, points) = worth[(place + round) % 3];
-            let token = nodes[round % 2].token(player, action).await;
+            let token = nodes[round % 2].issue_token(player, action).await;
             let answer = nodes[(round + 1) % 2].finalize(player, &token, Value::Null).await;
             total += points;
             assert_eq!(answer.body["newScore"], total, "{}", answer.text);
@@ -50,7 +50,7 @@ async fn awards_by_many_users_at_once_over_two_nodes() {
         total
     };
     let totals: Vec<u64> = stream::iter(0..players.len()).map(play).buffered(players.len()).collect().await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 
     let (entries, sum): (i64, i64) = sqlx::query_as(
         "SELECT count(*), sum(points_earned)::bigint FROM score_history WHERE action_type <> 'seed'",

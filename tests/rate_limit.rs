@@ -4,7 +4,7 @@ use futures::stream::{self, StreamExt};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Player, TestNode, World, eventually};
+use crate::harness::{Player, TestNode, TestStores, eventually};
 
 const BOARD: &str = "/api/v1/scores/leaderboard";
 
@@ -34,9 +34,9 @@ async fn storm(nodes: &[&TestNode], player: Option<&Player>, path: &str, request
 
 #[tokio::test]
 async fn two_nodes_share_the_window_of_an_address() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let limit = |it: &mut laurel::config::Config| it.limits.requests_per_minute_per_ip = 100;
-    let (one, two) = (world.node_with(limit).await, world.node_with(limit).await);
+    let (one, two) = (stores.start_node_with(limit).await, stores.start_node_with(limit).await);
     assert_eq!(storm(&[&one, &two], None, BOARD, 300).await, 100);
     let before = leases(&one) + leases(&two);
     assert!(before <= 40, "{before} scripts for 100 requests");
@@ -52,9 +52,9 @@ async fn two_nodes_share_the_window_of_an_address() {
 
 #[tokio::test]
 async fn two_nodes_share_the_window_of_a_user() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let limit = |it: &mut laurel::config::Config| it.limits.requests_per_minute_per_user = 30;
-    let (one, two) = (world.node_with(limit).await, world.node_with(limit).await);
+    let (one, two) = (stores.start_node_with(limit).await, stores.start_node_with(limit).await);
     let (ada, bob) = (one.register("ada").await, one.register("bob").await);
     let nodes = [&one, &two];
     assert_eq!(storm(&nodes, Some(&ada), "/api/game/session", 90).await, 30);
@@ -67,33 +67,33 @@ async fn two_nodes_share_the_window_of_a_user() {
 
 #[tokio::test]
 async fn concurrent_requests_share_one_lease() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 1600).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 1600).await;
     assert_eq!(storm(&[&node], None, BOARD, 100).await, 100);
     assert_eq!(leases(&node), 1);
 }
 
 #[tokio::test]
 async fn without_redis_each_node_counts_alone() {
-    let mut world = World::new().await;
-    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 40).await;
-    world.redis.kill().await;
+    let mut stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 40).await;
+    stores.redis.kill().await;
     assert_eq!(storm(&[&node], None, BOARD, 100).await, 40, "the local limit is the whole limit");
-    world.redis.restart().await;
+    stores.redis.restart().await;
     eventually("the shared window", async || (node.get(BOARD).await.status == 200).then_some(())).await;
 }
 
 #[tokio::test]
 async fn a_socket_io_poll_is_a_request() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
     assert_eq!(storm(&[&node], None, "/socket.io/?EIO=4&transport=polling", 10).await, 3);
 }
 
 #[tokio::test]
 async fn registrations_are_limited_per_address() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.registers_per_minute_per_ip = 2).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.registers_per_minute_per_ip = 2).await;
     node.register("ada").await;
     node.register("bob").await;
     let body = json!({ "username": "eve", "email": "eve@example.com", "password": "correct horse" });

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::harness::{NodeProcess, World, connect_redis, laurel};
+use crate::harness::{NodeProcess, TestStores, connect_redis, laurel_command};
 
 /// A port without a listener.
 fn closed() -> u16 {
@@ -28,8 +28,8 @@ fn foreign_server(banner: &'static str) -> u16 {
     port
 }
 
-fn serve(world: &World, settings: &[(&str, &str)]) -> Output {
-    let mut command = laurel(&world.config);
+fn serve(stores: &TestStores, settings: &[(&str, &str)]) -> Output {
+    let mut command = laurel_command(&stores.config);
     // Successful steps are logged at INFO.
     command.arg("serve").env("PORT", "0").env("RUST_LOG", "warn");
     command.env("LAUREL_POSTGRES__ACQUIRE_TIMEOUT_MS", "500");
@@ -52,8 +52,8 @@ const NOT_HTTP: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unusable_redis_stops_the_start_with_its_error() {
-    let world = World::with_shards(1).await;
-    let socket = world.redis.url.clone();
+    let stores = TestStores::with_shards(1).await;
+    let socket = stores.redis.url.clone();
     let mut operator = connect_redis(&socket).await.unwrap();
     let weak = ["SETUSER", "weak", "on", ">secret", "+ping"];
     redis::cmd("ACL").arg(&weak).exec_async(&mut operator).await.unwrap();
@@ -82,19 +82,19 @@ async fn an_unusable_redis_stops_the_start_with_its_error() {
         (format!("redis-sentinel://{}#laurel", at(closed)), vec![at(closed), "onnection refused".into()]),
     ] {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        assert_one_line(&serve(&world, &[("REDIS_URL", &url)]), &parts);
+        assert_one_line(&serve(&stores, &[("REDIS_URL", &url)]), &parts);
     }
     let cluster = format!("redis-cluster://{},{}", at(closed), at(http));
-    let split = serve(&world, &[("REDIS_URL", &cluster), ("LAUREL_REDIS__SHARDS", "2")]);
+    let split = serve(&stores, &[("REDIS_URL", &cluster), ("LAUREL_REDIS__SHARDS", "2")]);
     assert_one_line(&split, &[&at(closed), &at(http), "onnection refused"]);
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).exec_async(&mut operator).await.unwrap();
-    assert_one_line(&serve(&world, &[]), &["NOAUTH", "the user and the password in REDIS_URL"]);
+    assert_one_line(&serve(&stores, &[]), &["NOAUTH", "the user and the password in REDIS_URL"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unusable_postgres_stops_the_start_with_its_error() {
-    let world = World::with_shards(1).await;
-    let url = world.config.postgres.url.expose();
+    let stores = TestStores::with_shards(1).await;
+    let url = stores.config.postgres.url.expose();
     let name = url.split(['/', '?']).find(|it| it.starts_with("test_")).unwrap();
     let (closed, http, silent) = (closed(), foreign_server(NOT_HTTP), foreign_server(""));
     let at = |port: u16| format!("127.0.0.1:{port}");
@@ -114,13 +114,13 @@ async fn an_unusable_postgres_stops_the_start_with_its_error() {
         (url.replace("user=laurel", "user=nobody"), vec!["\"nobody\"".into(), "DATABASE_URL".into()]),
     ] {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        assert_one_line(&serve(&world, &[("DATABASE_URL", &url)]), &parts);
+        assert_one_line(&serve(&stores, &[("DATABASE_URL", &url)]), &parts);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_listens_on_a_host_name() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (settings, parts) in [
@@ -132,16 +132,16 @@ async fn a_node_listens_on_a_host_name() {
             vec!["nowhere.invalid:1", "server.admin_listen"],
         ),
     ] {
-        assert_one_line(&serve(&world, &settings), &parts);
+        assert_one_line(&serve(&stores, &settings), &parts);
     }
     for (host, address) in [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
-        let mut node = NodeProcess::start(&world.config, &[("HOST", host)]).await;
+        let mut node = NodeProcess::start(&stores.config, &[("HOST", host)]).await;
         // Metrics are exposed on loopback only, so the name was resolved.
         let metrics = reqwest::get(format!("http://{address}:{}/metrics", node.port())).await.unwrap();
         assert_eq!(metrics.status(), 200, "{host}");
         assert_eq!(node.terminate(), Some(0));
     }
     let settings = [("LAUREL_SERVER__ADMIN_LISTEN", "localhost:0")];
-    let mut node = NodeProcess::start(&world.config, &settings).await;
+    let mut node = NodeProcess::start(&stores.config, &settings).await;
     assert_eq!(node.terminate(), Some(0));
 }

@@ -17,7 +17,7 @@ use super::suite::history::{Attempt, Event, History, Response};
 use super::suite::load::Load;
 use super::suite::queries;
 use super::suite::random::Random;
-use crate::harness::{World, assert_verified, eventually};
+use crate::harness::{TestStores, assert_ledger_matches, eventually};
 
 /// Number of acknowledged awards to wait for.
 const MORE: u64 = 30;
@@ -76,7 +76,7 @@ impl Play {
 /// Makes one more award for the first player, so that the board changes, and records it. All subscribers end at this board; returns its version.
 pub async fn last_award(cluster: &Cluster, subscribers: &[&Subscribers], history: &History) -> i64 {
     let version = async || -> i64 {
-        cluster.world.redis_client().await.query("HGET leaderboard:global:state version").await
+        cluster.stores.redis_client().await.query("HGET leaderboard:global:state version").await
     };
     let (base, client, before) = (&cluster.balancer.base, &cluster.client, version().await);
     subscribers.iter().for_each(|it| it.end_after(before));
@@ -122,15 +122,15 @@ pub async fn try_award(
 }
 
 /// Compares the stores with each other, and the record with the ledger, like the fault suite. Returns the requests without a response.
-pub async fn judge(world: &World, history: &History) -> Vec<String> {
-    judge_after(world, history, &[]).await
+pub async fn judge(stores: &TestStores, history: &History) -> Vec<String> {
+    judge_after(stores, history, &[]).await
 }
 
 /// The same after Redis lost something.
-pub async fn judge_after(world: &World, history: &History, losses: &[Loss]) -> Vec<String> {
-    assert_verified(world).await;
+pub async fn judge_after(stores: &TestStores, history: &History, losses: &[Loss]) -> Vec<String> {
+    assert_ledger_matches(stores).await;
     let events = history.take();
-    let mut connection = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
+    let mut connection = PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
     let rows = queries::rows(&mut connection, 0).await;
     let mut audit = Audit::default();
     audit.check_rows(&rows, &events);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::play::{Play, judge, last_award};
 use super::subscribers::{Reader, Subscribers};
 use super::{Cluster, NAMES};
-use crate::harness::{Proxy, World, eventually};
+use crate::harness::{Proxy, TestStores, eventually};
 
 /// Number of requests of a method and a route that a node answered, from its metrics.
 async fn answered(node: &str, method: &str, route: &str) -> u64 {
@@ -25,18 +25,18 @@ const BOARD: &str = "/api/v1/scores/leaderboard";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_cut_off_from_redis_gets_reads_but_no_awards() {
     // Clients of a cluster connect to its processes directly, past any proxy.
-    let world = World::with_shards(1).await;
-    let proxy = Proxy::before(&world.folder.path().join("redis/redis.sock")).await;
+    let stores = TestStores::with_shards(1).await;
+    let proxy = Proxy::start(&stores.folder.path().join("redis/redis.sock")).await;
     let through = format!("redis://127.0.0.1:{}", proxy.port);
     let own = [("REDIS_URL", through.as_str()), ("LAUREL_REDIS__TIMEOUT_MS", "1000")];
-    let cluster = Cluster::start(world, PLAYERS, [&[], &own, &[]]).await;
+    let cluster = Cluster::start(stores, PLAYERS, [&[], &own, &[]]).await;
     let cut_off = &cluster.nodes[1].base;
     let reader = Arc::new(Reader::default());
     let reading = tokio::spawn(reader.clone().read(cluster.client.clone(), cluster.balancer.base.clone()));
     let play = Play::start(&cluster);
     play.goes_on().await;
 
-    proxy.swallow();
+    proxy.drop_data();
     cluster.balancer.wait_until("awards", "b", false).await;
     let (awards, reads) = (answered(cut_off, "POST", FINALIZE).await, answered(cut_off, "GET", BOARD).await);
     play.goes_on().await;
@@ -46,7 +46,7 @@ async fn a_node_cut_off_from_redis_gets_reads_but_no_awards() {
     let late = answered(cut_off, "POST", FINALIZE).await - awards;
     assert!(late <= 2 * PLAYERS, "{late} arrived, more than were in flight");
 
-    proxy.mend();
+    proxy.restore();
     cluster.balancer.wait_until("awards", "b", true).await;
     let awards = answered(cut_off, "POST", FINALIZE).await;
     eventually("awards to reach it again", async || {
@@ -56,7 +56,7 @@ async fn a_node_cut_off_from_redis_gets_reads_but_no_awards() {
     let history = play.stop().await;
     reader.stop.store(true, Ordering::Relaxed);
     reading.await.unwrap();
-    let unanswered = judge(&cluster.world, &history).await;
+    let unanswered = judge(&cluster.stores, &history).await;
     println!("{} tokens had a repeated request", unanswered.len());
 }
 
@@ -75,7 +75,7 @@ async fn ask(cluster: &Cluster) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_boards_and_subscribers_stay_and_awards_get_503() {
-    let mut cluster = Cluster::start(World::new().await, PLAYERS, [&[], &[], &[]]).await;
+    let mut cluster = Cluster::start(TestStores::new().await, PLAYERS, [&[], &[], &[]]).await;
     let base = cluster.balancer.base.clone();
     let subscribers = Subscribers::start(&base, &cluster.players[0].login, 3).await;
     let reader = Arc::new(Reader::default());
@@ -84,7 +84,7 @@ async fn without_redis_boards_and_subscribers_stay_and_awards_get_503() {
     play.goes_on().await;
     let history = play.stop().await;
 
-    cluster.world.redis.kill().await;
+    cluster.stores.redis.kill().await;
     for name in NAMES {
         while ask(&cluster).await {}
         cluster.balancer.wait_until("awards", name, false).await;
@@ -96,7 +96,7 @@ async fn without_redis_boards_and_subscribers_stay_and_awards_get_503() {
     eventually("more boards", async || (reader.answers.load(Ordering::Relaxed) > read + 20).then_some(()))
         .await;
 
-    cluster.world.redis.restart().await;
+    cluster.stores.redis.restart().await;
     for name in NAMES {
         cluster.balancer.wait_until("awards", name, true).await;
     }
@@ -108,5 +108,5 @@ async fn without_redis_boards_and_subscribers_stay_and_awards_get_503() {
     }
     reader.stop.store(true, Ordering::Relaxed);
     reading.await.unwrap();
-    assert_eq!(judge(&cluster.world, &history).await, Vec::<String>::new());
+    assert_eq!(judge(&cluster.stores, &history).await, Vec::<String>::new());
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use super::Cluster;
 use super::play::{Play, judge, last_award};
 use super::subscribers::{Reader, Subscribers};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_restarted_one_by_one_and_no_request_fails() {
-    let mut cluster = Cluster::start(World::new().await, 10, [&[], &[], &[]]).await;
+    let mut cluster = Cluster::start(TestStores::new().await, 10, [&[], &[], &[]]).await;
     let base = cluster.balancer.base.clone();
     let subscribers = Subscribers::start(&base, &cluster.players[0].login, 3).await;
     let reader = Arc::new(Reader::default());
@@ -30,7 +30,7 @@ async fn nodes_are_restarted_one_by_one_and_no_request_fails() {
     for it in &ended {
         assert!(it.version == newest && it.reconnects > 0, "{:?} {it:?}, newest {newest}", it.protocol);
     }
-    let unanswered = judge(&cluster.world, &history).await;
+    let unanswered = judge(&cluster.stores, &history).await;
     assert!(unanswered.is_empty(), "{}", unanswered.join("\n"));
     assert_eq!(*history.not_issued.lock(), (0, String::new()));
     let (answers, older) = (reader.answers.load(Ordering::Relaxed), reader.older.load(Ordering::Relaxed));

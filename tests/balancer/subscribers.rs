@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::harness::PATIENCE;
+use crate::harness::TEST_TIMEOUT;
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Subscribers that run until they have a board newer than `end_after`.
@@ -52,7 +52,7 @@ impl Subscribers {
     /// Waits until all have ended.
     pub async fn ended(self) -> Vec<Outcome> {
         let ended = futures::future::join_all(self.running);
-        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        let ended = tokio::time::timeout(TEST_TIMEOUT, ended).await;
         ended.expect("all get the newest board").into_iter().map(Result::unwrap).collect()
     }
 }

@@ -3,17 +3,17 @@
 use sqlx::{Connection, PgConnection};
 
 use super::{run, text};
-use crate::harness::{self, World};
+use crate::harness::{self, TestStores};
 
 #[tokio::test]
 async fn verify_and_rebuild_print_urls_without_passwords() {
-    let mut world = World::with_shards(1).await;
-    let postgres = format!("{}&password=hunter2", world.config.postgres.url.expose());
-    world.config.postgres.url = postgres.into();
-    let _node = world.node().await;
-    let redis = world.config.redis.url.expose().to_owned();
+    let mut stores = TestStores::with_shards(1).await;
+    let postgres = format!("{}&password=hunter2", stores.config.postgres.url.expose());
+    stores.config.postgres.url = postgres.into();
+    let _node = stores.start_node().await;
+    let redis = stores.config.redis.url.expose().to_owned();
     for (words, names_redis) in [("verify", true), ("verify --ledger", false), ("rebuild", true)] {
-        let mut command = harness::laurel(&world.config);
+        let mut command = harness::laurel_command(&stores.config);
         command.args(words.split(' '));
         let ended = run(command).await;
         let (stdout, stderr) = (text(&ended.stdout), text(&ended.stderr));
@@ -29,8 +29,8 @@ async fn verify_and_rebuild_print_urls_without_passwords() {
 
 #[tokio::test]
 async fn only_serve_seed_and_migrate_make_tables() {
-    let world = World::without_tables().await;
-    let mut database = PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
+    let stores = TestStores::without_tables().await;
+    let mut database = PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
     for words in [
         "verify",
         "verify --ledger",
@@ -41,7 +41,7 @@ async fn only_serve_seed_and_migrate_make_tables() {
         "admin dead-letters list",
         "ledger detach --before 2020-01",
     ] {
-        let mut command = harness::laurel(&world.config);
+        let mut command = harness::laurel_command(&stores.config);
         command.args(words.split(' '));
         let ended = run(command).await;
         let stderr = text(&ended.stderr);

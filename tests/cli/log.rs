@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{Node, read};
-use crate::harness::{self, World, eventually, program};
+use crate::harness::{self, TestStores, eventually, laurel_binary};
 
 fn lines(path: &Path) -> Vec<Value> {
     let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
@@ -26,7 +26,7 @@ async fn a_first_start_logs_json_at_info_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let log = File::create(&path).unwrap();
-    let mut command = program();
+    let mut command = laurel_binary();
     command
         .current_dir(folder.path())
         .env("LAUREL_LOG__FORMAT", "json")
@@ -86,13 +86,13 @@ async fn a_first_start_logs_json_at_info_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn store_outages_are_logged_once() {
-    let mut world = World::with_shards(1).await;
-    let path = world.folder.path().join("log");
-    let mut command = harness::laurel(&world.config);
+    let mut stores = TestStores::with_shards(1).await;
+    let path = stores.folder.path().join("log");
+    let mut command = harness::laurel_command(&stores.config);
     command.stdout(Stdio::null()).stderr(File::create(&path).unwrap()).env("LAUREL_LOG__FORMAT", "json");
     let mut node = Node::start(command).await;
     for round in 1..=2 {
-        world.redis.kill().await;
+        stores.redis.kill().await;
         let count = |message: &str| {
             lines(&path).iter().filter(|it| it["message"] == message && it["store"] == "redis").count()
         };
@@ -100,7 +100,7 @@ async fn store_outages_are_logged_once() {
             (count("store does not answer, node degraded") == round).then_some(())
         })
         .await;
-        world.redis.restart().await;
+        stores.redis.restart().await;
         eventually("the node to recover", async || (count("store recovered") == round).then_some(())).await;
         node.takes_awards().await;
     }

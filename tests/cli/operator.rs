@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{run, text};
-use crate::harness::{self, World};
+use crate::harness::{self, TestStores};
 
 /// The output of a system tool.
 fn output_of(program: &str, arguments: &[&str]) -> String {
@@ -14,8 +14,8 @@ fn output_of(program: &str, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_has_the_account_and_host_of_the_command() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     node.register("ada").await;
     let (account, host) = (output_of("id", &["-un"]), output_of("uname", &["-n"]));
     let cases: [(Option<&str>, &[&str], String); 4] = [
@@ -26,7 +26,7 @@ async fn the_audit_has_the_account_and_host_of_the_command() {
     ];
     for (user, who, actor) in cases {
         for key in [None, Some("once")] {
-            let mut command = harness::laurel(&world.config);
+            let mut command = harness::laurel_command(&stores.config);
             command.args(["admin", "adjust", "ada", "--points=5", "--reason", "a test"]).args(who);
             command.args(key.into_iter().flat_map(|key| ["--key", key])).env_remove("USER");
             command.envs(user.map(|user| ("USER", user)));
@@ -46,7 +46,7 @@ async fn the_audit_has_the_account_and_host_of_the_command() {
     assert_eq!(begun.unwrap().rows_affected(), 1);
     let count = "SELECT count(*) FROM admin_audit";
     let before: i64 = sqlx::query_scalar(count).fetch_one(&node.app.database).await.unwrap();
-    let mut command = harness::laurel(&world.config);
+    let mut command = harness::laurel_command(&stores.config);
     command.args(["admin", "adjust", "ada", "--points=5", "--reason", "a test", "--key", "twice"]);
     assert!(run(command).await.status.success());
     let after: i64 = sqlx::query_scalar(count).fetch_one(&node.app.database).await.unwrap();

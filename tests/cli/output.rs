@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::io::ioctl_fionbio;
 
 use super::{Node, broken_pipe, run, text};
-use crate::harness::{self, World, program};
+use crate::harness::{self, TestStores, laurel_binary};
 
 fn full_disk() -> OwnedFd {
     File::options().write(true).open("/dev/full").unwrap().into()
@@ -62,10 +62,10 @@ fn streams() -> Vec<Streams> {
 
 #[tokio::test]
 async fn a_node_survives_and_drains_without_a_log_reader() {
-    let world = World::with_shards(1).await;
+    let stores = TestStores::with_shards(1).await;
     for format in ["text", "json"] {
         for Streams { name, out, err, _kept, read_once } in streams() {
-            let mut command = harness::laurel(&world.config);
+            let mut command = harness::laurel_command(&stores.config);
             command.stdout(out).stderr(err).env("LAUREL_LOG__FORMAT", format);
             let mut node = Node::start(command).await;
             if let Some(mut end) = read_once {
@@ -79,9 +79,9 @@ async fn a_node_survives_and_drains_without_a_log_reader() {
 }
 
 /// Commands that succeed and print something.
-fn commands(world: &World) -> Vec<(&'static str, Command)> {
+fn commands(stores: &TestStores) -> Vec<(&'static str, Command)> {
     let of = |words: &'static str| {
-        let mut command = harness::laurel(&world.config);
+        let mut command = harness::laurel_command(&stores.config);
         // A rebuild logs a warning.
         command.args(words.split(' ')).stdin(Stdio::null()).env("RUST_LOG", "error");
         (words, command)
@@ -104,13 +104,13 @@ fn commands(world: &World) -> Vec<(&'static str, Command)> {
 
 #[tokio::test]
 async fn commands_report_a_full_disk_but_not_a_broken_pipe() {
-    let world = World::with_shards(1).await;
-    for (words, mut command) in commands(&world) {
+    let stores = TestStores::with_shards(1).await;
+    for (words, mut command) in commands(&stores) {
         command.stdout(broken_pipe());
         let ended = run(command).await;
         assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(141), ""), "{words}");
     }
-    for (words, mut command) in commands(&world) {
+    for (words, mut command) in commands(&stores) {
         command.stdout(full_disk());
         let ended = run(command).await;
         let complaint = text(&ended.stderr);
@@ -124,14 +124,14 @@ async fn commands_report_a_full_disk_but_not_a_broken_pipe() {
 async fn a_failure_that_cannot_be_printed_still_exits_with_an_error() {
     for arguments in [&["serve"][..], &["verify"], &["nonsense"], &["receipt", "verify", "x"], &["watch"]] {
         for err in [broken_pipe(), full_disk()] {
-            let mut command = program();
+            let mut command = laurel_binary();
             command.args(arguments).env("PORT", "nowhere").env("JWT_SECRET", "weak").stderr(err);
             let ended = run(command).await;
             assert!([Some(1), Some(2)].contains(&ended.status.code()), "{arguments:?}: {:?}", ended.status);
         }
     }
     for (out, code) in [(broken_pipe(), [0, 141]), (full_disk(), [0, 1])] {
-        let mut command = program();
+        let mut command = laurel_binary();
         command.arg("--help").stdout(out);
         let ended = run(command).await;
         assert!(ended.status.code().is_some_and(|it| code.contains(&it)), "{:?}", ended.status);

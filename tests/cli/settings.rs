@@ -8,13 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{run, text};
-use crate::harness::program;
+use crate::harness::laurel_binary;
 
 /// Settings and the expected lines about them.
 type Case<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
 
 fn serve(settings: &[(&str, &str)]) -> Command {
-    let mut command = program();
+    let mut command = laurel_binary();
     command.arg("serve").env("PORT", "0").envs(settings.iter().copied());
     command
 }

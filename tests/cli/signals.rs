@@ -5,14 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use super::{Node, read};
-use crate::harness::{self, World, eventually, program};
+use crate::harness::{self, TestStores, eventually, laurel_binary};
 
 #[tokio::test]
 async fn every_stop_signal_drains_the_node() {
-    let world = World::with_shards(1).await;
+    let stores = TestStores::with_shards(1).await;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
-        let path = world.folder.path().join(format!("log{signal}"));
-        let mut command = harness::laurel(&world.config);
+        let path = stores.folder.path().join(format!("log{signal}"));
+        let mut command = harness::laurel_command(&stores.config);
         command.stdout(Stdio::null()).stderr(File::create(&path).unwrap());
         let mut node = Node::start(on_hangup(command, libc::SIG_DFL)).await;
         node.signal(signal);
@@ -37,8 +37,8 @@ fn on_hangup(mut command: Command, action: libc::sighandler_t) -> Command {
 
 #[tokio::test]
 async fn nohup_keeps_a_node_running() {
-    let world = World::with_shards(1).await;
-    let mut command = harness::laurel(&world.config);
+    let stores = TestStores::with_shards(1).await;
+    let mut command = harness::laurel_command(&stores.config);
     command.stdout(Stdio::null());
     let mut node = Node::start(on_hangup(command, libc::SIG_IGN)).await;
     node.signal(libc::SIGHUP);
@@ -51,7 +51,7 @@ async fn nohup_keeps_a_node_running() {
 async fn a_signal_during_the_start_ends_the_node_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
-        let mut command = program();
+        let mut command = laurel_binary();
         command.arg("serve").current_dir(folder.path()).env("PORT", "0").stdout(Stdio::null());
         let mut command = on_hangup(command, libc::SIG_DFL);
         let mut node = Node { child: command.spawn().unwrap(), base: String::new() };
@@ -61,7 +61,7 @@ async fn a_signal_during_the_start_ends_the_node_cleanly() {
         assert_eq!(node.exit_code().await, Some(0), "signal {signal}");
         let _ = std::fs::remove_file(log);
     }
-    let mut command = program();
+    let mut command = laurel_binary();
     command.current_dir(folder.path()).stdout(Stdio::null());
     let mut node = Node::start(command).await;
     node.signal(libc::SIGTERM);

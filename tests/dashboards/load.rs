@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
-use crate::harness::{Player, TestNode, TestPostgres, World, eventually};
+use crate::harness::{Player, TestNode, TestPostgres, TestStores, eventually};
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Two nodes with the built-in catalogue and two webhooks, one of them broken.
-pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
+pub async fn nodes(stores: &TestStores, backend: &Backend) -> [TestNode; 2] {
     let webhook = |name: &str, number: u32, path: &str| {
         format!(
             "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 10\nproof = {{ kind = \"webhook\", \
@@ -17,11 +17,11 @@ pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
         )
     };
     let shipped = include_str!("../../src/action/actions.toml");
-    let file = world.folder.path().join("actions.toml");
+    let file = stores.folder.path().join("actions.toml");
     let raids = [webhook("raid", 900, "loot"), webhook("lost_raid", 901, "nowhere")];
     std::fs::write(&file, format!("{}\n{shipped}", raids.concat())).unwrap();
     let node = || {
-        world.node_with(|it| {
+        stores.start_node_with(|it| {
             it.actions.file = file.to_str().unwrap().to_owned();
             it.tokens.action_interval_seconds = 0;
             it.limits.logins_per_minute = 3;
@@ -33,7 +33,7 @@ pub async fn nodes(world: &World, backend: &Backend) -> [TestNode; 2] {
 }
 
 /// A short outage of each store that the node notices.
-pub async fn outages(world: &mut World, postgres: &mut TestPostgres, node: &TestNode) {
+pub async fn outages(stores: &mut TestStores, postgres: &mut TestPostgres, node: &TestNode) {
     let ada = node.register("ada").await;
     let proven = node.post("/api/v1/action-tokens", &ada.token, &json!({ "actionType": "watch_ad" })).await;
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
@@ -49,14 +49,14 @@ pub async fn outages(world: &mut World, postgres: &mut TestPostgres, node: &Test
     postgres.stop().await;
     failed("/api/auth/login", &login, "find_user_by_name").await;
     postgres.restart().await;
-    world.redis.kill().await;
+    stores.redis.kill().await;
     failed("/api/v1/scores", &redeem, "read_token").await;
     eventually("a script to fail", async || {
         let text = node.get("/metrics").await.text;
         text.contains("laurel_redis_script_duration_seconds_count{result=\"error\"").then_some(())
     })
     .await;
-    world.redis.restart().await;
+    stores.redis.restart().await;
     eventually("awards to be taken again", async || {
         (node.get("/readyz/awards").await.status == 200).then_some(())
     })
@@ -97,9 +97,9 @@ async fn play(node: &TestNode, player: &Player) {
     drop(subscriber);
 
     let guess = json!({ "loot": 8 });
-    let token = node.token(player, "raid").await;
+    let token = node.issue_token(player, "raid").await;
     node.finalize(player, &token, guess).await.assert_refused(422, "PROOF_INVALID");
-    let token = node.token(player, "lost_raid").await;
+    let token = node.issue_token(player, "lost_raid").await;
     node.finalize(player, &token, json!({ "loot": 7 })).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     node.finalize(player, "forged", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     let login = json!({ "username": "mallory", "password": "a guess of mallory's" });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::servers::{free_port, ours};
 use super::tools::{assert_routed, output_of};
-use crate::harness::{NodeProcess, World, eventually};
+use crate::harness::{NodeProcess, TestStores, eventually};
 
 /// A HAProxy process, stopped on drop.
 struct Balancer(Child);
@@ -60,7 +60,7 @@ fn players_cannot_use_up_the_balancers_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_are_served_as_one() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let mut nodes: Vec<NodeProcess> = Vec::new();
     let admin = [free_port(), free_port(), free_port()].map(|it| format!("127.0.0.1:{it}"));
     for (name, admin) in ["a", "b", "c"].iter().zip(&admin) {
@@ -69,7 +69,7 @@ async fn three_nodes_are_served_as_one() {
             ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
             ("LAUREL_SERVER__ADMIN_LISTEN", admin.as_str()),
         ];
-        nodes.push(world.process(&settings).await);
+        nodes.push(stores.start_process(&settings).await);
     }
     let (port, asked, operators) = (free_port(), free_port(), free_port());
     let mut file = std::fs::read_to_string(ours("deploy/compose/haproxy.cfg")).unwrap();
@@ -82,7 +82,7 @@ async fn three_nodes_are_served_as_one() {
         .replace("bind :8081", &format!("bind 127.0.0.1:{operators}"))
         .replace("127.0.0.1:8404", &format!("127.0.0.1:{asked}"))
         .replace("inter 500", "inter 100");
-    let path = world.folder.path().join("haproxy.cfg");
+    let path = stores.folder.path().join("haproxy.cfg");
     std::fs::write(&path, file).unwrap();
     let program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter();
     let program = program.into_iter().find(|it| std::path::Path::new(it).exists()).unwrap_or("haproxy");

@@ -8,7 +8,7 @@ use super::servers::ours;
 use super::tools::{
     assert_pinned, assert_routed, document, documents, output_of, settings, stop_seconds, texts, tool, words,
 };
-use crate::harness::World;
+use crate::harness::TestStores;
 use crate::http::queries::paths;
 
 /// The oldest supported and the newest known Kubernetes version.
@@ -117,8 +117,8 @@ fn probes_and_ports_match_a_node() {
 /// The Ingress lists all players' routes and no others.
 #[tokio::test]
 async fn the_ingress_serves_players_routes_only() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let rules =
         ["laurel", "laurel-polling"].map(|it| of_kind("Ingress", it)["spec"]["rules"][0]["http"].clone());
     let published = |path: &str| {

@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::servers::{HardPostgres, HardRedis, Secrets, ours};
-use crate::harness::{Collector, PATIENCE, TestNode, connect_redis, eventually, program};
+use crate::harness::{Collector, TEST_TIMEOUT, TestNode, connect_redis, eventually, laurel_binary};
 
 /// The store settings of a node.
 pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -> Vec<(String, String)> {
@@ -27,7 +27,7 @@ pub fn settings(secrets: &Secrets, redis: &HardRedis, postgres: &HardPostgres) -
 
 /// Runs a command.
 pub fn run(settings: &[(String, String)], arguments: &str) -> Output {
-    program().envs(settings.iter().cloned()).args(arguments.split(' ')).output().unwrap()
+    laurel_binary().envs(settings.iter().cloned()).args(arguments.split(' ')).output().unwrap()
 }
 
 /// The output of a command that must succeed.
@@ -47,7 +47,7 @@ async fn node(settings: &[(String, String)], change: impl FnOnce(&mut Config)) -
     config.redis.wait_timeout_ms = 10_000;
     change(&mut config);
     // A node that Redis refuses waits.
-    let started = tokio::time::timeout(PATIENCE, Node::start(config, Clock::default())).await;
+    let started = tokio::time::timeout(TEST_TIMEOUT, Node::start(config, Clock::default())).await;
     TestNode::new(started.expect("the node to start").unwrap())
 }
 
@@ -111,7 +111,7 @@ async fn exercise_everything(shards: u32) {
         laurel(&settings, &format!("admin {deed} ada --reason test"));
     }
     laurel(&settings, "admin adjust ada --points=7 --reason test");
-    node.written().await;
+    node.wait_for_ledger().await;
     assert!(laurel(&settings, "verify").contains(" 0 mismatches"));
     assert!(laurel(&settings, "verify --ledger").contains(" 0 mismatches"));
     laurel(&settings, "rebuild");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use super::{laurel, pid_of, stderr_of};
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 const REDIS: &str = "redis-server";
 const POSTGRES: &str = "postgres";
@@ -204,8 +204,8 @@ async fn the_lock_is_held_while_stores_restart() {
 
 #[tokio::test]
 async fn the_lock_is_held_with_embedded_redis_only() {
-    let world = World::with_shards(1).await;
-    let url = world.config.postgres.url.expose().to_string();
+    let stores = TestStores::with_shards(1).await;
+    let url = stores.config.postgres.url.expose().to_string();
     let mut served = Served::start(vec![("DATABASE_URL", url)]).await;
     for _ in 0..2 {
         served.kill(&[REDIS]).await;
@@ -214,8 +214,8 @@ async fn the_lock_is_held_with_embedded_redis_only() {
 
 #[tokio::test]
 async fn the_lock_is_held_with_embedded_postgres_only() {
-    let world = World::with_shards(1).await;
-    let mut served = Served::start(vec![("REDIS_URL", world.redis.url.clone())]).await;
+    let stores = TestStores::with_shards(1).await;
+    let mut served = Served::start(vec![("REDIS_URL", stores.redis.url.clone())]).await;
     for _ in 0..2 {
         served.kill(&[POSTGRES]).await;
     }

@@ -6,29 +6,29 @@ use std::time::Instant;
 use laurel::store::Store;
 
 use super::Scene;
-use crate::harness::{TestSentinels, World};
+use crate::harness::{TestSentinels, TestStores};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinel_failover_loses_no_award() {
-    let mut world = World::with_shards(1).await;
-    let mut redis = TestSentinels::start(&world.folder.path().join("watched")).await;
-    world.config.redis.url = redis.url().into();
-    let scene = Scene::start(world).await;
+    let mut stores = TestStores::with_shards(1).await;
+    let mut redis = TestSentinels::start(&stores.folder.path().join("watched")).await;
+    stores.config.redis.url = redis.url().into();
+    let scene = Scene::start(stores).await;
 
     let started = Instant::now();
     redis.kill(0).await;
-    redis.is_master(1).await;
+    redis.wait_for_master(1).await;
     let failover = started.elapsed();
     // It starts as a master with its old data. Nodes must not use it.
     redis.restart(0).await;
     let awards = scene.wait_for_awards(0, started).await;
     println!("killed: failover after {failover:?}, awards after {awards:?}");
-    redis.settled(1).await;
+    redis.wait_until_ready(1).await;
     scene.play.goes_on().await;
 
     let started = Instant::now();
     redis.stop(1);
-    redis.is_master(0).await;
+    redis.wait_for_master(0).await;
     let failover = started.elapsed();
     scene.wait_until_open().await;
     let open = started.elapsed();
@@ -36,16 +36,16 @@ async fn sentinel_failover_loses_no_award() {
     redis.resume(1);
     let awards = scene.wait_for_awards(0, started).await;
     println!("stopped: failover after {failover:?}, open after {open:?}, awards after {awards:?}");
-    redis.settled(0).await;
+    redis.wait_until_ready(0).await;
     scene.play.goes_on().await;
     scene.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinels_have_a_separate_login() {
-    let mut world = World::with_shards(1).await;
-    let redis = TestSentinels::with_password(&world.folder.path().join("watched"), "sentinels-secret").await;
-    world.config.redis.url = redis.url().into();
+    let mut stores = TestStores::with_shards(1).await;
+    let redis = TestSentinels::with_password(&stores.folder.path().join("watched"), "sentinels-secret").await;
+    stores.config.redis.url = redis.url().into();
     for (password, url, error) in [
         ("", redis.url(), "NOAUTH Authentication required"),
         ("wrong", redis.url(), "WRONGPASS invalid username-password pair"),
@@ -56,14 +56,15 @@ async fn sentinels_have_a_separate_login() {
             "ERR AUTH <password> called without",
         ),
     ] {
-        let mut config = world.config.redis.clone();
+        let mut config = stores.config.redis.clone();
         (config.sentinel_password, config.url) = (password.to_owned().into(), url.into());
         let refused = Store::connect(&config, Arc::default()).await.err().unwrap().to_string();
         assert!(refused.contains(error) && !refused.contains("secret"), "{refused}");
         // The error names each of the Sentinels.
         assert!(error.starts_with("ERR AUTH") || refused.matches("127.0.0.1:").count() == 3, "{refused}");
     }
-    let node = world.node_with(|it| it.redis.sentinel_password = "sentinels-secret".to_owned().into()).await;
+    let node =
+        stores.start_node_with(|it| it.redis.sentinel_password = "sentinels-secret".to_owned().into()).await;
     let ada = node.register("ada").await;
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 10);
 }

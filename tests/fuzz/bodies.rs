@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::change::{changed, changes};
 use super::{fuzz, runtime};
-use crate::harness::{Answer, Player, RedisClient, TestNode, World};
+use crate::harness::{Player, RedisClient, TestNode, TestResponse, TestStores};
 
 /// Every POST endpoint, with a body that has all its fields. None of the tokens exists.
 const ENDPOINTS: [(&str, &str); 14] = [
@@ -98,7 +98,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 
 /// A node with an admin, and the last known content of Redis.
 struct Target {
-    _world: World,
+    _stores: TestStores,
     node: TestNode,
     root: Player,
     redis: Mutex<(RedisClient, BTreeMap<String, String>)>,
@@ -106,7 +106,7 @@ struct Target {
 
 impl Target {
     async fn open() -> Self {
-        let world = World::new().await;
+        let stores = TestStores::new().await;
         // No token expires during the test, as that would change a key.
         let lasting = |it: &mut laurel::config::Config| {
             it.tokens.anti_spam_seconds = 36_000;
@@ -114,29 +114,29 @@ impl Target {
             it.tokens.action_interval_seconds = 0;
             it.tokens.session_seconds = 36_000;
         };
-        let node = world.node_with(lasting).await;
+        let node = stores.start_node_with(lasting).await;
         let root = node.register("root").await;
         let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
         let decision =
             laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
         laurel::admin::grant(&node.app.admin, &user, true, &decision).await.unwrap();
-        let mut redis_client = world.redis_client().await;
-        let before = redis_client.everything().await;
-        Self { _world: world, node, root, redis: Mutex::new((redis_client, before)) }
+        let mut redis_client = stores.redis_client().await;
+        let before = redis_client.dump().await;
+        Self { _stores: stores, node, root, redis: Mutex::new((redis_client, before)) }
     }
 
-    async fn check(&self, answer: Answer) -> TestCaseResult {
+    async fn check(&self, answer: TestResponse) -> TestCaseResult {
         let mut redis = self.redis.lock().await;
         if answer.status < 300 {
-            self.node.written().await;
-            redis.1 = redis.0.everything().await;
+            self.node.wait_for_ledger().await;
+            redis.1 = redis.0.dump().await;
             return Ok(());
         }
         let body = &answer.body;
         prop_assert!(!answer.code().is_empty() && body["data"].is_null(), "{}", answer.text);
         prop_assert_eq!(&body["statusCode"], answer.status);
         prop_assert!(body["metadata"]["timestamp"].is_string() && body["message"].is_string());
-        prop_assert_eq!(redis.0.everything().await, redis.1.clone());
+        prop_assert_eq!(redis.0.dump().await, redis.1.clone());
         Ok(())
     }
 

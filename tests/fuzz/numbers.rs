@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{fuzz, runtime};
-use crate::harness::{Answer, Player, TestNode, World};
+use crate::harness::{Player, TestNode, TestResponse, TestStores};
 use crate::http::admin::admin as make_admin;
 
 /// Integers are exact below this.
@@ -58,42 +58,42 @@ fn non_integers() -> impl Strategy<Value = String> {
 }
 
 struct Numbers {
-    world: World,
+    stores: TestStores,
     node: TestNode,
     root: Player,
 }
 
 impl Numbers {
     async fn open() -> Self {
-        let world = World::new().await;
+        let stores = TestStores::new().await;
         let unlimited = |it: &mut laurel::config::Config| {
             (it.limits.updates_per_minute, it.limits.inits_per_minute) = (0, 0);
             it.limits.requests_per_minute_per_user = 0;
         };
-        let node = world.node_with(unlimited).await;
+        let node = stores.start_node_with(unlimited).await;
         let root = make_admin(&node).await;
-        Self { world, node, root }
+        Self { stores, node, root }
     }
 
-    async fn send(&self, method: Method, path: &str, body: String) -> Answer {
+    async fn send(&self, method: Method, path: &str, body: String) -> TestResponse {
         let bearer = format!("Bearer {}", self.root.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         self.node.send(method, path, &headers, body.into_bytes()).await
     }
 
-    async fn update(&self, points: &str) -> Answer {
+    async fn update(&self, points: &str) -> TestResponse {
         let body =
             format!("{{\"actionToken\":\"{GAME_TOKEN}\",\"actionType\":\"watch_ad\",\"points\":{points}}}");
         self.send(Method::POST, "/api/score/update", body).await
     }
 
-    async fn prove(&self, number: &str) -> Answer {
+    async fn prove(&self, number: &str) -> TestResponse {
         // The session does not exist, so no token is issued.
         let body = format!("{{\"actionId\":{number},\"sessionId\":\"sess_a1b2c3d4e5f6g7h8i9j0\"}}");
         self.send(Method::POST, "/api/v1/action-tokens", body).await
     }
 
-    async fn adjust(&self, points: &str) -> Answer {
+    async fn adjust(&self, points: &str) -> TestResponse {
         let body = format!("{{\"points\":{points},\"reason\":\"a number\"}}");
         self.send(Method::POST, "/api/admin/users/root/adjust", body).await
     }
@@ -177,7 +177,7 @@ fn bodies_accept_every_spelling_of_an_integer() {
         }
         Ok(())
     });
-    runtime.block_on(crate::harness::assert_verified(&numbers.world));
+    runtime.block_on(crate::harness::assert_ledger_matches(&numbers.stores));
 }
 
 /// Checks an admin adjustment by this number.

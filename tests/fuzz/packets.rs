@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::change::{changed, changes};
 use super::{fuzz, runtime};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const SEPARATOR: char = '\u{1e}';
 
@@ -84,10 +84,10 @@ fn socket_io_packets_round_trip() {
 #[test]
 fn engine_io_payloads_do_not_stop_a_node() {
     let runtime = runtime();
-    let (_world, node) = runtime.block_on(async {
-        let world = World::new().await;
-        let node = world.node().await;
-        (world, node)
+    let (_stores, node) = runtime.block_on(async {
+        let stores = TestStores::new().await;
+        let node = stores.start_node().await;
+        (stores, node)
     });
     let path = "/socket.io/?EIO=4&transport=polling";
     let packet = prop_oneof![

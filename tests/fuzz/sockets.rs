@@ -8,7 +8,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{fuzz, runtime};
-use crate::harness::{Player, TestNode, World};
+use crate::harness::{Player, TestNode, TestStores};
 use crate::live::client::{Client, handshake};
 
 #[derive(Clone, Debug)]
@@ -52,18 +52,18 @@ async fn attack(node: &TestNode, eve: &Player, inputs: Vec<Input>) {
 #[test]
 fn hostile_clients_do_not_affect_others() {
     let runtime = runtime();
-    let (_world, node, eve, bob) = runtime.block_on(async {
-        let world = World::new().await;
-        let node = world.node_with(|it| it.limits.sockets_per_user = 0).await;
+    let (_stores, node, eve, bob) = runtime.block_on(async {
+        let stores = TestStores::new().await;
+        let node = stores.start_node_with(|it| it.limits.sockets_per_user = 0).await;
         let (eve, bob) = (node.register("eve").await, node.register("bob").await);
-        (world, node, eve, bob)
+        (stores, node, eve, bob)
     });
     let good = runtime.block_on(Client::connect(&node, &bob));
     let good = tokio::sync::Mutex::new(good);
     fuzz(0.25, prop::collection::vec(inputs(), 1..8), |inputs| {
         runtime.block_on(async {
             attack(&node, &eve, inputs).await;
-            let token = node.token(&bob, "watch_ad").await;
+            let token = node.issue_token(&bob, "watch_ad").await;
             let awarded = node.finalize(&bob, &token, Value::Null).await;
             let board = crate::harness::rows(&awarded.body["leaderboard"]);
             good.lock().await.wait_for_board(&board).await;

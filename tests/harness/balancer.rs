@@ -20,7 +20,7 @@ pub struct Balancer {
 }
 
 /// The program, which Debian does not install on the PATH of users.
-pub fn haproxy() -> PathBuf {
+pub fn haproxy_path() -> PathBuf {
     let paths = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"];
     paths.map(PathBuf::from).into_iter().find(|it| it.exists()).unwrap_or("haproxy".into())
 }
@@ -44,7 +44,7 @@ impl Balancer {
             &format!("\nlisten statistics\n    bind 127.0.0.1:{other}\n    stats enable\n    stats uri /\n");
         let path = folder.join("haproxy.cfg");
         std::fs::write(&path, text).unwrap();
-        let child = Command::new(haproxy()).arg("-f").arg(&path).spawn().expect("make test installs it");
+        let child = Command::new(haproxy_path()).arg("-f").arg(&path).spawn().expect("make test installs it");
         let [base, statistics] = [port, other].map(|it| format!("http://127.0.0.1:{it}"));
         let balancer = Self { base, statistics, child };
         for node in ["a", "b", "c"].into_iter().take(nodes.len()) {

@@ -18,12 +18,12 @@ use super::eventually;
 pub struct Collector {
     /// For the setting of a node.
     pub endpoint: String,
-    spans: Arc<Mutex<Vec<Collected>>>,
+    spans: Arc<Mutex<Vec<ReceivedSpan>>>,
 }
 
 /// A span, with its ids in hex.
 #[derive(Clone, Debug)]
-pub struct Collected {
+pub struct ReceivedSpan {
     /// The node that sent it.
     pub node: String,
     pub name: String,
@@ -45,31 +45,31 @@ impl Collector {
         Self { endpoint, spans }
     }
 
-    pub fn all(&self) -> Vec<Collected> {
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.spans.lock().clone()
     }
 
     /// Waits for a span.
-    pub async fn wait_for(&self, what: &str, is: impl Fn(&Collected) -> bool) -> Collected {
+    pub async fn wait_for(&self, what: &str, is: impl Fn(&ReceivedSpan) -> bool) -> ReceivedSpan {
         eventually(what, async || self.spans.lock().iter().find(|span| is(span)).cloned()).await
     }
 }
 
-type Spans = Arc<Mutex<Vec<Collected>>>;
+type Spans = Arc<Mutex<Vec<ReceivedSpan>>>;
 
 async fn receive(State(received): State<Spans>, body: Bytes) -> Vec<u8> {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     for resource_spans in request.resource_spans {
         let node = attributes(&resource_spans.resource.unwrap().attributes)["service.instance.id"].clone();
         let spans = resource_spans.scope_spans.into_iter().flat_map(|it| it.spans);
-        received.lock().extend(spans.map(|span| collected(&node, span)));
+        received.lock().extend(spans.map(|span| received_span(&node, span)));
     }
     Vec::new()
 }
 
-fn collected(node: &str, span: Span) -> Collected {
+fn received_span(node: &str, span: Span) -> ReceivedSpan {
     let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
-    Collected {
+    ReceivedSpan {
         node: node.to_owned(),
         trace: hex(&span.trace_id),
         id: hex(&span.span_id),

@@ -15,13 +15,13 @@ mod signer;
 mod store_processes;
 mod test_redis;
 
-pub use balancer::{Balancer, haproxy};
+pub use balancer::{Balancer, haproxy_path};
 pub use cluster::TestCluster;
-pub use collector::{Collected, Collector};
-pub use node::{Answer, Player, TestNode, rows};
+pub use collector::{Collector, ReceivedSpan};
+pub use node::{Player, TestNode, TestResponse, rows};
 pub use pgbouncer::PgBouncer;
-pub use process::{NodeProcess, laurel, program};
-pub use provider::Provider;
+pub use process::{NodeProcess, laurel_binary, laurel_command};
+pub use provider::IdentityProvider;
 pub use proxy::Proxy;
 pub use redis_client::{RedisClient, connect_redis};
 pub use sentinels::TestSentinels;
@@ -43,14 +43,14 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 /// The stores of one test.
-pub struct World {
+pub struct TestStores {
     pub config: Config,
     pub redis: TestRedis,
     pub folder: TempDir,
     pub clock: Clock,
 }
 
-impl World {
+impl TestStores {
     /// A new Redis and a new database. Rate limits are off; tests of limits set them.
     ///
     /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with 8 shards.
@@ -108,39 +108,39 @@ impl World {
 
     /// With a database without tables.
     pub async fn without_tables() -> Self {
-        let mut world = Self::new().await;
-        world.config.postgres.url = store_processes::empty_database().await.into();
-        world
+        let mut stores = Self::new().await;
+        stores.config.postgres.url = store_processes::empty_database().await.into();
+        stores
     }
 
     /// With a dedicated Postgres, which the test may stop.
-    pub async fn with_postgres() -> (Self, TestPostgres) {
-        let mut world = Self::new().await;
-        let postgres = TestPostgres::start(&world.folder.path().join("own")).await;
-        world.config.postgres.url = postgres.url.clone().into();
-        world.config.postgres.acquire_timeout_ms = 3000;
-        (world, postgres)
+    pub async fn with_own_postgres() -> (Self, TestPostgres) {
+        let mut stores = Self::new().await;
+        let postgres = TestPostgres::start(&stores.folder.path().join("own")).await;
+        stores.config.postgres.url = postgres.url.clone().into();
+        stores.config.postgres.acquire_timeout_ms = 3000;
+        (stores, postgres)
     }
 
     /// A node on these stores.
-    pub async fn node(&self) -> TestNode {
-        self.node_with(|_| ()).await
+    pub async fn start_node(&self) -> TestNode {
+        self.start_node_with(|_| ()).await
     }
 
     /// A node with other settings.
-    pub async fn node_with(&self, change: impl FnOnce(&mut Config)) -> TestNode {
+    pub async fn start_node_with(&self, change: impl FnOnce(&mut Config)) -> TestNode {
         let mut config = self.config.clone();
         change(&mut config);
         TestNode::new(Node::start(config, self.clock.clone()).await.unwrap())
     }
 
     /// The `App` of a node, without its listener and tasks.
-    pub async fn app(&self) -> Arc<App> {
+    pub async fn build_app(&self) -> Arc<App> {
         App::build(self.config.clone(), self.clock.clone()).await.unwrap().0
     }
 
     /// Only a `Store`, with an open board, for tests of scripts.
-    pub async fn store(&self) -> Store {
+    pub async fn open_store(&self) -> Store {
         let store = Store::connect(&self.config.redis, Arc::new(Metrics::default())).await.unwrap();
         open_board(&store).await;
         store
@@ -160,7 +160,7 @@ impl World {
     }
 
     /// A node in its own process, which the test may kill.
-    pub async fn process(&self, settings: &[(&str, &str)]) -> NodeProcess {
+    pub async fn start_process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
     }
 }
@@ -182,12 +182,12 @@ pub async fn open_board(store: &Store) {
 }
 
 /// The time-out of a test, long enough for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Polls until a condition returns a value, at increasing intervals.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: impl FnMut() -> F) -> T {
     let (started, mut pause) = (Instant::now(), Duration::from_millis(10));
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < TEST_TIMEOUT {
         if let Some(value) = poll().await {
             return value;
         }
@@ -198,8 +198,8 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: 
 }
 
 /// Waits until the outbox is empty, then checks that Redis and the ledger agree.
-pub async fn assert_verified(world: &World) {
-    let app = world.app().await;
+pub async fn assert_ledger_matches(stores: &TestStores) {
+    let app = stores.build_app().await;
     eventually("the outbox to be written", async || {
         (app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
@@ -211,15 +211,17 @@ pub async fn assert_verified(world: &World) {
 /// Differences between Redis and the ledger.
 pub async fn mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    laurel::ledger::verify(&app.ledger, &mut |it| found.push(it)).await.unwrap();
+    laurel::ledger::verify(&app.ledger, &mut |mismatch| found.push(mismatch)).await.unwrap();
     found
 }
 
 /// Differences within the ledger.
 pub async fn ledger_mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |it| found.push(it))
-        .await
-        .unwrap();
+    laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |mismatch| {
+        found.push(mismatch)
+    })
+    .await
+    .unwrap();
     found
 }

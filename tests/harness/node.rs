@@ -28,14 +28,14 @@ pub struct Player {
 
 /// A response of a node.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
     pub body: Value,
 }
 
-impl Answer {
+impl TestResponse {
     /// The error code, or an empty text.
     pub fn code(&self) -> &str {
         self.body["metadata"]["errorCode"].as_str().unwrap_or_default()
@@ -73,7 +73,13 @@ impl TestNode {
     }
 
     /// Sends a request.
-    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> TestResponse {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -83,18 +89,24 @@ impl TestNode {
         let text = response.text().await.unwrap();
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{text}");
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Answer { status: status.as_u16(), headers, text, body }
+        TestResponse { status: status.as_u16(), headers, text, body }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> TestResponse {
         self.send(Method::GET, path, &[], Vec::new()).await
     }
 
-    pub async fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, token: &str, body: &Value) -> TestResponse {
         self.post_with(path, token, &[], body).await
     }
 
-    pub async fn post_with(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub async fn post_with(
+        &self,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> TestResponse {
         let bearer = format!("Bearer {token}");
         let mut all = vec![("content-type", "application/json")];
         if !token.is_empty() {
@@ -121,7 +133,7 @@ impl TestNode {
     }
 
     /// Creates many players, without hashing passwords.
-    pub async fn players(&self, count: u64) -> Vec<Player> {
+    pub async fn create_players(&self, count: u64) -> Vec<Player> {
         let file = tempfile::NamedTempFile::new().unwrap();
         let options = SeedOptions { users: count, max_score: 0, tokens: Some(file.path().to_owned()) };
         laurel::ledger::seed(&self.app.ledger, &self.app.accounts.logins, &options, |_| ()).await.unwrap();
@@ -134,32 +146,32 @@ impl TestNode {
         Player { token: token.to_owned(), identity }
     }
 
-    pub async fn init(&self, player: &Player, action: &str) -> Answer {
+    pub async fn init(&self, player: &Player, action: &str) -> TestResponse {
         self.post("/api/v1/actions/init", &player.token, &json!({ "actionType": action })).await
     }
 
     /// Gets a token for an action.
-    pub async fn token(&self, player: &Player, action: &str) -> String {
+    pub async fn issue_token(&self, player: &Player, action: &str) -> String {
         let answer = self.init(player, action).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.body["antiSpamToken"].as_str().unwrap().to_owned()
     }
 
-    pub async fn finalize(&self, player: &Player, token: &str, proof: Value) -> Answer {
+    pub async fn finalize(&self, player: &Player, token: &str, proof: Value) -> TestResponse {
         let body = json!({ "antiSpamToken": token, "proof": proof });
         self.post("/api/v1/actions/finalize", &player.token, &body).await
     }
 
     /// Gets a token and redeems it.
-    pub async fn award(&self, player: &Player, action: &str) -> Answer {
-        let token = self.token(player, action).await;
+    pub async fn award(&self, player: &Player, action: &str) -> TestResponse {
+        let token = self.issue_token(player, action).await;
         let answer = self.finalize(player, &token, Value::Null).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer
     }
 
     /// Waits until the outbox is empty.
-    pub async fn written(&self) {
+    pub async fn wait_for_ledger(&self) {
         super::eventually("the outbox to be written", async || {
             (self.app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
         })

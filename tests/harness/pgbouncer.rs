@@ -17,7 +17,7 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// Starts a PgBouncer in front of the Postgres with its socket in a folder, with these lines of settings.
     pub async fn start(folder: &Path, postgres: &Path, settings: &str) -> Self {
-        let proxy = Proxy::before(&postgres.join(".s.PGSQL.5432")).await;
+        let proxy = Proxy::start(&postgres.join(".s.PGSQL.5432")).await;
         let (ports, config) = (Ports::take(), folder.join("pgbouncer.ini"));
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=laurel\n\

@@ -12,7 +12,7 @@ pub struct NodeProcess {
 }
 
 /// The program without settings, except a time-out for Redis that suits a busy machine.
-pub fn program() -> Command {
+pub fn laurel_binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     let settings = ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "PORT"];
     let is_setting = |it: &str| it.starts_with("LAUREL_") || settings.contains(&it);
@@ -24,8 +24,8 @@ pub fn program() -> Command {
 }
 
 /// The program on these stores.
-pub fn laurel(config: &Config) -> Command {
-    let mut command = program();
+pub fn laurel_command(config: &Config) -> Command {
+    let mut command = laurel_binary();
     command
         .env("REDIS_URL", config.redis.url.expose())
         .env("LAUREL_REDIS__SHARDS", config.redis.shards.to_string())
@@ -40,17 +40,17 @@ pub fn laurel(config: &Config) -> Command {
 impl NodeProcess {
     /// Starts a node and waits until it prints its address.
     pub async fn start(config: &Config, settings: &[(&str, &str)]) -> Self {
-        Self::with_log(config, settings, Stdio::inherit()).await
+        Self::start_with_log(config, settings, Stdio::inherit()).await
     }
 
     /// Starts a node that logs to `log`.
-    pub async fn with_log(config: &Config, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
-        Self::run(laurel(config), settings, log).await
+    pub async fn start_with_log(config: &Config, settings: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
+        Self::run(laurel_command(config), settings, log).await
     }
 
     /// Starts a node with a limit for open files.
-    pub async fn with_files(config: &Config, settings: &[(&str, &str)], files: u64) -> Self {
-        let mut command = laurel(config);
+    pub async fn start_with_file_limit(config: &Config, settings: &[(&str, &str)], files: u64) -> Self {
+        let mut command = laurel_command(config);
         let limit = libc::rlimit { rlim_cur: files, rlim_max: files };
         let restrict = move || match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } {
             0 => Ok(()),
@@ -107,14 +107,14 @@ impl NodeProcess {
     }
 
     /// Sends SIGTERM.
-    pub fn ask_to_stop(&self) {
+    pub fn send_sigterm(&self) {
         // SAFETY: the child is not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
     }
 
     /// Sends SIGTERM and waits for the end. Returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        self.ask_to_stop();
+        self.send_sigterm();
         self.exit_code()
     }
 }

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::signer::{Signer, jwks};
-use super::{Player, TestNode, World};
+use super::{Player, TestNode, TestStores};
 
-pub struct Provider {
+pub struct IdentityProvider {
     pub signer: Signer,
     folder: TempDir,
 }
 
-impl Provider {
+impl IdentityProvider {
     pub fn new(algorithm: Algorithm) -> Self {
         let signer = Signer::new(algorithm, "first");
         let provider = Self { signer, folder: tempfile::tempdir().unwrap() };
@@ -39,14 +39,14 @@ impl Provider {
     }
 
     /// Starts a node that trusts the provider.
-    pub async fn node(&self, world: &World) -> TestNode {
+    pub async fn start_node(&self, stores: &TestStores) -> TestNode {
         let file = self.folder.path().join("issuers.toml").to_str().unwrap().to_owned();
-        world.node_with(|it| it.auth.issuers_file = file).await
+        stores.start_node_with(|it| it.auth.issuers_file = file).await
     }
 
     /// The claims of a valid token.
-    pub fn claims(&self, world: &World, subject: &str) -> Value {
-        let now_s = world.clock.now_s();
+    pub fn claims(&self, stores: &TestStores, subject: &str) -> Value {
+        let now_s = stores.clock.now_s();
         json!({
             "iss": "https://id.example", "aud": "laurel", "sub": subject, "preferred_username": subject,
             "iat": now_s, "nbf": now_s, "exp": now_s + 600,
@@ -54,8 +54,8 @@ impl Provider {
     }
 
     /// A player with a token of the provider.
-    pub async fn player(&self, world: &World, node: &TestNode, subject: &str) -> Player {
-        let token = self.signer.sign(&self.claims(world, subject));
+    pub async fn player(&self, stores: &TestStores, node: &TestNode, subject: &str) -> Player {
+        let token = self.signer.sign(&self.claims(stores, subject));
         let identity = laurel::account::identify(&node.app.accounts, &token).await.unwrap();
         Player { token, identity }
     }

@@ -16,7 +16,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts a proxy in front of a socket.
-    pub async fn before(socket: &Path) -> Self {
+    pub async fn start(socket: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, socket) = (listener.local_addr().unwrap().port(), socket.to_owned());
         let swallows = Arc::new(AtomicBool::new(false));
@@ -33,12 +33,12 @@ impl Proxy {
     }
 
     /// Drops all data in both directions. Connections that lost data never work again.
-    pub fn swallow(&self) {
+    pub fn drop_data(&self) {
         self.swallows.store(true, Ordering::Relaxed);
     }
 
     /// New connections work again.
-    pub fn mend(&self) {
+    pub fn restore(&self) {
         self.swallows.store(false, Ordering::Relaxed);
     }
 }

@@ -37,7 +37,7 @@ impl TestSentinels {
         let sentinels = (0..SENTINELS).map(|number| sentinel(folder, &ports, number, password)).collect();
         let password = password.to_owned();
         let deployment = Self { servers: [master, replica], sentinels, ports, password };
-        deployment.settled(0).await;
+        deployment.wait_until_ready(0).await;
         deployment
     }
 
@@ -69,7 +69,7 @@ impl TestSentinels {
     }
 
     /// Waits until this server is the master, by its own state and by that of every Sentinel.
-    pub async fn is_master(&self, server: usize) {
+    pub async fn wait_for_master(&self, server: usize) {
         eventually("the Sentinels to have another master", async || {
             let role = self.replication(server).await?;
             let states = futures::future::join_all((0..SENTINELS).map(|number| self.state_of(number))).await;
@@ -82,8 +82,8 @@ impl TestSentinels {
     }
 
     /// Like `is_master`, and waits until all Sentinels know each other and the replica, and the replica is in sync.
-    pub async fn settled(&self, server: usize) {
-        self.is_master(server).await;
+    pub async fn wait_until_ready(&self, server: usize) {
+        self.wait_for_master(server).await;
         eventually("a replica in sync that every Sentinel knows", async || {
             let states = futures::future::join_all((0..SENTINELS).map(|number| self.state_of(number))).await;
             let complete =
@@ -96,7 +96,7 @@ impl TestSentinels {
 
     async fn replication(&self, server: usize) -> Option<String> {
         let process = &self.servers[server];
-        match process.answers() {
+        match process.is_running() {
             true => ask(&process.url(), "INFO", "replication").await,
             false => None,
         }

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::OnceCell;
 
 use super::fake_time_redis::{FakeTimeRedis, set_clock};
-use super::process::laurel;
+use super::process::laurel_command;
 
 pub fn store_runtime() -> &'static Handle {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
@@ -104,7 +104,7 @@ impl RedisProcess {
     }
 
     /// Whether it runs and is not stopped.
-    pub fn answers(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.server.is_some() && !self.stopped.load(Ordering::Relaxed)
     }
 
@@ -156,7 +156,7 @@ impl RedisProcess {
     }
 
     /// Deletes the data. Redis must not run.
-    pub fn lose_data(&self) {
+    pub fn delete_data(&self) {
         std::fs::remove_dir_all(self.data()).unwrap();
     }
 
@@ -168,7 +168,7 @@ impl RedisProcess {
 
     /// Replaces the data by a copy. Redis must not run.
     pub fn restore_data(&self, copy: &[DataFile]) {
-        self.lose_data();
+        self.delete_data();
         std::fs::create_dir(self.data()).unwrap();
         for (name, content) in copy {
             std::fs::write(self.data().join(name), content).unwrap();
@@ -285,7 +285,7 @@ pub async fn database(config: &Config) -> String {
             let url = empty_database().await;
             let mut config = config.clone();
             config.postgres.url = url.clone().into();
-            let migrated = laurel(&config).arg("migrate").output().unwrap();
+            let migrated = laurel_command(&config).arg("migrate").output().unwrap();
             assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
             let name = url.split(['/', '?']).find(|it| it.starts_with("test_"));
             name.unwrap().to_owned()

@@ -91,7 +91,7 @@ impl TestRedis {
             Servers::Cluster(cluster) => {
                 let cluster = cluster.as_mut().unwrap();
                 cluster.restart_all(extra).await;
-                cluster.settled().await;
+                cluster.wait_until_ready().await;
             }
         }
     }
@@ -113,10 +113,10 @@ impl TestRedis {
     }
 
     /// Deletes the data. The processes must not run.
-    pub fn lose_data(&self) {
+    pub fn delete_data(&self) {
         match &self.servers {
-            Servers::One(process) => process.lose_data(),
-            Servers::Cluster(cluster) => cluster.as_ref().unwrap().lose_all_data(),
+            Servers::One(process) => process.delete_data(),
+            Servers::Cluster(cluster) => cluster.as_ref().unwrap().delete_all_data(),
         }
     }
 

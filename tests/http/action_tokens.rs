@@ -1,24 +1,24 @@
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
-async fn prove(node: &TestNode, player: &Player, body: Value) -> Answer {
+async fn prove(node: &TestNode, player: &Player, body: Value) -> TestResponse {
     node.post("/api/v1/action-tokens", &player.token, &body).await
 }
 
-async fn redeem(node: &TestNode, player: &Player, body: Value) -> Answer {
+async fn redeem(node: &TestNode, player: &Player, body: Value) -> TestResponse {
     node.post("/api/v1/scores", &player.token, &body).await
 }
 
-fn token(answer: &Answer) -> String {
+fn token(answer: &TestResponse) -> String {
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.body["actionToken"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn an_action_is_proved_first_and_redeemed_later() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let ada = nodes[0].register("ada").await;
     let proven = prove(&nodes[0], &ada, json!({ "actionType": "watch_ad" })).await;
     let act = token(&proven);
@@ -34,7 +34,7 @@ async fn an_action_is_proved_first_and_redeemed_later() {
     soon.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     let retry: u64 = soon.header("retry-after").parse().unwrap();
     assert!((1..=30).contains(&retry));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let rows: Vec<(bool, bool, Option<String>, String)> = sqlx::query_as(
         "SELECT is_active, used_at IS NOT NULL, session_id, action_type FROM action_tokens WHERE action_token_hash = $1",
     )
@@ -47,8 +47,8 @@ async fn an_action_is_proved_first_and_redeemed_later() {
 
 #[tokio::test]
 async fn a_challenge_of_init_is_accepted() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let ada = node.register("ada").await;
     let issued = node.init(&ada, "demo_quiz").await;
     let asked = issued.body["antiSpamToken"].as_str().unwrap();
@@ -67,11 +67,11 @@ async fn a_challenge_of_init_is_accepted() {
         .assert_refused(409, "TOKEN_ALREADY_USED");
     assert_eq!(redeem(&node, &ada, json!({ "actionToken": act })).await.body["newScore"], 15);
 
-    let wrong = node.token(&ada, "demo_quiz").await;
+    let wrong = node.issue_token(&ada, "demo_quiz").await;
     let body = json!({ "antiSpamToken": wrong, "proof": { "quizResult": "Atlantis" } });
     prove(&node, &ada, body.clone()).await.assert_refused(422, "PROOF_INVALID");
     prove(&node, &ada, body).await.assert_refused(409, "TOKEN_ALREADY_USED");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let attempts: Vec<(bool, bool, Option<Value>)> = sqlx::query_as(
         "SELECT completed_at IS NOT NULL, refused_at IS NOT NULL, proof_of_work FROM user_action ORDER BY created_at, id",
     )
@@ -86,12 +86,12 @@ async fn a_challenge_of_init_is_accepted() {
 
 #[tokio::test]
 async fn a_token_of_another_user_or_session_is_refused() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let act = token(&prove(&node, &ada, json!({ "actionType": "watch_ad" })).await);
     redeem(&node, &bob, json!({ "actionToken": act })).await.assert_refused(401, "INVALID_TOKEN");
-    let asked = node.token(&ada, "watch_ad").await;
+    let asked = node.issue_token(&ada, "watch_ad").await;
     let stolen = json!({ "antiSpamToken": asked });
     prove(&node, &bob, stolen).await.assert_refused(401, "INVALID_TOKEN");
     redeem(&node, &ada, json!({ "actionToken": act, "sessionId": "sess_other" }))
@@ -118,16 +118,16 @@ async fn a_token_of_another_user_or_session_is_refused() {
     redeem(&node, &ada, json!({ "actionToken": late })).await.assert_refused(404, "TOKEN_NOT_FOUND");
     // A token issued before the game is not bound to its session.
     assert_eq!(redeem(&node, &ada, json!({ "actionToken": act })).await.body["newScore"], 20);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn every_field_is_validated() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let mut redis_client = world.redis_client().await;
-    let before = redis_client.everything().await;
+    let mut redis_client = stores.redis_client().await;
+    let before = redis_client.dump().await;
     let (prove, redeem) = ("/api/v1/action-tokens", "/api/v1/scores");
     let cases = [
         (prove, json!({}), vec!["actionType"]),
@@ -156,8 +156,8 @@ async fn every_field_is_validated() {
 
 #[tokio::test]
 async fn a_repeated_key_replays_the_response() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let act = token(&prove(&node, &ada, json!({ "actionType": "watch_ad" })).await);
     let body = json!({ "actionToken": act });

@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{TestStores, assert_ledger_matches};
 
 #[tokio::test]
 async fn an_action_is_proved_and_shown_on_the_board() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let answer = node.init(&ada, "watch_ad").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -24,13 +24,13 @@ async fn an_action_is_proved_and_shown_on_the_board() {
     assert_eq!(answer.body, wanted);
     let board = node.get("/api/v1/scores/leaderboard").await;
     assert_eq!(board.body["leaderboard"], answer.body["leaderboard"]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn the_catalogue_hides_quiz_answers() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let answer = node.get("/api/v1/actions").await;
     let kinds: Vec<_> = answer.body["actions"]
         .as_array()
@@ -44,8 +44,8 @@ async fn the_catalogue_hides_quiz_answers() {
 
 #[tokio::test]
 async fn the_catalogue_returns_the_waiting_time() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "daily_bonus").await;
     let waits = async |token: &str| -> Vec<Value> {
@@ -67,13 +67,13 @@ async fn the_catalogue_returns_the_waiting_time() {
 
 #[tokio::test]
 async fn a_token_is_bound_to_user_action_and_time() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.tokens.anti_spam_seconds = 4).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.tokens.anti_spam_seconds = 4).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
-    let token = node.token(&ada, "watch_ad").await;
-    node.written().await;
-    let mut redis_client = world.redis_client().await;
-    let before = redis_client.everything().await;
+    let token = node.issue_token(&ada, "watch_ad").await;
+    node.wait_for_ledger().await;
+    let mut redis_client = stores.redis_client().await;
+    let before = redis_client.dump().await;
     node.finalize(&bob, &token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     node.finalize(&ada, "", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     let missing = node.post("/api/v1/actions/finalize", &ada.token, &json!({})).await;
@@ -88,7 +88,7 @@ async fn a_token_is_bound_to_user_action_and_time() {
     redis_client.assert_unchanged(&before).await;
 
     crate::harness::eventually("the token to run out", async || {
-        let keys: Vec<String> = world.redis_client().await.query("KEYS token:*").await;
+        let keys: Vec<String> = stores.redis_client().await.query("KEYS token:*").await;
         keys.is_empty().then_some(())
     })
     .await;
@@ -98,8 +98,8 @@ async fn a_token_is_bound_to_user_action_and_time() {
 
 #[tokio::test]
 async fn an_unknown_action_has_no_token() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.init(&ada, "print_money").await.assert_refused(400, "INVALID_ACTION");
     node.init(&ada, "").await.assert_refused(400, "INVALID_ACTION");
@@ -107,11 +107,11 @@ async fn an_unknown_action_has_no_token() {
 
 #[tokio::test]
 async fn a_banned_user_gets_no_award() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "watch_ad").await;
-    let _: () = world.redis_client().await.query(&format!("SET ban:{} 1", ada.identity.user)).await;
+    let token = node.issue_token(&ada, "watch_ad").await;
+    let _: () = stores.redis_client().await.query(&format!("SET ban:{} 1", ada.identity.user)).await;
     node.finalize(&ada, &token, Value::Null).await.assert_refused(403, "FORBIDDEN");
     node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
 }

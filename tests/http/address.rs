@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{TestNode, World};
+use crate::harness::{TestNode, TestStores};
 
 /// The status of a request with this `X-Forwarded-For`.
 async fn status(node: &TestNode, forwarded_for: &str) -> u16 {
@@ -13,9 +13,9 @@ async fn status(node: &TestNode, forwarded_for: &str) -> u16 {
 
 #[tokio::test]
 async fn clients_behind_a_trusted_proxy_have_separate_limits() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             it.server.trusted_proxies = vec!["127.0.0.1".into()];
             it.limits.requests_per_minute_per_ip = 2;
         })
@@ -31,8 +31,8 @@ async fn clients_behind_a_trusted_proxy_have_separate_limits() {
 
 #[tokio::test]
 async fn forwarded_for_of_an_untrusted_peer_is_ignored() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 2).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 2).await;
     let answers = [
         status(&node, "192.0.2.1").await,
         status(&node, "192.0.2.2").await,
@@ -44,9 +44,9 @@ async fn forwarded_for_of_an_untrusted_peer_is_ignored() {
 /// A /48 has 65,536 /64 networks: together they get the limit of eight.
 #[tokio::test]
 async fn an_ipv6_48_gets_eight_times_the_limit_of_a_64() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             it.server.trusted_proxies = vec!["::ffff:127.0.0.0/104".into()];
             it.limits.requests_per_minute_per_ip = 2;
         })
@@ -59,8 +59,8 @@ async fn an_ipv6_48_gets_eight_times_the_limit_of_a_64() {
     assert_eq!(status(&node, "2001:db8:2::1").await, 200, "another /48");
     assert_eq!(status(&node, "192.0.2.1").await, 200);
 
-    let node = world
-        .node_with(|it| {
+    let node = stores
+        .start_node_with(|it| {
             it.server.trusted_proxies = vec!["127.0.0.1".into()];
             it.limits.logins_per_minute_per_ip = 1;
             it.limits.registers_per_minute_per_ip = 1;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 use crate::live::client::Client;
 
 /// A player with the admin role.
@@ -12,7 +12,7 @@ pub async fn admin(node: &TestNode) -> Player {
     root
 }
 
-async fn act(node: &TestNode, root: &Player, user: &str, deed: &str, body: Value) -> Answer {
+async fn act(node: &TestNode, root: &Player, user: &str, deed: &str, body: Value) -> TestResponse {
     node.post(&format!("/api/admin/users/{user}/{deed}"), &root.token, &body).await
 }
 
@@ -27,8 +27,8 @@ fn names(board: Vec<(String, u64, u64)>) -> Vec<(String, u64)> {
 
 #[tokio::test]
 async fn only_admins_may_use_admin_endpoints() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let reason = json!({ "reason": "x" });
     let deeds =
@@ -55,13 +55,13 @@ async fn only_admins_may_use_admin_endpoints() {
 
 #[tokio::test]
 async fn a_ban_applies_to_every_node_and_an_unban_restores_the_score() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let root = admin(&nodes[0]).await;
     let (ada, bob) = (nodes[0].register("ada").await, nodes[0].register("bob").await);
     nodes[0].award(&ada, "complete_level").await;
     nodes[0].award(&bob, "watch_ad").await;
-    let kept = nodes[1].token(&ada, "watch_ad").await;
+    let kept = nodes[1].issue_token(&ada, "watch_ad").await;
     let mut sockets = [Client::connect(&nodes[0], &ada).await, Client::connect(&nodes[1], &ada).await];
     let mut watcher = Client::connect(&nodes[1], &bob).await;
     watcher.wait_for_board(&[("ada".to_owned(), 20, 1), ("bob".to_owned(), 10, 2)]).await;
@@ -82,26 +82,26 @@ async fn a_ban_applies_to_every_node_and_an_unban_restores_the_score() {
     }
     let login = json!({ "username": "ada", "password": "correct horse" });
     nodes[1].post("/api/auth/login", "", &login).await.assert_refused(403, "FORBIDDEN");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 
     done(&nodes[1], &root, "ada", "unban").await;
     watcher.wait_for_board(&[("ada".to_owned(), 20, 1), ("bob".to_owned(), 10, 2)]).await;
     assert_eq!(nodes[0].award(&ada, "watch_ad").await.body["newScore"], 30);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn rank_eleven_moves_up_after_a_ban() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
-    let players = node.players(13).await;
+    let players = node.create_players(13).await;
     for (place, player) in players.iter().enumerate() {
         for _ in 0..=place / 3 {
             node.award(player, "watch_ad").await;
         }
     }
-    node.written().await;
+    node.wait_for_ledger().await;
     let name = |place: usize| players[place].identity.username.clone();
     // Player 12 has 50; 9, 10, 11 have 40; 6, 7, 8 have 30; 3, 4, 5 have 20. Ties are in the order of reaching the score.
     let wanted = |order: &[usize]| order.iter().map(|it| name(*it)).collect::<Vec<_>>();
@@ -117,13 +117,13 @@ async fn rank_eleven_moves_up_after_a_ban() {
         (board().await == wanted(&[12, 9, 10, 11, 6, 7, 8, 3, 4, 5])).then_some(())
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
@@ -137,7 +137,7 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
     );
     let before = [("bob".to_owned(), 20), ("ada".to_owned(), 10)];
     assert_eq!(names(node.board().await), before);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let adjust = json!({ "points": 1, "reason": "x" });
     act(&node, &root, "ada", "adjust", adjust).await.assert_refused(400, "VALIDATION_ERROR");
 
@@ -146,7 +146,7 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
         (names(node.board().await) == [("ada".to_owned(), 30), ("bob".to_owned(), 20)]).then_some(())
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 
     done(&node, &root, "ada", "quarantine").await;
     node.award(&ada, "complete_level").await;
@@ -159,7 +159,7 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
     );
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
     assert_eq!(names(node.board().await)[0], ("ada".to_owned(), 40));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let notes: Vec<(String, i64, Value)> =
         sqlx::query_as("SELECT action_type, points_earned, note FROM score_history WHERE note IS NOT NULL")
             .fetch_all(&node.app.database)
@@ -170,8 +170,8 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
 
 #[tokio::test]
 async fn a_void_keeps_the_rank_among_ties() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
@@ -181,7 +181,7 @@ async fn a_void_keeps_the_rank_among_ties() {
     done(&node, &root, "ada", "void").await;
     let wanted = [("ada".to_owned(), 10), ("bob".to_owned(), 10)];
     assert_eq!(names(node.board().await), wanted);
-    node.written().await;
+    node.wait_for_ledger().await;
     for deed in ["ban", "unban"] {
         done(&node, &root, "ada", deed).await;
     }
@@ -190,8 +190,8 @@ async fn a_void_keeps_the_rank_among_ties() {
 
 #[tokio::test]
 async fn an_adjustment_is_one_entry_with_actor_and_reason() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
@@ -204,10 +204,10 @@ async fn an_adjustment_is_one_entry_with_actor_and_reason() {
         (&json!(6), &json!(10))
     );
     assert_eq!(send().await.body["data"], first.body["data"], "done once, answered again");
-    node.written().await;
+    node.wait_for_ledger().await;
     // Redis forgets the event after a day, the ledger does not.
     let event = first.body["data"]["eventId"].as_str().unwrap();
-    let _: () = world.redis_client().await.query(&format!("DEL once:{event}")).await;
+    let _: () = stores.redis_client().await.query(&format!("DEL once:{event}")).await;
     assert_eq!(send().await.body["data"], first.body["data"]);
     let other = json!({ "points": -5, "reason": "another" });
     let reused = node.post_with(&path, &root.token, &[("idempotency-key", "once")], &other).await;
@@ -226,7 +226,7 @@ async fn an_adjustment_is_one_entry_with_actor_and_reason() {
     }
     act(&node, &root, "nobody", "ban", json!({ "reason": "x" })).await.assert_refused(404, "USER_NOT_FOUND");
     act(&node, &root, "ada", "void", json!({ "reason": "x" })).await.assert_refused(400, "VALIDATION_ERROR");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let bearer = format!("Bearer {}", root.token);
     let audit =
         node.send(reqwest::Method::GET, "/api/admin/audit", &[("authorization", &bearer)], Vec::new()).await;
@@ -244,8 +244,8 @@ async fn an_adjustment_is_one_entry_with_actor_and_reason() {
 
 #[tokio::test]
 async fn restrictions_survive_an_emptied_redis() {
-    let mut world = World::new().await;
-    let node = world.node().await;
+    let mut stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "complete_level").await;
@@ -254,18 +254,18 @@ async fn restrictions_survive_an_emptied_redis() {
     done(&node, &root, "bob", "quarantine").await;
     node.award(&bob, "watch_ad").await;
     node.award(&root, "daily_bonus").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     node.stop().await;
-    world.redis.kill().await;
-    world.redis.lose_data();
-    world.redis.restart().await;
-    let node = world.node().await;
+    stores.redis.kill().await;
+    stores.redis.delete_data();
+    stores.redis.restart().await;
+    let node = stores.start_node().await;
     assert_eq!(names(node.board().await), [("bob".to_owned(), 10), ("root".to_owned(), 5)]);
     node.init(&ada, "watch_ad").await.assert_refused(403, "FORBIDDEN");
     node.init(&root, "daily_bonus").await.assert_refused(429, "ACTION_LIMIT_REACHED");
     assert_eq!(node.award(&bob, "watch_ad").await.body["newScore"], 30);
     assert_eq!(names(node.board().await), [("bob".to_owned(), 10), ("root".to_owned(), 5)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     done(&node, &root, "bob", "approve").await;
     done(&node, &root, "ada", "unban").await;
     eventually("both players to be shown", async || {
@@ -273,5 +273,5 @@ async fn restrictions_survive_an_emptied_redis() {
         (board == [("bob".to_owned(), 30), ("ada".to_owned(), 20), ("root".to_owned(), 5)]).then_some(())
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

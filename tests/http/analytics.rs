@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::admin::admin;
-use crate::harness::{Answer, Player, TestNode, World, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, eventually};
 
-async fn ask(node: &TestNode, root: &Player, path: &str) -> Answer {
+async fn ask(node: &TestNode, root: &Player, path: &str) -> TestResponse {
     let bearer = format!("Bearer {}", root.token);
     node.send(Method::GET, &format!("/api/admin/{path}"), &[("authorization", &bearer)], Vec::new()).await
 }
@@ -23,7 +23,7 @@ async fn read(node: &TestNode, root: &Player, path: &str) -> Value {
 
 /// Waits until the rollups are complete.
 async fn summed_up(node: &TestNode) {
-    node.written().await;
+    node.wait_for_ledger().await;
     while laurel::ledger::roll_up(&node.app.ledger, true).await.unwrap() {}
 }
 
@@ -33,14 +33,14 @@ fn sum(rows: &Value, name: &str) -> i64 {
 
 #[tokio::test]
 async fn activity_is_summarized() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     for (player, action) in [(&ada, "watch_ad"), (&ada, "solve_puzzle"), (&bob, "complete_level")] {
         node.award(player, action).await;
     }
-    let quiz = node.token(&bob, "demo_quiz").await;
+    let quiz = node.issue_token(&bob, "demo_quiz").await;
     node.finalize(&bob, &quiz, json!({ "quizResult": "?" })).await.assert_refused(422, "PROOF_INVALID");
     let game = node.post("/api/game/start", &ada.token, &json!({})).await;
     let token = &game.body["data"]["actionToken"];
@@ -81,7 +81,7 @@ async fn activity_is_summarized() {
         }
     }
     let peaks = read(&node, &root, "peak-hours?days=7").await;
-    let now = Timestamp::from_millisecond(world.clock.now_ms()).unwrap().to_zoned(TimeZone::UTC);
+    let now = Timestamp::from_millisecond(stores.clock.now_ms()).unwrap().to_zoned(TimeZone::UTC);
     let today = &peaks["awards"][now.weekday().to_monday_zero_offset() as usize];
     let hours: i64 = today.as_array().unwrap().iter().map(|it| it.as_i64().unwrap()).sum();
     assert!(hours == 4 && today[now.hour() as usize].as_i64() > Some(0) || now.minute() == 0, "{peaks}");
@@ -105,8 +105,8 @@ async fn activity_is_summarized() {
 
 #[tokio::test]
 async fn users_are_found_by_name_number_uuid_or_email() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let mut all = BTreeMap::new();
     for name in ["Ada", "ada_1", "adam", "a.da", "Bob", "Nevada"] {
@@ -156,22 +156,22 @@ async fn users_are_found_by_name_number_uuid_or_email() {
 
 #[tokio::test]
 async fn history_pages_are_complete() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let ada = node.register("ada").await;
     for _ in 0..3 {
         node.award(&ada, "watch_ad").await;
-        let quiz = node.token(&ada, "demo_quiz").await;
+        let quiz = node.issue_token(&ada, "demo_quiz").await;
         node.finalize(&ada, &quiz, json!({ "quizResult": "?" })).await;
-        node.token(&ada, "watch_ad").await;
+        node.issue_token(&ada, "watch_ad").await;
         node.post("/api/game/start", &ada.token, &json!({})).await;
         let because = json!({ "reason": "because", "points": 1 });
         node.post("/api/admin/users/ada/adjust", &root.token, &because).await;
         node.post("/api/admin/users/ada/ban", &root.token, &json!({ "reason": "because" })).await;
         node.post("/api/admin/users/ada/unban", &root.token, &json!({ "reason": "because" })).await;
     }
-    node.written().await;
+    node.wait_for_ledger().await;
     // Give all events the same time: pages must still be complete.
     let tie = "UPDATE user_action SET created_at = date_trunc('second', now()) WHERE completed_at IS NULL;
                UPDATE game_sessions SET created_at = date_trunc('second', now());

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::TestStores;
 use crate::live::client::Client;
 
 #[tokio::test]
 async fn register_and_login_respond_as_documented() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let body = json!({ "username": "john_doe", "email": "john@example.com", "password": "SecurePass123" });
     let answer = node.post("/api/auth/register", "", &body).await;
     assert_eq!(answer.status, 201);
@@ -16,7 +16,7 @@ async fn register_and_login_respond_as_documented() {
         .app
         .accounts
         .logins
-        .read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s())
+        .read(answer.body["data"]["token"].as_str().unwrap(), stores.clock.now_s())
         .unwrap()
         .user;
     let user = json!({ "id": 1, "uuid": uuid, "username": "john_doe", "score": 0 });
@@ -31,7 +31,7 @@ async fn register_and_login_respond_as_documented() {
         .app
         .accounts
         .logins
-        .read(answer.body["data"]["token"].as_str().unwrap(), world.clock.now_s())
+        .read(answer.body["data"]["token"].as_str().unwrap(), stores.clock.now_s())
         .unwrap();
     assert_eq!((identity.number, identity.role.as_str()), (1, "player"));
     assert_eq!(identity.expires_at_s - identity.issued_at_s, 86_400);
@@ -39,8 +39,8 @@ async fn register_and_login_respond_as_documented() {
 
 #[tokio::test]
 async fn names_and_emails_are_unique_regardless_of_case() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     node.register("ada").await;
     for (username, email) in [("ADA", "other@example.com"), ("other", "ADA@example.com")] {
         let body = json!({ "username": username, "email": email, "password": "correct horse" });
@@ -50,8 +50,8 @@ async fn names_and_emails_are_unique_regardless_of_case() {
 
 #[tokio::test]
 async fn a_failed_login_does_not_reveal_the_reason() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     node.register("ada").await;
     let mut messages = Vec::new();
     for (username, password) in
@@ -67,10 +67,10 @@ async fn a_failed_login_does_not_reveal_the_reason() {
 
 #[tokio::test]
 async fn logins_per_username_are_limited_over_all_nodes() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let nodes = [
-        world.node_with(|it| it.limits.logins_per_minute = 3).await,
-        world.node_with(|it| it.limits.logins_per_minute = 3).await,
+        stores.start_node_with(|it| it.limits.logins_per_minute = 3).await,
+        stores.start_node_with(|it| it.limits.logins_per_minute = 3).await,
     ];
     nodes[0].register("ada").await;
     for attempt in 0..3 {
@@ -89,9 +89,9 @@ async fn logins_per_username_are_limited_over_all_nodes() {
 
 #[tokio::test]
 async fn logins_get_503_when_the_hash_queue_is_full() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             it.auth.max_concurrent_hashes = 1;
             it.auth.hash_queue_timeout_ms = 1;
         })
@@ -108,27 +108,30 @@ async fn logins_get_503_when_the_hash_queue_is_full() {
 /// Two deployments with the same secret do not accept each other's logins.
 #[tokio::test]
 async fn logins_of_another_deployment_are_refused() {
-    let worlds = [World::new().await, World::new().await];
-    let (here, there) = (worlds[0].node().await, worlds[1].node().await);
-    assert_eq!(worlds[0].config.auth.jwt_secret.expose(), worlds[1].config.auth.jwt_secret.expose());
+    let deployments = [TestStores::new().await, TestStores::new().await];
+    let (here, there) = (deployments[0].start_node().await, deployments[1].start_node().await);
+    assert_eq!(
+        deployments[0].config.auth.jwt_secret.expose(),
+        deployments[1].config.auth.jwt_secret.expose()
+    );
     let ada = here.register("ada").await;
     assert_eq!(here.init(&ada, "watch_ad").await.status, 200);
     there.init(&ada, "watch_ad").await.assert_refused(401, "INVALID_TOKEN");
     there.post("/api/game/start", &ada.token, &json!({})).await.assert_refused(401, "INVALID_TOKEN");
     assert!(Client::try_connect(&there, &ada).await.is_err(), "no socket either");
     // Another node of the same deployment accepts it.
-    let token = here.token(&ada, "watch_ad").await;
-    assert_eq!(worlds[0].node().await.finalize(&ada, &token, Value::Null).await.status, 200);
+    let token = here.issue_token(&ada, "watch_ad").await;
+    assert_eq!(deployments[0].start_node().await.finalize(&ada, &token, Value::Null).await.status, 200);
     // An action token signed by the same secret exists only in the Redis that issued it.
     let eve = there.register("eve").await;
-    let token = here.token(&ada, "watch_ad").await;
+    let token = here.issue_token(&ada, "watch_ad").await;
     there.finalize(&eve, &token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
 
     let named = |name: &'static str| move |it: &mut laurel::config::Config| it.auth.audience = name.into();
-    let game = worlds[0].node_with(named("game")).await;
+    let game = deployments[0].start_node_with(named("game")).await;
     game.init(&ada, "watch_ad").await.assert_refused(401, "INVALID_TOKEN");
     let ada = game.login("ada").await;
     here.init(&ada, "watch_ad").await.assert_refused(401, "INVALID_TOKEN");
     assert_eq!(game.init(&ada, "watch_ad").await.status, 200);
-    assert_eq!(worlds[0].node_with(named("game")).await.init(&ada, "watch_ad").await.status, 200);
+    assert_eq!(deployments[0].start_node_with(named("game")).await.init(&ada, "watch_ad").await.status, 200);
 }

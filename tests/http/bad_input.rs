@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World};
+use crate::harness::{Player, TestNode, TestResponse, TestStores};
 
 async fn rows(node: &TestNode) -> (i64, i64, i64) {
     sqlx::query_as(
@@ -14,18 +14,18 @@ async fn rows(node: &TestNode) -> (i64, i64, i64) {
     .unwrap()
 }
 
-async fn raw(node: &TestNode, path: &str, token: &str, kind: &str, body: impl Into<Vec<u8>>) -> Answer {
+async fn raw(node: &TestNode, path: &str, token: &str, kind: &str, body: impl Into<Vec<u8>>) -> TestResponse {
     let bearer = format!("Bearer {token}");
     node.send(Method::POST, path, &[("authorization", &bearer), ("content-type", kind)], body.into()).await
 }
 
 #[tokio::test]
 async fn every_wrong_field_is_reported() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let mut redis_client = world.redis_client().await;
-    let (before, rows_before) = (redis_client.everything().await, rows(&node).await);
+    let mut redis_client = stores.redis_client().await;
+    let (before, rows_before) = (redis_client.dump().await, rows(&node).await);
     let good = json!({ "username": "bob", "email": "bob@example.com", "password": "correct horse" });
     let with = |field: &str, value: Value| {
         let mut body = good.clone();
@@ -67,8 +67,8 @@ async fn every_wrong_field_is_reported() {
 
 #[tokio::test]
 async fn malformed_bodies_are_refused() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let json = "application/json; charset=utf-8";
     for path in ["/api/auth/register", "/api/auth/login", "/api/v1/actions/init", "/api/v1/actions/finalize"]
@@ -90,21 +90,21 @@ async fn malformed_bodies_are_refused() {
 }
 
 /// A player's login signed by the right key, with another `aud` or none.
-fn signed_for(world: &World, player: &Player, aud: Option<&str>) -> String {
+fn signed_for(stores: &TestStores, player: &Player, aud: Option<&str>) -> String {
     let mut claims = serde_json::to_value(&player.identity).unwrap();
     if let Some(aud) = aud {
         claims["aud"] = aud.into();
     }
-    let key = jsonwebtoken::EncodingKey::from_secret(world.config.auth.jwt_secret.expose().as_bytes());
+    let key = jsonwebtoken::EncodingKey::from_secret(stores.config.auth.jwt_secret.expose().as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
 }
 
 #[tokio::test]
 async fn invalid_logins_are_refused() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "watch_ad").await;
+    let token = node.issue_token(&ada, "watch_ad").await;
     let body = json!({ "antiSpamToken": token });
     let finalize = "/api/v1/actions/finalize";
     node.post(finalize, "", &body).await.assert_refused(401, "UNAUTHORIZED");
@@ -113,13 +113,14 @@ async fn invalid_logins_are_refused() {
     // {"alg":"none","typ":"JWT"}, the login's own claims, no signature.
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", ada.token.split('.').nth(1).unwrap());
     let long = "x".repeat(5000);
-    let (nowhere, elsewhere) = (signed_for(&world, &ada, None), signed_for(&world, &ada, Some("elsewhere")));
+    let (nowhere, elsewhere) =
+        (signed_for(&stores, &ada, None), signed_for(&stores, &ada, Some("elsewhere")));
     let short = &ada.token[..ada.token.len() - 1];
     for bad in ["x", "a.b.c", &token, &unsigned, &long, short, &nowhere, &elsewhere] {
         node.post(finalize, bad, &body).await.assert_refused(401, "INVALID_TOKEN");
     }
-    world.clock.shift(86_401_000);
+    stores.clock.shift(86_401_000);
     node.post(finalize, &ada.token, &body).await.assert_refused(401, "INVALID_TOKEN");
-    world.clock.shift(-86_401_000);
+    stores.clock.shift(-86_401_000);
     assert_eq!(node.post(finalize, &ada.token, &body).await.status, 200);
 }

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World};
+use crate::harness::{Player, TestNode, TestResponse, TestStores};
 
-async fn user(node: &TestNode, player: &Player, id: &str) -> Answer {
+async fn user(node: &TestNode, player: &Player, id: &str) -> TestResponse {
     let bearer = format!("Bearer {}", player.token);
     node.send(Method::GET, &format!("/api/scoreboard/user/{id}"), &[("authorization", &bearer)], Vec::new())
         .await
@@ -13,8 +13,8 @@ async fn user(node: &TestNode, player: &Player, id: &str) -> Answer {
 
 #[tokio::test]
 async fn the_top_list_needs_no_login() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "watch_ad").await;
@@ -35,8 +35,8 @@ async fn the_top_list_needs_no_login() {
 
 #[tokio::test]
 async fn a_users_rank_by_number_or_uuid() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     let id = ada.identity.user.to_string();
@@ -61,8 +61,8 @@ async fn a_users_rank_by_number_or_uuid() {
 
 #[tokio::test]
 async fn an_unchanged_board_returns_304() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let first = node.get("/api/v1/scores/leaderboard").await;
@@ -83,13 +83,13 @@ async fn an_unchanged_board_returns_304() {
 
 #[tokio::test]
 async fn a_starting_node_shows_the_current_board() {
-    let world = World::new().await;
-    let one = world.node().await;
-    let players = one.players(12).await;
+    let stores = TestStores::new().await;
+    let one = stores.start_node().await;
+    let players = one.create_players(12).await;
     for player in &players {
         one.award(player, "watch_ad").await;
     }
-    let two = world.node().await;
+    let two = stores.start_node().await;
     assert_eq!(two.board().await, one.board().await);
     let names: Vec<_> = players.iter().take(10).map(|it| it.identity.username.clone()).collect();
     assert_eq!(two.board().await.into_iter().map(|it| it.0).collect::<Vec<_>>(), names);

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::action::admob::{Key, KeyServer, list};
-use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 
 pub struct Ads {
-    world: World,
+    stores: TestStores,
     key: Key,
     _key_server: Arc<KeyServer>,
     pub nodes: [TestNode; 2],
 }
 
 pub async fn ads() -> Ads {
-    let (world, key) = (World::new().await, Key::new(7));
+    let (stores, key) = (TestStores::new().await, Key::new(7));
     let key_server = KeyServer::start(&list(&[&key])).await;
-    let path = world.folder.path().join("actions.toml");
+    let path = stores.folder.path().join("actions.toml");
     let action = "[[action]]\ntype = \"rewarded_ad\"\nnumber = 1\npoints = 25\ntoken_seconds = 900\nflows = [\"actions\"]\n\
                   acknowledge = \"ledger\"\nproof = { kind = \"admob\", ad_units = [\"42\"] }\n";
     std::fs::write(&path, action).unwrap();
     let node = async || {
-        world
-            .node_with(|config| {
+        stores
+            .start_node_with(|config| {
                 config.actions.file = path.to_str().unwrap().to_owned();
                 config.callbacks.admob_keys_url = key_server.url.clone();
                 config.limits.updates_per_minute = 1;
@@ -32,7 +32,7 @@ pub async fn ads() -> Ads {
             .await
     };
     let nodes = [node().await, node().await];
-    Ads { world, key, _key_server: key_server, nodes }
+    Ads { stores, key, _key_server: key_server, nodes }
 }
 
 impl Ads {
@@ -55,7 +55,7 @@ impl Ads {
         self.key.sign(&call.replace("&custom_data=", ""))
     }
 
-    async fn call(&self, node: usize, query: &str) -> Answer {
+    async fn call(&self, node: usize, query: &str) -> TestResponse {
         self.nodes[node].get(&format!("/api/v1/callbacks/admob?{query}")).await
     }
 }
@@ -78,11 +78,11 @@ async fn a_watched_ad_is_awarded_once_despite_repeated_callbacks() {
     // Another transaction with the same token, and the same transaction with another token.
     let other = ads.watched(token, "t2", &ada).await;
     ads.call(1, &other).await.assert_refused(409, "TOKEN_ALREADY_USED");
-    let next = ads.nodes[1].token(&ada, "rewarded_ad").await;
+    let next = ads.nodes[1].issue_token(&ada, "rewarded_ad").await;
     let reused = ads.watched(&next, "t1", &ada).await;
     ads.call(1, &reused).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
     assert_eq!(ads.nodes[1].board().await, [("ada".to_owned(), 25, 1)]);
-    assert_verified(&ads.world).await;
+    assert_ledger_matches(&ads.stores).await;
     let proof: Value =
         sqlx::query_scalar("SELECT proof_of_work FROM user_action WHERE completed_at IS NOT NULL")
             .fetch_one(&ads.nodes[0].app.database)
@@ -95,9 +95,9 @@ async fn a_watched_ad_is_awarded_once_despite_repeated_callbacks() {
 async fn a_callback_waits_for_the_ledger_if_its_action_does() {
     let ads = ads().await;
     let ada = ads.nodes[0].register("ada").await;
-    let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
+    let token = ads.nodes[0].issue_token(&ada, "rewarded_ad").await;
     let query = ads.watched(&token, "t1", &ada).await;
-    let holder = ads.world.block_ledger_writes().await;
+    let holder = ads.stores.block_ledger_writes().await;
     ads.call(0, &query).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     drop(holder);
     let retried = eventually("the network's retry to succeed", async || {
@@ -111,15 +111,15 @@ async fn a_callback_waits_for_the_ledger_if_its_action_does() {
 async fn forged_and_mismatched_callbacks_are_refused() {
     let ads = ads().await;
     let (ada, bob) = (ads.nodes[0].register("ada").await, ads.nodes[0].register("bob").await);
-    let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
+    let token = ads.nodes[0].issue_token(&ada, "rewarded_ad").await;
     let now_ms = ads.nodes[0].app.store.now_us().await.unwrap() / 1000;
     let user = ada.identity.user.to_string();
     let content = ads.content(&token, "t1", &user, "42", now_ms);
     let stranger = Key::new(7).sign(&content);
     let good = ads.key.sign(&content);
-    ads.nodes[0].written().await;
-    let mut redis_client = ads.world.redis_client().await;
-    let before = redis_client.everything().await;
+    ads.nodes[0].wait_for_ledger().await;
+    let mut redis_client = ads.stores.redis_client().await;
+    let before = redis_client.dump().await;
     for query in [
         stranger,
         good.replace("reward_amount=1000000", "reward_amount=9000000"),
@@ -143,7 +143,7 @@ async fn forged_and_mismatched_callbacks_are_refused() {
     let late = ads.key.sign(&ads.content(&token, "t1", &user, "42", now_ms - 2 * 86_400_000));
     ads.call(0, &late).await.assert_refused(422, "PROOF_INVALID");
     assert!(ads.nodes[0].board().await.is_empty());
-    assert_verified(&ads.world).await;
+    assert_ledger_matches(&ads.stores).await;
 }
 
 /// AdMob's console accepts a URL only if it answers the test call with 200.
@@ -151,12 +151,12 @@ async fn forged_and_mismatched_callbacks_are_refused() {
 async fn the_test_call_of_the_console_awards_nothing() {
     let ads = ads().await;
     let ada = ads.nodes[0].register("ada").await;
-    let token = ads.nodes[0].token(&ada, "rewarded_ad").await;
+    let token = ads.nodes[0].issue_token(&ada, "rewarded_ad").await;
     let now_ms = ads.nodes[0].app.store.now_us().await.unwrap() / 1000;
     let test = ads.content("", "123456789", "", "1234567890", now_ms);
-    ads.nodes[0].written().await;
-    let mut redis_client = ads.world.redis_client().await;
-    let before = redis_client.everything().await;
+    ads.nodes[0].wait_for_ledger().await;
+    let mut redis_client = ads.stores.redis_client().await;
+    let before = redis_client.dump().await;
     for content in [
         test.replace("&custom_data=", ""),
         test.replace("&custom_data=", "").replace("&user_id=", ""),
@@ -181,7 +181,7 @@ async fn the_test_call_of_the_console_awards_nothing() {
 
 #[tokio::test]
 async fn without_such_an_action_the_callback_route_is_absent() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     node.get("/api/v1/callbacks/admob?x=1").await.assert_refused(404, "NOT_FOUND");
 }

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{TestNode, World};
+use crate::harness::{TestNode, TestStores};
 
 async fn send(node: &TestNode, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(node.base.trim_start_matches("http://")).await.unwrap();
@@ -21,8 +21,8 @@ async fn rest(mut stream: TcpStream) -> String {
 
 #[tokio::test]
 async fn silent_connections_are_closed() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.header_timeout_ms = 300).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.header_timeout_ms = 300).await;
     for little in ["", "P", "PR", "POST", "GET / HTTP/1.1\r\nHost: x\r\n"] {
         rest(send(&node, little.as_bytes()).await).await;
     }
@@ -38,8 +38,8 @@ async fn silent_connections_are_closed() {
 
 #[tokio::test]
 async fn a_missing_body_times_out() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.request_timeout_ms = 1500).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.request_timeout_ms = 1500).await;
     let head = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n";
     let post = send(&node, format!("POST /socket.io/?EIO=4&transport=polling {head}").as_bytes()).await;
     assert!(rest(post).await.starts_with("HTTP/1.1 503"));
@@ -50,8 +50,8 @@ async fn a_missing_body_times_out() {
 
 #[tokio::test]
 async fn websocket_handshakes_follow_the_rfc() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let ask = async |version: &str, key: &str, upgrade: &str| {
         let headers = format!(
@@ -82,8 +82,9 @@ async fn websocket_handshakes_follow_the_rfc() {
 
 #[tokio::test]
 async fn cross_origin_pages_read_responses_of_their_sockets() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
+    let stores = TestStores::new().await;
+    let node =
+        stores.start_node_with(|it| it.server.cors_origins = vec!["https://game.example".into()]).await;
     for path in ["/socket.io/?EIO=4&transport=polling", "/api/v1/leaderboard/stream"] {
         let preflight = [
             ("origin", "https://game.example"),

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::queries::paths;
-use crate::harness::{Answer, TestNode, World};
+use crate::harness::{TestNode, TestResponse, TestStores};
 
 const GAME: &str = "https://game.example";
 const OTHER: &str = "https://other.example";
@@ -38,12 +38,18 @@ fn origins(listed: &[&str]) -> impl FnOnce(&mut Config) {
     |config| config.server.cors_origins = listed
 }
 
-async fn from(node: &TestNode, origin: &str, method: Method, path: &str, more: &[(&str, &str)]) -> Answer {
+async fn from(
+    node: &TestNode,
+    origin: &str,
+    method: Method,
+    path: &str,
+    more: &[(&str, &str)],
+) -> TestResponse {
     let headers = [&[("origin", origin)], more].concat();
     node.send(method, path, &headers, Vec::new()).await
 }
 
-async fn preflight(node: &TestNode, origin: &str, path: &str) -> Answer {
+async fn preflight(node: &TestNode, origin: &str, path: &str) -> TestResponse {
     let asks = [
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "authorization,content-type,idempotency-key,traceparent"),
@@ -52,7 +58,7 @@ async fn preflight(node: &TestNode, origin: &str, path: &str) -> Answer {
 }
 
 /// The allowed origin and credentials of a response.
-fn allowed(answer: &Answer) -> (&str, &str) {
+fn allowed(answer: &TestResponse) -> (&str, &str) {
     assert!(answer.headers.get_all("vary").iter().any(|it| it == "origin"), "{:?}", answer.headers);
     assert_eq!(answer.headers.get_all("access-control-allow-origin").iter().count().max(1), 1);
     assert!(!answer.header("x-request-id").is_empty());
@@ -61,7 +67,7 @@ fn allowed(answer: &Answer) -> (&str, &str) {
 
 /// Asserts that a page of this origin can read the response and its headers.
 #[track_caller]
-fn assert_read(answer: &Answer, expected: (&str, &str), what: &str) {
+fn assert_read(answer: &TestResponse, expected: (&str, &str), what: &str) {
     assert_eq!(allowed(answer), expected, "{what}");
     let exposed: Vec<&str> = answer.header("access-control-expose-headers").split(", ").collect();
     for name in EXPOSED {
@@ -71,8 +77,8 @@ fn assert_read(answer: &Answer, expected: (&str, &str), what: &str) {
 
 #[tokio::test]
 async fn every_route_allows_listed_origins_with_credentials() {
-    let world = World::new().await;
-    let node = world.node_with(origins(&["*", GAME])).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(origins(&["*", GAME])).await;
     let mut all = paths(&laurel::http::router(node.app.clone()));
     all.extend(["/nowhere", "/api/nowhere"].map(|it| (it.to_owned(), it.to_owned())));
     for (_, path) in all {
@@ -109,12 +115,12 @@ async fn every_route_allows_listed_origins_with_credentials() {
 
 #[tokio::test]
 async fn refusals_can_be_read_by_the_page() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let change = |it: &mut Config| {
         it.server.cors_origins = vec![GAME.into()];
         it.limits.sockets_per_ip = 1;
     };
-    let node = world.node_with(change).await;
+    let node = stores.start_node_with(change).await;
     let post = async |path: &str, kind: &str, body: String| {
         node.send(Method::POST, path, &[("origin", GAME), ("content-type", kind)], body.into()).await
     };
@@ -132,7 +138,7 @@ async fn refusals_can_be_read_by_the_page() {
         assert_read(&answer, (GAME, "true"), &status.to_string());
     }
 
-    let player = node.players(1).await.remove(0);
+    let player = node.create_players(1).await.remove(0);
     let bearer = format!("Bearer {}", player.token);
     let listen = async |path: &str, is_socket: bool| {
         let mut more = vec![("authorization", bearer.as_str())];
@@ -148,7 +154,7 @@ async fn refusals_can_be_read_by_the_page() {
     drop(held);
 
     let slow = |it: &mut Config| it.server.request_timeout_ms = 1;
-    let slow = world.node_with(slow).await;
+    let slow = stores.start_node_with(slow).await;
     // A password hash takes longer than a millisecond.
     let login = json!({ "username": "ada", "password": "correct horse" });
     let answer = slow.post_with("/api/auth/login", "", &[("origin", OTHER)], &login).await;
@@ -165,9 +171,9 @@ async fn refusals_can_be_read_by_the_page() {
 
 #[tokio::test]
 async fn a_rate_limited_page_can_read_the_429() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let change = |it: &mut Config| it.limits.requests_per_minute_per_ip = 1;
-    let node = world.node_with(change).await;
+    let node = stores.start_node_with(change).await;
     assert_eq!(node.get("/api/v1/actions").await.status, 200);
     for (path, is_socket) in
         SOCKETS.into_iter().chain([("/api/v1/actions", false), ("/api/auth/login", false)])
@@ -183,10 +189,10 @@ async fn a_rate_limited_page_can_read_the_429() {
 
 #[tokio::test]
 async fn an_unlisted_origin_gets_no_response_and_no_connection() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     for listed in [&[GAME][..], &[]] {
-        let node = world.node_with(origins(listed)).await;
-        let player = node.players(1).await.remove(0);
+        let node = stores.start_node_with(origins(listed)).await;
+        let player = node.create_players(1).await.remove(0);
         let bearer = format!("Bearer {}", player.token);
         for origin in [OTHER, "null", "*", "http://game.example", "https://game.example.other.example"] {
             for path in ["/api/v1/actions", "/api/auth/login", "/nowhere"] {
@@ -212,12 +218,12 @@ async fn an_unlisted_origin_gets_no_response_and_no_connection() {
 
 #[tokio::test]
 async fn the_admin_listener_allows_listed_origins_only() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let change = |it: &mut Config| {
         it.server.admin_listen = "127.0.0.1:0".into();
         it.server.cors_origins = vec!["*".into(), GAME.into()];
     };
-    let node = world.node_with(change).await;
+    let node = stores.start_node_with(change).await;
     let (base, http) = (node.admin_base.clone().unwrap(), reqwest::Client::new());
     for path in ["/api/auth/login", "/api/admin/users", "/metrics", "/healthz", "/openapi.json", "/nowhere"] {
         let ask = async |origin| {

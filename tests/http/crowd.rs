@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{NodeProcess, PATIENCE, TestNode, World, eventually};
+use crate::harness::{NodeProcess, TEST_TIMEOUT, TestNode, TestStores, eventually};
 use crate::live::clients::{Protocol, Subscriber, soon};
 
 /// Open files of the attacked node; 500 of them are for stores and logs.
@@ -38,7 +38,7 @@ async fn send(base: &str, text: &str) -> TcpStream {
 /// A client at another address of this machine.
 fn somebody_else() -> Client {
     let address = std::net::IpAddr::from([127, 0, 0, 2]);
-    Client::builder().local_address(address).timeout(PATIENCE).build().unwrap()
+    Client::builder().local_address(address).timeout(TEST_TIMEOUT).build().unwrap()
 }
 
 async fn post(client: &Client, url: String, token: &str, body: Value) -> Value {
@@ -59,10 +59,10 @@ async fn one_address_cannot_use_up_all_connections() {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: files.maximum, ..files };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let settings =
         [("LAUREL_LIMITS__CONNECTIONS_PER_IP", "4000"), ("LAUREL_SERVER__WRITE_TIMEOUT_MS", "600000")];
-    let node = NodeProcess::with_files(&world.config, &settings, FILES).await;
+    let node = NodeProcess::start_with_file_limit(&stores.config, &settings, FILES).await;
     let (base, else_where) = (node.base.clone(), somebody_else());
     let mut held = Vec::new();
     for _ in 0..FILES / 2 {
@@ -98,8 +98,8 @@ async fn one_address_cannot_use_up_all_connections() {
 
 #[tokio::test]
 async fn the_longest_idle_connection_is_replaced_and_sockets_stay() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.max_connections = 40).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.max_connections = 40).await;
     let ada = node.register("ada").await;
     let mut subscribers = Vec::new();
     for protocol in [Protocol::WebSocket, Protocol::SocketIo, Protocol::ServerSentEvents] {
@@ -134,8 +134,8 @@ async fn the_longest_idle_connection_is_replaced_and_sockets_stay() {
 
 #[tokio::test]
 async fn slow_readers_are_closed_and_quiet_streams_stay() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.write_timeout_ms = 300).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.write_timeout_ms = 300).await;
     let ada = node.register("ada").await;
     let mut quiet = Subscriber::open(&node.base, Protocol::ServerSentEvents, &ada.token).await;
     quiet.wait_for("leaderboard_updated").await;

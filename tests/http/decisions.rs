@@ -6,15 +6,15 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::admin::admin;
-use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 
-async fn act(node: &TestNode, root: &Player, deed: &str, key: &str, body: &Value) -> Answer {
+async fn act(node: &TestNode, root: &Player, deed: &str, key: &str, body: &Value) -> TestResponse {
     let path = format!("/api/admin/users/ada/{deed}");
     let headers = [("idempotency-key", key)];
     node.post_with(&path, &root.token, &headers[..usize::from(!key.is_empty())], body).await
 }
 
-async fn done(node: &TestNode, root: &Player, deed: &str) -> Answer {
+async fn done(node: &TestNode, root: &Player, deed: &str) -> TestResponse {
     let answer = act(node, root, deed, "", &json!({ "reason": "because" })).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer
@@ -31,8 +31,8 @@ async fn deeds(node: &TestNode, action: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn operations_with_a_key_happen_once() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let node = &nodes[0];
     let root = admin(node).await;
     let ada = node.register("ada").await;
@@ -96,31 +96,32 @@ async fn operations_with_a_key_happen_once() {
     act(&nodes[1], &root, "adjust", "less", &less).await.assert_refused(400, "VALIDATION_ERROR");
     assert_eq!(node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own, Some(50));
     assert_eq!(deeds(node, "adjust").await, [json!({ "points": -31, "refused": "out_of_range" })]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 /// A void returns once Redis has applied it. The ledger has it a little later; in between, Redis may be lost.
 #[tokio::test]
 async fn a_void_survives_a_redis_that_lost_it() {
-    let mut world = World::new().await;
-    let node = world.node().await;
+    let mut stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     done(&node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
-    node.written().await;
-    let block_ledger_writes = world.block_ledger_writes().await;
+    node.wait_for_ledger().await;
+    let block_ledger_writes = stores.block_ledger_writes().await;
     let voided = done(&node, &root, "void").await;
-    let scores = |it: &Answer| (it.body["data"]["scoreBefore"].clone(), it.body["data"]["newScore"].clone());
+    let scores =
+        |it: &TestResponse| (it.body["data"]["scoreBefore"].clone(), it.body["data"]["newScore"].clone());
     assert_eq!(scores(&voided), (json!(30), json!(10)));
     node.stop().await;
-    world.redis.kill().await;
-    world.redis.lose_data();
-    world.redis.restart().await;
+    stores.redis.kill().await;
+    stores.redis.delete_data();
+    stores.redis.restart().await;
     drop(block_ledger_writes);
 
-    let node = world.node().await;
+    let node = stores.start_node().await;
     let shown = async || board(node.board().await);
     assert_eq!(shown().await, [("ada".to_owned(), 10)], "the held points are never shown");
     eventually("the void to be repeated", async || {
@@ -128,7 +129,7 @@ async fn a_void_survives_a_redis_that_lost_it() {
         (node.app.store.totals(&[ada.identity.user]).await.unwrap()[0].own == Some(10)).then_some(())
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let kept: (bool, bool) =
         sqlx::query_as("SELECT quarantined_at IS NULL, voids_id IS NULL FROM users WHERE username = 'ada'")
             .fetch_one(&node.app.database)
@@ -140,18 +141,18 @@ async fn a_void_survives_a_redis_that_lost_it() {
     assert_eq!(shown().await, [("ada".to_owned(), 20)]);
     laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     assert_eq!(shown().await, [("ada".to_owned(), 20)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn restrictions_deleted_from_redis_are_restored() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let ada = node.register("ada").await;
     let user = ada.identity.user;
     node.award(&ada, "watch_ad").await;
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let task = tokio::spawn(laurel::admin::reconcile_forever(node.app.admin.clone(), Duration::ZERO));
     // Long ago, so that the comparison of recent decisions does not find it.
     let long_ago = async || {
@@ -172,7 +173,7 @@ async fn restrictions_deleted_from_redis_are_restored() {
     done(&node, &root, "unban").await;
     done(&node, &root, "quarantine").await;
     node.award(&ada, "complete_level").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     long_ago().await;
     for _ in 0..2 {
         let _: () = redis_client.query(&format!("DEL quarantine:{user}")).await;
@@ -183,7 +184,7 @@ async fn restrictions_deleted_from_redis_are_restored() {
         assert_eq!(board(node.board().await), [("ada".to_owned(), 10)]);
     }
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 40);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     // A void succeeds even if Redis lost the quarantine.
     let _: () = redis_client.query(&format!("DEL quarantine:{user}")).await;
     let voided = done(&node, &root, "void").await;
@@ -192,6 +193,6 @@ async fn restrictions_deleted_from_redis_are_restored() {
         (&json!(40), &json!(10))
     );
     assert_eq!(board(node.board().await), [("ada".to_owned(), 10)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     task.abort();
 }

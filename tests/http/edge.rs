@@ -1,11 +1,11 @@
 use reqwest::Method;
 
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test]
 async fn every_error_is_in_the_envelope() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     node.get("/nowhere").await.assert_refused(404, "NOT_FOUND");
     node.get("/api/v1/actions/init").await.assert_refused(405, "METHOD_NOT_ALLOWED");
     node.send(Method::DELETE, "/api/v1/scores/leaderboard", &[], Vec::new())
@@ -15,8 +15,8 @@ async fn every_error_is_in_the_envelope() {
 
 #[tokio::test]
 async fn the_request_id_is_kept_or_generated() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let given = node.send(Method::GET, "/healthz", &[("x-request-id", "abc-123")], Vec::new()).await;
     assert_eq!(given.header("x-request-id"), "abc-123");
     let long = "x".repeat(200);
@@ -28,8 +28,8 @@ async fn the_request_id_is_kept_or_generated() {
 
 #[tokio::test]
 async fn slow_requests_get_503() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.request_timeout_ms = 1).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.request_timeout_ms = 1).await;
     // A password hash takes longer than a millisecond.
     let body = serde_json::json!({ "username": "ada", "password": "correct horse" });
     let answer = node.post("/api/auth/login", "", &body).await;
@@ -51,8 +51,8 @@ async fn error_codes_are_the_documented_ones() {
 
 #[tokio::test]
 async fn errors_do_not_name_internals() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     sqlx::query("ALTER TABLE users RENAME TO somewhere_else").execute(&node.app.database).await.unwrap();
     let request = reqwest::Client::new().get(format!("{}/api/scoreboard/user/2", node.base));

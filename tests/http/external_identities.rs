@@ -3,12 +3,14 @@ use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Player, Provider, Signer, TestNode, World, assert_verified, eventually};
+use crate::harness::{
+    IdentityProvider, Player, Signer, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually,
+};
 use crate::live::Client;
 
 const KINDS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 
-async fn try_token(node: &TestNode, token: &str) -> Answer {
+async fn try_token(node: &TestNode, token: &str) -> TestResponse {
     node.post("/api/v1/actions/init", token, &json!({ "actionType": "watch_ad" })).await
 }
 
@@ -18,14 +20,14 @@ async fn count_users(node: &TestNode) -> i64 {
 
 #[tokio::test]
 async fn every_algorithm_verifies_from_jwks_and_pem() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     for kind in KINDS {
-        let provider = Provider::new(kind);
-        let node = provider.node(&world).await;
-        let ada = provider.player(&world, &node, "ada").await;
+        let provider = IdentityProvider::new(kind);
+        let node = provider.start_node(&stores).await;
+        let ada = provider.player(&stores, &node, "ada").await;
         assert_eq!(try_token(&node, &ada.token).await.status, 200, "{kind:?}");
         provider.trust(&format!("public_key_file = \"key.pem\"\nalgorithm = \"{kind:?}\""));
-        let node = provider.node(&world).await;
+        let node = provider.start_node(&stores).await;
         assert_eq!(try_token(&node, &ada.token).await.status, 200, "{kind:?}");
         // All keys of the provider sign for the same user.
         assert_eq!(count_users(&node).await, 1);
@@ -34,11 +36,11 @@ async fn every_algorithm_verifies_from_jwks_and_pem() {
 
 #[tokio::test]
 async fn every_claim_is_checked() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::ES256);
-    let node = provider.node(&world).await;
-    let now_s = world.clock.now_s();
-    let good = provider.claims(&world, "ada");
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::ES256);
+    let node = provider.start_node(&stores).await;
+    let now_s = stores.clock.now_s();
+    let good = provider.claims(&stores, "ada");
     let wrong = [
         ("iss", json!("https://id.example/")),
         ("iss", json!(["https://id.example"])),
@@ -76,12 +78,12 @@ async fn every_claim_is_checked() {
 
 #[tokio::test]
 async fn forged_signatures_are_refused() {
-    let world = World::new().await;
-    let ours = world.config.auth.jwt_secret.expose().to_owned();
+    let stores = TestStores::new().await;
+    let ours = stores.config.auth.jwt_secret.expose().to_owned();
     for kind in KINDS {
-        let provider = Provider::new(kind);
-        let node = provider.node(&world).await;
-        let claims = provider.claims(&world, "ada");
+        let provider = IdentityProvider::new(kind);
+        let node = provider.start_node(&stores).await;
+        let claims = provider.claims(&stores, "ada");
         let good = provider.signer.sign(&claims);
         let (unsigned, signature) = good.rsplit_once('.').unwrap();
         let (header, payload) = unsigned.split_once('.').unwrap();
@@ -108,17 +110,21 @@ async fn forged_signatures_are_refused() {
             try_token(&node, &token).await.assert_refused(401, "INVALID_TOKEN");
         }
         assert_eq!(count_users(&node).await, 0);
-        assert_eq!(try_token(&world.node().await, &good).await.status, 401, "a node without providers");
+        assert_eq!(
+            try_token(&stores.start_node().await, &good).await.status,
+            401,
+            "a node without providers"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_user_is_created_at_the_first_login() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::EdDSA);
-    let node = provider.node(&world).await;
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::EdDSA);
+    let node = provider.start_node(&stores).await;
     let taken = node.register("Ada").await;
-    let mut claims = provider.claims(&world, "7f3");
+    let mut claims = provider.claims(&stores, "7f3");
     claims["preferred_username"] = "ada@id.example".into();
     for (name, value) in [("role", json!("admin")), ("id", json!(1)), ("username", json!("Ada"))] {
         claims[name] = value;
@@ -137,14 +143,14 @@ async fn a_user_is_created_at_the_first_login() {
     // Later names in tokens are ignored on all nodes.
     claims["preferred_username"] = "countess".into();
     let token = provider.signer.sign(&claims);
-    for node in [&node, &provider.node(&world).await] {
+    for node in [&node, &provider.start_node(&stores).await] {
         assert_eq!(identify(&node.app.accounts, &token).await.unwrap().username, ada.username);
     }
     for password in ["!", "!!!!!!!!", "correct horse"] {
         let body = json!({ "username": ada.username, "password": password });
         assert!([400, 401].contains(&node.post("/api/auth/login", "", &body).await.status));
     }
-    let nobody = identify(&node.app.accounts, &provider.signer.sign(&provider.claims(&world, "\u{1f600}")))
+    let nobody = identify(&node.app.accounts, &provider.signer.sign(&provider.claims(&stores, "\u{1f600}")))
         .await
         .unwrap();
     assert!(nobody.username.starts_with("player_"), "{}", nobody.username);
@@ -152,10 +158,10 @@ async fn a_user_is_created_at_the_first_login() {
 
 #[tokio::test]
 async fn keys_rotate_while_the_node_serves() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::ES256);
-    let node = provider.node(&world).await;
-    let claims = provider.claims(&world, "ada");
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::ES256);
+    let node = provider.start_node(&stores).await;
+    let claims = provider.claims(&stores, "ada");
     let (old, next) = (&provider.signer, Signer::new(Algorithm::EdDSA, "next"));
     let (by_old, by_next) = (old.sign(&claims), next.sign(&claims));
     let statuses = async || [try_token(&node, &by_old).await.status, try_token(&node, &by_next).await.status];
@@ -169,11 +175,11 @@ async fn keys_rotate_while_the_node_serves() {
 
 #[tokio::test]
 async fn concurrent_first_logins_create_one_user() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::EdDSA);
-    let nodes = [provider.node(&world).await, provider.node(&world).await];
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::EdDSA);
+    let nodes = [provider.start_node(&stores).await, provider.start_node(&stores).await];
     for round in 0..10 {
-        let mut claims = provider.claims(&world, &format!("user {round}"));
+        let mut claims = provider.claims(&stores, &format!("user {round}"));
         // All users want the same name.
         claims["preferred_username"] = "ada".into();
         let token = provider.signer.sign(&claims);
@@ -187,10 +193,10 @@ async fn concurrent_first_logins_create_one_user() {
 
 #[tokio::test]
 async fn an_external_user_plays_like_any_other() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::RS256);
-    let node = provider.node(&world).await;
-    let ada = provider.player(&world, &node, "ada").await;
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::RS256);
+    let node = provider.start_node(&stores).await;
+    let ada = provider.player(&stores, &node, "ada").await;
     let mut watcher = Client::connect(&node, &ada).await;
     assert_eq!(watcher.wait_for("connect_success").await["data"]["username"], "ada");
     node.award(&ada, "watch_ad").await;
@@ -201,15 +207,15 @@ async fn an_external_user_plays_like_any_other() {
     let headers = [("authorization", bearer.as_str())];
     let score = node.send(reqwest::Method::GET, &path, &headers, Vec::new()).await;
     assert_eq!(score.body["data"]["score"], 10, "{}", score.text);
-    node.written().await;
-    assert_verified(&world).await;
+    node.wait_for_ledger().await;
+    assert_ledger_matches(&stores).await;
 
     // A token without expiry opens a socket; a socket closes when its token expires.
-    let mut claims = provider.claims(&world, "ada");
+    let mut claims = provider.claims(&stores, "ada");
     claims["exp"] = 253_402_300_799_i64.into();
     let forever = Player { token: provider.signer.sign(&claims), identity: ada.identity.clone() };
     assert!(Client::connect(&node, &forever).await.next().await.is_some());
-    claims["exp"] = (world.clock.now_s() + 2).into();
+    claims["exp"] = (stores.clock.now_s() + 2).into();
     let brief = Player { token: provider.signer.sign(&claims), identity: ada.identity };
     let mut client = Client::connect(&node, &brief).await;
     while client.next().await.is_some() {}
@@ -218,15 +224,15 @@ async fn an_external_user_plays_like_any_other() {
 
 #[tokio::test]
 async fn without_postgres_only_known_external_users_log_in() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::ES256);
-    let node = provider.node(&world).await;
-    let (ours, ada) = (node.register("ours").await, provider.player(&world, &node, "ada").await);
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::ES256);
+    let node = provider.start_node(&stores).await;
+    let (ours, ada) = (node.register("ours").await, provider.player(&stores, &node, "ada").await);
     node.app.database.close().await;
     for known in [&ours, &ada] {
         assert_eq!(try_token(&node, &known.token).await.status, 200);
     }
-    let new = provider.signer.sign(&provider.claims(&world, "new"));
+    let new = provider.signer.sign(&provider.claims(&stores, "new"));
     let answer = try_token(&node, &new).await;
     answer.assert_refused(503, "SERVICE_UNAVAILABLE");
     assert_ne!(answer.header("retry-after"), "");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 
 async fn start(node: &TestNode, player: &Player) -> String {
     let answer = node.post("/api/game/start", &player.token, &json!({})).await;
@@ -12,20 +12,20 @@ async fn start(node: &TestNode, player: &Player) -> String {
     answer.body["data"]["actionToken"].as_str().unwrap().to_owned()
 }
 
-async fn update(node: &TestNode, player: &Player, token: &str, action: &str, points: u64) -> Answer {
+async fn update(node: &TestNode, player: &Player, token: &str, action: &str, points: u64) -> TestResponse {
     let body = json!({ "actionToken": token, "actionType": action, "points": points });
     node.post("/api/score/update", &player.token, &body).await
 }
 
-async fn session(node: &TestNode, player: &Player) -> Answer {
+async fn session(node: &TestNode, player: &Player) -> TestResponse {
     let bearer = format!("Bearer {}", player.token);
     node.send(reqwest::Method::GET, "/api/game/session", &[("authorization", &bearer)], Vec::new()).await
 }
 
 #[tokio::test]
 async fn a_game_from_start_to_end() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let john = node.register("john_doe").await;
     let started = node.post("/api/game/start", &john.token, &json!({})).await;
     assert_eq!((started.status, started.body["message"].as_str()), (200, Some("Game session started")));
@@ -60,14 +60,14 @@ async fn a_game_from_start_to_end() {
     assert!(ended.body["data"]["sessionDuration"].as_u64().unwrap() < 1800);
     update(&node, &john, &token, "watch_ad", 10).await.assert_refused(404, "TOKEN_NOT_FOUND");
     session(&node, &john).await.assert_refused(404, "TOKEN_NOT_FOUND");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn the_six_attempts_of_a_malicious_user() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|config| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|config| {
             config.tokens.session_seconds = 5;
             config.limits.updates_per_minute = 20;
         })
@@ -105,8 +105,8 @@ async fn the_six_attempts_of_a_malicious_user() {
 
 #[tokio::test]
 async fn a_second_start_ends_the_first_session() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.limits.starts_per_hour = 5).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.limits.starts_per_hour = 5).await;
     let ada = node.register("ada").await;
     let first = start(&node, &ada).await;
     let second = start(&node, &ada).await;
@@ -119,7 +119,7 @@ async fn a_second_start_ends_the_first_session() {
     refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     let retry: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=3600).contains(&retry));
-    node.written().await;
+    node.wait_for_ledger().await;
     let sessions: (i64, i64) =
         sqlx::query_as("SELECT count(*), count(*) FILTER (WHERE is_active) FROM game_sessions")
             .fetch_one(&node.app.database)
@@ -130,8 +130,8 @@ async fn a_second_start_ends_the_first_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_updates_with_one_token_award_once() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let ada = nodes[0].register("ada").await;
     let token = start(&nodes[0], &ada).await;
     let updates = (0..100).map(|number| update(&nodes[number % 2], &ada, &token, "watch_ad", 10));
@@ -145,13 +145,13 @@ async fn concurrent_updates_with_one_token_award_once() {
     let won = answers.iter().find(|it| it.status == 200).unwrap();
     let stored = session(&nodes[1], &ada).await;
     assert_eq!(stored.body["data"]["actionToken"], won.body["data"]["newActionToken"]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_replay_returns_the_same_next_token() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let body = json!({ "actionToken": start(&node, &ada).await, "actionType": "watch_ad", "points": 10 });
     let ask =
@@ -165,8 +165,8 @@ async fn a_replay_returns_the_same_next_token() {
 
 #[tokio::test]
 async fn every_field_of_an_update_is_validated() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let token = start(&node, &ada).await;
     let good = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });

@@ -3,18 +3,18 @@ use serde_json::{Value, json};
 use laurel::award::{Credential, RedeemRequest};
 use laurel::store::IdempotencyKey;
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 
-async fn finalize(node: &TestNode, player: &Player, key: &str, body: &Value) -> Answer {
+async fn finalize(node: &TestNode, player: &Player, key: &str, body: &Value) -> TestResponse {
     node.post_with("/api/v1/actions/finalize", &player.token, &[("idempotency-key", key)], body).await
 }
 
 #[tokio::test]
 async fn a_repeat_replays_the_response_on_any_node() {
-    let world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
     let (ada, bob) = (one.register("ada").await, one.register("bob").await);
-    let body = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
+    let body = json!({ "antiSpamToken": one.issue_token(&ada, "watch_ad").await });
     let first = finalize(&one, &ada, "key 1".replace(' ', "-").as_str(), &body).await;
     assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""));
     one.award(&bob, "complete_level").await;
@@ -25,18 +25,18 @@ async fn a_repeat_replays_the_response_on_any_node() {
     }
     let without = one.post("/api/v1/actions/finalize", &ada.token, &body).await;
     without.assert_refused(409, "TOKEN_ALREADY_USED");
-    let other = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
+    let other = json!({ "antiSpamToken": one.issue_token(&ada, "watch_ad").await });
     finalize(&two, &ada, "key-1", &other).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
     // Keys are per user.
-    let bobs = json!({ "antiSpamToken": one.token(&bob, "watch_ad").await });
+    let bobs = json!({ "antiSpamToken": one.issue_token(&bob, "watch_ad").await });
     assert_eq!(finalize(&two, &bob, "key-1", &bobs).await.status, 200);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn bodies_are_compared_as_json() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let started = node.post("/api/game/start", &ada.token, &json!({})).await;
     let token = &started.body["data"]["actionToken"];
@@ -59,15 +59,15 @@ async fn bodies_are_compared_as_json() {
         send(format!("{{\"actionToken\":{token},\"actionType\":\"watch_ad\",\"points\":10,\"proof\":{{}}}}"))
             .await;
     other.assert_refused(409, "IDEMPOTENCY_MISMATCH");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_failed_proof_is_replayed() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let body = json!({ "antiSpamToken": node.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
+    let body = json!({ "antiSpamToken": node.issue_token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
     let first = finalize(&node, &ada, "k", &body).await;
     first.assert_refused(422, "PROOF_INVALID");
     let again = finalize(&node, &ada, "k", &body).await;
@@ -75,17 +75,17 @@ async fn a_failed_proof_is_replayed() {
     assert_eq!(again.header("idempotent-replayed"), "true");
 }
 
-async fn prove(node: &TestNode, player: &Player, key: &str, body: &Value) -> Answer {
+async fn prove(node: &TestNode, player: &Player, key: &str, body: &Value) -> TestResponse {
     node.post_with("/api/v1/action-tokens", &player.token, &[("idempotency-key", key)], body).await
 }
 
 /// A client that lost the response repeats the request on any node and gets its token.
 #[tokio::test]
 async fn a_proven_token_is_replayed_on_any_node() {
-    let world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
     let (ada, bob) = (one.register("ada").await, one.register("bob").await);
-    let asked = json!({ "antiSpamToken": one.token(&ada, "watch_ad").await });
+    let asked = json!({ "antiSpamToken": one.issue_token(&ada, "watch_ad").await });
     let bare = json!({ "actionType": "complete_level" });
     // A second proven token within thirty seconds is refused, so each player repeats for one.
     for (player, key, body) in [(&ada, "k1", &asked), (&bob, "k2", &bare)] {
@@ -102,30 +102,29 @@ async fn a_proven_token_is_replayed_on_any_node() {
             .await
             .assert_refused(409, "IDEMPOTENCY_MISMATCH");
         // The same key in another API is another request.
-        let other = json!({ "antiSpamToken": two.token(player, "watch_ad").await });
+        let other = json!({ "antiSpamToken": two.issue_token(player, "watch_ad").await });
         finalize(&two, player, key, &other).await.assert_refused(409, "IDEMPOTENCY_MISMATCH");
     }
     let without = one.post("/api/v1/action-tokens", &ada.token, &asked).await;
     assert_eq!(without.status, 429, "{}", without.text);
 
-    let failed =
-        json!({ "antiSpamToken": one.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
-    let _: i64 = world.redis_client().await.query(&format!("DEL proven:{}", ada.identity.user)).await;
+    let failed = json!({ "antiSpamToken": one.issue_token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
+    let _: i64 = stores.redis_client().await.query(&format!("DEL proven:{}", ada.identity.user)).await;
     let first = prove(&one, &ada, "k3", &failed).await;
     first.assert_refused(422, "PROOF_INVALID");
     let again = prove(&two, &ada, "k3", &failed).await;
     assert_eq!((again.status, again.text.as_str()), (422, first.text.as_str()));
     assert_eq!(again.header("idempotent-replayed"), "true");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_refusal_without_effect_is_not_replayed() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.outbox.max_entries = 1_000_000).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.outbox.max_entries = 1_000_000).await;
     let ada = node.register("ada").await;
-    let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
-    let mut redis_client = world.redis_client().await;
+    let body = json!({ "antiSpamToken": node.issue_token(&ada, "watch_ad").await });
+    let mut redis_client = stores.redis_client().await;
     // An unreadable outbox entry keeps a closed board from being opened.
     let _: String = redis_client.query("XADD outbox * kind unknown").await;
     node.app.store.close_board().await.unwrap();
@@ -139,10 +138,10 @@ async fn a_refusal_without_effect_is_not_replayed() {
 
 #[tokio::test]
 async fn malformed_keys_are_refused() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let body = json!({ "antiSpamToken": node.issue_token(&ada, "watch_ad").await });
     let long = "k".repeat(65);
     for key in ["", "a b", "k\u{e4}", &long] {
         let answer = finalize(&node, &ada, key, &body).await;
@@ -157,11 +156,11 @@ async fn malformed_keys_are_refused() {
 
 #[tokio::test]
 async fn a_replayed_board_does_not_enter_the_hub() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "watch_ad").await;
-    let starting = world.app().await;
+    let token = node.issue_token(&ada, "watch_ad").await;
+    let starting = stores.build_app().await;
     for (app, replayed) in [(&node.app, false), (&starting, true)] {
         let request = RedeemRequest {
             credential: Credential::AntiSpam(token.clone()),

@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
-use crate::harness::{TestNode, World};
+use crate::harness::{TestNode, TestStores};
 
 #[tokio::test]
 async fn attempts_per_minute_are_limited_over_all_nodes() {
-    let world = World::new().await;
-    let one = world.node_with(|it| it.limits.updates_per_minute = 10).await;
-    let two = world.node_with(|it| it.limits.updates_per_minute = 10).await;
+    let stores = TestStores::new().await;
+    let one = stores.start_node_with(|it| it.limits.updates_per_minute = 10).await;
+    let two = stores.start_node_with(|it| it.limits.updates_per_minute = 10).await;
     let ada = one.register("ada").await;
     for attempt in 0..9 {
         let node = if attempt % 2 == 0 { &one } else { &two };
@@ -17,7 +17,7 @@ async fn attempts_per_minute_are_limited_over_all_nodes() {
         };
         assert_eq!(answer.header("ratelimit-remaining"), (9 - attempt).to_string(), "{}", answer.text);
     }
-    let (token, late) = (one.token(&ada, "watch_ad").await, one.token(&ada, "watch_ad").await);
+    let (token, late) = (one.issue_token(&ada, "watch_ad").await, one.issue_token(&ada, "watch_ad").await);
     let tenth = two.finalize(&ada, &token, Value::Null).await;
     assert_eq!((tenth.status, tenth.header("ratelimit-remaining")), (200, "0"));
     let refused = one.finalize(&ada, &late, Value::Null).await;
@@ -29,8 +29,8 @@ async fn attempts_per_minute_are_limited_over_all_nodes() {
 
 #[tokio::test]
 async fn inits_per_minute_are_limited() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.inits_per_minute = 10).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.inits_per_minute = 10).await;
     let ada = node.register("ada").await;
     for left in (0..10).rev() {
         let answer = node.init(&ada, "watch_ad").await;
@@ -41,10 +41,11 @@ async fn inits_per_minute_are_limited() {
 
 #[tokio::test]
 async fn the_daily_bonus_is_limited_to_once_a_day() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let (first, second) = (node.token(&ada, "daily_bonus").await, node.token(&ada, "daily_bonus").await);
+    let (first, second) =
+        (node.issue_token(&ada, "daily_bonus").await, node.issue_token(&ada, "daily_bonus").await);
     assert_eq!(node.finalize(&ada, &first, Value::Null).await.status, 200);
     let refused = node.finalize(&ada, &second, Value::Null).await;
     refused.assert_refused(429, "ACTION_LIMIT_REACHED");
@@ -56,8 +57,8 @@ async fn the_daily_bonus_is_limited_to_once_a_day() {
 
 #[tokio::test]
 async fn requests_per_address_are_limited() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
     for _ in 0..3 {
         assert_eq!(node.get("/api/v1/scores/leaderboard").await.status, 200);
     }
@@ -78,9 +79,9 @@ fn count(node: &TestNode, name: &str) -> u64 {
 
 #[tokio::test]
 async fn a_known_full_window_costs_no_script() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             it.limits.updates_per_minute = 2;
             it.limits.inits_per_minute = 2;
             it.limits.starts_per_hour = 2;
@@ -110,18 +111,18 @@ async fn a_known_full_window_costs_no_script() {
 
 #[tokio::test]
 async fn a_full_window_still_replays_stored_responses() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             it.limits.updates_per_minute = 2;
             it.limits.inits_per_minute = 4;
         })
         .await;
-    let (ada, mut redis_client) = (node.register("ada").await, world.redis_client().await);
+    let (ada, mut redis_client) = (node.register("ada").await, stores.redis_client().await);
     let send = async |path: &str, key: &str, body: &Value| {
         node.post_with(path, &ada.token, &[("idempotency-key", key)], body).await
     };
-    let finalize = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let finalize = json!({ "antiSpamToken": node.issue_token(&ada, "watch_ad").await });
     let prove = json!({ "actionType": "watch_ad" });
     let kept = [("/api/v1/actions/finalize", &finalize), ("/api/v1/action-tokens", &prove)];
     let mut first = Vec::new();

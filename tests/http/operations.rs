@@ -1,11 +1,11 @@
 use serde_json::json;
 
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 #[tokio::test]
 async fn readiness_reports_the_node_state() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     assert_eq!(node.get("/healthz").await.status, 200);
     let ready = node.get("/readyz").await;
     assert_eq!((ready.status, &ready.body["degraded"]), (200, &serde_json::json!([])));
@@ -13,7 +13,7 @@ async fn readiness_reports_the_node_state() {
 
     // The board stays closed while an outbox entry is missing in the ledger.
     let ada = node.register("ada").await;
-    let locked = world.block_ledger_writes().await;
+    let locked = stores.block_ledger_writes().await;
     node.award(&ada, "watch_ad").await;
     node.app.store.close_board().await.unwrap();
     eventually("the node to see that the board is closed", async || {
@@ -30,8 +30,8 @@ async fn readiness_reports_the_node_state() {
 
 #[tokio::test]
 async fn metrics_count_requests_and_awards() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     node.finalize(&ada, "forged", serde_json::Value::Null).await.assert_refused(401, "INVALID_TOKEN");
@@ -51,9 +51,9 @@ async fn metrics_count_requests_and_awards() {
 
 #[tokio::test]
 async fn logins_and_registrations_are_counted_by_result() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             it.limits.logins_per_minute = 3;
             it.limits.registers_per_minute_per_ip = 3;
         })
@@ -89,8 +89,8 @@ async fn logins_and_registrations_are_counted_by_result() {
 
 #[tokio::test]
 async fn an_unavailable_store_is_down_in_the_metrics() {
-    let (mut world, mut postgres) = World::with_postgres().await;
-    let node = world.node().await;
+    let (mut stores, mut postgres) = TestStores::with_own_postgres().await;
+    let node = stores.start_node().await;
     let is = async |store: &str, up: u8| {
         let line = format!("\nlaurel_store_up{{store=\"{store}\"}} {up}\n");
         eventually(&line, async || node.get("/metrics").await.text.contains(&line).then_some(())).await;
@@ -100,23 +100,23 @@ async fn an_unavailable_store_is_down_in_the_metrics() {
     postgres.stop().await;
     is("postgres", 0).await;
     is("redis", 1).await;
-    world.redis.kill().await;
+    stores.redis.kill().await;
     is("redis", 0).await;
     postgres.restart().await;
     is("postgres", 1).await;
-    world.redis.restart().await;
+    stores.redis.restart().await;
     is("redis", 1).await;
 }
 
 #[tokio::test]
 async fn a_redis_that_starts_to_evict_is_reported() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let watch =
         laurel::live::watch_eviction_forever(node.app.live.clone(), std::time::Duration::from_millis(10));
     let watch = tokio::spawn(watch);
     let expect_policy = async |policy: &str, degraded: serde_json::Value, gauge: &str| {
-        let _: () = world.redis_client().await.query(&format!("CONFIG SET maxmemory-policy {policy}")).await;
+        let _: () = stores.redis_client().await.query(&format!("CONFIG SET maxmemory-policy {policy}")).await;
         eventually(policy, async || {
             let ready = node.get("/readyz").await;
             assert_eq!(ready.status, 200, "reads continue");
@@ -133,9 +133,9 @@ async fn a_redis_that_starts_to_evict_is_reported() {
 
 #[tokio::test]
 async fn a_redis_with_eviction_is_refused_at_start() {
-    let world = World::new().await;
-    let _: () = world.redis_client().await.query("CONFIG SET maxmemory-policy allkeys-lru").await;
-    let refused = laurel::serve::Node::start(world.config.clone(), world.clock.clone()).await;
+    let stores = TestStores::new().await;
+    let _: () = stores.redis_client().await.query("CONFIG SET maxmemory-policy allkeys-lru").await;
+    let refused = laurel::serve::Node::start(stores.config.clone(), stores.clock.clone()).await;
     let why = refused.err().unwrap().to_string();
     assert!(why.contains("allkeys-lru") && why.contains("noeviction"), "{why}");
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::admin::admin;
 use super::pages::named_files;
-use crate::harness::World;
+use crate::harness::TestStores;
 
 /// Paths that the public listener does not serve if there is an admin listener.
 const OPERATORS: [&str; 5] =
@@ -14,8 +14,8 @@ const OPERATORS: [&str; 5] =
 
 #[tokio::test]
 async fn the_admin_listener_serves_only_admin_paths() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
     let root = admin(&node).await;
     for path in OPERATORS {
         node.get(path).await.assert_refused(404, "NOT_FOUND");
@@ -61,19 +61,19 @@ async fn the_admin_listener_serves_only_admin_paths() {
 
 #[tokio::test]
 async fn without_an_admin_listener_metrics_are_local_only() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     for (host, shown) in [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("::", false)] {
-        let mut config = world.config.clone();
+        let mut config = stores.config.clone();
         config.server.host = host.into();
         let exposure = Exposure::of(&config);
         assert_eq!((exposure.internals, exposure.admin), (shown, true), "{host}");
         assert_eq!(exposure.hides_metrics(), !shown, "{host}");
     }
-    let node = world.node_with(|it| it.server.host = "0.0.0.0".into()).await;
+    let node = stores.start_node_with(|it| it.server.host = "0.0.0.0".into()).await;
     node.get("/metrics").await.assert_refused(404, "NOT_FOUND");
     assert_eq!(node.get("/readyz").await.body["outboxEntries"], Value::Null);
     assert_eq!(node.get("/admin").await.status, 200);
-    let node = world.node().await;
+    let node = stores.start_node().await;
     assert_eq!(node.get("/metrics").await.status, 200);
     assert!(node.get("/readyz").await.body["outboxEntries"].is_u64());
 }

@@ -5,14 +5,14 @@ use reqwest::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
 };
 
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const PAGES: [&str; 3] = ["/", "/admin", "/docs"];
 
 #[tokio::test]
 async fn pages_load_their_own_files_only() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     for page in PAGES {
         let answer = node.get(page).await;
         assert_eq!(answer.status, 200, "{page}");
@@ -45,8 +45,8 @@ pub fn named_files(page: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn files_are_compressed_and_cached() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let path = "/assets/common/common.css";
     let get = async |name, value: &str| node.send(Method::GET, path, &[(name, value)], Vec::new()).await;
     let plain = get(ACCEPT_ENCODING.as_str(), "br, gzip;q=0").await;
@@ -66,8 +66,8 @@ async fn files_are_compressed_and_cached() {
 
 #[tokio::test]
 async fn unknown_files_are_not_found() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     for path in [
         "live/index.html",
         "nothing.js",
@@ -83,8 +83,8 @@ async fn unknown_files_are_not_found() {
 
 #[tokio::test]
 async fn browsers_get_a_not_found_page() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let ask = async |path: &str, accept: &str| {
         node.send(Method::GET, path, &[("accept", accept)], Vec::new()).await
@@ -117,8 +117,8 @@ async fn browsers_get_a_not_found_page() {
 
 #[tokio::test]
 async fn a_trailing_slash_redirects() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
     let operators = node.admin_base.clone().unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for (base, path, target) in [

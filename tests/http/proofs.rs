@@ -1,7 +1,7 @@
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
-use crate::harness::{Signer, World, assert_verified, eventually, jwks};
+use crate::harness::{Signer, TestStores, assert_ledger_matches, eventually, jwks};
 use crate::scripts::clock::stand;
 
 /// The leading zero bits of the text's SHA-256, counted in its hex digits.
@@ -32,8 +32,8 @@ pub fn answer(question: &str) -> &'static str {
 
 #[tokio::test]
 async fn only_the_correct_answer_wins_a_quiz() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let issued = node.init(&ada, "demo_quiz").await;
     let question = issued.body["challenge"]["question"].as_str().unwrap();
@@ -43,7 +43,7 @@ async fn only_the_correct_answer_wins_a_quiz() {
         node.finalize(&ada, token, json!({ "quizResult": format!(" {} ", right.to_lowercase()) })).await;
     assert_eq!((won.status, won.body["newScore"].as_u64()), (200, Some(15)), "{}", won.text);
 
-    let token = node.token(&ada, "demo_quiz").await;
+    let token = node.issue_token(&ada, "demo_quiz").await;
     node.finalize(&ada, &token, json!({ "quizResult": "Atlantis" }))
         .await
         .assert_refused(422, "PROOF_INVALID");
@@ -53,7 +53,7 @@ async fn only_the_correct_answer_wins_a_quiz() {
             .assert_refused(409, "TOKEN_ALREADY_USED");
     }
     assert_eq!(node.board().await, [("ada".to_owned(), 15, 1)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let row: (Value, bool) = sqlx::query_as(
         "SELECT proof_of_work, completed_at IS NULL AND refused_at IS NOT NULL FROM user_action WHERE refused_at IS NOT NULL",
     )
@@ -65,10 +65,10 @@ async fn only_the_correct_answer_wins_a_quiz() {
 
 #[tokio::test]
 async fn a_malformed_proof_keeps_the_token() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "demo_quiz").await;
+    let token = node.issue_token(&ada, "demo_quiz").await;
     let malformed = [
         (Value::Null, vec!["proof"]),
         (json!({}), vec!["proof.quizResult"]),
@@ -90,8 +90,8 @@ async fn a_malformed_proof_keeps_the_token() {
 
 #[tokio::test]
 async fn hashcash_is_bound_to_one_token() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let issued = node.init(&ada, "demo_hashcash").await;
     let (prefix, bits) = (&issued.body["challenge"]["prefix"], &issued.body["challenge"]["bits"]);
@@ -99,7 +99,7 @@ async fn hashcash_is_bound_to_one_token() {
     let prefix = prefix.as_str().unwrap();
     let nonce =
         (0u64..).find(|nonce| leading_zero_bits(&format!("{prefix}{nonce}")) >= 16).unwrap().to_string();
-    let other = node.token(&ada, "demo_hashcash").await;
+    let other = node.issue_token(&ada, "demo_hashcash").await;
     let stolen = node.finalize(&ada, &other, json!({ "nonce": nonce })).await;
     stolen.assert_refused(422, "PROOF_INVALID");
     let token = issued.body["antiSpamToken"].as_str().unwrap();
@@ -109,18 +109,19 @@ async fn hashcash_is_bound_to_one_token() {
 
 #[tokio::test]
 async fn elapsed_uses_redis_clock() {
-    let world = World::new().await;
-    let catalogue = world.folder.path().join("actions.toml");
+    let stores = TestStores::new().await;
+    let catalogue = stores.folder.path().join("actions.toml");
     std::fs::write(
         &catalogue,
         "[[action]]\ntype = \"wait\"\nnumber = 1\npoints = 10\n\
          proof = { kind = \"elapsed\", min_ms = 300, max_ms = 20000 }\n",
     )
     .unwrap();
-    let node = world.node_with(|config| config.actions.file = catalogue.to_str().unwrap().to_owned()).await;
+    let node =
+        stores.start_node_with(|config| config.actions.file = catalogue.to_str().unwrap().to_owned()).await;
     let ada = node.register("ada").await;
-    let hasty = node.token(&ada, "wait").await;
-    world.clock.shift(60_000);
+    let hasty = node.issue_token(&ada, "wait").await;
+    stores.clock.shift(60_000);
     node.finalize(&ada, &hasty, Value::Null).await.assert_refused(422, "PROOF_INVALID");
 
     let issued = node.init(&ada, "wait").await;
@@ -137,16 +138,16 @@ async fn elapsed_uses_redis_clock() {
 
 #[tokio::test]
 async fn concurrent_elapsed_tokens_give_one_award() {
-    let world = World::with_fake_clock().await;
-    let node = world.node_with(|config| config.tokens.action_interval_seconds = 0).await;
+    let stores = TestStores::with_fake_clock().await;
+    let node = stores.start_node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let start_ms = node.app.store.now_us().await.unwrap() / 1000;
-    let after = |seconds: i64| stand(&world, start_ms + seconds * 1000);
+    let after = |seconds: i64| stand(&stores, start_ms + seconds * 1000);
     after(0);
     let (mut tokens, mut asked) = (Vec::new(), Vec::new());
     for _ in 0..9 {
-        tokens.push(node.token(&ada, "demo_elapsed").await);
-        asked.push(node.token(&bob, "demo_elapsed").await);
+        tokens.push(node.issue_token(&ada, "demo_elapsed").await);
+        asked.push(node.issue_token(&bob, "demo_elapsed").await);
     }
     after(3);
     // Bob proves all tokens first; his awards are refused.
@@ -176,14 +177,14 @@ async fn concurrent_elapsed_tokens_give_one_award() {
 /// A game server in Python writes `exp` as `time.time() + 60`. Points come from the catalogue, not from the attestation.
 #[tokio::test]
 async fn attestations_may_have_fractional_times_and_cannot_set_points() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    std::fs::write(world.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
-    let path = world.folder.path().join("actions.toml");
+    std::fs::write(stores.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
+    let path = stores.folder.path().join("actions.toml");
     let catalogue = "[keys.game]\njwks_file = \"game.json\"\n[[action]]\ntype = \"level\"\nnumber = 1\npoints = 1\n\
                      proof = { kind = \"signed\", keys = \"game\" }\n";
     std::fs::write(&path, catalogue).unwrap();
-    let node = world.node_with(|config| config.actions.file = path.to_str().unwrap().to_owned()).await;
+    let node = stores.start_node_with(|config| config.actions.file = path.to_str().unwrap().to_owned()).await;
     let ada = node.register("ada").await;
     let now_s = (node.app.store.now_us().await.unwrap() / 1_000_000) as f64;
     let mut won = 0;
@@ -208,5 +209,5 @@ async fn attestations_may_have_fractional_times_and_cannot_set_points() {
             answer.assert_refused(422, "PROOF_INVALID");
         }
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

@@ -4,21 +4,21 @@ use laurel::account::identify;
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Provider, Signer, TestNode, World, eventually};
+use crate::harness::{IdentityProvider, Signer, TestNode, TestResponse, TestStores, eventually};
 use crate::live::clients::{ALL, Subscriber};
 
-async fn try_token(node: &TestNode, token: &str) -> Answer {
+async fn try_token(node: &TestNode, token: &str) -> TestResponse {
     node.post("/api/v1/actions/init", token, &json!({ "actionType": "watch_ad" })).await
 }
 
 /// `time.time() + 60` has a fraction (RFC 7519, section 2).
 #[tokio::test]
 async fn fractional_times_never_extend_a_token() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::ES256);
-    let node = provider.node(&world).await;
-    let now_s = world.clock.now_s();
-    let mut claims = provider.claims(&world, "ada");
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::ES256);
+    let node = provider.start_node(&stores).await;
+    let now_s = stores.clock.now_s();
+    let mut claims = provider.claims(&stores, "ada");
     // The leeway of `nbf` is five seconds.
     for (name, seconds, fraction, status) in [
         ("exp", 60, 0.5, 200),
@@ -40,8 +40,8 @@ async fn fractional_times_never_extend_a_token() {
 }
 
 /// A token of this length, with many groups as from a company's directory.
-fn long_token(world: &World, provider: &Provider, bytes: usize) -> String {
-    let mut claims = provider.claims(world, "ada");
+fn long_token(stores: &TestStores, provider: &IdentityProvider, bytes: usize) -> String {
+    let mut claims = provider.claims(stores, "ada");
     let token = |claims: &Value| provider.signer.sign(claims);
     let plain = token(&claims).len();
     claims["groups"] = json!([""]);
@@ -55,11 +55,11 @@ fn long_token(world: &World, provider: &Provider, bytes: usize) -> String {
 
 #[tokio::test]
 async fn long_logins_work_everywhere_and_too_long_ones_are_no_abuse() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::EdDSA);
-    let node = provider.node(&world).await;
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::EdDSA);
+    let node = provider.start_node(&stores).await;
     for bytes in [4_096, 4_100, 8_200, 11_000, 12 * 1024] {
-        let long = long_token(&world, &provider, bytes);
+        let long = long_token(&stores, &provider, bytes);
         assert!((bytes - 1..=bytes).contains(&long.len()), "{}", long.len());
         assert_eq!(try_token(&node, &long).await.status, 200, "{bytes}");
         for protocol in ALL {
@@ -74,7 +74,7 @@ async fn long_logins_work_everywhere_and_too_long_ones_are_no_abuse() {
     };
     let before = signs();
     for bytes in [12 * 1024 + 4, 13_000, 14_000] {
-        let refused = try_token(&node, &long_token(&world, &provider, bytes)).await;
+        let refused = try_token(&node, &long_token(&stores, &provider, bytes)).await;
         refused.assert_refused(401, "INVALID_TOKEN");
         assert_eq!(refused.body["message"], "Invalid or expired access token");
         assert_eq!(refused.body["metadata"]["expected"], "an access token of at most 12288 bytes");
@@ -87,10 +87,10 @@ async fn long_logins_work_everywhere_and_too_long_ones_are_no_abuse() {
 /// RFC 7517, section 5.
 #[tokio::test]
 async fn an_unsupported_key_does_not_block_rotation() {
-    let world = World::new().await;
-    let provider = Provider::new(Algorithm::RS256);
-    let node = provider.node(&world).await;
-    let claims = provider.claims(&world, "ada");
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(Algorithm::RS256);
+    let node = provider.start_node(&stores).await;
+    let claims = provider.claims(&stores, "ada");
     let next = Signer::new(Algorithm::RS256, "next");
     let (by_old, by_next) = (provider.signer.sign(&claims), next.sign(&claims));
     assert_eq!(try_token(&node, &by_old).await.status, 200);
@@ -104,6 +104,6 @@ async fn an_unsupported_key_does_not_block_rotation() {
     provider.publish_keys(&json!(keys));
     eventually("the new key", async || (try_token(&node, &by_next).await.status == 200).then_some(())).await;
     try_token(&node, &by_old).await.assert_refused(401, "INVALID_TOKEN");
-    let restarted = provider.node(&world).await;
+    let restarted = provider.start_node(&stores).await;
     assert_eq!(try_token(&restarted, &by_next).await.status, 200);
 }

@@ -4,7 +4,7 @@ use laurel::http::Router;
 use reqwest::Method;
 
 use super::admin::admin;
-use crate::harness::World;
+use crate::harness::TestStores;
 
 /// Routes that ignore unknown parameters: pages (tracking tags), Socket.IO and ad networks.
 const TAKE_ANY: [&str; 9] = [
@@ -36,8 +36,8 @@ pub fn paths(router: &Router) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_route_reports_unknown_parameters() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let bearer = format!("Bearer {}", root.token);
     let login = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -81,8 +81,8 @@ async fn every_route_reports_unknown_parameters() {
 
 #[tokio::test]
 async fn access_token_is_accepted_beside_unknown_parameters() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     for path in ["/api/v1/ws", "/api/v1/leaderboard/stream"] {
         let refused = node.get(&format!("{path}?access_token={}&board=1", ada.token)).await;

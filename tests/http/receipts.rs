@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-use crate::harness::{self, Answer, Player, Signer, TestNode, World, assert_verified};
+use crate::harness::{self, Player, Signer, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
 const KEYS: &str = "/.well-known/laurel-receipts.json";
 const NEW: &str = "another secret, another secret, another one";
 
 /// One awarding request per API: path, body and action type.
 async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value, &'static str); 3] {
-    let anti_spam = node.token(player, "watch_ad").await;
+    let anti_spam = node.issue_token(player, "watch_ad").await;
     let proven =
         node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "solve_puzzle" })).await;
     let game = node.post("/api/game/start", &player.token, &json!({})).await;
@@ -25,7 +25,7 @@ async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value, &'
     ]
 }
 
-fn receipt(answer: &Answer) -> &str {
+fn receipt(answer: &TestResponse) -> &str {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let fields = [&answer.body["receipt"], &answer.body["data"]["receipt"]];
     fields.into_iter().find_map(Value::as_str).unwrap()
@@ -42,15 +42,15 @@ async fn published(node: &TestNode) -> NamedTempFile {
 
 #[tokio::test]
 async fn receipts_of_all_apis_match_the_ledger() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let verifier = ReceiptVerifier::open(published(&node).await.path()).unwrap();
     for (path, body, action) in requests(&node, &ada).await {
         let answer = node.post(path, &ada.token, &body).await;
         let claims = verifier.receipt(receipt(&answer)).unwrap();
         assert_eq!((claims.sub, claims.act.as_str()), (ada.identity.user, action));
-        node.written().await;
+        node.wait_for_ledger().await;
         let row: (Uuid, String, i64, i64, i64) = sqlx::query_as(
             "SELECT user_id, action_type, points_earned, score_after, hlc_us FROM score_history WHERE event_id = $1",
         )
@@ -69,16 +69,16 @@ async fn receipts_of_all_apis_match_the_ledger() {
             claims.version
         );
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_replay_has_the_same_receipt_after_a_key_rotation() {
-    let world = World::new().await;
-    let one = world.node().await;
+    let stores = TestStores::new().await;
+    let one = stores.start_node().await;
     let ada = one.register("ada").await;
-    let rotated = world
-        .node_with(|config| {
+    let rotated = stores
+        .start_node_with(|config| {
             config.auth.previous_jwt_secrets = vec![config.auth.jwt_secret.clone()];
             config.auth.jwt_secret = NEW.to_owned().into();
         })
@@ -103,7 +103,7 @@ async fn a_replay_has_the_same_receipt_after_a_key_rotation() {
 /// Runs `laurel receipt verify` without a store, settings or data.
 fn verify(words: &[&str], secret: &str, input: &str) -> (bool, String, String) {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = harness::program();
+    let mut command = harness::laurel_binary();
     command.args(["receipt", "verify"]).args(words).current_dir(folder.path()).env("JWT_SECRET", secret);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -115,14 +115,14 @@ fn verify(words: &[&str], secret: &str, input: &str) -> (bool, String, String) {
 
 #[tokio::test]
 async fn the_command_verifies_without_a_store() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let (one, two) = (node.award(&ada, "watch_ad").await, node.award(&ada, "watch_ad").await);
     let (one, two) = (receipt(&one), receipt(&two));
     let file = published(&node).await;
     let keys = file.path().to_str().unwrap();
-    let secret = world.config.auth.jwt_secret.expose();
+    let secret = stores.config.auth.jwt_secret.expose();
 
     let (genuine, output, _) = verify(&["--keys", keys, one], "", "");
     assert!(

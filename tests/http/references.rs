@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::admin::admin;
-use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
-async fn ask(node: &TestNode, root: &Player, path: &str) -> Answer {
+async fn ask(node: &TestNode, root: &Player, path: &str) -> TestResponse {
     let bearer = format!("Bearer {}", root.token);
     let path = path.replace('{', "%7B").replace('}', "%7D");
     node.send(Method::GET, &format!("/api/admin/{path}"), &[("authorization", &bearer)], Vec::new()).await
 }
 
-async fn register(node: &TestNode, username: &str) -> Answer {
+async fn register(node: &TestNode, username: &str) -> TestResponse {
     let body = json!({ "username": username, "email": format!("{}@example.com", Uuid::new_v4()), "password": "correct horse" });
     node.post("/api/auth/register", "", &body).await
 }
@@ -21,8 +21,8 @@ async fn register(node: &TestNode, username: &str) -> Answer {
 /// Accounts with each other's number and UUID as names could not be banned or adjusted.
 #[tokio::test]
 async fn usernames_cannot_hide_other_users() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let (honest, cheat) = (node.register("honest").await, node.register("cheat").await);
     node.award(&cheat, "complete_level").await;
@@ -87,5 +87,5 @@ async fn usernames_cannot_hide_other_users() {
         answer.assert_refused(404, "USER_NOT_FOUND");
         assert_eq!(answer.body["data"], Value::Null);
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

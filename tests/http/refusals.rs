@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
 async fn start(node: &TestNode, player: &Player) -> Value {
     let started = node.post("/api/game/start", &player.token, &json!({})).await;
@@ -13,7 +13,7 @@ async fn start(node: &TestNode, player: &Player) -> Value {
     started.body["data"]["actionToken"].clone()
 }
 
-async fn update(node: &TestNode, token: &str, body: &str) -> Answer {
+async fn update(node: &TestNode, token: &str, body: &str) -> TestResponse {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     node.send(Method::POST, "/api/score/update", &headers, body.as_bytes().to_vec()).await
@@ -21,8 +21,8 @@ async fn update(node: &TestNode, token: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn the_first_failed_check_decides() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.updates_per_minute = 0).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.updates_per_minute = 0).await;
     let ada = node.register("ada").await;
     let token = start(&node, &ada).await;
     let unknown = "act_a1b2c3d4e5f6g7h8i9j0";
@@ -60,13 +60,13 @@ async fn the_first_failed_check_decides() {
         let answer = node.post("/api/v1/action-tokens", &ada.token, &body).await;
         assert_eq!(answer.code(), code, "{body}: {}", answer.text);
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_login_without_scheme_gets_the_header_format() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     for header in [
         ada.token.clone(),
@@ -96,8 +96,8 @@ async fn open_at(node: &TestNode, flows: &[&str]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn an_unavailable_action_lists_the_available_ones() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let token = start(&node, &ada).await;
     let update = |action: &str| json!({ "actionToken": token, "actionType": action, "points": 10 });
@@ -153,19 +153,19 @@ const LIMITED: &str = r#"
     proof = { kind = "none" }
 "#;
 
-async fn limited(world: &World, rule: &str) -> TestNode {
-    let path = world.folder.path().join("actions.toml");
+async fn limited(stores: &TestStores, rule: &str) -> TestNode {
+    let path = stores.folder.path().join("actions.toml");
     std::fs::write(&path, format!("{LIMITED}{rule}")).unwrap();
     let set = |it: &mut laurel::config::Config| {
         it.actions.file = path.to_str().unwrap().to_owned();
         it.limits.points_per_hour = 100;
         (it.limits.updates_per_minute, it.limits.inits_per_minute) = (0, 0);
     };
-    world.node_with(set).await
+    stores.start_node_with(set).await
 }
 
 /// The reported limit, which resets at the time of `Retry-After`.
-fn limit(answer: &Answer, code: &str) -> (String, Value) {
+fn limit(answer: &TestResponse, code: &str) -> (String, Value) {
     answer.assert_refused(429, code);
     let limit = &answer.body["metadata"]["limit"];
     let hlc_us = |it: &Value| it.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
@@ -177,8 +177,8 @@ fn limit(answer: &Answer, code: &str) -> (String, Value) {
 
 #[tokio::test]
 async fn expected_points_and_action_limits_are_reported() {
-    let world = World::new().await;
-    let node = limited(&world, "").await;
+    let stores = TestStores::new().await;
+    let node = limited(&stores, "").await;
     let ada = node.register("ada").await;
     let token = start(&node, &ada).await;
     for (action, expected) in [("cooling", json!([5, 10, 40])), ("daily", json!([1]))] {
@@ -194,7 +194,7 @@ async fn expected_points_and_action_limits_are_reported() {
         ("daily", "cap_per_day"),
         ("both", "cap_per_day"),
     ] {
-        let second = node.token(&ada, action).await;
+        let second = node.issue_token(&ada, action).await;
         node.award(&ada, action).await;
         let prove = node.post("/api/v1/action-tokens", &ada.token, &json!({ "actionType": action })).await;
         for refused in [node.init(&ada, action).await, node.finalize(&ada, &second, Value::Null).await, prove]
@@ -205,22 +205,22 @@ async fn expected_points_and_action_limits_are_reported() {
             assert_eq!(max, Value::Null);
         }
     }
-    let rich = node.token(&ada, "rich").await;
+    let rich = node.issue_token(&ada, "rich").await;
     let refused = node.finalize(&ada, &rich, Value::Null).await;
     assert_eq!(limit(&refused, "ACTION_LIMIT_REACHED").0, "points_per_hour");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_closed_action_reports_its_opening_hours() {
-    let world = World::new().await;
-    let node = limited(&world, "").await;
+    let stores = TestStores::new().await;
+    let node = limited(&stores, "").await;
     let hour = node.app.store.now_us().await.unwrap() / 3_600_000_000;
     let (from, to) = (format!("{:02}:30", (hour + 6) % 24), format!("{:02}:15", (hour + 10) % 24));
     let closed = format!(
         "[[action]]\ntype = \"night\"\nnumber = 9\npoints = 1\nproof = {{ kind = \"none\" }}\nopen_hours = \"{from}-{to}\"\n"
     );
-    let closed = limited(&world, &closed).await;
+    let closed = limited(&stores, &closed).await;
     let ada = closed.register("ada").await;
     let update = json!({ "actionToken": start(&closed, &ada).await, "actionType": "night", "points": 1 });
     for (path, body) in [
@@ -236,9 +236,9 @@ async fn a_closed_action_reports_its_opening_hours() {
 
 #[tokio::test]
 async fn a_full_rate_window_is_reported() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             (it.limits.updates_per_minute, it.limits.inits_per_minute) = (1, 1);
             (it.limits.starts_per_hour, it.limits.logins_per_minute) = (1, 1);
             (it.limits.registers_per_minute_per_ip, it.limits.logins_per_minute_per_ip) = (2, 2);
@@ -272,7 +272,7 @@ async fn a_full_rate_window_is_reported() {
     assert_eq!(limit(&from_here, "RATE_LIMIT_EXCEEDED").0, "logins_per_minute_per_ip");
 
     let one = |it: &mut laurel::config::Config| it.limits.requests_per_minute_per_user = 1;
-    let node = world.node_with(one).await;
+    let node = stores.start_node_with(one).await;
     let session = async || {
         let bearer = format!("Bearer {}", bob.token);
         node.send(Method::GET, "/api/game/session", &[("authorization", &bearer)], Vec::new()).await
@@ -280,7 +280,7 @@ async fn a_full_rate_window_is_reported() {
     session().await;
     assert_eq!(limit(&session().await, "RATE_LIMIT_EXCEEDED").0, "requests_per_minute_per_user");
 
-    let node = world.node().await;
+    let node = stores.start_node().await;
     let too_soon = node.post("/api/v1/action-tokens", &bob.token, &prove).await;
     assert_eq!(limit(&too_soon, "RATE_LIMIT_EXCEEDED").0, "action_interval_seconds");
 }

@@ -3,14 +3,14 @@
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
-use crate::harness::{Player, Signer, TestNode, World, assert_verified, eventually, jwks};
+use crate::harness::{Player, Signer, TestNode, TestStores, assert_ledger_matches, eventually, jwks};
 
-/// A node with this catalogue, whose key files are in the world's folder.
-async fn node(world: &World, catalogue: &str) -> TestNode {
-    let path = world.folder.path().join("actions.toml");
+/// A node with this catalogue, whose key files are in the stores' folder.
+async fn node(stores: &TestStores, catalogue: &str) -> TestNode {
+    let path = stores.folder.path().join("actions.toml");
     std::fs::write(&path, catalogue).unwrap();
-    world
-        .node_with(|config| {
+    stores
+        .start_node_with(|config| {
             config.actions.file = path.to_str().unwrap().to_owned();
             config.tokens.action_interval_seconds = 0;
         })
@@ -41,9 +41,9 @@ const LEVEL: &str = r#"
 "#;
 
 /// A node that trusts these signers, a player, and Redis' time in ms.
-async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i64) {
-    std::fs::write(world.folder.path().join("game.json"), jwks(signers)).unwrap();
-    let node = node(world, LEVEL).await;
+async fn level_node(stores: &TestStores, signers: &[&Signer]) -> (TestNode, Player, i64) {
+    std::fs::write(stores.folder.path().join("game.json"), jwks(signers)).unwrap();
+    let node = node(stores, LEVEL).await;
     let ada = node.register("ada").await;
     let now_ms = redis_time_ms(&node).await;
     (node, ada, now_ms)
@@ -51,10 +51,10 @@ async fn level_node(world: &World, signers: &[&Signer]) -> (TestNode, Player, i6
 
 #[tokio::test]
 async fn attestations_count_once_and_for_one_token() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let signers = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256]
         .map(|name| Signer::new(name, &format!("{name:?}")));
-    let (node, ada, now_ms) = level_node(&world, &signers.each_ref()).await;
+    let (node, ada, now_ms) = level_node(&stores, &signers.each_ref()).await;
     let bob = node.register("bob").await;
     for (place, signer) in signers.iter().enumerate() {
         let issued = node.init(&ada, "level").await;
@@ -64,7 +64,7 @@ async fn attestations_count_once_and_for_one_token() {
         let won = node.finalize(&ada, token, proof.clone()).await;
         assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
         // The attestation is for one token only.
-        let next = node.token(&ada, "level").await;
+        let next = node.issue_token(&ada, "level").await;
         node.finalize(&ada, &next, proof).await.assert_refused(422, "PROOF_INVALID");
     }
     let stranger = Signer::new(Algorithm::EdDSA, "EdDSA");
@@ -74,7 +74,7 @@ async fn attestations_count_once_and_for_one_token() {
         signers[0].sign(&claims(&ada, "another token's", now_ms)),
     ];
     for wrong in wrongs {
-        let (token, proof) = (node.token(&ada, "level").await, json!({ "attestation": wrong }));
+        let (token, proof) = (node.issue_token(&ada, "level").await, json!({ "attestation": wrong }));
         node.finalize(&ada, &token, proof).await.assert_refused(422, "PROOF_INVALID");
     }
     for (name, value) in
@@ -88,14 +88,14 @@ async fn attestations_count_once_and_for_one_token() {
         node.finalize(&ada, token, proof).await.assert_refused(422, "PROOF_INVALID");
     }
     assert_eq!(node.board().await, [("ada".to_owned(), 30, 1)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn attestations_without_a_token_count_in_the_other_apis() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
+    let (node, ada, now_ms) = level_node(&stores, &[&signer]).await;
     let hard = |jti: &str| {
         let mut claims = claims(&ada, jti, now_ms);
         claims["difficulty"] = json!("hard");
@@ -124,14 +124,14 @@ async fn attestations_without_a_token_count_in_the_other_apis() {
     assert_eq!(won.body["data"]["newScore"], 100, "{}", won.text);
     let next = &won.body["data"]["newActionToken"];
     send(update(next, 50, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_used_attestation_is_refused_after_redis_was_emptied() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    let (node, ada, now_ms) = level_node(&world, &[&signer]).await;
+    let (node, ada, now_ms) = level_node(&stores, &[&signer]).await;
     let proof = |jti: &str| json!({ "attestation": signer.sign(&claims(&ada, jti, now_ms)) });
     let prove = async |jti: &str| {
         let body = json!({ "actionType": "level", "proof": proof(jti) });
@@ -148,20 +148,20 @@ async fn a_used_attestation_is_refused_after_redis_was_emptied() {
     assert_eq!(prove("proven").await.status, 201);
     let token = start().await.unwrap();
     assert_eq!(update(&token, "played").await.status, 200);
-    node.written().await;
-    let _: () = world.redis_client().await.query("FLUSHALL").await;
+    node.wait_for_ledger().await;
+    let _: () = stores.redis_client().await.query("FLUSHALL").await;
     let token = eventually("a game to start again", start).await;
     update(&token, "played").await.assert_refused(422, "PROOF_INVALID");
     prove("proven").await.assert_refused(422, "PROOF_INVALID");
     assert_eq!(prove("fresh").await.status, 201);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn game_keys_rotate_while_the_node_serves() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
-    let (node, ada, now_ms) = level_node(&world, &[&old]).await;
+    let (node, ada, now_ms) = level_node(&stores, &[&old]).await;
     let attest = async |signer: &Signer| {
         let issued = node.init(&ada, "level").await;
         let attestation = signer.sign(&claims(&ada, jti(&issued.body), now_ms));
@@ -169,15 +169,15 @@ async fn game_keys_rotate_while_the_node_serves() {
         node.finalize(&ada, token, json!({ "attestation": attestation })).await.status
     };
     assert_eq!((attest(&old).await, attest(&new).await), (200, 422));
-    std::fs::write(world.folder.path().join("game.json"), jwks(&[&new])).unwrap();
+    std::fs::write(stores.folder.path().join("game.json"), jwks(&[&new])).unwrap();
     eventually("the new key to count", async || (attest(&new).await == 200).then_some(())).await;
     assert_eq!(attest(&old).await, 422);
 }
 
 #[tokio::test]
 async fn caps_and_open_hours_hold_in_all_apis() {
-    let world = World::new().await;
-    let any_node = world.node().await;
+    let stores = TestStores::new().await;
+    let any_node = stores.start_node().await;
     let hour = redis_time_ms(&any_node).await / 3_600_000 % 24;
     any_node.stop().await;
     let hours = |from: i64| format!("{:02}:00-{:02}:00", (hour + from) % 24, (hour + from + 4) % 24);
@@ -190,7 +190,7 @@ async fn caps_and_open_hours_hold_in_all_apis() {
     let open = format!("open_hours = \"{}\"", hours(22));
     let catalogue =
         action("capped", 1, "cap_per_hour = 2") + &action("closed", 2, &closed) + &action("open", 3, &open);
-    let node = node(&world, &catalogue).await;
+    let node = node(&stores, &catalogue).await;
     let ada = node.register("ada").await;
     for _ in 0..2 {
         node.award(&ada, "open").await;
@@ -204,7 +204,7 @@ async fn caps_and_open_hours_hold_in_all_apis() {
     let update = |action: &str| json!({ "actionToken": token, "actionType": action, "points": 10 });
     node.post("/api/score/update", &ada.token, &update("closed")).await.assert_refused(400, "INVALID_ACTION");
 
-    let (first, kept) = (node.token(&ada, "capped").await, node.token(&ada, "capped").await);
+    let (first, kept) = (node.issue_token(&ada, "capped").await, node.issue_token(&ada, "capped").await);
     assert_eq!(node.finalize(&ada, &first, Value::Null).await.status, 200);
     let proven = node.post("/api/v1/action-tokens", &ada.token, &prove("capped")).await;
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
@@ -223,7 +223,7 @@ async fn caps_and_open_hours_hold_in_all_apis() {
 
 #[tokio::test]
 async fn quiz_questions_set_the_points_and_do_not_repeat() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let bank: String = (0..6)
         .map(|number| {
             let difficulty = if number % 2 == 0 { "difficulty = \"hard\"" } else { "" };
@@ -235,7 +235,7 @@ async fn quiz_questions_set_the_points_and_do_not_repeat() {
         .collect();
     let action = "[[action]]\ntype = \"sum\"\nnumber = 1\npoints = 10\npoints_by_difficulty = { hard = 30 }\n\
                   proof = { kind = \"quiz\", bank = \"sums\" }\nflows = [\"actions\"]\n";
-    let node = node(&world, &format!("{action}{bank}")).await;
+    let node = node(&stores, &format!("{action}{bank}")).await;
     let ada = node.register("ada").await;
     let mut total = 0;
     for _ in 0..2 {
@@ -254,14 +254,14 @@ async fn quiz_questions_set_the_points_and_do_not_repeat() {
         asked.dedup();
         assert_eq!(asked.len(), 6, "a question was repeated: {asked:?}");
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn work_grows_with_the_pace_and_all_checks_must_pass() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let node = node(
-        &world,
+        &stores,
         "[[action]]\ntype = \"both\"\nnumber = 1\npoints = 10\nflows = [\"actions\"]\n\
          proof = { kind = \"all\", of = [{ kind = \"quiz\", bank = \"one\" }, \
                    { kind = \"hashcash\", bits = 4, max_bits = 7, pace_per_minute = 2 }] }\n\

@@ -1,24 +1,24 @@
 use serde_json::{Value, json};
 
 use super::admin::admin;
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 #[tokio::test]
 async fn suspects_are_ranked_by_weight() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
+    let stores = TestStores::new().await;
+    let nodes = [stores.start_node().await, stores.start_node().await];
     let root = admin(&nodes[0]).await;
     let (ada, eve) = (nodes[0].register("ada").await, nodes[0].register("eve").await);
-    let token = nodes[0].token(&ada, "watch_ad").await;
+    let token = nodes[0].issue_token(&ada, "watch_ad").await;
     nodes[0].finalize(&ada, &token, Value::Null).await;
     nodes[0].finalize(&ada, &token, Value::Null).await.assert_refused(409, "TOKEN_ALREADY_USED");
-    let hers = nodes[0].token(&ada, "watch_ad").await;
-    let early = nodes[0].token(&eve, "demo_elapsed").await;
+    let hers = nodes[0].issue_token(&ada, "watch_ad").await;
+    let early = nodes[0].issue_token(&eve, "demo_elapsed").await;
     nodes[1].finalize(&eve, &hers, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     nodes[1].finalize(&eve, "a.b.c", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     nodes[0].finalize(&eve, "a.b.c", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     nodes[1].finalize(&eve, &early, Value::Null).await.assert_refused(422, "PROOF_INVALID");
-    let quiz = nodes[1].token(&eve, "demo_quiz").await;
+    let quiz = nodes[1].issue_token(&eve, "demo_quiz").await;
     nodes[0].finalize(&eve, &quiz, json!({ "quizResult": "?" })).await.assert_refused(422, "PROOF_INVALID");
     let bearer = format!("Bearer {}", root.token);
     let get = async |path: &str| {

@@ -3,22 +3,22 @@
 use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
-use crate::harness::{TestNode, World, assert_verified};
+use crate::harness::{TestNode, TestStores, assert_ledger_matches};
 
-async fn node(world: &World, url: &str, per_minute: u32) -> TestNode {
-    node_with_breaker(world, url, per_minute, "opens_after = 1000").await
+async fn node(stores: &TestStores, url: &str, per_minute: u32) -> TestNode {
+    node_with_breaker(stores, url, per_minute, "opens_after = 1000").await
 }
 
-async fn node_with_breaker(world: &World, url: &str, per_minute: u32, breaker: &str) -> TestNode {
-    let path = world.folder.path().join("actions.toml");
+async fn node_with_breaker(stores: &TestStores, url: &str, per_minute: u32, breaker: &str) -> TestNode {
+    let path = stores.folder.path().join("actions.toml");
     let action = format!(
         "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
          proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\", {breaker} }}\n",
         "A".repeat(32)
     );
     std::fs::write(&path, action).unwrap();
-    world
-        .node_with(|config| {
+    stores
+        .start_node_with(|config| {
             config.actions.file = path.to_str().unwrap().to_owned();
             config.limits.updates_per_minute = per_minute;
             config.limits.inits_per_minute = per_minute;
@@ -29,13 +29,13 @@ async fn node_with_breaker(world: &World, url: &str, per_minute: u32, breaker: &
 
 #[tokio::test]
 async fn the_backend_decides_in_all_apis() {
-    let (world, backend) = (World::new().await, Backend::start().await);
-    let node = node(&world, &format!("{}/loot", backend.base), 0).await;
+    let (stores, backend) = (TestStores::new().await, Backend::start().await);
+    let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
     let (good, bad) = (json!({ "loot": 7, "anything": [1, { "else": null }] }), json!({ "loot": 8 }));
-    let token = node.token(&ada, "raid").await;
+    let token = node.issue_token(&ada, "raid").await;
     assert_eq!(node.finalize(&ada, &token, good.clone()).await.body["newScore"], 40);
-    let token = node.token(&ada, "raid").await;
+    let token = node.issue_token(&ada, "raid").await;
     node.finalize(&ada, &token, bad.clone()).await.assert_refused(422, "PROOF_INVALID");
     node.finalize(&ada, &token, good.clone()).await.assert_refused(409, "TOKEN_ALREADY_USED");
 
@@ -51,7 +51,7 @@ async fn the_backend_decides_in_all_apis() {
     let update = json!({ "actionToken": token, "actionType": "raid", "points": 40, "proof": good });
     let won = node.post("/api/score/update", &ada.token, &update).await;
     assert_eq!(won.body["data"]["newScore"], 120, "{}", won.text);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let kept: Vec<Value> =
         sqlx::query_scalar("SELECT proof_of_work FROM user_action WHERE proof_of_work IS NOT NULL")
             .fetch_all(&node.app.database)
@@ -62,14 +62,14 @@ async fn the_backend_decides_in_all_apis() {
 
 #[tokio::test]
 async fn a_backend_that_fails_leaves_every_token_unspent() {
-    let (world, backend) = (World::new().await, Backend::start().await);
-    let failing = node(&world, &format!("{}/nowhere", backend.base), 0).await;
+    let (stores, backend) = (TestStores::new().await, Backend::start().await);
+    let failing = node(&stores, &format!("{}/nowhere", backend.base), 0).await;
     let ada = failing.register("ada").await;
-    let token = failing.token(&ada, "raid").await;
+    let token = failing.issue_token(&ada, "raid").await;
     let good = json!({ "loot": 7 });
-    failing.written().await;
-    let mut redis_client = world.redis_client().await;
-    let before = redis_client.everything().await;
+    failing.wait_for_ledger().await;
+    let mut redis_client = stores.redis_client().await;
+    let before = redis_client.dump().await;
     for _ in 0..3 {
         let refused = failing.finalize(&ada, &token, good.clone()).await;
         refused.assert_refused(503, "SERVICE_UNAVAILABLE");
@@ -82,17 +82,17 @@ async fn a_backend_that_fails_leaves_every_token_unspent() {
         .assert_refused(503, "SERVICE_UNAVAILABLE");
     redis_client.assert_unchanged(&before).await;
     failing.stop().await;
-    let node = node(&world, &format!("{}/loot", backend.base), 0).await;
+    let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
     assert_eq!(node.finalize(&ada, &token, good).await.body["newScore"], 40);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn rate_limits_bound_webhook_calls() {
-    let (world, backend) = (World::new().await, Backend::start().await);
-    let node = node(&world, &format!("{}/loot", backend.base), 3).await;
+    let (stores, backend) = (TestStores::new().await, Backend::start().await);
+    let node = node(&stores, &format!("{}/loot", backend.base), 3).await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "raid").await;
+    let token = node.issue_token(&ada, "raid").await;
     let mut codes = Vec::new();
     for _ in 0..8 {
         let answer = node.finalize(&ada, &token, json!({ "loot": 8 })).await;
@@ -109,19 +109,19 @@ async fn rate_limits_bound_webhook_calls() {
 
 #[tokio::test]
 async fn the_breaker_opens_only_for_players_whose_calls_fail() {
-    let (world, backend) = (World::new().await, Backend::start().await);
+    let (stores, backend) = (TestStores::new().await, Backend::start().await);
     let breaker = "opens_after = 5, open_ms = 3600000";
-    let node = node_with_breaker(&world, &format!("{}/loot", backend.base), 0, breaker).await;
-    let players = node.players(3).await;
+    let node = node_with_breaker(&stores, &format!("{}/loot", backend.base), 0, breaker).await;
+    let players = node.create_players(3).await;
     let (honest, cheats) = players.split_first().unwrap();
-    let tokens = [node.token(&cheats[0], "raid").await, node.token(&cheats[1], "raid").await];
+    let tokens = [node.issue_token(&cheats[0], "raid").await, node.issue_token(&cheats[1], "raid").await];
     for round in 1..=10 {
         for (cheat, token) in cheats.iter().zip(&tokens) {
             let refused = node.finalize(cheat, token, json!({ "loot": 500 })).await;
             refused.assert_refused(503, "SERVICE_UNAVAILABLE");
         }
         if round % 4 == 0 {
-            let token = node.token(honest, "raid").await;
+            let token = node.issue_token(honest, "raid").await;
             let won = node.finalize(honest, &token, json!({ "loot": 7 })).await;
             assert_eq!(won.status, 200, "round {round}: {}", won.text);
         }
@@ -132,8 +132,8 @@ async fn the_breaker_opens_only_for_players_whose_calls_fail() {
 
 #[tokio::test]
 async fn a_wrong_guess_spends_the_token_and_a_replay_calls_no_webhook() {
-    let (world, backend) = (World::new().await, Backend::start().await);
-    let node = node(&world, &format!("{}/loot", backend.base), 0).await;
+    let (stores, backend) = (TestStores::new().await, Backend::start().await);
+    let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
     let game = node.post("/api/game/start", &ada.token, &json!({})).await;
     let token = game.body["data"]["actionToken"].clone();
@@ -141,7 +141,7 @@ async fn a_wrong_guess_spends_the_token_and_a_replay_calls_no_webhook() {
     node.post("/api/score/update", &ada.token, &update(1)).await.assert_refused(422, "PROOF_INVALID");
     node.post("/api/score/update", &ada.token, &update(7)).await.assert_refused(409, "TOKEN_ALREADY_USED");
 
-    let token = node.token(&ada, "raid").await;
+    let token = node.issue_token(&ada, "raid").await;
     let body = json!({ "antiSpamToken": token, "proof": { "loot": 7 } });
     let key = [("idempotency-key", "k")];
     let first = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
@@ -149,5 +149,5 @@ async fn a_wrong_guess_spends_the_token_and_a_replay_calls_no_webhook() {
     let requests = backend.requests();
     let again = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
     assert_eq!((again.status, &again.text, backend.requests()), (200, &first.text, requests));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
 const CATALOGUE: &str = "[[action]]\ntype = \"jackpot\"\nnumber = 1\npoints = 100\nproof = { kind = \"none\" }\n\
                          acknowledge = \"ledger\"\n\
                          [[action]]\ntype = \"crumb\"\nnumber = 2\npoints = 1\nproof = { kind = \"none\" }\n";
 
 /// A node that waits this long for an award to be committed.
-async fn node(world: &World, wait_ms: u64) -> TestNode {
-    let path = world.folder.path().join("actions.toml");
+async fn node(stores: &TestStores, wait_ms: u64) -> TestNode {
+    let path = stores.folder.path().join("actions.toml");
     std::fs::write(&path, CATALOGUE).unwrap();
-    world
-        .node_with(|it| {
+    stores
+        .start_node_with(|it| {
             it.actions.file = path.to_str().unwrap().to_owned();
             it.outbox.acknowledge_timeout_ms = wait_ms;
             it.tokens.action_interval_seconds = 0;
@@ -25,7 +25,7 @@ async fn node(world: &World, wait_ms: u64) -> TestNode {
 
 /// A token for the jackpot in each API, as the request that redeems it.
 async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value); 3] {
-    let token = node.token(player, "jackpot").await;
+    let token = node.issue_token(player, "jackpot").await;
     let proven = node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "jackpot" })).await;
     let game = node.post("/api/game/start", &player.token, &json!({})).await;
     let update =
@@ -38,7 +38,7 @@ async fn requests(node: &TestNode, player: &Player) -> [(&'static str, Value); 3
 }
 
 /// With a key per API.
-async fn redeem(node: &TestNode, player: &Player, path: &str, body: &Value) -> Answer {
+async fn redeem(node: &TestNode, player: &Player, path: &str, body: &Value) -> TestResponse {
     node.post_with(path, &player.token, &[("idempotency-key", path)], body).await
 }
 
@@ -52,8 +52,8 @@ async fn written(node: &TestNode, player: &Player) -> i64 {
 
 #[tokio::test]
 async fn acknowledged_awards_are_committed_in_every_api() {
-    let world = World::new().await;
-    let node = node(&world, 30_000).await;
+    let stores = TestStores::new().await;
+    let node = node(&stores, 30_000).await;
     let ada = node.register("ada").await;
     let requests = requests(&node, &ada).await;
     for (already, (path, body)) in requests.iter().enumerate() {
@@ -65,12 +65,12 @@ async fn acknowledged_awards_are_committed_in_every_api() {
 
 #[tokio::test]
 async fn uncommitted_awards_time_out_and_a_retry_is_acknowledged() {
-    let world = World::new().await;
-    let node = node(&world, 400).await;
+    let stores = TestStores::new().await;
+    let node = node(&stores, 400).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let requests = requests(&node, &ada).await;
-    node.written().await;
-    let holder = world.block_ledger_writes().await;
+    node.wait_for_ledger().await;
+    let holder = stores.block_ledger_writes().await;
     for round in 0..2 {
         for (path, body) in &requests {
             let refused = redeem(&node, &ada, path, body).await;
@@ -101,15 +101,15 @@ async fn uncommitted_awards_time_out_and_a_retry_is_acknowledged() {
         assert_eq!((answer.status, answer.header("idempotent-replayed")), (200, "true"), "{}", answer.text);
         assert!(written(&node, &ada).await >= 100 * (number as i64 + 1), "{path}");
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     assert_eq!(written(&node, &ada).await, 300);
 }
 
 #[tokio::test]
 async fn concurrent_requests_wait_for_their_own_award() {
-    let world = World::new().await;
-    let node = node(&world, 30_000).await;
-    let players = node.players(20).await;
+    let stores = TestStores::new().await;
+    let node = node(&stores, 30_000).await;
+    let players = node.create_players(20).await;
     let wins = players.iter().map(|it| node.award(it, "jackpot"));
     futures::future::join_all(wins).await;
     for player in &players {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 /// Actor, action, user and detail of each row.
 type Row = (String, String, String, Value);
@@ -15,8 +15,8 @@ async fn rows(database: &laurel::db::Database) -> Vec<Row> {
 
 #[tokio::test]
 async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     node.register("ada").await;
     let database = &node.app.database;
     let user = laurel::admin::find_user(&node.app.admin, "ada").await.unwrap();

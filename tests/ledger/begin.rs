@@ -4,13 +4,13 @@ use laurel::db::begin;
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test]
 async fn a_cancelled_begin_leaves_no_transaction_in_the_pool() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let pool =
-        PgPoolOptions::new().max_connections(1).connect(world.config.postgres.url.expose()).await.unwrap();
+        PgPoolOptions::new().max_connections(1).connect(stores.config.postgres.url.expose()).await.unwrap();
     for microseconds in 0..200 {
         let asked = begin(&pool, "BEGIN");
         drop(tokio::time::timeout(Duration::from_micros(microseconds), asked).await);

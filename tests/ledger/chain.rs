@@ -6,7 +6,7 @@ use laurel::store::Entry;
 use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::harness::{World, ledger_mismatches};
+use crate::harness::{TestStores, ledger_mismatches};
 
 /// Alternating awards of two users, in the outbox.
 pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
@@ -20,8 +20,8 @@ pub async fn outbox(app: &App, awards: u64) -> Vec<Entry> {
 }
 
 /// A ledger of eight entries.
-async fn ledger(world: &World) -> Arc<App> {
-    let app = world.app().await;
+async fn ledger(stores: &TestStores) -> Arc<App> {
+    let app = stores.build_app().await;
     let entries = outbox(&app, 8).await;
     write_batch(
         &mut app.database.acquire().await.unwrap(),
@@ -50,8 +50,8 @@ async fn found(app: &App) -> Vec<Mismatch> {
 
 #[tokio::test]
 async fn changed_entries_are_reported() {
-    let world = World::new().await;
-    let app = ledger(&world).await;
+    let stores = TestStores::new().await;
+    let app = ledger(&stores).await;
     let third = event(&app, 3).await;
     for change in [
         "action_type = 'another'",
@@ -81,8 +81,8 @@ async fn changed_entries_are_reported() {
 
 #[tokio::test]
 async fn removed_entries_are_reported() {
-    let world = World::new().await;
-    let app = ledger(&world).await;
+    let stores = TestStores::new().await;
+    let app = ledger(&stores).await;
     let names = async || found(&app).await.into_iter().map(|it| it.subject).collect::<Vec<_>>();
     app.database.execute("DELETE FROM score_history WHERE seq IN (3, 5, 6)").await.unwrap();
     assert_eq!(names().await, ["entry 3", "entries 5 to 6"]);
@@ -92,8 +92,8 @@ async fn removed_entries_are_reported() {
 
 #[tokio::test]
 async fn inserted_entries_are_reported() {
-    let world = World::new().await;
-    let app = ledger(&world).await;
+    let stores = TestStores::new().await;
+    let app = ledger(&stores).await;
     let third = event(&app, 3).await;
     let put_in = async |id: u128, seq: i64, shard: i16| {
         let insert = "
@@ -139,8 +139,8 @@ const HASH_ANEW: &str = "
 
 #[tokio::test]
 async fn a_recomputed_chain_without_the_key_is_reported() {
-    let world = World::new().await;
-    let app = ledger(&world).await;
+    let stores = TestStores::new().await;
+    let app = ledger(&stores).await;
     app.database.execute(HASH_ANEW).await.unwrap();
     assert_eq!(found(&app).await, [], "it is hashed as it is documented");
 
@@ -169,8 +169,8 @@ async fn a_recomputed_chain_without_the_key_is_reported() {
 
 #[tokio::test]
 async fn a_truncated_chain_is_reported() {
-    let world = World::new().await;
-    let app = ledger(&world).await;
+    let stores = TestStores::new().await;
+    let app = ledger(&stores).await;
     app.database.execute("DELETE FROM score_history WHERE seq > 6").await.unwrap();
     app.database.execute(HASH_ANEW).await.unwrap();
     let found = found(&app).await;
@@ -180,8 +180,8 @@ async fn a_truncated_chain_is_reported() {
 
 #[tokio::test]
 async fn a_batch_delivered_twice_is_chained_once() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let mut entries = outbox(&app, 9).await;
     let mut database = app.database.acquire().await.unwrap();
     write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries[..9], Origin::Outbox)
@@ -206,8 +206,8 @@ async fn a_batch_delivered_twice_is_chained_once() {
 
 #[tokio::test]
 async fn batches_on_two_connections_make_one_chain() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let entries = outbox(&app, 40).await;
     let write = async |entries: &[Entry]| {
         for some in entries.chunks(7) {

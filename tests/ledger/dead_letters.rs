@@ -5,7 +5,9 @@ use sqlx::Executor;
 use uuid::Uuid;
 
 use super::{append, forged_entry};
-use crate::harness::{Player, TestNode, World, assert_verified, eventually, ledger_mismatches, mismatches};
+use crate::harness::{
+    Player, TestNode, TestStores, assert_ledger_matches, eventually, ledger_mismatches, mismatches,
+};
 use crate::scripts::user;
 
 fn operator() -> Decision {
@@ -35,10 +37,10 @@ async fn forged(node: &TestNode, player: &Player, changes: &[(&str, &str)]) -> S
 
 #[tokio::test]
 async fn a_bad_entry_holds_up_no_other() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let stranger = Uuid::from_u128(77).to_string();
     let (far, long) = (i64::MAX.to_string(), "x".repeat(65));
     let cases: &[(&str, &[(&str, &str)])] = &[
@@ -56,7 +58,7 @@ async fn a_bad_entry_holds_up_no_other() {
         let entry = forged(&node, &ada, changes).await;
         let stream_id = append(&mut redis_client, &entry).await;
         node.award(&ada, "watch_ad").await;
-        node.written().await;
+        node.wait_for_ledger().await;
         let found = letters(&node).await;
         assert_eq!(found.len(), number + 1, "{changes:?}");
         assert_eq!((found[0].reason.as_str(), &found[0].stream_id), (*reason, &stream_id), "{changes:?}");
@@ -84,22 +86,22 @@ async fn a_bad_entry_holds_up_no_other() {
         .await;
         assert!(again.is_err(), "a decision is final");
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_retried_entry_counts_once() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let database = &node.app.database;
     node.award(&ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     let odd = "ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15)";
     database.execute(odd).await.unwrap();
     node.award(&ada, "solve_puzzle").await;
     node.award(&ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     // In Redis the total went from 10 to 25 to 35. The ledger continues from its own total.
     assert_eq!(score(&node, &ada).await, 20);
     assert_eq!(ledger_mismatches(&node.app).await, []);
@@ -110,9 +112,9 @@ async fn a_retried_entry_counts_once() {
     database.execute("ALTER TABLE score_history DROP CONSTRAINT odd").await.unwrap();
     assert_eq!(retry(&node, waiting[0].id).await, "written");
     assert_eq!(score(&node, &ada).await, 35);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     node.award(&ada, "complete_level").await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     // The same entry again, as an older copy of Redis would deliver it.
     let at_ms = waiting[0].at_ms;
     let changes = [
@@ -123,16 +125,16 @@ async fn a_retried_entry_counts_once() {
     ];
     let changes: Vec<(&str, &str)> = changes.iter().map(|(name, it)| (*name, it.as_str())).collect();
     let entry = forged(&node, &ada, &changes).await;
-    append(&mut world.redis_client().await, &entry).await;
-    node.written().await;
+    append(&mut stores.redis_client().await, &entry).await;
+    node.wait_for_ledger().await;
     assert_eq!(score(&node, &ada).await, 55);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn an_unknown_user_is_banned_and_blocks_nothing() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     let user = eve.identity.user;
     let row: (i64, String, String) =
@@ -151,7 +153,7 @@ async fn an_unknown_user_is_banned_and_blocks_nothing() {
         .await;
     };
     banned().await;
-    node.written().await;
+    node.wait_for_ledger().await;
     assert_eq!(node.board().await, [("ada".to_owned(), 10, 1)]);
     assert!(letters(&node).await.iter().all(|it| it.reason == "unknown_user" && it.user == Some(user)));
     laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
@@ -187,13 +189,13 @@ async fn an_unknown_user_is_banned_and_blocks_nothing() {
     laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
     node.award(&eve, "watch_ad").await;
     assert_eq!(node.board().await, [("ada".to_owned(), 20, 1), ("eve".to_owned(), 20, 1)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn entries_stay_in_the_outbox_if_postgres_rejects_all() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let database = &node.app.database;
     database.execute("ALTER TABLE user_action RENAME COLUMN score_value TO other").await.unwrap();
@@ -206,17 +208,17 @@ async fn entries_stay_in_the_outbox_if_postgres_rejects_all() {
     assert!(letters(&node).await.is_empty());
     assert_eq!(node.app.store.poll_state().await.unwrap().outbox, 2);
     database.execute("ALTER TABLE user_action RENAME COLUMN other TO score_value").await.unwrap();
-    node.written().await;
-    assert_verified(&world).await;
+    node.wait_for_ledger().await;
+    assert_ledger_matches(&stores).await;
     assert!(letters(&node).await.is_empty());
 }
 
 #[tokio::test]
 async fn entries_stay_in_the_outbox_after_too_many_failures() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     for number in 0..105 {
         let _: String = redis_client.query(&format!("XADD outbox * kind unheard-of number {number}")).await;
     }
@@ -237,12 +239,12 @@ async fn entries_stay_in_the_outbox_after_too_many_failures() {
 
 #[tokio::test]
 async fn entries_of_other_players_are_written() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     crate::scripts::award(&node.app.store, user(99), 10).await;
     node.award(&ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     assert_eq!(score(&node, &ada).await, 10);
     assert_eq!(letters(&node).await.len(), 2);
 }

@@ -7,13 +7,13 @@ use laurel::store::NextToken;
 use laurel::token::{ActToken, new_session_id};
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified};
+use crate::harness::{TestStores, assert_ledger_matches};
 use crate::scripts::redeem;
 
 #[tokio::test]
 async fn session_entries_may_arrive_in_any_order() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
     let username = format!("u{}", crate::scripts::number(user));
@@ -78,7 +78,7 @@ async fn session_entries_may_arrive_in_any_order() {
         sqlx::query_scalar("SELECT session_id FROM user_action").fetch_all(&app.database).await.unwrap();
     assert_eq!(attempts, [Some(session.clone()), Some(session)]);
     app.store.ack(&entries).await.unwrap();
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 /// A session's tokens in the view: whether each is active, and whether it was used.
@@ -100,8 +100,8 @@ async fn shown(app: &App, session: &str) -> BTreeMap<String, (bool, bool)> {
 
 #[tokio::test]
 async fn unused_tokens_are_shown_as_active() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let user = super::verify::insert_user(&app).await;
     let tokens = [ActToken::new(), ActToken::new(), ActToken::new()];
     let [used, next, verified] = tokens.each_ref().map(ActToken::hash);
@@ -121,8 +121,8 @@ async fn unused_tokens_are_shown_as_active() {
 
 #[tokio::test]
 async fn the_sweep_closes_expired_sessions() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let user = super::verify::insert_user(&app).await;
     let insert = "
         INSERT INTO game_sessions (session_id, user_id, created_at, expires_at)
@@ -141,8 +141,8 @@ async fn the_sweep_closes_expired_sessions() {
 
 #[tokio::test]
 async fn the_sweep_deletes_old_abuse_signals() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let hours = "FROM generate_series(0, 1500) n, LATERAL (SELECT now() - n * interval '1 hour' AS hour) it";
     let insert = format!(
         "INSERT INTO abuse_signals (suspect, is_user, signal, hour, count) SELECT '10.0.0.1', FALSE, 'forged', hour, 1 {hours};

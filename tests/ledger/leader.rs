@@ -2,11 +2,11 @@
 
 use sqlx::PgConnection;
 
-use crate::harness::{TestRedis, World, assert_verified, eventually};
+use crate::harness::{TestRedis, TestStores, assert_ledger_matches, eventually};
 
 /// Takes the lock from the current leader and sends no more queries.
-async fn hold_and_pause(world: &World) -> PgConnection {
-    let app = world.app().await;
+async fn hold_and_pause(stores: &TestStores) -> PgConnection {
+    let app = stores.build_app().await;
     let mut holder = app.database.acquire().await.unwrap().detach();
     let lock = "SELECT pg_advisory_lock(x'6c617572656c'::bigint)";
     let others = "SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -23,40 +23,40 @@ async fn hold_and_pause(world: &World) -> PgConnection {
 
 #[tokio::test]
 async fn an_idle_leader_is_disconnected() {
-    let world = World::new().await;
-    let mut paused = hold_and_pause(&world).await;
+    let stores = TestStores::new().await;
+    let mut paused = hold_and_pause(&stores).await;
     // The node cannot be ready before it leads: no other node opens the board.
-    let node = world.node().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     let late = sqlx::query("SELECT 1").execute(&mut paused).await;
     assert!(late.is_err(), "a disconnected leader cannot write");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn the_next_leader_writes_what_a_dead_one_left() {
-    let world = World::new().await;
-    let mut first = world.process(&[]).await;
-    let second = world.node().await;
+    let stores = TestStores::new().await;
+    let mut first = stores.start_process(&[]).await;
+    let second = stores.start_node().await;
     let ada = second.register("ada").await;
     first.kill();
     second.award(&ada, "watch_ad").await;
-    second.written().await;
+    second.wait_for_ledger().await;
     let leader = eventually("the second node to become the leader", async || {
         let text = second.get("/metrics").await.text;
         text.lines().find(|it| *it == "laurel_ledger_leader 1").map(str::to_owned)
     })
     .await;
     assert!(!leader.is_empty());
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_locked_row_delays_the_ledger_and_skips_nothing() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut holder = node.app.database.begin().await.unwrap();
     sqlx::query("SELECT seq FROM ledger_heads FOR UPDATE").execute(&mut *holder).await.unwrap();
@@ -70,37 +70,37 @@ async fn a_locked_row_delays_the_ledger_and_skips_nothing() {
     })
     .await;
     holder.rollback().await.unwrap();
-    node.written().await;
-    assert_verified(&world).await;
+    node.wait_for_ledger().await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_command_with_another_redis_than_the_leader_fails() {
-    let mut world = World::with_shards(1).await;
-    let node = world.node().await;
+    let mut stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let lock = world.block_ledger_writes().await;
+    let lock = stores.block_ledger_writes().await;
     for _ in 0..3 {
         node.award(&ada, "watch_ad").await;
     }
-    world.redis.kill().await;
-    let copy = world.redis.copy_data();
-    world.redis.restart().await;
+    stores.redis.kill().await;
+    let copy = stores.redis.copy_data();
+    stores.redis.restart().await;
     drop(lock);
-    node.written().await;
+    node.wait_for_ledger().await;
     // A second server with the same data, which is a mistake. The node keeps using the first.
-    let mut other = TestRedis::start(&world.folder.path().join("other")).await;
+    let mut other = TestRedis::start(&stores.folder.path().join("other")).await;
     other.kill().await;
     other.restore_data(&copy);
     other.restart().await;
     // At least the awards: `issued` entries may be written while `score_history` is locked, if they are a batch of their own.
     let waiting: u64 = other.redis_client().await.query("XLEN outbox").await;
     assert!(waiting >= 3, "{waiting}");
-    let first = std::mem::replace(&mut world.config.redis.url, other.url.clone().into());
+    let first = std::mem::replace(&mut stores.config.redis.url, other.url.clone().into());
     let waited =
-        laurel::ledger::await_board(&world.app().await.ledger, |_| ()).await.unwrap_err().to_string();
+        laurel::ledger::await_board(&stores.build_app().await.ledger, |_| ()).await.unwrap_err().to_string();
     let expected = format!("the {waiting} entries in the outbox");
     assert!(waited.contains(&expected) && waited.contains("another Redis"), "{waited}");
-    world.config.redis.url = first;
-    assert_verified(&world).await;
+    stores.config.redis.url = first;
+    assert_ledger_matches(&stores).await;
 }

@@ -3,12 +3,14 @@
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, Signer, TestNode, World, assert_verified, eventually, jwks};
+use crate::harness::{
+    Player, Signer, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually, jwks,
+};
 
 #[tokio::test]
 async fn points_per_hour_survive_an_emptied_redis() {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.points_per_hour = 25).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.points_per_hour = 25).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&ada, "watch_ad").await;
@@ -17,8 +19,8 @@ async fn points_per_hour_survive_an_emptied_redis() {
     let user = laurel::admin::find_user(&node.app.admin, "bob").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
     laurel::admin::adjust(&node.app.admin, &user, 500, None, &decision).await.unwrap();
-    node.written().await;
-    let mut redis_client = world.redis_client().await;
+    node.wait_for_ledger().await;
+    let mut redis_client = stores.redis_client().await;
     let _: () = redis_client.query("FLUSHALL").await;
     let token = eventually("the board to be open again", async || {
         let answer = node.init(&ada, "watch_ad").await;
@@ -35,18 +37,19 @@ async fn points_per_hour_survive_an_emptied_redis() {
     );
     node.award(&bob, "watch_ad").await;
     assert_eq!(redis_client.query::<u64>(&format!("GET points:{}", bob.identity.user)).await, 20);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 /// A node whose only action needs an attestation, and a player.
-async fn attested(world: &World, signer: &Signer) -> (TestNode, Player) {
-    let (keys, catalogue) = (world.folder.path().join("game.json"), world.folder.path().join("actions.toml"));
+async fn attested(stores: &TestStores, signer: &Signer) -> (TestNode, Player) {
+    let (keys, catalogue) =
+        (stores.folder.path().join("game.json"), stores.folder.path().join("actions.toml"));
     std::fs::write(keys, jwks(&[signer])).unwrap();
     let text = "[keys.game]\njwks_file = \"game.json\"\n[[action]]\ntype = \"level\"\nnumber = 1\npoints = 10\n\
                 proof = { kind = \"signed\", keys = \"game\" }\n";
     std::fs::write(&catalogue, text).unwrap();
-    let node = world
-        .node_with(|it| {
+    let node = stores
+        .start_node_with(|it| {
             it.actions.file = catalogue.to_str().unwrap().to_owned();
             it.tokens.action_interval_seconds = 0;
         })
@@ -56,7 +59,7 @@ async fn attested(world: &World, signer: &Signer) -> (TestNode, Player) {
 }
 
 /// Submits an attestation once the board is open.
-async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
+async fn show(node: &TestNode, player: &Player, attestation: &str) -> TestResponse {
     let body = json!({ "actionType": "level", "proof": { "attestation": attestation } });
     eventually("the board to be open", async || {
         let answer = node.post("/api/v1/action-tokens", &player.token, &body).await;
@@ -69,24 +72,24 @@ async fn show(node: &TestNode, player: &Player, attestation: &str) -> Answer {
 #[tokio::test]
 async fn used_attestations_expire_by_redis_clock() {
     for (used_at, lost_at) in [("+0", "+0"), ("-3600", "-3600"), ("+3600", "+3600"), ("+0", "+120")] {
-        let world = World::with_fake_clock().await;
-        world.redis.set_clock(used_at);
+        let stores = TestStores::with_fake_clock().await;
+        stores.redis.set_clock(used_at);
         let signer = Signer::new(Algorithm::ES256, "a");
-        let (node, ada) = attested(&world, &signer).await;
+        let (node, ada) = attested(&stores, &signer).await;
         let expires_s = node.app.store.now_us().await.unwrap() / 1_000_000 + 60;
         let sign = |jti: &str| {
             signer.sign(&json!({ "sub": ada.identity.user, "act": "level", "jti": jti, "exp": expires_s }))
         };
         let (used, fresh) = (sign("used"), sign("fresh"));
         assert_eq!(show(&node, &ada, &used).await.status, 201);
-        node.written().await;
-        world.redis.set_clock(lost_at);
-        let _: () = world.redis_client().await.query("FLUSHALL").await;
+        node.wait_for_ledger().await;
+        stores.redis.set_clock(lost_at);
+        let _: () = stores.redis_client().await.query("FLUSHALL").await;
         eventually("Redis to be loaded", async || {
             (node.app.store.poll_state().await.ok()?.open).then_some(())
         })
         .await;
-        world.redis.set_clock(used_at);
+        stores.redis.set_clock(used_at);
         show(&node, &ada, &used).await.assert_refused(422, "PROOF_INVALID");
         assert_eq!(show(&node, &ada, &fresh).await.status, 201, "{used_at} {lost_at}");
     }

@@ -4,7 +4,7 @@ use laurel::ledger::Migrations;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 const EXPAND: [(&str, &str); 2] = [
     ("0001_first", "CREATE TABLE actions (points INT NOT NULL)"),
@@ -16,27 +16,27 @@ const CONTRACT: [(&str, &str); 1] = [(
     "UPDATE actions SET note = 'old' WHERE note IS NULL; ALTER TABLE actions ALTER COLUMN note SET NOT NULL",
 )];
 
-fn options(world: &World, application_name: &str) -> PgConnectOptions {
-    let options = PgConnectOptions::from_str(world.config.postgres.url.expose()).unwrap();
+fn options(stores: &TestStores, application_name: &str) -> PgConnectOptions {
+    let options = PgConnectOptions::from_str(stores.config.postgres.url.expose()).unwrap();
     options.application_name(application_name)
 }
 
-async fn connect(world: &World, application_name: &str) -> PgConnection {
-    options(world, application_name).connect().await.unwrap()
+async fn connect(stores: &TestStores, application_name: &str) -> PgConnection {
+    options(stores, application_name).connect().await.unwrap()
 }
 
 #[tokio::test]
 async fn contract_migrations_wait_for_older_nodes() {
-    let world = World::without_tables().await;
-    let database = PgPoolOptions::new().connect_with(options(&world, "laurel/3")).await.unwrap();
+    let stores = TestStores::without_tables().await;
+    let database = PgPoolOptions::new().connect_with(options(&stores, "laurel/3")).await.unwrap();
     let old_version = Migrations::new(&EXPAND[..1], &[]);
     let new_version = Migrations::new(&EXPAND, &CONTRACT);
     old_version.expand(&database).await.unwrap();
     assert!(old_version.contract(&database).await.unwrap(), "it has no contract steps");
 
     // After the expand step both versions write.
-    let mut older = connect(&world, "laurel/1").await;
-    let mut newer = connect(&world, "laurel/3").await;
+    let mut older = connect(&stores, "laurel/1").await;
+    let mut newer = connect(&stores, "laurel/3").await;
     let write_old = async |node: &mut PgConnection| {
         sqlx::query("INSERT INTO actions (points) VALUES (1)").execute(node).await
     };
@@ -53,11 +53,11 @@ async fn contract_migrations_wait_for_older_nodes() {
     write_old(&mut older).await.unwrap();
     older.close().await.unwrap();
 
-    let other = connect(&world, "laurel/2").await;
+    let other = connect(&stores, "laurel/2").await;
     assert!(!new_version.contract(&database).await.unwrap(), "a node is older by one step");
     other.close().await.unwrap();
-    let _newest = connect(&world, "laurel/999").await;
-    let mut admin = connect(&world, "psql").await;
+    let _newest = connect(&stores, "laurel/999").await;
+    let mut admin = connect(&stores, "psql").await;
     eventually("the contract step to run", async || {
         new_version.contract(&database).await.unwrap().then_some(())
     })
@@ -72,8 +72,8 @@ async fn contract_migrations_wait_for_older_nodes() {
 
 #[tokio::test]
 async fn a_changed_migration_is_refused() {
-    let world = World::without_tables().await;
-    let database = PgPoolOptions::new().connect_with(options(&world, "laurel/1")).await.unwrap();
+    let stores = TestStores::without_tables().await;
+    let database = PgPoolOptions::new().connect_with(options(&stores, "laurel/1")).await.unwrap();
     Migrations::new(&EXPAND[..1], &[]).expand(&database).await.unwrap();
     let changed = Migrations::new(&[("0001_first", "CREATE TABLE actions (points BIGINT NOT NULL)")], &[]);
     assert!(changed.expand(&database).await.is_err());
@@ -94,8 +94,8 @@ async fn search_index_is_created_where_the_extension_is_available() {
         ("has_out_of_reach", "CREATE SCHEMA more; CREATE EXTENSION pg_trgm SCHEMA more;", false),
     ];
     for (role, given, wanted) in cases {
-        let world = World::without_tables().await;
-        let url = world.config.postgres.url.expose().to_owned();
+        let stores = TestStores::without_tables().await;
+        let url = stores.config.postgres.url.expose().to_owned();
         let database = PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
         let name: String =
             sqlx::query_scalar("SELECT current_database()::text").fetch_one(&database).await.unwrap();
@@ -111,7 +111,7 @@ async fn search_index_is_created_where_the_extension_is_available() {
         assert_eq!(indexed, wanted, "{role}");
         database.close().await;
 
-        let node = world.node().await;
+        let node = stores.start_node().await;
         node.register("ada_lovelace").await;
         let found = laurel::admin::search(&node.app.admin, Some("LOVE"), None, 5).await.unwrap();
         assert_eq!((found.total, found.users[0].username.as_str()), (1, "ada_lovelace"), "{role}");

@@ -55,5 +55,5 @@ fn forged_entry(user: Uuid, hlc_us: i64, changes: &[(&str, &str)]) -> String {
 
 /// Appends an entry to the outbox. Returns its id in the stream.
 async fn append(redis_client: &mut RedisClient, entry: &str) -> String {
-    redis_client.ask_words(&["XADD", "outbox", "*", "entry", entry]).await
+    redis_client.query_words(&["XADD", "outbox", "*", "entry", entry]).await
 }

@@ -1,10 +1,10 @@
-use crate::harness::World;
+use crate::harness::TestStores;
 use crate::scripts::{award, user};
 
 #[tokio::test]
 async fn only_acknowledged_entries_leave_the_outbox() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
     let mut reader = store.outbox_reader().await.unwrap();
     let (entries, unread) = reader.read(10, 0).await.unwrap();
@@ -26,9 +26,9 @@ async fn only_acknowledged_entries_leave_the_outbox() {
 
 #[tokio::test]
 async fn unreadable_entries_are_returned_raw() {
-    let world = World::new().await;
-    let store = world.store().await;
-    let _: String = world.redis_client().await.query("XADD outbox * kind nonsense").await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
+    let _: String = stores.redis_client().await.query("XADD outbox * kind nonsense").await;
     award(&store, user(1), 10).await;
     let mut reader = store.outbox_reader().await.unwrap();
     let (entries, unread) = reader.read(10, 0).await.unwrap();

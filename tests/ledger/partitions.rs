@@ -6,7 +6,7 @@ use laurel::store::{BoardEntry, Entry};
 use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified, ledger_mismatches};
+use crate::harness::{TestStores, assert_ledger_matches, ledger_mismatches};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -27,8 +27,8 @@ async fn tables(app: &App) -> Vec<String> {
 }
 
 /// An empty ledger that was installed five months ago.
-async fn aged(world: &World) -> Arc<App> {
-    let app = world.app().await;
+async fn aged(stores: &TestStores) -> Arc<App> {
+    let app = stores.build_app().await;
     let first = month(&app, -1).await.table_suffix();
     let mut statements = format!("DROP TABLE score_history_before_{first};");
     let bound = month(&app, 4).await;
@@ -91,8 +91,8 @@ async fn top(app: &App) -> Vec<BoardEntry> {
 
 #[tokio::test]
 async fn months_are_created_in_advance_and_take_rows_from_the_default_partition() {
-    let world = World::new().await;
-    let app = aged(&world).await;
+    let stores = TestStores::new().await;
+    let app = aged(&stores).await;
     let names = tables(&app).await;
     for ahead in [0, -1, -2] {
         let name = format!("score_history_{}", month(&app, ahead).await.table_suffix());
@@ -110,13 +110,13 @@ async fn months_are_created_in_advance_and_take_rows_from_the_default_partition(
     assert_eq!(text(&app, place).await, "score_history_rest");
     assert!(laurel::ledger::contract(&app.database).await.unwrap());
     assert_eq!(text(&app, place).await, format!("score_history_{}", next.table_suffix()));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn months_with_carried_entries_can_be_detached() {
-    let world = World::new().await;
-    let app = aged(&world).await;
+    let stores = TestStores::new().await;
+    let app = aged(&stores).await;
     let user = super::verify::insert_user(&app).await;
     for months in [5, 4, 3] {
         award(&app, &[user], 10).await;
@@ -138,13 +138,13 @@ async fn months_with_carried_entries_can_be_detached() {
     assert_eq!(text(&app, totals).await, "0>10 10>20 20>30 30>40 40>50");
     let counted = "SELECT sum(awards) || ' ' || sum(points) FROM rollup_hours";
     assert_eq!(text(&app, counted).await, "5 50", "rollups keep detached entries");
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn detaching_changes_no_totals_or_ranks() {
-    let world = World::new().await;
-    let app = aged(&world).await;
+    let stores = TestStores::new().await;
+    let app = aged(&stores).await;
     let mut users = Vec::new();
     for _ in 0..12 {
         users.push(super::verify::insert_user(&app).await);
@@ -157,7 +157,7 @@ async fn detaching_changes_no_totals_or_ranks() {
     award(&app, &users[5..8], 10).await;
     award(&app, &users[8..], 20).await;
     write_aged(&app, 0).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let before = top(&app).await;
 
     let detached = detach(&app.ledger, month(&app, 3).await).await.unwrap();
@@ -168,7 +168,7 @@ async fn detaching_changes_no_totals_or_ranks() {
         DetachReport::default(),
         "acknowledging twice changes nothing"
     );
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     laurel::ledger::rebuild(&app.ledger, |_| ()).await.unwrap();
     assert_eq!(top(&app).await, before, "ties stay as they were");
 
@@ -177,7 +177,7 @@ async fn detaching_changes_no_totals_or_ranks() {
     assert_eq!((detached.entries, detached.carried), (4, 4));
     award(&app, &users[..2], 10).await;
     write_aged(&app, 0).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let before = top(&app).await;
     laurel::ledger::rebuild(&app.ledger, |_| ()).await.unwrap();
     assert_eq!(top(&app).await, before);
@@ -192,8 +192,8 @@ async fn detaching_changes_no_totals_or_ranks() {
 
 #[tokio::test]
 async fn recent_or_held_entries_are_not_detached() {
-    let world = World::new().await;
-    let app = aged(&world).await;
+    let stores = TestStores::new().await;
+    let app = aged(&stores).await;
     let user = super::verify::insert_user(&app).await;
     award(&app, &[user], 10).await;
     write_aged(&app, 3).await;
@@ -208,5 +208,5 @@ async fn recent_or_held_entries_are_not_detached() {
     award(&app, &[user], 10).await;
     write_aged(&app, 3).await;
     assert!(refused(2).await.contains("choose another month"));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

@@ -2,14 +2,14 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::harness::{PgBouncer, TestPostgres, World, assert_verified, eventually};
+use crate::harness::{PgBouncer, TestPostgres, TestStores, assert_ledger_matches, eventually};
 
-async fn pooled(settings: &str) -> (World, TestPostgres, PgBouncer) {
-    let (mut world, postgres) = World::with_postgres().await;
-    let folder = world.folder.path().join("own/postgres");
-    let pooler = PgBouncer::start(world.folder.path(), &folder, settings).await;
-    world.config.postgres.url = pooler.url().into();
-    (world, postgres, pooler)
+async fn pooled(settings: &str) -> (TestStores, TestPostgres, PgBouncer) {
+    let (mut stores, postgres) = TestStores::with_own_postgres().await;
+    let folder = stores.folder.path().join("own/postgres");
+    let pooler = PgBouncer::start(stores.folder.path(), &folder, settings).await;
+    stores.config.postgres.url = pooler.url().into();
+    (stores, postgres, pooler)
 }
 
 /// The process whose connection holds the leader lock.
@@ -19,14 +19,14 @@ const LEADER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND g
 #[tokio::test]
 async fn a_pooler_in_session_mode_works() {
     for settings in ["pool_mode = session", "ignore_startup_parameters = extra_float_digits, options"] {
-        let (world, _postgres, mut pooler) = pooled(settings).await;
-        let node = world.node().await;
+        let (stores, _postgres, mut pooler) = pooled(settings).await;
+        let node = stores.start_node().await;
         let ada = node.register("ada").await;
         node.award(&ada, "watch_ad").await;
-        node.written().await;
+        node.wait_for_ledger().await;
         // Each session has the timeout for idle transactions.
         let mut sessions = Vec::new();
-        for _ in 0..world.config.postgres.max_connections - 1 {
+        for _ in 0..stores.config.postgres.max_connections - 1 {
             sessions.push(node.app.database.acquire().await.unwrap());
         }
         for session in &mut sessions {
@@ -41,25 +41,25 @@ async fn a_pooler_in_session_mode_works() {
         pooler.kill();
         node.award(&ada, "watch_ad").await;
         pooler.restart().await;
-        node.written().await;
+        node.wait_for_ledger().await;
         let next: i32 = sqlx::query_scalar(LEADER).fetch_one(&node.app.database).await.unwrap();
         assert_ne!(leader, next);
-        assert_verified(&world).await;
+        assert_ledger_matches(&stores).await;
         node.stop().await;
     }
 }
 
 #[tokio::test]
 async fn an_idle_leader_behind_a_pooler_is_disconnected() {
-    let (world, _postgres, _pooler) = pooled("pool_mode = session").await;
-    let first = world.app().await;
+    let (stores, _postgres, _pooler) = pooled("pool_mode = session").await;
+    let first = stores.build_app().await;
     let mut paused = first.database.acquire().await.unwrap();
     let lock = "SELECT pg_advisory_lock(x'6c617572656c'::bigint)";
     sqlx::query(lock).execute(&mut *paused).await.unwrap();
-    let node = world.node().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     assert!(sqlx::query("SELECT 1").execute(&mut *paused).await.is_err(), "it cannot write any more");
 }
 
@@ -71,11 +71,11 @@ async fn a_pooler_in_transaction_mode_is_refused() {
         ("pool_mode = transaction\nmin_pool_size = 3", "pool_mode"),
         ("pool_mode = statement", "statement pooling"),
     ] {
-        let (world, _postgres, _pooler) = pooled(settings).await;
+        let (stores, _postgres, _pooler) = pooled(settings).await;
         // The second attempt gets connections that the first left in the pool.
         for _ in 0..2 {
             let refused =
-                laurel::db::connect(&world.config.postgres, "laurel").await.unwrap_err().to_string();
+                laurel::db::connect(&stores.config.postgres, "laurel").await.unwrap_err().to_string();
             assert!(refused.contains(hint), "{settings}: {refused}");
         }
     }
@@ -84,8 +84,8 @@ async fn a_pooler_in_transaction_mode_is_refused() {
 /// Rights that change while a node runs cause 503 until they are changed back.
 #[tokio::test]
 async fn a_postgres_without_rights_counts_as_unavailable() {
-    let (world, postgres) = World::with_postgres().await;
-    let node = world.node().await;
+    let (stores, postgres) = TestStores::with_own_postgres().await;
+    let node = stores.start_node().await;
     let mut operator = PgConnection::connect(&postgres.url.replace("/laurel?", "/postgres?")).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'laurel'";
     let changes = [

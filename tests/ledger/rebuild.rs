@@ -1,41 +1,41 @@
-use crate::harness::{Player, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, TestNode, TestStores, assert_ledger_matches, eventually};
 
 /// A node with one award per player in the ledger.
-async fn node_with_awards(world: &World, count: u64) -> (TestNode, Vec<Player>) {
-    let node = world.node().await;
-    let players = node.players(count).await;
+async fn node_with_awards(stores: &TestStores, count: u64) -> (TestNode, Vec<Player>) {
+    let node = stores.start_node().await;
+    let players = node.create_players(count).await;
     for player in &players {
         node.award(player, "watch_ad").await;
     }
-    node.written().await;
+    node.wait_for_ledger().await;
     (node, players)
 }
 
 #[tokio::test]
 async fn an_emptied_redis_is_loaded_from_the_ledger_at_the_start() {
-    let mut world = World::new().await;
-    let (node, players) = node_with_awards(&world, 15).await;
+    let mut stores = TestStores::new().await;
+    let (node, players) = node_with_awards(&stores, 15).await;
     let board = node.get("/api/v1/scores/leaderboard").await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     node.stop().await;
-    world.redis.kill().await;
-    world.redis.lose_data();
-    world.redis.restart().await;
+    stores.redis.kill().await;
+    stores.redis.delete_data();
+    stores.redis.restart().await;
 
-    let node = world.node().await;
+    let node = stores.start_node().await;
     let rebuilt = node.get("/api/v1/scores/leaderboard").await;
     assert_eq!(rebuilt.body["leaderboard"], board.body["leaderboard"], "ties keep their order");
     assert!(rebuilt.body["version"].as_i64() > board.body["version"].as_i64());
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     node.award(&players[14], "watch_ad").await;
     assert_eq!(node.board().await[0].1, 20);
 }
 
 #[tokio::test]
 async fn a_rebuild_while_nodes_serve_loses_nothing() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(30).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(30).await;
     let awards = async {
         for round in 0..10 {
             for player in &players {
@@ -50,12 +50,12 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
     };
     let rebuilds = async {
         for _ in 0..3 {
-            let _: u64 = world.redis_client().await.query("ZADD leaderboard:global 999999 a-stranger").await;
+            let _: u64 = stores.redis_client().await.query("ZADD leaderboard:global 999999 a-stranger").await;
             laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
         }
     };
     futures::join!(awards, rebuilds);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     eventually("the board to be open again", async || {
         (node.get("/readyz/awards").await.status == 200).then_some(())
     })
@@ -64,8 +64,8 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
 
 #[tokio::test]
 async fn nodes_that_start_together_load_an_empty_redis_once() {
-    let world = World::new().await;
-    let (one, two, three) = futures::join!(world.node(), world.node(), world.node());
+    let stores = TestStores::new().await;
+    let (one, two, three) = futures::join!(stores.start_node(), stores.start_node(), stores.start_node());
     for node in [&one, &two, &three] {
         assert_eq!(node.get("/readyz/awards").await.status, 200);
     }
@@ -73,10 +73,10 @@ async fn nodes_that_start_together_load_an_empty_redis_once() {
 
 #[tokio::test]
 async fn a_redis_emptied_while_nodes_serve_is_loaded() {
-    let world = World::new().await;
-    let (node, players) = node_with_awards(&world, 12).await;
+    let stores = TestStores::new().await;
+    let (node, players) = node_with_awards(&stores, 12).await;
     let board = node.board().await;
-    let _: () = world.redis_client().await.query("FLUSHALL").await;
+    let _: () = stores.redis_client().await.query("FLUSHALL").await;
     // No award is computed from a missing total.
     let won = eventually("the board to be open again", async || {
         let answer = node.init(&players[0], "watch_ad").await;
@@ -86,13 +86,13 @@ async fn a_redis_emptied_while_nodes_serve_is_loaded() {
     assert_eq!(node.board().await, board);
     let answer = node.finalize(&players[0], &won, serde_json::Value::Null).await;
     assert_eq!(answer.body["newScore"], 20, "{}", answer.text);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn an_interrupted_load_starts_over() {
-    let world = World::new().await;
-    let (node, _) = node_with_awards(&world, 12).await;
+    let stores = TestStores::new().await;
+    let (node, _) = node_with_awards(&stores, 12).await;
     let board = node.board().await;
     // The state after a leader died between the last step of the load and opening the board.
     let store = &node.app.store;
@@ -105,14 +105,14 @@ async fn an_interrupted_load_starts_over() {
         (redis_client.open && store.known_epochs() > epoch).then_some(())
     })
     .await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     assert_eq!(node.board().await, board);
 }
 
 #[tokio::test]
 async fn only_the_load_refills_a_closed_board() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     crate::scripts::award(&store, crate::scripts::user(1), 10).await;
     let load = store.begin_load(0).await.unwrap();
     let before = store.poll_shard_state(0).await.unwrap();

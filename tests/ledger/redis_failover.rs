@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Player, RedisClient, TestNode, TestPostgres, TestRedis, World, assert_verified, eventually,
+    Player, RedisClient, TestNode, TestPostgres, TestRedis, TestStores, assert_ledger_matches, eventually,
 };
 
 /// Makes Redis listen on TCP. Returns the port.
@@ -29,9 +29,9 @@ async fn follow(redis_client: &mut RedisClient, port: u16) {
 }
 
 /// A second Redis with a copy of the data, independent from now on. Returns its port too.
-async fn split_off(world: &World) -> (TestRedis, u16) {
-    let port = open_port(&mut world.redis_client().await).await;
-    let other = TestRedis::start(&world.folder.path().join("other")).await;
+async fn split_off(stores: &TestStores) -> (TestRedis, u16) {
+    let port = open_port(&mut stores.redis_client().await).await;
+    let other = TestRedis::start(&stores.folder.path().join("other")).await;
     let mut redis_client = other.redis_client().await;
     follow(&mut redis_client, port).await;
     let _: () = redis_client.query("REPLICAOF NO ONE").await;
@@ -40,8 +40,8 @@ async fn split_off(world: &World) -> (TestRedis, u16) {
 }
 
 /// Redis takes over the other one's data and becomes a master again, as after a Sentinel failover and failback.
-async fn take_over(world: &World, port: u16) {
-    let mut redis_client = world.redis_client().await;
+async fn take_over(stores: &TestStores, port: u16) {
+    let mut redis_client = stores.redis_client().await;
     follow(&mut redis_client, port).await;
     let _: () = redis_client.query("REPLICAOF NO ONE").await;
 }
@@ -49,7 +49,7 @@ async fn take_over(world: &World, port: u16) {
 async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
     let mut tokens = Vec::new();
     for action in ["watch_ad", "solve_puzzle", "complete_level"] {
-        tokens.push(node.token(player, action).await);
+        tokens.push(node.issue_token(player, action).await);
     }
     tokens
 }
@@ -64,21 +64,21 @@ async fn settled(node: &TestNode, epoch: i64) {
 
 #[tokio::test]
 async fn tokens_spent_before_a_failover_stay_spent() {
-    let world = World::with_shards(1).await;
-    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node_with(|it| it.tokens.anti_spam_seconds = 600).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     node.award(&ada, "watch_ad").await;
     let tokens = three_tokens(&node, &eve).await;
     let epoch = node.app.store.known_epochs();
-    let (_other, port) = split_off(&world).await;
+    let (_other, port) = split_off(&stores).await;
     settled(&node, epoch).await;
     for token in &tokens {
         assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
     node.award(&ada, "complete_level").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     let epoch = node.app.store.known_epochs();
-    take_over(&world, port).await;
+    take_over(&stores, port).await;
     // Immediately, before the next poll: this node has seen a newer state.
     for token in &tokens {
         assert_ne!(node.finalize(&eve, token, Value::Null).await.status, 200);
@@ -89,26 +89,26 @@ async fn tokens_spent_before_a_failover_stay_spent() {
     }
     assert_eq!(node.board().await, [("eve".to_owned(), 45, 1), ("ada".to_owned(), 30, 2)]);
     node.award(&ada, "watch_ad").await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn without_postgres_the_board_stays_closed_after_a_failover() {
-    let mut world = World::with_shards(1).await;
-    let mut postgres = TestPostgres::start(&world.folder.path().join("own")).await;
-    world.config.postgres.url = postgres.url.clone().into();
-    let node = world.node_with(|it| it.tokens.anti_spam_seconds = 600).await;
+    let mut stores = TestStores::with_shards(1).await;
+    let mut postgres = TestPostgres::start(&stores.folder.path().join("own")).await;
+    stores.config.postgres.url = postgres.url.clone().into();
+    let node = stores.start_node_with(|it| it.tokens.anti_spam_seconds = 600).await;
     let eve = node.register("eve").await;
     let tokens = three_tokens(&node, &eve).await;
     let epoch = node.app.store.known_epochs();
-    let (_other, port) = split_off(&world).await;
+    let (_other, port) = split_off(&stores).await;
     settled(&node, epoch).await;
-    node.written().await;
+    node.wait_for_ledger().await;
     postgres.stop().await;
     for token in &tokens {
         assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
-    take_over(&world, port).await;
+    take_over(&stores, port).await;
     eventually("a node to poll", async || (!node.app.store.poll_state().await.ok()?.open).then_some(()))
         .await;
     for token in &tokens {
@@ -123,13 +123,13 @@ async fn without_postgres_the_board_stays_closed_after_a_failover() {
     // Both stores lost exactly these three awards.
     node.award(&eve, "watch_ad").await;
     assert_eq!(node.board().await, [("eve".to_owned(), 10, 1)]);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn an_open_board_behind_the_ledger_is_loaded() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let loads = async || {
         let text = node.get("/metrics").await.text;
@@ -147,8 +147,8 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
                 .unwrap();
         });
     }
-    node.written().await;
-    assert_verified(&world).await;
+    node.wait_for_ledger().await;
+    assert_ledger_matches(&stores).await;
     assert_eq!((loads().await, node.app.store.known_epochs()), (before, epoch), "nothing was behind");
 
     eventually("a complete top list", async || node.app.store.poll_state().await.ok()?.whole.then_some(()))
@@ -163,5 +163,5 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
     })
     .await;
     node.award(&ada, "watch_ad").await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

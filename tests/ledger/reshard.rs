@@ -12,7 +12,9 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::harness::{Player, TestNode, TestRedis, World, assert_verified, connect_redis, eventually};
+use crate::harness::{
+    Player, TestNode, TestRedis, TestStores, assert_ledger_matches, connect_redis, eventually,
+};
 
 /// Pause between a player's awards, so that the operation under test makes progress on a busy machine.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -75,25 +77,25 @@ impl Load {
 }
 
 /// A node that waits for a board with its number of shards.
-fn waiting(world: &World, config: &Config) -> JoinHandle<TestNode> {
-    let (config, clock) = (config.clone(), world.clock.clone());
+fn waiting(stores: &TestStores, config: &Config) -> JoinHandle<TestNode> {
+    let (config, clock) = (config.clone(), stores.clock.clone());
     tokio::spawn(async move { TestNode::new(Node::start(config, clock).await.unwrap()) })
 }
 
-async fn split(world: &World, config: &Config, from: &OldBoard) -> u64 {
-    let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
+async fn split(stores: &TestStores, config: &Config, from: &OldBoard) -> u64 {
+    let (app, _inboxes) = App::build(config.clone(), stores.clock.clone()).await.unwrap();
     rebuild_or_reshard(&app.ledger, from, |_| ()).await.unwrap()
 }
 
 /// Changes the number of shards under load. Afterwards nodes with the old configuration take no award, and every point in a response is
 /// there exactly once.
-async fn split_under_load(world: &mut World, config: Config, from: &OldBoard) {
-    let old = Arc::new(world.node().await);
-    let players = old.players(12).await;
+async fn split_under_load(stores: &mut TestStores, config: Config, from: &OldBoard) {
+    let old = Arc::new(stores.start_node().await);
+    let players = old.create_players(12).await;
     let (load, running) = Load::start(vec![old.clone()], players.clone());
     load.goes_on().await;
-    let next = waiting(world, &config);
-    split(world, &config, from).await;
+    let next = waiting(stores, &config);
+    split(stores, &config, from).await;
     let next = Arc::new(next.await.unwrap());
     load.nodes.lock().push(next.clone());
     load.goes_on().await;
@@ -113,20 +115,20 @@ async fn split_under_load(world: &mut World, config: Config, from: &OldBoard) {
         let standing = next.app.store.standing(user).await.unwrap().unwrap();
         assert_eq!(standing.0, acknowledged.get(&user).copied().unwrap_or(0), "{user}");
     }
-    world.config = config;
-    assert_verified(world).await;
+    stores.config = config;
+    assert_ledger_matches(stores).await;
     assert!(next.get("/api/v1/scores/leaderboard").await.body["version"].as_i64() > Some(0));
 }
 
 #[tokio::test]
 async fn the_number_of_shards_changes_under_load() {
-    let mut world = World::with_shards(1).await;
+    let mut stores = TestStores::with_shards(1).await;
     for shards in [4, 2, 1] {
-        let mut config = world.config.clone();
+        let mut config = stores.config.clone();
         config.redis.shards = shards;
-        split_under_load(&mut world, config, &OldBoard::default()).await;
+        split_under_load(&mut stores, config, &OldBoard::default()).await;
         let tag = |it: u32| if it == 1 { "leaderboard:*".to_owned() } else { format!("{{{it}.*") };
-        let mut connection = connect_redis(&world.redis.url).await.unwrap();
+        let mut connection = connect_redis(&stores.redis.url).await.unwrap();
         for other in [1, 2, 4].into_iter().filter(|it| *it != shards) {
             let keys: Vec<String> =
                 redis::cmd("KEYS").arg(tag(other)).query_async(&mut connection).await.unwrap();
@@ -139,36 +141,36 @@ async fn the_number_of_shards_changes_under_load() {
 
 #[tokio::test]
 async fn a_board_moves_from_one_redis_to_a_cluster_under_load() {
-    let mut world = World::with_shards(1).await;
+    let mut stores = TestStores::with_shards(1).await;
     let cluster = TestRedis::on_cluster(8).await;
-    let mut config = world.config.clone();
+    let mut config = stores.config.clone();
     config.redis.shards = 8;
     config.redis.url = cluster.url.clone().into();
-    let from = OldBoard { url: Some(world.redis.url.clone()), lost: false };
-    split_under_load(&mut world, config, &from).await;
+    let from = OldBoard { url: Some(stores.redis.url.clone()), lost: false };
+    split_under_load(&mut stores, config, &from).await;
 }
 
 #[tokio::test]
 async fn resharding_needs_the_right_old_board() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let player = node.register("ada").await;
     node.award(&player, "watch_ad").await;
-    node.written().await;
-    let elsewhere = World::with_shards(1).await;
-    let mut config = world.config.clone();
+    node.wait_for_ledger().await;
+    let elsewhere = TestStores::with_shards(1).await;
+    let mut config = stores.config.clone();
     config.redis.shards = 2;
-    let (app, _inboxes) = App::build(config.clone(), world.clock.clone()).await.unwrap();
+    let (app, _inboxes) = App::build(config.clone(), stores.clock.clone()).await.unwrap();
     let refused =
         async |from: &OldBoard| rebuild_or_reshard(&app.ledger, from, |_| ()).await.unwrap_err().to_string();
     let from = OldBoard { url: Some(elsewhere.redis.url.clone()), lost: false };
     assert!(refused(&from).await.contains("name its Redis with --from"));
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 20, "nothing was changed");
-    node.written().await;
+    node.wait_for_ledger().await;
     node.stop().await;
 
-    assert_eq!(split(&world, &config, &OldBoard { url: None, lost: true }).await, 1);
+    assert_eq!(split(&stores, &config, &OldBoard { url: None, lost: true }).await, 1);
     assert!(refused(&from).await.contains("already"));
-    let node = TestNode::new(Node::start(config, world.clock.clone()).await.unwrap());
+    let node = TestNode::new(Node::start(config, stores.clock.clone()).await.unwrap());
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 30);
 }

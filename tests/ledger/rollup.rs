@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::verify::insert_user;
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -123,8 +123,8 @@ async fn add_all(app: &App) {
 
 #[tokio::test]
 async fn rollups_match_the_ledger_after_every_batch() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let mut ledger = Ledger::new(&app, 250, 7).await;
     for round in 1..=12 {
         ledger.append(&app, 400, f64::from(round) / 12.0).await;
@@ -136,8 +136,8 @@ async fn rollups_match_the_ledger_after_every_batch() {
 /// A node that is killed in the middle of a batch adds nothing. Two concurrent writers add one after the other.
 #[tokio::test]
 async fn interrupted_rollups_count_everything_once() {
-    let world = World::new().await;
-    let apps: [Arc<App>; 2] = [world.app().await, world.app().await];
+    let stores = TestStores::new().await;
+    let apps: [Arc<App>; 2] = [stores.build_app().await, stores.build_app().await];
     let mut ledger = Ledger::new(&apps[0], 60, 8).await;
     let mut cut = 0;
     for round in 1..=40 {
@@ -165,8 +165,8 @@ async fn register(app: &App) {
 /// Registrations are visible at once. They enter the rollups when no smaller number can appear any more.
 #[tokio::test]
 async fn users_are_counted_once() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let settle = "UPDATE rollup_heads SET seen_number_at = now() - interval '2 minutes'";
     let counted = "SELECT sum(new_users) FROM rollup_hours";
     for round in 1..=3 {
@@ -190,8 +190,8 @@ async fn users_are_counted_once() {
 /// A session is visible as soon as it ends. It enters the rollups when it and all before it are final.
 #[tokio::test]
 async fn sessions_are_counted_once() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     let play = "INSERT INTO game_sessions (session_id, user_id, is_active, created_at, expires_at, ended_at, actions_count)
         SELECT 'sess_' || n, $1, n = 3, now() - interval '3 hours', now() + make_interval(hours => CASE WHEN n = 3 THEN 1 ELSE -2 END),
                CASE WHEN n <> 3 THEN now() - interval '3 hours' + make_interval(secs => n) END, n

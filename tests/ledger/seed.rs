@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use laurel::ledger::SeedOptions;
 
-use crate::harness::{TestNode, World, assert_verified};
+use crate::harness::{TestNode, TestStores, assert_ledger_matches};
 
 async fn seed(node: &TestNode, users: u64) {
     let options = SeedOptions { users, max_score: 1000, tokens: None };
@@ -19,13 +19,13 @@ async fn names(node: &TestNode) -> Vec<String> {
 
 #[tokio::test]
 async fn seeded_users_have_unique_names() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     seed(&node, 12).await;
     let series = names(&node).await;
 
-    let other = World::new().await;
-    let (one, two) = (other.node().await, other.node().await);
+    let other = TestStores::new().await;
+    let (one, two) = (other.start_node().await, other.start_node().await);
     // Players chose some of the names, in another case.
     for taken in [&series[3], &series[5].to_uppercase(), &series[6].to_lowercase()] {
         one.register(taken).await;
@@ -39,5 +39,5 @@ async fn seeded_users_have_unique_names() {
     assert_eq!(names[3..8], [4, 7, 8, 9, 10].map(|it| series[it].clone()));
     let distinct: HashSet<String> = names.iter().map(|it| it.to_lowercase()).collect();
     assert_eq!(distinct.len(), names.len());
-    assert_verified(&other).await;
+    assert_ledger_matches(&other).await;
 }

@@ -2,7 +2,7 @@ use laurel::app::App;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::harness::{World, assert_verified, ledger_mismatches, mismatches};
+use crate::harness::{TestStores, assert_ledger_matches, ledger_mismatches, mismatches};
 use crate::scripts::number;
 
 /// A user with the number and name that `scripts::award` uses for the id.
@@ -23,17 +23,17 @@ pub async fn insert_user(app: &App) -> Uuid {
 
 #[tokio::test]
 async fn every_kind_of_mismatch_is_reported() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(6).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(6).await;
     for player in &players {
         node.award(player, "watch_ad").await;
         node.award(player, "watch_ad").await;
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 
     let id = |place: usize| players[place].identity.user;
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let _: u64 = redis_client.query(&format!("ZADD leaderboard:global 21 {}", id(0))).await;
     let _: () = redis_client.query(&format!("SET user:score:{} 7", id(1))).await;
     let _: u64 = redis_client.query(&format!("ZREM leaderboard:global {}", id(2))).await;
@@ -57,26 +57,26 @@ async fn every_kind_of_mismatch_is_reported() {
 
 #[tokio::test]
 async fn the_background_check_finds_mismatches() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(5).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(5).await;
     for player in &players {
         node.award(player, "watch_ad").await;
     }
-    node.written().await;
+    node.wait_for_ledger().await;
     let mut after = uuid::Uuid::nil();
     assert_eq!(laurel::ledger::check_sample(&node.app.ledger, &mut after).await.unwrap(), []);
     assert!(after.is_nil(), "all users were checked, the next check starts over");
     let who = players[4].identity.user;
-    let _: i64 = world.redis_client().await.query(&format!("INCRBY user:score:{who} 5")).await;
+    let _: i64 = stores.redis_client().await.query(&format!("INCRBY user:score:{who} 5")).await;
     let found = laurel::ledger::check_sample(&node.app.ledger, &mut after).await.unwrap();
     assert_eq!(found.iter().map(|it| it.subject.clone()).collect::<Vec<_>>(), [who.to_string()]);
     assert!(found[0].detail.contains("user:score has 15, the ledger's sum is 10"), "{}", found[0].detail);
 }
 
 /// Runs `laurel verify` with more arguments on these stores.
-async fn run(world: &World, words: &[&str]) -> (bool, String) {
-    let mut command = crate::harness::laurel(&world.config);
+async fn run(stores: &TestStores, words: &[&str]) -> (bool, String) {
+    let mut command = crate::harness::laurel_command(&stores.config);
     command.arg("verify").args(words);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -85,27 +85,27 @@ async fn run(world: &World, words: &[&str]) -> (bool, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_role_can_verify() {
-    let (mut world, postgres) = World::with_postgres().await;
-    let node = world.node().await;
-    for player in node.players(3).await {
+    let (mut stores, postgres) = TestStores::with_own_postgres().await;
+    let node = stores.start_node().await;
+    for player in node.create_players(3).await {
         node.award(&player, "watch_ad").await;
     }
-    node.written().await;
+    node.wait_for_ledger().await;
     let database = node.app.database.clone();
     sqlx::raw_sql(include_str!("../../deploy/postgres/auditor.sql")).execute(&database).await.unwrap();
     let mary = "CREATE ROLE mary LOGIN IN ROLE laurel_auditor; ALTER ROLE mary SET default_transaction_read_only = on";
     sqlx::raw_sql(mary).execute(&database).await.unwrap();
     let as_mary = postgres.url.replace("user=laurel", "user=mary");
     assert_ne!(as_mary, postgres.url);
-    world.config.postgres.url = as_mary.into();
+    stores.config.postgres.url = as_mary.into();
     for (words, counts) in [
         (&[][..], "3 users, 3 ledger entries, 0 mismatches"),
         (&["--ledger"], "3 ledger entries, 0 mismatches"),
     ] {
-        let (whole, said) = run(&world, words).await;
+        let (whole, said) = run(&stores, words).await;
         assert!(whole && said.contains(counts), "{words:?}: {said}");
     }
-    let mut own = sqlx::PgConnection::connect(world.config.postgres.url.expose()).await.unwrap();
+    let mut own = sqlx::PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
     for secret in
         ["SELECT email FROM users", "SELECT proof_of_work FROM user_action", "SELECT entry FROM dead_letters"]
     {
@@ -123,7 +123,7 @@ async fn a_read_only_role_can_verify() {
     ] {
         sqlx::raw_sql(change).execute(&database).await.unwrap();
         for words in [&[][..], &["--ledger"]] {
-            let (whole, said) = run(&world, words).await;
+            let (whole, said) = run(&stores, words).await;
             let lines: Vec<&str> = said.lines().filter(|it| it.starts_with("laurel: ")).collect();
             assert!(!whole && lines.len() == 1 && lines[0].contains(message), "{words:?}: {said}");
         }
@@ -132,13 +132,13 @@ async fn a_read_only_role_can_verify() {
 
 #[tokio::test]
 async fn awards_without_attempts_are_reported() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(2).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(2).await;
     for player in &players {
         node.award(player, "watch_ad").await;
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
     let who = players[0].identity.user;
     let gone = sqlx::query("DELETE FROM user_action WHERE user_id = $1").bind(who);
     gone.execute(&node.app.database).await.unwrap();

@@ -1,7 +1,7 @@
 use laurel::ledger::{Origin, write_batch};
 use serde_json::{Value, json};
 
-use crate::harness::{Player, TestNode, World, assert_verified};
+use crate::harness::{Player, TestNode, TestStores, assert_ledger_matches};
 
 async fn score(node: &TestNode, player: &Player) -> i64 {
     sqlx::query_scalar("SELECT score FROM users WHERE id = $1")
@@ -13,11 +13,11 @@ async fn score(node: &TestNode, player: &Player) -> i64 {
 
 #[tokio::test]
 async fn an_attempt_is_one_row() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "watch_ad").await;
-    node.written().await;
+    let token = node.issue_token(&ada, "watch_ad").await;
+    node.wait_for_ledger().await;
     let open: (bool, bool, i64) =
         sqlx::query_as("SELECT completed_at IS NULL, token_hash IS NULL, score_value FROM user_action")
             .fetch_one(&node.app.database)
@@ -28,7 +28,7 @@ async fn an_attempt_is_one_row() {
     // U+0000, and the six characters of its escape: clients may send both.
     let given = json!({ "seen": "all\u{0} of it", "k\u{0}": ["\\u0000", "\\\u{0}"] });
     assert_eq!(node.finalize(&ada, &token, given).await.status, 200);
-    node.written().await;
+    node.wait_for_ledger().await;
     let (whole, hash, proof): (bool, String, Value) = sqlx::query_as(
         "SELECT completed_at >= created_at AND expires_at > completed_at AND refused_at IS NULL, token_hash, proof_of_work
          FROM user_action",
@@ -52,8 +52,8 @@ async fn an_attempt_is_one_row() {
 
 #[tokio::test]
 async fn an_entry_delivered_twice_counts_once() {
-    let world = World::new().await;
-    let app = world.app().await;
+    let stores = TestStores::new().await;
+    let app = stores.build_app().await;
     laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
     let user = super::verify::insert_user(&app).await;
     crate::scripts::award(&app.store, user, 10).await;
@@ -85,17 +85,17 @@ async fn an_entry_delivered_twice_counts_once() {
     .unwrap();
     assert_eq!(sums, (15, 15, 2));
     app.store.ack(&entries).await.unwrap();
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_user_with_a_history_cannot_be_deleted() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let database = &node.app.database;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     let goes = async |user: uuid::Uuid| {
         let gone = sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(database).await;
         gone.map(|it| it.rows_affected())

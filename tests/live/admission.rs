@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::clients::{ALL, Protocol, Subscriber, soon};
-use crate::harness::{Answer, Player, TestNode, World, eventually};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, eventually};
 
 /// Sends the request that opens a connection, to a node that refuses it.
-async fn request(node: &TestNode, protocol: Protocol, player: &Player) -> Answer {
+async fn request(node: &TestNode, protocol: Protocol, player: &Player) -> TestResponse {
     let path = match protocol {
         Protocol::WebSocket => "/api/v1/ws",
         Protocol::ServerSentEvents => "/api/v1/leaderboard/stream",
@@ -57,7 +57,7 @@ async fn assert_limited(node: &TestNode, player: &Player, of: &str) {
     }
 }
 
-fn assert_overloaded(refused: &Answer) {
+fn assert_overloaded(refused: &TestResponse) {
     refused.assert_refused(503, "SERVICE_UNAVAILABLE");
     let after: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=5).contains(&after), "{after}");
@@ -77,8 +77,8 @@ async fn gone(node: &TestNode, protocol: Protocol) {
 
 #[tokio::test]
 async fn a_user_and_an_address_have_a_connection_limit_over_all_protocols() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.limits.sockets_per_user = 1).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.limits.sockets_per_user = 1).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     for protocol in ALL {
         let mut held = Subscriber::open(&node.base, protocol, &ada.token).await;
@@ -88,16 +88,16 @@ async fn a_user_and_an_address_have_a_connection_limit_over_all_protocols() {
         drop(held);
         gone(&node, protocol).await;
     }
-    let node = world.node_with(|config| config.limits.sockets_per_ip = 1).await;
+    let node = stores.start_node_with(|config| config.limits.sockets_per_ip = 1).await;
     let _held = Subscriber::open(&node.base, Protocol::WebSocket, &ada.token).await;
     assert_limited(&node, &eve, "address").await;
 }
 
 #[tokio::test]
 async fn a_full_node_refuses_before_the_handshake() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     // One of the three is for pending logins.
-    let node = world.node_with(|config| config.live.max_sockets = 3).await;
+    let node = stores.start_node_with(|config| config.live.max_sockets = 3).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     let mut held = Vec::new();
     for protocol in [Protocol::SocketIo, Protocol::ServerSentEvents] {
@@ -119,12 +119,12 @@ async fn a_full_node_refuses_before_the_handshake() {
 
 #[tokio::test]
 async fn a_full_handshake_queue_refuses_every_protocol() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let change = |config: &mut laurel::config::Config| {
         config.live.max_concurrent_handshakes = 1;
         config.live.max_queued_handshakes = 0;
     };
-    let closed = world.node_with(change).await;
+    let closed = stores.start_node_with(change).await;
     let ada = closed.register("ada").await;
     let _running = closed.app.live.handshakes.acquire().await.unwrap();
     for protocol in ALL {
@@ -139,7 +139,7 @@ async fn a_full_handshake_queue_refuses_every_protocol() {
         config.live.max_concurrent_handshakes = 1;
         config.live.max_queued_handshakes = 1;
     };
-    let node = world.node_with(change).await;
+    let node = stores.start_node_with(change).await;
     for protocol in ALL {
         let running = node.app.live.handshakes.acquire().await.unwrap();
         let (base, token) = (node.base.clone(), ada.token.clone());
@@ -160,8 +160,8 @@ async fn a_full_handshake_queue_refuses_every_protocol() {
 
 #[tokio::test]
 async fn a_silent_socket_io_client_is_closed() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.live.ping_seconds = 1).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.live.ping_seconds = 1).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     // A client that is not polled reads nothing and answers no ping.
     let silent = Subscriber::open(&node.base, Protocol::SocketIo, &eve.token).await;
@@ -189,9 +189,9 @@ struct Ending {
 #[tokio::test]
 async fn a_drain_closes_sockets_at_an_even_rate() {
     const WINDOW: Duration = Duration::from_secs(3);
-    let world = World::new().await;
-    let node = world.node_with(|config| config.server.drain_seconds = WINDOW.as_secs()).await;
-    let players = node.players(60).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.server.drain_seconds = WINDOW.as_secs()).await;
+    let players = node.create_players(60).await;
     let mut subscribers = Vec::new();
     for (place, player) in players.iter().enumerate() {
         let mut subscriber = Subscriber::open(&node.base, ALL[place % ALL.len()], &player.token).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::clients::events::Events;
 use super::clients::{Protocol, Subscriber, soon};
-use crate::harness::{Player, TestNode, World, eventually, rows};
+use crate::harness::{Player, TestNode, TestStores, eventually, rows};
 
 const PATH: &str = "/api/v1/leaderboard/stream";
 
@@ -20,11 +20,11 @@ async fn ban(node: &TestNode, player: &Player) {
 }
 
 /// Waits until the node is subscribed to the player's channel.
-async fn followed(world: &World, player: &Player) {
+async fn followed(stores: &TestStores, player: &Player) {
     let channel = format!("personal:{}", player.identity.user);
     eventually("the node to follow the player", async || {
         let (_, count): (String, u64) =
-            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
+            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 1).then_some(())
     })
     .await;
@@ -36,8 +36,8 @@ fn readers(node: &TestNode) -> i64 {
 
 #[tokio::test]
 async fn the_stream_needs_no_login() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     eventually("the board to be published", async || {
@@ -64,8 +64,8 @@ async fn the_stream_needs_no_login() {
 
 #[tokio::test]
 async fn a_login_in_the_header_or_the_query_adds_personal_updates() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let header = format!("Authorization: Bearer {}\r\n", ada.token);
     let query = format!("?access_token={}", ada.token);
@@ -74,7 +74,7 @@ async fn a_login_in_the_header_or_the_query_adds_personal_updates() {
         Events::open_with(&node.base, &query, "", None).await.unwrap(),
     ];
     let mut spectator = watch(&node, "").await;
-    followed(&world, &ada).await;
+    followed(&stores, &ada).await;
     node.award(&ada, "watch_ad").await;
     for reader in &mut readers {
         assert!(reader.head.contains("\r\ncontent-type: text/event-stream\r\n"), "{}", reader.head);
@@ -106,9 +106,10 @@ async fn a_login_in_the_header_or_the_query_adds_personal_updates() {
 
 #[tokio::test]
 async fn a_refused_client_gets_no_stream() {
-    let world = World::new().await;
-    let node =
-        world.node_with(|config| config.server.cors_origins = vec!["https://game.example".into()]).await;
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|config| config.server.cors_origins = vec!["https://game.example".into()])
+        .await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     ban(&node, &eve).await;
     let ask = async |headers: &[(&str, &str)]| {
@@ -129,8 +130,8 @@ async fn a_refused_client_gets_no_stream() {
 
 #[tokio::test]
 async fn without_a_public_stream_a_login_is_needed() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.live.public_stream = false).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.live.public_stream = false).await;
     let ada = node.register("ada").await;
     node.get(PATH).await.assert_refused(401, "UNAUTHORIZED");
     let reader =
@@ -140,9 +141,9 @@ async fn without_a_public_stream_a_login_is_needed() {
 
 #[tokio::test]
 async fn connection_limits_count_streams() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|config| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|config| {
             config.limits.sockets_per_user = 1;
             config.limits.sockets_per_ip = 2;
         })
@@ -172,20 +173,20 @@ async fn connection_limits_count_streams() {
 
 #[tokio::test]
 async fn a_ban_an_expired_login_and_a_drain_end_a_stream() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     let mut banned = watch(&node, &eve.token).await;
-    followed(&world, &eve).await;
+    followed(&stores, &eve).await;
     ban(&node, &eve).await;
     let last = banned.rest().await.pop().unwrap();
     assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)), "it should not reconnect soon");
 
     // 15 s of the login are left, in which a busy machine opens a stream.
-    world.clock.shift(86_385_000);
+    stores.clock.shift(86_385_000);
     let last = watch(&node, &ada.token).await.rest().await.pop().unwrap();
     assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)));
-    world.clock.shift(-86_385_000);
+    stores.clock.shift(-86_385_000);
 
     let (mut player, mut spectator) = (watch(&node, &ada.token).await, watch(&node, "").await);
     player.wait_for("leaderboard_updated").await;
@@ -204,13 +205,13 @@ async fn a_ban_an_expired_login_and_a_drain_end_a_stream() {
 
 #[tokio::test]
 async fn a_redis_outage_is_one_status_event_over_a_stream() {
-    let mut world = World::new().await;
-    let node = world.node().await;
+    let mut stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let mut reader = watch(&node, "").await;
     reader.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
-    world.redis.kill().await;
+    stores.redis.kill().await;
     let event = reader.next().await.unwrap();
     assert_eq!((event.name.as_str(), &event.data["degraded"]), ("status", &json!(true)));
     assert!(event.data["asOf"].as_str().unwrap().ends_with('Z'));
@@ -218,7 +219,7 @@ async fn a_redis_outage_is_one_status_event_over_a_stream() {
     let mut late = watch(&node, "").await;
     late.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     assert_eq!(late.next().await.unwrap().data["degraded"], true);
-    world.redis.restart().await;
+    stores.redis.restart().await;
     for reader in [&mut reader, &mut late] {
         assert_eq!(reader.wait_for("status").await.data["degraded"], false);
     }

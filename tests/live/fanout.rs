@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::Client;
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test]
 async fn a_change_reaches_every_socket_of_every_node() {
-    let world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
-    let players = one.players(20).await;
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
+    let players = one.create_players(20).await;
     let mut clients = Vec::new();
     for (place, player) in players.iter().enumerate() {
         clients.push(Client::connect(if place % 2 == 0 { &one } else { &two }, player).await);
@@ -28,9 +28,9 @@ async fn a_change_reaches_every_socket_of_every_node() {
 
 #[tokio::test]
 async fn the_eleventh_place_does_not_change_the_board() {
-    let world = World::new().await;
-    let node = world.node().await;
-    let players = node.players(11).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
+    let players = node.create_players(11).await;
     for player in &players[..10] {
         node.award(player, "complete_level").await;
     }
@@ -53,15 +53,15 @@ async fn the_eleventh_place_does_not_change_the_board() {
 
 #[tokio::test]
 async fn personal_updates_reach_the_player_on_every_node() {
-    let world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
-    let players = one.players(2).await;
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
+    let players = one.create_players(2).await;
     let mut own = [Client::connect(&one, &players[0]).await, Client::connect(&two, &players[0]).await];
     let mut other = Client::connect(&two, &players[1]).await;
     crate::harness::eventually("both nodes to follow the player", async || {
         let channel = format!("personal:{}", players[0].identity.user);
         let (_, count): (String, u64) =
-            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
+            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 2).then_some(())
     })
     .await;
@@ -80,8 +80,8 @@ async fn personal_updates_reach_the_player_on_every_node() {
 
 #[tokio::test]
 async fn a_stopping_node_closes_with_1012() {
-    let world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
     let ada = one.register("ada").await;
     let mut client = Client::connect(&one, &ada).await;
     client.wait_for("leaderboard_updated").await;

@@ -6,12 +6,12 @@ use tokio_tungstenite::tungstenite::Error;
 use super::Client;
 use super::client::handshake;
 use super::clients::{WebSocket, soon};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test]
 async fn the_current_board_follows_the_greeting() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     crate::harness::eventually("the board to be published", async || {
@@ -33,8 +33,8 @@ async fn the_current_board_follows_the_greeting() {
 
 #[tokio::test]
 async fn the_login_comes_in_one_of_three_ways() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut header = handshake(&node.base, "");
     header.headers_mut().insert("authorization", format!("Bearer {}", ada.token).parse().unwrap());
@@ -50,9 +50,9 @@ async fn the_login_comes_in_one_of_three_ways() {
 
 #[tokio::test]
 async fn a_refused_client_gets_no_websocket() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|config| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|config| {
             config.server.cors_origins = vec!["https://game.example".into()];
             config.limits.sockets_per_user = 1;
         })
@@ -88,11 +88,11 @@ async fn a_refused_client_gets_no_websocket() {
 
 #[tokio::test]
 async fn an_expired_login_closes_its_websocket() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     // 15 s of the login are left.
-    world.clock.shift(86_385_000);
+    stores.clock.shift(86_385_000);
     let mut client = Client::connect(&node, &ada).await;
     while client.next().await.is_some() {}
     assert_eq!(client.closed, Some(4401));
@@ -100,8 +100,8 @@ async fn an_expired_login_closes_its_websocket() {
 
 #[tokio::test]
 async fn a_silent_client_is_closed() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.live.ping_seconds = 1).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.live.ping_seconds = 1).await;
     let ada = node.register("ada").await;
     // A client that is not polled answers no ping.
     let silent = Client::connect(&node, &ada).await;
@@ -118,8 +118,8 @@ async fn a_silent_client_is_closed() {
 
 #[tokio::test]
 async fn only_a_ping_event_is_answered() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &ada.token, None).await.unwrap();
     let pings = [r#"{"event":"ping"}"#, "{ \"event\" : \"ping\" }\n", r#"{"event":"ping","data":{"at":1}}"#];

@@ -4,15 +4,15 @@ use laurel::admin::Restriction;
 use laurel::store::{BoardId, Standing};
 
 use super::Client;
-use crate::harness::{Player, TestNode, World, eventually, rows};
+use crate::harness::{Player, TestNode, TestStores, eventually, rows};
 
 /// Changes the board while the throttle is closed for `window_ms`, without a publication.
-async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_ms: u64) {
+async fn change_unseen(stores: &TestStores, node: &TestNode, player: &Player, window_ms: u64) {
     let user = player.identity.user;
     let shard = node.app.store.shard_number(user);
     node.app.store.add_totals(&[Standing::of(user, 77)]).await.unwrap();
     let _: () =
-        world.redis_client().await.query(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
+        stores.redis_client().await.query(&format!("SET leaderboard:global:throttle 1 PX {window_ms}")).await;
     let due = node
         .app
         .store
@@ -24,14 +24,14 @@ async fn change_unseen(world: &World, node: &TestNode, player: &Player, window_m
 
 #[tokio::test]
 async fn a_lost_publication_heals() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
-    change_unseen(&world, &node, &ada, 600_000).await;
+    change_unseen(&stores, &node, &ada, 600_000).await;
     // As if it had been published and the message lost.
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let version: i64 = redis_client.query("HGET leaderboard:global:state version").await;
     let _: u64 = redis_client.query(&format!("HSET leaderboard:global:state published {version}")).await;
     let event = client.wait_for("leaderboard_updated").await;
@@ -40,17 +40,17 @@ async fn a_lost_publication_heals() {
 
 #[tokio::test]
 async fn a_starting_node_waits_for_a_board_that_is_held_back() {
-    let mut world = World::new().await;
-    world.config.live.publish_interval_ms = 600_000;
-    let node = world.node().await;
+    let mut stores = TestStores::new().await;
+    stores.config.live.publish_interval_ms = 600_000;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    change_unseen(&world, &node, &ada, 600_000).await;
-    let second = world.node();
+    change_unseen(&stores, &node, &ada, 600_000).await;
+    let second = stores.start_node();
     tokio::pin!(second);
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let polled = async {
         eventually("the second node to follow the board", async || {
-            let mut redis_client = world.redis_client().await;
+            let mut redis_client = stores.redis_client().await;
             let (_, nodes): (String, u64) = redis_client.query("PUBSUB NUMSUB board:global").await;
             (nodes == 2).then_some(())
         })
@@ -72,28 +72,28 @@ async fn a_starting_node_waits_for_a_board_that_is_held_back() {
 
 #[tokio::test]
 async fn a_poll_publishes_an_unpublished_board() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
-    change_unseen(&world, &node, &ada, 1500).await;
+    change_unseen(&stores, &node, &ada, 1500).await;
     let event = client.wait_for("leaderboard_updated").await;
     assert_eq!(rows(&event["data"]), [("ada".to_owned(), 77, 1)]);
     // It was published over Redis, not only on this node.
-    let published: i64 = world.redis_client().await.query("HGET leaderboard:global:state published").await;
+    let published: i64 = stores.redis_client().await.query("HGET leaderboard:global:state published").await;
     assert_eq!(event["version"], published);
 }
 
 #[tokio::test]
 async fn the_first_board_is_never_older_than_the_newest_published() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let newest = node.app.hub.newest().version + 60_000_000;
     // As if another node had published it, and the message had not arrived here.
     let _: u64 =
-        world.redis_client().await.query(&format!("HSET leaderboard:global:state published {newest}")).await;
+        stores.redis_client().await.query(&format!("HSET leaderboard:global:state published {newest}")).await;
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("connect_success").await;
     node.app.hub.publish(laurel::live::Board { id: BoardId::GLOBAL, version: newest, rows: Vec::new() });
@@ -102,16 +102,16 @@ async fn the_first_board_is_never_older_than_the_newest_published() {
 
 #[tokio::test]
 async fn lost_subscriptions_are_restored() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut client = Client::connect(&node, &ada).await;
     let channel = format!("personal:{}", ada.identity.user);
     for round in 1..=3 {
-        let _: u64 = world.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
+        let _: u64 = stores.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
         eventually("both subscriptions to be back", async || {
             let counts: Vec<(String, u64)> =
-                world.redis_client().await.query(&format!("PUBSUB NUMSUB board:global {channel}")).await;
+                stores.redis_client().await.query(&format!("PUBSUB NUMSUB board:global {channel}")).await;
             counts.iter().all(|it| it.1 == 1).then_some(())
         })
         .await;
@@ -122,8 +122,8 @@ async fn lost_subscriptions_are_restored() {
 
 #[tokio::test]
 async fn a_redis_outage_is_one_status_event_and_boards_resume_after_it() {
-    let mut world = World::new().await;
-    let node = world.node().await;
+    let mut stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     node.award(&ada, "watch_ad").await;
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a bot".into() };
@@ -132,7 +132,7 @@ async fn a_redis_outage_is_one_status_event_and_boards_resume_after_it() {
         .unwrap();
     let mut client = Client::connect(&node, &ada).await;
     client.wait_for("leaderboard_updated").await;
-    world.redis.kill().await;
+    stores.redis.kill().await;
     let status = client.wait_for("status").await;
     assert_eq!(status["data"]["degraded"], true);
     assert_eq!(node.get("/api/v1/scores/leaderboard").await.status, 200, "reads go on");
@@ -145,7 +145,7 @@ async fn a_redis_outage_is_one_status_event_and_boards_resume_after_it() {
     let mut banned = Client::connect(&node, &eve).await;
     banned.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
 
-    world.redis.restart().await;
+    stores.redis.restart().await;
     while banned.next().await.is_some() {}
     assert_eq!(banned.closed, Some(4401), "the ban is known now");
     let status = client.wait_for("status").await;

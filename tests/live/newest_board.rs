@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::clients::{ALL, Subscriber};
-use crate::harness::{NodeProcess, Player, TestNode, World, eventually, rows};
+use crate::harness::{NodeProcess, Player, TestNode, TestStores, eventually, rows};
 
 const MINUTE_MS: i64 = 60_000;
 /// Clients of each protocol on each node.
@@ -57,9 +57,9 @@ impl Crowd {
     }
 
     /// Waits until every client of these nodes has a newer board than the newest now. A late, old publication must change nothing.
-    async fn advance(&mut self, world: &World, two: &TestNode, nodes: &[usize], why: &str) {
+    async fn advance(&mut self, stores: &TestStores, two: &TestNode, nodes: &[usize], why: &str) {
         let newest = two.app.hub.newest().version;
-        let _: u64 = world.redis_client().await.query("PUBLISH board:global 5\n").await;
+        let _: u64 = stores.redis_client().await.query("PUBLISH board:global 5\n").await;
         let clients = || self.clients.iter().filter(|(node, _)| nodes.contains(node));
         eventually(&format!("a newer board on every client, {why}"), async || {
             clients().all(|(_, seen)| seen.borrow().version > newest).then_some(())
@@ -140,24 +140,24 @@ fn pause() -> Duration {
 }
 
 /// Kills all subscriptions.
-async fn kill_subscriptions(world: &World) {
-    let cut: u64 = world.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
+async fn kill_subscriptions(stores: &TestStores) {
+    let cut: u64 = stores.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
     assert!(cut > 0);
 }
 
 #[tokio::test]
 async fn every_client_ends_on_the_newest_board_and_never_goes_back() {
-    let mut world = World::new().await;
+    let mut stores = TestStores::new().await;
     let mut nodes = Vec::new();
     for shift_ms in [-MINUTE_MS, MINUTE_MS] {
         let clock = Clock::default();
         clock.shift(shift_ms);
-        nodes.push(TestNode::new(Node::start(world.config.clone(), clock).await.unwrap()));
+        nodes.push(TestNode::new(Node::start(stores.config.clone(), clock).await.unwrap()));
     }
     let (two, one) = (nodes.pop().unwrap(), nodes.pop().unwrap());
     let unlimited = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__INITS_PER_MINUTE", "0")];
-    let three = world.process(&unlimited).await;
-    let players = one.players(12).await;
+    let three = stores.start_process(&unlimited).await;
+    let players = one.create_players(12).await;
     let bases = [&one.base, &two.base, &three.base].map(Clone::clone);
     let homes = bases.clone().map(|base| Arc::new(Mutex::new(base)));
     let mut crowd = Crowd::connect(&homes, &players).await;
@@ -165,34 +165,34 @@ async fn every_client_ends_on_the_newest_board_and_never_goes_back() {
     for (base, players) in bases.iter().zip(players.chunks(4)) {
         play_on.spawn(play(base.clone(), players.to_vec()));
     }
-    crowd.advance(&world, &two, &[0, 1, 2], "at the start").await;
+    crowd.advance(&stores, &two, &[0, 1, 2], "at the start").await;
 
     for _ in 0..3 {
-        kill_subscriptions(&world).await;
-        crowd.advance(&world, &two, &[0, 1, 2], "without subscriptions").await;
+        kill_subscriptions(&stores).await;
+        crowd.advance(&stores, &two, &[0, 1, 2], "without subscriptions").await;
     }
-    world.redis.kill().await;
+    stores.redis.kill().await;
     eventually("both nodes to miss Redis", async || {
         [&one, &two].iter().all(|it| it.app.health.stale_since_ms().is_some()).then_some(())
     })
     .await;
-    world.redis.restart().await;
-    crowd.advance(&world, &two, &[0, 1, 2], "after an outage of Redis").await;
+    stores.redis.restart().await;
+    crowd.advance(&stores, &two, &[0, 1, 2], "after an outage of Redis").await;
 
     signal(&three, libc::SIGSTOP);
-    kill_subscriptions(&world).await;
-    crowd.advance(&world, &two, &[0, 1], "while a node is paused").await;
+    kill_subscriptions(&stores).await;
+    crowd.advance(&stores, &two, &[0, 1], "while a node is paused").await;
     tokio::time::sleep(pause()).await;
-    crowd.advance(&world, &two, &[0, 1], "while a node is paused").await;
+    crowd.advance(&stores, &two, &[0, 1], "while a node is paused").await;
     signal(&three, libc::SIGCONT);
-    crowd.advance(&world, &two, &[0, 1, 2], "after a node was paused").await;
+    crowd.advance(&stores, &two, &[0, 1, 2], "after a node was paused").await;
 
     // The clients of the stopping node move to another.
     *homes[0].lock().unwrap() = bases[1].clone();
     one.stop().await;
-    crowd.advance(&world, &two, &[0, 1, 2], "after a node was stopped").await;
-    kill_subscriptions(&world).await;
-    crowd.advance(&world, &two, &[0, 1, 2], "without subscriptions again").await;
+    crowd.advance(&stores, &two, &[0, 1, 2], "after a node was stopped").await;
+    kill_subscriptions(&stores).await;
+    crowd.advance(&stores, &two, &[0, 1, 2], "without subscriptions again").await;
 
     play_on.shutdown().await;
     let http = Http::new();

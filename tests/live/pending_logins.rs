@@ -3,10 +3,10 @@
 use reqwest::Method;
 
 use super::clients::{ALL, Protocol, Subscriber};
-use crate::harness::{Answer, TestNode, World, eventually};
+use crate::harness::{TestNode, TestResponse, TestStores, eventually};
 
 /// A handshake from an address, through a trusted proxy.
-async fn handshake(node: &TestNode, from: &str) -> Answer {
+async fn handshake(node: &TestNode, from: &str) -> TestResponse {
     let path = "/socket.io/?EIO=4&transport=polling";
     node.send(Method::GET, path, &[("x-forwarded-for", from)], Vec::new()).await
 }
@@ -28,13 +28,13 @@ async fn handshakes(node: &TestNode, from: &str, count: usize) -> usize {
 
 #[tokio::test]
 async fn pending_logins_do_not_keep_players_out_and_time_out() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let change = |config: &mut laurel::config::Config| {
         config.live.max_sockets = 300;
         config.live.login_timeout_ms = 600_000;
         config.server.trusted_proxies = vec!["127.0.0.1".into()];
     };
-    let node = world.node_with(change).await;
+    let node = stores.start_node_with(change).await;
     let ada = node.register("ada").await;
     // A tenth of the connections is for them, a quarter of that for one address.
     assert_eq!(handshakes(&node, "198.51.100.1", 300).await, 7);
@@ -57,8 +57,8 @@ async fn pending_logins_do_not_keep_players_out_and_time_out() {
         player.wait_for("leaderboard_updated").await;
     }
 
-    let node = world
-        .node_with(|config| {
+    let node = stores
+        .start_node_with(|config| {
             change(config);
             config.live.login_timeout_ms = 50;
         })

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::admission::sockets;
 use super::clients::{ALL, Protocol, Subscriber};
-use crate::harness::{PATIENCE, TestNode, World, eventually};
+use crate::harness::{TEST_TIMEOUT, TestNode, TestStores, eventually};
 
 /// Versions are µs; the test's boards are a second apart, so that boards from the node's polls fit between them.
 const STEP: i64 = 1_000_000;
@@ -37,9 +37,9 @@ async fn change(node: &TestNode, readers: &mut [Subscriber], times: i64) -> i64 
 
 #[tokio::test]
 async fn a_slow_reader_gets_few_old_boards_and_then_the_newest() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.live.write_timeout_ms = 600_000).await;
-    let players = node.players(ALL.len() as u64 * 2).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.live.write_timeout_ms = 600_000).await;
+    let players = node.create_players(ALL.len() as u64 * 2).await;
     let (mut readers, mut late) = (Vec::new(), Vec::new());
     for (protocol, players) in ALL.into_iter().zip(players.chunks(2)) {
         readers.push(Subscriber::open(&node.base, protocol, &players[0].token).await);
@@ -67,14 +67,14 @@ async fn a_slow_reader_gets_few_old_boards_and_then_the_newest() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_closed_and_its_permit_released() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|config| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|config| {
             config.live.write_timeout_ms = 1000;
             config.limits.sockets_per_user = 1;
         })
         .await;
-    let players = node.players(ALL.len() as u64 + 1).await;
+    let players = node.create_players(ALL.len() as u64 + 1).await;
     let mut reader = [Subscriber::open(&node.base, Protocol::WebSocket, &players[ALL.len()].token).await];
     let mut dead = Vec::new();
     for (protocol, player) in ALL.into_iter().zip(&players) {
@@ -91,7 +91,7 @@ async fn a_client_that_never_reads_is_closed_and_its_permit_released() {
             change(&node, &mut reader, 1).await;
         }
     };
-    tokio::time::timeout(PATIENCE, all_closed).await.expect("all are closed as too slow");
+    tokio::time::timeout(TEST_TIMEOUT, all_closed).await.expect("all are closed as too slow");
     eventually("the permits to be released", async || (sockets(&node) == 1).then_some(())).await;
     for player in &players[..ALL.len()] {
         let open = async || Subscriber::try_open(&node.base, Protocol::WebSocket, &player.token, None).await;
@@ -119,8 +119,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_protocol_violation_is_closed_with_its_code() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let unmasked = vec![0x81, 1, b'x'];
     let fragments = [frame(0x01, &[b'x'; 3000]), frame(0x80, &[b'x'; 3000])].concat();
@@ -153,8 +153,8 @@ async fn a_protocol_violation_is_closed_with_its_code() {
 
 #[tokio::test]
 async fn a_client_within_its_limits_stays_connected() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut client = Subscriber::open(&node.base, Protocol::WebSocket, &ada.token).await;
     client.wait_for("leaderboard_updated").await;

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::clients::{Protocol, Subscriber};
-use crate::harness::{Player, Provider, TestNode, World, rows};
+use crate::harness::{IdentityProvider, Player, TestNode, TestStores, rows};
 
 pub struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -57,8 +57,8 @@ impl Peer {
 
 #[tokio::test]
 async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
-    let world = World::new().await;
-    let (one, two) = (world.node().await, world.node().await);
+    let stores = TestStores::new().await;
+    let (one, two) = (stores.start_node().await, stores.start_node().await);
     let ada = one.register("ada").await;
     let mut peer = Peer::join(&two, &ada).await;
     let greeting = peer.wait_for("connect_success").await;
@@ -68,7 +68,7 @@ async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
     crate::harness::eventually("the node to follow the player", async || {
         let channel = format!("personal:{}", ada.identity.user);
         let (_, count): (String, u64) =
-            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
+            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 1).then_some(())
     })
     .await;
@@ -89,8 +89,8 @@ async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
 
 #[tokio::test]
 async fn an_invalid_login_is_a_connect_error_with_its_code() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut peer = Peer::open(&node).await;
     for auth in ["", "{}", "{\"token\":7}", "{\"token\":\"nonsense\"}", "{\"token\":\"Bearer \"}"] {
@@ -110,8 +110,8 @@ async fn an_invalid_login_is_a_connect_error_with_its_code() {
 
 #[tokio::test]
 async fn a_protocol_violation_ends_the_connection() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     for bad in ["4abc", "42{}", "42abc[\"x\"]", "451-[\"x\"]\u{0}", "48", "x"] {
         let mut peer = Peer::join(&node, &ada).await;
@@ -125,17 +125,17 @@ async fn a_protocol_violation_ends_the_connection() {
 
 #[tokio::test]
 async fn an_expired_login_gets_a_disconnect_packet_and_a_drain_does_not() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    world.clock.shift(86_385_000);
+    stores.clock.shift(86_385_000);
     let mut peer = Peer::join(&node, &ada).await;
     let mut last = String::new();
     while let Some(text) = peer.receive().await {
         last = text;
     }
     assert_eq!(last, "41", "the client must not reconnect by itself");
-    world.clock.shift(-86_385_000);
+    stores.clock.shift(-86_385_000);
     let mut peer = Peer::join(&node, &ada).await;
     peer.wait_for("scoreboard:update").await;
     let stopping = tokio::spawn(node.stop());
@@ -145,8 +145,8 @@ async fn an_expired_login_gets_a_disconnect_packet_and_a_drain_does_not() {
 
 #[tokio::test]
 async fn a_client_between_two_polls_learns_that_it_is_banned() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut subscriber = Subscriber::open(&node.base, Protocol::SocketIoPolling, &ada.token).await;
     subscriber.wait_for("leaderboard_updated").await;
@@ -160,16 +160,16 @@ async fn a_client_between_two_polls_learns_that_it_is_banned() {
 
 #[tokio::test]
 async fn an_external_user_connects_and_a_failed_lookup_is_no_refusal() {
-    let world = World::new().await;
-    let provider = Provider::new(laurel::keyring::Algorithm::EdDSA);
-    let node = provider.node(&world).await;
-    let ada = provider.player(&world, &node, "ada").await;
+    let stores = TestStores::new().await;
+    let provider = IdentityProvider::new(laurel::keyring::Algorithm::EdDSA);
+    let node = provider.start_node(&stores).await;
+    let ada = provider.player(&stores, &node, "ada").await;
     let mut peer = Peer::join(&node, &ada).await;
     assert_eq!(peer.wait_for("connect_success").await["username"], "ada");
     node.award(&ada, "watch_ad").await;
     assert_eq!(peer.wait_for("score:personal").await["score"], 10);
 
-    let mut claims = provider.claims(&world, "new");
+    let mut claims = provider.claims(&stores, "new");
     let new = provider.signer.sign(&claims);
     claims["aud"] = "another".into();
     let mut peer = Peer::open(&node).await;
@@ -182,9 +182,10 @@ async fn an_external_user_connects_and_a_failed_lookup_is_no_refusal() {
 
 #[tokio::test]
 async fn a_foreign_origin_and_a_draining_node_refuse_the_handshake() {
-    let world = World::new().await;
-    let node =
-        world.node_with(|config| config.server.cors_origins = vec!["https://game.example".into()]).await;
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|config| config.server.cors_origins = vec!["https://game.example".into()])
+        .await;
     let path = "/socket.io/?EIO=4&transport=polling";
     let ask =
         async |origin: &str| node.send(reqwest::Method::GET, path, &[("origin", origin)], Vec::new()).await;
@@ -197,12 +198,12 @@ async fn a_foreign_origin_and_a_draining_node_refuse_the_handshake() {
 
 #[tokio::test]
 async fn a_poll_may_last_longer_than_the_request_timeout() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     let change = |config: &mut laurel::config::Config| {
         config.server.request_timeout_ms = 300;
         config.live.ping_seconds = 1;
     };
-    let node = world.node_with(change).await;
+    let node = stores.start_node_with(change).await;
     let path = "/socket.io/?EIO=4&transport=polling";
     let opened = node.get(path).await.text;
     let greeting: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();

@@ -8,7 +8,7 @@ use laurel::store::BoardId;
 use serde_json::{Value, json};
 
 use super::clients::{Polling, WebSocket};
-use crate::harness::{Player, TestNode, World};
+use crate::harness::{Player, TestNode, TestStores};
 
 /// When the client upgrades.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,8 +76,8 @@ fn version(packet: &str) -> Option<i64> {
 
 #[tokio::test]
 async fn no_packet_is_lost_or_doubled_during_an_upgrade() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     for when in [Upgrade::AtOnce, Upgrade::Later, Upgrade::Unpolled].repeat(7) {
         let upgraded = Cell::new(false);

@@ -10,7 +10,7 @@ mod state;
 use laurel::admin::{self, Decision};
 use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, TestRunner};
 
-use crate::harness::{Player, TestNode, World};
+use crate::harness::{Player, TestNode, TestStores};
 use calls::{Call, USERS};
 use play::Play;
 
@@ -31,9 +31,9 @@ fn catalogue() -> String {
 #[test]
 fn laurel_and_the_model_agree_after_every_call() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (world, nodes, root) = runtime.block_on(async {
-        let world = World::new().await;
-        let file = world.folder.path().join("actions.toml");
+    let (stores, nodes, root) = runtime.block_on(async {
+        let stores = TestStores::new().await;
+        let file = stores.folder.path().join("actions.toml");
         std::fs::write(&file, catalogue()).unwrap();
         let node = async || {
             let change = |it: &mut laurel::config::Config| {
@@ -43,18 +43,18 @@ fn laurel_and_the_model_agree_after_every_call() {
                 it.tokens.session_seconds = 36_000;
                 it.tokens.action_seconds = 3600;
             };
-            world.node_with(change).await
+            stores.start_node_with(change).await
         };
         let nodes = [node().await, node().await];
         let root = nodes[0].register("root").await;
         let user = admin::find_user(&nodes[0].app.admin, "root").await.unwrap();
         admin::grant(&nodes[0].app.admin, &user, true, &decision()).await.unwrap();
-        (world, nodes, root)
+        (stores, nodes, root)
     });
     let cases = std::env::var("LAUREL_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, max_shrink_time: SHRINK_MS, ..Config::default() };
     let outcome = TestRunner::new(config)
-        .run(&calls::sequences(), |calls| runtime.block_on(play(&world, &nodes, &root, &calls)));
+        .run(&calls::sequences(), |calls| runtime.block_on(play(&stores, &nodes, &root, &calls)));
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(why, calls)) => {
@@ -70,9 +70,9 @@ fn decision() -> Decision {
 }
 
 /// Plays one sequence with users of its own, and takes them off the board again.
-async fn play(world: &World, nodes: &[TestNode; 2], root: &Player, calls: &[Call]) -> TestCaseResult {
+async fn play(stores: &TestStores, nodes: &[TestNode; 2], root: &Player, calls: &[Call]) -> TestCaseResult {
     let today = nodes[0].app.clock.now_s() / 86_400;
-    let mut play = Play::new(world, nodes, root, nodes[0].players(USERS as u64).await);
+    let mut play = Play::new(stores, nodes, root, nodes[0].create_players(USERS as u64).await);
     let played = play_all(&mut play, calls).await;
     clear(&play).await;
     // What can be had once a day can be had again, so nothing follows from a sequence over midnight.

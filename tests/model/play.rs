@@ -10,11 +10,11 @@ use super::calls::{Call, Given};
 use super::request::id;
 use super::rules::Model;
 use super::state::{ACTIONS, Ask, Kind, Outcome, Proof, Request, Session, Shown, Token};
-use crate::harness::{Answer, Player, TestNode, World, ledger_mismatches, mismatches, rows};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, ledger_mismatches, mismatches, rows};
 
 /// A sequence as it is played: the model, and who is who.
 pub struct Play<'a> {
-    pub world: &'a World,
+    pub stores: &'a TestStores,
     pub nodes: &'a [TestNode; 2],
     pub root: &'a Player,
     pub players: Vec<Player>,
@@ -24,9 +24,14 @@ pub struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    pub fn new(world: &'a World, nodes: &'a [TestNode; 2], root: &'a Player, players: Vec<Player>) -> Self {
+    pub fn new(
+        stores: &'a TestStores,
+        nodes: &'a [TestNode; 2],
+        root: &'a Player,
+        players: Vec<Player>,
+    ) -> Self {
         let model = Model::new(players.iter().map(|it| it.identity.username.clone()));
-        Self { world, nodes, root, players, model, keyed: Vec::new() }
+        Self { stores, nodes, root, players, model, keyed: Vec::new() }
     }
 
     pub async fn call(&mut self, call: &Call) -> TestCaseResult {
@@ -55,7 +60,8 @@ impl<'a> Play<'a> {
         if !matches!(token.kind, Kind::AntiSpam { action } if ACTIONS[action].proof == Proof::Elapsed) {
             return;
         }
-        let (mut redis_client, key) = (self.world.redis_client().await, format!("token:{}", id(&token.text)));
+        let (mut redis_client, key) =
+            (self.stores.redis_client().await, format!("token:{}", id(&token.text)));
         let Some(kept) = redis_client.query::<Option<String>>(&format!("GET {key}")).await else { return };
         let words: Vec<&str> = kept.split(' ').collect();
         let place: usize = words[..3].iter().map(|it| it.len() + 1).sum();
@@ -64,7 +70,7 @@ impl<'a> Play<'a> {
         token.aged = true;
     }
 
-    async fn send(&self, node: &TestNode, request: &Request) -> Answer {
+    async fn send(&self, node: &TestNode, request: &Request) -> TestResponse {
         let caller = match request.ask {
             Ask::Operate(_) => self.root,
             _ => &self.players[request.who],
@@ -78,7 +84,7 @@ impl<'a> Play<'a> {
         node.post_with(&request.path, &caller.token, &headers, body).await
     }
 
-    fn compare(&self, request: &Request, wanted: &Outcome, answer: &Answer) -> TestCaseResult {
+    fn compare(&self, request: &Request, wanted: &Outcome, answer: &TestResponse) -> TestCaseResult {
         let in_game = request.path.starts_with("/api/score/") || request.path.starts_with("/api/game/");
         let told = if in_game { &answer.body["data"] } else { &answer.body };
         let replayed = answer.header("idempotent-replayed") == "true";
@@ -120,7 +126,7 @@ impl<'a> Play<'a> {
     }
 
     /// Takes in what no model can foresee: tokens and sessions.
-    fn learn(&mut self, request: &Request, wanted: &Outcome, answer: &Answer) {
+    fn learn(&mut self, request: &Request, wanted: &Outcome, answer: &TestResponse) {
         let (who, told) = (request.who, &answer.body);
         match (wanted, request.ask) {
             (Outcome::Issued, Ask::Init { action }) => {
@@ -183,7 +189,7 @@ impl<'a> Play<'a> {
         let own: Vec<u64> = own.iter().map(|it| it.own.unwrap_or(0)).collect();
         let wanted: Vec<u64> = self.model.users.iter().map(|it| it.total).collect();
         prop_assert_eq!(own, wanted, "totals");
-        self.nodes[0].written().await;
+        self.nodes[0].wait_for_ledger().await;
         prop_assert_eq!(mismatches(&self.nodes[0].app).await, []);
         prop_assert_eq!(ledger_mismatches(&self.nodes[0].app).await, []);
         Ok(())

@@ -110,7 +110,7 @@ impl Play<'_> {
     }
 
     fn signed_with_login_key(&self, jwt: &str) -> String {
-        let key = EncodingKey::from_secret(self.world.config.auth.jwt_secret.expose().as_bytes());
+        let key = EncodingKey::from_secret(self.stores.config.auth.jwt_secret.expose().as_bytes());
         jsonwebtoken::encode(&Header::default(), &claims(jwt), &key).unwrap()
     }
 

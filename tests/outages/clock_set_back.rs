@@ -6,24 +6,24 @@ use laurel::admin;
 use laurel::config::Config;
 use serde_json::Value;
 
-use crate::harness::{World, assert_verified, eventually};
+use crate::harness::{TestStores, assert_ledger_matches, eventually};
 
 /// Time-out.
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn requests_go_on_after_the_clock_is_set_back() {
-    let world = World::with_fake_clock().await;
+    let stores = TestStores::with_fake_clock().await;
     let limit = |it: &mut Config| it.limits.updates_per_minute = 3;
-    let (node, other) = (world.node_with(limit).await, world.node_with(limit).await);
+    let (node, other) = (stores.start_node_with(limit).await, stores.start_node_with(limit).await);
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
-    world.redis.set_clock("+86400");
+    stores.redis.set_clock("+86400");
     for _ in 0..3 {
         node.award(&ada, "watch_ad").await;
     }
-    let token = node.token(&ada, "watch_ad").await;
+    let token = node.issue_token(&ada, "watch_ad").await;
     node.finalize(&ada, &token, Value::Null).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
-    world.redis.set_clock("+0");
+    stores.redis.set_clock("+0");
 
     // The other node has not cached the full window, and asks Redis.
     let refused = other.finalize(&ada, &token, Value::Null).await;
@@ -31,14 +31,14 @@ async fn requests_go_on_after_the_clock_is_set_back() {
     for name in ["retry-after", "ratelimit-reset"] {
         assert!((1..=60).contains(&refused.header(name).parse::<u64>().unwrap()), "{name}: {refused:?}");
     }
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let left_ms: u64 = redis_client.query(&format!("PTTL rate:awards:{}", ada.identity.user)).await;
     assert!(left_ms <= 60_000, "{left_ms} ms");
 
     other.award(&bob, "complete_level").await;
     let board = [("ada".to_owned(), 30, 1), ("bob".to_owned(), 20, 2)];
     eventually("the board to be published", async || {
-        let mut redis_client = world.redis_client().await;
+        let mut redis_client = stores.redis_client().await;
         let (version, published): (i64, i64) = (
             redis_client.query("HGET leaderboard:global:state version").await,
             redis_client.query("HGET leaderboard:global:state published").await,
@@ -52,6 +52,6 @@ async fn requests_go_on_after_the_clock_is_set_back() {
     let decision = admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
     let adjusted = admin::adjust(&node.app.admin, &user, 500, None, &decision);
     tokio::time::timeout(MINUTE, adjusted).await.expect("an adjustment in time").unwrap();
-    node.written().await;
-    assert_verified(&world).await;
+    node.wait_for_ledger().await;
+    assert_ledger_matches(&stores).await;
 }

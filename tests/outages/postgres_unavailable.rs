@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Player, Proxy, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, Proxy, TestNode, TestStores, assert_ledger_matches, eventually};
 
 async fn wait_for_degraded(node: &TestNode, wanted: &[&str]) {
     eventually(&format!("{wanted:?} to be degraded"), async || {
@@ -16,7 +16,7 @@ async fn wait_for_degraded(node: &TestNode, wanted: &[&str]) {
 async fn awards_go_on(node: &TestNode, ada: &Player, outage: impl AsyncFnOnce(), end: impl AsyncFnOnce()) {
     let game = node.post("/api/game/start", &ada.token, &json!({})).await;
     node.award(ada, "watch_ad").await;
-    node.written().await;
+    node.wait_for_ledger().await;
     outage().await;
     let bearer = format!("Bearer {}", ada.token);
     let login = json!({ "username": "ada", "password": "correct horse" });
@@ -56,37 +56,37 @@ async fn awards_go_on(node: &TestNode, ada: &Player, outage: impl AsyncFnOnce(),
         (node.post("/api/auth/login", "", &login).await.status == 200).then_some(())
     })
     .await;
-    node.written().await;
+    node.wait_for_ledger().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awards_go_on_while_postgres_is_stopped() {
-    let (world, mut postgres) = World::with_postgres().await;
-    let node = world.node_with(|it| it.server.request_timeout_ms = 600_000).await;
+    let (stores, mut postgres) = TestStores::with_own_postgres().await;
+    let node = stores.start_node_with(|it| it.server.request_timeout_ms = 600_000).await;
     let ada = node.register("ada").await;
     let postgres = tokio::sync::Mutex::new(&mut postgres);
     let (gone, back) =
         (async || postgres.lock().await.stop().await, async || postgres.lock().await.restart().await);
     awards_go_on(&node, &ada, gone, back).await;
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awards_go_on_while_postgres_is_unreachable() {
-    let world = World::new().await;
-    let url = world.config.postgres.url.expose().to_owned();
+    let stores = TestStores::new().await;
+    let url = stores.config.postgres.url.expose().to_owned();
     let (path, query) = url.trim_start_matches("postgres:///").split_once('?').unwrap();
     let host = query.split('&').find_map(|it| it.strip_prefix("host=")).unwrap();
-    let proxy = Proxy::before(&std::path::Path::new(host).join(".s.PGSQL.5432")).await;
+    let proxy = Proxy::start(&std::path::Path::new(host).join(".s.PGSQL.5432")).await;
     let through = format!("postgres://laurel@127.0.0.1:{}/{path}?sslmode=disable", proxy.port);
-    let node = world
-        .node_with(|it| {
+    let node = stores
+        .start_node_with(|it| {
             it.postgres.url = through.into();
             it.postgres.acquire_timeout_ms = 3000;
             it.server.request_timeout_ms = 600_000;
         })
         .await;
     let ada = node.register("ada").await;
-    awards_go_on(&node, &ada, async || proxy.swallow(), async || proxy.mend()).await;
-    assert_verified(&world).await;
+    awards_go_on(&node, &ada, async || proxy.drop_data(), async || proxy.restore()).await;
+    assert_ledger_matches(&stores).await;
 }

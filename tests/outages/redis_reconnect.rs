@@ -1,7 +1,7 @@
 //! Redis answers with an error that the connections of redis-rs would keep: a changed password, or LOADING. Needs a password in the URL of
 //! a socket, and an option that slows loading, so it runs on a single Redis.
 
-use crate::harness::{TestNode, World, connect_redis, eventually};
+use crate::harness::{TestNode, TestStores, connect_redis, eventually};
 
 async fn wait_for_status(node: &TestNode, status: u16) {
     eventually(&format!("/readyz/awards to return {status}"), async || {
@@ -12,11 +12,11 @@ async fn wait_for_status(node: &TestNode, status: u16) {
 
 #[tokio::test]
 async fn a_node_recovers_from_a_password_change() {
-    let world = World::with_shards(1).await;
-    let mut redis_client = world.redis_client().await;
+    let stores = TestStores::with_shards(1).await;
+    let mut redis_client = stores.redis_client().await;
     let _: () = redis_client.query("CONFIG SET requirepass secret").await;
-    let url = format!("{}?pass=secret", world.config.redis.url.expose());
-    let node = world.node_with(|it| it.redis.url = url.into()).await;
+    let url = format!("{}?pass=secret", stores.config.redis.url.expose());
+    let node = stores.start_node_with(|it| it.redis.url = url.into()).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
 
@@ -39,17 +39,17 @@ async fn a_node_recovers_from_a_password_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_recovers_while_redis_loads_its_data() {
-    let mut world = World::with_shards(1).await;
-    let node = world.node_with(|it| it.redis.timeout_ms = 1000).await;
+    let mut stores = TestStores::with_shards(1).await;
+    let node = stores.start_node_with(|it| it.redis.timeout_ms = 1000).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let mut filler = redis::pipe();
     for number in 0..8_000 {
         filler.set("filler", number).ignore();
     }
-    let url = world.redis.url.clone();
+    let url = stores.redis.url.clone();
     filler.exec_async(&mut connect_redis(&url).await.unwrap()).await.unwrap();
-    world.redis.kill().await;
+    stores.redis.kill().await;
     let loads = async {
         eventually("Redis to answer with LOADING", async || {
             let mut connection = connect_redis(&url).await.ok()?;
@@ -60,7 +60,7 @@ async fn a_node_recovers_while_redis_loads_its_data() {
         node.init(&ada, "watch_ad").await.assert_refused(503, "SERVICE_UNAVAILABLE");
     };
     // In µs per key. While loading, Redis serves its connections once per 1024 keys.
-    futures::join!(world.redis.restart_with(&["--key-load-delay", "100"]), loads);
+    futures::join!(stores.redis.restart_with(&["--key-load-delay", "100"]), loads);
     wait_for_status(&node, 200).await;
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
 }

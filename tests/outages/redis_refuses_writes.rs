@@ -3,7 +3,7 @@
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 
-use crate::harness::{NodeProcess, Player, TestNode, World, connect_redis, eventually};
+use crate::harness::{NodeProcess, Player, TestNode, TestStores, connect_redis, eventually};
 
 /// Runs a command of an operator.
 async fn command(operator: &mut MultiplexedConnection, text: &str) {
@@ -60,9 +60,9 @@ async fn wait_for_recovery(node: &TestNode, player: &Player, change: &str) {
 #[tokio::test]
 async fn a_redis_that_refuses_writes_takes_no_awards() {
     for shards in [1, 3] {
-        let world = World::with_shards(shards).await;
-        let mut operator = connect_redis(&world.redis.url).await.unwrap();
-        let node = world.node_with(|it| it.tokens.action_interval_seconds = 0).await;
+        let stores = TestStores::with_shards(shards).await;
+        let mut operator = connect_redis(&stores.redis.url).await.unwrap();
+        let node = stores.start_node_with(|it| it.tokens.action_interval_seconds = 0).await;
         let ada = node.register("ada").await;
         wait_for_recovery(&node, &ada, "the start").await;
         for (change, back) in [
@@ -85,13 +85,13 @@ async fn a_redis_that_refuses_writes_takes_no_awards() {
 
 #[tokio::test]
 async fn changed_login_or_rights_are_an_outage() {
-    let world = World::with_shards(1).await;
-    let mut operator = connect_redis(&world.redis.url).await.unwrap();
+    let stores = TestStores::with_shards(1).await;
+    let mut operator = connect_redis(&stores.redis.url).await.unwrap();
     let grant = "ACL SETUSER laurel on >secret allkeys allchannels +@all";
     command(&mut operator, grant).await;
-    let url = format!("{}?user=laurel&pass=secret", world.config.redis.url.expose());
-    let node = world
-        .node_with(|it| {
+    let url = format!("{}?user=laurel&pass=secret", stores.config.redis.url.expose());
+    let node = stores
+        .start_node_with(|it| {
             it.redis.url = url.into();
             it.tokens.action_interval_seconds = 0;
         })
@@ -122,11 +122,11 @@ async fn changed_login_or_rights_are_an_outage() {
 
 #[tokio::test]
 async fn the_log_contains_the_error_of_redis() {
-    let world = World::with_shards(1).await;
-    let log = world.folder.path().join("log");
+    let stores = TestStores::with_shards(1).await;
+    let log = stores.folder.path().join("log");
     let file = std::fs::File::create(&log).unwrap();
-    let _node = NodeProcess::with_log(&world.config, &[], file).await;
-    let mut operator = connect_redis(&world.redis.url).await.unwrap();
+    let _node = NodeProcess::start_with_log(&stores.config, &[], file).await;
+    let mut operator = connect_redis(&stores.redis.url).await.unwrap();
     for (changes, back, error) in [
         (vec!["CONFIG SET maxmemory 1"], "CONFIG SET maxmemory 0", "OOM command not allowed"),
         (

@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, Proxy, TestNode, World, assert_verified, eventually};
+use crate::harness::{Player, Proxy, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 use crate::live::Client;
 
 /// The kind of outage.
@@ -16,7 +16,7 @@ enum Outage {
 }
 
 struct Scenario {
-    world: World,
+    stores: TestStores,
     proxy: Proxy,
     node: TestNode,
     outage: Outage,
@@ -25,14 +25,14 @@ struct Scenario {
 impl Scenario {
     async fn new(outage: Outage) -> Self {
         // Nodes connect to the members of a cluster directly, past a proxy. A single Redis tests the same connections.
-        let world = match outage {
-            Outage::Unreachable => World::with_shards(1).await,
-            _ => World::new().await,
+        let stores = match outage {
+            Outage::Unreachable => TestStores::with_shards(1).await,
+            _ => TestStores::new().await,
         };
-        let proxy = Proxy::before(&world.folder.path().join("redis/redis.sock")).await;
+        let proxy = Proxy::start(&stores.folder.path().join("redis/redis.sock")).await;
         let through = format!("redis://127.0.0.1:{}", proxy.port);
-        let node = world
-            .node_with(|it| {
+        let node = stores
+            .start_node_with(|it| {
                 it.redis.timeout_ms = 1000;
                 if let Outage::Unreachable = outage {
                     it.redis.url = through.into();
@@ -44,34 +44,34 @@ impl Scenario {
                 it.tokens.action_interval_seconds = 0;
             })
             .await;
-        Self { world, proxy, node, outage }
+        Self { stores, proxy, node, outage }
     }
 
     async fn begin(&mut self) {
         match self.outage {
-            Outage::Killed => self.world.redis.kill().await,
-            Outage::Stopped => self.world.redis.stop(),
-            Outage::Unreachable => self.proxy.swallow(),
+            Outage::Killed => self.stores.redis.kill().await,
+            Outage::Stopped => self.stores.redis.stop(),
+            Outage::Unreachable => self.proxy.drop_data(),
         }
     }
 
     async fn end(&mut self) {
         match self.outage {
-            Outage::Killed => self.world.redis.restart().await,
-            Outage::Stopped => self.world.redis.resume(),
-            Outage::Unreachable => self.proxy.mend(),
+            Outage::Killed => self.stores.redis.restart().await,
+            Outage::Stopped => self.stores.redis.resume(),
+            Outage::Unreachable => self.proxy.restore(),
         }
     }
 
-    async fn board(&self, path: &str, tag: &str) -> Answer {
+    async fn board(&self, path: &str, tag: &str) -> TestResponse {
         self.node.send(Method::GET, path, &[("if-none-match", tag)], Vec::new()).await
     }
 }
 
 /// Requests that need Redis, with bodies that would be accepted.
 async fn requests(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
-    let spare = node.token(player, "watch_ad").await;
-    let won = node.token(player, "watch_ad").await;
+    let spare = node.issue_token(player, "watch_ad").await;
+    let won = node.issue_token(player, "watch_ad").await;
     let proven =
         node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "watch_ad" })).await;
     let game = node.post("/api/game/start", &player.token, &json!({})).await;
@@ -106,7 +106,7 @@ async fn assert_all_refused(scenario: &Scenario, ada: &Player, requests: &[(&str
     }
 }
 
-async fn assert_boards_are_stale(scenario: &Scenario, fresh: &Answer) {
+async fn assert_boards_are_stale(scenario: &Scenario, fresh: &TestResponse) {
     let stale = eventually("the board to be marked stale", async || {
         Some(scenario.node.get("/api/v1/scores/leaderboard").await).filter(|it| it.body["stale"] == true)
     })
@@ -137,7 +137,7 @@ async fn outage(outage: Outage) {
     let fresh = scenario.node.get("/api/v1/scores/leaderboard").await;
     assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
     let requests = requests(&scenario.node, &ada).await;
-    scenario.node.written().await;
+    scenario.node.wait_for_ledger().await;
 
     scenario.begin().await;
     assert_all_refused(&scenario, &ada, &requests).await;
@@ -160,7 +160,7 @@ async fn outage(outage: Outage) {
     client.wait_for_board(&[("ada".to_owned(), total, 1)]).await;
     let fresh = scenario.node.get("/api/v1/scores/leaderboard").await;
     assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
-    assert_verified(&scenario.world).await;
+    assert_ledger_matches(&scenario.stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::harness::{TestRedis, World, assert_verified, eventually};
+use crate::harness::{TestRedis, TestStores, assert_ledger_matches, eventually};
 
-/// Starts a replica of the world's Redis and waits until it is in sync.
-async fn replica(world: &World) -> TestRedis {
+/// Starts a replica of a Redis and waits until it is in sync.
+async fn replica(stores: &TestStores) -> TestRedis {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut primary = world.redis_client().await;
+    let mut primary = stores.redis_client().await;
     for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
         let _: () = primary.query(&format!("CONFIG SET {setting}")).await;
     }
-    let replica = TestRedis::start(&world.folder.path().join("replica")).await;
+    let replica = TestRedis::start(&stores.folder.path().join("replica")).await;
     let _: () = replica.redis_client().await.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
     eventually("the replica to be in sync", async || {
         let info: String = replica.redis_client().await.query("INFO replication").await;
@@ -23,10 +23,10 @@ async fn replica(world: &World) -> TestRedis {
 
 #[tokio::test]
 async fn acknowledged_awards_are_on_the_replica() {
-    let world = World::with_shards(1).await;
-    let replica = replica(&world).await;
-    let node = world.node_with(|it| it.redis.wait_replicas = 1).await;
-    let players = node.players(10).await;
+    let stores = TestStores::with_shards(1).await;
+    let replica = replica(&stores).await;
+    let node = stores.start_node_with(|it| it.redis.wait_replicas = 1).await;
+    let players = node.create_players(10).await;
     let mut redis_client = replica.redis_client().await;
     for round in 1..=5 {
         futures::future::join_all(players.iter().map(|it| node.award(it, "watch_ad"))).await;
@@ -35,21 +35,21 @@ async fn acknowledged_awards_are_on_the_replica() {
             assert_eq!(score, round * 10);
         }
     }
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn awards_without_a_replica_are_not_acknowledged() {
-    let world = World::with_shards(1).await;
-    let replica = replica(&world).await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::with_shards(1).await;
+    let replica = replica(&stores).await;
+    let node = stores
+        .start_node_with(|it| {
             it.redis.wait_replicas = 1;
             it.redis.wait_timeout_ms = 500;
         })
         .await;
     let ada = node.register("ada").await;
-    let body = json!({ "antiSpamToken": node.token(&ada, "watch_ad").await });
+    let body = json!({ "antiSpamToken": node.issue_token(&ada, "watch_ad").await });
     let finalize = async || {
         node.post_with("/api/v1/actions/finalize", &ada.token, &[("idempotency-key", "k")], &body).await
     };
@@ -72,16 +72,16 @@ async fn awards_without_a_replica_are_not_acknowledged() {
     let is_replayed = replayed.header("idempotent-replayed");
     assert_eq!((replayed.status, is_replayed), (200, "true"), "{}", replayed.text);
     assert_eq!(replayed.body["newScore"], 10);
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn a_redis_without_replicas_takes_no_award() {
-    let world = World::with_shards(1).await;
-    let node = world.node().await;
+    let stores = TestStores::with_shards(1).await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "watch_ad").await;
-    let mut redis_client = world.redis_client().await;
+    let token = node.issue_token(&ada, "watch_ad").await;
+    let mut redis_client = stores.redis_client().await;
     let _: () = redis_client.query("CONFIG SET min-replicas-to-write 1").await;
     node.finalize(&ada, &token, json!({})).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     let _: () = redis_client.query("CONFIG SET min-replicas-to-write 0").await;

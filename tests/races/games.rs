@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::track::{Track, USED, assert_one_wins};
-use crate::harness::{Answer, Player};
+use crate::harness::{Player, TestResponse};
 
 const UPDATE: &str = "/api/score/update";
 
@@ -11,7 +11,7 @@ fn update(token: &str) -> Value {
     json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 })
 }
 
-async fn session(track: &Track, player: &Player) -> Answer {
+async fn session(track: &Track, player: &Player) -> TestResponse {
     let bearer = format!("Bearer {}", player.token);
     let headers = [("authorization", bearer.as_str())];
     track.nodes[1].send(reqwest::Method::GET, "/api/game/session", &headers, Vec::new()).await

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::track::{Track, outcomes};
-use crate::harness::{Answer, Player};
+use crate::harness::{Player, TestResponse};
 
 fn decision() -> Decision {
     Decision { actor: "test".into(), host: None, reason: "a race".into() }
@@ -17,10 +17,10 @@ async fn decide(track: &Track, player: &Player, restriction: Restriction) {
 }
 
 /// Wins one award after the other, in the midst of which something is decided.
-async fn play_through(track: &Track, player: &Player, restriction: Restriction) -> Vec<Answer> {
+async fn play_through(track: &Track, player: &Player, restriction: Restriction) -> Vec<TestResponse> {
     let mut tokens = Vec::new();
     for node in [0, 1, 0] {
-        tokens.push(track.nodes[node].token(player, "watch_ad").await);
+        tokens.push(track.nodes[node].issue_token(player, "watch_ad").await);
     }
     let play = async {
         let mut answers = Vec::new();
@@ -53,7 +53,7 @@ async fn an_award_and_an_adjustment_both_count() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
-            let token = track.nodes[0].token(player, "watch_ad").await;
+            let token = track.nodes[0].issue_token(player, "watch_ad").await;
             let app = &track.nodes[1].app;
             let user = find_user(&app.admin, &player.identity.number.to_string()).await.unwrap();
             let decision = decision();
@@ -90,8 +90,8 @@ async fn a_void_removes_earlier_awards_only() {
             let user = find_user(&app.admin, &player.identity.number.to_string()).await.unwrap();
             decide(&track, player, Restriction::Quarantine).await;
             let tokens = [
-                track.nodes[0].token(player, "watch_ad").await,
-                track.nodes[0].token(player, "watch_ad").await,
+                track.nodes[0].issue_token(player, "watch_ad").await,
+                track.nodes[0].issue_token(player, "watch_ad").await,
             ];
             let play = async {
                 for token in &tokens {

@@ -20,7 +20,7 @@ async fn one_token_is_finalized_once() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
-            let body = json!({ "antiSpamToken": track.nodes[0].token(player, "watch_ad").await });
+            let body = json!({ "antiSpamToken": track.nodes[0].issue_token(player, "watch_ad").await });
             assert_one_wins(&track.attempts(4, player, FINALIZE, &[], &body).await, USED);
             10
         })
@@ -45,7 +45,7 @@ async fn one_token_is_finalized_or_exchanged() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
-            let body = json!({ "antiSpamToken": track.nodes[0].token(player, "watch_ad").await });
+            let body = json!({ "antiSpamToken": track.nodes[0].issue_token(player, "watch_ad").await });
             let flows = [FINALIZE, "/api/v1/action-tokens"];
             let attempts = (0..4).map(|it| {
                 let node = &track.nodes[(it / 2) % 2];
@@ -71,7 +71,7 @@ async fn one_key_gives_one_answer_and_one_award() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
-            let token = track.nodes[0].token(player, "watch_ad").await;
+            let token = track.nodes[0].issue_token(player, "watch_ad").await;
             let (key, body) =
                 (laurel::crypto::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
             let answers = track.attempts(4, player, FINALIZE, &[("idempotency-key", &key)], &body).await;
@@ -90,7 +90,7 @@ async fn one_key_gives_one_proven_token() {
     let track = Track::new().await;
     track
         .run(10, async |player| {
-            let token = track.nodes[0].token(player, "watch_ad").await;
+            let token = track.nodes[0].issue_token(player, "watch_ad").await;
             let (key, body) =
                 (laurel::crypto::sha256_hex(&[token.as_bytes()]), json!({ "antiSpamToken": token }));
             let headers = [("idempotency-key", key.as_str())];
@@ -115,8 +115,8 @@ async fn a_daily_cap_of_one_holds_with_two_tokens() {
             let today = async || track.nodes[0].app.store.now_us().await.unwrap() / 86_400_000_000;
             let started = today().await;
             let tokens = [
-                track.nodes[0].token(player, "daily_bonus").await,
-                track.nodes[1].token(player, "daily_bonus").await,
+                track.nodes[0].issue_token(player, "daily_bonus").await,
+                track.nodes[1].issue_token(player, "daily_bonus").await,
             ];
             let attempts = [0, 1].map(|it| track.nodes[it].finalize(player, &tokens[it], Value::Null));
             let answers = join_all(attempts).await;

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode, World, assert_verified};
+use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
 /// Each race is run so often, unless `LAUREL_RACE_ROUNDS` says how often.
 const ROUNDS: usize = 20;
@@ -14,22 +14,22 @@ const ROUNDS: usize = 20;
 const AT_ONCE: usize = 16;
 
 pub struct Track {
-    world: World,
+    stores: TestStores,
     pub nodes: [TestNode; 2],
 }
 
 impl Track {
     pub async fn new() -> Self {
-        let world = World::new().await;
-        let node = || world.node_with(|it| it.tokens.action_interval_seconds = 0);
+        let stores = TestStores::new().await;
+        let node = || stores.start_node_with(|it| it.tokens.action_interval_seconds = 0);
         let nodes = [node().await, node().await];
-        Self { world, nodes }
+        Self { stores, nodes }
     }
 
     /// Runs all rounds, so many by each player one after the other. `race` tells what its player has won, which has to be there at
     /// the end.
     pub async fn run(&self, each: usize, race: impl AsyncFn(&Player) -> u64) {
-        let players = self.nodes[0].players((rounds() / each) as u64).await;
+        let players = self.nodes[0].create_players((rounds() / each) as u64).await;
         let all_rounds = async |player: &Player| {
             let mut won = 0;
             for _ in 0..each {
@@ -44,7 +44,7 @@ impl Track {
             let wanted = Some(won).filter(|it| *it > 0);
             assert_eq!((total.own, total.board), (wanted, wanted));
         }
-        assert_verified(&self.world).await;
+        assert_ledger_matches(&self.stores).await;
     }
 
     /// The same request so many times at once, over both nodes.
@@ -55,7 +55,7 @@ impl Track {
         path: &str,
         headers: &[(&str, &str)],
         body: &Value,
-    ) -> Vec<Answer> {
+    ) -> Vec<TestResponse> {
         join_all((0..count).map(|it| self.nodes[it % 2].post_with(path, &player.token, headers, body))).await
     }
 
@@ -72,7 +72,7 @@ pub fn rounds() -> usize {
 }
 
 /// How often each outcome came.
-pub fn outcomes(answers: &[Answer]) -> BTreeMap<(u16, &str), usize> {
+pub fn outcomes(answers: &[TestResponse]) -> BTreeMap<(u16, &str), usize> {
     let mut counted = BTreeMap::new();
     for answer in answers {
         *counted.entry((answer.status, answer.code())).or_default() += 1;
@@ -82,7 +82,7 @@ pub fn outcomes(answers: &[Answer]) -> BTreeMap<(u16, &str), usize> {
 
 /// One succeeded, and all others were refused.
 #[track_caller]
-pub fn assert_one_wins(answers: &[Answer], late: (u16, &str)) {
+pub fn assert_one_wins(answers: &[TestResponse], late: (u16, &str)) {
     let wanted = BTreeMap::from([((200, ""), 1), (late, answers.len() - 1)]);
     assert_eq!(outcomes(answers), wanted);
 }

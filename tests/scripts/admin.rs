@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::neighbour as user;
 use super::{award, board_entry, number, redeem, token};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const FREE: (bool, bool) = (false, false);
 const BANNED: (bool, bool) = (true, false);
@@ -68,8 +68,8 @@ fn entry(who: u128, score: u64, hlc_us: i64) -> BoardEntry {
 
 #[tokio::test]
 async fn a_ban_removes_the_user_and_an_unban_restores_the_score() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     for who in 1..=12 {
         award(&store, user(who), 100 - who as u64).await;
     }
@@ -100,8 +100,8 @@ async fn a_ban_removes_the_user_and_an_unban_restores_the_score() {
 
 #[tokio::test]
 async fn held_points_stay_off_the_board_until_approved() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     award(&store, user(1), 50).await;
     award(&store, user(2), 60).await;
     assert!(restrict(&store, user(1), QUARANTINED, &[]).await);
@@ -128,8 +128,8 @@ async fn held_points_stay_off_the_board_until_approved() {
 
 #[tokio::test]
 async fn an_adjustment_changes_a_total_within_its_range() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     for who in 1..=11 {
         award(&store, user(who), 100 - who as u64).await;
     }
@@ -153,8 +153,8 @@ async fn an_adjustment_changes_a_total_within_its_range() {
 
 #[tokio::test]
 async fn after_an_adjustment_the_earlier_user_keeps_the_tenth_place() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     for who in 1..=11 {
         award(&store, user(who), 10).await;
     }
@@ -174,8 +174,8 @@ async fn after_an_adjustment_the_earlier_user_keeps_the_tenth_place() {
 
 #[tokio::test]
 async fn a_missing_user_keeps_the_place() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     for who in 1..=11 {
         award(&store, user(who), 100 - who as u64).await;
     }
@@ -194,8 +194,8 @@ async fn a_missing_user_keeps_the_place() {
 
 #[tokio::test]
 async fn an_unchanged_top_list_keeps_its_version() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     for who in 1..=12 {
         award(&store, user(who), 100 - who as u64).await;
     }

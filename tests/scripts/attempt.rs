@@ -4,12 +4,12 @@ use laurel::network::Network;
 use laurel::store::AttemptWindow;
 
 use super::user;
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test]
 async fn every_window_counts_and_the_tightest_is_returned() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let here = IpAddr::from([127, 0, 0, 1]);
     let windows = || {
         [(AttemptWindow::Logins("ada".into()), 2), (AttemptWindow::LoginsFrom(Network::household(here)), 5)]
@@ -30,10 +30,10 @@ async fn every_window_counts_and_the_tightest_is_returned() {
 
 #[tokio::test]
 async fn no_limit_counts_nothing() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let attempts = store.attempt(&[(AttemptWindow::Awards(user(1)), 0)]).await.unwrap();
     assert!(attempts.allowed && attempts.window.is_none());
-    let keys: Vec<String> = world.redis_client().await.query("KEYS rate:*").await;
+    let keys: Vec<String> = stores.redis_client().await.query("KEYS rate:*").await;
     assert_eq!(keys, Vec::<String>::new());
 }

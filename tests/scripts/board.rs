@@ -4,12 +4,12 @@ use laurel::live::Board;
 use laurel::store::{BoardId, Redeem, Standing, board_channel};
 
 use super::{award, board_entry, redeem, token, user};
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 #[tokio::test]
 async fn a_poll_returns_the_top_list_only_if_newer() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let empty = store.poll(0, i64::MAX).await.unwrap();
     assert!(empty.open && empty.top.is_empty() && empty.outbox == 0);
     award(&store, user(1), 10).await;
@@ -22,8 +22,8 @@ async fn a_poll_returns_the_top_list_only_if_newer() {
 
 #[tokio::test]
 async fn a_board_is_published_at_once_then_once_per_interval() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let mut subscription = store.subscribe(&[board_channel(BoardId::GLOBAL)]).await.unwrap();
     let mut due = Vec::new();
     for who in 1..=3 {
@@ -36,7 +36,7 @@ async fn a_board_is_published_at_once_then_once_per_interval() {
     assert!(due[1..].iter().all(|it| (1..=60_000).contains(it)), "{due:?}");
     assert!(store.flush(60_000).await.unwrap() > 0, "the window is still open");
 
-    let _: () = world.redis_client().await.query("DEL leaderboard:global:throttle").await;
+    let _: () = stores.redis_client().await.query("DEL leaderboard:global:throttle").await;
     assert_eq!(store.flush(60_000).await.unwrap(), 0);
     assert_eq!(store.flush(60_000).await.unwrap(), 0, "nothing is left");
     let mut heard = Vec::new();
@@ -51,8 +51,8 @@ async fn a_board_is_published_at_once_then_once_per_interval() {
 async fn refill_top_merges_candidates_and_skips_outdated_ones() {
     // All users are in the shard whose top list is refilled.
     use super::{neighbour as user, number};
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 50).await;
     let loaded: Vec<_> = (2..=15).map(|it| Standing::of(user(it), 40 + it as u64)).collect();
     store.add_totals(&loaded).await.unwrap();
@@ -75,8 +75,8 @@ async fn refill_top_merges_candidates_and_skips_outdated_ones() {
 
 #[tokio::test]
 async fn a_subscription_gets_only_its_channels() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let channel = laurel::store::personal_channel(user(1));
     let mut subscription = store.subscribe(std::slice::from_ref(&channel)).await.unwrap();
     award(&store, user(2), 10).await;
@@ -87,7 +87,7 @@ async fn a_subscription_gets_only_its_channels() {
     assert_eq!((news.score, news.rank, news.rank_before, news.points), (10, Some(1), None, 10));
     subscription.drop(&[channel]).await.unwrap();
     eventually("nobody to be subscribed", async || {
-        let subscribed: Vec<String> = world.redis_client().await.query("PUBSUB CHANNELS personal:*").await;
+        let subscribed: Vec<String> = stores.redis_client().await.query("PUBSUB CHANNELS personal:*").await;
         subscribed.is_empty().then_some(())
     })
     .await;

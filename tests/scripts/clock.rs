@@ -13,21 +13,21 @@ use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{ANY, HOLDS, issue, redeem, token, user};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-pub async fn turned() -> (World, Store) {
-    let world = World::with_fake_clock().await;
-    let store = world.store().await;
-    (world, store)
+pub async fn turned() -> (TestStores, Store) {
+    let stores = TestStores::with_fake_clock().await;
+    let store = stores.open_store().await;
+    (stores, store)
 }
 
 /// Stops the clock at a time.
-pub fn stand(world: &World, at_ms: i64) {
-    world.redis.set_clock(&rfc3339(at_ms)[..19].replace('T', " "));
+pub fn stand(stores: &TestStores, at_ms: i64) {
+    stores.redis.set_clock(&rfc3339(at_ms)[..19].replace('T', " "));
 }
 
 /// A midnight in UTC that is not far away.
@@ -88,7 +88,7 @@ fn start<'a>(token: &'a ActToken, token_hash: &'a str) -> Start<'a> {
 
 #[tokio::test]
 async fn a_rate_window_keeps_its_length_and_count() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let windows = [
         ("rate:logins:ada", MINUTE_MS),
         ("rate:logins-from:127.0.0.1", MINUTE_MS),
@@ -101,14 +101,14 @@ async fn a_rate_window_keeps_its_length_and_count() {
         ("rate:starts:", HOUR_MS),
     ];
     for step in ["+86400", "+60", "+2"] {
-        let mut redis_client = world.redis_client().await;
+        let mut redis_client = stores.redis_client().await;
         let _: () = redis_client.query("FLUSHALL").await;
         crate::harness::open_board(&store).await;
         for (window, length_ms) in windows {
             let key = if window.ends_with(':') { format!("{window}{}", user(1)) } else { window.to_owned() };
-            world.redis.set_clock(step);
+            stores.redis.set_clock(step);
             let (before, _) = knock(&store, window).await;
-            world.redis.set_clock("+0");
+            stores.redis.set_clock("+0");
             // A lease is refused once its window is full, which must not last longer either.
             for more in 1..=4 {
                 let (used, reset_ms) = knock(&store, window).await;
@@ -124,7 +124,7 @@ async fn a_rate_window_keeps_its_length_and_count() {
 #[tokio::test]
 async fn a_board_is_published_within_the_interval() {
     const WINDOW_MS: u64 = 50;
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let mut subscription = store.subscribe(&[board_channel(BoardId::GLOBAL)]).await.unwrap();
     let award = async |who: u128| {
         let id = token(&store, user(who)).await;
@@ -136,19 +136,19 @@ async fn a_board_is_published_within_the_interval() {
     };
     let mut seen = 0;
     for (place, step) in [(1, "+60"), (3, "+86400")] {
-        world.redis.set_clock(step);
+        stores.redis.set_clock(step);
         let (first, _) = award(place).await;
         while store.flush(WINDOW_MS).await.unwrap() > 0 {}
-        world.redis.set_clock("+0");
+        stores.redis.set_clock("+0");
         let (next, due_ms) = award(place + 1).await;
         assert_eq!(due_ms, 0, "the throttle of before the step ({step}) holds up nothing");
         assert!(seen < first && first < next, "versions only grow");
         seen = next;
     }
     // An operator's change is throttled by the same key.
-    world.redis.set_clock("+86400");
+    stores.redis.set_clock("+86400");
     award(5).await;
-    world.redis.set_clock("+0");
+    stores.redis.set_clock("+0");
     let adjust = Adjust {
         board: BoardId::GLOBAL,
         user: user(1),
@@ -162,7 +162,7 @@ async fn a_board_is_published_within_the_interval() {
         candidates: &[],
     };
     assert_eq!(store.adjust(&adjust).await.unwrap().unwrap().top.flush_due_ms, 0);
-    let published: i64 = world.redis_client().await.query("HGET leaderboard:global:state published").await;
+    let published: i64 = stores.redis_client().await.query("HGET leaderboard:global:state published").await;
     assert!(published > seen);
     loop {
         let (_, text) = subscription.next().await.unwrap();
@@ -174,10 +174,10 @@ async fn a_board_is_published_within_the_interval() {
 
 #[tokio::test]
 async fn a_daily_bonus_pays_once_when_midnight_repeats() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let (bonus, midnight) = (Limits { cap_per_day: 1, ..ANY }, midnight(&store).await);
     let at = async |offset_ms: i64| {
-        stand(&world, midnight + offset_ms);
+        stand(&stores, midnight + offset_ms);
         win(&store, user(1), &bonus).await
     };
     assert_eq!(at(-3000).await, Ok(()));
@@ -193,27 +193,27 @@ async fn a_daily_bonus_pays_once_when_midnight_repeats() {
 
 #[tokio::test]
 async fn a_cool_down_ahead_of_the_clock_begins_now() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let midnight = midnight(&store).await;
     let slow = Limits { cooldown_ms: 30_000, ..ANY };
-    stand(&world, midnight + DAY_MS);
+    stand(&stores, midnight + DAY_MS);
     assert_eq!(win(&store, user(1), &slow).await, Ok(()));
-    stand(&world, midnight);
+    stand(&stores, midnight);
     // A request for a token gets the same wait, and the wait does not restart with each attempt.
     let begun = store.issue(&laurel::store::Issue { limits: &slow, ..issue(user(1), Uuid::new_v4()) }).await;
     assert_eq!(
         begun.unwrap().0,
         Err(ScriptRefusal::ActionLimited { limit: "cooldown_ms".into(), wait_ms: 30_000 })
     );
-    stand(&world, midnight + 10_000);
+    stand(&stores, midnight + 10_000);
     assert_eq!(win(&store, user(1), &slow).await, Err(20_000));
-    stand(&world, midnight + 30_000);
+    stand(&stores, midnight + 30_000);
     assert_eq!(win(&store, user(1), &slow).await, Ok(()));
 }
 
 #[tokio::test]
 async fn hourly_points_and_token_intervals_keep_their_length() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let (first, second) = (ActToken::new(), ActToken::new());
     let prove = async |act: &ActToken| {
         let hash = act.hash();
@@ -242,10 +242,10 @@ async fn hourly_points_and_token_intervals_keep_their_length() {
         let it = Redeem { points_per_hour: 15, ..redeem(user(1), &id) };
         store.redeem(&it).await.unwrap().outcome
     };
-    world.redis.set_clock("+86400");
+    stores.redis.set_clock("+86400");
     assert!(matches!(prove(&first).await, Ok(ProvenFields { .. })));
     assert!(capped().await.is_ok());
-    world.redis.set_clock("+0");
+    stores.redis.set_clock("+0");
     let refused = prove(&second).await;
     assert!(matches!(refused, Err(ScriptRefusal::TooSoon { wait_ms }) if wait_ms <= 30_000), "{refused:?}");
     let refused = capped().await;
@@ -254,17 +254,17 @@ async fn hourly_points_and_token_intervals_keep_their_length() {
         "{refused:?}"
     );
     for (key, max_ms) in [("proven", 30_000), ("points", HOUR_MS)] {
-        let left_ms: u64 = world.redis_client().await.query(&format!("PTTL {key}:{}", user(1))).await;
+        let left_ms: u64 = stores.redis_client().await.query(&format!("PTTL {key}:{}", user(1))).await;
         assert!(left_ms <= max_ms, "{key}: {left_ms} ms");
     }
 }
 
 #[tokio::test]
 async fn an_expired_attestation_is_still_known() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let until_ms = midnight(&store).await;
     let show = async |at_ms: i64| {
-        stand(&world, at_ms);
+        stand(&stores, at_ms);
         let verdict =
             ProofResult { once: vec!["digest".into()], valid_ms: (0, until_ms), ..ProofResult::default() };
         let id = token(&store, user(1)).await;
@@ -279,18 +279,18 @@ async fn an_expired_attestation_is_still_known() {
     ] {
         let shown = show(at_ms).await;
         // Redis takes out what has run out when it is asked for, and otherwise sooner or later.
-        let _: u64 = world.redis_client().await.query("EXISTS once:digest").await;
+        let _: u64 = stores.redis_client().await.query("EXISTS once:digest").await;
         assert!(matches!(shown, Err(ScriptRefusal::ProofInvalid { .. })), "{why}: {shown:?}");
     }
 }
 
 #[tokio::test]
 async fn a_game_started_ahead_of_the_clock_ends() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let token = ActToken::new();
-    world.redis.set_clock("+86400");
+    stores.redis.set_clock("+86400");
     store.start(&start(&token, &token.hash())).await.unwrap().0.unwrap();
-    world.redis.set_clock("+0");
+    stores.redis.set_clock("+0");
     let played = store.finish(user(1), 1000, Uuid::new_v4()).await.unwrap().unwrap();
     assert_eq!((played.played_ms, played.actions), (0, 0));
 }

@@ -10,7 +10,7 @@ use super::{ANY, issue, redeem, user};
 /// The three APIs end in the same script.
 #[tokio::test]
 async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
-    let (world, store) = turned().await;
+    let (stores, store) = turned().await;
     let start = midnight(&store).await;
     let limits = Limits { span_ms: 3000, ..ANY };
     let verdict = ProofResult { age_ms: (3000, 20_000), ..ProofResult::default() };
@@ -28,14 +28,14 @@ async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
             other => panic!("{other:?}"),
         }
     };
-    stand(&world, start);
+    stand(&stores, start);
     let mut ids = Vec::new();
     for _ in 0..9 {
         ids.push(begin().await);
     }
     // Each waits for the one before it; its token stays meanwhile.
     for (place, id) in ids.iter().enumerate().take(6) {
-        stand(&world, start + 3000 * (place as i64 + 1));
+        stand(&stores, start + 3000 * (place as i64 + 1));
         assert_eq!(finish(id).await, 0);
         assert_eq!(finish(&ids[place + 1]).await, 3000);
     }
@@ -43,7 +43,7 @@ async fn spans_of_elapsed_do_not_overlap_and_an_honest_pace_is_not_slowed() {
     for _ in 0..3 {
         let at_ms = store.now_us().await.unwrap() / 1000;
         let id = begin().await;
-        stand(&world, at_ms + 3000);
+        stand(&stores, at_ms + 3000);
         assert_eq!(finish(&id).await, 0);
     }
 }

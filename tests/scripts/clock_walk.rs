@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestCaseResult, TestError, TestRunner};
 use uuid::Uuid;
 
 use super::clock::{DAY_MS, midnight, stand, turned, win};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const CASES: u32 = 24;
 const SECOND_MS: i64 = 1000;
@@ -95,12 +95,13 @@ impl Cap {
 #[test]
 fn caps_hold_and_expire_under_any_clock() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (world, store) = runtime.block_on(turned());
+    let (stores, store) = runtime.block_on(turned());
     let start_ms = runtime.block_on(midnight(&store)) - 10 * SECOND_MS;
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let sequences = (limits(), prop::collection::vec(step(), 1..24));
-    let outcome = TestRunner::new(config)
-        .run(&sequences, |(limits, steps)| runtime.block_on(walk(&world, &store, start_ms, &limits, &steps)));
+    let outcome = TestRunner::new(config).run(&sequences, |(limits, steps)| {
+        runtime.block_on(walk(&stores, &store, start_ms, &limits, &steps))
+    });
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(why, drawn)) => panic!("{why}\n{drawn:#?}"),
@@ -109,7 +110,7 @@ fn caps_hold_and_expire_under_any_clock() {
 }
 
 async fn walk(
-    world: &World,
+    stores: &TestStores,
     store: &Store,
     start_ms: i64,
     limits: &Limits,
@@ -122,7 +123,7 @@ async fn walk(
     let mut cools_from_ms = None;
     for step in steps {
         now_ms = step.apply_to(now_ms);
-        stand(world, now_ms);
+        stand(stores, now_ms);
         caps.iter_mut().for_each(|it| it.show(now_ms));
         match win(store, who, limits).await {
             Ok(()) => {
@@ -149,7 +150,7 @@ async fn walk(
     }
     // Who has waited for as long as was said may go on.
     if let Err(wait_ms) = win(store, who, limits).await {
-        stand(world, now_ms + (wait_ms as i64 + 999) / SECOND_MS * SECOND_MS);
+        stand(stores, now_ms + (wait_ms as i64 + 999) / SECOND_MS * SECOND_MS);
         prop_assert_eq!(win(store, who, limits).await, Ok(()));
     }
     Ok(())

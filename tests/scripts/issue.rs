@@ -3,12 +3,12 @@ use laurel::store::{ChallengeSeed, Issue, ScriptRefusal};
 use uuid::Uuid;
 
 use super::{award, issue, user};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 #[tokio::test]
 async fn a_token_lives_to_the_millisecond_and_is_bound_to_user_and_action() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = Uuid::new_v4();
     let (outcome, rate) = store.issue(&issue(user(1), id)).await.unwrap();
     let Ok(ChallengeSeed { issued_at_ms, .. }) = outcome else { panic!("{outcome:?}") };
@@ -23,13 +23,13 @@ async fn a_token_lives_to_the_millisecond_and_is_bound_to_user_and_action() {
 
 #[tokio::test]
 async fn every_refusal_leaves_redis_as_it_was() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     award(&store, user(1), 10).await;
     let _: () = redis_client.query(&format!("SET ban:{} 1", user(2))).await;
     let slow = Limits { cooldown_ms: 60_000, ..Limits::default() };
     let rare = Limits { cooldown_ms: 0, cap_per_day: 1, ..Limits::default() };
-    let before = redis_client.everything().await;
+    let before = redis_client.dump().await;
 
     let ask = async |change: fn(Issue<'static>) -> Issue<'static>, who| {
         store.issue(&change(issue(user(who), Uuid::new_v4()))).await.unwrap().0
@@ -45,7 +45,7 @@ async fn every_refusal_leaves_redis_as_it_was() {
         store.issue(&Issue { limits, ..issue(who, id) }).await.unwrap().0.unwrap();
         let id = id.to_string();
         store.redeem(&laurel::store::Redeem { limits, ..super::redeem(who, &id) }).await.unwrap();
-        let before = redis_client.everything().await;
+        let before = redis_client.dump().await;
         let (outcome, _) = store.issue(&Issue { limits, ..issue(who, Uuid::new_v4()) }).await.unwrap();
         assert!(
             matches!(outcome, Err(ScriptRefusal::ActionLimited { wait_ms, .. }) if wait_ms > 0),
@@ -60,8 +60,8 @@ async fn every_refusal_leaves_redis_as_it_was() {
 
 #[tokio::test]
 async fn the_rate_counts_refused_attempts_too() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let ask = async || store.issue(&Issue { per_minute: 2, ..issue(user(1), Uuid::new_v4()) }).await.unwrap();
     for used in 1..=4 {
         let (outcome, rate) = ask().await;
@@ -74,8 +74,8 @@ async fn the_rate_counts_refused_attempts_too() {
 
 #[tokio::test]
 async fn a_network_has_a_household_pace_or_a_share_of_its_site() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let pace = async |from: String, who| {
         let issue = Issue { paced_from: Some(from.parse().unwrap()), ..issue(user(who), Uuid::new_v4()) };
         let Ok(begun) = store.issue(&issue).await.unwrap().0 else { panic!() };
@@ -91,8 +91,8 @@ async fn a_network_has_a_household_pace_or_a_share_of_its_site() {
 
 #[tokio::test]
 async fn waits_of_several_actions_come_in_one_reply() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let none = Limits::default();
     let cases = [
         ("free", none.clone(), 0..=0),

@@ -8,7 +8,7 @@ use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{ANY, FAILS, HOLDS, redeem, token, user};
-use crate::harness::{RedisClient, World};
+use crate::harness::{RedisClient, TestStores};
 
 fn reservation() -> Reservation {
     Reservation { id: Uuid::new_v4(), ttl_ms: 60_000 }
@@ -50,10 +50,10 @@ async fn buy(store: &Store, it: Prove<'_>) -> Result<ProvenFields, ScriptRefusal
 
 #[tokio::test]
 async fn one_request_at_a_time_judges_a_token() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = token(&store, user(1)).await;
-    let before = redis_client.everything().await;
+    let before = redis_client.dump().await;
     let (first, second) = (reservation(), reservation());
     let pending = |it| Redeem { judging: Judging::Pending(it), ..redeem(user(1), &id) };
     assert_eq!(run(&store, pending(&first)).await, Err(ScriptRefusal::Reserved));
@@ -119,8 +119,8 @@ async fn end(race: &Race, store: &Store, redis_client: &mut RedisClient) {
 
 #[tokio::test]
 async fn a_failed_proof_spends_the_token_despite_later_refusals() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     // So that the outbox has entries.
     token(&store, user(2)).await;
     for race in &races(&store).await {
@@ -152,8 +152,8 @@ async fn a_failed_proof_spends_the_token_despite_later_refusals() {
 
 #[tokio::test]
 async fn a_failed_proof_buys_no_proven_token_despite_later_refusals() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     token(&store, user(2)).await;
     for race in races(&store).await.iter().filter(|it| it.points_per_hour == 0) {
         for holds in [true, false] {
@@ -181,13 +181,13 @@ async fn a_failed_proof_buys_no_proven_token_despite_later_refusals() {
 
 #[tokio::test]
 async fn a_refusal_of_the_first_run_ignores_the_proof() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     token(&store, user(2)).await;
     let (id, mine) = (token(&store, user(1)).await, asked(&store).await);
     for race in &races(&store).await {
         begin(race, &store, &mut redis_client).await;
-        let before = redis_client.everything().await;
+        let before = redis_client.dump().await;
         let reserved = reservation();
         for verdict in [&HOLDS, &FAILS] {
             let first = Redeem {
@@ -216,8 +216,8 @@ async fn a_refusal_of_the_first_run_ignores_the_proof() {
 
 #[tokio::test]
 async fn a_proof_without_a_token_is_checked_before_judging() {
-    let world = World::new().await;
-    let (store, act) = (world.store().await, ActToken::new());
+    let stores = TestStores::new().await;
+    let (store, act) = (stores.open_store().await, ActToken::new());
     let (hash, reserved, nobody) = (act.hash(), reservation(), asked(&store).await);
     let bare = |judging| Prove { anti_spam: None, token_hash: &hash, ..prove(&nobody, judging) };
     assert_eq!(

@@ -6,17 +6,17 @@ use uuid::Uuid;
 use super::admin::{adjustment, restriction};
 use super::neighbour as user;
 use super::{FAILS, award, board_entry, redeem, token};
-use crate::harness::{RedisClient, World, eventually, open_board};
+use crate::harness::{RedisClient, TestStores, eventually, open_board};
 
 #[tokio::test]
 async fn a_board_is_open_only_in_the_compared_run() {
-    let mut world = World::new().await;
-    let store = world.store().await;
+    let mut stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
     let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap());
     assert!(before.open && before.epoch == 1);
-    world.redis.kill().await;
-    world.redis.restart().await;
+    stores.redis.kill().await;
+    stores.redis.restart().await;
     let after = loop {
         if let Ok(redis_client) = store.poll_shard_state(0).await {
             break redis_client;
@@ -35,11 +35,11 @@ async fn a_board_is_open_only_in_the_compared_run() {
 }
 
 /// Wins awards in every shard until none of them reads the run from Redis: then the scripts are bound.
-async fn bound(world: &World, store: &Store) {
+async fn bound(stores: &TestStores, store: &Store) {
     let of_shard = |shard| (0..).map(Uuid::from_u128).find(|it| store.shard_number(*it) == shard);
     let users: Vec<Uuid> = (0..store.shard_count()).filter_map(of_shard).collect();
     eventually("the scripts to be bound", async || {
-        let mut redis_client = world.redis_client().await;
+        let mut redis_client = stores.redis_client().await;
         let _: String = redis_client.query("CONFIG RESETSTAT").await;
         for user in &users {
             award(store, *user, 10).await;
@@ -53,46 +53,48 @@ async fn bound(world: &World, store: &Store) {
 /// A merged board checks the run, too, at each award that changes it.
 #[tokio::test]
 async fn no_award_reads_the_run_from_redis() {
-    for world in [World::with_shards(1).await, World::with_shards(8).await, World::on_cluster(8).await] {
-        bound(&world, &world.store().await).await;
+    for stores in
+        [TestStores::with_shards(1).await, TestStores::with_shards(8).await, TestStores::on_cluster(8).await]
+    {
+        bound(&stores, &stores.open_store().await).await;
     }
 }
 
 #[tokio::test]
 async fn a_bound_script_does_not_run_in_another_run() {
-    let mut world = World::new().await;
-    let store = world.store().await;
+    let mut stores = TestStores::new().await;
+    let store = stores.open_store().await;
     open_board(&store).await;
-    bound(&world, &store).await;
+    bound(&stores, &store).await;
     let id = token(&store, user(1)).await;
-    world.redis.kill().await;
-    world.redis.restart().await;
+    stores.redis.kill().await;
+    stores.redis.restart().await;
     let closed = eventually("Redis to answer", async || store.redeem(&redeem(user(1), &id)).await.ok()).await;
     assert_eq!(closed.outcome, Err(ScriptRefusal::BoardClosed));
     eventually("every shard to answer", async || store.poll_state().await.ok()).await;
     open_board(&store).await;
-    bound(&world, &store).await;
-    let _: String = world.redis_client().await.query("SCRIPT FLUSH").await;
+    bound(&stores, &store).await;
+    let _: String = stores.redis_client().await.query("SCRIPT FLUSH").await;
     award(&store, user(1), 10).await;
-    bound(&world, &store).await;
+    bound(&stores, &store).await;
 }
 
 #[tokio::test]
 async fn a_redis_of_an_earlier_epoch_takes_no_award() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     open_board(&store).await;
     let id = token(&store, user(1)).await;
     // As if nodes had gone on with another Redis, and came back to this one.
-    let _: i64 = world.redis_client().await.query("HSET shard:state epoch 1").await;
+    let _: i64 = stores.redis_client().await.query("HSET shard:state epoch 1").await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, Err(ScriptRefusal::BoardClosed));
     assert!(!store.poll_shard_state(0).await.unwrap().open);
 }
 
 #[tokio::test]
 async fn an_opened_or_raised_board_is_newer_than_any_shown() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
     let redis_client = store.poll_shard_state(0).await.unwrap();
     let shown = redis_client.version + 3_600_000_000;
@@ -120,8 +122,8 @@ async fn an_opened_or_raised_board_is_newer_than_any_shown() {
 
 #[tokio::test]
 async fn a_load_has_no_effect_after_another_begins() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
     let run = store.poll_shard_state(0).await.unwrap().run;
     let paused = store.begin_load(0).await.unwrap();
@@ -147,13 +149,13 @@ async fn a_load_has_no_effect_after_another_begins() {
 #[tokio::test]
 async fn a_run_ends_when_redis_becomes_a_replica() {
     for shards in [1, 4] {
-        let world = World::with_shards(shards).await;
-        let store = world.store().await;
-        bound(&world, &store).await;
+        let stores = TestStores::with_shards(shards).await;
+        let store = stores.open_store().await;
+        bound(&stores, &store).await;
         let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap());
         let shown = store.poll(0, i64::MAX).await.unwrap();
         // The data happens to be the same here, but it need not be.
-        let mut redis_client = world.redis_client().await;
+        let mut redis_client = stores.redis_client().await;
         let _: () = redis_client.query("REPLICAOF 127.0.0.1 1").await;
         let _: () = redis_client.query("REPLICAOF NO ONE").await;
         assert!(!store.poll(0, i64::MAX).await.unwrap().shows);
@@ -166,20 +168,20 @@ async fn a_run_ends_when_redis_becomes_a_replica() {
         assert_eq!(store.poll(0, i64::MAX).await.unwrap().top, shown.top);
         let awarded = store.redeem(&redeem(user(1), &id)).await.unwrap();
         assert!(awarded.outcome.is_ok());
-        bound(&world, &store).await;
+        bound(&stores, &store).await;
     }
 }
 
 #[tokio::test]
 async fn a_board_behind_a_node_takes_no_award() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
     let older = store.poll_shard_state(0).await.unwrap().hlc_us;
     award(&store, user(1), 10).await;
     let (id, seen) = (token(&store, user(1)).await, store.latest_position(0));
     assert!(seen.hlc_us > older, "an award's reply says how far the board has come");
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let set_back = format!("HSET shard:state hlc_us {older}");
     let _: i64 = redis_client.query(&set_back).await;
     assert_eq!(store.redeem(&redeem(user(1), &id)).await.unwrap().outcome, Err(ScriptRefusal::BoardClosed));
@@ -209,10 +211,10 @@ async fn states(redis_client: &mut RedisClient) -> [Vec<String>; 2] {
 /// As an older copy in the same run would: what an operator, or the ledger's leader, does there would lift it past the ledger.
 #[tokio::test]
 async fn a_board_behind_a_node_is_not_changed() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
-    let mut redis_client = world.redis_client().await;
+    let mut redis_client = stores.redis_client().await;
     let _: i64 = redis_client.query("HINCRBY shard:state hlc_us -1").await;
     let before = states(&mut redis_client).await;
     let candidate = board_entry(user(2), 50, 1);
@@ -236,8 +238,8 @@ async fn a_board_behind_a_node_is_not_changed() {
 
 #[tokio::test]
 async fn a_token_spent_without_award_advances_the_hlc() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     award(&store, user(1), 10).await;
     let (id, before) = (token(&store, user(1)).await, store.poll_shard_state(0).await.unwrap().hlc_us);
     let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };

@@ -6,7 +6,7 @@ use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{ANY, FAILS, HOLDS, redeem, token, user};
-use crate::harness::{RedisClient, World};
+use crate::harness::{RedisClient, TestStores};
 
 /// A `prove` with nothing in its way.
 fn prove<'a>(who: Uuid, attempt: &ActToken, hash: &'a str) -> Prove<'a> {
@@ -68,8 +68,8 @@ async fn start(store: &Store, who: Uuid, session_id: &str) -> ActToken {
 
 #[tokio::test]
 async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let (id, act) = (token(&store, user(1)).await, ActToken::new());
     let (hash, asked) = (act.hash(), asked(&id));
     let it = Prove { anti_spam: Some(&asked), points: 25, ..prove(user(1), &act, &hash) };
@@ -103,8 +103,8 @@ async fn a_proof_buys_one_token_that_is_redeemed_once_for_its_own_points() {
 
 #[tokio::test]
 async fn proven_tokens_keep_their_interval() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let (first, second) = (ActToken::new(), ActToken::new());
     let slow =
         |act: &ActToken, hash: &'static str| Prove { interval_ms: 30_000, ..prove(user(1), act, hash) };
@@ -117,13 +117,13 @@ async fn proven_tokens_keep_their_interval() {
 
 #[tokio::test]
 async fn each_refusal_leaves_redis_as_it_was() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let foreign = asked(&token(&store, user(2)).await);
     let mine = asked(&token(&store, user(1)).await);
     let _: () = redis_client.query(&format!("SET ban:{} 1", user(3))).await;
     start(&store, user(1), "sess_live").await;
-    let before = redis_client.everything().await;
+    let before = redis_client.dump().await;
     let act = ActToken::new();
     let hash = act.hash();
     let base = |who| prove(who, &act, &hash);
@@ -155,8 +155,8 @@ async fn hours_from_now(redis_client: &mut RedisClient, hours: u64) -> u64 {
 
 #[tokio::test]
 async fn a_failed_proof_spends_its_anti_spam_token() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let (mine, act) = (asked(&token(&store, user(1)).await), ActToken::new());
     let hash = act.hash();
     let failed = Prove { anti_spam: Some(&mine), verdict: &FAILS, ..prove(user(1), &act, &hash) };
@@ -171,8 +171,8 @@ async fn a_failed_proof_spends_its_anti_spam_token() {
 
 #[tokio::test]
 async fn an_attestation_counts_once_in_any_flow() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let until_ms = store.now_us().await.unwrap() / 1000 + 60_000;
     let attested =
         ProofResult { once: vec!["digest".into()], valid_ms: (0, until_ms), ..ProofResult::default() };
@@ -206,8 +206,8 @@ async fn an_attestation_counts_once_in_any_flow() {
 
 #[tokio::test]
 async fn a_proven_token_belongs_to_the_session_it_was_made_in() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let game_token = start(&store, user(1), "sess_one").await;
     let acts = [ActToken::new(), ActToken::new()];
     let hashes = [acts[0].hash(), acts[1].hash()];
@@ -234,8 +234,8 @@ async fn a_proven_token_belongs_to_the_session_it_was_made_in() {
 
 #[tokio::test]
 async fn one_key_buys_one_token_and_replays_it() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let (mine, first, second) = (asked(&token(&store, user(1)).await), ActToken::new(), ActToken::new());
     let (hash, other_hash) = (first.hash(), second.hash());
     let key = |request: &str| IdempotencyKey {

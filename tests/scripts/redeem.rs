@@ -2,7 +2,7 @@ use laurel::action::{Limits, ProofResult};
 use laurel::store::{AwardReply, IdempotencyKey, Redeem, ScriptRefusal, Store};
 
 use super::{FAILS, award, redeem, token, user};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
     match outcome {
@@ -17,8 +17,8 @@ async fn outcome(store: &Store, redeem: Redeem<'_>) -> Result<AwardReply, Script
 
 #[tokio::test]
 async fn an_award_changes_score_board_and_outbox_atomically() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = token(&store, user(1)).await;
     let first = awarded(outcome(&store, redeem(user(1), &id)).await);
     assert_eq!((first.score, first.rank, first.rank_before), (10, 1, None));
@@ -39,15 +39,15 @@ async fn an_award_changes_score_board_and_outbox_atomically() {
 
 #[tokio::test]
 async fn each_refusal_leaves_redis_as_it_was() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let used = token(&store, user(1)).await;
     awarded(outcome(&store, redeem(user(1), &used)).await);
     let live = token(&store, user(1)).await;
     let banned = token(&store, user(2)).await;
     let _: () = redis_client.query(&format!("SET ban:{} 1", user(2))).await;
     let largest = token(&store, user(3)).await;
-    let before = redis_client.everything().await;
+    let before = redis_client.dump().await;
 
     let expect = async |it: Redeem<'_>, wanted: Result<AwardReply, ScriptRefusal>| {
         assert_eq!(outcome(&store, it).await, wanted);
@@ -73,8 +73,8 @@ async fn each_refusal_leaves_redis_as_it_was() {
 
 #[tokio::test]
 async fn scores_are_exact_to_the_last_bit() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let largest = (1u64 << 53) - 1;
     assert_eq!(awarded(award(&store, user(1), largest - 1).await.outcome).score, largest - 1);
     let full = awarded(award(&store, user(1), 1).await.outcome);
@@ -89,8 +89,8 @@ async fn scores_are_exact_to_the_last_bit() {
 
 #[tokio::test]
 async fn a_failed_proof_spends_the_token_after_all_other_checks() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = token(&store, user(1)).await;
     let full = Redeem { verdict: &FAILS, outbox_max: 1, ..redeem(user(1), &id) };
     assert_eq!(outcome(&store, full).await, Err(ScriptRefusal::OutboxFull));
@@ -102,8 +102,8 @@ async fn a_failed_proof_spends_the_token_after_all_other_checks() {
 
 #[tokio::test]
 async fn the_tokens_age_is_judged_by_redis_clock() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let (early, late, right) =
         (token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await);
     let aged = |age_ms| ProofResult { age_ms, ..ProofResult::default() };
@@ -114,7 +114,7 @@ async fn the_tokens_age_is_judged_by_redis_clock() {
     ));
     crate::harness::eventually("a token to be older than a millisecond", async || {
         let now_ms = store.now_us().await.unwrap() / 1000;
-        let mut redis_client = world.redis_client().await;
+        let mut redis_client = stores.redis_client().await;
         let issued: String = redis_client.query(&format!("GET token:{late}")).await;
         let issued_ms: i64 = issued.split(' ').nth(3).unwrap().parse().unwrap();
         (now_ms > issued_ms + 2).then_some(())
@@ -129,8 +129,8 @@ async fn the_tokens_age_is_judged_by_redis_clock() {
 
 #[tokio::test]
 async fn an_actions_own_limits_hold() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let limits = Limits { cooldown_ms: 0, cap_per_day: 2, ..Limits::default() };
     let ids = [token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await];
     let limited = |id| Redeem { limits: &limits, ..redeem(user(1), id) };
@@ -146,8 +146,8 @@ async fn an_actions_own_limits_hold() {
 
 #[tokio::test]
 async fn points_an_hour_are_capped() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     fn capped(id: &str) -> Redeem<'_> {
         Redeem { points_per_hour: 25, ..redeem(user(1), id) }
     }
@@ -171,8 +171,8 @@ async fn points_an_hour_are_capped() {
 
 #[tokio::test]
 async fn a_repeated_key_replays_the_first_answer() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let key = |request: &str| IdempotencyKey {
         key_digest: "key".into(),
         request_digest: request.into(),
@@ -196,8 +196,8 @@ async fn a_repeated_key_replays_the_first_answer() {
 
 #[tokio::test]
 async fn a_replay_has_the_same_receipt_data() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let key = IdempotencyKey { key_digest: "key".into(), request_digest: "mine".into(), kept_ms: 60_000 };
     let id = token(&store, user(1)).await;
     let first = awarded(outcome(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
@@ -217,8 +217,8 @@ fn redeem_with<'a>(it: &Redeem<'a>) -> Redeem<'a> {
 
 #[tokio::test]
 async fn the_top_list_comes_only_if_it_is_newer() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let first = awarded(award(&store, user(1), 10).await.outcome);
     for place in 2..=10 {
         award(&store, user(place), 100).await;

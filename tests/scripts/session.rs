@@ -6,7 +6,7 @@ use laurel::token::ActToken;
 use uuid::Uuid;
 
 use super::{FAILS, award, redeem, user};
-use crate::harness::{World, eventually};
+use crate::harness::{TestStores, eventually};
 
 async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> Result<i64, ScriptRefusal> {
     let start = Start {
@@ -51,8 +51,8 @@ fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
 
 #[tokio::test]
 async fn each_token_is_replaced_until_the_session_ends() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let tokens: Vec<ActToken> = (0..4).map(|_| ActToken::new()).collect();
     assert_eq!(store.session(user(1)).await.unwrap(), Err(ScriptRefusal::NoSession));
     let Ok(expires_at_ms) = start(&store, 1, &tokens[0], 60_000).await else { panic!() };
@@ -83,13 +83,13 @@ async fn each_token_is_replaced_until_the_session_ends() {
 
 #[tokio::test]
 async fn a_token_of_another_session_or_user_is_refused() {
-    let world = World::new().await;
-    let (store, mut redis_client) = (world.store().await, world.redis_client().await);
+    let stores = TestStores::new().await;
+    let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let [first, second, other, next] = std::array::from_fn(|_| ActToken::new());
     start(&store, 1, &first, 60_000).await.unwrap();
     start(&store, 2, &other, 60_000).await.unwrap();
     start(&store, 1, &second, 60_000).await.unwrap();
-    let before = redis_client.everything().await;
+    let before = redis_client.dump().await;
     assert_eq!(update(&store, 1, &first, &next).await, Err(ScriptRefusal::SessionMismatch));
     assert_eq!(update(&store, 1, &other, &next).await, Err(ScriptRefusal::TokenForeign));
     // A game token is no anti-spam token, nor the other way round.
@@ -103,8 +103,8 @@ async fn a_token_of_another_session_or_user_is_refused() {
 
 #[tokio::test]
 async fn an_expired_session_differs_from_none() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let (token, next) = (ActToken::new(), ActToken::new());
     start(&store, 1, &token, 30).await.unwrap();
     eventually("the session to run out", async || {
@@ -120,8 +120,8 @@ async fn an_expired_session_differs_from_none() {
 
 #[tokio::test]
 async fn a_failed_proof_leaves_the_session_without_a_token() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     let (token, next) = (ActToken::new(), ActToken::new());
     start(&store, 1, &token, 60_000).await.unwrap();
     let (hash, given) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
@@ -140,8 +140,8 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
 
 #[tokio::test]
 async fn standing_is_the_total_and_the_shared_rank() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((0, None)));
     for (who, points) in [(1, 10), (2, 20), (3, 10)] {
         award(&store, user(who), points).await;

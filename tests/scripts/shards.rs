@@ -4,7 +4,7 @@ use laurel::store::{AwardReply, IdempotencyKey, Redeem, RedeemReply, Store};
 use uuid::Uuid;
 
 use super::{award, redeem, token};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 const SHARDS: usize = 4;
 
@@ -28,8 +28,8 @@ async fn top(store: &Store) -> (i64, Vec<u64>) {
 
 #[tokio::test]
 async fn ranks_and_the_top_list_cover_all_shards() {
-    let world = World::with_shards(SHARDS).await;
-    let store = world.store().await;
+    let stores = TestStores::with_shards(SHARDS).await;
+    let store = stores.open_store().await;
     let mut version = 0;
     for place in 0..24_u128 {
         let mine = awarded(award(&store, of(place as usize % SHARDS, place), 100 - place as u64).await);
@@ -50,14 +50,14 @@ async fn ranks_and_the_top_list_cover_all_shards() {
 
 #[tokio::test]
 async fn a_merged_board_of_a_new_run_waits_for_every_shard() {
-    let mut world = World::with_shards(SHARDS).await;
-    let store = world.store().await;
+    let mut stores = TestStores::with_shards(SHARDS).await;
+    let store = stores.open_store().await;
     for shard in 0..SHARDS {
         award(&store, of(shard, 1), 10 + shard as u64).await;
     }
     let before = top(&store).await;
-    world.redis.kill().await;
-    world.redis.restart().await;
+    stores.redis.kill().await;
+    stores.redis.restart().await;
     let (version, shown) = loop {
         if let Ok(redis_client) = store.poll(0, i64::MAX).await {
             break (redis_client.version, redis_client.top);
@@ -73,8 +73,8 @@ async fn a_merged_board_of_a_new_run_waits_for_every_shard() {
 
 #[tokio::test]
 async fn a_stored_answer_is_completed_once() {
-    let world = World::with_shards(SHARDS).await;
-    let store = world.store().await;
+    let stores = TestStores::with_shards(SHARDS).await;
+    let store = stores.open_store().await;
     award(&store, of(0, 1), 500).await;
     let me = of(1, 2);
     let key = IdempotencyKey { key_digest: "key".into(), request_digest: "mine".into(), kept_ms: 60_000 };

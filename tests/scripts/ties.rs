@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{award, user};
-use crate::harness::{World, open_board};
+use crate::harness::{TestStores, open_board};
 
 /// Who has how much, and since which award.
 #[derive(Default)]
@@ -40,12 +40,12 @@ impl Model {
 
 #[tokio::test]
 async fn the_board_matches_the_model_after_every_award() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     for seed in 0..6 {
         let mut random = StdRng::seed_from_u64(seed);
         let first = u128::from(seed) * 1000 + 1;
-        let _: () = world.redis_client().await.query("FLUSHALL").await;
+        let _: () = stores.redis_client().await.query("FLUSHALL").await;
         open_board(&store).await;
         let mut model = Model::default();
         for _ in 0..150 {
@@ -63,8 +63,8 @@ async fn the_board_matches_the_model_after_every_award() {
 
 #[tokio::test]
 async fn the_first_ten_of_a_thousand_ties_stay() {
-    let world = World::new().await;
-    let store = world.store().await;
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
     for who in (1..=1000).rev() {
         award(&store, user(who), 7).await;
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{CALLER, TRACE};
-use crate::harness::{NodeProcess, World, eventually};
+use crate::harness::{NodeProcess, TestStores, eventually};
 
 async fn post(base: &str, path: &str, token: &str, body: &Value) -> Value {
     let request = reqwest::Client::new().post(format!("{base}{path}")).bearer_auth(token).json(body);
@@ -20,13 +20,13 @@ async fn post(base: &str, path: &str, token: &str, body: &Value) -> Value {
 
 #[tokio::test]
 async fn requests_do_not_wait_for_the_collector_and_logs_have_trace_ids() {
-    let world = World::new().await;
+    let stores = TestStores::new().await;
     // The kernel accepts connections, and nothing answers on them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (turn, address) in [silent.local_addr().unwrap(), gone].into_iter().enumerate() {
         let endpoint = format!("http://{address}");
-        let path = world.folder.path().join(format!("log{turn}"));
+        let path = stores.folder.path().join(format!("log{turn}"));
         let settings = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
             ("LAUREL_TRACES__SAMPLE_RATIO", "1"),
@@ -34,7 +34,8 @@ async fn requests_do_not_wait_for_the_collector_and_logs_have_trace_ids() {
             ("LAUREL_LOG__FORMAT", "json"),
             ("RUST_LOG", "laurel=debug"),
         ];
-        let mut node = NodeProcess::with_log(&world.config, &settings, File::create(&path).unwrap()).await;
+        let mut node =
+            NodeProcess::start_with_log(&stores.config, &settings, File::create(&path).unwrap()).await;
         let name = format!("player{turn}");
         let body =
             json!({ "username": name, "email": format!("{name}@example.com"), "password": "correct horse" });

@@ -10,61 +10,61 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{CALLER, TRACE, finalize, trusting};
-use crate::harness::{Collector, TestNode, World};
+use crate::harness::{Collector, TestNode, TestStores};
 
 /// The outbox entries of an award with this parent, read before the ledger takes them.
-async fn outbox_of(world: &World, node: &TestNode, parent: &str) -> String {
-    let (mut redis_client, players) = (world.redis_client().await, node.players(1).await);
-    let block_ledger_writes = world.block_ledger_writes().await;
+async fn outbox_of(stores: &TestStores, node: &TestNode, parent: &str) -> String {
+    let (mut redis_client, players) = (stores.redis_client().await, node.create_players(1).await);
+    let block_ledger_writes = stores.block_ledger_writes().await;
     finalize(node, &players[0], "watch_ad", parent).await;
     let entries: redis::Value = redis_client.query("XRANGE outbox - +").await;
     drop(block_ledger_writes);
-    node.written().await;
+    node.wait_for_ledger().await;
     format!("{entries:?}")
 }
 
 #[tokio::test]
 async fn an_unsampled_request_leaves_no_trace_context() {
-    let (world, collector) = (World::new().await, Collector::start().await);
-    let node = world
-        .node_with(|config| {
+    let (stores, collector) = (TestStores::new().await, Collector::start().await);
+    let node = stores
+        .start_node_with(|config| {
             trusting(&collector)(config);
             config.traces.trust_parent = false;
         })
         .await;
     let sampled = format!("00-{TRACE}-{CALLER}-01");
-    let outbox = outbox_of(&world, &node, &sampled).await;
+    let outbox = outbox_of(&stores, &node, &sampled).await;
     assert!(outbox.contains("awarded") && !outbox.contains("trace"), "{outbox}");
     assert_eq!(node.app.metrics.trace_spans.with_label_values(&["sent"]).get(), 0);
     node.stop().await;
-    assert_eq!(collector.all().len(), 0, "a player's flag turned sampling on");
+    assert_eq!(collector.spans().len(), 0, "a player's flag turned sampling on");
 
-    let off = world.node().await;
-    let outbox = outbox_of(&world, &off, &sampled).await;
+    let off = stores.start_node().await;
+    let outbox = outbox_of(&stores, &off, &sampled).await;
     assert!(outbox.contains("awarded") && !outbox.contains("trace"), "{outbox}");
     off.stop().await;
 
-    let trusting = world.node_with(trusting(&collector)).await;
-    let outbox = outbox_of(&world, &trusting, &sampled).await;
+    let trusting = stores.start_node_with(trusting(&collector)).await;
+    let outbox = outbox_of(&stores, &trusting, &sampled).await;
     assert!(outbox.contains(&format!("00-{TRACE}-")), "{outbox}");
     trusting.stop().await;
     assert!(
-        collector.all().iter().any(|it| it.name == "process outbox"),
+        collector.spans().iter().any(|it| it.name == "process outbox"),
         "the last spans are exported at the stop"
     );
 }
 
 #[tokio::test]
 async fn a_malformed_parent_is_ignored_and_an_untrusted_one_does_not_decide() {
-    let (world, collector) = (World::new().await, Collector::start().await);
-    let node = world
-        .node_with(|config| {
+    let (stores, collector) = (TestStores::new().await, Collector::start().await);
+    let node = stores
+        .start_node_with(|config| {
             trusting(&collector)(config);
             config.traces.trust_parent = false;
             config.traces.sample_ratio = 1.0;
         })
         .await;
-    let player = &node.players(1).await[0];
+    let player = &node.create_players(1).await[0];
     let malformed = format!("00-{}-{CALLER}-01", TRACE.to_uppercase());
     finalize(&node, player, "watch_ad", &malformed).await;
     let is_request = |name: &str| name == "POST /api/v1/actions/finalize";
@@ -100,24 +100,24 @@ async fn backend() -> (String, Arc<Mutex<Vec<String>>>) {
 
 #[tokio::test]
 async fn a_webhook_continues_the_trace_sampled_or_not() {
-    let (world, collector) = (World::new().await, Collector::start().await);
+    let (stores, collector) = (TestStores::new().await, Collector::start().await);
     let (url, parents) = backend().await;
-    let catalogue = world.folder.path().join("actions.toml");
+    let catalogue = stores.folder.path().join("actions.toml");
     let action = format!(
         "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\n\
          proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\" }}\n",
         "A".repeat(32)
     );
     std::fs::write(&catalogue, action).unwrap();
-    let node = world
-        .node_with(|config| {
+    let node = stores
+        .start_node_with(|config| {
             trusting(&collector)(config);
             config.actions.file = catalogue.to_str().unwrap().to_owned();
         })
         .await;
-    let player = &node.players(1).await[0];
+    let player = &node.create_players(1).await[0];
     for flags in ["00", "01"] {
-        let body = json!({ "antiSpamToken": node.token(player, "raid").await, "proof": { "loot": 7 } });
+        let body = json!({ "antiSpamToken": node.issue_token(player, "raid").await, "proof": { "loot": 7 } });
         let parent = format!("00-{TRACE}-{CALLER}-{flags}");
         let headers = [("traceparent", parent.as_str()), ("tracestate", "game=1")];
         let answer = node.post_with("/api/v1/actions/finalize", &player.token, &headers, &body).await;

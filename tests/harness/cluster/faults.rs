@@ -7,7 +7,7 @@ impl TestCluster {
     /// Shortens the time-out of failovers to two or three seconds.
     pub async fn shorten_node_timeout(&self) {
         self.damage();
-        for member in self.living() {
+        for member in self.running_members() {
             let _: () = self.query(member, "CONFIG SET cluster-node-timeout 1000 hz 10").await;
         }
     }
@@ -35,8 +35,8 @@ impl TestCluster {
     }
 
     /// Deletes the data of a killed member. It keeps the state of the cluster.
-    pub fn lose_data(&self, member: usize) {
-        self.members[member].lose_data();
+    pub fn delete_data(&self, member: usize) {
+        self.members[member].delete_data();
     }
 
     /// Kills the master of a slot and returns its number.
@@ -47,11 +47,11 @@ impl TestCluster {
     }
 
     /// Waits until a slot has another master than `from` and every running member knows it. Returns the new master.
-    pub async fn failed_over(&self, slot: u16, from: usize) -> usize {
+    pub async fn wait_for_failover(&self, slot: u16, from: usize) -> usize {
         eventually("another master", async || {
             let master = self.master_of(slot).await.filter(|it| *it != from)?;
-            for member in self.living() {
-                let nodes = self.seen_by(member).await;
+            for member in self.running_members() {
+                let nodes = self.view_of(member).await;
                 let knows_master = nodes.iter().any(|it| it.id == self.ids[master] && it.has(slot));
                 let state: String = self.query(member, "CLUSTER INFO").await;
                 (knows_master && state.contains("cluster_state:ok")).then_some(())?;
@@ -80,8 +80,8 @@ impl TestCluster {
         (0..MEMBERS).for_each(|it| self.resume(it));
     }
 
-    pub fn lose_all_data(&self) {
-        (0..MEMBERS).for_each(|it| self.lose_data(it));
+    pub fn delete_all_data(&self) {
+        (0..MEMBERS).for_each(|it| self.delete_data(it));
     }
 
     pub fn copy_all_data(&self) -> Vec<Vec<DataFile>> {

@@ -2,9 +2,9 @@
 
 mod faults;
 mod layout;
+mod migration;
 mod pool;
 pub mod ports;
-mod reshard;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl TestCluster {
         }))
         .await;
         let cluster = Self { members, ids, folder, ports, damaged: Arc::default() };
-        cluster.settled().await;
+        cluster.wait_until_ready().await;
         cluster
     }
 
@@ -80,7 +80,7 @@ impl TestCluster {
             let (url, is_master) = (self.members[member].url(), masters.contains(&member));
             Server::connect(&url, self.address(member), is_master).await
         };
-        let servers = join_all(self.living().into_iter().map(connect)).await;
+        let servers = join_all(self.running_members().into_iter().map(connect)).await;
         RedisClient::over(servers, shards, Some(self.damaged.clone()))
     }
 
@@ -90,25 +90,25 @@ impl TestCluster {
     }
 
     /// Members that run and are not stopped.
-    pub fn living(&self) -> Vec<usize> {
-        (0..MEMBERS).filter(|it| self.members[*it].answers()).collect()
+    pub fn running_members(&self) -> Vec<usize> {
+        (0..MEMBERS).filter(|it| self.members[*it].is_running()).collect()
     }
 
     /// The cluster in the view of one member.
-    pub async fn seen_by(&self, member: usize) -> Vec<ClusterNode> {
+    pub async fn view_of(&self, member: usize) -> Vec<ClusterNode> {
         layout::parse(&self.query::<String>(member, "CLUSTER NODES").await)
     }
 
     /// The running members, each in its own view.
-    async fn self_views(&self) -> Vec<(usize, ClusterNode)> {
+    async fn own_views(&self) -> Vec<(usize, ClusterNode)> {
         let own_view =
-            async |member| (member, self.seen_by(member).await.into_iter().find(|it| it.myself).unwrap());
-        join_all(self.living().into_iter().map(own_view)).await
+            async |member| (member, self.view_of(member).await.into_iter().find(|it| it.myself).unwrap());
+        join_all(self.running_members().into_iter().map(own_view)).await
     }
 
     /// The running masters with slots. If two claim the same slots, the one with the higher epoch counts.
     pub async fn masters(&self) -> Vec<usize> {
-        let mut claims = self.self_views().await;
+        let mut claims = self.own_views().await;
         claims.retain(|(_, node)| node.master && !node.slots.is_empty());
         claims.sort_by_key(|(_, node)| std::cmp::Reverse(node.epoch));
         let mut masters: Vec<(usize, ClusterNode)> = Vec::new();
@@ -122,25 +122,25 @@ impl TestCluster {
 
     /// The running master of a slot, if any.
     pub async fn master_of(&self, slot: u16) -> Option<usize> {
-        let claims = self.self_views().await.into_iter().filter(|(_, node)| node.master && node.has(slot));
+        let claims = self.own_views().await.into_iter().filter(|(_, node)| node.master && node.has(slot));
         claims.max_by_key(|(_, node)| node.epoch).map(|(member, _)| member)
     }
 
     /// The slot of a key.
     pub async fn slot(&self, key: &str) -> u16 {
-        self.query(self.living()[0], &format!("CLUSTER KEYSLOT {key}")).await
+        self.query(self.running_members()[0], &format!("CLUSTER KEYSLOT {key}")).await
     }
 
     /// Waits until all six members run, agree and accept writes, and each replica is in sync.
-    pub async fn settled(&self) {
+    pub async fn wait_until_ready(&self) {
         eventually("the cluster to be complete", async || {
-            let settled = join_all((0..MEMBERS).map(|member| self.is_settled(member))).await;
-            (!settled.contains(&false)).then_some(())
+            let ready = join_all((0..MEMBERS).map(|member| self.is_ready(member))).await;
+            (!ready.contains(&false)).then_some(())
         })
         .await;
     }
 
-    async fn is_settled(&self, member: usize) -> bool {
+    async fn is_ready(&self, member: usize) -> bool {
         let mut redis_client = self.member(member).await;
         let state: String = redis_client.query("CLUSTER INFO").await;
         let role: String = redis_client.query("INFO replication").await;

@@ -58,11 +58,11 @@ impl RedisClient {
     /// Runs a command. With several shards, the prefix of the key is added, and a command for keys of all shards runs in all of them: the
     /// replies are merged.
     pub async fn query<T: FromRedisValue>(&mut self, command: &str) -> T {
-        self.ask_words(&command.split(' ').collect::<Vec<_>>()).await
+        self.query_words(&command.split(' ').collect::<Vec<_>>()).await
     }
 
     /// The same for a command whose words may have spaces.
-    pub async fn ask_words<T: FromRedisValue>(&mut self, words: &[&str]) -> T {
+    pub async fn query_words<T: FromRedisValue>(&mut self, words: &[&str]) -> T {
         if let (Some(damaged), "CONFIG") = (&self.damaged, words[0]) {
             damaged.store(true, Ordering::Relaxed);
         }
@@ -147,7 +147,7 @@ impl RedisClient {
     }
 
     /// All keys with their prefixes and values, except rate limit counters: the data that a refused request must not change.
-    pub async fn everything(&mut self) -> BTreeMap<String, String> {
+    pub async fn dump(&mut self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for key in self.keys("*").await {
             if !bare(&key).starts_with("rate:") && !key.ends_with(":throttle") {
@@ -177,7 +177,7 @@ impl RedisClient {
 
     /// Fails with the keys that have changed.
     pub async fn assert_unchanged(&mut self, before: &BTreeMap<String, String>) {
-        let after = self.everything().await;
+        let after = self.dump().await;
         let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
         let changed: Vec<_> = keys
             .into_iter()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::recorder::Recorder;
-use crate::harness::{Player, TestNode, World, eventually};
+use crate::harness::{Player, TestNode, TestStores, eventually};
 use crate::live::clients::events::Events;
 use crate::live::clients::{Polling, Protocol, SMALL_BUFFER, Subscriber, WebSocket, soon};
 
@@ -18,9 +18,9 @@ const SOCKET_IO: &str = "socketIo";
 #[tokio::test]
 async fn a_node_sends_exactly_the_documented_messages() {
     let mut recorder = Recorder::new();
-    let mut world = World::new().await;
+    let mut stores = TestStores::new().await;
     // Longer than a Redis restart on a busy machine: a client that waits on one connection answers no pings on the others.
-    let node = world.node_with(|it| it.live.ping_seconds = 10).await;
+    let node = stores.start_node_with(|it| it.live.ping_seconds = 10).await;
     let ada = node.register("ada").await;
     let mut connections = [
         Connection::web_socket(&node, &ada, &mut recorder).await,
@@ -30,18 +30,18 @@ async fn a_node_sends_exactly_the_documented_messages() {
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "leaderboardUpdated").await;
     }
-    wait_for_subscription(&world, &ada).await;
+    wait_for_subscription(&stores, &ada).await;
     node.award(&ada, "watch_ad").await;
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "scorePersonal").await;
     }
     connections[1].wait_for(&mut recorder, "heartbeat").await;
     connections[2].wait_for(&mut recorder, "ping").await;
-    world.redis.kill().await;
+    stores.redis.kill().await;
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "status").await;
     }
-    world.redis.restart().await;
+    stores.redis.restart().await;
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "status").await;
     }
@@ -58,7 +58,7 @@ async fn a_node_sends_exactly_the_documented_messages() {
     socket.assert_closed(&mut recorder).await;
     assert_eq!(stream.wait_for(&mut recorder, "retry").await, 60_000);
     socket_io.wait_for(&mut recorder, "disconnected").await;
-    other_closes(&world, node, &mut recorder).await;
+    other_closes(&stores, node, &mut recorder).await;
     recorder.assert_all_seen();
 }
 
@@ -199,11 +199,11 @@ async fn polling(node: &TestNode, player: &Player, recorder: &mut Recorder) {
 }
 
 /// Waits until the node is subscribed to the player's channel.
-async fn wait_for_subscription(world: &World, player: &Player) {
+async fn wait_for_subscription(stores: &TestStores, player: &Player) {
     let channel = format!("personal:{}", player.identity.user);
     eventually("the node to subscribe to the player", async || {
         let (_, count): (String, u64) =
-            world.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
+            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
         (count == 1).then_some(())
     })
     .await;
@@ -227,12 +227,12 @@ fn top_rows() -> Vec<Row> {
 }
 
 /// The other close codes: expired login, broken client, slow client, drain.
-async fn other_closes(world: &World, node: TestNode, recorder: &mut Recorder) {
+async fn other_closes(stores: &TestStores, node: TestNode, recorder: &mut Recorder) {
     let eve = node.register("eve").await;
     // The login has a few seconds left.
-    world.clock.shift(86_385_000);
+    stores.clock.shift(86_385_000);
     Connection::web_socket(&node, &eve, recorder).await.assert_closed(recorder).await;
-    world.clock.shift(-86_385_000);
+    stores.clock.shift(-86_385_000);
     let masked =
         |first: u8, payload: &[u8]| [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
     let pieces = [masked(0x01, b"x"), masked(0x00, b"x").repeat(64)].concat();
@@ -241,7 +241,7 @@ async fn other_closes(world: &World, node: TestNode, recorder: &mut Recorder) {
         connection.send_raw(&wrong).await;
         Connection::Socket(connection).assert_closed(recorder).await;
     }
-    let node_with_timeout = world.node_with(|it| it.live.write_timeout_ms = 500).await;
+    let node_with_timeout = stores.start_node_with(|it| it.live.write_timeout_ms = 500).await;
     let mut slow_client =
         WebSocket::open(&node_with_timeout.base, "/api/v1/ws", &eve.token, Some(SMALL_BUFFER)).await.unwrap();
     let mut reads = Subscriber::open(&node_with_timeout.base, Protocol::WebSocket, &eve.token).await;

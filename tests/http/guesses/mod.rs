@@ -9,11 +9,11 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::proofs;
-use crate::harness::{Answer, TestNode, World, assert_verified};
+use crate::harness::{TestNode, TestResponse, TestStores, assert_ledger_matches};
 use setup::{Flow, OBSTACLES, Obstacle, Setup};
 
 /// What a caller sees of a response, without its times.
-fn visible(answer: &Answer) -> (u16, Value, Vec<String>) {
+fn visible(answer: &TestResponse) -> (u16, Value, Vec<String>) {
     let mut body = answer.body.clone();
     body["metadata"].as_object_mut().unwrap().remove("timestamp");
     if let Some(limit) = body["metadata"].get_mut("limit") {
@@ -58,7 +58,7 @@ async fn refusals_that_keep_the_token_do_not_reveal_the_proof() {
         // A proof that the node verifies itself is never reserved.
         .filter(|(_, obstacle, action)| *obstacle != Obstacle::Judging || *action != "quiz")
         .collect();
-    let players = setup.open.players(2 * cases.len() as u64).await;
+    let players = setup.open.create_players(2 * cases.len() as u64).await;
     for (case, pair) in cases.into_iter().zip(players.chunks(2)) {
         let (flow, obstacle, action) = case;
         let headers: &[_] = if obstacle == Obstacle::UsedKey { &[("idempotency-key", "k")] } else { &[] };
@@ -97,14 +97,14 @@ async fn refusals_that_keep_the_token_do_not_reveal_the_proof() {
         }
         assert_eq!(seen[0], seen[1], "{case:?}");
     }
-    assert_verified(&setup.world).await;
+    assert_ledger_matches(&setup.stores).await;
 }
 
 /// Tries every choice of a built-in question with one token: no counter may reveal the right one.
 #[tokio::test]
 async fn a_quiz_cannot_be_solved_with_one_token() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let issued = node.init(&ada, "demo_quiz").await;
     let challenge = &issued.body["challenge"];
@@ -127,7 +127,7 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
     let holds = "laurel_proofs_total{kind=\"quiz\",result=\"holds\"}";
     assert_eq!(grown(&before, counters(&node)).get(holds), Some(&1));
     // A replay is not counted again.
-    let body = json!({ "antiSpamToken": node.token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
+    let body = json!({ "antiSpamToken": node.issue_token(&ada, "demo_quiz").await, "proof": { "quizResult": "Atlantis" } });
     for _ in 0..3 {
         let key = [("idempotency-key", "k")];
         node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body)
@@ -142,7 +142,7 @@ async fn a_quiz_cannot_be_solved_with_one_token() {
 #[tokio::test]
 async fn wrong_points_fail_the_proof() {
     let setup = Setup::new().await;
-    let (node, players) = (&setup.open, setup.open.players(3).await);
+    let (node, players) = (&setup.open, setup.open.create_players(3).await);
     for (player, points, wanted) in [(&players[0], 10, 422), (&players[1], 40, 200), (&players[2], 11, 400)] {
         let (path, mut body) = setup.request(Flow::Update, "raid", player, true).await;
         body["points"] = json!(points);
@@ -159,7 +159,7 @@ async fn wrong_points_fail_the_proof() {
 async fn concurrent_guesses_are_verified_one_at_a_time() {
     let setup = Setup::new().await;
     for (flow, player) in
-        [Flow::Finalize, Flow::Prove, Flow::Update].into_iter().zip(setup.open.players(3).await)
+        [Flow::Finalize, Flow::Prove, Flow::Update].into_iter().zip(setup.open.create_players(3).await)
     {
         let (path, body) = setup.request(flow, "raid", &player, false).await;
         let requests = setup.backend.requests();

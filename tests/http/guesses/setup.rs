@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::action::webhook::Backend;
-use crate::harness::{Player, RedisClient, TestNode, World};
+use crate::harness::{Player, RedisClient, TestNode, TestStores};
 
 /// A reason to refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,7 +90,7 @@ fn catalogue(url: &str, rule: &str) -> String {
 }
 
 pub struct Setup {
-    pub world: World,
+    pub stores: TestStores,
     pub backend: Arc<Backend>,
     pub redis_client: RedisClient,
     /// A node without an obstacle; outside open_hours; with a full outbox; with an hourly points limit below a `hard` award.
@@ -102,12 +102,12 @@ pub struct Setup {
 
 impl Setup {
     pub async fn new() -> Self {
-        let (world, backend) = (World::new().await, Backend::start().await);
+        let (stores, backend) = (TestStores::new().await, Backend::start().await);
         let node = async |rule: &str, outbox: u64, points: u64| {
-            let path = world.folder.path().join("actions.toml");
+            let path = stores.folder.path().join("actions.toml");
             std::fs::write(&path, catalogue(&backend.base, rule)).unwrap();
-            world
-                .node_with(|config| {
+            stores
+                .start_node_with(|config| {
                     config.actions.file = path.to_str().unwrap().to_owned();
                     config.limits.updates_per_minute = 100;
                     config.limits.inits_per_minute = 100;
@@ -121,8 +121,8 @@ impl Setup {
         let closed_now = format!("open_hours = \"{:02}:00-{:02}:00\"", (hour + 6) % 24, (hour + 10) % 24);
         let closed = node(&closed_now, 1_000_000, 0).await;
         let (full, capped) = (node("", 0, 0).await, node("", 1_000_000, 40).await);
-        let redis_client = world.redis_client().await;
-        Self { world, backend, redis_client, open, closed, full, capped }
+        let redis_client = stores.redis_client().await;
+        Self { stores, backend, redis_client, open, closed, full, capped }
     }
 
     pub fn node(&self, obstacle: Obstacle) -> &TestNode {
@@ -156,7 +156,7 @@ impl Setup {
             let body = json!({ "actionToken": token, "actionType": action, "points": 40, "proof": proof });
             return ("/api/score/update", body);
         }
-        let token = self.open.token(player, action).await;
+        let token = self.open.issue_token(player, action).await;
         let path = match flow {
             Flow::Finalize => "/api/v1/actions/finalize",
             _ => "/api/v1/action-tokens",
@@ -187,7 +187,7 @@ impl Setup {
             ClosedHours | FullOutbox => return,
             Judging => format!("SET {} {user} PX 60000", judging_key(&self.open, body)),
             UsedKey => {
-                let body = json!({ "antiSpamToken": self.open.token(player, "watch_ad").await });
+                let body = json!({ "antiSpamToken": self.open.issue_token(player, "watch_ad").await });
                 let path = "/api/v1/actions/finalize";
                 let key = [("idempotency-key", "k")];
                 assert_eq!(self.open.post_with(path, &player.token, &key, &body).await.status, 200);

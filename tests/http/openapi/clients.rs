@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::deploy::tools::{output_of, tool};
-use crate::harness::{World, assert_verified};
+use crate::harness::{TestStores, assert_ledger_matches};
 
 /// Accepted findings of the linter, with reasons.
 const EXPLAINED: [(&str, &str, &str); 9] = [
@@ -57,9 +57,9 @@ fn the_linter_reports_only_explained_findings() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_clients_compile_and_play() {
-    let world = World::new().await;
-    let node = world.process(&[]).await;
-    let folder = world.folder.path();
+    let stores = TestStores::new().await;
+    let node = stores.start_process(&[]).await;
+    let folder = stores.folder.path();
     let document = write_document(folder);
     let mut generator = tool("openapi-generator-cli");
     generator.args(["batch", "--fail-fast", "--"]);
@@ -84,5 +84,5 @@ async fn generated_clients_compile_and_play() {
 
     let script = ours("tests/http/openapi/play.py");
     output_of(tool("python").arg(script).arg(folder.join("python")).arg(document).arg(&node.base));
-    assert_verified(&world).await;
+    assert_ledger_matches(&stores).await;
 }

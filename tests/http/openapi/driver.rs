@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Player, TestNode};
+use crate::harness::{Player, TestNode, TestResponse};
 
 /// Headers that must be documented if they are present.
 const TOLD: [&str; 8] = [
@@ -135,7 +135,7 @@ impl Driver {
         id: &'a str,
         request: Request,
         status: u16,
-    ) -> impl Future<Output = Answer> + 'a {
+    ) -> impl Future<Output = TestResponse> + 'a {
         let operation = self.operations().into_iter().find(|it| it.id == id).unwrap();
         async move {
             if status < 400 {
@@ -183,7 +183,7 @@ impl Driver {
         }
     }
 
-    fn check_answer(&self, operation: &Operation, answer: &Answer) {
+    fn check_answer(&self, operation: &Operation, answer: &TestResponse) {
         let at = format!("{} {}", operation.id, answer.status);
         let documented = &operation.about["responses"][answer.status.to_string()];
         assert!(documented.is_object(), "{at} is not documented: {}", answer.text);
@@ -262,7 +262,7 @@ pub fn close(schema: &mut Value) {
 }
 
 /// Bodies of streams are not read.
-async fn send(node: &TestNode, operation: &Operation, request: Request) -> Answer {
+async fn send(node: &TestNode, operation: &Operation, request: Request) -> TestResponse {
     let path = operation.path.replace("{userId}", &request.user).replace("{suspect}", &request.user);
     let path = path.replace("{letterId}", &request.user);
     let url = format!("{}{path}{}", node.base, request.query);
@@ -281,5 +281,5 @@ async fn send(node: &TestNode, operation: &Operation, request: Request) -> Answe
     let endless = status == 101 || kind == "text/event-stream";
     let text = if endless { String::new() } else { response.text().await.unwrap() };
     let body = serde_json::from_str(&text).unwrap_or_default();
-    Answer { status, headers, text, body }
+    TestResponse { status, headers, text, body }
 }

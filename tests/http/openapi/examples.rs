@@ -1,7 +1,7 @@
 //! Sends each example of the document as the documentation page sends it.
 
 use super::driver::{Driver, Operation, Request};
-use crate::harness::World;
+use crate::harness::TestStores;
 use crate::http::admin::admin;
 use crate::http::callbacks::ads;
 
@@ -28,8 +28,8 @@ const REFUSED: [(&str, u16, &str); 15] = [
 
 #[tokio::test]
 async fn every_example_is_well_formed() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let root = admin(&node).await;
     let mut driver = Driver::new();
     for operation in driver.operations() {

@@ -82,7 +82,7 @@ pub async fn callbacks(driver: &mut Driver, without: &TestNode) {
     let ads = ads().await;
     let node = &ads.nodes[0];
     let ada = node.register("ada").await;
-    let token = node.token(&ada, "rewarded_ad").await;
+    let token = node.issue_token(&ada, "rewarded_ad").await;
     let query = ads.watched(&token, "t1", &ada).await;
     driver.call(node, "creditAd", Request::default().query(&query), 200).await;
     driver.call(node, "creditAd", Request::default().query(&ads.test_call()), 200).await;
@@ -149,10 +149,10 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
     }
     let eve = node.login("suspect").await;
     node.post("/api/game/start", &eve.token, &json!({})).await;
-    let quiz = node.token(&eve, "demo_quiz").await;
+    let quiz = node.issue_token(&eve, "demo_quiz").await;
     node.finalize(&eve, &quiz, json!({ "quizResult": "Atlantis" })).await;
-    node.token(&eve, "demo_quiz").await;
-    node.written().await;
+    node.issue_token(&eve, "demo_quiz").await;
+    node.wait_for_ledger().await;
     for suspect in ["suspect", "127.0.0.1"] {
         driver.call(node, "getEvidence", by(&root).user(suspect).query("hours=1"), 200).await;
     }

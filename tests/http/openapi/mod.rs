@@ -12,16 +12,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::driver::{Driver, Request};
-use crate::harness::World;
+use crate::harness::TestStores;
 
 /// Operations that are refused only if the node fails.
 const NEVER_REFUSED: [&str; 5] = ["getHealth", "getMetrics", "getReceiptKeys", "getOpenApi", "getAsyncApi"];
 
 #[tokio::test]
 async fn every_operation_responds_as_documented() {
-    let world = World::new().await;
-    let node = world
-        .node_with(|it| {
+    let stores = TestStores::new().await;
+    let node = stores
+        .start_node_with(|it| {
             // So that responses have rate-limit headers.
             it.limits.updates_per_minute = 1000;
             it.limits.inits_per_minute = 1000;
@@ -51,8 +51,8 @@ async fn every_operation_responds_as_documented() {
 
 /// All paths below `/api/` have a rate limit per address.
 async fn flood(driver: &mut Driver) {
-    let world = World::new().await;
-    let node = world.node_with(|it| it.limits.requests_per_minute_per_ip = 1).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 1).await;
     assert_eq!(node.get("/api/v1/actions").await.status, 200);
     for operation in driver.operations() {
         if operation.path.starts_with("/api/") || operation.path == "/socket.io/" {
@@ -65,8 +65,8 @@ async fn flood(driver: &mut Driver) {
 /// Paths come from the router's debug text, methods from a 405 for the others.
 #[tokio::test]
 async fn the_document_has_exactly_the_routes() {
-    let world = World::new().await;
-    let node = world.node().await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node().await;
     let text = format!("{:?}", laurel::http::router(node.app.clone()));
     let routes = text.split("fallback_router").next().unwrap();
     let pages = ["/", "/admin", "/admin/", "/docs", "/docs/", "/favicon.ico", "/assets/{*path}"];

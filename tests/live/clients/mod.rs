@@ -14,7 +14,7 @@ use events::Events;
 pub use polling::Polling;
 pub use websocket::WebSocket;
 
-use crate::harness::{PATIENCE, rows};
+use crate::harness::{TEST_TIMEOUT, rows};
 
 /// The protocol of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +247,7 @@ fn packet_event(packet: &str) -> Option<Event> {
 
 /// Waits for a future, with a timeout for busy machines.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let found = tokio::time::timeout(PATIENCE, future).await;
+    let found = tokio::time::timeout(TEST_TIMEOUT, future).await;
     found.unwrap_or_else(|_| panic!("waited five minutes for: {what}"))
 }
 

@@ -12,7 +12,7 @@ pub struct Migration {
 
 impl TestCluster {
     /// Starts a migration: the old master redirects requests for missing keys to the new one.
-    pub async fn begin_move(&self, slot: u16, to: usize) -> Migration {
+    pub async fn start_migration(&self, slot: u16, to: usize) -> Migration {
         self.damage();
         let from = self.master_of(slot).await.unwrap();
         let (source, target) = (&self.ids[from], &self.ids[to]);
@@ -22,7 +22,7 @@ impl TestCluster {
     }
 
     /// Moves up to `max_keys` keys. Returns their number.
-    pub async fn move_keys(&self, migration: Migration, max_keys: usize) -> usize {
+    pub async fn migrate_keys(&self, migration: Migration, max_keys: usize) -> usize {
         let Migration { slot, from, to } = migration;
         let keys: Vec<String> = self.query(from, &format!("CLUSTER GETKEYSINSLOT {slot} {max_keys}")).await;
         for key in &keys {
@@ -35,7 +35,7 @@ impl TestCluster {
     }
 
     /// Assigns the slot to the new master, on the new master first, since others may redirect to it at once.
-    pub async fn end_move(&self, migration: Migration) {
+    pub async fn finish_migration(&self, migration: Migration) {
         let Migration { slot, from, to } = migration;
         let rest = self.masters().await.into_iter().filter(|it| ![from, to].contains(it));
         for member in [to, from].into_iter().chain(rest) {
@@ -45,9 +45,9 @@ impl TestCluster {
     }
 
     /// Migrates a slot in one call.
-    pub async fn reshard(&self, slot: u16, to: usize) {
-        let migration = self.begin_move(slot, to).await;
-        while self.move_keys(migration, 100).await > 0 {}
-        self.end_move(migration).await;
+    pub async fn migrate_slot(&self, slot: u16, to: usize) {
+        let migration = self.start_migration(slot, to).await;
+        while self.migrate_keys(migration, 100).await > 0 {}
+        self.finish_migration(migration).await;
     }
 }
