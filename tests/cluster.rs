@@ -1,12 +1,12 @@
-//! Tests of the test cluster itself, with plain commands and without Laurel.
+//! The test cluster works. These tests send plain commands and do not use Laurel.
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::harness::{TestCluster, TestRedis, eventually};
 
-/// A key, and its slot, of which this member is the master.
-async fn key_of(cluster: &TestCluster, member: usize) -> (String, u16) {
+/// Finds a key whose slot belongs to a member. Returns the key and its slot.
+async fn find_key(cluster: &TestCluster, member: usize) -> (String, u16) {
     for number in 0..1000 {
         let key = format!("{{{number}}}key");
         let slot = cluster.slot(&key).await;
@@ -14,7 +14,7 @@ async fn key_of(cluster: &TestCluster, member: usize) -> (String, u16) {
             return (key, slot);
         }
     }
-    panic!("no key of {member}")
+    panic!("no key belongs to member {member}")
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn replicas_receive_writes() {
     masters.sort_unstable();
     assert_eq!(masters, [0, 1, 2]);
     for master in masters {
-        let (key, slot) = key_of(&cluster, master).await;
+        let (key, slot) = find_key(&cluster, master).await;
         let _: () = cluster.query(master, &format!("SET {key} 1")).await;
         eventually("the replica to have the key", async || {
             let keys: Vec<String> =
@@ -39,11 +39,11 @@ async fn replicas_receive_writes() {
 async fn a_killed_master_becomes_a_replica() {
     let mut cluster = TestCluster::start().await;
     cluster.shorten_node_timeout().await;
-    let (key, slot) = key_of(&cluster, 1).await;
-    let _: () = cluster.query(1, &format!("SET {key} kept")).await;
+    let (key, slot) = find_key(&cluster, 1).await;
+    let _: () = cluster.query(1, &format!("SET {key} value")).await;
     assert_eq!(cluster.kill_master(slot).await, 1);
     assert_eq!(cluster.wait_for_failover(slot, 1).await, 4);
-    assert_eq!(cluster.query::<String>(4, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.query::<String>(4, &format!("GET {key}")).await, "value");
     cluster.restart(1).await;
     cluster.wait_until_ready().await;
     let mut masters = cluster.masters().await;
@@ -55,7 +55,7 @@ async fn a_killed_master_becomes_a_replica() {
 async fn a_stopped_master_is_replaced() {
     let cluster = TestCluster::start().await;
     cluster.shorten_node_timeout().await;
-    let (key, slot) = key_of(&cluster, 0).await;
+    let (key, slot) = find_key(&cluster, 0).await;
     cluster.stop(0);
     assert_eq!(cluster.wait_for_failover(slot, 0).await, 3);
     let _: () = cluster.query(3, &format!("SET {key} new")).await;
@@ -67,17 +67,17 @@ async fn a_stopped_master_is_replaced() {
 #[tokio::test]
 async fn a_slot_moves_with_its_keys() {
     let cluster = TestCluster::start().await;
-    let (key, slot) = key_of(&cluster, 0).await;
-    let _: () = cluster.query(0, &format!("SET {key} kept")).await;
+    let (key, slot) = find_key(&cluster, 0).await;
+    let _: () = cluster.query(0, &format!("SET {key} value")).await;
     let _: u64 = cluster.query(0, &format!("ZADD {key}:set 1 a 2 b")).await;
-    let way = cluster.start_migration(slot, 2).await;
-    assert_eq!(cluster.migrate_keys(way, 1).await, 1);
+    let migration = cluster.start_migration(slot, 2).await;
+    assert_eq!(cluster.migrate_keys(migration, 1).await, 1);
     assert_eq!(cluster.query::<u64>(0, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
     assert_eq!(cluster.query::<u64>(2, &format!("CLUSTER COUNTKEYSINSLOT {slot}")).await, 1);
-    while cluster.migrate_keys(way, 10).await > 0 {}
-    cluster.finish_migration(way).await;
+    while cluster.migrate_keys(migration, 10).await > 0 {}
+    cluster.finish_migration(migration).await;
     assert_eq!(cluster.master_of(slot).await, Some(2));
-    assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "value");
     assert_eq!(cluster.query::<u64>(2, &format!("ZCARD {key}:set")).await, 2);
     cluster.migrate_slot(slot, 1).await;
     assert_eq!(cluster.master_of(slot).await, Some(1));
@@ -88,12 +88,12 @@ async fn a_slot_moves_with_its_keys() {
 #[tokio::test]
 async fn all_members_restart_with_and_without_data() {
     let mut cluster = TestCluster::start().await;
-    let (key, _) = key_of(&cluster, 2).await;
-    let _: () = cluster.query(2, &format!("SET {key} kept")).await;
+    let (key, _) = find_key(&cluster, 2).await;
+    let _: () = cluster.query(2, &format!("SET {key} value")).await;
     cluster.kill_all().await;
     cluster.restart_all(&[]).await;
     cluster.wait_until_ready().await;
-    assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "kept");
+    assert_eq!(cluster.query::<String>(2, &format!("GET {key}")).await, "value");
     cluster.kill_all().await;
     cluster.delete_all_data();
     cluster.restart_all(&[]).await;
@@ -148,13 +148,13 @@ async fn a_cluster_is_reused_after_its_last_client() {
     drop(first);
     assert_eq!(redis_client.query::<u64>("EXISTS token:a").await, 1, "a cluster with clients is not emptied");
     drop(redis_client);
-    let others = Mutex::new(Vec::new());
-    let again = eventually("the cluster to come back", async || {
+    let taken = Mutex::new(Vec::new());
+    let reused = eventually("the pool to return the cluster", async || {
         let next = TestRedis::on_cluster(8).await;
         let is_same = next.url == url;
-        others.lock().push(next);
-        is_same.then(|| others.lock().pop().unwrap())
+        taken.lock().push(next);
+        is_same.then(|| taken.lock().pop().unwrap())
     })
     .await;
-    assert!(again.redis_client().await.dump().await.is_empty());
+    assert!(reused.redis_client().await.dump().await.is_empty());
 }

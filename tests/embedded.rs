@@ -1,15 +1,16 @@
-//! Embedded stores, with Laurel in its own process.
+//! Embedded stores: Laurel starts a private Redis and Postgres in its data folder.
 
 mod environment;
 mod lock;
 
+use std::collections::HashSet;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::harness::{eventually, laurel_binary};
 
-fn laurel(folder: &Path, arguments: &[&str]) -> Command {
+fn laurel_in(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = laurel_binary();
     command.args(arguments).current_dir(folder).env("PORT", "0");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -17,12 +18,12 @@ fn laurel(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
-    laurel(folder, arguments).output().unwrap()
+    laurel_in(folder, arguments).output().unwrap()
 }
 
 /// Starts a node. Returns it and its output until it serves.
 fn serve(folder: &Path) -> (Child, String) {
-    spawn_node(laurel(folder, &["serve"]))
+    spawn_node(laurel_in(folder, &["serve"]))
 }
 
 /// Like `serve`, with a given command.
@@ -40,14 +41,25 @@ fn stderr_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
-/// Counts the processes with open files in this folder.
-fn users_of(folder: &Path) -> usize {
+/// Stops a node with SIGTERM. It must exit with success.
+fn stop(node: &mut Child) {
+    // SAFETY: the child is not reaped yet.
+    unsafe { libc::kill(node.id() as libc::pid_t, libc::SIGTERM) };
+    assert!(node.wait().unwrap().success());
+}
+
+/// The open files of a process.
+fn open_files(pid: i32) -> HashSet<PathBuf> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|file| std::fs::read_link(file.path()).ok()).collect()
+}
+
+/// Counts the processes with open files in a folder.
+fn count_processes_with(folder: &Path) -> usize {
     let folder = folder.canonicalize().unwrap();
-    let uses = |pid: &Path| {
-        let open = std::fs::read_dir(pid.join("fd")).into_iter().flatten().flatten();
-        open.filter_map(|it| std::fs::read_link(it.path()).ok()).any(|it| it.starts_with(&folder))
-    };
-    std::fs::read_dir("/proc").unwrap().flatten().filter(|it| uses(&it.path())).count()
+    let pids = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| open_files(*pid).iter().any(|file| file.starts_with(&folder))).count()
 }
 
 #[tokio::test]
@@ -64,10 +76,10 @@ async fn stores_survive_restarts_and_end_with_a_killed_node() {
     assert_eq!(stderr_of(&second).lines().count(), 1);
     assert!(stderr_of(&second).contains("is in use by Laurel with pid"), "{}", stderr_of(&second));
 
-    assert!(users_of(folder.path()) >= 3, "Laurel, Redis and Postgres");
+    assert!(count_processes_with(folder.path()) >= 3, "Laurel, Redis and Postgres");
     node.kill().unwrap();
     node.wait().unwrap();
-    eventually("the stores to end", async || (users_of(folder.path()) == 0).then_some(())).await;
+    eventually("the stores to end", async || (count_processes_with(folder.path()) == 0).then_some(())).await;
 
     let (mut node, _) = serve(folder.path());
     let verified = run(folder.path(), &["verify"]);
@@ -75,10 +87,8 @@ async fn stores_survive_restarts_and_end_with_a_killed_node() {
     assert!(String::from_utf8_lossy(&verified.stdout).contains("50 users"));
     let secret = std::fs::metadata(folder.path().join("data/jwt_secret")).unwrap();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&secret.permissions()) & 0o777, 0o600);
-    // SAFETY: a child of ours that was not reaped yet.
-    unsafe { libc::kill(node.id() as libc::pid_t, libc::SIGTERM) };
-    assert!(node.wait().unwrap().success());
-    assert_eq!(users_of(folder.path()), 0);
+    stop(&mut node);
+    assert_eq!(count_processes_with(folder.path()), 0);
 }
 
 #[tokio::test]
@@ -87,12 +97,12 @@ async fn a_second_node_joins_with_the_printed_urls() {
     let (mut node, output) = serve(folder.path());
     let line = output.lines().find(|it| it.contains("REDIS_URL=")).unwrap();
     let url = |name: &str| line.split(name).nth(1).unwrap().split('\'').nth(1).unwrap();
-    let mut second = laurel(folder.path(), &["serve"]);
+    let mut second = laurel_in(folder.path(), &["serve"]);
     second.env("REDIS_URL", url("REDIS_URL=")).env("DATABASE_URL", url("DATABASE_URL="));
     let mut second = second.spawn().unwrap();
-    let mut greeting = [0; 13];
-    second.stdout.as_mut().unwrap().read_exact(&mut greeting).unwrap();
-    assert_eq!(&greeting, b"Laurel serves");
+    let mut line_start = [0; 13];
+    second.stdout.as_mut().unwrap().read_exact(&mut line_start).unwrap();
+    assert_eq!(&line_start, b"Laurel serves");
     for child in [&mut second, &mut node] {
         child.kill().unwrap();
         child.wait().unwrap();
@@ -110,19 +120,19 @@ async fn start_errors_are_one_line() {
     let old = run(folder.path(), &["migrate"]);
     assert!(stderr_of(&old).contains("was created by Postgres 9.6, but only"), "{}", stderr_of(&old));
 
-    let none = laurel(folder.path(), &["migrate"]).env("PATH", "/nowhere").output().unwrap();
-    let line = stderr_of(&none);
+    let no_programs = laurel_in(folder.path(), &["migrate"]).env("PATH", "/nowhere").output().unwrap();
+    let line = stderr_of(&no_programs);
     assert!(
         line.contains("redis-server was not found") || line.contains("was created by Postgres 9.6"),
         "{line}"
     );
 
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = tempfile::tempdir().unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let refused = laurel(other.path(), &["serve"]).env("PORT", &port).output().unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let refused = laurel_in(other.path(), &["serve"]).env("PORT", &port).output().unwrap();
     assert!(stderr_of(&refused).ends_with("set PORT to another one"), "{}", stderr_of(&refused));
-    for output in [&damaged, &old, &none, &refused] {
+    for output in [&damaged, &old, &no_programs, &refused] {
         assert!(!output.status.success());
         assert_eq!(
             stderr_of(output).lines().filter(|it| it.starts_with("laurel: ")).count(),
@@ -142,7 +152,7 @@ async fn start_errors_are_one_line() {
 #[tokio::test]
 async fn invalid_settings_stop_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = laurel(folder.path(), &["serve"])
+    let refused = laurel_in(folder.path(), &["serve"])
         .env("JWT_SECRET", "short")
         .env("LAUREL_LIMITS__UPDATES_PER_MINUTE", "ten")
         .env("LAUREL_NO__SUCH_SETTING", "1")
@@ -153,14 +163,14 @@ async fn invalid_settings_stop_the_start() {
     assert!(!folder.path().join("data").exists(), "nothing was created");
 }
 
-/// The process of a store, by its name and the folder in its command line.
-fn pid_of(folder: &Path, name: &str) -> Option<i32> {
+/// Finds the process of a store by its name and the folder in its command line.
+fn find_pid(folder: &Path, name: &str) -> Option<i32> {
     let folder = folder.canonicalize().unwrap();
     let text = |pid: &Path, file: &str| std::fs::read_to_string(pid.join(file)).unwrap_or_default();
-    let fits = |pid: &Path| {
+    let matches = |pid: &Path| {
         text(pid, "comm").trim() == name && text(pid, "cmdline").contains(folder.to_str().unwrap())
     };
-    let found = std::fs::read_dir("/proc").unwrap().flatten().map(|it| it.path()).find(|it| fits(it))?;
+    let found = std::fs::read_dir("/proc").unwrap().flatten().map(|it| it.path()).find(|pid| matches(pid))?;
     found.file_name()?.to_str()?.parse().ok()
 }
 
@@ -172,12 +182,13 @@ async fn a_killed_redis_is_restarted() {
     let awards = format!("{base}/readyz/awards");
     let ready = async || reqwest::get(&awards).await.is_ok_and(|it| it.status() == 200).then_some(());
     eventually("awards to be accepted", ready).await;
-    let first = eventually("Redis to run", async || pid_of(folder.path(), "redis-server")).await;
+    let first = eventually("Redis to run", async || find_pid(folder.path(), "redis-server")).await;
     // SAFETY: the process belongs to the node that this test started.
     unsafe { libc::kill(first, libc::SIGKILL) };
-    let second =
-        eventually("another Redis", async || pid_of(folder.path(), "redis-server").filter(|it| *it != first))
-            .await;
+    let second = eventually("another Redis", async || {
+        find_pid(folder.path(), "redis-server").filter(|pid| *pid != first)
+    })
+    .await;
     assert_ne!(first, second);
     eventually("awards to be accepted again", ready).await;
     node.kill().unwrap();
@@ -195,8 +206,8 @@ fn only_serve_seed_and_migrate_create_stores() {
         &["ledger", "detach", "--before", "2020-01"],
     ];
     let data = folder.path().join("data");
-    for there in [false, true] {
-        if there {
+    for exists in [false, true] {
+        if exists {
             std::fs::create_dir(&data).unwrap();
         }
         for arguments in commands {
@@ -205,8 +216,8 @@ fn only_serve_seed_and_migrate_create_stores() {
             assert!(!refused.status.success() && line.lines().count() == 1, "{arguments:?}: {line}");
             assert!(line.contains("DATABASE_URL") && line.contains("run `laurel serve` first"), "{line}");
             assert_eq!(line.contains("REDIS_URL"), arguments != ["verify", "--ledger"], "{line}");
-            assert_eq!(data.exists(), there, "{arguments:?}");
-            assert!(!there || std::fs::read_dir(&data).unwrap().next().is_none(), "{arguments:?}");
+            assert_eq!(data.exists(), exists, "{arguments:?}");
+            assert!(!exists || std::fs::read_dir(&data).unwrap().next().is_none(), "{arguments:?}");
         }
     }
     // A command that reads a store does not create a missing one.

@@ -1,5 +1,4 @@
-//! Redis failover under load. Acknowledged awards are compared with the ledger and with the new master, and no subscriber gets an older
-//! board.
+//! Redis failovers under load. The ledger and the new master have every acknowledged award, and no subscriber gets an older board.
 
 mod cluster;
 mod sentinels;
@@ -22,8 +21,8 @@ use crate::harness::{TestNode, TestStores, eventually};
 
 const PLAYERS: u64 = 12;
 
-/// Two nodes on a Redis with replicas, players who go on, and subscribers of every protocol at each node.
-struct Scene {
+/// Two nodes on a Redis with replicas, players under load, and subscribers of every protocol at each node.
+struct Scenario {
     stores: TestStores,
     nodes: Vec<TestNode>,
     players: Vec<Player>,
@@ -32,19 +31,19 @@ struct Scene {
     play: Play,
 }
 
-impl Scene {
+impl Scenario {
     async fn start(stores: TestStores) -> Self {
         let file = stores.folder.path().join("actions.toml");
         std::fs::write(&file, CATALOGUE).unwrap();
         let mut nodes = Vec::new();
         for _ in 0..2 {
-            let node = stores.start_node_with(|it| {
-                it.actions.file = file.to_str().unwrap().to_owned();
-                it.tokens.action_interval_seconds = 0;
-                it.redis.wait_replicas = 1;
-                // As in the default settings, so that a server that hangs is given up soon. The players retry requests.
-                it.redis.timeout_ms = 1000;
-                it.redis.wait_timeout_ms = 1000;
+            let node = stores.start_node_with(|config| {
+                config.actions.file = file.to_str().unwrap().to_owned();
+                config.tokens.action_interval_seconds = 0;
+                config.redis.wait_replicas = 1;
+                // The default: a node disconnects from a hung server soon. The players retry their requests.
+                config.redis.timeout_ms = 1000;
+                config.redis.wait_timeout_ms = 1000;
             });
             nodes.push(node.await);
         }
@@ -67,8 +66,8 @@ impl Scene {
     /// Waits until each node acknowledges an award in this shard again. Returns the time since `since`.
     async fn wait_for_awards(&self, shard: usize, since: Instant) -> Duration {
         let shards = self.nodes[0].app.store.shard_count();
-        let of_shard = |it: &&Player| shard_of(it.user.as_bytes(), shards) == shard;
-        let player = self.players.iter().find(of_shard).unwrap();
+        let is_in_shard = |player: &&Player| shard_of(player.user.as_bytes(), shards) == shard;
+        let player = self.players.iter().find(is_in_shard).unwrap();
         for node in &self.nodes {
             eventually("awards to be acknowledged again", async || {
                 self.try_award(node, player, self.play.history()).await
@@ -79,8 +78,8 @@ impl Scene {
     }
 
     async fn try_award(&self, node: &TestNode, player: &Player, history: &History) -> Option<()> {
-        let answer = try_award(&self.client, &node.base, player, history).await;
-        matches!(answer, Ok(Response::Awarded { .. })).then_some(())
+        let response = try_award(&self.client, &node.base, player, history).await;
+        matches!(response, Ok(Response::Awarded { .. })).then_some(())
     }
 
     /// Waits until the board accepts awards, with or without a replica.
@@ -96,49 +95,50 @@ impl Scene {
     /// Ends the load and checks the results.
     async fn finish(self) {
         let (nodes, history) = (&self.nodes, self.play.stop().await);
-        let quiet = eventually("every node to show what Redis has", async || {
-            let redis_client = nodes[0]
+        let newest_version = eventually("every node to have the newest board", async || {
+            let state = nodes[0]
                 .app
                 .store
                 .poll(0, i64::MAX)
                 .await
                 .ok()
-                .filter(|it| it.open && !it.has_unmerged_shards)?;
-            let shown = nodes.iter().all(|it| it.app.hub.newest().version == redis_client.version);
-            (shown && redis_client.version == redis_client.published).then_some(redis_client.version)
+                .filter(|state| state.open && !state.has_unmerged_shards)?;
+            let is_newest = nodes.iter().all(|it| it.app.hub.newest().version == state.version);
+            (is_newest && state.version == state.published).then_some(state.version)
         });
-        let before = quiet.await;
+        let before = newest_version.await;
         self.subscribers.iter().for_each(|it| it.end_after(before));
-        let leading = best(&self.stores).await[0].0;
-        let first = self.players.iter().find(|it| it.user == leading).unwrap();
-        let answer = try_award(&self.client, &nodes[0].base, first, &history).await;
-        assert!(matches!(answer, Ok(Response::Awarded { .. })), "{answer:?}");
+        let leader = top_of_ledger(&self.stores).await[0].0;
+        let player = self.players.iter().find(|player| player.user == leader).unwrap();
+        let response = try_award(&self.client, &nodes[0].base, player, &history).await;
+        assert!(matches!(response, Ok(Response::Awarded { .. })), "{response:?}");
         for subscribers in self.subscribers {
-            for it in subscribers.ended().await {
-                assert!(it.reconnects == 0 && it.version > before, "{it:?} after {before}");
+            for end in subscribers.ended().await {
+                assert!(end.reconnects == 0 && end.version > before, "{end:?} after {before}");
             }
         }
-        // An award that only the old master had was never acknowledged. It counts if the ledger has read it, but its kept answer is lost,
-        // so a retry may be refused. This excuses no lost award.
-        let answers = Loss { from: Duration::MAX, until: Duration::ZERO, written: HashSet::new() };
-        let repeated = judge_after(&self.stores, &history, &[answers]).await;
-        println!("{} tokens had a request without an answer", repeated.len());
-        let best = best(&self.stores).await;
+        // An award that only the old master had was never acknowledged. It counts if the ledger has read it, but the answer that Redis kept is
+        // lost, so a retry may be refused. No award may be lost.
+        let lost_answers = Loss { from: Duration::MAX, until: Duration::ZERO, written: HashSet::new() };
+        let repeated = judge_after(&self.stores, &history, &[lost_answers]).await;
+        println!("{} tokens had a request without a response", repeated.len());
+        let top = top_of_ledger(&self.stores).await;
         for node in nodes {
-            assert_eq!(board(node).await, best);
+            assert_eq!(top_of_node(node).await, top);
         }
     }
 }
 
-/// The top list computed from the ledger. Of equal scores, the one that was reached first comes first.
-async fn best(stores: &TestStores) -> Vec<(Uuid, i64)> {
+/// Computes the top list from the ledger. Players with equal scores are in the order in which they reached them.
+async fn top_of_ledger(stores: &TestStores) -> Vec<(Uuid, i64)> {
     let sql = "SELECT user_id, max(score_after) AS score FROM score_history GROUP BY user_id
                ORDER BY score DESC, max(hlc_us) LIMIT 10";
     let mut connection = PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
     sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
 }
 
-async fn board(node: &TestNode) -> Vec<(Uuid, i64)> {
+/// The top list that a node serves.
+async fn top_of_node(node: &TestNode) -> Vec<(Uuid, i64)> {
     let body = node.get("/api/v1/scores/leaderboard").await.body;
     let row = |it: &Value| (it["userId"].as_str().unwrap().parse().unwrap(), it["score"].as_i64().unwrap());
     body["leaderboard"].as_array().unwrap().iter().map(row).collect()

@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::harness::{Player, TestNode, TestStores, assert_ledger_matches, eventually};
 
-/// Pause between a player's awards, so that a busy machine is not overloaded before the outage.
+/// The pause between two awards of a player, so that the load alone does not overload a busy machine.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Players who earn awards at several nodes until `stop`. They retry with an idempotency key, as clients should.
+/// Players who earn awards at several nodes until `stop`. They retry requests with an idempotency key, as clients should.
 struct Load<'a> {
     client: reqwest::Client,
     addresses: &'a [String],
@@ -42,7 +42,7 @@ impl Load<'_> {
 
     /// Plays until `stop`. Returns the last acknowledged score.
     async fn play(&self, player: &Player) -> u64 {
-        let (mut total, mut turn) = (0, player.identity.number as usize);
+        let (mut score, mut turn) = (0, player.identity.number as usize);
         while !self.stop.load(Ordering::Relaxed) {
             let init = self
                 .post(turn, "/api/v1/actions/init", player, "-", &json!({ "actionType": "watch_ad" }))
@@ -53,11 +53,12 @@ impl Load<'_> {
             };
             let body = json!({ "antiSpamToken": issued["antiSpamToken"] });
             let key = Uuid::new_v4().to_string();
-            // Retry at the next node until there is an answer.
+            // Retry at the next node until one acknowledges the award.
             for _ in 0..200 {
                 turn += 1;
-                if let Some(answer) = self.post(turn, "/api/v1/actions/finalize", player, &key, &body).await {
-                    total = answer["newScore"].as_u64().unwrap();
+                if let Some(response) = self.post(turn, "/api/v1/actions/finalize", player, &key, &body).await
+                {
+                    score = response["newScore"].as_u64().unwrap();
                     self.acknowledged.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
@@ -65,20 +66,21 @@ impl Load<'_> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        total
+        score
     }
 
-    /// Waits for `more` acknowledged awards.
-    async fn wait_for(&self, more: usize) {
-        let until = self.acknowledged.load(Ordering::Relaxed) + more;
+    /// Waits until `more` awards are acknowledged.
+    async fn wait_for_awards(&self, more: usize) {
+        let target = self.acknowledged.load(Ordering::Relaxed) + more;
         eventually("more awards", async || {
-            (self.acknowledged.load(Ordering::Relaxed) >= until).then_some(())
+            (self.acknowledged.load(Ordering::Relaxed) >= target).then_some(())
         })
         .await;
     }
 }
 
-async fn under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnOnce(&Load<'_>)) {
+/// Causes faults while players earn awards, and checks that each acknowledged award counts.
+async fn run_under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnOnce(&Load<'_>)) {
     let players = seed.create_players(12).await;
     let load = Load {
         client: reqwest::Client::new(),
@@ -86,17 +88,17 @@ async fn under_load(seed: &TestNode, addresses: &[String], faults: impl AsyncFnO
         stop: AtomicBool::new(false),
         acknowledged: AtomicUsize::new(0),
     };
-    let play = stream::iter(&players).map(|it| load.play(it)).buffered(12).collect::<Vec<u64>>();
+    let play = stream::iter(&players).map(|player| load.play(player)).buffered(12).collect::<Vec<u64>>();
     let faults = async {
         faults(&load).await;
         load.stop.store(true, Ordering::Relaxed);
     };
-    let (totals, ()) = futures::join!(play, faults);
+    let (acknowledged, ()) = futures::join!(play, faults);
     let ids: Vec<_> = players.iter().map(|it| it.identity.user).collect();
     let actual = eventually("Redis to answer", async || seed.app.store.totals(&ids).await.ok()).await;
     let lost: HashMap<_, _> = players
         .iter()
-        .zip(totals.iter().zip(actual))
+        .zip(acknowledged.iter().zip(actual))
         .filter(|(_, (acknowledged, actual))| actual.board.unwrap_or(0) != **acknowledged)
         .map(|(player, scores)| (player.identity.number, scores))
         .collect();
@@ -111,12 +113,12 @@ async fn nodes_are_killed_under_load() {
     let mut first = stores.start_process(&settings).await;
     let mut second = stores.start_process(&settings).await;
     let addresses = [survivor.base.clone(), first.base.clone(), second.base.clone()];
-    under_load(&survivor, &addresses, async |load| {
-        load.wait_for(25).await;
+    run_under_load(&survivor, &addresses, async |load| {
+        load.wait_for_awards(25).await;
         first.kill();
-        load.wait_for(25).await;
+        load.wait_for_awards(25).await;
         second.kill();
-        load.wait_for(25).await;
+        load.wait_for_awards(25).await;
     })
     .await;
     assert_ledger_matches(&stores).await;
@@ -128,13 +130,13 @@ async fn redis_is_killed_under_load() {
     let (one, two) = (stores.start_node().await, stores.start_node().await);
     let addresses = [one.base.clone(), two.base.clone()];
     let redis = &mut stores.redis;
-    under_load(&one, &addresses, async |load| {
+    run_under_load(&one, &addresses, async |load| {
         for _ in 0..3 {
-            load.wait_for(25).await;
+            load.wait_for_awards(25).await;
             redis.kill().await;
             redis.restart().await;
         }
-        load.wait_for(25).await;
+        load.wait_for_awards(25).await;
     })
     .await;
     assert_ledger_matches(&stores).await;
@@ -149,13 +151,13 @@ async fn a_terminated_node_drains_and_exits_with_zero() {
         ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
         ("LAUREL_SERVER__DRAIN_SECONDS", "2"),
     ];
-    let mut leaving = stores.start_process(&settings).await;
-    let addresses = [survivor.base.clone(), leaving.base.clone()];
+    let mut terminated = stores.start_process(&settings).await;
+    let addresses = [survivor.base.clone(), terminated.base.clone()];
     let mut exit = None;
-    under_load(&survivor, &addresses, async |load| {
-        load.wait_for(25).await;
-        exit = leaving.terminate();
-        load.wait_for(25).await;
+    run_under_load(&survivor, &addresses, async |load| {
+        load.wait_for_awards(25).await;
+        exit = terminated.terminate();
+        load.wait_for_awards(25).await;
     })
     .await;
     assert_eq!(exit, Some(0));
@@ -169,7 +171,7 @@ async fn a_full_outbox_refuses_awards() {
     let ada = node.register("ada").await;
     eventually("the outbox to be full", async || {
         let mut redis_client = stores.redis_client().await;
-        // The ledger cannot write unknown entries, so they stay.
+        // Unreadable entries may stay in the outbox.
         let _: redis::Value = redis_client.query("XADD outbox * kind unknown").await;
         (node.get("/readyz/awards").await.status == 503).then_some(())
     })

@@ -46,15 +46,15 @@ impl Prometheus {
     pub async fn query(&self, query: &str) -> Result<Vec<f64>, String> {
         let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let asked = self.client.get(format!("{}/api/v1/query?query={query}", self.base));
-        let Ok(answer) = asked.send().await else { return Ok(Vec::new()) };
+        let Ok(response) = asked.send().await else { return Ok(Vec::new()) };
         // During its start it answers in plain text.
-        let Ok(answer) = answer.json::<Value>().await else { return Ok(Vec::new()) };
-        match answer["data"]["result"].as_array() {
+        let Ok(response) = response.json::<Value>().await else { return Ok(Vec::new()) };
+        match response["data"]["result"].as_array() {
             Some(series) => {
                 let value = |it: &Value| it["value"][1].as_str()?.parse().ok();
                 Ok(series.iter().filter_map(value).collect())
             }
-            None => Err(answer["error"].to_string()),
+            None => Err(response["error"].to_string()),
         }
     }
 }

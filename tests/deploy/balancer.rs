@@ -115,9 +115,10 @@ async fn three_nodes_are_served_as_one() {
         http.get(format!("{base}/api/game/session")).bearer_auth("x".repeat(12 * 1024)).send().await.unwrap();
     assert_eq!(long.json::<Value>().await.unwrap()["metadata"]["errorCode"], "INVALID_TOKEN");
     let post = async |path: &str, token: &str, body: Value| {
-        let answer = http.post(format!("{base}{path}")).bearer_auth(token).json(&body).send().await.unwrap();
-        let status = answer.status();
-        let body: Value = answer.json().await.unwrap();
+        let response =
+            http.post(format!("{base}{path}")).bearer_auth(token).json(&body).send().await.unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {body}");
         body
     };

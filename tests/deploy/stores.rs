@@ -155,8 +155,8 @@ async fn least_privileges_allow_nothing_else() {
         words.for_each(|it| {
             asked.arg(it);
         });
-        let answer: redis::RedisResult<redis::Value> = asked.query_async(&mut node).await;
-        assert_eq!(answer.unwrap_err().code(), Some("NOPERM"), "{command}");
+        let response: redis::RedisResult<redis::Value> = asked.query_async(&mut node).await;
+        assert_eq!(response.unwrap_err().code(), Some("NOPERM"), "{command}");
     }
     assert!(
         PgConnection::connect(&format!("postgres://postgres@127.0.0.1:{}/postgres", postgres.port))

@@ -1,4 +1,4 @@
-//! Manual SQL on the audit and on roles.
+//! Manual changes of roles and of the audit log by SQL.
 
 use serde_json::{Value, json};
 
@@ -26,14 +26,14 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
     }
     let summary = |row: Row| (row.0, row.1, row.2);
     let named = |actor: &str, action: &str| (actor.to_owned(), action.to_owned(), "ada".to_owned());
-    let own: Vec<_> = rows(database).await.into_iter().map(summary).collect();
+    let own_changes: Vec<_> = rows(database).await.into_iter().map(summary).collect();
     assert_eq!(
-        own,
+        own_changes,
         [named("root", "grant"), named("root", "revoke")],
-        "Laurel's own changes have their own rows alone"
+        "a change by Laurel has one row"
     );
 
-    let by_hand = [
+    let manual_changes = [
         "UPDATE users SET role = 'admin' WHERE username = 'ada'",
         // Nothing changes.
         "UPDATE users SET role = 'admin', updated_at = now() WHERE username = 'ada'",
@@ -42,17 +42,18 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
         "INSERT INTO users (id, username, email, password_hash, role)
          VALUES (gen_random_uuid(), 'eve', 'eve@example.com', '!', 'admin')",
     ];
-    for sql in by_hand {
+    for sql in manual_changes {
         sqlx::raw_sql(sql).execute(database).await.unwrap();
     }
-    let who: String = sqlx::query_scalar("SELECT 'sql:' || session_user").fetch_one(database).await.unwrap();
+    let actor: String =
+        sqlx::query_scalar("SELECT 'sql:' || session_user").fetch_one(database).await.unwrap();
     let found = rows(database).await;
-    let by_hand: Vec<_> = found[2..].iter().cloned().map(summary).collect();
-    let eve = (who.clone(), "grant".to_owned(), "eve".to_owned());
-    assert_eq!(by_hand, [named(&who, "grant"), named(&who, "revoke"), named(&who, "grant"), eve]);
-    let ways: Vec<_> = found[2..].iter().map(|it| (&it.3["from"], &it.3["to"])).collect();
+    let manual: Vec<_> = found[2..].iter().cloned().map(summary).collect();
+    let eve = (actor.clone(), "grant".to_owned(), "eve".to_owned());
+    assert_eq!(manual, [named(&actor, "grant"), named(&actor, "revoke"), named(&actor, "grant"), eve]);
+    let details: Vec<_> = found[2..].iter().map(|row| (&row.3["from"], &row.3["to"])).collect();
     let (admin, player) = (json!("admin"), json!("player"));
-    assert_eq!(ways, [(&player, &admin), (&admin, &player), (&player, &admin), (&Value::Null, &admin)]);
+    assert_eq!(details, [(&player, &admin), (&admin, &player), (&player, &admin), (&Value::Null, &admin)]);
 
     for sql in [
         "DELETE FROM admin_audit",
@@ -65,12 +66,12 @@ async fn role_changes_by_sql_are_audited_and_audit_rows_stay() {
         "INSERT INTO admin_audit SELECT * FROM admin_audit LIMIT 1 ON CONFLICT (id) DO UPDATE SET action = 'none'",
     ] {
         // The node may use these tables at the same time.
-        let refused = eventually("an error other than a deadlock", async || {
-            let refused = sqlx::raw_sql(sql).execute(database).await.unwrap_err().to_string();
-            (!refused.contains("deadlock")).then_some(refused)
+        let error = eventually("an error other than a deadlock", async || {
+            let error = sqlx::raw_sql(sql).execute(database).await.unwrap_err().to_string();
+            (!error.contains("deadlock")).then_some(error)
         })
         .await;
-        assert!(refused.contains("admin_audit is append-only"), "{sql}: {refused}");
+        assert!(error.contains("admin_audit is append-only"), "{sql}: {error}");
     }
     assert_eq!(rows(database).await, found);
     sqlx::raw_sql("UPDATE admin_audit SET detail = '{\"after\": 1}'").execute(database).await.unwrap();

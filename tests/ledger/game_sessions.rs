@@ -1,12 +1,14 @@
+//! Game sessions and their tokens in Postgres, and the sweep of old rows.
+
 use std::collections::BTreeMap;
 
 use laurel::action::Flow;
 use laurel::app::App;
-use laurel::ledger::{Origin, write_batch};
 use laurel::store::NextToken;
 use laurel::token::{ActToken, new_session_id};
 use uuid::Uuid;
 
+use super::{insert_user, write};
 use crate::harness::{TestStores, assert_ledger_matches};
 use crate::scripts::redeem;
 
@@ -15,7 +17,7 @@ async fn session_entries_may_arrive_in_any_order() {
     let stores = TestStores::new().await;
     let app = stores.build_app().await;
     laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
-    let user = super::verify::insert_user(&app).await;
+    let user = insert_user(&app).await;
     let username = format!("u{}", crate::scripts::number(user));
     let (session, tokens) = (new_session_id(), [ActToken::new(), ActToken::new(), ActToken::new()]);
     let start = laurel::store::Start {
@@ -32,7 +34,7 @@ async fn session_entries_may_arrive_in_any_order() {
     for pair in tokens.windows(2) {
         let (hash, next) =
             (pair[0].hash(), NextToken { token: pair[1].as_str().to_owned(), hash: pair[1].hash() });
-        let it = laurel::store::Redeem {
+        let request = laurel::store::Redeem {
             attempt_id: pair[0].attempt_id(),
             token_hash: &hash,
             flow: Flow::Game,
@@ -40,7 +42,7 @@ async fn session_entries_may_arrive_in_any_order() {
             username: &username,
             ..redeem(user, &hash)
         };
-        app.store.redeem(&it).await.unwrap();
+        app.store.redeem(&request).await.unwrap();
     }
     app.store.finish(user, 1000, Uuid::new_v4()).await.unwrap().unwrap();
     let mut reader = app.store.outbox_reader().await.unwrap();
@@ -50,19 +52,9 @@ async fn session_entries_may_arrive_in_any_order() {
     for _ in 0..2 {
         entries.reverse();
         for entry in &entries {
-            write_batch(
-                &mut writer,
-                &app.receipts,
-                app.store.shard_count(),
-                std::slice::from_ref(entry),
-                Origin::Outbox,
-            )
-            .await
-            .unwrap();
+            write(&app, &mut writer, std::slice::from_ref(entry)).await;
         }
-        write_batch(&mut writer, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox)
-            .await
-            .unwrap();
+        write(&app, &mut writer, &entries).await;
     }
     let row: (String, bool, i64, bool) = sqlx::query_as(
         "SELECT session_id, is_active, actions_count, created_at <= ended_at AND ended_at < expires_at FROM game_sessions",
@@ -71,7 +63,7 @@ async fn session_entries_may_arrive_in_any_order() {
     .await
     .unwrap();
     assert_eq!(row, (session.clone(), false, 2, true));
-    let rows = shown(&app, &session).await;
+    let rows = session_tokens(&app, &session).await;
     let wanted = [true, true, false].map(|is_used| (false, is_used));
     assert_eq!(rows, tokens.iter().map(ActToken::hash).zip(wanted).collect::<BTreeMap<_, _>>());
     let attempts: Vec<Option<String>> =
@@ -81,8 +73,8 @@ async fn session_entries_may_arrive_in_any_order() {
     assert_ledger_matches(&stores).await;
 }
 
-/// A session's tokens in the view: whether each is active, and whether it was used.
-async fn shown(app: &App, session: &str) -> BTreeMap<String, (bool, bool)> {
+/// The tokens of a session, from the view `action_tokens`: is each active, and was it used?
+async fn session_tokens(app: &App, session: &str) -> BTreeMap<String, (bool, bool)> {
     let rows: Vec<(String, bool, bool, bool)> = sqlx::query_as(
         "SELECT action_token_hash, id = attempt_of(action_token_hash), is_active, used_at IS NOT NULL
          FROM action_tokens WHERE session_id = $1",
@@ -92,8 +84,8 @@ async fn shown(app: &App, session: &str) -> BTreeMap<String, (bool, bool)> {
     .await
     .unwrap();
     assert!(
-        rows.iter().all(|(_, is_found, _, _)| *is_found),
-        "a token is found by the attempt that it is for"
+        rows.iter().all(|(_, has_attempt_id, _, _)| *has_attempt_id),
+        "the id of a token is the id of its attempt"
     );
     rows.into_iter().map(|(hash, _, is_active, is_used)| (hash, (is_active, is_used))).collect()
 }
@@ -102,7 +94,7 @@ async fn shown(app: &App, session: &str) -> BTreeMap<String, (bool, bool)> {
 async fn unused_tokens_are_shown_as_active() {
     let stores = TestStores::new().await;
     let app = stores.build_app().await;
-    let user = super::verify::insert_user(&app).await;
+    let user = insert_user(&app).await;
     let tokens = [ActToken::new(), ActToken::new(), ActToken::new()];
     let [used, next, verified] = tokens.each_ref().map(ActToken::hash);
     let rows = format!(
@@ -116,14 +108,14 @@ async fn unused_tokens_are_shown_as_active() {
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&app.database).await.unwrap();
     let wanted = [(used, (false, true)), (next, (true, false)), (verified, (true, false))];
-    assert_eq!(shown(&app, "sess_1").await, BTreeMap::from(wanted));
+    assert_eq!(session_tokens(&app, "sess_1").await, BTreeMap::from(wanted));
 }
 
 #[tokio::test]
 async fn the_sweep_closes_expired_sessions() {
     let stores = TestStores::new().await;
     let app = stores.build_app().await;
-    let user = super::verify::insert_user(&app).await;
+    let user = insert_user(&app).await;
     let insert = "
         INSERT INTO game_sessions (session_id, user_id, created_at, expires_at)
         SELECT 'sess_' || n, $1, now() - interval '50 days', now() - n * interval '1 day' FROM generate_series(-1, 1500) n";
@@ -143,7 +135,8 @@ async fn the_sweep_closes_expired_sessions() {
 async fn the_sweep_deletes_old_abuse_signals() {
     let stores = TestStores::new().await;
     let app = stores.build_app().await;
-    let hours = "FROM generate_series(0, 1500) n, LATERAL (SELECT now() - n * interval '1 hour' AS hour) it";
+    let hours =
+        "FROM generate_series(0, 1500) n, LATERAL (SELECT now() - n * interval '1 hour' AS hour) hours";
     let insert = format!(
         "INSERT INTO abuse_signals (suspect, is_user, signal, hour, count) SELECT '10.0.0.1', FALSE, 'forged', hour, 1 {hours};
          INSERT INTO suspect_addresses (address, user_id, sign, hour, count)

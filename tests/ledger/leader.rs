@@ -4,17 +4,17 @@ use sqlx::PgConnection;
 
 use crate::harness::{TestRedis, TestStores, assert_ledger_matches, eventually};
 
-/// Takes the lock from the current leader and sends no more queries.
-async fn hold_and_pause(stores: &TestStores) -> PgConnection {
+/// Takes the leader lock from the current leader. The returned connection is idle until the test uses it.
+async fn take_leader_lock(stores: &TestStores) -> PgConnection {
     let app = stores.build_app().await;
     let mut holder = app.database.acquire().await.unwrap().detach();
     let lock = "SELECT pg_advisory_lock(x'6c617572656c'::bigint)";
-    let others = "SELECT pg_terminate_backend(pid) FROM pg_locks
+    let end_others = "SELECT pg_terminate_backend(pid) FROM pg_locks
                   WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let mut ended = app.database.acquire().await.unwrap();
+    let mut connection = app.database.acquire().await.unwrap();
     let (_, locked) =
-        futures::join!(async { sqlx::query(others).execute(&mut *ended).await.unwrap() }, async {
+        futures::join!(async { sqlx::query(end_others).execute(&mut *connection).await.unwrap() }, async {
             sqlx::query(lock).execute(&mut holder).await.unwrap()
         },);
     assert_eq!(locked.rows_affected(), 1);
@@ -24,19 +24,19 @@ async fn hold_and_pause(stores: &TestStores) -> PgConnection {
 #[tokio::test]
 async fn an_idle_leader_is_disconnected() {
     let stores = TestStores::new().await;
-    let mut paused = hold_and_pause(&stores).await;
-    // The node cannot be ready before it leads: no other node opens the board.
+    let mut paused = take_leader_lock(&stores).await;
+    // The node is ready only when it is the leader: no other node opens the board.
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     node.wait_for_ledger().await;
-    let late = sqlx::query("SELECT 1").execute(&mut paused).await;
-    assert!(late.is_err(), "a disconnected leader cannot write");
+    let write = sqlx::query("SELECT 1").execute(&mut paused).await;
+    assert!(write.is_err(), "a disconnected leader cannot write");
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
-async fn the_next_leader_writes_what_a_dead_one_left() {
+async fn a_new_leader_writes_the_entries_of_a_dead_one() {
     let stores = TestStores::new().await;
     let mut first = stores.start_process(&[]).await;
     let second = stores.start_node().await;
@@ -61,11 +61,11 @@ async fn a_locked_row_delays_the_ledger_and_skips_nothing() {
     let mut holder = node.app.database.begin().await.unwrap();
     sqlx::query("SELECT seq FROM ledger_heads FOR UPDATE").execute(&mut *holder).await.unwrap();
     node.award(&ada, "watch_ad").await;
-    // Longer than one attempt to acquire the leader lock.
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+    // For longer than one attempt to acquire the leader lock takes.
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
                  AND query_start < clock_timestamp() - interval '1.5 s'";
     eventually("the leader to wait", async || {
-        let waiting: i64 = sqlx::query_scalar(waits).fetch_one(&node.app.database).await.unwrap();
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&node.app.database).await.unwrap();
         (waiting == 1).then_some(())
     })
     .await;
@@ -88,7 +88,7 @@ async fn a_command_with_another_redis_than_the_leader_fails() {
     stores.redis.restart().await;
     drop(lock);
     node.wait_for_ledger().await;
-    // A second server with the same data, which is a mistake. The node keeps using the first.
+    // By mistake there is a second server with the same data. The node continues with the first.
     let mut other = TestRedis::start(&stores.folder.path().join("other")).await;
     other.kill().await;
     other.restore_data(&copy);
@@ -97,10 +97,10 @@ async fn a_command_with_another_redis_than_the_leader_fails() {
     let waiting: u64 = other.redis_client().await.query("XLEN outbox").await;
     assert!(waiting >= 3, "{waiting}");
     let first = std::mem::replace(&mut stores.config.redis.url, other.url.clone().into());
-    let waited =
+    let error =
         laurel::ledger::await_board(&stores.build_app().await.ledger, |_| ()).await.unwrap_err().to_string();
     let expected = format!("the {waiting} entries in the outbox");
-    assert!(waited.contains(&expected) && waited.contains("another Redis"), "{waited}");
+    assert!(error.contains(&expected) && error.contains("another Redis"), "{error}");
     stores.config.redis.url = first;
     assert_ledger_matches(&stores).await;
 }

@@ -1,4 +1,4 @@
-//! Limits and used attestations after Redis lost its data.
+//! Limits and used attestations outlast a loss of the data in Redis.
 
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
@@ -23,25 +23,25 @@ async fn points_per_hour_survive_an_emptied_redis() {
     let mut redis_client = stores.redis_client().await;
     let _: () = redis_client.query("FLUSHALL").await;
     let token = eventually("the board to be open again", async || {
-        let answer = node.init(&ada, "watch_ad").await;
-        answer.body["antiSpamToken"].as_str().map(str::to_owned)
+        let response = node.init(&ada, "watch_ad").await;
+        response.body["antiSpamToken"].as_str().map(str::to_owned)
     })
     .await;
-    let full = node.finalize(&ada, &token, Value::Null).await;
-    full.assert_refused(429, "ACTION_LIMIT_REACHED");
-    assert!((1..=3600).contains(&full.header("retry-after").parse::<u64>().unwrap()));
+    let refused = node.finalize(&ada, &token, Value::Null).await;
+    refused.assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert!((1..=3600).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
     let key = format!("points:{}", ada.identity.user);
     assert!(
         (1..=3_600_000).contains(&redis_client.query::<i64>(&format!("PTTL {key}")).await),
-        "an hour, not for ever"
+        "it expires within an hour"
     );
     node.award(&bob, "watch_ad").await;
     assert_eq!(redis_client.query::<u64>(&format!("GET points:{}", bob.identity.user)).await, 20);
     assert_ledger_matches(&stores).await;
 }
 
-/// A node whose only action needs an attestation, and a player.
-async fn attested(stores: &TestStores, signer: &Signer) -> (TestNode, Player) {
+/// Starts a node whose only action needs an attestation, and registers a player.
+async fn start_with_signed_action(stores: &TestStores, signer: &Signer) -> (TestNode, Player) {
     let (keys, catalogue) =
         (stores.folder.path().join("game.json"), stores.folder.path().join("actions.toml"));
     std::fs::write(keys, jwks(&[signer])).unwrap();
@@ -49,9 +49,9 @@ async fn attested(stores: &TestStores, signer: &Signer) -> (TestNode, Player) {
                 proof = { kind = \"signed\", keys = \"game\" }\n";
     std::fs::write(&catalogue, text).unwrap();
     let node = stores
-        .start_node_with(|it| {
-            it.actions.file = catalogue.to_str().unwrap().to_owned();
-            it.tokens.action_interval_seconds = 0;
+        .start_node_with(|config| {
+            config.actions.file = catalogue.to_str().unwrap().to_owned();
+            config.tokens.action_interval_seconds = 0;
         })
         .await;
     let ada = node.register("ada").await;
@@ -59,29 +59,29 @@ async fn attested(stores: &TestStores, signer: &Signer) -> (TestNode, Player) {
 }
 
 /// Submits an attestation once the board is open.
-async fn show(node: &TestNode, player: &Player, attestation: &str) -> TestResponse {
+async fn submit(node: &TestNode, player: &Player, attestation: &str) -> TestResponse {
     let body = json!({ "actionType": "level", "proof": { "attestation": attestation } });
     eventually("the board to be open", async || {
-        let answer = node.post("/api/v1/action-tokens", &player.token, &body).await;
-        (answer.status != 503).then_some(answer)
+        let response = node.post("/api/v1/action-tokens", &player.token, &body).await;
+        (response.status != 503).then_some(response)
     })
     .await
 }
 
-/// Redis' clock in milliseconds relative to now: when the attestation is used, when Redis loses its data, and when it is submitted again.
+/// Each case has two offsets of Redis' clock in seconds: while the attestation is used and submitted again, and while Redis loses its data.
 #[tokio::test]
 async fn used_attestations_expire_by_redis_clock() {
     for (used_at, lost_at) in [("+0", "+0"), ("-3600", "-3600"), ("+3600", "+3600"), ("+0", "+120")] {
         let stores = TestStores::with_fake_clock().await;
         stores.redis.set_clock(used_at);
         let signer = Signer::new(Algorithm::ES256, "a");
-        let (node, ada) = attested(&stores, &signer).await;
+        let (node, ada) = start_with_signed_action(&stores, &signer).await;
         let expires_s = node.app.store.now_us().await.unwrap() / 1_000_000 + 60;
         let sign = |jti: &str| {
             signer.sign(&json!({ "sub": ada.identity.user, "act": "level", "jti": jti, "exp": expires_s }))
         };
         let (used, fresh) = (sign("used"), sign("fresh"));
-        assert_eq!(show(&node, &ada, &used).await.status, 201);
+        assert_eq!(submit(&node, &ada, &used).await.status, 201);
         node.wait_for_ledger().await;
         stores.redis.set_clock(lost_at);
         let _: () = stores.redis_client().await.query("FLUSHALL").await;
@@ -90,7 +90,7 @@ async fn used_attestations_expire_by_redis_clock() {
         })
         .await;
         stores.redis.set_clock(used_at);
-        show(&node, &ada, &used).await.assert_refused(422, "PROOF_INVALID");
-        assert_eq!(show(&node, &ada, &fresh).await.status, 201, "{used_at} {lost_at}");
+        submit(&node, &ada, &used).await.assert_refused(422, "PROOF_INVALID");
+        assert_eq!(submit(&node, &ada, &fresh).await.status, 201, "{used_at} {lost_at}");
     }
 }

@@ -1,3 +1,5 @@
+//! Expand and contract migrations while nodes of several versions run.
+
 use std::str::FromStr;
 
 use laurel::ledger::Migrations;
@@ -32,7 +34,7 @@ async fn contract_migrations_wait_for_older_nodes() {
     let old_version = Migrations::new(&EXPAND[..1], &[]);
     let new_version = Migrations::new(&EXPAND, &CONTRACT);
     old_version.expand(&database).await.unwrap();
-    assert!(old_version.contract(&database).await.unwrap(), "it has no contract steps");
+    assert!(old_version.contract(&database).await.unwrap(), "there are no contract steps");
 
     // After the expand step both versions write.
     let mut older = connect(&stores, "laurel/1").await;
@@ -67,7 +69,7 @@ async fn contract_migrations_wait_for_older_nodes() {
     write_new(&mut newer).await;
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM actions").fetch_one(&database).await.unwrap();
     assert_eq!(rows, 5);
-    assert!(new_version.contract(&database).await.unwrap(), "it runs only once");
+    assert!(new_version.contract(&database).await.unwrap(), "the contract step runs once");
 }
 
 #[tokio::test]
@@ -81,34 +83,38 @@ async fn a_changed_migration_is_refused() {
 }
 
 #[tokio::test]
-async fn search_index_is_created_where_the_extension_is_available() {
+async fn the_search_index_needs_the_extension() {
     let cases = [
-        ("neither_may_nor_has", "", false),
-        ("may_create", "GRANT CREATE ON DATABASE {} TO {role};", true),
-        ("has", "CREATE EXTENSION pg_trgm;", true),
+        ("no_right_to_create", "", false),
+        ("right_to_create", "GRANT CREATE ON DATABASE {} TO {role};", true),
+        ("created", "CREATE EXTENSION pg_trgm;", true),
         (
-            "has_elsewhere",
-            "CREATE SCHEMA more; CREATE EXTENSION pg_trgm SCHEMA more; GRANT USAGE ON SCHEMA more TO {role};",
+            "created_in_another_schema",
+            "CREATE SCHEMA other; CREATE EXTENSION pg_trgm SCHEMA other; GRANT USAGE ON SCHEMA other TO {role};",
             true,
         ),
-        ("has_out_of_reach", "CREATE SCHEMA more; CREATE EXTENSION pg_trgm SCHEMA more;", false),
+        (
+            "created_in_a_schema_without_rights",
+            "CREATE SCHEMA other; CREATE EXTENSION pg_trgm SCHEMA other;",
+            false,
+        ),
     ];
-    for (role, given, wanted) in cases {
+    for (role, setup, has_index) in cases {
         let stores = TestStores::without_tables().await;
         let url = stores.config.postgres.url.expose().to_owned();
         let database = PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
         let name: String =
             sqlx::query_scalar("SELECT current_database()::text").fetch_one(&database).await.unwrap();
-        let given = given.replace("{}", &name).replace("{role}", role);
-        let ordinary =
-            format!("CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO {role}; {given} SET ROLE {role}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(ordinary)).execute(&database).await.unwrap();
+        let setup = setup.replace("{}", &name).replace("{role}", role);
+        let create_role =
+            format!("CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO {role}; {setup} SET ROLE {role}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create_role)).execute(&database).await.unwrap();
         laurel::ledger::migrate(&database).await.unwrap();
         let indexed: bool = sqlx::query_scalar("SELECT to_regclass('users_username_trigrams') IS NOT NULL")
             .fetch_one(&database)
             .await
             .unwrap();
-        assert_eq!(indexed, wanted, "{role}");
+        assert_eq!(indexed, has_index, "{role}");
         database.close().await;
 
         let node = stores.start_node().await;

@@ -2,17 +2,15 @@
 
 mod acknowledge;
 mod audit;
-mod begin;
 mod chain;
+mod connections;
 mod dead_letters;
 mod game_sessions;
 mod leader;
 mod limits;
 mod migrate;
 mod older_copy;
-mod outbox;
 mod partitions;
-mod pooler;
 mod rebuild;
 mod redis_failover;
 mod reshard;
@@ -21,9 +19,14 @@ mod seed;
 mod verify;
 mod write;
 
+use laurel::app::App;
+use laurel::ledger::{Origin, write_batch};
+use laurel::store::Entry;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::harness::RedisClient;
+use crate::harness::{Player, RedisClient, TestNode, eventually};
+use crate::scripts::number;
 
 /// The words of an outbox entry, in the order in which `src/store/outbox/entry.rs` declares them.
 const WORDS: [&str; 19] = [
@@ -31,7 +34,7 @@ const WORDS: [&str; 19] = [
     "token", "session", "next", "actions", "held", "once", "trace", "proof",
 ];
 
-/// An entry that awards a user's first 10 points, as something with write access to Redis would forge it. `changes` replaces words.
+/// An outbox entry that awards a user's first 10 points, forged with write access to Redis. `changes` replaces words.
 fn forged_entry(user: Uuid, hlc_us: i64, changes: &[(&str, &str)]) -> String {
     let (id, user, at) = (Uuid::new_v4().to_string(), user.to_string(), (hlc_us / 1000).to_string());
     let hlc_us = hlc_us.to_string();
@@ -53,7 +56,43 @@ fn forged_entry(user: Uuid, hlc_us: i64, changes: &[(&str, &str)]) -> String {
     format!("1 {}", WORDS.map(word).join(" "))
 }
 
-/// Appends an entry to the outbox. Returns its id in the stream.
+/// Appends an entry to the outbox. Returns its stream id.
 async fn append(redis_client: &mut RedisClient, entry: &str) -> String {
     redis_client.query_words(&["XADD", "outbox", "*", "entry", entry]).await
+}
+
+/// Writes a batch of outbox entries to the ledger, as the leader does.
+async fn write(app: &App, connection: &mut PgConnection, entries: &[Entry]) {
+    write_batch(connection, &app.receipts, app.store.shard_count(), entries, Origin::Outbox).await.unwrap();
+}
+
+/// Inserts a user with the number and name that `scripts::award` uses for the id.
+pub async fn insert_user(app: &App) -> Uuid {
+    let id = app.clock.new_id();
+    sqlx::query(
+        "INSERT INTO users (id, number, username, email, password_hash) OVERRIDING SYSTEM VALUE
+         VALUES ($1, $2, $3, $3 || '@example.com', '!')",
+    )
+    .bind(id)
+    .bind(number(id) as i64)
+    .bind(format!("u{}", number(id)))
+    .execute(&app.database)
+    .await
+    .unwrap();
+    id
+}
+
+/// A player's score in Postgres.
+async fn ledger_score(node: &TestNode, player: &Player) -> i64 {
+    let query = sqlx::query_scalar("SELECT score FROM users WHERE id = $1").bind(player.identity.user);
+    query.fetch_one(&node.app.database).await.unwrap()
+}
+
+/// Waits until the board is open in a later epoch.
+async fn wait_for_epoch_after(node: &TestNode, epoch: i64) {
+    eventually("the board to be open again", async || {
+        let state = node.app.store.poll_state().await.ok()?;
+        (state.open && node.app.store.known_epochs() > epoch).then_some(())
+    })
+    .await;
 }

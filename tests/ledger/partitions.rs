@@ -1,11 +1,14 @@
+//! Monthly partitions of the ledger: created in advance, and detached without a change of totals.
+
 use std::sync::Arc;
 
 use laurel::app::App;
-use laurel::ledger::{DetachReport, Month, Origin, detach, write_batch};
+use laurel::ledger::{DetachReport, Month, detach};
 use laurel::store::{BoardEntry, Entry};
 use sqlx::Executor;
 use uuid::Uuid;
 
+use super::{insert_user, write};
 use crate::harness::{TestStores, assert_ledger_matches, ledger_mismatches};
 
 const DAY_MS: i64 = 86_400_000;
@@ -26,8 +29,8 @@ async fn tables(app: &App) -> Vec<String> {
     sqlx::query_scalar(sql).fetch_all(&app.database).await.unwrap()
 }
 
-/// An empty ledger that was installed five months ago.
-async fn aged(stores: &TestStores) -> Arc<App> {
+/// Prepares an empty ledger as if it were installed five months ago.
+async fn build_aged_app(stores: &TestStores) -> Arc<App> {
     let app = stores.build_app().await;
     let first = month(&app, -1).await.table_suffix();
     let mut statements = format!("DROP TABLE score_history_before_{first};");
@@ -51,30 +54,28 @@ async fn aged(stores: &TestStores) -> Arc<App> {
     app
 }
 
-/// Writes the outbox as if its events had happened in the middle of the month `months` ago, or now if 0. Takes months, not days: which
-/// month a day is in depends on the date of the test.
-async fn write_aged(app: &App, months: i32) -> Vec<Entry> {
-    let before_ms = match months {
+/// Writes the outbox as if its entries were from the middle of the month `months` ago; 0: from now. The month of a number of days ago would
+/// depend on the date of the test.
+async fn write_from_month(app: &App, months: i32) -> Vec<Entry> {
+    let age_ms = match months {
         0 => 0,
         _ => app.store.now_us().await.unwrap() / 1000 - middle_ms(month(app, months).await),
     };
-    write_before(app, before_ms).await
+    write_older(app, age_ms).await
 }
 
 fn middle_ms(month: Month) -> i64 {
     month.start_ms() + 14 * DAY_MS
 }
 
-/// Writes the outbox as if its events had happened earlier.
-async fn write_before(app: &App, before_ms: i64) -> Vec<Entry> {
+/// Writes the outbox as if its entries were older by `age_ms`.
+async fn write_older(app: &App, age_ms: i64) -> Vec<Entry> {
     let (mut entries, _) = app.store.outbox_reader().await.unwrap().read(1000, 0).await.unwrap();
     for entry in &mut entries {
-        entry.at_ms -= before_ms;
+        entry.at_ms -= age_ms;
     }
     let mut database = app.database.acquire().await.unwrap();
-    write_batch(&mut database, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox)
-        .await
-        .unwrap();
+    write(app, &mut database, &entries).await;
     app.store.ack(&entries).await.unwrap();
     entries
 }
@@ -90,46 +91,47 @@ async fn top(app: &App) -> Vec<BoardEntry> {
 }
 
 #[tokio::test]
-async fn months_are_created_in_advance_and_take_rows_from_the_default_partition() {
+async fn months_are_created_in_advance() {
     let stores = TestStores::new().await;
-    let app = aged(&stores).await;
+    let app = build_aged_app(&stores).await;
     let names = tables(&app).await;
     for ahead in [0, -1, -2] {
         let name = format!("score_history_{}", month(&app, ahead).await.table_suffix());
         assert!(names.contains(&name), "{names:?} has no {name}");
     }
-    // A clock ran ahead before the month was created.
+    // A clock runs ahead before the month is created: the row is in the default partition until then.
     let next = month(&app, -1).await;
     let drop = format!("DROP TABLE score_history_{}", next.table_suffix());
     app.database.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
-    let user = super::verify::insert_user(&app).await;
+    let user = insert_user(&app).await;
     award(&app, &[user], 10).await;
     let now_ms = app.store.now_us().await.unwrap() / 1000;
-    write_before(&app, now_ms - middle_ms(next)).await;
-    let place = "SELECT string_agg(tableoid::regclass::text, ' ') FROM score_history";
-    assert_eq!(text(&app, place).await, "score_history_rest");
+    write_older(&app, now_ms - middle_ms(next)).await;
+    let tables = "SELECT string_agg(tableoid::regclass::text, ' ') FROM score_history";
+    assert_eq!(text(&app, tables).await, "score_history_rest");
     assert!(laurel::ledger::contract(&app.database).await.unwrap());
-    assert_eq!(text(&app, place).await, format!("score_history_{}", next.table_suffix()));
+    assert_eq!(text(&app, tables).await, format!("score_history_{}", next.table_suffix()));
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn months_with_carried_entries_can_be_detached() {
     let stores = TestStores::new().await;
-    let app = aged(&stores).await;
-    let user = super::verify::insert_user(&app).await;
+    let app = build_aged_app(&stores).await;
+    let user = insert_user(&app).await;
     for months in [5, 4, 3] {
         award(&app, &[user], 10).await;
-        write_aged(&app, months).await;
+        write_from_month(&app, months).await;
     }
     // The first carried entry is in a month that is detached later than the one of the next carried entry.
     detach(&app.ledger, month(&app, 4).await).await.unwrap();
-    let moved = "UPDATE score_history SET created_at = to_timestamp($1 / 1000) WHERE action_type = 'carried'";
+    let change =
+        "UPDATE score_history SET created_at = to_timestamp($1 / 1000) WHERE action_type = 'carried'";
     let to_ms = middle_ms(month(&app, 3).await);
-    sqlx::query(moved).bind(to_ms).execute(&app.database).await.unwrap();
+    sqlx::query(change).bind(to_ms).execute(&app.database).await.unwrap();
     for months in [2, 0] {
         award(&app, &[user], 10).await;
-        write_aged(&app, months).await;
+        write_from_month(&app, months).await;
     }
     detach(&app.ledger, month(&app, 3).await).await.unwrap();
     detach(&app.ledger, month(&app, 2).await).await.unwrap();
@@ -144,19 +146,19 @@ async fn months_with_carried_entries_can_be_detached() {
 #[tokio::test]
 async fn detaching_changes_no_totals_or_ranks() {
     let stores = TestStores::new().await;
-    let app = aged(&stores).await;
+    let app = build_aged_app(&stores).await;
     let mut users = Vec::new();
     for _ in 0..12 {
-        users.push(super::verify::insert_user(&app).await);
+        users.push(insert_user(&app).await);
     }
-    // All but one tie in the end: by old awards only, by new ones only, or by both.
+    // In the end all but one are tied: by old awards only, by new awards only, or by both.
     award(&app, &users[..8], 10).await;
-    let old = write_aged(&app, 4).await.len();
+    let old = write_from_month(&app, 4).await.len();
     award(&app, &users[2..6], 10).await;
-    write_aged(&app, 3).await;
+    write_from_month(&app, 3).await;
     award(&app, &users[5..8], 10).await;
     award(&app, &users[8..], 20).await;
-    write_aged(&app, 0).await;
+    write_from_month(&app, 0).await;
     assert_ledger_matches(&stores).await;
     let before = top(&app).await;
 
@@ -166,23 +168,23 @@ async fn detaching_changes_no_totals_or_ranks() {
     assert_eq!(
         detach(&app.ledger, month(&app, 3).await).await.unwrap(),
         DetachReport::default(),
-        "acknowledging twice changes nothing"
+        "detaching twice changes nothing"
     );
     assert_ledger_matches(&stores).await;
     laurel::ledger::rebuild(&app.ledger, |_| ()).await.unwrap();
-    assert_eq!(top(&app).await, before, "ties stay as they were");
+    assert_eq!(top(&app).await, before, "ties keep their order");
 
-    // Detach the next months too: their carried entries follow the earlier ones.
+    // The carried entries of the next months follow the earlier ones.
     let detached = detach(&app.ledger, month(&app, 2).await).await.unwrap();
     assert_eq!((detached.entries, detached.carried), (4, 4));
     award(&app, &users[..2], 10).await;
-    write_aged(&app, 0).await;
+    write_from_month(&app, 0).await;
     assert_ledger_matches(&stores).await;
     let before = top(&app).await;
     laurel::ledger::rebuild(&app.ledger, |_| ()).await.unwrap();
     assert_eq!(top(&app).await, before);
 
-    // Carried entries are protected like the ones they replace.
+    // Carried entries are chained like the entries that they replace.
     app.database
         .execute("DELETE FROM score_history WHERE seq = (SELECT min(seq) FROM score_history)")
         .await
@@ -193,20 +195,20 @@ async fn detaching_changes_no_totals_or_ranks() {
 #[tokio::test]
 async fn recent_or_held_entries_are_not_detached() {
     let stores = TestStores::new().await;
-    let app = aged(&stores).await;
-    let user = super::verify::insert_user(&app).await;
+    let app = build_aged_app(&stores).await;
+    let user = insert_user(&app).await;
     award(&app, &[user], 10).await;
-    write_aged(&app, 3).await;
-    let refused = async |ago: i32| detach(&app.ledger, month(&app, ago).await).await.unwrap_err().to_string();
-    assert!(refused(0).await.contains("less than 32 days"));
+    write_from_month(&app, 3).await;
+    let error = async |ago: i32| detach(&app.ledger, month(&app, ago).await).await.unwrap_err().to_string();
+    assert!(error(0).await.contains("less than 32 days"));
     app.database.execute("UPDATE score_history SET held = TRUE").await.unwrap();
-    assert!(refused(2).await.contains("held"));
+    assert!(error(2).await.contains("held"));
     app.database.execute("UPDATE score_history SET held = FALSE").await.unwrap();
-    // A clock was set back: an entry of an old month follows one of this month.
+    // A clock was set back: an entry of an old month follows an entry of this month.
     award(&app, &[user], 10).await;
-    write_aged(&app, 0).await;
+    write_from_month(&app, 0).await;
     award(&app, &[user], 10).await;
-    write_aged(&app, 3).await;
-    assert!(refused(2).await.contains("choose another month"));
+    write_from_month(&app, 3).await;
+    assert!(error(2).await.contains("choose another month"));
     assert_ledger_matches(&stores).await;
 }

@@ -1,7 +1,9 @@
+//! Redis is loaded from the ledger: at the start, while nodes serve, and after an interrupted load.
+
 use crate::harness::{Player, TestNode, TestStores, assert_ledger_matches, eventually};
 
-/// A node with one award per player in the ledger.
-async fn node_with_awards(stores: &TestStores, count: u64) -> (TestNode, Vec<Player>) {
+/// Starts a node and awards each player once.
+async fn start_with_awards(stores: &TestStores, count: u64) -> (TestNode, Vec<Player>) {
     let node = stores.start_node().await;
     let players = node.create_players(count).await;
     for player in &players {
@@ -14,7 +16,7 @@ async fn node_with_awards(stores: &TestStores, count: u64) -> (TestNode, Vec<Pla
 #[tokio::test]
 async fn an_emptied_redis_is_loaded_from_the_ledger_at_the_start() {
     let mut stores = TestStores::new().await;
-    let (node, players) = node_with_awards(&stores, 15).await;
+    let (node, players) = start_with_awards(&stores, 15).await;
     let board = node.get("/api/v1/scores/leaderboard").await;
     assert_ledger_matches(&stores).await;
     node.stop().await;
@@ -39,11 +41,11 @@ async fn a_rebuild_while_nodes_serve_loses_nothing() {
     let awards = async {
         for round in 0..10 {
             for player in &players {
-                let answer = node.init(player, "watch_ad").await;
-                if answer.status == 200 {
-                    let token = answer.body["antiSpamToken"].as_str().unwrap();
-                    let answer = node.finalize(player, token, serde_json::Value::Null).await;
-                    assert!([200, 503].contains(&answer.status), "round {round}: {}", answer.text);
+                let response = node.init(player, "watch_ad").await;
+                if response.status == 200 {
+                    let token = response.body["antiSpamToken"].as_str().unwrap();
+                    let response = node.finalize(player, token, serde_json::Value::Null).await;
+                    assert!([200, 503].contains(&response.status), "round {round}: {}", response.text);
                 }
             }
         }
@@ -74,25 +76,25 @@ async fn nodes_that_start_together_load_an_empty_redis_once() {
 #[tokio::test]
 async fn a_redis_emptied_while_nodes_serve_is_loaded() {
     let stores = TestStores::new().await;
-    let (node, players) = node_with_awards(&stores, 12).await;
+    let (node, players) = start_with_awards(&stores, 12).await;
     let board = node.board().await;
     let _: () = stores.redis_client().await.query("FLUSHALL").await;
-    // No award is computed from a missing total.
-    let won = eventually("the board to be open again", async || {
-        let answer = node.init(&players[0], "watch_ad").await;
-        (answer.status == 200).then(|| answer.body["antiSpamToken"].as_str().unwrap().to_owned())
+    // No award is computed from a missing score.
+    let token = eventually("the board to be open again", async || {
+        let response = node.init(&players[0], "watch_ad").await;
+        (response.status == 200).then(|| response.body["antiSpamToken"].as_str().unwrap().to_owned())
     })
     .await;
     assert_eq!(node.board().await, board);
-    let answer = node.finalize(&players[0], &won, serde_json::Value::Null).await;
-    assert_eq!(answer.body["newScore"], 20, "{}", answer.text);
+    let response = node.finalize(&players[0], &token, serde_json::Value::Null).await;
+    assert_eq!(response.body["newScore"], 20, "{}", response.text);
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
 async fn an_interrupted_load_starts_over() {
     let stores = TestStores::new().await;
-    let (node, _) = node_with_awards(&stores, 12).await;
+    let (node, _) = start_with_awards(&stores, 12).await;
     let board = node.board().await;
     // The state after a leader died between the last step of the load and opening the board.
     let store = &node.app.store;
@@ -101,8 +103,8 @@ async fn an_interrupted_load_starts_over() {
     while load.empty_some(0, true).await.unwrap() != 0 {}
     let _ = store.refill_top(0, &[], 0, Some(&load)).await.unwrap();
     eventually("the board to be open again", async || {
-        let redis_client = store.poll_state().await.ok()?;
-        (redis_client.open && store.known_epochs() > epoch).then_some(())
+        let state = store.poll_state().await.ok()?;
+        (state.open && store.known_epochs() > epoch).then_some(())
     })
     .await;
     assert_ledger_matches(&stores).await;

@@ -1,7 +1,8 @@
-//! A Redis process that was a replica for a while and returns with another one's data.
+//! A Redis that was a replica for a while is a master again, with the data of another Redis.
 
 use serde_json::{Value, json};
 
+use super::wait_for_epoch_after;
 use crate::harness::{
     Player, RedisClient, TestNode, TestPostgres, TestRedis, TestStores, assert_ledger_matches, eventually,
 };
@@ -16,7 +17,7 @@ async fn open_port(redis_client: &mut RedisClient) -> u16 {
 }
 
 /// Makes one Redis a replica of another and waits for the sync.
-async fn follow(redis_client: &mut RedisClient, port: u16) {
+async fn replicate_from(redis_client: &mut RedisClient, port: u16) {
     let _: () = redis_client.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
     for _ in 0..6000 {
         let info: String = redis_client.query("INFO replication").await;
@@ -25,41 +26,34 @@ async fn follow(redis_client: &mut RedisClient, port: u16) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("it never was in step");
+    panic!("the replica never was in sync");
 }
 
-/// A second Redis with a copy of the data, independent from now on. Returns its port too.
-async fn split_off(stores: &TestStores) -> (TestRedis, u16) {
+/// Starts an independent Redis with a copy of the data. Returns it and its port. The first replica changes the replication id of a Redis, so the
+/// board closes and opens again with the same data.
+async fn start_copy(stores: &TestStores) -> (TestRedis, u16) {
     let port = open_port(&mut stores.redis_client().await).await;
     let other = TestRedis::start(&stores.folder.path().join("other")).await;
     let mut redis_client = other.redis_client().await;
-    follow(&mut redis_client, port).await;
+    replicate_from(&mut redis_client, port).await;
     let _: () = redis_client.query("REPLICAOF NO ONE").await;
     let port = open_port(&mut redis_client).await;
     (other, port)
 }
 
-/// Redis takes over the other one's data and becomes a master again, as after a Sentinel failover and failback.
-async fn take_over(stores: &TestStores, port: u16) {
+/// Replaces the data of Redis by that of the other Redis, as a Sentinel failover and failback do.
+async fn fail_over(stores: &TestStores, port: u16) {
     let mut redis_client = stores.redis_client().await;
-    follow(&mut redis_client, port).await;
+    replicate_from(&mut redis_client, port).await;
     let _: () = redis_client.query("REPLICAOF NO ONE").await;
 }
 
-async fn three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
+async fn issue_three_tokens(node: &TestNode, player: &Player) -> Vec<String> {
     let mut tokens = Vec::new();
     for action in ["watch_ad", "solve_puzzle", "complete_level"] {
         tokens.push(node.issue_token(player, action).await);
     }
     tokens
-}
-
-/// The first replica changes Redis' replication id: the board closes and opens again with the same data.
-async fn settled(node: &TestNode, epoch: i64) {
-    eventually("the board to be opened again", async || {
-        (node.app.store.known_epochs() > epoch && node.app.store.poll_state().await.ok()?.open).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -68,22 +62,22 @@ async fn tokens_spent_before_a_failover_stay_spent() {
     let node = stores.start_node_with(|it| it.tokens.anti_spam_seconds = 600).await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     node.award(&ada, "watch_ad").await;
-    let tokens = three_tokens(&node, &eve).await;
+    let tokens = issue_three_tokens(&node, &eve).await;
     let epoch = node.app.store.known_epochs();
-    let (_other, port) = split_off(&stores).await;
-    settled(&node, epoch).await;
+    let (_other, port) = start_copy(&stores).await;
+    wait_for_epoch_after(&node, epoch).await;
     for token in &tokens {
         assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
     node.award(&ada, "complete_level").await;
     node.wait_for_ledger().await;
     let epoch = node.app.store.known_epochs();
-    take_over(&stores, port).await;
-    // Immediately, before the next poll: this node has seen a newer state.
+    fail_over(&stores, port).await;
+    // Before the next poll too: this node has received a newer state.
     for token in &tokens {
         assert_ne!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
-    settled(&node, epoch).await;
+    wait_for_epoch_after(&node, epoch).await;
     for token in &tokens {
         node.finalize(&eve, token, Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     }
@@ -99,28 +93,30 @@ async fn without_postgres_the_board_stays_closed_after_a_failover() {
     stores.config.postgres.url = postgres.url.clone().into();
     let node = stores.start_node_with(|it| it.tokens.anti_spam_seconds = 600).await;
     let eve = node.register("eve").await;
-    let tokens = three_tokens(&node, &eve).await;
+    let tokens = issue_three_tokens(&node, &eve).await;
     let epoch = node.app.store.known_epochs();
-    let (_other, port) = split_off(&stores).await;
-    settled(&node, epoch).await;
+    let (_other, port) = start_copy(&stores).await;
+    wait_for_epoch_after(&node, epoch).await;
     node.wait_for_ledger().await;
     postgres.stop().await;
     for token in &tokens {
         assert_eq!(node.finalize(&eve, token, Value::Null).await.status, 200);
     }
-    take_over(&stores, port).await;
-    eventually("a node to poll", async || (!node.app.store.poll_state().await.ok()?.open).then_some(()))
-        .await;
+    fail_over(&stores, port).await;
+    eventually("a poll to find the board closed", async || {
+        (!node.app.store.poll_state().await.ok()?.open).then_some(())
+    })
+    .await;
     for token in &tokens {
         node.finalize(&eve, token, Value::Null).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     }
     let epoch = node.app.store.known_epochs();
     postgres.restart().await;
-    settled(&node, epoch).await;
+    wait_for_epoch_after(&node, epoch).await;
     for token in &tokens {
         node.finalize(&eve, token, json!({})).await.assert_refused(401, "INVALID_TOKEN");
     }
-    // Both stores lost exactly these three awards.
+    // Only these three awards were lost, by both stores.
     node.award(&eve, "watch_ad").await;
     assert_eq!(node.board().await, [("eve".to_owned(), 10, 1)]);
     assert_ledger_matches(&stores).await;
@@ -131,13 +127,13 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let loads = async || {
+    let rebuilds = async || {
         let text = node.get("/metrics").await.text;
         let line =
             text.lines().find_map(|it| it.strip_prefix("laurel_board_rebuilds_total ")).map(str::to_owned);
         line.unwrap().parse::<u64>().unwrap()
     };
-    let before = loads().await;
+    let before = rebuilds().await;
     let epoch = node.app.store.known_epochs();
     let options = laurel::ledger::SeedOptions { users: 200, max_score: 1000, tokens: None };
     for _ in 0..20 {
@@ -149,17 +145,21 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
     }
     node.wait_for_ledger().await;
     assert_ledger_matches(&stores).await;
-    assert_eq!((loads().await, node.app.store.known_epochs()), (before, epoch), "nothing was behind");
+    assert_eq!(
+        (rebuilds().await, node.app.store.known_epochs()),
+        (before, epoch),
+        "the board was never behind"
+    );
 
     eventually("a complete top list", async || node.app.store.poll_state().await.ok()?.whole.then_some(()))
         .await;
-    // Ahead of Redis' clock, not only of the newest entry: a refill of the top list advances the board's clock to the present.
-    let ahead_us = node.app.store.now_us().await.unwrap() + 10_000_000;
-    let ahead =
-        format!("UPDATE ledger_heads SET hlc_us = {ahead_us}; UPDATE board_shards SET hlc_us = {ahead_us}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(ahead)).execute(&node.app.database).await.unwrap();
+    // Later than Redis' clock, not only than the newest entry: a refill of the top list advances the board's clock to the present.
+    let later_us = node.app.store.now_us().await.unwrap() + 10_000_000;
+    let update =
+        format!("UPDATE ledger_heads SET hlc_us = {later_us}; UPDATE board_shards SET hlc_us = {later_us}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(update)).execute(&node.app.database).await.unwrap();
     eventually("the board to be loaded", async || {
-        (loads().await > before && node.app.store.poll_state().await.ok()?.open).then_some(())
+        (rebuilds().await > before && node.app.store.poll_state().await.ok()?.open).then_some(())
     })
     .await;
     node.award(&ada, "watch_ad").await;

@@ -1,3 +1,5 @@
+//! The number of shards changes while players earn awards.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +21,7 @@ use crate::harness::{
 /// Pause between a player's awards, so that the operation under test makes progress on a busy machine.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Players who keep playing on the current nodes, and the points in the responses they got.
+/// Players who earn awards on the current nodes, and the points that the responses acknowledged.
 struct Load {
     nodes: Mutex<Vec<Arc<TestNode>>>,
     players: Vec<Player>,
@@ -31,36 +33,36 @@ impl Load {
     fn start(nodes: Vec<Arc<TestNode>>, players: Vec<Player>) -> (Arc<Self>, JoinHandle<()>) {
         let (acknowledged, stop) = (Mutex::default(), AtomicBool::new(false));
         let load = Arc::new(Self { nodes: Mutex::new(nodes), players, acknowledged, stop });
-        let all = load.clone();
-        let running = tokio::spawn(async move {
-            let play = |place| all.play(place);
-            futures::future::join_all((0..all.players.len()).map(play)).await;
+        let shared = load.clone();
+        let task = tokio::spawn(async move {
+            let play = |index| shared.play(index);
+            futures::future::join_all((0..shared.players.len()).map(play)).await;
         });
-        (load, running)
+        (load, task)
     }
 
-    async fn play(&self, place: usize) {
-        let player = &self.players[place];
-        let mut turn = place;
+    async fn play(&self, index: usize) {
+        let player = &self.players[index];
+        let mut turn = index;
         while !self.stop.load(Ordering::Relaxed) {
             turn += 1;
             let node = {
                 let nodes = self.nodes.lock();
                 nodes[turn % nodes.len()].clone()
             };
-            let answer = node.init(player, "watch_ad").await;
-            if answer.status != 200 {
-                assert_eq!(answer.status, 503, "{}", answer.text);
+            let response = node.init(player, "watch_ad").await;
+            if response.status != 200 {
+                assert_eq!(response.status, 503, "{}", response.text);
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
-            let token = answer.body["antiSpamToken"].as_str().unwrap();
-            let answer = node.finalize(player, token, Value::Null).await;
-            match answer.status {
+            let token = response.body["antiSpamToken"].as_str().unwrap();
+            let response = node.finalize(player, token, Value::Null).await;
+            match response.status {
                 200 => *self.acknowledged.lock().entry(player.identity.user).or_default() += 10,
                 // The token belongs to the board before the reshard.
                 401 | 503 => {}
-                _ => panic!("{}", answer.text),
+                _ => panic!("{}", response.text),
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -70,37 +72,37 @@ impl Load {
         self.acknowledged.lock().values().sum()
     }
 
-    async fn goes_on(&self) {
+    async fn wait_for_awards(&self) {
         let before = self.points();
         eventually("more awards", async || (self.points() > before + 500).then_some(())).await;
     }
 }
 
-/// A node that waits for a board with its number of shards.
-fn waiting(stores: &TestStores, config: &Config) -> JoinHandle<TestNode> {
+/// Starts a node, which waits for a board with its number of shards.
+fn start_waiting_node(stores: &TestStores, config: &Config) -> JoinHandle<TestNode> {
     let (config, clock) = (config.clone(), stores.clock.clone());
     tokio::spawn(async move { TestNode::new(Node::start(config, clock).await.unwrap()) })
 }
 
-async fn split(stores: &TestStores, config: &Config, from: &OldBoard) -> u64 {
+async fn reshard(stores: &TestStores, config: &Config, from: &OldBoard) -> u64 {
     let (app, _inboxes) = App::build(config.clone(), stores.clock.clone()).await.unwrap();
     rebuild_or_reshard(&app.ledger, from, |_| ()).await.unwrap()
 }
 
-/// Changes the number of shards under load. Afterwards nodes with the old configuration take no award, and every point in a response is
-/// there exactly once.
-async fn split_under_load(stores: &mut TestStores, config: Config, from: &OldBoard) {
+/// Changes the number of shards under load. Afterwards nodes with the old configuration take no award, and every acknowledged point counts
+/// exactly once.
+async fn reshard_under_load(stores: &mut TestStores, config: Config, from: &OldBoard) {
     let old = Arc::new(stores.start_node().await);
     let players = old.create_players(12).await;
-    let (load, running) = Load::start(vec![old.clone()], players.clone());
-    load.goes_on().await;
-    let next = waiting(stores, &config);
-    split(stores, &config, from).await;
+    let (load, task) = Load::start(vec![old.clone()], players.clone());
+    load.wait_for_awards().await;
+    let next = start_waiting_node(stores, &config);
+    reshard(stores, &config, from).await;
     let next = Arc::new(next.await.unwrap());
     load.nodes.lock().push(next.clone());
-    load.goes_on().await;
+    load.wait_for_awards().await;
     load.stop.store(true, Ordering::Relaxed);
-    running.await.unwrap();
+    task.await.unwrap();
     eventually("the old node to refuse awards", async || {
         (old.get("/readyz/awards").await.status == 503
             && old.init(&players[0], "watch_ad").await.status == 503)
@@ -110,8 +112,8 @@ async fn split_under_load(stores: &mut TestStores, config: Config, from: &OldBoa
     let acknowledged = load.acknowledged.lock().clone();
     for player in &players {
         let user = player.identity.user;
-        let answer = next.post_with("/api/v1/actions/init", &player.token, &[], &Value::Null).await;
-        assert_ne!(answer.status, 503, "{}", answer.text);
+        let response = next.post_with("/api/v1/actions/init", &player.token, &[], &Value::Null).await;
+        assert_ne!(response.status, 503, "{}", response.text);
         let standing = next.app.store.standing(user).await.unwrap().unwrap();
         assert_eq!(standing.0, acknowledged.get(&user).copied().unwrap_or(0), "{user}");
     }
@@ -126,15 +128,16 @@ async fn the_number_of_shards_changes_under_load() {
     for shards in [4, 2, 1] {
         let mut config = stores.config.clone();
         config.redis.shards = shards;
-        split_under_load(&mut stores, config, &OldBoard::default()).await;
-        let tag = |it: u32| if it == 1 { "leaderboard:*".to_owned() } else { format!("{{{it}.*") };
+        reshard_under_load(&mut stores, config, &OldBoard::default()).await;
+        let pattern =
+            |shards: u32| if shards == 1 { "leaderboard:*".to_owned() } else { format!("{{{shards}.*") };
         let mut connection = connect_redis(&stores.redis.url).await.unwrap();
-        for other in [1, 2, 4].into_iter().filter(|it| *it != shards) {
+        for other in [1, 2, 4].into_iter().filter(|other| *other != shards) {
             let keys: Vec<String> =
-                redis::cmd("KEYS").arg(tag(other)).query_async(&mut connection).await.unwrap();
-            // Old nodes still count requests.
+                redis::cmd("KEYS").arg(pattern(other)).query_async(&mut connection).await.unwrap();
+            // Old nodes still count requests for the rate limits.
             let left: Vec<_> = keys.iter().filter(|it| !it.contains("rate:")).collect();
-            assert!(left.is_empty(), "of {other} shards: {left:?}");
+            assert!(left.is_empty(), "keys of {other} shards: {left:?}");
         }
     }
 }
@@ -147,7 +150,7 @@ async fn a_board_moves_from_one_redis_to_a_cluster_under_load() {
     config.redis.shards = 8;
     config.redis.url = cluster.url.clone().into();
     let from = OldBoard { url: Some(stores.redis.url.clone()), lost: false };
-    split_under_load(&mut stores, config, &from).await;
+    reshard_under_load(&mut stores, config, &from).await;
 }
 
 #[tokio::test]
@@ -157,20 +160,20 @@ async fn resharding_needs_the_right_old_board() {
     let player = node.register("ada").await;
     node.award(&player, "watch_ad").await;
     node.wait_for_ledger().await;
-    let elsewhere = TestStores::with_shards(1).await;
+    let other_stores = TestStores::with_shards(1).await;
     let mut config = stores.config.clone();
     config.redis.shards = 2;
     let (app, _inboxes) = App::build(config.clone(), stores.clock.clone()).await.unwrap();
-    let refused =
+    let error =
         async |from: &OldBoard| rebuild_or_reshard(&app.ledger, from, |_| ()).await.unwrap_err().to_string();
-    let from = OldBoard { url: Some(elsewhere.redis.url.clone()), lost: false };
-    assert!(refused(&from).await.contains("name its Redis with --from"));
+    let from = OldBoard { url: Some(other_stores.redis.url.clone()), lost: false };
+    assert!(error(&from).await.contains("name its Redis with --from"));
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 20, "nothing was changed");
     node.wait_for_ledger().await;
     node.stop().await;
 
-    assert_eq!(split(&stores, &config, &OldBoard { url: None, lost: true }).await, 1);
-    assert!(refused(&from).await.contains("already"));
+    assert_eq!(reshard(&stores, &config, &OldBoard { url: None, lost: true }).await, 1);
+    assert!(error(&from).await.contains("already"));
     let node = TestNode::new(Node::start(config, stores.clock.clone()).await.unwrap());
     assert_eq!(node.award(&player, "watch_ad").await.body["newScore"], 30);
 }

@@ -1,4 +1,4 @@
-//! Seeded users.
+//! `laurel seed` creates users with unique names.
 
 use std::collections::HashSet;
 
@@ -12,9 +12,8 @@ async fn seed(node: &TestNode, users: u64) {
 }
 
 async fn names(node: &TestNode) -> Vec<String> {
-    let asked =
-        sqlx::query_scalar("SELECT username FROM users ORDER BY number").fetch_all(&node.app.database);
-    asked.await.unwrap()
+    let query = sqlx::query_scalar("SELECT username FROM users ORDER BY number");
+    query.fetch_all(&node.app.database).await.unwrap()
 }
 
 #[tokio::test]
@@ -26,7 +25,7 @@ async fn seeded_users_have_unique_names() {
 
     let other = TestStores::new().await;
     let (one, two) = (other.start_node().await, other.start_node().await);
-    // Players chose some of the names, in another case.
+    // Players have some of the names, in another case.
     for taken in [&series[3], &series[5].to_uppercase(), &series[6].to_lowercase()] {
         one.register(taken).await;
     }
@@ -36,7 +35,7 @@ async fn seeded_users_have_unique_names() {
     let names = names(&one).await;
     assert_eq!(names.len(), 3008);
     // There are three users, so the series starts at the fourth name.
-    assert_eq!(names[3..8], [4, 7, 8, 9, 10].map(|it| series[it].clone()));
+    assert_eq!(names[3..8], [4, 7, 8, 9, 10].map(|index| series[index].clone()));
     let distinct: HashSet<String> = names.iter().map(|it| it.to_lowercase()).collect();
     assert_eq!(distinct.len(), names.len());
     assert_ledger_matches(&other).await;

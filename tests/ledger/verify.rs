@@ -1,25 +1,8 @@
-use laurel::app::App;
+//! `laurel verify` and the background check find mismatches between Redis and the ledger, and within the ledger.
+
 use sqlx::Connection;
-use uuid::Uuid;
 
-use crate::harness::{TestStores, assert_ledger_matches, ledger_mismatches, mismatches};
-use crate::scripts::number;
-
-/// A user with the number and name that `scripts::award` uses for the id.
-pub async fn insert_user(app: &App) -> Uuid {
-    let id = app.clock.new_id();
-    sqlx::query(
-        "INSERT INTO users (id, number, username, email, password_hash) OVERRIDING SYSTEM VALUE
-         VALUES ($1, $2, $3, $3 || '@example.com', '!')",
-    )
-    .bind(id)
-    .bind(number(id) as i64)
-    .bind(format!("u{}", number(id)))
-    .execute(&app.database)
-    .await
-    .unwrap();
-    id
-}
+use crate::harness::{TestStores, assert_ledger_matches, laurel_command, ledger_mismatches, mismatches};
 
 #[tokio::test]
 async fn every_kind_of_mismatch_is_reported() {
@@ -32,15 +15,15 @@ async fn every_kind_of_mismatch_is_reported() {
     }
     assert_ledger_matches(&stores).await;
 
-    let id = |place: usize| players[place].identity.user;
+    let id = |index: usize| players[index].identity.user;
     let mut redis_client = stores.redis_client().await;
     let _: u64 = redis_client.query(&format!("ZADD leaderboard:global 21 {}", id(0))).await;
     let _: () = redis_client.query(&format!("SET user:score:{} 7", id(1))).await;
     let _: u64 = redis_client.query(&format!("ZREM leaderboard:global {}", id(2))).await;
     let _: u64 = redis_client.query("ZADD leaderboard:global 5 a-stranger").await;
     let database = &node.app.database;
-    let update = async |sql: &'static str, place: usize| {
-        sqlx::query(sql).bind(id(place)).execute(database).await.unwrap();
+    let update = async |sql: &'static str, index: usize| {
+        sqlx::query(sql).bind(id(index)).execute(database).await.unwrap();
     };
     update("UPDATE users SET score = 25 WHERE id = $1", 3).await;
     update("UPDATE score_history SET score_before = 11, score_after = 21 WHERE user_id = $1 AND score_before = 10", 4).await;
@@ -48,9 +31,10 @@ async fn every_kind_of_mismatch_is_reported() {
     let found = mismatches(&node.app).await;
     let mut users: Vec<_> = found.iter().map(|it| it.subject.clone()).collect();
     users.sort();
-    let mut wanted: Vec<_> = (0..5).map(|it| id(it).to_string()).chain(["a-stranger".to_owned()]).collect();
-    // In the ledger one user has 21 points now, ahead of the others.
-    wanted.extend((1..=5).map(|place| format!("rank {place}")));
+    let mut wanted: Vec<_> =
+        (0..5).map(|index| id(index).to_string()).chain(["a-stranger".to_owned()]).collect();
+    // In the ledger one user has 21 points now, more than the others.
+    wanted.extend((1..=5).map(|rank| format!("rank {rank}")));
     wanted.sort();
     assert_eq!(users, wanted, "{found:#?}");
 }
@@ -67,20 +51,20 @@ async fn the_background_check_finds_mismatches() {
     let mut after = uuid::Uuid::nil();
     assert_eq!(laurel::ledger::check_sample(&node.app.ledger, &mut after).await.unwrap(), []);
     assert!(after.is_nil(), "all users were checked, the next check starts over");
-    let who = players[4].identity.user;
-    let _: i64 = stores.redis_client().await.query(&format!("INCRBY user:score:{who} 5")).await;
+    let user = players[4].identity.user;
+    let _: i64 = stores.redis_client().await.query(&format!("INCRBY user:score:{user} 5")).await;
     let found = laurel::ledger::check_sample(&node.app.ledger, &mut after).await.unwrap();
-    assert_eq!(found.iter().map(|it| it.subject.clone()).collect::<Vec<_>>(), [who.to_string()]);
+    assert_eq!(found.iter().map(|it| it.subject.clone()).collect::<Vec<_>>(), [user.to_string()]);
     assert!(found[0].detail.contains("user:score has 15, the ledger's sum is 10"), "{}", found[0].detail);
 }
 
-/// Runs `laurel verify` with more arguments on these stores.
-async fn run(stores: &TestStores, words: &[&str]) -> (bool, String) {
-    let mut command = crate::harness::laurel_command(&stores.config);
-    command.arg("verify").args(words);
+/// Runs `laurel verify` with further arguments. Returns whether it succeeded, and its output.
+async fn run_verify(stores: &TestStores, arguments: &[&str]) -> (bool, String) {
+    let mut command = laurel_command(&stores.config);
+    command.arg("verify").args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.success(), said)
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.success(), text)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,25 +79,25 @@ async fn a_read_only_role_can_verify() {
     sqlx::raw_sql(include_str!("../../deploy/postgres/auditor.sql")).execute(&database).await.unwrap();
     let mary = "CREATE ROLE mary LOGIN IN ROLE laurel_auditor; ALTER ROLE mary SET default_transaction_read_only = on";
     sqlx::raw_sql(mary).execute(&database).await.unwrap();
-    let as_mary = postgres.url.replace("user=laurel", "user=mary");
-    assert_ne!(as_mary, postgres.url);
-    stores.config.postgres.url = as_mary.into();
-    for (words, counts) in [
+    let url_of_mary = postgres.url.replace("user=laurel", "user=mary");
+    assert_ne!(url_of_mary, postgres.url);
+    stores.config.postgres.url = url_of_mary.into();
+    for (arguments, counts) in [
         (&[][..], "3 users, 3 ledger entries, 0 mismatches"),
         (&["--ledger"], "3 ledger entries, 0 mismatches"),
     ] {
-        let (whole, said) = run(&stores, words).await;
-        assert!(whole && said.contains(counts), "{words:?}: {said}");
+        let (succeeded, text) = run_verify(&stores, arguments).await;
+        assert!(succeeded && text.contains(counts), "{arguments:?}: {text}");
     }
-    let mut own = sqlx::PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
-    for secret in
+    let mut connection = sqlx::PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
+    for query in
         ["SELECT email FROM users", "SELECT proof_of_work FROM user_action", "SELECT entry FROM dead_letters"]
     {
-        let refused = sqlx::raw_sql(secret).execute(&mut own).await.unwrap_err();
-        assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{secret}");
+        let error = sqlx::raw_sql(query).execute(&mut connection).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{query}");
     }
 
-    // A schema of another version is reported in one line, and stays as it is.
+    // One line reports a schema of another version. The schema does not change.
     for (change, message) in [
         ("INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, execution_time
           FROM _sqlx_migrations LIMIT 1", "the tables are at migration 9999"),
@@ -122,10 +106,10 @@ async fn a_read_only_role_can_verify() {
         ("ALTER TABLE _sqlx_migrations RENAME TO other", "Laurel's tables are missing"),
     ] {
         sqlx::raw_sql(change).execute(&database).await.unwrap();
-        for words in [&[][..], &["--ledger"]] {
-            let (whole, said) = run(&stores, words).await;
-            let lines: Vec<&str> = said.lines().filter(|it| it.starts_with("laurel: ")).collect();
-            assert!(!whole && lines.len() == 1 && lines[0].contains(message), "{words:?}: {said}");
+        for arguments in [&[][..], &["--ledger"]] {
+            let (succeeded, text) = run_verify(&stores, arguments).await;
+            let lines: Vec<&str> = text.lines().filter(|it| it.starts_with("laurel: ")).collect();
+            assert!(!succeeded && lines.len() == 1 && lines[0].contains(message), "{arguments:?}: {text}");
         }
     }
 }
@@ -139,9 +123,9 @@ async fn awards_without_attempts_are_reported() {
         node.award(player, "watch_ad").await;
     }
     assert_ledger_matches(&stores).await;
-    let who = players[0].identity.user;
-    let gone = sqlx::query("DELETE FROM user_action WHERE user_id = $1").bind(who);
-    gone.execute(&node.app.database).await.unwrap();
+    let user = players[0].identity.user;
+    let delete = sqlx::query("DELETE FROM user_action WHERE user_id = $1").bind(user);
+    delete.execute(&node.app.database).await.unwrap();
     let found = ledger_mismatches(&node.app).await;
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].detail.contains("no token was spent for it"), "{found:?}");

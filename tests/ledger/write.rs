@@ -1,15 +1,11 @@
-use laurel::ledger::{Origin, write_batch};
+//! From the outbox to Postgres.
+
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::harness::{Player, TestNode, TestStores, assert_ledger_matches};
-
-async fn score(node: &TestNode, player: &Player) -> i64 {
-    sqlx::query_scalar("SELECT score FROM users WHERE id = $1")
-        .bind(player.identity.user)
-        .fetch_one(&node.app.database)
-        .await
-        .unwrap()
-}
+use super::{insert_user, ledger_score, write};
+use crate::harness::{TestStores, assert_ledger_matches};
+use crate::scripts::{award, user};
 
 #[tokio::test]
 async fn an_attempt_is_one_row() {
@@ -25,21 +21,21 @@ async fn an_attempt_is_one_row() {
             .unwrap();
     assert_eq!(open, (true, true, 10));
 
-    // U+0000, and the six characters of its escape: clients may send both.
-    let given = json!({ "seen": "all\u{0} of it", "k\u{0}": ["\\u0000", "\\\u{0}"] });
-    assert_eq!(node.finalize(&ada, &token, given).await.status, 200);
+    // Clients may send U+0000 and the six characters of its escape.
+    let sent = json!({ "watched": "the whole\u{0} ad", "k\u{0}": ["\\u0000", "\\\u{0}"] });
+    assert_eq!(node.finalize(&ada, &token, sent).await.status, 200);
     node.wait_for_ledger().await;
-    let (whole, hash, proof): (bool, String, Value) = sqlx::query_as(
+    let (is_complete, hash, proof): (bool, String, Value) = sqlx::query_as(
         "SELECT completed_at >= created_at AND expires_at > completed_at AND refused_at IS NULL, token_hash, proof_of_work
          FROM user_action",
     )
     .fetch_one(&node.app.database)
     .await
     .unwrap();
-    assert!(whole);
+    assert!(is_complete);
     assert_eq!(hash, laurel::crypto::sha256_hex(&[token.as_bytes()]));
-    let kept = json!({ "seen": "all\\u0000 of it", "k\\u0000": ["\\u0000", "\\\\u0000"] });
-    assert_eq!(proof, kept, "jsonb has no U+0000");
+    let stored = json!({ "watched": "the whole\\u0000 ad", "k\\u0000": ["\\u0000", "\\\\u0000"] });
+    assert_eq!(proof, stored, "jsonb has no U+0000");
     let row: (i64, i64, i64, String) = sqlx::query_as(
         "SELECT score_before, points_earned, score_after, action_token_hash FROM score_history",
     )
@@ -47,7 +43,7 @@ async fn an_attempt_is_one_row() {
     .await
     .unwrap();
     assert_eq!(row, (0, 10, 10, hash));
-    assert_eq!(score(&node, &ada).await, 10);
+    assert_eq!(ledger_score(&node, &ada).await, 10);
 }
 
 #[tokio::test]
@@ -55,26 +51,18 @@ async fn an_entry_delivered_twice_counts_once() {
     let stores = TestStores::new().await;
     let app = stores.build_app().await;
     laurel::ledger::await_board(&app.ledger, |_| ()).await.unwrap();
-    let user = super::verify::insert_user(&app).await;
-    crate::scripts::award(&app.store, user, 10).await;
-    crate::scripts::award(&app.store, user, 5).await;
+    let user = insert_user(&app).await;
+    award(&app.store, user, 10).await;
+    award(&app.store, user, 5).await;
     let mut reader = app.store.outbox_reader().await.unwrap();
     let (mut entries, _) = reader.read(100, 0).await.unwrap();
     let mut writer = app.database.acquire().await.unwrap();
-    // A node writes and dies before it acknowledges. Another writes again, in another order.
-    write_batch(&mut writer, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox).await.unwrap();
+    // A node dies after the write, before it acknowledges. Another node writes the entries again, in another order.
+    write(&app, &mut writer, &entries).await;
     entries.reverse();
-    write_batch(&mut writer, &app.receipts, app.store.shard_count(), &entries, Origin::Outbox).await.unwrap();
+    write(&app, &mut writer, &entries).await;
     for entry in &entries {
-        write_batch(
-            &mut writer,
-            &app.receipts,
-            app.store.shard_count(),
-            std::slice::from_ref(entry),
-            Origin::Outbox,
-        )
-        .await
-        .unwrap();
+        write(&app, &mut writer, std::slice::from_ref(entry)).await;
     }
     let sums: (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT score FROM users), (SELECT sum(points_earned)::bigint FROM score_history),
@@ -96,15 +84,52 @@ async fn a_user_with_a_history_cannot_be_deleted() {
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     node.wait_for_ledger().await;
-    let goes = async |user: uuid::Uuid| {
-        let gone = sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(database).await;
-        gone.map(|it| it.rows_affected())
-            .map_err(|it| it.as_database_error().unwrap().code().unwrap().into_owned())
+    let delete = async |user: Uuid| {
+        let result = sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(database).await;
+        result
+            .map(|done| done.rows_affected())
+            .map_err(|error| error.as_database_error().unwrap().code().unwrap().into_owned())
     };
-    assert_eq!(goes(ada.identity.user).await, Err("23503".to_owned()));
-    let moved = sqlx::query("UPDATE users SET id = gen_random_uuid() WHERE id = $1").bind(ada.identity.user);
-    moved.execute(database).await.unwrap_err();
+    assert_eq!(delete(ada.identity.user).await, Err("23503".to_owned()));
+    let change = sqlx::query("UPDATE users SET id = gen_random_uuid() WHERE id = $1").bind(ada.identity.user);
+    change.execute(database).await.unwrap_err();
 
     let eve = node.register("eve").await;
-    assert_eq!(goes(eve.identity.user).await, Ok(1), "a user without a history can be deleted");
+    assert_eq!(delete(eve.identity.user).await, Ok(1), "a user without a history can be deleted");
+}
+
+#[tokio::test]
+async fn only_acknowledged_entries_leave_the_outbox() {
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
+    award(&store, user(1), 10).await;
+    let mut reader = store.outbox_reader().await.unwrap();
+    let (entries, unreadable) = reader.read(10, 0).await.unwrap();
+    assert_eq!((entries.len(), unreadable.len()), (2, 0));
+    assert_eq!(entries[0].award, None);
+    let (before, after, hlc_us) = entries[1].award.unwrap();
+    assert_eq!((before, after), (0, 10));
+    assert!(hlc_us > 0);
+    assert!(reader.read(10, 0).await.unwrap().0.is_empty(), "an entry is read once");
+    assert_eq!(store.ack(&entries[..1]).await.unwrap(), 1);
+    assert_eq!(store.poll(0, i64::MAX).await.unwrap().outbox, 1);
+    assert_eq!(store.ack(&entries[..1]).await.unwrap(), 0, "acknowledging twice changes nothing");
+
+    reader.rewind();
+    let (again, _) = reader.read(10, 0).await.unwrap();
+    assert_eq!(again.len(), 1, "an unacknowledged entry is read again");
+    assert_eq!(again[0].id, entries[1].id);
+}
+
+#[tokio::test]
+async fn unreadable_entries_are_returned_raw() {
+    let stores = TestStores::new().await;
+    let store = stores.open_store().await;
+    let _: String = stores.redis_client().await.query("XADD outbox * kind nonsense").await;
+    award(&store, user(1), 10).await;
+    let mut reader = store.outbox_reader().await.unwrap();
+    let (entries, unreadable) = reader.read(10, 0).await.unwrap();
+    assert_eq!((entries.len(), unreadable.len()), (2, store.shard_count()), "one per shard");
+    assert_eq!(unreadable[0].raw, b"kind nonsense");
+    assert_eq!(store.ack_unreadable(&unreadable[0]).await.unwrap(), 1);
 }

@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::harness::{TestStores, assert_ledger_matches, eventually};
 
-/// Time-out.
-const MINUTE: Duration = Duration::from_secs(60);
+/// The time-out of an adjustment, long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn requests_go_on_after_the_clock_is_set_back() {
     let stores = TestStores::with_fake_clock().await;
-    let limit = |it: &mut Config| it.limits.updates_per_minute = 3;
+    let limit = |config: &mut Config| config.limits.updates_per_minute = 3;
     let (node, other) = (stores.start_node_with(limit).await, stores.start_node_with(limit).await);
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     stores.redis.set_clock("+86400");
@@ -25,7 +25,7 @@ async fn requests_go_on_after_the_clock_is_set_back() {
     node.finalize(&ada, &token, Value::Null).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     stores.redis.set_clock("+0");
 
-    // The other node has not cached the full window, and asks Redis.
+    // The other node has not cached the full window, so it sends the request to Redis.
     let refused = other.finalize(&ada, &token, Value::Null).await;
     refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     for name in ["retry-after", "ratelimit-reset"] {
@@ -43,15 +43,15 @@ async fn requests_go_on_after_the_clock_is_set_back() {
             redis_client.query("HGET leaderboard:global:state version").await,
             redis_client.query("HGET leaderboard:global:state published").await,
         );
-        let shown = (node.board().await, other.board().await);
-        (version == published && shown == (board.to_vec(), board.to_vec())).then_some(())
+        let boards = (node.board().await, other.board().await);
+        (version == published && boards == (board.to_vec(), board.to_vec())).then_some(())
     })
     .await;
 
     let user = admin::find_user(&node.app.admin, "bob").await.unwrap();
     let decision = admin::Decision { actor: "test".into(), host: None, reason: "a gift".into() };
     let adjusted = admin::adjust(&node.app.admin, &user, 500, None, &decision);
-    tokio::time::timeout(MINUTE, adjusted).await.expect("an adjustment in time").unwrap();
+    tokio::time::timeout(TIMEOUT, adjusted).await.expect("an adjustment in time").unwrap();
     node.wait_for_ledger().await;
     assert_ledger_matches(&stores).await;
 }

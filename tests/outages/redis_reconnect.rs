@@ -1,5 +1,5 @@
-//! Redis answers with an error that the connections of redis-rs would keep: a changed password, or LOADING. Needs a password in the URL of
-//! a socket, and an option that slows loading, so it runs on a single Redis.
+//! Redis replies with an error after which connections of redis-rs do not recover: a changed password, or LOADING. The tests need a password
+//! in the URL and an option that slows loading, so they run on a single Redis.
 
 use crate::harness::{TestNode, TestStores, connect_redis, eventually};
 
@@ -30,8 +30,8 @@ async fn a_node_recovers_from_a_password_change() {
     let _: () = redis_client.query("CONFIG SET requirepass secret").await;
     wait_for_status(&node, 200).await;
     eventually("each connection to recover", async || {
-        let tries = (0..10).map(|_| node.init(&ada, "watch_ad"));
-        futures::future::join_all(tries).await.iter().all(|it| it.status == 200).then_some(())
+        let requests = (0..10).map(|_| node.init(&ada, "watch_ad"));
+        futures::future::join_all(requests).await.iter().all(|response| response.status == 200).then_some(())
     })
     .await;
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
@@ -50,8 +50,8 @@ async fn a_node_recovers_while_redis_loads_its_data() {
     let url = stores.redis.url.clone();
     filler.exec_async(&mut connect_redis(&url).await.unwrap()).await.unwrap();
     stores.redis.kill().await;
-    let loads = async {
-        eventually("Redis to answer with LOADING", async || {
+    let requests = async {
+        eventually("Redis to reply with LOADING", async || {
             let mut connection = connect_redis(&url).await.ok()?;
             let reply = redis::cmd("GET").arg("filler").exec_async(&mut connection).await;
             reply.is_err_and(|error| error.code() == Some("LOADING")).then_some(())
@@ -59,8 +59,8 @@ async fn a_node_recovers_while_redis_loads_its_data() {
         .await;
         node.init(&ada, "watch_ad").await.assert_refused(503, "SERVICE_UNAVAILABLE");
     };
-    // In µs per key. While loading, Redis serves its connections once per 1024 keys.
-    futures::join!(stores.redis.restart_with(&["--key-load-delay", "100"]), loads);
+    // The delay is in µs per key. While loading, Redis serves its connections once per 1024 keys.
+    futures::join!(stores.redis.restart_with(&["--key-load-delay", "100"]), requests);
     wait_for_status(&node, 200).await;
     assert_eq!(node.award(&ada, "watch_ad").await.body["newScore"], 20);
 }

@@ -1,4 +1,4 @@
-//! Redis is killed or stopped, or its network drops everything. Requests get 503 with Retry-After, boards stay available with their age,
+//! Redis is killed or stopped, or its network drops all data. Requests get 503 with Retry-After, boards stay available with their age,
 //! and the node recovers without a restart.
 
 use reqwest::Method;
@@ -24,24 +24,24 @@ struct Scenario {
 
 impl Scenario {
     async fn new(outage: Outage) -> Self {
-        // Nodes connect to the members of a cluster directly, past a proxy. A single Redis tests the same connections.
+        // Nodes would connect to the members of a cluster directly, not through the proxy.
         let stores = match outage {
             Outage::Unreachable => TestStores::with_shards(1).await,
             _ => TestStores::new().await,
         };
         let proxy = Proxy::start(&stores.folder.path().join("redis/redis.sock")).await;
-        let through = format!("redis://127.0.0.1:{}", proxy.port);
+        let proxy_url = format!("redis://127.0.0.1:{}", proxy.port);
         let node = stores
-            .start_node_with(|it| {
-                it.redis.timeout_ms = 1000;
+            .start_node_with(|config| {
+                config.redis.timeout_ms = 1000;
                 if let Outage::Unreachable = outage {
-                    it.redis.url = through.into();
+                    config.redis.url = proxy_url.into();
                 }
                 // The request time-out must not hide a request that hangs.
-                it.server.request_timeout_ms = 600_000;
-                it.limits.requests_per_minute_per_ip = 100_000;
-                it.limits.requests_per_minute_per_user = 100_000;
-                it.tokens.action_interval_seconds = 0;
+                config.server.request_timeout_ms = 600_000;
+                config.limits.requests_per_minute_per_ip = 100_000;
+                config.limits.requests_per_minute_per_user = 100_000;
+                config.tokens.action_interval_seconds = 0;
             })
             .await;
         Self { stores, proxy, node, outage }
@@ -63,26 +63,26 @@ impl Scenario {
         }
     }
 
-    async fn board(&self, path: &str, tag: &str) -> TestResponse {
+    async fn get_board(&self, path: &str, tag: &str) -> TestResponse {
         self.node.send(Method::GET, path, &[("if-none-match", tag)], Vec::new()).await
     }
 }
 
-/// Requests that need Redis, with bodies that would be accepted.
-async fn requests(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
-    let spare = node.issue_token(player, "watch_ad").await;
-    let won = node.issue_token(player, "watch_ad").await;
-    let proven =
+/// Prepares requests that need Redis and that Laurel would accept.
+async fn prepare_requests(node: &TestNode, player: &Player) -> Vec<(&'static str, Value)> {
+    let traded = node.issue_token(player, "watch_ad").await;
+    let redeemed = node.issue_token(player, "watch_ad").await;
+    let verified =
         node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "watch_ad" })).await;
     let game = node.post("/api/game/start", &player.token, &json!({})).await;
     let update =
         json!({ "actionToken": game.body["data"]["actionToken"], "actionType": "watch_ad", "points": 10 });
     vec![
-        ("/api/v1/actions/finalize", json!({ "antiSpamToken": won })),
+        ("/api/v1/actions/finalize", json!({ "antiSpamToken": redeemed })),
         ("/api/v1/actions/init", json!({ "actionType": "watch_ad" })),
         ("/api/v1/action-tokens", json!({ "actionType": "watch_ad" })),
-        ("/api/v1/action-tokens", json!({ "antiSpamToken": spare })),
-        ("/api/v1/scores", json!({ "actionToken": proven.body["actionToken"] })),
+        ("/api/v1/action-tokens", json!({ "antiSpamToken": traded })),
+        ("/api/v1/scores", json!({ "actionToken": verified.body["actionToken"] })),
         ("/api/score/update", update),
         ("/api/game/start", json!({})),
         ("/api/game/end", json!({})),
@@ -100,15 +100,21 @@ async fn assert_all_refused(scenario: &Scenario, ada: &Player, requests: &[(&str
     let gets = ["/api/game/session", "/api/scoreboard/user/1"]
         .map(async |path| (path, scenario.node.send(Method::GET, path, &headers, Vec::new()).await));
     let (posts, gets) = futures::join!(futures::future::join_all(posts), futures::future::join_all(gets));
-    for (path, answer) in posts.into_iter().chain(gets) {
-        assert_eq!((answer.status, answer.code()), (503, "SERVICE_UNAVAILABLE"), "{path}: {}", answer.text);
-        assert!(!answer.header("retry-after").is_empty(), "{path}");
+    for (path, response) in posts.into_iter().chain(gets) {
+        assert_eq!(
+            (response.status, response.code()),
+            (503, "SERVICE_UNAVAILABLE"),
+            "{path}: {}",
+            response.text
+        );
+        assert!(!response.header("retry-after").is_empty(), "{path}");
     }
 }
 
 async fn assert_boards_are_stale(scenario: &Scenario, fresh: &TestResponse) {
     let stale = eventually("the board to be marked stale", async || {
-        Some(scenario.node.get("/api/v1/scores/leaderboard").await).filter(|it| it.body["stale"] == true)
+        Some(scenario.node.get("/api/v1/scores/leaderboard").await)
+            .filter(|response| response.body["stale"] == true)
     })
     .await;
     assert_eq!((stale.status, &stale.body["leaderboard"]), (200, &fresh.body["leaderboard"]));
@@ -120,15 +126,15 @@ async fn assert_boards_are_stale(scenario: &Scenario, fresh: &TestResponse) {
     })
     .await;
     for path in ["/api/v1/scores/leaderboard", "/api/scoreboard/top10"] {
-        let again = scenario.board(path, fresh.header("etag")).await;
-        assert_eq!(again.status, 200, "the tag of a fresh board does not match a stale one");
-        let again = scenario.board(path, stale.header("etag")).await;
-        assert_eq!((again.status, again.text.as_str()), (304, ""));
-        assert!(!again.header("age").is_empty(), "a 304 has an age");
+        let response = scenario.get_board(path, fresh.header("etag")).await;
+        assert_eq!(response.status, 200, "the tag of a fresh board does not match a stale one");
+        let response = scenario.get_board(path, stale.header("etag")).await;
+        assert_eq!((response.status, response.text.as_str()), (304, ""));
+        assert!(!response.header("age").is_empty(), "a 304 has an age");
     }
 }
 
-async fn outage(outage: Outage) {
+async fn run_outage(outage: Outage) {
     let mut scenario = Scenario::new(outage).await;
     let ada = scenario.node.register("ada").await;
     scenario.node.award(&ada, "watch_ad").await;
@@ -136,7 +142,7 @@ async fn outage(outage: Outage) {
     client.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     let fresh = scenario.node.get("/api/v1/scores/leaderboard").await;
     assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
-    let requests = requests(&scenario.node, &ada).await;
+    let requests = prepare_requests(&scenario.node, &ada).await;
     scenario.node.wait_for_ledger().await;
 
     scenario.begin().await;
@@ -147,17 +153,17 @@ async fn outage(outage: Outage) {
     assert_eq!(scenario.node.get("/readyz/awards").await.status, 503);
 
     scenario.end().await;
-    assert_eq!(client.wait_for("status").await["data"]["degraded"], false, "degraded was sent once");
-    // A stopped Redis executes the commands it received before the time-out. A retry gets their result.
+    assert_eq!(client.wait_for("status").await["data"]["degraded"], false, "the end of the outage is sent");
+    // A stopped Redis executes the commands that it received before the time-out. A retry gets their response.
     let (path, finalize) = &requests[0];
-    let won = eventually("awards to be accepted again", async || {
+    let award = eventually("awards to be accepted again", async || {
         let retry = scenario.node.post_with(path, &ada.token, &[("idempotency-key", *path)], finalize).await;
-        Some(retry).filter(|it| it.status != 503)
+        Some(retry).filter(|response| response.status != 503)
     })
     .await;
-    assert_eq!(won.status, 200, "{}", won.text);
-    let total = scenario.node.award(&ada, "watch_ad").await.body["newScore"].as_u64().unwrap();
-    client.wait_for_board(&[("ada".to_owned(), total, 1)]).await;
+    assert_eq!(award.status, 200, "{}", award.text);
+    let score = scenario.node.award(&ada, "watch_ad").await.body["newScore"].as_u64().unwrap();
+    client.wait_for_board(&[("ada".to_owned(), score, 1)]).await;
     let fresh = scenario.node.get("/api/v1/scores/leaderboard").await;
     assert_eq!((&fresh.body["stale"], fresh.header("age")), (&Value::Null, ""));
     assert_ledger_matches(&scenario.stores).await;
@@ -165,15 +171,15 @@ async fn outage(outage: Outage) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_killed() {
-    outage(Outage::Killed).await;
+    run_outage(Outage::Killed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_stopped() {
-    outage(Outage::Stopped).await;
+    run_outage(Outage::Stopped).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_unreachable() {
-    outage(Outage::Unreachable).await;
+    run_outage(Outage::Unreachable).await;
 }

@@ -1,11 +1,11 @@
-//! Awards that are acknowledged when a replica has them. The test creates the replica itself, so it runs on a single Redis.
+//! Awards are acknowledged when a replica has them. The tests start the replica, so they run on a single Redis.
 
 use serde_json::json;
 
 use crate::harness::{TestRedis, TestStores, assert_ledger_matches, eventually};
 
 /// Starts a replica of a Redis and waits until it is in sync.
-async fn replica(stores: &TestStores) -> TestRedis {
+async fn start_replica(stores: &TestStores) -> TestRedis {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut primary = stores.redis_client().await;
     for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
@@ -24,12 +24,12 @@ async fn replica(stores: &TestStores) -> TestRedis {
 #[tokio::test]
 async fn acknowledged_awards_are_on_the_replica() {
     let stores = TestStores::with_shards(1).await;
-    let replica = replica(&stores).await;
+    let replica = start_replica(&stores).await;
     let node = stores.start_node_with(|it| it.redis.wait_replicas = 1).await;
     let players = node.create_players(10).await;
     let mut redis_client = replica.redis_client().await;
     for round in 1..=5 {
-        futures::future::join_all(players.iter().map(|it| node.award(it, "watch_ad"))).await;
+        futures::future::join_all(players.iter().map(|player| node.award(player, "watch_ad"))).await;
         for player in &players {
             let score: u64 = redis_client.query(&format!("GET user:score:{}", player.identity.user)).await;
             assert_eq!(score, round * 10);
@@ -41,11 +41,11 @@ async fn acknowledged_awards_are_on_the_replica() {
 #[tokio::test]
 async fn awards_without_a_replica_are_not_acknowledged() {
     let stores = TestStores::with_shards(1).await;
-    let replica = replica(&stores).await;
+    let replica = start_replica(&stores).await;
     let node = stores
-        .start_node_with(|it| {
-            it.redis.wait_replicas = 1;
-            it.redis.wait_timeout_ms = 500;
+        .start_node_with(|config| {
+            config.redis.wait_replicas = 1;
+            config.redis.wait_timeout_ms = 500;
         })
         .await;
     let ada = node.register("ada").await;
@@ -62,13 +62,14 @@ async fn awards_without_a_replica_are_not_acknowledged() {
     assert_eq!(
         node.app.store.standing(ada.identity.user).await.unwrap().unwrap().0,
         10,
-        "the award counts, once"
+        "the award counts once"
     );
     assert_eq!(node.init(&ada, "watch_ad").await.status, 200, "other requests do not wait");
     replica.resume();
-    let replayed =
-        eventually("the retry to be answered", async || Some(finalize().await).filter(|it| it.status != 503))
-            .await;
+    let replayed = eventually("the retry to be answered", async || {
+        Some(finalize().await).filter(|response| response.status != 503)
+    })
+    .await;
     let is_replayed = replayed.header("idempotent-replayed");
     assert_eq!((replayed.status, is_replayed), (200, "true"), "{}", replayed.text);
     assert_eq!(replayed.body["newScore"], 10);
