@@ -1,4 +1,4 @@
-//! The program as a process: output, signals, log, settings and audit.
+//! The `laurel` program as a process: commands, output, signals, log and settings.
 
 mod commands;
 mod log;
@@ -7,19 +7,13 @@ mod output;
 mod settings;
 mod signals;
 
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Output};
 
-use crate::harness::eventually;
+use crate::harness::{eventually, free_port};
 
-/// A free port.
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
-}
-
-/// A node used over HTTP only, because its output goes elsewhere.
+/// A node that the tests use over HTTP only: its output is part of the test.
 struct Node {
     child: Child,
     base: String,
@@ -28,32 +22,32 @@ struct Node {
 impl Node {
     /// Starts the node and waits until it accepts awards.
     async fn start(mut command: Command) -> Self {
-        let port = free_port();
+        let port = free_port().to_string();
         command.arg("serve").env("PORT", &port).env("LAUREL_SERVER__DRAIN_SECONDS", "1");
         let mut node = Self { child: command.spawn().unwrap(), base: format!("http://127.0.0.1:{port}") };
-        node.takes_awards().await;
+        node.wait_for_awards().await;
         node
     }
 
-    async fn takes_awards(&mut self) {
+    async fn wait_for_awards(&mut self) {
         let awards = format!("{}/readyz/awards", self.base);
-        eventually("awards to be taken", || {
-            assert!(self.child.try_wait().unwrap().is_none(), "the node ended");
-            let asked = reqwest::get(awards.clone());
-            async { asked.await.is_ok_and(|it| it.status() == 200).then_some(()) }
+        eventually("awards to be accepted", || {
+            assert!(self.child.try_wait().unwrap().is_none(), "the node must not end");
+            let request = reqwest::get(awards.clone());
+            async { request.await.is_ok_and(|response| response.status() == 200).then_some(()) }
         })
         .await;
     }
 
-    fn signal(&self, signal: i32) {
-        // SAFETY: the pid is a child that was not reaped yet.
+    fn send_signal(&self, signal: i32) {
+        // SAFETY: the child is not reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
-    /// Waits for the exit.
+    /// Waits until the process ends. Returns its exit code.
     async fn exit_code(&mut self) -> Option<i32> {
-        let ended = || std::future::ready(self.child.try_wait().unwrap());
-        eventually("the node to end", ended).await.code()
+        let status = || std::future::ready(self.child.try_wait().unwrap());
+        eventually("the node to end", status).await.code()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The dashboards: queries are run by a real Prometheus that scrapes two nodes under load, limits and links are compared with the
-//! alert rules and docs/operations.md.
+//! The dashboards of Grafana. A real Prometheus that scrapes two nodes under load runs their queries. Their limits and links match the alert
+//! rules and docs/operations.md.
 
 mod load;
 mod prometheus;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::action::webhook::Backend;
 use crate::harness::{TEST_TIMEOUT, TestStores, eventually};
 use crate::live::clients::ALL;
-use load::{listen, nodes, outages, play_forever};
+use load::{cause_outages, open_subscribers, play_forever, start_nodes};
 use prometheus::Prometheus;
 
 const DASHBOARDS: [&str; 3] = [
@@ -22,17 +22,19 @@ const DASHBOARDS: [&str; 3] = [
     include_str!("../deploy/grafana/dashboards/laurel-cheating.json"),
     include_str!("../deploy/grafana/dashboards/laurel-stores.json"),
 ];
-const OR_NOTHING: &str = " or vector(0)";
+const OR_ZERO: &str = " or vector(0)";
 const RULES: &str = include_str!("../deploy/prometheus/rules.yml");
 
-/// All panels except headings, with their dashboard's title.
+/// All panels except headings, with their titles.
 fn panels() -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for text in DASHBOARDS {
         let dashboard: Value = serde_json::from_str(text).unwrap();
         let title = dashboard["title"].as_str().unwrap();
-        let shown = dashboard["panels"].as_array().unwrap().iter().filter(|it| it["type"] != "row");
-        all.extend(shown.map(|it| (format!("{title}: {}", it["title"].as_str().unwrap()), it.clone())));
+        let panels = dashboard["panels"].as_array().unwrap().iter().filter(|it| it["type"] != "row");
+        all.extend(
+            panels.map(|panel| (format!("{title}: {}", panel["title"].as_str().unwrap()), panel.clone())),
+        );
     }
     assert!(all.len() > 40);
     all
@@ -42,8 +44,8 @@ fn queries(panel: &Value) -> impl Iterator<Item = &str> {
     panel["targets"].as_array().unwrap().iter().map(|it| it["expr"].as_str().unwrap())
 }
 
-/// Names of metrics, without the suffixes of histograms.
-fn names(text: &str, prefix: &str) -> BTreeSet<String> {
+/// The names of metrics in a text, without the suffixes of histograms.
+fn metric_names(text: &str, prefix: &str) -> BTreeSet<String> {
     let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
     let base = |it: &str| {
         let parts = ["_bucket", "_count", "_sum"];
@@ -56,40 +58,41 @@ fn names(text: &str, prefix: &str) -> BTreeSet<String> {
 async fn every_query_returns_data_under_load() {
     let backend = Backend::start().await;
     let (mut stores, mut postgres) = TestStores::with_own_postgres().await;
-    let nodes = nodes(&stores, &backend).await;
-    outages(&mut stores, &mut postgres, &nodes[0]).await;
+    let nodes = start_nodes(&stores, &backend).await;
+    cause_outages(&mut stores, &mut postgres, &nodes[0]).await;
     let players = nodes[0].create_players(2 * (ALL.len() as u64 + 2)).await;
-    let (mine, yours) = players.split_at(ALL.len() + 2);
-    for (node, players) in nodes.iter().zip([mine, yours]) {
-        listen(node, players).await;
+    let (first, second) = players.split_at(ALL.len() + 2);
+    for (node, players) in nodes.iter().zip([first, second]) {
+        open_subscribers(node, players).await;
     }
     let prometheus = Prometheus::start(stores.folder.path(), &[&nodes[0].base, &nodes[1].base]).await;
     tokio::select! {
-        () = play_forever(&nodes[0], mine.last().unwrap()) => {}
-        () = play_forever(&nodes[1], yours.last().unwrap()) => {}
-        () = each_finds_something(&prometheus) => {}
+        () = play_forever(&nodes[0], first.last().unwrap()) => {}
+        () = play_forever(&nodes[1], second.last().unwrap()) => {}
+        () = wait_for_data(&prometheus) => {}
     }
 }
 
-async fn each_finds_something(prometheus: &Prometheus) {
-    let both = "count(up{job=\"laurel\"} == 1)";
+async fn wait_for_data(prometheus: &Prometheus) {
+    let count = "count(up{job=\"laurel\"} == 1)";
     eventually("both nodes to be scraped", async || {
-        (prometheus.query(both).await == Ok(vec![2.0])).then_some(())
+        (prometheus.query(count).await == Ok(vec![2.0])).then_some(())
     })
     .await;
     let mut missing = Vec::new();
     for (title, panel) in panels() {
-        let replaced = |it: &str| it.replace("$__rate_interval", "15s").replace("$node", ".+");
-        missing.extend(queries(&panel).map(|it| (title.clone(), replaced(it))));
-        // Optional series must exist here, or a wrong name would never be noticed.
-        let may_be_nothing = queries(&panel).filter(|it| it.contains(OR_NOTHING) && !it.contains("ALERTS"));
-        missing.extend(may_be_nothing.map(|it| (title.clone(), replaced(&it.replace(OR_NOTHING, "")))));
+        let fill_in = |query: &str| query.replace("$__rate_interval", "15s").replace("$node", ".+");
+        missing.extend(queries(&panel).map(|query| (title.clone(), fill_in(query))));
+        // Optional series must exist here too, or nothing would reveal a wrong name.
+        let optional = queries(&panel).filter(|query| query.contains(OR_ZERO) && !query.contains("ALERTS"));
+        missing.extend(optional.map(|query| (title.clone(), fill_in(&query.replace(OR_ZERO, "")))));
     }
     let deadline = Instant::now() + TEST_TIMEOUT;
     while !missing.is_empty() {
         assert!(Instant::now() < deadline, "queries without data: {missing:#?}");
         for (title, query) in std::mem::take(&mut missing) {
-            let values = prometheus.query(&query).await.unwrap_or_else(|it| panic!("{title}: {query}: {it}"));
+            let values =
+                prometheus.query(&query).await.unwrap_or_else(|error| panic!("{title}: {query}: {error}"));
             if !values.iter().any(|it| it.is_finite()) {
                 missing.push((title, query));
             }
@@ -100,47 +103,47 @@ async fn each_finds_something(prometheus: &Prometheus) {
 #[test]
 fn dashboards_are_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana");
-    let made = Command::new("node").args(["make.mjs", "--check"]).current_dir(folder).output();
-    let made = made.expect("make test installs it");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let check = Command::new("node").args(["make.mjs", "--check"]).current_dir(folder).output();
+    let check = check.expect("make test-deps installs Node");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
 #[test]
 fn every_metric_is_used_and_every_used_metric_exists() {
-    let shown: String = panels()
+    let queried: String = panels()
         .iter()
-        .flat_map(|(_, it)| queries(it).map(|it| format!("{it} ")).collect::<Vec<_>>())
+        .flat_map(|(_, panel)| queries(panel).map(|query| format!("{query} ")).collect::<Vec<_>>())
         .collect();
-    let declared: BTreeSet<String> = names(include_str!("../src/metrics.rs"), "laurel_");
-    let named: BTreeSet<String> = names(&shown, "laurel_");
-    assert_eq!(named.difference(&declared).collect::<Vec<_>>(), [] as [&String; 0], "used, but not declared");
-    let watched: BTreeSet<String> = named.union(&names(RULES, "laurel_")).cloned().collect();
+    let declared: BTreeSet<String> = metric_names(include_str!("../src/metrics.rs"), "laurel_");
+    let used: BTreeSet<String> = metric_names(&queried, "laurel_");
+    assert_eq!(used.difference(&declared).collect::<Vec<_>>(), [] as [&String; 0], "used, but not declared");
+    let used_anywhere: BTreeSet<String> = used.union(&metric_names(RULES, "laurel_")).cloned().collect();
     assert_eq!(
-        declared.difference(&watched).collect::<Vec<_>>(),
+        declared.difference(&used_anywhere).collect::<Vec<_>>(),
         [] as [&String; 0],
         "declared, but not used"
     );
 }
 
-/// The alerts with their expressions.
+/// The alerts and their expressions.
 fn alerts() -> BTreeMap<&'static str, &'static str> {
     let rules = RULES.split("- alert: ").skip(1);
     rules
-        .map(|it| it.split_once('\n').unwrap())
-        .map(|(name, it)| (name, it.split("annotations").next().unwrap()))
+        .map(|rule| rule.split_once('\n').unwrap())
+        .map(|(name, rule)| (name, rule.split("annotations").next().unwrap()))
         .collect()
 }
 
-/// Drawn limits are thresholds of the alerts that the panel links to, except 1 and 2, which are counts.
+/// A limit in a panel is a threshold of an alert that the panel links to. 1 and 2 are counts.
 #[test]
 fn drawn_limits_are_thresholds_of_documented_alerts() {
     let (alerts, docs) = (alerts(), include_str!("../docs/operations.md"));
-    let anchors: BTreeMap<String, &str> = alerts.keys().map(|it| (it.to_lowercase(), *it)).collect();
+    let anchors: BTreeMap<String, &str> = alerts.keys().map(|name| (name.to_lowercase(), *name)).collect();
     for (title, panel) in panels() {
         let mut expressions = String::new();
         for link in panel["links"].as_array().unwrap() {
             let anchor = link["url"].as_str().unwrap().strip_prefix("${docs}#").unwrap();
-            let alert = anchors.get(anchor).unwrap_or_else(|| panic!("{title}: there is no {anchor}"));
+            let alert = anchors.get(anchor).unwrap_or_else(|| panic!("{title}: there is no alert {anchor}"));
             assert!(docs.contains(&format!("### {alert}\n")), "{title}: {alert} has no runbook");
             expressions.push_str(alerts[alert]);
         }

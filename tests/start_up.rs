@@ -1,18 +1,13 @@
-//! Error messages of a failed start: one line with the operation, the target, the reason and what to do.
+//! A failed start prints one line: the operation, the target, the reason, and what to do.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::harness::{NodeProcess, TestStores, connect_redis, laurel_command};
+use crate::harness::{NodeProcess, TestStores, connect_redis, free_port, laurel_command};
 
-/// A port without a listener.
-fn closed() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A port with a server that is not a store and sends this text to every client.
-fn foreign_server(banner: &'static str) -> u16 {
+/// Starts a server that is not a store and sends a text to every client. Returns its port.
+fn start_foreign_server(banner: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -21,7 +16,7 @@ fn foreign_server(banner: &'static str) -> u16 {
                 let _ = stream.read(&mut [0; 1024]);
                 let _ = stream.write_all(banner.as_bytes());
                 // Keep the connection open until the client closes it.
-                while stream.read(&mut [0; 1024]).is_ok_and(|it| it > 0) {}
+                while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
             });
         }
     });
@@ -57,7 +52,7 @@ async fn an_unusable_redis_stops_the_start_with_its_error() {
     let mut operator = connect_redis(&socket).await.unwrap();
     let weak = ["SETUSER", "weak", "on", ">secret", "+ping"];
     redis::cmd("ACL").arg(&weak).exec_async(&mut operator).await.unwrap();
-    let (closed, http, silent) = (closed(), foreign_server(NOT_HTTP), foreign_server(""));
+    let (closed, http, silent) = (free_port(), start_foreign_server(NOT_HTTP), start_foreign_server(""));
     let at = |port: u16| format!("127.0.0.1:{port}");
     for (url, parts) in [
         (
@@ -85,8 +80,8 @@ async fn an_unusable_redis_stops_the_start_with_its_error() {
         assert_one_line(&serve(&stores, &[("REDIS_URL", &url)]), &parts);
     }
     let cluster = format!("redis-cluster://{},{}", at(closed), at(http));
-    let split = serve(&stores, &[("REDIS_URL", &cluster), ("LAUREL_REDIS__SHARDS", "2")]);
-    assert_one_line(&split, &[&at(closed), &at(http), "onnection refused"]);
+    let output = serve(&stores, &[("REDIS_URL", &cluster), ("LAUREL_REDIS__SHARDS", "2")]);
+    assert_one_line(&output, &[&at(closed), &at(http), "onnection refused"]);
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).exec_async(&mut operator).await.unwrap();
     assert_one_line(&serve(&stores, &[]), &["NOAUTH", "the user and the password in REDIS_URL"]);
 }
@@ -96,7 +91,7 @@ async fn an_unusable_postgres_stops_the_start_with_its_error() {
     let stores = TestStores::with_shards(1).await;
     let url = stores.config.postgres.url.expose();
     let name = url.split(['/', '?']).find(|it| it.starts_with("test_")).unwrap();
-    let (closed, http, silent) = (closed(), foreign_server(NOT_HTTP), foreign_server(""));
+    let (closed, http, silent) = (free_port(), start_foreign_server(NOT_HTTP), start_foreign_server(""));
     let at = |port: u16| format!("127.0.0.1:{port}");
     for (url, parts) in [
         (
@@ -108,8 +103,8 @@ async fn an_unusable_postgres_stops_the_start_with_its_error() {
         ("postgres://u@nowhere.invalid:7000/x".into(), vec!["nowhere.invalid:7000".into(), "lookup".into()]),
         ("postgres:///x?host=/no/such".into(), vec!["/no/such".into(), "No such file".into()]),
         (
-            url.replace(name, "nobodys"),
-            vec!["database \"nobodys\" does not exist".into(), "create that database".into()],
+            url.replace(name, "no_such_database"),
+            vec!["database \"no_such_database\" does not exist".into(), "create that database".into()],
         ),
         (url.replace("user=laurel", "user=nobody"), vec!["\"nobody\"".into(), "DATABASE_URL".into()]),
     ] {
@@ -121,8 +116,8 @@ async fn an_unusable_postgres_stops_the_start_with_its_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_listens_on_a_host_name() {
     let stores = TestStores::new().await;
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     for (settings, parts) in [
         (vec![("HOST", "nowhere.invalid")], vec!["nowhere.invalid:0", "lookup", "set HOST"]),
         (vec![("HOST", "192.0.2.1")], vec!["192.0.2.1:0", "set HOST to an address"]),

@@ -1,4 +1,4 @@
-//! Which stores a command uses, and which commands may create tables.
+//! Commands print the stores that they use, and only some of them create tables.
 
 use sqlx::{Connection, PgConnection};
 
@@ -12,26 +12,29 @@ async fn verify_and_rebuild_print_urls_without_passwords() {
     stores.config.postgres.url = postgres.into();
     let _node = stores.start_node().await;
     let redis = stores.config.redis.url.expose().to_owned();
-    for (words, names_redis) in [("verify", true), ("verify --ledger", false), ("rebuild", true)] {
+    for (command_line, uses_redis) in [("verify", true), ("verify --ledger", false), ("rebuild", true)] {
         let mut command = harness::laurel_command(&stores.config);
-        command.args(words.split(' '));
-        let ended = run(command).await;
-        let (stdout, stderr) = (text(&ended.stdout), text(&ended.stderr));
-        assert!(ended.status.success(), "{words}: {stderr}");
-        assert_eq!(stdout.contains(&format!("Redis: {redis}\n")), names_redis, "{words}: {stdout}");
+        command.args(command_line.split(' '));
+        let output = run(command).await;
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{command_line}: {stderr}");
+        assert_eq!(stdout.contains(&format!("Redis: {redis}\n")), uses_redis, "{command_line}: {stdout}");
         assert!(
             stdout.contains("Postgres: postgres:///test_") && stdout.contains("?host="),
-            "{words}: {stdout}"
+            "{command_line}: {stdout}"
         );
-        assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"), "{words}: {stdout}{stderr}");
+        assert!(
+            !stdout.contains("hunter2") && !stderr.contains("hunter2"),
+            "{command_line}: {stdout}{stderr}"
+        );
     }
 }
 
 #[tokio::test]
-async fn only_serve_seed_and_migrate_make_tables() {
+async fn only_serve_seed_and_migrate_create_tables() {
     let stores = TestStores::without_tables().await;
     let mut database = PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();
-    for words in [
+    for command_line in [
         "verify",
         "verify --ledger",
         "rebuild",
@@ -42,13 +45,13 @@ async fn only_serve_seed_and_migrate_make_tables() {
         "ledger detach --before 2020-01",
     ] {
         let mut command = harness::laurel_command(&stores.config);
-        command.args(words.split(' '));
-        let ended = run(command).await;
-        let stderr = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{words}: {stderr}");
-        assert!(stderr.contains("laurel migrate") && stderr.lines().count() == 1, "{words}: {stderr}");
+        command.args(command_line.split(' '));
+        let output = run(command).await;
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command_line}: {stderr}");
+        assert!(stderr.contains("laurel migrate") && stderr.lines().count() == 1, "{command_line}: {stderr}");
         let count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
         let tables: i64 = sqlx::query_scalar(count).fetch_one(&mut database).await.unwrap();
-        assert_eq!(tables, 0, "{words}");
+        assert_eq!(tables, 0, "{command_line}");
     }
 }

@@ -1,4 +1,4 @@
-//! The log of a node.
+//! Log lines of a node: of its start, its drain, refused logins and store outages.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::{Node, read};
 use crate::harness::{self, TestStores, eventually, laurel_binary};
 
-fn lines(path: &Path) -> Vec<Value> {
+fn read_lines(path: &Path) -> Vec<Value> {
     let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
     // The last line may be incomplete.
     let text = read(path);
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().map(line).collect()
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    complete.lines().map(line).collect()
 }
 
 fn find<'a>(lines: &'a [Value], message: &str) -> Option<&'a Value> {
@@ -34,20 +34,21 @@ async fn a_first_start_logs_json_at_info_only() {
     command.env("JWT_SECRET", "hunter2 hunter2 hunter2 hunter2 0123456789");
     command.stdout(log.try_clone().unwrap()).stderr(log);
     let mut node = Node::start(command).await;
-    let served = eventually("the last log line of the start", async || {
-        let lines = lines(&path);
+    let start_lines = eventually("the last log line of the start", async || {
+        let lines = read_lines(&path);
         (find(&lines, "Laurel serves").is_some() && find(&lines, "ledger leader elected").is_some())
             .then_some(lines)
     })
     .await;
-    for line in &served {
+    for line in &start_lines {
         assert_eq!(line["level"], "INFO", "{line}");
         assert!(line["timestamp"].is_string(), "{line}");
-        let shown = line.to_string();
-        assert!(!shown.contains("hunter2") && !shown.contains("Some("), "{line}");
+        let text = line.to_string();
+        assert!(!text.contains("hunter2") && !text.contains("Some("), "{line}");
     }
-    let entry =
-        |message: &str| find(&served, message).unwrap_or_else(|| panic!("{message} is missing: {served:#?}"));
+    let entry = |message: &str| {
+        find(&start_lines, message).unwrap_or_else(|| panic!("{message} is missing: {start_lines:#?}"))
+    };
     let settings = entry("starting")["settings"].as_str().unwrap();
     for part in ["limits.logins_per_minute=2", "log.format=\"json\"", "auth.jwt_secret=\"<hidden>\""] {
         assert!(settings.contains(part), "{settings}");
@@ -72,11 +73,11 @@ async fn a_first_start_logs_json_at_info_only() {
         let wrong = json!({ "username": "ada", "password": "wrong horse battery" });
         post("/api/auth/login", &wrong).await;
     }
-    node.signal(libc::SIGTERM);
+    node.send_signal(libc::SIGTERM);
     assert_eq!(node.exit_code().await, Some(0));
-    let lines = lines(&path);
+    let lines = read_lines(&path);
     let limited: Vec<_> = lines.iter().filter(|it| it["message"] == "login rate limit reached").collect();
-    assert_eq!(limited.len(), 1, "once a window: {limited:?}");
+    assert_eq!(limited.len(), 1, "one line per window: {limited:?}");
     assert_eq!((&limited[0]["username"], &limited[0]["address"]), (&json!("ada"), &json!("127.0.0.1")));
     for message in ["draining", "ledger leadership released", "drained"] {
         assert!(find(&lines, message).is_some(), "{message} is missing: {lines:#?}");
@@ -94,7 +95,10 @@ async fn store_outages_are_logged_once() {
     for round in 1..=2 {
         stores.redis.kill().await;
         let count = |message: &str| {
-            lines(&path).iter().filter(|it| it["message"] == message && it["store"] == "redis").count()
+            read_lines(&path)
+                .iter()
+                .filter(|line| line["message"] == message && line["store"] == "redis")
+                .count()
         };
         eventually("the node to be degraded", async || {
             (count("store does not answer, node degraded") == round).then_some(())
@@ -102,6 +106,6 @@ async fn store_outages_are_logged_once() {
         .await;
         stores.redis.restart().await;
         eventually("the node to recover", async || (count("store recovered") == round).then_some(())).await;
-        node.takes_awards().await;
+        node.wait_for_awards().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The actor of commands in the audit log.
+//! The audit log names the actor of `laurel admin`: the account and the host.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{run, text};
 use crate::harness::{self, TestStores};
 
-/// The output of a system tool.
+/// Runs a system tool. Returns its output.
 fn output_of(program: &str, arguments: &[&str]) -> String {
     text(&Command::new(program).args(arguments).output().unwrap().stdout).trim().to_owned()
 }
@@ -24,26 +24,26 @@ async fn the_audit_has_the_account_and_host_of_the_command() {
         (Some(""), &["--as", "mary"], format!("cli:{account} as mary")),
         (None, &["--as", "Mary Ann"], format!("cli:{account} as Mary Ann")),
     ];
-    for (user, who, actor) in cases {
+    for (user, arguments, actor) in cases {
         for key in [None, Some("once")] {
             let mut command = harness::laurel_command(&stores.config);
-            command.args(["admin", "adjust", "ada", "--points=5", "--reason", "a test"]).args(who);
+            command.args(["admin", "adjust", "ada", "--points=5", "--reason", "a test"]).args(arguments);
             command.args(key.into_iter().flat_map(|key| ["--key", key])).env_remove("USER");
             command.envs(user.map(|user| ("USER", user)));
-            let ended = run(command).await;
-            assert!(ended.status.success(), "{}", text(&ended.stderr));
+            let output = run(command).await;
+            assert!(output.status.success(), "{}", text(&output.stderr));
             let newest = "SELECT actor, detail FROM admin_audit ORDER BY created_at DESC, id DESC LIMIT 1";
-            let (named, detail): (String, Value) =
+            let (recorded, detail): (String, Value) =
                 sqlx::query_as(newest).fetch_one(&node.app.database).await.unwrap();
-            assert_eq!((named.as_str(), detail["host"].as_str()), (actor.as_str(), Some(host.as_str())));
+            assert_eq!((recorded.as_str(), detail["host"].as_str()), (actor.as_str(), Some(host.as_str())));
         }
     }
-    // Keys are per actor, also on another host.
-    let begun = "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
-                 SELECT gen_random_uuid(), $1, 'adjust', id, 'a test', '{\"points\": 5, \"host\": \"elsewhere\"}', 'twice'
+    // An idempotency key is bound to the actor, not to the host.
+    let insert = "INSERT INTO admin_audit (id, actor, action, user_id, reason, detail, idempotency_key)
+                 SELECT gen_random_uuid(), $1, 'adjust', id, 'a test', '{\"points\": 5, \"host\": \"other-host\"}', 'twice'
                  FROM users WHERE username = 'ada'";
-    let begun = sqlx::query(begun).bind(format!("cli:{account}")).execute(&node.app.database).await;
-    assert_eq!(begun.unwrap().rows_affected(), 1);
+    let inserted = sqlx::query(insert).bind(format!("cli:{account}")).execute(&node.app.database).await;
+    assert_eq!(inserted.unwrap().rows_affected(), 1);
     let count = "SELECT count(*) FROM admin_audit";
     let before: i64 = sqlx::query_scalar(count).fetch_one(&node.app.database).await.unwrap();
     let mut command = harness::laurel_command(&stores.config);

@@ -20,7 +20,7 @@ fn serve(settings: &[(&str, &str)]) -> Command {
 }
 
 #[tokio::test]
-async fn one_problem_is_one_line_and_several_are_a_list() {
+async fn each_problem_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -34,7 +34,8 @@ async fn one_problem_is_one_line_and_several_are_a_list() {
         "actions.toml",
         "[[action]]\ntype = \"a\"\nnumber = 1\npoints = 0\nproof = { kind = \"none\" }\n",
     );
-    let catalogues = file("more.toml", "[[action]]\ntype = 1\nnumber = 1\nproof = { kind = \"nine\" }\n");
+    let bad_catalogue =
+        file("bad.toml", "[[action]]\ntype = 1\nnumber = 1\nproof = { kind = \"unknown\" }\n");
     let store = ("REDIS_URL", "redis://127.0.0.1:1");
     let database = ("DATABASE_URL", "postgres://127.0.0.1:1/x");
     let cases: Vec<Case<'_>> = vec![
@@ -65,7 +66,7 @@ async fn one_problem_is_one_line_and_several_are_a_list() {
             vec!["actions.toml line 4: action a: points must be"],
         ),
         (
-            vec![store, database, ("LAUREL_ACTIONS__FILE", &catalogues)],
+            vec![store, database, ("LAUREL_ACTIONS__FILE", &bad_catalogue)],
             vec![
                 "line 1: action 1: points is missing",
                 "line 2: action 1: type must be",
@@ -76,9 +77,9 @@ async fn one_problem_is_one_line_and_several_are_a_list() {
     for (settings, expected) in cases {
         let mut command = serve(&settings);
         command.current_dir(folder.path()).env("RUST_LOG", "off");
-        let ended = run(command).await;
-        let stderr = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{settings:?}: {stderr}");
+        let output = run(command).await;
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{settings:?}: {stderr}");
         for part in &expected {
             assert!(stderr.lines().any(|line| line.contains(part)), "{settings:?}, {part}: {stderr}");
         }
@@ -97,19 +98,20 @@ async fn one_problem_is_one_line_and_several_are_a_list() {
     assert!(!folder.path().join("data").exists(), "nothing was started");
 }
 
-fn odd(prefix: &str) -> OsString {
+/// A name that is not UTF-8.
+fn non_utf8(prefix: &str) -> OsString {
     OsStr::from_bytes(&[prefix.as_bytes(), b"caf\xe9"].concat()).to_owned()
 }
 
 #[tokio::test]
-async fn only_settings_have_to_be_utf_8() {
-    // Each case has another problem, so that the node stops. It must be the only one reported.
+async fn only_settings_must_be_utf_8() {
+    // Each case has a weak secret too, so that the node stops. It must be the only problem reported.
     for (name, value) in [
-        (OsString::from("NOTE"), odd("")),
-        (odd("NOTE"), OsString::from("x")),
-        (odd(""), odd("")),
-        (OsString::from("PWD"), odd("/")),
-        (OsString::from("HOMEPORT"), odd("")),
+        (OsString::from("NOTE"), non_utf8("")),
+        (non_utf8("NOTE"), OsString::from("x")),
+        (non_utf8(""), non_utf8("")),
+        (OsString::from("PWD"), non_utf8("/")),
+        (OsString::from("HOMEPORT"), non_utf8("")),
     ] {
         let mut command = serve(&[("JWT_SECRET", "secret")]);
         command.env(&name, value);
@@ -120,31 +122,35 @@ async fn only_settings_have_to_be_utf_8() {
         );
     }
     for (name, value, expected) in [
-        (OsString::from("PORT"), odd(""), "PORT: must be UTF-8"),
-        (OsString::from("JWT_SECRET"), odd("hunter2"), "JWT_SECRET: must be UTF-8"),
+        (OsString::from("PORT"), non_utf8(""), "PORT: must be UTF-8"),
+        (OsString::from("JWT_SECRET"), non_utf8("hunter2"), "JWT_SECRET: must be UTF-8"),
         (
             OsString::from("LAUREL_LIMITS__UPDATES_PER_MINUTE"),
-            odd("1"),
+            non_utf8("1"),
             "LAUREL_LIMITS__UPDATES_PER_MINUTE: must be UTF-8",
         ),
-        (odd("LAUREL_"), OsString::from("1"), "no such setting; use LAUREL_<SECTION>__<KEY>"),
-        (odd("LAUREL_SERVER__"), OsString::from("1"), "no such setting"),
-        (OsString::from("JWT_SECRET_FILE"), odd("/nowhere/"), "JWT_SECRET_FILE: cannot read /nowhere/caf"),
-        (OsString::from("LAUREL_CONFIG"), odd("/nowhere/"), "LAUREL_CONFIG: cannot read /nowhere/caf"),
+        (non_utf8("LAUREL_"), OsString::from("1"), "no such setting; use LAUREL_<SECTION>__<KEY>"),
+        (non_utf8("LAUREL_SERVER__"), OsString::from("1"), "no such setting"),
+        (
+            OsString::from("JWT_SECRET_FILE"),
+            non_utf8("/nowhere/"),
+            "JWT_SECRET_FILE: cannot read /nowhere/caf",
+        ),
+        (OsString::from("LAUREL_CONFIG"), non_utf8("/nowhere/"), "LAUREL_CONFIG: cannot read /nowhere/caf"),
     ] {
         let mut command = serve(&[]);
         command.env(&name, value);
-        let ended = run(command).await;
-        let stderr = text(&ended.stderr);
+        let output = run(command).await;
+        let stderr = text(&output.stderr);
         assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{name:?}: {stderr}");
-        assert!(ended.status.code() == Some(1) && !stderr.contains("hunter2"), "{name:?}: {stderr}");
+        assert!(output.status.code() == Some(1) && !stderr.contains("hunter2"), "{name:?}: {stderr}");
     }
 }
 
 #[tokio::test]
 async fn files_may_have_any_name() {
     let folder = tempfile::tempdir().unwrap();
-    let (config, secret) = (folder.path().join(odd("config")), folder.path().join(odd("secret")));
+    let (config, secret) = (folder.path().join(non_utf8("config")), folder.path().join(non_utf8("secret")));
     fs::write(&config, "[server]\nport = 70000\n").unwrap();
     fs::write(&secret, "weak").unwrap();
     let mut command = serve(&[]);

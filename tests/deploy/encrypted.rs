@@ -1,14 +1,14 @@
-//! TLS to both stores with a private certificate authority.
+//! Nodes connect to both stores over TLS, with certificates of a private authority.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::servers::{HardPostgres, HardRedis, Secrets, own};
-use super::stores::{laurel, run, settings};
+use super::servers::{HardenedPostgres, HardenedRedis, Secrets, give_to_postgres};
+use super::stores::{run, run_successfully, settings};
 use super::tools::output_of;
 
 /// Creates an authority and a certificate for 127.0.0.1: `ca.pem`, `store.pem`, `store.key`.
-fn make_certificates(folder: &Path) {
+fn create_certificates(folder: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
     for arguments in [
         format!("req -x509 {key} -subj /CN=authority -keyout ca.key -out ca.pem"),
@@ -22,20 +22,20 @@ fn make_certificates(folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_stores_work_over_tls_with_a_private_authority() {
-    let secrets = Secrets::make();
+    let secrets = Secrets::create();
     let folder = secrets.folder.path();
-    make_certificates(folder);
-    let place = |name: &str| folder.join(name).display().to_string();
-    let (certificate, key, authority) = (place("store.pem"), place("store.key"), place("ca.pem"));
-    own(Path::new(&key));
+    create_certificates(folder);
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key, authority) = (path("store.pem"), path("store.key"), path("ca.pem"));
+    give_to_postgres(Path::new(&key));
     let tls =
         ["--port", "0", "--tls-port", "PORT", "--tls-auth-clients", "no", "--tls-cert-file", &certificate];
     let redis = [tls.as_slice(), &["--tls-key-file", &key]].concat();
-    let redis = HardRedis::start(&secrets, "redis", &redis).await;
+    let redis = HardenedRedis::start(&secrets, "redis", &redis).await;
     let postgres =
         ["ssl=on".to_owned(), format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")];
-    let postgres = HardPostgres::start(&secrets, &postgres).await;
-    postgres.make_role(&secrets);
+    let postgres = HardenedPostgres::start(&secrets, &postgres).await;
+    postgres.create_role(&secrets);
 
     let mut settings = settings(&secrets, &redis, &postgres);
     for (name, path) in &settings {
@@ -48,10 +48,10 @@ async fn both_stores_work_over_tls_with_a_private_authority() {
             _ => {}
         }
     }
-    laurel(&settings, "migrate");
+    run_successfully(&settings, "migrate");
     let refused = run(&settings, "seed --users 1");
-    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && why.contains("certificate"), "{why}");
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && message.contains("certificate"), "{message}");
     settings.push(("SSL_CERT_FILE".to_owned(), authority));
-    laurel(&settings, "seed --users 5");
+    run_successfully(&settings, "seed --users 5");
 }

@@ -1,26 +1,28 @@
-//! The Kubernetes manifests as built by kustomize.
+//! The Kubernetes manifests as kustomize builds them.
 
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::servers::ours;
+use super::servers::project_path;
 use super::tools::{
-    assert_pinned, assert_routed, document, documents, output_of, settings, stop_seconds, texts, tool, words,
+    assert_pinned, assert_routed, document, documents, output_of, settings, stop_seconds, string_map,
+    strings, tool,
 };
 use crate::harness::TestStores;
 use crate::http::queries::paths;
 
-/// The oldest supported and the newest known Kubernetes version.
+/// The oldest supported and the newest tested Kubernetes version.
 const VERSIONS: [&str; 2] = ["1.32", "1.37"];
 
 fn manifests() -> String {
-    output_of(Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]).current_dir(ours("")))
+    output_of(Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]).current_dir(project_path("")))
 }
 
-fn of_kind(kind: &str, name: &str) -> Value {
-    let found =
-        documents(&manifests()).into_iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+fn manifest(kind: &str, name: &str) -> Value {
+    let found = documents(&manifests())
+        .into_iter()
+        .find(|document| document["kind"] == kind && document["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
 }
 
@@ -40,16 +42,16 @@ fn every_manifest_matches_the_kubernetes_schema() {
     for document in documents(&manifests()) {
         let namespace = if document["kind"] == "Namespace" { Value::Null } else { json!("laurel") };
         assert_eq!(document["metadata"]["namespace"], namespace);
-        assert_ne!(document["kind"], "Secret", "secrets are never kept here");
+        assert_ne!(document["kind"], "Secret", "the manifests contain no secrets");
     }
 }
 
 #[test]
 fn pods_are_restricted_and_their_settings_known() {
-    let deployment = of_kind("Deployment", "laurel");
+    let deployment = manifest("Deployment", "laurel");
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);
-    assert_eq!(pod["enableServiceLinks"], false, "LAUREL_PORT is no setting");
+    assert_eq!(pod["enableServiceLinks"], false, "LAUREL_PORT of a service link is no setting");
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
     let container = &pod["containers"][0];
@@ -61,9 +63,9 @@ fn pods_are_restricted_and_their_settings_known() {
     let context = &container["securityContext"];
     assert_eq!(context["readOnlyRootFilesystem"], true);
     assert_eq!(context["allowPrivilegeEscalation"], false);
-    assert_eq!(words(&context["capabilities"]["drop"]), ["ALL"]);
+    assert_eq!(strings(&context["capabilities"]["drop"]), ["ALL"]);
 
-    let mut environment = texts(&of_kind("ConfigMap", "laurel")["data"]);
+    let mut environment = string_map(&manifest("ConfigMap", "laurel")["data"]);
     let mount = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
     for variable in container["env"].as_array().unwrap() {
         let value = variable["value"].as_str().unwrap_or("laurel-7d4b9c-x2x4z");
@@ -77,19 +79,19 @@ fn pods_are_restricted_and_their_settings_known() {
 
 #[test]
 fn probes_and_ports_match_a_node() {
-    let deployment = of_kind("Deployment", "laurel");
+    let deployment = manifest("Deployment", "laurel");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let ports =
         json!([{ "name": "http", "containerPort": 3000 }, { "name": "admin", "containerPort": 9090 }]);
     assert_eq!(container["ports"], ports);
-    let admin = &of_kind("ConfigMap", "laurel")["data"]["LAUREL_SERVER__ADMIN_LISTEN"];
+    let admin = &manifest("ConfigMap", "laurel")["data"]["LAUREL_SERVER__ADMIN_LISTEN"];
     assert_eq!(admin, "0.0.0.0:9090");
-    // One port for players, one for scrapes.
-    let rules = of_kind("NetworkPolicy", "laurel")["spec"]["ingress"].clone();
-    let admitted = rules.as_array().unwrap().iter().map(|it| {
-        let from = &it["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"];
-        assert_eq!((it["from"].as_array().unwrap().len(), it["ports"].as_array().unwrap().len()), (1, 1));
-        (from.as_str().unwrap(), it["ports"][0]["port"].as_str().unwrap())
+    // The balancer reaches the port of players, Prometheus the port of metrics.
+    let rules = manifest("NetworkPolicy", "laurel")["spec"]["ingress"].clone();
+    let admitted = rules.as_array().unwrap().iter().map(|rule| {
+        let from = &rule["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"];
+        assert_eq!((rule["from"].as_array().unwrap().len(), rule["ports"].as_array().unwrap().len()), (1, 1));
+        (from.as_str().unwrap(), rule["ports"][0]["port"].as_str().unwrap())
     });
     assert_eq!(admitted.collect::<Vec<_>>(), [("haproxy-controller", "http"), ("monitoring", "admin")]);
     for (probe, path) in
@@ -101,7 +103,7 @@ fn probes_and_ports_match_a_node() {
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     assert_eq!(deployment["spec"]["selector"]["matchLabels"], *labels);
     for service in ["laurel", "laurel-polling"] {
-        let (service, ingress) = (of_kind("Service", service), of_kind("Ingress", service));
+        let (service, ingress) = (manifest("Service", service), manifest("Ingress", service));
         assert_eq!(service["spec"]["selector"], *labels);
         assert_eq!(service["spec"]["ports"][0]["targetPort"], "http");
         let backend = &ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"];
@@ -110,39 +112,40 @@ fn probes_and_ports_match_a_node() {
         assert_routed(ingress["metadata"]["annotations"]["haproxy.org/check-http"].as_str().unwrap());
     }
     for (kind, selector) in [("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")] {
-        assert_eq!(of_kind(kind, "laurel")["spec"][selector]["matchLabels"], *labels, "{kind}");
+        assert_eq!(manifest(kind, "laurel")["spec"][selector]["matchLabels"], *labels, "{kind}");
     }
 }
 
-/// The Ingress lists all players' routes and no others.
+/// The Ingress has all routes of players and no others.
 #[tokio::test]
-async fn the_ingress_serves_players_routes_only() {
+async fn the_ingress_has_the_routes_of_players_only() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let rules =
-        ["laurel", "laurel-polling"].map(|it| of_kind("Ingress", it)["spec"]["rules"][0]["http"].clone());
-    let published = |path: &str| {
-        rules.iter().flat_map(|it| it["paths"].as_array().unwrap()).any(|it| {
-            let prefix = it["path"].as_str().unwrap();
+    let rules = ["laurel", "laurel-polling"]
+        .map(|name| manifest("Ingress", name)["spec"]["rules"][0]["http"].clone());
+    let is_served = |path: &str| {
+        rules.iter().flat_map(|rule| rule["paths"].as_array().unwrap()).any(|route| {
+            let prefix = route["path"].as_str().unwrap();
             let rest = path.strip_prefix(prefix);
-            match it["pathType"].as_str().unwrap() {
+            match route["pathType"].as_str().unwrap() {
                 "Exact" => rest == Some(""),
-                _ => rest.is_some_and(|it| it.is_empty() || it.starts_with('/')),
+                _ => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             }
         })
     };
     let internal = ["/healthz", "/readyz", "/metrics", "/admin", "/api/admin"];
     let mut counts = [0, 0];
     for (_, path) in paths(&laurel::http::router(node.app.clone())) {
-        let is_internal = internal.iter().any(|it| path == *it || path.starts_with(&format!("{it}/")));
-        assert_eq!(published(&path), !is_internal, "{path}");
+        let is_internal =
+            internal.iter().any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/")));
+        assert_eq!(is_served(&path), !is_internal, "{path}");
         counts[usize::from(is_internal)] += 1;
     }
     assert!(counts[0] > 15 && counts[1] > 15, "{counts:?}");
 }
 
-/// The scrape target that Prometheus makes of a pod's port with the shipped configuration.
-fn scraped(port: &Value, labels: &Value) -> Value {
+/// The labels of the scrape target that Prometheus derives from the port of a pod, with the shipped configuration. Empty if it drops the port.
+fn scrape_labels(port: &Value, labels: &Value) -> Value {
     let mut config = document("deploy/kubernetes/prometheus.yml");
     let job = config["scrape_configs"][0].as_object_mut().unwrap();
     let found = job.remove("kubernetes_sd_configs").unwrap();
@@ -159,7 +162,7 @@ fn scraped(port: &Value, labels: &Value) -> Value {
     job.insert("static_configs".into(), json!([{ "targets": [target], "labels": meta }]));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prometheus.yml");
-    std::fs::copy(ours("deploy/prometheus/rules.yml"), folder.path().join("rules.yml")).unwrap();
+    std::fs::copy(project_path("deploy/prometheus/rules.yml"), folder.path().join("rules.yml")).unwrap();
     std::fs::write(&path, config.to_string()).unwrap();
     output_of(Command::new("promtool").args(["check", "config"]).arg(&path));
     let output =
@@ -167,48 +170,48 @@ fn scraped(port: &Value, labels: &Value) -> Value {
     serde_json::from_str::<Value>(&output).unwrap()[0]["labels"].clone()
 }
 
-/// All alerts select by `job`, so every scrape configuration must set it.
+/// All alerts select series by `job`, so every scrape configuration must set it.
 #[test]
 fn pods_are_scraped_under_the_job_of_the_alerts() {
-    let template = &of_kind("Deployment", "laurel")["spec"]["template"];
+    let template = &manifest("Deployment", "laurel")["spec"]["template"];
     let labels = &template["metadata"]["labels"];
     let rules = include_str!("../../deploy/prometheus/rules.yml");
-    let wanted = rules.split("up{job=\"").nth(1).unwrap().split('"').next().unwrap();
+    let job = rules.split("up{job=\"").nth(1).unwrap().split('"').next().unwrap();
     for port in template["spec"]["containers"][0]["ports"].as_array().unwrap() {
-        let labels = scraped(port, labels);
+        let labels = scrape_labels(port, labels);
         if port["name"] == "admin" {
             let found =
                 ["job", "namespace", "pod", "instance", "__metrics_path__"].map(|it| labels[it].as_str());
-            let expected = [wanted, "laurel", "laurel-7d4b9c-x2x4z", "10.1.2.3:9090", "/metrics"];
+            let expected = [job, "laurel", "laurel-7d4b9c-x2x4z", "10.1.2.3:9090", "/metrics"];
             assert_eq!(found, expected.map(Some));
         } else {
             assert_eq!(labels, json!({}), "{port}");
         }
     }
     assert_eq!(
-        scraped(&json!({ "name": "admin", "containerPort": 1 }), &json!({ "app": "other" })),
+        scrape_labels(&json!({ "name": "admin", "containerPort": 1 }), &json!({ "app": "other" })),
         json!({})
     );
 
     let monitor = document("deploy/kubernetes/podmonitor.yaml");
     let spec = &monitor["spec"];
-    assert_eq!(labels[spec["jobLabel"].as_str().unwrap()], wanted);
+    assert_eq!(labels[spec["jobLabel"].as_str().unwrap()], job);
     assert_eq!(spec["selector"]["matchLabels"], *labels);
     assert_eq!(
         (&spec["podMetricsEndpoints"][0]["port"], &monitor["metadata"]["namespace"]),
         (&json!("admin"), &json!("laurel"))
     );
-    assert_eq!(template["metadata"]["annotations"], Value::Null, "no second job by annotations");
+    assert_eq!(template["metadata"]["annotations"], Value::Null, "annotations would add a second job");
     assert_routed("/metrics");
 }
 
 #[test]
 fn the_autoscaler_uses_existing_metrics_and_fits_postgres() {
-    let autoscaler = &of_kind("HorizontalPodAutoscaler", "laurel")["spec"];
+    let autoscaler = &manifest("HorizontalPodAutoscaler", "laurel")["spec"];
     let metrics = autoscaler["metrics"].as_array().unwrap();
-    let named = |kind: &str| metrics.iter().find(|it| it["type"] == kind).unwrap();
-    assert_eq!(named("Resource")["resource"]["name"], "cpu");
-    let sockets = named("Pods")["pods"]["metric"]["name"].as_str().unwrap();
+    let metric = |kind: &str| metrics.iter().find(|it| it["type"] == kind).unwrap();
+    assert_eq!(metric("Resource")["resource"]["name"], "cpu");
+    let sockets = metric("Pods")["pods"]["metric"]["name"].as_str().unwrap();
     assert!(include_str!("../../src/metrics.rs").contains(&format!("= \"{sockets}\"")));
     let rule = &document("deploy/kubernetes/metrics-adapter.yml")["rules"][0];
     assert_eq!(rule["name"]["as"], sockets);
@@ -216,8 +219,11 @@ fn the_autoscaler_uses_existing_metrics_and_fits_postgres() {
 
     let role = include_str!("../../deploy/postgres/role.sql");
     let limit = role.split("CONNECTION LIMIT ").nth(1).unwrap().split(' ').next().unwrap();
-    // The pool, the leader's connection, and one that waits for the leader lock.
-    let each = u64::from(laurel::config::load([]).unwrap().postgres.max_connections) + 2;
-    let most = autoscaler["maxReplicas"].as_u64().unwrap() + 1;
-    assert!(most * each <= limit.parse().unwrap(), "{most} nodes of {each} are more than {limit}");
+    // The pool, the connection of the leader, and a connection that waits for the leader lock.
+    let per_node = u64::from(laurel::config::load([]).unwrap().postgres.max_connections) + 2;
+    let max_nodes = autoscaler["maxReplicas"].as_u64().unwrap() + 1;
+    assert!(
+        max_nodes * per_node <= limit.parse().unwrap(),
+        "{max_nodes} nodes with {per_node} connections exceed {limit}"
+    );
 }

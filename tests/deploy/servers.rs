@@ -1,4 +1,4 @@
-//! Redis and Postgres with the shipped configuration, started like their images.
+//! Redis and Postgres with the shipped configuration, started as in their images.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -8,16 +8,11 @@ use std::process::{Child, Command, Stdio};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::harness::{RedisClient, eventually};
+use crate::harness::{RedisClient, eventually, free_port};
 
 /// The path of a file of this project.
-pub fn ours(path: &str) -> PathBuf {
+pub fn project_path(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// A port that was free when it was chosen.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A folder, readable for other accounts, with the secrets of `secrets.sh`.
@@ -26,12 +21,13 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    pub fn make() -> Self {
+    /// Creates all secrets.
+    pub fn create() -> Self {
         let folder = tempfile::Builder::new().prefix("laurel").tempdir().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let secrets = Self { folder };
         let script = Command::new("bash")
-            .arg(ours("deploy/compose/secrets.sh"))
+            .arg(project_path("deploy/compose/secrets.sh"))
             .arg(secrets.path(""))
             .output()
             .unwrap();
@@ -47,8 +43,8 @@ impl Secrets {
         std::fs::read_to_string(self.path(name)).unwrap().trim().to_owned()
     }
 
-    /// A secret with the test's host in place of one of the compose network.
-    pub fn placed(&self, name: &str, host: &str, port: u16) -> PathBuf {
+    /// Writes a URL with the port of the test in place of a host of the compose network. Returns the path.
+    pub fn write_url(&self, name: &str, host: &str, port: u16) -> PathBuf {
         let path = self.folder.path().join(name);
         let text = self.read(name).replace(host, &format!("127.0.0.1:{port}"));
         std::fs::write(&path, text).unwrap();
@@ -61,25 +57,25 @@ struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SAFETY: the pid is a child that was not reaped yet.
+        // SAFETY: the child is not reaped yet.
         unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGINT) };
         let _ = self.0.wait();
     }
 }
 
 /// `redis-server` with `deploy/redis/redis.conf`.
-pub struct HardRedis {
+pub struct HardenedRedis {
     pub port: u16,
     _server: Server,
 }
 
-impl HardRedis {
-    /// Starts it with further options; `PORT` stands for its port.
+impl HardenedRedis {
+    /// Starts Redis with further options. `PORT` in an option stands for its port.
     pub async fn start(secrets: &Secrets, name: &str, extra: &[&str]) -> Self {
         let (port, data) = (free_port(), secrets.folder.path().join(name));
         std::fs::create_dir(&data).unwrap();
         let server = Command::new("redis-server")
-            .arg(ours("deploy/redis/redis.conf"))
+            .arg(project_path("deploy/redis/redis.conf"))
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--logfile", "redis.log", "--aclfile"])
             .arg(secrets.path("redis_users"))
             .args(extra.iter().map(|it| it.replace("PORT", &port.to_string())))
@@ -93,41 +89,41 @@ impl HardRedis {
         redis
     }
 
-    /// A connection as the user `operator`, who may read everything.
-    pub async fn operator(&self, secrets: &Secrets) -> RedisClient {
-        self.as_user("operator", &secrets.read("redis_operator_password")).await
+    /// Connects as the user `operator`, who may read everything.
+    pub async fn connect_operator(&self, secrets: &Secrets) -> RedisClient {
+        self.connect_as("operator", &secrets.read("redis_operator_password")).await
     }
 
-    pub async fn as_user(&self, user: &str, password: &str) -> RedisClient {
+    pub async fn connect_as(&self, user: &str, password: &str) -> RedisClient {
         RedisClient::new(&format!("redis://{user}:{password}@127.0.0.1:{}", self.port)).await
     }
 }
 
-/// `postgres` with the files of `deploy/postgres/`, with a superuser only.
-pub struct HardPostgres {
+/// `postgres` with the files of `deploy/postgres/`. It has a superuser only.
+pub struct HardenedPostgres {
     pub port: u16,
     folder: PathBuf,
     programs: PathBuf,
     _server: Server,
 }
 
-impl HardPostgres {
-    /// Starts it with further settings.
+impl HardenedPostgres {
+    /// Starts Postgres with further settings.
     pub async fn start(secrets: &Secrets, extra: &[String]) -> Self {
         let (port, folder) = (free_port(), secrets.folder.path().join("postgres"));
         std::fs::create_dir(&folder).unwrap();
-        let account = account();
-        own(&folder);
-        // The account may have no access to the project's folder.
+        let account = postgres_account();
+        give_to_postgres(&folder);
+        // The account may have no access to the folder of the project.
         for (from, name) in [
-            (ours("deploy/postgres/postgresql.conf"), "postgresql.conf"),
-            (ours("deploy/postgres/pg_hba.conf"), "pg_hba.conf"),
+            (project_path("deploy/postgres/postgresql.conf"), "postgresql.conf"),
+            (project_path("deploy/postgres/pg_hba.conf"), "pg_hba.conf"),
             (secrets.path("postgres_password"), "password"),
         ] {
             std::fs::copy(from, folder.join(name)).unwrap();
-            own(&folder.join(name));
+            give_to_postgres(&folder.join(name));
         }
-        let programs = programs();
+        let programs = find_programs();
         let run = |program: &str| {
             let mut command = Command::new(programs.join(program));
             command.current_dir(&folder).stdout(Stdio::null()).arg("-D").arg(folder.join("data"));
@@ -136,10 +132,10 @@ impl HardPostgres {
             }
             command
         };
-        let made = run("initdb")
+        let initdb = run("initdb")
             .args(["-U", "postgres", "--auth=scram-sha-256", "--pwfile=password", "--data-checksums"])
             .status();
-        assert!(made.unwrap().success());
+        assert!(initdb.unwrap().success());
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let files = ["config_file=postgresql.conf", "hba_file=pg_hba.conf"];
         let files = files.map(|it| it.replacen('=', &format!("={}/", folder.display()), 1));
@@ -150,20 +146,20 @@ impl HardPostgres {
             .stderr(log)
             .spawn();
         let postgres = Self { port, folder, programs, _server: Server(server.unwrap()) };
-        let url = postgres.superuser(secrets);
+        let url = postgres.superuser_url(secrets);
         eventually("Postgres to start", async || PgConnection::connect(&url).await.ok()).await;
         postgres
     }
 
-    /// The superuser's URL, over the Unix socket.
-    pub fn superuser(&self, secrets: &Secrets) -> String {
+    /// The URL of the superuser, over the Unix socket.
+    pub fn superuser_url(&self, secrets: &Secrets) -> String {
         let (folder, password) = (self.folder.display(), secrets.read("postgres_password"));
         format!("postgres:///postgres?host={folder}&port={}&user=postgres&password={password}", self.port)
     }
 
-    /// Runs `role.sql`, which creates Laurel's role and database.
-    pub fn make_role(&self, secrets: &Secrets) {
-        let made = Command::new(self.programs.join("psql"))
+    /// Runs `role.sql`, which creates the role and the database of Laurel.
+    pub fn create_role(&self, secrets: &Secrets) {
+        let psql = Command::new(self.programs.join("psql"))
             .args([
                 "-q",
                 "-U",
@@ -174,38 +170,39 @@ impl HardPostgres {
                 &self.folder.display().to_string(),
             ])
             .args(["-v", &format!("password={}", secrets.read("laurel_password")), "-f"])
-            .arg(ours("deploy/postgres/role.sql"))
+            .arg(project_path("deploy/postgres/role.sql"))
             .env("PGPASSWORD", secrets.read("postgres_password"))
             .output()
             .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
     }
 }
 
-/// Debian's folder of the Postgres programs, or none to use PATH.
-fn programs() -> PathBuf {
+/// The folder of the Postgres programs: Debian's, or the first on the PATH.
+fn find_programs() -> PathBuf {
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = debian.map(|it| it.path().join("bin")).collect();
     found.extend(std::env::split_paths(&path));
-    found.into_iter().find(|it| it.join("initdb").exists()).expect("make test installs it")
+    found.into_iter().find(|it| it.join("initdb").exists()).expect("make test-deps installs Postgres")
 }
 
 /// Changes the owner of a file to the account of Postgres.
-pub fn own(path: &Path) {
-    if let Some((uid, gid)) = account() {
+pub fn give_to_postgres(path: &Path) {
+    if let Some((uid, gid)) = postgres_account() {
         std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
     }
 }
 
-/// The account of Postgres if the tests run as root.
-fn account() -> Option<(u32, u32)> {
+/// The ids of the Postgres account, if the tests run as root.
+fn postgres_account() -> Option<(u32, u32)> {
     // SAFETY: geteuid always succeeds.
     if unsafe { libc::geteuid() } != 0 {
         return None;
     }
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    let line = passwd.lines().find(|it| it.starts_with("postgres:")).expect("Debian's package makes it");
+    let line =
+        passwd.lines().find(|it| it.starts_with("postgres:")).expect("the package creates the account");
     let fields: Vec<&str> = line.split(':').collect();
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
 }

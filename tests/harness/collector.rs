@@ -1,4 +1,4 @@
-//! An OpenTelemetry collector, as a node sees it: it receives spans over HTTP.
+//! An OpenTelemetry collector that receives spans over HTTP.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use prost::Message;
 use super::eventually;
 
 pub struct Collector {
-    /// For the setting of a node.
+    /// The URL for the setting `traces.endpoint`.
     pub endpoint: String,
     spans: Arc<Mutex<Vec<ReceivedSpan>>>,
 }
 
-/// A span, with its ids in hex.
+/// A span. Its ids are in hex.
 #[derive(Clone, Debug)]
 pub struct ReceivedSpan {
     /// The node that sent it.
@@ -45,13 +45,14 @@ impl Collector {
         Self { endpoint, spans }
     }
 
+    /// All received spans.
     pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.spans.lock().clone()
     }
 
-    /// Waits for a span.
-    pub async fn wait_for(&self, what: &str, is: impl Fn(&ReceivedSpan) -> bool) -> ReceivedSpan {
-        eventually(what, async || self.spans.lock().iter().find(|span| is(span)).cloned()).await
+    /// Waits for a span that fulfils a condition.
+    pub async fn wait_for(&self, what: &str, matches: impl Fn(&ReceivedSpan) -> bool) -> ReceivedSpan {
+        eventually(what, async || self.spans.lock().iter().find(|span| matches(span)).cloned()).await
     }
 }
 
@@ -82,11 +83,11 @@ fn received_span(node: &str, span: Span) -> ReceivedSpan {
 }
 
 fn attributes(attributes: &[KeyValue]) -> HashMap<String, String> {
-    let text = |it: &KeyValue| match it.value.clone()?.value? {
+    let text = |attribute: &KeyValue| match attribute.value.clone()?.value? {
         any_value::Value::StringValue(text) => Some(text),
         any_value::Value::IntValue(number) => Some(number.to_string()),
-        any_value::Value::BoolValue(is) => Some(is.to_string()),
+        any_value::Value::BoolValue(flag) => Some(flag.to_string()),
         _ => None,
     };
-    attributes.iter().map(|it| (it.key.clone(), text(it).unwrap_or_default())).collect()
+    attributes.iter().map(|attribute| (attribute.key.clone(), text(attribute).unwrap_or_default())).collect()
 }

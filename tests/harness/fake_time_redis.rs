@@ -1,4 +1,4 @@
-//! A redis-server with a fake clock. It runs under libfaketime (Debian: `faketime`), which reads the time from a file.
+//! A redis-server with a fake clock. libfaketime (Debian: `faketime`) reads the time from a file.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ const LIBRARY: &str = "faketime/libfaketime.so.1";
 const OPTIONS: [&str; 8] =
     ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--save", "", "--port", "0"];
 
-/// A running server; ends when it is dropped.
+/// A running server. It ends when it is dropped.
 pub struct FakeTimeRedis(Child);
 
-/// The file with the time for the Redis of this folder.
+/// The file with the time for the Redis in a folder.
 pub fn clock_file(folder: &Path) -> PathBuf {
     folder.join("redis/clock")
 }
 
-/// Sets the clock from the server's next command on, in the format of `faketime(1)`: `+86400` and `-4` are offsets in seconds,
-/// `2026-11-29 23:59:57` is a fixed time (UTC).
+/// Sets the clock for the next commands, in the format of `faketime(1)`: an offset in seconds (`+86400`, `-4`) or a fixed time in UTC
+/// (`2026-11-29 23:59:57`).
 pub fn set_clock(folder: &Path, time: &str) {
     let (file, new_file) = (clock_file(folder), folder.join("redis/clock.new"));
     std::fs::write(&new_file, time).unwrap();
-    // Atomic: the server may read the file at any time.
+    // Atomic, because the server may read the file at any time.
     std::fs::rename(new_file, file).unwrap();
 }
 
 impl FakeTimeRedis {
-    /// Starts Redis with the data in a folder and waits until it answers at `url`. It ends with the calling thread.
+    /// Starts Redis with the data in a folder and waits until it replies at `url`. It ends with the calling thread.
     pub async fn start(folder: &Path, options: &[&str], url: &str) -> Self {
         let data = folder.join("redis");
         std::fs::create_dir_all(&data).unwrap();
@@ -45,7 +45,7 @@ impl FakeTimeRedis {
                 data.join("redis.sock").to_str().unwrap(),
             ])
             .args(options)
-            // jemalloc reads the time while libfaketime allocates memory, which deadlocks. So the allocator of the C library is used.
+            // jemalloc would read the time while libfaketime allocates memory, a deadlock. The allocator of the C library does not.
             .env("LD_PRELOAD", format!("{}:libc.so.6", library().display()))
             .env("FAKETIME_TIMESTAMP_FILE", clock_file(folder))
             .env("FAKETIME_NO_CACHE", "1")
@@ -84,5 +84,5 @@ impl Drop for FakeTimeRedis {
 /// Debian installs the library in a folder of the architecture.
 fn library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|it| it.path());
-    folders.map(|it| it.join(LIBRARY)).find(|it| it.exists()).expect("apt-get install faketime")
+    folders.map(|it| it.join(LIBRARY)).find(|it| it.exists()).expect("make test-deps installs faketime")
 }

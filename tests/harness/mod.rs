@@ -1,4 +1,4 @@
-//! The test harness: a Redis and a database for each test, nodes in this process, and players.
+//! The test harness: a Redis and a database for each test, nodes, and players.
 
 mod balancer;
 mod cluster;
@@ -51,30 +51,30 @@ pub struct TestStores {
 }
 
 impl TestStores {
-    /// A new Redis and a new database. Rate limits are off; tests of limits set them.
+    /// Starts a Redis and creates a database. Rate limits are off: tests of limits set them.
     ///
     /// With `LAUREL_TEST_SHARDS=8` the Redis is a cluster with 8 shards.
     pub async fn new() -> Self {
-        match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |it| it.parse().unwrap()) {
+        match std::env::var("LAUREL_TEST_SHARDS").map_or(1, |shards| shards.parse().unwrap()) {
             1 => Self::with_shards(1).await,
             shards => Self::on_cluster(shards).await,
         }
     }
 
-    /// On a single Redis with this number of shards, whatever `LAUREL_TEST_SHARDS` is.
+    /// A single Redis with this number of shards. Ignores `LAUREL_TEST_SHARDS`.
     pub async fn with_shards(shards: usize) -> Self {
-        let folder = folder();
+        let folder = create_folder();
         Self::on(TestRedis::with_shards(folder.path(), shards).await, folder, shards).await
     }
 
-    /// On a cluster, whatever `LAUREL_TEST_SHARDS` is.
+    /// A cluster. Ignores `LAUREL_TEST_SHARDS`.
     pub async fn on_cluster(shards: usize) -> Self {
-        Self::on(TestRedis::on_cluster(shards).await, folder(), shards).await
+        Self::on(TestRedis::on_cluster(shards).await, create_folder(), shards).await
     }
 
     /// A single Redis whose clock the test sets.
     pub async fn with_fake_clock() -> Self {
-        let folder = folder();
+        let folder = create_folder();
         Self::on(TestRedis::with_fake_clock(folder.path()).await, folder, 1).await
     }
 
@@ -84,10 +84,10 @@ impl TestStores {
         config.redis.shards = u32::try_from(shards).unwrap();
         config.postgres.max_connections = 4;
         config.auth.jwt_secret = "only for tests, only for tests, only for tests".to_owned().into();
-        config.postgres.url = store_processes::database(&config).await.into();
+        config.postgres.url = store_processes::create_database(&config).await.into();
         config.server.port = 0;
         config.server.drain_seconds = 1;
-        // A slow store on a busy machine must not time out, and a killed store refuses at once. Tests of a time-out set it.
+        // Long enough for a busy machine. A killed store refuses connections at once. Tests of a time-out set it.
         config.redis.timeout_ms = 10_000;
         config.redis.wait_timeout_ms = 10_000;
         config.postgres.acquire_timeout_ms = 60_000;
@@ -106,14 +106,14 @@ impl TestStores {
         Self { config, redis, folder, clock: Clock::default() }
     }
 
-    /// With a database without tables.
+    /// Like `new`, with a database without tables.
     pub async fn without_tables() -> Self {
         let mut stores = Self::new().await;
-        stores.config.postgres.url = store_processes::empty_database().await.into();
+        stores.config.postgres.url = store_processes::create_empty_database().await.into();
         stores
     }
 
-    /// With a dedicated Postgres, which the test may stop.
+    /// Like `new`, with a separate Postgres that the test may stop.
     pub async fn with_own_postgres() -> (Self, TestPostgres) {
         let mut stores = Self::new().await;
         let postgres = TestPostgres::start(&stores.folder.path().join("own")).await;
@@ -122,36 +122,36 @@ impl TestStores {
         (stores, postgres)
     }
 
-    /// A node on these stores.
+    /// Starts a node in this process.
     pub async fn start_node(&self) -> TestNode {
         self.start_node_with(|_| ()).await
     }
 
-    /// A node with other settings.
+    /// Starts a node with changed settings.
     pub async fn start_node_with(&self, change: impl FnOnce(&mut Config)) -> TestNode {
         let mut config = self.config.clone();
         change(&mut config);
         TestNode::new(Node::start(config, self.clock.clone()).await.unwrap())
     }
 
-    /// The `App` of a node, without its listener and tasks.
+    /// Builds the `App` of a node, without its listener and tasks.
     pub async fn build_app(&self) -> Arc<App> {
         App::build(self.config.clone(), self.clock.clone()).await.unwrap().0
     }
 
-    /// Only a `Store`, with an open board, for tests of scripts.
+    /// Connects a `Store` and opens its board, for tests of scripts.
     pub async fn open_store(&self) -> Store {
         let store = Store::connect(&self.config.redis, Arc::new(Metrics::default())).await.unwrap();
         open_board(&store).await;
         store
     }
 
-    /// A client for Redis that does not use Laurel's code.
+    /// A Redis client that does not use the code of Laurel.
     pub async fn redis_client(&self) -> RedisClient {
         self.redis.redis_client().await
     }
 
-    /// Blocks writes to the ledger until the connection is dropped.
+    /// Blocks writes to the ledger until the returned connection is dropped.
     pub async fn block_ledger_writes(&self) -> PgConnection {
         let mut connection = PgConnection::connect(self.config.postgres.url.expose()).await.unwrap();
         let lock = "BEGIN; LOCK TABLE score_history IN EXCLUSIVE MODE";
@@ -159,32 +159,33 @@ impl TestStores {
         connection
     }
 
-    /// A node in its own process, which the test may kill.
+    /// Starts a node in its own process, which the test may kill.
     pub async fn start_process(&self, settings: &[(&str, &str)]) -> NodeProcess {
         NodeProcess::start(&self.config, settings).await
     }
 }
 
-fn folder() -> TempDir {
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn create_folder() -> TempDir {
     tempfile::Builder::new().prefix("laurel").tempdir().unwrap()
 }
 
-/// Opens the board, as the leader does after a successful check.
+/// Opens the board of every shard, as the leader does after a successful check.
 pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
-        let redis_client = store.poll_shard_state(shard).await.unwrap();
-        store
-            .open_board(shard, &redis_client.run, store.latest_position(shard).epoch + 1, 0, 0, None)
-            .await
-            .unwrap()
-            .unwrap();
+        let state = store.poll_shard_state(shard).await.unwrap();
+        store.open_board(shard, &state.run, store.latest_position(shard).epoch + 1, 0, 0, None).await.unwrap().unwrap();
     }
 }
 
-/// The time-out of a test, long enough for a busy machine.
+/// The time-out of a wait in a test, long enough for a busy machine.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Polls until a condition returns a value, at increasing intervals.
+/// Polls a condition at increasing intervals until it returns a value. Panics with `what` after five minutes.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: impl FnMut() -> F) -> T {
     let (started, mut pause) = (Instant::now(), Duration::from_millis(10));
     while started.elapsed() < TEST_TIMEOUT {
@@ -194,13 +195,13 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: 
         tokio::time::sleep(pause).await;
         pause = (pause + pause / 4).min(Duration::from_millis(50));
     }
-    panic!("waited five minutes for: {what}")
+    panic!("waited five minutes for {what}")
 }
 
-/// Waits until the outbox is empty, then checks that Redis and the ledger agree.
+/// Waits until the outbox is empty, then asserts that Redis and the ledger agree.
 pub async fn assert_ledger_matches(stores: &TestStores) {
     let app = stores.build_app().await;
-    eventually("the outbox to be written", async || {
+    eventually("the outbox to be empty", async || {
         (app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
     })
     .await;
@@ -208,14 +209,14 @@ pub async fn assert_ledger_matches(stores: &TestStores) {
     assert_eq!(ledger_mismatches(&app).await, []);
 }
 
-/// Differences between Redis and the ledger.
+/// The mismatches between Redis and the ledger.
 pub async fn mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
     laurel::ledger::verify(&app.ledger, &mut |mismatch| found.push(mismatch)).await.unwrap();
     found
 }
 
-/// Differences within the ledger.
+/// The mismatches within the ledger.
 pub async fn ledger_mismatches(app: &App) -> Vec<Mismatch> {
     let mut found = Vec::new();
     laurel::ledger::verify_ledger(&app.database, app.receipts.verifier(), &|_| (), &mut |mismatch| {

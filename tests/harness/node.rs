@@ -1,4 +1,4 @@
-//! A node in this process, with a client that uses real HTTP.
+//! A node in this process, and a client that sends HTTP requests to it.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 pub struct TestNode {
     pub base: String,
-    /// The URL of the admin listener, if it is separate.
+    /// The URL of the admin listener, if there is one.
     pub admin_base: Option<String>,
     pub app: Arc<App>,
     node: Option<Node>,
     client: reqwest::Client,
 }
 
-/// A player with a login.
+/// A player who is logged in.
 #[derive(Clone, Debug)]
 pub struct Player {
     pub token: String,
@@ -36,7 +36,7 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    /// The error code, or an empty text.
+    /// The error code; empty if there is none.
     pub fn code(&self) -> &str {
         self.body["metadata"]["errorCode"].as_str().unwrap_or_default()
     }
@@ -64,7 +64,7 @@ impl TestResponse {
 impl TestNode {
     pub fn new(node: Node) -> Self {
         let base = format!("http://{}", node.address);
-        let admin_base = node.admin_address.map(|it| format!("http://{it}"));
+        let admin_base = node.admin_address.map(|address| format!("http://{address}"));
         Self { base, admin_base, app: node.app.clone(), node: Some(node), client: reqwest::Client::new() }
     }
 
@@ -108,28 +108,28 @@ impl TestNode {
         body: &Value,
     ) -> TestResponse {
         let bearer = format!("Bearer {token}");
-        let mut all = vec![("content-type", "application/json")];
+        let mut all_headers = vec![("content-type", "application/json")];
         if !token.is_empty() {
-            all.push(("authorization", &bearer));
+            all_headers.push(("authorization", &bearer));
         }
-        all.extend(headers);
-        self.send(Method::POST, path, &all, body.to_string().into_bytes()).await
+        all_headers.extend(headers);
+        self.send(Method::POST, path, &all_headers, body.to_string().into_bytes()).await
     }
 
     /// Registers a player.
     pub async fn register(&self, username: &str) -> Player {
         let body = json!({ "username": username, "email": format!("{username}@example.com"), "password": "correct horse" });
-        let answer = self.post("/api/auth/register", "", &body).await;
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        self.player(answer.body["data"]["token"].as_str().unwrap())
+        let response = self.post("/api/auth/register", "", &body).await;
+        assert_eq!(response.status, 201, "{}", response.text);
+        self.player(response.body["data"]["token"].as_str().unwrap())
     }
 
     /// Logs in a registered player.
     pub async fn login(&self, username: &str) -> Player {
         let body = json!({ "username": username, "password": "correct horse" });
-        let answer = self.post("/api/auth/login", "", &body).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        self.player(answer.body["data"]["token"].as_str().unwrap())
+        let response = self.post("/api/auth/login", "", &body).await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        self.player(response.body["data"]["token"].as_str().unwrap())
     }
 
     /// Creates many players, without hashing passwords.
@@ -138,9 +138,10 @@ impl TestNode {
         let options = SeedOptions { users: count, max_score: 0, tokens: Some(file.path().to_owned()) };
         laurel::ledger::seed(&self.app.ledger, &self.app.accounts.logins, &options, |_| ()).await.unwrap();
         let tokens = std::fs::read_to_string(file.path()).unwrap();
-        tokens.lines().map(|it| self.player(it)).collect()
+        tokens.lines().map(|token| self.player(token)).collect()
     }
 
+    /// The player of a login token.
     fn player(&self, token: &str) -> Player {
         let identity = self.app.accounts.logins.read(token, self.app.clock.now_s()).unwrap();
         Player { token: token.to_owned(), identity }
@@ -150,11 +151,11 @@ impl TestNode {
         self.post("/api/v1/actions/init", &player.token, &json!({ "actionType": action })).await
     }
 
-    /// Gets a token for an action.
+    /// Issues a token for an action.
     pub async fn issue_token(&self, player: &Player, action: &str) -> String {
-        let answer = self.init(player, action).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer.body["antiSpamToken"].as_str().unwrap().to_owned()
+        let response = self.init(player, action).await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        response.body["antiSpamToken"].as_str().unwrap().to_owned()
     }
 
     pub async fn finalize(&self, player: &Player, token: &str, proof: Value) -> TestResponse {
@@ -162,36 +163,36 @@ impl TestNode {
         self.post("/api/v1/actions/finalize", &player.token, &body).await
     }
 
-    /// Gets a token and redeems it.
+    /// Issues a token and redeems it.
     pub async fn award(&self, player: &Player, action: &str) -> TestResponse {
         let token = self.issue_token(player, action).await;
-        let answer = self.finalize(player, &token, Value::Null).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer
+        let response = self.finalize(player, &token, Value::Null).await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        response
     }
 
     /// Waits until the outbox is empty.
     pub async fn wait_for_ledger(&self) {
-        super::eventually("the outbox to be written", async || {
+        super::eventually("the outbox to be empty", async || {
             (self.app.store.poll(0, i64::MAX).await.ok()?.outbox == 0).then_some(())
         })
         .await;
     }
 
-    /// The board's rows as (username, score, rank).
+    /// The rows of the board: username, score and rank.
     pub async fn board(&self) -> Vec<(String, u64, u64)> {
-        let answer = self.get("/api/v1/scores/leaderboard").await;
-        rows(&answer.body["leaderboard"])
+        let response = self.get("/api/v1/scores/leaderboard").await;
+        rows(&response.body["leaderboard"])
     }
 }
 
-/// Rows as (username, score, rank).
+/// The rows of a board in JSON: username, score and rank.
 pub fn rows(board: &Value) -> Vec<(String, u64, u64)> {
-    let row = |it: &Value| {
+    let row = |entry: &Value| {
         (
-            it["username"].as_str().unwrap().to_owned(),
-            it["score"].as_u64().unwrap(),
-            it["rank"].as_u64().unwrap(),
+            entry["username"].as_str().unwrap().to_owned(),
+            entry["score"].as_u64().unwrap(),
+            entry["rank"].as_u64().unwrap(),
         )
     };
     board.as_array().unwrap().iter().map(row).collect()

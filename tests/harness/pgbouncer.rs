@@ -1,4 +1,4 @@
-//! A PgBouncer in front of a test's Postgres: the real program, on loopback.
+//! A real PgBouncer in front of the Postgres of a test, on loopback.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,12 +10,12 @@ pub struct PgBouncer {
     config: PathBuf,
     ports: Ports,
     process: Option<Child>,
-    /// PgBouncer runs as another user, who may lack access to the folder of the socket.
+    /// PgBouncer runs as another user, who may have no access to the folder of the socket.
     _proxy: Proxy,
 }
 
 impl PgBouncer {
-    /// Starts a PgBouncer in front of the Postgres with its socket in a folder, with these lines of settings.
+    /// Starts a PgBouncer in front of the Postgres whose socket is in the folder `postgres`. `settings` are lines of `pgbouncer.ini`.
     pub async fn start(folder: &Path, postgres: &Path, settings: &str) -> Self {
         let proxy = Proxy::start(&postgres.join(".s.PGSQL.5432")).await;
         let (ports, config) = (Ports::take(), folder.join("pgbouncer.ini"));

@@ -1,4 +1,4 @@
-//! A node in its own process, for tests that kill it.
+//! A node in its own process, for tests that kill it; and commands of the program.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -11,11 +11,11 @@ pub struct NodeProcess {
     child: Child,
 }
 
-/// The program without settings, except a time-out for Redis that suits a busy machine.
+/// The program without settings, except a time-out of Redis that is long enough for a busy machine.
 pub fn laurel_binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     let settings = ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "PORT"];
-    let is_setting = |it: &str| it.starts_with("LAUREL_") || settings.contains(&it);
+    let is_setting = |name: &str| name.starts_with("LAUREL_") || settings.contains(&name);
     for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
         command.env_remove(name);
     }
@@ -48,16 +48,16 @@ impl NodeProcess {
         Self::run(laurel_command(config), settings, log).await
     }
 
-    /// Starts a node with a limit for open files.
+    /// Starts a node with a limit of open files.
     pub async fn start_with_file_limit(config: &Config, settings: &[(&str, &str)], files: u64) -> Self {
         let mut command = laurel_command(config);
         let limit = libc::rlimit { rlim_cur: files, rlim_max: files };
-        let restrict = move || match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } {
+        let set_limit = move || match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         };
         // SAFETY: setrlimit is safe between fork and exec.
-        unsafe { command.pre_exec(restrict) };
+        unsafe { command.pre_exec(set_limit) };
         Self::run(command, settings, Stdio::inherit()).await
     }
 
@@ -74,14 +74,14 @@ impl NodeProcess {
             .stderr(log);
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
-        let first = tokio::task::spawn_blocking(move || {
+        let first_line = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
             BufReader::new(stdout).read_line(&mut line).unwrap();
             line
         });
-        let line = first.await.unwrap();
-        let begin = line.find("http://").unwrap_or_else(|| panic!("the node did not start: {line:?}"));
-        let address = line[begin..].split(['"', '\n']).next().unwrap().replace("localhost", "127.0.0.1");
+        let line = first_line.await.unwrap();
+        let start = line.find("http://").unwrap_or_else(|| panic!("the node did not start: {line:?}"));
+        let address = line[start..].split(['"', '\n']).next().unwrap().replace("localhost", "127.0.0.1");
         Self { base: address, child }
     }
 
@@ -90,7 +90,7 @@ impl NodeProcess {
         self.base.rsplit(':').next().unwrap()
     }
 
-    /// Kills the process with SIGKILL and waits for its end.
+    /// Kills the process with SIGKILL and waits until it ends.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -101,7 +101,7 @@ impl NodeProcess {
         self.child.id()
     }
 
-    /// Waits for the end of the process. Returns the exit code.
+    /// Waits until the process ends. Returns its exit code.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -112,7 +112,7 @@ impl NodeProcess {
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
     }
 
-    /// Sends SIGTERM and waits for the end. Returns the exit code.
+    /// Sends SIGTERM and waits until the process ends. Returns its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         self.send_sigterm();
         self.exit_code()

@@ -1,4 +1,4 @@
-//! An identity provider, as a node sees it: a file with keys, and tokens.
+//! An identity provider: a file with its keys, and the tokens that it signs.
 
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
@@ -21,17 +21,17 @@ impl IdentityProvider {
         provider
     }
 
-    /// Writes its keys.
+    /// Writes the file with the keys of these signers.
     pub fn publish(&self, signers: &[&Signer]) {
         std::fs::write(self.folder.path().join("keys.json"), jwks(signers)).unwrap();
     }
 
-    /// Writes keys that the test cannot sign with.
+    /// Writes a file with any keys.
     pub fn publish_keys(&self, keys: &Value) {
         std::fs::write(self.folder.path().join("keys.json"), json!({ "keys": keys }).to_string()).unwrap();
     }
 
-    /// Writes the issuers file of a node, with this setting for the keys.
+    /// Writes the issuers file of a node. `keys` is the line that names the keys.
     pub fn trust(&self, keys: &str) {
         let entry = format!("[[issuer]]\nissuer = \"https://id.example\"\naudience = \"laurel\"\n{keys}\n");
         std::fs::write(self.folder.path().join("issuers.toml"), entry).unwrap();

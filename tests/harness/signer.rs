@@ -1,4 +1,4 @@
-//! A signing key of another party, with its public key as JWK and PEM.
+//! A signing key of another party. Its public key is available as JWK and PEM.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair as RsaPair, KeySize};
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-/// The length of the PKCS #8 header of an RSA key of 2048 bits. Signing needs the key without it.
+/// The length in bytes of the PKCS #8 header of an RSA key of 2048 bits. The signer needs the key without it.
 const RSA_2048_PKCS8_PREFIX: usize = 26;
 
 pub struct Signer {

@@ -1,4 +1,4 @@
-//! Processes of stores. One thread starts all of them: the kernel ends a store when the thread that started it ends, and the thread of a
+//! Processes of stores. One thread starts all of them, because the kernel ends a store with the thread that started it, and the thread of a
 //! test ends with the test.
 
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ pub fn store_runtime() -> &'static Handle {
     })
 }
 
-async fn open(path: PathBuf) -> DataFolder {
+async fn open_data_folder(path: PathBuf) -> DataFolder {
     match DataFolder::open(&path).await.unwrap() {
         Holder::Us(folder) => folder,
         Holder::Other { pid, .. } => panic!("{} is in use by {pid:?}", path.display()),
@@ -38,13 +38,12 @@ async fn open(path: PathBuf) -> DataFolder {
 /// A data file of a Redis: its name and content.
 pub type DataFile = (OsString, Vec<u8>);
 
-/// A Redis process; ends when it is dropped.
+/// A Redis process. It ends when it is dropped.
 pub struct RedisProcess {
     folder: PathBuf,
     options: Vec<String>,
     server: Option<Running>,
     stopped: AtomicBool,
-    /// Whether it has a fake clock.
     has_fake_clock: bool,
 }
 
@@ -70,7 +69,7 @@ impl Running {
 }
 
 impl RedisProcess {
-    /// Starts a Redis in a folder, with the options of an embedded Redis and these.
+    /// Starts a Redis in a folder, with the options of an embedded Redis and further `options`.
     pub async fn start(folder: &Path, options: Vec<String>) -> Self {
         Self::start_with(folder, options, &[]).await
     }
@@ -94,7 +93,7 @@ impl RedisProcess {
 
     /// Sets the fake clock, see `set_clock`.
     pub fn set_clock(&self, time: &str) {
-        assert!(self.has_fake_clock, "it has no fake clock");
+        assert!(self.has_fake_clock, "Redis has no fake clock");
         set_clock(&self.folder, time);
     }
 
@@ -103,12 +102,12 @@ impl RedisProcess {
         format!("unix://{}", self.folder.canonicalize().unwrap().join("redis/redis.sock").display())
     }
 
-    /// Whether it runs and is not stopped.
+    /// True if the process runs and is not stopped.
     pub fn is_running(&self) -> bool {
         self.server.is_some() && !self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Kills the process with SIGKILL and waits for its end.
+    /// Kills the process with SIGKILL and waits until it ends.
     pub async fn kill(&mut self) {
         let server = self.server.take().unwrap();
         signal(server.pid(), libc::SIGKILL);
@@ -118,8 +117,8 @@ impl RedisProcess {
 
     /// Restarts Redis with its data and further options.
     pub async fn restart(&mut self, extra: &[&str]) {
-        assert!(self.server.is_none(), "it runs");
-        // The kernel has the writes of a killed process, so fsync is not needed.
+        assert!(self.server.is_none(), "Redis runs");
+        // The kernel keeps the writes of a killed process, so fsync is not needed.
         let mut options = ["--appendfsync", "no"].map(str::to_owned).to_vec();
         options.extend(self.options.iter().cloned());
         let folder = self.folder.clone();
@@ -128,16 +127,16 @@ impl RedisProcess {
         let start = async move {
             let options: Vec<_> = options.iter().map(String::as_str).collect();
             match fake_time_url {
-                None => {
-                    Running::Private(Box::new(Redis::start(&open(folder).await, &options).await.unwrap()))
-                }
+                None => Running::Private(Box::new(
+                    Redis::start(&open_data_folder(folder).await, &options).await.unwrap(),
+                )),
                 Some(url) => Running::FakeTime(FakeTimeRedis::start(&folder, &options, &url).await),
             }
         };
         self.server = Some(store_runtime().spawn(start).await.unwrap());
     }
 
-    /// Stops the process with SIGSTOP, like a host that hangs: connections stay open without replies.
+    /// Stops the process with SIGSTOP, as if the host hangs: connections stay open without replies.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         signal(self.server.as_ref().unwrap().pid(), libc::SIGSTOP);
@@ -149,9 +148,9 @@ impl RedisProcess {
         self.stopped.store(false, Ordering::Relaxed);
     }
 
-    /// The folder of the data, without the state of the cluster.
+    /// The folder of the data. It does not contain the state of the cluster.
     fn data(&self) -> PathBuf {
-        assert!(self.server.is_none(), "it runs");
+        assert!(self.server.is_none(), "Redis runs");
         self.folder.join("redis/appendonlydir")
     }
 
@@ -162,7 +161,7 @@ impl RedisProcess {
 
     /// Copies the data. Redis must not run.
     pub fn copy_data(&self) -> Vec<DataFile> {
-        let read = |it: std::fs::DirEntry| (it.file_name(), std::fs::read(it.path()).unwrap());
+        let read = |entry: std::fs::DirEntry| (entry.file_name(), std::fs::read(entry.path()).unwrap());
         std::fs::read_dir(self.data()).unwrap().flatten().map(read).collect()
     }
 
@@ -181,7 +180,7 @@ fn signal(pid: Option<u32>, signal: libc::c_int) {
     unsafe { libc::kill(pid.unwrap() as libc::pid_t, signal) };
 }
 
-/// The Postgres of a test; ends when it is dropped.
+/// The Postgres of a test. It ends when it is dropped.
 pub struct TestPostgres {
     pub url: String,
     folder: PathBuf,
@@ -191,7 +190,7 @@ pub struct TestPostgres {
 /// Starts a Postgres with the data in a folder. Returns it and its URL.
 async fn start_postgres(path: &Path, settings: &'static [&'static str]) -> (Postgres, String) {
     let folder = path.to_owned();
-    let start = async move { Postgres::start(&open(folder).await, settings).await.unwrap() };
+    let start = async move { Postgres::start(&open_data_folder(folder).await, settings).await.unwrap() };
     let postgres = store_runtime().spawn(start).await.unwrap();
     let host = path.canonicalize().unwrap().join("postgres");
     (postgres, format!("postgres:///laurel?host={}&user=laurel", host.display()))
@@ -218,33 +217,33 @@ impl TestPostgres {
     }
 }
 
-static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+static SHARED_FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
 /// Deletes the folders of shared stores when the test process ends.
-extern "C" fn clean_up() {
-    if let Some(folder) = FOLDER.get() {
+extern "C" fn delete_shared_folder() {
+    if let Some(folder) = SHARED_FOLDER.get() {
         let _ = std::fs::remove_dir_all(folder);
     }
 }
 
 /// A new folder for a store that several tests share.
 pub fn shared_folder(name: &str) -> PathBuf {
-    let all = FOLDER.get_or_init(|| {
+    let all = SHARED_FOLDER.get_or_init(|| {
         // SAFETY: the handler only removes a folder.
-        unsafe { libc::atexit(clean_up) };
+        unsafe { libc::atexit(delete_shared_folder) };
         tempfile::Builder::new().prefix("laurel-tests").tempdir().unwrap().keep()
     });
     tempfile::Builder::new().prefix(name).tempdir_in(all).unwrap().keep()
 }
 
 /// Copies a database of the shared Postgres. Returns the URL of the copy.
-async fn copy(of: &str) -> String {
+async fn copy_database(template: &str) -> String {
     static POSTGRES: OnceCell<(Postgres, String)> = OnceCell::const_new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let (_, admin) = POSTGRES
         .get_or_init(async || {
-            // The databases are short-lived and never restored, so background work and WAL for replicas would only cost time. Every
-            // connection maps the shared buffers, so they are small.
+            // No test restores these databases, so background work and WAL for replicas would only cost time. The shared buffers are
+            // small, because every connection maps them.
             let settings = &[
                 "fsync=off",
                 "synchronous_commit=off",
@@ -262,7 +261,7 @@ async fn copy(of: &str) -> String {
         })
         .await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    execute(admin, format!("CREATE DATABASE {name} TEMPLATE {of}")).await;
+    execute(admin, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     admin.replace("/laurel?", &format!("/{name}?"))
 }
 
@@ -273,27 +272,27 @@ async fn execute(url: &str, statement: String) {
 }
 
 /// Creates an empty database. Returns its URL.
-pub async fn empty_database() -> String {
-    copy("template1").await
+pub async fn create_empty_database() -> String {
+    copy_database("template1").await
 }
 
-/// Creates a database with Laurel's tables. They are copied, since creating them takes longer than most tests.
-pub async fn database(config: &Config) -> String {
+/// Creates a database with the tables of Laurel. It copies them: a migration takes longer than most tests.
+pub async fn create_database(config: &Config) -> String {
     static TABLES: OnceCell<String> = OnceCell::const_new();
     let tables = TABLES
         .get_or_init(async || {
-            let url = empty_database().await;
+            let url = create_empty_database().await;
             let mut config = config.clone();
             config.postgres.url = url.clone().into();
-            let migrated = laurel_command(&config).arg("migrate").output().unwrap();
-            assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+            let output = laurel_command(&config).arg("migrate").output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let name = url.split(['/', '?']).find(|it| it.starts_with("test_"));
             name.unwrap().to_owned()
         })
         .await;
-    let url = copy(tables).await;
-    // Whoever copies a database copies its deployment's id, which logins carry: migrations/0001_baseline.sql.
-    // Nor is a new database as old as this run: users settle by the time in `rollup_heads`.
+    let url = copy_database(tables).await;
+    // A copy would have the deployment id of its template, which is part of every login, and its time in `rollup_heads`, which
+    // decides when the registrations of users are final.
     let renew =
         "UPDATE deployment SET id = gen_random_uuid(); UPDATE rollup_heads SET seen_number_at = now()";
     execute(&url, renew.to_owned()).await;

@@ -6,16 +6,16 @@ use super::cluster::{self, TestCluster};
 use super::redis_client::{RedisClient, Server};
 use super::store_processes::{DataFile, RedisProcess};
 
-/// Ends when it is dropped; a cluster returns to the pool.
+/// The Redis of a test. When it is dropped, a process ends and a cluster returns to the pool.
 pub struct TestRedis {
     pub url: String,
-    /// The number of shards; 1: keys have no prefix.
+    /// The number of shards. With 1, keys have no prefix.
     shards: usize,
     servers: Servers,
 }
 
 enum Servers {
-    One(Box<RedisProcess>),
+    Process(Box<RedisProcess>),
     /// `None` only in `drop`.
     Cluster(Option<TestCluster>),
 }
@@ -29,52 +29,52 @@ impl TestRedis {
     /// Starts a single Redis for several shards.
     pub async fn with_shards(path: &Path, shards: usize) -> Self {
         let process = RedisProcess::start(path, Vec::new()).await;
-        Self { url: process.url(), shards, servers: Servers::One(Box::new(process)) }
+        Self { url: process.url(), shards, servers: Servers::Process(Box::new(process)) }
     }
 
     /// Starts a single Redis with a fake clock.
     pub async fn with_fake_clock(path: &Path) -> Self {
         let process = RedisProcess::start_with_fake_clock(path).await;
-        Self { url: process.url(), shards: 1, servers: Servers::One(Box::new(process)) }
+        Self { url: process.url(), shards: 1, servers: Servers::Process(Box::new(process)) }
     }
 
-    /// Sets the fake clock: `+86400` and `-4` are offsets in seconds, `2026-11-29 23:59:57` is a fixed time (UTC).
+    /// Sets the fake clock to an offset in seconds (`+86400`, `-4`) or a fixed time in UTC (`2026-11-29 23:59:57`).
     pub fn set_clock(&self, time: &str) {
         match &self.servers {
-            Servers::One(process) => process.set_clock(time),
+            Servers::Process(process) => process.set_clock(time),
             Servers::Cluster(_) => panic!("a cluster has no fake clock"),
         }
     }
 
     /// Takes a cluster from the pool.
     pub async fn on_cluster(shards: usize) -> Self {
-        let cluster = cluster::take().await;
+        let cluster = cluster::take_from_pool().await;
         Self { url: cluster.url(), shards, servers: Servers::Cluster(Some(cluster)) }
     }
 
     /// The cluster, if this is one.
     pub fn cluster(&mut self) -> Option<&mut TestCluster> {
         match &mut self.servers {
-            Servers::One(_) => None,
+            Servers::Process(_) => None,
             Servers::Cluster(cluster) => cluster.as_mut(),
         }
     }
 
-    /// A client that does not use Laurel's code.
+    /// A client that does not use the code of Laurel.
     pub async fn redis_client(&self) -> RedisClient {
         match &self.servers {
-            Servers::One(process) => {
+            Servers::Process(process) => {
                 let server = Server::connect(&process.url(), String::new(), true).await;
-                RedisClient::over(vec![server], self.shards, None)
+                RedisClient::with_servers(vec![server], self.shards, None)
             }
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().redis_client(self.shards).await,
         }
     }
 
-    /// Kills all processes with SIGKILL and waits for their end.
+    /// Kills all processes with SIGKILL and waits until they end.
     pub async fn kill(&mut self) {
         match &mut self.servers {
-            Servers::One(process) => process.kill().await,
+            Servers::Process(process) => process.kill().await,
             Servers::Cluster(cluster) => cluster.as_mut().unwrap().kill_all().await,
         }
     }
@@ -87,7 +87,7 @@ impl TestRedis {
     /// Restarts with further options.
     pub async fn restart_with(&mut self, extra: &[&str]) {
         match &mut self.servers {
-            Servers::One(process) => process.restart(extra).await,
+            Servers::Process(process) => process.restart(extra).await,
             Servers::Cluster(cluster) => {
                 let cluster = cluster.as_mut().unwrap();
                 cluster.restart_all(extra).await;
@@ -96,10 +96,10 @@ impl TestRedis {
         }
     }
 
-    /// Stops the processes with SIGSTOP, like a host that hangs: connections stay open without replies.
+    /// Stops the processes with SIGSTOP, as if the host hangs: connections stay open without replies.
     pub fn stop(&self) {
         match &self.servers {
-            Servers::One(process) => process.stop(),
+            Servers::Process(process) => process.stop(),
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().stop_all(),
         }
     }
@@ -107,7 +107,7 @@ impl TestRedis {
     /// Continues the processes after `stop`.
     pub fn resume(&self) {
         match &self.servers {
-            Servers::One(process) => process.resume(),
+            Servers::Process(process) => process.resume(),
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().resume_all(),
         }
     }
@@ -115,15 +115,15 @@ impl TestRedis {
     /// Deletes the data. The processes must not run.
     pub fn delete_data(&self) {
         match &self.servers {
-            Servers::One(process) => process.delete_data(),
+            Servers::Process(process) => process.delete_data(),
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().delete_all_data(),
         }
     }
 
-    /// Copies the data, by process. The processes must not run.
+    /// Copies the data of each process. The processes must not run.
     pub fn copy_data(&self) -> Vec<Vec<DataFile>> {
         match &self.servers {
-            Servers::One(process) => vec![process.copy_data()],
+            Servers::Process(process) => vec![process.copy_data()],
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().copy_all_data(),
         }
     }
@@ -131,7 +131,7 @@ impl TestRedis {
     /// Replaces the data by a copy. The processes must not run.
     pub fn restore_data(&self, copies: &[Vec<DataFile>]) {
         match &self.servers {
-            Servers::One(process) => process.restore_data(&copies[0]),
+            Servers::Process(process) => process.restore_data(&copies[0]),
             Servers::Cluster(cluster) => cluster.as_ref().unwrap().restore_all_data(copies),
         }
     }
@@ -140,7 +140,7 @@ impl TestRedis {
 impl Drop for TestRedis {
     fn drop(&mut self) {
         if let Servers::Cluster(cluster) = &mut self.servers {
-            cluster::give_back(cluster.take().unwrap());
+            cluster::return_to_pool(cluster.take().unwrap());
         }
     }
 }

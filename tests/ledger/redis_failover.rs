@@ -4,47 +4,25 @@ use serde_json::{Value, json};
 
 use super::wait_for_epoch_after;
 use crate::harness::{
-    Player, RedisClient, TestNode, TestPostgres, TestRedis, TestStores, assert_ledger_matches, eventually,
+    Player, TestNode, TestPostgres, TestRedis, TestStores, assert_ledger_matches, eventually,
 };
-
-/// Makes Redis listen on TCP. Returns the port.
-async fn open_port(redis_client: &mut RedisClient) -> u16 {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
-        let _: () = redis_client.query(&format!("CONFIG SET {setting}")).await;
-    }
-    port
-}
-
-/// Makes one Redis a replica of another and waits for the sync.
-async fn replicate_from(redis_client: &mut RedisClient, port: u16) {
-    let _: () = redis_client.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
-    for _ in 0..6000 {
-        let info: String = redis_client.query("INFO replication").await;
-        if info.contains("master_link_status:up") {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the replica never was in sync");
-}
 
 /// Starts an independent Redis with a copy of the data. Returns it and its port. The first replica changes the replication id of a Redis, so the
 /// board closes and opens again with the same data.
 async fn start_copy(stores: &TestStores) -> (TestRedis, u16) {
-    let port = open_port(&mut stores.redis_client().await).await;
+    let port = stores.redis_client().await.listen_on_tcp().await;
     let other = TestRedis::start(&stores.folder.path().join("other")).await;
     let mut redis_client = other.redis_client().await;
-    replicate_from(&mut redis_client, port).await;
+    redis_client.replicate_from(port).await;
     let _: () = redis_client.query("REPLICAOF NO ONE").await;
-    let port = open_port(&mut redis_client).await;
+    let port = redis_client.listen_on_tcp().await;
     (other, port)
 }
 
 /// Replaces the data of Redis by that of the other Redis, as a Sentinel failover and failback do.
 async fn fail_over(stores: &TestStores, port: u16) {
     let mut redis_client = stores.redis_client().await;
-    replicate_from(&mut redis_client, port).await;
+    redis_client.replicate_from(port).await;
     let _: () = redis_client.query("REPLICAOF NO ONE").await;
 }
 

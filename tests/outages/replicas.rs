@@ -6,18 +6,9 @@ use crate::harness::{TestRedis, TestStores, assert_ledger_matches, eventually};
 
 /// Starts a replica of a Redis and waits until it is in sync.
 async fn start_replica(stores: &TestStores) -> TestRedis {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut primary = stores.redis_client().await;
-    for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
-        let _: () = primary.query(&format!("CONFIG SET {setting}")).await;
-    }
+    let port = stores.redis_client().await.listen_on_tcp().await;
     let replica = TestRedis::start(&stores.folder.path().join("replica")).await;
-    let _: () = replica.redis_client().await.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
-    eventually("the replica to be in sync", async || {
-        let info: String = replica.redis_client().await.query("INFO replication").await;
-        info.contains("master_link_status:up").then_some(())
-    })
-    .await;
+    replica.redis_client().await.replicate_from(port).await;
     replica
 }
 

@@ -4,17 +4,17 @@ use super::{MEMBERS, TestCluster, eventually};
 use crate::harness::store_processes::{DataFile, RedisProcess};
 
 impl TestCluster {
-    /// Shortens the time-out of failovers to two or three seconds.
+    /// Shortens the time-out, so that failovers take two or three seconds.
     pub async fn shorten_node_timeout(&self) {
-        self.damage();
+        self.mark_changed();
         for member in self.running_members() {
             let _: () = self.query(member, "CONFIG SET cluster-node-timeout 1000 hz 10").await;
         }
     }
 
-    /// Kills a member with SIGKILL and waits for its end.
+    /// Kills a member with SIGKILL and waits until it ends.
     pub async fn kill(&mut self, member: usize) {
-        self.damage();
+        self.mark_changed();
         self.members[member].kill().await;
     }
 
@@ -23,9 +23,9 @@ impl TestCluster {
         self.members[member].restart(&[]).await;
     }
 
-    /// Stops a member with SIGSTOP, like a host that hangs.
+    /// Stops a member with SIGSTOP, as if its host hangs.
     pub fn stop(&self, member: usize) {
-        self.damage();
+        self.mark_changed();
         self.members[member].stop();
     }
 
@@ -46,15 +46,15 @@ impl TestCluster {
         master
     }
 
-    /// Waits until a slot has another master than `from` and every running member knows it. Returns the new master.
+    /// Waits until a slot has another master than `from`, and every running member has its address. Returns the new master.
     pub async fn wait_for_failover(&self, slot: u16, from: usize) -> usize {
         eventually("another master", async || {
-            let master = self.master_of(slot).await.filter(|it| *it != from)?;
+            let master = self.master_of(slot).await.filter(|master| *master != from)?;
             for member in self.running_members() {
                 let nodes = self.view_of(member).await;
-                let knows_master = nodes.iter().any(|it| it.id == self.ids[master] && it.has(slot));
+                let has_master = nodes.iter().any(|node| node.id == self.ids[master] && node.has(slot));
                 let state: String = self.query(member, "CLUSTER INFO").await;
-                (knows_master && state.contains("cluster_state:ok")).then_some(())?;
+                (has_master && state.contains("cluster_state:ok")).then_some(())?;
             }
             Some(master)
         })
@@ -63,25 +63,25 @@ impl TestCluster {
 
     /// Kills all six members.
     pub async fn kill_all(&mut self) {
-        self.damage();
+        self.mark_changed();
         futures::future::join_all(self.members.iter_mut().map(|it| it.kill())).await;
     }
 
-    /// Restarts all six members with further options. They accept writes two seconds after they have loaded their data.
+    /// Restarts all six members with further options. They accept writes two seconds after the load of their data.
     pub async fn restart_all(&mut self, extra: &[&str]) {
-        futures::future::join_all(self.members.iter_mut().map(|it| it.restart(extra))).await;
+        futures::future::join_all(self.members.iter_mut().map(|member| member.restart(extra))).await;
     }
 
     pub fn stop_all(&self) {
-        (0..MEMBERS).for_each(|it| self.stop(it));
+        (0..MEMBERS).for_each(|member| self.stop(member));
     }
 
     pub fn resume_all(&self) {
-        (0..MEMBERS).for_each(|it| self.resume(it));
+        (0..MEMBERS).for_each(|member| self.resume(member));
     }
 
     pub fn delete_all_data(&self) {
-        (0..MEMBERS).for_each(|it| self.delete_data(it));
+        (0..MEMBERS).for_each(|member| self.delete_data(member));
     }
 
     pub fn copy_all_data(&self) -> Vec<Vec<DataFile>> {

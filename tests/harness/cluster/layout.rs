@@ -9,10 +9,10 @@ const SLOTS: usize = 16_384;
 #[derive(Clone, Debug)]
 pub struct ClusterNode {
     pub id: String,
-    /// Whether this is the member that replied.
+    /// True for the member that replied.
     pub myself: bool,
     pub master: bool,
-    /// Failed in the view of the member that replied (`fail?`) or of the cluster.
+    /// True if the member that replied (`fail?`) or the cluster (`fail`) considers it failed.
     pub failed: bool,
     /// The configuration epoch.
     pub epoch: u64,
@@ -34,7 +34,7 @@ pub fn parse(nodes: &str) -> Vec<ClusterNode> {
 fn parse_line(line: &str) -> ClusterNode {
     let words: Vec<_> = line.split(' ').collect();
     let flags: Vec<_> = words[2].split(',').collect();
-    // A migrating slot appears in brackets, too, in addition to the slots of its old master.
+    // A migrating slot is listed twice: with the slots of its old master, and in brackets.
     let slots = words[8..].iter().filter(|it| !it.starts_with('['));
     ClusterNode {
         id: words[0].to_owned(),
@@ -42,7 +42,7 @@ fn parse_line(line: &str) -> ClusterNode {
         master: flags.contains(&"master"),
         failed: flags.iter().any(|it| it.starts_with("fail")),
         epoch: words[6].parse().unwrap(),
-        slots: slots.map(|it| range(it)).collect(),
+        slots: slots.map(|text| range(text)).collect(),
     }
 }
 
@@ -51,7 +51,7 @@ fn range(text: &str) -> (u16, u16) {
     (from.parse().unwrap(), to.parse().unwrap())
 }
 
-/// The `nodes.conf` of a member. It lists the whole cluster, so that `CLUSTER MEET` is not needed.
+/// The `nodes.conf` of a member. It lists the whole cluster, which replaces `CLUSTER MEET`.
 pub fn nodes_conf(ids: &[String], ports: &Ports, of: usize) -> String {
     let mut text = String::new();
     for (member, id) in ids.iter().enumerate() {

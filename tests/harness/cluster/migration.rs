@@ -1,4 +1,4 @@
-//! Moves a slot with its keys to another master, in the same steps as the tools of Redis, so that a test can run between them.
+//! Migrates a slot with its keys to another master, in the steps of `redis-cli`. A test can run between two steps.
 
 use super::TestCluster;
 
@@ -13,7 +13,7 @@ pub struct Migration {
 impl TestCluster {
     /// Starts a migration: the old master redirects requests for missing keys to the new one.
     pub async fn start_migration(&self, slot: u16, to: usize) -> Migration {
-        self.damage();
+        self.mark_changed();
         let from = self.master_of(slot).await.unwrap();
         let (source, target) = (&self.ids[from], &self.ids[to]);
         let _: () = self.query(to, &format!("CLUSTER SETSLOT {slot} IMPORTING {source}")).await;
@@ -21,23 +21,23 @@ impl TestCluster {
         Migration { slot, from, to }
     }
 
-    /// Moves up to `max_keys` keys. Returns their number.
+    /// Migrates up to `max_keys` keys. Returns how many.
     pub async fn migrate_keys(&self, migration: Migration, max_keys: usize) -> usize {
         let Migration { slot, from, to } = migration;
         let keys: Vec<String> = self.query(from, &format!("CLUSTER GETKEYSINSLOT {slot} {max_keys}")).await;
         for key in &keys {
             let port = self.ports.client(to);
             let reply: String = self.query(from, &format!("MIGRATE 127.0.0.1 {port} {key} 0 5000")).await;
-            // `NOKEY`: the key has expired.
+            // `NOKEY` means that the key has expired.
             assert!(reply == "OK" || reply == "NOKEY", "{key}: {reply}");
         }
         keys.len()
     }
 
-    /// Assigns the slot to the new master, on the new master first, since others may redirect to it at once.
+    /// Assigns the slot to the new master, there first: other members may redirect to it at once.
     pub async fn finish_migration(&self, migration: Migration) {
         let Migration { slot, from, to } = migration;
-        let rest = self.masters().await.into_iter().filter(|it| ![from, to].contains(it));
+        let rest = self.masters().await.into_iter().filter(|member| ![from, to].contains(member));
         for member in [to, from].into_iter().chain(rest) {
             let id = &self.ids[to];
             let _: () = self.query(member, &format!("CLUSTER SETSLOT {slot} NODE {id}")).await;

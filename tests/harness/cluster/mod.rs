@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::future::join_all;
 
 pub use layout::ClusterNode;
-pub use pool::{give_back, take};
+pub use pool::{return_to_pool, take_from_pool};
 use ports::Ports;
 
 use super::eventually;
@@ -23,21 +23,21 @@ use super::store_processes::{RedisProcess, shared_folder};
 const MASTERS: usize = 3;
 const MEMBERS: usize = 2 * MASTERS;
 
-/// The time-out for failovers. It is long, so that a busy machine causes none; tests of failovers call [`TestCluster::shorten_node_timeout`].
+/// The time-out before a failover, long enough that a busy machine causes none. Tests of failovers call [`TestCluster::shorten_node_timeout`].
 const NODE_TIMEOUT_MS: u32 = 30_000;
 
-/// The cluster; ends when it is dropped. Its members have the numbers 0 to 5.
+/// The cluster. Its members have the numbers 0 to 5. It ends when it is dropped.
 pub struct TestCluster {
     members: Vec<RedisProcess>,
     ids: Vec<String>,
     folder: PathBuf,
     ports: Ports,
-    damaged: Arc<AtomicBool>,
+    is_changed: Arc<AtomicBool>,
 }
 
 impl TestCluster {
-    /// Starts a cluster and waits until it accepts writes and each replica is in sync. This takes more than two seconds, before which a new
-    /// master accepts no writes.
+    /// Starts a cluster and waits until it accepts writes and each replica is in sync. This takes more than two seconds: until then a new master
+    /// accepts no writes.
     pub async fn start() -> Self {
         let (folder, ports) = (shared_folder("cluster"), Ports::take());
         let ids: Vec<String> = (0..MEMBERS).map(|_| hex(rand::random::<[u8; 20]>())).collect();
@@ -48,7 +48,7 @@ impl TestCluster {
             RedisProcess::start(&home, options(&ports, member)).await
         }))
         .await;
-        let cluster = Self { members, ids, folder, ports, damaged: Arc::default() };
+        let cluster = Self { members, ids, folder, ports, is_changed: Arc::default() };
         cluster.wait_until_ready().await;
         cluster
     }
@@ -73,7 +73,7 @@ impl TestCluster {
         self.member(member).await.query(command).await
     }
 
-    /// A client for all running members, with this number of shards.
+    /// A client for all running members and this number of shards.
     pub async fn redis_client(&self, shards: usize) -> RedisClient {
         let masters = self.masters().await;
         let connect = async |member: usize| {
@@ -81,12 +81,12 @@ impl TestCluster {
             Server::connect(&url, self.address(member), is_master).await
         };
         let servers = join_all(self.running_members().into_iter().map(connect)).await;
-        RedisClient::over(servers, shards, Some(self.damaged.clone()))
+        RedisClient::with_servers(servers, shards, Some(self.is_changed.clone()))
     }
 
     /// Marks this cluster as changed, so that no other test gets it.
-    fn damage(&self) {
-        self.damaged.store(true, Ordering::Relaxed);
+    fn mark_changed(&self) {
+        self.is_changed.store(true, Ordering::Relaxed);
     }
 
     /// Members that run and are not stopped.
@@ -94,12 +94,12 @@ impl TestCluster {
         (0..MEMBERS).filter(|it| self.members[*it].is_running()).collect()
     }
 
-    /// The cluster in the view of one member.
+    /// The nodes of the cluster, as one member sees them.
     pub async fn view_of(&self, member: usize) -> Vec<ClusterNode> {
         layout::parse(&self.query::<String>(member, "CLUSTER NODES").await)
     }
 
-    /// The running members, each in its own view.
+    /// The running members, each as it sees itself.
     async fn own_views(&self) -> Vec<(usize, ClusterNode)> {
         let own_view =
             async |member| (member, self.view_of(member).await.into_iter().find(|it| it.myself).unwrap());
@@ -163,7 +163,7 @@ impl Drop for TestCluster {
 
 fn options(ports: &Ports, member: usize) -> Vec<String> {
     let (port, bus, timeout) = (ports.client(member), ports.bus(member), NODE_TIMEOUT_MS);
-    // Without a master, only its slots are unavailable. `hz 1`: with the default of 10, idle clusters would use half a core.
+    // Without a master, only its slots are unavailable. With the default `hz 10`, idle clusters would use half a core.
     let options = format!(
         "--port {port} --cluster-port {bus} --bind 127.0.0.1 --cluster-enabled yes --cluster-node-timeout {timeout} \
          --cluster-require-full-coverage no --repl-diskless-sync-delay 0 --hz 1"

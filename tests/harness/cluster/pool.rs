@@ -1,5 +1,5 @@
-//! A pool of clusters. Starting a cluster takes seconds and emptying one takes no time, but an idle one uses a fifth of a small machine, so
-//! it ends after 20 s.
+//! A pool of clusters. A start of a cluster takes seconds, a reuse takes milliseconds. An idle cluster uses a fifth of a small machine, so it
+//! ends after 20 s.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use parking_lot::Mutex;
 use super::TestCluster;
 use crate::harness::store_processes::store_runtime;
 
-/// Free clusters, each with the time since when.
+/// Free clusters, each with the time of its return.
 static FREE: Mutex<Vec<(Instant, TestCluster)>> = Mutex::new(Vec::new());
 
 /// How long a free cluster waits for the next test.
 const MAX_IDLE: Duration = Duration::from_secs(20);
 
-/// How long the clients of the last test may take to disconnect, before the cluster is ended.
+/// How long the clients of the last test may take to disconnect. After that the cluster ends.
 const DISCONNECT_MS: u64 = 20_000;
 
 /// Takes an empty cluster from the pool, or starts one.
-pub async fn take() -> TestCluster {
+pub async fn take_from_pool() -> TestCluster {
     let free = FREE.lock().pop();
     match free {
         Some((_, cluster)) => cluster,
@@ -28,9 +28,9 @@ pub async fn take() -> TestCluster {
     }
 }
 
-/// Returns a cluster to the pool when all clients are gone. Drops a changed one.
-pub fn give_back(cluster: TestCluster) {
-    if cluster.damaged.load(Ordering::Relaxed) || std::thread::panicking() {
+/// Returns a cluster to the pool when all clients are disconnected. A changed cluster ends instead.
+pub fn return_to_pool(cluster: TestCluster) {
+    if cluster.is_changed.load(Ordering::Relaxed) || std::thread::panicking() {
         return;
     }
     store_runtime().spawn(async move {
@@ -54,7 +54,7 @@ pub fn give_back(cluster: TestCluster) {
 }
 
 impl TestCluster {
-    /// Whether a member has no other client than this one.
+    /// True if a member has no other client than this one.
     async fn is_unused(&self, member: usize) -> bool {
         let mut redis_client = self.member(member).await;
         let normal: String = redis_client.query("CLIENT LIST TYPE normal").await;

@@ -1,7 +1,8 @@
-//! A Redis client for tests that does not use Laurel's code. Tests name keys without the prefix of their shard, on one process or a cluster.
+//! A Redis client for tests that does not use the code of Laurel. Tests name keys without the prefix of their shard, on one process and on a
+//! cluster.
 
-mod place;
 mod replies;
+mod routing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,14 +12,15 @@ use std::time::Duration;
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, Value};
+use tokio::sync::Mutex;
 
-use place::{Place, bare};
+use routing::{Route, route, without_prefix};
 
 /// Opens a connection with a time-out of a minute, for a busy machine.
 pub async fn connect_redis(url: &str) -> RedisResult<MultiplexedConnection> {
-    let minute = Some(Duration::from_secs(60));
-    let patient = AsyncConnectionConfig::new().set_connection_timeout(minute).set_response_timeout(minute);
-    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&patient).await
+    let timeout = Some(Duration::from_secs(60));
+    let config = AsyncConnectionConfig::new().set_connection_timeout(timeout).set_response_timeout(timeout);
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 pub struct RedisClient {
@@ -26,8 +28,8 @@ pub struct RedisClient {
     shards: usize,
     /// The last known server of each hash tag.
     known: HashMap<String, usize>,
-    /// Tells the pool that the configuration was changed.
-    damaged: Option<Arc<AtomicBool>>,
+    /// Set when a command changes the configuration: then no other test gets the cluster.
+    is_changed: Option<Arc<AtomicBool>>,
 }
 
 /// A connection to one process.
@@ -47,48 +49,70 @@ impl Server {
 impl RedisClient {
     /// One process without shards.
     pub async fn new(url: &str) -> Self {
-        Self::over(vec![Server::connect(url, String::new(), true).await], 1, None)
+        Self::with_servers(vec![Server::connect(url, String::new(), true).await], 1, None)
     }
 
     /// Several processes or shards.
-    pub fn over(servers: Vec<Server>, shards: usize, damaged: Option<Arc<AtomicBool>>) -> Self {
-        Self { servers, shards, known: HashMap::new(), damaged }
+    pub fn with_servers(servers: Vec<Server>, shards: usize, is_changed: Option<Arc<AtomicBool>>) -> Self {
+        Self { servers, shards, known: HashMap::new(), is_changed }
     }
 
-    /// Runs a command. With several shards, the prefix of the key is added, and a command for keys of all shards runs in all of them: the
+    /// Runs a command. With several shards, it adds the prefix of the key. A command for a key of all shards runs on each of them, and the
     /// replies are merged.
     pub async fn query<T: FromRedisValue>(&mut self, command: &str) -> T {
         self.query_words(&command.split(' ').collect::<Vec<_>>()).await
     }
 
-    /// The same for a command whose words may have spaces.
+    /// Like `query`, for words with spaces.
     pub async fn query_words<T: FromRedisValue>(&mut self, words: &[&str]) -> T {
-        if let (Some(damaged), "CONFIG") = (&self.damaged, words[0]) {
-            damaged.store(true, Ordering::Relaxed);
+        if let (Some(is_changed), "CONFIG") = (&self.is_changed, words[0]) {
+            is_changed.store(true, Ordering::Relaxed);
         }
         let reply =
-            if self.shards == 1 { self.send(0, words).await.unwrap() } else { self.route(words).await };
+            if self.shards == 1 { self.send(0, words).await.unwrap() } else { self.send_routed(words).await };
         redis::from_redis_value(reply).unwrap()
     }
 
-    async fn route(&mut self, words: &[&str]) -> Value {
+    /// Makes a single Redis listen on TCP. Returns the port.
+    pub async fn listen_on_tcp(&mut self) -> u16 {
+        let port = super::free_port();
+        for setting in ["bind 127.0.0.1".to_owned(), format!("port {port}")] {
+            let _: () = self.query(&format!("CONFIG SET {setting}")).await;
+        }
+        port
+    }
+
+    /// Makes a single Redis a replica of the Redis on a port, and waits until it is in sync.
+    pub async fn replicate_from(&mut self, port: u16) {
+        let _: () = self.query(&format!("REPLICAOF 127.0.0.1 {port}")).await;
+        let client = &Mutex::new(self);
+        super::eventually("the replica to be in sync", async || {
+            let info: String = client.lock().await.query("INFO replication").await;
+            info.contains("master_link_status:up").then_some(())
+        })
+        .await;
+    }
+
+    async fn send_routed(&mut self, words: &[&str]) -> Value {
         let mut replies = Vec::new();
-        match place::of(words, self.shards) {
-            Place::Any => replies.push(self.send(0, words).await.unwrap()),
-            Place::Masters if words[0] == "KEYS" => return replies::bare_keys(self.keys(words[1]).await),
-            place @ (Place::Masters | Place::All) => {
+        match route(words, self.shards) {
+            Route::Any => replies.push(self.send(0, words).await.unwrap()),
+            Route::Masters if words[0] == "KEYS" => {
+                return replies::without_prefixes(self.keys(words[1]).await);
+            }
+            destination @ (Route::Masters | Route::All) => {
                 for server in 0..self.servers.len() {
-                    if place == Place::All || self.servers[server].master {
+                    if destination == Route::All || self.servers[server].master {
                         replies.push(self.send(server, words).await.unwrap());
                     }
                 }
             }
-            Place::Tags(tags) => {
+            Route::Tags(tags) => {
                 for tag in tags {
                     replies.push(self.send_with_tag(&tag, words).await);
                 }
             }
-            Place::Holder(tags) => {
+            Route::Holder(tags) => {
                 for tag in &tags {
                     if self.send_with_tag(tag, &["EXISTS", words[1]]).await == Value::Int(1) {
                         return self.send_with_tag(tag, words).await;
@@ -119,8 +143,8 @@ impl RedisClient {
                 }
                 Err(error) => error,
             };
-            let (to, _) = error.redirect_node().unwrap_or_else(|| panic!("{words:?}: {error}"));
-            server = self.servers.iter().position(|it| it.address == to).unwrap();
+            let (address, _) = error.redirect_node().unwrap_or_else(|| panic!("{words:?}: {error}"));
+            server = self.servers.iter().position(|server| server.address == address).unwrap();
         }
         panic!("{words:?}: too many redirects");
     }
@@ -134,8 +158,9 @@ impl RedisClient {
     }
 
     /// The keys that match a pattern, with their prefixes.
-    async fn keys(&mut self, bare: &str) -> Vec<String> {
-        let pattern = if self.shards == 1 { bare.to_owned() } else { format!("{{{}.*}}{bare}", self.shards) };
+    async fn keys(&mut self, pattern: &str) -> Vec<String> {
+        let pattern =
+            if self.shards == 1 { pattern.to_owned() } else { format!("{{{}.*}}{pattern}", self.shards) };
         let mut found = Vec::new();
         for server in 0..self.servers.len() {
             if self.servers[server].master {
@@ -146,11 +171,11 @@ impl RedisClient {
         found
     }
 
-    /// All keys with their prefixes and values, except rate limit counters: the data that a refused request must not change.
+    /// All keys with their prefixes and values, except rate limit counters. A refused request must not change them.
     pub async fn dump(&mut self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for key in self.keys("*").await {
-            if !bare(&key).starts_with("rate:") && !key.ends_with(":throttle") {
+            if !without_prefix(&key).starts_with("rate:") && !key.ends_with(":throttle") {
                 let value = self.value(&key).await;
                 all.insert(key, value);
             }
@@ -159,7 +184,7 @@ impl RedisClient {
     }
 
     async fn value(&mut self, key: &str) -> String {
-        let tag = key.strip_suffix(bare(key)).unwrap();
+        let tag = key.strip_suffix(without_prefix(key)).unwrap();
         let kind: String = redis::from_redis_value(self.send_to_tag(tag, &["TYPE", key]).await).unwrap();
         let words = match kind.as_str() {
             "hash" => vec!["HGETALL", key],

@@ -1,10 +1,10 @@
-//! Merging the replies of several servers.
+//! Merges the replies of several servers.
 
 use redis::Value;
 
-use super::place::bare;
+use super::routing::without_prefix;
 
-/// Merges replies: sums of integers, concatenated arrays and INFO texts, the greatest of numeric texts, else the first reply that is not
+/// Merges replies: adds integers, concatenates arrays and INFO texts, takes the greatest of numeric texts, else the first reply that is not
 /// nil.
 pub fn merge(words: &[&str], replies: Vec<Value>) -> Value {
     if words[..2.min(words.len())] == ["PUBSUB", "NUMSUB"] {
@@ -33,7 +33,7 @@ fn number(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Merges arrays of channels, each followed by its number of subscribers.
+/// Merges arrays of channels and their numbers of subscribers, in turn.
 fn merge_subscribers(replies: Vec<Value>) -> Value {
     let merge_two = |merged: Value, next: Value| {
         let (Value::Array(a), Value::Array(b)) = (merged, next) else { panic!("not a list of channels") };
@@ -42,6 +42,7 @@ fn merge_subscribers(replies: Vec<Value>) -> Value {
     replies.into_iter().reduce(merge_two).unwrap()
 }
 
-pub fn bare_keys(keys: Vec<String>) -> Value {
-    Value::Array(keys.iter().map(|it| Value::BulkString(bare(it).as_bytes().to_vec())).collect())
+/// The reply of KEYS, without prefixes.
+pub fn without_prefixes(keys: Vec<String>) -> Value {
+    Value::Array(keys.iter().map(|key| Value::BulkString(without_prefix(key).as_bytes().to_vec())).collect())
 }
