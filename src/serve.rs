@@ -83,7 +83,7 @@ impl Node {
         Ok(Self { address, admin_address, app, handle, closing, listeners, consumer, stop_consumer, tasks })
     }
 
-    /// Waits until a part of the node ends, which none should: the process had better start anew.
+    /// Waits until a part of the node ends. None should: the process must restart.
     pub async fn died(&mut self) -> String {
         let (what, result) = tokio::select! {
             died = self.tasks.died() => return died,

@@ -125,7 +125,7 @@ async fn unprefixed_keys_reach_their_shards() {
         assert_eq!(redis_client.query::<u64>(&format!("EXISTS token:{}", users[0])).await, 0);
         let mut scores: Vec<String> = redis_client.query("KEYS user:score:*").await;
         scores.sort();
-        assert_eq!(scores, users.map(|it| format!("user:score:{it}")));
+        assert_eq!(scores, users.map(|user| format!("user:score:{user}")));
         let before = redis_client.dump().await;
         assert!(before.keys().all(|it| it.starts_with("{8.")), "{before:?}");
         if let Some(cluster) = redis.cluster() {

@@ -31,7 +31,7 @@ fn panels() -> Vec<(String, Value)> {
     for text in DASHBOARDS {
         let dashboard: Value = serde_json::from_str(text).unwrap();
         let title = dashboard["title"].as_str().unwrap();
-        let panels = dashboard["panels"].as_array().unwrap().iter().filter(|it| it["type"] != "row");
+        let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
         all.extend(
             panels.map(|panel| (format!("{title}: {}", panel["title"].as_str().unwrap()), panel.clone())),
         );
@@ -41,7 +41,7 @@ fn panels() -> Vec<(String, Value)> {
 }
 
 fn queries(panel: &Value) -> impl Iterator<Item = &str> {
-    panel["targets"].as_array().unwrap().iter().map(|it| it["expr"].as_str().unwrap())
+    panel["targets"].as_array().unwrap().iter().map(|target| target["expr"].as_str().unwrap())
 }
 
 /// The names of metrics in a text, without the suffixes of histograms.
@@ -150,7 +150,8 @@ fn drawn_limits_are_thresholds_of_documented_alerts() {
         let numbers: BTreeSet<&str> =
             expressions.split(|it: char| !(it.is_ascii_digit() || it == '.')).collect();
         let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"].as_array().unwrap();
-        for limit in steps.iter().filter_map(|it| it["value"].as_f64()).filter(|it| ![1.0, 2.0].contains(it))
+        for limit in
+            steps.iter().filter_map(|step| step["value"].as_f64()).filter(|limit| ![1.0, 2.0].contains(limit))
         {
             assert!(numbers.contains(limit.to_string().as_str()), "{title}: no alert has {limit}");
         }

@@ -103,7 +103,7 @@ impl Scenario {
                 .await
                 .ok()
                 .filter(|state| state.open && !state.has_unmerged_shards)?;
-            let is_newest = nodes.iter().all(|it| it.app.hub.newest().version == state.version);
+            let is_newest = nodes.iter().all(|node| node.app.hub.newest().version == state.version);
             (is_newest && state.version == state.published).then_some(state.version)
         });
         let before = newest_version.await;

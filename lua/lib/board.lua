@@ -5,7 +5,7 @@
 --   published  the newest version that was published
 --
 -- Awards only raise scores, so a user who reaches a score is the latest to do so and stands after every user who has as much.
--- Therefore a score that does not exceed `floor` cannot change the top list, whoever has it.
+-- Therefore a score that does not exceed `floor` cannot change the top list.
 
 local TOP_SIZE = 10
 

@@ -18,7 +18,7 @@ fn read_lines(path: &Path) -> Vec<Value> {
 }
 
 fn find<'a>(lines: &'a [Value], message: &str) -> Option<&'a Value> {
-    lines.iter().find(|it| it["message"] == message)
+    lines.iter().find(|line| line["message"] == message)
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_first_start_logs_json_at_info_only() {
     node.send_signal(libc::SIGTERM);
     assert_eq!(node.exit_code().await, Some(0));
     let lines = read_lines(&path);
-    let limited: Vec<_> = lines.iter().filter(|it| it["message"] == "login rate limit reached").collect();
+    let limited: Vec<_> = lines.iter().filter(|line| line["message"] == "login rate limit reached").collect();
     assert_eq!(limited.len(), 1, "one line per window: {limited:?}");
     assert_eq!((&limited[0]["username"], &limited[0]["address"]), (&json!("ada"), &json!("127.0.0.1")));
     for message in ["draining", "ledger leadership released", "drained"] {

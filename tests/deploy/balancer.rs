@@ -53,7 +53,7 @@ fn both_balancer_files_have_the_same_lines() {
 #[test]
 fn players_cannot_use_all_connections_of_the_balancer() {
     let file = std::fs::read_to_string(project_path("deploy/compose/haproxy.cfg")).unwrap();
-    let limits = file.lines().filter_map(|it| it.trim().strip_prefix("maxconn "));
+    let limits = file.lines().filter_map(|line| line.trim().strip_prefix("maxconn "));
     let limits: Vec<u32> = limits.map(|it| it.parse().unwrap()).collect();
     assert!(limits.len() == 2 && limits[0] >= limits[1] + 100, "{limits:?}");
 }
@@ -62,7 +62,7 @@ fn players_cannot_use_all_connections_of_the_balancer() {
 async fn three_nodes_are_served_as_one() {
     let stores = TestStores::new().await;
     let mut nodes: Vec<NodeProcess> = Vec::new();
-    let admin = [free_port(), free_port(), free_port()].map(|it| format!("127.0.0.1:{it}"));
+    let admin = [free_port(), free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
     for (name, admin) in ["a", "b", "c"].iter().zip(&admin) {
         let settings = [
             ("LAUREL_LIVE__NODE_NAME", *name),

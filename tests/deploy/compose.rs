@@ -48,7 +48,9 @@ fn every_container_is_pinned_and_hardened() {
             service["ports"].is_array(),
             "{name}: only services with a published port reach the outside network"
         );
-        for mount in service["volumes"].as_array().into_iter().flatten().filter(|it| it["type"] == "bind") {
+        for mount in
+            service["volumes"].as_array().into_iter().flatten().filter(|mount| mount["type"] == "bind")
+        {
             let source = mount["source"].as_str().unwrap();
             assert!(std::path::Path::new(source).exists() && mount["read_only"] == true, "{name}: {source}");
         }
@@ -135,7 +137,7 @@ fn prometheus_scrapes_the_nodes_of_compose() {
     output_of(Command::new("promtool").args(["check", "config"]).arg(folder.path().join("prometheus.yml")));
     let job = &document("deploy/compose/prometheus.yml")["scrape_configs"][0];
     assert_eq!(job["job_name"], "laurel");
-    let nodes = NODES.map(|it| format!("{it}:9090"));
+    let nodes = NODES.map(|node| format!("{node}:9090"));
     assert_eq!(strings(&job["static_configs"][0]["targets"]), nodes);
     assert_routed("/metrics");
     // Grafana reads from the Prometheus of this network.

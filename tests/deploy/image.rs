@@ -23,7 +23,7 @@ fn the_image_is_pinned_small_and_unprivileged() {
     assert_eq!(lines("USER "), ["10001:10001"]);
     let port = config::load([]).unwrap().server.port.to_string();
     assert_eq!(lines("EXPOSE "), [port.as_str()]);
-    let settings = lines("ENV ")[0].split(' ').map(|it| it.split_once('=').unwrap());
+    let settings = lines("ENV ")[0].split(' ').map(|setting| setting.split_once('=').unwrap());
     let config = config::load(settings.map(|(name, value)| (name.into(), value.into()))).unwrap();
     assert_eq!((config.server.host.as_str(), config.server.port.to_string()), ("0.0.0.0", port));
     let rust = format!("rust:{}.", env!("CARGO_PKG_RUST_VERSION"));
@@ -37,7 +37,7 @@ fn the_build_context_has_what_the_dockerfile_copies() {
     assert!(ignored.lines().any(|it| it == "*"), "all other files are ignored");
     let copied =
         DOCKERFILE.lines().filter_map(|it| it.strip_prefix("COPY ")).filter(|it| !it.starts_with("--"));
-    let mut copied: Vec<&str> = copied.flat_map(|it| it.rsplit_once(' ').unwrap().0.split(' ')).collect();
+    let mut copied: Vec<&str> = copied.flat_map(|line| line.rsplit_once(' ').unwrap().0.split(' ')).collect();
     included.sort_unstable();
     copied.sort_unstable();
     assert_eq!(included, copied);
@@ -51,7 +51,7 @@ fn the_build_context_has_what_the_dockerfile_copies() {
     }
     // Cargo needs the files of all targets.
     let manifest = include_str!("../../Cargo.toml");
-    let targets = manifest.lines().filter_map(|it| it.strip_prefix("path = \"")?.strip_suffix('"'));
+    let targets = manifest.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
     for target in targets.filter(|it| !it.starts_with("src/")) {
         assert!(DOCKERFILE.contains(target), "the builder has no {target}");
     }

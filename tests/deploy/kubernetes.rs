@@ -181,7 +181,7 @@ fn pods_are_scraped_under_the_job_of_the_alerts() {
         let labels = scrape_labels(port, labels);
         if port["name"] == "admin" {
             let found =
-                ["job", "namespace", "pod", "instance", "__metrics_path__"].map(|it| labels[it].as_str());
+                ["job", "namespace", "pod", "instance", "__metrics_path__"].map(|name| labels[name].as_str());
             let expected = [job, "laurel", "laurel-7d4b9c-x2x4z", "10.1.2.3:9090", "/metrics"];
             assert_eq!(found, expected.map(Some));
         } else {
@@ -209,7 +209,7 @@ fn pods_are_scraped_under_the_job_of_the_alerts() {
 fn the_autoscaler_uses_existing_metrics_and_fits_postgres() {
     let autoscaler = &manifest("HorizontalPodAutoscaler", "laurel")["spec"];
     let metrics = autoscaler["metrics"].as_array().unwrap();
-    let metric = |kind: &str| metrics.iter().find(|it| it["type"] == kind).unwrap();
+    let metric = |kind: &str| metrics.iter().find(|metric| metric["type"] == kind).unwrap();
     assert_eq!(metric("Resource")["resource"]["name"], "cpu");
     let sockets = metric("Pods")["pods"]["metric"]["name"].as_str().unwrap();
     assert!(include_str!("../../src/metrics.rs").contains(&format!("= \"{sockets}\"")));

@@ -78,7 +78,7 @@ impl HardenedRedis {
             .arg(project_path("deploy/redis/redis.conf"))
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--logfile", "redis.log", "--aclfile"])
             .arg(secrets.path("redis_users"))
-            .args(extra.iter().map(|it| it.replace("PORT", &port.to_string())))
+            .args(extra.iter().map(|option| option.replace("PORT", &port.to_string())))
             .current_dir(&data)
             .spawn();
         let redis = Self { port, _server: Server(server.unwrap()) };
@@ -138,11 +138,11 @@ impl HardenedPostgres {
         assert!(initdb.unwrap().success());
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let files = ["config_file=postgresql.conf", "hba_file=pg_hba.conf"];
-        let files = files.map(|it| it.replacen('=', &format!("={}/", folder.display()), 1));
+        let files = files.map(|file| file.replacen('=', &format!("={}/", folder.display()), 1));
         let server = run("postgres")
             .args(["-c", &files[0], "-c", &files[1], "-c", "listen_addresses=127.0.0.1", "-c"])
             .args([&format!("port={port}"), "-k", &folder.display().to_string()])
-            .args(extra.iter().flat_map(|it| ["-c", it]))
+            .args(extra.iter().flat_map(|setting| ["-c", setting]))
             .stderr(log)
             .spawn();
         let postgres = Self { port, folder, programs, _server: Server(server.unwrap()) };
@@ -182,9 +182,9 @@ impl HardenedPostgres {
 fn find_programs() -> PathBuf {
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found: Vec<PathBuf> = debian.map(|it| it.path().join("bin")).collect();
+    let mut found: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();
     found.extend(std::env::split_paths(&path));
-    found.into_iter().find(|it| it.join("initdb").exists()).expect("make test-deps installs Postgres")
+    found.into_iter().find(|folder| folder.join("initdb").exists()).expect("make test-deps installs Postgres")
 }
 
 /// Changes the owner of a file to the account of Postgres.

@@ -202,13 +202,13 @@ fn redis_rights_match_the_code() {
         users.lines().find_map(|it| it.strip_prefix("user laurel on ")).unwrap().split(' ').collect();
     let granted = |mark: char| -> BTreeSet<String> {
         let marked = rights.iter().filter_map(|it| it.strip_prefix(mark));
-        marked.map(|it| it.trim_end_matches('*').to_owned()).collect()
+        marked.map(|right| right.trim_end_matches('*').to_owned()).collect()
     };
     let readme = include_str!("../../lua/README.md");
     let (keys, channels) = readme.split_once("| channel |").unwrap();
     for (names, granted) in [(keys.split_once("| key |").unwrap().1, granted('~')), (channels, granted('&'))]
     {
-        for name in names.lines().filter_map(|it| it.strip_prefix("| `")?.split('`').next()) {
+        for name in names.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
             let is_granted = granted.iter().any(|pattern| {
                 name == pattern || (pattern.ends_with(':') && name.starts_with(pattern.as_str()))
             });
@@ -231,13 +231,13 @@ fn redis_rights_match_the_code() {
     let folders = ["lua", "lua/lib", "src/store"].map(str::to_owned);
     for folder in folders.iter().chain(&store) {
         for file in
-            std::fs::read_dir(project_path(folder)).unwrap().flatten().filter(|it| it.path().is_file())
+            std::fs::read_dir(project_path(folder)).unwrap().flatten().filter(|file| file.path().is_file())
         {
             let text = std::fs::read_to_string(file.path()).unwrap();
             // The load of a board takes its commands from lists.
             let in_lists = if file.file_name() == "load.rs" { "[\"" } else { "cmd(\"" };
             for (before, quote) in [("redis.call('", '\''), ("cmd(\"", '"'), (in_lists, '"')] {
-                let names = text.split(before).skip(1).map(|it| it.split(quote).next().unwrap());
+                let names = text.split(before).skip(1).map(|rest| rest.split(quote).next().unwrap());
                 let names =
                     names.filter(|name| name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase()));
                 used.extend(names.map(str::to_lowercase));

@@ -94,7 +94,7 @@ pub fn assert_routed(path: &str) {
 
 /// The strings of a list.
 pub fn strings(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().map(|it| it.as_str().unwrap()).collect()
+    value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap()).collect()
 }
 
 /// A map of strings.

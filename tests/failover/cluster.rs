@@ -17,7 +17,7 @@ impl Scenario {
     /// Returns the slot of the merged board, a shard with players on another master, and the slot of this shard.
     async fn choose_slots(&mut self) -> (u16, usize, u16) {
         let mut shards: Vec<usize> =
-            self.players.iter().map(|it| shard_of(it.user.as_bytes(), SHARDS)).collect();
+            self.players.iter().map(|player| shard_of(player.user.as_bytes(), SHARDS)).collect();
         shards.dedup();
         let cluster = self.cluster();
         let merged = cluster.slot("{8.all}").await;

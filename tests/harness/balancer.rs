@@ -57,7 +57,7 @@ impl Balancer {
     /// For each server of a backend: does it get new requests?
     async fn active_servers(&self, backend: &str) -> Option<BTreeMap<String, bool>> {
         let text = reqwest::get(format!("{}/;csv", self.statistics)).await.ok()?.text().await.ok()?;
-        let mut lines = text.lines().map(|it| it.split(',').collect::<Vec<_>>());
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
         let head = lines.next()?;
         let column = |name: &str| head.iter().position(|column| column.trim_start_matches("# ") == name);
         let (proxy, server, status, check) =

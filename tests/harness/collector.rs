@@ -69,7 +69,7 @@ async fn receive(State(received): State<Spans>, body: Bytes) -> Vec<u8> {
 }
 
 fn received_span(node: &str, span: Span) -> ReceivedSpan {
-    let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     ReceivedSpan {
         node: node.to_owned(),
         trace: hex(&span.trace_id),

@@ -42,7 +42,7 @@ impl TestResponse {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(|it| it.to_str().unwrap()).unwrap_or_default()
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
     #[track_caller]
@@ -57,7 +57,7 @@ impl TestResponse {
     /// The fields of a validation error.
     pub fn fields(&self) -> Vec<&str> {
         let fields = self.body["metadata"]["fields"].as_array();
-        fields.into_iter().flatten().map(|it| it["field"].as_str().unwrap()).collect()
+        fields.into_iter().flatten().map(|field| field["field"].as_str().unwrap()).collect()
     }
 }
 

@@ -122,7 +122,7 @@ impl RedisProcess {
         let mut options = ["--appendfsync", "no"].map(str::to_owned).to_vec();
         options.extend(self.options.iter().cloned());
         let folder = self.folder.clone();
-        options.extend(extra.iter().map(|it| (*it).to_owned()));
+        options.extend(extra.iter().map(|option| (*option).to_owned()));
         let fake_time_url = self.has_fake_clock.then(|| self.url());
         let start = async move {
             let options: Vec<_> = options.iter().map(String::as_str).collect();

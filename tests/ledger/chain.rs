@@ -106,7 +106,7 @@ async fn inserted_entries_are_reported() {
     let mut names: Vec<String> = chain_mismatches(&app).await.into_iter().map(|it| it.subject).collect();
     names.sort();
     let duplicate = format!("entry 3 (event {})", Uuid::max());
-    let strays = [1, 2, 3].map(|it| format!("event {}", Uuid::from_u128(it)));
+    let strays = [1, 2, 3].map(|id| format!("event {}", Uuid::from_u128(id)));
     assert_eq!(
         names,
         [vec![duplicate; 3], strays.to_vec()].concat(),

@@ -46,7 +46,7 @@ async fn a_new_leader_writes_the_entries_of_a_dead_one() {
     second.wait_for_ledger().await;
     let leader = eventually("the second node to become the leader", async || {
         let text = second.get("/metrics").await.text;
-        text.lines().find(|it| *it == "laurel_ledger_leader 1").map(str::to_owned)
+        text.lines().find(|line| *line == "laurel_ledger_leader 1").map(str::to_owned)
     })
     .await;
     assert!(!leader.is_empty());

@@ -91,7 +91,7 @@ impl TestCluster {
 
     /// Members that run and are not stopped.
     pub fn running_members(&self) -> Vec<usize> {
-        (0..MEMBERS).filter(|it| self.members[*it].is_running()).collect()
+        (0..MEMBERS).filter(|member| self.members[*member].is_running()).collect()
     }
 
     /// The nodes of the cluster, as one member sees them.
@@ -172,5 +172,5 @@ fn options(ports: &Ports, member: usize) -> Vec<String> {
 }
 
 fn hex(bytes: [u8; 20]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -197,7 +197,7 @@ impl RedisClient {
         // The fields of a hash have no order.
         let sorted =
             (kind == "hash").then(|| redis::from_redis_value::<BTreeMap<String, String>>(value.clone()));
-        sorted.map_or_else(|| format!("{value:?}"), |it| format!("{:?}", it.unwrap()))
+        sorted.map_or_else(|| format!("{value:?}"), |hash| format!("{:?}", hash.unwrap()))
     }
 
     /// Fails with the keys that have changed.
