@@ -2,7 +2,6 @@
 
 mod commands;
 mod log;
-mod operator;
 mod output;
 mod settings;
 mod signals;

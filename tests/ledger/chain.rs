@@ -137,7 +137,7 @@ async fn a_recomputed_chain_without_the_key_is_reported() {
     let stores = TestStores::new().await;
     let app = write_ledger(&stores).await;
     app.database.execute(REHASH).await.unwrap();
-    assert_eq!(chain_mismatches(&app).await, [], "the documented hash");
+    assert_eq!(chain_mismatches(&app).await, [], "rows that are hashed as documented match");
 
     app.database.execute("UPDATE score_history SET action_type = 'another' WHERE seq = 3").await.unwrap();
     app.database.execute(REHASH).await.unwrap();
