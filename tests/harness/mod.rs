@@ -178,7 +178,11 @@ fn create_folder() -> TempDir {
 pub async fn open_board(store: &Store) {
     for shard in 0..store.shard_count() {
         let state = store.poll_shard_state(shard).await.unwrap();
-        store.open_board(shard, &state.run, store.latest_position(shard).epoch + 1, 0, 0, None).await.unwrap().unwrap();
+        store
+            .open_board(shard, &state.run, store.latest_position(shard).epoch + 1, 0, 0, None)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
