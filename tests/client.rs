@@ -1,5 +1,4 @@
-//! The TypeScript client: node runs its scripts against real nodes; what is compiled equals its source; a package of it
-//! has what it should.
+//! The TypeScript client: its unit tests, scripts that run against nodes, its compiled files, and the content of its package.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,8 +9,8 @@ use serde_json::{Value, json};
 use crate::harness::{NodeProcess, TestStores, assert_ledger_matches};
 use crate::http::admin::admin;
 
-/// Nothing that a script does may run into these.
-const FREE: [(&str, &str); 5] = [
+/// Settings without rate limits.
+const WITHOUT_LIMITS: [(&str, &str); 5] = [
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__STARTS_PER_HOUR", "0"),
@@ -19,120 +18,127 @@ const FREE: [(&str, &str); 5] = [
     ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
 ];
 
-fn folder() -> PathBuf {
+fn client_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/typescript")
 }
 
-async fn node(stores: &TestStores, more: &[(&str, &str)]) -> NodeProcess {
-    stores.start_process(&[&FREE, more].concat()).await
+async fn start_node(stores: &TestStores, settings: &[(&str, &str)]) -> NodeProcess {
+    stores.start_process(&[&WITHOUT_LIMITS, settings].concat()).await
 }
 
-/// A script of `test/live`, begun. Node 20 has a browser's WebSocket only if asked.
-fn begin(script: &str, nodes: &[NodeProcess], admin: &str) -> Child {
-    let told: Vec<_> = nodes.iter().map(|it| json!({ "url": it.base, "pid": it.id() })).collect();
+/// Starts a script of `test/live`. Node.js 20 has a browser's `WebSocket` only with this option.
+fn start_script(script: &str, nodes: &[NodeProcess], admin: &str) -> Child {
+    let addresses: Vec<_> = nodes.iter().map(|node| json!({ "url": node.base, "pid": node.id() })).collect();
     Command::new("node")
         .arg("--experimental-websocket")
-        .arg(folder().join("test/live").join(script))
-        .env("LAUREL_NODES", Value::from(told).to_string())
+        .arg(client_folder().join("test/live").join(script))
+        .env("LAUREL_NODES", Value::from(addresses).to_string())
         .env("LAUREL_ADMIN", admin)
         .stdout(Stdio::piped())
         .spawn()
         .expect("make test installs it")
 }
 
-/// Runs a program to its good end.
-async fn ended(child: Child) -> String {
+/// Waits until a program has succeeded. Returns its output.
+async fn wait_for_success(child: Child) -> String {
     let Output { status, stdout, .. } =
         tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
-    let said = String::from_utf8(stdout).unwrap();
-    assert!(status.success(), "{said}");
-    said
+    let output = String::from_utf8(stdout).unwrap();
+    assert!(status.success(), "{output}");
+    output
 }
 
-async fn run(script: &str, nodes: &[NodeProcess], admin: &str) {
-    ended(begin(script, nodes, admin)).await;
+async fn run_script(script: &str, nodes: &[NodeProcess], admin: &str) {
+    wait_for_success(start_script(script, nodes, admin)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_action_is_played_and_no_lost_answer_counts_twice() {
+async fn every_action_awards_once_despite_lost_responses() {
     let stores = TestStores::new().await;
     let limited = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "2")];
-    let catalogue = stores.folder.path().join("cooling.toml");
     let action = |name, number, cooldown| {
         format!(
             "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 7\nproof = {{ kind = \"none\" }}\ncooldown_ms = {cooldown}\n"
         )
     };
-    std::fs::write(&catalogue, action("jab", 1, 2000) + &action("hook", 2, 600_000)).unwrap();
-    let cooling = [("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap())];
-    let nodes = [node(&stores, &[]).await, node(&stores, &limited).await, node(&stores, &cooling).await];
-    run("play.mjs", &nodes, "").await;
+    let catalogue = stores.write_catalogue(&(action("jab", 1, 2000) + &action("hook", 2, 600_000)));
+    let with_cooldowns = [("LAUREL_ACTIONS__FILE", catalogue.as_str())];
+    let nodes = [
+        start_node(&stores, &[]).await,
+        start_node(&stores, &limited).await,
+        start_node(&stores, &with_cooldowns).await,
+    ];
+    run_script("actions.mjs", &nodes, "").await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn games_go_on_whatever_answer_is_lost() {
+async fn games_continue_after_any_lost_response() {
     let stores = TestStores::new().await;
-    let forgets = [("LAUREL_TOKENS__ANSWER_SECONDS", "1")];
-    let nodes = [node(&stores, &[]).await, node(&stores, &[]).await, node(&stores, &forgets).await];
-    run("game.mjs", &nodes, "").await;
+    let short_replays = [("LAUREL_TOKENS__ANSWER_SECONDS", "1")];
+    let nodes = [
+        start_node(&stores, &[]).await,
+        start_node(&stores, &[]).await,
+        start_node(&stores, &short_replays).await,
+    ];
+    run_script("game.mjs", &nodes, "").await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn live_boards_come_back_and_never_go_back() {
+async fn live_boards_reconnect_and_never_show_an_older_board() {
     let stores = TestStores::new().await;
     let root = admin(&stores.start_node().await).await;
-    let one_seat = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
+    let one_socket = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
     let nodes = [
-        node(&stores, &[]).await,
-        node(&stores, &[]).await,
-        node(&stores, &[]).await,
-        node(&stores, &one_seat).await,
+        start_node(&stores, &[]).await,
+        start_node(&stores, &[]).await,
+        start_node(&stores, &[]).await,
+        start_node(&stores, &one_socket).await,
     ];
-    run("live.mjs", &nodes, &root.token).await;
+    run_script("subscriptions.mjs", &nodes, &root.token).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_board_says_when_it_may_be_old() {
+async fn a_live_board_reports_a_degraded_node() {
     let mut stores = TestStores::new().await;
-    let nodes = [node(&stores, &[]).await];
-    let mut script = begin("degraded.mjs", &nodes, "");
+    let nodes = [start_node(&stores, &[]).await];
+    let mut script = start_script("degraded.mjs", &nodes, "");
     let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
-    let mut said = String::new();
+    let mut output = String::new();
     while let Some(Ok(line)) = tokio::task::block_in_place(|| lines.next()) {
         match line.as_str() {
-            "take redis away" => stores.redis.kill().await,
-            "bring redis back" => stores.redis.restart().await,
-            _ => said += &format!("{line}\n"),
+            "kill redis" => stores.redis.kill().await,
+            "restart redis" => stores.redis.restart().await,
+            _ => output += &format!("{line}\n"),
         }
     }
-    assert!(script.wait().unwrap().success(), "{said}");
+    assert!(script.wait().unwrap().success(), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_readme_is_true() {
+async fn the_readme_examples_run() {
     let stores = TestStores::new().await;
-    run("readme.mjs", &[node(&stores, &[]).await], "").await;
+    run_script("readme.mjs", &[start_node(&stores, &[]).await], "").await;
 }
 
-/// Runs a program in the client's folder.
-async fn there(program: &str, arguments: &[&str]) -> String {
+/// Runs a program in the client's folder. Returns its output.
+async fn run_program(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder()).stdout(Stdio::piped());
-    ended(command.spawn().expect("make test installs it")).await
+    command.args(arguments).current_dir(client_folder()).stdout(Stdio::piped());
+    wait_for_success(command.spawn().expect("make test installs it")).await
 }
 
 #[tokio::test]
-async fn its_own_tests_pass() {
-    there("npm", &["test", "--silent"]).await;
+async fn the_unit_tests_pass() {
+    run_program("npm", &["test", "--silent"]).await;
 }
 
-/// The files of a folder, by name.
+/// The names and contents of the files in a folder, sorted.
 fn files(folder: &Path) -> Vec<(String, String)> {
-    let read = |it: std::fs::DirEntry| {
-        (it.file_name().into_string().unwrap(), std::fs::read_to_string(it.path()).unwrap())
+    let read = |entry: std::fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
     };
     let mut all: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(read).collect();
     all.sort();
@@ -140,31 +146,32 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn what_is_compiled_equals_its_source() {
-    let fresh = tempfile::tempdir().unwrap();
-    there("node_modules/.bin/tsc", &["--outDir", fresh.path().to_str().unwrap()]).await;
-    let (fresh, kept) = (files(fresh.path()), files(&folder().join("dist")));
-    let names = |all: &[(String, String)]| all.iter().map(|it| it.0.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&fresh), names(&kept), "`make client` compiles it");
-    for ((name, fresh), (_, kept)) in fresh.iter().zip(&kept) {
-        assert!(fresh == kept, "dist/{name} is not what its source says; `make client` compiles it");
+async fn dist_is_compiled_from_the_source() {
+    let folder = tempfile::tempdir().unwrap();
+    run_program("node_modules/.bin/tsc", &["--outDir", folder.path().to_str().unwrap()]).await;
+    let (compiled, committed) = (files(folder.path()), files(&client_folder().join("dist")));
+    let names = |all: &[(String, String)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&compiled), names(&committed), "run `make client`");
+    for ((name, compiled), (_, committed)) in compiled.iter().zip(&committed) {
+        assert!(compiled == committed, "dist/{name} is not compiled from its source: run `make client`");
     }
 }
 
 #[tokio::test]
-async fn a_package_has_what_is_compiled_and_nothing_else() {
-    let said = there("npm", &["pack", "--dry-run", "--json"]).await;
-    let packed: Value = serde_json::from_str(&said).unwrap();
+async fn a_package_has_only_the_compiled_files() {
+    let output = run_program("npm", &["pack", "--dry-run", "--json"]).await;
+    let packed: Value = serde_json::from_str(&output).unwrap();
     let listed = packed[0]["files"].as_array().unwrap().iter();
-    let mut listed: Vec<_> = listed.map(|it| it["path"].as_str().unwrap().to_owned()).collect();
-    let compiled = files(&folder().join("dist"));
+    let mut listed: Vec<_> = listed.map(|file| file["path"].as_str().unwrap().to_owned()).collect();
+    let compiled = files(&client_folder().join("dist"));
     let mut expected: Vec<_> = compiled.into_iter().map(|(name, _)| format!("dist/{name}")).collect();
     expected.extend(["README.md".into(), "package.json".into()]);
     listed.sort();
     expected.sort();
     assert_eq!(listed, expected);
     let package: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder().join("package.json")).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(client_folder().join("package.json")).unwrap())
+            .unwrap();
     assert_eq!(package["license"], "Apache-2.0");
     assert_eq!(package["dependencies"], Value::Null);
 }

@@ -6,6 +6,7 @@
 mod harness;
 
 mod action;
+mod admin_cli;
 mod balancer;
 mod browser;
 mod cli;
@@ -26,7 +27,6 @@ mod loadtest;
 mod metrics;
 mod model;
 mod official;
-mod operators;
 mod outages;
 mod quickstart;
 mod races;

@@ -1,4 +1,4 @@
-//! The metrics of a node and the alert rules, checked with promtool.
+//! The metrics of a node, and the alert rules: promtool checks both.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Player, TestNode, TestStores, eventually};
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
-/// Runs `promtool`: whether it succeeded, and its output.
+/// Runs `promtool`. Returns whether it succeeded, and its output.
 fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     let mut command = Command::new("promtool");
     command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus"));
@@ -20,24 +20,23 @@ fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// One award through each API.
-async fn play(node: &TestNode, player: &Player) {
+/// Makes one award through each API.
+async fn award_through_each_api(node: &TestNode, player: &Player) {
     node.award(player, "watch_ad").await;
-    let proven =
-        node.post("/api/v1/action-tokens", &player.token, &json!({ "actionType": "watch_ad" })).await;
+    let proven = node.prove(player, &json!({ "actionType": "watch_ad" })).await;
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
-    assert_eq!(node.post("/api/v1/scores", &player.token, &redeem).await.status, 200);
-    let started = node.post("/api/game/start", &player.token, &json!({})).await;
+    assert_eq!(node.redeem(player, &redeem).await.status, 200);
+    let started = node.start_game(player).await;
     let token = &started.body["data"]["actionToken"];
     let update = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
-    assert_eq!(node.post("/api/score/update", &player.token, &update).await.status, 200);
+    assert_eq!(node.update_score(player, &update).await.status, 200);
     node.board().await;
 }
 
 #[tokio::test]
 async fn metrics_pass_promtool() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.limits.sockets_per_user = 1).await;
+    let node = stores.start_node_with(|config| config.limits.sockets_per_user = 1).await;
     let players = node.create_players(ALL.len() as u64).await;
     let mut subscribers = Vec::new();
     for (protocol, player) in ALL.into_iter().zip(&players) {
@@ -46,12 +45,12 @@ async fn metrics_pass_promtool() {
         subscribers.push(subscriber);
     }
     assert!(Subscriber::try_open(&node.base, Protocol::WebSocket, &players[0].token, None).await.is_none());
-    play(&node, &players[0]).await;
+    award_through_each_api(&node, &players[0]).await;
     node.finalize(&players[0], "forged", Value::Null).await.assert_refused(401, "INVALID_TOKEN");
     for path in ["/made-up/1", "/made-up/2"] {
         assert_eq!(node.get(path).await.status, 404);
     }
-    let wanted = [
+    let lines = [
         concat!("laurel_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         "laurel_store_up{store=\"redis\"} 1",
         "laurel_store_up{store=\"postgres\"} 1",
@@ -67,24 +66,27 @@ async fn metrics_pass_promtool() {
         "process_open_fds",
         "process_max_fds",
     ];
-    for line in wanted {
+    for line in lines {
         eventually(line, async || node.get("/metrics").await.text.contains(line).then_some(())).await;
     }
-    // Changes in quick succession may be delivered as one.
-    eventually("a change to be timed on its way to the screens", async || {
+    // A board may be skipped if a newer one is ready.
+    eventually("the delivery lag of a change", async || {
         node.award(&players[1], "watch_ad").await;
         (node.app.metrics.delivery_lag_seconds.get_sample_count() > 0).then_some(())
     })
     .await;
     let text = node.get("/metrics").await.text;
-    assert!(!text.contains("made-up"), "labels must not come from clients");
+    assert!(!text.contains("made-up"), "labels must not have values from clients");
     assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
-    assert!(!promtool(&["check", "metrics"], "# TYPE it counter\nit 1\n").0, "promtool must find errors");
+    assert!(
+        !promtool(&["check", "metrics"], "# TYPE awards counter\nawards 1\n").0,
+        "promtool must find errors"
+    );
 }
 
-/// The series of an idle node with probes and background tasks only.
+/// An idle node has probes and background tasks only.
 #[tokio::test]
-async fn an_idle_node_has_few_series() {
+async fn an_idle_node_has_at_most_600_series() {
     let stores = TestStores::with_shards(1).await;
     let node = stores.start_node().await;
     for path in ["/healthz", "/readyz", "/readyz/awards"] {
@@ -112,21 +114,25 @@ fn alert_rules_pass_promtool() {
     }
 }
 
-fn names(text: &str, before: &str) -> Vec<String> {
-    let after = text.lines().filter_map(|it| it.trim_start().strip_prefix(before));
+/// The rest of each line that starts with this prefix.
+fn names(text: &str, prefix: &str) -> Vec<String> {
+    let after = text.lines().filter_map(|it| it.trim_start().strip_prefix(prefix));
     after.map(|it| it.trim().to_owned()).collect()
 }
 
 #[test]
 fn every_alert_has_a_runbook_and_a_test() {
-    let docs = names(include_str!("../docs/operations.md"), "### ");
+    let sections = names(include_str!("../docs/operations.md"), "### ");
     let tests = include_str!("../deploy/prometheus/rules_test.yml");
     let alerts = names(include_str!("../deploy/prometheus/rules.yml"), "- alert: ");
-    assert_eq!(docs, alerts, "docs/operations.md has a section for each alert, in their order");
+    assert_eq!(sections, alerts, "docs/operations.md needs a section for each alert, in the same order");
     for alert in alerts {
         let fires = tests.contains(&format!("alertname=\"{alert}\""));
-        let keeps_quiet = tests.contains(&format!("# {alert}: not yet"));
-        assert!(fires && keeps_quiet, "{alert} has no test");
+        let stays_silent = tests.contains(&format!("# {alert}: not yet"));
+        assert!(
+            fires && stays_silent,
+            "{alert} needs a test in which it fires, and one in which it does not"
+        );
     }
 }
 
@@ -139,10 +145,10 @@ fn rules_and_docs_name_existing_metrics() {
         include_str!("../docs/operations.md"),
         include_str!("../docs/durability.md"),
     ];
-    let words = texts.iter().flat_map(|it| it.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_')));
+    let words = texts.iter().flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
     for name in words.filter(|it| it.starts_with("laurel_")) {
-        let parts = ["_bucket", "_count", "_sum"];
-        let base = parts.iter().find_map(|it| name.strip_suffix(it)).unwrap_or(name);
+        let suffixes = ["_bucket", "_count", "_sum"];
+        let base = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
         assert!(declared.contains(&format!("= \"{base}\";")), "there is no {name}");
     }
 }

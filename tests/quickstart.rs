@@ -1,18 +1,18 @@
-//! The README's quick start, pasted as a new user would, against a node on its private stores.
+//! Runs the README's quick start against a node on embedded stores.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 #[tokio::test]
-async fn the_readme_is_true() {
+async fn the_readme_quick_start_works() {
     let readme = include_str!("../README.md");
     let script: String = readme
         .split("```bash")
         .skip(1)
-        .map(|it| it.split("```").next().unwrap())
+        .map(|block| block.split("```").next().unwrap())
         .filter(|it| it.contains("# quick start"))
         .collect();
-    assert!(script.contains("finalize"), "the quick start is marked by a comment in its blocks");
+    assert!(script.contains("finalize"), "the README's blocks must start with the comment `# quick start`");
     let folder = tempfile::tempdir().unwrap();
     let mut node = crate::harness::laurel_binary()
         .arg("serve")
@@ -32,11 +32,11 @@ async fn the_readme_is_true() {
         .current_dir(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     node.kill().unwrap();
     node.wait().unwrap();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
     for part in ["\"newScore\":10", "\"username\":\"ada\"", "connect_success", "leaderboard at "] {
-        assert!(said.contains(part), "{part} is missing in:\n{said}");
+        assert!(printed.contains(part), "{part} is missing in:\n{printed}");
     }
 }

@@ -1,3 +1,5 @@
+//! AdMob's public keys: fetched on demand, cached, and used to verify callbacks.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,10 +20,10 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// A server with a list of keys, like Google's.
+/// A server of a key list, like Google's.
 pub struct KeyServer {
     pub url: String,
-    /// The list to serve; `None`: status 500.
+    /// The list to serve, or `None` for status 500.
     list: Mutex<Option<String>>,
     requests: AtomicUsize,
 }
@@ -95,18 +97,18 @@ async fn keys_are_fetched_on_demand_and_cached_for_a_day() {
     let verified = futures::future::join_all(queries.iter().map(|query| keys.verify(query, start))).await;
     let transaction = |callback: &Option<Callback>| callback.as_ref().unwrap().transaction_id.clone();
     assert!(verified.iter().all(|callback| transaction(callback.as_ref().unwrap()) == "ab12"));
-    assert_eq!(server.requests(), 1, "one fetch for concurrent callbacks");
+    assert_eq!(server.requests(), 1, "concurrent callbacks share one request");
 
     server.set_list(Some(&list(&[&old, &new])));
     for _ in 0..5 {
         assert!(matches!(keys.verify(&new.callback(), after(59)).await, Err(Refusal::Validation(_))));
     }
-    assert_eq!(server.requests(), 1, "an unknown key is fetched at most once a minute");
+    assert_eq!(server.requests(), 1, "an unknown key causes one request per minute");
     assert!(keys.verify(&new.callback(), after(60)).await.is_ok());
     assert!(keys.verify(&old.callback(), after(86_400)).await.is_ok());
     assert_eq!(server.requests(), 2);
 
-    // A day after the last fetch the list has expired, but is used until a newer one is fetched.
+    // The list expires a day after its request, but is used until a request succeeds.
     server.set_list(None);
     assert!(keys.verify(&old.callback(), after(86_460)).await.is_ok());
     assert_eq!(server.requests(), 3);
@@ -121,18 +123,25 @@ async fn callbacks_are_unavailable_without_a_key_list() {
     let keys = AdMobKeys::new(&server.url).unwrap();
     let start = Instant::now();
     let huge = format!("{}{}", list(&[&key]), " ".repeat(70_000));
-    for (turn, list) in [Some("nonsense"), Some(r#"{"keys":[]}"#), Some(&huge), None].into_iter().enumerate()
+    for (second, list) in
+        [Some("nonsense"), Some(r#"{"keys":[]}"#), Some(&huge), None].into_iter().enumerate()
     {
         server.set_list(list);
-        let now = start + Duration::from_secs(turn as u64);
+        let now = start + Duration::from_secs(second as u64);
         let refused = keys.verify(&key.callback(), now).await;
         assert!(matches!(refused, Err(Refusal::Unavailable(_))), "{list:?}: {refused:?}");
     }
     server.set_list(Some(&list(&[&key])));
-    assert!(keys.verify(&key.callback(), start + Duration::from_secs(4)).await.is_ok(), "a second later");
+    assert!(
+        keys.verify(&key.callback(), start + Duration::from_secs(4)).await.is_ok(),
+        "the next request is a second later"
+    );
     assert_eq!(server.requests(), 5);
     let malformed = keys.verify("key_id=1", start).await;
-    assert!(matches!(malformed, Err(Refusal::Validation(_))), "a malformed query needs no list");
+    assert!(
+        matches!(malformed, Err(Refusal::Validation(_))),
+        "a malformed callback is refused without a list"
+    );
 }
 
 #[tokio::test]
@@ -148,8 +157,8 @@ async fn unknown_key_formats_do_not_disable_other_keys() {
         json!({ "kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA" }),
         json!(null),
     ];
-    for (place, other) in others.into_iter().enumerate() {
-        keys.insert(place % 3, other);
+    for (index, other) in others.into_iter().enumerate() {
+        keys.insert(index % 3, other);
     }
     let server = KeyServer::start(&listed.to_string()).await;
     let keys = AdMobKeys::new(&server.url).unwrap();

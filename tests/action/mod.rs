@@ -1,4 +1,4 @@
-//! The outgoing clients of proofs, against small real servers.
+//! The clients of webhooks and of AdMob's keys, against small HTTP servers.
 
 pub mod admob;
 pub mod webhook;

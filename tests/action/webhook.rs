@@ -1,3 +1,5 @@
+//! The webhook client: signatures, unclear responses, limits, circuit breaker and settings.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +24,7 @@ use crate::harness::eventually;
 
 const SECRET: &[u8] = b"for tests: twenty-four and more";
 
-/// A game's backend.
+/// A game's backend, which responds as the path says: `/valid`, `/slow`, …
 pub struct Backend {
     pub base: String,
     requests: AtomicUsize,
@@ -42,7 +44,7 @@ impl Backend {
             max_in_flight: AtomicUsize::new(0),
             released: Semaphore::new(0),
         });
-        let router = Router::new().route("/{how}", post(answer)).with_state(backend.clone());
+        let router = Router::new().route("/{behavior}", post(respond)).with_state(backend.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         backend
     }
@@ -52,15 +54,15 @@ impl Backend {
     }
 }
 
-async fn answer(
+async fn respond(
     State(backend): State<Arc<Backend>>,
-    Path(how): Path<String>,
+    Path(behavior): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let turn = backend.requests.fetch_add(1, Ordering::SeqCst);
+    let earlier = backend.requests.fetch_add(1, Ordering::SeqCst);
     let valid = || r#"{"valid":true,"difficulty":"hard","note":"of no concern"}"#.to_owned();
-    match how.as_str() {
+    match behavior.as_str() {
         "valid" if is_signed(&headers, &body) => valid().into_response(),
         "valid" => r#"{"valid":false}"#.into_response(),
         "loot" => {
@@ -72,7 +74,7 @@ async fn answer(
                 .to_string()
                 .into_response()
         }
-        "second-time" if turn > 1 => valid().into_response(),
+        "third-time" if earlier > 1 => valid().into_response(),
         "held" => {
             let in_flight = backend.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
             backend.max_in_flight.fetch_max(in_flight, Ordering::SeqCst);
@@ -95,7 +97,7 @@ async fn answer(
     }
 }
 
-/// Verifies a request like a receiver of Standard Webhooks.
+/// Verifies a signature by the rules of Standard Webhooks.
 fn is_signed(headers: &HeaderMap, body: &[u8]) -> bool {
     let text = |name: &str| headers[name].to_str().unwrap();
     let mut message = format!("{}.{}.", text("webhook-id"), text("webhook-timestamp")).into_bytes();
@@ -105,6 +107,7 @@ fn is_signed(headers: &HeaderMap, body: &[u8]) -> bool {
     text("webhook-timestamp") == "1704449105" && hmac::verify(&key, &message, &tag).is_ok()
 }
 
+/// The message that the client sends.
 fn expected() -> Value {
     json!({
         "type": "proof.submitted",
@@ -125,11 +128,12 @@ fn config(url: &str) -> WebhookConfig {
     }
 }
 
-async fn ask(hook: &Webhook, metrics: &Metrics) -> Result<WebhookResponse, Refusal> {
-    ask_for(1, hook, metrics).await
+/// Has a player's proof verified.
+async fn call(hook: &Webhook, metrics: &Metrics) -> Result<WebhookResponse, Refusal> {
+    call_for(1, hook, metrics).await
 }
 
-async fn ask_for(user: u128, hook: &Webhook, metrics: &Metrics) -> Result<WebhookResponse, Refusal> {
+async fn call_for(user: u128, hook: &Webhook, metrics: &Metrics) -> Result<WebhookResponse, Refusal> {
     let proof = json!({ "loot": 7 });
     let request = WebhookRequest {
         user: Uuid::from_u128(user),
@@ -141,8 +145,8 @@ async fn ask_for(user: u128, hook: &Webhook, metrics: &Metrics) -> Result<Webhoo
     hook.call(request, metrics).await
 }
 
-fn is_unavailable(answer: &Result<WebhookResponse, Refusal>) -> bool {
-    matches!(answer, Err(Refusal::Unavailable(_)))
+fn is_unavailable(response: &Result<WebhookResponse, Refusal>) -> bool {
+    matches!(response, Err(Refusal::Unavailable(_)))
 }
 
 fn calls(metrics: &Metrics, result: &str) -> u64 {
@@ -154,33 +158,33 @@ async fn a_signed_request_gets_its_response() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let hook = Webhook::new(&config(&format!("{}/valid", backend.base))).unwrap();
     let hard = WebhookResponse { valid: true, difficulty: Some("hard".into()) };
-    assert_eq!(ask(&hook, &metrics).await.unwrap(), hard);
+    assert_eq!(call(&hook, &metrics).await.unwrap(), hard);
     let hook = Webhook::new(&config(&format!("{}/echo", backend.base))).unwrap();
-    assert_eq!(ask(&hook, &metrics).await.unwrap(), WebhookResponse { valid: true, difficulty: None });
+    assert_eq!(call(&hook, &metrics).await.unwrap(), WebhookResponse { valid: true, difficulty: None });
 
-    let mut stranger = config(&format!("{}/valid", backend.base));
-    stranger.secret = format!("whsec_{}", STANDARD.encode([7; 24])).into();
-    let hook = Webhook::new(&stranger).unwrap();
-    assert!(!ask(&hook, &metrics).await.unwrap().valid, "signed with another secret");
-    // The metric does not show whether the proof is valid, because the token is not spent yet.
+    let mut other_secret = config(&format!("{}/valid", backend.base));
+    other_secret.secret = format!("whsec_{}", STANDARD.encode([7; 24])).into();
+    let hook = Webhook::new(&other_secret).unwrap();
+    assert!(!call(&hook, &metrics).await.unwrap().valid, "the backend must refuse another secret");
+    // The metric must not reveal whether the proof is valid, because the token is not spent yet.
     assert_eq!(calls(&metrics, "answered"), 3);
 }
 
 #[tokio::test]
-async fn unclear_responses_are_unavailable() {
+async fn an_unclear_response_is_unavailable() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
     let paths = ["broken", "created", "redirect", "garbage", "text", "silent", "huge", "wordy"];
     for path in paths {
         let hook = Webhook::new(&config(&format!("{}/{path}", backend.base))).unwrap();
-        let answer = ask(&hook, &metrics).await;
-        assert!(is_unavailable(&answer), "{path}: {answer:?}");
+        let response = call(&hook, &metrics).await;
+        assert!(is_unavailable(&response), "{path}: {response:?}");
     }
-    assert_eq!(backend.requests(), paths.len(), "the redirect was followed");
+    assert_eq!(backend.requests(), paths.len(), "a redirect must not be followed");
     let slow = WebhookConfig { timeout_ms: 50, ..config(&format!("{}/slow", backend.base)) };
-    assert!(is_unavailable(&ask(&Webhook::new(&slow).unwrap(), &metrics).await));
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    assert!(is_unavailable(&call(&Webhook::new(&slow).unwrap(), &metrics).await));
+    let closed_port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert!(is_unavailable(
-        &ask(&Webhook::new(&config(&format!("http://{nobody}"))).unwrap(), &metrics).await
+        &call(&Webhook::new(&config(&format!("http://{closed_port}"))).unwrap(), &metrics).await
     ));
     assert_eq!(calls(&metrics, "failed"), paths.len() as u64 + 2);
 }
@@ -191,25 +195,25 @@ async fn the_breaker_stops_calls_to_a_failing_backend() {
     let broken = WebhookConfig { opens_after: 2, ..config(&format!("{}/broken", backend.base)) };
     let hook = Webhook::new(&broken).unwrap();
     for _ in 0..50 {
-        assert!(is_unavailable(&ask(&hook, &metrics).await));
+        assert!(is_unavailable(&call(&hook, &metrics).await));
     }
     assert_eq!((backend.requests(), calls(&metrics, "open_for_user")), (2, 48));
-    // Another player's failure is the second in a row.
+    // Another player's failure is the second in a row, and opens the breaker for all.
     for _ in 0..50 {
-        assert!(is_unavailable(&ask_for(2, &hook, &metrics).await));
+        assert!(is_unavailable(&call_for(2, &hook, &metrics).await));
     }
     assert_eq!((backend.requests(), calls(&metrics, "open")), (3, 49));
 }
 
 #[tokio::test]
-async fn one_trial_closes_the_breaker() {
+async fn a_successful_trial_closes_the_breaker() {
     let (backend, metrics) = (Backend::start().await, Metrics::default());
-    let url = format!("{}/second-time", backend.base);
+    let url = format!("{}/third-time", backend.base);
     let hook = Webhook::new(&WebhookConfig { opens_after: 2, open_ms: 50, ..config(&url) }).unwrap();
-    assert!(is_unavailable(&ask(&hook, &metrics).await) && is_unavailable(&ask(&hook, &metrics).await));
-    eventually("the trial", async || ask(&hook, &metrics).await.ok()).await;
+    assert!(is_unavailable(&call(&hook, &metrics).await) && is_unavailable(&call(&hook, &metrics).await));
+    eventually("a successful trial", async || call(&hook, &metrics).await.ok()).await;
     assert_eq!(backend.requests(), 3);
-    assert!(ask(&hook, &metrics).await.unwrap().valid);
+    assert!(call(&hook, &metrics).await.unwrap().valid);
 }
 
 #[tokio::test]
@@ -221,33 +225,33 @@ async fn concurrent_calls_are_limited() {
         eventually("two requests in flight", async || (backend.requests() == 2).then_some(())).await;
         backend.released.add_permits(10);
     };
-    let asking = futures::future::join_all((0..10).map(|_| ask(&hook, &metrics)));
-    let (answers, ()) = tokio::join!(asking, release);
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let calling = futures::future::join_all((0..10).map(|_| call(&hook, &metrics)));
+    let (responses, ()) = tokio::join!(calling, release);
+    assert!(responses.iter().all(Result::is_ok), "{responses:?}");
     assert_eq!(backend.max_in_flight.load(Ordering::SeqCst), 2);
 
     let hook = WebhookConfig { max_in_flight: 1, timeout_ms: 100, ..config(&url) };
     let hook = Webhook::new(&hook).unwrap();
-    let answers = futures::future::join_all((0..5).map(|_| ask(&hook, &metrics))).await;
-    assert!(answers.iter().all(is_unavailable), "{answers:?}");
-    assert!(calls(&metrics, "busy") >= 1, "no caller waited for a slot in vain");
+    let responses = futures::future::join_all((0..5).map(|_| call(&hook, &metrics))).await;
+    assert!(responses.iter().all(is_unavailable), "{responses:?}");
+    assert!(calls(&metrics, "busy") >= 1, "a call that waits too long for a slot must be counted");
 }
 
 #[test]
 fn invalid_settings_are_refused() {
-    let good = || config("https://game.example/judge");
-    assert!(Webhook::new(&good()).is_ok());
-    let bad = [
-        WebhookConfig { url: "ftp://game.example".to_owned().into(), ..good() },
-        WebhookConfig { url: "game.example".to_owned().into(), ..good() },
-        WebhookConfig { secret: "whsec_c2hvcnQ=".to_owned().into(), ..good() },
-        WebhookConfig { timeout_ms: 0, ..good() },
-        WebhookConfig { max_in_flight: 0, ..good() },
-        WebhookConfig { opens_after: 0, ..good() },
+    let valid = || config("https://game.example/judge");
+    assert!(Webhook::new(&valid()).is_ok());
+    let invalid = [
+        WebhookConfig { url: "ftp://game.example".to_owned().into(), ..valid() },
+        WebhookConfig { url: "game.example".to_owned().into(), ..valid() },
+        WebhookConfig { secret: "whsec_c2hvcnQ=".to_owned().into(), ..valid() },
+        WebhookConfig { timeout_ms: 0, ..valid() },
+        WebhookConfig { max_in_flight: 0, ..valid() },
+        WebhookConfig { opens_after: 0, ..valid() },
     ];
-    for config in bad {
+    for config in invalid {
         let problems = Webhook::new(&config).unwrap_err();
-        let is_plain = problems[0].starts_with("proof.") && !problems[0].contains("c2hvcnQ");
-        assert!(problems.len() == 1 && is_plain, "{problems:?}");
+        let hides_secret = problems[0].starts_with("proof.") && !problems[0].contains("c2hvcnQ");
+        assert!(problems.len() == 1 && hides_secret, "{problems:?}");
     }
 }

@@ -10,7 +10,7 @@ use super::tools::{
     strings, tool,
 };
 use crate::harness::TestStores;
-use crate::http::queries::paths;
+use crate::http::query_parameters::paths;
 
 /// The oldest supported and the newest tested Kubernetes version.
 const VERSIONS: [&str; 2] = ["1.32", "1.37"];

@@ -134,6 +134,13 @@ impl TestStores {
         TestNode::new(Node::start(config, self.clock.clone()).await.unwrap())
     }
 
+    /// Writes a catalogue of actions into the folder. Returns the path, for the setting `actions.file`.
+    pub fn write_catalogue(&self, text: &str) -> String {
+        let path = self.folder.path().join("actions.toml");
+        std::fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    }
+
     /// Builds the `App` of a node, without its listener and tasks.
     pub async fn build_app(&self) -> Arc<App> {
         App::build(self.config.clone(), self.clock.clone()).await.unwrap().0

@@ -93,7 +93,22 @@ impl TestNode {
     }
 
     pub async fn get(&self, path: &str) -> TestResponse {
-        self.send(Method::GET, path, &[], Vec::new()).await
+        self.get_with(path, "", &[]).await
+    }
+
+    /// Sends a GET request with a player's login.
+    pub async fn get_as(&self, player: &Player, path: &str) -> TestResponse {
+        self.get_with(path, &player.token, &[]).await
+    }
+
+    /// Sends a GET request; an empty token sends no login.
+    pub async fn get_with(&self, path: &str, token: &str, headers: &[(&str, &str)]) -> TestResponse {
+        let bearer = format!("Bearer {token}");
+        let mut all = headers.to_vec();
+        if !token.is_empty() {
+            all.push(("authorization", &bearer));
+        }
+        self.send(Method::GET, path, &all, Vec::new()).await
     }
 
     pub async fn post(&self, path: &str, token: &str, body: &Value) -> TestResponse {
@@ -169,6 +184,36 @@ impl TestNode {
         let response = self.finalize(player, &token, Value::Null).await;
         assert_eq!(response.status, 200, "{}", response.text);
         response
+    }
+
+    /// Exchanges a proof for a verified token (`act_…`).
+    pub async fn prove(&self, player: &Player, body: &Value) -> TestResponse {
+        self.post("/api/v1/action-tokens", &player.token, body).await
+    }
+
+    /// Redeems a verified token.
+    pub async fn redeem(&self, player: &Player, body: &Value) -> TestResponse {
+        self.post("/api/v1/scores", &player.token, body).await
+    }
+
+    pub async fn start_game(&self, player: &Player) -> TestResponse {
+        self.post("/api/game/start", &player.token, &json!({})).await
+    }
+
+    pub async fn update_score(&self, player: &Player, body: &Value) -> TestResponse {
+        self.post("/api/score/update", &player.token, body).await
+    }
+
+    pub async fn end_game(&self, player: &Player) -> TestResponse {
+        self.post("/api/game/end", &player.token, &json!({})).await
+    }
+
+    /// The sum of a metric over all series with these labels.
+    pub fn metric(&self, name: &str, labels: &str) -> u64 {
+        let text = self.app.metrics.text();
+        let series = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+        let values = series.filter(|it| it.contains(labels)).map(|it| it.rsplit(' ').next().unwrap());
+        values.map(|it| it.parse::<u64>().unwrap()).sum()
     }
 
     /// Waits until the outbox is empty.

@@ -1,29 +1,31 @@
+//! The catalogue, and the way of an action: `init`, proof, `finalize`.
+
 use serde_json::{Value, json};
 
-use crate::harness::{TestStores, assert_ledger_matches};
+use crate::harness::{TestStores, assert_ledger_matches, eventually};
 
 #[tokio::test]
 async fn an_action_is_proved_and_shown_on_the_board() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    let answer = node.init(&ada, "watch_ad").await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(answer.body["expiresIn"], 30);
-    assert_eq!(answer.body.get("challenge"), None);
-    let token = answer.body["antiSpamToken"].as_str().unwrap();
+    let response = node.init(&ada, "watch_ad").await;
+    assert_eq!(response.status, 200, "{}", response.text);
+    assert_eq!(response.body["expiresIn"], 30);
+    assert_eq!(response.body.get("challenge"), None);
+    let token = response.body["antiSpamToken"].as_str().unwrap();
     let claims = node.app.awards.anti_spam.read(token).unwrap();
-    assert_eq!(answer.body["actionId"], claims.jti.to_string());
+    assert_eq!(response.body["actionId"], claims.jti.to_string());
     assert_eq!(claims.act, "watch_ad");
 
-    let answer = node.finalize(&ada, token, Value::Null).await;
+    let response = node.finalize(&ada, token, Value::Null).await;
     let row = json!({ "userId": ada.identity.user, "username": "ada", "score": 10, "rank": 1 });
-    let receipt = &answer.body["receipt"];
-    let wanted =
+    let receipt = &response.body["receipt"];
+    let expected =
         json!({ "success": true, "newScore": 10, "rank": 1, "leaderboard": [row], "receipt": receipt });
-    assert_eq!(answer.body, wanted);
+    assert_eq!(response.body, expected);
     let board = node.get("/api/v1/scores/leaderboard").await;
-    assert_eq!(board.body["leaderboard"], answer.body["leaderboard"]);
+    assert_eq!(board.body["leaderboard"], response.body["leaderboard"]);
     assert_ledger_matches(&stores).await;
 }
 
@@ -31,28 +33,26 @@ async fn an_action_is_proved_and_shown_on_the_board() {
 async fn the_catalogue_hides_quiz_answers() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let answer = node.get("/api/v1/actions").await;
-    let kinds: Vec<_> = answer.body["actions"]
+    let response = node.get("/api/v1/actions").await;
+    let kinds: Vec<_> = response.body["actions"]
         .as_array()
         .unwrap()
         .iter()
         .map(|action| action["proof"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["none", "none", "none", "none", "elapsed", "quiz", "hashcash"]);
-    assert!(!answer.text.contains("Canberra"));
+    assert!(!response.text.contains("Canberra"));
 }
 
 #[tokio::test]
-async fn the_catalogue_returns_the_waiting_time() {
+async fn the_catalogue_has_the_wait_until_an_action_is_available() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "daily_bonus").await;
     let waits = async |token: &str| -> Vec<Value> {
-        let login = format!("Bearer {token}");
-        let headers = [("authorization", login.as_str())];
-        let answer = node.send(reqwest::Method::GET, "/api/v1/actions", &headers, Vec::new()).await;
-        let actions = answer.body["actions"].as_array().unwrap().clone();
+        let response = node.get_with("/api/v1/actions", token, &[]).await;
+        let actions = response.body["actions"].as_array().unwrap().clone();
         actions.into_iter().map(|action| action["availableInMs"].clone()).collect()
     };
     let waits_ms = waits(&ada.token).await;
@@ -87,7 +87,7 @@ async fn a_token_is_bound_to_user_action_and_time() {
     }
     redis_client.assert_unchanged(&before).await;
 
-    crate::harness::eventually("the token to run out", async || {
+    eventually("the token to expire", async || {
         let keys: Vec<String> = stores.redis_client().await.query("KEYS token:*").await;
         keys.is_empty().then_some(())
     })

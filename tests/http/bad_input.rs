@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, TestResponse, TestStores};
 
-async fn rows(node: &TestNode) -> (i64, i64, i64) {
+/// The numbers of users, actions and ledger entries.
+async fn row_counts(node: &TestNode) -> (i64, i64, i64) {
     sqlx::query_as(
         "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM user_action), (SELECT count(*) FROM score_history)",
     )
@@ -14,7 +15,14 @@ async fn rows(node: &TestNode) -> (i64, i64, i64) {
     .unwrap()
 }
 
-async fn raw(node: &TestNode, path: &str, token: &str, kind: &str, body: impl Into<Vec<u8>>) -> TestResponse {
+/// Posts a body that may be malformed.
+async fn post_raw(
+    node: &TestNode,
+    path: &str,
+    token: &str,
+    kind: &str,
+    body: impl Into<Vec<u8>>,
+) -> TestResponse {
     let bearer = format!("Bearer {token}");
     node.send(Method::POST, path, &[("authorization", &bearer), ("content-type", kind)], body.into()).await
 }
@@ -25,7 +33,7 @@ async fn every_wrong_field_is_reported() {
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut redis_client = stores.redis_client().await;
-    let (before, rows_before) = (redis_client.dump().await, rows(&node).await);
+    let (before, counts_before) = (redis_client.dump().await, row_counts(&node).await);
     let good = json!({ "username": "bob", "email": "bob@example.com", "password": "correct horse" });
     let with = |field: &str, value: Value| {
         let mut body = good.clone();
@@ -57,12 +65,12 @@ async fn every_wrong_field_is_reported() {
         ("/api/v1/actions/finalize", json!({ "antiSpamToken": "x", "points": 99 }), vec!["points"]),
     ];
     for (path, body, fields) in cases {
-        let answer = node.post(path, &ada.token, &body).await;
-        answer.assert_refused(400, "VALIDATION_ERROR");
-        assert_eq!(answer.fields(), fields, "{path} {body}");
+        let response = node.post(path, &ada.token, &body).await;
+        response.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(response.fields(), fields, "{path} {body}");
     }
     redis_client.assert_unchanged(&before).await;
-    assert_eq!(rows(&node).await, rows_before);
+    assert_eq!(row_counts(&node).await, counts_before);
 }
 
 #[tokio::test]
@@ -74,22 +82,24 @@ async fn malformed_bodies_are_refused() {
     for path in ["/api/auth/register", "/api/auth/login", "/api/v1/actions/init", "/api/v1/actions/finalize"]
     {
         for body in [&b"{"[..], b"[]", b"null", b"\"x\"", b"{\"a\":\xff}", b"\xff\xfe", b"", b"{} {}"] {
-            let answer = raw(&node, path, &ada.token, json, body).await;
-            answer.assert_refused(400, "VALIDATION_ERROR");
-            assert_eq!(answer.fields(), ["body"], "{path} {body:?}");
+            let response = post_raw(&node, path, &ada.token, json, body).await;
+            response.assert_refused(400, "VALIDATION_ERROR");
+            assert_eq!(response.fields(), ["body"], "{path} {body:?}");
         }
         let deep = "[".repeat(8000);
-        raw(&node, path, &ada.token, json, deep).await.assert_refused(400, "VALIDATION_ERROR");
+        post_raw(&node, path, &ada.token, json, deep).await.assert_refused(400, "VALIDATION_ERROR");
         let big = format!("{{\"a\":\"{}\"}}", "x".repeat(16 * 1024));
-        raw(&node, path, &ada.token, json, big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
-        raw(&node, path, &ada.token, "text/plain", "{}").await.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
+        post_raw(&node, path, &ada.token, json, big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
+        post_raw(&node, path, &ada.token, "text/plain", "{}")
+            .await
+            .assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
     }
-    let poll = "/socket.io/?EIO=4&transport=polling&sid=x";
+    let polling = "/socket.io/?EIO=4&transport=polling&sid=x";
     let big = "4".repeat(16 * 1024 + 1);
-    raw(&node, poll, &ada.token, "text/plain", big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
+    post_raw(&node, polling, &ada.token, "text/plain", big).await.assert_refused(413, "PAYLOAD_TOO_LARGE");
 }
 
-/// A player's login signed by the right key, with another `aud` or none.
+/// A player's login, signed with the right key, with another `aud` or none.
 fn signed_for(stores: &TestStores, player: &Player, aud: Option<&str>) -> String {
     let mut claims = serde_json::to_value(&player.identity).unwrap();
     if let Some(aud) = aud {
@@ -110,14 +120,13 @@ async fn invalid_logins_are_refused() {
     node.post(finalize, "", &body).await.assert_refused(401, "UNAUTHORIZED");
     let basic = node.post_with(finalize, "", &[("authorization", "Basic YTpi")], &body).await;
     basic.assert_refused(401, "UNAUTHORIZED");
-    // {"alg":"none","typ":"JWT"}, the login's own claims, no signature.
+    // The header {"alg":"none","typ":"JWT"}, the login's claims, no signature.
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", ada.token.split('.').nth(1).unwrap());
     let long = "x".repeat(5000);
-    let (nowhere, elsewhere) =
-        (signed_for(&stores, &ada, None), signed_for(&stores, &ada, Some("elsewhere")));
-    let short = &ada.token[..ada.token.len() - 1];
-    for bad in ["x", "a.b.c", &token, &unsigned, &long, short, &nowhere, &elsewhere] {
-        node.post(finalize, bad, &body).await.assert_refused(401, "INVALID_TOKEN");
+    let (no_aud, other_aud) = (signed_for(&stores, &ada, None), signed_for(&stores, &ada, Some("elsewhere")));
+    let truncated = &ada.token[..ada.token.len() - 1];
+    for login in ["x", "a.b.c", &token, &unsigned, &long, truncated, &no_aud, &other_aud] {
+        node.post(finalize, login, &body).await.assert_refused(401, "INVALID_TOKEN");
     }
     stores.clock.shift(86_401_000);
     node.post(finalize, &ada.token, &body).await.assert_refused(401, "INVALID_TOKEN");

@@ -6,20 +6,19 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 
+/// Starts a game. Returns its first token.
 async fn start(node: &TestNode, player: &Player) -> String {
-    let answer = node.post("/api/game/start", &player.token, &json!({})).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    answer.body["data"]["actionToken"].as_str().unwrap().to_owned()
+    let response = node.start_game(player).await;
+    assert_eq!(response.status, 200, "{}", response.text);
+    response.body["data"]["actionToken"].as_str().unwrap().to_owned()
 }
 
 async fn update(node: &TestNode, player: &Player, token: &str, action: &str, points: u64) -> TestResponse {
-    let body = json!({ "actionToken": token, "actionType": action, "points": points });
-    node.post("/api/score/update", &player.token, &body).await
+    node.update_score(player, &json!({ "actionToken": token, "actionType": action, "points": points })).await
 }
 
 async fn session(node: &TestNode, player: &Player) -> TestResponse {
-    let bearer = format!("Bearer {}", player.token);
-    node.send(reqwest::Method::GET, "/api/game/session", &[("authorization", &bearer)], Vec::new()).await
+    node.get_as(player, "/api/game/session").await
 }
 
 #[tokio::test]
@@ -27,7 +26,7 @@ async fn a_game_from_start_to_end() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let john = node.register("john_doe").await;
-    let started = node.post("/api/game/start", &john.token, &json!({})).await;
+    let started = node.start_game(&john).await;
     assert_eq!((started.status, started.body["message"].as_str()), (200, Some("Game session started")));
     let data = &started.body["data"];
     assert_eq!(data["sessionDuration"], 1800);
@@ -38,20 +37,20 @@ async fn a_game_from_start_to_end() {
     for (action, points) in
         [("watch_ad", 10), ("solve_puzzle", 15), ("complete_level", 20), ("daily_bonus", 5)]
     {
-        let answer = update(&node, &john, &token, action, points).await;
+        let response = update(&node, &john, &token, action, points).await;
         total += points;
-        assert_eq!(answer.body["message"], "Score updated successfully", "{}", answer.text);
-        let award = &answer.body["data"];
+        assert_eq!(response.body["message"], "Score updated successfully", "{}", response.text);
+        let award = &response.body["data"];
         assert_eq!(
             (&award["newScore"], &award["pointsEarned"], &award["rank"]),
             (&json!(total), &json!(points), &json!(1))
         );
-        assert_eq!(award["expiresAt"], data["expiresAt"], "all tokens of a session end together");
+        assert_eq!(award["expiresAt"], data["expiresAt"], "all tokens of a session expire at once");
         token = award["newActionToken"].as_str().unwrap().to_owned();
         let stored = session(&node, &john).await;
-        assert_eq!(stored.body["data"]["actionToken"], token, "a reloaded page can go on");
+        assert_eq!(stored.body["data"]["actionToken"], token, "a reloaded page gets the newest token");
     }
-    let ended = node.post("/api/game/end", &john.token, &json!({})).await;
+    let ended = node.end_game(&john).await;
     assert_eq!(ended.body["message"], "Game session ended");
     assert_eq!(
         (&ended.body["data"]["finalScore"], &ended.body["data"]["actionsCompleted"]),
@@ -64,7 +63,7 @@ async fn a_game_from_start_to_end() {
 }
 
 #[tokio::test]
-async fn the_six_attempts_of_a_malicious_user() {
+async fn six_attempts_to_cheat_are_refused() {
     let stores = TestStores::new().await;
     let node = stores
         .start_node_with(|config| {
@@ -76,28 +75,30 @@ async fn the_six_attempts_of_a_malicious_user() {
     let first = start(&node, &eve).await;
     let second = update(&node, &eve, &first, "watch_ad", 10).await;
     let second = second.body["data"]["newActionToken"].as_str().unwrap();
-    let reply = async |token: &str, points: u64| {
-        let answer = update(&node, &eve, token, "watch_ad", points).await;
-        (answer.code().to_owned(), answer.body["message"].as_str().unwrap().to_owned())
+    let try_update = async |token: &str, points: u64| {
+        let response = update(&node, &eve, token, "watch_ad", points).await;
+        (response.code().to_owned(), response.body["message"].as_str().unwrap().to_owned())
     };
-    let pair = |code: &str, message: &str| (code.to_owned(), message.to_owned());
-    assert_eq!(reply("", 10).await, pair("INVALID_TOKEN", "No action token provided"));
-    assert_eq!(reply("act_hacker123", 10).await, pair("INVALID_TOKEN", "Invalid token"));
-    assert_eq!(reply("act_a1b2c3d4e5f6g7h8i9j0", 10).await, pair("INVALID_TOKEN", "Invalid token"));
-    let used = pair("TOKEN_ALREADY_USED", "Token has been used, use latest token");
-    assert_eq!(reply(&first, 10).await, used);
-    assert_eq!(reply(second, 999).await, pair("INVALID_POINTS", "Invalid points value"));
+    let refusal = |code: &str, message: &str| (code.to_owned(), message.to_owned());
+    assert_eq!(try_update("", 10).await, refusal("INVALID_TOKEN", "No action token provided"));
+    assert_eq!(try_update("act_hacker123", 10).await, refusal("INVALID_TOKEN", "Invalid token"));
+    assert_eq!(try_update("act_a1b2c3d4e5f6g7h8i9j0", 10).await, refusal("INVALID_TOKEN", "Invalid token"));
+    let used = refusal("TOKEN_ALREADY_USED", "Token has been used, use latest token");
+    assert_eq!(try_update(&first, 10).await, used);
+    assert_eq!(try_update(second, 999).await, refusal("INVALID_POINTS", "Invalid points value"));
     let invalid = update(&node, &eve, second, "print_money", 10).await;
     invalid.assert_refused(400, "INVALID_ACTION");
-    let expired = pair("TOKEN_EXPIRED", "Session expired, please start new game");
-    eventually("the session to run out", async || {
+    let expired = refusal("TOKEN_EXPIRED", "Session expired, please start new game");
+    eventually("the session to expire", async || {
         (session(&node, &eve).await.code() == "TOKEN_EXPIRED").then_some(())
     })
     .await;
-    assert_eq!(reply(second, 10).await, expired);
+    assert_eq!(try_update(second, 10).await, expired);
     let mut refused = 0;
     for _ in 0..20 {
-        refused += usize::from(reply(second, 10).await == pair("RATE_LIMIT_EXCEEDED", "Rate limit exceeded"));
+        refused += usize::from(
+            try_update(second, 10).await == refusal("RATE_LIMIT_EXCEEDED", "Rate limit exceeded"),
+        );
     }
     assert!(refused >= 7, "{refused}");
     assert_eq!(node.board().await, [("eve".to_owned(), 10, 1)]);
@@ -115,7 +116,7 @@ async fn a_second_start_ends_the_first_session() {
     for _ in 2..5 {
         start(&node, &ada).await;
     }
-    let refused = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let refused = node.start_game(&ada).await;
     refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     let retry: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=3600).contains(&retry));
@@ -135,16 +136,16 @@ async fn concurrent_updates_with_one_token_award_once() {
     let ada = nodes[0].register("ada").await;
     let token = start(&nodes[0], &ada).await;
     let updates = (0..100).map(|number| update(&nodes[number % 2], &ada, &token, "watch_ad", 10));
-    let answers = futures::future::join_all(updates).await;
+    let responses = futures::future::join_all(updates).await;
     let mut outcomes: HashMap<(u16, String), usize> = HashMap::new();
-    for answer in &answers {
-        *outcomes.entry((answer.status, answer.code().to_owned())).or_default() += 1;
+    for response in &responses {
+        *outcomes.entry((response.status, response.code().to_owned())).or_default() += 1;
     }
-    let wanted = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 99)]);
-    assert_eq!(outcomes, wanted);
-    let won = answers.iter().find(|it| it.status == 200).unwrap();
+    let expected = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 99)]);
+    assert_eq!(outcomes, expected);
+    let award = responses.iter().find(|it| it.status == 200).unwrap();
     let stored = session(&nodes[1], &ada).await;
-    assert_eq!(stored.body["data"]["actionToken"], won.body["data"]["newActionToken"]);
+    assert_eq!(stored.body["data"]["actionToken"], award.body["data"]["newActionToken"]);
     assert_ledger_matches(&stores).await;
 }
 
@@ -154,11 +155,11 @@ async fn a_replay_returns_the_same_next_token() {
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let body = json!({ "actionToken": start(&node, &ada).await, "actionType": "watch_ad", "points": 10 });
-    let ask =
+    let send =
         async || node.post_with("/api/score/update", &ada.token, &[("idempotency-key", "k")], &body).await;
-    let (first, again) = (ask().await, ask().await);
-    assert_eq!((first.status, &first.text), (200, &again.text));
-    assert_eq!(again.header("idempotent-replayed"), "true");
+    let (first, replay) = (send().await, send().await);
+    assert_eq!((first.status, &first.text), (200, &replay.text));
+    assert_eq!(replay.header("idempotent-replayed"), "true");
     let next = first.body["data"]["newActionToken"].as_str().unwrap();
     assert_eq!(update(&node, &ada, next, "watch_ad", 10).await.body["data"]["newScore"], 20);
 }
@@ -169,7 +170,7 @@ async fn every_field_of_an_update_is_validated() {
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let token = start(&node, &ada).await;
-    let good = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
+    let valid = json!({ "actionToken": token, "actionType": "watch_ad", "points": 10 });
     let cases = [
         ("actionToken", json!(7), "actionToken"),
         ("actionType", Value::Null, "actionType"),
@@ -181,14 +182,14 @@ async fn every_field_of_an_update_is_validated() {
         ("proof", json!("x"), "proof"),
         ("score", json!(1), "score"),
     ];
-    for (field, value, named) in cases {
-        let mut body = good.clone();
+    for (field, value, reported) in cases {
+        let mut body = valid.clone();
         body[field] = value;
-        let answer = node.post("/api/score/update", &ada.token, &body).await;
-        answer.assert_refused(400, "VALIDATION_ERROR");
-        assert_eq!(answer.fields(), [named], "{body}");
+        let response = node.update_score(&ada, &body).await;
+        response.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(response.fields(), [reported], "{body}");
     }
-    // Actions with a challenge are not available in the game API.
+    // The game API has no actions with a challenge.
     update(&node, &ada, &token, "demo_quiz", 15).await.assert_refused(400, "INVALID_ACTION");
-    assert_eq!(node.post("/api/score/update", &ada.token, &good).await.status, 200);
+    assert_eq!(node.update_score(&ada, &valid).await.status, 200);
 }

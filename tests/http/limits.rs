@@ -1,26 +1,28 @@
+//! Rate limits per user and address, and the cap of an action. A full window costs Redis no script.
+
 use serde_json::{Value, json};
 
 use crate::harness::{TestNode, TestStores};
 
 #[tokio::test]
-async fn attempts_per_minute_are_limited_over_all_nodes() {
+async fn attempts_per_minute_are_limited_across_nodes() {
     let stores = TestStores::new().await;
-    let one = stores.start_node_with(|it| it.limits.updates_per_minute = 10).await;
-    let two = stores.start_node_with(|it| it.limits.updates_per_minute = 10).await;
+    let one = stores.start_node_with(|config| config.limits.updates_per_minute = 10).await;
+    let two = stores.start_node_with(|config| config.limits.updates_per_minute = 10).await;
     let ada = one.register("ada").await;
     for attempt in 0..9 {
         let node = if attempt % 2 == 0 { &one } else { &two };
-        let answer = match attempt % 3 {
+        let response = match attempt % 3 {
             0 => node.finalize(&ada, "forged", Value::Null).await,
             1 => node.post("/api/v1/actions/finalize", &ada.token, &json!({ "nonsense": 1 })).await,
             _ => node.finalize(&ada, "", Value::Null).await,
         };
-        assert_eq!(answer.header("ratelimit-remaining"), (9 - attempt).to_string(), "{}", answer.text);
+        assert_eq!(response.header("ratelimit-remaining"), (9 - attempt).to_string(), "{}", response.text);
     }
-    let (token, late) = (one.issue_token(&ada, "watch_ad").await, one.issue_token(&ada, "watch_ad").await);
-    let tenth = two.finalize(&ada, &token, Value::Null).await;
+    let (first, second) = (one.issue_token(&ada, "watch_ad").await, one.issue_token(&ada, "watch_ad").await);
+    let tenth = two.finalize(&ada, &first, Value::Null).await;
     assert_eq!((tenth.status, tenth.header("ratelimit-remaining")), (200, "0"));
-    let refused = one.finalize(&ada, &late, Value::Null).await;
+    let refused = one.finalize(&ada, &second, Value::Null).await;
     refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     let retry: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&retry));
@@ -30,11 +32,14 @@ async fn attempts_per_minute_are_limited_over_all_nodes() {
 #[tokio::test]
 async fn inits_per_minute_are_limited() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.limits.inits_per_minute = 10).await;
+    let node = stores.start_node_with(|config| config.limits.inits_per_minute = 10).await;
     let ada = node.register("ada").await;
     for left in (0..10).rev() {
-        let answer = node.init(&ada, "watch_ad").await;
-        assert_eq!((answer.status, answer.header("ratelimit-remaining")), (200, left.to_string().as_str()));
+        let response = node.init(&ada, "watch_ad").await;
+        assert_eq!(
+            (response.status, response.header("ratelimit-remaining")),
+            (200, left.to_string().as_str())
+        );
     }
     node.init(&ada, "watch_ad").await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
 }
@@ -58,7 +63,7 @@ async fn the_daily_bonus_is_limited_to_once_a_day() {
 #[tokio::test]
 async fn requests_per_address_are_limited() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 3).await;
+    let node = stores.start_node_with(|config| config.limits.requests_per_minute_per_ip = 3).await;
     for _ in 0..3 {
         assert_eq!(node.get("/api/v1/scores/leaderboard").await.status, 200);
     }
@@ -67,55 +72,55 @@ async fn requests_per_address_are_limited() {
     assert_eq!(node.get("/readyz").await.status, 200);
 }
 
-/// Calls of a script by all nodes of this process, as the metrics count them.
-fn calls(node: &TestNode, script: &str) -> u64 {
-    count(node, &format!("laurel_redis_script_duration_seconds_count{{result=\"ok\",script=\"{script}\"}} "))
-}
-
-fn count(node: &TestNode, name: &str) -> u64 {
-    let metrics = node.app.metrics.text();
-    metrics.lines().find_map(|it| it.strip_prefix(name)).map_or(0, |it| it.parse().unwrap())
+/// Successful runs of a script.
+fn script_runs(node: &TestNode, script: &str) -> u64 {
+    let labels = format!("result=\"ok\",script=\"{script}\"");
+    node.metric("laurel_redis_script_duration_seconds_count", &labels)
 }
 
 #[tokio::test]
-async fn a_known_full_window_costs_no_script() {
+async fn a_full_rate_limit_calls_no_script() {
     let stores = TestStores::new().await;
     let node = stores
-        .start_node_with(|it| {
-            it.limits.updates_per_minute = 2;
-            it.limits.inits_per_minute = 2;
-            it.limits.starts_per_hour = 2;
-            it.limits.logins_per_minute = 2;
+        .start_node_with(|config| {
+            config.limits.updates_per_minute = 2;
+            config.limits.inits_per_minute = 2;
+            config.limits.starts_per_hour = 2;
+            config.limits.logins_per_minute = 2;
         })
         .await;
     let ada = node.register("ada").await;
     let login = json!({ "username": "ada", "password": "correct horse" });
     let prove = json!({ "actionType": "watch_ad" });
-    let mut seen = Vec::new();
+    let mut runs = Vec::new();
     for round in 0..20 {
-        let answers = [
+        let responses = [
             node.finalize(&ada, "forged", Value::Null).await,
             node.init(&ada, "watch_ad").await,
-            node.post("/api/v1/action-tokens", &ada.token, &prove).await,
-            node.post("/api/game/start", &ada.token, &json!({})).await,
+            node.prove(&ada, &prove).await,
+            node.start_game(&ada).await,
             node.post("/api/auth/login", "", &login).await,
         ];
         if round >= 3 {
-            assert!(answers.iter().all(|it| it.status == 429 && !it.header("retry-after").is_empty()));
+            assert!(
+                responses
+                    .iter()
+                    .all(|response| response.status == 429 && !response.header("retry-after").is_empty())
+            );
         }
-        seen.push(["attempt", "issue", "prove", "start", "redeem"].map(|it| calls(&node, it)));
+        runs.push(["attempt", "issue", "prove", "start", "redeem"].map(|script| script_runs(&node, script)));
     }
-    assert_eq!(seen[3], seen[19], "{seen:?}");
-    assert!(seen[19].iter().sum::<u64>() <= 20, "{seen:?}");
+    assert_eq!(runs[3], runs[19], "{runs:?}");
+    assert!(runs[19].iter().sum::<u64>() <= 20, "{runs:?}");
 }
 
 #[tokio::test]
-async fn a_full_window_still_replays_stored_responses() {
+async fn stored_responses_are_replayed_despite_a_full_rate_limit() {
     let stores = TestStores::new().await;
     let node = stores
-        .start_node_with(|it| {
-            it.limits.updates_per_minute = 2;
-            it.limits.inits_per_minute = 4;
+        .start_node_with(|config| {
+            config.limits.updates_per_minute = 2;
+            config.limits.inits_per_minute = 4;
         })
         .await;
     let (ada, mut redis_client) = (node.register("ada").await, stores.redis_client().await);
@@ -124,36 +129,46 @@ async fn a_full_window_still_replays_stored_responses() {
     };
     let finalize = json!({ "antiSpamToken": node.issue_token(&ada, "watch_ad").await });
     let prove = json!({ "actionType": "watch_ad" });
-    let kept = [("/api/v1/actions/finalize", &finalize), ("/api/v1/action-tokens", &prove)];
+    let requests = [("/api/v1/actions/finalize", &finalize), ("/api/v1/action-tokens", &prove)];
     let mut first = Vec::new();
-    for (path, body) in kept {
-        first.push(send(path, "kept", body).await);
+    for (path, body) in requests {
+        first.push(send(path, "stored", body).await);
     }
-    assert_eq!((first[0].status, first[1].status), (200, 409), "one key at two endpoints: {}", first[1].text);
-    first[1] = send(kept[1].0, "kept-too", kept[1].1).await;
+    assert_eq!(
+        (first[0].status, first[1].status),
+        (200, 409),
+        "one key for two endpoints is refused: {}",
+        first[1].text
+    );
+    first[1] = send(requests[1].0, "stored-too", requests[1].1).await;
     assert_eq!(first[1].status, 201, "{}", first[1].text);
     while node.finalize(&ada, "forged", Value::Null).await.status != 429 {}
     while node.init(&ada, "watch_ad").await.status != 429 {}
 
     let scripts = ["attempt", "issue", "prove", "redeem"];
-    let windows = ["awards", "inits"].map(|it| format!("GET rate:{it}:{}", ada.identity.user));
-    let reads = "laurel_redis_command_duration_seconds_count{operation=\"find_answer\",result=\"ok\"} ";
-    let before = (scripts.map(|it| calls(&node, it)), count(&node, reads));
+    let windows = ["awards", "inits"].map(|name| format!("GET rate:{name}:{}", ada.identity.user));
+    let reads = || {
+        let labels = "operation=\"find_answer\",result=\"ok\"";
+        node.metric("laurel_redis_command_duration_seconds_count", labels)
+    };
+    let before = (scripts.map(|script| script_runs(&node, script)), reads());
     let counted: [u64; 2] = [redis_client.query(&windows[0]).await, redis_client.query(&windows[1]).await];
     for round in 0..20 {
-        for (path, body) in kept {
+        for (path, body) in requests {
             let refused = send(path, &format!("fresh-{round}"), body).await;
             refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
         }
     }
-    assert_eq!((scripts.map(|it| calls(&node, it)), count(&node, reads)), (before.0, before.1 + 40));
+    assert_eq!((scripts.map(|script| script_runs(&node, script)), reads()), (before.0, before.1 + 40));
     assert_eq!(
         [redis_client.query::<u64>(&windows[0]).await, redis_client.query(&windows[1]).await],
         counted
     );
-    for ((path, body), (key, first)) in kept.into_iter().zip(["kept", "kept-too"].into_iter().zip(first)) {
-        let again = send(path, key, body).await;
-        assert_eq!((again.status, &again.text), (first.status, &first.text));
-        assert_eq!(again.header("idempotent-replayed"), "true");
+    for ((path, body), (key, first)) in
+        requests.into_iter().zip(["stored", "stored-too"].into_iter().zip(first))
+    {
+        let replay = send(path, key, body).await;
+        assert_eq!((replay.status, &replay.text), (first.status, &first.text));
+        assert_eq!(replay.header("idempotent-replayed"), "true");
     }
 }

@@ -1,4 +1,4 @@
-//! The page files: content, caching and security policy.
+//! The files of the pages: content, caching and security policy.
 
 use reqwest::Method;
 use reqwest::header::{
@@ -14,27 +14,27 @@ async fn pages_load_their_own_files_only() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     for page in PAGES {
-        let answer = node.get(page).await;
-        assert_eq!(answer.status, 200, "{page}");
-        assert_eq!(answer.headers[CONTENT_TYPE], "text/html; charset=utf-8");
-        let policy = answer.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let response = node.get(page).await;
+        assert_eq!(response.status, 200, "{page}");
+        assert_eq!(response.headers[CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = response.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
         for rule in ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"]
         {
             assert!(policy.contains(rule), "{page}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{page}: {policy}");
-        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
-        let text = answer.text.clone();
-        for outside in ["http://", "https://", "<style", "onclick", "javascript:"] {
-            assert!(!text.contains(outside), "{page} has {outside}");
+        assert_eq!(response.headers["x-content-type-options"], "nosniff");
+        let text = response.text.clone();
+        for forbidden in ["http://", "https://", "<style", "onclick", "javascript:"] {
+            assert!(!text.contains(forbidden), "{page} has {forbidden}");
         }
-        for named in named_files(&text) {
-            assert_eq!(node.get(&named).await.status, 200, "{page} names {named}");
+        for file in named_files(&text) {
+            assert_eq!(node.get(&file).await.status, 200, "{page} names {file}");
         }
     }
 }
 
-/// The files named by `src` and `href`.
+/// The files file by `src` and `href`.
 pub fn named_files(page: &str) -> Vec<String> {
     let values = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
     let values = values.filter_map(|it| it.split('"').next()).filter(|it| it.starts_with("/assets/"));
@@ -50,18 +50,18 @@ async fn files_are_compressed_and_cached() {
     let path = "/assets/common/common.css";
     let get = async |name, value: &str| node.send(Method::GET, path, &[(name, value)], Vec::new()).await;
     let plain = get(ACCEPT_ENCODING.as_str(), "br, gzip;q=0").await;
-    let packed = get(ACCEPT_ENCODING.as_str(), "br, gzip").await;
+    let compressed = get(ACCEPT_ENCODING.as_str(), "br, gzip").await;
     assert!(!plain.headers.contains_key(CONTENT_ENCODING));
-    assert_eq!(packed.headers[CONTENT_ENCODING], "gzip");
-    assert_ne!(plain.headers[ETAG], packed.headers[ETAG]);
-    for answer in [&plain, &packed] {
+    assert_eq!(compressed.headers[CONTENT_ENCODING], "gzip");
+    assert_ne!(plain.headers[ETAG], compressed.headers[ETAG]);
+    for response in [&plain, &compressed] {
         assert_eq!(
-            (&answer.headers[CACHE_CONTROL], &answer.headers["vary"]),
+            (&response.headers[CACHE_CONTROL], &response.headers["vary"]),
             (&"no-cache".parse().unwrap(), &"accept-encoding".parse().unwrap())
         );
     }
-    let again = get("if-none-match", plain.headers[ETAG].to_str().unwrap()).await;
-    assert_eq!((again.status, again.text.len()), (304, 0));
+    let unchanged = get("if-none-match", plain.headers[ETAG].to_str().unwrap()).await;
+    assert_eq!((unchanged.status, unchanged.text.len()), (304, 0));
 }
 
 #[tokio::test]
@@ -86,31 +86,31 @@ async fn browsers_get_a_not_found_page() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-    let ask = async |path: &str, accept: &str| {
+    let get = async |path: &str, accept: &str| {
         node.send(Method::GET, path, &[("accept", accept)], Vec::new()).await
     };
     for path in ["/wall", "/Admin", "/docs/x", "/admin//", "//docs/", "/index.html", "/%ff", "/%3Cscript%3E"]
     {
-        let page = ask(path, browser).await;
+        let page = get(path, browser).await;
         assert_eq!(
             (page.status, &page.headers[CONTENT_TYPE]),
             (404, &"text/html; charset=utf-8".parse().unwrap())
         );
         assert!(page.text.contains("Not found") && !page.text.contains("script"), "{}", page.text);
         assert!(page.headers[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'none'"));
-        for named in named_files(&page.text) {
-            assert_eq!(node.get(&named).await.status, 200, "{named}");
+        for file in named_files(&page.text) {
+            assert_eq!(node.get(&file).await.status, 200, "{file}");
         }
         for accept in ["application/json", "*/*", "image/avif,image/*"] {
-            ask(path, accept).await.assert_refused(404, "NOT_FOUND");
+            get(path, accept).await.assert_refused(404, "NOT_FOUND");
         }
         let vary = page.headers.get_all("vary");
-        assert!(vary.iter().any(|it| it == "accept"), "caches must keep the variants apart");
+        assert!(vary.iter().any(|it| it == "accept"), "caches need a variant per `Accept`");
     }
     for path in ["/api/wall", "/api/v1/wall"] {
-        ask(path, browser).await.assert_refused(404, "NOT_FOUND");
+        get(path, browser).await.assert_refused(404, "NOT_FOUND");
     }
-    ask("/api/auth/login", browser).await.assert_refused(405, "METHOD_NOT_ALLOWED");
+    get("/api/auth/login", browser).await.assert_refused(405, "METHOD_NOT_ALLOWED");
     let icon = node.get("/favicon.ico").await;
     assert_eq!((icon.status, &icon.headers[CONTENT_TYPE]), (200, &"image/svg+xml".parse().unwrap()));
 }
@@ -118,15 +118,15 @@ async fn browsers_get_a_not_found_page() {
 #[tokio::test]
 async fn a_trailing_slash_redirects() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
-    let operators = node.admin_base.clone().unwrap();
+    let node = stores.start_node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
+    let admin_base = node.admin_base.clone().unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for (base, path, target) in [
         (&node.base, "/docs/", Some("/docs")),
         (&node.base, "/docs/?x=1", Some("/docs")),
         (&node.base, "/admin/", None),
-        (&operators, "/docs/", Some("/docs")),
-        (&operators, "/admin/", Some("/admin")),
+        (&admin_base, "/docs/", Some("/docs")),
+        (&admin_base, "/admin/", Some("/admin")),
     ] {
         let response = client.get(format!("{base}{path}")).send().await.unwrap();
         let location = response.headers().get("location").map(|it| it.to_str().unwrap());

@@ -1,3 +1,5 @@
+//! Quiz, hashcash, elapsed time and attestations.
+
 use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ pub fn leading_zero_bits(text: &str) -> u32 {
     zeros as u32 * 4 + next.leading_zeros() - 4
 }
 
-const ANSWERS: [(&str, &str); 10] = [
+const CAPITALS: [(&str, &str); 10] = [
     ("France", "Paris"),
     ("Australia", "Canberra"),
     ("Canada", "Ottawa"),
@@ -25,9 +27,9 @@ const ANSWERS: [(&str, &str); 10] = [
     ("Switzerland", "Bern"),
 ];
 
-/// The answer to a question of the built-in bank.
-pub fn answer(question: &str) -> &'static str {
-    ANSWERS.iter().find(|(country, _)| question.contains(country)).unwrap().1
+/// The correct answer to a question of the built-in bank.
+pub fn quiz_answer(question: &str) -> &'static str {
+    CAPITALS.iter().find(|(country, _)| question.contains(country)).unwrap().1
 }
 
 #[tokio::test]
@@ -37,18 +39,18 @@ async fn only_the_correct_answer_wins_a_quiz() {
     let ada = node.register("ada").await;
     let issued = node.init(&ada, "demo_quiz").await;
     let question = issued.body["challenge"]["question"].as_str().unwrap();
-    let right = answer(question);
+    let answer = quiz_answer(question);
     let token = issued.body["antiSpamToken"].as_str().unwrap();
-    let won =
-        node.finalize(&ada, token, json!({ "quizResult": format!(" {} ", right.to_lowercase()) })).await;
-    assert_eq!((won.status, won.body["newScore"].as_u64()), (200, Some(15)), "{}", won.text);
+    let award =
+        node.finalize(&ada, token, json!({ "quizResult": format!(" {} ", answer.to_lowercase()) })).await;
+    assert_eq!((award.status, award.body["newScore"].as_u64()), (200, Some(15)), "{}", award.text);
 
     let token = node.issue_token(&ada, "demo_quiz").await;
     node.finalize(&ada, &token, json!({ "quizResult": "Atlantis" }))
         .await
         .assert_refused(422, "PROOF_INVALID");
-    for guess in ANSWERS {
-        node.finalize(&ada, &token, json!({ "quizResult": guess.1 }))
+    for (_, capital) in CAPITALS {
+        node.finalize(&ada, &token, json!({ "quizResult": capital }))
             .await
             .assert_refused(409, "TOKEN_ALREADY_USED");
     }
@@ -64,7 +66,7 @@ async fn only_the_correct_answer_wins_a_quiz() {
 }
 
 #[tokio::test]
-async fn a_malformed_proof_keeps_the_token() {
+async fn a_malformed_proof_does_not_spend_the_token() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
@@ -79,9 +81,9 @@ async fn a_malformed_proof_keeps_the_token() {
         (json!("Paris"), vec!["proof"]),
     ];
     for (proof, fields) in malformed {
-        let answer = node.finalize(&ada, &token, proof).await;
-        answer.assert_refused(400, "VALIDATION_ERROR");
-        assert_eq!(answer.fields(), fields, "{}", answer.text);
+        let response = node.finalize(&ada, &token, proof).await;
+        response.assert_refused(400, "VALIDATION_ERROR");
+        assert_eq!(response.fields(), fields, "{}", response.text);
     }
     node.finalize(&ada, &token, json!({ "quizResult": "Atlantis" }))
         .await
@@ -103,26 +105,22 @@ async fn hashcash_is_bound_to_one_token() {
     let stolen = node.finalize(&ada, &other, json!({ "nonce": nonce })).await;
     stolen.assert_refused(422, "PROOF_INVALID");
     let token = issued.body["antiSpamToken"].as_str().unwrap();
-    let won = node.finalize(&ada, token, json!({ "nonce": nonce })).await;
-    assert_eq!((won.status, won.body["newScore"].as_u64()), (200, Some(15)), "{}", won.text);
+    let award = node.finalize(&ada, token, json!({ "nonce": nonce })).await;
+    assert_eq!((award.status, award.body["newScore"].as_u64()), (200, Some(15)), "{}", award.text);
 }
 
 #[tokio::test]
 async fn elapsed_uses_redis_clock() {
     let stores = TestStores::new().await;
-    let catalogue = stores.folder.path().join("actions.toml");
-    std::fs::write(
-        &catalogue,
+    let path = stores.write_catalogue(
         "[[action]]\ntype = \"wait\"\nnumber = 1\npoints = 10\n\
          proof = { kind = \"elapsed\", min_ms = 300, max_ms = 20000 }\n",
-    )
-    .unwrap();
-    let node =
-        stores.start_node_with(|config| config.actions.file = catalogue.to_str().unwrap().to_owned()).await;
+    );
+    let node = stores.start_node_with(|config| config.actions.file = path).await;
     let ada = node.register("ada").await;
-    let hasty = node.issue_token(&ada, "wait").await;
+    let too_early = node.issue_token(&ada, "wait").await;
     stores.clock.shift(60_000);
-    node.finalize(&ada, &hasty, Value::Null).await.assert_refused(422, "PROOF_INVALID");
+    node.finalize(&ada, &too_early, Value::Null).await.assert_refused(422, "PROOF_INVALID");
 
     let issued = node.init(&ada, "wait").await;
     let not_before = issued.body["challenge"]["notBefore"].as_str().unwrap().to_owned();
@@ -137,35 +135,35 @@ async fn elapsed_uses_redis_clock() {
 }
 
 #[tokio::test]
-async fn concurrent_elapsed_tokens_give_one_award() {
+async fn concurrent_elapsed_tokens_award_one_at_a_time() {
     let stores = TestStores::with_fake_clock().await;
     let node = stores.start_node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let start_ms = node.app.store.now_us().await.unwrap() / 1000;
-    let after = |seconds: i64| stand(&stores, start_ms + seconds * 1000);
-    after(0);
-    let (mut tokens, mut asked) = (Vec::new(), Vec::new());
+    let set_clock = |seconds: i64| stand(&stores, start_ms + seconds * 1000);
+    set_clock(0);
+    let (mut tokens, mut tokens_of_bob) = (Vec::new(), Vec::new());
     for _ in 0..9 {
         tokens.push(node.issue_token(&ada, "demo_elapsed").await);
-        asked.push(node.issue_token(&bob, "demo_elapsed").await);
+        tokens_of_bob.push(node.issue_token(&bob, "demo_elapsed").await);
     }
-    after(3);
-    // Bob proves all tokens first; his awards are refused.
+    set_clock(3);
+    // Bob proves all tokens at once, but they are redeemed one at a time.
     let mut proven = Vec::new();
-    for token in &asked {
-        let answer = node.post("/api/v1/action-tokens", &bob.token, &json!({ "antiSpamToken": token })).await;
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        proven.push(json!({ "actionToken": answer.body["actionToken"] }));
+    for token in &tokens_of_bob {
+        let response = node.prove(&bob, &json!({ "antiSpamToken": token })).await;
+        assert_eq!(response.status, 201, "{}", response.text);
+        proven.push(json!({ "actionToken": response.body["actionToken"] }));
     }
-    let finalize = async |place: usize| node.finalize(&ada, &tokens[place], Value::Null).await;
-    let redeem = async |place: usize| node.post("/api/v1/scores", &bob.token, &proven[place]).await;
-    for (seconds, place) in [(3, 0), (6, 1)] {
-        after(seconds);
-        for won in [finalize(place).await, redeem(place).await] {
-            assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
+    let finalize = async |index: usize| node.finalize(&ada, &tokens[index], Value::Null).await;
+    let redeem = async |index: usize| node.redeem(&bob, &proven[index]).await;
+    for (seconds, index) in [(3, 0), (6, 1)] {
+        set_clock(seconds);
+        for award in [finalize(index).await, redeem(index).await] {
+            assert_eq!(award.body["newScore"], 10 * (index + 1), "{}", award.text);
         }
-        // The other tokens stay valid.
-        for other in place + 1..9 {
+        // A refusal does not spend the other tokens.
+        for other in index + 1..9 {
             for refused in [finalize(other).await, redeem(other).await] {
                 refused.assert_refused(429, "ACTION_LIMIT_REACHED");
                 assert_eq!(refused.header("retry-after"), "3");
@@ -174,39 +172,38 @@ async fn concurrent_elapsed_tokens_give_one_award() {
     }
 }
 
-/// A game server in Python writes `exp` as `time.time() + 60`. Points come from the catalogue, not from the attestation.
+/// A game server in Python may write `exp` as `time.time() + 60`. Points come from the catalogue, not from the attestation.
 #[tokio::test]
 async fn attestations_may_have_fractional_times_and_cannot_set_points() {
     let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     std::fs::write(stores.folder.path().join("game.json"), jwks(&[&signer])).unwrap();
-    let path = stores.folder.path().join("actions.toml");
     let catalogue = "[keys.game]\njwks_file = \"game.json\"\n[[action]]\ntype = \"level\"\nnumber = 1\npoints = 1\n\
                      proof = { kind = \"signed\", keys = \"game\" }\n";
-    std::fs::write(&path, catalogue).unwrap();
-    let node = stores.start_node_with(|config| config.actions.file = path.to_str().unwrap().to_owned()).await;
+    let path = stores.write_catalogue(catalogue);
+    let node = stores.start_node_with(|config| config.actions.file = path).await;
     let ada = node.register("ada").await;
     let now_s = (node.app.store.now_us().await.unwrap() / 1_000_000) as f64;
-    let mut won = 0;
-    for (begins, expires, holds) in [
+    let mut score = 0;
+    for (not_before, expires, is_valid) in [
         (now_s - 1.5, now_s + 60.5, true),
         (now_s - 60.25, now_s + 60.999_999, true),
-        // Expired when rounded down, and not valid yet.
+        // Rounded down, one is expired. The other is not valid yet.
         (now_s - 60.0, now_s + 0.5, false),
         (now_s + 40.25, now_s + 60.0, false),
     ] {
         let issued = node.init(&ada, "level").await;
         let attestation = signer.sign(&json!({
-            "sub": ada.identity.user, "act": "level", "jti": issued.body["challenge"]["nonce"], "nbf": begins,
+            "sub": ada.identity.user, "act": "level", "jti": issued.body["challenge"]["nonce"], "nbf": not_before,
             "exp": expires, "iat": now_s - 0.75, "points": 5000, "score": 9e9,
         }));
         let token = issued.body["antiSpamToken"].as_str().unwrap();
-        let answer = node.finalize(&ada, token, json!({ "attestation": attestation })).await;
-        if holds {
-            won += 1;
-            assert_eq!(answer.body["newScore"], won, "{begins} {expires}: {}", answer.text);
+        let response = node.finalize(&ada, token, json!({ "attestation": attestation })).await;
+        if is_valid {
+            score += 1;
+            assert_eq!(response.body["newScore"], score, "{not_before} {expires}: {}", response.text);
         } else {
-            answer.assert_refused(422, "PROOF_INVALID");
+            response.assert_refused(422, "PROOF_INVALID");
         }
     }
     assert_ledger_matches(&stores).await;

@@ -1,4 +1,4 @@
-//! Proofs that a game's backend verifies, in all three APIs.
+//! Proofs that a game's backend verifies through a webhook, in all three APIs.
 
 use serde_json::{Value, json};
 
@@ -10,16 +10,15 @@ async fn node(stores: &TestStores, url: &str, per_minute: u32) -> TestNode {
 }
 
 async fn node_with_breaker(stores: &TestStores, url: &str, per_minute: u32, breaker: &str) -> TestNode {
-    let path = stores.folder.path().join("actions.toml");
     let action = format!(
         "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
          proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\", {breaker} }}\n",
         "A".repeat(32)
     );
-    std::fs::write(&path, action).unwrap();
+    let path = stores.write_catalogue(&action);
     stores
         .start_node_with(|config| {
-            config.actions.file = path.to_str().unwrap().to_owned();
+            config.actions.file = path;
             config.limits.updates_per_minute = per_minute;
             config.limits.inits_per_minute = per_minute;
             config.tokens.action_interval_seconds = 0;
@@ -28,62 +27,59 @@ async fn node_with_breaker(stores: &TestStores, url: &str, per_minute: u32, brea
 }
 
 #[tokio::test]
-async fn the_backend_decides_in_all_apis() {
+async fn the_backend_verifies_proofs_in_all_apis() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
     let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
-    let (good, bad) = (json!({ "loot": 7, "anything": [1, { "else": null }] }), json!({ "loot": 8 }));
+    let (valid, invalid) = (json!({ "loot": 7, "anything": [1, { "else": null }] }), json!({ "loot": 8 }));
     let token = node.issue_token(&ada, "raid").await;
-    assert_eq!(node.finalize(&ada, &token, good.clone()).await.body["newScore"], 40);
+    assert_eq!(node.finalize(&ada, &token, valid.clone()).await.body["newScore"], 40);
     let token = node.issue_token(&ada, "raid").await;
-    node.finalize(&ada, &token, bad.clone()).await.assert_refused(422, "PROOF_INVALID");
-    node.finalize(&ada, &token, good.clone()).await.assert_refused(409, "TOKEN_ALREADY_USED");
+    node.finalize(&ada, &token, invalid.clone()).await.assert_refused(422, "PROOF_INVALID");
+    node.finalize(&ada, &token, valid.clone()).await.assert_refused(409, "TOKEN_ALREADY_USED");
 
-    let prove = json!({ "actionType": "raid", "proof": good });
-    let proven = node.post("/api/v1/action-tokens", &ada.token, &prove).await;
+    let prove = json!({ "actionType": "raid", "proof": valid });
+    let proven = node.prove(&ada, &prove).await;
     let requests = backend.requests();
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
-    assert_eq!(node.post("/api/v1/scores", &ada.token, &redeem).await.body["newScore"], 80);
-    assert_eq!(backend.requests(), requests, "the proof of a proven token is not verified again");
+    assert_eq!(node.redeem(&ada, &redeem).await.body["newScore"], 80);
+    assert_eq!(backend.requests(), requests, "redeeming a proven token must not verify its proof again");
 
-    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let game = node.start_game(&ada).await;
     let token = &game.body["data"]["actionToken"];
-    let update = json!({ "actionToken": token, "actionType": "raid", "points": 40, "proof": good });
-    let won = node.post("/api/score/update", &ada.token, &update).await;
-    assert_eq!(won.body["data"]["newScore"], 120, "{}", won.text);
+    let update = json!({ "actionToken": token, "actionType": "raid", "points": 40, "proof": valid });
+    let award = node.update_score(&ada, &update).await;
+    assert_eq!(award.body["data"]["newScore"], 120, "{}", award.text);
     assert_ledger_matches(&stores).await;
-    let kept: Vec<Value> =
+    let proofs: Vec<Value> =
         sqlx::query_scalar("SELECT proof_of_work FROM user_action WHERE proof_of_work IS NOT NULL")
             .fetch_all(&node.app.database)
             .await
             .unwrap();
-    assert_eq!(kept.iter().filter(|proof| **proof == good).count(), 3, "{kept:?}");
+    assert_eq!(proofs.iter().filter(|proof| **proof == valid).count(), 3, "{proofs:?}");
 }
 
 #[tokio::test]
-async fn a_backend_that_fails_leaves_every_token_unspent() {
+async fn a_failing_backend_spends_no_token() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
     let failing = node(&stores, &format!("{}/nowhere", backend.base), 0).await;
     let ada = failing.register("ada").await;
     let token = failing.issue_token(&ada, "raid").await;
-    let good = json!({ "loot": 7 });
+    let valid = json!({ "loot": 7 });
     failing.wait_for_ledger().await;
     let mut redis_client = stores.redis_client().await;
     let before = redis_client.dump().await;
     for _ in 0..3 {
-        let refused = failing.finalize(&ada, &token, good.clone()).await;
+        let refused = failing.finalize(&ada, &token, valid.clone()).await;
         refused.assert_refused(503, "SERVICE_UNAVAILABLE");
         assert!(!refused.header("retry-after").is_empty());
     }
-    let prove = json!({ "antiSpamToken": token, "proof": good });
-    failing
-        .post("/api/v1/action-tokens", &ada.token, &prove)
-        .await
-        .assert_refused(503, "SERVICE_UNAVAILABLE");
+    let prove = json!({ "antiSpamToken": token, "proof": valid });
+    failing.prove(&ada, &prove).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     redis_client.assert_unchanged(&before).await;
     failing.stop().await;
     let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
-    assert_eq!(node.finalize(&ada, &token, good).await.body["newScore"], 40);
+    assert_eq!(node.finalize(&ada, &token, valid).await.body["newScore"], 40);
     assert_ledger_matches(&stores).await;
 }
 
@@ -93,16 +89,16 @@ async fn rate_limits_bound_webhook_calls() {
     let node = node(&stores, &format!("{}/loot", backend.base), 3).await;
     let ada = node.register("ada").await;
     let token = node.issue_token(&ada, "raid").await;
-    let mut codes = Vec::new();
+    let mut statuses = Vec::new();
     for _ in 0..8 {
-        let answer = node.finalize(&ada, &token, json!({ "loot": 8 })).await;
-        codes.push(answer.status);
+        let response = node.finalize(&ada, &token, json!({ "loot": 8 })).await;
+        statuses.push(response.status);
     }
-    assert_eq!(codes, [422, 409, 409, 429, 429, 429, 429, 429]);
-    assert_eq!(backend.requests(), 1, "the proof of a spent token is not verified");
+    assert_eq!(statuses, [422, 409, 409, 429, 429, 429, 429, 429]);
+    assert_eq!(backend.requests(), 1, "the proof of a spent token must not be verified");
     let prove = json!({ "actionType": "raid", "proof": { "loot": 8 } });
-    for wanted in [422, 422, 429, 429] {
-        assert_eq!(node.post("/api/v1/action-tokens", &ada.token, &prove).await.status, wanted);
+    for status in [422, 422, 429, 429] {
+        assert_eq!(node.prove(&ada, &prove).await.status, status);
     }
     assert_eq!(backend.requests(), 3);
 }
@@ -113,17 +109,17 @@ async fn the_breaker_opens_only_for_players_whose_calls_fail() {
     let breaker = "opens_after = 5, open_ms = 3600000";
     let node = node_with_breaker(&stores, &format!("{}/loot", backend.base), 0, breaker).await;
     let players = node.create_players(3).await;
-    let (honest, cheats) = players.split_first().unwrap();
-    let tokens = [node.issue_token(&cheats[0], "raid").await, node.issue_token(&cheats[1], "raid").await];
+    let (honest, cheaters) = players.split_first().unwrap();
+    let tokens = [node.issue_token(&cheaters[0], "raid").await, node.issue_token(&cheaters[1], "raid").await];
     for round in 1..=10 {
-        for (cheat, token) in cheats.iter().zip(&tokens) {
-            let refused = node.finalize(cheat, token, json!({ "loot": 500 })).await;
+        for (cheater, token) in cheaters.iter().zip(&tokens) {
+            let refused = node.finalize(cheater, token, json!({ "loot": 500 })).await;
             refused.assert_refused(503, "SERVICE_UNAVAILABLE");
         }
         if round % 4 == 0 {
             let token = node.issue_token(honest, "raid").await;
-            let won = node.finalize(honest, &token, json!({ "loot": 7 })).await;
-            assert_eq!(won.status, 200, "round {round}: {}", won.text);
+            let award = node.finalize(honest, &token, json!({ "loot": 7 })).await;
+            assert_eq!(award.status, 200, "round {round}: {}", award.text);
         }
     }
     let calls = |result: &str| node.app.metrics.webhook_calls.with_label_values(&[result]).get();
@@ -131,15 +127,15 @@ async fn the_breaker_opens_only_for_players_whose_calls_fail() {
 }
 
 #[tokio::test]
-async fn a_wrong_guess_spends_the_token_and_a_replay_calls_no_webhook() {
+async fn a_wrong_proof_spends_the_token_and_a_replay_calls_no_webhook() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
     let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
-    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let game = node.start_game(&ada).await;
     let token = game.body["data"]["actionToken"].clone();
     let update = |loot: u64| json!({ "actionToken": token, "actionType": "raid", "points": 40, "proof": { "loot": loot } });
-    node.post("/api/score/update", &ada.token, &update(1)).await.assert_refused(422, "PROOF_INVALID");
-    node.post("/api/score/update", &ada.token, &update(7)).await.assert_refused(409, "TOKEN_ALREADY_USED");
+    node.update_score(&ada, &update(1)).await.assert_refused(422, "PROOF_INVALID");
+    node.update_score(&ada, &update(7)).await.assert_refused(409, "TOKEN_ALREADY_USED");
 
     let token = node.issue_token(&ada, "raid").await;
     let body = json!({ "antiSpamToken": token, "proof": { "loot": 7 } });
@@ -147,7 +143,7 @@ async fn a_wrong_guess_spends_the_token_and_a_replay_calls_no_webhook() {
     let first = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
     assert_eq!(first.body["newScore"], 40, "{}", first.text);
     let requests = backend.requests();
-    let again = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
-    assert_eq!((again.status, &again.text, backend.requests()), (200, &first.text, requests));
+    let replay = node.post_with("/api/v1/actions/finalize", &ada.token, &key, &body).await;
+    assert_eq!((replay.status, &replay.text, backend.requests()), (200, &first.text, requests));
     assert_ledger_matches(&stores).await;
 }

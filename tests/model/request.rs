@@ -122,7 +122,7 @@ impl Play<'_> {
         };
         match (ACTIONS[*action].proof, given) {
             (Proof::Quiz, Given::Right) => {
-                json!({ "quizResult": crate::http::proofs::answer(challenge["question"].as_str().unwrap()) })
+                json!({ "quizResult": crate::http::proofs::quiz_answer(challenge["question"].as_str().unwrap()) })
             }
             (Proof::Quiz, Given::Wrong) => json!({ "quizResult": "Atlantis" }),
             (Proof::Quiz, Given::OtherKind) => json!({ "nonce": "1" }),

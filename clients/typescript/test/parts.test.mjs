@@ -1,4 +1,4 @@
-// The small parts that need no server.
+// The parts that need no server.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -9,7 +9,7 @@ import { newKey } from '../dist/keys.js';
 import { Login } from '../dist/login.js';
 import { backOff, pause } from '../dist/retry.js';
 
-test('events are read however they are cut', () => {
+test('events are parsed wherever the text is split', () => {
   const text = 'event: a\r\ndata: {"x":1}\r\n\r\n:\n\ndata: two\ndata: lines\n\nid\nretry: 700\n\ndata:tight\n\ndata: unfinished\n';
   for (let cut = 0; cut <= text.length; cut += 1) {
     const reader = new EventText();
@@ -19,46 +19,46 @@ test('events are read however they are cut', () => {
   }
 });
 
-test('waits double up to a cap, and are drawn from all of it', () => {
-  const most = [0, 1, 2, 3, 9, 4000].map((tries) => backOff(tries, () => 1, 100, 1000));
-  assert.deepEqual(most, [100, 200, 400, 800, 1000, 1000]);
+test('delays double up to a maximum, with full jitter', () => {
+  const longest = [0, 1, 2, 3, 9, 4000].map((failures) => backOff(failures, () => 1, 100, 1000));
+  assert.deepEqual(longest, [100, 200, 400, 800, 1000, 1000]);
   assert.equal(backOff(3, () => 0, 100, 1000), 0);
 });
 
-test('a wait ends with its signal, and one that was stopped before does not begin', async () => {
-  const stop = new AbortController();
-  const waiting = pause(60_000, stop.signal);
-  stop.abort('enough');
-  await assert.rejects(waiting, (it) => it === 'enough');
-  await assert.rejects(pause(60_000, stop.signal), (it) => it === 'enough');
+test('an aborted signal ends a pause, and prevents a new one', async () => {
+  const controller = new AbortController();
+  const pending = pause(60_000, controller.signal);
+  controller.abort('enough');
+  await assert.rejects(pending, (it) => it === 'enough');
+  await assert.rejects(pause(60_000, controller.signal), (it) => it === 'enough');
 });
 
-test('a login says who it is for, and tells of every change once', () => {
+test('a login has the user of its token, and reports every change once', () => {
   const claims = { sub: '0192', id: 7, username: 'zoë', role: 'player' };
   const token = `h.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`;
-  const [login, told] = [new Login(), []];
-  login.onChange((it) => told.push(it));
+  const [login, changes] = [new Login(), []];
+  login.onChange((it) => changes.push(it));
   login.set(token);
   login.set(token);
   assert.deepEqual(login.user, { id: 7, uuid: '0192', username: 'zoë', score: null, role: 'player' });
   login.learn('h.old.s', { score: 5 });
-  assert.equal(login.user.score, null, 'news of another login');
+  assert.equal(login.user.score, null, 'the score of another login is ignored');
   login.learn(token, { score: 5 });
   assert.equal(login.user.score, 5);
   login.set('h.unreadable.s');
   assert.equal(login.user, null);
   login.set(null);
-  assert.deepEqual(told, [token, 'h.unreadable.s', null]);
+  assert.deepEqual(changes, [token, 'h.unreadable.s', null]);
 });
 
-test('what could leak a token into an error is refused without it', () => {
-  for (const bad of ['secret\nx-evil: 1', 'secret token', 'sécret', '']) {
-    const make = () => (new Laurel().token = bad);
-    assert.throws(make, (it) => it instanceof TypeError && !it.message.includes('cret'));
+test('an invalid token is refused without naming it', () => {
+  for (const token of ['secret\nx-evil: 1', 'secret token', 'sécret', '']) {
+    const assign = () => (new Laurel().token = token);
+    assert.throws(assign, (it) => it instanceof TypeError && !it.message.includes('cret'));
   }
 });
 
-test('keys are new each time, and visible ASCII', () => {
+test('keys are unique, and of visible ASCII', () => {
   const keys = new Set(Array.from({ length: 1000 }, newKey));
   assert.equal(keys.size, 1000);
   for (const key of keys) assert.match(key, /^[0-9a-f]{32}$/);

@@ -1,4 +1,4 @@
-// The work of `hashcash`, against node's own SHA-256.
+// Hashcash, compared with Node.js's SHA-256.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -9,31 +9,31 @@ import { leadingZeroBits, padded, sha256 } from '../dist/sha256.js';
 
 const hex = (words) => Array.from(words, (it) => (it >>> 0).toString(16).padStart(8, '0')).join('');
 
-test('every length up to three blocks hashes as it should', () => {
+test('every length up to three blocks has the right hash', () => {
   for (let length = 0; length <= 192; length += 1) {
     const bytes = Uint8Array.from({ length }, (_, i) => (i * 37 + length) & 0xff);
     assert.equal(hex(sha256(padded(bytes))), createHash('sha256').update(bytes).digest('hex'), `${length} bytes`);
   }
 });
 
-test('bits are counted over the borders of words', () => {
+test('leading zero bits are counted across words', () => {
   assert.equal(leadingZeroBits(Int32Array.of(-1)), 0);
   assert.equal(leadingZeroBits(Int32Array.of(0, 1)), 63);
   assert.equal(leadingZeroBits(Int32Array.of(0, 0)), 64);
 });
 
-test('a nonce is found that holds, and its progress is told', async () => {
-  let told = 0;
-  const { nonce } = await solveHashcash({ prefix: '01920000-0000:', bits: 17 }, { onProgress: (it) => (told = it) });
+test('a valid nonce is found, with progress', async () => {
+  let progress = 0;
+  const { nonce } = await solveHashcash({ prefix: '01920000-0000:', bits: 17 }, { onProgress: (it) => (progress = it) });
   const hash = createHash('sha256').update(`01920000-0000:${nonce}`).digest();
   assert.equal(hash.readUInt32BE() >>> 15, 0);
-  assert.equal(told, Number(nonce) + 1);
+  assert.equal(progress, Number(nonce) + 1);
 });
 
-test('work can be stopped, with the reason of who stops it', async () => {
+test('work can be aborted with a reason', async () => {
   const reason = new Error('enough');
-  const stop = new AbortController();
-  const work = solveHashcash({ prefix: 'x', bits: 40 }, { signal: stop.signal });
-  stop.abort(reason);
+  const controller = new AbortController();
+  const work = solveHashcash({ prefix: 'x', bits: 40 }, { signal: controller.signal });
+  controller.abort(reason);
   await assert.rejects(work, reason);
 });

@@ -1,4 +1,4 @@
-//! A node sends every documented message over each protocol, and no others.
+//! Over each protocol, a node sends every documented message and no other.
 
 use laurel::admin::{Decision, Restriction, restrict};
 use laurel::live::{Board, Row};
@@ -19,8 +19,8 @@ const SOCKET_IO: &str = "socketIo";
 async fn a_node_sends_exactly_the_documented_messages() {
     let mut recorder = Recorder::new();
     let mut stores = TestStores::new().await;
-    // Longer than a Redis restart on a busy machine: a client that waits on one connection answers no pings on the others.
-    let node = stores.start_node_with(|it| it.live.ping_seconds = 10).await;
+    // Longer than a Redis restart on a busy machine, because a client that waits on one connection sends no pongs on the others.
+    let node = stores.start_node_with(|config| config.live.ping_seconds = 10).await;
     let ada = node.register("ada").await;
     let mut connections = [
         Connection::web_socket(&node, &ada, &mut recorder).await,
@@ -45,7 +45,7 @@ async fn a_node_sends_exactly_the_documented_messages() {
     for connection in &mut connections {
         connection.wait_for(&mut recorder, "status").await;
     }
-    eventually("awards to be taken again", async || {
+    eventually("awards to be accepted again", async || {
         (node.get("/readyz/awards").await.status == 200).then_some(())
     })
     .await;
@@ -59,7 +59,7 @@ async fn a_node_sends_exactly_the_documented_messages() {
     assert_eq!(stream.wait_for(&mut recorder, "retry").await, 60_000);
     socket_io.wait_for(&mut recorder, "disconnected").await;
     other_closes(&stores, node, &mut recorder).await;
-    recorder.assert_all_seen();
+    recorder.assert_complete();
 }
 
 /// A client that returns messages as they are on the wire.
@@ -83,19 +83,19 @@ impl Connection {
         Self::Stream(Events::open(&node.base, &player.token, None).await.unwrap())
     }
 
-    /// Tries a bad login before the good one.
+    /// Tries a forged login before the valid one.
     async fn socket_io(node: &TestNode, player: &Player, recorder: &mut Recorder) -> Self {
         let path = "/socket.io/?EIO=4&transport=websocket";
         let mut connection = Self::SocketIo(WebSocket::open(&node.base, path, "", None).await.unwrap());
         connection.wait_for(recorder, "open").await;
-        connection.say(recorder, &join("forged")).await;
+        connection.send(recorder, &join("forged")).await;
         connection.wait_for(recorder, "connectError").await;
-        connection.say(recorder, &join(&player.token)).await;
+        connection.send(recorder, &join(&player.token)).await;
         connection.wait_for(recorder, "connected").await;
         connection
     }
 
-    async fn say(&mut self, recorder: &mut Recorder, packet: &str) {
+    async fn send(&mut self, recorder: &mut Recorder, packet: &str) {
         let Self::SocketIo(connection) = self else { panic!("only Socket.IO clients send packets") };
         recorder.received(SOCKET_IO, packet);
         connection.send(packet).await;
@@ -104,7 +104,9 @@ impl Connection {
     /// Receives until a message of this name, and returns its payload.
     async fn wait_for(&mut self, recorder: &mut Recorder, key: &str) -> Value {
         loop {
-            let text = soon(key, self.receive()).await.unwrap_or_else(|| panic!("the end came before {key}"));
+            let text = soon(key, self.receive())
+                .await
+                .unwrap_or_else(|| panic!("the connection ended before {key}"));
             let channel = match self {
                 Self::Socket(_) => SOCKET,
                 Self::Stream(_) => STREAM,
@@ -112,7 +114,7 @@ impl Connection {
             };
             let (name, payload) = recorder.sent(channel, &text);
             if name == "ping" {
-                self.say(recorder, "3").await;
+                self.send(recorder, "3").await;
             }
             if name == key {
                 return payload;
@@ -129,7 +131,7 @@ impl Connection {
 
     /// Receives the remaining messages and checks the close frame.
     async fn assert_closed(&mut self, recorder: &mut Recorder) {
-        while let Some(text) = soon("the end", self.receive()).await {
+        while let Some(text) = soon("the end of the connection", self.receive()).await {
             recorder.sent(SOCKET, &text);
         }
         let Self::Socket(connection) = self else { panic!("only a WebSocket has a close frame") };
@@ -142,29 +144,29 @@ fn join(token: &str) -> String {
     format!("40{}", json!({ "token": token }))
 }
 
-/// Polls once and checks the packets.
+/// Polls once, and checks the packets. Returns their names.
 async fn poll(connection: &Polling, recorder: &mut Recorder) -> Vec<String> {
     let packets = soon("the response of a poll", connection.poll()).await.expect("the session ended");
-    packets.iter().map(|it| recorder.sent(SOCKET_IO, it).0).collect()
+    packets.iter().map(|packet| recorder.sent(SOCKET_IO, packet).0).collect()
 }
 
-async fn say(connection: &mut Polling, recorder: &mut Recorder, packet: &str) {
+async fn send(connection: &mut Polling, recorder: &mut Recorder, packet: &str) {
     recorder.received(SOCKET_IO, packet);
     connection.send(packet).await;
 }
 
-/// The packets of polling: upgrade to a WebSocket, and both ways to end a session.
+/// The packets of polling: the upgrade to a WebSocket, and the two ends of a session.
 async fn polling(node: &TestNode, player: &Player, recorder: &mut Recorder) {
     let mut connection = Polling::open(&node.base).await.unwrap();
-    say(&mut connection, recorder, &join(&player.token)).await;
+    send(&mut connection, recorder, &join(&player.token)).await;
     while !poll(&connection, recorder).await.iter().any(|it| it == "leaderboardUpdated") {}
     let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", connection.sid);
     let mut socket = Connection::SocketIo(WebSocket::open(&node.base, &path, "", None).await.unwrap());
     let probe = async {
         let mut recorder = Recorder::new();
-        socket.say(&mut recorder, "2probe").await;
+        socket.send(&mut recorder, "2probe").await;
         socket.wait_for(&mut recorder, "probed").await;
-        socket.say(&mut recorder, "5").await;
+        socket.send(&mut recorder, "5").await;
         recorder
     };
     let polls = async {
@@ -179,22 +181,22 @@ async fn polling(node: &TestNode, player: &Player, recorder: &mut Recorder) {
     for packet in polled {
         recorder.sent(SOCKET_IO, &packet);
     }
-    socket.say(recorder, "41").await;
+    socket.send(recorder, "41").await;
     while socket.receive().await.is_some() {}
 
-    // A pending poll is answered when the client closes the session. The two requests race.
+    // A pending poll gets a response when the client closes the session. The two requests race, so it is repeated.
     recorder.received(SOCKET_IO, "1");
-    let packets = eventually("a poll that ends because the client closes", async || {
+    let packets = eventually("a poll that the close of the session ends", async || {
         let mut closing = Polling::open(&node.base).await?;
         let polls = closing.clone();
         futures::join!(polls.poll(), closing.send("1")).0
     })
     .await;
     assert_eq!(recorder.sent(SOCKET_IO, &packets[0]).0, "noop");
-    // A second concurrent poll is an error and ends the session.
-    let twice = Polling::open(&node.base).await.unwrap();
-    let (one, two) = futures::join!(twice.poll(), twice.poll());
-    let packets = one.or(two).expect("one of them is answered");
+    // A second concurrent poll is an error, and ends the session.
+    let session = Polling::open(&node.base).await.unwrap();
+    let (one, two) = futures::join!(session.poll(), session.poll());
+    let packets = one.or(two).expect("one poll gets a response");
     assert_eq!(recorder.sent(SOCKET_IO, &packets[0]).0, "closed");
 }
 
@@ -226,7 +228,7 @@ fn top_rows() -> Vec<Row> {
     (1..=10).map(row).collect()
 }
 
-/// The other close codes: expired login, broken client, slow client, drain.
+/// The other close codes: expired login, malformed frames, slow client, drain.
 async fn other_closes(stores: &TestStores, node: TestNode, recorder: &mut Recorder) {
     let eve = node.register("eve").await;
     // The login has a few seconds left.
@@ -235,24 +237,24 @@ async fn other_closes(stores: &TestStores, node: TestNode, recorder: &mut Record
     stores.clock.shift(-86_385_000);
     let masked =
         |first: u8, payload: &[u8]| [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
-    let pieces = [masked(0x01, b"x"), masked(0x00, b"x").repeat(64)].concat();
-    for wrong in [masked(0x83, b"x"), masked(0x81, &[0xff]), masked(0x81, b"").repeat(101), pieces] {
+    let fragments = [masked(0x01, b"x"), masked(0x00, b"x").repeat(64)].concat();
+    for frames in [masked(0x83, b"x"), masked(0x81, &[0xff]), masked(0x81, b"").repeat(101), fragments] {
         let mut connection = WebSocket::open(&node.base, "/api/v1/ws", &eve.token, None).await.unwrap();
-        connection.send_raw(&wrong).await;
+        connection.send_raw(&frames).await;
         Connection::Socket(connection).assert_closed(recorder).await;
     }
-    let node_with_timeout = stores.start_node_with(|it| it.live.write_timeout_ms = 500).await;
+    let node_with_timeout = stores.start_node_with(|config| config.live.write_timeout_ms = 500).await;
     let mut slow_client =
         WebSocket::open(&node_with_timeout.base, "/api/v1/ws", &eve.token, Some(SMALL_BUFFER)).await.unwrap();
-    let mut reads = Subscriber::open(&node_with_timeout.base, Protocol::WebSocket, &eve.token).await;
+    let mut reader = Subscriber::open(&node_with_timeout.base, Protocol::WebSocket, &eve.token).await;
     let too_slow = node_with_timeout.app.metrics.sockets_closed.with_label_values(&["4008"]);
     while too_slow.get() == 0 {
         let version = node_with_timeout.app.hub.newest().version + 1_000_000;
         node_with_timeout.app.hub.publish(Board { id: BoardId::GLOBAL, version, rows: top_rows() });
-        reads.wait_for_version(version).await;
+        reader.wait_for_version(version).await;
     }
     while soon("the close of the slow client", slow_client.receive()).await.is_some() {}
-    let (code, reason) = slow_client.closed.expect("the client read again just in time");
+    let (code, reason) = slow_client.closed.expect("the node must close the slow client");
     recorder.closed(SOCKET, code, &reason);
 
     let mut drained = Connection::web_socket(&node, &eve, recorder).await;

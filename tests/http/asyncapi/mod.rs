@@ -19,9 +19,9 @@ fn the_document_matches_the_asyncapi_schema() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let document = laurel::http::asyncapi();
     let problems: Vec<_> =
-        validator.iter_errors(&document).map(|it| format!("{}: {it}", it.instance_path())).collect();
+        validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(problems.is_empty(), "{problems:#?}");
-    // The validator does find errors.
+    // The validator refuses a misspelled field.
     let mut wrong = document;
     wrong["channels"]["stream"]["adress"] = "/".into();
     assert!(!validator.is_valid(&wrong));
@@ -33,9 +33,9 @@ fn every_reference_resolves() {
         match value {
             Value::Object(object) => {
                 found.extend(object.get("$ref").and_then(Value::as_str));
-                object.values().for_each(|it| references(it, found));
+                object.values().for_each(|value| references(value, found));
             }
-            Value::Array(items) => items.iter().for_each(|it| references(it, found)),
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
             _ => {}
         }
     }
@@ -65,7 +65,7 @@ fn every_message_has_a_valid_example() {
 }
 
 #[test]
-fn the_command_needs_no_store() {
+fn the_asyncapi_command_needs_no_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_laurel"));
     let output = command.arg("asyncapi").current_dir(folder.path()).output().unwrap();

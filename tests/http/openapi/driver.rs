@@ -1,4 +1,4 @@
-//! Calls operations as documented and checks each response against the document.
+//! Calls operations as documented, and compares each response with the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, TestResponse};
 
-/// Headers that must be documented if they are present.
-const TOLD: [&str; 8] = [
+/// A response may have these headers only if they are documented.
+const DOCUMENTED: [&str; 8] = [
     "retry-after",
     "ratelimit-limit",
     "ratelimit-remaining",
@@ -27,20 +27,21 @@ pub struct Operation {
     pub id: String,
     pub path: String,
     pub method: Method,
-    pub about: Value,
+    pub definition: Value,
 }
 
 impl Operation {
     pub fn needs_login(&self) -> bool {
-        let ways = self.about["security"].as_array().unwrap();
-        !ways.is_empty() && !ways.contains(&json!({}))
+        let alternatives = self.definition["security"].as_array().unwrap();
+        !alternatives.is_empty() && !alternatives.contains(&json!({}))
     }
 }
 
-/// The request to send.
+/// A request to send.
 #[derive(Clone, Default)]
 pub struct Request {
-    user: String,
+    /// The value of the path's parameter.
+    path_value: String,
     query: String,
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
@@ -52,8 +53,8 @@ impl Request {
         self
     }
 
-    pub fn user(mut self, user: &str) -> Self {
-        self.user = user.to_owned();
+    pub fn path_value(mut self, value: &str) -> Self {
+        self.path_value = value.to_owned();
         self
     }
 
@@ -67,23 +68,24 @@ impl Request {
         self
     }
 
-    /// The request that the documentation page sends without changes: examples and query defaults.
+    /// The request of the documentation page: examples, and defaults of query parameters.
     pub fn example(operation: &Operation) -> Self {
         let mut request = Self::default();
-        for parameter in operation.about["parameters"].as_array().into_iter().flatten() {
+        for parameter in operation.definition["parameters"].as_array().into_iter().flatten() {
             let value = parameter.get("example").or(parameter.pointer("/schema/default"));
-            let Some(value) = value.map(|it| it.as_str().map_or(it.to_string(), str::to_owned)) else {
+            let Some(value) = value.map(|value| value.as_str().map_or(value.to_string(), str::to_owned))
+            else {
                 assert_ne!(parameter["required"], true, "{}: {parameter} has no example", operation.id);
                 continue;
             };
             if parameter["in"] == "path" {
-                request.user = value;
+                request.path_value = value;
             } else {
                 let separator = if request.query.is_empty() { '?' } else { '&' };
                 request.query += &format!("{separator}{}={value}", parameter["name"].as_str().unwrap());
             }
         }
-        let content = operation.about["requestBody"]["content"].as_object();
+        let content = operation.definition["requestBody"]["content"].as_object();
         for body in content.into_iter().flat_map(|kinds| kinds.values()) {
             request.body = Some(body.get("example").expect("a body has an example").clone());
         }
@@ -106,22 +108,23 @@ impl Request {
 
 pub struct Driver {
     pub document: Value,
-    seen: BTreeMap<String, BTreeSet<u16>>,
+    /// The statuses received from each operation.
+    statuses: BTreeMap<String, BTreeSet<u16>>,
 }
 
 impl Driver {
     pub fn new() -> Self {
-        Self { document: laurel::http::openapi(), seen: BTreeMap::new() }
+        Self { document: laurel::http::openapi(), statuses: BTreeMap::new() }
     }
 
     pub fn operations(&self) -> Vec<Operation> {
         let paths = self.document["paths"].as_object().unwrap();
         let all = paths.iter().flat_map(|(path, methods)| {
-            methods.as_object().unwrap().iter().map(|(method, about)| Operation {
-                id: about["operationId"].as_str().unwrap().to_owned(),
+            methods.as_object().unwrap().iter().map(|(method, definition)| Operation {
+                id: definition["operationId"].as_str().unwrap().to_owned(),
                 path: path.clone(),
                 method: method.to_uppercase().parse().unwrap(),
-                about: about.clone(),
+                definition: definition.clone(),
             })
         });
         all.collect()
@@ -141,87 +144,96 @@ impl Driver {
             if status < 400 {
                 self.check_request(&operation, &request);
             }
-            let answer = send(node, &operation, request).await;
-            assert_eq!(answer.status, status, "{id}: {}", answer.text);
-            self.check_answer(&operation, &answer);
-            self.seen.entry(operation.id).or_default().insert(status);
-            answer
+            let response = send(node, &operation, request).await;
+            assert_eq!(response.status, status, "{id}: {}", response.text);
+            self.check_response(&operation, &response);
+            self.statuses.entry(operation.id).or_default().insert(status);
+            response
         }
     }
 
-    /// Asserts that every operation succeeded and was refused once, except those that are never refused.
-    pub fn assert_all_seen(&self, never_refused: &[&str]) {
+    /// Asserts that every operation has succeeded, and has been refused unless it never is.
+    pub fn assert_complete(&self, never_refused: &[&str]) {
         for Operation { id, .. } in self.operations() {
-            let seen = self.seen.get(&id).cloned().unwrap_or_default();
-            assert!(seen.iter().any(|it| *it < 400), "{id} was never seen to succeed");
-            let refused = seen.iter().any(|it| *it >= 400);
-            assert_ne!(refused, never_refused.contains(&id.as_str()), "{id} was seen with {seen:?}");
+            let statuses = self.statuses.get(&id).cloned().unwrap_or_default();
+            assert!(statuses.iter().any(|it| *it < 400), "{id} never succeeded");
+            let refused = statuses.iter().any(|it| *it >= 400);
+            assert_ne!(refused, never_refused.contains(&id.as_str()), "{id} returned {statuses:?}");
         }
     }
 
     pub fn check_request(&self, operation: &Operation, request: &Request) {
-        let content = &operation.about["requestBody"]["content"];
+        let content = &operation.definition["requestBody"]["content"];
         match &request.body {
             Some(body) if body.is_string() => assert!(content["text/plain"].is_object()),
             Some(body) => self.check(&content["application/json"]["schema"], body, &operation.id),
             None => assert!(content.is_null(), "{} needs a body", operation.id),
         }
         let query = request.query.trim_start_matches('?').split('&').filter(|it| !it.is_empty());
-        let given: Vec<_> = query.map(|it| it.split('=').next().unwrap()).collect();
-        let parameters: Vec<_> = operation.about["parameters"].as_array().into_iter().flatten().collect();
-        let of_query = || parameters.iter().filter(|it| it["in"] == "query");
+        let names: Vec<_> = query.map(|pair| pair.split('=').next().unwrap()).collect();
+        let parameters: Vec<_> =
+            operation.definition["parameters"].as_array().into_iter().flatten().collect();
+        let query_parameters = || parameters.iter().filter(|it| it["in"] == "query");
         for parameter in &parameters {
             if let Some(example) = parameter.get("example") {
                 self.check(&parameter["schema"], example, &operation.id);
             }
         }
-        for name in &given {
-            assert!(of_query().any(|it| it["name"] == **name), "{}: {name} is not documented", operation.id);
+        for name in &names {
+            assert!(
+                query_parameters().any(|it| it["name"] == **name),
+                "{}: {name} is not documented",
+                operation.id
+            );
         }
-        for needed in of_query().filter(|it| it["required"] == true) {
-            assert!(given.iter().any(|it| needed["name"] == **it), "{}: {needed} is needed", operation.id);
+        for required in query_parameters().filter(|it| it["required"] == true) {
+            assert!(
+                names.iter().any(|name| required["name"] == **name),
+                "{}: {required} is missing",
+                operation.id
+            );
         }
     }
 
-    fn check_answer(&self, operation: &Operation, answer: &TestResponse) {
-        let at = format!("{} {}", operation.id, answer.status);
-        let documented = &operation.about["responses"][answer.status.to_string()];
-        assert!(documented.is_object(), "{at} is not documented: {}", answer.text);
-        self.check_headers(&documented["headers"], &answer.headers, &at);
-        if let Some(code) = answer.body.pointer("/metadata/errorCode") {
+    fn check_response(&self, operation: &Operation, response: &TestResponse) {
+        let at = format!("{} {}", operation.id, response.status);
+        let documented = &operation.definition["responses"][response.status.to_string()];
+        assert!(documented.is_object(), "{at} is not documented: {}", response.text);
+        self.check_headers(&documented["headers"], &response.headers, &at);
+        if let Some(code) = response.body.pointer("/metadata/errorCode") {
             let examples = &documented["content"]["application/json"]["examples"];
             assert!(examples.get(code.as_str().unwrap()).is_some(), "{at}: {code} is not documented");
-            assert_eq!(answer.body["statusCode"], answer.status, "{at}");
+            assert_eq!(response.body["statusCode"], response.status, "{at}");
         }
-        let kind = answer.header("content-type").split(';').next().unwrap();
+        let kind = response.header("content-type").split(';').next().unwrap();
         let Some(content) = documented["content"].as_object() else {
-            assert_eq!(answer.text, "", "{at} has a body");
+            assert_eq!(response.text, "", "{at} has a body");
             return;
         };
         let content = content.get(kind).unwrap_or_else(|| panic!("{at}: {kind:?} is not documented"));
-        let body = if kind == "application/json" { answer.body.clone() } else { json!(answer.text) };
+        let body = if kind == "application/json" { response.body.clone() } else { json!(response.text) };
         self.check(&content["schema"], &body, &at);
     }
 
     fn check_headers(&self, documented: &Value, headers: &HeaderMap, at: &str) {
         let documented = documented.as_object().unwrap();
         for (name, reference) in documented {
-            let place = reference["$ref"].as_str().unwrap().trim_start_matches('#');
-            let header = self.document.pointer(place).unwrap();
+            let pointer = reference["$ref"].as_str().unwrap().trim_start_matches('#');
+            let header = self.document.pointer(pointer).unwrap();
             match headers.get(name) {
                 Some(value) => {
                     let text = value.to_str().unwrap();
-                    let number = text.parse().map(|it: u64| json!(it));
-                    let typed = header["schema"]["type"] == "integer";
-                    let value = if typed { number.unwrap() } else { json!(text) };
+                    let number = text.parse().map(|number: u64| json!(number));
+                    let is_number = header["schema"]["type"] == "integer";
+                    let value = if is_number { number.unwrap() } else { json!(text) };
                     self.check(&header["schema"], &value, &format!("{at} {name}"));
                 }
                 None => assert_eq!(header["required"], false, "{at} has no {name}"),
             }
         }
-        for name in TOLD.iter().filter(|it| headers.contains_key(**it)) {
-            let there = documented.keys().any(|it| it.eq_ignore_ascii_case(name));
-            assert!(there, "{at}: the header {name} is not documented");
+        for name in DOCUMENTED.iter().filter(|name| headers.contains_key(**name)) {
+            let is_documented = documented.keys().any(|it| it.eq_ignore_ascii_case(name));
+            assert!(is_documented, "{at}: the header {name} is not documented");
         }
     }
 
@@ -233,7 +245,7 @@ impl Driver {
 
     /// A schema that refuses undocumented fields.
     fn validator(&self, schema: &Value) -> Validator {
-        assert!(schema.is_object(), "there is no schema");
+        assert!(schema.is_object(), "the document has no schema for this");
         let mut root = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "allOf": [schema],
@@ -244,14 +256,13 @@ impl Driver {
     }
 }
 
-/// Refuses additional fields, although clients should ignore them. Schemas that only narrow another one have no required fields and are
-/// left open.
+/// Makes a schema refuse undocumented fields. Schemas without required fields only narrow another one, and stay open.
 pub fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            let whole = object.get("properties").is_some_and(Value::is_object)
+            let is_complete = object.get("properties").is_some_and(Value::is_object)
                 && object.get("required").is_some_and(Value::is_array);
-            if whole {
+            if is_complete {
                 object.entry("additionalProperties").or_insert(json!(false));
             }
             object.values_mut().for_each(close);
@@ -261,25 +272,26 @@ pub fn close(schema: &mut Value) {
     }
 }
 
-/// Bodies of streams are not read.
+/// Sends a request. The body of a stream is not read.
 async fn send(node: &TestNode, operation: &Operation, request: Request) -> TestResponse {
-    let path = operation.path.replace("{userId}", &request.user).replace("{suspect}", &request.user);
-    let path = path.replace("{letterId}", &request.user);
+    let path =
+        operation.path.replace("{userId}", &request.path_value).replace("{suspect}", &request.path_value);
+    let path = path.replace("{letterId}", &request.path_value);
     let url = format!("{}{path}{}", node.base, request.query);
-    let mut sent = reqwest::Client::new().request(operation.method.clone(), url);
+    let mut builder = reqwest::Client::new().request(operation.method.clone(), url);
     for (name, value) in request.headers {
-        sent = sent.header(name, value);
+        builder = builder.header(name, value);
     }
-    sent = match request.body {
-        Some(Value::String(text)) => sent.header("content-type", "text/plain").body(text),
-        Some(body) => sent.json(&body),
-        None => sent,
+    builder = match request.body {
+        Some(Value::String(text)) => builder.header("content-type", "text/plain").body(text),
+        Some(body) => builder.json(&body),
+        None => builder,
     };
-    let response = sent.send().await.unwrap();
+    let response = builder.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let kind = headers.get("content-type").map_or("", |it| it.to_str().unwrap());
-    let endless = status == 101 || kind == "text/event-stream";
-    let text = if endless { String::new() } else { response.text().await.unwrap() };
+    let is_stream = status == 101 || kind == "text/event-stream";
+    let text = if is_stream { String::new() } else { response.text().await.unwrap() };
     let body = serde_json::from_str(&text).unwrap_or_default();
     TestResponse { status, headers, text, body }
 }

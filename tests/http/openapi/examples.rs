@@ -1,18 +1,18 @@
-//! Sends each example of the document as the documentation page sends it.
+//! Sends the examples of the document, as the documentation page does.
 
 use super::driver::{Driver, Operation, Request};
 use crate::harness::TestStores;
 use crate::http::admin::admin;
-use crate::http::callbacks::ads;
+use crate::http::callbacks::start_ad_network;
 
-/// Well-formed examples that a node refuses, because their user, dead letter or token does not exist.
+/// Valid examples that a node refuses, because their user, dead letter or token does not exist: operation, status and code.
 const REFUSED: [(&str, u16, &str); 15] = [
     ("updateScore", 401, "INVALID_TOKEN"),
     ("finalizeAction", 401, "INVALID_TOKEN"),
     ("redeemActionToken", 401, "INVALID_TOKEN"),
     // The catalogue of this node has no `admob` action.
     ("creditAd", 404, "NOT_FOUND"),
-    // An unknown session, as an error of Engine.IO.
+    // An unknown session is an error of Engine.IO, without a code.
     ("sendSocketIo", 400, ""),
     ("reportUser", 404, "USER_NOT_FOUND"),
     ("banUser", 404, "USER_NOT_FOUND"),
@@ -27,7 +27,7 @@ const REFUSED: [(&str, u16, &str); 15] = [
 ];
 
 #[tokio::test]
-async fn every_example_is_well_formed() {
+async fn every_example_is_a_valid_request() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let root = admin(&node).await;
@@ -44,19 +44,20 @@ async fn every_example_is_well_formed() {
         driver.check_request(&operation, &request);
         let refused = REFUSED.iter().find(|(name, ..)| *name == id);
         let expected = refused.map_or_else(|| success(&operation), |(_, status, _)| *status);
-        let answer = driver.call(&node, id, request, expected).await;
+        let response = driver.call(&node, id, request, expected).await;
         let code = refused.map_or("", |(.., code)| code);
-        assert_eq!(answer.code(), code, "{id}: {}", answer.text);
+        assert_eq!(response.code(), code, "{id}: {}", response.text);
     }
-    // Only the signature of the ad callback is invalid.
-    let ads = ads().await;
+    // Only the signature of the example of an ad callback is invalid.
+    let ads = start_ad_network().await;
     let callback = driver.operations().into_iter().find(|it| it.id == "creditAd").unwrap();
-    let answer = driver.call(&ads.nodes[0], "creditAd", Request::example(&callback), 400).await;
-    assert_eq!(answer.fields(), ["signature"]);
+    let response = driver.call(&ads.nodes[0], "creditAd", Request::example(&callback), 400).await;
+    assert_eq!(response.fields(), ["signature"]);
 }
 
+/// The status of a successful response.
 fn success(operation: &Operation) -> u16 {
-    let responses = operation.about["responses"].as_object().unwrap();
+    let responses = operation.definition["responses"].as_object().unwrap();
     let statuses: Vec<u16> = responses.keys().map(|status| status.parse().unwrap()).collect();
     statuses.iter().copied().find(|status| (200..300).contains(status)).unwrap_or(statuses[0])
 }

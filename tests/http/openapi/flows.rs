@@ -1,13 +1,14 @@
-//! The operations of each API, with valid and invalid requests.
+//! Valid and invalid requests to the operations of each API.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Request};
 use crate::harness::{Player, TestNode};
-use crate::http::admin::admin as make_admin;
-use crate::http::callbacks::ads;
+use crate::http::admin::admin as create_admin;
+use crate::http::callbacks::start_ad_network;
 
+/// A request with a player's login.
 fn by(player: &Player) -> Request {
     Request::default().login(player)
 }
@@ -39,8 +40,8 @@ pub async fn game(driver: &mut Driver, node: &TestNode) {
     };
     driver.call(node, "updateScore", update(11), 400).await;
     driver.call(node, "updateScore", update(10), 200).await;
-    let again = driver.call(node, "updateScore", update(10), 200).await;
-    assert_eq!(again.header("idempotent-replayed"), "true");
+    let replay = driver.call(node, "updateScore", update(10), 200).await;
+    assert_eq!(replay.header("idempotent-replayed"), "true");
     driver.call(node, "endGame", by(&ada), 200).await;
     driver.call(node, "endGame", by(&ada), 404).await;
     driver.call(node, "updateScore", update(10).body(json!({})), 400).await;
@@ -77,13 +78,13 @@ pub async fn actions(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "redeemActionToken", redeem, 409).await;
 }
 
-pub async fn callbacks(driver: &mut Driver, without: &TestNode) {
-    driver.call(without, "creditAd", Request::default(), 404).await;
-    let ads = ads().await;
+pub async fn callbacks(driver: &mut Driver, node_without_ads: &TestNode) {
+    driver.call(node_without_ads, "creditAd", Request::default(), 404).await;
+    let ads = start_ad_network().await;
     let node = &ads.nodes[0];
     let ada = node.register("ada").await;
     let token = node.issue_token(&ada, "rewarded_ad").await;
-    let query = ads.watched(&token, "t1", &ada).await;
+    let query = ads.callback(&token, "t1", &ada).await;
     driver.call(node, "creditAd", Request::default().query(&query), 200).await;
     driver.call(node, "creditAd", Request::default().query(&ads.test_call()), 200).await;
     driver.call(node, "creditAd", Request::default().query("x=1"), 400).await;
@@ -96,45 +97,45 @@ pub async fn board(driver: &mut Driver, node: &TestNode) {
         let tag = driver.call(node, id, Request::default(), 200).await.header("etag").to_owned();
         driver.call(node, id, Request::default().header("if-none-match", &tag), 304).await;
     }
-    let without_points = driver.call(node, "getUserScore", by(&ada).user("watcher"), 400).await;
-    assert_eq!(without_points.fields(), ["userId"]);
+    let refused = driver.call(node, "getUserScore", by(&ada).path_value("watcher"), 400).await;
+    assert_eq!(refused.fields(), ["userId"]);
     let number = ada.identity.number.to_string();
-    driver.call(node, "getUserScore", by(&ada).user(&number), 200).await;
-    driver.call(node, "getUserScore", by(&ada).user("1"), 200).await;
-    driver.call(node, "getUserScore", by(&ada).user("999"), 404).await;
+    driver.call(node, "getUserScore", by(&ada).path_value(&number), 200).await;
+    driver.call(node, "getUserScore", by(&ada).path_value("1"), 200).await;
+    driver.call(node, "getUserScore", by(&ada).path_value("999"), 404).await;
 }
 
 pub async fn admin(driver: &mut Driver, node: &TestNode) {
-    let (root, ada) = (make_admin(node).await, node.register("suspect").await);
+    let (root, ada) = (create_admin(node).await, node.register("suspect").await);
     node.award(&ada, "watch_ad").await;
-    let because = || by(&root).user("suspect").body(json!({ "reason": "because" }));
+    let because = || by(&root).path_value("suspect").body(json!({ "reason": "because" }));
     for id in ["banUser", "unbanUser", "quarantineUser", "approveUser", "quarantineUser", "voidUser"] {
         driver.call(node, id, because(), 200).await;
-        driver.call(node, id, because().user("nobody"), 404).await;
+        driver.call(node, id, because().path_value("nobody"), 404).await;
         driver.call(node, id, because().body(json!({})), 400).await;
     }
     let adjust = || {
         let body = json!({ "points": -3, "reason": "too much" });
-        by(&root).user("suspect").header("idempotency-key", "adjust").body(body)
+        by(&root).path_value("suspect").header("idempotency-key", "adjust").body(body)
     };
     driver.call(node, "adjustUser", adjust(), 200).await;
     driver.call(node, "adjustUser", adjust(), 200).await;
     let other = adjust().body(json!({ "points": 4, "reason": "too little" }));
     driver.call(node, "adjustUser", other, 409).await;
-    driver.call(node, "reportUser", by(&root).user("suspect").query("hours=1"), 200).await;
+    driver.call(node, "reportUser", by(&root).path_value("suspect").query("hours=1"), 200).await;
     for id in ["listSuspects", "listAudit"] {
         driver.call(node, id, by(&root).query("hours=720&limit=1000"), 200).await;
         driver.call(node, id, by(&root).query("limit=0"), 400).await;
     }
     for operation in driver.operations().iter().filter(|it| it.path.starts_with("/api/admin/")) {
-        driver.call(node, &operation.id, by(&ada).user("suspect").body(json!({})), 403).await;
+        driver.call(node, &operation.id, by(&ada).path_value("suspect").body(json!({})), 403).await;
     }
 }
 
-/// The history has every kind of event. Runs after `admin`.
+/// Runs after `admin`, so that the history has every kind of event.
 pub async fn analytics(driver: &mut Driver, node: &TestNode) {
     let root = node.login("root").await;
-    let at_a_glance = [
+    let queries = [
         ("getActivity", "hours=48&step=day", "hours=0"),
         ("getMostActive", "period=hour&limit=100", "period=year"),
         ("getPeakHours", "days=365", "days=366"),
@@ -142,27 +143,27 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
         ("getSessions", "days=1", "days=x"),
         ("searchUsers", "search=SUSP&after=1&limit=5", "limit=0"),
     ];
-    for (id, right, wrong) in at_a_glance {
-        driver.call(node, id, by(&root).query(right), 200).await;
-        let refused = driver.call(node, id, by(&root).query(wrong), 400).await;
-        assert_eq!(refused.fields(), [wrong.split('=').next().unwrap()]);
+    for (id, valid, invalid) in queries {
+        driver.call(node, id, by(&root).query(valid), 200).await;
+        let refused = driver.call(node, id, by(&root).query(invalid), 400).await;
+        assert_eq!(refused.fields(), [invalid.split('=').next().unwrap()]);
     }
     let eve = node.login("suspect").await;
-    node.post("/api/game/start", &eve.token, &json!({})).await;
+    node.start_game(&eve).await;
     let quiz = node.issue_token(&eve, "demo_quiz").await;
     node.finalize(&eve, &quiz, json!({ "quizResult": "Atlantis" })).await;
     node.issue_token(&eve, "demo_quiz").await;
     node.wait_for_ledger().await;
     for suspect in ["suspect", "127.0.0.1"] {
-        driver.call(node, "getEvidence", by(&root).user(suspect).query("hours=1"), 200).await;
+        driver.call(node, "getEvidence", by(&root).path_value(suspect).query("hours=1"), 200).await;
     }
-    driver.call(node, "getEvidence", by(&root).user("nobody"), 404).await;
+    driver.call(node, "getEvidence", by(&root).path_value("nobody"), 404).await;
     let mut query = "limit=5".to_owned();
     let mut kinds = std::collections::BTreeSet::new();
     loop {
-        let page = driver.call(node, "getHistory", by(&root).user("suspect").query(&query), 200).await;
+        let page = driver.call(node, "getHistory", by(&root).path_value("suspect").query(&query), 200).await;
         let events = page.body["data"]["events"].as_array().unwrap();
-        kinds.extend(events.iter().map(|it| it["kind"].as_str().unwrap().to_owned()));
+        kinds.extend(events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()));
         let Some(next) = page.body["data"]["next"].as_str() else { break };
         query = format!("limit=5&before={next}");
     }
@@ -170,11 +171,12 @@ pub async fn analytics(driver: &mut Driver, node: &TestNode) {
         kinds,
         ["adjustment", "admin", "award", "open", "refused", "session"].map(str::to_owned).into()
     );
-    let wrong = driver.call(node, "getHistory", by(&root).user("suspect").query("before=x"), 400).await;
-    assert_eq!(wrong.fields(), ["before"]);
+    let refused =
+        driver.call(node, "getHistory", by(&root).path_value("suspect").query("before=x"), 400).await;
+    assert_eq!(refused.fields(), ["before"]);
 }
 
-/// Two unreadable entries. Runs after `admin`.
+/// Runs after `admin`. Creates two dead letters.
 pub async fn dead_letters(driver: &mut Driver, node: &TestNode) {
     let root = node.login("root").await;
     for entry in ["one", "two"] {
@@ -187,9 +189,9 @@ pub async fn dead_letters(driver: &mut Driver, node: &TestNode) {
     assert_eq!(listed.len(), 2);
     for (id, letter) in ["retryDeadLetter", "discardDeadLetter"].into_iter().zip(&listed) {
         let letter = letter["letterId"].to_string();
-        let decide = |letter: &str| by(&root).user(letter).body(json!({ "reason": "because" }));
+        let decide = |letter: &str| by(&root).path_value(letter).body(json!({ "reason": "because" }));
         driver.call(node, id, decide(&letter), 200).await;
-        driver.call(node, id, by(&root).user(&letter).body(json!({})), 400).await;
+        driver.call(node, id, by(&root).path_value(&letter).body(json!({})), 400).await;
         driver.call(node, id, decide("999"), 404).await;
     }
     let discarded = driver.call(node, "listDeadLetters", by(&root).query("state=all"), 200).await;
@@ -206,14 +208,14 @@ pub async fn realtime(driver: &mut Driver, node: &TestNode) {
     driver.call(node, "streamEvents", Request::default().header("authorization", "Bearer x"), 401).await;
 
     let open = "EIO=4&transport=polling";
-    let greeting = driver.call(node, "pollSocketIo", Request::default().query(open), 200).await;
-    let greeting: Value = serde_json::from_str(&greeting.text[1..]).unwrap();
-    let session = Request::default().query(&format!("{open}&sid={}", greeting["sid"].as_str().unwrap()));
+    let opened = driver.call(node, "pollSocketIo", Request::default().query(open), 200).await;
+    let handshake: Value = serde_json::from_str(&opened.text[1..]).unwrap();
+    let session = Request::default().query(&format!("{open}&sid={}", handshake["sid"].as_str().unwrap()));
     let connect = json!({ "token": ada.token });
     driver.call(node, "sendSocketIo", session.body(json!(format!("40{connect}"))), 200).await;
-    let older = || Request::default().query("EIO=3&transport=polling");
-    driver.call(node, "pollSocketIo", older(), 400).await;
-    driver.call(node, "sendSocketIo", older().body(json!("")), 400).await;
+    let old_version = || Request::default().query("EIO=3&transport=polling");
+    driver.call(node, "pollSocketIo", old_version(), 400).await;
+    driver.call(node, "sendSocketIo", old_version().body(json!("")), 400).await;
 }
 
 pub async fn operations(driver: &mut Driver, node: &TestNode) {
@@ -221,8 +223,8 @@ pub async fn operations(driver: &mut Driver, node: &TestNode) {
     {
         driver.call(node, id, Request::default(), 200).await;
     }
-    let sockets = driver.call(node, "getAsyncApi", Request::default(), 200).await;
-    assert_eq!(sockets.body, laurel::http::asyncapi());
+    let events = driver.call(node, "getAsyncApi", Request::default(), 200).await;
+    assert_eq!(events.body, laurel::http::asyncapi());
     let served = node.send(Method::GET, "/openapi.json", &[], Vec::new()).await;
     assert_eq!(served.body, driver.document);
     node.app.health.start_draining();

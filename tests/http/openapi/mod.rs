@@ -21,13 +21,13 @@ const NEVER_REFUSED: [&str; 5] = ["getHealth", "getMetrics", "getReceiptKeys", "
 async fn every_operation_responds_as_documented() {
     let stores = TestStores::new().await;
     let node = stores
-        .start_node_with(|it| {
-            // So that responses have rate-limit headers.
-            it.limits.updates_per_minute = 1000;
-            it.limits.inits_per_minute = 1000;
-            it.limits.starts_per_hour = 1000;
-            it.limits.logins_per_minute = 1000;
-            it.limits.registers_per_minute_per_ip = 1000;
+        .start_node_with(|config| {
+            // Limits add their headers to responses.
+            config.limits.updates_per_minute = 1000;
+            config.limits.inits_per_minute = 1000;
+            config.limits.starts_per_hour = 1000;
+            config.limits.logins_per_minute = 1000;
+            config.limits.registers_per_minute_per_ip = 1000;
         })
         .await;
     let mut driver = Driver::new();
@@ -41,36 +41,36 @@ async fn every_operation_responds_as_documented() {
     flows::dead_letters(&mut driver, &node).await;
     flows::realtime(&mut driver, &node).await;
     for operation in driver.operations().iter().filter(|it| it.needs_login()) {
-        let strangers = Request::default().user("1").body(json!({}));
-        driver.call(&node, &operation.id, strangers, 401).await.assert_refused(401, "UNAUTHORIZED");
+        let without_login = Request::default().path_value("1").body(json!({}));
+        driver.call(&node, &operation.id, without_login, 401).await.assert_refused(401, "UNAUTHORIZED");
     }
     flows::operations(&mut driver, &node).await;
-    flood(&mut driver).await;
-    driver.assert_all_seen(&NEVER_REFUSED);
+    exceed_rate_limit(&mut driver).await;
+    driver.assert_complete(&NEVER_REFUSED);
 }
 
-/// All paths below `/api/` have a rate limit per address.
-async fn flood(driver: &mut Driver) {
+/// Every path below `/api/` has a rate limit per address.
+async fn exceed_rate_limit(driver: &mut Driver) {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.limits.requests_per_minute_per_ip = 1).await;
+    let node = stores.start_node_with(|config| config.limits.requests_per_minute_per_ip = 1).await;
     assert_eq!(node.get("/api/v1/actions").await.status, 200);
     for operation in driver.operations() {
         if operation.path.starts_with("/api/") || operation.path == "/socket.io/" {
-            let flood = Request::default().user("1").body(json!({}));
-            driver.call(&node, &operation.id, flood, 429).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+            let request = Request::default().path_value("1").body(json!({}));
+            driver.call(&node, &operation.id, request, 429).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
         }
     }
 }
 
-/// Paths come from the router's debug text, methods from a 405 for the others.
+/// The paths are in the router's debug text. An undocumented method must get status 405.
 #[tokio::test]
-async fn the_document_has_exactly_the_routes() {
+async fn the_document_lists_exactly_the_routes() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let text = format!("{:?}", laurel::http::router(node.app.clone()));
     let routes = text.split("fallback_router").next().unwrap();
     let pages = ["/", "/admin", "/admin/", "/docs", "/docs/", "/favicon.ico", "/assets/{*path}"];
-    let paths = routes.split('"').filter(|it| it.starts_with('/') && !pages.contains(it));
+    let paths = routes.split('"').filter(|path| path.starts_with('/') && !pages.contains(path));
     let paths: BTreeSet<&str> = paths.collect();
     let driver = Driver::new();
     let documented: BTreeSet<&str> =
@@ -80,11 +80,11 @@ async fn the_document_has_exactly_the_routes() {
     let operations = driver.operations();
     for path in paths {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            // A stream does not end; other tests cover it.
-            if operations.iter().any(|it| it.path == path && it.method == method) {
+            // Other tests call the documented ones.
+            if operations.iter().any(|operation| operation.path == path && operation.method == method) {
                 continue;
             }
-            let answer = node
+            let response = node
                 .send(
                     method.clone(),
                     &path.replace("{userId}", "1").replace("{suspect}", "1").replace("{letterId}", "1"),
@@ -93,9 +93,9 @@ async fn the_document_has_exactly_the_routes() {
                 )
                 .await;
             if path == "/socket.io/" {
-                assert_eq!((answer.status, &answer.body["code"]), (400, &json!(5)), "{method} {path}");
+                assert_eq!((response.status, &response.body["code"]), (400, &json!(5)), "{method} {path}");
             } else {
-                answer.assert_refused(405, "METHOD_NOT_ALLOWED");
+                response.assert_refused(405, "METHOD_NOT_ALLOWED");
             }
         }
     }
@@ -107,12 +107,12 @@ fn every_error_code_is_documented() {
     let document = laurel::http::openapi();
     let text = document["paths"].to_string();
     for code in laurel::error::Code::ALL.iter().map(|it| it.as_str()) {
-        // The document lists no unsupported methods.
+        // The document lists only supported methods.
         assert!(text.contains(&format!("\"{code}\"")) || code == "METHOD_NOT_ALLOWED", "{code}");
     }
 }
 
-/// Generated clients get a type for each body and one for all errors.
+/// Generated clients have a type for each body, and one for all errors.
 #[test]
 fn every_body_has_a_schema_name() {
     let document = laurel::http::openapi();
@@ -128,7 +128,7 @@ fn every_body_has_a_schema_name() {
     }
     let error = json!({ "$ref": "#/components/schemas/ErrorResponse" });
     for operation in Driver::new().operations() {
-        for (status, response) in operation.about["responses"].as_object().unwrap() {
+        for (status, response) in operation.definition["responses"].as_object().unwrap() {
             let at = format!("{} {status}", operation.id);
             let schema = &response["content"]["application/json"]["schema"];
             let alternatives = schema["anyOf"].as_array();
@@ -139,7 +139,7 @@ fn every_body_has_a_schema_name() {
     }
 }
 
-/// Schemas with fields must be references.
+/// A schema with fields must be a reference.
 fn assert_no_fields(value: &Value, at: &str) {
     match value {
         Value::Object(fields) => {
@@ -148,7 +148,7 @@ fn assert_no_fields(value: &Value, at: &str) {
             assert!(!has_fields, "{at} has a schema without a name: {value}");
             fields.iter().for_each(|(name, it)| assert_no_fields(it, &format!("{at}/{name}")));
         }
-        Value::Array(items) => items.iter().for_each(|it| assert_no_fields(it, at)),
+        Value::Array(items) => items.iter().for_each(|item| assert_no_fields(item, at)),
         _ => {}
     }
 }
@@ -159,14 +159,14 @@ fn every_operation_is_described() {
     assert!(driver.document["info"]["contact"]["name"].is_string());
     for operation in driver.operations() {
         let [summary, description] =
-            ["summary", "description"].map(|name| operation.about[name].as_str().unwrap_or_default());
+            ["summary", "description"].map(|name| operation.definition[name].as_str().unwrap_or_default());
         assert!(!summary.is_empty() && !summary.ends_with('.'), "{}: {summary}", operation.id);
         assert!(
             description.ends_with('.') && description.len() > summary.len(),
             "{}: {description}",
             operation.id
         );
-        for parameter in operation.about["parameters"].as_array().into_iter().flatten() {
+        for parameter in operation.definition["parameters"].as_array().into_iter().flatten() {
             assert!(parameter["$ref"].is_string() || parameter["description"].is_string(), "{parameter}");
         }
     }

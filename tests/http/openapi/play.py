@@ -1,4 +1,4 @@
-"""Compares the client that openapi-generator makes of the document with the document, and plays by it."""
+"""Compares the client that openapi-generator makes with the document, and plays with it."""
 
 import importlib
 import inspect
@@ -16,23 +16,23 @@ for module in pkgutil.walk_packages(openapi_client.__path__, "openapi_client."):
 
 
 def expected_type(response):
-    """The type that a client has for a response: None if it has no body, True if any will do."""
+    """The type of a response's body: None without a body, True if the document does not name it."""
     for content in response.get("content", {}).values():
         reference = content["schema"].get("$ref")
         return reference.rsplit("/")[-1] if reference else True
     return None
 
 
-operations = [it for methods in json.load(open(document))["paths"].values() for it in methods.values()]
+operations = [operation for methods in json.load(open(document))["paths"].values() for operation in methods.values()]
 for operation in operations:
     api = getattr(openapi_client, operation["tags"][0].capitalize() + "Api")
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation["operationId"]).lower()
     source = inspect.getsource(getattr(api, name))
-    known = {status: kind or None for status, kind in re.findall(r"'(\d{3})': (?:\"(.+?)\"|None)", source)}
-    assert known.keys() == operation["responses"].keys(), (name, known)
+    types = {status: type_name or None for status, type_name in re.findall(r"'(\d{3})': (?:\"(.+?)\"|None)", source)}
+    assert types.keys() == operation["responses"].keys(), (name, types)
     for status, response in operation["responses"].items():
-        wanted = expected_type(response)
-        assert known[status] == wanted or (wanted is True and known[status]), (name, status, known)
+        expected = expected_type(response)
+        assert types[status] == expected or (expected is True and types[status]), (name, status, types)
 
 configuration = openapi_client.Configuration(host=base)
 client = openapi_client.ApiClient(configuration)

@@ -1,11 +1,11 @@
-// Plays by the client that openapi-generator makes of the document.
+// Plays with the client that openapi-generator makes from the document.
 
 import { ActionsApi, AuthApi, Configuration, ErrorCode, ErrorResponseFromJSON, ResponseError } from './typescript-fetch';
 
 declare const process: { argv: string[] };
 
-function assertEqual(found: unknown, expected: unknown): void {
-  if (found !== expected) throw new Error(`${String(found)} is not ${String(expected)}`);
+function assertEqual(actual: unknown, expected: unknown): void {
+  if (actual !== expected) throw new Error(`${String(actual)} is not ${String(expected)}`);
 }
 
 async function main(): Promise<void> {
@@ -22,8 +22,8 @@ async function main(): Promise<void> {
     await actions.finalizeAction({ finalizeActionRequest: { antiSpamToken } });
   } catch (error) {
     if (!(error instanceof ResponseError)) throw error;
-    const { data: nothing, metadata } = ErrorResponseFromJSON(await error.response.json());
-    assertEqual(nothing, null);
+    const { data: errorData, metadata } = ErrorResponseFromJSON(await error.response.json());
+    assertEqual(errorData, null);
     assertEqual(metadata.errorCode, ErrorCode.TokenAlreadyUsed);
     return;
   }

@@ -1,4 +1,4 @@
-// The examples of README.md, checked by the compiler and then run, as somebody would who copied them.
+// Compiles and runs the examples of README.md.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -9,12 +9,12 @@ import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
-import { nodes, quiz } from './world.mjs';
+import { nodes, quiz } from './setup.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What the examples leave to the reader. */
-const READER = `
+/** The functions that the examples leave to the application. */
+const APPLICATION = `
 import type { Row } from '${root}dist/index.js';
 declare global {
   function keep(token: string | null): void;
@@ -25,7 +25,7 @@ declare global {
 }
 `;
 
-test('the examples are true', async () => {
+test('the examples run', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'laurel-readme'));
   try {
     const text = await readFile(join(root, 'README.md'), 'utf8');
@@ -33,23 +33,23 @@ test('the examples are true', async () => {
     assert.equal(blocks.length, 5);
     const code = blocks.join('\n').replace("'laurel-client'", `'${root}dist/index.js'`);
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-    await writeFile(join(folder, 'reader.ts'), READER);
+    await writeFile(join(folder, 'application.ts'), APPLICATION);
     await writeFile(join(folder, 'example.ts'), code.replace('https://game.example', nodes[0].url));
     const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--target', 'ES2022'];
-    const files = [join(folder, 'example.ts'), join(folder, 'reader.ts')];
+    const files = [join(folder, 'example.ts'), join(folder, 'application.ts')];
     const tsc = join(root, 'node_modules/.bin/tsc');
     await promisify(execFile)(tsc, [...strict, '--module', 'nodenext', ...files]).catch((it) => assert.fail(it.stdout));
 
-    const [kept, said] = [[], []];
-    Object.assign(globalThis, { keep: (it) => kept.push(it), show() {}, cheer() {}, mark() {} });
+    const [tokens, printed] = [[], []];
+    Object.assign(globalThis, { keep: (it) => tokens.push(it), show() {}, cheer() {}, mark() {} });
     globalThis.ask = async (question) => quiz({ question }).quizResult;
     const log = console.log;
-    console.log = (...words) => said.push(words);
+    console.log = (...values) => printed.push(values);
     await import(pathToFileURL(join(folder, 'example.js'))).finally(() => (console.log = log));
-    assert.deepEqual(said[0], [10, 1, 'ada']);
-    assert.equal(said.length, 9, 'the award, seven actions, one error');
-    assert.deepEqual(said.at(-1).slice(0, 2), ['ACTION_LIMIT_REACHED', 429]);
-    assert.equal(kept.length, 1);
+    assert.deepEqual(printed[0], [10, 1, 'ada']);
+    assert.equal(printed.length, 9, 'the award, seven actions, one error');
+    assert.deepEqual(printed.at(-1).slice(0, 2), ['ACTION_LIMIT_REACHED', 429]);
+    assert.equal(tokens.length, 1);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, Signer, TestNode, TestStores, assert_ledger_matches, eventually, jwks};
 
-/// A node with this catalogue, whose key files are in the stores' folder.
+/// A node with this catalogue.
 async fn node(stores: &TestStores, catalogue: &str) -> TestNode {
-    let path = stores.folder.path().join("actions.toml");
-    std::fs::write(&path, catalogue).unwrap();
+    let path = stores.write_catalogue(catalogue);
     stores
         .start_node_with(|config| {
-            config.actions.file = path.to_str().unwrap().to_owned();
+            config.actions.file = path;
             config.tokens.action_interval_seconds = 0;
         })
         .await
@@ -21,10 +20,12 @@ async fn redis_time_ms(node: &TestNode) -> i64 {
     node.app.store.now_us().await.unwrap() / 1000
 }
 
+/// The claims of an attestation that is valid for a minute.
 fn claims(player: &Player, jti: &str, now_ms: i64) -> Value {
     json!({ "sub": player.identity.user, "act": "level", "jti": jti, "exp": now_ms / 1000 + 60 })
 }
 
+/// The `jti` that an attestation for this token must have.
 fn jti(issued: &Value) -> &str {
     issued["challenge"]["nonce"].as_str().unwrap()
 }
@@ -40,7 +41,7 @@ const LEVEL: &str = r#"
     proof = { kind = "signed", keys = "game" }
 "#;
 
-/// A node that trusts these signers, a player, and Redis' time in ms.
+/// A node that trusts these signers, a player, and the time in ms by Redis' clock.
 async fn level_node(stores: &TestStores, signers: &[&Signer]) -> (TestNode, Player, i64) {
     std::fs::write(stores.folder.path().join("game.json"), jwks(signers)).unwrap();
     let node = node(stores, LEVEL).await;
@@ -50,31 +51,31 @@ async fn level_node(stores: &TestStores, signers: &[&Signer]) -> (TestNode, Play
 }
 
 #[tokio::test]
-async fn attestations_count_once_and_for_one_token() {
+async fn an_attestation_is_for_one_token() {
     let stores = TestStores::new().await;
     let signers = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256]
         .map(|name| Signer::new(name, &format!("{name:?}")));
     let (node, ada, now_ms) = level_node(&stores, &signers.each_ref()).await;
     let bob = node.register("bob").await;
-    for (place, signer) in signers.iter().enumerate() {
+    for (index, signer) in signers.iter().enumerate() {
         let issued = node.init(&ada, "level").await;
         let token = issued.body["antiSpamToken"].as_str().unwrap();
         let attestation = signer.sign(&claims(&ada, jti(&issued.body), now_ms));
         let proof = json!({ "attestation": attestation });
-        let won = node.finalize(&ada, token, proof.clone()).await;
-        assert_eq!(won.body["newScore"], 10 * (place + 1), "{}", won.text);
-        // The attestation is for one token only.
+        let award = node.finalize(&ada, token, proof.clone()).await;
+        assert_eq!(award.body["newScore"], 10 * (index + 1), "{}", award.text);
+        // The attestation is not valid for another token.
         let next = node.issue_token(&ada, "level").await;
         node.finalize(&ada, &next, proof).await.assert_refused(422, "PROOF_INVALID");
     }
-    let stranger = Signer::new(Algorithm::EdDSA, "EdDSA");
-    let wrongs = [
-        stranger.sign(&claims(&ada, "x", now_ms)),
+    let untrusted = Signer::new(Algorithm::EdDSA, "EdDSA");
+    let invalid = [
+        untrusted.sign(&claims(&ada, "x", now_ms)),
         signers[0].sign(&claims(&bob, "x", now_ms)),
         signers[0].sign(&claims(&ada, "another token's", now_ms)),
     ];
-    for wrong in wrongs {
-        let (token, proof) = (node.issue_token(&ada, "level").await, json!({ "attestation": wrong }));
+    for attestation in invalid {
+        let (token, proof) = (node.issue_token(&ada, "level").await, json!({ "attestation": attestation }));
         node.finalize(&ada, &token, proof).await.assert_refused(422, "PROOF_INVALID");
     }
     for (name, value) in
@@ -92,7 +93,7 @@ async fn attestations_count_once_and_for_one_token() {
 }
 
 #[tokio::test]
-async fn attestations_without_a_token_count_in_the_other_apis() {
+async fn an_attestation_without_a_token_is_used_once() {
     let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
     let (node, ada, now_ms) = level_node(&stores, &[&signer]).await;
@@ -102,27 +103,27 @@ async fn attestations_without_a_token_count_in_the_other_apis() {
         json!({ "attestation": signer.sign(&claims) })
     };
     let body = json!({ "actionType": "level", "proof": hard("one") });
-    let proven = node.post("/api/v1/action-tokens", &ada.token, &body).await;
+    let proven = node.prove(&ada, &body).await;
     assert_eq!(proven.status, 201, "{}", proven.text);
-    let again = node.post("/api/v1/action-tokens", &ada.token, &body).await;
-    again.assert_refused(422, "PROOF_INVALID");
+    let repeat = node.prove(&ada, &body).await;
+    repeat.assert_refused(422, "PROOF_INVALID");
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
-    let won = node.post("/api/v1/scores", &ada.token, &redeem).await;
-    assert_eq!(won.body["newScore"], 50, "{}", won.text);
+    let award = node.redeem(&ada, &redeem).await;
+    assert_eq!(award.body["newScore"], 50, "{}", award.text);
 
-    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let game = node.start_game(&ada).await;
     let token = &game.body["data"]["actionToken"];
     let update = |token: &Value, points: u64, proof: Value| json!({ "actionToken": token, "actionType": "level", "points": points, "proof": proof });
-    let send = async |body: Value| node.post("/api/score/update", &ada.token, &body).await;
-    // Points that the catalogue never gives keep the token. Points of another difficulty fail the proof.
+    let send = async |body: Value| node.update_score(&ada, &body).await;
+    // Points that the catalogue never awards do not spend the token. Points of another difficulty fail the proof.
     send(update(token, 11, hard("two"))).await.assert_refused(400, "INVALID_POINTS");
     send(update(token, 10, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
     send(update(token, 50, hard("two"))).await.assert_refused(409, "TOKEN_ALREADY_USED");
-    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let game = node.start_game(&ada).await;
     let token = &game.body["data"]["actionToken"];
-    let won = send(update(token, 50, hard("two"))).await;
-    assert_eq!(won.body["data"]["newScore"], 100, "{}", won.text);
-    let next = &won.body["data"]["newActionToken"];
+    let award = send(update(token, 50, hard("two"))).await;
+    assert_eq!(award.body["data"]["newScore"], 100, "{}", award.text);
+    let next = &award.body["data"]["newActionToken"];
     send(update(next, 50, hard("two"))).await.assert_refused(422, "PROOF_INVALID");
     assert_ledger_matches(&stores).await;
 }
@@ -135,15 +136,15 @@ async fn a_used_attestation_is_refused_after_redis_was_emptied() {
     let proof = |jti: &str| json!({ "attestation": signer.sign(&claims(&ada, jti, now_ms)) });
     let prove = async |jti: &str| {
         let body = json!({ "actionType": "level", "proof": proof(jti) });
-        node.post("/api/v1/action-tokens", &ada.token, &body).await
+        node.prove(&ada, &body).await
     };
     let start = async || {
-        let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+        let game = node.start_game(&ada).await;
         game.body["data"]["actionToken"].as_str().map(str::to_owned)
     };
     let update = async |token: &str, jti: &str| {
         let body = json!({ "actionToken": token, "actionType": "level", "points": 10, "proof": proof(jti) });
-        node.post("/api/score/update", &ada.token, &body).await
+        node.update_score(&ada, &body).await
     };
     assert_eq!(prove("proven").await.status, 201);
     let token = start().await.unwrap();
@@ -170,16 +171,16 @@ async fn game_keys_rotate_while_the_node_serves() {
     };
     assert_eq!((attest(&old).await, attest(&new).await), (200, 422));
     std::fs::write(stores.folder.path().join("game.json"), jwks(&[&new])).unwrap();
-    eventually("the new key to count", async || (attest(&new).await == 200).then_some(())).await;
+    eventually("the new key to be accepted", async || (attest(&new).await == 200).then_some(())).await;
     assert_eq!(attest(&old).await, 422);
 }
 
 #[tokio::test]
-async fn caps_and_open_hours_hold_in_all_apis() {
+async fn caps_and_open_hours_apply_in_all_apis() {
     let stores = TestStores::new().await;
-    let any_node = stores.start_node().await;
-    let hour = redis_time_ms(&any_node).await / 3_600_000 % 24;
-    any_node.stop().await;
+    let first_node = stores.start_node().await;
+    let hour = redis_time_ms(&first_node).await / 3_600_000 % 24;
+    first_node.stop().await;
     let hours = |from: i64| format!("{:02}:00-{:02}:00", (hour + from) % 24, (hour + from + 4) % 24);
     let action = |name: &str, number: u32, rule: &str| {
         format!(
@@ -197,28 +198,24 @@ async fn caps_and_open_hours_hold_in_all_apis() {
     }
     node.init(&ada, "closed").await.assert_refused(400, "INVALID_ACTION");
     let prove = |action: &str| json!({ "actionType": action });
-    let proven = node.post("/api/v1/action-tokens", &ada.token, &prove("closed")).await;
+    let proven = node.prove(&ada, &prove("closed")).await;
     proven.assert_refused(400, "INVALID_ACTION");
-    let game = node.post("/api/game/start", &ada.token, &json!({})).await;
+    let game = node.start_game(&ada).await;
     let token = game.body["data"]["actionToken"].clone();
     let update = |action: &str| json!({ "actionToken": token, "actionType": action, "points": 10 });
-    node.post("/api/score/update", &ada.token, &update("closed")).await.assert_refused(400, "INVALID_ACTION");
+    node.update_score(&ada, &update("closed")).await.assert_refused(400, "INVALID_ACTION");
 
-    let (first, kept) = (node.issue_token(&ada, "capped").await, node.issue_token(&ada, "capped").await);
+    let (first, second) = (node.issue_token(&ada, "capped").await, node.issue_token(&ada, "capped").await);
     assert_eq!(node.finalize(&ada, &first, Value::Null).await.status, 200);
-    let proven = node.post("/api/v1/action-tokens", &ada.token, &prove("capped")).await;
+    let proven = node.prove(&ada, &prove("capped")).await;
     let redeem = json!({ "actionToken": proven.body["actionToken"] });
-    assert_eq!(node.post("/api/v1/scores", &ada.token, &redeem).await.status, 200);
-    let full = node.finalize(&ada, &kept, Value::Null).await;
-    full.assert_refused(429, "ACTION_LIMIT_REACHED");
-    assert!((1..=3600).contains(&full.header("retry-after").parse::<u64>().unwrap()));
-    node.post("/api/v1/action-tokens", &ada.token, &prove("capped"))
-        .await
-        .assert_refused(429, "ACTION_LIMIT_REACHED");
-    node.post("/api/score/update", &ada.token, &update("capped"))
-        .await
-        .assert_refused(429, "ACTION_LIMIT_REACHED");
-    assert_eq!(node.post("/api/score/update", &ada.token, &update("open")).await.status, 200);
+    assert_eq!(node.redeem(&ada, &redeem).await.status, 200);
+    let refused = node.finalize(&ada, &second, Value::Null).await;
+    refused.assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert!((1..=3600).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+    node.prove(&ada, &prove("capped")).await.assert_refused(429, "ACTION_LIMIT_REACHED");
+    node.update_score(&ada, &update("capped")).await.assert_refused(429, "ACTION_LIMIT_REACHED");
+    assert_eq!(node.update_score(&ada, &update("open")).await.status, 200);
 }
 
 #[tokio::test]
@@ -239,26 +236,26 @@ async fn quiz_questions_set_the_points_and_do_not_repeat() {
     let ada = node.register("ada").await;
     let mut total = 0;
     for _ in 0..2 {
-        let mut asked = Vec::new();
+        let mut questions = Vec::new();
         for _ in 0..6 {
             let issued = node.init(&ada, "sum").await;
             let question = issued.body["challenge"]["question"].as_str().unwrap().to_owned();
             let number: u64 = question.split(' ').next().unwrap().parse().unwrap();
             let token = issued.body["antiSpamToken"].as_str().unwrap();
-            let won = node.finalize(&ada, token, json!({ "quizResult": (number + 1).to_string() })).await;
+            let award = node.finalize(&ada, token, json!({ "quizResult": (number + 1).to_string() })).await;
             total += if number.is_multiple_of(2) { 30 } else { 10 };
-            assert_eq!(won.body["newScore"], total, "{}", won.text);
-            asked.push(question);
+            assert_eq!(award.body["newScore"], total, "{}", award.text);
+            questions.push(question);
         }
-        asked.sort();
-        asked.dedup();
-        assert_eq!(asked.len(), 6, "a question was repeated: {asked:?}");
+        questions.sort();
+        questions.dedup();
+        assert_eq!(questions.len(), 6, "a question was repeated: {questions:?}");
     }
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test]
-async fn work_grows_with_the_pace_and_all_checks_must_pass() {
+async fn hashcash_bits_grow_with_the_rate_and_all_proofs_must_pass() {
     let stores = TestStores::new().await;
     let node = node(
         &stores,
@@ -283,17 +280,18 @@ async fn work_grows_with_the_pace_and_all_checks_must_pass() {
         json!({ "quizResult": quiz, "nonce": (0u64..).find(solves).unwrap().to_string() })
     };
     let token = |issued: &Value| issued["antiSpamToken"].as_str().unwrap().to_owned();
-    let half = node.finalize(&ada, &token(&last), json!({ "quizResult": "4" })).await;
-    half.assert_refused(400, "VALIDATION_ERROR");
-    assert_eq!(half.fields(), ["proof.nonce"]);
-    let won = node.finalize(&ada, &token(&last), solve(&last, "4")).await;
-    assert_eq!(won.body["newScore"], 10, "{}", won.text);
+    let partial = node.finalize(&ada, &token(&last), json!({ "quizResult": "4" })).await;
+    partial.assert_refused(400, "VALIDATION_ERROR");
+    assert_eq!(partial.fields(), ["proof.nonce"]);
+    let award = node.finalize(&ada, &token(&last), solve(&last, "4")).await;
+    assert_eq!(award.body["newScore"], 10, "{}", award.text);
     let next = node.init(&ada, "both").await.body;
     node.finalize(&ada, &token(&next), solve(&next, "5")).await.assert_refused(422, "PROOF_INVALID");
     let next = node.init(&ada, "both").await.body;
-    let lazy = json!({ "quizResult": "4", "nonce": "no work" });
-    let refused = node.finalize(&ada, &token(&next), lazy).await;
+    let no_work = json!({ "quizResult": "4", "nonce": "no work" });
+    let response = node.finalize(&ada, &token(&next), no_work).await;
     let prefix = next["challenge"]["prefix"].as_str().unwrap();
-    let lucky = super::proofs::leading_zero_bits(&format!("{prefix}no work")) >= 7;
-    assert_eq!(refused.status, if lucky { 200 } else { 422 });
+    // By chance the hash may have enough zero bits.
+    let is_solved = super::proofs::leading_zero_bits(&format!("{prefix}no work")) >= 7;
+    assert_eq!(response.status, if is_solved { 200 } else { 422 });
 }

@@ -1,4 +1,4 @@
-//! Unknown query parameters, on every route.
+//! Unknown query parameters on every route.
 
 use laurel::http::Router;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use super::admin::admin;
 use crate::harness::TestStores;
 
 /// Routes that ignore unknown parameters: pages (tracking tags), Socket.IO and ad networks.
-const TAKE_ANY: [&str; 9] = [
+const ACCEPT_UNKNOWN: [&str; 9] = [
     "/",
     "/admin",
     "/admin/",
@@ -19,7 +19,7 @@ const TAKE_ANY: [&str; 9] = [
     "/socket.io/",
 ];
 
-/// The paths of a router, from its debug text, with a value for each path parameter.
+/// The patterns of a router, from its debug text, each with a path that has a value for every parameter.
 pub fn paths(router: &Router) -> Vec<(String, String)> {
     let text = format!("{router:?}");
     let routes = text.split("fallback_router").next().unwrap();
@@ -28,10 +28,10 @@ pub fn paths(router: &Router) -> Vec<(String, String)> {
     patterns.dedup();
     assert!(patterns.len() > 10, "{text}");
     let fill = |pattern: &str| {
-        let parts = pattern.split('/').map(|it| if it.starts_with('{') { "1" } else { it });
+        let parts = pattern.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
         parts.collect::<Vec<_>>().join("/")
     };
-    patterns.into_iter().map(|it| (it.to_owned(), fill(it))).collect()
+    patterns.into_iter().map(|pattern| (pattern.to_owned(), fill(pattern))).collect()
 }
 
 #[tokio::test]
@@ -44,43 +44,43 @@ async fn every_route_reports_unknown_parameters() {
     for (pattern, path) in paths(&laurel::http::router(node.app.clone())) {
         let mut refusals = 0;
         for method in [Method::GET, Method::POST, Method::HEAD] {
-            let ask = async |query: &str| {
+            let send = async |query: &str| {
                 node.send(method.clone(), &format!("{path}{query}"), &login, b"{}".to_vec()).await
             };
-            if TAKE_ANY.contains(&pattern.as_str()) {
-                assert_ne!(ask("?utm_source=x").await.code(), "VALIDATION_ERROR", "{method} {path}");
+            if ACCEPT_UNKNOWN.contains(&pattern.as_str()) {
+                assert_ne!(send("?utm_source=x").await.code(), "VALIDATION_ERROR", "{method} {path}");
                 continue;
             }
-            for (query, named) in [
+            for (query, reported) in [
                 ("?around=me", &["around"][..]),
                 ("?around", &["around"]),
                 ("?%61round=1&around=2", &["around", "around"]),
                 ("?a=1&b=&c&&", &["a", "b", "c"]),
                 ("?Limit=1&access-token=x", &["Limit", "access-token"]),
             ] {
-                let answer = ask(query).await;
-                // On routes that parse the query themselves, the wrong method is the error.
-                if answer.status == 405 {
+                let response = send(query).await;
+                // Routes that parse the query themselves refuse the method first.
+                if response.status == 405 {
                     continue;
                 }
                 refusals += 1;
-                assert_eq!(answer.status, 400, "{method} {path}{query}: {}", answer.text);
+                assert_eq!(response.status, 400, "{method} {path}{query}: {}", response.text);
                 if method != Method::HEAD {
-                    answer.assert_refused(400, "VALIDATION_ERROR");
-                    assert_eq!(answer.fields(), named, "{method} {path}{query}");
+                    response.assert_refused(400, "VALIDATION_ERROR");
+                    assert_eq!(response.fields(), reported, "{method} {path}{query}");
                 }
             }
             if !path.ends_with("/stream") {
-                assert!(!ask("?").await.text.contains("is unknown"), "{method} {path}");
+                assert!(!send("?").await.text.contains("is unknown"), "{method} {path}");
             }
         }
-        assert_eq!(refusals > 0, !TAKE_ANY.contains(&pattern.as_str()), "{path}");
+        assert_eq!(refusals > 0, !ACCEPT_UNKNOWN.contains(&pattern.as_str()), "{path}");
     }
     node.get("/nowhere?around=me").await.assert_refused(404, "NOT_FOUND");
 }
 
 #[tokio::test]
-async fn access_token_is_accepted_beside_unknown_parameters() {
+async fn an_access_token_in_the_query_is_never_echoed() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;

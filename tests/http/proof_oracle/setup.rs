@@ -1,4 +1,4 @@
-//! Nodes with a backend that verifies proofs, and obstacles for requests.
+//! Nodes with a backend that verifies proofs, and reasons to refuse a request.
 
 use std::sync::Arc;
 
@@ -15,12 +15,13 @@ pub enum Obstacle {
     Cooldown,
     ClosedHours,
     FullOutbox,
-    PointsAnHour,
+    PointsPerHour,
     UsedKey,
     TooSoon,
     NoSession,
     OtherSession,
-    Judging,
+    /// Another request is having the proof verified.
+    Reserved,
 }
 
 use Obstacle::*;
@@ -32,9 +33,9 @@ pub enum Flow {
     Update,
 }
 
-/// Every refusal that does not spend the token, by flow.
+/// Every reason to refuse without spending the token, by flow.
 pub const OBSTACLES: [(Flow, &[Obstacle]); 3] = [
-    (Flow::Finalize, &[Ban, RateLimit, Cooldown, ClosedHours, FullOutbox, PointsAnHour, UsedKey, Judging]),
+    (Flow::Finalize, &[Ban, RateLimit, Cooldown, ClosedHours, FullOutbox, PointsPerHour, UsedKey, Reserved]),
     (
         Flow::Prove,
         &[
@@ -47,7 +48,7 @@ pub const OBSTACLES: [(Flow, &[Obstacle]); 3] = [
             TooSoon,
             NoSession,
             OtherSession,
-            Judging,
+            Reserved,
         ],
     ),
     (
@@ -58,16 +59,16 @@ pub const OBSTACLES: [(Flow, &[Obstacle]); 3] = [
             Cooldown,
             ClosedHours,
             FullOutbox,
-            PointsAnHour,
+            PointsPerHour,
             UsedKey,
             NoSession,
             OtherSession,
-            Judging,
+            Reserved,
         ],
     ),
 ];
 
-/// `quiz` is verified by the node, `raid` by the webhook, `duel` by both.
+/// The node verifies `quiz`, the webhook `raid`, and both verify `duel`.
 fn catalogue(url: &str, rule: &str) -> String {
     let hook = format!("kind = \"webhook\", url = \"{url}/loot\", secret = \"whsec_{}\"", "A".repeat(32));
     let quiz = "kind = \"quiz\", bank = \"capitals\"";
@@ -93,10 +94,13 @@ pub struct Setup {
     pub stores: TestStores,
     pub backend: Arc<Backend>,
     pub redis_client: RedisClient,
-    /// A node without an obstacle; outside open_hours; with a full outbox; with an hourly points limit below a `hard` award.
+    /// A node without an obstacle.
     pub open: TestNode,
+    /// A node outside `open_hours`.
     pub closed: TestNode,
+    /// A node with a full outbox.
     pub full: TestNode,
+    /// A node with a limit of 40 points per hour, as many as one `hard` award has.
     pub capped: TestNode,
 }
 
@@ -104,11 +108,10 @@ impl Setup {
     pub async fn new() -> Self {
         let (stores, backend) = (TestStores::new().await, Backend::start().await);
         let node = async |rule: &str, outbox: u64, points: u64| {
-            let path = stores.folder.path().join("actions.toml");
-            std::fs::write(&path, catalogue(&backend.base, rule)).unwrap();
+            let path = stores.write_catalogue(&catalogue(&backend.base, rule));
             stores
                 .start_node_with(|config| {
-                    config.actions.file = path.to_str().unwrap().to_owned();
+                    config.actions.file = path;
                     config.limits.updates_per_minute = 100;
                     config.limits.inits_per_minute = 100;
                     config.limits.points_per_hour = points;
@@ -125,11 +128,12 @@ impl Setup {
         Self { stores, backend, redis_client, open, closed, full, capped }
     }
 
+    /// The node that refuses for this reason.
     pub fn node(&self, obstacle: Obstacle) -> &TestNode {
         match obstacle {
             ClosedHours => &self.closed,
             FullOutbox => &self.full,
-            PointsAnHour => &self.capped,
+            PointsPerHour => &self.capped,
             _ => &self.open,
         }
     }
@@ -142,16 +146,16 @@ impl Setup {
         player: &Player,
         right: bool,
     ) -> (&'static str, Value) {
-        let answer = if right { "Paris" } else { "Atlantis" };
+        let capital = if right { "Paris" } else { "Atlantis" };
         let loot = if right { 7 } else { 8 };
         let proof = match action {
-            "quiz" => json!({ "quizResult": answer }),
+            "quiz" => json!({ "quizResult": capital }),
             "raid" => json!({ "loot": loot }),
-            // The webhook accepts both, so only the quiz decides.
-            _ => json!({ "quizResult": answer, "loot": 7 }),
+            // The webhook accepts this `loot`, so only the quiz decides.
+            _ => json!({ "quizResult": capital, "loot": 7 }),
         };
         if flow == Flow::Update {
-            let started = self.open.post("/api/game/start", &player.token, &json!({})).await;
+            let started = self.open.start_game(player).await;
             let token = &started.body["data"]["actionToken"];
             let body = json!({ "actionToken": token, "actionType": action, "points": 40, "proof": proof });
             return ("/api/score/update", body);
@@ -164,7 +168,7 @@ impl Setup {
         (path, json!({ "antiSpamToken": token, "proof": proof }))
     }
 
-    /// Sets the obstacle up.
+    /// Creates the obstacle.
     pub async fn obstruct(
         &mut self,
         obstacle: Obstacle,
@@ -174,7 +178,7 @@ impl Setup {
         body: &mut Value,
     ) {
         let user = player.identity.user;
-        let set = match obstacle {
+        let command = match obstacle {
             Ban => format!("SET ban:{user} 1"),
             RateLimit if flow == Flow::Prove => format!("SET rate:inits:{user} 1000 PX 60000"),
             RateLimit => format!("SET rate:awards:{user} 1000 PX 60000"),
@@ -183,9 +187,9 @@ impl Setup {
                 format!("HSET limit:{user}:{action} at {now_ms}")
             }
             TooSoon => format!("SET proven:{user} 1 PX 30000"),
-            PointsAnHour => format!("SET points:{user} 5 PX 3600000"),
+            PointsPerHour => format!("SET points:{user} 5 PX 3600000"),
             ClosedHours | FullOutbox => return,
-            Judging => format!("SET {} {user} PX 60000", judging_key(&self.open, body)),
+            Reserved => format!("SET {} {user} PX 60000", reservation_key(&self.open, body)),
             UsedKey => {
                 let body = json!({ "antiSpamToken": self.open.issue_token(player, "watch_ad").await });
                 let path = "/api/v1/actions/finalize";
@@ -194,25 +198,22 @@ impl Setup {
                 return;
             }
             NoSession if flow == Flow::Update => {
-                assert_eq!(self.open.post("/api/game/end", &player.token, &json!({})).await.status, 200);
+                assert_eq!(self.open.end_game(player).await.status, 200);
                 return;
             }
             OtherSession if flow == Flow::Update => {
-                assert_eq!(self.open.post("/api/game/start", &player.token, &json!({})).await.status, 200);
+                assert_eq!(self.open.start_game(player).await.status, 200);
                 return;
             }
             NoSession | OtherSession => {
                 body["sessionId"] = json!("sess_bogus");
                 if obstacle == OtherSession {
-                    assert_eq!(
-                        self.open.post("/api/game/start", &player.token, &json!({})).await.status,
-                        200
-                    );
+                    assert_eq!(self.open.start_game(player).await.status, 200);
                 }
                 return;
             }
         };
-        let _: redis::Value = self.redis_client.query(&set).await;
+        let _: redis::Value = self.redis_client.query(&command).await;
     }
 
     /// Removes the obstacle.
@@ -222,7 +223,7 @@ impl Setup {
             Ban => format!("ban:{user}"),
             Cooldown => format!("limit:{user}:{action}"),
             TooSoon => format!("proven:{user}"),
-            Judging => judging_key(&self.open, body),
+            Reserved => reservation_key(&self.open, body),
             NoSession | OtherSession => {
                 body.as_object_mut().unwrap().remove("sessionId");
                 return;
@@ -233,8 +234,8 @@ impl Setup {
     }
 }
 
-/// The key of the reservation of a request's token.
-fn judging_key(node: &TestNode, body: &Value) -> String {
+/// The key that reserves a request's token.
+fn reservation_key(node: &TestNode, body: &Value) -> String {
     let id = match body["antiSpamToken"].as_str() {
         Some(token) => node.app.awards.anti_spam.read(token).unwrap().jti.to_string(),
         None => laurel::crypto::sha256_hex(&[body["actionToken"].as_str().unwrap().as_bytes()]),

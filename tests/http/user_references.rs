@@ -1,16 +1,18 @@
-//! References to users: the text alone decides whether it is a number, a UUID or a name.
+//! References to users: the text alone decides whether one is a number, a UUID or a name.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::admin::admin;
 use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
-async fn ask(node: &TestNode, root: &Player, path: &str) -> TestResponse {
-    let bearer = format!("Bearer {}", root.token);
-    let path = path.replace('{', "%7B").replace('}', "%7D");
-    node.send(Method::GET, &format!("/api/admin/{path}"), &[("authorization", &bearer)], Vec::new()).await
+/// Encodes the braces of a UUID for a URL.
+fn encode(path: &str) -> String {
+    path.replace('{', "%7B").replace('}', "%7D")
+}
+
+async fn get(node: &TestNode, root: &Player, path: &str) -> TestResponse {
+    node.get_as(root, &encode(&format!("/api/admin/{path}"))).await
 }
 
 async fn register(node: &TestNode, username: &str) -> TestResponse {
@@ -18,7 +20,7 @@ async fn register(node: &TestNode, username: &str) -> TestResponse {
     node.post("/api/auth/register", "", &body).await
 }
 
-/// Accounts with each other's number and UUID as names could not be banned or adjusted.
+/// Two accounts, each named like the other's number or UUID, could not be banned or adjusted.
 #[tokio::test]
 async fn usernames_cannot_hide_other_users() {
     let stores = TestStores::new().await;
@@ -36,16 +38,16 @@ async fn usernames_cannot_hide_other_users() {
         &id.simple().to_string(),
         "10.20.30.40",
     ] {
-        // Two digits are too short for a name.
+        // A number of one or two digits is too short for a name.
         let refused = register(&node, name).await;
         refused.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(refused.fields(), ["username"], "{name}");
         let problem = refused.body["metadata"]["fields"][0]["problem"].as_str().unwrap_or_default();
         assert!(name.len() < 3 || refused.text.contains("add a letter or _ in front"), "{problem}");
         if name.len() < 50 && name.len() > 2 {
-            // Names that differ only in case are taken.
-            let made = register(&node, &format!("_{name}")).await;
-            assert!([201, 409].contains(&made.status), "{}", made.text);
+            // Two of the names differ only in case, so the second is taken.
+            let registered = register(&node, &format!("_{name}")).await;
+            assert!([201, 409].contains(&registered.status), "{}", registered.text);
         }
     }
     let references = [
@@ -61,21 +63,24 @@ async fn usernames_cannot_hide_other_users() {
     ];
     for reference in &references {
         for path in ["users/{}", "users/{}/history", "suspects/{}"] {
-            let answer = ask(&node, &root, &path.replace("{}", reference)).await;
-            assert_eq!(answer.status, 200, "{reference}: {}", answer.text);
-            let data = &answer.body["data"];
-            assert!(path.ends_with("history") || data["username"] == "cheat", "{reference}: {}", answer.text);
+            let response = get(&node, &root, &path.replace("{}", reference)).await;
+            assert_eq!(response.status, 200, "{reference}: {}", response.text);
+            let data = &response.body["data"];
+            assert!(
+                path.ends_with("history") || data["username"] == "cheat",
+                "{reference}: {}",
+                response.text
+            );
         }
-        let path = format!("/api/admin/users/{}/adjust", reference.replace('{', "%7B").replace('}', "%7D"));
+        let path = format!("/api/admin/users/{}/adjust", encode(reference));
         let adjusted = node.post(&path, &root.token, &json!({ "points": 1, "reason": "x" })).await;
         assert_eq!(adjusted.body["data"]["username"], "cheat", "{}", adjusted.text);
         if reference.parse::<Uuid>().is_ok() || reference.parse::<i64>().is_ok() {
-            let path = format!("/api/scoreboard/user/{}", reference.replace('{', "%7B").replace('}', "%7D"));
-            let bearer = format!("Bearer {}", honest.token);
-            let score = node.send(Method::GET, &path, &[("authorization", &bearer)], Vec::new()).await;
+            let path = format!("/api/scoreboard/user/{}", encode(reference));
+            let score = node.get_as(&honest, &path).await;
             assert_eq!(score.body["data"]["userId"], number, "{}", score.text);
         }
-        let found = ask(&node, &root, &format!("users?search={reference}")).await;
+        let found = get(&node, &root, &format!("users?search={reference}")).await;
         assert_eq!(found.body["data"]["users"][0]["username"], "cheat", "{reference}: {}", found.text);
     }
     let ban = format!("/api/admin/users/{number}/ban");
@@ -83,9 +88,9 @@ async fn usernames_cannot_hide_other_users() {
     node.init(&cheat, "watch_ad").await.assert_refused(403, "FORBIDDEN");
     assert_eq!(node.award(&honest, "watch_ad").await.status, 200);
     for nobody in ["0", "00", "99999", "99999999999999999999", "1.2.3.4", "%20", "+1"] {
-        let answer = ask(&node, &root, &format!("users/{nobody}")).await;
-        answer.assert_refused(404, "USER_NOT_FOUND");
-        assert_eq!(answer.body["data"], Value::Null);
+        let response = get(&node, &root, &format!("users/{nobody}")).await;
+        response.assert_refused(404, "USER_NOT_FOUND");
+        assert_eq!(response.body["data"], Value::Null);
     }
     assert_ledger_matches(&stores).await;
 }

@@ -1,3 +1,5 @@
+//! The format of errors, and the request id of every response.
+
 use reqwest::Method;
 
 use crate::harness::TestStores;
@@ -17,28 +19,28 @@ async fn every_error_is_in_the_envelope() {
 async fn the_request_id_is_kept_or_generated() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let given = node.send(Method::GET, "/healthz", &[("x-request-id", "abc-123")], Vec::new()).await;
-    assert_eq!(given.header("x-request-id"), "abc-123");
+    let kept = node.get_with("/healthz", "", &[("x-request-id", "abc-123")]).await;
+    assert_eq!(kept.header("x-request-id"), "abc-123");
     let long = "x".repeat(200);
-    for bad in ["", "a b", &long] {
-        let made = node.send(Method::GET, "/nowhere", &[("x-request-id", bad)], Vec::new()).await;
-        assert_eq!(made.header("x-request-id").len(), 36, "{bad:?}");
+    for invalid in ["", "a b", &long] {
+        let generated = node.get_with("/nowhere", "", &[("x-request-id", invalid)]).await;
+        assert_eq!(generated.header("x-request-id").len(), 36, "{invalid:?}");
     }
 }
 
 #[tokio::test]
 async fn slow_requests_get_503() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.server.request_timeout_ms = 1).await;
+    let node = stores.start_node_with(|config| config.server.request_timeout_ms = 1).await;
     // A password hash takes longer than a millisecond.
     let body = serde_json::json!({ "username": "ada", "password": "correct horse" });
-    let answer = node.post("/api/auth/login", "", &body).await;
-    answer.assert_refused(503, "SERVICE_UNAVAILABLE");
-    assert_eq!(answer.header("retry-after"), "1");
+    let response = node.post("/api/auth/login", "", &body).await;
+    response.assert_refused(503, "SERVICE_UNAVAILABLE");
+    assert_eq!(response.header("retry-after"), "1");
 }
 
 #[tokio::test]
-async fn error_codes_are_the_documented_ones() {
+async fn the_docs_explain_every_error_code() {
     let page = include_str!("../../docs/api.md");
     for code in laurel::error::Code::ALL {
         assert!(
@@ -60,7 +62,7 @@ async fn errors_do_not_name_internals() {
     assert_eq!(response.status(), 500);
     let text = response.text().await.unwrap();
     assert!(text.contains("\"errorCode\":\"INTERNAL_ERROR\""), "{text}");
-    for inside in ["users", "relation", "sqlx", "src/"] {
-        assert!(!text.contains(inside), "{text}");
+    for internal in ["users", "relation", "sqlx", "src/"] {
+        assert!(!text.contains(internal), "{text}");
     }
 }

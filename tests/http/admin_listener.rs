@@ -1,4 +1,4 @@
-//! The admin listener, and what the public listener exposes.
+//! The paths of the admin listener, and of the public listener with and without one.
 
 use laurel::http::Exposure;
 use reqwest::{Client, StatusCode};
@@ -8,18 +8,18 @@ use super::admin::admin;
 use super::pages::named_files;
 use crate::harness::TestStores;
 
-/// Paths that the public listener does not serve if there is an admin listener.
-const OPERATORS: [&str; 5] =
+/// Paths that only the admin listener serves, if there is one.
+const ADMIN_PATHS: [&str; 5] =
     ["/metrics", "/admin", "/api/admin/users", "/api/admin/audit", "/api/admin/users/1/ban"];
 
 #[tokio::test]
 async fn the_admin_listener_serves_only_admin_paths() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.server.admin_listen = "127.0.0.1:0".into()).await;
+    let node = stores.start_node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
     let root = admin(&node).await;
-    for path in OPERATORS {
+    for path in ADMIN_PATHS {
         node.get(path).await.assert_refused(404, "NOT_FOUND");
-        node.post(path, &root.token, &json!({ "reason": "why" })).await.assert_refused(404, "NOT_FOUND");
+        node.post(path, &root.token, &json!({ "reason": "because" })).await.assert_refused(404, "NOT_FOUND");
     }
     for path in ["/readyz", "/readyz/awards"] {
         let state = node.get(path).await.body;
@@ -35,7 +35,7 @@ async fn the_admin_listener_serves_only_admin_paths() {
         let state: Value = get(path).await.json().await.unwrap();
         assert!(state["outboxEntries"].is_u64(), "{path}: {state}");
     }
-    // The page works there: its files, the login, and its requests.
+    // The admin page works: its files, the login, and its requests.
     for page in ["/admin", "/docs"] {
         let text = get(page).await.text().await.unwrap();
         let files = named_files(&text);
@@ -46,13 +46,13 @@ async fn the_admin_listener_serves_only_admin_paths() {
     }
     assert_eq!(get("/api/admin/users").await.status(), StatusCode::UNAUTHORIZED);
     let login = json!({ "username": "root", "password": "correct horse" });
-    let answer = http.post(format!("{base}/api/auth/login")).json(&login).send().await.unwrap();
-    let answer: Value = answer.json().await.unwrap();
-    let token = answer["data"]["token"].as_str().unwrap();
-    let asked =
+    let login = http.post(format!("{base}/api/auth/login")).json(&login).send().await.unwrap();
+    let login: Value = login.json().await.unwrap();
+    let token = login["data"]["token"].as_str().unwrap();
+    let found =
         http.get(format!("{base}/api/admin/users?search=root")).bearer_auth(token).send().await.unwrap();
-    assert_eq!(asked.status(), StatusCode::OK);
-    // Player endpoints are not served there.
+    assert_eq!(found.status(), StatusCode::OK);
+    // It has no endpoints for players.
     for path in ["/", "/api/v1/actions", "/api/auth/register", "/api/v1/ws", "/socket.io/"] {
         assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
@@ -60,16 +60,16 @@ async fn the_admin_listener_serves_only_admin_paths() {
 }
 
 #[tokio::test]
-async fn without_an_admin_listener_metrics_are_local_only() {
+async fn without_an_admin_listener_metrics_are_served_on_loopback_only() {
     let stores = TestStores::new().await;
-    for (host, shown) in [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("::", false)] {
+    for (host, on_loopback) in [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("::", false)] {
         let mut config = stores.config.clone();
         config.server.host = host.into();
         let exposure = Exposure::of(&config);
-        assert_eq!((exposure.internals, exposure.admin), (shown, true), "{host}");
-        assert_eq!(exposure.hides_metrics(), !shown, "{host}");
+        assert_eq!((exposure.internals, exposure.admin), (on_loopback, true), "{host}");
+        assert_eq!(exposure.hides_metrics(), !on_loopback, "{host}");
     }
-    let node = stores.start_node_with(|it| it.server.host = "0.0.0.0".into()).await;
+    let node = stores.start_node_with(|config| config.server.host = "0.0.0.0".into()).await;
     node.get("/metrics").await.assert_refused(404, "NOT_FOUND");
     assert_eq!(node.get("/readyz").await.body["outboxEntries"], Value::Null);
     assert_eq!(node.get("/admin").await.status, 200);
