@@ -1,5 +1,4 @@
-//! The pages in a real browser, over two nodes. The scripts are in `tests/browser/`; pictures of what they saw come to
-//! `target/screenshots/`.
+//! The pages in a real browser. The scripts are in `tests/browser/`, their screenshots in `target/screenshots/`.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{NodeProcess, TestStores, assert_ledger_matches};
 
-/// Runs a script with these values in its environment; it has to succeed.
+/// Runs a script with these environment variables. It must succeed.
 async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("node");
@@ -17,26 +16,27 @@ async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
         .arg(root.join("tests/browser").join(script))
         .env("SCREENSHOTS", root.join("target/screenshots"))
         .envs(environment);
-    let output =
-        tokio::task::spawn_blocking(move || command.output().expect("make test installs it")).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!said.contains("# pass 0"), "{said}");
+    let output = tokio::task::spawn_blocking(move || command.output().expect("make test-deps installs it"))
+        .await
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!stdout.contains("# pass 0"), "{stdout}");
 }
 
-/// Makes the operator that the scripts log in as.
-async fn make_operator(stores: &TestStores, node: &NodeProcess) {
+/// Creates the admin that the scripts log in as.
+async fn create_admin(stores: &TestStores, node: &NodeProcess) {
     let root = json!({ "username": "root", "email": "root@example.com", "password": "correct horse" });
     let register = reqwest::Client::new().post(format!("{}/api/auth/register", node.base)).json(&root);
     assert_eq!(register.send().await.unwrap().status(), 201);
     let app = stores.build_app().await;
-    let user = laurel::admin::find_user(&app.admin, "root").await.unwrap();
+    let user = laurel::admin::find_user(&app, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
-    laurel::admin::grant(&app.admin, &user, true, &decision).await.unwrap();
+    laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
 }
 
 #[tokio::test]
-async fn other_peoples_files_are_as_they_published_them() {
+async fn third_party_files_are_unchanged() {
     run("vendor.mjs", Vec::new()).await;
 }
 
@@ -51,12 +51,12 @@ async fn the_live_page_over_two_nodes() {
 }
 
 #[tokio::test]
-async fn the_live_page_finds_its_words() {
-    run("words.mjs", Vec::new()).await;
+async fn the_texts_of_the_live_page() {
+    run("labels.mjs", Vec::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_live_page_when_the_network_goes() {
+async fn the_live_page_when_the_network_fails() {
     let stores = TestStores::new().await;
     let node = stores.start_process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
     run("network.mjs", vec![("ONE", node.base.clone())]).await;
@@ -64,65 +64,66 @@ async fn the_live_page_when_the_network_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_live_page_in_every_shape() {
+async fn the_layout_of_the_live_page() {
     let stores = TestStores::new().await;
     let node = stores.start_process(&[]).await;
-    run("shapes.mjs", vec![("ONE", node.base.clone())]).await;
+    run("layout.mjs", vec![("ONE", node.base.clone())]).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_live_page_as_time_goes_on() {
+async fn the_live_page_over_time() {
     let stores = TestStores::new().await;
     let free = [("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
     let (one, two) = (stores.start_process(&free).await, stores.start_process(&free).await);
-    make_operator(&stores, &one).await;
+    create_admin(&stores, &one).await;
     let pid = ("TWO_PID", two.id().to_string());
-    run("lasting.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone()), pid]).await;
+    run("sessions.mjs", vec![("ONE", one.base.clone()), ("TWO", two.base.clone()), pid]).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operators_page_over_two_nodes() {
+async fn the_admin_page_over_two_nodes() {
     let stores = TestStores::new().await;
     let free = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"), ("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")];
     let (one, two) = (stores.start_process(&free).await, stores.start_process(&free).await);
-    make_operator(&stores, &one).await;
+    create_admin(&stores, &one).await;
     let bases = vec![("ONE", one.base.clone()), ("TWO", two.base.clone())];
     run("admin.mjs", bases.clone()).await;
-    run("late.mjs", bases).await;
+    run("admin-races.mjs", bases).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operators_page_over_thousands_of_players() {
+async fn the_admin_page_over_thousands_of_players() {
     let stores = TestStores::new().await;
     let node = stores.start_process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
-    make_operator(&stores, &node).await;
+    create_admin(&stores, &node).await;
     let app = stores.build_app().await;
-    let options = laurel::ledger::SeedOptions { users: 5000, max_score: 100_000, tokens: None };
+    // The script expects 20 bins of 5,000 points: a score of 100,000 would be in a 21st.
+    let options = laurel::ledger::SeedOptions { users: 5000, max_score: 99_999, tokens: None };
     laurel::ledger::seed(&app.ledger, &app.accounts.logins, &options, |_| ()).await.unwrap();
-    run("views.mjs", vec![("ONE", node.base.clone())]).await;
+    run("admin-views.mjs", vec![("ONE", node.base.clone())]).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operators_page_for_entries_that_cannot_be_written() {
+async fn the_admin_page_for_dead_letters() {
     let stores = TestStores::with_shards(1).await;
     let node = stores.start_process(&[("LAUREL_LIMITS__LOGINS_PER_MINUTE", "0")]).await;
-    make_operator(&stores, &node).await;
-    // 15 points cannot be written before an operator has wanted it twice; and another entry cannot be read at all.
-    let odd = "CREATE FUNCTION is_mended() RETURNS boolean LANGUAGE sql AS
+    create_admin(&stores, &node).await;
+    // An award of 15 points cannot be written before the second retry, and another entry cannot be parsed at all.
+    let odd = "CREATE FUNCTION is_fixed() RETURNS boolean LANGUAGE sql AS
                    'SELECT count(*) >= 2 FROM admin_audit WHERE action = ''retry_letter''';
-               ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15 OR is_mended())";
+               ALTER TABLE score_history ADD CONSTRAINT odd CHECK (points_earned <> 15 OR is_fixed())";
     sqlx::raw_sql(odd).execute(&stores.build_app().await.database).await.unwrap();
     let _: String = stores.redis_client().await.query("XADD outbox * kind unheard-of note <b>bold</b>").await;
-    run("letters.mjs", vec![("ONE", node.base.clone())]).await;
+    run("dead-letters.mjs", vec![("ONE", node.base.clone())]).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documentation_is_read_and_tried() {
+async fn the_api_documentation() {
     let stores = TestStores::new().await;
     let node = stores.start_process(&[]).await;
     run("docs.mjs", vec![("ONE", node.base.clone())]).await;
@@ -130,15 +131,15 @@ async fn the_documentation_is_read_and_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_game_of_another_origin_plays_and_watches() {
+async fn a_game_on_another_origin() {
     let stores = TestStores::new().await;
-    // The script serves the game there.
+    // The script serves the game on this port.
     let port = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
     let game = format!("http://localhost:{port}");
     let any = format!("*,{game}");
     let open = stores.start_process(&[("LAUREL_SERVER__CORS_ORIGINS", any.as_str())]).await;
     let closed = stores.start_process(&[("LAUREL_SERVER__CORS_ORIGINS", game.as_str())]).await;
     let bases = vec![("OPEN", open.base.clone()), ("CLOSED", closed.base.clone()), ("GAME", game.clone())];
-    run("origin.mjs", bases).await;
+    run("cross-origin.mjs", bases).await;
     assert_ledger_matches(&stores).await;
 }

@@ -1,4 +1,4 @@
-//! The TypeScript client: its unit tests, scripts that run against nodes, its compiled files, and the content of its package.
+//! The TypeScript client: its scripts against real nodes, its compiled files, its package.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::harness::{NodeProcess, TestStores, assert_ledger_matches};
 use crate::http::admin::admin;
 
-/// Settings without rate limits.
-const WITHOUT_LIMITS: [(&str, &str); 5] = [
+/// Limits that scripts must not reach.
+const NO_LIMITS: [(&str, &str); 5] = [
     ("LAUREL_LIMITS__UPDATES_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__INITS_PER_MINUTE", "0"),
     ("LAUREL_LIMITS__STARTS_PER_HOUR", "0"),
@@ -18,29 +18,29 @@ const WITHOUT_LIMITS: [(&str, &str); 5] = [
     ("LAUREL_SERVER__DRAIN_SECONDS", "1"),
 ];
 
-fn client_folder() -> PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/typescript")
 }
 
-async fn start_node(stores: &TestStores, settings: &[(&str, &str)]) -> NodeProcess {
-    stores.start_process(&[&WITHOUT_LIMITS, settings].concat()).await
+async fn node(stores: &TestStores, more: &[(&str, &str)]) -> NodeProcess {
+    stores.start_process(&[&NO_LIMITS, more].concat()).await
 }
 
-/// Starts a script of `test/live`. Node.js 20 has a browser's `WebSocket` only with this option.
-fn start_script(script: &str, nodes: &[NodeProcess], admin: &str) -> Child {
-    let addresses: Vec<_> = nodes.iter().map(|node| json!({ "url": node.base, "pid": node.id() })).collect();
+/// Starts a script of `test/live`. Node.js 20 has a WebSocket with this flag only.
+fn start(script: &str, nodes: &[NodeProcess], admin: &str) -> Child {
+    let nodes: Vec<_> = nodes.iter().map(|node| json!({ "url": node.base, "pid": node.id() })).collect();
     Command::new("node")
         .arg("--experimental-websocket")
-        .arg(client_folder().join("test/live").join(script))
-        .env("LAUREL_NODES", Value::from(addresses).to_string())
+        .arg(folder().join("test/live").join(script))
+        .env("LAUREL_NODES", Value::from(nodes).to_string())
         .env("LAUREL_ADMIN", admin)
         .stdout(Stdio::piped())
         .spawn()
-        .expect("make test installs it")
+        .expect("make test-deps installs it")
 }
 
 /// Waits until a program has succeeded. Returns its output.
-async fn wait_for_success(child: Child) -> String {
+async fn finish(child: Child) -> String {
     let Output { status, stdout, .. } =
         tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
     let output = String::from_utf8(stdout).unwrap();
@@ -48,69 +48,62 @@ async fn wait_for_success(child: Child) -> String {
     output
 }
 
-async fn run_script(script: &str, nodes: &[NodeProcess], admin: &str) {
-    wait_for_success(start_script(script, nodes, admin)).await;
+async fn run(script: &str, nodes: &[NodeProcess], admin: &str) {
+    finish(start(script, nodes, admin)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_action_awards_once_despite_lost_responses() {
+async fn every_action_is_played_and_lost_responses_never_count_twice() {
     let stores = TestStores::new().await;
     let limited = [("LAUREL_LIMITS__UPDATES_PER_MINUTE", "2")];
+    let catalogue = stores.folder.path().join("cooling.toml");
     let action = |name, number, cooldown| {
         format!(
             "[[action]]\ntype = \"{name}\"\nnumber = {number}\npoints = 7\nproof = {{ kind = \"none\" }}\ncooldown_ms = {cooldown}\n"
         )
     };
-    let catalogue = stores.write_catalogue(&(action("jab", 1, 2000) + &action("hook", 2, 600_000)));
-    let with_cooldowns = [("LAUREL_ACTIONS__FILE", catalogue.as_str())];
-    let nodes = [
-        start_node(&stores, &[]).await,
-        start_node(&stores, &limited).await,
-        start_node(&stores, &with_cooldowns).await,
-    ];
-    run_script("actions.mjs", &nodes, "").await;
+    std::fs::write(&catalogue, action("jab", 1, 2000) + &action("hook", 2, 600_000)).unwrap();
+    let cooling = [("LAUREL_ACTIONS__FILE", catalogue.to_str().unwrap())];
+    let nodes = [node(&stores, &[]).await, node(&stores, &limited).await, node(&stores, &cooling).await];
+    run("play.mjs", &nodes, "").await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn games_continue_after_any_lost_response() {
+async fn games_continue_after_lost_responses() {
     let stores = TestStores::new().await;
-    let short_replays = [("LAUREL_TOKENS__ANSWER_SECONDS", "1")];
-    let nodes = [
-        start_node(&stores, &[]).await,
-        start_node(&stores, &[]).await,
-        start_node(&stores, &short_replays).await,
-    ];
-    run_script("game.mjs", &nodes, "").await;
+    let forgetful = [("LAUREL_TOKENS__ANSWER_SECONDS", "1")];
+    let nodes = [node(&stores, &[]).await, node(&stores, &[]).await, node(&stores, &forgetful).await];
+    run("game.mjs", &nodes, "").await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn live_boards_reconnect_and_never_show_an_older_board() {
+async fn live_connections_return_and_boards_never_get_older() {
     let stores = TestStores::new().await;
     let root = admin(&stores.start_node().await).await;
-    let one_socket = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
+    let one_connection = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
     let nodes = [
-        start_node(&stores, &[]).await,
-        start_node(&stores, &[]).await,
-        start_node(&stores, &[]).await,
-        start_node(&stores, &one_socket).await,
+        node(&stores, &[]).await,
+        node(&stores, &[]).await,
+        node(&stores, &[]).await,
+        node(&stores, &one_connection).await,
     ];
-    run_script("subscriptions.mjs", &nodes, &root.token).await;
+    run("live.mjs", &nodes, &root.token).await;
     assert_ledger_matches(&stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_board_reports_a_degraded_node() {
+async fn a_live_board_reports_when_it_may_be_out_of_date() {
     let mut stores = TestStores::new().await;
-    let nodes = [start_node(&stores, &[]).await];
-    let mut script = start_script("degraded.mjs", &nodes, "");
+    let nodes = [node(&stores, &[]).await];
+    let mut script = start("degraded.mjs", &nodes, "");
     let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
     let mut output = String::new();
     while let Some(Ok(line)) = tokio::task::block_in_place(|| lines.next()) {
         match line.as_str() {
-            "kill redis" => stores.redis.kill().await,
-            "restart redis" => stores.redis.restart().await,
+            "stop redis" => stores.redis.kill().await,
+            "start redis" => stores.redis.restart().await,
             _ => output += &format!("{line}\n"),
         }
     }
@@ -118,24 +111,24 @@ async fn a_live_board_reports_a_degraded_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_readme_examples_run() {
+async fn the_readme_examples_work() {
     let stores = TestStores::new().await;
-    run_script("readme.mjs", &[start_node(&stores, &[]).await], "").await;
+    run("readme.mjs", &[node(&stores, &[]).await], "").await;
 }
 
 /// Runs a program in the client's folder. Returns its output.
-async fn run_program(program: &str, arguments: &[&str]) -> String {
+async fn run_in_folder(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(client_folder()).stdout(Stdio::piped());
-    wait_for_success(command.spawn().expect("make test installs it")).await
+    command.args(arguments).current_dir(folder()).stdout(Stdio::piped());
+    finish(command.spawn().expect("make test-deps installs it")).await
 }
 
 #[tokio::test]
-async fn the_unit_tests_pass() {
-    run_program("npm", &["test", "--silent"]).await;
+async fn its_own_tests_pass() {
+    run_in_folder("npm", &["test", "--silent"]).await;
 }
 
-/// The names and contents of the files in a folder, sorted.
+/// The files of a folder, by name.
 fn files(folder: &Path) -> Vec<(String, String)> {
     let read = |entry: std::fs::DirEntry| {
         (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
@@ -146,32 +139,31 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn dist_is_compiled_from_the_source() {
-    let folder = tempfile::tempdir().unwrap();
-    run_program("node_modules/.bin/tsc", &["--outDir", folder.path().to_str().unwrap()]).await;
-    let (compiled, committed) = (files(folder.path()), files(&client_folder().join("dist")));
-    let names = |all: &[(String, String)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&compiled), names(&committed), "run `make client`");
-    for ((name, compiled), (_, committed)) in compiled.iter().zip(&committed) {
-        assert!(compiled == committed, "dist/{name} is not compiled from its source: run `make client`");
+async fn the_compiled_files_match_the_source() {
+    let fresh = tempfile::tempdir().unwrap();
+    run_in_folder("node_modules/.bin/tsc", &["--outDir", fresh.path().to_str().unwrap()]).await;
+    let (fresh, committed) = (files(fresh.path()), files(&folder().join("dist")));
+    let names = |all: &[(String, String)]| all.iter().map(|file| file.0.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&fresh), names(&committed), "run `make client`");
+    for ((name, fresh), (_, committed)) in fresh.iter().zip(&committed) {
+        assert!(fresh == committed, "dist/{name} is out of date: run `make client`");
     }
 }
 
 #[tokio::test]
-async fn a_package_has_only_the_compiled_files() {
-    let output = run_program("npm", &["pack", "--dry-run", "--json"]).await;
+async fn the_package_has_the_compiled_files_only() {
+    let output = run_in_folder("npm", &["pack", "--dry-run", "--json"]).await;
     let packed: Value = serde_json::from_str(&output).unwrap();
     let listed = packed[0]["files"].as_array().unwrap().iter();
     let mut listed: Vec<_> = listed.map(|file| file["path"].as_str().unwrap().to_owned()).collect();
-    let compiled = files(&client_folder().join("dist"));
+    let compiled = files(&folder().join("dist"));
     let mut expected: Vec<_> = compiled.into_iter().map(|(name, _)| format!("dist/{name}")).collect();
     expected.extend(["README.md".into(), "package.json".into()]);
     listed.sort();
     expected.sort();
     assert_eq!(listed, expected);
     let package: Value =
-        serde_json::from_str(&std::fs::read_to_string(client_folder().join("package.json")).unwrap())
-            .unwrap();
+        serde_json::from_str(&std::fs::read_to_string(folder().join("package.json")).unwrap()).unwrap();
     assert_eq!(package["license"], "Apache-2.0");
     assert_eq!(package["dependencies"], Value::Null);
 }

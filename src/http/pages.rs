@@ -80,18 +80,18 @@ pub async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
 async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response {
     let Some(asset) = web::asset(path) else { return Refusal::NotFound.into_response() };
     let accepts_gzip = accepts_gzip(headers);
-    if accepts_gzip && !asset.is_packed() {
+    if accepts_gzip && !asset.is_compressed() {
         // Compression takes long enough to delay requests on this thread.
-        let _ = tokio::task::spawn_blocking(|| asset.packed()).await;
+        let _ = tokio::task::spawn_blocking(|| asset.gzip()).await;
     }
-    let packed = if accepts_gzip { asset.packed() } else { None };
+    let gzip = if accepts_gzip { asset.gzip() } else { None };
     // Each encoding is its own representation and needs its own strong tag.
-    let tag = format!("\"{}{}\"", asset.tag, if packed.is_some() { "-gz" } else { "" });
+    let tag = format!("\"{}{}\"", asset.tag, if gzip.is_some() { "-gz" } else { "" });
     let is_cached = headers.get(IF_NONE_MATCH).is_some_and(|value| etag_matches(value, tag.as_bytes()));
     let mut response = if is_cached {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        packed.unwrap_or(&asset.plain).clone().into_response()
+        gzip.unwrap_or(&asset.bytes).clone().into_response()
     };
     let fixed: [(HeaderName, &'static str); 7] = [
         (CONTENT_TYPE, asset.content_type),
@@ -106,7 +106,7 @@ async fn page(headers: &HeaderMap, path: &str, policy: &'static str) -> Response
     for (name, value) in fixed {
         answered.insert(name, HeaderValue::from_static(value));
     }
-    if packed.is_some() && !is_cached {
+    if gzip.is_some() && !is_cached {
         answered.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if let Ok(tag) = HeaderValue::from_str(&tag) {

@@ -1,79 +1,75 @@
-//! The table of files; whoever adds one to these folders names it here.
+//! The compiled-in files. A test checks that every file of these folders is listed.
 
 macro_rules! files {
-    ($folder:literal as $below:literal: $($path:literal)+) => {
-        &[$((concat!($below, $path), include_bytes!(concat!($folder, $path)) as &[u8])),+]
+    ($folder:literal as $prefix:literal: $($path:literal)+) => {
+        &[$((concat!($prefix, $path), include_bytes!(concat!($folder, $path)) as &[u8])),+]
     };
 }
 
-/// What the live page's style sheet is joined from, in this order.
+/// Style sheets of the live page, in the order of the bundle.
 pub const LIVE_STYLES: &[&str] = &["common/common.css", "live/page.css", "live/board.css", "live/play.css"];
-/// What the live page's script is joined from; what these import comes with them.
+/// Entry modules of the live page's bundle. Their imports are added.
 pub const LIVE_ENTRIES: &[&str] = &["common/theme.js", "live/main.js"];
 
-/// The pages' own files, by their paths below `/assets/`.
+/// Files of the pages, by path below `/assets/`.
 pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "admin/activity.js"
+    "admin/adminActions.js"
     "admin/api.js"
     "admin/audit.js"
     "admin/chart.js"
-    "admin/deeds.js"
-    "admin/dialog.js"
-    "admin/element.js"
+    "admin/components.css"
+    "admin/deadLetters.js"
+    "admin/distribution.js"
+    "admin/elements.js"
     "admin/format.js"
     "admin/frame.css"
-    "admin/groupBan.js"
-    "admin/heat.js"
+    "admin/heatmap.js"
     "admin/history.js"
     "admin/index.html"
-    "admin/letters.js"
     "admin/login.js"
     "admin/main.js"
+    "admin/notices.js"
     "admin/overview.js"
-    "admin/parts.css"
-    "admin/place.js"
     "admin/player.js"
     "admin/players.js"
-    "admin/session.js"
-    "admin/spread.js"
+    "admin/router.js"
     "admin/suspect.js"
     "admin/suspects.js"
-    "admin/tell.js"
-    "admin/user.js"
+    "admin/userCells.js"
     "admin/views.css"
     "common/common.css"
     "common/icon.svg"
-    "common/kept.js"
     "common/not-found.html"
+    "common/storage.js"
     "common/theme.js"
     "docs/docs.css"
-    "docs/fields.js"
+    "docs/eventConsole.js"
     "docs/index.html"
-    "docs/listen.js"
     "docs/login.js"
     "docs/main.js"
     "docs/rest.js"
     "docs/sockets.css"
     "docs/sockets.js"
     "docs/swagger.css"
+    "live/actionCard.js"
+    "live/actions.js"
+    "live/announce.js"
     "live/board.css"
     "live/board.js"
-    "live/card.js"
     "live/connection.js"
-    "live/door.js"
+    "live/hashcash.js"
+    "live/hashcashWorker.js"
     "live/index.html"
+    "live/labels.js"
     "live/main.js"
-    "live/mine.js"
     "live/motion.js"
+    "live/myScore.js"
     "live/page.css"
     "live/play.css"
-    "live/play.js"
     "live/quiz.js"
-    "live/say.js"
-    "live/solver.js"
-    "live/wall.js"
-    "live/words.js"
-    "live/worker.js"
+    "live/signIn.js"
+    "live/wallScreen.js"
     "live/wreath.svg"
     "vendor/figtree.woff2"
     "vendor/marcellus.woff2"
@@ -85,24 +81,22 @@ pub const PAGES: &[(&str, &[u8])] = files! { "" as "":
     "vendor/uplot.js"
 };
 
-/// The client for browsers, as its package has it.
+/// The compiled TypeScript client.
 pub const CLIENT: &[(&str, &[u8])] = files! { "../../clients/typescript/dist/" as "laurel/":
+    "actions.js"
     "boards.js"
     "client.js"
+    "connection.js"
     "errors.js"
-    "event-text.js"
+    "event-stream.js"
     "game.js"
+    "hashcash.js"
     "index.js"
-    "keys.js"
-    "link.js"
     "live.js"
     "login.js"
-    "play.js"
-    "proofs.js"
     "rest.js"
     "retry.js"
     "sha256.js"
-    "socket.js"
-    "stream.js"
     "types.js"
+    "websocket.js"
 };

@@ -1,5 +1,5 @@
-//! The pages, compiled in: each file as a browser is given it, packed once, under its tag. It must never know who asks, nor
-//! anything of a board; the pages learn that from the same doors as everybody else.
+//! The files of the pages, compiled in, each with its entity tag and compressed once. The files are the same for everyone: pages get their
+//! data from the public API.
 
 mod bundle;
 mod files;
@@ -16,19 +16,20 @@ use crate::crypto::sha256_hex;
 
 /// A file of a page.
 pub struct Asset {
-    /// What a browser takes it for.
+    /// Value of `Content-Type`.
     pub content_type: &'static str,
-    /// As it lies in the tree, or as a bundle.
-    pub plain: Bytes,
-    /// A strong tag (RFC 9110, section 8.8.3) of the plain bytes.
+    /// Content, uncompressed.
+    pub bytes: Bytes,
+    /// Strong entity tag (RFC 9110, section 8.8.3) of the content.
     pub tag: String,
-    packed: OnceLock<Option<Bytes>>,
+    gzip: OnceLock<Option<Bytes>>,
 }
 
 static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
     let all = || files::PAGES.iter().chain(files::CLIENT);
     let read = |path: &str| {
-        let (_, bytes) = all().find(|it| it.0 == path).unwrap_or_else(|| panic!("{path} is in no table"));
+        let (_, bytes) =
+            all().find(|file| file.0 == path).unwrap_or_else(|| panic!("{path} is not in files.rs"));
         String::from_utf8_lossy(bytes).into_owned()
     };
     let bundles = [
@@ -46,35 +47,36 @@ pub fn asset(path: &str) -> Option<&'static Asset> {
 }
 
 impl Asset {
-    fn new(path: &str, plain: Bytes) -> Self {
+    fn new(path: &str, bytes: Bytes) -> Self {
         Self {
             content_type: content_type(path),
-            tag: sha256_hex(&[&plain])[..32].to_owned(),
-            plain,
-            packed: OnceLock::new(),
+            tag: sha256_hex(&[&bytes])[..32].to_owned(),
+            bytes,
+            gzip: OnceLock::new(),
         }
     }
 
-    /// Whether somebody had it packed already; else that takes up to some hundred ms of a core.
-    pub fn is_packed(&self) -> bool {
-        self.packed.get().is_some()
+    /// True if `gzip` returns at once. The first call compresses, which takes up to some hundred ms of CPU time.
+    pub fn is_compressed(&self) -> bool {
+        self.gzip.get().is_some()
     }
 
-    /// The same as gzip (RFC 1952), unless that is no shorter. A file is packed when somebody asks for it first, so that nobody
-    /// waits for the large ones of another page.
-    pub fn packed(&self) -> Option<&Bytes> {
-        let pack = || Some(pack(&self.plain)).filter(|it| it.len() < self.plain.len()).map(Bytes::from);
-        self.packed.get_or_init(pack).as_ref()
+    /// The content as gzip (RFC 1952). None if that is not shorter. Compressed at the first request for the file, so that a start does not
+    /// wait for large files.
+    pub fn gzip(&self) -> Option<&Bytes> {
+        let compress =
+            || Some(compress(&self.bytes)).filter(|gzip| gzip.len() < self.bytes.len()).map(Bytes::from);
+        self.gzip.get_or_init(compress).as_ref()
     }
 }
 
-fn pack(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    packer.write_all(bytes).and_then(|()| packer.finish()).expect("memory takes everything")
+fn compress(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writes to memory do not fail")
 }
 
 fn content_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+    match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
         "html" => "text/html; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
@@ -91,13 +93,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_has_a_type_and_comes_back_unpacked() {
+    fn every_file_has_a_content_type_and_decompresses() {
         for (path, asset) in ASSETS.iter() {
             assert_ne!(asset.content_type, "application/octet-stream", "{path}");
-            let Some(packed) = asset.packed() else { continue };
-            let mut plain = Vec::new();
-            std::io::copy(&mut flate2::read::GzDecoder::new(&packed[..]), &mut plain).unwrap();
-            assert_eq!(plain, asset.plain, "{path}");
+            let Some(gzip) = asset.gzip() else { continue };
+            let mut bytes = Vec::new();
+            std::io::copy(&mut flate2::read::GzDecoder::new(&gzip[..]), &mut bytes).unwrap();
+            assert_eq!(bytes, asset.bytes, "{path}");
         }
     }
 }

@@ -1,230 +1,230 @@
-// The live page: what players and spectators see, on a phone, a desktop and a wall, over two nodes.
+// The live page over two nodes: players and spectators, on a phone, a desktop and a wall screen.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { look, open } from './browser.mjs';
-import { win } from './operator.mjs';
-import { action, button, focused, live, play, register, shows, total } from './player.mjs';
+import { inspect, open } from './browser.mjs';
+import { earn } from './admin-helpers.mjs';
+import { action, button, focused, showsState, play, register, showsRows, showsScore } from './live-helpers.mjs';
 
 const { ONE, TWO, CLOSED } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
-/** The server says that the daily bonus is used up. */
-async function doneForToday(page) {
+/** Waits until the daily bonus is used up. */
+async function showsBonusUsed(page) {
   await action(page, 'Daily bonus').getByText('Done for today, back at 00:00 UTC').waitFor();
   const used = button(page, 'Daily bonus');
   assert.match(await used.textContent(), /^\d+ (s|min|h)$/);
   assert.equal(await used.getAttribute('aria-disabled'), 'true');
 }
 
-test('an award on one node moves the board on the other’s page, for players and spectators', async () => {
+test('an award on one node changes the board on another, for players and spectators', async () => {
   const [ada, spectator] = [await open(ONE, { reducedMotion: 'no-preference' }), await open(TWO, { colorScheme: 'dark' })];
-  await live(spectator.page);
+  await showsState(spectator.page);
   await spectator.page.waitForSelector('#board-empty:not([hidden])');
   await register(ada.page, 'ada');
   await play(ada.page, 'Complete a level');
-  await total(ada.page, 20);
-  assert.equal(await ada.page.textContent('#mine-rank'), '#1');
-  await shows(ada.page, ['1 ada 20']);
-  await shows(spectator.page, ['1 ada 20']);
+  await showsScore(ada.page, 20);
+  assert.equal(await ada.page.textContent('#my-rank'), '#1');
+  await showsRows(ada.page, ['1 ada 20']);
+  await showsRows(spectator.page, ['1 ada 20']);
   assert.equal(await ada.page.locator('.place.own .name').textContent(), 'ada');
   assert.equal(await spectator.page.locator('.place.own').count(), 0);
 
   const bob = await open(TWO);
   await register(bob.page, 'bob');
   await play(bob.page, 'Solve a puzzle');
-  await shows(ada.page, ['1 ada 20', '2 bob 15']);
+  await showsRows(ada.page, ['1 ada 20', '2 bob 15']);
   await play(bob.page, 'Watch an ad');
-  await shows(ada.page, ['1 bob 25', '2 ada 20']);
-  await ada.page.waitForFunction(() => document.getElementById('mine-rank').textContent === '#2');
-  assert.equal(await ada.page.textContent('#mine-news'), '', 'what an award led to is told as long as it is so');
+  await showsRows(ada.page, ['1 bob 25', '2 ada 20']);
+  await ada.page.waitForFunction(() => document.getElementById('my-rank').textContent === '#2');
+  assert.equal(await ada.page.textContent('#my-news'), '', 'the news of an award are gone when the rank changes');
   await ada.page.getByText('5 points to 1st place.').waitFor();
-  await ada.page.waitForFunction(() => document.getElementById('said').textContent.includes('bob is first'));
-  await shows(spectator.page, ['1 bob 25', '2 ada 20']);
-  await look(ada.page, 'live-desktop');
-  await look(spectator.page, 'live-dark');
-  // A second page of the same player is hers too, and hears of what the first one wins.
+  await ada.page.waitForFunction(() => document.getElementById('announcement').textContent.includes('bob takes first place'));
+  await showsRows(spectator.page, ['1 bob 25', '2 ada 20']);
+  await inspect(ada.page, 'live-desktop');
+  await inspect(spectator.page, 'live-dark');
+  // A second page of the same player shows the awards of the first one.
   const again = await ada.context.newPage();
   await again.goto(ONE);
-  await total(again, 20);
-  await live(again);
+  await showsScore(again, 20);
+  await showsState(again);
   await play(ada.page, 'Watch an ad');
-  await again.waitForFunction(() => document.getElementById('mine-news').textContent === '+10 points. You rose from 2nd to 1st.');
-  await total(again, 30);
-  for (const it of [ada, bob, spectator]) it.assertQuiet();
+  await again.waitForFunction(() => document.getElementById('my-news').textContent === '+10 points. You rose from 2nd to 1st.');
+  await showsScore(again, 30);
+  for (const opened of [ada, bob, spectator]) opened.assertQuiet();
 });
 
-test('the quiz, work and waiting are proven on the page', async () => {
+test('the page proves quiz, proof of work and waiting', async () => {
   const { page, assertQuiet } = await open(ONE);
   await register(page, 'carol');
   await play(page, 'Proof of work');
-  await total(page, 15);
+  await showsScore(page, 15);
   await play(page, 'Take your time');
   await page.waitForSelector('.action progress:not([hidden])');
-  await total(page, 25);
+  await showsScore(page, 25);
 
   await play(page, 'Answer a question');
   await page.waitForSelector('#quiz[open]');
-  await look(page, 'live-quiz');
+  await inspect(page, 'live-quiz');
   await page.keyboard.press('Escape');
-  await action(page, 'Answer a question').getByText('You gave up. This question is gone.').waitFor();
-  await page.waitForFunction(() => document.getElementById('said').textContent.startsWith('You gave up.'));
-  await total(page, 25);
+  await action(page, 'Answer a question').getByText('You gave up. Play again for a new question.').waitFor();
+  await page.waitForFunction(() => document.getElementById('announcement').textContent.startsWith('You gave up.'));
+  await showsScore(page, 25);
 
   const answers = { France: 'Paris', Australia: 'Canberra', Canada: 'Ottawa', Kenya: 'Nairobi', Brazil: 'Brasília', Turkey: 'Ankara',
     'New Zealand': 'Wellington', Morocco: 'Rabat', Vietnam: 'Hanoi', Switzerland: 'Bern' };
   await play(page, 'Answer a question');
   await page.waitForSelector('#quiz[open]');
   const question = await page.locator('#quiz-question').textContent();
-  const answer = answers[Object.keys(answers).find((it) => question.includes(it))];
-  if (await page.isVisible('#quiz-free')) {
-    await page.fill('#quiz-free input', answer);
-    await page.click('#quiz-go');
+  const answer = answers[Object.keys(answers).find((country) => question.includes(country))];
+  if (await page.isVisible('#quiz-text')) {
+    await page.fill('#quiz-text input', answer);
+    await page.click('#quiz-submit');
   } else {
     await page.getByRole('button', { name: answer }).click();
   }
-  await total(page, 40);
+  await showsScore(page, 40);
 
   await play(page, 'Daily bonus');
-  await total(page, 45);
-  await doneForToday(page);
+  await showsScore(page, 45);
+  await showsBonusUsed(page);
   await page.reload();
-  await doneForToday(page);
+  await showsBonusUsed(page);
   assertQuiet();
 });
 
-test('a wrong answer and a limit are told where they happened', async () => {
+test('errors and limits are shown where they happened', async () => {
   const { page } = await open(ONE);
   await play(page, 'Watch an ad');
-  await page.waitForSelector('#problem-door:not([hidden])');
+  await page.waitForSelector('#problem-form:not([hidden])');
   assert.equal(await focused(page), 'username');
   await page.fill('[name=username]', 'a');
-  await page.click('#door-go');
+  await page.click('#sign-in-submit');
   assert.equal(await page.getAttribute('[name=username]', 'aria-invalid'), 'true');
   await page.fill('[name=username]', 'no spaces please');
   await page.fill('[name=email]', 'dave@example.com');
   await page.fill('[name=password]', 'correct horse');
-  await page.click('#door-go');
+  await page.click('#sign-in-submit');
   await page.waitForSelector('#problem-username[role=alert]:not([hidden])');
   await page.waitForFunction(() => document.activeElement.name === 'username');
   await register(page, 'dave');
 
   await play(page, 'Watch an ad');
-  await total(page, 10);
-  // Ten a minute, which a page on a busy machine does not reach: every action waits now, and says for how long.
-  await win(await page.evaluate(() => localStorage.getItem('laurel.login')), 9);
-  await total(page, 100);
+  await showsScore(page, 10);
+  // The limit is ten a minute, which a page on a busy machine does not reach. Then every action shows the wait.
+  await earn(await page.evaluate(() => localStorage.getItem('laurel.login')), 9);
+  await showsScore(page, 100);
   await play(page, 'Watch an ad');
-  await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((it) => it.ariaDisabled === 'true' && /\ds$/.test(it.textContent.replace(' ', ''))));
-  await look(page, 'live-limited');
+  await page.waitForFunction(() => [...document.querySelectorAll('.action button')].every((button) => button.ariaDisabled === 'true' && /\ds$/.test(button.textContent.replace(' ', ''))));
+  await inspect(page, 'live-limited');
 });
 
-test('a reload keeps the login, leaving ends it, and coming back works', async () => {
+test('a reload keeps the login, a logout ends it, and another login works', async () => {
   const { page, assertQuiet } = await open(ONE);
   await register(page, 'erin');
   await play(page, 'Solve a puzzle');
-  await total(page, 15);
+  await showsScore(page, 15);
   await page.reload();
-  await total(page, 15);
-  await live(page);
-  await page.click('#leave');
-  await page.waitForSelector('#door:not([hidden])');
+  await showsScore(page, 15);
+  await showsState(page);
+  await page.click('#log-out');
+  await page.waitForSelector('#sign-in:not([hidden])');
   assert.equal(await page.evaluate(() => localStorage.getItem('laurel.login')), null);
-  await page.click('#door-login');
+  await page.click('#sign-in-login');
   await page.fill('[name=username]', 'erin');
   await page.fill('[name=password]', 'wrong horse');
-  await page.click('#door-go');
-  await page.waitForSelector('#problem-door:not([hidden])');
+  await page.click('#sign-in-submit');
+  await page.waitForSelector('#problem-form:not([hidden])');
   await page.fill('[name=password]', 'correct horse');
   await page.keyboard.press('Enter');
-  await total(page, 15);
+  await showsScore(page, 15);
   assertQuiet();
 });
 
-test('by keyboard alone', async () => {
+test('the page works by keyboard alone', async () => {
   const { page } = await open(ONE);
   const { keyboard } = page;
-  /** Tabs on to what is asked for. */
-  const to = async (found) => {
+  /** Presses Tab until the focused element is the right one. */
+  const tabTo = async (isFocused) => {
     for (let tabs = 0; tabs < 40; tabs += 1) {
-      if (await page.evaluate(found)) return;
+      if (await page.evaluate(isFocused)) return;
       await keyboard.press('Tab');
     }
-    assert.fail(`no key leads to ${found}`);
+    assert.fail(`Tab does not reach ${isFocused}`);
   };
-  await live(page);
+  await showsState(page);
   await keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
   await keyboard.press('Enter');
   await page.waitForFunction(() => document.activeElement.id === 'board');
-  await to(() => document.activeElement.name === 'username');
+  await tabTo(() => document.activeElement.name === 'username');
   await keyboard.type('frank');
   await keyboard.press('Tab');
   await keyboard.type('frank@example.com');
   await keyboard.press('Tab');
   await keyboard.type('correct horse');
   await keyboard.press('Enter');
-  // Whoever came in stands before the actions, and after an award still at its button.
+  // After the login the focus is before the actions, and after an award still at its button.
   await page.waitForFunction(() => document.activeElement.id === 'play-title');
-  await to(() => document.activeElement.ariaLabel?.endsWith('Solve a puzzle'));
+  await tabTo(() => document.activeElement.ariaLabel?.endsWith('Solve a puzzle'));
   await keyboard.press('Enter');
-  await total(page, 15);
-  // The board may be faster than the answer; until that is there the button is busy.
+  await showsScore(page, 15);
+  // The board may be faster than the response. Until that arrives, the button is disabled.
   await page.waitForFunction(() => document.activeElement.ariaLabel?.endsWith('points: Solve a puzzle'));
   await keyboard.press('Space');
-  await total(page, 30);
-  await to(() => document.activeElement.ariaLabel?.endsWith('Answer a question'));
+  await showsScore(page, 30);
+  await tabTo(() => document.activeElement.ariaLabel?.endsWith('Answer a question'));
   await keyboard.press('Enter');
   await page.waitForSelector('#quiz[open]');
   await keyboard.press('Escape');
   await page.waitForFunction(() => document.activeElement.ariaLabel?.endsWith('Answer a question'));
-  for (let tabs = 0; tabs < 40 && await focused(page) !== 'leave'; tabs += 1) await keyboard.press('Shift+Tab');
+  for (let tabs = 0; tabs < 40 && await focused(page) !== 'log-out'; tabs += 1) await keyboard.press('Shift+Tab');
   await keyboard.press('Enter');
-  await page.waitForFunction(() => document.activeElement.id === 'door-title');
+  await page.waitForFunction(() => document.activeElement.id === 'sign-in-title');
 });
 
-test('on a phone', async () => {
+test('the page fits a phone', async () => {
   const { page, assertQuiet } = await open(ONE, { ...PHONE, colorScheme: 'light' });
   await register(page, 'grace');
   await play(page, 'Complete a level');
-  await total(page, 20);
+  await showsScore(page, 20);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, 'nothing is wider than the phone');
   await page.evaluate(() => scrollTo(0, 0));
-  await look(page, 'live-phone');
+  await inspect(page, 'live-phone');
   assertQuiet();
 });
 
-test('on a wall', async () => {
+test('the wall screen fits its screen', async () => {
   const { page, assertQuiet } = await open(`${TWO}/#wall`, { viewport: { width: 1920, height: 1080 }, colorScheme: 'dark' });
   await page.waitForSelector('.place:not(.free)');
   const bottom = await page.evaluate(() => document.getElementById('board').lastElementChild.getBoundingClientRect().bottom);
   assert.ok(bottom <= 1080, `the tenth place ends at ${bottom}`);
-  assert.equal(await page.isVisible('#door'), false);
-  await look(page, 'live-wall');
+  assert.equal(await page.isVisible('#sign-in'), false);
+  await inspect(page, 'live-wall');
   assertQuiet();
 });
 
-test('the page is a few files, and its first board needs no live connection', async () => {
+test('the page needs few files, and its first board no live connection', async () => {
   const { page, assertQuiet } = await open(ONE);
-  const asked = [];
-  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  const requests = [];
+  page.on('request', (request) => requests.push(new URL(request.url()).pathname));
   await page.route('**/api/v1/leaderboard/stream', () => {});
   await page.reload();
   await page.waitForSelector('.place:not(.free)');
   await page.waitForSelector('.action');
   assert.equal(await page.textContent('#connection-text'), 'Connecting');
-  const files = asked.filter((path) => !path.startsWith('/api/') && !/\.(svg|woff2)$/.test(path));
+  const files = requests.filter((path) => !path.startsWith('/api/') && !/\.(svg|woff2)$/.test(path));
   assert.deepEqual(files.sort(), ['/', '/assets/live.css', '/assets/live.js']);
-  assert.ok(asked.length <= 12, asked.join(' '));
+  assert.ok(requests.length <= 12, requests.join(' '));
   assertQuiet();
 });
 
-test('without spectators the page asks for a login', async () => {
+test('without a public stream the page asks for a login', async () => {
   const { page } = await open(CLOSED);
-  await live(page, 'refused');
-  await page.waitForSelector('#problem-door:not([hidden])');
+  await showsState(page, 'refused');
+  await page.waitForSelector('#problem-form:not([hidden])');
   await register(page, 'heidi');
-  await live(page);
+  await showsState(page);
   await page.waitForSelector('.place:not(.free)');
 });

@@ -5,7 +5,7 @@ export declare class Boards {
     private readonly rest;
     constructor(rest: Rest);
     leaderboard(signal?: AbortSignal): Promise<Board>;
-    /** Tried once, for whoever only wants to know whether there is a newer one. */
-    glance(timeoutMs: number): Promise<Board>;
+    /** Like `leaderboard`, with one attempt: for a check whether there is a newer board. */
+    poll(timeoutMs: number): Promise<Board>;
     top10(signal?: AbortSignal): Promise<Top10>;
 }

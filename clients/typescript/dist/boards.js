@@ -1,21 +1,21 @@
-// The boards as HTTP gives them: asked by tag, kept, and never older than what was given before.
-/** One address whose answer is kept. */
-class Kept {
+// Boards over HTTP: requested with an entity tag, cached, and never older than one that was returned before.
+/** A board URL and its newest response. */
+class CachedBoard {
     path;
-    read;
+    parse;
     #tag = null;
     #board = null;
-    constructor(path, read) {
+    constructor(path, parse) {
         this.path = path;
-        this.read = read;
+        this.parse = parse;
     }
-    async ask(rest, ask) {
+    async get(rest, options) {
         const headers = this.#tag === null ? {} : { 'if-none-match': this.#tag };
-        const answer = await rest.answer('GET', this.path, { ...ask, headers });
-        if (answer.status !== 304 || this.#board === null) {
-            const tag = answer.headers.get('etag');
-            const board = this.read(answer.body, Number(/\d+/.exec(tag ?? '')?.[0] ?? 0));
-            // An answer is what its node knows, which may be some milliseconds behind another's.
+        const response = await rest.request('GET', this.path, { ...options, headers });
+        if (response.status !== 304 || this.#board === null) {
+            const tag = response.headers.get('etag');
+            const board = this.parse(response.body, Number(/\d+/.exec(tag ?? '')?.[0] ?? 0));
+            // Another node may be some milliseconds behind the one that responded before.
             if (this.#board === null || board.version >= this.#board.version) {
                 this.#board = board;
                 this.#tag = tag;
@@ -26,11 +26,11 @@ class Kept {
 }
 export class Boards {
     rest;
-    #leaderboard = new Kept('/api/v1/scores/leaderboard', (body) => {
+    #leaderboard = new CachedBoard('/api/v1/scores/leaderboard', (body) => {
         const { leaderboard, version, stale } = body;
-        return { rows: leaderboard, version, timestamp: momentOf(version), stale: stale === true };
+        return { rows: leaderboard, version, timestamp: timestampOf(version), stale: stale === true };
     });
-    #top10 = new Kept('/api/scoreboard/top10', (body, version) => {
+    #top10 = new CachedBoard('/api/scoreboard/top10', (body, version) => {
         const { data, metadata } = body;
         return { rows: data, version, stale: metadata.stale === true };
     });
@@ -38,17 +38,17 @@ export class Boards {
         this.rest = rest;
     }
     leaderboard(signal) {
-        return this.#leaderboard.ask(this.rest, { signal });
+        return this.#leaderboard.get(this.rest, { signal });
     }
-    /** Tried once, for whoever only wants to know whether there is a newer one. */
-    glance(timeoutMs) {
-        return this.#leaderboard.ask(this.rest, { once: true, timeoutMs });
+    /** Like `leaderboard`, with one attempt: for a check whether there is a newer board. */
+    poll(timeoutMs) {
+        return this.#leaderboard.get(this.rest, { once: true, timeoutMs });
     }
     top10(signal) {
-        return this.#top10.ask(this.rest, { signal });
+        return this.#top10.get(this.rest, { signal });
     }
 }
-/** A version is the moment of the change in µs. */
-function momentOf(version) {
+/** A version is the time of the change, in µs since the Unix epoch. */
+function timestampOf(version) {
     return new Date(version / 1000).toISOString();
 }

@@ -1,36 +1,36 @@
+import { type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './actions.js';
 import { Game } from './game.js';
 import { Live, type LiveOptions } from './live.js';
-import { type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './play.js';
 import type { RetryOptions } from './retry.js';
-import type { WebSocketMaker } from './socket.js';
-import type { Action, Award, Board, Proof, ProvenToken, Standing, Started, Top10, User } from './types.js';
-/** How a client is made. */
+import type { Action, ActionToken, Award, Board, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { WebSocketConstructor } from './websocket.js';
+/** Options of a client. */
 export interface LaurelOptions {
-    /** Where Laurel is, without a slash at the end; '' is the page's own origin. */
+    /** Where Laurel is, without a trailing slash. '' is the page's own origin. */
     readonly url?: string;
-    /** A login that was kept. */
+    /** A stored login. */
     readonly token?: string | null;
-    /** Hears every change of the login, to keep it. */
+    /** Called at every change of the login, to store it. */
     readonly onToken?: (token: string | null) => void;
     readonly retry?: RetryOptions;
-    /** A request without an answer for so long is given up. Default 15,000. */
+    /** Time until a request without a response fails. Default 15,000. */
     readonly timeoutMs?: number;
     readonly fetch?: typeof globalThis.fetch;
-    /** The platform's own by default; node has one from 22 on. */
-    readonly WebSocket?: WebSocketMaker;
-    /** From 0 to 1, for jitter. */
+    /** The platform's own by default. Node has one since version 22. */
+    readonly WebSocket?: WebSocketConstructor;
+    /** Random numbers from 0 to 1, for jitter. */
     readonly random?: () => number;
 }
-/** A client of one Laurel for one user, or for nobody yet. */
+/** A client of one Laurel server, for one user or a spectator. */
 export declare class Laurel {
     #private;
     constructor(options?: LaurelOptions);
-    /** The login, or null. Setting it, say to one of your identity provider, re-opens live connections. */
+    /** The login, or null. Setting it, for example to a token of your identity provider, reconnects live connections. */
     get token(): string | null;
     set token(token: string | null);
-    /** Who is logged in, as far as it is known. */
+    /** The logged-in user, as far as known. */
     get user(): User | null;
-    /** Makes a user, who is logged in then. */
+    /** Creates a user and logs in. */
     register(user: {
         username: string;
         email: string;
@@ -42,33 +42,33 @@ export declare class Laurel {
     }, options?: CallOptions): Promise<User>;
     /** Forgets the login. */
     logout(): void;
-    /** The catalogue: what can be done, what it is worth, and what proof it needs. */
+    /** The catalogue: actions with their points, proofs and limits. */
     actions(options?: CallOptions): Promise<readonly Action[]>;
     /**
-     * Starts an action, proves it, and wins its points; retried where an answer is lost, and never counted twice.
-     * What can be proven without anybody is: `hashcash` is solved, `elapsed` is waited for.
+     * Starts an action, proves it and earns its points. Lost responses are retried and never count twice. `hashcash` is solved and `elapsed`
+     * waited for; other proofs come from `prove`.
      */
     play(actionType: string, options?: PlayOptions): Promise<Award>;
-    /** Starts an action: a token that works once, and what has to be shown with it. */
-    init(actionType: string, options?: CallOptions): Promise<Started>;
-    /** Shows the proof, and wins the points. */
+    /** Starts an action. Returns a single-use token, and the challenge if the action has one. */
+    init(actionType: string, options?: CallOptions): Promise<StartedAction>;
+    /** Sends the proof and earns the points. */
     finalize(antiSpamToken: string, proof?: Proof | null, options?: AwardOptions): Promise<Award>;
-    /** Proves an action now; the token is redeemed later. */
-    actionToken(request: TokenRequest, options?: AwardOptions): Promise<ProvenToken>;
+    /** Proves an action now. The returned token is redeemed later. */
+    actionToken(request: TokenRequest, options?: AwardOptions): Promise<ActionToken>;
     /** Redeems a token of `actionToken`. */
     redeem(actionToken: string, options?: AwardOptions & {
         readonly sessionId?: string;
     }): Promise<Award>;
-    /** Starts a game session; an earlier one ends. */
+    /** Starts a game session, which ends an earlier one. */
     startGame({ signal }?: CallOptions): Promise<Game>;
-    /** The live session, so that a reloaded page goes on; null if there is none that can. */
+    /** The active session, for example after a reload. Null if there is none. */
     resumeGame({ signal }?: CallOptions): Promise<Game | null>;
-    /** The ten best; never an older board than it gave before. */
+    /** The top 10. Never older than a board that it returned before. */
     leaderboard({ signal }?: CallOptions): Promise<Board>;
-    /** The ten best as the game API shows them, by user number. */
+    /** The top 10 of the game API, with user numbers. */
     top10({ signal }?: CallOptions): Promise<Top10>;
-    /** Where a user stands, by number or UUID. */
+    /** Score and rank of a user, by number or UUID. */
     standing(userId: number | string, { signal }?: CallOptions): Promise<Standing>;
-    /** Listens, until it is closed: the board as it changes, and one's own awards. */
+    /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
     live(options?: LiveOptions): Live;
 }

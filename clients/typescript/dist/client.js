@@ -1,12 +1,12 @@
-// The client: everything that a player's program asks of Laurel.
+// The client: every call of a player's program.
+import { Actions } from './actions.js';
 import { Boards } from './boards.js';
 import { LaurelError } from './errors.js';
 import { Game } from './game.js';
 import { Live } from './live.js';
 import { Login } from './login.js';
-import { Actions } from './play.js';
 import { Rest } from './rest.js';
-/** A client of one Laurel for one user, or for nobody yet. */
+/** A client of one Laurel server, for one user or a spectator. */
 export class Laurel {
     #login = new Login();
     #rest;
@@ -16,32 +16,32 @@ export class Laurel {
     constructor(options = {}) {
         const { url = '', token, onToken, retry = {}, timeoutMs = 15_000, random = Math.random } = options;
         const base = url.replace(/\/+$/, '');
-        // Bound when it is called: a browser's own fetch wants to be called on its window.
+        // A browser's `fetch` must be called on its window.
         const fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-        const patience = { attempts: retry.attempts ?? 5, maxWaitMs: (retry.maxWaitSeconds ?? 10) * 1000, random };
+        const policy = { attempts: retry.attempts ?? 5, maxWaitMs: (retry.maxWaitSeconds ?? 10) * 1000, random };
         if (token)
             this.#login.set(token);
         if (onToken)
             this.#login.onChange(onToken);
         const login = this.#login;
-        this.#rest = new Rest(base, fetch, login, patience, timeoutMs);
+        this.#rest = new Rest(base, fetch, login, policy, timeoutMs);
         const boards = (this.#boards = new Boards(this.#rest));
         this.#actions = new Actions(this.#rest, login);
         const WebSocket = options.WebSocket ?? globalThis.WebSocket;
-        this.#live = (live) => new Live({ base, login, boards, fetch, WebSocket, random }, live);
+        this.#live = (liveOptions) => new Live({ base, login, boards, fetch, WebSocket, random }, liveOptions);
     }
-    /** The login, or null. Setting it, say to one of your identity provider, re-opens live connections. */
+    /** The login, or null. Setting it, for example to a token of your identity provider, reconnects live connections. */
     get token() {
         return this.#login.token;
     }
     set token(token) {
         this.#login.set(token);
     }
-    /** Who is logged in, as far as it is known. */
+    /** The logged-in user, as far as known. */
     get user() {
         return this.#login.user;
     }
-    /** Makes a user, who is logged in then. */
+    /** Creates a user and logs in. */
     register(user, options) {
         return this.#logIn('/api/auth/register', user, options);
     }
@@ -52,26 +52,26 @@ export class Laurel {
     logout() {
         this.#login.set(null);
     }
-    /** The catalogue: what can be done, what it is worth, and what proof it needs. */
+    /** The catalogue: actions with their points, proofs and limits. */
     actions(options) {
         return this.#actions.list(options);
     }
     /**
-     * Starts an action, proves it, and wins its points; retried where an answer is lost, and never counted twice.
-     * What can be proven without anybody is: `hashcash` is solved, `elapsed` is waited for.
+     * Starts an action, proves it and earns its points. Lost responses are retried and never count twice. `hashcash` is solved and `elapsed`
+     * waited for; other proofs come from `prove`.
      */
     play(actionType, options) {
         return this.#actions.play(actionType, options);
     }
-    /** Starts an action: a token that works once, and what has to be shown with it. */
+    /** Starts an action. Returns a single-use token, and the challenge if the action has one. */
     init(actionType, options) {
         return this.#actions.init(actionType, options);
     }
-    /** Shows the proof, and wins the points. */
+    /** Sends the proof and earns the points. */
     finalize(antiSpamToken, proof, options) {
         return this.#actions.finalize(antiSpamToken, proof, options);
     }
-    /** Proves an action now; the token is redeemed later. */
+    /** Proves an action now. The returned token is redeemed later. */
     actionToken(request, options) {
         return this.#actions.actionToken(request, options);
     }
@@ -79,12 +79,12 @@ export class Laurel {
     redeem(actionToken, options) {
         return this.#actions.redeem(actionToken, options);
     }
-    /** Starts a game session; an earlier one ends. */
+    /** Starts a game session, which ends an earlier one. */
     async startGame({ signal } = {}) {
         const owner = this.token;
         return this.#game(owner, await this.#rest.enveloped('POST', '/api/game/start', { signal }));
     }
-    /** The live session, so that a reloaded page goes on; null if there is none that can. */
+    /** The active session, for example after a reload. Null if there is none. */
     async resumeGame({ signal } = {}) {
         const owner = this.token;
         try {
@@ -92,25 +92,25 @@ export class Laurel {
             return session.actionToken === null ? null : this.#game(owner, session);
         }
         catch (error) {
-            const none = error instanceof LaurelError && ['TOKEN_NOT_FOUND', 'TOKEN_EXPIRED'].includes(error.code);
-            if (none)
+            const hasNone = error instanceof LaurelError && ['TOKEN_NOT_FOUND', 'TOKEN_EXPIRED'].includes(error.code);
+            if (hasNone)
                 return null;
             throw error;
         }
     }
-    /** The ten best; never an older board than it gave before. */
+    /** The top 10. Never older than a board that it returned before. */
     leaderboard({ signal } = {}) {
         return this.#boards.leaderboard(signal);
     }
-    /** The ten best as the game API shows them, by user number. */
+    /** The top 10 of the game API, with user numbers. */
     top10({ signal } = {}) {
         return this.#boards.top10(signal);
     }
-    /** Where a user stands, by number or UUID. */
+    /** Score and rank of a user, by number or UUID. */
     standing(userId, { signal } = {}) {
         return this.#rest.enveloped('GET', `/api/scoreboard/user/${encodeURIComponent(userId)}`, { signal });
     }
-    /** Listens, until it is closed: the board as it changes, and one's own awards. */
+    /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
     live(options = {}) {
         return this.#live(options);
     }

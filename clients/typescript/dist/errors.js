@@ -1,25 +1,25 @@
-// What can go wrong. Nothing here may ever hold a token: errors end up in logs.
-/** Every failure of a call, but for an `AbortSignal`'s own reason. */
+// Errors. They must never contain a token, because errors end up in logs.
+/** The error of every failed call, except for the reason of an aborted `AbortSignal`. */
 export class LaurelError extends Error {
     name = 'LaurelError';
-    /** One of `ErrorCode`; a newer server may have others. */
+    /** One of `ErrorCode`. A newer server may send others. */
     code;
-    /** The HTTP status; 0 if there was no answer. */
+    /** HTTP status. 0 without a response. */
     status;
-    /** What was wrong with which field, for `VALIDATION_ERROR`. */
+    /** Invalid fields, for `VALIDATION_ERROR`. */
     fields;
-    /** How to get it right; a newer server may say more. */
+    /** How to fix the request. A newer server may send more. */
     metadata;
-    /** When it may be worth another try. */
+    /** Seconds until a retry may succeed. */
     retryAfterSeconds;
-    /** The request's id in the server's logs. */
+    /** Id of the request in the server's logs. */
     requestId;
     /**
-     * Of an award: a try of it ended without Laurel's own word, so it may have counted, whatever `code` says of the last
-     * one. Only the same request with the same `idempotencyKey` gets it without counting twice.
+     * The award may have counted, whatever `code` says about the last attempt, because an attempt got no response from Laurel. Repeat the
+     * same request with `idempotencyKey`: it cannot count twice.
      */
     unsure;
-    /** The key of an award that is `unsure`, also if it was made inside. */
+    /** The key of an award that is `unsure`, also if the client generated it. */
     idempotencyKey;
     constructor(code, message, details = {}) {
         super(message);

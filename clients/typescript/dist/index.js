@@ -2,5 +2,5 @@
 export { Laurel } from './client.js';
 export { LaurelError } from './errors.js';
 export { Game } from './game.js';
+export { solveHashcash } from './hashcash.js';
 export { Live } from './live.js';
-export { solveHashcash } from './proofs.js';

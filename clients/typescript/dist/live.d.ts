@@ -1,59 +1,59 @@
 import type { Boards } from './boards.js';
 import type { Login } from './login.js';
-import { type WebSocketMaker } from './socket.js';
-import type { Board, Personal, Status } from './types.js';
+import type { Board, PersonalUpdate, ServerStatus } from './types.js';
+import { type WebSocketConstructor } from './websocket.js';
 /**
- * How a live connection is. `degraded` is open, but the server itself may not know the newest board. `offline` is
- * `reconnecting` on a device that says it has no network.
+ * The state of a live connection. `degraded` is open, but the server itself may not have the newest board. `offline` is `reconnecting` on
+ * a device that reports no network.
  */
 export type LiveState = 'connecting' | 'open' | 'degraded' | 'reconnecting' | 'offline' | 'closed' | 'refused';
-/** What is known beside the state. */
+/** Details of a state. */
 export interface StateDetail {
-    /** Why the last connection is no more, for people. */
+    /** Why the last connection closed, for people. */
     readonly reason?: string;
-    /** The HTTP status or the close code. */
+    /** HTTP status or close code. */
     readonly code?: number;
-    /** When it tries again. */
+    /** Time until the next attempt. */
     readonly retryInMs?: number;
-    /** When something last arrived, by this device's clock (RFC 3339): the board is true as of then. */
+    /** When something last arrived, on this device's clock (RFC 3339): the board is as of then. */
     readonly asOf?: string;
-    /** What carries it. */
+    /** The transport of an open connection. */
     readonly transport?: 'websocket' | 'events';
 }
-/** Who listens, and how. */
+/** Options of a live connection. */
 export interface LiveOptions {
     /**
-     * `websocket` (the default) needs a login and a `WebSocket`; without either it is `events`, which spectators can have.
-     * Where a WebSocket does not come through, events stand in for it, and every five to ten minutes it is tried again.
+     * `websocket` (the default) needs a login and a `WebSocket`. Without either, `events` is used, which also works for spectators. If
+     * WebSockets fail, `events` takes over, and a WebSocket is tried again every five to ten minutes.
      */
     readonly transport?: 'websocket' | 'events';
-    /** A connection that is silent for so long is checked, and replaced if no answer comes in 5,000. Default 10,000. */
+    /** A connection is checked after this silence, and replaced if no response arrives within 5,000. Default 10,000. */
     readonly silenceMs?: number;
-    /** A newer board than all before. */
+    /** Receives each newer board. */
     readonly onBoard?: (board: Board) => void;
-    /** One's own award, from whichever device. */
-    readonly onPersonal?: (personal: Personal) => void;
-    readonly onStatus?: (status: Status) => void;
+    /** Receives the user's own awards, from every device. */
+    readonly onPersonal?: (personal: PersonalUpdate) => void;
+    readonly onStatus?: (status: ServerStatus) => void;
     readonly onState?: (state: LiveState, detail: StateDetail) => void;
 }
-/** What a connection is made with. */
-export interface LiveParts {
+/** What a live connection needs from the client. */
+export interface LiveContext {
     readonly base: string;
     readonly login: Login;
     readonly boards: Boards;
     readonly fetch: typeof globalThis.fetch;
-    readonly WebSocket: WebSocketMaker | undefined;
+    readonly WebSocket: WebSocketConstructor | undefined;
     readonly random: () => number;
 }
-/** A live connection; it lives until `close`. */
+/** A live connection. It stays until `close`. */
 export declare class Live {
     #private;
-    private readonly parts;
+    private readonly context;
     private readonly options;
-    /** @internal `Laurel.live` makes them. */
-    constructor(parts: LiveParts, options: LiveOptions);
-    /** How it is. */
+    /** @internal Created by `Laurel.live`. */
+    constructor(context: LiveContext, options: LiveOptions);
+    /** The current state. */
     get state(): LiveState;
-    /** Ends it for good. */
+    /** Closes the connection for good. */
     close(): void;
 }

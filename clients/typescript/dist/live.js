@@ -1,234 +1,235 @@
-// A board that stays true: one link at a time, another when it is lost, and never a step back.
+// The live connection: boards and the user's own awards. It reconnects by itself and never delivers an older board after a newer one.
 import { LaurelError } from './errors.js';
+import { openEventStream } from './event-stream.js';
 import { backOff } from './retry.js';
-import { openSocket } from './socket.js';
-import { openStream } from './stream.js';
-/** A node that dies sends its whole crowd elsewhere. */
+import { openWebSocket } from './websocket.js';
+/** When a node dies, all of its clients reconnect to others: waits spread them. */
 const BASE_MS = 2_000;
 const CAP_MS = 30_000;
-/** A connection that held so long was a good one, and the next failure is a first one again. */
-const PROVEN_MS = 5_000;
-/** Where WebSockets came through before, one failure in so many is asked about by events. */
+/** After a connection of this length, the back-off starts from the beginning. */
+const STABLE_MS = 5_000;
+/** If WebSockets worked before, the event stream is asked for the reason of every third failure only. */
 const ASK_EVERY = 3;
-/** Events that stand in for a WebSocket do so for this long, and up to twice that; then one is tried again. */
-const STAND_IN_MS = 300_000;
-/** The default of `silenceMs`. */
+/** The event stream replaces a WebSocket for this time, up to twice as long. */
+const FALLBACK_MS = 300_000;
+/** Default of `silenceMs`. */
 const SILENCE_MS = 10_000;
-/** A check that has no answer by then shows that the connection is dead. */
-const ANSWER_MS = 5_000;
-/** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
+/** A check without a response within this time means that the connection is dead. */
+const CHECK_TIMEOUT_MS = 5_000;
+/** If HTTP has a newer board, the connection must deliver it within this time. */
 const GRACE_MS = 3_000;
-/** The least time between checks that the page's own events ask for. */
-const CHECK_EVERY_MS = 5_000;
-/** A live connection; it lives until `close`. */
+/** Minimum time between checks that are caused by events of the page. */
+const MIN_CHECK_INTERVAL_MS = 5_000;
+/** A live connection. It stays until `close`. */
 export class Live {
-    parts;
+    context;
     options;
     #state = null;
-    #link = null;
-    #tries = 0;
-    /** Counts what was begun, so that a step that called out sees whether it is still the newest. */
-    #turn = 0;
-    /** A WebSocket came through with this login. */
-    #socketWorks = false;
-    #shown = -1;
+    #connection = null;
+    #failures = 0;
+    /** Number of restarts: after a callback, shows if the callback has caused another one. */
+    #restarts = 0;
+    /** True if a WebSocket was open with this login. */
+    #webSocketWorks = false;
+    #newestVersion = -1;
     #openedAt = Infinity;
     #checkedAt = -Infinity;
-    /** When something last arrived, in ms since the epoch. */
-    #heardAt;
-    #retry;
-    #silence;
-    #standIn;
-    #ends = [];
-    /** @internal `Laurel.live` makes them. */
-    constructor(parts, options) {
-        this.parts = parts;
+    /** When something last arrived, in ms since the Unix epoch. */
+    #lastActivityAt;
+    #retryTimer;
+    #silenceTimer;
+    #fallbackTimer;
+    #cleanUps = [];
+    /** @internal Created by `Laurel.live`. */
+    constructor(context, options) {
+        this.context = context;
         this.options = options;
-        this.#ends.push(parts.login.onChange(() => this.#restart()));
-        this.#hear(globalThis, 'online', () => this.#nudge());
-        this.#hear(globalThis, 'offline', () => this.#leaveNetwork());
-        this.#hear(globalThis.document, 'visibilitychange', () => this.#nudge());
-        this.#restart();
+        this.#cleanUps.push(context.login.onChange(() => this.#startOver()));
+        this.#listen(globalThis, 'online', () => this.#onWake());
+        this.#listen(globalThis, 'offline', () => this.#onOffline());
+        this.#listen(globalThis.document, 'visibilitychange', () => this.#onWake());
+        this.#startOver();
     }
-    /** How it is. */
+    /** The current state. */
     get state() {
         return this.#state ?? 'connecting';
     }
-    /** Ends it for good. */
+    /** Closes the connection for good. */
     close() {
         if (this.#state === 'closed')
             return;
-        for (const end of this.#ends)
-            end();
-        this.#drop();
-        this.#tell('closed');
+        for (const cleanUp of this.#cleanUps)
+            cleanUp();
+        this.#disconnect();
+        this.#setState('closed');
     }
-    #restart() {
+    #startOver() {
         if (this.#state === 'closed')
             return;
-        this.#tries = 0;
-        this.#anew('connecting');
+        this.#failures = 0;
+        this.#restart('connecting');
     }
-    /** Tells, then connects; unless whoever was told has closed it, or begun another turn by a login. */
-    #anew(state, detail = {}) {
-        this.#drop();
-        this.#socketWorks = false;
-        const turn = (this.#turn += 1);
-        this.#tell(state, detail);
-        if (turn === this.#turn)
+    /** Sets the state, then connects, unless a callback has closed this connection or changed the login. */
+    #restart(state, detail = {}) {
+        this.#disconnect();
+        this.#webSocketWorks = false;
+        const restart = (this.#restarts += 1);
+        this.#setState(state, detail);
+        if (restart === this.#restarts)
             this.#connect();
     }
     #connect() {
         if (this.#state === 'closed')
             return;
-        clearTimeout(this.#retry);
-        const { base, login, fetch, WebSocket, random } = this.parts;
+        clearTimeout(this.#retryTimer);
+        const { base, login, fetch, WebSocket, random } = this.context;
         const { transport = 'websocket' } = this.options;
         const token = login.token;
-        const byEvents = () => {
-            this.#link = openStream(fetch, base, token, this.#hooks((ending) => this.#lost(ending)));
+        const openStream = () => {
+            this.#connection = openEventStream(fetch, base, token, this.#handlers((info) => this.#onLost(info)));
         };
         if (transport === 'events' || token === null || WebSocket === undefined)
-            return byEvents();
-        const standIn = () => {
-            byEvents();
-            const again = () => this.#anew('reconnecting', { reason: 'a WebSocket is tried again', retryInMs: 0 });
-            this.#standIn = setTimeout(again, STAND_IN_MS * (1 + random()));
+            return openStream();
+        const fallBack = () => {
+            openStream();
+            const retry = () => this.#restart('reconnecting', { reason: 'trying a WebSocket again', retryInMs: 0 });
+            this.#fallbackTimer = setTimeout(retry, FALLBACK_MS * (1 + random()));
         };
-        // A handshake that failed does not say why; asking by events tells, or is a connection as good. Where WebSockets work it
-        // most likely is a node that is away, and a crowd that asks twice each time would only be a larger one.
-        const ask = () => !this.#socketWorks || this.#tries % ASK_EVERY === ASK_EVERY - 1;
-        const unknown = (it) => this.#openedAt === Infinity && !it.refused && it.waitMs === undefined;
-        const hooks = this.#hooks((ending) => (unknown(ending) && ask() ? standIn() : this.#lost(ending)));
-        this.#link = openSocket(WebSocket, base, token, hooks);
+        // A failed handshake has no reason. The event stream has one, or works as a fallback. If WebSockets worked before, most likely the
+        // node is down, and asking each time would double the load of the reconnecting clients.
+        const mayFallBack = () => !this.#webSocketWorks || this.#failures % ASK_EVERY === ASK_EVERY - 1;
+        const isUnexplained = (info) => this.#openedAt === Infinity && !info.refused && info.waitMs === undefined;
+        const onClose = (info) => (isUnexplained(info) && mayFallBack() ? fallBack() : this.#onLost(info));
+        this.#connection = openWebSocket(WebSocket, base, token, this.#handlers(onClose));
     }
-    #hooks(end) {
-        return { end, alive: () => this.#alive(), event: (event) => this.#heard(event) };
+    #handlers(onClose) {
+        return { onClose, onActivity: () => this.#onActivity(), onEvent: (event) => this.#onEvent(event) };
     }
-    #heard({ event, data, version, timestamp }) {
-        const { login } = this.parts;
+    #onEvent({ event, data, version, timestamp }) {
+        const { login } = this.context;
         if (event === 'connect_success') {
             const { userId, username } = (data ?? {});
             if (userId !== undefined && username !== undefined)
-                login.learn(login.token, { uuid: userId, username });
+                login.updateUser(login.token, { uuid: userId, username });
             this.#openedAt = performance.now();
-            this.#socketWorks ||= this.#link?.transport === 'websocket';
-            this.#tell('open', this.#carried());
+            this.#webSocketWorks ||= this.#connection?.transport === 'websocket';
+            this.#setState('open', this.#transportDetail());
         }
-        else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#shown) {
-            this.#shown = version;
+        else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#newestVersion) {
+            this.#newestVersion = version;
             const board = { rows: data, version, timestamp: String(timestamp), stale: this.#state === 'degraded' };
             call(() => this.options.onBoard?.(board));
         }
         else if (event === 'score_personal') {
             const personal = data;
-            login.learn(login.token, { score: personal.score });
+            login.updateUser(login.token, { score: personal.score });
             call(() => this.options.onPersonal?.(personal));
         }
         else if (event === 'status') {
             const status = data;
-            const link = this.#link;
+            const connection = this.#connection;
             call(() => this.options.onStatus?.(status));
-            if (link === this.#link)
-                this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
+            if (connection === this.#connection)
+                this.#setState(status.degraded ? 'degraded' : 'open', this.#transportDetail());
         }
     }
-    #lost(ending) {
-        if (performance.now() - this.#openedAt >= PROVEN_MS)
-            this.#tries = 0;
-        this.#drop();
-        const { reason, code, waitMs = 0 } = ending;
-        const asOf = this.#heardAt === undefined ? {} : { asOf: new Date(this.#heardAt).toISOString() };
+    #onLost(info) {
+        if (performance.now() - this.#openedAt >= STABLE_MS)
+            this.#failures = 0;
+        this.#disconnect();
+        const { reason, code, waitMs = 0 } = info;
+        const asOf = this.#lastActivityAt === undefined ? {} : { asOf: new Date(this.#lastActivityAt).toISOString() };
         const detail = { reason, ...(code !== undefined && { code }), ...asOf };
-        if (ending.refused)
-            return this.#tell('refused', detail);
-        const jitter = ending.drawn === true ? 0 : backOff(this.#tries, this.parts.random, BASE_MS, CAP_MS);
-        this.#tries += 1;
+        if (info.refused)
+            return this.#setState('refused', detail);
+        const jitter = info.isRandomized === true ? 0 : backOff(this.#failures, this.context.random, BASE_MS, CAP_MS);
+        this.#failures += 1;
         const retryInMs = Math.round(waitMs + jitter);
-        this.#retry = setTimeout(() => this.#connect(), retryInMs);
-        this.#tell(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', { ...detail, retryInMs });
+        this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
+        this.#setState(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', { ...detail, retryInMs });
     }
     /** The network is back, or the page is visible again. */
-    #nudge() {
+    #onWake() {
         if (globalThis.document?.visibilityState === 'hidden')
             return;
-        const due = performance.now() - this.#checkedAt >= CHECK_EVERY_MS;
-        if (this.#openedAt !== Infinity && due)
+        const isDue = performance.now() - this.#checkedAt >= MIN_CHECK_INTERVAL_MS;
+        if (this.#openedAt !== Infinity && isDue)
             void this.#check();
-        if (this.#link === null && this.#isRetrying())
+        if (this.#connection === null && this.#isRetrying())
             this.#connect();
     }
-    /** No connection outlives its network. One to this same device does, and is back at the first try. */
-    #leaveNetwork() {
-        if (this.#link !== null || this.#isRetrying())
-            this.#lost({ refused: false, reason: 'the device is offline' });
+    /** Connections do not survive a change of the network. One to this same device does, and reconnects at the first attempt. */
+    #onOffline() {
+        if (this.#connection !== null || this.#isRetrying())
+            this.#onLost({ refused: false, reason: 'the device is offline' });
     }
     #isRetrying() {
         return this.#state === 'reconnecting' || this.#state === 'offline';
     }
-    #alive() {
-        this.#heardAt = Date.now();
-        this.#wait();
+    #onActivity() {
+        this.#lastActivityAt = Date.now();
+        this.#scheduleCheck();
     }
-    #wait() {
+    #scheduleCheck() {
         const { silenceMs = SILENCE_MS } = this.options;
-        // Those who fell silent together do not ask together.
-        this.#watch(silenceMs * (1 + this.parts.random() / 4), () => void this.#check());
+        // Jitter: clients of a silent server must not check together.
+        this.#afterSilence(silenceMs * (1 + this.context.random() / 4), () => void this.#check());
     }
-    /** Replaces what is done about silence. */
-    #watch(ms, then) {
-        clearTimeout(this.#silence);
-        this.#silence = setTimeout(then, ms);
+    /** Sets what happens if nothing arrives for `ms`. */
+    #afterSilence(ms, action) {
+        clearTimeout(this.#silenceTimer);
+        this.#silenceTimer = setTimeout(action, ms);
     }
-    /** Asks for a sign of life: pages do not see the server's own pings. */
+    /** Checks if the connection is alive. Scripts do not see the server's WebSocket pings. */
     async #check() {
-        const [link, heardAt] = [this.#link, this.#heardAt];
-        if (link === null)
+        const [connection, lastActivityAt] = [this.#connection, this.#lastActivityAt];
+        if (connection === null)
             return;
         this.#checkedAt = performance.now();
-        const dead = () => this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
-        if (link.ping !== undefined) {
-            link.ping();
-            return this.#watch(ANSWER_MS, dead);
+        const onDead = () => this.#onLost({ refused: false, reason: 'the connection is dead' });
+        if (connection.ping !== undefined) {
+            connection.ping();
+            return this.#afterSilence(CHECK_TIMEOUT_MS, onDead);
         }
-        this.#wait();
-        // An event stream cannot be asked, so HTTP tells whether it missed a board.
-        const newest = await this.parts.boards.glance(ANSWER_MS).then((board) => board.version, silent);
-        if (link !== this.#link || heardAt !== this.#heardAt)
+        this.#scheduleCheck();
+        // An event stream cannot be pinged. HTTP shows if it has missed a board.
+        const newest = await this.context.boards.poll(CHECK_TIMEOUT_MS).then((board) => board.version, versionOfFailedPoll);
+        if (connection !== this.#connection || lastActivityAt !== this.#lastActivityAt)
             return;
         if (newest === Infinity)
-            return dead();
-        if (newest > this.#shown)
-            this.#watch(GRACE_MS, () => (newest > this.#shown ? dead() : this.#wait()));
+            return onDead();
+        if (newest > this.#newestVersion) {
+            this.#afterSilence(GRACE_MS, () => (newest > this.#newestVersion ? onDead() : this.#scheduleCheck()));
+        }
     }
-    #drop() {
-        clearTimeout(this.#retry);
-        clearTimeout(this.#silence);
-        clearTimeout(this.#standIn);
-        this.#link?.close();
-        this.#link = null;
+    #disconnect() {
+        clearTimeout(this.#retryTimer);
+        clearTimeout(this.#silenceTimer);
+        clearTimeout(this.#fallbackTimer);
+        this.#connection?.close();
+        this.#connection = null;
         this.#openedAt = Infinity;
     }
-    #carried() {
-        return this.#link === null ? {} : { transport: this.#link.transport };
+    #transportDetail() {
+        return this.#connection === null ? {} : { transport: this.#connection.transport };
     }
-    #tell(state, detail = {}) {
-        // Waiting for the next try is told each time; everything else when it changes.
+    #setState(state, detail = {}) {
+        // Each wait for a retry is reported, other states only when they change.
         if (state === this.#state && !this.#isRetrying())
             return;
         this.#state = state;
         call(() => this.options.onState?.(state, detail));
     }
-    #hear(target, event, listener) {
+    #listen(target, event, listener) {
         target?.addEventListener?.(event, listener);
-        this.#ends.push(() => target?.removeEventListener?.(event, listener));
+        this.#cleanUps.push(() => target?.removeEventListener?.(event, listener));
     }
 }
-/** What it means that HTTP does not tell: without any answer the network is away, and whatever is newest did not come. */
-function silent(error) {
+/** Without any response the network is down, as if HTTP had a board that the connection can never deliver. Other errors say nothing. */
+function versionOfFailedPoll(error) {
     return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
 }
-/** What a page's own code throws must not break the connection; it is told where uncaught errors are. */
+/** Calls a callback of the page. Its errors are reported as uncaught and do not break the connection. */
 function call(callback) {
     try {
         callback();

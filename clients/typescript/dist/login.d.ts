@@ -3,14 +3,14 @@ export declare class Login {
     #private;
     get token(): string | null;
     get user(): User | null;
-    /** Takes a token, or none, and tells everybody if it is another one. */
-    set(token: string | null, known?: Partial<User>): void;
-    /** Learns something about the user, if the login is still the one that it came with. */
-    learn(token: string | null, known: Partial<User>): void;
-    /** Fails if it is another user's by now: what one user began is not to be sent in the name of another. */
-    stillOf(token: string | null): void;
-    /** Returns what ends it. */
+    /** Sets the token. Null logs out. Calls the listeners if it is another token. */
+    set(token: string | null, user?: Partial<User>): void;
+    /** Updates the user, unless the login has changed since `token`. */
+    updateUser(token: string | null, user: Partial<User>): void;
+    /** Throws `LOGIN_CHANGED` if another user is logged in: what one user started must not be sent in another's name. */
+    requireSameUser(token: string | null): void;
+    /** Adds a listener. Returns a function that removes it. */
     onChange(listener: (token: string | null) => void): () => void;
 }
-/** The claims of any JWT, unverified. */
+/** The claims of a JWT, not verified. Null if it is not readable. */
 export declare function payload(token: string): Record<string, unknown> | null;

@@ -1,6 +1,6 @@
-// The login: the token, who it is for, and who wants to hear when it changes.
+// The login: its token, its user, and listeners for changes.
 import { LaurelError } from './errors.js';
-/** A JWT has these characters alone; it also has to pass as a WebSocket's sub-protocol. */
+/** The characters of a JWT. All of them are allowed in a WebSocket subprotocol. */
 const TOKEN = /^[A-Za-z0-9_.-]{1,4096}$/;
 export class Login {
     #token = null;
@@ -12,41 +12,41 @@ export class Login {
     get user() {
         return this.#user;
     }
-    /** Takes a token, or none, and tells everybody if it is another one. */
-    set(token, known = {}) {
-        // The token itself is never part of an error.
+    /** Sets the token. Null logs out. Calls the listeners if it is another token. */
+    set(token, user = {}) {
+        // The error must not contain the token.
         if (token !== null && !TOKEN.test(token))
-            throw new TypeError('a login token has characters that no JWT has');
-        const changed = token !== this.#token;
+            throw new TypeError('a login token contains characters that no JWT has');
+        const isChange = token !== this.#token;
         this.#token = token;
-        this.#user = token === null ? null : withKnown(changed ? claims(token) : this.#user, known);
-        if (!changed)
+        this.#user = token === null ? null : merged(isChange ? userOf(token) : this.#user, user);
+        if (!isChange)
             return;
         for (const listener of [...this.#listeners]) {
-            // One before may have ended this one, or set another token, which everybody was told then.
+            // An earlier listener may have removed this one, or set another token, which called all listeners.
             if (this.#token === token && this.#listeners.has(listener))
                 listener(token);
         }
     }
-    /** Learns something about the user, if the login is still the one that it came with. */
-    learn(token, known) {
+    /** Updates the user, unless the login has changed since `token`. */
+    updateUser(token, user) {
         if (token !== null && token === this.#token)
-            this.#user = withKnown(this.#user, known);
+            this.#user = merged(this.#user, user);
     }
-    /** Fails if it is another user's by now: what one user began is not to be sent in the name of another. */
-    stillOf(token) {
-        if (!sameUser(token, this.#token)) {
-            throw new LaurelError('LOGIN_CHANGED', "the login is another user's than when this began; nothing was sent");
+    /** Throws `LOGIN_CHANGED` if another user is logged in: what one user started must not be sent in another's name. */
+    requireSameUser(token) {
+        if (!isSameUser(token, this.#token)) {
+            throw new LaurelError('LOGIN_CHANGED', 'another user has logged in since this started; nothing was sent');
         }
     }
-    /** Returns what ends it. */
+    /** Adds a listener. Returns a function that removes it. */
     onChange(listener) {
         this.#listeners.add(listener);
         return () => this.#listeners.delete(listener);
     }
 }
-/** A login that was only renewed names the same subject of the same issuer. */
-function sameUser(one, other) {
+/** True if both tokens have the same subject of the same issuer, as after a renewal. */
+function isSameUser(one, other) {
     if (one === other)
         return true;
     if (one === null || other === null)
@@ -54,32 +54,32 @@ function sameUser(one, other) {
     const [first, second] = [payload(one), payload(other)];
     return first?.['sub'] !== undefined && first['sub'] === second?.['sub'] && first['iss'] === second?.['iss'];
 }
-function withKnown(user, known) {
-    const username = known.username ?? user?.username;
+function merged(user, update) {
+    const username = update.username ?? user?.username;
     if (username === undefined)
         return user;
-    return { ...(user ?? { id: null, uuid: null, score: null, role: null }), ...known, username };
+    return { ...(user ?? { id: null, uuid: null, score: null, role: null }), ...update, username };
 }
-/** What a token of Laurel's own says; the server verifies it, nobody here does. */
-function claims(token) {
-    const said = payload(token);
-    if (typeof said?.['username'] !== 'string' || typeof said['id'] !== 'number')
+/** The user in a token issued by Laurel. Null for tokens of other issuers. The server verifies tokens; this code does not. */
+function userOf(token) {
+    const claims = payload(token);
+    if (typeof claims?.['username'] !== 'string' || typeof claims['id'] !== 'number')
         return null;
     return {
-        id: said['id'],
-        uuid: typeof said['sub'] === 'string' ? said['sub'] : null,
-        username: said['username'],
+        id: claims['id'],
+        uuid: typeof claims['sub'] === 'string' ? claims['sub'] : null,
+        username: claims['username'],
         score: null,
-        role: typeof said['role'] === 'string' ? said['role'] : null,
+        role: typeof claims['role'] === 'string' ? claims['role'] : null,
     };
 }
-/** The claims of any JWT, unverified. */
+/** The claims of a JWT, not verified. Null if it is not readable. */
 export function payload(token) {
     try {
         const part = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
-        const bytes = Uint8Array.from(atob(part), (it) => it.charCodeAt(0));
-        const said = JSON.parse(new TextDecoder().decode(bytes));
-        return typeof said === 'object' && said !== null ? said : null;
+        const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
+        const claims = JSON.parse(new TextDecoder().decode(bytes));
+        return typeof claims === 'object' && claims !== null ? claims : null;
     }
     catch {
         return null;

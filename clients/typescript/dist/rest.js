@@ -1,100 +1,107 @@
-// One HTTP request: the login, the key, the time-out, the answer in its envelope or bare, and the error.
+// HTTP requests: login, idempotency key, timeout, retries, and responses with or without an envelope.
 import { LaurelError } from './errors.js';
-import { retried } from './retry.js';
+import { withRetries } from './retry.js';
 const KEY = /^[\x21-\x7e]{1,64}$/;
+/** A random idempotency key of 128 bits. Browsers offer `randomUUID` to pages with TLS only. */
+export function newIdempotencyKey() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
 export class Rest {
     url;
     fetch;
     login;
-    patience;
+    policy;
     timeoutMs;
-    constructor(url, fetch, login, patience, timeoutMs) {
+    constructor(url, fetch, login, policy, timeoutMs) {
         this.url = url;
         this.fetch = fetch;
         this.login = login;
-        this.patience = patience;
+        this.policy = policy;
         this.timeoutMs = timeoutMs;
     }
-    /** An answer of `/api/v1`, which is bare. */
-    async bare(method, path, ask = {}) {
-        return (await this.answer(method, path, ask)).body;
+    /** The body of a response of `/api/v1`, which has no envelope. */
+    async bare(method, path, options = {}) {
+        return (await this.request(method, path, options)).body;
     }
-    /** An answer of `/api`: what its envelope holds. */
-    async enveloped(method, path, ask = {}) {
-        return (await this.answer(method, path, ask)).body.data;
+    /** The `data` of a response of `/api`, which has an envelope. */
+    async enveloped(method, path, options = {}) {
+        return (await this.request(method, path, options)).body.data;
     }
-    /** Asks, again if that is safe. */
-    async answer(method, path, ask = {}) {
-        if (ask.idempotencyKey !== undefined && !KEY.test(ask.idempotencyKey)) {
-            throw new TypeError('an idempotency key is 1 to 64 visible ASCII characters');
+    /** Sends a request, and retries it if that is safe. */
+    async request(method, path, options = {}) {
+        const { idempotencyKey, signal } = options;
+        if (idempotencyKey !== undefined && !KEY.test(idempotencyKey)) {
+            throw new TypeError('an idempotency key has 1 to 64 visible ASCII characters');
         }
-        // One login for all tries: another user's must not repeat this one's request.
+        // All attempts use the same login: another user's must not repeat this user's request.
         const token = this.login.token;
-        const call = () => this.#try(method, path, ask, token);
-        const safe = method === 'GET' || ask.idempotencyKey !== undefined || ask.repeatable === true;
-        return safe && ask.once !== true ? retried(call, this.patience, ask.signal, ask.idempotencyKey) : call();
+        const send = () => this.#send(method, path, options, token);
+        const isSafe = method === 'GET' || idempotencyKey !== undefined || options.repeatable === true;
+        return isSafe && options.once !== true ? withRetries(send, this.policy, signal, idempotencyKey) : send();
     }
-    async #try(method, path, ask, token) {
-        ask.signal?.throwIfAborted();
-        const headers = { accept: 'application/json', ...ask.headers };
+    async #send(method, path, options, token) {
+        const { body, idempotencyKey, signal } = options;
+        signal?.throwIfAborted();
+        const headers = { accept: 'application/json', ...options.headers };
         if (token !== null)
             headers['authorization'] = `Bearer ${token}`;
-        if (ask.idempotencyKey !== undefined)
-            headers['idempotency-key'] = ask.idempotencyKey;
+        if (idempotencyKey !== undefined)
+            headers['idempotency-key'] = idempotencyKey;
         const request = { method, headers };
-        if (ask.body !== undefined) {
+        if (body !== undefined) {
             headers['content-type'] = 'application/json';
-            request.body = JSON.stringify(ask.body);
+            request.body = JSON.stringify(body);
         }
-        const stop = new AbortController();
-        const timer = setTimeout(() => stop.abort(), ask.timeoutMs ?? this.timeoutMs);
-        const passOn = () => stop.abort();
-        ask.signal?.addEventListener('abort', passOn, { once: true });
+        const abort = new AbortController();
+        const timer = setTimeout(() => abort.abort(), options.timeoutMs ?? this.timeoutMs);
+        const onAbort = () => abort.abort();
+        signal?.addEventListener('abort', onAbort, { once: true });
         try {
-            const response = await this.fetch(this.url + path, { ...request, signal: stop.signal });
-            return read(response, await response.text());
+            const response = await this.fetch(this.url + path, { ...request, signal: abort.signal });
+            return checked(response, await response.text());
         }
         catch (error) {
             if (error instanceof LaurelError)
                 throw error;
-            ask.signal?.throwIfAborted();
-            throw new LaurelError('NETWORK', `${method} ${path} got no answer`);
+            signal?.throwIfAborted();
+            throw new LaurelError('NETWORK', `${method} ${path} got no response`);
         }
         finally {
             clearTimeout(timer);
-            ask.signal?.removeEventListener('abort', passOn);
+            signal?.removeEventListener('abort', onAbort);
         }
     }
 }
-function read({ ok, status, headers }, text) {
-    const body = status === 304 ? null : parse(text);
+function checked({ ok, status, headers }, text) {
+    const body = status === 304 ? null : parseJson(text);
     if (status === 304 || (ok && typeof body === 'object' && body !== null))
         return { status, headers, body };
-    throw refusal(status, headers, body);
+    throw errorOf(status, headers, body);
 }
-/** The error that an answer tells. */
-export function refusal(status, headers, body) {
-    const told = (body ?? {});
-    const code = told.metadata?.['errorCode'];
-    const fields = told.metadata?.['fields'];
+/** The error of a response. */
+export function errorOf(status, headers, body) {
+    const { message, metadata } = (body ?? {});
+    const code = metadata?.['errorCode'];
+    const fields = metadata?.['fields'];
     const details = {
         status,
         retryAfterSeconds: retryAfter(headers),
         requestId: headers.get('x-request-id') ?? undefined,
         fields: Array.isArray(fields) ? fields : [],
-        metadata: told.metadata ?? {},
+        metadata: metadata ?? {},
     };
-    return typeof code === 'string' && typeof told.message === 'string'
-        ? new LaurelError(code, told.message, details)
-        : new LaurelError('UNREADABLE', `an answer with status ${status} that is not Laurel's`, details);
+    return typeof code === 'string' && typeof message === 'string'
+        ? new LaurelError(code, message, details)
+        : new LaurelError('UNREADABLE', `a response with status ${status} that is not Laurel's`, details);
 }
-/** `Retry-After` in seconds; the form with a date is not Laurel's, and is passed over. */
-export function retryAfter(headers) {
-    const told = headers.get('retry-after');
-    return told !== null && /^\d{1,9}$/.test(told) ? Number(told) : undefined;
+/** `Retry-After` in seconds. Laurel never sends the form with a date. */
+function retryAfter(headers) {
+    const value = headers.get('retry-after');
+    return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : undefined;
 }
-/** JSON, or null for anything else. */
-export function parse(text) {
+/** Parses JSON. Returns null for anything else. */
+export function parseJson(text) {
     try {
         return JSON.parse(text);
     }

@@ -1,22 +1,22 @@
-/** How often, and how long, a call is tried again. */
+/** How often and how long requests are retried. */
 export interface RetryOptions {
-    /** All tries, the first one included; 1: none but that. Default 5. */
+    /** Maximum number of attempts, the first one included. 1 disables retries. Default 5. */
     readonly attempts?: number;
-    /** A `Retry-After` beyond this is not waited for: the error is thrown, and says it. Default 10. */
+    /** A longer `Retry-After` is not waited for: the error is thrown, and has it. Default 10. */
     readonly maxWaitSeconds?: number;
 }
-/** Anything from 0 to the least of `capMs` and `baseMs` doubled for each earlier try. */
-export declare function backOff(tries: number, random: () => number, baseMs: number, capMs: number): number;
-/** Waits; throws the signal's reason as soon as it is aborted. */
-export declare function pause(ms: number, signal?: AbortSignal): Promise<void>;
-/** What `retried` needs to know. */
-export interface Patience {
+/** A random wait in ms, up to `baseMs` doubled for each earlier attempt, and up to `capMs`. */
+export declare function backOff(attempts: number, random: () => number, baseMs: number, capMs: number): number;
+/** Waits. Throws the signal's reason when it is aborted. */
+export declare function sleep(ms: number, signal?: AbortSignal): Promise<void>;
+/** The settings of `withRetries`. */
+export interface RetryPolicy {
     readonly attempts: number;
     readonly maxWaitMs: number;
     readonly random: () => number;
 }
 /**
- * Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. With the key of an
- * award the error tells whether any try may have counted: a refusal of the last one says nothing about those before.
+ * Calls until a call succeeds, fails for good, or was the last attempt. Only for requests that are safe to repeat. With an idempotency key,
+ * the error's `unsure` tells if any attempt may have counted: a refusal of the last one says nothing about those before.
  */
-export declare function retried<T>(call: () => Promise<T>, { attempts, maxWaitMs, random }: Patience, signal?: AbortSignal, idempotencyKey?: string): Promise<T>;
+export declare function withRetries<T>(call: () => Promise<T>, { attempts, maxWaitMs, random }: RetryPolicy, signal?: AbortSignal, idempotencyKey?: string): Promise<T>;

@@ -1,2 +1,2 @@
-// What goes over the wire, as the OpenAPI document has it.
+// Types of requests and responses, as in the OpenAPI document.
 export {};

@@ -1,25 +1,25 @@
-// The boards as HTTP gives them: asked by tag, kept, and never older than what was given before.
+// Boards over HTTP: requested with an entity tag, cached, and never older than one that was returned before.
 
-import type { Ask, Rest } from './rest.js';
+import type { RequestOptions, Rest } from './rest.js';
 import type { Board, NumberedRow, Row, Top10 } from './types.js';
 
-/** One address whose answer is kept. */
-class Kept<T extends { readonly version: number }> {
+/** A board URL and its newest response. */
+class CachedBoard<T extends { readonly version: number }> {
   #tag: string | null = null;
   #board: T | null = null;
 
   constructor(
     private readonly path: string,
-    private readonly read: (body: unknown, version: number) => T,
+    private readonly parse: (body: unknown, version: number) => T,
   ) {}
 
-  async ask(rest: Rest, ask: Pick<Ask, 'once' | 'timeoutMs' | 'signal'>): Promise<T> {
+  async get(rest: Rest, options: Pick<RequestOptions, 'once' | 'timeoutMs' | 'signal'>): Promise<T> {
     const headers: Record<string, string> = this.#tag === null ? {} : { 'if-none-match': this.#tag };
-    const answer = await rest.answer('GET', this.path, { ...ask, headers });
-    if (answer.status !== 304 || this.#board === null) {
-      const tag = answer.headers.get('etag');
-      const board = this.read(answer.body, Number(/\d+/.exec(tag ?? '')?.[0] ?? 0));
-      // An answer is what its node knows, which may be some milliseconds behind another's.
+    const response = await rest.request('GET', this.path, { ...options, headers });
+    if (response.status !== 304 || this.#board === null) {
+      const tag = response.headers.get('etag');
+      const board = this.parse(response.body, Number(/\d+/.exec(tag ?? '')?.[0] ?? 0));
+      // Another node may be some milliseconds behind the one that responded before.
       if (this.#board === null || board.version >= this.#board.version) {
         this.#board = board;
         this.#tag = tag;
@@ -30,11 +30,11 @@ class Kept<T extends { readonly version: number }> {
 }
 
 export class Boards {
-  readonly #leaderboard = new Kept<Board>('/api/v1/scores/leaderboard', (body) => {
+  readonly #leaderboard = new CachedBoard<Board>('/api/v1/scores/leaderboard', (body) => {
     const { leaderboard, version, stale } = body as { leaderboard: Row[]; version: number; stale?: boolean };
-    return { rows: leaderboard, version, timestamp: momentOf(version), stale: stale === true };
+    return { rows: leaderboard, version, timestamp: timestampOf(version), stale: stale === true };
   });
-  readonly #top10 = new Kept<Top10>('/api/scoreboard/top10', (body, version) => {
+  readonly #top10 = new CachedBoard<Top10>('/api/scoreboard/top10', (body, version) => {
     const { data, metadata } = body as { data: NumberedRow[]; metadata: { stale?: boolean } };
     return { rows: data, version, stale: metadata.stale === true };
   });
@@ -42,20 +42,20 @@ export class Boards {
   constructor(private readonly rest: Rest) {}
 
   leaderboard(signal?: AbortSignal): Promise<Board> {
-    return this.#leaderboard.ask(this.rest, { signal });
+    return this.#leaderboard.get(this.rest, { signal });
   }
 
-  /** Tried once, for whoever only wants to know whether there is a newer one. */
-  glance(timeoutMs: number): Promise<Board> {
-    return this.#leaderboard.ask(this.rest, { once: true, timeoutMs });
+  /** Like `leaderboard`, with one attempt: for a check whether there is a newer board. */
+  poll(timeoutMs: number): Promise<Board> {
+    return this.#leaderboard.get(this.rest, { once: true, timeoutMs });
   }
 
   top10(signal?: AbortSignal): Promise<Top10> {
-    return this.#top10.ask(this.rest, { signal });
+    return this.#top10.get(this.rest, { signal });
   }
 }
 
-/** A version is the moment of the change in µs. */
-function momentOf(version: number): string {
+/** A version is the time of the change, in µs since the Unix epoch. */
+function timestampOf(version: number): string {
   return new Date(version / 1000).toISOString();
 }

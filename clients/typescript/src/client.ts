@@ -1,37 +1,37 @@
-// The client: everything that a player's program asks of Laurel.
+// The client: every call of a player's program.
 
+import { Actions, type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './actions.js';
 import { Boards } from './boards.js';
 import { LaurelError } from './errors.js';
-import { Game, type SessionAnswer } from './game.js';
+import { Game, type SessionResponse } from './game.js';
 import { Live, type LiveOptions } from './live.js';
 import { Login } from './login.js';
-import { Actions, type AwardOptions, type CallOptions, type PlayOptions, type TokenRequest } from './play.js';
 import { Rest } from './rest.js';
 import type { RetryOptions } from './retry.js';
-import type { WebSocketMaker } from './socket.js';
-import type { Action, Award, Board, Proof, ProvenToken, Standing, Started, Top10, User } from './types.js';
+import type { Action, ActionToken, Award, Board, Proof, Standing, StartedAction, Top10, User } from './types.js';
+import type { WebSocketConstructor } from './websocket.js';
 
-/** How a client is made. */
+/** Options of a client. */
 export interface LaurelOptions {
-  /** Where Laurel is, without a slash at the end; '' is the page's own origin. */
+  /** Where Laurel is, without a trailing slash. '' is the page's own origin. */
   readonly url?: string;
-  /** A login that was kept. */
+  /** A stored login. */
   readonly token?: string | null;
-  /** Hears every change of the login, to keep it. */
+  /** Called at every change of the login, to store it. */
   readonly onToken?: (token: string | null) => void;
   readonly retry?: RetryOptions;
-  /** A request without an answer for so long is given up. Default 15,000. */
+  /** Time until a request without a response fails. Default 15,000. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof globalThis.fetch;
-  /** The platform's own by default; node has one from 22 on. */
-  readonly WebSocket?: WebSocketMaker;
-  /** From 0 to 1, for jitter. */
+  /** The platform's own by default. Node has one since version 22. */
+  readonly WebSocket?: WebSocketConstructor;
+  /** Random numbers from 0 to 1, for jitter. */
   readonly random?: () => number;
 }
 
-type LoggedIn = { readonly token: string; readonly user: { id: number; uuid: string; username: string; score: number } };
+type LoginResponse = { readonly token: string; readonly user: { id: number; uuid: string; username: string; score: number } };
 
-/** A client of one Laurel for one user, or for nobody yet. */
+/** A client of one Laurel server, for one user or a spectator. */
 export class Laurel {
   readonly #login = new Login();
   readonly #rest: Rest;
@@ -42,20 +42,20 @@ export class Laurel {
   constructor(options: LaurelOptions = {}) {
     const { url = '', token, onToken, retry = {}, timeoutMs = 15_000, random = Math.random } = options;
     const base = url.replace(/\/+$/, '');
-    // Bound when it is called: a browser's own fetch wants to be called on its window.
+    // A browser's `fetch` must be called on its window.
     const fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-    const patience = { attempts: retry.attempts ?? 5, maxWaitMs: (retry.maxWaitSeconds ?? 10) * 1000, random };
+    const policy = { attempts: retry.attempts ?? 5, maxWaitMs: (retry.maxWaitSeconds ?? 10) * 1000, random };
     if (token) this.#login.set(token);
     if (onToken) this.#login.onChange(onToken);
     const login = this.#login;
-    this.#rest = new Rest(base, fetch, login, patience, timeoutMs);
+    this.#rest = new Rest(base, fetch, login, policy, timeoutMs);
     const boards = (this.#boards = new Boards(this.#rest));
     this.#actions = new Actions(this.#rest, login);
-    const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketMaker | undefined);
-    this.#live = (live) => new Live({ base, login, boards, fetch, WebSocket, random }, live);
+    const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
+    this.#live = (liveOptions) => new Live({ base, login, boards, fetch, WebSocket, random }, liveOptions);
   }
 
-  /** The login, or null. Setting it, say to one of your identity provider, re-opens live connections. */
+  /** The login, or null. Setting it, for example to a token of your identity provider, reconnects live connections. */
   get token(): string | null {
     return this.#login.token;
   }
@@ -64,12 +64,12 @@ export class Laurel {
     this.#login.set(token);
   }
 
-  /** Who is logged in, as far as it is known. */
+  /** The logged-in user, as far as known. */
   get user(): User | null {
     return this.#login.user;
   }
 
-  /** Makes a user, who is logged in then. */
+  /** Creates a user and logs in. */
   register(user: { username: string; email: string; password: string }, options?: CallOptions): Promise<User> {
     return this.#logIn('/api/auth/register', user, options);
   }
@@ -83,31 +83,31 @@ export class Laurel {
     this.#login.set(null);
   }
 
-  /** The catalogue: what can be done, what it is worth, and what proof it needs. */
+  /** The catalogue: actions with their points, proofs and limits. */
   actions(options?: CallOptions): Promise<readonly Action[]> {
     return this.#actions.list(options);
   }
 
   /**
-   * Starts an action, proves it, and wins its points; retried where an answer is lost, and never counted twice.
-   * What can be proven without anybody is: `hashcash` is solved, `elapsed` is waited for.
+   * Starts an action, proves it and earns its points. Lost responses are retried and never count twice. `hashcash` is solved and `elapsed`
+   * waited for; other proofs come from `prove`.
    */
   play(actionType: string, options?: PlayOptions): Promise<Award> {
     return this.#actions.play(actionType, options);
   }
 
-  /** Starts an action: a token that works once, and what has to be shown with it. */
-  init(actionType: string, options?: CallOptions): Promise<Started> {
+  /** Starts an action. Returns a single-use token, and the challenge if the action has one. */
+  init(actionType: string, options?: CallOptions): Promise<StartedAction> {
     return this.#actions.init(actionType, options);
   }
 
-  /** Shows the proof, and wins the points. */
+  /** Sends the proof and earns the points. */
   finalize(antiSpamToken: string, proof?: Proof | null, options?: AwardOptions): Promise<Award> {
     return this.#actions.finalize(antiSpamToken, proof, options);
   }
 
-  /** Proves an action now; the token is redeemed later. */
-  actionToken(request: TokenRequest, options?: AwardOptions): Promise<ProvenToken> {
+  /** Proves an action now. The returned token is redeemed later. */
+  actionToken(request: TokenRequest, options?: AwardOptions): Promise<ActionToken> {
     return this.#actions.actionToken(request, options);
   }
 
@@ -116,51 +116,51 @@ export class Laurel {
     return this.#actions.redeem(actionToken, options);
   }
 
-  /** Starts a game session; an earlier one ends. */
+  /** Starts a game session, which ends an earlier one. */
   async startGame({ signal }: CallOptions = {}): Promise<Game> {
     const owner = this.token;
-    return this.#game(owner, await this.#rest.enveloped<SessionAnswer>('POST', '/api/game/start', { signal }));
+    return this.#game(owner, await this.#rest.enveloped<SessionResponse>('POST', '/api/game/start', { signal }));
   }
 
-  /** The live session, so that a reloaded page goes on; null if there is none that can. */
+  /** The active session, for example after a reload. Null if there is none. */
   async resumeGame({ signal }: CallOptions = {}): Promise<Game | null> {
     const owner = this.token;
     try {
-      const session = await this.#rest.enveloped<SessionAnswer>('GET', '/api/game/session', { signal });
+      const session = await this.#rest.enveloped<SessionResponse>('GET', '/api/game/session', { signal });
       return session.actionToken === null ? null : this.#game(owner, session);
     } catch (error) {
-      const none = error instanceof LaurelError && ['TOKEN_NOT_FOUND', 'TOKEN_EXPIRED'].includes(error.code);
-      if (none) return null;
+      const hasNone = error instanceof LaurelError && ['TOKEN_NOT_FOUND', 'TOKEN_EXPIRED'].includes(error.code);
+      if (hasNone) return null;
       throw error;
     }
   }
 
-  /** The ten best; never an older board than it gave before. */
+  /** The top 10. Never older than a board that it returned before. */
   leaderboard({ signal }: CallOptions = {}): Promise<Board> {
     return this.#boards.leaderboard(signal);
   }
 
-  /** The ten best as the game API shows them, by user number. */
+  /** The top 10 of the game API, with user numbers. */
   top10({ signal }: CallOptions = {}): Promise<Top10> {
     return this.#boards.top10(signal);
   }
 
-  /** Where a user stands, by number or UUID. */
+  /** Score and rank of a user, by number or UUID. */
   standing(userId: number | string, { signal }: CallOptions = {}): Promise<Standing> {
     return this.#rest.enveloped('GET', `/api/scoreboard/user/${encodeURIComponent(userId)}`, { signal });
   }
 
-  /** Listens, until it is closed: the board as it changes, and one's own awards. */
+  /** Opens a live connection: boards, and the user's own awards. Reconnects until it is closed. */
   live(options: LiveOptions = {}): Live {
     return this.#live(options);
   }
 
-  #game(owner: string | null, session: SessionAnswer): Game {
+  #game(owner: string | null, session: SessionResponse): Game {
     return new Game(this.#rest, this.#login, this.#actions, owner, session);
   }
 
   async #logIn(path: string, body: Record<string, string>, { signal }: CallOptions = {}): Promise<User> {
-    const { token, user } = await this.#rest.enveloped<LoggedIn>('POST', path, { body: { ...body }, signal });
+    const { token, user } = await this.#rest.enveloped<LoginResponse>('POST', path, { body: { ...body }, signal });
     this.#login.set(token, { id: user.id, uuid: user.uuid, username: user.username, score: user.score });
     return this.#login.user as User;
   }

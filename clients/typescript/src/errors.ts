@@ -1,6 +1,6 @@
-// What can go wrong. Nothing here may ever hold a token: errors end up in logs.
+// Errors. They must never contain a token, because errors end up in logs.
 
-/** The server's codes, and this client's own: `NETWORK`, `UNREADABLE`, `PROOF_MISSING`, `LOGIN_CHANGED`. */
+/** Codes of the server, and of this client: `NETWORK`, `UNREADABLE`, `PROOF_MISSING`, `LOGIN_CHANGED`. */
 export type ErrorCode =
   | 'UNAUTHORIZED'
   | 'INVALID_TOKEN'
@@ -25,36 +25,36 @@ export type ErrorCode =
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'SERVICE_UNAVAILABLE'
   | 'INTERNAL_ERROR'
-  /** No answer came: whether the request was carried out is not known. */
+  /** No response arrived: the request may have been carried out. */
   | 'NETWORK'
-  /** An answer that is not Laurel's, such as a proxy's page. */
+  /** A response that is not Laurel's, such as a proxy's error page. */
   | 'UNREADABLE'
-  /** The action needs a proof that nobody gave; nothing was sent. */
+  /** The action needs a proof, but none was given. Nothing was sent. */
   | 'PROOF_MISSING'
-  /** The login is another user's than when this began; nothing was sent. */
+  /** Another user has logged in since this started. Nothing was sent. */
   | 'LOGIN_CHANGED';
 
-/** A field of a body that was wrong. */
+/** An invalid field of a request. */
 export interface FieldProblem {
   readonly field: string;
   readonly problem: string;
 }
 
-/** What the server says of how to get it right, by the code. */
+/** What the server says about how to fix the request, by error code. */
 export interface ErrorMetadata {
-  /** `INVALID_ACTION`: the types that are open there. */
+  /** `INVALID_ACTION`: the action types that this API accepts. */
   readonly validActionTypes?: readonly string[];
-  /** `INVALID_ACTION`: when an action is open that is closed at this time of day, such as `08:00`. */
+  /** `INVALID_ACTION`: when the action is open, as times of day such as `08:00`. */
   readonly openUtc?: { readonly from: string; readonly to: string };
-  /** `INVALID_POINTS`: what the action can be worth. */
+  /** `INVALID_POINTS`: the valid points of the action. */
   readonly expectedPoints?: readonly number[];
-  /** `RATE_LIMIT_EXCEEDED`, `ACTION_LIMIT_REACHED`: the setting whose limit was reached, and when it is over (RFC 3339). */
+  /** `RATE_LIMIT_EXCEEDED`, `ACTION_LIMIT_REACHED`: the limit's setting, and when the limit ends (RFC 3339). */
   readonly limit?: { readonly name: string; readonly max?: number; readonly resetsAt: string };
   /** `UNAUTHORIZED`, `INVALID_TOKEN`: what to send instead. */
   readonly expected?: string;
 }
 
-/** What an error knows beside its code and its words. */
+/** Details of an error. */
 export interface ErrorDetails {
   readonly status?: number;
   readonly fields?: readonly FieldProblem[];
@@ -65,27 +65,27 @@ export interface ErrorDetails {
   readonly idempotencyKey?: string | undefined;
 }
 
-/** Every failure of a call, but for an `AbortSignal`'s own reason. */
+/** The error of every failed call, except for the reason of an aborted `AbortSignal`. */
 export class LaurelError extends Error {
   override readonly name = 'LaurelError';
-  /** One of `ErrorCode`; a newer server may have others. */
+  /** One of `ErrorCode`. A newer server may send others. */
   readonly code: ErrorCode | (string & {});
-  /** The HTTP status; 0 if there was no answer. */
+  /** HTTP status. 0 without a response. */
   readonly status: number;
-  /** What was wrong with which field, for `VALIDATION_ERROR`. */
+  /** Invalid fields, for `VALIDATION_ERROR`. */
   readonly fields: readonly FieldProblem[];
-  /** How to get it right; a newer server may say more. */
+  /** How to fix the request. A newer server may send more. */
   readonly metadata: ErrorMetadata;
-  /** When it may be worth another try. */
+  /** Seconds until a retry may succeed. */
   readonly retryAfterSeconds: number | undefined;
-  /** The request's id in the server's logs. */
+  /** Id of the request in the server's logs. */
   readonly requestId: string | undefined;
   /**
-   * Of an award: a try of it ended without Laurel's own word, so it may have counted, whatever `code` says of the last
-   * one. Only the same request with the same `idempotencyKey` gets it without counting twice.
+   * The award may have counted, whatever `code` says about the last attempt, because an attempt got no response from Laurel. Repeat the
+   * same request with `idempotencyKey`: it cannot count twice.
    */
   readonly unsure: boolean;
-  /** The key of an award that is `unsure`, also if it was made inside. */
+  /** The key of an award that is `unsure`, also if the client generated it. */
   readonly idempotencyKey: string | undefined;
 
   constructor(code: ErrorCode | (string & {}), message: string, details: ErrorDetails = {}) {

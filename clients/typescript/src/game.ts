@@ -1,50 +1,49 @@
-// A game session: each update spends a token and brings the next, so updates go one after another.
+// A game session. Each update spends a token and returns the next one, so updates run one after another.
 
+import type { Actions, AwardOptions, CallOptions } from './actions.js';
 import { LaurelError } from './errors.js';
-import { newKey } from './keys.js';
 import type { Login } from './login.js';
-import type { Actions, AwardOptions, CallOptions } from './play.js';
-import type { Rest } from './rest.js';
+import { newIdempotencyKey, type Rest } from './rest.js';
 import type { GameAward, GameEnd, Proof } from './types.js';
 
-/** How an update is asked for. */
+/** Options of `update`. */
 export interface UpdateOptions extends AwardOptions {
-  /** What the catalogue says that the action is worth; looked up there if left out. */
+  /** Points of the action. Looked up in the catalogue by default. */
   readonly points?: number;
   readonly proof?: Proof;
 }
 
-/** A session as the server tells of it. */
-export interface SessionAnswer {
+/** A session in a response. */
+export interface SessionResponse {
   readonly sessionId: string;
   readonly actionToken: string | null;
   readonly expiresAt: string;
   readonly actionsCompleted?: number;
 }
 
-type UpdateAnswer = GameAward & { readonly newActionToken: string; readonly expiresAt: string };
+type UpdateResponse = GameAward & { readonly newActionToken: string; readonly expiresAt: string };
 
-/** The live session of the logged-in user. */
+/** The active session of the logged-in user. */
 export class Game {
   /** Its id, `sess_…`. */
   readonly id: string;
-  /** When it runs out (RFC 3339). */
+  /** When it expires (RFC 3339). */
   readonly expiresAt: string;
   #completed: number;
   #token: string | null;
-  /** The answer to an update never came: the token may be spent or not. */
-  #doubtful = false;
-  /** The token that each key went with, but for those that were refused: with it a repeat is the same request. */
+  /** True if an update with the current token got no response: the token may be spent. */
+  #mayBeSpent = false;
+  /** Tokens by idempotency key, except of refused updates. A repeat must send the same token to be the same request. */
   readonly #sent = new Map<string, string | null>();
   #queue: Promise<unknown> = Promise.resolve();
 
-  /** @internal `Laurel` makes them. */
+  /** @internal Created by `Laurel`. */
   constructor(
     private readonly rest: Rest,
     private readonly login: Login,
     private readonly actions: Actions,
     private readonly owner: string | null,
-    session: SessionAnswer,
+    session: SessionResponse,
   ) {
     this.id = session.sessionId;
     this.expiresAt = session.expiresAt;
@@ -52,93 +51,93 @@ export class Game {
     this.#completed = session.actionsCompleted ?? 0;
   }
 
-  /** Awards that this client knows of. */
+  /** Number of awards that this client knows of. */
   get actionsCompleted(): number {
     return this.#completed;
   }
 
   /**
-   * Redeems the session's token for a finished action. Updates of one game wait for each other, and a lost answer is
-   * asked for again under the same key. If even that fails, the error is `unsure`, and nobody knows whether it counted:
-   * call again with the same arguments and the error's `idempotencyKey` within ten minutes for that very award, or go on
-   * with the next, which first asks for the current token. After that time `TOKEN_ALREADY_USED` is all that is said of an
-   * award that counted. The same key with other arguments is an `IDEMPOTENCY_MISMATCH`.
+   * Redeems the session's token for a finished action. Updates of one game wait for each other, and lost responses are retried with the
+   * same key. If no attempt gets a response, the error is `unsure`: the award may have counted. Then repeat the call with the same
+   * arguments and the error's `idempotencyKey` within ten minutes, which returns that award. Or continue with the next update, which
+   * first requests the current token. After ten minutes, a repeat of an award that counted fails with `TOKEN_ALREADY_USED`. The same key
+   * with other arguments fails with `IDEMPOTENCY_MISMATCH`.
    */
   update(actionType: string, options: UpdateOptions = {}): Promise<GameAward> {
-    return this.#inTurn(() => this.#update(actionType, options));
+    return this.#enqueue(() => this.#update(actionType, options));
   }
 
   /** Ends the session and its tokens. */
   end({ signal }: CallOptions = {}): Promise<GameEnd> {
-    return this.#inTurn(() => {
-      this.login.stillOf(this.owner);
+    return this.#enqueue(() => {
+      this.login.requireSameUser(this.owner);
       return this.rest.enveloped<GameEnd>('POST', '/api/game/end', { signal });
     });
   }
 
   async #update(actionType: string, options: UpdateOptions): Promise<GameAward> {
     const { signal, proof } = options;
-    const key = options.idempotencyKey ?? newKey();
+    const key = options.idempotencyKey ?? newIdempotencyKey();
     const points = options.points ?? (await this.actions.find(actionType, { signal })).points;
-    const asked = { actionType, points, ...(proof && { proof }) };
-    const before = this.#sent.get(key);
-    if (before !== undefined) return this.#send(key, before, asked, signal);
-    if (this.#doubtful) await this.#refresh(signal);
+    const request = { actionType, points, ...(proof && { proof }) };
+    const tokenBefore = this.#sent.get(key);
+    if (tokenBefore !== undefined) return this.#send(key, tokenBefore, request, signal);
+    if (this.#mayBeSpent) await this.#refreshToken(signal);
     try {
-      return await this.#send(key, this.#token, asked, signal);
+      return await this.#send(key, this.#token, request, signal);
     } catch (error) {
-      // Refused at its first sending, so it did not count: another update spent the token. A repeat may be refused just
-      // because it did count, longer ago than its answer was kept.
+      // Refused when it was first sent, so it did not count: another update has spent the token. A repeat is no such case: it may be
+      // refused because it counted, longer ago than the server keeps responses.
       if (!(error instanceof LaurelError && error.code === 'TOKEN_ALREADY_USED') || error.unsure) throw error;
-      await this.#refresh(signal);
-      return await this.#send(key, this.#token, asked, signal);
+      await this.#refreshToken(signal);
+      return await this.#send(key, this.#token, request, signal);
     }
   }
 
-  async #send(key: string, token: string | null, asked: object, signal?: AbortSignal): Promise<GameAward> {
-    this.login.stillOf(this.owner);
+  async #send(key: string, token: string | null, request: object, signal?: AbortSignal): Promise<GameAward> {
+    this.login.requireSameUser(this.owner);
     const login = this.login.token;
-    const repeated = this.#sent.has(key);
+    const isRepeat = this.#sent.has(key);
     this.#sent.set(key, token);
-    if (token === this.#token) this.#doubtful = true;
-    const ask = { body: { actionToken: token, ...asked }, idempotencyKey: key, signal };
-    let answer: UpdateAnswer;
+    if (token === this.#token) this.#mayBeSpent = true;
+    const options = { body: { actionToken: token, ...request }, idempotencyKey: key, signal };
+    let response: UpdateResponse;
     try {
-      answer = await this.rest.enveloped('POST', '/api/score/update', ask);
+      response = await this.rest.enveloped('POST', '/api/score/update', options);
     } catch (error) {
-      if (error instanceof LaurelError && !error.unsure && !repeated) {
+      if (error instanceof LaurelError && !error.unsure && !isRepeat) {
         this.#sent.delete(key);
-        this.#doubtful = false;
+        this.#mayBeSpent = false;
       }
       throw error;
     }
-    const { newActionToken, expiresAt: _, ...award } = answer;
-    // One update spends a token: others that went with it did not count, and may be sent anew.
-    for (const [other, spent] of this.#sent) if (spent === token && other !== key) this.#sent.delete(other);
-    // The answer to an update before the newest says nothing of how it stands now.
+    const { newActionToken, expiresAt: _, ...award } = response;
+    // This update has spent the token. Others with the same token did not count, and may be sent with another one.
+    for (const [otherKey, otherToken] of this.#sent) if (otherToken === token && otherKey !== key) this.#sent.delete(otherKey);
+    // The response to a repeat of an older update has outdated values.
     if (token !== this.#token) return award;
-    this.#doubtful = false;
+    this.#mayBeSpent = false;
     this.#token = newActionToken;
     this.#completed += 1;
-    this.login.learn(login, { score: award.newScore });
+    this.login.updateUser(login, { score: award.newScore });
     return award;
   }
 
-  /** Takes the current token, which only the server knows now. */
-  async #refresh(signal?: AbortSignal): Promise<void> {
-    this.login.stillOf(this.owner);
-    const session = await this.rest.enveloped<SessionAnswer>('GET', '/api/game/session', { signal });
+  /** Requests the current token from the server. */
+  async #refreshToken(signal?: AbortSignal): Promise<void> {
+    this.login.requireSameUser(this.owner);
+    const session = await this.rest.enveloped<SessionResponse>('GET', '/api/game/session', { signal });
     if (session.sessionId !== this.id) {
-      throw new LaurelError('SESSION_MISMATCH', 'another game was started since', { status: 409 });
+      throw new LaurelError('SESSION_MISMATCH', 'another game has started since', { status: 409 });
     }
     this.#token = session.actionToken;
     this.#completed = session.actionsCompleted ?? this.#completed;
-    this.#doubtful = false;
+    this.#mayBeSpent = false;
   }
 
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(task);
-    this.#queue = turn.catch(() => undefined);
-    return turn;
+  #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(task);
+    this.#queue = result.catch(() => undefined);
+    return result;
   }
 }

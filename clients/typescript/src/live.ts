@@ -1,287 +1,289 @@
-// A board that stays true: one link at a time, another when it is lost, and never a step back.
+// The live connection: boards and the user's own awards. It reconnects by itself and never delivers an older board after a newer one.
 
 import type { Boards } from './boards.js';
+import type { CloseInfo, Connection, ConnectionHandlers } from './connection.js';
 import { LaurelError } from './errors.js';
-import type { Ending, Hooks, Link } from './link.js';
+import { openEventStream } from './event-stream.js';
 import type { Login } from './login.js';
 import { backOff } from './retry.js';
-import { openSocket, type WebSocketMaker } from './socket.js';
-import { openStream } from './stream.js';
-import type { Board, Personal, Row, Status } from './types.js';
+import type { Board, PersonalUpdate, Row, ServerStatus } from './types.js';
+import { openWebSocket, type WebSocketConstructor } from './websocket.js';
 
 /**
- * How a live connection is. `degraded` is open, but the server itself may not know the newest board. `offline` is
- * `reconnecting` on a device that says it has no network.
+ * The state of a live connection. `degraded` is open, but the server itself may not have the newest board. `offline` is `reconnecting` on
+ * a device that reports no network.
  */
 export type LiveState = 'connecting' | 'open' | 'degraded' | 'reconnecting' | 'offline' | 'closed' | 'refused';
 
-/** What is known beside the state. */
+/** Details of a state. */
 export interface StateDetail {
-  /** Why the last connection is no more, for people. */
+  /** Why the last connection closed, for people. */
   readonly reason?: string;
-  /** The HTTP status or the close code. */
+  /** HTTP status or close code. */
   readonly code?: number;
-  /** When it tries again. */
+  /** Time until the next attempt. */
   readonly retryInMs?: number;
-  /** When something last arrived, by this device's clock (RFC 3339): the board is true as of then. */
+  /** When something last arrived, on this device's clock (RFC 3339): the board is as of then. */
   readonly asOf?: string;
-  /** What carries it. */
+  /** The transport of an open connection. */
   readonly transport?: 'websocket' | 'events';
 }
 
-/** Who listens, and how. */
+/** Options of a live connection. */
 export interface LiveOptions {
   /**
-   * `websocket` (the default) needs a login and a `WebSocket`; without either it is `events`, which spectators can have.
-   * Where a WebSocket does not come through, events stand in for it, and every five to ten minutes it is tried again.
+   * `websocket` (the default) needs a login and a `WebSocket`. Without either, `events` is used, which also works for spectators. If
+   * WebSockets fail, `events` takes over, and a WebSocket is tried again every five to ten minutes.
    */
   readonly transport?: 'websocket' | 'events';
-  /** A connection that is silent for so long is checked, and replaced if no answer comes in 5,000. Default 10,000. */
+  /** A connection is checked after this silence, and replaced if no response arrives within 5,000. Default 10,000. */
   readonly silenceMs?: number;
-  /** A newer board than all before. */
+  /** Receives each newer board. */
   readonly onBoard?: (board: Board) => void;
-  /** One's own award, from whichever device. */
-  readonly onPersonal?: (personal: Personal) => void;
-  readonly onStatus?: (status: Status) => void;
+  /** Receives the user's own awards, from every device. */
+  readonly onPersonal?: (personal: PersonalUpdate) => void;
+  readonly onStatus?: (status: ServerStatus) => void;
   readonly onState?: (state: LiveState, detail: StateDetail) => void;
 }
 
-/** What a connection is made with. */
-export interface LiveParts {
+/** What a live connection needs from the client. */
+export interface LiveContext {
   readonly base: string;
   readonly login: Login;
   readonly boards: Boards;
   readonly fetch: typeof globalThis.fetch;
-  readonly WebSocket: WebSocketMaker | undefined;
+  readonly WebSocket: WebSocketConstructor | undefined;
   readonly random: () => number;
 }
 
-/** A node that dies sends its whole crowd elsewhere. */
+/** When a node dies, all of its clients reconnect to others: waits spread them. */
 const BASE_MS = 2_000;
 const CAP_MS = 30_000;
-/** A connection that held so long was a good one, and the next failure is a first one again. */
-const PROVEN_MS = 5_000;
-/** Where WebSockets came through before, one failure in so many is asked about by events. */
+/** After a connection of this length, the back-off starts from the beginning. */
+const STABLE_MS = 5_000;
+/** If WebSockets worked before, the event stream is asked for the reason of every third failure only. */
 const ASK_EVERY = 3;
-/** Events that stand in for a WebSocket do so for this long, and up to twice that; then one is tried again. */
-const STAND_IN_MS = 300_000;
-/** The default of `silenceMs`. */
+/** The event stream replaces a WebSocket for this time, up to twice as long. */
+const FALLBACK_MS = 300_000;
+/** Default of `silenceMs`. */
 const SILENCE_MS = 10_000;
-/** A check that has no answer by then shows that the connection is dead. */
-const ANSWER_MS = 5_000;
-/** A board that HTTP has and the connection does not bring by then shows that the connection is dead. */
+/** A check without a response within this time means that the connection is dead. */
+const CHECK_TIMEOUT_MS = 5_000;
+/** If HTTP has a newer board, the connection must deliver it within this time. */
 const GRACE_MS = 3_000;
-/** The least time between checks that the page's own events ask for. */
-const CHECK_EVERY_MS = 5_000;
+/** Minimum time between checks that are caused by events of the page. */
+const MIN_CHECK_INTERVAL_MS = 5_000;
 
-/** A live connection; it lives until `close`. */
+/** A live connection. It stays until `close`. */
 export class Live {
   #state: LiveState | null = null;
-  #link: Link | null = null;
-  #tries = 0;
-  /** Counts what was begun, so that a step that called out sees whether it is still the newest. */
-  #turn = 0;
-  /** A WebSocket came through with this login. */
-  #socketWorks = false;
-  #shown = -1;
+  #connection: Connection | null = null;
+  #failures = 0;
+  /** Number of restarts: after a callback, shows if the callback has caused another one. */
+  #restarts = 0;
+  /** True if a WebSocket was open with this login. */
+  #webSocketWorks = false;
+  #newestVersion = -1;
   #openedAt = Infinity;
   #checkedAt = -Infinity;
-  /** When something last arrived, in ms since the epoch. */
-  #heardAt: number | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #silence: ReturnType<typeof setTimeout> | undefined;
-  #standIn: ReturnType<typeof setTimeout> | undefined;
-  readonly #ends: (() => void)[] = [];
+  /** When something last arrived, in ms since the Unix epoch. */
+  #lastActivityAt: number | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #silenceTimer: ReturnType<typeof setTimeout> | undefined;
+  #fallbackTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #cleanUps: (() => void)[] = [];
 
-  /** @internal `Laurel.live` makes them. */
+  /** @internal Created by `Laurel.live`. */
   constructor(
-    private readonly parts: LiveParts,
+    private readonly context: LiveContext,
     private readonly options: LiveOptions,
   ) {
-    this.#ends.push(parts.login.onChange(() => this.#restart()));
-    this.#hear(globalThis, 'online', () => this.#nudge());
-    this.#hear(globalThis, 'offline', () => this.#leaveNetwork());
-    this.#hear(globalThis.document, 'visibilitychange', () => this.#nudge());
-    this.#restart();
+    this.#cleanUps.push(context.login.onChange(() => this.#startOver()));
+    this.#listen(globalThis, 'online', () => this.#onWake());
+    this.#listen(globalThis, 'offline', () => this.#onOffline());
+    this.#listen(globalThis.document, 'visibilitychange', () => this.#onWake());
+    this.#startOver();
   }
 
-  /** How it is. */
+  /** The current state. */
   get state(): LiveState {
     return this.#state ?? 'connecting';
   }
 
-  /** Ends it for good. */
+  /** Closes the connection for good. */
   close(): void {
     if (this.#state === 'closed') return;
-    for (const end of this.#ends) end();
-    this.#drop();
-    this.#tell('closed');
+    for (const cleanUp of this.#cleanUps) cleanUp();
+    this.#disconnect();
+    this.#setState('closed');
   }
 
-  #restart(): void {
+  #startOver(): void {
     if (this.#state === 'closed') return;
-    this.#tries = 0;
-    this.#anew('connecting');
+    this.#failures = 0;
+    this.#restart('connecting');
   }
 
-  /** Tells, then connects; unless whoever was told has closed it, or begun another turn by a login. */
-  #anew(state: LiveState, detail: StateDetail = {}): void {
-    this.#drop();
-    this.#socketWorks = false;
-    const turn = (this.#turn += 1);
-    this.#tell(state, detail);
-    if (turn === this.#turn) this.#connect();
+  /** Sets the state, then connects, unless a callback has closed this connection or changed the login. */
+  #restart(state: LiveState, detail: StateDetail = {}): void {
+    this.#disconnect();
+    this.#webSocketWorks = false;
+    const restart = (this.#restarts += 1);
+    this.#setState(state, detail);
+    if (restart === this.#restarts) this.#connect();
   }
 
   #connect(): void {
     if (this.#state === 'closed') return;
-    clearTimeout(this.#retry);
-    const { base, login, fetch, WebSocket, random } = this.parts;
+    clearTimeout(this.#retryTimer);
+    const { base, login, fetch, WebSocket, random } = this.context;
     const { transport = 'websocket' } = this.options;
     const token = login.token;
-    const byEvents = () => {
-      this.#link = openStream(fetch, base, token, this.#hooks((ending) => this.#lost(ending)));
+    const openStream = () => {
+      this.#connection = openEventStream(fetch, base, token, this.#handlers((info) => this.#onLost(info)));
     };
-    if (transport === 'events' || token === null || WebSocket === undefined) return byEvents();
-    const standIn = () => {
-      byEvents();
-      const again = () => this.#anew('reconnecting', { reason: 'a WebSocket is tried again', retryInMs: 0 });
-      this.#standIn = setTimeout(again, STAND_IN_MS * (1 + random()));
+    if (transport === 'events' || token === null || WebSocket === undefined) return openStream();
+    const fallBack = () => {
+      openStream();
+      const retry = () => this.#restart('reconnecting', { reason: 'trying a WebSocket again', retryInMs: 0 });
+      this.#fallbackTimer = setTimeout(retry, FALLBACK_MS * (1 + random()));
     };
-    // A handshake that failed does not say why; asking by events tells, or is a connection as good. Where WebSockets work it
-    // most likely is a node that is away, and a crowd that asks twice each time would only be a larger one.
-    const ask = () => !this.#socketWorks || this.#tries % ASK_EVERY === ASK_EVERY - 1;
-    const unknown = (it: Ending) => this.#openedAt === Infinity && !it.refused && it.waitMs === undefined;
-    const hooks = this.#hooks((ending) => (unknown(ending) && ask() ? standIn() : this.#lost(ending)));
-    this.#link = openSocket(WebSocket, base, token, hooks);
+    // A failed handshake has no reason. The event stream has one, or works as a fallback. If WebSockets worked before, most likely the
+    // node is down, and asking each time would double the load of the reconnecting clients.
+    const mayFallBack = () => !this.#webSocketWorks || this.#failures % ASK_EVERY === ASK_EVERY - 1;
+    const isUnexplained = (info: CloseInfo) => this.#openedAt === Infinity && !info.refused && info.waitMs === undefined;
+    const onClose = (info: CloseInfo) => (isUnexplained(info) && mayFallBack() ? fallBack() : this.#onLost(info));
+    this.#connection = openWebSocket(WebSocket, base, token, this.#handlers(onClose));
   }
 
-  #hooks(end: (ending: Ending) => void): Hooks {
-    return { end, alive: () => this.#alive(), event: (event) => this.#heard(event) };
+  #handlers(onClose: (info: CloseInfo) => void): ConnectionHandlers {
+    return { onClose, onActivity: () => this.#onActivity(), onEvent: (event) => this.#onEvent(event) };
   }
 
-  #heard({ event, data, version, timestamp }: Readonly<Record<string, unknown>>): void {
-    const { login } = this.parts;
+  #onEvent({ event, data, version, timestamp }: Readonly<Record<string, unknown>>): void {
+    const { login } = this.context;
     if (event === 'connect_success') {
       const { userId, username } = (data ?? {}) as { userId?: string; username?: string };
-      if (userId !== undefined && username !== undefined) login.learn(login.token, { uuid: userId, username });
+      if (userId !== undefined && username !== undefined) login.updateUser(login.token, { uuid: userId, username });
       this.#openedAt = performance.now();
-      this.#socketWorks ||= this.#link?.transport === 'websocket';
-      this.#tell('open', this.#carried());
-    } else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#shown) {
-      this.#shown = version;
+      this.#webSocketWorks ||= this.#connection?.transport === 'websocket';
+      this.#setState('open', this.#transportDetail());
+    } else if (event === 'leaderboard_updated' && typeof version === 'number' && version > this.#newestVersion) {
+      this.#newestVersion = version;
       const board = { rows: data as Row[], version, timestamp: String(timestamp), stale: this.#state === 'degraded' };
       call(() => this.options.onBoard?.(board));
     } else if (event === 'score_personal') {
-      const personal = data as Personal;
-      login.learn(login.token, { score: personal.score });
+      const personal = data as PersonalUpdate;
+      login.updateUser(login.token, { score: personal.score });
       call(() => this.options.onPersonal?.(personal));
     } else if (event === 'status') {
-      const status = data as Status;
-      const link = this.#link;
+      const status = data as ServerStatus;
+      const connection = this.#connection;
       call(() => this.options.onStatus?.(status));
-      if (link === this.#link) this.#tell(status.degraded ? 'degraded' : 'open', this.#carried());
+      if (connection === this.#connection) this.#setState(status.degraded ? 'degraded' : 'open', this.#transportDetail());
     }
   }
 
-  #lost(ending: Ending): void {
-    if (performance.now() - this.#openedAt >= PROVEN_MS) this.#tries = 0;
-    this.#drop();
-    const { reason, code, waitMs = 0 } = ending;
-    const asOf = this.#heardAt === undefined ? {} : { asOf: new Date(this.#heardAt).toISOString() };
+  #onLost(info: CloseInfo): void {
+    if (performance.now() - this.#openedAt >= STABLE_MS) this.#failures = 0;
+    this.#disconnect();
+    const { reason, code, waitMs = 0 } = info;
+    const asOf = this.#lastActivityAt === undefined ? {} : { asOf: new Date(this.#lastActivityAt).toISOString() };
     const detail = { reason, ...(code !== undefined && { code }), ...asOf };
-    if (ending.refused) return this.#tell('refused', detail);
-    const jitter = ending.drawn === true ? 0 : backOff(this.#tries, this.parts.random, BASE_MS, CAP_MS);
-    this.#tries += 1;
+    if (info.refused) return this.#setState('refused', detail);
+    const jitter = info.isRandomized === true ? 0 : backOff(this.#failures, this.context.random, BASE_MS, CAP_MS);
+    this.#failures += 1;
     const retryInMs = Math.round(waitMs + jitter);
-    this.#retry = setTimeout(() => this.#connect(), retryInMs);
-    this.#tell(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', { ...detail, retryInMs });
+    this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);
+    this.#setState(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', { ...detail, retryInMs });
   }
 
   /** The network is back, or the page is visible again. */
-  #nudge(): void {
+  #onWake(): void {
     if (globalThis.document?.visibilityState === 'hidden') return;
-    const due = performance.now() - this.#checkedAt >= CHECK_EVERY_MS;
-    if (this.#openedAt !== Infinity && due) void this.#check();
-    if (this.#link === null && this.#isRetrying()) this.#connect();
+    const isDue = performance.now() - this.#checkedAt >= MIN_CHECK_INTERVAL_MS;
+    if (this.#openedAt !== Infinity && isDue) void this.#check();
+    if (this.#connection === null && this.#isRetrying()) this.#connect();
   }
 
-  /** No connection outlives its network. One to this same device does, and is back at the first try. */
-  #leaveNetwork(): void {
-    if (this.#link !== null || this.#isRetrying()) this.#lost({ refused: false, reason: 'the device is offline' });
+  /** Connections do not survive a change of the network. One to this same device does, and reconnects at the first attempt. */
+  #onOffline(): void {
+    if (this.#connection !== null || this.#isRetrying()) this.#onLost({ refused: false, reason: 'the device is offline' });
   }
 
   #isRetrying(): boolean {
     return this.#state === 'reconnecting' || this.#state === 'offline';
   }
 
-  #alive(): void {
-    this.#heardAt = Date.now();
-    this.#wait();
+  #onActivity(): void {
+    this.#lastActivityAt = Date.now();
+    this.#scheduleCheck();
   }
 
-  #wait(): void {
+  #scheduleCheck(): void {
     const { silenceMs = SILENCE_MS } = this.options;
-    // Those who fell silent together do not ask together.
-    this.#watch(silenceMs * (1 + this.parts.random() / 4), () => void this.#check());
+    // Jitter: clients of a silent server must not check together.
+    this.#afterSilence(silenceMs * (1 + this.context.random() / 4), () => void this.#check());
   }
 
-  /** Replaces what is done about silence. */
-  #watch(ms: number, then: () => void): void {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(then, ms);
+  /** Sets what happens if nothing arrives for `ms`. */
+  #afterSilence(ms: number, action: () => void): void {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(action, ms);
   }
 
-  /** Asks for a sign of life: pages do not see the server's own pings. */
+  /** Checks if the connection is alive. Scripts do not see the server's WebSocket pings. */
   async #check(): Promise<void> {
-    const [link, heardAt] = [this.#link, this.#heardAt];
-    if (link === null) return;
+    const [connection, lastActivityAt] = [this.#connection, this.#lastActivityAt];
+    if (connection === null) return;
     this.#checkedAt = performance.now();
-    const dead = () => this.#lost({ refused: false, reason: 'the connection brings nothing any more' });
-    if (link.ping !== undefined) {
-      link.ping();
-      return this.#watch(ANSWER_MS, dead);
+    const onDead = () => this.#onLost({ refused: false, reason: 'the connection is dead' });
+    if (connection.ping !== undefined) {
+      connection.ping();
+      return this.#afterSilence(CHECK_TIMEOUT_MS, onDead);
     }
-    this.#wait();
-    // An event stream cannot be asked, so HTTP tells whether it missed a board.
-    const newest = await this.parts.boards.glance(ANSWER_MS).then((board) => board.version, silent);
-    if (link !== this.#link || heardAt !== this.#heardAt) return;
-    if (newest === Infinity) return dead();
-    if (newest > this.#shown) this.#watch(GRACE_MS, () => (newest > this.#shown ? dead() : this.#wait()));
+    this.#scheduleCheck();
+    // An event stream cannot be pinged. HTTP shows if it has missed a board.
+    const newest = await this.context.boards.poll(CHECK_TIMEOUT_MS).then((board) => board.version, versionOfFailedPoll);
+    if (connection !== this.#connection || lastActivityAt !== this.#lastActivityAt) return;
+    if (newest === Infinity) return onDead();
+    if (newest > this.#newestVersion) {
+      this.#afterSilence(GRACE_MS, () => (newest > this.#newestVersion ? onDead() : this.#scheduleCheck()));
+    }
   }
 
-  #drop(): void {
-    clearTimeout(this.#retry);
-    clearTimeout(this.#silence);
-    clearTimeout(this.#standIn);
-    this.#link?.close();
-    this.#link = null;
+  #disconnect(): void {
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#silenceTimer);
+    clearTimeout(this.#fallbackTimer);
+    this.#connection?.close();
+    this.#connection = null;
     this.#openedAt = Infinity;
   }
 
-  #carried(): StateDetail {
-    return this.#link === null ? {} : { transport: this.#link.transport };
+  #transportDetail(): StateDetail {
+    return this.#connection === null ? {} : { transport: this.#connection.transport };
   }
 
-  #tell(state: LiveState, detail: StateDetail = {}): void {
-    // Waiting for the next try is told each time; everything else when it changes.
+  #setState(state: LiveState, detail: StateDetail = {}): void {
+    // Each wait for a retry is reported, other states only when they change.
     if (state === this.#state && !this.#isRetrying()) return;
     this.#state = state;
     call(() => this.options.onState?.(state, detail));
   }
 
-  #hear(target: EventTarget | undefined, event: string, listener: () => void): void {
+  #listen(target: EventTarget | undefined, event: string, listener: () => void): void {
     target?.addEventListener?.(event, listener);
-    this.#ends.push(() => target?.removeEventListener?.(event, listener));
+    this.#cleanUps.push(() => target?.removeEventListener?.(event, listener));
   }
 }
 
-/** What it means that HTTP does not tell: without any answer the network is away, and whatever is newest did not come. */
-function silent(error: unknown): number {
+/** Without any response the network is down, as if HTTP had a board that the connection can never deliver. Other errors say nothing. */
+function versionOfFailedPoll(error: unknown): number {
   return error instanceof LaurelError && error.code === 'NETWORK' ? Infinity : -1;
 }
 
-/** What a page's own code throws must not break the connection; it is told where uncaught errors are. */
+/** Calls a callback of the page. Its errors are reported as uncaught and do not break the connection. */
 function call(callback: () => void): void {
   try {
     callback();

@@ -1,26 +1,26 @@
-// One HTTP request: the login, the key, the time-out, the answer in its envelope or bare, and the error.
+// HTTP requests: login, idempotency key, timeout, retries, and responses with or without an envelope.
 
 import { LaurelError, type FieldProblem } from './errors.js';
 import type { Login } from './login.js';
-import { retried, type Patience } from './retry.js';
+import { withRetries, type RetryPolicy } from './retry.js';
 
-/** A request. */
-export interface Ask {
+/** Options of a request. */
+export interface RequestOptions {
   readonly body?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Makes it safe to repeat: the server gives the first answer again. */
+  /** Makes a request safe to repeat: the server returns the first response again. */
   readonly idempotencyKey?: string;
-  /** Safe to repeat without a key, although it is a POST. */
+  /** A POST that is safe to repeat without a key. */
   readonly repeatable?: boolean;
-  /** Tried once, whatever happens. */
+  /** Never retried. */
   readonly once?: boolean;
-  /** Given up earlier than others. */
+  /** Overrides the client's timeout. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An answer with a good status, or 304. */
-export interface Answer {
+/** A successful response, or 304. */
+export interface HttpResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: unknown;
@@ -28,96 +28,104 @@ export interface Answer {
 
 const KEY = /^[\x21-\x7e]{1,64}$/;
 
+/** A random idempotency key of 128 bits. Browsers offer `randomUUID` to pages with TLS only. */
+export function newIdempotencyKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 export class Rest {
   constructor(
     private readonly url: string,
     private readonly fetch: typeof globalThis.fetch,
     private readonly login: Login,
-    private readonly patience: Patience,
+    private readonly policy: RetryPolicy,
     private readonly timeoutMs: number,
   ) {}
 
-  /** An answer of `/api/v1`, which is bare. */
-  async bare<T>(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<T> {
-    return (await this.answer(method, path, ask)).body as T;
+  /** The body of a response of `/api/v1`, which has no envelope. */
+  async bare<T>(method: 'GET' | 'POST', path: string, options: RequestOptions = {}): Promise<T> {
+    return (await this.request(method, path, options)).body as T;
   }
 
-  /** An answer of `/api`: what its envelope holds. */
-  async enveloped<T>(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<T> {
-    return ((await this.answer(method, path, ask)).body as { data: T }).data;
+  /** The `data` of a response of `/api`, which has an envelope. */
+  async enveloped<T>(method: 'GET' | 'POST', path: string, options: RequestOptions = {}): Promise<T> {
+    return ((await this.request(method, path, options)).body as { data: T }).data;
   }
 
-  /** Asks, again if that is safe. */
-  async answer(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<Answer> {
-    if (ask.idempotencyKey !== undefined && !KEY.test(ask.idempotencyKey)) {
-      throw new TypeError('an idempotency key is 1 to 64 visible ASCII characters');
+  /** Sends a request, and retries it if that is safe. */
+  async request(method: 'GET' | 'POST', path: string, options: RequestOptions = {}): Promise<HttpResponse> {
+    const { idempotencyKey, signal } = options;
+    if (idempotencyKey !== undefined && !KEY.test(idempotencyKey)) {
+      throw new TypeError('an idempotency key has 1 to 64 visible ASCII characters');
     }
-    // One login for all tries: another user's must not repeat this one's request.
+    // All attempts use the same login: another user's must not repeat this user's request.
     const token = this.login.token;
-    const call = () => this.#try(method, path, ask, token);
-    const safe = method === 'GET' || ask.idempotencyKey !== undefined || ask.repeatable === true;
-    return safe && ask.once !== true ? retried(call, this.patience, ask.signal, ask.idempotencyKey) : call();
+    const send = () => this.#send(method, path, options, token);
+    const isSafe = method === 'GET' || idempotencyKey !== undefined || options.repeatable === true;
+    return isSafe && options.once !== true ? withRetries(send, this.policy, signal, idempotencyKey) : send();
   }
 
-  async #try(method: string, path: string, ask: Ask, token: string | null): Promise<Answer> {
-    ask.signal?.throwIfAborted();
-    const headers: Record<string, string> = { accept: 'application/json', ...ask.headers };
+  async #send(method: string, path: string, options: RequestOptions, token: string | null): Promise<HttpResponse> {
+    const { body, idempotencyKey, signal } = options;
+    signal?.throwIfAborted();
+    const headers: Record<string, string> = { accept: 'application/json', ...options.headers };
     if (token !== null) headers['authorization'] = `Bearer ${token}`;
-    if (ask.idempotencyKey !== undefined) headers['idempotency-key'] = ask.idempotencyKey;
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
     const request: RequestInit = { method, headers };
-    if (ask.body !== undefined) {
+    if (body !== undefined) {
       headers['content-type'] = 'application/json';
-      request.body = JSON.stringify(ask.body);
+      request.body = JSON.stringify(body);
     }
-    const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), ask.timeoutMs ?? this.timeoutMs);
-    const passOn = () => stop.abort();
-    ask.signal?.addEventListener('abort', passOn, { once: true });
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), options.timeoutMs ?? this.timeoutMs);
+    const onAbort = () => abort.abort();
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      const response = await this.fetch(this.url + path, { ...request, signal: stop.signal });
-      return read(response, await response.text());
+      const response = await this.fetch(this.url + path, { ...request, signal: abort.signal });
+      return checked(response, await response.text());
     } catch (error) {
       if (error instanceof LaurelError) throw error;
-      ask.signal?.throwIfAborted();
-      throw new LaurelError('NETWORK', `${method} ${path} got no answer`);
+      signal?.throwIfAborted();
+      throw new LaurelError('NETWORK', `${method} ${path} got no response`);
     } finally {
       clearTimeout(timer);
-      ask.signal?.removeEventListener('abort', passOn);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 }
 
-function read({ ok, status, headers }: Response, text: string): Answer {
-  const body = status === 304 ? null : parse(text);
+function checked({ ok, status, headers }: Response, text: string): HttpResponse {
+  const body = status === 304 ? null : parseJson(text);
   if (status === 304 || (ok && typeof body === 'object' && body !== null)) return { status, headers, body };
-  throw refusal(status, headers, body);
+  throw errorOf(status, headers, body);
 }
 
-/** The error that an answer tells. */
-export function refusal(status: number, headers: Headers, body: unknown): LaurelError {
-  const told = (body ?? {}) as { message?: unknown; metadata?: Record<string, unknown> };
-  const code = told.metadata?.['errorCode'];
-  const fields = told.metadata?.['fields'];
+/** The error of a response. */
+export function errorOf(status: number, headers: Headers, body: unknown): LaurelError {
+  const { message, metadata } = (body ?? {}) as { message?: unknown; metadata?: Record<string, unknown> | null };
+  const code = metadata?.['errorCode'];
+  const fields = metadata?.['fields'];
   const details = {
     status,
     retryAfterSeconds: retryAfter(headers),
     requestId: headers.get('x-request-id') ?? undefined,
     fields: Array.isArray(fields) ? (fields as FieldProblem[]) : [],
-    metadata: told.metadata ?? {},
+    metadata: metadata ?? {},
   };
-  return typeof code === 'string' && typeof told.message === 'string'
-    ? new LaurelError(code, told.message, details)
-    : new LaurelError('UNREADABLE', `an answer with status ${status} that is not Laurel's`, details);
+  return typeof code === 'string' && typeof message === 'string'
+    ? new LaurelError(code, message, details)
+    : new LaurelError('UNREADABLE', `a response with status ${status} that is not Laurel's`, details);
 }
 
-/** `Retry-After` in seconds; the form with a date is not Laurel's, and is passed over. */
-export function retryAfter(headers: Headers): number | undefined {
-  const told = headers.get('retry-after');
-  return told !== null && /^\d{1,9}$/.test(told) ? Number(told) : undefined;
+/** `Retry-After` in seconds. Laurel never sends the form with a date. */
+function retryAfter(headers: Headers): number | undefined {
+  const value = headers.get('retry-after');
+  return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : undefined;
 }
 
-/** JSON, or null for anything else. */
-export function parse(text: string): unknown {
+/** Parses JSON. Returns null for anything else. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

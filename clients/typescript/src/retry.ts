@@ -1,41 +1,41 @@
-// When to try again: full jitter, so that those who failed together do not come back together.
+// Retries with full jitter, so that clients that failed together do not retry together.
 
 import { LaurelError } from './errors.js';
 
-/** How often, and how long, a call is tried again. */
+/** How often and how long requests are retried. */
 export interface RetryOptions {
-  /** All tries, the first one included; 1: none but that. Default 5. */
+  /** Maximum number of attempts, the first one included. 1 disables retries. Default 5. */
   readonly attempts?: number;
-  /** A `Retry-After` beyond this is not waited for: the error is thrown, and says it. Default 10. */
+  /** A longer `Retry-After` is not waited for: the error is thrown, and has it. Default 10. */
   readonly maxWaitSeconds?: number;
 }
 
-/** Anything from 0 to the least of `capMs` and `baseMs` doubled for each earlier try. */
-export function backOff(tries: number, random: () => number, baseMs: number, capMs: number): number {
-  return random() * Math.min(capMs, baseMs * 2 ** Math.min(tries, 30));
+/** A random wait in ms, up to `baseMs` doubled for each earlier attempt, and up to `capMs`. */
+export function backOff(attempts: number, random: () => number, baseMs: number, capMs: number): number {
+  return random() * Math.min(capMs, baseMs * 2 ** Math.min(attempts, 30));
 }
 
-/** Waits; throws the signal's reason as soon as it is aborted. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+/** Waits. Throws the signal's reason when it is aborted. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
-    const stop = () => {
+    const abort = () => {
       clearTimeout(timer);
       reject(signal?.reason);
     };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
+      signal?.removeEventListener('abort', abort);
       resolve();
     }, ms);
-    signal?.addEventListener('abort', stop, { once: true });
+    signal?.addEventListener('abort', abort, { once: true });
   });
 }
 
-/** What `retried` needs to know. */
-export interface Patience {
+/** The settings of `withRetries`. */
+export interface RetryPolicy {
   readonly attempts: number;
   readonly maxWaitMs: number;
   readonly random: () => number;
@@ -45,37 +45,37 @@ const BASE_MS = 200;
 const CAP_MS = 5_000;
 
 /**
- * Calls until it succeeds, fails for good, or was tried often enough. Only for what may be repeated. With the key of an
- * award the error tells whether any try may have counted: a refusal of the last one says nothing about those before.
+ * Calls until a call succeeds, fails for good, or was the last attempt. Only for requests that are safe to repeat. With an idempotency key,
+ * the error's `unsure` tells if any attempt may have counted: a refusal of the last one says nothing about those before.
  */
-export async function retried<T>(
+export async function withRetries<T>(
   call: () => Promise<T>,
-  { attempts, maxWaitMs, random }: Patience,
+  { attempts, maxWaitMs, random }: RetryPolicy,
   signal?: AbortSignal,
   idempotencyKey?: string,
 ): Promise<T> {
   let unsure = false;
-  for (let tries = 0; ; tries += 1) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
       return await call();
     } catch (error) {
       if (!(error instanceof LaurelError)) throw error;
       unsure ||= idempotencyKey !== undefined && mayHaveCounted(error);
-      const told = (error.retryAfterSeconds ?? 0) * 1000;
-      if (tries + 1 >= attempts || !mayPass(error) || told > maxWaitMs) {
+      const waitMs = (error.retryAfterSeconds ?? 0) * 1000;
+      if (attempt + 1 >= attempts || !mayPass(error) || waitMs > maxWaitMs) {
         throw unsure ? new LaurelError(error.code, error.message, { ...error, unsure, idempotencyKey }) : error;
       }
-      await pause(told + backOff(tries, random, BASE_MS, CAP_MS), signal);
+      await sleep(waitMs + backOff(attempt, random, BASE_MS, CAP_MS), signal);
     }
   }
 }
 
-/** Only Laurel's own refusal is sure that nothing was done: a lost answer, a balancer's page and a fault are not. */
+/** True unless Laurel itself refused: after a lost response, a balancer's error or an internal error, the request may have counted. */
 function mayHaveCounted({ status, code }: LaurelError): boolean {
   return status < 400 || status >= 500 || code === 'UNREADABLE';
 }
 
-/** Whether the same request may succeed later: nobody answered, a balancer did, or it was too early. */
+/** True if the same request may succeed later: no response, a balancer's error, or too early. */
 function mayPass(error: LaurelError): boolean {
   switch (error.status) {
     case 0:

@@ -1,18 +1,18 @@
-// SHA-256 (FIPS 180-4) of short texts. Not `crypto.subtle`, which is asynchronous, so that a proof would wait longer for
-// promises than it hashes, and which browsers keep from pages without TLS.
+// SHA-256 (FIPS 180-4) of short texts. `crypto.subtle` is asynchronous, so hashcash would spend more time on promises than on hashes, and
+// browsers offer it to pages with TLS only.
 
 const K = new Int32Array(64);
 const START = new Int32Array(8);
 
-/** The constants are the first 32 bits of the fractions of the cube and square roots of the first primes. */
+/** The first 32 bits of a root's fractional part. The constants are those of the cube and square roots of the first primes. */
 function fraction(root: number): number {
   return ((root - Math.floor(root)) * 2 ** 32) | 0;
 }
 
 for (let candidate = 2, found = 0; found < 64; candidate += 1) {
-  let prime = true;
-  for (let divisor = 2; divisor * divisor <= candidate; divisor += 1) prime &&= candidate % divisor !== 0;
-  if (!prime) continue;
+  let isPrime = true;
+  for (let divisor = 2; divisor * divisor <= candidate; divisor += 1) isPrime &&= candidate % divisor !== 0;
+  if (!isPrime) continue;
   if (found < 8) START[found] = fraction(Math.sqrt(candidate));
   K[found] = fraction(Math.cbrt(candidate));
   found += 1;
@@ -20,8 +20,8 @@ for (let candidate = 2, found = 0; found < 64; candidate += 1) {
 
 const words = new Int32Array(64);
 
-/** Mixes one block of 64 bytes into a state. */
-function mix(state: Int32Array, bytes: Uint8Array, offset: number): void {
+/** Compresses one block of 64 bytes into the state. */
+function compress(state: Int32Array, bytes: Uint8Array, offset: number): void {
   const w = words;
   for (let i = 0; i < 16; i += 1) {
     const at = offset + i * 4;
@@ -47,23 +47,23 @@ function mix(state: Int32Array, bytes: Uint8Array, offset: number): void {
   state[4]! += e; state[5]! += f; state[6]! += g; state[7]! += h;
 }
 
-/** A text with room for its padding, which depends on its length alone: so the text may change in place. */
+/** Pads a text to whole blocks. The padding depends on the length only, so the text can be changed in place. */
 export function padded(bytes: Uint8Array): Uint8Array {
-  const whole = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
-  whole.set(bytes);
-  whole[bytes.length] = 0x80;
-  new DataView(whole.buffer).setUint32(whole.length - 4, bytes.length * 8);
-  return whole;
+  const blocks = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
+  blocks.set(bytes);
+  blocks[bytes.length] = 0x80;
+  new DataView(blocks.buffer).setUint32(blocks.length - 4, bytes.length * 8);
+  return blocks;
 }
 
-/** The hash of a padded text, as eight words. */
-export function sha256(whole: Uint8Array, hash = new Int32Array(8)): Int32Array {
+/** Hashes padded blocks. Returns eight words. */
+export function sha256(blocks: Uint8Array, hash = new Int32Array(8)): Int32Array {
   hash.set(START);
-  for (let offset = 0; offset < whole.length; offset += 64) mix(hash, whole, offset);
+  for (let offset = 0; offset < blocks.length; offset += 64) compress(hash, blocks, offset);
   return hash;
 }
 
-/** How many bits are zero before the first that is not. */
+/** The number of zero bits before the first one bit. */
 export function leadingZeroBits(hash: Int32Array): number {
   let zeros = 0;
   for (const word of hash) {

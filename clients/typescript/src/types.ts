@@ -1,6 +1,6 @@
-// What goes over the wire, as the OpenAPI document has it.
+// Types of requests and responses, as in the OpenAPI document.
 
-/** A place on the board. Equal scores share a rank. */
+/** A row of the board. Equal scores share a rank. */
 export interface Row {
   /** The user's UUID. */
   readonly userId: string;
@@ -9,18 +9,18 @@ export interface Row {
   readonly rank: number;
 }
 
-/** The ten best at one moment. */
+/** The top 10. */
 export interface Board {
   readonly rows: readonly Row[];
-  /** It only grows: of two boards the one with the higher version is the newer. */
+  /** Grows with every change: of two boards, the one with the higher version is newer. */
   readonly version: number;
-  /** When it came to be (RFC 3339). */
+  /** When the board changed (RFC 3339). */
   readonly timestamp: string;
-  /** Redis is away: there may be a newer one. */
+  /** True if there may be a newer board, because Redis is unavailable. */
   readonly stale: boolean;
 }
 
-/** A place on the board of the game API, which names users by their numbers. */
+/** A row of the game API's board, with the user's number. */
 export interface NumberedRow {
   readonly userId: number;
   readonly username: string;
@@ -28,108 +28,108 @@ export interface NumberedRow {
   readonly rank: number;
 }
 
-/** The ten best as the game API shows them. */
+/** The top 10 of the game API. */
 export interface Top10 {
   readonly rows: readonly NumberedRow[];
   readonly version: number;
   readonly stale: boolean;
 }
 
-/** Where one user stands. */
+/** Score and rank of a user. */
 export interface Standing {
   /** The user's number. */
   readonly userId: number;
   readonly username: string;
   readonly score: number;
-  /** None without points. */
+  /** Null without points. */
   readonly rank: number | null;
 }
 
-/** Who is logged in, as far as it is known. */
+/** The logged-in user, as far as known. */
 export interface User {
-  /** The user's number, which the game API uses; unknown for logins of an outside identity provider. */
+  /** The user's number, used by the game API. Null for logins of an external identity provider. */
   readonly id: number | null;
-  /** The user's UUID, which boards and `/api/v1` use. */
+  /** The user's UUID, used by boards and `/api/v1`. */
   readonly uuid: string | null;
   readonly username: string;
-  /** The newest total that this client has heard of. */
+  /** The newest score that this client has received. */
   readonly score: number | null;
   readonly role: string | null;
 }
 
-/** What an action asks to be shown. */
+/** A kind of proof. */
 export type Check = 'elapsed' | 'quiz' | 'hashcash' | 'signed' | 'webhook' | 'admob';
 
-/** An action of the catalogue. */
+/** An action in the catalogue. */
 export interface Action {
   readonly actionType: string;
   readonly actionId: number;
   readonly points: number;
   readonly pointsByDifficulty: Readonly<Record<string, number>>;
   readonly proof: Check | 'none' | 'all';
-  /** Every kind of proof that it needs; empty for `none`. */
+  /** All proofs that it needs. Empty for `none`. */
   readonly checks: readonly Check[];
   readonly flows: readonly ('actions' | 'tokens' | 'game')[];
   readonly limits: {
     readonly cooldownMs: number;
     readonly capPerHour: number;
     readonly capPerDay: number;
-    /** `HH:MM` each, in UTC; null: always open. */
+    /** Times of day in UTC, `HH:MM`. Null: always open. */
     readonly openUtc: { readonly from: string; readonly to: string } | null;
   };
-  /** With a login: ms until the cooldown and the caps let the player start it; 0: now. */
+  /** With a login: ms until cooldown and caps allow the action. 0 is now. */
   readonly availableInMs?: number;
 }
 
-/** What has to be shown; the fields are those of the action's kinds of proof. */
+/** What the proof must answer. The fields depend on the action's kinds of proof. */
 export interface Challenge {
-  /** `elapsed`: from when on the token may be redeemed, by the server's clock (RFC 3339). */
+  /** `elapsed`: earliest time to redeem the token, on the server's clock (RFC 3339). */
   readonly notBefore?: string;
-  /** `elapsed`: until when. */
+  /** `elapsed`: latest time. */
   readonly notAfter?: string;
-  /** `quiz`: what is asked. */
+  /** `quiz`: the question. */
   readonly question?: string;
-  /** `quiz`: one of the answers to choose from. */
+  /** `quiz`: the answers to choose from. */
   readonly choices?: readonly string[];
-  /** `hashcash`: what the hashed text begins with. */
+  /** `hashcash`: prefix of the hashed text. */
   readonly prefix?: string;
-  /** `hashcash`: how many leading zero bits the hash has to have. */
+  /** `hashcash`: leading zero bits that the hash needs. */
   readonly bits?: number;
   /** `signed`: the attestation's `jti`. */
   readonly nonce?: string;
 }
 
-/** What is shown: `quizResult`, `nonce`, `attestation`, or whatever a webhook's backend reads. */
+/** A proof: `quizResult`, `nonce`, `attestation`, or what the webhook's backend reads. */
 export type Proof = Readonly<Record<string, unknown>>;
 
-/** An action that was started. */
-export interface Started {
-  /** Works once, for `expiresIn` seconds. */
+/** A started action. */
+export interface StartedAction {
+  /** Single-use token, valid for `expiresIn` seconds. */
   readonly antiSpamToken: string;
   readonly expiresIn: number;
   readonly actionId: string;
   readonly challenge?: Challenge;
 }
 
-/** Points that were won. */
+/** An award. */
 export interface Award {
   readonly success: true;
   readonly newScore: number;
   readonly rank: number;
   readonly leaderboard: readonly Row[];
-  /** What was won, signed: a compact JWS that anybody can verify. */
+  /** The award's receipt: a compact JWS that anyone can verify. */
   readonly receipt?: string;
 }
 
-/** A token whose action is proven, to be redeemed later. */
-export interface ProvenToken {
+/** A token of a proven action, to redeem later. */
+export interface ActionToken {
   readonly actionToken: string;
   readonly actionType: string;
   readonly expiresAt: string;
   readonly expiresIn: number;
 }
 
-/** Points that were won in a game. */
+/** An award in a game. */
 export interface GameAward {
   readonly newScore: number;
   readonly pointsEarned: number;
@@ -137,30 +137,30 @@ export interface GameAward {
   readonly receipt?: string;
 }
 
-/** A game that is over. */
+/** The result of a finished game. */
 export interface GameEnd {
   readonly finalScore: number;
   readonly actionsCompleted: number;
-  /** Seconds that were played. */
+  /** Seconds. */
   readonly sessionDuration: number;
 }
 
-/** One's own award, as it comes over a live connection. */
-export interface Personal {
+/** An award of the logged-in user, from the live connection. */
+export interface PersonalUpdate {
   /** The user's UUID. */
   readonly userId: string;
   readonly score: number;
-  /** None without points: an operator may take all of them. */
+  /** Null without points: an admin can remove all of them. */
   readonly rank: number | null;
   readonly pointsEarned: number;
-  /** None for the first points. */
+  /** Null for the first points. */
   readonly previousRank: number | null;
 }
 
-/** Whether what is shown may be old. */
-export interface Status {
-  /** Redis is away: the board stays as it was. */
+/** Whether the board may be out of date. */
+export interface ServerStatus {
+  /** True while Redis is unavailable. The board does not change. */
   readonly degraded: boolean;
-  /** As of when (RFC 3339). */
+  /** When the board was last known to be current (RFC 3339). */
   readonly asOf: string;
 }

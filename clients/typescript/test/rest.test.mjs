@@ -1,12 +1,12 @@
-// Which calls are retried, against a fake server.
+// Retries, errors and caching, against fake responses.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Laurel } from '../dist/index.js';
 
-/** A client whose requests get these responses one after another, and then the last one again. */
-function clientWith(responses, options = {}) {
+/** A client whose requests get these responses, one after another. The last one repeats. Null is a lost response. */
+function scripted(responses, options = {}) {
   const requests = [];
   const fetch = async (url, { method, headers, body }) => {
     requests.push({ url, method, headers, body });
@@ -25,13 +25,13 @@ const award = { body: { success: true, newScore: 10, rank: 1, leaderboard: [] } 
 
 test('an award is retried with the same key and body', async () => {
   const unavailable = refusal(503, 'SERVICE_UNAVAILABLE', { 'retry-after': '0' });
-  const { laurel, requests } = clientWith([null, unavailable, { status: 502, text: '<html>' }, refusal(429, 'RATE_LIMIT_EXCEEDED', { 'retry-after': '0' }), award]);
+  const { laurel, requests } = scripted([null, unavailable, { status: 502, text: '<html>' }, refusal(429, 'RATE_LIMIT_EXCEEDED', { 'retry-after': '0' }), award]);
   assert.equal((await laurel.finalize('t')).newScore, 10);
-  assert.equal(new Set(requests.map((it) => it.headers['idempotency-key'] + it.body)).size, 1);
+  assert.equal(new Set(requests.map(({ headers, body }) => headers['idempotency-key'] + body)).size, 1);
   assert.equal(requests.length, 5);
 });
 
-test('an error after a lost response says that the award may have been made', async () => {
+test('a refusal after a lost response is unsure', async () => {
   const limited = refusal(429, 'RATE_LIMIT_EXCEEDED', { 'retry-after': '60' });
   const cases = [
     [[limited], 'RATE_LIMIT_EXCEEDED', false],
@@ -41,107 +41,107 @@ test('an error after a lost response says that the award may have been made', as
     [[null], 'NETWORK', true],
   ];
   for (const [responses, code, unsure] of cases) {
-    const { laurel, requests } = clientWith(responses);
-    const error = await laurel.finalize('t').then(assert.fail, (it) => it);
+    const { laurel, requests } = scripted(responses);
+    const error = await laurel.finalize('t').then(assert.fail, (error) => error);
     const key = unsure ? requests[0].headers['idempotency-key'] : undefined;
     assert.deepEqual([error.code, error.unsure, error.idempotencyKey], [code, unsure, key]);
   }
-  const readError = await clientWith([null]).laurel.leaderboard().then(assert.fail, (it) => it);
-  assert.deepEqual([readError.unsure, readError.idempotencyKey], [false, undefined], 'a read makes no award');
+  const error = await scripted([null]).laurel.leaderboard().then(assert.fail, (error) => error);
+  assert.deepEqual([error.unsure, error.idempotencyKey], [false, undefined], 'a read cannot count');
 });
 
-test('an action is not finalized with the login of another user', async () => {
+test('an action is not finished after another user has logged in', async () => {
   const jwt = (sub, iat) => `h.${Buffer.from(JSON.stringify({ sub, iat })).toString('base64url')}.s`;
   const catalogue = { body: { actions: [{ actionType: 'jab', checks: [] }] } };
   const started = { body: { antiSpamToken: 't', expiresIn: 60, actionId: 'jab' } };
-  const logins = { another: jwt('eve', 1), nobody: null, renewed: jwt('ann', 2) };
-  for (const [login, token] of Object.entries(logins)) {
-    const { laurel, requests } = clientWith([catalogue, started, award], { token: jwt('ann', 1) });
-    const pending = laurel.play('jab', { prove: async () => ((laurel.token = token), null) });
-    if (login === 'renewed') await pending;
-    else await assert.rejects(pending, (it) => it.code === 'LOGIN_CHANGED');
-    assert.equal(requests.length, login === 'renewed' ? 3 : 2, login);
+  const during = { another: jwt('eve', 1), nobody: null, renewed: jwt('ann', 2) };
+  for (const [who, token] of Object.entries(during)) {
+    const { laurel, requests } = scripted([catalogue, started, award], { token: jwt('ann', 1) });
+    const play = laurel.play('jab', { prove: async () => ((laurel.token = token), null) });
+    if (who === 'renewed') await play;
+    else await assert.rejects(play, (it) => it.code === 'LOGIN_CHANGED');
+    assert.equal(requests.length, who === 'renewed' ? 3 : 2, who);
   }
 });
 
-test('an error has the metadata of the server', async () => {
+test('an error has the metadata of the response', async () => {
   const limit = { name: 'cap_per_day', resetsAt: '2030-01-01T00:00:00.000Z' };
   for (const more of [{ validActionTypes: ['jab'] }, { expectedPoints: [10, 40] }, { limit }, {}]) {
     const response = refusal(400, 'INVALID_ACTION');
     Object.assign(response.body.metadata, more);
-    const { metadata } = await clientWith([response]).laurel.leaderboard().then(assert.fail, (it) => it);
+    const { metadata } = await scripted([response]).laurel.leaderboard().then(assert.fail, (error) => error);
     assert.deepEqual(metadata, { errorCode: 'INVALID_ACTION', timestamp: '', ...more });
   }
   for (const text of ['<html>', '{}', 'null']) {
-    const error = await clientWith([{ status: 400, text }]).laurel.leaderboard().then(assert.fail, (it) => it);
+    const error = await scripted([{ status: 400, text }]).laurel.leaderboard().then(assert.fail, (error) => error);
     assert.deepEqual(error.metadata, {}, text);
   }
 });
 
-test('a call has five attempts, or as many as configured', async () => {
+test('a request is sent up to five times, or as often as set', async () => {
   for (const [retry, count] of [[undefined, 5], [{ attempts: 2 }, 2], [{ attempts: 1 }, 1]]) {
-    const { laurel, requests } = clientWith([null], retry ? { retry } : {});
-    await assert.rejects(laurel.leaderboard(), (it) => it.code === 'NETWORK' && it.status === 0);
+    const { laurel, requests } = scripted([null], retry ? { retry } : {});
+    await assert.rejects(laurel.leaderboard(), ({ code, status }) => code === 'NETWORK' && status === 0);
     assert.equal(requests.length, count);
   }
 });
 
-test('a final refusal is not retried', async () => {
+test('a final error is not retried', async () => {
   const cases = [
     [refusal(409, 'TOKEN_ALREADY_USED'), 'TOKEN_ALREADY_USED'],
     [refusal(500, 'INTERNAL_ERROR'), 'INTERNAL_ERROR'],
     [refusal(429, 'RATE_LIMIT_EXCEEDED', { 'retry-after': '11' }), 'RATE_LIMIT_EXCEEDED'],
     [refusal(429, 'RATE_LIMIT_EXCEEDED'), 'RATE_LIMIT_EXCEEDED'],
-    [{ status: 200, text: '<html>a captive portal' }, 'UNREADABLE'],
+    [{ status: 200, text: '<html>a proxy greets you' }, 'UNREADABLE'],
     [{ status: 418, text: 'short and stout' }, 'UNREADABLE'],
   ];
   for (const [response, code] of cases) {
-    const { laurel, requests } = clientWith([response, award]);
+    const { laurel, requests } = scripted([response, award]);
     await assert.rejects(laurel.finalize('t'), (it) => it.code === code);
     assert.equal(requests.length, 1, code);
   }
 });
 
-test('a lost verified token is requested again with the same key', async () => {
-  const { laurel, requests } = clientWith([null, null, { status: 201, body: { actionToken: 'act_1' } }]);
+test('a verified token is retried with the same key', async () => {
+  const { laurel, requests } = scripted([null, null, { status: 201, body: { actionToken: 'act_1' } }]);
   assert.equal((await laurel.actionToken({ actionType: 'a' })).actionToken, 'act_1');
-  assert.equal(new Set(requests.map((it) => it.headers['idempotency-key'] + it.body)).size, 1);
+  assert.equal(new Set(requests.map(({ headers, body }) => headers['idempotency-key'] + body)).size, 1);
   assert.equal(requests.length, 3);
 });
 
 test('a request without a key is sent once', async () => {
   const calls = [
-    (it) => it.login({ username: 'a', password: 'b' }),
-    (it) => it.startGame(),
+    (laurel) => laurel.login({ username: 'a', password: 'b' }),
+    (laurel) => laurel.startGame(),
   ];
   for (const call of calls) {
-    const { laurel, requests } = clientWith([null, award]);
+    const { laurel, requests } = scripted([null, award]);
     await assert.rejects(call(laurel), (it) => it.code === 'NETWORK');
     assert.equal(requests.length, 1);
   }
 });
 
-test('an older board does not replace a newer one, and the ETag is sent back', async () => {
+test('an older board does not replace a newer one, and the entity tag is sent', async () => {
   const board = (version, stale) => ({
     headers: { etag: `"${version}${stale ? '-stale' : ''}"` }, body: { leaderboard: [], version, ...(stale && { stale }) },
   });
-  const { laurel, requests } = clientWith([board(2e15), board(1e15), board(2e15, true), { status: 304 }]);
+  const { laurel, requests } = scripted([board(2e15), board(1e15), board(2e15, true), { status: 304 }]);
   const versions = [];
   for (let i = 0; i < 4; i += 1) {
     const { version, stale } = await laurel.leaderboard();
     versions.push([version, stale]);
   }
   assert.deepEqual(versions, [[2e15, false], [2e15, false], [2e15, true], [2e15, true]]);
-  const tags = requests.map((it) => it.headers['if-none-match']);
+  const tags = requests.map(({ headers }) => headers['if-none-match']);
   assert.deepEqual(tags, [undefined, '"2000000000000000"', '"2000000000000000"', '"2000000000000000-stale"']);
 });
 
-test('a request without a response times out, and an aborted one has the reason', async () => {
+test('a request fails after the timeout, and with the reason of its signal', async () => {
   const fetch = (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
   const slow = new Laurel({ fetch, timeoutMs: 20, retry: { attempts: 1 } });
   await assert.rejects(slow.top10(), (it) => it.code === 'NETWORK');
-  const controller = new AbortController();
-  const pending = new Laurel({ fetch }).top10({ signal: controller.signal });
-  controller.abort('enough');
-  await assert.rejects(pending, (it) => it === 'enough');
+  const abort = new AbortController();
+  const request = new Laurel({ fetch }).top10({ signal: abort.signal });
+  abort.abort('enough');
+  await assert.rejects(request, (reason) => reason === 'enough');
 });

@@ -1,66 +1,80 @@
-// Calls of the API. What it refuses is a `Refused`; an answer that did not come is a `Lost`.
+// Calls of the admin API, and the admin's login. An error response is a `Rejected`; a lost one is a `NoResponse`.
 
-import { token } from './session.js';
+import { tabStorage } from '/assets/common/storage.js';
+import { payload } from '/assets/laurel/login.js';
 
 const TIMEOUT_MS = 20_000;
+const LOGIN_KEY = 'laurel.admin';
 
-/** The API's own words for why it did not. */
-export class Refused extends Error {
+/** The admin's JWT, stored for the tab. Null is logged out. */
+export const login = {
+  get token() {
+    return tabStorage.get(LOGIN_KEY);
+  },
+  set token(jwt) {
+    tabStorage.set(LOGIN_KEY, jwt);
+  },
+};
+
+/** The username in the JWT, for display. The API checks what it may do. */
+export const ownName = () => payload(login.token ?? '')?.username ?? '';
+
+/** An error response of the API. */
+export class Rejected extends Error {
   constructor(status, body, retryAfter) {
-    super(body.message || `The answer was ${status}.`);
+    super(body.message || `The server responded with status ${status}.`);
     this.status = status;
     this.code = body.metadata?.errorCode;
     this.fields = body.metadata?.fields ?? [];
     this.retrySeconds = status === 429 || status === 503 ? Math.max(1, Number(retryAfter) || 1) : undefined;
   }
 
-  /** Whether something may have been done nevertheless. */
-  get unsure() {
+  /** True if the operation may have been done nevertheless. */
+  get isUnsure() {
     return this.status >= 500;
   }
 }
 
-/** Nobody knows whether it was done. */
-export class Lost extends Error {
-  unsure = true;
+/** No response arrived: the operation may have been done. */
+export class NoResponse extends Error {
+  isUnsure = true;
 }
 
-/** Tells the page that the login holds no more, or is nobody's who may be here. */
-export const turnedAway = new EventTarget();
+/** Fires `rejected` if the API no longer accepts the login, or if it is not an admin's. */
+export const loggedOut = new EventTarget();
 
 export const get = (path, signal) => call('GET', path, { signal });
 export const post = (path, body, key) => call('POST', path, { body, key });
 
-async function call(method, path, { body, key, signal, as = token() }) {
+async function call(method, path, { body, key, signal, token = login.token }) {
   const headers = { accept: 'application/json' };
-  if (as) headers.authorization = `Bearer ${as}`;
+  if (token) headers.authorization = `Bearer ${token}`;
   if (body) headers['content-type'] = 'application/json';
   if (key) headers['idempotency-key'] = key;
-  const late = AbortSignal.timeout(TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let response;
-  let answer;
+  let envelope;
   try {
     response = await fetch(path, {
-      method, headers, body: body && JSON.stringify(body), cache: 'no-store', signal: signal ? AbortSignal.any([signal, late]) : late,
+      method, headers, body: body && JSON.stringify(body), cache: 'no-store', signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
-    answer = await response.json();
+    envelope = await response.json();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Lost('No answer came. Is the network there?');
+    throw new NoResponse('Can’t reach the server. Check your connection.');
   }
-  if (response.ok) return answer.data;
-  const refused = new Refused(response.status, answer, response.headers.get('retry-after'));
-  // Somebody else may have logged in meanwhile; their login is not the one that was refused.
-  if ((response.status === 401 || response.status === 403) && as && as === token()) {
-    turnedAway.dispatchEvent(new CustomEvent('turned-away', { detail: refused }));
+  if (response.ok) return envelope.data;
+  const error = new Rejected(response.status, envelope, response.headers.get('retry-after'));
+  // Another login may have replaced the one that was rejected.
+  if ((response.status === 401 || response.status === 403) && token && token === login.token) {
+    loggedOut.dispatchEvent(new CustomEvent('rejected', { detail: error }));
   }
-  throw refused;
+  throw error;
 }
 
-/** A login, which is not kept yet. */
+/** Returns the JWT of an admin, which is not stored yet. Fails if the user is no admin. */
 export async function logIn(username, password) {
-  const { token: jwt } = await call('POST', '/api/auth/login', { body: { username, password }, as: null });
-  // The API says whether this is an operator.
-  await call('GET', '/api/admin/audit?limit=1', { as: jwt });
-  return jwt;
+  const { token } = await call('POST', '/api/auth/login', { body: { username, password }, token: null });
+  await call('GET', '/api/admin/audit?limit=1', { token });
+  return token;
 }

@@ -1,47 +1,48 @@
-// A drawing by uPlot in the page's colours. It is one picture to a screen reader, with a name; the same values are in a table below.
+// Charts by uPlot in the page's colors. For screen readers a chart is an image with a summary, and a table has its values.
 
-import { make, table } from './element.js';
+import { make, table } from './elements.js';
 import { compact } from './format.js';
 
 const HEIGHT = 190;
 const system = matchMedia('(prefers-color-scheme: dark)');
 const probe = make('span', { hidden: true });
 
-/** What the browser makes of a colour of the palette, for a canvas that knows no variables. */
-function colour(text) {
+/** Resolves a CSS color, because a canvas does not know variables. */
+function resolved(color) {
   if (!probe.isConnected) document.body.append(probe);
-  probe.style.color = text;
+  probe.style.color = color;
   return getComputedStyle(probe).color;
 }
 
-const ink = (name, share = 100) => colour(`color-mix(in srgb, var(--${name}) ${share}%, transparent)`);
+const ink = (name, percent = 100) => resolved(`color-mix(in srgb, var(--${name}) ${percent}%, transparent)`);
 
 /**
- * `x` is `{ time: true, values(splits, step) }` or `{ values(splits) }`; values are drawn in `ink`, as `bars` or as a line; `read(index)`
- * says in words what is under the pointer, and `columns` are those of the table, whose rows `draw` gets. With the `signal` the drawing goes.
+ * `x` is `{ time: true, values(splits, step) }` or `{ values(splits) }`. Values are drawn in `color`, as `bars` or as a line.
+ * `describe(index)` is the text for the value under the cursor, `columns` are those of the table. The chart is destroyed when `signal` is
+ * aborted.
  */
-export function chart({ name, x, ink: colourName, bars = true, read, columns, height = HEIGHT, sync, signal }) {
+export function chart({ name, x, color, bars = true, describe, columns, height = HEIGHT, sync, signal }) {
   const canvas = make('div.canvas', { role: 'img', 'aria-label': name });
   const readout = make('p.readout', { 'aria-hidden': 'true' });
-  const values = make('div', {});
-  const details = make('details', {}, make('summary', {}, 'As a table'), values);
+  const tableOutlet = make('div', {});
+  const details = make('details', {}, make('summary', {}, 'Show as a table'), tableOutlet);
   const element = make('div.chart', {}, readout, canvas, details);
   let plot;
-  let held;
+  let drawn;
 
-  function list() {
-    if (details.open && held) values.replaceChildren(table(name, columns, held.rows, { wide: true }));
+  function drawTable() {
+    tableOutlet.replaceChildren(...(details.open && drawn ? [table(name, columns, drawn.rows, { wide: true })] : []));
   }
 
   function build() {
-    if (!held || !canvas.clientWidth) return;
+    if (!drawn || !canvas.clientWidth) return;
     plot?.destroy();
-    plot = new globalThis.uPlot(options(canvas.clientWidth), held.data, canvas);
-    tell(null);
+    plot = new globalThis.uPlot(options(canvas.clientWidth), drawn.data, canvas);
+    showReadout(null);
   }
 
-  function tell(index) {
-    readout.textContent = index === null || index === undefined ? '' : read(index);
+  function showReadout(index) {
+    readout.textContent = index === null || index === undefined ? '' : describe(index);
   }
 
   function options(width) {
@@ -56,50 +57,47 @@ export function chart({ name, x, ink: colourName, bars = true, read, columns, he
       scales: { x: { time: Boolean(x.time), range: x.range }, y: { range: (_, _low, high) => [0, Math.max(4, high * 1.08)] } },
       axes: [
         { ...axis, size: 28, gap: 4, space: x.space ?? 56, incrs: x.incrs, grid: { show: false }, values: (_, splits, __, ___, step) => x.values(splits, step) },
-        { ...axis, size: 46, gap: 6, space: 20, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((it) => (Number.isInteger(it) ? compact(it) : '')) },
+        { ...axis, size: 46, gap: 6, space: 20, grid: { stroke: ink('line', 70), width: 1 }, values: (_, splits) => splits.map((split) => (Number.isInteger(split) ? compact(split) : '')) },
       ],
-      series: [{}, drawn(bars ? 0 : 1.75, bars ? 72 : 16), { ...drawn(1.5, bars ? 18 : 6), dash: [4, 3] }],
-      hooks: { setCursor: [(it) => tell(it.cursor.idx)] },
+      series: [{}, series(bars ? 0 : 1.75, bars ? 72 : 16), { ...series(1.5, bars ? 18 : 6), dash: [4, 3] }],
+      hooks: { setCursor: [(chart) => showReadout(chart.cursor.idx)] },
     };
   }
 
-  function drawn(width, share) {
+  function series(width, fillPercent) {
     const paths = bars ? globalThis.uPlot.paths.bars({ size: [0.74, 48], radius: 0.16 }) : undefined;
-    return { stroke: ink(colourName), width, fill: ink(colourName, share), paths, points: { show: false } };
+    return { stroke: ink(color), width, fill: ink(color, fillPercent), paths, points: { show: false } };
   }
 
-  const resized = new ResizeObserver(() => {
+  const sizeObserver = new ResizeObserver(() => {
     if (!plot) build();
     else if (canvas.clientWidth) plot.setSize({ width: canvas.clientWidth, height });
   });
-  resized.observe(canvas);
-  details.addEventListener('toggle', list);
+  sizeObserver.observe(canvas);
+  details.addEventListener('toggle', drawTable);
   system.addEventListener('change', build, { signal });
-  const chosen = new MutationObserver(build);
-  chosen.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+  const themeObserver = new MutationObserver(build);
+  themeObserver.observe(document.documentElement, { attributeFilter: ['data-theme'] });
   signal.addEventListener('abort', () => {
-    resized.disconnect();
-    chosen.disconnect();
+    sizeObserver.disconnect();
+    themeObserver.disconnect();
     plot?.destroy();
   });
   return {
     element,
-    /**
-     * Shows `values` at their `places`, the same as `rows` of the table, and the picture in a sentence. If the last value does not
-     * compare with the others (`lastApart`), it is dashed.
-     */
-    draw(places, values, rows, sentence, { bars: asBars = bars, lastApart = false } = {}) {
-      const other = asBars !== bars;
+    /** Draws `values` at `positions`, with `rows` for the table. A last value that does not compare with the others is dashed. */
+    draw(positions, values, rows, summary, { bars: asBars = bars, isLastSpecial = false } = {}) {
+      const isRebuild = asBars !== bars;
       bars = asBars;
       const last = values.length - 1;
-      const data = [places, values.map((it, index) => (lastApart && index === last ? null : it)),
-        // A line to the last value begins at the one before.
-        values.map((it, index) => (lastApart && index >= (bars ? last : last - 1) ? it : null))];
-      held = { data, rows };
-      canvas.setAttribute('aria-label', `${name}. ${sentence}`);
-      if (plot && !other) plot.setData(data);
+      const data = [positions, values.map((value, index) => (isLastSpecial && index === last ? null : value)),
+        // A line to the last value starts at the one before.
+        values.map((value, index) => (isLastSpecial && index >= (bars ? last : last - 1) ? value : null))];
+      drawn = { data, rows };
+      canvas.setAttribute('aria-label', `${name}. ${summary}`);
+      if (plot && !isRebuild) plot.setData(data);
       else build();
-      list();
+      drawTable();
     },
   };
 }

@@ -1,17 +1,19 @@
-// All that happened to a player, the newest first, page by page.
+// A player's history, newest first, page by page.
 
 import { get } from './api.js';
-import { detail } from './audit.js';
-import { choice, make } from './element.js';
-import { asClock, asDay, asMoment, change, counted, number, points, utcDay, words } from './format.js';
-import { remember } from './place.js';
-import { tell } from './tell.js';
+import { detailsOf } from './audit.js';
+import { choice, make } from './elements.js';
+import { asClock, asDay, asSecond, change, counted, isoDay, number, points, words } from './format.js';
+import { showError } from './notices.js';
+import { setQuery } from './router.js';
 
-const PAGE = 50;
-/** A filter reads on by itself until it shows so many, or has read so many pages. */
-const ENOUGH = 20;
-const PAGES_AT_ONCE = 6;
+const PAGE_SIZE = 50;
+/** With a filter, pages are loaded until this many events are shown, or this many pages are loaded. */
+const MIN_FILTERED_EVENTS = 20;
+const MAX_PAGES_AT_ONCE = 6;
+const MAX_JSON_CHARS = 600;
 
+/** Filters: name in the URL, label, kinds of events. */
 const FILTERS = [
   ['', 'All', null],
   ['award', 'Awards', ['award', 'carried']],
@@ -19,121 +21,134 @@ const FILTERS = [
   ['refused', 'Refused', ['refused']],
   ['unfinished', 'Unfinished', ['expired', 'open']],
   ['session', 'Sessions', ['session']],
-  ['admin', 'Operators', ['admin', 'adjustment']],
+  ['admin', 'Admin actions', ['admin', 'adjustment']],
 ];
 
 export function history(id, query, signal, header) {
-  let filter = FILTERS.find(([it]) => it === query.get('kind')) ?? FILTERS[0];
-  let rows = [];
+  let [filterName, , kinds] = FILTERS.find(([name]) => name === query.get('kind')) ?? FILTERS[0];
+  let events = [];
+  /** The cursor of the next page: undefined before the first page, null after the last. */
   let next;
-  let turn = 0;
+  let newestRead = 0;
   const list = make('div.history', {});
   const count = make('p.quiet.small', { role: 'status' });
-  const trouble = make('div.outlet', {});
+  const problem = make('div.outlet', {});
   const more = make('button.small', { type: 'button', hidden: true, on: { click: () => read(1) } }, 'Load older');
-  header.append(choice('Show', FILTERS.map(([key, text]) => [key, text]), filter[0], (value) => {
-    filter = FILTERS.find(([it]) => it === value);
-    remember({ kind: value });
-    // The page under way counts for nothing now: without the first one there would be nothing to show.
+  header.append(choice('Show', FILTERS.map(([name, label]) => [name, label]), filterName, (value) => {
+    [filterName, , kinds] = FILTERS.find(([name]) => name === value);
+    setQuery({ kind: filterName });
+    // This discards the page that is on its way, and without the first page there is nothing to show.
     read(next === undefined ? 1 : 0);
   }));
 
-  const shown = () => rows.filter((it) => !filter[2] || filter[2].includes(it.kind));
+  const visibleEvents = () => events.filter((event) => !kinds || kinds.includes(event.kind));
 
-  /** Reads at least so many pages, and on while a filter hides most. */
-  async function read(atLeast) {
-    const mine = ++turn;
+  /** Loads at least `minPages` pages, and more while the filter hides most events. */
+  async function read(minPages) {
+    newestRead += 1;
+    const thisRead = newestRead;
     more.disabled = true;
-    trouble.replaceChildren();
-    const before = shown().length;
+    problem.replaceChildren();
+    const before = minPages ? visibleEvents().length : 0;
+    const needsMore = (page) => page < minPages || (kinds && page < MAX_PAGES_AT_ONCE && visibleEvents().length - before < MIN_FILTERED_EVENTS);
     try {
-      for (let page = 0; next !== null && (page < atLeast || (filter[2] && page < PAGES_AT_ONCE && shown().length - (atLeast ? before : 0) < ENOUGH)); page += 1) {
-        const found = await get(`/api/admin/users/${id}/history?limit=${PAGE}${next ? `&before=${encodeURIComponent(next)}` : ''}`, signal);
-        if (mine !== turn) return;
-        rows.push(...found.events);
+      for (let page = 0; next !== null && needsMore(page); page += 1) {
+        const found = await get(`/api/admin/users/${id}/history?limit=${PAGE_SIZE}${next ? `&before=${encodeURIComponent(next)}` : ''}`, signal);
+        if (thisRead !== newestRead) return;
+        events.push(...found.events);
         ({ next } = found);
       }
     } catch (error) {
-      if (signal.aborted || mine !== turn) return;
-      tell(trouble, error, () => read(atLeast));
+      if (signal.aborted || thisRead !== newestRead) return;
+      showError(problem, error, () => read(minPages));
     } finally {
-      if (mine === turn) more.disabled = false;
+      if (thisRead === newestRead) more.disabled = false;
     }
-    // Of a history that did not come nothing is known, not even that it is empty.
+    // Without the first page, the history must not look empty.
     if (next !== undefined) draw();
   }
 
   function draw() {
-    const visible = shown();
+    const visible = visibleEvents();
     list.replaceChildren(...days(visible));
-    if (!visible.length) list.append(make('p.empty.quiet', {}, empty()));
-    count.textContent = `${number(visible.length)} shown of ${number(rows.length)} loaded${next === null ? ', which is all' : ''}.`;
+    if (!visible.length) list.append(make('p.empty.quiet', {}, emptyText()));
+    count.textContent = countText(visible.length);
     more.hidden = next === null;
   }
 
-  function empty() {
-    if (!filter[2]) return 'Nothing happened yet.';
-    return next === null ? 'Nothing of this kind happened.' : 'Nothing of this kind among what is loaded.';
+  function countText(visible) {
+    if (next === null && visible === events.length) return visible === 1 ? 'Showing the only event.' : `Showing all ${number(visible)} events.`;
+    return `Showing ${number(visible)} of ${counted(events.length, 'event')}${next === null ? '' : ' loaded so far'}.`;
   }
 
-  function again() {
-    rows = [];
+  function emptyText() {
+    if (!kinds) return 'No events yet.';
+    return next === null ? 'No events of this kind.' : 'No events of this kind among those loaded so far.';
+  }
+
+  function reload() {
+    events = [];
     next = undefined;
     return read(1);
   }
 
-  again();
-  return { element: make('div', {}, list, trouble, make('div.more', {}, more, count)), again };
+  reload();
+  return { element: make('div', {}, list, problem, make('div.more', {}, more, count)), reload };
 }
 
-function days(rows) {
-  const found = Map.groupBy(rows, (it) => utcDay(it.at));
-  return [...found].map(([day, of]) => make('section', {}, make('h3', {}, asDay(day)), make('ol', {}, of.map(entry))));
+function days(events) {
+  const byDay = Map.groupBy(events, (event) => isoDay(event.at));
+  return [...byDay].map(([day, ofDay]) => make('section', {}, make('h3', {}, asDay(day)), make('ol', {}, ofDay.map(eventRow))));
 }
 
-/** What a row says in a line, and the points if it has some. */
+/** For each kind of event: its badge, its text, and more details. */
 const KINDS = {
-  award: (it) => ['award', words(it.actionType), it.held && make('span.badge.quarantine', {}, 'held')],
-  carried: (it) => [it.actionType, it.actionType === 'carried' ? 'what older months came to' : 'not won by an action'],
-  adjustment: (it) => [it.actionType, it.note ? said(it.note.by, it.note.why) : ''],
-  refused: (it) => ['refused', `${words(it.actionType)}: the proof did not verify`],
-  expired: (it) => ['expired', `${words(it.actionType)}: never finished`],
-  open: (it) => ['open', `${words(it.actionType)}: may still be finished`],
-  session: (it) => ['session', `${counted(it.actions ?? 0, 'action')}${it.active ? ', still on' : ''}`],
-  admin: (it) => [it.action, said(it.actor, it.reason), detail(it.detail)],
+  award: (event) => ['award', words(event.actionType), event.held && make('span.badge.quarantine', {}, 'held')],
+  carried: (event) => [event.actionType, event.actionType === 'carried' ? 'total of older months' : 'not earned by an action'],
+  adjustment: (event) => [event.actionType, event.note ? reasonOf(event.note.by, event.note.why) : ''],
+  refused: (event) => ['refused', `${words(event.actionType)}: the proof did not verify`],
+  expired: (event) => ['expired', `${words(event.actionType)}: never finished`],
+  open: (event) => ['open', `${words(event.actionType)}: can still be finished`],
+  session: (event) => ['session', `${counted(event.actions ?? 0, 'action')}${event.active ? ', still active' : ''}`],
+  admin: (event) => [event.action, reasonOf(event.actor, event.reason), detailsOf(event.detail)],
 };
-const said = (who, why) => [`${who}: `, make('span.reason', {}, why)];
-const NAMES = { adjust: 'adjusted', void: 'voided' };
+const BADGE_LABELS = { adjust: 'adjusted', void: 'voided' };
 
-function entry(row) {
-  const [badge, text, extra] = (KINDS[row.kind] ?? ((it) => [it.kind, '']))(row);
-  const moved = ['award', 'carried', 'adjustment'].includes(row.kind);
-  return make('li', { 'data-kind': row.kind }, make('details', {},
+function reasonOf(actor, reason) {
+  return [`${actor}: `, make('span.reason', {}, reason)];
+}
+
+function eventRow(event) {
+  const [badge, text, extra] = (KINDS[event.kind] ?? (({ kind }) => [kind, '']))(event);
+  const hasPoints = ['award', 'carried', 'adjustment'].includes(event.kind);
+  return make('li', { 'data-kind': event.kind }, make('details', {},
     make('summary', {},
-      make('time', { datetime: row.at, title: asMoment(row.at) }, asClock(row.at)),
-      make(`span.badge.${badge}`, {}, NAMES[badge] ?? words(badge)),
+      make('time', { datetime: event.at, title: asSecond(event.at) }, asClock(event.at)),
+      make(`span.badge.${badge}`, {}, BADGE_LABELS[badge] ?? words(badge)),
       make('span.text', {}, text, ' ', extra),
-      moved && make('span.moved', { 'data-sign': row.points < 0 ? 'minus' : 'plus' }, change(row.points)),
-      moved && make('span.after.quiet', { title: 'The score after it' }, number(row.scoreAfter))),
-    facts(row)));
+      hasPoints && make('span.points', { 'data-sign': event.points < 0 ? 'minus' : 'plus' }, change(event.points)),
+      hasPoints && make('span.after.quiet', { title: 'Score after this' }, number(event.scoreAfter))),
+    facts(event)));
 }
 
-/** Everything that is known of a row. */
-function facts(row) {
-  const known = Object.entries(row).filter(([name, value]) => name !== 'kind' && value !== null && value !== undefined);
-  const value = (name, it) => {
-    if (typeof it === 'object') return make('code', {}, proofText(it));
-    if (/At$|^at$/.test(name)) return asMoment(it);
-    if (name === 'points') return points(it);
-    if (typeof it === 'boolean') return it ? 'yes' : 'no';
-    return typeof it === 'number' ? number(it) : String(it);
-  };
-  const spaced = (name) => name.replace(/[A-Z]/g, (it) => ` ${it.toLowerCase()}`);
-  return make('dl.facts', {}, known.map(([name, it]) => make('div', {}, make('dt', {}, spaced(name)), make('dd', {}, value(name, it)))));
+/** All fields of an event. */
+function facts(event) {
+  const fields = Object.entries(event).filter(([name, value]) => name !== 'kind' && value !== null && value !== undefined);
+  return make('dl.facts', {}, fields.map(([name, value]) => make('div', {}, make('dt', {}, fieldLabel(name)), make('dd', {}, fieldValue(name, value)))));
 }
 
-/** A proof or a note as it was sent, cut where it is long. */
-export function proofText(it) {
-  const text = it === null || it === undefined ? '' : JSON.stringify(it);
-  return text.length > 600 ? `${text.slice(0, 600)} …` : text;
+const fieldLabel = (name) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+function fieldValue(name, value) {
+  if (typeof value === 'object') return make('code', {}, shortJson(value));
+  if (/At$|^at$/.test(name)) return asSecond(value);
+  if (name === 'points') return points(value);
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  return typeof value === 'number' ? number(value) : String(value);
+}
+
+/** A value as JSON, cut off where it is long. */
+export function shortJson(value) {
+  const text = value === null || value === undefined ? '' : JSON.stringify(value);
+  return text.length > MAX_JSON_CHARS ? `${text.slice(0, MAX_JSON_CHARS)} …` : text;
 }

@@ -1,14 +1,13 @@
-// The way in.
+// The login card.
 
-import { logIn } from './api.js';
-import { make } from './element.js';
-import { tell, tellFields } from './tell.js';
-import { keep } from './session.js';
+import { logIn, login } from './api.js';
+import { make } from './elements.js';
+import { showError, showFieldErrors } from './notices.js';
 
-/** The card; `told` is why it is shown, and `entered` goes on. */
-export function loginCard(told, entered) {
-  document.title = 'Log in · Laurel operators';
-  const problem = make('div.outlet', { role: 'alert' }, told && make('p.note', {}, told));
+/** The card. `message` says why it is shown, `onLogin` is called after a login. */
+export function loginCard(message, onLogin) {
+  document.title = 'Log in · Laurel Admin';
+  const problem = make('div.outlet', { role: 'alert' }, message && make('p.note', {}, message));
   const username = make('input', { name: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', required: true });
   const password = make('input', { name: 'password', type: 'password', autocomplete: 'current-password', required: true });
   const button = make('button.primary', {}, 'Log in');
@@ -20,22 +19,22 @@ export function loginCard(told, entered) {
     button.disabled = true;
     problem.replaceChildren();
     try {
-      keep(await logIn(username.value.trim(), password.value));
-      entered();
+      login.token = await logIn(username.value.trim(), password.value);
+      onLogin();
     } catch (error) {
       password.value = '';
-      if (!tellFields(form, error)) tell(problem, error);
+      if (!showFieldErrors(form, error)) showError(problem, error);
       (error.code === 'INVALID_CREDENTIALS' ? password : username).focus();
     } finally {
       button.disabled = false;
     }
   });
   queueMicrotask(() => username.focus({ preventScroll: true }));
-  return make('div.gate', {}, make('section.card.login', { 'aria-labelledby': 'login-title' },
+  return make('div.login-page', {}, make('section.card.login', { 'aria-labelledby': 'login-title' },
     make('img', { src: '/assets/common/icon.svg', alt: '', width: 56, height: 56 }),
-    make('h1', { id: 'login-title' }, 'Operators'),
-    make('p.quiet', {}, 'Log in with an account of the role admin.'),
+    make('h1', { id: 'login-title' }, 'Admin'),
+    make('p.quiet', {}, 'Log in with an admin account.'),
     form,
-    make('footer', {}, make('p', {}, 'The first operator is made on the machine, of a registered player:'),
+    make('footer', {}, make('p', {}, 'No admin yet? Register a player, then run this on the server:'),
       make('pre', {}, make('code', {}, 'laurel admin grant NAME --reason "runs the game"')))));
 }

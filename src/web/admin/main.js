@@ -1,61 +1,59 @@
-// The frame of the operators' page: who is in, which view is shown, and the way between them, which is the address's hash.
+// The admin page: shows the view that the URL's hash names, or the login.
 
-import { turnedAway } from './api.js';
+import { loggedOut, login, ownName } from './api.js';
 import { audit } from './audit.js';
-import { fill } from './element.js';
+import { deadLetters } from './deadLetters.js';
+import { fill } from './elements.js';
 import { asHour } from './format.js';
-import { letters } from './letters.js';
 import { loginCard } from './login.js';
+import { notFound } from './notices.js';
 import { overview } from './overview.js';
 import { player } from './player.js';
 import { players } from './players.js';
-import * as session from './session.js';
+import { currentRoute } from './router.js';
 import { suspect } from './suspect.js';
 import { suspects } from './suspects.js';
-import { notFound } from './tell.js';
 
 const main = document.getElementById('main');
-const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], letters: [letters], audit: [audit] };
-let leave = new AbortController();
+/** For each name the view without a key and the one with a key. */
+const VIEWS = { overview: [overview], suspects: [suspects, suspect], players: [players, player], letters: [deadLetters], audit: [audit] };
+let viewLifetime = new AbortController();
 
-/** The place that the hash names: `#/players/12?kind=admin`. No hash is the overview. */
-function place() {
-  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  const [name, key, ...rest] = (path || 'overview').split('/').map((it) => { try { return decodeURIComponent(it); } catch { return it; } });
-  // A browser takes `.` and `..` out of the address that it asks, however they are written: they would be another place.
-  const known = Object.hasOwn(VIEWS, name) && !rest.length && !/^\.{1,2}$/.test(key);
-  const view = known ? VIEWS[name][key ? 1 : 0] : undefined;
-  return { name, view: view ?? (() => notFound('This page has no such view.', '#/overview', 'Overview')), key, query: new URLSearchParams(query) };
+function viewOf({ name, key, rest }) {
+  // Browsers resolve `.` and `..` in request URLs, even if they are percent-encoded: the API would see another path.
+  const isValid = Object.hasOwn(VIEWS, name) && !rest.length && !/^\.{1,2}$/.test(key);
+  const view = isValid ? VIEWS[name][key ? 1 : 0] : undefined;
+  return view ?? (() => notFound('There is no such view.', '#/overview', 'Overview'));
 }
 
-function show({ focus = true, told } = {}) {
-  leave.abort();
-  leave = new AbortController();
-  const inside = Boolean(session.token());
-  for (const it of document.querySelectorAll('[data-signed-in]')) it.hidden = !inside;
-  document.querySelector('.who').textContent = inside ? session.name() : '';
-  const { name, view, key, query } = place();
+function show({ focus = true, message } = {}) {
+  viewLifetime.abort();
+  viewLifetime = new AbortController();
+  const isLoggedIn = Boolean(login.token);
+  for (const element of document.querySelectorAll('[data-logged-in]')) element.hidden = !isLoggedIn;
+  document.querySelector('.username').textContent = isLoggedIn ? ownName() : '';
+  const route = currentRoute();
   for (const link of document.querySelectorAll('nav a')) {
-    if (link.hash === `#/${name}`) link.setAttribute('aria-current', 'page');
+    if (link.hash === `#/${route.name}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
   for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   scrollTo(0, 0);
-  if (!inside) return fill(main, [loginCard(told, () => show())]);
-  fill(main, [view({ key, query, signal: leave.signal })]);
+  if (!isLoggedIn) return fill(main, [loginCard(message, () => show())]);
+  fill(main, [viewOf(route)({ key: route.key, query: route.query, signal: viewLifetime.signal })]);
   if (focus) main.querySelector('h1')?.focus({ preventScroll: true });
 }
 
 addEventListener('hashchange', () => show());
-turnedAway.addEventListener('turned-away', ({ detail }) => {
-  session.forget();
-  show({ told: detail.status === 403 ? detail.message : 'Your login has run out. Log in again to go on where you were.' });
+loggedOut.addEventListener('rejected', ({ detail }) => {
+  login.token = null;
+  show({ message: detail.status === 403 ? detail.message : 'Your session has expired. Log in again to continue.' });
 });
 document.querySelector('[data-log-out]').addEventListener('click', () => {
-  session.forget();
-  show({ told: 'You are logged out.' });
+  login.token = null;
+  show({ message: 'You are logged out.' });
 });
-// A hash names a view here, so the way to the content cannot be one.
+// The hash names a view, so the skip link cannot use one.
 document.querySelector('[data-skip]').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();

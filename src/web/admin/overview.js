@@ -1,84 +1,85 @@
-// The overview: how much is played, by whom and when. It looks again every half a minute while somebody sees it.
+// The overview: activity, most active players, peak hours, distributions. Refreshed every 30 seconds while the page is visible.
 
-import { course, refusals, tiles } from './activity.js';
+import { refusals, tiles, timeline } from './activity.js';
 import { get } from './api.js';
-import { choice, fill, heading, make, panel, table } from './element.js';
-import { ago, asClock, asMoment, number } from './format.js';
-import { heat } from './heat.js';
-import { remember } from './place.js';
-import { scores, sessions } from './spread.js';
-import { load, refresh, tell } from './tell.js';
-import { states, userLink } from './user.js';
+import { scores, sessions } from './distribution.js';
+import { choice, fill, heading, make, panel, table } from './elements.js';
+import { ago, asClock, asSecond, number } from './format.js';
+import { heatmap } from './heatmap.js';
+import { load, refresh, showError } from './notices.js';
+import { setQuery } from './router.js';
+import { stateBadges, userLink } from './userCells.js';
 
-const EVERY_MS = 30_000;
+const REFRESH_MS = 30_000;
 const PERIODS = {
   '24h': { title: '24 hours', hours: 24, step: 'hour', days: 1 },
   '7d': { title: '7 days', hours: 168, step: 'hour', days: 7 },
   '30d': { title: '30 days', hours: 720, step: 'day', days: 30 },
   '1y': { title: '1 year', hours: 8760, step: 'day', days: 365 },
 };
+/** Fewer days say little about the hours of a week. */
+const MIN_HEATMAP_DAYS = 28;
 
 export function overview({ query, signal }) {
   let period = Object.hasOwn(PERIODS, query.get('period') ?? '') ? query.get('period') : '24h';
-  const parts = {
-    sums: tiles(), course: course(signal), refusals: refusals(), active: mostActive(query, signal), heat: heat(signal), scores: scores(signal), sessions: sessions(signal),
+  const panels = {
+    totals: tiles(), timeline: timeline(signal), refusals: refusals(), active: mostActive(query, signal), heatmap: heatmap(signal), scores: scores(signal), sessions: sessions(signal),
   };
-  const stamp = make('p.quiet.small', {}, '');
-  const pick = choice('Period', Object.entries(PERIODS).map(([key, it]) => [key, it.title]), period, (value) => {
+  const updatedAt = make('p.quiet.small', {}, '');
+  const periodChoice = choice('Period', Object.entries(PERIODS).map(([key, { title }]) => [key, title]), period, (value) => {
     period = value;
-    remember({ period });
-    look();
+    setQuery({ period });
+    reload();
   });
-  const trouble = make('div.outlet', {});
+  const problem = make('div.outlet', {});
 
-  async function look() {
+  async function reload() {
     const { hours, step, days } = PERIODS[period];
-    const part = (path, ...drawn) =>
-      refresh(drawn[0].element, signal, () => get(`/api/admin/${path}`, signal), (found) => { for (const it of drawn) it.draw(found); });
+    const update = (path, ...drawn) =>
+      refresh(drawn[0].element, signal, () => get(`/api/admin/${path}`, signal), (data) => { for (const part of drawn) part.draw(data); });
     try {
-      await refresh(trouble, signal, () => Promise.all([
-        part(`activity?hours=${hours}&step=${step}`, parts.sums, parts.course, parts.refusals),
-        // One day says nothing of a week's hours.
-        part(`peak-hours?days=${Math.max(28, days)}`, parts.heat),
-        part('scores', parts.scores),
-        part(`sessions?days=${days}`, parts.sessions),
-        parts.active.look(),
+      await refresh(problem, signal, () => Promise.all([
+        update(`activity?hours=${hours}&step=${step}`, panels.totals, panels.timeline, panels.refusals),
+        update(`peak-hours?days=${Math.max(MIN_HEATMAP_DAYS, days)}`, panels.heatmap),
+        update('scores', panels.scores),
+        update(`sessions?days=${days}`, panels.sessions),
+        panels.active.reload(),
       ]), () => {
-        trouble.replaceChildren();
-        stamp.textContent = `as of ${asClock(new Date())} UTC`;
+        problem.replaceChildren();
+        updatedAt.textContent = `as of ${asClock(new Date())} UTC`;
       });
     } catch (error) {
-      tell(trouble, error, look);
+      showError(problem, error, reload);
     }
   }
 
-  const again = () => document.visibilityState === 'visible' && look();
-  const timer = setInterval(again, EVERY_MS);
-  document.addEventListener('visibilitychange', again, { signal });
+  const reloadIfVisible = () => document.visibilityState === 'visible' && reload();
+  const timer = setInterval(reloadIfVisible, REFRESH_MS);
+  document.addEventListener('visibilitychange', reloadIfVisible, { signal });
   signal.addEventListener('abort', () => clearInterval(timer));
-  look();
-  return make('div.overview', {}, heading('Overview', stamp, pick), trouble, parts.sums.element,
-    make('div.grid', {}, ['course', 'refusals', 'active', 'heat', 'scores', 'sessions'].map((it) => parts[it].element)));
+  reload();
+  return make('div.overview', {}, heading('Overview', updatedAt, periodChoice), problem, panels.totals.element,
+    make('div.grid', {}, ['timeline', 'refusals', 'active', 'heatmap', 'scores', 'sessions'].map((name) => panels[name].element)));
 }
 
-/** Who won most, over a period of its own. */
+/** The players with the most awards, over a period of its own. */
 function mostActive(query, signal) {
-  const periods = [['hour', 'This hour'], ['day', 'Today'], ['week', 'Week'], ['month', 'Month']];
-  let period = periods.some(([it]) => it === query.get('active')) ? query.get('active') : 'day';
-  const { element, body } = panel('active', 'Most active', choice('Most active of the', periods, period, (value) => {
+  const periods = [['hour', 'This hour'], ['day', 'Today'], ['week', 'This week'], ['month', 'This month']];
+  let period = periods.some(([name]) => name === query.get('active')) ? query.get('active') : 'day';
+  const { element, body } = panel('active', 'Most active', choice('Period of the most active', periods, period, (value) => {
     period = value;
-    remember({ active: period });
-    load(body, signal, read, draw);
+    setQuery({ active: period });
+    load(body, signal, request, draw);
   }));
-  const read = () => get(`/api/admin/most-active?period=${period}&limit=10`, signal);
+  const request = () => get(`/api/admin/most-active?period=${period}&limit=10`, signal);
   const draw = ({ users, from }) => fill(body, [
     table('Most active', [
-      { title: 'Player', head: true, cell: (it) => [userLink(it), states(it)] },
-      { title: 'Awards', class: 'number', cell: (it) => number(it.awards) },
-      { title: 'Points', class: 'number', cell: (it) => number(it.points) },
-      { title: 'Last', class: 'tight', cell: (it) => make('time', { datetime: it.lastAt, title: asMoment(it.lastAt) }, ago(it.lastAt)) },
-    ], users, { empty: 'Nobody won anything in this time.' }),
-    make('p.quiet.small', {}, `since ${asMoment(from)}`),
+      { title: 'Player', isHead: true, cell: (user) => [userLink(user), stateBadges(user)] },
+      { title: 'Awards', class: 'number', cell: (user) => number(user.awards) },
+      { title: 'Points', class: 'number', cell: (user) => number(user.points) },
+      { title: 'Last award', class: 'tight', cell: ({ lastAt }) => make('time', { datetime: lastAt, title: asSecond(lastAt) }, ago(lastAt)) },
+    ], users, { empty: 'No awards in this period.' }),
+    make('p.quiet.small', {}, `since ${asSecond(from)}`),
   ]);
-  return { element, look: () => refresh(body, signal, read, draw) };
+  return { element, reload: () => refresh(body, signal, request, draw) };
 }

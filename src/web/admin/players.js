@@ -1,19 +1,20 @@
-// The search for a player.
+// Players: search, and pages of results.
 
 import { get } from './api.js';
-import { fill, heading, make, panel, table } from './element.js';
-import { ago, asMoment, counted, number } from './format.js';
-import { remember } from './place.js';
-import { load, refresh, tell } from './tell.js';
-import { states, userLink } from './user.js';
+import { fill, heading, make, panel, table } from './elements.js';
+import { ago, asSecond, counted, number } from './format.js';
+import { load, refresh, showError } from './notices.js';
+import { setQuery } from './router.js';
+import { stateBadges, userLink } from './userCells.js';
 
-const PAUSE_MS = 250;
-const PAGE = 50;
+const SEARCH_DELAY_MS = 250;
+const PAGE_SIZE = 50;
 
 export function players({ query, signal }) {
-  let pause;
-  let asked;
-  let shown = [];
+  let searchTimer;
+  /** The search whose results are shown. */
+  let shownSearch;
+  let shownUsers = [];
   let page;
   const input = make('input', {
     type: 'search', name: 'search', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', maxlength: 255, 'aria-describedby': 'search-hint',
@@ -21,68 +22,70 @@ export function players({ query, signal }) {
   input.value = query.get('search') ?? '';
   const form = make('form.search', { role: 'search', novalidate: true },
     make('label', {}, 'Find a player', input),
-    make('p.quiet.small', { id: 'search-hint' }, 'Any part of a name, a number, a UUID, or a whole e-mail address.'));
+    make('p.quiet.small', { id: 'search-hint' }, 'Part of a name, a number, a UUID, or a whole email address.'));
   const count = make('p.quiet.small', { role: 'status' });
-  const { element, body } = panel('players', 'The newest', count);
-  const trouble = make('div.outlet', {});
-  const more = make('button.small', { type: 'button', hidden: true, on: { click: () => goOn() } }, 'Show more');
-  element.append(trouble, make('div.more', {}, more));
+  const { element, body } = panel('players', 'Newest players', count);
+  const problem = make('div.outlet', {});
+  const more = make('button.small', { type: 'button', hidden: true, on: { click: () => loadMore() } }, 'Show more');
+  element.append(problem, make('div.more', {}, more));
 
-  const read = (search, after) =>
-    get(`/api/admin/users?limit=${PAGE}${search ? `&search=${encodeURIComponent(search)}` : ''}${after ? `&after=${after}` : ''}`, signal);
+  const request = (search, after) =>
+    get(`/api/admin/users?limit=${PAGE_SIZE}${search ? `&search=${encodeURIComponent(search)}` : ''}${after ? `&after=${after}` : ''}`, signal);
 
-  function draw(users, found) {
-    shown = users;
-    page = found;
-    count.textContent = users.length < found.total ? `${number(users.length)} of ${counted(found.total, 'player')}` : counted(found.total, 'player');
-    more.hidden = found.next === null;
+  function draw(users, newPage) {
+    shownUsers = users;
+    page = newPage;
+    count.textContent = users.length < page.total ? `${number(users.length)} of ${counted(page.total, 'player')}` : counted(page.total, 'player');
+    more.hidden = page.next === null;
     fill(body, [table('Players', [
-      { title: 'Player', head: true, cell: (it) => [userLink(it), states(it)] },
-      { title: 'Number', class: 'number', cell: (it) => it.userId },
-      { title: 'Score', class: 'number', cell: (it) => number(it.score) },
-      { title: 'Registered', class: 'tight wide', cell: (it) => make('time', { datetime: it.createdAt, title: asMoment(it.createdAt) }, ago(it.createdAt)) },
+      { title: 'Player', isHead: true, cell: (user) => [userLink(user), stateBadges(user)] },
+      { title: 'Number', class: 'number', cell: (user) => user.userId },
+      { title: 'Score', class: 'number', cell: (user) => number(user.score) },
+      { title: 'Registered', class: 'tight wide', cell: ({ createdAt }) => make('time', { datetime: createdAt, title: asSecond(createdAt) }, ago(createdAt)) },
     ], users, { empty: 'No players found.' })]);
   }
 
-  const look = () => {
+  const reload = () => {
     const search = input.value.trim();
-    asked = search;
-    // Whoever was found before is not who is looked for now.
+    shownSearch = search;
+    // Enter must not open a result of the search before.
     page = undefined;
     count.textContent = '';
     more.hidden = true;
-    trouble.replaceChildren();
-    remember({ search });
-    return load(body, signal, () => read(search), (found) => {
-      element.querySelector('h2').textContent = search ? 'Found' : 'The newest';
-      draw(found.users, found);
+    problem.replaceChildren();
+    setQuery({ search });
+    return load(body, signal, () => request(search), (newPage) => {
+      element.querySelector('h2').textContent = search ? 'Results' : 'Newest players';
+      draw(newPage.users, newPage);
     });
   };
 
-  /** Shows the next page below what is shown. */
-  async function goOn() {
+  /** Adds the next page. */
+  async function loadMore() {
     more.disabled = true;
-    trouble.replaceChildren();
+    problem.replaceChildren();
     try {
-      await refresh(body, signal, () => read(asked, page.next), (found) => draw([...shown, ...found.users], found));
+      await refresh(body, signal, () => request(shownSearch, page.next), (newPage) => draw([...shownUsers, ...newPage.users], newPage));
     } catch (error) {
-      tell(trouble, error, goOn);
+      showError(problem, error, loadMore);
     } finally {
       more.disabled = false;
     }
   }
 
   input.addEventListener('input', () => {
-    clearTimeout(pause);
-    pause = setTimeout(look, PAUSE_MS);
+    clearTimeout(searchTimer);
+    searchTimer = setTimeout(reload, SEARCH_DELAY_MS);
   });
+  // Enter opens the player if there is exactly one.
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    clearTimeout(pause);
+    clearTimeout(searchTimer);
     const search = input.value.trim();
-    if (await look() && page?.total === 1 && search && search === input.value.trim()) location.hash = `#/players/${shown[0].userId}`;
+    const isDrawn = await reload();
+    if (isDrawn && page?.total === 1 && search && search === input.value.trim()) location.hash = `#/players/${shownUsers[0].userId}`;
   });
-  signal.addEventListener('abort', () => clearTimeout(pause));
-  look();
+  signal.addEventListener('abort', () => clearTimeout(searchTimer));
+  reload();
   return make('div', {}, heading('Players'), form, element);
 }

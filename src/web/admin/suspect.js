@@ -1,91 +1,90 @@
-// The evidence against one suspect, and who is behind it.
+// One suspect: its abuse signals, refused proofs, and the addresses of a player or the players behind an address.
 
+import { actionButtons, banAllButton } from './adminActions.js';
 import { get } from './api.js';
-import { deedButtons } from './deeds.js';
-import { choice, fill, heading, make, panel, table } from './element.js';
-import { SIGNS, asMinute, number, words } from './format.js';
-import { banButton } from './groupBan.js';
-import { proofText } from './history.js';
-import { remember } from './place.js';
-import { HOURS, hoursOf, suspectTable, when } from './suspects.js';
-import { load, notFound } from './tell.js';
-import { states } from './user.js';
+import { choice, fill, heading, make, panel, table } from './elements.js';
+import { SIGNALS, asMinute, number, words } from './format.js';
+import { shortJson } from './history.js';
+import { load, notFound } from './notices.js';
+import { setQuery } from './router.js';
+import { PERIODS, agoCell, hoursOf, suspectTable } from './suspects.js';
+import { stateBadges } from './userCells.js';
 
 export function suspect({ key, query, signal }) {
   let hours = hoursOf(query);
   const title = heading(key);
   title.classList.add('name');
-  const done = make('div', {});
-  const byHour = panel('evidence', 'Signs by hour', choice('Seen within', HOURS, hours, (value) => {
+  const actions = make('div', {});
+  const evidence = panel('evidence', 'Signals by hour', choice('Period', PERIODS, hours, (value) => {
     hours = value;
-    remember({ hours });
-    look();
+    setQuery({ hours });
+    reload();
   }));
-  const behind = panel('behind', '');
-  const refused = panel('refused', 'Proofs that failed');
-  for (const it of [behind, refused]) it.element.hidden = true;
+  const related = panel('related', '');
+  const refused = panel('refused', 'Refused proofs');
+  for (const { element } of [related, refused]) element.hidden = true;
 
-  async function read() {
+  async function request() {
     const found = await get(`/api/admin/suspects/${encodeURIComponent(key)}?hours=${hours}`, signal);
     const user = found.username ? await get(`/api/admin/users/${encodeURIComponent(found.suspect)}`, signal) : null;
     return { ...found, user };
   }
 
-  function draw({ suspect: address, user, signs: seen, players, addresses, refused: attempts }) {
+  function draw({ suspect: address, user, signs, players, addresses, refused: attempts }) {
     const name = user?.username ?? address;
-    document.title = `${name} · Laurel operators`;
+    document.title = `${name} · Laurel Admin`;
     title.querySelector('h1').textContent = name;
-    for (const it of title.querySelectorAll('.badge')) it.remove();
-    title.append(...(user ? states(user) : [make('span.badge', {}, 'address')]));
-    fill(done, [user
-      ? make('div.deeds', {}, make('a.button.small', { href: `#/players/${user.userId}` }, 'The player’s page'), deedButtons(user, look))
-      : make('p.deeds.quiet', {}, 'An address may be shared by many. Ban the players behind it who cheat; to keep everybody out who comes from it, refuse it at the load balancer or the firewall.')]);
-    fill(byHour.body, [matrix(seen)]);
-    behind.element.hidden = false;
-    behind.element.querySelector('h2').textContent = user ? 'Addresses that the signs came from' : 'Players behind this address';
-    fill(behind.body, user
-      ? [suspectTable('Addresses', 'Address', addresses, hours, 'None is known in this time.')]
-      : [make('p.quiet.about', {}, 'Only players with a sign from this address. Weights and signs are those from here.'), playersBehind(players)]);
+    for (const badge of title.querySelectorAll('.badge')) badge.remove();
+    title.append(...(user ? stateBadges(user) : [make('span.badge', {}, 'address')]));
+    fill(actions, [user
+      ? make('div.actions', {}, make('a.button.small', { href: `#/players/${user.userId}` }, 'Player page'), actionButtons(user, reload))
+      : make('p.actions.quiet', {}, 'Several players may share this IP address. Actions apply to players, not addresses. To block the address, use your load balancer or firewall.')]);
+    fill(evidence.body, [signalsByHour(signs)]);
+    related.element.hidden = false;
+    related.element.querySelector('h2').textContent = user ? 'Addresses of this player’s signals' : 'Players behind this address';
+    fill(related.body, user
+      ? [suspectTable('Addresses', 'Address', addresses, hours, 'No known address in this period.')]
+      : [make('p.quiet.about', {}, 'Players with signals from this address. Risk scores count only those signals.'), playersBehind(players)]);
     refused.element.hidden = !user;
-    fill(refused.body, [table('Proofs that failed', [
-      { title: 'When', head: true, class: 'tight', cell: (it) => when(it.at) },
-      { title: 'Action', class: 'tight', cell: (it) => words(it.actionType) },
-      { title: 'Worth', class: 'number', cell: (it) => number(it.points) },
-      { title: 'Proof', class: 'text', cell: (it) => make('code', {}, proofText(it.proof)) },
-    ], attempts, { empty: 'None in this time.' })]);
+    fill(refused.body, [table('Refused proofs', [
+      { title: 'Time', isHead: true, class: 'tight', cell: (attempt) => agoCell(attempt.at) },
+      { title: 'Action', class: 'tight', cell: (attempt) => words(attempt.actionType) },
+      { title: 'Points', class: 'number', cell: (attempt) => number(attempt.points) },
+      { title: 'Proof', class: 'text', cell: (attempt) => make('code', {}, shortJson(attempt.proof)) },
+    ], attempts, { empty: 'No refused proofs in this period.' })]);
   }
 
   function playersBehind(players) {
-    const left = players.filter((it) => !it.banned);
+    const notBanned = players.filter((player) => !player.banned);
     return [
-      suspectTable('Players behind this address', 'Player', players, hours, 'No player: whoever sent this was not logged in.', [
-        { title: 'Decide', cell: (it) => deedButtons({ ...it, id: it.suspect }, look, ['ban', 'unban']) },
+      suspectTable('Players behind this address', 'Player', players, hours, 'No players: these requests had no login.', [
+        { title: 'Action', cell: (player) => actionButtons({ ...player, id: player.suspect }, reload, ['ban', 'unban']) },
       ]),
-      left.length > 1 && make('div.more', {}, banButton(left, key, look)),
+      notBanned.length > 1 && make('div.more', {}, banAllButton(notBanned, key, reload)),
     ];
   }
 
-  const look = () => load(byHour.body, signal, read, draw,
-    () => view.replaceWith(notFound(`“${key}” is no address, and no player’s name, number or UUID.`, '#/suspects', 'Suspects')));
-  const view = make('div', {}, make('p.back', {}, make('a', { href: `#/suspects?hours=${hours}` }, '← Suspects')), title, done,
-    make('div.stack', {}, byHour.element, behind.element, refused.element));
-  look();
+  const reload = () => load(evidence.body, signal, request, draw,
+    () => view.replaceWith(notFound(`“${key}” is not an address, and no player has this name, number or UUID.`, '#/suspects', 'Suspects')));
+  const view = make('div', {}, make('p.back', {}, make('a', { href: `#/suspects?hours=${hours}` }, '← Suspects')), title, actions,
+    make('div.stack', {}, evidence.element, related.element, refused.element));
+  reload();
   return view;
 }
 
-/** A row an hour and a column a sign, the most frequent first. */
-function matrix(seen) {
-  const sums = {};
-  const hours = Map.groupBy(seen, (it) => it.hour);
-  for (const { sign, count } of seen) sums[sign] = (sums[sign] ?? 0) + count;
-  const rows = [...hours].map(([hour, of]) => ({ hour, counts: Object.fromEntries(of.map((it) => [it.sign, it.count])) }));
-  const columns = Object.keys(sums).sort((one, other) => sums[other] - sums[one]);
-  return table('Signs by hour', [
-    { title: 'Hour (UTC)', head: true, class: 'tight', cell: (it) => (it.hour ? make('time', { datetime: it.hour }, asMinute(it.hour)) : make('b', {}, 'All')) },
-    ...columns.map((sign) => ({
-      title: make('span', { title: SIGNS[sign] }, words(sign)),
+/** A row for each hour and a column for each signal, most frequent first. */
+function signalsByHour(signs) {
+  const totals = {};
+  const byHour = Map.groupBy(signs, (entry) => entry.hour);
+  for (const { sign, count } of signs) totals[sign] = (totals[sign] ?? 0) + count;
+  const rows = [...byHour].map(([hour, entries]) => ({ hour, counts: Object.fromEntries(entries.map(({ sign, count }) => [sign, count])) }));
+  const sorted = Object.keys(totals).sort((one, other) => totals[other] - totals[one]);
+  return table('Signals by hour', [
+    { title: 'Hour (UTC)', isHead: true, class: 'tight', cell: ({ hour }) => (hour ? make('time', { datetime: hour }, asMinute(hour)) : make('b', {}, 'Total')) },
+    ...sorted.map((sign) => ({
+      title: make('span', { title: SIGNALS[sign] }, words(sign)),
       class: 'number',
-      cell: (it) => (it.counts[sign] ? number(it.counts[sign]) : make('span.quiet', {}, '·')),
+      cell: ({ counts }) => (counts[sign] ? number(counts[sign]) : make('span.quiet', {}, '·')),
     })),
-  ], rows.length ? [{ counts: sums }, ...rows] : [], { empty: 'No sign in this time.', wide: true });
+  ], rows.length ? [{ counts: totals }, ...rows] : [], { empty: 'No signals in this period.', wide: true });
 }

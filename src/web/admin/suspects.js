@@ -1,69 +1,72 @@
-// Who looks like cheating.
+// Suspects: players and addresses with abuse signals.
 
 import { get } from './api.js';
-import { choice, fill, heading, make, panel, table } from './element.js';
-import { SIGNS, ago, asMoment, number, words } from './format.js';
-import { remember } from './place.js';
-import { load } from './tell.js';
-import { signs, states, weight } from './user.js';
+import { choice, fill, heading, make, panel, table } from './elements.js';
+import { SIGNALS, ago, asSecond, number, words } from './format.js';
+import { load } from './notices.js';
+import { setQuery } from './router.js';
+import { riskScore, signalList, stateBadges } from './userCells.js';
 
-export const HOURS = [['1', '1 hour'], ['24', '24 hours'], ['168', '7 days'], ['720', '30 days']];
-export const hoursOf = (query) => (HOURS.some(([it]) => it === query.get('hours')) ? query.get('hours') : '24');
+export const PERIODS = [['1', '1 hour'], ['24', '24 hours'], ['168', '7 days'], ['720', '30 days']];
 const LIMIT = 200;
 
-export function when(at) {
-  return make('time', { datetime: at, title: asMoment(at) }, ago(at));
+export function hoursOf(query) {
+  return PERIODS.some(([hours]) => hours === query.get('hours')) ? query.get('hours') : '24';
 }
 
-/** A table of suspects of one kind, whose bars compare them with each other alone. `first` is the first column's title. */
-export function suspectTable(caption, first, found, hours, empty, more = []) {
-  const most = found[0]?.weight || 1;
+export function agoCell(at) {
+  return make('time', { datetime: at, title: asSecond(at) }, ago(at));
+}
+
+/** A table of players or of addresses. Its bars compare its rows. `head` is the title of the first column. */
+export function suspectTable(caption, head, suspects, hours, empty, columns = []) {
+  const max = suspects[0]?.weight || 1;
   return table(caption, [
-    { title: first, head: true, cell: (it) => [make('a.user', { href: `#/suspects/${encodeURIComponent(it.suspect)}?hours=${hours}` }, it.username ?? it.suspect), states(it)] },
-    { title: 'Weight', class: 'weight', cell: (it) => weight(it, most) },
-    { title: 'Signs', class: 'text', cell: (it) => signs(it.signs) },
-    { title: 'Last seen', class: 'tight', cell: (it) => when(it.lastAt) },
-    ...more,
-  ], found, { empty, stacked: true });
+    { title: head, isHead: true, cell: (it) => [make('a.user', { href: `#/suspects/${encodeURIComponent(it.suspect)}?hours=${hours}` }, it.username ?? it.suspect), stateBadges(it)] },
+    { title: 'Risk score', class: 'risk', cell: ({ weight }) => riskScore(weight, max) },
+    { title: 'Signals', class: 'text', cell: ({ signs }) => signalList(signs) },
+    { title: 'Last seen', class: 'tight', cell: ({ lastAt }) => agoCell(lastAt) },
+    ...columns,
+  ], suspects, { empty, stacked: true });
 }
 
 export function suspects({ query, signal }) {
   let hours = hoursOf(query);
   const players = panel('suspects', 'Players');
   const addresses = panel('addresses', 'Addresses');
-  const meanings = panel('meanings', 'What the signs mean');
-  const all = make('div.stack', {}, players.element, addresses.element, meanings.element);
+  const meanings = panel('meanings', 'What the signals mean');
+  const panels = make('div.stack', {}, players.element, addresses.element, meanings.element);
   const outlet = make('div', {});
-  const pick = choice('Seen within', HOURS, hours, (value) => {
+  const periodChoice = choice('Period', PERIODS, hours, (value) => {
     hours = value;
-    remember({ hours });
-    look();
+    setQuery({ hours });
+    reload();
   });
-  const look = () => load(outlet, signal, () => get(`/api/admin/suspects?hours=${hours}&limit=${LIMIT}`, signal), (found) => {
-    fill(players.body, [suspectTable('Players', 'Player', found.players, hours, 'No player looks like cheating in this time.'), cut(found.players)]);
+  const reload = () => load(outlet, signal, () => get(`/api/admin/suspects?hours=${hours}&limit=${LIMIT}`, signal), (data) => {
+    fill(players.body, [suspectTable('Players', 'Player', data.players, hours, 'No suspicious players in this period.'), limitNote(data.players)]);
     fill(addresses.body, [
-      make('p.quiet.about', {}, 'An address may be a school’s or a whole mobile network’s, so its weight does not compare with a player’s. Open one to see the players behind it.'),
-      suspectTable('Addresses', 'Address', found.addresses, hours, 'Nothing suspicious came from any address in this time.'),
-      cut(found.addresses),
+      make('p.quiet.about', {}, 'Many players may share an address, for example at a school or on a mobile network, so its risk score does not compare with a player’s. Open an address to see the players behind it.'),
+      suspectTable('Addresses', 'Address', data.addresses, hours, 'No suspicious addresses in this period.'),
+      limitNote(data.addresses),
     ]);
-    fill(meanings.body, [legend(found.weights)]);
-    fill(outlet, [all]);
+    fill(meanings.body, [legend(data.weights)]);
+    fill(outlet, [panels]);
   });
-  look();
-  return make('div', {}, heading('Suspects', pick), make('p.quiet.intro', {},
-    'A sign is a request that a game played honestly does not send, or seldom. Each kind of sign counts from 1 to 10, and the sum is the weight: the heaviest suspects are first. Nobody is banned automatically.'), outlet);
+  reload();
+  return make('div', {}, heading('Suspects', periodChoice), make('p.quiet.intro', {},
+    'Suspicious activity per player and IP address, highest risk first. Each abuse signal adds 1 to 10 to the risk score. Nobody is banned automatically.'), outlet);
 }
 
-function cut(found) {
-  return found.length === LIMIT && make('p.quiet.small', {}, `Only the ${number(LIMIT)} heaviest are shown.`);
+function limitNote(suspects) {
+  return suspects.length === LIMIT && make('p.quiet.small', {}, `Only the ${number(LIMIT)} with the highest risk scores are shown.`);
 }
 
-/** The signs, those that weigh most first. */
+/** The signals, highest weight first. */
 function legend(weights) {
-  const all = Object.entries(weights).sort((one, other) => other[1] - one[1]);
-  return table('What the signs mean', [
-    { title: 'Sign', head: true, class: 'tight', cell: ([sign]) => words(sign) },
-    { title: 'Each counts', class: 'number tight', cell: ([, each]) => number(each) },
-    { title: 'What was sent', class: 'text', cell: ([sign]) => SIGNS[sign] },
-  ], all);
+  const sorted = Object.entries(weights).sort((one, other) => other[1] - one[1]);
+  return table('What the signals mean', [
+    { title: 'Signal', isHead: true, class: 'tight', cell: ([sign]) => words(sign) },
+    { title: 'Weight', class: 'number tight', cell: ([, weight]) => number(weight) },
+    { title: 'Meaning', class: 'text', cell: ([sign]) => SIGNALS[sign] },
+  ], sorted);
 }

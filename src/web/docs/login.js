@@ -1,7 +1,7 @@
-// Who tries things out here. The token is kept in memory, and goes with the page.
+// The login used to try things out. The token is only in memory, so a reload forgets it.
 
 export class Login extends EventTarget {
-  /** The login JWT, if there is one. */
+  /** The JWT. Undefined without a login. */
   token = undefined;
   #form = document.getElementById('login');
   #player = document.getElementById('player');
@@ -11,30 +11,31 @@ export class Login extends EventTarget {
     super();
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
-      void this.#enter(event.submitter?.value ?? 'login');
+      void this.#send(event.submitter?.value ?? 'login');
     });
-    document.getElementById('logout').addEventListener('click', () => this.#become());
-    document.getElementById('copy').addEventListener('click', () => void this.#copy());
+    document.getElementById('logout').addEventListener('click', () => this.#setLogin());
+    document.getElementById('copy').addEventListener('click', () => void this.#copyToken());
   }
 
-  async #enter(door) {
+  /** `action` is `login` or `register`. */
+  async #send(action) {
     const { username, password } = Object.fromEntries(new FormData(this.#form));
     const body = { username, password };
-    if (door === 'register') body.email = `${username}@example.com`;
+    if (action === 'register') body.email = `${username}@example.com`;
     this.#problem.textContent = '';
-    const wanted = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+    const request = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
     try {
-      const response = await fetch(`/api/auth/${door}`, wanted);
+      const response = await fetch(`/api/auth/${action}`, request);
       const { data, message, metadata } = await response.json();
-      if (response.ok) return this.#become(data);
+      if (response.ok) return this.#setLogin(data);
       const fields = metadata.fields?.map(({ field, problem }) => `${field}: ${problem}`).join('; ');
       this.#problem.textContent = fields ?? message;
     } catch {
-      this.#problem.textContent = 'The node does not answer.';
+      this.#problem.textContent = 'Can’t reach the server. Try again.';
     }
   }
 
-  #become(data) {
+  #setLogin(data) {
     this.token = data?.token;
     document.getElementById('player-name').textContent = data?.user.username ?? '';
     this.#form.hidden = data !== undefined;
@@ -44,14 +45,14 @@ export class Login extends EventTarget {
     (data ? document.getElementById('logout') : this.#form.elements.username).focus();
   }
 
-  async #copy() {
+  async #copyToken() {
     const button = document.getElementById('copy');
     try {
       await navigator.clipboard.writeText(this.token);
       button.textContent = 'Copied';
     } catch {
-      button.textContent = 'Your browser does not allow it';
+      button.textContent = 'Blocked by the browser';
     }
-    setTimeout(() => { button.textContent = 'Copy the token'; }, 2000);
+    setTimeout(() => { button.textContent = 'Copy token'; }, 2000);
   }
 }

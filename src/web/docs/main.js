@@ -1,4 +1,4 @@
-// The parts of the page, each read when it is looked at first.
+// The documentation page: its parts REST and Sockets, each loaded when it is first shown.
 
 import { Login } from './login.js';
 import { showRest } from './rest.js';
@@ -6,31 +6,31 @@ import { showSockets } from './sockets.js';
 
 const login = new Login();
 const PARTS = { rest: showRest, sockets: showSockets };
-const shown = new Set();
+const loaded = new Set();
 const root = document.documentElement;
 
 function show() {
-  const named = location.hash.slice(1);
-  // Not by `in`: an object has names that nobody gave it, such as `constructor`.
-  const part = Object.hasOwn(PARTS, named) ? named : 'rest';
+  const name = location.hash.slice(1);
+  // `in` would also find inherited names, such as `constructor`.
+  const part = Object.hasOwn(PARTS, name) ? name : 'rest';
   for (const link of document.querySelectorAll('[data-part]')) {
-    const here = link.dataset.part === part;
-    link.toggleAttribute('aria-current', here);
-    if (here) link.setAttribute('aria-current', 'page');
-    document.getElementById(`part-${link.dataset.part}`).hidden = !here;
+    const isShown = link.dataset.part === part;
+    link.toggleAttribute('aria-current', isShown);
+    if (isShown) link.setAttribute('aria-current', 'page');
+    document.getElementById(`part-${link.dataset.part}`).hidden = !isShown;
   }
-  if (shown.has(part)) return;
-  shown.add(part);
+  if (loaded.has(part)) return;
+  loaded.add(part);
   void PARTS[part](login);
 }
 
-// Swagger UI has a class for its own dark colours.
-const dark = matchMedia('(prefers-color-scheme: dark)');
-const colour = () => root.classList.toggle('dark-mode', (root.dataset.theme ?? (dark.matches ? 'dark' : 'light')) === 'dark');
-new MutationObserver(colour).observe(root, { attributeFilter: ['data-theme'] });
-dark.addEventListener('change', colour);
-colour();
+// Swagger UI has a class for its dark theme.
+const systemDark = matchMedia('(prefers-color-scheme: dark)');
+const applyTheme = () => root.classList.toggle('dark-mode', (root.dataset.theme ?? (systemDark.matches ? 'dark' : 'light')) === 'dark');
+new MutationObserver(applyTheme).observe(root, { attributeFilter: ['data-theme'] });
+systemDark.addEventListener('change', applyTheme);
+applyTheme();
 
-// The link that skips to the content is no part.
+// `#content` is the target of the skip link.
 addEventListener('hashchange', () => location.hash !== '#content' && show());
 show();

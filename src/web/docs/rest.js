@@ -1,32 +1,32 @@
-// Swagger UI over the node's own document, tried out against the node itself.
+// Swagger UI with this server's OpenAPI document. Requests go to this server.
 
-// Their answers never end; they are tried under Sockets.
-const ENDLESS = ['/api/v1/ws', '/api/v1/leaderboard/stream', '/socket.io/'];
+// Responses of these never end. They are tried out under Sockets.
+const STREAMS = ['/api/v1/ws', '/api/v1/leaderboard/stream', '/socket.io/'];
 
-const neverEndless = {
+const withoutStreams = {
   statePlugins: {
     spec: {
       wrapSelectors: {
-        allowTryItOutFor: (allow) => (state, path, method) => !ENDLESS.includes(path) && allow(state, path, method),
+        allowTryItOutFor: (allow) => (state, path, method) => !STREAMS.includes(path) && allow(state, path, method),
       },
     },
   },
 };
 
-/** Names what Swagger UI leaves without a name, and lets the keyboard reach what scrolls. */
-function mend(place) {
-  const name = (selector, text) => place.querySelectorAll(selector).forEach((it) => it.setAttribute('aria-label', text ?? it.textContent));
-  name('.body-param__text', 'Request body');
-  name('.examples-select-element', 'Example');
-  name('.close-modal', 'Close');
-  name('.auth-btn-wrapper button');
-  place.querySelectorAll('pre.microlight').forEach((it) => { it.tabIndex = 0; });
+/** Adds the accessible names that Swagger UI lacks, and makes scrolling regions reachable by keyboard. */
+function addAccessibility(root) {
+  const label = (selector, text) => root.querySelectorAll(selector).forEach((element) => element.setAttribute('aria-label', text ?? element.textContent));
+  label('.body-param__text', 'Request body');
+  label('.examples-select-element', 'Example');
+  label('.close-modal', 'Close');
+  label('.auth-btn-wrapper button');
+  root.querySelectorAll('pre.microlight').forEach((element) => { element.tabIndex = 0; });
 }
 
-/** Sends the token that was issued last in place of the example's, so that one operation leads to the next. */
-function followUp(document) {
+/** Replaces the tokens of the examples with those issued last, so that operations can be tried one after another. */
+function useIssuedTokens(document) {
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
-  const examples = operations.map((it) => it.requestBody?.content['application/json']?.example);
+  const examples = operations.map((operation) => operation.requestBody?.content['application/json']?.example);
   const { antiSpamToken, actionToken } = Object.assign({}, ...examples);
   const issued = new Map();
   return {
@@ -43,21 +43,21 @@ function followUp(document) {
   };
 }
 
-function load(src) {
+function loadScript(src) {
   return new Promise((resolve, reject) => {
     document.head.append(Object.assign(document.createElement('script'), { src, onload: resolve, onerror: reject }));
   });
 }
 
-/** Reads the document and shows it, with the login where requests need one. */
+/** Loads the document and shows it. Requests carry the login. */
 export async function showRest(login) {
   const loading = document.querySelector('#part-rest .loading');
   let spec;
   try {
-    await load('/assets/vendor/swagger-ui-bundle.js');
+    await loadScript('/assets/vendor/swagger-ui-bundle.js');
     spec = await (await fetch('/openapi.json')).json();
   } catch {
-    loading.textContent = 'The node does not answer. Load the page again.';
+    loading.textContent = 'Can’t reach the server. Reload the page.';
     return;
   }
   const { SwaggerUIBundle } = globalThis;
@@ -66,18 +66,18 @@ export async function showRest(login) {
     else ui.authActions.logout(['bearer']);
   };
   const domNode = document.getElementById('swagger');
-  new MutationObserver(() => mend(domNode)).observe(domNode, { childList: true, subtree: true });
+  new MutationObserver(() => addAccessibility(domNode)).observe(domNode, { childList: true, subtree: true });
   const ui = SwaggerUIBundle({
     spec,
     domNode,
     presets: [SwaggerUIBundle.presets.apis],
-    plugins: [neverEndless],
+    plugins: [withoutStreams],
     validatorUrl: null,
     persistAuthorization: false,
     docExpansion: 'list',
     defaultModelsExpandDepth: 0,
     displayRequestDuration: true,
-    ...followUp(spec),
+    ...useIssuedTokens(spec),
     onComplete() {
       loading.hidden = true;
       login.addEventListener('change', authorize);

@@ -1,11 +1,11 @@
-// How the connection is: a word at the top, and a notice where one plays while the board may be old.
+// The state of the live connection: a word in the header, and a notice at the bottom while the board may be out of date.
 
-import { say } from './say.js';
+import { announce } from './announce.js';
 
 const pill = document.getElementById('connection');
 const text = document.getElementById('connection-text');
 const notice = document.getElementById('notice');
-const WORDS = {
+const LABELS = {
   connecting: 'Connecting',
   open: 'Live',
   degraded: 'Catching up',
@@ -15,31 +15,31 @@ const WORDS = {
   refused: 'Not connected',
 };
 const NOTICES = { degraded: 'The server is catching up.', reconnecting: 'Reconnecting.', offline: 'Offline.' };
-/** A node that stops hands its clients over in less. */
-const PATIENCE_MS = 3_000;
-let shown = null;
-let patience;
+/** A stopping node hands its clients to another one within this time. */
+const NOTICE_DELAY_MS = 3_000;
+let shownState = null;
+let delay;
 
 export function showConnection(state, { transport, asOf }) {
   pill.dataset.state = state;
-  text.textContent = WORDS[state];
-  pill.title = transport === undefined ? '' : transport === 'websocket' ? 'By WebSocket' : 'By server-sent events';
-  // Each try to reconnect is told.
-  if (state === shown) return;
-  shown = state;
-  clearTimeout(patience);
-  const words = NOTICES[state];
-  if (words === undefined) {
-    if (state === 'open' && !notice.hidden) say('Live again.');
+  text.textContent = LABELS[state];
+  pill.title = transport === undefined ? '' : transport === 'websocket' ? 'Connected by WebSocket' : 'Connected by server-sent events';
+  // Each attempt to reconnect repeats the state.
+  if (state === shownState) return;
+  shownState = state;
+  clearTimeout(delay);
+  const problem = NOTICES[state];
+  if (problem === undefined) {
+    if (state === 'open' && !notice.hidden) announce('Live again.');
     notice.hidden = true;
     return;
   }
   const show = () => {
-    notice.textContent = asOf === undefined ? words : `${words} Board as of ${timeOf(asOf)}.`;
+    notice.textContent = asOf === undefined ? problem : `${problem} Board as of ${timeOf(asOf)}.`;
     notice.hidden = false;
-    say(notice.textContent);
+    announce(notice.textContent);
   };
-  if (state === 'reconnecting' && notice.hidden) patience = setTimeout(show, PATIENCE_MS);
+  if (state === 'reconnecting' && notice.hidden) delay = setTimeout(show, NOTICE_DELAY_MS);
   else show();
 }
 

@@ -1,113 +1,113 @@
-// The page: who is logged in, one live connection, and what each part is told of it.
+// The live page: connects the login, the live connection and the parts of the page.
 
-import { browser } from '/assets/common/kept.js';
+import { browserStorage } from '/assets/common/storage.js';
 import { Laurel } from '/assets/laurel/index.js';
+import { Actions } from './actions.js';
+import { announce } from './announce.js';
 import { BoardView } from './board.js';
 import { showConnection } from './connection.js';
-import { Door } from './door.js';
-import { Mine } from './mine.js';
-import { Actions } from './play.js';
-import { say } from './say.js';
-import { wall } from './wall.js';
+import { MyScore } from './myScore.js';
+import { SignInForm } from './signIn.js';
+import { startWallScreen } from './wallScreen.js';
 
-const KEPT = 'laurel.login';
-const LOOK_EVERY_MS = 20_000;
-const leave = document.getElementById('leave');
+const LOGIN_KEY = 'laurel.login';
+const REFRESH_MS = 20_000;
+const logOutButton = document.getElementById('log-out');
 
-let held = browser.get(KEPT);
+let ownToken = browserStorage.get(LOGIN_KEY);
 const laurel = new Laurel({
-  token: held,
-  // Whoever plays would rather see a countdown than wait behind a button.
+  token: ownToken,
+  // Longer waits are shown as a countdown on the card.
   retry: { maxWaitSeconds: 2 },
   onToken(token) {
-    // Another tab may have another login by now, which is not this one's to forget.
-    if (token !== null || browser.get(KEPT) === held) browser.set(KEPT, token);
-    held = token;
-    actions.changeLogin();
-    showWho();
+    // Another tab may have stored another login, which a logout here must not remove.
+    if (token !== null || browserStorage.get(LOGIN_KEY) === ownToken) browserStorage.set(LOGIN_KEY, token);
+    ownToken = token;
+    actions.onLoginChange();
+    showLogin();
   },
 });
 
 const board = new BoardView();
-const mine = new Mine();
-const door = new Door(laurel);
+const myScore = new MyScore();
+const signIn = new SignInForm(laurel);
 const actions = new Actions(laurel, {
-  won(award, points, from) {
-    mine.won(award, points, from);
+  onAward(award, points, from) {
+    myScore.onAward(award, points, from);
     board.markOwn(laurel.user?.uuid);
   },
-  needsLogin: () => door.ask('Register or log in to play.'),
+  onLoginNeeded: () => signIn.prompt('Sign up or log in to play.'),
 });
 
-function showWho() {
+function showLogin() {
   const { user } = laurel;
-  mine.show(user);
-  door.show(user === null);
-  leave.hidden = user === null;
+  myScore.show(user);
+  signIn.show(user === null);
+  logOutButton.hidden = user === null;
   board.markOwn(user?.uuid);
-  if (user !== null) void lookAtMine();
+  if (user !== null) void refreshMyScore();
 }
 
-/** Others pass whoever does nothing: nobody is told so below the tenth place. */
-async function lookAtMine() {
+/** Polls the own rank: below the top 10, no event says that other players passed this one. */
+async function refreshMyScore() {
   const { user } = laurel;
   if (user === null || document.hidden) return;
-  const before = mine.changes;
+  const before = myScore.changes;
   const standing = await laurel.standing(user.uuid ?? user.id).catch(() => null);
-  // Whatever came meanwhile is newer.
-  if (standing !== null && mine.changes === before) mine.stands(standing);
+  // A change that arrived in the meantime is newer than this response.
+  if (standing !== null && myScore.changes === before) myScore.setStanding(standing);
 }
 
-leave.addEventListener('click', () => {
+logOutButton.addEventListener('click', () => {
   laurel.logout();
-  door.focus();
+  signIn.focusTitle();
 });
-// Without a key everything was cleared.
+// The key is null if the whole storage was cleared.
 addEventListener('storage', ({ key }) => {
-  if (key === KEPT || key === null) laurel.token = browser.get(KEPT);
+  if (key === LOGIN_KEY || key === null) laurel.token = browserStorage.get(LOGIN_KEY);
 });
-setInterval(lookAtMine, LOOK_EVERY_MS);
+setInterval(refreshMyScore, REFRESH_MS);
 
 function showBoard(newest) {
-  if (board.show(newest, laurel.user?.uuid)) mine.boardIs(newest.rows);
+  if (board.show(newest, laurel.user?.uuid)) myScore.onBoard(newest.rows);
 }
 
-/** The page itself has asked for this board, before the script came. */
-async function showFirst() {
+/** Shows the board that the HTML page preloads. */
+async function showPreloadedBoard() {
   const response = await fetch('/api/v1/scores/leaderboard');
   if (!response.ok) return;
   const { leaderboard, version } = await response.json();
   showBoard({ rows: leaderboard, version });
 }
 
-/** Since when the server may not know the newest board. */
+/** Since when the server may not have the newest board. */
 let staleSince;
 laurel.live({
   onBoard: showBoard,
-  onPersonal: (personal) => mine.heard(personal),
+  onPersonal: (personal) => myScore.onPersonal(personal),
   onStatus(status) {
     staleSince = status.asOf;
   },
   onState(state, detail) {
     showConnection(state, state === 'degraded' ? { ...detail, asOf: staleSince } : detail);
     if (state === 'open') {
-      // The greeting tells who a login of another identity provider is.
-      showWho();
-      door.reachable();
-      actions.reachable();
+      // With a login of another identity provider, the username is unknown until the connection is open.
+      showLogin();
+      signIn.onReachable();
+      actions.onReachable();
     }
     if (state !== 'refused') return;
     if (laurel.token === null) {
-      door.ask('Log in to follow the board live.');
+      signIn.prompt('Log in to watch the leaderboard.');
     } else {
       laurel.logout();
-      door.ask('Your login was ended. Log in again to play.');
-      say('You are logged out.');
+      signIn.prompt('You were logged out. Log in again to play.');
+      announce('You are logged out.');
     }
   },
 });
 
-wall();
-showWho();
-showFirst().catch(() => {});
+startWallScreen();
+showLogin();
+showPreloadedBoard().catch(() => {});
 void actions.load();

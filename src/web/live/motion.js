@@ -1,40 +1,42 @@
-// Movement that shows what changed; none for whoever asked their system for none.
+// Animations. Where the system asks for reduced motion, values change at once.
 
-/** Whoever asked their system for no motion. */
-export const still = matchMedia('(prefers-reduced-motion: reduce)');
+/** Matches if the system asks for reduced motion. */
+export const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 const EASE = 'cubic-bezier(.2, .8, .2, 1)';
 
-export function move(element, frames, ms = 650) {
-  if (still.matches || document.hidden) return null;
-  return element.animate(frames, { duration: ms, easing: EASE });
+const isStill = () => reducedMotion.matches || document.hidden;
+
+/** Starts an animation. Returns null if nothing is to move. */
+export function animate(element, frames, ms = 650) {
+  return isStill() ? null : element.animate(frames, { duration: ms, easing: EASE });
 }
 
-/** Writes a number; its style may fit it to its length. */
+/** Writes a number, and its length for styles that shrink long ones. */
 export function write(element, text) {
   element.textContent = text;
   element.style.setProperty('--length', text.length);
 }
 
-/** Counts a number up or down to where it is. */
-export function count(element, to) {
-  // It is there, or on its way, which the same number told again must not shorten.
-  if (element.dataset.value === String(to)) return;
-  const from = Number(element.dataset.value ?? to);
-  element.dataset.value = to;
+/** Counts a number up or down to `target`. */
+export function count(element, target) {
+  // Already there, or on its way: a repeated target must not restart the count.
+  if (element.dataset.value === String(target)) return;
+  const from = Number(element.dataset.value ?? target);
+  element.dataset.value = target;
   const show = (value) => write(element, Math.round(value).toLocaleString('en'));
-  if (from === to || still.matches || document.hidden) return show(to);
-  const began = performance.now();
+  if (from === target || isStill()) return show(target);
+  const start = performance.now();
   const step = (now) => {
-    // A newer number has its own steps.
-    if (Number(element.dataset.value) !== to) return;
-    const part = Math.min(1, Math.max(0, (now - began) / 650));
-    show(from + (to - from) * (1 - (1 - part) ** 3));
+    // A newer target has its own steps.
+    if (Number(element.dataset.value) !== target) return;
+    const part = Math.min(1, Math.max(0, (now - start) / 650));
+    show(from + (target - from) * (1 - (1 - part) ** 3));
     if (part < 1) requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
 }
 
-/** Points that fly from where they were won to where they are told. */
+/** Shows a text that flies from one element to another. */
 export function fly(text, from, to) {
   const [start, end] = [from.getBoundingClientRect(), to.getBoundingClientRect()];
   const note = document.createElement('span');
@@ -43,7 +45,7 @@ export function fly(text, from, to) {
   note.textContent = text;
   document.body.append(note);
   const at = (box, scale) => `translate(${box.left + box.width / 2}px, ${box.top + box.height / 2}px) translate(-50%, -50%) scale(${scale})`;
-  const flight = move(note, [
+  const flight = animate(note, [
     { transform: at(start, 0.6), opacity: 0 },
     { transform: at(start, 1.25), opacity: 1, offset: 0.25 },
     { transform: at(end, 0.6), opacity: 1, offset: 0.85 },

@@ -1,54 +1,55 @@
-// A question, in a dialog; the time that its token lives is shown running out.
+// The quiz dialog: one question at a time, with the time left before its token expires.
 
 const dialog = document.getElementById('quiz');
-const left = document.getElementById('quiz-left');
-const choices = document.getElementById('quiz-choices');
-const free = document.getElementById('quiz-free');
-const go = document.getElementById('quiz-go');
-let earlier = Promise.resolve();
+const timeLeft = document.getElementById('quiz-time');
+const choiceList = document.getElementById('quiz-choices');
+const textField = document.getElementById('quiz-text');
+const submit = document.getElementById('quiz-submit');
+let previous = Promise.resolve();
 
-/** No answer was given; the message says why, to the player. */
+/** The player gave no answer. The message is for the player. */
 export class NoAnswer extends Error {}
 
-const noAnswer = (why) => new NoAnswer(`${why} This question is gone. Play again for a new one.`);
+const noAnswer = (reason) => new NoAnswer(`${reason} Play again for a new question.`);
 
-/** Asks, and gives the answer; a question at a time, while each one's own clock runs. */
+/** Returns the player's answer. Questions wait for each other, and each one's time runs from this call. */
 export function ask(challenge, seconds, signal) {
-  const until = performance.now() + seconds * 1000;
-  const answer = earlier.then(() => show(challenge, until, signal));
-  earlier = answer.catch(() => {});
+  const deadline = performance.now() + seconds * 1000;
+  const answer = previous.then(() => show(challenge, deadline, signal));
+  previous = answer.catch(() => {});
   return answer;
 }
 
-async function show({ question, choices: given = [] }, until, signal) {
+async function show({ question, choices = [] }, deadline, signal) {
   signal.throwIfAborted();
-  if (performance.now() >= until) throw noAnswer('Time is up.');
+  if (performance.now() >= deadline) throw noAnswer('Time is up.');
   document.getElementById('quiz-question').textContent = question;
-  choices.replaceChildren(...given.map(choice));
-  const typed = given.length === 0;
-  free.hidden = go.hidden = !typed;
-  free.firstElementChild.value = '';
-  free.firstElementChild.required = typed;
+  choiceList.replaceChildren(...choices.map(choiceButton));
+  const isTyped = choices.length === 0;
+  const input = textField.querySelector('input');
+  textField.hidden = submit.hidden = !isTyped;
+  input.value = '';
+  input.required = isTyped;
   const tick = () => {
-    const rest = Math.ceil((until - performance.now()) / 1000);
-    left.textContent = `${Math.max(0, rest)} seconds left`;
-    if (rest <= 0) dialog.close('');
+    const seconds = Math.ceil((deadline - performance.now()) / 1000);
+    timeLeft.textContent = `${Math.max(0, seconds)} seconds left`;
+    if (seconds <= 0) dialog.close('');
   };
   tick();
   const clock = setInterval(tick, 250);
-  const leave = () => dialog.close('');
-  signal.addEventListener('abort', leave);
+  const abort = () => dialog.close('');
+  signal.addEventListener('abort', abort);
   dialog.returnValue = '';
   dialog.showModal();
   await new Promise((closed) => dialog.addEventListener('close', closed, { once: true }));
   clearInterval(clock);
-  signal.removeEventListener('abort', leave);
-  const said = typed && dialog.returnValue === 'go' ? free.firstElementChild.value : dialog.returnValue;
-  if (said !== '') return said;
-  throw noAnswer(performance.now() >= until ? 'Time is up.' : 'You gave up.');
+  signal.removeEventListener('abort', abort);
+  const answer = isTyped && dialog.returnValue === 'submit' ? input.value : dialog.returnValue;
+  if (answer !== '') return answer;
+  throw noAnswer(performance.now() >= deadline ? 'Time is up.' : 'You gave up.');
 }
 
-function choice(text) {
+function choiceButton(text) {
   const button = document.createElement('button');
   button.type = 'submit';
   button.value = text;

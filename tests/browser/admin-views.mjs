@@ -1,0 +1,234 @@
+// The admin page over thousands of players: unknown views, search, suspects, charts.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { call, showsHeading, logIn, player, until, earn } from './admin-helpers.mjs';
+import { inspect, open } from './browser.mjs';
+
+const { ONE } = process.env;
+
+/** Opens a view as an admin. */
+async function openView(hash, screen) {
+  const opened = await open(`${ONE}/admin${hash}`, screen);
+  await logIn(opened.page, 'root');
+  await opened.page.getByRole('navigation').waitFor();
+  return opened;
+}
+
+const go = (page, hash) => page.evaluate((value) => { location.hash = value; }, hash);
+const fits = async (page, what) => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), what);
+
+test('unknown views and players are not found, and others are', async () => {
+  const { page, assertQuiet } = await openView('');
+  await showsHeading(page, 'Overview');
+  const unknownViews = [
+    '#constructor', '#__proto__', '#/toString', '#/hasOwnProperty/1', '#/wall', '#/Players', '#/overview/x', '#/audit/1', '#/letters/1',
+    '#/players/1/2', '#/players//1', '#/players/../audit', '#/players/..', '#/suspects/.', '#/players/%2e%2e', '#/%', '#/%E0%A4%A', '#/ ',
+  ];
+  const unknownKeys = ['nobody', '0', '99999', '99999999999999999999', '01930a5b-7c00-7000-8000-0000000000ab', '%20', 'a%2Fb', '+1', '<b>x</b>', '%', '...'];
+  const unknown = [...unknownKeys.flatMap((key) => [`#/players/${key}`, `#/suspects/${key}`]), '#/players/1.2.3.4'];
+  for (const hash of [...unknownViews, ...unknown]) {
+    await go(page, '#/audit');
+    await showsHeading(page, 'Audit log');
+    await go(page, hash);
+    await showsHeading(page, 'Not found');
+    assert.match(await page.title(), /^Not found/);
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Not found', hash);
+    assert.equal(await page.getByRole('button', { name: 'Try again' }).count(), 0, hash);
+    assert.equal(await page.locator('main [data-panel], main b').count(), 0, hash);
+  }
+  await inspect(page, 'admin-not-found');
+  await page.getByRole('main').getByRole('link', { name: 'Players' }).click();
+  for (const [hash, title] of Object.entries({ '#/players/': 'Players', '#': 'Overview', '#/suspects/10.0.0.1': '10.0.0.1', '#/suspects/2001:db8::1': '2001:db8::1', '#/players/ROOT': 'root', '#/': 'Overview' })) {
+    await go(page, hash);
+    await showsHeading(page, title);
+  }
+  await go(page, '#/wall');
+  await page.getByRole('main').getByRole('link', { name: 'Overview' }).click();
+  await showsHeading(page, 'Overview');
+  assertQuiet();
+});
+
+test('a search finds parts of names, counts the results, and shows them all', async () => {
+  await player('player_one');
+  await player('aplayerxone');
+  const { page, assertQuiet } = await openView('#/players');
+  const panel = page.locator('[data-panel=players]');
+  const names = () => panel.locator('tbody a.user').allTextContents();
+  const [more, count] = [page.getByRole('button', { name: 'Show more' }), panel.getByRole('status')];
+  const find = async (text) => {
+    await page.getByLabel('Find a player').fill(text);
+    await panel.getByRole('heading', { name: text ? 'Results' : 'Newest players' }).waitFor();
+    await until(`the results for ${text}`, async () => (await count.textContent()) !== '' && (await page.locator('[aria-busy]').count()) === 0
+      && new URLSearchParams(page.url().split('?')[1]).get('search') === (text || null));
+  };
+  await count.getByText('50 of 5,003 players').waitFor();
+  assert.deepEqual((await names()).slice(0, 2), ['aplayerxone', 'player_one']);
+  await find('player_');
+  assert.deepEqual([await names(), await count.textContent()], [['player_one'], '1 player']);
+  await find('PLAYER');
+  assert.deepEqual(await names(), ['player_one', 'aplayerxone']);
+
+  await find('otter');
+  const total = Number(/^50 of (\d+) players$/.exec(await count.textContent())[1]);
+  await inspect(page, 'admin-players-found');
+  // A page that fails is requested again, and the results so far stay.
+  const unavailable = { status: 503, json: { data: null, message: 'Not right now', statusCode: 503, metadata: {} } };
+  await page.route('**/api/admin/users?*after=*', (route) => route.fulfill(unavailable), { times: 1 });
+  await more.click();
+  await page.getByRole('alert').getByText('Not right now').waitFor();
+  assert.equal((await names()).length, 50);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await count.getByText(`100 of ${total} players`).waitFor();
+  assert.equal(await page.getByRole('alert').count(), 0);
+  while (await more.isVisible()) {
+    const before = (await names()).length;
+    await more.click();
+    await until('more are shown', async () => (await names()).length > before);
+  }
+  const all = await names();
+  assert.equal(all.length, total);
+  assert.equal(new Set(all).size, total);
+  assert.ok(total > 100 && all.every((name) => /otter/i.test(name)), `${all}`);
+  assert.equal(await count.textContent(), `${total} players`);
+
+  await find('no such name');
+  await panel.getByText('No players found.').waitFor();
+  assert.equal(await count.textContent(), '0 players');
+  assertQuiet();
+});
+
+test('an address leads to the players behind it, who can be banned; players and addresses have separate scales', async () => {
+  const cheats = [await player('mallory'), await player('trudy'), await player('oscar')];
+  for (const [index, { token }] of cheats.entries()) {
+    for (let attempt = 0; attempt <= index; attempt += 1) await call(ONE, 'POST', '/api/v1/scores', { actionToken: `act_${'z'.repeat(32)}` }, token);
+  }
+  const { page, assertQuiet } = await openView('#/suspects');
+  const [players, addresses] = ['suspects', 'addresses'].map((name) => page.locator(`[data-panel=${name}]`));
+  await until('all signals are written', async () => {
+    await page.reload();
+    await players.waitFor();
+    return (await players.getByRole('link', { name: /mallory|trudy|oscar/ }).count()) === 3 && (await players.getByText('30', { exact: true }).count()) === 1;
+  });
+  for (const panel of [players, addresses]) {
+    assert.equal(await panel.locator('.share-bar').first().evaluate((bar) => bar.style.getPropertyValue('--share')), '1');
+  }
+  // The page explains the risk score, and each signal with its weight.
+  await page.getByText(/Each abuse signal adds 1 to 10 to the risk score/).waitFor();
+  await page.getByRole('row', { name: 'forged 10 a token that Laurel never issued' }).waitFor();
+  assert.equal(await page.getByRole('table', { name: 'What the signals mean' }).getByRole('row').count(), 8 + 1);
+  await inspect(page, 'admin-suspects-desktop');
+
+  await players.getByRole('link', { name: 'oscar' }).click();
+  await showsHeading(page, 'oscar');
+  await page.locator('[data-panel=related]').getByRole('link', { name: '127.0.0.1' }).click();
+  await showsHeading(page, '127.0.0.1');
+  const behind = page.getByRole('table', { name: 'Players behind this address' });
+  await behind.getByRole('link', { name: 'mallory' }).waitFor();
+  assert.deepEqual(await behind.locator('a.user').allTextContents(), ['oscar', 'trudy', 'mallory']);
+  await inspect(page, 'admin-address-desktop');
+  await behind.locator('[data-action=ban]').first().click();
+  await page.getByRole('dialog', { name: 'Ban oscar' }).waitFor();
+  await page.keyboard.press('Escape');
+
+  await page.getByRole('button', { name: 'Ban all 3…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Ban 3 players behind 127.0.0.1' });
+  await dialog.getByText('oscar, trudy, mallory').waitFor();
+  await inspect(page, 'admin-ban-all');
+  await dialog.getByRole('button', { name: 'Ban all' }).click();
+  await dialog.getByText('Enter a reason.').waitFor();
+  await dialog.getByText('Confirm this first.').waitFor();
+  await dialog.getByLabel('Reason').fill('a farm of bots');
+  await dialog.getByRole('checkbox').check();
+  // The second ban fails. A repeat continues with it.
+  const banned = [];
+  await page.route('**/ban', async (route) => {
+    banned.push(route.request().url().split('/').at(-2));
+    if (banned.length === 2) return route.abort();
+    return route.continue();
+  });
+  await dialog.getByRole('button', { name: 'Ban all' }).click();
+  await dialog.getByText('1 of 3 players banned.').waitFor();
+  await dialog.getByRole('button', { name: 'Ban all' }).click();
+  await page.getByRole('status').getByText('3 players banned.').waitFor();
+  const [mallory, trudy, oscar] = cheats.map(({ id }) => id);
+  assert.deepEqual(banned, [oscar, trudy, trudy, mallory]);
+  for (const { token } of cheats) {
+    assert.equal((await call(ONE, 'POST', '/api/v1/actions/init', { actionType: 'watch_ad' }, token)).metadata.errorCode, 'FORBIDDEN');
+  }
+  await until('all are shown as banned', async () => (await behind.getByText('banned', { exact: true }).count()) === 3);
+  assert.equal(await page.getByRole('button', { name: /Ban all/ }).count(), 0);
+  assert.equal(await behind.getByRole('button', { name: 'Unban…' }).count(), 3);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await inspect(page, 'admin-address-phone');
+  await fits(page, 'an address');
+  await go(page, '#/suspects');
+  await players.waitFor();
+  await inspect(page, 'admin-suspects-phone');
+  await fits(page, 'suspects');
+  assertQuiet();
+});
+
+/** The cells of a chart's table, row by row. The page draws the table when it is opened, in an event. */
+async function values(page, panel, index = 0) {
+  const chart = page.locator(`[data-panel=${panel}] .chart`).nth(index);
+  await chart.locator('canvas').waitFor();
+  await chart.locator('summary').click();
+  await chart.locator('tbody').waitFor();
+  const cells = await chart.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
+  await chart.locator('summary').click();
+  await chart.locator('tbody').waitFor({ state: 'detached' });
+  return cells;
+}
+
+const whole = (text) => Number(text.replaceAll(',', ''));
+
+test('uniform scores look uniform, and outliers have their own bar', async () => {
+  const { page, assertQuiet } = await openView('#/overview');
+  const rows = (await values(page, 'scores')).map(([range, count]) => [...range.split(' to ').map(whole), whole(count)]);
+  assert.equal(rows.length, 20);
+  for (const [index, [from, to, count]] of rows.entries()) {
+    assert.deepEqual([from, to], [index * 5000, index * 5000 + 4999]);
+    // 250 of 5,000 on average. Six standard deviations are 93.
+    assert.ok(count > 150 && count < 350, `${count} from ${from} up`);
+  }
+  await page.getByText('Each bar is 5,000 points wide.').waitFor();
+  await inspect(page, 'admin-overview-uniform');
+
+  const buckets = [...Array.from({ length: 20 }, (_, bin) => ({ from: bin * 50, to: bin * 50 + 50, users: 400 - bin * 20 })), { from: 1000, to: null, users: 41 }];
+  const far = { users: 4241, percentiles: { p50: 310, p90: 800, p99: 990, max: 9_007_199_254_740_991 }, buckets };
+  await page.route('**/api/admin/scores', (route) => route.fulfill({ status: 200, json: { data: far, message: 'OK', statusCode: 200 } }));
+  await page.reload();
+  assert.deepEqual((await values(page, 'scores')).at(-1), ['1,000 and more', '41']);
+  await page.getByText('Each bar is 50 points wide. The dashed one has all players from 1,000 up.').waitFor();
+  await page.locator('[data-panel=scores]').scrollIntoViewIfNeeded();
+  await inspect(page, 'admin-overview-far');
+
+  // No player has points.
+  await page.route('**/api/admin/scores', (route) => route.fulfill({
+    status: 200, json: { data: { users: 0, percentiles: { p50: 0, p90: 0, p99: 0, max: 0 }, buckets: [] }, message: 'OK', statusCode: 200 },
+  }));
+  await page.reload();
+  await page.locator('[data-panel=scores]').getByText('Median').waitFor();
+  assertQuiet();
+});
+
+test('an incomplete hour and day are marked', async () => {
+  const { token } = await player('grace');
+  await earn(token, 3);
+  const { page, assertQuiet } = await openView('#/overview');
+  for (const [button, count, step] of [['24 hours', 24, 'hour'], ['7 days', 168, 'hour'], ['30 days', 30, 'day']]) {
+    await page.getByRole('button', { name: button }).click();
+    await page.getByText(`per ${step}, UTC; dashed: still counting`).waitFor();
+    for (const index of [0, 1]) {
+      await until(`${button} are drawn`, async () => (await values(page, 'timeline', index)).length === count);
+      const firsts = (await values(page, 'timeline', index)).map(([first]) => first.endsWith('so far'));
+      assert.deepEqual(firsts, Array.from({ length: count }, (_, row) => row === count - 1), button);
+    }
+    await page.getByRole('img', { name: new RegExp(`^Awards\\..*The last ${step} is still counting\\.`) }).waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+    await inspect(page, `admin-timeline-${count}`);
+  }
+  assert.equal(await page.locator('.heatmap .now').count(), 1);
+  assertQuiet();
+});
