@@ -169,3 +169,26 @@ test('only thousands have commas, and long or right-to-left texts stay in their 
   assert.ok(await ban.evaluate((it) => it.scrollWidth <= it.clientWidth), 'a long name in a dialog');
   assertQuiet();
 });
+
+test('the audit log shows every detail of an action', async () => {
+  const { page, assertQuiet } = await openView('#/players');
+  const row = (action, reason, detail) => ({ at: '2026-01-01T00:00:00Z', actor: 'cli:root', action, userId: 7, username: 'grace', reason, detail });
+  const rows = [
+    row('adjust', 'too little', { points: 30, before: 10, after: 40, host: 'web-1' }),
+    row('adjust', 'too much', { points: -50, refused: 'out_of_range', host: 'web-1' }),
+    row('void', 'forged', { joins: '01930a5b-7c00-7000-8000-0000000000ab' }),
+    row('retry_letter', 'fixed', { letter: 12 }),
+    row('ban', 'a bot', { host: 'h'.repeat(64) }),
+    row('unban', 'no bot', null),
+  ];
+  await page.route('**/api/admin/audit*', (route) => route.fulfill(success(rows)));
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  for (const name of [
+    'adjust grace too little 10 → 40 (+30) on host web-1', 'adjust grace too much refused: out of range (−50) on host web-1',
+    'void grace forged already voided by an earlier action', 'retry letter grace fixed dead letter 12', `ban grace a bot on host ${'h'.repeat(64)}`,
+  ]) await page.getByRole('row', { name: `cli:root ${name}` }).waitFor();
+  assert.equal(await page.getByRole('row', { name: 'no bot' }).locator('.detail').count(), 0);
+  await page.setViewportSize({ width: 320, height: 640 });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+  assertQuiet();
+});

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const source = readFileSync(new URL('../../src/web/live/labels.js', import.meta.url), 'utf8');
-const { limitOf, nextPlaceOf, progressOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+const { describeLimit, nextPlaceOf, progressOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
 test('an award names its points and the change of rank', () => {
   const cases = [
@@ -61,7 +61,7 @@ test('a limit names its end, even if the clock is some minutes wrong', (context)
   ];
   for (const [now, action, ms, expected] of cases) {
     const clock = context.mock.method(Date, 'now', () => Date.parse(now));
-    assert.equal(limitOf(action, ms), expected);
+    assert.equal(describeLimit(action, ms), expected);
     clock.mock.restore();
   }
 });

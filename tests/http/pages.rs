@@ -37,7 +37,7 @@ async fn pages_load_their_own_files_only() {
 /// The files file by `src` and `href`.
 pub fn named_files(page: &str) -> Vec<String> {
     let values = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
-    let values = values.filter_map(|it| it.split('"').next()).filter(|it| it.starts_with("/assets/"));
+    let values = values.filter_map(|rest| rest.split('"').next()).filter(|path| path.starts_with("/assets/"));
     let found: Vec<_> = values.map(str::to_owned).collect();
     assert!(!found.is_empty());
     found
@@ -105,7 +105,7 @@ async fn browsers_get_a_not_found_page() {
             get(path, accept).await.assert_refused(404, "NOT_FOUND");
         }
         let vary = page.headers.get_all("vary");
-        assert!(vary.iter().any(|it| it == "accept"), "caches need a variant per `Accept`");
+        assert!(vary.iter().any(|value| value == "accept"), "caches must keep the variants apart");
     }
     for path in ["/api/wall", "/api/v1/wall"] {
         get(path, browser).await.assert_refused(404, "NOT_FOUND");
@@ -117,8 +117,8 @@ async fn browsers_get_a_not_found_page() {
 
 #[tokio::test]
 async fn a_trailing_slash_redirects() {
-    let stores = TestStores::new().await;
-    let node = stores.start_node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
+    let world = World::new().await;
+    let node = world.node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
     let admin_base = node.admin_base.clone().unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for (base, path, target) in [
@@ -129,7 +129,7 @@ async fn a_trailing_slash_redirects() {
         (&admin_base, "/admin/", Some("/admin")),
     ] {
         let response = client.get(format!("{base}{path}")).send().await.unwrap();
-        let location = response.headers().get("location").map(|it| it.to_str().unwrap());
+        let location = response.headers().get("location").map(|value| value.to_str().unwrap());
         assert_eq!(location, target, "{base}{path}");
         assert_eq!(response.status(), if target.is_some() { 308 } else { 404 }, "{base}{path}");
     }

@@ -77,6 +77,7 @@ export function history(id, query, signal, header) {
   }
 
   function countText(visible) {
+    if (next === null && !events.length) return '';
     if (next === null && visible === events.length) return visible === 1 ? 'Showing the only event.' : `Showing all ${number(visible)} events.`;
     return `Showing ${number(visible)} of ${counted(events.length, 'event')}${next === null ? '' : ' loaded so far'}.`;
   }

@@ -47,7 +47,7 @@ function show({ focus = true, message } = {}) {
 addEventListener('hashchange', () => show());
 loggedOut.addEventListener('rejected', ({ detail }) => {
   login.token = null;
-  show({ message: detail.status === 403 ? detail.message : 'Your session has expired. Log in again to continue.' });
+  show({ message: detail.status === 403 ? detail.message : 'Your login has expired. Log in again to continue.' });
 });
 document.querySelector('[data-log-out]').addEventListener('click', () => {
   login.token = null;

@@ -22,7 +22,7 @@ export function agoCell(at) {
 export function suspectTable(caption, head, suspects, hours, empty, columns = []) {
   const max = suspects[0]?.weight || 1;
   return table(caption, [
-    { title: head, isHead: true, cell: (it) => [make('a.user', { href: `#/suspects/${encodeURIComponent(it.suspect)}?hours=${hours}` }, it.username ?? it.suspect), stateBadges(it)] },
+    { title: head, isHead: true, cell: (row) => [make('a.user', { href: `#/suspects/${encodeURIComponent(row.suspect)}?hours=${hours}` }, row.username ?? row.suspect), stateBadges(row)] },
     { title: 'Risk score', class: 'risk', cell: ({ weight }) => riskScore(weight, max) },
     { title: 'Signals', class: 'text', cell: ({ signs }) => signalList(signs) },
     { title: 'Last seen', class: 'tight', cell: ({ lastAt }) => agoCell(lastAt) },

@@ -116,7 +116,7 @@ export async function showSockets(login) {
     about.textContent = 'Can’t reach the server. Reload the page.';
     return;
   }
-  about.textContent = api.info.description;
+  about.replaceChildren(...prose(api.info.description).childNodes);
   document.getElementById('sockets-version').textContent = api.asyncapi;
   document.getElementById('channels').append(...Object.entries(api.channels).map(([key, details]) => channel(key, details, api)));
   new EventConsole(login, api.channels);

@@ -73,7 +73,7 @@ export function progressOf(points, rank, before) {
   return `${change} You ${rank < before ? 'rose' : 'fell'} from ${ordinal(before)} to ${ordinal(rank)}.`;
 }
 
-/** Points to the next place. Empty for the leader, and if the board does not tell. */
+/** Points to the next place. Empty for the leader, and if the board is too old to know. */
 export function nextPlaceOf(score, rows, ownRow) {
   if (rows === null) return '';
   if (ownRow !== undefined) {

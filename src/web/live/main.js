@@ -98,7 +98,7 @@ laurel.live({
     }
     if (state !== 'refused') return;
     if (laurel.token === null) {
-      signIn.prompt('Log in to watch the leaderboard.');
+      signIn.prompt('Log in to watch the board.');
     } else {
       laurel.logout();
       signIn.prompt('You were logged out. Log in again to play.');
