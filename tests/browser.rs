@@ -30,9 +30,9 @@ async fn create_admin(stores: &TestStores, node: &NodeProcess) {
     let register = reqwest::Client::new().post(format!("{}/api/auth/register", node.base)).json(&root);
     assert_eq!(register.send().await.unwrap().status(), 201);
     let app = stores.build_app().await;
-    let user = laurel::admin::find_user(&app, "root").await.unwrap();
+    let user = laurel::admin::find_user(&app.admin, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
-    laurel::admin::grant(&app, &user, true, &decision).await.unwrap();
+    laurel::admin::grant(&app.admin, &user, true, &decision).await.unwrap();
 }
 
 #[tokio::test]

@@ -63,9 +63,9 @@ test('Enter opens the result of this search, not of the one before', async () =>
   assertQuiet();
 });
 
-const ADDRESS = { suspect: '10.0.0.1', username: null, weight: 5, signs: { forged: 1 }, lastAt: '2026-01-01T00:00:00Z' };
+const ADDRESS = { suspect: '10.0.0.1', username: null, weight: 5, signals: { forged: 1 }, lastAt: '2026-01-01T00:00:00Z' };
 const ONE_HOUR = { players: [], addresses: [ADDRESS], weights: { forged: 10 } };
-const evidence = (sign) => ({ suspect: '10.0.0.1', username: null, signs: [{ hour: '2026-01-01T00:00:00Z', sign, count: 1 }], players: [], addresses: [], refused: [] });
+const evidence = (signal) => ({ suspect: '10.0.0.1', username: null, signals: [{ hour: '2026-01-01T00:00:00Z', signal, count: 1 }], players: [], addresses: [], refused: [] });
 const NOBODY_ACTIVE = { from: '2026-01-01T00:00:00Z', users: [] };
 const OVERTAKEN = [
   { what: 'the list of suspects', hash: '#/suspects', path: '**/api/admin/suspects?hours=', older: ['168', '7 days'], newer: ['1', '1 hour'], response: ONE_HOUR, expected: '10.0.0.1' },

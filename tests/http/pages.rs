@@ -34,7 +34,7 @@ async fn pages_load_their_own_files_only() {
     }
 }
 
-/// The files file by `src` and `href`.
+/// The files that the page names with `src` and `href`.
 pub fn named_files(page: &str) -> Vec<String> {
     let values = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
     let values = values.filter_map(|rest| rest.split('"').next()).filter(|path| path.starts_with("/assets/"));
@@ -117,8 +117,8 @@ async fn browsers_get_a_not_found_page() {
 
 #[tokio::test]
 async fn a_trailing_slash_redirects() {
-    let world = World::new().await;
-    let node = world.node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
+    let stores = TestStores::new().await;
+    let node = stores.start_node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
     let admin_base = node.admin_base.clone().unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for (base, path, target) in [

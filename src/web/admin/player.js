@@ -42,7 +42,7 @@ function standing(user) {
     user.createdAt && ['Registered', time(user.createdAt)],
     ['Number', user.userId],
     ['UUID', make('code', {}, user.id)],
-    ['Abuse signals, 30 days', Object.keys(user.signs).length ? make('a', { href: `#/suspects/${user.id}?hours=720` }, signalList(user.signs)) : 'none'],
+    ['Abuse signals, 30 days', Object.keys(user.signals).length ? make('a', { href: `#/suspects/${user.id}?hours=720` }, signalList(user.signals)) : 'none'],
   ];
   return make('dl.facts.card.standing', {}, facts.filter(Boolean).map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
 }

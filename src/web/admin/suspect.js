@@ -30,7 +30,7 @@ export function suspect({ key, query, signal }) {
     return { ...found, user };
   }
 
-  function draw({ suspect: address, user, signs, players, addresses, refused: attempts }) {
+  function draw({ suspect: address, user, signals, players, addresses, refused: attempts }) {
     const name = user?.username ?? address;
     document.title = `${name} · Laurel Admin`;
     title.querySelector('h1').textContent = name;
@@ -39,7 +39,7 @@ export function suspect({ key, query, signal }) {
     fill(actions, [user
       ? make('div.actions', {}, make('a.button.small', { href: `#/players/${user.userId}` }, 'Player page'), actionButtons(user, reload))
       : make('p.actions.quiet', {}, 'Several players may share this IP address. Actions apply to players, not addresses. To block the address, use your load balancer or firewall.')]);
-    fill(evidence.body, [signalsByHour(signs)]);
+    fill(evidence.body, [signalsByHour(signals)]);
     related.element.hidden = false;
     related.element.querySelector('h2').textContent = user ? 'Addresses of this player’s signals' : 'Players behind this address';
     fill(related.body, user
@@ -73,18 +73,18 @@ export function suspect({ key, query, signal }) {
 }
 
 /** A row for each hour and a column for each signal, most frequent first. */
-function signalsByHour(signs) {
+function signalsByHour(signals) {
   const totals = {};
-  const byHour = Map.groupBy(signs, (entry) => entry.hour);
-  for (const { sign, count } of signs) totals[sign] = (totals[sign] ?? 0) + count;
-  const rows = [...byHour].map(([hour, entries]) => ({ hour, counts: Object.fromEntries(entries.map(({ sign, count }) => [sign, count])) }));
+  const byHour = Map.groupBy(signals, (entry) => entry.hour);
+  for (const { signal, count } of signals) totals[signal] = (totals[signal] ?? 0) + count;
+  const rows = [...byHour].map(([hour, entries]) => ({ hour, counts: Object.fromEntries(entries.map(({ signal, count }) => [signal, count])) }));
   const sorted = Object.keys(totals).sort((one, other) => totals[other] - totals[one]);
   return table('Signals by hour', [
     { title: 'Hour (UTC)', isHead: true, class: 'tight', cell: ({ hour }) => (hour ? make('time', { datetime: hour }, asMinute(hour)) : make('b', {}, 'Total')) },
-    ...sorted.map((sign) => ({
-      title: make('span', { title: SIGNALS[sign] }, words(sign)),
+    ...sorted.map((signal) => ({
+      title: make('span', { title: SIGNALS[signal] }, words(signal)),
       class: 'number',
-      cell: ({ counts }) => (counts[sign] ? number(counts[sign]) : make('span.quiet', {}, '·')),
+      cell: ({ counts }) => (counts[signal] ? number(counts[signal]) : make('span.quiet', {}, '·')),
     })),
   ], rows.length ? [{ counts: totals }, ...rows] : [], { empty: 'No signals in this period.', wide: true });
 }

@@ -24,7 +24,7 @@ export function suspectTable(caption, head, suspects, hours, empty, columns = []
   return table(caption, [
     { title: head, isHead: true, cell: (row) => [make('a.user', { href: `#/suspects/${encodeURIComponent(row.suspect)}?hours=${hours}` }, row.username ?? row.suspect), stateBadges(row)] },
     { title: 'Risk score', class: 'risk', cell: ({ weight }) => riskScore(weight, max) },
-    { title: 'Signals', class: 'text', cell: ({ signs }) => signalList(signs) },
+    { title: 'Signals', class: 'text', cell: ({ signals }) => signalList(signals) },
     { title: 'Last seen', class: 'tight', cell: ({ lastAt }) => agoCell(lastAt) },
     ...columns,
   ], suspects, { empty, stacked: true });
@@ -65,8 +65,8 @@ function limitNote(suspects) {
 function legend(weights) {
   const sorted = Object.entries(weights).sort((one, other) => other[1] - one[1]);
   return table('What the signals mean', [
-    { title: 'Signal', isHead: true, class: 'tight', cell: ([sign]) => words(sign) },
+    { title: 'Signal', isHead: true, class: 'tight', cell: ([signal]) => words(signal) },
     { title: 'Weight', class: 'number tight', cell: ([, weight]) => number(weight) },
-    { title: 'Meaning', class: 'text', cell: ([sign]) => SIGNALS[sign] },
+    { title: 'Meaning', class: 'text', cell: ([signal]) => SIGNALS[signal] },
   ], sorted);
 }
