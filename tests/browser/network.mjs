@@ -114,6 +114,8 @@ test('a network error is cleared by a success, and every error by another login'
   await action(page, 'Watch an ad').getByText('Can’t reach the server.').waitFor();
   await play(page, 'Solve a puzzle');
   await showsScore(page, 15);
+  // The live connection may show the score before the response arrives.
+  await action(page, 'Solve a puzzle').getByText('+15').waitFor();
   assert.equal(await page.locator('.status.bad').count(), 0);
 
   await page.route('**/api/v1/actions/init', (route) => route.fulfill({
@@ -123,6 +125,7 @@ test('a network error is cleared by a success, and every error by another login'
   await action(page, 'Watch an ad').getByText('Unknown action.').waitFor();
   await play(page, 'Solve a puzzle');
   await showsScore(page, 30);
+  await action(page, 'Solve a puzzle').getByText('+15').waitFor();
   assert.equal(await action(page, 'Watch an ad').getByText('Unknown action.').count(), 1, 'a refusal stays');
   await page.click('#log-out');
   assert.equal(await page.locator('.status.bad').count(), 0);
