@@ -129,6 +129,8 @@ metrics! {
     rollup_behind: gauge = "laurel_rollup_behind_entries";
     /// Whether Redis has a maxmemory-policy that evicts keys (1), checked once a minute.
     redis_evicts: gauge = "laurel_redis_evicts";
+    /// Whether Redis refuses writes because of its state (1), such as full memory; checked with every poll.
+    redis_refuses_writes: gauge = "laurel_redis_refuses_writes";
     /// Whether this node is the ledger leader (1).
     ledger_leader: gauge = "laurel_ledger_leader";
     /// Times that this node loaded the board from the ledger.

@@ -82,11 +82,12 @@ pub async fn poll(live: &Live) -> Result<(), Fault> {
 async fn check_writes(live: &Live) -> Result<(), Fault> {
     let refusal = live.store.write_refusal().await?;
     let before = live.health.set_write_refusal(refusal.clone());
+    live.metrics.redis_refuses_writes.set(refusal.is_some().into());
     match (refusal, before) {
         (refusal, before) if refusal == before => {}
         (Some(refusal), _) => tracing::error!(
             refusal,
-            runbook = "LaurelAwardsRefused",
+            runbook = "LaurelRedisRefusesWrites",
             "redis refuses writes, awards get 503 until it takes them"
         ),
         (None, _) => tracing::info!("redis takes writes again"),

@@ -39,7 +39,10 @@ async fn wait_for_refusal(node: &TestNode, change: &str) {
         assert_eq!(ready.status, 200, "reads go on");
         let awards = node.get("/readyz/awards").await;
         let is_reported = ready.body["degraded"] == json!(["redis_writes"]);
-        (awards.status == 503 && awards.header("retry-after") == "1" && is_reported).then_some(())
+        let metrics = node.get("/metrics").await.text;
+        let is_measured = metrics.contains("\nlaurel_redis_refuses_writes 1\n");
+        let is_refused = awards.status == 503 && awards.header("retry-after") == "1";
+        (is_refused && is_reported && is_measured).then_some(())
     })
     .await;
 }
