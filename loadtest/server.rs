@@ -149,9 +149,10 @@ impl Server {
         crate::wait_until(&mut is_empty).await;
     }
 
-    /// The output of `laurel verify`.
+    /// The last line of `laurel verify`, with the number of mismatches.
     pub fn verify(&self) -> String {
-        String::from_utf8(self.run(&["verify"]).stdout).unwrap().trim().to_owned()
+        let output = String::from_utf8(self.run(&["verify"]).stdout).unwrap();
+        output.lines().last().unwrap_or_default().to_owned()
     }
 }
 
