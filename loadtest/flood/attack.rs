@@ -40,7 +40,7 @@ impl Attack {
             let requests = &requests;
             let clients = (0..CONNECTIONS).map(|place| {
                 let requests = requests.iter().cycle().skip(place % requests.len());
-                send_all(address, requests, &of_thread, per_second.map(|rate| interval(place, rate)))
+                send_all(address, requests, &of_thread, per_second.map(|rate| (place, rate)))
             });
             runtime.block_on(futures::future::join_all(clients));
         });
@@ -73,8 +73,9 @@ async fn send_all<'a>(
     address: SocketAddr,
     requests: impl Iterator<Item = &'a String>,
     shared: &Shared,
-    mut interval: Option<Interval>,
+    place_and_rate: Option<(usize, u32)>,
 ) {
+    let mut interval = place_and_rate.map(|(place, per_second)| interval(place, per_second));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = [0; 4096];
