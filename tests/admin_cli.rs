@@ -109,7 +109,7 @@ async fn interrupted_decisions_are_completed() {
     succeed(&stores, "admin quarantine ada --reason odd").await;
     node.award(&ada, "complete_level").await;
     node.wait_for_ledger().await;
-    // As after a node was killed between Postgres and Redis.
+    // The state after a node was killed between Postgres and Redis.
     let sql = "UPDATE users SET voids_id = gen_random_uuid(), restricted_at = now() WHERE username = 'ada'";
     sqlx::query(sql).execute(&node.app.database).await.unwrap();
     eventually("the held points to be gone", async || {
@@ -140,7 +140,7 @@ async fn an_approval_while_the_board_is_closed_survives_a_rebuild() {
     wait_for_board(&node, "the held points to be shown", &[("ada", 20)]).await;
     assert_ledger_matches(&stores).await;
     laurel::ledger::rebuild(&node.app.ledger, |_| ()).await.unwrap();
-    wait_for_board(&node, "the same after a rebuild", &[("ada", 20)]).await;
+    wait_for_board(&node, "the same board after a rebuild", &[("ada", 20)]).await;
     assert_ledger_matches(&stores).await;
 }
 

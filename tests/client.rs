@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::{NodeProcess, TestStores, assert_ledger_matches};
-use crate::http::admin::admin;
+use crate::http::admin::create_admin;
 
 /// Limits that scripts must not reach.
 const NO_LIMITS: [(&str, &str); 5] = [
@@ -81,7 +81,7 @@ async fn games_continue_after_lost_responses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn live_connections_return_and_boards_never_get_older() {
     let stores = TestStores::new().await;
-    let root = admin(&stores.start_node().await).await;
+    let root = create_admin(&stores.start_node().await).await;
     let one_connection = [("LAUREL_LIMITS__SOCKETS_PER_USER", "1")];
     let nodes = [
         node(&stores, &[]).await,

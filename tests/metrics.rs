@@ -10,7 +10,7 @@ use crate::harness::{Player, TestNode, TestStores, eventually};
 use crate::live::clients::{ALL, Protocol, Subscriber};
 
 /// Runs `promtool`. Returns whether it succeeded, and its output.
-fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
+fn run_promtool(arguments: &[&str], input: &str) -> (bool, String) {
     let mut command = Command::new("promtool");
     command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -77,9 +77,9 @@ async fn metrics_pass_promtool() {
     .await;
     let text = node.get("/metrics").await.text;
     assert!(!text.contains("made-up"), "labels must not have values from clients");
-    assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
+    assert_eq!(run_promtool(&["check", "metrics"], &text), (true, String::new()), "{text}");
     assert!(
-        !promtool(&["check", "metrics"], "# TYPE awards counter\nawards 1\n").0,
+        !run_promtool(&["check", "metrics"], "# TYPE awards counter\nawards 1\n").0,
         "promtool must find errors"
     );
 }
@@ -109,7 +109,7 @@ fn alert_rules_pass_promtool() {
         ["test", "rules", "rules_test.yml"],
     ];
     for check in checks {
-        let (passed, output) = promtool(&check, "");
+        let (passed, output) = run_promtool(&check, "");
         assert!(passed, "{output}");
     }
 }

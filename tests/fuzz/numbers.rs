@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{fuzz, runtime};
 use crate::harness::{Player, TestNode, TestResponse, TestStores};
-use crate::http::admin::admin as make_admin;
+use crate::http::admin::create_admin;
 
 /// Integers are exact below this.
 const MAX_EXACT: i64 = 1 << 53;
@@ -71,7 +71,7 @@ impl Numbers {
             it.limits.requests_per_minute_per_user = 0;
         };
         let node = stores.start_node_with(unlimited).await;
-        let root = make_admin(&node).await;
+        let root = create_admin(&node).await;
         Self { stores, node, root }
     }
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 use crate::live::client::Client;
 
-/// A player with the admin role.
-pub async fn admin(node: &TestNode) -> Player {
+/// Registers a player with the admin role.
+pub async fn create_admin(node: &TestNode) -> Player {
     let root = node.register("root").await;
     let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
     let decision =
@@ -49,7 +49,7 @@ async fn only_admins_may_use_admin_endpoints() {
         node.get_as(&ada, &format!("/api/admin/{path}")).await.assert_refused(403, "FORBIDDEN");
     }
     // The role in Postgres counts, not the login's claim, so revoking it takes effect at once.
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     apply(&node, &root, "ada", "ban").await;
     let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
     let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "has left".into() };
@@ -61,7 +61,7 @@ async fn only_admins_may_use_admin_endpoints() {
 async fn a_ban_applies_to_every_node_and_an_unban_restores_the_score() {
     let stores = TestStores::new().await;
     let nodes = [stores.start_node().await, stores.start_node().await];
-    let root = admin(&nodes[0]).await;
+    let root = create_admin(&nodes[0]).await;
     let (ada, bob) = (nodes[0].register("ada").await, nodes[0].register("bob").await);
     nodes[0].award(&ada, "complete_level").await;
     nodes[0].award(&bob, "watch_ad").await;
@@ -98,7 +98,7 @@ async fn a_ban_applies_to_every_node_and_an_unban_restores_the_score() {
 async fn rank_eleven_moves_up_after_a_ban() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let players = node.create_players(13).await;
     for (index, player) in players.iter().enumerate() {
         for _ in 0..=index / 3 {
@@ -128,7 +128,7 @@ async fn rank_eleven_moves_up_after_a_ban() {
 async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "complete_level").await;
@@ -176,7 +176,7 @@ async fn a_quarantined_users_points_are_hidden_until_approved_or_voided() {
 async fn a_void_keeps_the_rank_among_ties() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "watch_ad").await;
     node.award(&bob, "watch_ad").await;
@@ -196,7 +196,7 @@ async fn a_void_keeps_the_rank_among_ties() {
 async fn an_adjustment_is_one_entry_with_actor_and_reason() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let path = format!("/api/admin/users/{}/adjust", ada.identity.number);
@@ -253,7 +253,7 @@ async fn an_adjustment_is_one_entry_with_actor_and_reason() {
 async fn restrictions_survive_an_emptied_redis() {
     let mut stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     node.award(&ada, "complete_level").await;
     node.award(&bob, "watch_ad").await;

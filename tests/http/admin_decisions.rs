@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::admin::{admin, apply, scores};
+use super::admin::{apply, create_admin, scores};
 use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches, eventually};
 
 /// Posts an operation on ada. An empty key sends no `Idempotency-Key`.
@@ -26,7 +26,7 @@ async fn requests_with_an_idempotency_key_apply_once() {
     let stores = TestStores::new().await;
     let nodes = [stores.start_node().await, stores.start_node().await];
     let node = &nodes[0];
-    let root = admin(node).await;
+    let root = create_admin(node).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     let because = json!({ "reason": "because" });
@@ -100,7 +100,7 @@ async fn requests_with_an_idempotency_key_apply_once() {
 async fn a_void_survives_a_redis_that_lost_it() {
     let mut stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
     apply(&node, &root, "ada", "quarantine").await;
@@ -142,7 +142,7 @@ async fn a_void_survives_a_redis_that_lost_it() {
 async fn restrictions_deleted_from_redis_are_restored() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let ada = node.register("ada").await;
     let user = ada.identity.user;
     node.award(&ada, "watch_ad").await;

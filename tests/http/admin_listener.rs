@@ -4,7 +4,7 @@ use laurel::http::Exposure;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use super::admin::admin;
+use super::admin::create_admin;
 use super::pages::named_files;
 use crate::harness::TestStores;
 
@@ -16,7 +16,7 @@ const ADMIN_PATHS: [&str; 5] =
 async fn the_admin_listener_serves_only_admin_paths() {
     let stores = TestStores::new().await;
     let node = stores.start_node_with(|config| config.server.admin_listen = "127.0.0.1:0".into()).await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     for path in ADMIN_PATHS {
         node.get(path).await.assert_refused(404, "NOT_FOUND");
         node.post(path, &root.token, &json!({ "reason": "because" })).await.assert_refused(404, "NOT_FOUND");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::admin::admin;
+use super::admin::create_admin;
 use crate::harness::{Player, TestNode, TestResponse, TestStores, eventually};
 
 async fn get(node: &TestNode, root: &Player, path: &str) -> TestResponse {
@@ -34,7 +34,7 @@ fn sum(rows: &Value, name: &str) -> i64 {
 async fn activity_is_summarized() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     for (player, action) in [(&ada, "watch_ad"), (&ada, "solve_puzzle"), (&bob, "complete_level")] {
         node.award(player, action).await;
@@ -110,7 +110,7 @@ async fn activity_is_summarized() {
 async fn users_are_found_by_name_number_uuid_or_email() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let mut players = BTreeMap::new();
     for name in ["Ada", "ada_1", "adam", "a.da", "Bob", "Nevada"] {
         players.insert(name, node.register(name).await);
@@ -137,7 +137,7 @@ async fn users_are_found_by_name_number_uuid_or_email() {
         (&players["adam"].identity.user.to_string(), vec!["adam"]),
     ];
     for (text, expected) in cases {
-        // On one page, and on several.
+        // All users fit on one page, or need several.
         for limit in [100, 1, 2, 3] {
             let (mut names, mut query) = (Vec::new(), format!("users?search={text}&limit={limit}"));
             loop {
@@ -161,7 +161,7 @@ async fn users_are_found_by_name_number_uuid_or_email() {
 async fn history_pages_list_every_event_once() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let ada = node.register("ada").await;
     for _ in 0..3 {
         node.award(&ada, "watch_ad").await;

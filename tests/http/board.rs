@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, TestNode, TestResponse, TestStores};
 
-async fn user_score(node: &TestNode, player: &Player, id: &str) -> TestResponse {
+async fn get_user_score(node: &TestNode, player: &Player, id: &str) -> TestResponse {
     node.get_as(player, &format!("/api/scoreboard/user/{id}")).await
 }
 
@@ -37,18 +37,18 @@ async fn a_user_score_is_found_by_number_or_uuid() {
     node.award(&ada, "watch_ad").await;
     let uuid = ada.identity.user.to_string();
     for id in ["1", &uuid] {
-        let response = user_score(&node, &bob, id).await;
+        let response = get_user_score(&node, &bob, id).await;
         assert_eq!(response.body["message"], "User score retrieved successfully", "{}", response.text);
         assert_eq!(response.body["data"], json!({ "userId": 1, "username": "ada", "score": 10, "rank": 1 }));
     }
-    let without_points = user_score(&node, &bob, "2").await;
+    let without_points = get_user_score(&node, &bob, "2").await;
     assert_eq!(
         without_points.body["data"],
         json!({ "userId": 2, "username": "bob", "score": 0, "rank": Value::Null })
     );
-    user_score(&node, &bob, "99").await.assert_refused(404, "USER_NOT_FOUND");
+    get_user_score(&node, &bob, "99").await.assert_refused(404, "USER_NOT_FOUND");
     for id in ["0", "-1", "nobody", "1.5", "%ff"] {
-        let response = user_score(&node, &bob, id).await;
+        let response = get_user_score(&node, &bob, id).await;
         response.assert_refused(400, "VALIDATION_ERROR");
         assert_eq!(response.fields(), ["userId"]);
     }

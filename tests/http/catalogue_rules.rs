@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Player, Signer, TestNode, TestStores, assert_ledger_matches, eventually, jwks};
 
-/// A node with this catalogue.
-async fn node(stores: &TestStores, catalogue: &str) -> TestNode {
+/// Starts a node with this catalogue.
+async fn start_node(stores: &TestStores, catalogue: &str) -> TestNode {
     let path = stores.write_catalogue(catalogue);
     stores
         .start_node_with(|config| {
@@ -41,10 +41,10 @@ const LEVEL: &str = r#"
     proof = { kind = "signed", keys = "game" }
 "#;
 
-/// A node that trusts these signers, a player, and the time in ms by Redis' clock.
-async fn level_node(stores: &TestStores, signers: &[&Signer]) -> (TestNode, Player, i64) {
+/// Starts a node that trusts these signers. Returns it, a player, and the time in ms by Redis' clock.
+async fn start_level_node(stores: &TestStores, signers: &[&Signer]) -> (TestNode, Player, i64) {
     std::fs::write(stores.folder.path().join("game.json"), jwks(signers)).unwrap();
-    let node = node(stores, LEVEL).await;
+    let node = start_node(stores, LEVEL).await;
     let ada = node.register("ada").await;
     let now_ms = redis_time_ms(&node).await;
     (node, ada, now_ms)
@@ -55,7 +55,7 @@ async fn an_attestation_is_for_one_token() {
     let stores = TestStores::new().await;
     let signers = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256]
         .map(|name| Signer::new(name, &format!("{name:?}")));
-    let (node, ada, now_ms) = level_node(&stores, &signers.each_ref()).await;
+    let (node, ada, now_ms) = start_level_node(&stores, &signers.each_ref()).await;
     let bob = node.register("bob").await;
     for (index, signer) in signers.iter().enumerate() {
         let issued = node.init(&ada, "level").await;
@@ -96,7 +96,7 @@ async fn an_attestation_is_for_one_token() {
 async fn an_attestation_without_a_token_is_used_once() {
     let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    let (node, ada, now_ms) = level_node(&stores, &[&signer]).await;
+    let (node, ada, now_ms) = start_level_node(&stores, &[&signer]).await;
     let hard = |jti: &str| {
         let mut claims = claims(&ada, jti, now_ms);
         claims["difficulty"] = json!("hard");
@@ -132,7 +132,7 @@ async fn an_attestation_without_a_token_is_used_once() {
 async fn a_used_attestation_is_refused_after_redis_was_emptied() {
     let stores = TestStores::new().await;
     let signer = Signer::new(Algorithm::ES256, "a");
-    let (node, ada, now_ms) = level_node(&stores, &[&signer]).await;
+    let (node, ada, now_ms) = start_level_node(&stores, &[&signer]).await;
     let proof = |jti: &str| json!({ "attestation": signer.sign(&claims(&ada, jti, now_ms)) });
     let prove = async |jti: &str| {
         let body = json!({ "actionType": "level", "proof": proof(jti) });
@@ -162,7 +162,7 @@ async fn a_used_attestation_is_refused_after_redis_was_emptied() {
 async fn game_keys_rotate_while_the_node_serves() {
     let stores = TestStores::new().await;
     let (old, new) = (Signer::new(Algorithm::EdDSA, "old"), Signer::new(Algorithm::EdDSA, "new"));
-    let (node, ada, now_ms) = level_node(&stores, &[&old]).await;
+    let (node, ada, now_ms) = start_level_node(&stores, &[&old]).await;
     let attest = async |signer: &Signer| {
         let issued = node.init(&ada, "level").await;
         let attestation = signer.sign(&claims(&ada, jti(&issued.body), now_ms));
@@ -191,7 +191,7 @@ async fn caps_and_open_hours_apply_in_all_apis() {
     let open = format!("open_hours = \"{}\"", hours(22));
     let catalogue =
         action("capped", 1, "cap_per_hour = 2") + &action("closed", 2, &closed) + &action("open", 3, &open);
-    let node = node(&stores, &catalogue).await;
+    let node = start_node(&stores, &catalogue).await;
     let ada = node.register("ada").await;
     for _ in 0..2 {
         node.award(&ada, "open").await;
@@ -232,7 +232,7 @@ async fn quiz_questions_set_the_points_and_do_not_repeat() {
         .collect();
     let action = "[[action]]\ntype = \"sum\"\nnumber = 1\npoints = 10\npoints_by_difficulty = { hard = 30 }\n\
                   proof = { kind = \"quiz\", bank = \"sums\" }\nflows = [\"actions\"]\n";
-    let node = node(&stores, &format!("{action}{bank}")).await;
+    let node = start_node(&stores, &format!("{action}{bank}")).await;
     let ada = node.register("ada").await;
     let mut total = 0;
     for _ in 0..2 {
@@ -257,7 +257,7 @@ async fn quiz_questions_set_the_points_and_do_not_repeat() {
 #[tokio::test]
 async fn hashcash_bits_grow_with_the_rate_and_all_proofs_must_pass() {
     let stores = TestStores::new().await;
-    let node = node(
+    let node = start_node(
         &stores,
         "[[action]]\ntype = \"both\"\nnumber = 1\npoints = 10\nflows = [\"actions\"]\n\
          proof = { kind = \"all\", of = [{ kind = \"quiz\", bank = \"one\" }, \

@@ -48,7 +48,7 @@ async fn post(client: &Client, url: String, token: &str, body: Value) -> Value {
 }
 
 /// The value of a metric, or 0.
-fn value(metrics: &str, name: &str) -> u64 {
+fn metric_value(metrics: &str, name: &str) -> u64 {
     let line = metrics.lines().find(|it| it.starts_with(name));
     line.and_then(|it| it.rsplit(' ').next()).map_or(0, |it| it.parse().unwrap())
 }
@@ -72,7 +72,7 @@ async fn one_address_cannot_use_up_all_connections() {
     let get = async |path: &str| other_client.get(format!("{base}{path}")).send().await.unwrap();
     eventually("the attack to reach its limit", async || {
         let metrics = get("/metrics").await.text().await.unwrap();
-        let refused = value(&metrics, "laurel_connections_refused_total{reason=\"network\"}");
+        let refused = metric_value(&metrics, "laurel_connections_refused_total{reason=\"network\"}");
         (refused >= FILES - SHARE as u64).then_some(())
     })
     .await;
@@ -94,7 +94,7 @@ async fn one_address_cannot_use_up_all_connections() {
     assert_eq!(award["newScore"], 10);
     eventually("the award to reach the ledger", async || {
         let metrics = get("/metrics").await.text().await.unwrap();
-        (value(&metrics, "laurel_ledger_entries_total") >= 2).then_some(())
+        (metric_value(&metrics, "laurel_ledger_entries_total") >= 2).then_some(())
     })
     .await;
     drop(held);

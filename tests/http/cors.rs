@@ -50,7 +50,7 @@ async fn send_from(
     node.send(method, path, &all, Vec::new()).await
 }
 
-async fn preflight(node: &TestNode, origin: &str, path: &str) -> TestResponse {
+async fn send_preflight(node: &TestNode, origin: &str, path: &str) -> TestResponse {
     let headers = [
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "authorization,content-type,idempotency-key,traceparent"),
@@ -87,7 +87,7 @@ async fn every_route_allows_listed_origins_with_credentials() {
             ["/api/admin/", "/metrics", "/readyz"].iter().any(|prefix| path.starts_with(prefix));
         let open = if is_admin_path { ("", "") } else { ("*", "") };
         for (origin, expected) in [(GAME, (GAME, "true")), (OTHER, open), ("null", open)] {
-            let response = preflight(&node, origin, &path).await;
+            let response = send_preflight(&node, origin, &path).await;
             assert_eq!(allowed_origin(&response), expected, "{origin} {path}");
             if expected == ("", "") {
                 response.assert_refused(403, "FORBIDDEN");
@@ -181,7 +181,7 @@ async fn a_rate_limited_page_can_read_the_429() {
         SOCKETS.into_iter().chain([("/api/v1/actions", false), ("/api/auth/login", false)])
     {
         // Browsers hide a refused preflight from the page.
-        assert_eq!(preflight(&node, OTHER, path).await.status, 204, "{path}");
+        assert_eq!(send_preflight(&node, OTHER, path).await.status, 204, "{path}");
         let headers = if is_socket { &HANDSHAKE[..] } else { &[] };
         let response = send_from(&node, OTHER, Method::GET, path, headers).await;
         response.assert_refused(429, "RATE_LIMIT_EXCEEDED");
@@ -203,7 +203,7 @@ async fn an_unlisted_origin_gets_no_response_and_no_connection() {
                     ("", ""),
                     "{origin}"
                 );
-                preflight(&node, origin, path).await.assert_refused(403, "FORBIDDEN");
+                send_preflight(&node, origin, path).await.assert_refused(403, "FORBIDDEN");
             }
             for (path, is_socket) in SOCKETS {
                 let mut headers = vec![("authorization", bearer.as_str())];

@@ -162,8 +162,8 @@ const LIMITED: &str = r#"
     proof = { kind = "none" }
 "#;
 
-/// A node with these actions and further ones.
-async fn node_with_limits(stores: &TestStores, more: &str) -> TestNode {
+/// Starts a node with these actions and further ones.
+async fn start_node_with_limits(stores: &TestStores, more: &str) -> TestNode {
     let path = stores.write_catalogue(&format!("{LIMITED}{more}"));
     let set = |config: &mut laurel::config::Config| {
         config.actions.file = path;
@@ -187,7 +187,7 @@ fn reported_limit(response: &TestResponse, code: &str) -> (String, Value) {
 #[tokio::test]
 async fn expected_points_and_action_limits_are_reported() {
     let stores = TestStores::new().await;
-    let node = node_with_limits(&stores, "").await;
+    let node = start_node_with_limits(&stores, "").await;
     let ada = node.register("ada").await;
     let token = start_game(&node, &ada).await;
     for (action, expected) in [("cooling", json!([5, 10, 40])), ("daily", json!([1]))] {
@@ -223,13 +223,13 @@ async fn expected_points_and_action_limits_are_reported() {
 #[tokio::test]
 async fn a_closed_action_reports_its_opening_hours() {
     let stores = TestStores::new().await;
-    let node = node_with_limits(&stores, "").await;
+    let node = start_node_with_limits(&stores, "").await;
     let hour = node.app.store.now_us().await.unwrap() / 3_600_000_000;
     let (from, to) = (format!("{:02}:30", (hour + 6) % 24), format!("{:02}:15", (hour + 10) % 24));
     let action = format!(
         "[[action]]\ntype = \"night\"\nnumber = 9\npoints = 1\nproof = {{ kind = \"none\" }}\nopen_hours = \"{from}-{to}\"\n"
     );
-    let closed = node_with_limits(&stores, &action).await;
+    let closed = start_node_with_limits(&stores, &action).await;
     let ada = closed.register("ada").await;
     let update =
         json!({ "actionToken": start_game(&closed, &ada).await, "actionType": "night", "points": 1 });

@@ -17,7 +17,7 @@ async fn update(node: &TestNode, player: &Player, token: &str, action: &str, poi
     node.update_score(player, &json!({ "actionToken": token, "actionType": action, "points": points })).await
 }
 
-async fn session(node: &TestNode, player: &Player) -> TestResponse {
+async fn get_session(node: &TestNode, player: &Player) -> TestResponse {
     node.get_as(player, "/api/game/session").await
 }
 
@@ -47,7 +47,7 @@ async fn a_game_from_start_to_end() {
         );
         assert_eq!(award["expiresAt"], data["expiresAt"], "all tokens of a session expire at once");
         token = award["newActionToken"].as_str().unwrap().to_owned();
-        let stored = session(&node, &john).await;
+        let stored = get_session(&node, &john).await;
         assert_eq!(stored.body["data"]["actionToken"], token, "a reloaded page gets the newest token");
     }
     let ended = node.end_game(&john).await;
@@ -58,7 +58,7 @@ async fn a_game_from_start_to_end() {
     );
     assert!(ended.body["data"]["sessionDuration"].as_u64().unwrap() < 1800);
     update(&node, &john, &token, "watch_ad", 10).await.assert_refused(404, "TOKEN_NOT_FOUND");
-    session(&node, &john).await.assert_refused(404, "TOKEN_NOT_FOUND");
+    get_session(&node, &john).await.assert_refused(404, "TOKEN_NOT_FOUND");
     assert_ledger_matches(&stores).await;
 }
 
@@ -90,7 +90,7 @@ async fn six_attempts_to_cheat_are_refused() {
     invalid.assert_refused(400, "INVALID_ACTION");
     let expired = refusal("TOKEN_EXPIRED", "Session expired, please start new game");
     eventually("the session to expire", async || {
-        (session(&node, &eve).await.code() == "TOKEN_EXPIRED").then_some(())
+        (get_session(&node, &eve).await.code() == "TOKEN_EXPIRED").then_some(())
     })
     .await;
     assert_eq!(try_update(second, 10).await, expired);
@@ -144,7 +144,7 @@ async fn concurrent_updates_with_one_token_award_once() {
     let expected = HashMap::from([((200, String::new()), 1), ((409, "TOKEN_ALREADY_USED".to_owned()), 99)]);
     assert_eq!(outcomes, expected);
     let award = responses.iter().find(|it| it.status == 200).unwrap();
-    let stored = session(&nodes[1], &ada).await;
+    let stored = get_session(&nodes[1], &ada).await;
     assert_eq!(stored.body["data"]["actionToken"], award.body["data"]["newActionToken"]);
     assert_ledger_matches(&stores).await;
 }

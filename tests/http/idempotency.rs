@@ -132,7 +132,7 @@ async fn a_refusal_without_effect_is_not_replayed() {
     node.app.store.close_board().await.unwrap();
     finalize(&node, &ada, "k", &body).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     let _: u64 = redis_client.query("XTRIM outbox MAXLEN 0").await;
-    eventually("the repeat to be processed replay", async || {
+    eventually("the repeat to be processed", async || {
         (finalize(&node, &ada, "k", &body).await.status == 200).then_some(())
     })
     .await;

@@ -3,7 +3,7 @@
 use laurel::http::Router;
 use reqwest::Method;
 
-use super::admin::admin;
+use super::admin::create_admin;
 use crate::harness::TestStores;
 
 /// Routes that ignore unknown parameters: pages (tracking tags), Socket.IO and ad networks.
@@ -38,7 +38,7 @@ pub fn paths(router: &Router) -> Vec<(String, String)> {
 async fn every_route_reports_unknown_parameters() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let bearer = format!("Bearer {}", root.token);
     let login = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     for (pattern, path) in paths(&laurel::http::router(node.app.clone())) {

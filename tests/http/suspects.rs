@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::admin::admin;
+use super::admin::create_admin;
 use crate::harness::{TestStores, eventually};
 
 #[tokio::test]
 async fn suspects_are_ranked_by_weight() {
     let stores = TestStores::new().await;
     let nodes = [stores.start_node().await, stores.start_node().await];
-    let root = admin(&nodes[0]).await;
+    let root = create_admin(&nodes[0]).await;
     let (ada, eve) = (nodes[0].register("ada").await, nodes[0].register("eve").await);
     let token = nodes[0].issue_token(&ada, "watch_ad").await;
     nodes[0].finalize(&ada, &token, Value::Null).await;

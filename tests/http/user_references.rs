@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::admin::admin;
+use super::admin::create_admin;
 use crate::harness::{Player, TestNode, TestResponse, TestStores, assert_ledger_matches};
 
 /// Encodes the braces of a UUID for a URL.
@@ -25,7 +25,7 @@ async fn register(node: &TestNode, username: &str) -> TestResponse {
 async fn usernames_cannot_hide_other_users() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let (honest, cheat) = (node.register("honest").await, node.register("cheat").await);
     node.award(&cheat, "complete_level").await;
     let (id, number) = (cheat.identity.user, cheat.identity.number);

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::action::webhook::Backend;
 use crate::harness::{TestNode, TestStores, assert_ledger_matches};
 
-async fn node(stores: &TestStores, url: &str, per_minute: u32) -> TestNode {
-    node_with_breaker(stores, url, per_minute, "opens_after = 1000").await
+async fn start_node(stores: &TestStores, url: &str, per_minute: u32) -> TestNode {
+    start_node_with_breaker(stores, url, per_minute, "opens_after = 1000").await
 }
 
-async fn node_with_breaker(stores: &TestStores, url: &str, per_minute: u32, breaker: &str) -> TestNode {
+async fn start_node_with_breaker(stores: &TestStores, url: &str, per_minute: u32, breaker: &str) -> TestNode {
     let action = format!(
         "[[action]]\ntype = \"raid\"\nnumber = 1\npoints = 10\npoints_by_difficulty = {{ hard = 40 }}\n\
          proof = {{ kind = \"webhook\", url = \"{url}\", secret = \"whsec_{}\", {breaker} }}\n",
@@ -29,7 +29,7 @@ async fn node_with_breaker(stores: &TestStores, url: &str, per_minute: u32, brea
 #[tokio::test]
 async fn the_backend_verifies_proofs_in_all_apis() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
-    let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
+    let node = start_node(&stores, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
     let (valid, invalid) = (json!({ "loot": 7, "anything": [1, { "else": null }] }), json!({ "loot": 8 }));
     let token = node.issue_token(&ada, "raid").await;
@@ -62,7 +62,7 @@ async fn the_backend_verifies_proofs_in_all_apis() {
 #[tokio::test]
 async fn a_failing_backend_spends_no_token() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
-    let failing = node(&stores, &format!("{}/nowhere", backend.base), 0).await;
+    let failing = start_node(&stores, &format!("{}/nowhere", backend.base), 0).await;
     let ada = failing.register("ada").await;
     let token = failing.issue_token(&ada, "raid").await;
     let valid = json!({ "loot": 7 });
@@ -78,7 +78,7 @@ async fn a_failing_backend_spends_no_token() {
     failing.prove(&ada, &prove).await.assert_refused(503, "SERVICE_UNAVAILABLE");
     redis_client.assert_unchanged(&before).await;
     failing.stop().await;
-    let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
+    let node = start_node(&stores, &format!("{}/loot", backend.base), 0).await;
     assert_eq!(node.finalize(&ada, &token, valid).await.body["newScore"], 40);
     assert_ledger_matches(&stores).await;
 }
@@ -86,7 +86,7 @@ async fn a_failing_backend_spends_no_token() {
 #[tokio::test]
 async fn rate_limits_bound_webhook_calls() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
-    let node = node(&stores, &format!("{}/loot", backend.base), 3).await;
+    let node = start_node(&stores, &format!("{}/loot", backend.base), 3).await;
     let ada = node.register("ada").await;
     let token = node.issue_token(&ada, "raid").await;
     let mut statuses = Vec::new();
@@ -107,7 +107,7 @@ async fn rate_limits_bound_webhook_calls() {
 async fn the_breaker_opens_only_for_players_whose_calls_fail() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
     let breaker = "opens_after = 5, open_ms = 3600000";
-    let node = node_with_breaker(&stores, &format!("{}/loot", backend.base), 0, breaker).await;
+    let node = start_node_with_breaker(&stores, &format!("{}/loot", backend.base), 0, breaker).await;
     let players = node.create_players(3).await;
     let (honest, cheaters) = players.split_first().unwrap();
     let tokens = [node.issue_token(&cheaters[0], "raid").await, node.issue_token(&cheaters[1], "raid").await];
@@ -129,7 +129,7 @@ async fn the_breaker_opens_only_for_players_whose_calls_fail() {
 #[tokio::test]
 async fn a_wrong_proof_spends_the_token_and_a_replay_calls_no_webhook() {
     let (stores, backend) = (TestStores::new().await, Backend::start().await);
-    let node = node(&stores, &format!("{}/loot", backend.base), 0).await;
+    let node = start_node(&stores, &format!("{}/loot", backend.base), 0).await;
     let ada = node.register("ada").await;
     let game = node.start_game(&ada).await;
     let token = game.body["data"]["actionToken"].clone();

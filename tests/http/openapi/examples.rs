@@ -2,7 +2,7 @@
 
 use super::driver::{Driver, Operation, Request};
 use crate::harness::TestStores;
-use crate::http::admin::admin;
+use crate::http::admin::create_admin;
 use crate::http::callbacks::start_ad_network;
 
 /// Valid examples that a node refuses, because their user, dead letter or token does not exist: operation, status and code.
@@ -30,7 +30,7 @@ const REFUSED: [(&str, u16, &str); 15] = [
 async fn every_example_is_a_valid_request() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
-    let root = admin(&node).await;
+    let root = create_admin(&node).await;
     let mut driver = Driver::new();
     for operation in driver.operations() {
         let id = operation.id.as_str();
@@ -43,7 +43,7 @@ async fn every_example_is_a_valid_request() {
         }
         driver.check_request(&operation, &request);
         let refused = REFUSED.iter().find(|(name, ..)| *name == id);
-        let expected = refused.map_or_else(|| success(&operation), |(_, status, _)| *status);
+        let expected = refused.map_or_else(|| success_status(&operation), |(_, status, _)| *status);
         let response = driver.call(&node, id, request, expected).await;
         let code = refused.map_or("", |(.., code)| code);
         assert_eq!(response.code(), code, "{id}: {}", response.text);
@@ -56,7 +56,7 @@ async fn every_example_is_a_valid_request() {
 }
 
 /// The status of a successful response.
-fn success(operation: &Operation) -> u16 {
+fn success_status(operation: &Operation) -> u16 {
     let responses = operation.definition["responses"].as_object().unwrap();
     let statuses: Vec<u16> = responses.keys().map(|status| status.parse().unwrap()).collect();
     statuses.iter().copied().find(|status| (200..300).contains(status)).unwrap_or(statuses[0])

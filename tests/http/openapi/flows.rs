@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::driver::{Driver, Request};
 use crate::harness::{Player, TestNode};
-use crate::http::admin::admin as create_admin;
+use crate::http::admin::create_admin;
 use crate::http::callbacks::start_ad_network;
 
 /// A request with a player's login.
