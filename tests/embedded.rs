@@ -54,17 +54,17 @@ fn open_files(pid: i32) -> HashSet<PathBuf> {
     open.filter_map(|file| std::fs::read_link(file.path()).ok()).collect()
 }
 
-/// Counts the processes with open files in a folder.
+/// Counts the processes with open files in a folder, given by its canonical path.
 fn count_processes_with(folder: &Path) -> usize {
-    let folder = folder.canonicalize().unwrap();
     let pids = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| open_files(*pid).iter().any(|file| file.starts_with(&folder))).count()
+    pids.filter(|pid| open_files(*pid).iter().any(|file| file.starts_with(folder))).count()
 }
 
 #[tokio::test]
 async fn stores_survive_restarts_and_end_with_a_killed_node() {
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
     let (mut node, first) = serve(folder.path());
     assert!(first.contains("REDIS_URL='unix://"), "{first}");
     let seeded = run(folder.path(), &["seed", "--users", "50", "--max-score", "1000", "--tokens", "tokens"]);
@@ -76,10 +76,10 @@ async fn stores_survive_restarts_and_end_with_a_killed_node() {
     assert_eq!(stderr_of(&second).lines().count(), 1);
     assert!(stderr_of(&second).contains("is in use by Laurel with pid"), "{}", stderr_of(&second));
 
-    assert!(count_processes_with(folder.path()) >= 3, "Laurel, Redis and Postgres");
+    assert!(count_processes_with(&path) >= 3, "Laurel, Redis and Postgres");
     node.kill().unwrap();
     node.wait().unwrap();
-    eventually("the stores to end", async || (count_processes_with(folder.path()) == 0).then_some(())).await;
+    eventually("the stores to end", async || (count_processes_with(&path) == 0).then_some(())).await;
 
     let (mut node, _) = serve(folder.path());
     let verified = run(folder.path(), &["verify"]);
@@ -88,7 +88,7 @@ async fn stores_survive_restarts_and_end_with_a_killed_node() {
     let secret = std::fs::metadata(folder.path().join("data/jwt_secret")).unwrap();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&secret.permissions()) & 0o777, 0o600);
     stop(&mut node);
-    assert_eq!(count_processes_with(folder.path()), 0);
+    assert_eq!(count_processes_with(&path), 0);
 }
 
 #[tokio::test]
