@@ -129,12 +129,13 @@ impl<'a> Engine<'a> {
         self.start_closed_loop();
         loop {
             let now = self.now_ns();
+            // Also after the end: this thread may have slept past the last due times.
+            if self.remaining > 0 {
+                self.send_due(now);
+            }
             let is_over = self.is_over(now);
             if is_over && self.is_done(now) {
                 break;
-            }
-            if !is_over {
-                self.send_due(now);
             }
             if let Some(second) = self.tally.tick(now) {
                 on_second(&second);
@@ -177,7 +178,7 @@ impl<'a> Engine<'a> {
 
     /// Assigns the requests that are due to their lanes.
     fn send_due(&mut self, now_ns: u64) {
-        let latest = now_ns.min(self.ends_ns);
+        let latest = now_ns.min(self.ends_ns.saturating_sub(1));
         for place in 0..self.schedules.len() {
             while let Some(due) = self.schedules[place].next_due_ns().filter(|due| *due <= latest) {
                 let lane = self.schedules[place].assign();
