@@ -54,19 +54,18 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to the stores, migrates, and builds the rest.
+    /// Connects to the stores, runs the migrations, and builds the parts.
     ///
     /// # Errors
-    /// A store does not answer or cannot be used; the catalogue, the file of issuers or that of receipts' keys is wrong;
-    /// there is no login secret.
+    /// A store is unavailable or unusable; the catalogue, the issuers file or a receipt key file is invalid; the login secret is missing.
     pub async fn build(config: Config, clock: Clock) -> Result<(Arc<Self>, Inboxes), Fault> {
         Self::build_on(config, clock, true).await
     }
 
-    /// The same for a command that makes no tables; it may have no more than the right to read.
+    /// The same without migrations, for commands whose Postgres user may only read.
     ///
     /// # Errors
-    /// As `build`; or Postgres' tables are of another version.
+    /// As `build`; or the tables of Postgres have another version.
     pub async fn build_to_read(config: Config, clock: Clock) -> Result<(Arc<Self>, Inboxes), Fault> {
         Self::build_on(config, clock, false).await
     }
@@ -74,7 +73,7 @@ impl App {
     async fn build_on(config: Config, clock: Clock, migrates: bool) -> Result<(Arc<Self>, Inboxes), Fault> {
         let catalogue = Catalogue::load(&config.actions.file)
             .map_err(|problems| Fault::new("read_catalogue", problems))?;
-        warn_of_impossible(&catalogue, config.tokens.anti_spam_seconds * 1000);
+        warn_of_impossible_actions(&catalogue, config.tokens.anti_spam_seconds * 1000);
         let issuers = Issuers::load(&config.auth.issuers_file)
             .map_err(|problems| Fault::new("read_issuers_file", problems))?;
         let receipts = receipt_keys(&config.auth)?;
@@ -85,13 +84,13 @@ impl App {
         if migrates {
             ledger::migrate(&database).await?;
             if let Err(fault) = ledger::contract(&database).await {
-                tracing::warn!(%fault, "what is left of the migrations is tried again in a minute");
+                tracing::warn!(%fault, "contract step of the migrations failed, retrying in a minute");
             }
         } else {
             ledger::check_tables(&database).await?;
         }
         let deployment = ledger::deployment(&database).await?;
-        let watches_ads = catalogue.all().iter().any(|it| it.proof.needs_callback());
+        let watches_ads = catalogue.all().iter().any(|action| action.proof.needs_callback());
         let admob = watches_ads.then(|| AdMobKeys::new(&config.callbacks.admob_keys_url)).transpose();
         let admob = admob.map_err(|problem| Fault::new("read_admob_keys_url", problem))?;
         let (fanout, inboxes) = Fanout::new();
@@ -197,10 +196,10 @@ impl App {
     }
 }
 
-/// The keys that sign receipts and checkpoints; like those of logins, they need the login secret.
+/// The keys that sign receipts and checkpoints. They need the login secret, like those of logins.
 ///
 /// # Errors
-/// There is none, or a file cannot be read.
+/// The login secret is missing, or a file cannot be read.
 pub fn receipt_keys(auth: &config::Auth) -> Result<ReceiptKeys, Fault> {
     if auth.jwt_secret.is_empty() {
         let hint = "set it to 32 random bytes or more, the same on every node";
@@ -209,10 +208,10 @@ pub fn receipt_keys(auth: &config::Auth) -> Result<ReceiptKeys, Fault> {
     ReceiptKeys::new(auth).map_err(|problem| Fault::new("load_receipt_keys", problem))
 }
 
-/// An action that takes longer than its token lives can be started, but never finished.
-fn warn_of_impossible(catalogue: &Catalogue, token_ms: u64) {
+/// Warns of actions that take longer than their tokens live: they can be started, but never finished.
+fn warn_of_impossible_actions(catalogue: &Catalogue, token_ms: u64) {
     for action in catalogue.all() {
-        let token_ms = action.token_seconds.map_or(token_ms, |it| it * 1000);
+        let token_ms = action.token_seconds.map_or(token_ms, |seconds| seconds * 1000);
         for check in action.proof.checks() {
             if let Check::Elapsed { min_ms, .. } = check
                 && *min_ms >= token_ms

@@ -9,7 +9,6 @@ use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::store::commands::redeem_reply;
 use crate::store::connection::stream::Items;
-use crate::store::script;
 pub use crate::store::script::DECLARATIONS;
 pub use crate::store::script::declaration::{Argument, Declaration};
 use crate::store::script::reply::Reply;
@@ -21,11 +20,6 @@ use crate::store::{AwardReply, Entry, Redeem, ScriptRefusal, Store, outbox};
 /// The URL is invalid.
 pub fn unconnected(config: &config::Redis, metrics: Arc<Metrics>) -> Result<Store, Fault> {
     Store::new(config, metrics)
-}
-
-/// The text of a script, bound to a run of Redis.
-pub fn script_text(declaration: &Declaration, run: &str) -> String {
-    script::Script::new(declaration).bound_to(run)
 }
 
 /// The command that `redeem` sends.
