@@ -17,25 +17,25 @@ RUSTC_WRAPPER=$PWD/rustc.sh cargo build --locked --target "$platform"
 binary=${CARGO_TARGET_DIR:-target}/$platform/debug/drivers
 failed=()
 for target in "${targets[@]}"; do
-    found=target/corpus/$target
-    rm -rf "$found"
-    mkdir -p "$found" "artifacts/$target"
+    inputs=target/corpus/$target
+    rm -rf "$inputs"
+    mkdir -p "$inputs" "artifacts/$target"
     number=0
     while read -r line; do
         number=$((number + 1))
-        base64 -d <<<"$line" >"$found/$number"
+        base64 -d <<<"$line" >"$inputs/$number"
     done <"corpus/$target.base64"
     dictionary=()
     if [ -e "dictionaries/$target.dict" ]; then dictionary=("-dict=dictionaries/$target.dict"); fi
     echo "== $target: $number inputs"
     LAUREL_FUZZ=$target "$binary" -jobs=0 -max_total_time="$seconds" -max_len=4096 -timeout=10 -print_final_stats=1 \
-        -artifact_prefix="artifacts/$target/" "${dictionary[@]}" "$found" 2>"target/$target.log" || failed+=("$target")
+        -artifact_prefix="artifacts/$target/" "${dictionary[@]}" "$inputs" 2>"target/$target.log" || failed+=("$target")
     grep -E "^#[0-9]+.*(DONE|INITED)|^stat::(number_of|average_exec|peak)|SUMMARY|panicked" "target/$target.log" || true
     if [ -n "${KEEP:-}" ]; then
-        rm -rf "$found.few"
-        mkdir "$found.few"
-        LAUREL_FUZZ=$target "$binary" -merge=1 -max_len=4096 "$found.few" "$found" 2>/dev/null
-        for file in "$found.few"/*; do base64 -w0 "$file"; echo; done | LC_ALL=C sort >"corpus/$target.base64"
+        rm -rf "$inputs.minimal"
+        mkdir "$inputs.minimal"
+        LAUREL_FUZZ=$target "$binary" -merge=1 -max_len=4096 "$inputs.minimal" "$inputs" 2>/dev/null
+        for file in "$inputs.minimal"/*; do base64 -w0 "$file"; echo; done | LC_ALL=C sort >"corpus/$target.base64"
         echo "== $target: $(wc -l <"corpus/$target.base64") inputs now in the corpus"
     fi
 done

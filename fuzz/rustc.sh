@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A wrapper of rustc. Adds coverage counters (SanitizerCoverage, for libFuzzer) to Laurel and its parsers; without them everything else
-# builds and runs much faster. Works with the stable compiler.
+# A wrapper of rustc for the stable compiler. Adds coverage counters (SanitizerCoverage, for libFuzzer) to Laurel and its parsers only,
+# because the other crates build and run much faster without them.
 rustc=$1
 shift
 name=
@@ -11,7 +11,7 @@ for argument in "$@"; do
     if [ "$argument" = --target ]; then is_for_target=true; fi
     previous=$argument
 done
-# Build scripts and macros run on the host, without counters.
+# Build scripts and macros run on the host, and have no counters.
 if ! $is_for_target; then exec "$rustc" "$@"; fi
 flags=()
 case $name in

@@ -1,4 +1,5 @@
-//! Three nodes behind HAProxy with the shipped configuration: restarted one by one under load, one cut off from Redis, all without Redis.
+//! Three nodes behind HAProxy with the shipped configuration: rolling restarts under load, a node that is cut off from Redis, and a Redis
+//! outage.
 
 mod drain;
 pub mod play;
@@ -27,13 +28,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts it with players, and with settings of each node.
-    async fn start(stores: TestStores, players: u64, own: [&[(&str, &str)]; 3]) -> Self {
+    /// Starts the nodes, each with its own settings, and creates players.
+    async fn start(stores: TestStores, players: u64, settings: [&[(&str, &str)]; 3]) -> Self {
         let mut nodes = Vec::new();
-        for (name, own) in NAMES.into_iter().zip(own) {
-            nodes.push(start(&stores, "0", name, own).await);
+        for (name, settings) in NAMES.into_iter().zip(settings) {
+            nodes.push(start_node(&stores, "0", name, settings).await);
         }
-        let bases: Vec<&str> = nodes.iter().map(|it| it.base.as_str()).collect();
+        let bases: Vec<&str> = nodes.iter().map(|node| node.base.as_str()).collect();
         let balancer = Balancer::start(stores.folder.path(), &bases).await;
         let file = stores.folder.path().join("logins");
         let options = SeedOptions { users: players, max_score: 0, tokens: Some(file.clone()) };
@@ -49,19 +50,19 @@ impl Cluster {
         Self { nodes, balancer, players, client: reqwest::Client::new(), stores }
     }
 
-    /// Stops a node with SIGTERM, starts it again on its port, and waits until the load balancer uses it.
-    async fn restart(&mut self, turn: usize) -> Option<i32> {
-        let port = self.nodes[turn].port().to_owned();
-        let exit = tokio::task::block_in_place(|| self.nodes[turn].terminate());
-        self.nodes[turn] = start(&self.stores, &port, NAMES[turn], &[]).await;
+    /// Stops a node with SIGTERM, starts it again on its port, and waits until the load balancer uses it. Returns the exit code.
+    async fn restart(&mut self, index: usize) -> Option<i32> {
+        let port = self.nodes[index].port().to_owned();
+        let exit_code = tokio::task::block_in_place(|| self.nodes[index].terminate());
+        self.nodes[index] = start_node(&self.stores, &port, NAMES[index], &[]).await;
         for backend in ["nodes", "awards"] {
-            self.balancer.wait_until(backend, NAMES[turn], true).await;
+            self.balancer.wait_until(backend, NAMES[index], true).await;
         }
-        exit
+        exit_code
     }
 }
 
-async fn start(stores: &TestStores, port: &str, name: &str, own: &[(&str, &str)]) -> NodeProcess {
+async fn start_node(stores: &TestStores, port: &str, name: &str, own: &[(&str, &str)]) -> NodeProcess {
     let catalogue = stores.folder.path().join("actions.toml");
     std::fs::write(&catalogue, CATALOGUE).unwrap();
     let settings = [

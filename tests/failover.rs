@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::balancer::play::{Play, judge_after, try_award};
+use crate::balancer::play::{Play, check_after_losses, try_award};
 use crate::balancer::subscribers::Subscribers;
 use crate::balancer::suite::audit::Loss;
 use crate::balancer::suite::flows::{CATALOGUE, Player};
@@ -59,7 +59,7 @@ impl Scenario {
         }
         let client = reqwest::Client::new();
         let play = Play::at(&client, nodes.iter().map(|it| it.base.clone()).collect(), &players);
-        play.goes_on().await;
+        play.wait_for_awards().await;
         Self { stores, nodes, players, client, subscribers, play }
     }
 
@@ -120,7 +120,7 @@ impl Scenario {
         // An award that only the old master had was never acknowledged. It counts if the ledger has read it, but the answer that Redis kept is
         // lost, so a retry may be refused. No award may be lost.
         let lost_answers = Loss { from: Duration::MAX, until: Duration::ZERO, written: HashSet::new() };
-        let repeated = judge_after(&self.stores, &history, &[lost_answers]).await;
+        let repeated = check_after_losses(&self.stores, &history, &[lost_answers]).await;
         println!("{} tokens had a request without a response", repeated.len());
         let top = top_of_ledger(&self.stores).await;
         for node in nodes {

@@ -1,6 +1,6 @@
-//! Property tests of every parser of external input, with arbitrary bytes and with changed valid inputs: no panic, no changed token is
-//! accepted, and a refused request changes nothing. `LAUREL_FUZZ_CASES` is the number of inputs per parser. Private parsers have such tests
-//! in `src/`.
+//! Property tests of every parser of external input, with arbitrary bytes and with changed valid inputs. A parser must not panic, a
+//! changed token must be refused, and a refused request must change nothing. `LAUREL_FUZZ_CASES` is the number of inputs per parser.
+//! The property tests of private parsers are in `src/`.
 
 mod bodies;
 mod change;
@@ -19,10 +19,10 @@ const CASES: u32 = 32;
 /// Time limit for shrinking a failing input.
 const SHRINK_MS: u32 = 30_000;
 
-/// Runs a property on `times` the usual number of inputs.
-fn fuzz<S: Strategy>(times: f64, inputs: S, property: impl Fn(S::Value) -> TestCaseResult) {
-    let usual = std::env::var("LAUREL_FUZZ_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
-    let cases = (f64::from(usual) * times) as u32;
+/// Runs a property on the usual number of inputs times `factor`.
+fn fuzz<S: Strategy>(factor: f64, inputs: S, property: impl Fn(S::Value) -> TestCaseResult) {
+    let usual = std::env::var("LAUREL_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let cases = (f64::from(usual) * factor) as u32;
     let config = Config { cases, failure_persistence: None, max_shrink_time: SHRINK_MS, ..Config::default() };
     match TestRunner::new(config).run(&inputs, property) {
         Ok(()) => {}

@@ -1,4 +1,4 @@
-//! The official Socket.IO client, unchanged, through HAProxy over two nodes.
+//! The official Socket.IO client over two nodes behind HAProxy, compressed messages, and the official protocol suites.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -19,15 +19,15 @@ async fn the_game_api_example_runs_over_two_nodes() {
     example.arg(folder.join("example.mjs")).arg(&balancer.base).arg(two.id().to_string());
     let output =
         tokio::task::spawn_blocking(move || example.output().expect("make test installs it")).await.unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(printed.contains("as documented"), "{printed}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.contains("as documented"), "{stdout}");
     assert_eq!(two.exit_code(), Some(0));
     assert_ledger_matches(&stores).await;
     drop(one);
 }
 
-/// Runs a script of official clients, which must succeed, and returns its output.
+/// Runs a script of official clients, which must succeed. Returns its output.
 async fn run(script: &str, argument: String) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official").join(script);
     let run = move || Command::new("node").arg(path).arg(argument).output().expect("make test installs it");
@@ -39,19 +39,19 @@ async fn run(script: &str, argument: String) -> String {
 #[tokio::test]
 async fn official_clients_decompress_boards() {
     let stores = TestStores::new().await;
-    let node = stores.start_node_with(|it| it.live.compression = true).await;
+    let node = stores.start_node_with(|config| config.live.compression = true).await;
     assert!(run("compression.mjs", node.base.clone()).await.contains("compressed and decompressed"));
 }
 
 #[tokio::test]
-async fn the_protocol_suites_pass() {
+async fn the_official_protocol_suites_pass() {
     let example = Path::new(env!("CARGO_BIN_EXE_laurel")).parent().unwrap().join("examples/conformance");
     let mut server = Command::new(example).args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-    let printed = run("conformance.mjs", address).await;
+    let stdout = run("conformance.mjs", address).await;
     server.kill().unwrap();
     server.wait().unwrap();
-    assert!(printed.contains("cases passed"));
+    assert!(stdout.contains("cases passed"));
 }

@@ -1,4 +1,4 @@
-//! Any sequence of events of one Engine.IO session, against a model.
+//! Random events of one Engine.IO session, compared with a model.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -12,9 +12,9 @@ use laurel::live::engineio::{Message, Packet, Peer, Session, Settings, Socket, W
 
 use super::Input;
 
-/// Most queued packets of a session.
+/// Maximum of queued packets of a session.
 const MAX_QUEUE: usize = 256;
-/// Most messages that wait for the handler.
+/// Maximum of messages that wait for the handler.
 const MAX_INCOMING: usize = 64;
 
 pub fn peer() -> Peer {
@@ -47,19 +47,19 @@ struct Model {
     transport: Transport,
     writing: bool,
     closed: bool,
-    handed_over: bool,
+    is_handed_over: bool,
     sent: u32,
 }
 
 impl Model {
-    /// The next packet to send, different from all before.
-    fn next(&mut self) -> Wire {
+    /// A packet that was not sent before.
+    fn new_packet(&mut self) -> Wire {
         self.sent += 1;
         Wire::text(format!("4{}", self.sent))
     }
 
-    /// Checks packets that a transport took: the whole queue in order, or one packet of the protocol itself.
-    fn taken(&mut self, wires: &[Wire]) {
+    /// Checks the packets that a transport took: the whole queue in order, or one noop or close packet.
+    fn check_taken(&mut self, wires: &[Wire]) {
         let is_protocol =
             |wire: &Wire| matches!(wire, Wire::Text(text) if text.as_str() == "6" || text.as_str() == "1");
         if !matches!(wires, [wire] if is_protocol(wire)) {
@@ -70,7 +70,7 @@ impl Model {
 }
 
 pub fn session(data: &[u8]) {
-    // Without tokio's budget, after which ready futures return pending: everything happens in one poll of one task.
+    // Without tokio's budget, because everything runs in one poll of one task, and ready futures return pending when a budget is used up.
     runtime().block_on(tokio::task::unconstrained(async {
         let mut input = Input(data);
         let upgraded = input.byte() % 2 == 1;
@@ -78,7 +78,7 @@ pub fn session(data: &[u8]) {
         let weak = Arc::downgrade(&session);
         run(&session, socket, &mut input, upgraded);
         drop(session);
-        assert!(weak.upgrade().is_none(), "an ended session and its permit are still in use");
+        assert!(weak.upgrade().is_none(), "an ended session and its permit are not freed");
     }));
 }
 
@@ -90,7 +90,7 @@ fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: b
         transport,
         writing: false,
         closed: false,
-        handed_over: false,
+        is_handed_over: false,
         sent: 0,
     };
     let mut polling: Option<Polling<'_>> = None;
@@ -98,9 +98,9 @@ fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: b
     while !input.is_empty() {
         match input.byte() % 14 {
             0 => {
-                // Sometimes many at once, so that the queue fills up.
+                // Sometimes many packets, so that the queue gets full.
                 for _ in 0..usize::from(input.byte()).saturating_sub(200).max(1) {
-                    let wire = model.next();
+                    let wire = model.new_packet();
                     session.send(wire.clone());
                     if model.queue.len() >= MAX_QUEUE {
                         model.closed = true;
@@ -110,10 +110,10 @@ fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: b
                 }
             }
             1 => {
-                let wire = model.next();
+                let wire = model.new_packet();
                 let offered = session.offer(wire.clone());
                 let is_drained = model.queue.is_empty() && !model.writing;
-                assert_eq!(offered, (!model.closed && !model.handed_over).then_some(is_drained));
+                assert_eq!(offered, (!model.closed && !model.is_handed_over).then_some(is_drained));
                 if offered == Some(true) {
                     model.queue.push_back(wire);
                 }
@@ -138,13 +138,13 @@ fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: b
                     model.transport = to;
                 }
             }
-            8 | 9 if model.transport == Transport::WebSocket && !model.handed_over && !model.writing => {
+            8 | 9 if model.transport == Transport::WebSocket && !model.is_handed_over && !model.writing => {
                 match session.next_task().now_or_never() {
                     Some(Task::Write(wires)) => {
-                        model.taken(&wires);
+                        model.check_taken(&wires);
                         model.writing = true;
                     }
-                    Some(Task::HandOver(_)) => model.handed_over = true,
+                    Some(Task::HandOver(_)) => model.is_handed_over = true,
                     Some(Task::Close) => assert!(model.closed && model.queue.is_empty()),
                     None => assert!(model.queue.is_empty() && !model.closed),
                 }
@@ -161,26 +161,23 @@ fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: b
             13 => assert_eq!(socket.next().now_or_never().flatten(), model.incoming.pop_front()),
             _ => {}
         }
-        let ended = polling.as_mut().and_then(|it| it.as_mut().now_or_never());
-        if let Some(answer) = ended {
+        let ended = polling.as_mut().and_then(|poll| poll.as_mut().now_or_never());
+        if let Some(result) = ended {
             polling = None;
-            match answer {
-                Some(wires) => model.taken(&wires),
+            match result {
+                Some(wires) => model.check_taken(&wires),
                 None => assert!(model.transport == Transport::WebSocket || model.closed),
             }
         }
     }
-    // After the close nothing waits for ever, and everything sent before is still written.
+    // After the close, no future stays pending, and the queue is still written.
     session.close();
-    let waiting = polling.take();
-    if let Some(answer) =
-        waiting.map(|it| it.now_or_never().expect("a poll waits for a session that has ended"))
-    {
-        answer.iter().for_each(|wires| model.taken(wires));
+    if let Some(poll) = polling.take() {
+        let wires = poll.now_or_never().expect("a poll of an ended session is pending");
+        wires.iter().for_each(|wires| model.check_taken(wires));
     }
-    while let Some(wires) = session.poll().now_or_never().expect("a poll waits for a session that has ended")
-    {
-        model.taken(&wires);
+    while let Some(wires) = session.poll().now_or_never().expect("a poll of an ended session is pending") {
+        model.check_taken(&wires);
         if model.queue.is_empty() {
             break;
         }
@@ -189,6 +186,7 @@ fn run(session: &Session, mut socket: Socket, input: &mut Input<'_>, upgraded: b
     assert!(session.drained().now_or_never().is_some());
 }
 
+/// Receives a packet from the client.
 fn receive(session: &Session, model: &mut Model, input: &mut Input<'_>) {
     let length = usize::from(input.byte() % 16);
     let Ok(text) = std::str::from_utf8(input.take(length)) else { return };
@@ -205,7 +203,7 @@ fn receive(session: &Session, model: &mut Model, input: &mut Input<'_>) {
         Some(Packet::Close) => {
             assert_eq!(accepted, Some(true));
             model.closed = true;
-            // A client that leaves gets nothing more than the noop that answers its poll.
+            // A leaving client only gets the noop that answers its poll.
             if model.transport != Transport::WebSocket {
                 model.queue.clear();
             }

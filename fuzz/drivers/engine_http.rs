@@ -1,4 +1,4 @@
-//! Any polling requests to an Engine.IO engine.
+//! Random polling requests to an Engine.IO engine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Input;
 use super::engine::{peer, runtime, settings};
 
-/// Counts a handler while its session runs.
+/// Counts a handler while it runs.
 struct HandlerCount(Arc<AtomicUsize>);
 
 impl Drop for HandlerCount {
@@ -39,14 +39,14 @@ struct TestEngine {
 }
 
 impl TestEngine {
-    /// Sends a request; `None` if the response takes long and the client goes away.
+    /// Sends a request. `None` if the response takes too long: then the client cancels the request.
     async fn send(&mut self, method: Method, query: Value, body: &[u8]) -> Option<(u16, String)> {
         let query: Query = serde_json::from_value(query).unwrap();
         let is_new = query.is_new();
-        let answer = self.engine.serve(&method, &query, None, body.to_vec().into(), peer());
-        let mut answer = std::pin::pin!(answer);
+        let response = self.engine.serve(&method, &query, None, body.to_vec().into(), peer());
+        let mut response = std::pin::pin!(response);
         for _ in 0..100 {
-            if let Poll::Ready(response) = futures::poll!(answer.as_mut()) {
+            if let Poll::Ready(response) = futures::poll!(response.as_mut()) {
                 let status = response.status().as_u16();
                 assert!([200, 400].contains(&status));
                 let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -83,36 +83,38 @@ pub fn http(data: &[u8]) {
         while !input.is_empty() && test.sids.len() < 8 {
             step(&mut test, &mut input).await;
         }
-        // The session of a client that leaves is removed.
+        // The session of a leaving client is removed.
         for sid in test.sids.clone() {
             let query = json!({ "EIO": "4", "transport": "polling", "sid": sid });
             let _ = test.send(Method::POST, query.clone(), b"1").await;
             let _ = test.send(Method::GET, query.clone(), b"").await;
             test.run_tasks().await;
-            let (status, text) = test.send(Method::GET, query, b"").await.expect("a session is still there");
+            let (status, text) =
+                test.send(Method::GET, query, b"").await.expect("the session was not removed");
             assert_eq!((status, text.as_str()), (400, "{\"code\":1,\"message\":\"Session ID unknown\"}"));
         }
         assert_eq!(test.handlers.load(Ordering::Relaxed), 0, "a handler outlives its session");
     });
 }
 
+/// One request, or a pause in which the tasks run.
 async fn step(test: &mut TestEngine, input: &mut Input<'_>) {
-    let (what, which) = (input.byte(), input.byte());
-    let sid = match test.sids.get(usize::from(which % 9)) {
+    let (choice, session) = (input.byte(), input.byte());
+    let sid = match test.sids.get(usize::from(session % 9)) {
         Some(sid) => Value::from(sid.as_str()),
-        None if which % 2 == 0 => Value::Null,
+        None if session % 2 == 0 => Value::Null,
         None => Value::from("unknown"),
     };
-    let version = if what & 64 == 0 { json!("4") } else { json!("3") };
+    let version = if choice & 64 == 0 { json!("4") } else { json!("3") };
     let transport = ["polling", "polling", "polling", "websocket", "polling", "carrier pigeon"]
-        [usize::from(what >> 3) % 6];
+        [usize::from(choice >> 3) % 6];
     let query = json!({ "EIO": version, "transport": transport, "sid": sid });
-    match what % 8 {
+    match choice % 8 {
         0 => drop(test.send(Method::GET, json!({ "EIO": "4", "transport": "polling" }), b"").await),
         1 | 2 => {
             let length = usize::from(input.byte());
             let body = input.take(length);
-            let repeated = body.repeat(if what & 128 == 0 { 1 } else { 9 });
+            let repeated = body.repeat(if choice & 128 == 0 { 1 } else { 9 });
             let _ = test.send(Method::POST, query, &repeated).await;
         }
         3 => drop(test.send(Method::PUT, query, b"").await),

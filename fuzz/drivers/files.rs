@@ -11,16 +11,16 @@ use laurel::fuzzing::{Merged, jwks, pem};
 use laurel::keyring::Algorithm;
 use tempfile::TempDir;
 
-use super::halves;
+use super::split;
 
 pub fn catalogue(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Catalogue::parse(text, Path::new("")) {
         Ok(catalogue) => {
-            let types: HashSet<_> = catalogue.all().iter().map(|it| &it.kind).collect();
-            let numbers: HashSet<_> = catalogue.all().iter().map(|it| it.number).collect();
+            let types: HashSet<_> = catalogue.all().iter().map(|action| &action.kind).collect();
+            let numbers: HashSet<_> = catalogue.all().iter().map(|action| action.number).collect();
             assert_eq!((types.len(), numbers.len()), (catalogue.all().len(), catalogue.all().len()));
-            assert!(catalogue.all().iter().all(|it| (1..1 << 53).contains(&it.points)));
+            assert!(catalogue.all().iter().all(|action| (1..1 << 53).contains(&action.points)));
         }
         Err(problems) => assert!(!problems.0.is_empty()),
     }
@@ -33,7 +33,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
 
 /// The keys of an identity provider, and after a zero byte the issuers file.
 pub fn issuers(data: &[u8]) {
-    let (keys, toml) = halves(data, 0);
+    let (keys, toml) = split(data, 0);
     let path = FOLDER.path().join("issuers.toml");
     std::fs::write(FOLDER.path().join("keys.json"), keys).unwrap();
     std::fs::write(&path, toml).unwrap();
@@ -43,11 +43,12 @@ pub fn issuers(data: &[u8]) {
     }
 }
 
+/// A JWK set or PEM keys.
 pub fn keys(data: &[u8]) {
     if jwks(data).is_ok() {
         assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok());
     }
-    // The parser accepts spaces within the dashes after the label.
+    // The parser accepts spaces between the dashes after the label.
     let blocks = String::from_utf8_lossy(data).matches("-----BEGIN PUBLIC KEY-").count();
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256] {
         if let Ok(count) = pem(data, algorithm) {
@@ -64,11 +65,11 @@ const WEAK: &str = "hunter2";
 
 /// Environment variables, one per line, and after a zero byte a configuration file.
 pub fn config(data: &[u8]) {
-    let (environment, text) = halves(data, 0);
+    let (environment, text) = split(data, 0);
     let (environment, text) = (std::str::from_utf8(environment), std::str::from_utf8(text));
     let (Ok(environment), Ok(text)) = (environment, text) else { return };
-    let variables = environment.lines().filter_map(|it| it.split_once('='));
-    // Without variables that name files: they would be read.
+    let variables = environment.lines().filter_map(|line| line.split_once('='));
+    // Without variables that name files, because these would be read.
     let variables: Vec<(OsString, OsString)> = variables
         .filter(|(name, _)| !name.to_ascii_uppercase().ends_with("_FILE") && *name != "LAUREL_CONFIG")
         .map(|(name, value)| (name.into(), value.into()))
@@ -82,7 +83,7 @@ pub fn config(data: &[u8]) {
     if let Some(config) = config {
         assert!(!format!("{config:?}").contains(WEAK) || environment.contains(WEAK) || text.contains(WEAK));
     }
-    let weak = ("JWT_SECRET".into(), WEAK.into());
-    let refused = laurel::config::load(variables.into_iter().chain([weak])).unwrap_err();
+    let weak_secret = ("JWT_SECRET".into(), WEAK.into());
+    let refused = laurel::config::load(variables.into_iter().chain([weak_secret])).unwrap_err();
     assert!(!refused.to_string().contains(WEAK) || environment.contains(WEAK), "{refused}");
 }

@@ -11,7 +11,7 @@ pub mod signed;
 pub mod tokens;
 pub mod websocket;
 
-/// A driver.
+/// Checks the invariants of a target on one input.
 pub type Driver = fn(&[u8]);
 
 /// All targets by name, which is also the name of the file in `fuzz/corpus/`.
@@ -39,7 +39,7 @@ pub const ALL: [(&str, Driver); 21] = [
     ("replies", replies::replies),
 ];
 
-/// Reads an input piece by piece; past its end come zeros.
+/// Reads an input piece by piece. After its end, bytes are zero.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -63,9 +63,9 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The parts before and after the first byte `at`; without one, everything is after it.
-pub fn halves(data: &[u8], at: u8) -> (&[u8], &[u8]) {
-    match data.iter().position(|it| *it == at) {
+/// The parts before and after the first `separator`. Without a separator, the first part is empty.
+pub fn split(data: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    match data.iter().position(|byte| *byte == separator) {
         Some(index) => (&data[..index], &data[index + 1..]),
         None => (&[], data),
     }

@@ -1,4 +1,4 @@
-//! Data that others sign: attestations of game servers, AdMob callbacks.
+//! Data that other systems sign: attestations of game servers, AdMob callbacks.
 
 use std::sync::LazyLock;
 
@@ -32,15 +32,22 @@ pub fn attestation(data: &[u8]) {
         assert_eq!(read(&RING, text, USER, "watch_ad", None), None);
     }
     let (text, is_named) = signed(data, &EncodingKey::from_secret(SECRET), Algorithm::HS256);
-    let Some(it) = read(&RING, &text, USER, "watch_ad", None) else { return };
+    let Some(attestation) = read(&RING, &text, USER, "watch_ad", None) else { return };
     assert!(is_named);
-    assert!((1..=128).contains(&it.jti.len()) && it.jti.bytes().all(|it| it.is_ascii_graphic()));
-    assert!(0 <= it.begins_at_s && it.begins_at_s < it.expires_at_s && it.expires_at_s <= LAST_SECOND);
-    assert!(it.difficulty.as_ref().is_none_or(|it| (1..=50).contains(&it.len())));
-    assert_eq!(read(&RING, &text, USER, "watch_ad", Some(&it.jti)), Some(it.clone()));
-    assert_eq!(read(&RING, &text, USER, "watch_ad", Some("another")).is_some(), it.jti == "another");
-    assert_eq!(read(&RING, &text, Uuid::nil(), "watch_ad", None), None, "another user's");
-    assert_eq!(read(&RING, &text, USER, "another", None), None, "another action's");
+    assert!(
+        (1..=128).contains(&attestation.jti.len())
+            && attestation.jti.bytes().all(|byte| byte.is_ascii_graphic())
+    );
+    assert!(
+        0 <= attestation.begins_at_s
+            && attestation.begins_at_s < attestation.expires_at_s
+            && attestation.expires_at_s <= LAST_SECOND
+    );
+    assert!(attestation.difficulty.as_ref().is_none_or(|name| (1..=50).contains(&name.len())));
+    assert_eq!(read(&RING, &text, USER, "watch_ad", Some(&attestation.jti)), Some(attestation.clone()));
+    assert_eq!(read(&RING, &text, USER, "watch_ad", Some("another")).is_some(), attestation.jti == "another");
+    assert_eq!(read(&RING, &text, Uuid::nil(), "watch_ad", None), None, "the attestation of another user");
+    assert_eq!(read(&RING, &text, USER, "another", None), None, "the attestation of another action");
 }
 
 static GOOGLE: LazyLock<(EcdsaKeyPair, Vec<u8>)> = LazyLock::new(|| {
@@ -55,21 +62,23 @@ pub fn admob(data: &[u8]) {
     if let Ok(unverified) = UnverifiedCallback::read(query) {
         assert!(unverified.verify(public).is_err(), "{query}");
     }
-    // Google signs the decoded text, which is also what is read.
+    // Google signs the decoded text, and Laurel reads the decoded text.
     let Ok(plain) = percent_decode_str(query).decode_utf8() else { return };
     let signature = google.sign(&SystemRandom::new(), plain.as_bytes()).unwrap();
-    let whole = format!("{query}&signature={}&key_id=7", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
-    let Ok(unverified) = UnverifiedCallback::read(&whole) else { return };
+    let signed_query =
+        format!("{query}&signature={}&key_id=7", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
+    let Ok(unverified) = UnverifiedCallback::read(&signed_query) else { return };
     assert_eq!(unverified.key_id, 7);
     let Ok(Some(callback)) = unverified.verify(public) else { return };
-    // The signed text has one reading.
-    let pieces: Vec<_> = plain.split('&').collect();
+    // The signed text has each field once.
+    let fields: Vec<_> = plain.split('&').collect();
     for (name, value) in
         [("custom_data", &callback.custom_data), ("transaction_id", &callback.transaction_id)]
     {
-        let named = || pieces.iter().filter(move |it| it.split_once('=').is_some_and(|it| it.0 == name));
-        assert_eq!(named().count(), 1, "{plain}");
-        assert_eq!(named().next().unwrap().split_once('=').unwrap().1, value);
+        let matching =
+            || fields.iter().filter(move |field| field.split_once('=').is_some_and(|pair| pair.0 == name));
+        assert_eq!(matching().count(), 1, "{plain}");
+        assert_eq!(matching().next().unwrap().split_once('=').unwrap().1, value);
     }
     assert!(callback.timestamp_ms >= 0);
 }

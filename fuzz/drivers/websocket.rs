@@ -11,10 +11,10 @@ use laurel::live::websocket::{MessageLimits, Upgrade};
 
 use super::Input;
 
-/// Protocol error, invalid payload, too big (RFC 6455, section 7.4.1).
+/// Close codes: protocol error, invalid payload, too big (RFC 6455, section 7.4.1).
 const CODES: [u16; 3] = [1002, 1007, 1009];
 
-/// The result of a client's bytes: messages, replies, and the close code.
+/// The result of a client's bytes.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     messages: Vec<String>,
@@ -34,7 +34,7 @@ fn feed<'a>(pieces: impl Iterator<Item = &'a [u8]>, limits: MessageLimits) -> Ou
             match reader.next(&mut outcome.replies) {
                 Ok(None) => break,
                 Ok(Some(message)) => {
-                    assert!(message.len() <= max.max(125), "longer than a message may be");
+                    assert!(message.len() <= max.max(125), "the message exceeds its limit");
                     let is_close = message.is_close();
                     outcome.messages.push(format!("{message:?}"));
                     if is_close {
@@ -61,6 +61,7 @@ fn feed<'a>(pieces: impl Iterator<Item = &'a [u8]>, limits: MessageLimits) -> Ou
     outcome
 }
 
+/// Feeds the same bytes in different pieces.
 pub fn frames(data: &[u8]) {
     let mut input = Input(data);
     let flags = input.byte();
@@ -71,19 +72,20 @@ pub fn frames(data: &[u8]) {
         max_frames: 4,
         compression: flags & 1 == 1,
     };
-    // How the bytes are split must not change the outcome.
-    let whole = feed(std::iter::once(bytes), limits);
-    assert_eq!(feed(bytes.chunks(1), limits), whole);
+    // The outcome must not depend on how the bytes are split.
+    let expected = feed(std::iter::once(bytes), limits);
+    assert_eq!(feed(bytes.chunks(1), limits), expected);
     let (mut rest, mut index) = (bytes, 0);
     let pieces = std::iter::from_fn(|| {
         let size = sizes.get(index % sizes.len().max(1)).map_or(7, |it| usize::from(*it) + 1);
-        let (piece, left) = rest.split_at(size.min(rest.len()));
-        (rest, index) = (left, index + 1);
+        let (piece, remaining) = rest.split_at(size.min(rest.len()));
+        (rest, index) = (remaining, index + 1);
         (!piece.is_empty()).then_some(piece)
     });
-    assert_eq!(feed(pieces, limits), whole);
+    assert_eq!(feed(pieces, limits), expected);
 }
 
+/// Decompresses an input, and compresses it.
 pub fn deflate(data: &[u8]) {
     const MAX: usize = 4096;
     match decompress(data, MAX) {
@@ -99,27 +101,28 @@ pub fn deflate(data: &[u8]) {
     }
 }
 
+/// An upgrade request with header lines from an input.
 pub fn handshake(data: &[u8]) {
     let mut request = Request::get("/").body(()).unwrap();
     let upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, ()) = request.into_parts();
     parts.extensions.insert(upgrade);
-    for line in data.split(|it| *it == b'\n') {
-        let mut halves = line.splitn(2, |it| *it == b':');
-        let name = halves.next().and_then(|it| HeaderName::from_bytes(it).ok());
-        let value = halves.next().and_then(|it| HeaderValue::from_bytes(it).ok());
+    for line in data.split(|byte| *byte == b'\n') {
+        let mut pair = line.splitn(2, |byte| *byte == b':');
+        let name = pair.next().and_then(|name| HeaderName::from_bytes(name).ok());
+        let value = pair.next().and_then(|value| HeaderValue::from_bytes(value).ok());
         if let (Some(name), Some(value)) = (name, value) {
             parts.headers.append(name, value);
         }
     }
     let extracted = <Upgrade as OptionalFromRequestParts<()>>::from_request_parts(&mut parts, &());
     let Ok(Some(upgrade)) = extracted.now_or_never().unwrap() else { return };
-    // The request is a valid handshake (section 4.2.1).
+    // Only a valid handshake is accepted (section 4.2.1).
     let words = |name: &str| -> Vec<String> {
-        let values = parts.headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
-        values.flat_map(|it| it.split(',')).map(|it| it.trim().to_owned()).collect()
+        let values = parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|word| word.trim().to_owned()).collect()
     };
-    let has = |name: &str, word: &str| words(name).iter().any(|it| it.eq_ignore_ascii_case(word));
+    let has = |name: &str, word: &str| words(name).iter().any(|found| found.eq_ignore_ascii_case(word));
     assert!(has("upgrade", "websocket") && has("connection", "upgrade"));
     assert_eq!(words("sec-websocket-version"), ["13"]);
     let key = parts.headers["sec-websocket-key"].as_bytes();
@@ -131,13 +134,13 @@ pub fn handshake(data: &[u8]) {
         tokio::task::yield_now().await;
         response
     });
-    let answer = |name: &str| response.headers().get(name).map(|it| it.to_str().unwrap());
+    let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
     let accept = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
     let accept = BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &accept));
-    assert_eq!((response.status().as_u16(), answer("sec-websocket-accept")), (101, Some(accept.as_str())));
-    // Only what was offered is selected.
+    assert_eq!((response.status().as_u16(), header("sec-websocket-accept")), (101, Some(accept.as_str())));
+    // Only an offered extension or subprotocol is selected.
     let compresses = words("sec-websocket-extensions").iter().any(|offer| accepts_offer(offer));
-    assert_eq!(answer("sec-websocket-extensions").is_some(), compresses);
-    let offered = words("sec-websocket-protocol").iter().any(|it| it == "laurel.v1");
-    assert_eq!(answer("sec-websocket-protocol"), offered.then_some("laurel.v1"));
+    assert_eq!(header("sec-websocket-extensions").is_some(), compresses);
+    let offered = words("sec-websocket-protocol").iter().any(|word| word == "laurel.v1");
+    assert_eq!(header("sec-websocket-protocol"), offered.then_some("laurel.v1"));
 }

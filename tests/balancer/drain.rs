@@ -1,4 +1,4 @@
-//! A draining node serves its long-polling clients until their turn to leave.
+//! A draining node still serves its long-polling clients.
 
 use serde_json::json;
 
@@ -10,8 +10,8 @@ use crate::live::clients::Polling;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_reach_a_draining_node() {
-    let own = [("LAUREL_SERVER__DRAIN_NOTICE_MS", "600000")];
-    let mut cluster = Cluster::start(TestStores::new().await, 1, [&own, &[], &[]]).await;
+    let slow_drain = [("LAUREL_SERVER__DRAIN_NOTICE_MS", "600000")];
+    let mut cluster = Cluster::start(TestStores::new().await, 1, [&slow_drain, &[], &[]]).await;
     let mut session = loop {
         let session = Polling::open(&cluster.balancer.base).await.unwrap();
         if session.sid.starts_with("a.") {
@@ -26,8 +26,8 @@ async fn polls_reach_a_draining_node() {
         cluster.balancer.wait_until(backend, "a", false).await;
     }
     for _ in 0..6 {
-        let other = Polling::open(&cluster.balancer.base).await.unwrap();
-        assert!(!other.sid.starts_with("a."), "{}", other.sid);
+        let new = Polling::open(&cluster.balancer.base).await.unwrap();
+        assert!(!new.sid.starts_with("a."), "{}", new.sid);
     }
     award(&cluster, &cluster.players[0], &History::new()).await;
     while !session.receive().await.unwrap().starts_with("42[\"scoreboard:update\"") {}

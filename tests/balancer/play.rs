@@ -1,4 +1,4 @@
-//! The fault suite's players, through the load balancer or at nodes directly, and its checks of their responses.
+//! The load of the fault suite through the load balancer or at nodes directly, and the suite's checks of the responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ impl Play {
         Self::at(&cluster.client, vec![cluster.balancer.base.clone()], &cluster.players)
     }
 
-    /// Starts it at these base URLs.
+    /// Starts the load at these base URLs.
     pub fn at(client: &Client, bases: Vec<String>, players: &[Player]) -> Self {
         let load = Arc::new(Load {
             client: client.clone(),
@@ -45,19 +45,19 @@ impl Play {
             history: Arc::new(History::new()),
             stop: AtomicBool::new(false),
         });
-        let play = |(turn, player): (usize, &Player)| {
+        let play = |(index, player): (usize, &Player)| {
             let player = Arc::new(Player { user: player.user, login: player.login.clone() });
-            tokio::spawn(load.clone().play(player, Random::new(8, 0, turn as u64)))
+            tokio::spawn(load.clone().play(player, Random::new(8, 0, index as u64)))
         };
         let running = players.iter().enumerate().map(play).collect();
         Self { load, running }
     }
 
     /// Waits for more acknowledged awards.
-    pub async fn goes_on(&self) {
+    pub async fn wait_for_awards(&self) {
         let acknowledged = || self.load.history.acknowledged.load(Ordering::Relaxed);
-        let until = acknowledged() + MORE;
-        eventually("more awards", async || (acknowledged() >= until).then_some(())).await;
+        let target = acknowledged() + MORE;
+        eventually("more awards", async || (acknowledged() >= target).then_some(())).await;
     }
 
     /// The record so far.
@@ -73,28 +73,28 @@ impl Play {
     }
 }
 
-/// Makes one more award for the first player, so that the board changes, and records it. All subscribers end at this board; returns its version.
+/// Makes one more award for the first player, and records it. All subscribers end at its board. Returns the version of the board.
 pub async fn last_award(cluster: &Cluster, subscribers: &[&Subscribers], history: &History) -> i64 {
     let version = async || -> i64 {
         cluster.stores.redis_client().await.query("HGET leaderboard:global:state version").await
     };
     let (base, client, before) = (&cluster.balancer.base, &cluster.client, version().await);
-    subscribers.iter().for_each(|it| it.end_after(before));
+    subscribers.iter().for_each(|group| group.end_after(before));
     let board = client.get(format!("{base}/api/v1/scores/leaderboard")).send().await.unwrap();
     let board: Value = board.json().await.unwrap();
     let first = board["leaderboard"][0]["userId"].as_str().unwrap();
-    let player = cluster.players.iter().find(|it| it.user.to_string() == first).unwrap();
+    let player = cluster.players.iter().find(|player| player.user.to_string() == first).unwrap();
     award(cluster, player, history).await;
     version().await
 }
 
-/// Makes an award and records it like those of the load.
+/// Makes an award and records it like an award of the load.
 pub async fn award(cluster: &Cluster, player: &Player, history: &History) {
     let response = try_award(&cluster.client, &cluster.balancer.base, player, history).await;
     assert!(matches!(response, Ok(Response::Awarded { .. })), "{response:?}");
 }
 
-/// Tries to make an award, and records it; the error says why there is no token.
+/// Tries to make an award, and records it. The error is the reason why no token was issued.
 pub async fn try_award(
     client: &Client,
     base: &str,
@@ -121,13 +121,13 @@ pub async fn try_award(
     Ok(response)
 }
 
-/// Compares the stores with each other, and the record with the ledger, like the fault suite. Returns the requests without a response.
-pub async fn judge(stores: &TestStores, history: &History) -> Vec<String> {
-    judge_after(stores, history, &[]).await
+/// Compares Redis with the ledger, and the record with the ledger, like the fault suite. Returns the requests without a response.
+pub async fn check(stores: &TestStores, history: &History) -> Vec<String> {
+    check_after_losses(stores, history, &[]).await
 }
 
-/// The same after Redis lost something.
-pub async fn judge_after(stores: &TestStores, history: &History, losses: &[Loss]) -> Vec<String> {
+/// Like `check`, after Redis lost data.
+pub async fn check_after_losses(stores: &TestStores, history: &History, losses: &[Loss]) -> Vec<String> {
     assert_ledger_matches(stores).await;
     let events = history.take();
     let mut connection = PgConnection::connect(stores.config.postgres.url.expose()).await.unwrap();

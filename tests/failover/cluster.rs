@@ -42,7 +42,7 @@ async fn cluster_failover_loses_no_award() {
     let started = Instant::now();
     let migration = scenario.cluster().start_migration(slot, to).await;
     scenario.cluster().migrate_keys(migration, 10).await;
-    scenario.play.goes_on().await;
+    scenario.play.wait_for_awards().await;
     while scenario.cluster().migrate_keys(migration, 100).await > 0 {}
     scenario.cluster().finish_migration(migration).await;
     let moved = Instant::now();
@@ -65,7 +65,7 @@ async fn cluster_failover_loses_no_award() {
         let awards = scenario.wait_for_awards(shard, started).await;
         println!("killed: failover after {failover:?}, awards after {awards:?}");
         scenario.cluster().wait_until_ready().await;
-        scenario.play.goes_on().await;
+        scenario.play.wait_for_awards().await;
     }
 
     // A master hangs until its replica has taken over.
@@ -81,6 +81,6 @@ async fn cluster_failover_loses_no_award() {
     let awards = scenario.wait_for_awards(shard, started).await;
     println!("stopped: failover after {failover:?}, open after {open:?}, awards after {awards:?}");
     scenario.cluster().wait_until_ready().await;
-    scenario.play.goes_on().await;
+    scenario.play.wait_for_awards().await;
     scenario.finish().await;
 }

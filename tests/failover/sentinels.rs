@@ -24,7 +24,7 @@ async fn sentinel_failover_loses_no_award() {
     let awards = scenario.wait_for_awards(0, started).await;
     println!("killed: failover after {failover:?}, awards after {awards:?}");
     redis.wait_until_ready(1).await;
-    scenario.play.goes_on().await;
+    scenario.play.wait_for_awards().await;
 
     let started = Instant::now();
     redis.stop(1);
@@ -37,7 +37,7 @@ async fn sentinel_failover_loses_no_award() {
     let awards = scenario.wait_for_awards(0, started).await;
     println!("stopped: failover after {failover:?}, open after {open:?}, awards after {awards:?}");
     redis.wait_until_ready(0).await;
-    scenario.play.goes_on().await;
+    scenario.play.wait_for_awards().await;
     scenario.finish().await;
 }
 

@@ -1,4 +1,4 @@
-//! Bodies, headers and paths over real HTTP: always the envelope, never a 500, and no key changes after a refusal.
+//! Bodies, headers and paths over real HTTP. Every refusal has the envelope and changes no key in Redis; no request gets a 500.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::change::{changed, changes};
+use super::change::{apply, changes};
 use super::{fuzz, runtime};
 use crate::harness::{Player, RedisClient, TestNode, TestResponse, TestStores};
 
@@ -67,7 +67,7 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|it| it.into_iter().collect()),
+            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|fields| fields.into_iter().collect()),
         ]
     })
 }
@@ -89,14 +89,14 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         6 => object,
         2 => number,
         1 => deep,
-        1 => prop::collection::vec("\\{\"[a-z]{1,3}\":", 1..2000).prop_map(|it| it.concat().into_bytes()),
-        1 => values().prop_map(|it| it.to_string().into_bytes()),
+        1 => prop::collection::vec("\\{\"[a-z]{1,3}\":", 1..2000).prop_map(|parts| parts.concat().into_bytes()),
+        1 => values().prop_map(|value| value.to_string().into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..100),
         1 => (16_000..=MAX_BODY_BYTES).prop_map(|length| vec![b' '; length]),
     ]
 }
 
-/// A node with an admin, and the last known content of Redis.
+/// A node with an admin, and the content of Redis after the last accepted request.
 struct Target {
     _stores: TestStores,
     node: TestNode,
@@ -108,23 +108,23 @@ impl Target {
     async fn open() -> Self {
         let stores = TestStores::new().await;
         // No token expires during the test, as that would change a key.
-        let lasting = |it: &mut laurel::config::Config| {
-            it.tokens.anti_spam_seconds = 36_000;
-            it.tokens.action_seconds = 36_000;
-            it.tokens.action_interval_seconds = 0;
-            it.tokens.session_seconds = 36_000;
+        let long_lived = |config: &mut laurel::config::Config| {
+            config.tokens.anti_spam_seconds = 36_000;
+            config.tokens.action_seconds = 36_000;
+            config.tokens.action_interval_seconds = 0;
+            config.tokens.session_seconds = 36_000;
         };
-        let node = stores.start_node_with(lasting).await;
+        let node = stores.start_node_with(long_lived).await;
         let root = node.register("root").await;
         let user = laurel::admin::find_user(&node.app.admin, "root").await.unwrap();
-        let decision =
-            laurel::admin::Decision { actor: "test".into(), host: None, reason: "needs one".into() };
+        let decision = laurel::admin::Decision { actor: "test".into(), host: None, reason: "a test".into() };
         laurel::admin::grant(&node.app.admin, &user, true, &decision).await.unwrap();
         let mut redis_client = stores.redis_client().await;
         let before = redis_client.dump().await;
         Self { _stores: stores, node, root, redis: Mutex::new((redis_client, before)) }
     }
 
+    /// Checks a response: a refusal has the envelope, and Redis is unchanged.
     async fn check(&self, answer: TestResponse) -> TestCaseResult {
         let mut redis = self.redis.lock().await;
         if answer.status < 300 {
@@ -149,30 +149,31 @@ impl Target {
 }
 
 #[test]
-fn bodies_of_every_endpoint() {
+fn refused_bodies_change_nothing() {
     let runtime = runtime();
     let target = runtime.block_on(Target::open());
-    fuzz(1.0, (0..ENDPOINTS.len(), bodies()), |(place, body)| {
-        runtime.block_on(target.post(ENDPOINTS[place].0, &[], body))
+    fuzz(1.0, (0..ENDPOINTS.len(), bodies()), |(index, body)| {
+        runtime.block_on(target.post(ENDPOINTS[index].0, &[], body))
     });
-    let places = (0..ENDPOINTS.len(), 0..ENDPOINTS.len());
-    fuzz(1.0, (places, changes()), |((place, other), changes)| {
-        // Keeps the admin's own account unchanged.
-        let (path, valid) = ENDPOINTS[place];
-        let body = changed(valid.as_bytes(), ENDPOINTS[other].1.as_bytes(), &changes);
+    let indices = (0..ENDPOINTS.len(), 0..ENDPOINTS.len());
+    fuzz(1.0, (indices, changes()), |((index, other), changes)| {
+        let (path, valid) = ENDPOINTS[index];
+        let body = apply(valid.as_bytes(), ENDPOINTS[other].1.as_bytes(), &changes);
+        // User 1 is the admin, who must not be banned.
         runtime.block_on(target.post(&path.replace("/1/", "/999999/"), &[], body))
     });
 }
 
 #[test]
-fn idempotency_keys() {
+fn invalid_idempotency_keys_are_refused() {
     let runtime = runtime();
     let target = runtime.block_on(Target::open());
     fuzz(0.5, prop_oneof!["[!-~]{0,80}", "[ -~\\t]{0,70}", "[!-~¡-ÿ]{0,66}"], |key| {
         // HTTP trims spaces at both ends.
-        let arrives = key.trim_matches([' ', '\t']);
-        let good = (1..=64).contains(&arrives.len()) && arrives.bytes().all(|it| it.is_ascii_graphic());
-        let wanted = if good { "INVALID_TOKEN" } else { "VALIDATION_ERROR" };
+        let received = key.trim_matches([' ', '\t']);
+        let is_valid =
+            (1..=64).contains(&received.len()) && received.bytes().all(|byte| byte.is_ascii_graphic());
+        let expected = if is_valid { "INVALID_TOKEN" } else { "VALIDATION_ERROR" };
         for (path, body) in [ENDPOINTS[4], ENDPOINTS[6], ENDPOINTS[7], ENDPOINTS[8]] {
             let body: Value = serde_json::from_str(body).unwrap();
             let session = json!({});
@@ -180,7 +181,7 @@ fn idempotency_keys() {
                 target.node.post("/api/game/start", &target.root.token, &session).await;
                 let headers = [("idempotency-key", key.as_str())];
                 let answer = target.node.post_with(path, &target.root.token, &headers, &body).await;
-                prop_assert_eq!(answer.code(), wanted, "{:?}", key);
+                prop_assert_eq!(answer.code(), expected, "{:?}", key);
                 Ok(())
             })?;
         }
@@ -189,18 +190,18 @@ fn idempotency_keys() {
 }
 
 #[test]
-fn users_in_paths() {
+fn any_user_in_a_path_gets_200_400_or_404() {
     let runtime = runtime();
     let target = runtime.block_on(Target::open());
     let bearer = format!("Bearer {}", target.root.token);
     let user = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..30),
-        any::<i128>().prop_map(|it| it.to_string().into_bytes()),
+        any::<i128>().prop_map(|number| number.to_string().into_bytes()),
         "[{(]?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}[})]?"
             .prop_map(String::into_bytes),
     ];
     fuzz(1.0, user, |user| {
-        let escaped: String = user.iter().map(|it| format!("%{it:02X}")).collect();
+        let escaped: String = user.iter().map(|byte| format!("%{byte:02X}")).collect();
         runtime.block_on(async {
             for path in ["/api/scoreboard/user/", "/api/admin/users/"] {
                 let path = format!("{path}{escaped}");

@@ -1,4 +1,4 @@
-//! Changes to valid inputs.
+//! Random changes to valid inputs.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -9,13 +9,13 @@ pub enum Change {
     Replace(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, Index),
-    /// Repeat a part.
-    Double(Index, Index),
-    /// Join the beginning of this and the end of another valid input.
+    /// Repeats a part.
+    Repeat(Index, Index),
+    /// Joins the start of this input and the end of another valid input.
     Splice(Index, Index),
 }
 
-/// One to four changes, one after the other.
+/// One to four changes.
 pub fn changes() -> impl Strategy<Value = Vec<Change>> {
     let index = any::<Index>;
     let change = prop_oneof![
@@ -23,14 +23,14 @@ pub fn changes() -> impl Strategy<Value = Vec<Change>> {
         (index(), any::<u8>()).prop_map(|(at, byte)| Change::Replace(at, byte)),
         (index(), prop::collection::vec(any::<u8>(), 1..8)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
         (index(), index()).prop_map(|(from, to)| Change::Remove(from, to)),
-        (index(), index()).prop_map(|(from, to)| Change::Double(from, to)),
+        (index(), index()).prop_map(|(from, to)| Change::Repeat(from, to)),
         (index(), index()).prop_map(|(from, to)| Change::Splice(from, to)),
     ];
     prop::collection::vec(change, 1..5)
 }
 
-/// Applies the changes; the result can equal the input.
-pub fn changed(input: &[u8], other: &[u8], changes: &[Change]) -> Vec<u8> {
+/// Applies the changes one after another. The result can equal the input.
+pub fn apply(input: &[u8], other: &[u8], changes: &[Change]) -> Vec<u8> {
     changes.iter().fold(input.to_vec(), |bytes, change| change.apply(bytes, other))
 }
 
@@ -50,7 +50,7 @@ impl Change {
                 bytes.splice(at..at, more.iter().copied());
             }
             Self::Remove(from, to) => drop(bytes.drain(range(from, to))),
-            Self::Double(from, to) => {
+            Self::Repeat(from, to) => {
                 let range = range(from, to);
                 let part = bytes[range.clone()].to_vec();
                 bytes.splice(range.end..range.end, part);

@@ -1,4 +1,4 @@
-//! Runs every fuzz driver on its corpus (`fuzz/corpus`), without the fuzzing tools.
+//! Runs every fuzz driver on its corpus (`fuzz/corpus`), without libFuzzer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -16,12 +16,12 @@ fn every_corpus_input_passes() {
         assert!(corpus.lines().count() > 0, "{name}");
         for line in corpus.lines() {
             let input = BASE64.decode(line.as_bytes()).unwrap();
-            if let Err(why) = catch_unwind(AssertUnwindSafe(|| driver(&input))) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver(&input))) {
                 eprintln!("{name}: {}", input.escape_ascii());
-                resume_unwind(why);
+                resume_unwind(panic);
             }
         }
     }
     let files = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(files, drivers::ALL.len(), "a corpus without a driver");
+    assert_eq!(files, drivers::ALL.len(), "every corpus has a driver");
 }

@@ -1,4 +1,4 @@
-//! Operators' files: an invalid one is refused with its problems, and never panics.
+//! Operators' files. An invalid file is refused with at least one problem; no file causes a panic.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use laurel::account::Issuers;
 use laurel::action::Catalogue;
 use proptest::prelude::*;
 
-use super::change::{changed, changes};
+use super::change::{apply, changes};
 use super::fuzz;
 use crate::harness::{Signer, jwks};
 
@@ -15,16 +15,16 @@ const SHIPPED: &str = include_str!("../../src/action/actions.toml");
 fn check_catalogue(text: &str) -> Result<(), TestCaseError> {
     match Catalogue::parse(text, std::path::Path::new("")) {
         Ok(catalogue) => {
-            let types: HashSet<_> = catalogue.all().iter().map(|it| &it.kind).collect();
+            let types: HashSet<_> = catalogue.all().iter().map(|action| &action.kind).collect();
             prop_assert_eq!(types.len(), catalogue.all().len());
-            prop_assert!(catalogue.all().iter().all(|it| (1..1 << 53).contains(&it.points)));
+            prop_assert!(catalogue.all().iter().all(|action| (1..1 << 53).contains(&action.points)));
         }
         Err(problems) => prop_assert!(!problems.0.is_empty()),
     }
     Ok(())
 }
 
-/// Random TOML of the catalogue's keys and values.
+/// Random TOML with the keys and values of catalogues.
 fn entries() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         "type",
@@ -41,10 +41,10 @@ fn entries() -> impl Strategy<Value = String> {
         "min_ms",
     ]);
     let value = prop_oneof![
-        any::<i64>().prop_map(|it| it.to_string()),
-        any::<f64>().prop_map(|it| format!("{it:?}")),
-        "[a-z0-9_:\\-]{0,12}".prop_map(|it| format!("\"{it}\"")),
-        "([0-9]{1,2}:[0-9]{1,2}-[0-9]{1,2}:[0-9]{1,2})".prop_map(|it| format!("\"{it}\"")),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(|number| format!("{number:?}")),
+        "[a-z0-9_:\\-]{0,12}".prop_map(|text| format!("\"{text}\"")),
+        "([0-9]{1,2}:[0-9]{1,2}-[0-9]{1,2}:[0-9]{1,2})".prop_map(|hours| format!("\"{hours}\"")),
         prop::sample::select(vec![
             "{ kind = \"none\" }",
             "{ kind = \"quiz\", bank = \"b\" }",
@@ -60,20 +60,20 @@ fn entries() -> impl Strategy<Value = String> {
     ];
     let entry = prop::collection::vec((key, value), 0..7).prop_map(|fields| {
         let lines: Vec<_> = fields.into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        let good = "type = \"a\"\nnumber = 1\npoints = 1\nproof = { kind = \"none\" }\n";
+        let valid = "type = \"a\"\nnumber = 1\npoints = 1\nproof = { kind = \"none\" }\n";
         // Missing fields get valid values, so that the others are checked.
-        let missing = good
+        let missing = valid
             .lines()
-            .filter(|it| !lines.iter().any(|line| line.split(' ').next() == it.split(' ').next()));
+            .filter(|field| !lines.iter().any(|line| line.split(' ').next() == field.split(' ').next()));
         format!("[[action]]\n{}{}\n", lines.concat(), missing.collect::<Vec<_>>().join("\n"))
     });
-    prop::collection::vec(entry, 1..3).prop_map(|it| it.concat())
+    prop::collection::vec(entry, 1..3).prop_map(|entries| entries.concat())
 }
 
 #[test]
-fn catalogues() {
+fn a_catalogue_is_valid_or_has_problems() {
     fuzz(2.0, changes(), |changes| {
-        let bytes = changed(SHIPPED.as_bytes(), SHIPPED.as_bytes(), &changes);
+        let bytes = apply(SHIPPED.as_bytes(), SHIPPED.as_bytes(), &changes);
         check_catalogue(&String::from_utf8_lossy(&bytes))
     });
     fuzz(4.0, entries(), |text| check_catalogue(&text));
@@ -81,7 +81,7 @@ fn catalogues() {
 }
 
 #[test]
-fn files_of_issuers_and_their_keys() {
+fn an_issuers_file_is_valid_or_has_problems() {
     let folder = tempfile::tempdir().unwrap();
     let signer = Signer::new(jsonwebtoken::Algorithm::EdDSA, "a");
     let keys = jwks(&[&signer]);
@@ -101,7 +101,11 @@ fn files_of_issuers_and_their_keys() {
         }
         Ok(())
     };
-    fuzz(2.0, changes(), |it| check(&changed(file.as_bytes(), keys.as_bytes(), &it), keys.as_bytes()));
-    fuzz(2.0, changes(), |it| check(file.as_bytes(), &changed(keys.as_bytes(), file.as_bytes(), &it)));
-    fuzz(2.0, prop::collection::vec(any::<u8>(), 0..300), |it| check(&it, &it));
+    fuzz(2.0, changes(), |changes| {
+        check(&apply(file.as_bytes(), keys.as_bytes(), &changes), keys.as_bytes())
+    });
+    fuzz(2.0, changes(), |changes| {
+        check(file.as_bytes(), &apply(keys.as_bytes(), file.as_bytes(), &changes))
+    });
+    fuzz(2.0, prop::collection::vec(any::<u8>(), 0..300), |bytes| check(&bytes, &bytes));
 }

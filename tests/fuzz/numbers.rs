@@ -1,4 +1,4 @@
-//! A number without a fraction is an integer in any spelling (JSON Schema 2020-12, section 6.1.1), in every body and query string.
+//! A number with a zero fraction is an integer in any spelling (JSON Schema 2020-12, section 6.1.1), in every body and query string.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -11,15 +11,15 @@ use crate::http::admin::create_admin;
 
 /// Integers are exact below this.
 const MAX_EXACT: i64 = 1 << 53;
-/// All integer fields of bodies.
-const IN_BODIES: [(&str, &str); 3] = [
+/// All integer fields of request bodies: path and name.
+const BODY_FIELDS: [(&str, &str); 3] = [
     ("/api/score/update", "points"),
     ("/api/v1/action-tokens", "actionId"),
     ("/api/admin/users/{userId}/adjust", "points"),
 ];
 const GAME_TOKEN: &str = "act_a1b2c3d4e5f6g7h8i9j0";
 
-/// Spellings of an integer in JSON: those of Godot, PHP and Gson, and more.
+/// Spellings of an integer in JSON. Godot, PHP and Gson write some of these.
 fn spellings(number: i64) -> Vec<String> {
     let sign = if number < 0 { "-" } else { "" };
     let digits = number.unsigned_abs().to_string();
@@ -42,8 +42,9 @@ fn spellings(number: i64) -> Vec<String> {
 /// Numbers that are not integers, or not exact in a double.
 fn non_integers() -> impl Strategy<Value = String> {
     prop_oneof![
-        (-1_000_000_000..1_000_000_000_i64, 1..100_u8).prop_map(|(whole, part)| format!("{whole}.{part:02}")),
-        (-1_000_000..1_000_000_i64).prop_map(|it| format!("{}e-1", it * 10 + 5)),
+        (-1_000_000_000..1_000_000_000_i64, 1..100_u8)
+            .prop_map(|(integer, fraction)| format!("{integer}.{fraction:02}")),
+        (-1_000_000..1_000_000_i64).prop_map(|integer| format!("{}e-1", integer * 10 + 5)),
         prop::sample::select(vec![
             "1e400",
             "-1e400",
@@ -57,18 +58,19 @@ fn non_integers() -> impl Strategy<Value = String> {
     ]
 }
 
-struct Numbers {
+/// A node, and an admin who sends the requests.
+struct Target {
     stores: TestStores,
     node: TestNode,
     root: Player,
 }
 
-impl Numbers {
+impl Target {
     async fn open() -> Self {
         let stores = TestStores::new().await;
-        let unlimited = |it: &mut laurel::config::Config| {
-            (it.limits.updates_per_minute, it.limits.inits_per_minute) = (0, 0);
-            it.limits.requests_per_minute_per_user = 0;
+        let unlimited = |config: &mut laurel::config::Config| {
+            (config.limits.updates_per_minute, config.limits.inits_per_minute) = (0, 0);
+            config.limits.requests_per_minute_per_user = 0;
         };
         let node = stores.start_node_with(unlimited).await;
         let root = create_admin(&node).await;
@@ -99,93 +101,88 @@ impl Numbers {
     }
 }
 
-/// The schema behind a `$ref`.
-fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    let place = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
-    place.map_or(schema, |it| resolved(document, document.pointer(it).unwrap()))
+/// Follows the `$ref` of a schema.
+fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let pointer = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    pointer.map_or(schema, |pointer| resolve(document, document.pointer(pointer).unwrap()))
 }
 
 fn is_integer(schema: &Value) -> bool {
-    schema["type"] == "integer" || schema["type"].as_array().is_some_and(|it| it.contains(&"integer".into()))
+    schema["type"] == "integer"
+        || schema["type"].as_array().is_some_and(|types| types.contains(&"integer".into()))
 }
 
+/// All operations: path, method and description.
 fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths.flat_map(|(path, methods)| {
-        methods.as_object().unwrap().iter().map(move |(method, it)| (path, method, it))
+        methods.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation))
     })
 }
 
 #[test]
-fn every_integer_field_is_covered() {
+fn the_list_of_integer_fields_is_complete() {
     let document = laurel::http::openapi();
     let mut found = Vec::new();
     for (path, _, operation) in operations(&document) {
-        let body = resolved(&document, &operation["requestBody"]);
-        let schema = resolved(&document, &body["content"]["application/json"]["schema"]);
+        let body = resolve(&document, &operation["requestBody"]);
+        let schema = resolve(&document, &body["content"]["application/json"]["schema"]);
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            let property = resolved(&document, property);
+            let property = resolve(&document, property);
             let choices =
                 property["anyOf"].as_array().into_iter().chain(property["oneOf"].as_array()).flatten();
-            if is_integer(property) || choices.map(|it| resolved(&document, it)).any(is_integer) {
+            if is_integer(property) || choices.map(|choice| resolve(&document, choice)).any(is_integer) {
                 found.push((path.as_str(), name.as_str()));
             }
         }
     }
-    let mut wanted = IN_BODIES.to_vec();
+    let mut expected = BODY_FIELDS.to_vec();
     found.sort_unstable();
-    wanted.sort_unstable();
-    assert_eq!(found, wanted);
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]
 fn bodies_accept_every_spelling_of_an_integer() {
     let runtime = runtime();
-    let numbers = runtime.block_on(Numbers::open());
-    let watch_ad = numbers.node.app.catalogue.all()[0].number;
+    let target = runtime.block_on(Target::open());
+    let actions: Vec<i64> =
+        target.node.app.catalogue.all().iter().map(|action| action.number.into()).collect();
+    let watch_ad = actions[0];
     let integers = prop_oneof![
         1 => -30..30_i64,
         2 => 1 - MAX_EXACT..MAX_EXACT,
-        1 => (0..64_i64).prop_map(|it| MAX_EXACT - 1 - it),
+        1 => (0..64_i64).prop_map(|distance| MAX_EXACT - 1 - distance),
         1 => (0..53_u32, any::<bool>()).prop_map(|(bit, negative)| if negative { -(1 << bit) } else { 1 << bit }),
     ];
     fuzz(1.0, integers, |number| {
         for text in spellings(number) {
             runtime.block_on(async {
-                let wanted = if number == 10 { "TOKEN_NOT_FOUND" } else { "INVALID_POINTS" };
-                let answer = numbers.update(&text).await;
-                prop_assert_eq!(answer.code(), wanted, "{}", text);
-                let answer = numbers.prove(&text).await;
-                let wanted = match number {
-                    it if it < 0 => "VALIDATION_ERROR",
-                    it if numbers
-                        .node
-                        .app
-                        .catalogue
-                        .all()
-                        .iter()
-                        .all(|action| i64::from(action.number) != it) =>
-                    {
-                        "INVALID_ACTION"
-                    }
-                    it if it == i64::from(watch_ad) => "TOKEN_NOT_FOUND",
-                    _ => return adjusted(&numbers, number, &text).await,
+                let expected = if number == 10 { "TOKEN_NOT_FOUND" } else { "INVALID_POINTS" };
+                let answer = target.update(&text).await;
+                prop_assert_eq!(answer.code(), expected, "{}", text);
+                let answer = target.prove(&text).await;
+                let expected = match number {
+                    ..0 => "VALIDATION_ERROR",
+                    _ if !actions.contains(&number) => "INVALID_ACTION",
+                    _ if number == watch_ad => "TOKEN_NOT_FOUND",
+                    _ => return check_adjustment(&target, number, &text).await,
                 };
-                prop_assert_eq!(answer.code(), wanted, "{}", text);
-                adjusted(&numbers, number, &text).await
+                prop_assert_eq!(answer.code(), expected, "{}", text);
+                check_adjustment(&target, number, &text).await
             })?;
         }
         Ok(())
     });
-    runtime.block_on(crate::harness::assert_ledger_matches(&numbers.stores));
+    runtime.block_on(crate::harness::assert_ledger_matches(&target.stores));
 }
 
-/// Checks an admin adjustment by this number.
-async fn adjusted(numbers: &Numbers, number: i64, text: &str) -> TestCaseResult {
-    let answer = numbers.adjust(text).await;
+/// Checks an admin adjustment by this number of points.
+async fn check_adjustment(target: &Target, number: i64, text: &str) -> TestCaseResult {
+    let answer = target.adjust(text).await;
     if number > 0 {
         prop_assert_eq!(&answer.body["data"]["newScore"], number, "{}: {}", text, answer.text);
-        let back = numbers.adjust(&format!("-{text}")).await;
+        let back = target.adjust(&format!("-{text}")).await;
         prop_assert_eq!(&back.body["data"]["newScore"], 0, "-{}: {}", text, back.text);
     } else {
         // A score cannot go below 0, and 0 points is no change.
@@ -199,15 +196,15 @@ async fn adjusted(numbers: &Numbers, number: i64, text: &str) -> TestCaseResult 
 #[test]
 fn bodies_refuse_non_integers() {
     let runtime = runtime();
-    let numbers = runtime.block_on(Numbers::open());
+    let target = runtime.block_on(Target::open());
     fuzz(1.0, non_integers(), |text| {
         runtime.block_on(async {
-            let answer = numbers.update(&text).await;
+            let answer = target.update(&text).await;
             prop_assert_eq!(answer.code(), "INVALID_POINTS", "{}", text);
             prop_assert_eq!(&answer.body["message"], "Invalid points value");
-            for answer in [numbers.prove(&text).await, numbers.adjust(&text).await] {
+            for answer in [target.prove(&text).await, target.adjust(&text).await] {
                 prop_assert_eq!(answer.code(), "VALIDATION_ERROR", "{}", text);
-                prop_assert!([["actionId"], ["points"]].iter().any(|it| answer.fields() == it));
+                prop_assert!([["actionId"], ["points"]].iter().any(|fields| answer.fields() == fields));
             }
             Ok(())
         })
@@ -217,13 +214,13 @@ fn bodies_refuse_non_integers() {
 #[test]
 fn query_strings_accept_every_spelling_of_an_integer() {
     let runtime = runtime();
-    let numbers = runtime.block_on(Numbers::open());
+    let target = runtime.block_on(Target::open());
     let document = laurel::http::openapi();
     let mut parameters = Vec::new();
     for (path, method, operation) in operations(&document) {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let parameter = resolved(&document, parameter);
-            let schema = resolved(&document, &parameter["schema"]);
+            let parameter = resolve(&document, parameter);
+            let schema = resolve(&document, &parameter["schema"]);
             if parameter["in"] == "query" && is_integer(schema) {
                 assert_eq!(method, "get");
                 let range = schema["minimum"].as_i64().unwrap()..=schema["maximum"].as_i64().unwrap();
@@ -238,25 +235,25 @@ fn query_strings_accept_every_spelling_of_an_integer() {
     assert!(parameters.len() >= 10, "{parameters:?}");
     for (path, name, range) in &parameters {
         let (start, end) = (*range.start(), *range.end());
-        let ask = async |text: &str| {
+        let get = async |text: &str| {
             let text = text.replace('+', "%2B");
-            numbers.send(Method::GET, &format!("{path}?{name}={text}"), String::new()).await
+            target.send(Method::GET, &format!("{path}?{name}={text}"), String::new()).await
         };
         for number in [start, end, (start + end) / 2] {
             for text in spellings(number) {
-                let answer = runtime.block_on(ask(&text));
+                let answer = runtime.block_on(get(&text));
                 assert_eq!(answer.status, 200, "{path} {name}={text}: {}", answer.text);
             }
         }
         for number in [start - 1, end + 1] {
             for text in spellings(number) {
-                let answer = runtime.block_on(ask(&text));
+                let answer = runtime.block_on(get(&text));
                 answer.assert_refused(400, "VALIDATION_ERROR");
                 assert_eq!(answer.fields(), [name.as_str()], "{path} {text}");
             }
         }
         fuzz(0.25, non_integers(), |text| {
-            let answer = runtime.block_on(ask(&text));
+            let answer = runtime.block_on(get(&text));
             prop_assert_eq!(
                 (answer.status, answer.fields()),
                 (400, vec![name.as_str()]),

@@ -6,7 +6,7 @@ use laurel::live::socketio::{Kind, Packet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::change::{changed, changes};
+use super::change::{apply, changes};
 use super::{fuzz, runtime};
 use crate::harness::TestStores;
 
@@ -23,7 +23,7 @@ fn json_values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|it| it.into_iter().collect()),
+            prop::collection::hash_map(".{0,6}", inner, 0..4).prop_map(|fields| fields.into_iter().collect()),
         ]
     })
 }
@@ -58,12 +58,12 @@ fn socket_io_packets_round_trip() {
         let written = packet.write();
         prop_assert_eq!(Packet::read(&written[1..]), Some(packet));
         // A changed packet is invalid, or round-trips.
-        let bytes = changed(&written.as_bytes()[1..], other.write().as_bytes(), &changes);
+        let bytes = apply(&written.as_bytes()[1..], other.write().as_bytes(), &changes);
         if let Some(packet) = Packet::read(&String::from_utf8_lossy(&bytes)) {
             prop_assert!(packet.attachments <= 16);
             let again = Packet::read(&packet.write()[1..]);
             prop_assert_eq!(
-                again.map(|it| (it.kind, it.namespace, it.ack)),
+                again.map(|again| (again.kind, again.namespace, again.ack)),
                 Some((packet.kind, packet.namespace, packet.ack))
             );
         }
@@ -82,7 +82,7 @@ fn socket_io_packets_round_trip() {
 }
 
 #[test]
-fn engine_io_payloads_do_not_stop_a_node() {
+fn engine_io_payloads_get_200_or_400() {
     let runtime = runtime();
     let (_stores, node) = runtime.block_on(async {
         let stores = TestStores::new().await;
@@ -92,16 +92,16 @@ fn engine_io_payloads_do_not_stop_a_node() {
     let path = "/socket.io/?EIO=4&transport=polling";
     let packet = prop_oneof![
         3 => "[0-7b][ -~]{0,30}",
-        2 => packets().prop_map(|it| it.write()),
-        1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|it| {
+        2 => packets().prop_map(|packet| packet.write()),
+        1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| {
             let mut text = String::new();
-            Wire::Binary(it.into()).push_to(&mut text);
+            Wire::Binary(bytes.into()).push_to(&mut text);
             text
         }),
         1 => "[0-9a-z]{1,7}:4\\PC{0,10}",
     ];
     let bodies = prop_oneof![
-        4 => prop::collection::vec(packet, 0..6).prop_map(|it| it.join(&SEPARATOR.to_string()).into_bytes()),
+        4 => prop::collection::vec(packet, 0..6).prop_map(|packets| packets.join(&SEPARATOR.to_string()).into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..200),
         1 => (0..MAX_BODY_BYTES).prop_map(|length| vec![b'4'; length]),
     ];
@@ -110,7 +110,7 @@ fn engine_io_payloads_do_not_stop_a_node() {
             let opened = node.get(path).await;
             let packet: Value = serde_json::from_str(opened.text.strip_prefix('0').unwrap()).unwrap();
             let session = format!("{path}&sid={}", packet["sid"].as_str().unwrap());
-            for mut body in [changed(&body, b"40\x1e2probe", &changes), body] {
+            for mut body in [apply(&body, b"40\x1e2probe", &changes), body] {
                 // A larger body is refused before it is read, and the connection may close before the response arrives.
                 body.truncate(MAX_BODY_BYTES);
                 let answer = node.send(reqwest::Method::POST, &session, &[], body).await;

@@ -4,7 +4,7 @@ use laurel::keyring::Algorithm;
 use serde_json::{Value, json};
 
 use crate::harness::{Signer, TestStores, assert_ledger_matches, eventually, jwks};
-use crate::scripts::clock::stand;
+use crate::scripts::clock::set_clock;
 
 /// The leading zero bits of the text's SHA-256, counted in its hex digits.
 pub fn leading_zero_bits(text: &str) -> u32 {
@@ -140,7 +140,7 @@ async fn concurrent_elapsed_tokens_award_one_at_a_time() {
     let node = stores.start_node_with(|config| config.tokens.action_interval_seconds = 0).await;
     let (ada, bob) = (node.register("ada").await, node.register("bob").await);
     let start_ms = node.app.store.now_us().await.unwrap() / 1000;
-    let set_clock = |seconds: i64| stand(&stores, start_ms + seconds * 1000);
+    let set_clock = |seconds: i64| set_clock(&stores, start_ms + seconds * 1000);
     set_clock(0);
     let (mut tokens, mut tokens_of_bob) = (Vec::new(), Vec::new());
     for _ in 0..9 {

@@ -13,28 +13,22 @@ use crate::harness::{Player, TestNode, rows};
 pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     version: i64,
-    /// The code of the close frame, once it came.
+    /// The code of the close frame, if one was received.
     pub closed: Option<u16>,
 }
 
-/// A handshake request for a node.
+/// A handshake request of `/api/v1/ws`.
 pub fn handshake(base: &str, query: &str) -> Request<()> {
     format!("{}/api/v1/ws{query}", base.replacen("http", "ws", 1)).into_client_request().unwrap()
 }
 
 impl Client {
-    pub async fn open(base: &str, player: &Player) -> Self {
-        let mut request = handshake(base, "");
-        request.headers_mut().insert("authorization", format!("Bearer {}", player.token).parse().unwrap());
-        Self::with(request).await.unwrap()
-    }
-
     pub async fn with(request: Request<()>) -> Result<Self, Box<Error>> {
         let (socket, _) = connect_async(request).await.map_err(Box::new)?;
         Ok(Self { socket, version: -1, closed: None })
     }
 
-    /// Connects a player who may be refused.
+    /// Connects a player whom the node may refuse.
     pub async fn try_connect(node: &TestNode, player: &Player) -> Result<Self, Box<Error>> {
         let mut request = handshake(&node.base, "");
         request.headers_mut().insert("authorization", format!("Bearer {}", player.token).parse().unwrap());
@@ -42,10 +36,10 @@ impl Client {
     }
 
     pub async fn connect(node: &TestNode, player: &Player) -> Self {
-        Self::open(&node.base, player).await
+        Self::try_connect(node, player).await.unwrap()
     }
 
-    /// The next event; `None` at the end.
+    /// The next event; `None` after the connection ended.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
             match self.socket.next().await? {
@@ -58,7 +52,7 @@ impl Client {
                     }
                     return Some(event);
                 }
-                Ok(Message::Close(frame)) => self.closed = frame.map(|it| it.code.into()),
+                Ok(Message::Close(frame)) => self.closed = frame.map(|frame| frame.code.into()),
                 Ok(_) => {}
                 Err(_) => return None,
             }
@@ -75,8 +69,8 @@ impl Client {
         }
     }
 
-    /// Waits until the board is as wanted.
-    pub async fn wait_for_board(&mut self, wanted: &[(String, u64, u64)]) {
-        while rows(&self.wait_for("leaderboard_updated").await["data"]) != wanted {}
+    /// Waits for a board with these rows.
+    pub async fn wait_for_board(&mut self, expected: &[(String, u64, u64)]) {
+        while rows(&self.wait_for("leaderboard_updated").await["data"]) != expected {}
     }
 }

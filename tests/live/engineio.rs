@@ -1,4 +1,4 @@
-//! Engine.IO 4 on real sockets: the official suite's cases, and long polling.
+//! Engine.IO 4 over real sockets: WebSocket and long polling.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn settings(ping_interval: Duration) -> Settings {
     }
 }
 
-/// An engine on a free port.
+/// An Engine.IO server on a free port.
 pub struct TestEngine {
     pub address: SocketAddr,
     client: reqwest::Client,
@@ -55,6 +55,7 @@ impl TestEngine {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// Opens a polling session. Returns its id.
     async fn open(&self) -> String {
         let (status, text) = self.send(Method::GET, "EIO=4&transport=polling", "").await;
         assert_eq!(status, 200, "{text}");
@@ -88,7 +89,7 @@ impl Peer {
         self.0.send(Frame::binary(bytes)).await.unwrap();
     }
 
-    /// The next text or bytes as text, pings left out; `None` when the socket was closed.
+    /// The next message as text, pings left out; `None` after the connection ended.
     pub async fn receive(&mut self) -> Option<String> {
         loop {
             match self.0.next().await? {
@@ -101,8 +102,8 @@ impl Peer {
         }
     }
 
-    /// The next frame, pings too.
-    async fn receive_all(&mut self) -> Option<String> {
+    /// The next text, pings included; `None` after the connection ended.
+    async fn receive_any(&mut self) -> Option<String> {
         match self.0.next().await? {
             Ok(Frame::Text(text)) => Some(text.to_string()),
             _ => None,
@@ -110,6 +111,7 @@ impl Peer {
     }
 }
 
+/// Sends every message back.
 async fn echo(mut socket: Socket) {
     while let Some(message) = socket.next().await {
         socket.send(match message {
@@ -120,7 +122,7 @@ async fn echo(mut socket: Socket) {
 }
 
 #[tokio::test]
-async fn the_handshake_has_five_keys_and_refuses_the_rest() {
+async fn a_handshake_reply_has_five_keys_and_a_wrong_query_gets_400() {
     let engine = TestEngine::new(echo).await;
     let (_, text) = engine.send(Method::GET, "EIO=4&transport=polling", "").await;
     let packet: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
@@ -149,12 +151,12 @@ async fn the_handshake_has_five_keys_and_refuses_the_rest() {
 }
 
 #[tokio::test]
-async fn messages_go_both_ways_over_polling() {
+async fn messages_pass_over_polling_in_both_directions() {
     let engine = TestEngine::new(echo).await;
     let sid = engine.open().await;
     assert_eq!(engine.post(&sid, "4test1\u{1e}4test2\u{1e}bAQIDBA==").await, (200, "ok".to_owned()));
     let mut received = String::new();
-    while received.split('\u{1e}').filter(|it| !it.is_empty()).count() < 3 {
+    while received.split('\u{1e}').filter(|packet| !packet.is_empty()).count() < 3 {
         received.push_str(&engine.poll(&sid).await.1);
         received.push('\u{1e}');
     }
@@ -190,19 +192,19 @@ async fn a_missed_pong_ends_the_session() {
     .await;
     let mut socket = engine.websocket("").await;
     let mut pings = 0;
-    socket.receive_all().await.unwrap();
-    while let Some(frame) = socket.receive_all().await {
+    socket.receive_any().await.unwrap();
+    while let Some(frame) = socket.receive_any().await {
         assert_eq!(frame, "2");
         pings += 1;
         if pings <= 3 {
             socket.send("3").await;
         }
     }
-    assert_eq!(pings, 4, "the fourth was not answered");
+    assert_eq!(pings, 4, "the connection ends after the unanswered ping");
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_answered_with_a_noop() {
+async fn the_poll_of_a_leaving_client_gets_a_noop() {
     let engine = TestEngine::new(echo).await;
     let sid = engine.open().await;
     let leave = async {
@@ -219,7 +221,7 @@ async fn a_client_that_leaves_is_answered_with_a_noop() {
 }
 
 #[tokio::test]
-async fn a_session_moves_from_polling_to_a_websocket() {
+async fn a_session_upgrades_from_polling_to_a_websocket() {
     let engine = TestEngine::new(echo).await;
     let sid = engine.open().await;
     let mut socket = engine.websocket(&format!("&sid={sid}")).await;
@@ -233,8 +235,8 @@ async fn a_session_moves_from_polling_to_a_websocket() {
     assert_eq!(socket.receive().await.unwrap(), "b\"\\x01\\x02\"");
     assert_eq!(engine.poll(&sid).await.0, 400);
     for _ in 0..3 {
-        let mut again = engine.websocket(&format!("&sid={sid}")).await;
-        assert_eq!(again.receive().await, None, "the same sid cannot be taken over again");
+        let mut second = engine.websocket(&format!("&sid={sid}")).await;
+        assert_eq!(second.receive().await, None, "a session upgrades once");
         socket.send("4still here").await;
         assert_eq!(socket.receive().await.unwrap(), "4still here");
     }

@@ -1,36 +1,21 @@
 //! `/api/v1/leaderboard/stream`: server-sent events.
 
-use laurel::admin::{Decision, Restriction, restrict};
 use reqwest::Method;
 use serde_json::json;
 
 use super::clients::events::Events;
 use super::clients::{Protocol, Subscriber, soon};
+use super::{ban, wait_until_followed};
 use crate::harness::{Player, TestNode, TestStores, eventually, rows};
 
 const PATH: &str = "/api/v1/leaderboard/stream";
 
-async fn watch(node: &TestNode, token: &str) -> Subscriber {
+async fn open_stream(node: &TestNode, token: &str) -> Subscriber {
     Subscriber::open(&node.base, Protocol::ServerSentEvents, token).await
 }
 
-async fn ban(node: &TestNode, player: &Player) {
-    let decision = Decision { actor: "test".into(), host: None, reason: "a bot".into() };
-    restrict(&node.app.admin, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
-}
-
-/// Waits until the node is subscribed to the player's channel.
-async fn followed(stores: &TestStores, player: &Player) {
-    let channel = format!("personal:{}", player.identity.user);
-    eventually("the node to follow the player", async || {
-        let (_, count): (String, u64) =
-            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
-        (count == 1).then_some(())
-    })
-    .await;
-}
-
-fn readers(node: &TestNode) -> i64 {
+/// The number of open streams.
+fn open_streams(node: &TestNode) -> i64 {
     node.app.metrics.sockets.with_label_values(&["events"]).get()
 }
 
@@ -44,7 +29,7 @@ async fn the_stream_needs_no_login() {
         (!node.app.hub.follow_board().borrow().board.rows.is_empty()).then_some(())
     })
     .await;
-    let mut reader = watch(&node, "").await;
+    let mut reader = open_stream(&node, "").await;
     let greeting = reader.next().await.unwrap();
     assert_eq!(greeting.name, "connect_success");
     assert_eq!(greeting.data, json!({ "message": "Connected successfully" }), "no user");
@@ -73,8 +58,8 @@ async fn a_login_in_the_header_or_the_query_adds_personal_updates() {
         Events::open_with(&node.base, "", &header, None).await.unwrap(),
         Events::open_with(&node.base, &query, "", None).await.unwrap(),
     ];
-    let mut spectator = watch(&node, "").await;
-    followed(&stores, &ada).await;
+    let mut spectator = open_stream(&node, "").await;
+    wait_until_followed(&stores, &ada, 1).await;
     node.award(&ada, "watch_ad").await;
     for reader in &mut readers {
         assert!(reader.head.contains("\r\ncontent-type: text/event-stream\r\n"), "{}", reader.head);
@@ -82,15 +67,15 @@ async fn a_login_in_the_header_or_the_query_adds_personal_updates() {
         let greeting = reader.receive().await.unwrap();
         assert_eq!(greeting["data"]["userId"], json!(ada.identity.user));
         assert_eq!(greeting["data"]["username"], "ada");
-        let news = loop {
+        let update = loop {
             let event = reader.receive().await.unwrap();
             if event["event"] == "score_personal" {
                 break event;
             }
         };
-        assert_eq!((&news["data"]["score"], &news["data"]["rank"]), (&json!(10), &json!(1)));
+        assert_eq!((&update["data"]["score"], &update["data"]["rank"]), (&json!(10), &json!(1)));
     }
-    // The spectator gets the board of each award, and nothing else.
+    // The stream without a login gets the boards only.
     for score in [10, 20] {
         let event = loop {
             let event = spectator.next().await.unwrap();
@@ -112,16 +97,16 @@ async fn a_refused_client_gets_no_stream() {
         .await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
     ban(&node, &eve).await;
-    let ask = async |headers: &[(&str, &str)]| {
+    let get = async |headers: &[(&str, &str)]| {
         soon("a complete response", node.send(Method::GET, PATH, headers, Vec::new())).await
     };
-    ask(&[("authorization", "Bearer forged")]).await.assert_refused(401, "INVALID_TOKEN");
+    get(&[("authorization", "Bearer forged")]).await.assert_refused(401, "INVALID_TOKEN");
     node.get(&format!("{PATH}?access_token=forged")).await.assert_refused(401, "INVALID_TOKEN");
     let banned = format!("Bearer {}", eve.token);
-    ask(&[("authorization", &banned)]).await.assert_refused(403, "FORBIDDEN");
-    ask(&[("origin", "https://evil.example")]).await.assert_refused(403, "FORBIDDEN");
-    let good = format!("Authorization: Bearer {}\r\nOrigin: https://game.example\r\n", ada.token);
-    let reader = Events::open_with(&node.base, "", &good, None).await.unwrap();
+    get(&[("authorization", &banned)]).await.assert_refused(403, "FORBIDDEN");
+    get(&[("origin", "https://evil.example")]).await.assert_refused(403, "FORBIDDEN");
+    let headers = format!("Authorization: Bearer {}\r\nOrigin: https://game.example\r\n", ada.token);
+    let reader = Events::open_with(&node.base, "", &headers, None).await.unwrap();
     let allowed = "\r\naccess-control-allow-origin: https://game.example\r\n";
     assert!(reader.head.contains(allowed) && reader.head.contains("\r\nvary: origin\r\n"), "{}", reader.head);
     let reader = Events::open_with(&node.base, "", "", None).await.unwrap();
@@ -129,7 +114,7 @@ async fn a_refused_client_gets_no_stream() {
 }
 
 #[tokio::test]
-async fn without_a_public_stream_a_login_is_needed() {
+async fn a_private_stream_needs_a_login() {
     let stores = TestStores::new().await;
     let node = stores.start_node_with(|config| config.live.public_stream = false).await;
     let ada = node.register("ada").await;
@@ -149,20 +134,20 @@ async fn connection_limits_count_streams() {
         })
         .await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
-    let ask = async |player: &Player| {
+    let get = async |player: &Player| {
         let bearer = format!("Bearer {}", player.token);
         soon("a complete response", node.send(Method::GET, PATH, &[("authorization", &bearer)], Vec::new()))
             .await
     };
-    let mut held = watch(&node, &ada.token).await;
-    held.wait_for("connect_success").await;
-    let refused = ask(&ada).await;
+    let mut stream = open_stream(&node, &ada.token).await;
+    stream.wait_for("connect_success").await;
+    let refused = get(&ada).await;
     refused.assert_refused(429, "RATE_LIMIT_EXCEEDED");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
-    let spectator = watch(&node, "").await;
-    ask(&eve).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
-    assert_eq!(readers(&node), 2);
-    drop((held, spectator));
+    let spectator = open_stream(&node, "").await;
+    get(&eve).await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(open_streams(&node), 2);
+    drop((stream, spectator));
     eventually("both permits to be released", async || {
         let one = Subscriber::try_open(&node.base, Protocol::ServerSentEvents, &ada.token, None).await?;
         let two = Subscriber::try_open(&node.base, Protocol::ServerSentEvents, "", None).await?;
@@ -176,22 +161,22 @@ async fn a_ban_an_expired_login_and_a_drain_end_a_stream() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let (ada, eve) = (node.register("ada").await, node.register("eve").await);
-    let mut banned = watch(&node, &eve.token).await;
-    followed(&stores, &eve).await;
+    let mut banned = open_stream(&node, &eve.token).await;
+    wait_until_followed(&stores, &eve, 1).await;
     ban(&node, &eve).await;
     let last = banned.rest().await.pop().unwrap();
-    assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)), "it should not reconnect soon");
+    assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)), "the client should wait a minute");
 
-    // 15 s of the login are left, in which a busy machine opens a stream.
+    // The login expires in 15 s, which is enough to open a stream on a busy machine.
     stores.clock.shift(86_385_000);
-    let last = watch(&node, &ada.token).await.rest().await.pop().unwrap();
+    let last = open_stream(&node, &ada.token).await.rest().await.pop().unwrap();
     assert_eq!((last.name.as_str(), last.data), ("retry", json!(60_000)));
     stores.clock.shift(-86_385_000);
 
-    let (mut player, mut spectator) = (watch(&node, &ada.token).await, watch(&node, "").await);
+    let (mut player, mut spectator) = (open_stream(&node, &ada.token).await, open_stream(&node, "").await);
     player.wait_for("leaderboard_updated").await;
     spectator.wait_for("leaderboard_updated").await;
-    assert_eq!(readers(&node), 2);
+    assert_eq!(open_streams(&node), 2);
     let app = node.app.clone();
     let stopping = tokio::spawn(node.stop());
     for reader in [&mut player, &mut spectator] {
@@ -204,19 +189,19 @@ async fn a_ban_an_expired_login_and_a_drain_end_a_stream() {
 }
 
 #[tokio::test]
-async fn a_redis_outage_is_one_status_event_over_a_stream() {
+async fn a_stream_gets_one_status_event_per_redis_outage() {
     let mut stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    let mut reader = watch(&node, "").await;
+    let mut reader = open_stream(&node, "").await;
     reader.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     stores.redis.kill().await;
     let event = reader.next().await.unwrap();
     assert_eq!((event.name.as_str(), &event.data["degraded"]), ("status", &json!(true)));
     assert!(event.data["asOf"].as_str().unwrap().ends_with('Z'));
-    // A client that connects now gets it too.
-    let mut late = watch(&node, "").await;
+    // A client that connects during the outage gets it too.
+    let mut late = open_stream(&node, "").await;
     late.wait_for_board(&[("ada".to_owned(), 10, 1)]).await;
     assert_eq!(late.next().await.unwrap().data["degraded"], true);
     stores.redis.restart().await;
@@ -225,9 +210,9 @@ async fn a_redis_outage_is_one_status_event_over_a_stream() {
     }
 }
 
-/// `onmessage` of an `EventSource` gets only events without a name.
+/// An `EventSource` passes named events to listeners only, never to `onmessage`.
 #[test]
-fn the_documents_say_how_to_receive_named_events() {
+fn the_documents_explain_how_to_receive_named_events() {
     let documents = [laurel::http::openapi().to_string(), laurel::http::asyncapi().to_string()];
     for text in documents.iter().map(String::as_str).chain([include_str!("../../docs/realtime.md")]) {
         assert!(

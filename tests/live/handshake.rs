@@ -6,15 +6,15 @@ use tokio_tungstenite::tungstenite::Error;
 use super::Client;
 use super::client::handshake;
 use super::clients::{WebSocket, soon};
-use crate::harness::TestStores;
+use crate::harness::{TestStores, eventually};
 
 #[tokio::test]
-async fn the_current_board_follows_the_greeting() {
+async fn a_new_client_gets_a_greeting_and_the_current_board() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     node.award(&ada, "watch_ad").await;
-    crate::harness::eventually("the board to be published", async || {
+    eventually("the board to be published", async || {
         (!node.app.hub.follow_board().borrow().board.rows.is_empty()).then_some(())
     })
     .await;
@@ -32,15 +32,15 @@ async fn the_current_board_follows_the_greeting() {
 }
 
 #[tokio::test]
-async fn the_login_comes_in_one_of_three_ways() {
+async fn a_login_is_accepted_in_header_subprotocol_and_query() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
     let mut header = handshake(&node.base, "");
     header.headers_mut().insert("authorization", format!("Bearer {}", ada.token).parse().unwrap());
     let mut protocol = handshake(&node.base, "");
-    let pair = format!("laurel.v1, bearer.{}", ada.token);
-    protocol.headers_mut().insert("sec-websocket-protocol", pair.parse().unwrap());
+    let protocols = format!("laurel.v1, bearer.{}", ada.token);
+    protocol.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
     let query = handshake(&node.base, &format!("?access_token={}", ada.token));
     for request in [header, protocol, query] {
         let mut client = Client::with(request).await.unwrap();
@@ -49,7 +49,7 @@ async fn the_login_comes_in_one_of_three_ways() {
 }
 
 #[tokio::test]
-async fn a_refused_client_gets_no_websocket() {
+async fn a_refused_handshake_gets_its_status_code() {
     let stores = TestStores::new().await;
     let node = stores
         .start_node_with(|config| {
@@ -58,7 +58,7 @@ async fn a_refused_client_gets_no_websocket() {
         })
         .await;
     let ada = node.register("ada").await;
-    let status = async |token: Option<&str>, origin: Option<&str>| {
+    let connect = async |token: Option<&str>, origin: Option<&str>| {
         let mut request = handshake(&node.base, "");
         if let Some(token) = token {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -66,21 +66,21 @@ async fn a_refused_client_gets_no_websocket() {
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
         }
-        match Client::with(request).await.map_err(|it| *it) {
+        match Client::with(request).await.map_err(|error| *error) {
             Ok(client) => (101, Some(client)),
             Err(Error::Http(response)) => (response.status().as_u16(), None),
-            Err(other) => panic!("{other}"),
+            Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(status(None, None).await.0, 401);
-    assert_eq!(status(Some("forged"), None).await.0, 401);
-    assert_eq!(status(Some(&ada.token), Some("https://evil.example")).await.0, 403);
-    let (code, held) = status(Some(&ada.token), Some("https://game.example")).await;
-    assert_eq!(code, 101);
-    assert_eq!(status(Some(&ada.token), None).await.0, 429);
-    drop(held);
-    crate::harness::eventually("the permit to be released", async || {
-        (status(Some(&ada.token), None).await.0 == 101).then_some(())
+    assert_eq!(connect(None, None).await.0, 401);
+    assert_eq!(connect(Some("forged"), None).await.0, 401);
+    assert_eq!(connect(Some(&ada.token), Some("https://evil.example")).await.0, 403);
+    let (status, client) = connect(Some(&ada.token), Some("https://game.example")).await;
+    assert_eq!(status, 101);
+    assert_eq!(connect(Some(&ada.token), None).await.0, 429);
+    drop(client);
+    eventually("the permit to be released", async || {
+        (connect(Some(&ada.token), None).await.0 == 101).then_some(())
     })
     .await;
     node.get("/api/v1/ws").await.assert_refused(401, "UNAUTHORIZED");
@@ -91,7 +91,7 @@ async fn an_expired_login_closes_its_websocket() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    // 15 s of the login are left.
+    // The login expires in 15 s.
     stores.clock.shift(86_385_000);
     let mut client = Client::connect(&node, &ada).await;
     while client.next().await.is_some() {}
@@ -105,11 +105,11 @@ async fn a_silent_client_is_closed() {
     let ada = node.register("ada").await;
     // A client that is not polled answers no ping.
     let silent = Client::connect(&node, &ada).await;
-    crate::harness::eventually("the client to be connected", async || {
+    eventually("the client to be connected", async || {
         (node.app.metrics.sockets.with_label_values(&["websocket"]).get() == 1).then_some(())
     })
     .await;
-    crate::harness::eventually("the client to be gone", async || {
+    eventually("the client to be gone", async || {
         (node.app.metrics.sockets.with_label_values(&["websocket"]).get() == 0).then_some(())
     })
     .await;
@@ -123,7 +123,7 @@ async fn only_a_ping_event_is_answered() {
     let ada = node.register("ada").await;
     let mut socket = WebSocket::open(&node.base, "/api/v1/ws", &ada.token, None).await.unwrap();
     let pings = [r#"{"event":"ping"}"#, "{ \"event\" : \"ping\" }\n", r#"{"event":"ping","data":{"at":1}}"#];
-    let others = [
+    let other_texts = [
         "ping",
         "",
         "{",
@@ -138,17 +138,17 @@ async fn only_a_ping_event_is_answered() {
         r#"{"event":["ping"]}"#,
         r#"{"event":"ping"}{"event":"ping"}"#,
     ];
-    for text in others.into_iter().chain(pings) {
+    for text in other_texts.into_iter().chain(pings) {
         socket.send(text).await;
     }
     let mut pongs = 0;
     while pongs < pings.len() {
-        let text = soon("a pong", socket.receive()).await.expect("the socket stays");
+        let text = soon("a pong", socket.receive()).await.expect("the socket stays open");
         pongs += usize::from(text == r#"{"event":"pong"}"#);
     }
     node.award(&ada, "watch_ad").await;
     loop {
-        let text = soon("the award", socket.receive()).await.expect("the socket stays");
+        let text = soon("the award", socket.receive()).await.expect("the socket stays open");
         assert!(!text.contains("pong"), "more pongs than pings");
         if text.contains("\"score\":10") {
             break;

@@ -1,4 +1,4 @@
-//! `/api/v1/ws`, Socket.IO and server-sent events on real sockets.
+//! `/api/v1/ws`, Socket.IO and server-sent events over real sockets.
 
 mod admission;
 pub mod client;
@@ -15,3 +15,24 @@ pub mod socketio;
 mod upgrade;
 
 pub use client::Client;
+
+use laurel::admin::{Decision, Restriction, restrict};
+
+use crate::harness::{Player, TestNode, TestStores, eventually};
+
+/// Waits until this many nodes are subscribed to the player's channel.
+async fn wait_until_followed(stores: &TestStores, player: &Player, nodes: u64) {
+    let channel = format!("personal:{}", player.identity.user);
+    eventually("the nodes to follow the player", async || {
+        let (_, count): (String, u64) =
+            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
+        (count == nodes).then_some(())
+    })
+    .await;
+}
+
+/// Bans a player.
+async fn ban(node: &TestNode, player: &Player) {
+    let decision = Decision { actor: "test".into(), host: None, reason: "a bot".into() };
+    restrict(&node.app.admin, player.identity.user, Restriction::Ban, None, &decision).await.unwrap();
+}

@@ -1,5 +1,5 @@
-//! Every client ends on the newest board: three nodes whose clocks are minutes apart, with clients of every protocol, which check that no
-//! older board follows a newer one, over reconnects too. `LAUREL_PAUSE_SECONDS` is how long one node is paused; the default is 3.
+//! Clients of every protocol get the newest board, and no older board after a newer one, also after reconnects. Three nodes have clocks
+//! that are minutes apart. `LAUREL_PAUSE_SECONDS` is how long one node is paused (default: 3).
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::harness::{NodeProcess, Player, TestNode, TestStores, eventually, rows
 
 const MINUTE_MS: i64 = 60_000;
 /// Clients of each protocol on each node.
-const CLIENTS: usize = 2;
-/// Time between two awards on a node: about as many boards as are published.
+const CLIENTS_PER_PROTOCOL: usize = 2;
+/// Time between two awards on a node, similar to the publication interval.
 const AWARD_INTERVAL: Duration = Duration::from_millis(25);
-/// Reconnect delay without a hint from the node, and between tries: Socket.IO's minimum.
+/// Reconnect delay between attempts, and if the node sent none. It is Socket.IO's minimum.
 const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
-/// What a client has received so far.
+/// The boards that a client has received.
 #[derive(Clone, Default)]
 struct Progress {
     version: i64,
@@ -31,54 +31,62 @@ struct Progress {
     reconnects: u64,
 }
 
-/// The node that the clients of a group connect to.
-type Home = Arc<Mutex<String>>;
+/// The base URL that the clients of one node connect to. It changes when the node is stopped.
+type BaseUrl = Arc<Mutex<String>>;
 
-/// All clients with their progress. A client that gets an older board panics.
-struct Crowd {
+/// All clients. A client that gets an older board panics, which ends its task.
+struct Clients {
+    /// Node and progress of each client.
     clients: Vec<(usize, watch::Receiver<Progress>)>,
     tasks: JoinSet<()>,
 }
 
-impl Crowd {
-    async fn connect(homes: &[Home], players: &[Player]) -> Self {
+impl Clients {
+    async fn connect(base_urls: &[BaseUrl], players: &[Player]) -> Self {
         let (mut clients, mut tasks) = (Vec::new(), JoinSet::new());
-        for (node, home) in homes.iter().enumerate() {
-            for place in 0..ALL.len() * CLIENTS {
-                let token = players[place].token.clone();
-                let base = home.lock().unwrap().clone();
-                let subscriber = Subscriber::open(&base, ALL[place % ALL.len()], &token).await;
+        for (node, base_url) in base_urls.iter().enumerate() {
+            for index in 0..ALL.len() * CLIENTS_PER_PROTOCOL {
+                let token = players[index].token.clone();
+                let base = base_url.lock().unwrap().clone();
+                let subscriber = Subscriber::open(&base, ALL[index % ALL.len()], &token).await;
                 let (sender, progress) = watch::channel(Progress::default());
-                tasks.spawn(follow(subscriber, home.clone(), token, sender));
+                tasks.spawn(follow(subscriber, base_url.clone(), token, sender));
                 clients.push((node, progress));
             }
         }
         Self { clients, tasks }
     }
 
-    /// Waits until every client of these nodes has a newer board than the newest now. A late, old publication must change nothing.
-    async fn advance(&mut self, stores: &TestStores, two: &TestNode, nodes: &[usize], why: &str) {
+    /// Waits until every client of these nodes has a board newer than the current one. An old board that is published late must
+    /// change nothing.
+    async fn wait_for_newer(&mut self, stores: &TestStores, two: &TestNode, nodes: &[usize], phase: &str) {
         let newest = two.app.hub.newest().version;
         let _: u64 = stores.redis_client().await.query("PUBLISH board:global 5\n").await;
         let clients = || self.clients.iter().filter(|(node, _)| nodes.contains(node));
-        eventually(&format!("a newer board on every client, {why}"), async || {
-            clients().all(|(_, seen)| seen.borrow().version > newest).then_some(())
+        eventually(&format!("a newer board on every client, {phase}"), async || {
+            clients().all(|(_, progress)| progress.borrow().version > newest).then_some(())
         })
         .await;
-        self.assert_sound(why);
+        self.assert_running(phase);
     }
 
     #[track_caller]
-    fn assert_sound(&mut self, why: &str) {
-        assert!(self.tasks.try_join_next().is_none(), "a client got an older board, {why}");
+    fn assert_running(&mut self, phase: &str) {
+        assert!(self.tasks.try_join_next().is_none(), "a client got an older board, {phase}");
     }
 
-    fn sum(&self, of: impl Fn(&Progress) -> u64) -> u64 {
-        self.clients.iter().map(|(_, seen)| of(&seen.borrow())).sum()
+    fn sum(&self, count: impl Fn(&Progress) -> u64) -> u64 {
+        self.clients.iter().map(|(_, progress)| count(&progress.borrow())).sum()
     }
 }
 
-async fn follow(mut subscriber: Subscriber, home: Home, token: String, seen: watch::Sender<Progress>) {
+/// Receives events, and reconnects whenever the connection ends.
+async fn follow(
+    mut subscriber: Subscriber,
+    base_url: BaseUrl,
+    token: String,
+    progress: watch::Sender<Progress>,
+) {
     loop {
         let mut retry = RECONNECT_DELAY;
         while let Some(event) = subscriber.receive().await {
@@ -86,25 +94,26 @@ async fn follow(mut subscriber: Subscriber, home: Home, token: String, seen: wat
                 retry = Duration::from_millis(event.data.as_u64().unwrap());
             }
             if event.name == "leaderboard_updated" {
-                seen.send_modify(|seen| {
-                    (seen.version, seen.rows, seen.boards) =
-                        (event.version, rows(&event.data), seen.boards + 1);
+                progress.send_modify(|progress| {
+                    progress.version = event.version;
+                    progress.rows = rows(&event.data);
+                    progress.boards += 1;
                 });
             }
         }
-        // Like real clients, it reconnects after the requested delay.
-        if let Some(ms) = subscriber.closed().and_then(|(_, why)| why.split(' ').nth(2)?.parse().ok()) {
+        // Like a real client, it waits for the delay in the close frame.
+        if let Some(ms) = subscriber.closed().and_then(|(_, reason)| reason.split(' ').nth(2)?.parse().ok()) {
             retry = Duration::from_millis(ms);
         }
         loop {
             tokio::time::sleep(retry).await;
-            let base = home.lock().unwrap().clone();
+            let base = base_url.lock().unwrap().clone();
             if subscriber.reopen(&base, &token).await {
                 break;
             }
             retry = RECONNECT_DELAY;
         }
-        seen.send_modify(|it| it.reconnects += 1);
+        progress.send_modify(|progress| progress.reconnects += 1);
     }
 }
 
@@ -119,34 +128,34 @@ async fn play(base: String, players: Vec<Player>) {
 
 /// Makes one award; `None` if it fails.
 async fn award(http: &Http, base: &str, player: &Player) -> Option<Value> {
-    let ask = async |path: &str, body: Value| {
+    let post = async |path: &str, body: Value| {
         let request = http.post(format!("{base}{path}")).bearer_auth(&player.token).json(&body);
-        let response = request.send().await.ok().filter(|it| it.status() == 200)?;
+        let response = request.send().await.ok().filter(|response| response.status() == 200)?;
         response.json::<Value>().await.ok()
     };
-    let begun = ask("/api/v1/actions/init", json!({ "actionType": "watch_ad" })).await?;
-    let proven = json!({ "antiSpamToken": begun["antiSpamToken"], "proof": null });
-    ask("/api/v1/actions/finalize", proven).await
+    let token = post("/api/v1/actions/init", json!({ "actionType": "watch_ad" })).await?;
+    let body = json!({ "antiSpamToken": token["antiSpamToken"], "proof": null });
+    post("/api/v1/actions/finalize", body).await
 }
 
-fn signal(process: &NodeProcess, signal: libc::c_int) {
-    // SAFETY: a child of ours that was not reaped yet.
+fn send_signal(process: &NodeProcess, signal: libc::c_int) {
+    // SAFETY: the process is our child and was not reaped yet.
     unsafe { libc::kill(process.id() as libc::pid_t, signal) };
 }
 
-fn pause() -> Duration {
-    let seconds = std::env::var("LAUREL_PAUSE_SECONDS").ok().and_then(|it| it.parse().ok());
+fn pause_duration() -> Duration {
+    let seconds = std::env::var("LAUREL_PAUSE_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(3))
 }
 
-/// Kills all subscriptions.
+/// Kills all subscriptions of the nodes.
 async fn kill_subscriptions(stores: &TestStores) {
-    let cut: u64 = stores.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
-    assert!(cut > 0);
+    let killed: u64 = stores.redis_client().await.query("CLIENT KILL TYPE pubsub").await;
+    assert!(killed > 0);
 }
 
 #[tokio::test]
-async fn every_client_ends_on_the_newest_board_and_never_goes_back() {
+async fn clients_get_the_newest_board_and_never_an_older_one() {
     let mut stores = TestStores::new().await;
     let mut nodes = Vec::new();
     for shift_ms in [-MINUTE_MS, MINUTE_MS] {
@@ -159,53 +168,57 @@ async fn every_client_ends_on_the_newest_board_and_never_goes_back() {
     let three = stores.start_process(&unlimited).await;
     let players = one.create_players(12).await;
     let bases = [&one.base, &two.base, &three.base].map(Clone::clone);
-    let homes = bases.clone().map(|base| Arc::new(Mutex::new(base)));
-    let mut crowd = Crowd::connect(&homes, &players).await;
-    let mut play_on = JoinSet::new();
+    let base_urls = bases.clone().map(|base| Arc::new(Mutex::new(base)));
+    let mut clients = Clients::connect(&base_urls, &players).await;
+    let mut load = JoinSet::new();
     for (base, players) in bases.iter().zip(players.chunks(4)) {
-        play_on.spawn(play(base.clone(), players.to_vec()));
+        load.spawn(play(base.clone(), players.to_vec()));
     }
-    crowd.advance(&stores, &two, &[0, 1, 2], "at the start").await;
+    clients.wait_for_newer(&stores, &two, &[0, 1, 2], "at the start").await;
 
     for _ in 0..3 {
         kill_subscriptions(&stores).await;
-        crowd.advance(&stores, &two, &[0, 1, 2], "without subscriptions").await;
+        clients.wait_for_newer(&stores, &two, &[0, 1, 2], "without subscriptions").await;
     }
     stores.redis.kill().await;
-    eventually("both nodes to miss Redis", async || {
-        [&one, &two].iter().all(|it| it.app.health.stale_since_ms().is_some()).then_some(())
+    eventually("both nodes to notice the outage", async || {
+        [&one, &two].iter().all(|node| node.app.health.stale_since_ms().is_some()).then_some(())
     })
     .await;
     stores.redis.restart().await;
-    crowd.advance(&stores, &two, &[0, 1, 2], "after an outage of Redis").await;
+    clients.wait_for_newer(&stores, &two, &[0, 1, 2], "after an outage of Redis").await;
 
-    signal(&three, libc::SIGSTOP);
+    send_signal(&three, libc::SIGSTOP);
     kill_subscriptions(&stores).await;
-    crowd.advance(&stores, &two, &[0, 1], "while a node is paused").await;
-    tokio::time::sleep(pause()).await;
-    crowd.advance(&stores, &two, &[0, 1], "while a node is paused").await;
-    signal(&three, libc::SIGCONT);
-    crowd.advance(&stores, &two, &[0, 1, 2], "after a node was paused").await;
+    clients.wait_for_newer(&stores, &two, &[0, 1], "while a node is paused").await;
+    tokio::time::sleep(pause_duration()).await;
+    clients.wait_for_newer(&stores, &two, &[0, 1], "while a node is paused").await;
+    send_signal(&three, libc::SIGCONT);
+    clients.wait_for_newer(&stores, &two, &[0, 1, 2], "after a node was paused").await;
 
     // The clients of the stopping node move to another.
-    *homes[0].lock().unwrap() = bases[1].clone();
+    *base_urls[0].lock().unwrap() = bases[1].clone();
     one.stop().await;
-    crowd.advance(&stores, &two, &[0, 1, 2], "after a node was stopped").await;
+    clients.wait_for_newer(&stores, &two, &[0, 1, 2], "after a node was stopped").await;
     kill_subscriptions(&stores).await;
-    crowd.advance(&stores, &two, &[0, 1, 2], "without subscriptions again").await;
+    clients.wait_for_newer(&stores, &two, &[0, 1, 2], "without subscriptions again").await;
 
-    play_on.shutdown().await;
+    load.shutdown().await;
     let http = Http::new();
     eventually("the last award", async || award(&http, &bases[1], &players[0]).await).await;
-    eventually("every client to see the newest board", async || {
+    eventually("every client to get the newest board", async || {
         let newest = (two.app.store.poll(0, i64::MAX).await.ok()?.version, two.board().await);
-        let is_current = |seen: &Progress| seen.version == newest.0 && seen.rows == newest.1;
-        crowd.clients.iter().all(|(_, seen)| is_current(&seen.borrow())).then_some(())
+        let is_current = |progress: &Progress| progress.version == newest.0 && progress.rows == newest.1;
+        clients.clients.iter().all(|(_, progress)| is_current(&progress.borrow())).then_some(())
     })
     .await;
-    crowd.assert_sound("at the end");
-    let (clients, boards) = (crowd.clients.len(), crowd.sum(|it| it.boards));
-    let reconnects = crowd.sum(|it| it.reconnects);
-    assert!(reconnects >= (ALL.len() * CLIENTS) as u64, "the clients of the stopped node reconnected");
-    println!("{clients} clients, {boards} boards seen, {reconnects} reconnects, 0 violations");
+    clients.assert_running("at the end");
+    let boards = clients.sum(|progress| progress.boards);
+    let reconnects = clients.sum(|progress| progress.reconnects);
+    assert!(
+        reconnects >= (ALL.len() * CLIENTS_PER_PROTOCOL) as u64,
+        "the clients of the stopped node reconnected"
+    );
+    let count = clients.clients.len();
+    println!("{count} clients, {boards} boards received, {reconnects} reconnects, 0 violations");
 }

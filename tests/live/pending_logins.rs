@@ -1,4 +1,4 @@
-//! Socket.IO sessions that have not logged in count in a pool of their own.
+//! Socket.IO sessions before their login use a separate pool of connections.
 
 use reqwest::Method;
 
@@ -6,16 +6,16 @@ use super::clients::{ALL, Protocol, Subscriber};
 use crate::harness::{TestNode, TestResponse, TestStores, eventually};
 
 /// A handshake from an address, through a trusted proxy.
-async fn handshake(node: &TestNode, from: &str) -> TestResponse {
+async fn send_handshake(node: &TestNode, from: &str) -> TestResponse {
     let path = "/socket.io/?EIO=4&transport=polling";
     node.send(Method::GET, path, &[("x-forwarded-for", from)], Vec::new()).await
 }
 
 /// Makes `count` handshakes; returns how many succeeded.
-async fn handshakes(node: &TestNode, from: &str, count: usize) -> usize {
+async fn count_accepted(node: &TestNode, from: &str, count: usize) -> usize {
     let mut accepted = 0;
     for _ in 0..count {
-        let answer = handshake(node, from).await;
+        let answer = send_handshake(node, from).await;
         if answer.status == 200 {
             accepted += 1;
         } else {
@@ -27,31 +27,31 @@ async fn handshakes(node: &TestNode, from: &str, count: usize) -> usize {
 }
 
 #[tokio::test]
-async fn pending_logins_do_not_keep_players_out_and_time_out() {
+async fn pending_logins_leave_room_for_players_and_time_out() {
     let stores = TestStores::new().await;
-    let change = |config: &mut laurel::config::Config| {
+    let set_limits = |config: &mut laurel::config::Config| {
         config.live.max_sockets = 300;
         config.live.login_timeout_ms = 600_000;
         config.server.trusted_proxies = vec!["127.0.0.1".into()];
     };
-    let node = stores.start_node_with(change).await;
+    let node = stores.start_node_with(set_limits).await;
     let ada = node.register("ada").await;
-    // A tenth of the connections is for them, a quarter of that for one address.
-    assert_eq!(handshakes(&node, "198.51.100.1", 300).await, 7);
+    // A tenth of the 300 connections is for pending logins, and a quarter of the tenth for one address.
+    assert_eq!(count_accepted(&node, "198.51.100.1", 300).await, 7);
     // An IPv6 /48 counts as one network.
     for household in 1..=20 {
-        handshakes(&node, &format!("2001:db8:1:{household}::1"), 1).await;
+        count_accepted(&node, &format!("2001:db8:1:{household}::1"), 1).await;
     }
-    assert_eq!(handshakes(&node, "2001:db8:1:99::1", 1).await, 0);
+    assert_eq!(count_accepted(&node, "2001:db8:1:99::1", 1).await, 0);
     for protocol in ALL {
         let mut player = Subscriber::open(&node.base, protocol, &ada.token).await;
         player.wait_for("leaderboard_updated").await;
     }
-    // Many addresses fill this pool only: players who log in with the handshake still connect.
+    // Many addresses fill this pool only: players who log in with the handshake can still connect.
     for number in 1..=20 {
-        handshakes(&node, &format!("198.51.100.{number}"), 7).await;
+        count_accepted(&node, &format!("198.51.100.{number}"), 7).await;
     }
-    assert_eq!(handshakes(&node, "203.0.113.9", 1).await, 0, "the pool is full");
+    assert_eq!(count_accepted(&node, "203.0.113.9", 1).await, 0, "the pool is full");
     for protocol in [Protocol::WebSocket, Protocol::ServerSentEvents] {
         let mut player = Subscriber::open(&node.base, protocol, &ada.token).await;
         player.wait_for("leaderboard_updated").await;
@@ -59,13 +59,13 @@ async fn pending_logins_do_not_keep_players_out_and_time_out() {
 
     let node = stores
         .start_node_with(|config| {
-            change(config);
+            set_limits(config);
             config.live.login_timeout_ms = 50;
         })
         .await;
-    assert!(handshakes(&node, "198.51.100.1", 300).await >= 7);
-    eventually("their permits to be released", async || {
-        (handshake(&node, "198.51.100.1").await.status == 200).then_some(())
+    assert!(count_accepted(&node, "198.51.100.1", 300).await >= 7);
+    eventually("a permit to be released", async || {
+        (send_handshake(&node, "198.51.100.1").await.status == 200).then_some(())
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! Clients that do not read, or break the protocol, are closed and do not affect others.
+//! Clients that do not read or break the protocol are closed, and do not affect other clients.
 
 use laurel::live::{Board, Row};
 use laurel::store::BoardId;
@@ -8,65 +8,65 @@ use super::admission::sockets;
 use super::clients::{ALL, Protocol, Subscriber};
 use crate::harness::{TEST_TIMEOUT, TestNode, TestStores, eventually};
 
-/// Versions are µs; the test's boards are a second apart, so that boards from the node's polls fit between them.
-const STEP: i64 = 1_000_000;
+/// Distance between the versions of the test's boards: a second in µs, so that boards from the node's polls fit between them.
+const STEP_US: i64 = 1_000_000;
 
 /// A board of a realistic size: about 900 bytes.
 fn board(version: i64) -> Board {
-    let row = |place: u64| Row {
-        user: Uuid::from_u128(u128::from(place) << 96),
-        number: place as i64,
-        username: format!("player_number_{place}"),
-        score: 1_000_000 - place,
-        rank: place,
+    let row = |rank: u64| Row {
+        user: Uuid::from_u128(u128::from(rank) << 96),
+        number: rank as i64,
+        username: format!("player_number_{rank}"),
+        score: 1_000_000 - rank,
+        rank,
     };
     Board { id: BoardId::GLOBAL, version, rows: (1..=10).map(row).collect() }
 }
 
-/// Publishes boards, each after all readers have the one before. Returns the last version.
-async fn change(node: &TestNode, readers: &mut [Subscriber], times: i64) -> i64 {
+/// Publishes boards; waits after each until all readers have it. Returns the last version.
+async fn publish(node: &TestNode, readers: &mut [Subscriber], count: i64) -> i64 {
     let from = node.app.hub.newest().version;
-    for time in 1..=times {
-        node.app.hub.publish(board(from + time * STEP));
+    for step in 1..=count {
+        node.app.hub.publish(board(from + step * STEP_US));
         for reader in &mut *readers {
-            reader.wait_for_version(from + time * STEP).await;
+            reader.wait_for_version(from + step * STEP_US).await;
         }
     }
-    from + times * STEP
+    from + count * STEP_US
 }
 
 #[tokio::test]
-async fn a_slow_reader_gets_few_old_boards_and_then_the_newest() {
+async fn a_slow_client_skips_to_the_newest_board() {
     let stores = TestStores::new().await;
     let node = stores.start_node_with(|config| config.live.write_timeout_ms = 600_000).await;
     let players = node.create_players(ALL.len() as u64 * 2).await;
-    let (mut readers, mut late) = (Vec::new(), Vec::new());
+    let (mut readers, mut slow) = (Vec::new(), Vec::new());
     for (protocol, players) in ALL.into_iter().zip(players.chunks(2)) {
         readers.push(Subscriber::open(&node.base, protocol, &players[0].token).await);
-        late.push(Subscriber::open_small(&node.base, protocol, &players[1].token).await);
+        slow.push(Subscriber::open_small(&node.base, protocol, &players[1].token).await);
     }
-    for subscriber in readers.iter_mut().chain(&mut late) {
+    for subscriber in readers.iter_mut().chain(&mut slow) {
         subscriber.wait_for("leaderboard_updated").await;
     }
-    let before: Vec<u64> = readers.iter().map(|it| it.boards).collect();
-    let newest = change(&node, &mut readers, 300).await;
+    let before: Vec<u64> = readers.iter().map(|reader| reader.boards).collect();
+    let newest = publish(&node, &mut readers, 300).await;
     for (reader, before) in readers.iter().zip(before) {
         assert!(reader.boards - before >= 300, "{:?} missed a board", reader.protocol());
     }
-    for subscriber in &mut late {
+    for subscriber in &mut slow {
         let before = subscriber.boards;
         subscriber.wait_for_version(newest).await;
         // HTTP buffers sixteen chunks of a response in addition to the kernel.
         let max = if subscriber.protocol() == Protocol::ServerSentEvents { 40 } else { 20 };
         let old = subscriber.boards - before - 1;
-        assert!(old <= max, "{:?} saw {old} old boards", subscriber.protocol());
+        assert!(old <= max, "{:?} received {old} old boards", subscriber.protocol());
     }
     let skipped = node.app.metrics.board_updates_skipped.get();
-    assert!(skipped >= 250 * late.len() as u64, "{skipped} are counted");
+    assert!(skipped >= 250 * slow.len() as u64, "{skipped} skipped boards are counted");
 }
 
 #[tokio::test]
-async fn a_client_that_never_reads_is_closed_and_its_permit_released() {
+async fn a_client_that_never_reads_is_closed() {
     let stores = TestStores::new().await;
     let node = stores
         .start_node_with(|config| {
@@ -76,19 +76,19 @@ async fn a_client_that_never_reads_is_closed_and_its_permit_released() {
         .await;
     let players = node.create_players(ALL.len() as u64 + 1).await;
     let mut reader = [Subscriber::open(&node.base, Protocol::WebSocket, &players[ALL.len()].token).await];
-    let mut dead = Vec::new();
+    let mut stuck = Vec::new();
     for (protocol, player) in ALL.into_iter().zip(&players) {
         let mut subscriber = Subscriber::open_small(&node.base, protocol, &player.token).await;
         subscriber.wait_for("leaderboard_updated").await;
-        dead.push(subscriber);
-        let again = Subscriber::try_open(&node.base, Protocol::WebSocket, &player.token, None).await;
-        assert!(again.is_none(), "one connection per user");
+        stuck.push(subscriber);
+        let second = Subscriber::try_open(&node.base, Protocol::WebSocket, &player.token, None).await;
+        assert!(second.is_none(), "one connection per user");
     }
-    change(&node, &mut reader, 60).await;
+    publish(&node, &mut reader, 60).await;
     let closed = || node.app.metrics.sockets_closed.with_label_values(&["4008"]).get();
     let all_closed = async {
         while closed() < ALL.len() as u64 {
-            change(&node, &mut reader, 1).await;
+            publish(&node, &mut reader, 1).await;
         }
     };
     tokio::time::timeout(TEST_TIMEOUT, all_closed).await.expect("all are closed as too slow");
@@ -97,7 +97,7 @@ async fn a_client_that_never_reads_is_closed_and_its_permit_released() {
         let open = async || Subscriber::try_open(&node.base, Protocol::WebSocket, &player.token, None).await;
         eventually("the user's permit", open).await.wait_for("leaderboard_updated").await;
     }
-    for mut subscriber in dead {
+    for mut subscriber in stuck {
         subscriber.rest().await;
     }
 }
@@ -138,14 +138,14 @@ async fn a_protocol_violation_is_closed_with_its_code() {
         (1007, frame(0x81, &[0xff, 0xfe]), "invalid UTF-8"),
         (1007, frame(0x81, &"\u{e9}".as_bytes()[..1]), "half a character"),
     ];
-    for (code, bytes, what) in cases {
-        // Over Socket.IO there is no code, so that the client reconnects.
+    for (code, bytes, violation) in cases {
+        // A Socket.IO client reconnects only without a code.
         for (protocol, code) in [(Protocol::WebSocket, code), (Protocol::SocketIo, 1005)] {
             let mut subscriber = Subscriber::open(&node.base, protocol, &ada.token).await;
             subscriber.wait_for("leaderboard_updated").await;
             subscriber.send_raw(&bytes).await;
             subscriber.rest().await;
-            assert_eq!(subscriber.closed().map(|it| it.0), Some(code), "{protocol:?}: {what}");
+            assert_eq!(subscriber.closed().map(|frame| frame.0), Some(code), "{protocol:?}: {violation}");
         }
     }
     eventually("the permits to be released", async || (sockets(&node) == 0).then_some(())).await;
@@ -160,5 +160,5 @@ async fn a_client_within_its_limits_stays_connected() {
     client.wait_for("leaderboard_updated").await;
     client.send_raw(&frame(0x81, &[b'x'; 4096])).await;
     client.send_raw(&frame(0x89, b"").repeat(99)).await;
-    change(&node, &mut [client], 5).await;
+    publish(&node, &mut [client], 5).await;
 }

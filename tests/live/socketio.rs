@@ -8,8 +8,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::clients::{Protocol, Subscriber};
-use crate::harness::{IdentityProvider, Player, TestNode, TestStores, rows};
+use super::wait_until_followed;
+use crate::harness::{IdentityProvider, Player, TestNode, TestStores, eventually, rows};
 
+/// A client's end of a WebSocket.
 pub struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Peer {
@@ -20,7 +22,7 @@ impl Peer {
         peer
     }
 
-    /// Connected and logged in.
+    /// Connects and logs in.
     pub async fn join(node: &TestNode, player: &Player) -> Self {
         let mut peer = Self::open(node).await;
         peer.send(&format!("40{}", json!({ "token": format!("Bearer {}", player.token) }))).await;
@@ -56,7 +58,7 @@ impl Peer {
 }
 
 #[tokio::test]
-async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
+async fn a_client_gets_a_greeting_boards_and_personal_updates() {
     let stores = TestStores::new().await;
     let (one, two) = (stores.start_node().await, stores.start_node().await);
     let ada = one.register("ada").await;
@@ -65,13 +67,7 @@ async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
     assert_eq!(greeting, json!({ "message": "Connected successfully", "userId": 1, "username": "ada" }));
     let board = peer.wait_for("scoreboard:update").await;
     assert_eq!(board["top10"], json!([]));
-    crate::harness::eventually("the node to follow the player", async || {
-        let channel = format!("personal:{}", ada.identity.user);
-        let (_, count): (String, u64) =
-            stores.redis_client().await.query(&format!("PUBSUB NUMSUB {channel}")).await;
-        (count == 1).then_some(())
-    })
-    .await;
+    wait_until_followed(&stores, &ada, 1).await;
     one.award(&ada, "watch_ad").await;
     let mut events = [None, None];
     while events.iter().any(Option::is_none) {
@@ -83,8 +79,8 @@ async fn a_player_gets_greeting_board_and_personal_updates_on_any_node() {
     assert_eq!(rows(&board["top10"]), [("ada".to_owned(), 10, 1)]);
     assert_eq!(board["top10"][0]["userId"], 1);
     assert!(board["timestamp"].as_str().unwrap().ends_with('Z'));
-    let wanted = json!({ "userId": 1, "score": 10, "rank": 1, "pointsEarned": 10, "previousRank": null });
-    assert_eq!(update, wanted);
+    let expected = json!({ "userId": 1, "score": 10, "rank": 1, "pointsEarned": 10, "previousRank": null });
+    assert_eq!(update, expected);
 }
 
 #[tokio::test]
@@ -100,7 +96,7 @@ async fn an_invalid_login_is_a_connect_error_with_its_code() {
     }
     peer.send("40/admin,").await;
     assert_eq!(peer.receive().await.unwrap(), "44/admin,{\"message\":\"Invalid namespace\"}");
-    // A login without `Bearer ` is valid too, and the connection still accepts it.
+    // The connection still accepts a login, also without `Bearer `.
     peer.send(&format!("40{}", json!({ "token": ada.token }))).await;
     assert!(peer.receive().await.unwrap().starts_with("40{"));
     peer.send("42[\"anything\",1]").await;
@@ -113,9 +109,9 @@ async fn a_protocol_violation_ends_the_connection() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    for bad in ["4abc", "42{}", "42abc[\"x\"]", "451-[\"x\"]\u{0}", "48", "x"] {
+    for packet in ["4abc", "42{}", "42abc[\"x\"]", "451-[\"x\"]\u{0}", "48", "x"] {
         let mut peer = Peer::join(&node, &ada).await;
-        peer.send(bad).await;
+        peer.send(packet).await;
         while peer.receive().await.is_some() {}
     }
     let mut peer = Peer::open(&node).await;
@@ -124,7 +120,7 @@ async fn a_protocol_violation_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn an_expired_login_gets_a_disconnect_packet_and_a_drain_does_not() {
+async fn only_an_expired_login_gets_a_disconnect_packet() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
@@ -144,7 +140,7 @@ async fn an_expired_login_gets_a_disconnect_packet_and_a_drain_does_not() {
 }
 
 #[tokio::test]
-async fn a_client_between_two_polls_learns_that_it_is_banned() {
+async fn a_polling_client_gets_a_disconnect_packet_after_a_ban() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
@@ -153,13 +149,13 @@ async fn a_client_between_two_polls_learns_that_it_is_banned() {
     let sockets = || node.app.metrics.sockets.with_label_values(&["socketio"]).get();
     assert_eq!(sockets(), 1);
     node.app.live.fanout.ban(ada.identity.user);
-    crate::harness::eventually("the permit to be released", async || (sockets() == 0).then_some(())).await;
-    let events: Vec<_> = subscriber.rest().await.into_iter().map(|it| it.name).collect();
+    eventually("the permit to be released", async || (sockets() == 0).then_some(())).await;
+    let events: Vec<_> = subscriber.rest().await.into_iter().map(|event| event.name).collect();
     assert_eq!(events, ["disconnect"], "the client must not reconnect by itself");
 }
 
 #[tokio::test]
-async fn an_external_user_connects_and_a_failed_lookup_is_no_refusal() {
+async fn an_external_user_connects_and_a_failed_lookup_ends_the_connection() {
     let stores = TestStores::new().await;
     let provider = IdentityProvider::new(laurel::keyring::Algorithm::EdDSA);
     let node = provider.start_node(&stores).await;
@@ -187,12 +183,12 @@ async fn a_foreign_origin_and_a_draining_node_refuse_the_handshake() {
         .start_node_with(|config| config.server.cors_origins = vec!["https://game.example".into()])
         .await;
     let path = "/socket.io/?EIO=4&transport=polling";
-    let ask =
+    let get =
         async |origin: &str| node.send(reqwest::Method::GET, path, &[("origin", origin)], Vec::new()).await;
-    ask("https://evil.example").await.assert_refused(403, "FORBIDDEN");
-    assert_eq!(ask("https://game.example").await.status, 200);
+    get("https://evil.example").await.assert_refused(403, "FORBIDDEN");
+    assert_eq!(get("https://game.example").await.status, 200);
     node.app.health.start_draining();
-    let refused = ask("https://game.example").await;
+    let refused = get("https://game.example").await;
     refused.assert_refused(503, "SERVICE_UNAVAILABLE");
 }
 

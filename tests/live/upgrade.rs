@@ -1,4 +1,4 @@
-//! A Socket.IO client upgrades from polling to a WebSocket while boards change quickly.
+//! A Socket.IO client upgrades from polling to a WebSocket while the board changes quickly.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use super::clients::{Polling, WebSocket};
 use crate::harness::{Player, TestNode, TestStores};
 
-/// When the client upgrades.
+/// The time of the upgrade.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Upgrade {
-    /// Before it has logged in, as the official client does.
-    AtOnce,
-    /// After its first board.
-    Later,
-    /// Before its first poll: more than one packet is queued.
-    Unpolled,
+enum UpgradeTime {
+    /// Before the login, like the official client.
+    BeforeLogin,
+    /// After the first board.
+    AfterBoard,
+    /// Before the first poll, when several packets are queued.
+    BeforePoll,
 }
 
-/// Publishes at least a hundred boards, until the client has upgraded. Returns the last version.
+/// Publishes boards until the client has upgraded, at least a hundred. Returns the last version.
 async fn publish(node: &TestNode, upgraded: &Cell<bool>) -> i64 {
     let mut version = node.app.hub.newest().version;
     let mut published = 0;
@@ -34,8 +34,8 @@ async fn publish(node: &TestNode, upgraded: &Cell<bool>) -> i64 {
     version
 }
 
-/// Takes the official client's steps. Returns its WebSocket, and the packets from polling.
-async fn upgrade(node: &TestNode, player: &Player, when: Upgrade) -> (WebSocket, Vec<String>) {
+/// Upgrades with the steps of the official client. Returns the WebSocket, and the packets from polling.
+async fn upgrade(node: &TestNode, player: &Player, when: UpgradeTime) -> (WebSocket, Vec<String>) {
     let mut received = Vec::new();
     let mut polling = Polling::open(&node.base).await.unwrap();
     let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", polling.sid);
@@ -48,18 +48,18 @@ async fn upgrade(node: &TestNode, player: &Player, when: Upgrade) -> (WebSocket,
         socket
     };
     let join = format!("40{}", json!({ "token": player.token }));
-    if when == Upgrade::Later {
+    if when == UpgradeTime::AfterBoard {
         polling.send(&join).await;
-        while !received.iter().any(|it: &String| it.contains("scoreboard:update")) {
+        while !received.iter().any(|packet: &String| packet.contains("scoreboard:update")) {
             received.extend(polling.poll().await.unwrap());
         }
     }
     let poll = async {
-        if when != Upgrade::Later {
+        if when != UpgradeTime::AfterBoard {
             polling.send(&join).await;
         }
-        // The client waits for a running poll, then pauses polling.
-        while when != Upgrade::Unpolled && !probed.get() {
+        // The client lets its current poll finish, then pauses polling.
+        while when != UpgradeTime::BeforePoll && !probed.get() {
             received.extend(polling.poll().await.expect("the session ended"));
         }
     };
@@ -68,18 +68,18 @@ async fn upgrade(node: &TestNode, player: &Player, when: Upgrade) -> (WebSocket,
     (socket, received)
 }
 
-/// The version of a board packet.
-fn version(packet: &str) -> Option<i64> {
+/// The version of a board packet; `None` for other packets.
+fn board_version(packet: &str) -> Option<i64> {
     let event: Value = serde_json::from_str(packet.strip_prefix("42")?).unwrap();
     (event[0] == "scoreboard:update").then(|| event[1]["version"].as_i64().unwrap())
 }
 
 #[tokio::test]
-async fn no_packet_is_lost_or_doubled_during_an_upgrade() {
+async fn an_upgrade_neither_loses_nor_repeats_a_packet() {
     let stores = TestStores::new().await;
     let node = stores.start_node().await;
     let ada = node.register("ada").await;
-    for when in [Upgrade::AtOnce, Upgrade::Later, Upgrade::Unpolled].repeat(7) {
+    for when in [UpgradeTime::BeforeLogin, UpgradeTime::AfterBoard, UpgradeTime::BeforePoll].repeat(7) {
         let upgraded = Cell::new(false);
         let client = async {
             let (mut socket, mut received) = upgrade(&node, &ada, when).await;
@@ -88,10 +88,15 @@ async fn no_packet_is_lost_or_doubled_during_an_upgrade() {
             (socket, received)
         };
         let (newest, (mut socket, mut received)) = futures::join!(publish(&node, &upgraded), client);
-        while received.iter().rev().find_map(|it| version(it)).is_none_or(|it| it < newest) {
+        while received
+            .iter()
+            .rev()
+            .find_map(|packet| board_version(packet))
+            .is_none_or(|version| version < newest)
+        {
             received.push(socket.receive().await.expect("the session ended"));
         }
-        let count = |start: &str| received.iter().filter(|it| it.starts_with(start)).count();
+        let count = |start: &str| received.iter().filter(|packet| packet.starts_with(start)).count();
         assert_eq!(count("40{\"sid\""), 1, "{received:?}");
         assert_eq!(count("42[\"connect_success\""), 1, "{received:?}");
         let order = received
@@ -100,8 +105,8 @@ async fn no_packet_is_lost_or_doubled_during_an_upgrade() {
             .map(|packet| &packet[..packet.len().min(10)])
             .collect::<Vec<_>>();
         assert!(order[0].starts_with("40{") && order[1].starts_with("42[\"conne"), "{order:?}");
-        let versions: Vec<i64> = received.iter().filter_map(|packet| version(packet)).collect();
-        assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
+        let versions: Vec<i64> = received.iter().filter_map(|packet| board_version(packet)).collect();
+        assert!(versions.is_sorted_by(|version, next| version < next), "{versions:?}");
         assert_eq!(versions.len() + 2, order.len(), "nothing else was sent");
     }
 }

@@ -1,63 +1,63 @@
-//! The calls of players and admins, and how a test case draws them. A call names tokens by index, not by text, so that a sequence stays valid when
-//! calls are removed.
+//! Random calls of players and admins. A call names tokens by index, not by text, so that a sequence stays valid when calls are
+//! removed.
 
 use proptest::prelude::*;
 
 use super::state::ACTIONS;
 
-/// More than the board has places.
+/// More than the top list has places.
 pub const USERS: usize = 12;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
     pub node: usize,
-    pub who: usize,
-    pub deed: Deed,
+    pub user: usize,
+    pub kind: CallKind,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
+pub enum CallKind {
     Init {
         action: usize,
     },
     Finalize {
-        token: Pick,
-        proof: Given,
+        token: TokenChoice,
+        proof: ProofChoice,
         key: Option<u8>,
     },
     Prove {
         action: Option<usize>,
-        asked: Option<Pick>,
-        proof: Given,
-        session: Named,
+        anti_spam: Option<TokenChoice>,
+        proof: ProofChoice,
+        session: SessionChoice,
         key: Option<u8>,
     },
     Redeem {
-        token: Pick,
-        session: Named,
+        token: TokenChoice,
+        session: SessionChoice,
         key: Option<u8>,
     },
     Start,
-    Look,
+    GetSession,
     End,
     Update {
-        token: Pick,
+        token: TokenChoice,
         action: usize,
-        points_off: i64,
+        points_error: i64,
         key: Option<u8>,
     },
-    /// A request with an idempotency key, sent again as it was, perhaps to another node.
+    /// Sends an earlier request with an idempotency key again, to either node.
     Repeat {
         nth: usize,
     },
-    Operate(Operation),
+    Admin(AdminAction),
 }
 
-/// Which token a request has.
+/// The token of a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Pick {
+pub enum TokenChoice {
     /// The player's newest unused token for this flow.
-    Mine,
+    Newest,
     /// Any token of the player for this flow, used ones included.
     Own(usize),
     /// Any token that was ever issued: of another player, used, or for another flow.
@@ -67,38 +67,38 @@ pub enum Pick {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Forgery {
-    /// One's newest token with one character changed.
+    /// The player's newest token with one character changed.
     Changed(usize),
-    /// The right claims, signed with the key of logins.
+    /// Valid claims, signed with the login key.
     LoginKey,
-    /// The right claims, and `alg` none.
+    /// Valid claims with `alg` none.
     Unsigned,
-    /// The right shape, made up.
-    MadeUp,
+    /// A random token in a valid format.
+    Random,
     Empty,
 }
 
-/// Which proof a request has.
+/// The proof of a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Given {
-    Right,
-    Wrong,
-    /// A proof for another kind of action.
+pub enum ProofChoice {
+    Valid,
+    Invalid,
+    /// A proof of another kind.
     OtherKind,
-    Nothing,
+    Missing,
 }
 
-/// Which session a request names.
+/// The session that a request names.
 #[derive(Clone, Copy, Debug)]
-pub enum Named {
+pub enum SessionChoice {
     None,
-    /// One's newest, whether it lives or not.
+    /// The player's newest session, ended or not.
     Newest,
-    Other,
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Operation {
+pub enum AdminAction {
     Ban,
     Unban,
     Quarantine,
@@ -107,126 +107,153 @@ pub enum Operation {
     Adjust(i64),
 }
 
-/// A sequence; each turn is a call or a few that belong together, so that honest play is not drowned by hostile play. Every
-/// other begins with a crowd: everybody has won the same, and two are not among the ten.
+/// Sequences of turns. A turn is one call, or a few that belong together, so that honest play stays frequent. Half of the sequences
+/// start with the same score for every user, so that ties decide who is in the top list.
 pub fn sequences() -> impl Strategy<Value = Vec<Call>> {
     let turns = prop::collection::vec(turn(), 12..25);
-    (any::<bool>(), turns).prop_map(|(crowded, turns)| {
-        let crowd = (0..USERS).filter(|_| crowded).flat_map(|who| {
-            let finalize = Deed::Finalize { token: Pick::Mine, proof: Given::Right, key: None };
-            [Deed::Init { action: 0 }, finalize].map(|deed| Call { node: who % 2, who, deed })
+    (any::<bool>(), turns).prop_map(|(tied, turns)| {
+        let ties = (0..USERS).filter(|_| tied).flat_map(|user| {
+            let finalize =
+                CallKind::Finalize { token: TokenChoice::Newest, proof: ProofChoice::Valid, key: None };
+            [CallKind::Init { action: 0 }, finalize].map(|kind| Call { node: user % 2, user, kind })
         });
-        crowd.chain(turns.into_iter().flatten()).collect()
+        ties.chain(turns.into_iter().flatten()).collect()
     })
 }
 
-/// Some have much more to do than others, so that much happens to one.
+/// Three users make most calls, so that their states become complex.
 fn turn() -> impl Strategy<Value = Vec<Call>> {
-    let who = prop_oneof![2 => 0..3_usize, 1 => 0..USERS];
-    (who, prop::collection::vec(0..2_usize, 4), deeds()).prop_map(|(who, nodes, deeds)| {
-        deeds.into_iter().zip(nodes).map(|(deed, node)| Call { node, who, deed }).collect()
+    let user = prop_oneof![2 => 0..3_usize, 1 => 0..USERS];
+    (user, prop::collection::vec(0..2_usize, 4), call_kinds()).prop_map(|(user, nodes, kinds)| {
+        kinds.into_iter().zip(nodes).map(|(kind, node)| Call { node, user, kind }).collect()
     })
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let honest = (action(), key()).prop_map(|(action, key)| {
-        vec![Deed::Init { action }, Deed::Finalize { token: Pick::Mine, proof: Given::Right, key }]
+/// The calls of one turn.
+fn call_kinds() -> impl Strategy<Value = Vec<CallKind>> {
+    let finalized = (action(), key()).prop_map(|(action, key)| {
+        vec![
+            CallKind::Init { action },
+            CallKind::Finalize { token: TokenChoice::Newest, proof: ProofChoice::Valid, key },
+        ]
     });
     let proven = (action(), key()).prop_map(|(action, key)| {
-        let asked = Some(Pick::Mine);
-        let prove = Deed::Prove { action: None, asked, proof: Given::Right, session: Named::None, key };
-        vec![Deed::Init { action }, prove, Deed::Redeem { token: Pick::Mine, session: Named::None, key }]
+        let anti_spam = Some(TokenChoice::Newest);
+        let prove = CallKind::Prove {
+            action: None,
+            anti_spam,
+            proof: ProofChoice::Valid,
+            session: SessionChoice::None,
+            key,
+        };
+        vec![
+            CallKind::Init { action },
+            prove,
+            CallKind::Redeem { token: TokenChoice::Newest, session: SessionChoice::None, key },
+        ]
     });
-    let game = (game_action(), pick(), key()).prop_map(|(action, token, key)| {
-        let update = Deed::Update { token: Pick::Mine, action, points_off: 0, key };
-        vec![Deed::Start, update, Deed::Update { token, action, points_off: 0, key: None }]
+    let game = (game_action(), token_choice(), key()).prop_map(|(action, token, key)| {
+        let update = CallKind::Update { token: TokenChoice::Newest, action, points_error: 0, key };
+        vec![CallKind::Start, update, CallKind::Update { token, action, points_error: 0, key: None }]
     });
-    let held = (action(), operation()).prop_map(|(action, operation)| {
-        let finalize = Deed::Finalize { token: Pick::Mine, proof: Given::Right, key: None };
-        let quarantined = Deed::Operate(Operation::Quarantine);
-        vec![quarantined, Deed::Init { action }, finalize, Deed::Operate(operation)]
+    let quarantined = (action(), admin_action()).prop_map(|(action, admin_action)| {
+        let finalize =
+            CallKind::Finalize { token: TokenChoice::Newest, proof: ProofChoice::Valid, key: None };
+        let quarantine = CallKind::Admin(AdminAction::Quarantine);
+        vec![quarantine, CallKind::Init { action }, finalize, CallKind::Admin(admin_action)]
     });
-    let between = prop_oneof![Just(Deed::Start), Just(Deed::End), Just(Deed::Look)];
-    let bound = (game_action(), between, named()).prop_map(|(action, between, session)| {
-        let (action, asked) = (Some(action), None);
-        let prove = Deed::Prove { action, asked, proof: Given::Right, session: Named::Newest, key: None };
-        vec![Deed::Start, prove, between, Deed::Redeem { token: Pick::Mine, session, key: None }]
+    let between = prop_oneof![Just(CallKind::Start), Just(CallKind::End), Just(CallKind::GetSession)];
+    let session_bound = (game_action(), between, session_choice()).prop_map(|(action, between, session)| {
+        let (action, anti_spam) = (Some(action), None);
+        let prove = CallKind::Prove {
+            action,
+            anti_spam,
+            proof: ProofChoice::Valid,
+            session: SessionChoice::Newest,
+            key: None,
+        };
+        vec![
+            CallKind::Start,
+            prove,
+            between,
+            CallKind::Redeem { token: TokenChoice::Newest, session, key: None },
+        ]
     });
     prop_oneof![
-        4 => honest,
-        1 => bound,
+        4 => finalized,
+        1 => session_bound,
         2 => proven,
         2 => game,
-        2 => held,
-        1 => prop::collection::vec(operation().prop_map(Deed::Operate), 2..=3),
-        12 => deed().prop_map(|it| vec![it]),
+        2 => quarantined,
+        1 => prop::collection::vec(admin_action().prop_map(CallKind::Admin), 2..=3),
+        12 => call_kind().prop_map(|kind| vec![kind]),
     ]
 }
 
-/// Any of the catalogue, and one that is not there.
+/// Any action of the catalogue, or one that does not exist.
 fn action() -> impl Strategy<Value = usize> {
     0..ACTIONS.len() + 1
 }
 
-/// One of the four that are open in a game, most of the time.
+/// Most of the time one of the four actions of the game API.
 fn game_action() -> impl Strategy<Value = usize> {
     prop_oneof![6 => 0..4_usize, 1 => action()]
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn call_kind() -> impl Strategy<Value = CallKind> {
     prop_oneof![
-        2 => action().prop_map(|action| Deed::Init { action }),
-        3 => (pick(), given(), key()).prop_map(|(token, proof, key)| Deed::Finalize { token, proof, key }),
-        3 => (prop::option::of(action()), prop::option::of(pick()), given(), named(), key()).prop_map(
-            |(action, asked, proof, session, key)| Deed::Prove { action, asked, proof, session, key }
+        2 => action().prop_map(|action| CallKind::Init { action }),
+        3 => (token_choice(), proof_choice(), key()).prop_map(|(token, proof, key)| CallKind::Finalize { token, proof, key }),
+        3 => (prop::option::of(action()), prop::option::of(token_choice()), proof_choice(), session_choice(), key()).prop_map(
+            |(action, anti_spam, proof, session, key)| CallKind::Prove { action, anti_spam, proof, session, key }
         ),
-        3 => (pick(), named(), key()).prop_map(|(token, session, key)| Deed::Redeem { token, session, key }),
-        1 => Just(Deed::Start),
-        1 => Just(Deed::Look),
-        1 => Just(Deed::End),
-        3 => (pick(), game_action(), prop_oneof![6 => Just(0), 1 => -5..10_i64], key())
-            .prop_map(|(token, action, points_off, key)| Deed::Update { token, action, points_off, key }),
-        2 => any::<usize>().prop_map(|nth| Deed::Repeat { nth }),
-        3 => operation().prop_map(Deed::Operate),
+        3 => (token_choice(), session_choice(), key()).prop_map(|(token, session, key)| CallKind::Redeem { token, session, key }),
+        1 => Just(CallKind::Start),
+        1 => Just(CallKind::GetSession),
+        1 => Just(CallKind::End),
+        3 => (token_choice(), game_action(), prop_oneof![6 => Just(0), 1 => -5..10_i64], key())
+            .prop_map(|(token, action, points_error, key)| CallKind::Update { token, action, points_error, key }),
+        2 => any::<usize>().prop_map(|nth| CallKind::Repeat { nth }),
+        3 => admin_action().prop_map(CallKind::Admin),
     ]
 }
 
-fn pick() -> impl Strategy<Value = Pick> {
+fn token_choice() -> impl Strategy<Value = TokenChoice> {
     let forgery = prop_oneof![
         2 => any::<usize>().prop_map(Forgery::Changed),
         1 => Just(Forgery::LoginKey),
         1 => Just(Forgery::Unsigned),
-        1 => Just(Forgery::MadeUp),
+        1 => Just(Forgery::Random),
         1 => Just(Forgery::Empty),
     ];
     prop_oneof![
-        3 => Just(Pick::Mine),
-        4 => any::<usize>().prop_map(Pick::Own),
-        3 => any::<usize>().prop_map(Pick::Any),
-        1 => forgery.prop_map(Pick::Forged),
+        3 => Just(TokenChoice::Newest),
+        4 => any::<usize>().prop_map(TokenChoice::Own),
+        3 => any::<usize>().prop_map(TokenChoice::Any),
+        1 => forgery.prop_map(TokenChoice::Forged),
     ]
 }
 
-fn given() -> impl Strategy<Value = Given> {
-    prop_oneof![3 => Just(Given::Right), 1 => Just(Given::Wrong), 1 => Just(Given::OtherKind), 1 => Just(Given::Nothing)]
+fn proof_choice() -> impl Strategy<Value = ProofChoice> {
+    prop_oneof![3 => Just(ProofChoice::Valid), 1 => Just(ProofChoice::Invalid), 1 => Just(ProofChoice::OtherKind), 1 => Just(ProofChoice::Missing)]
 }
 
-fn named() -> impl Strategy<Value = Named> {
-    prop_oneof![3 => Just(Named::None), 2 => Just(Named::Newest), 1 => Just(Named::Other)]
+fn session_choice() -> impl Strategy<Value = SessionChoice> {
+    prop_oneof![3 => Just(SessionChoice::None), 2 => Just(SessionChoice::Newest), 1 => Just(SessionChoice::Unknown)]
 }
 
-/// Few keys, so that they meet each other.
+/// Few keys, so that they repeat.
 fn key() -> impl Strategy<Value = Option<u8>> {
     prop_oneof![2 => Just(None), 1 => (0..3_u8).prop_map(Some)]
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+fn admin_action() -> impl Strategy<Value = AdminAction> {
     prop_oneof![
-        Just(Operation::Ban),
-        Just(Operation::Unban),
-        Just(Operation::Quarantine),
-        Just(Operation::Approve),
-        Just(Operation::Void),
-        (-4..=4_i64).prop_map(|it| Operation::Adjust(it * 5)),
+        Just(AdminAction::Ban),
+        Just(AdminAction::Unban),
+        Just(AdminAction::Quarantine),
+        Just(AdminAction::Approve),
+        Just(AdminAction::Void),
+        (-4..=4_i64).prop_map(|fives| AdminAction::Adjust(fives * 5)),
     ]
 }

@@ -1,8 +1,8 @@
-//! Random calls by honest players, hostile players and admins over two nodes, compared with a small model of the rules after every
+//! Random calls of honest players, hostile players and admins to two nodes. A small model of the rules predicts the outcome of every
 //! call. `LAUREL_MODEL_CASES` sets the number of sequences.
 
 mod calls;
-mod play;
+mod case;
 mod request;
 mod rules;
 mod state;
@@ -12,20 +12,20 @@ use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestError, Te
 
 use crate::harness::{Player, TestNode, TestStores};
 use calls::{Call, USERS};
-use play::Play;
+use case::Case;
 
 const CASES: u32 = 12;
-/// So long a failing sequence is made shorter.
+/// Time limit for shrinking a failing sequence.
 const SHRINK_MS: u32 = 60_000;
 
-/// So long the action that takes time takes.
-const LEAST_MS: i64 = 3_600_000;
+/// The time that the `elapsed` action needs.
+const MIN_ELAPSED_MS: i64 = 3_600_000;
 
-/// The default catalogue with easier proofs of work, and waits that pass by making tokens older.
+/// The default catalogue with easier proofs of work, and an `elapsed` action that only a backdated token can prove.
 fn catalogue() -> String {
     include_str!("../../src/action/actions.toml")
         .replace("bits = 16", "bits = 4")
-        .replace("min_ms = 3000, max_ms = 20000", &format!("min_ms = {LEAST_MS}"))
+        .replace("min_ms = 3000, max_ms = 20000", &format!("min_ms = {MIN_ELAPSED_MS}"))
 }
 
 #[test]
@@ -36,12 +36,12 @@ fn laurel_and_the_model_agree_after_every_call() {
         let file = stores.folder.path().join("actions.toml");
         std::fs::write(&file, catalogue()).unwrap();
         let node = async || {
-            let change = |it: &mut laurel::config::Config| {
-                it.actions.file = file.to_str().unwrap().to_owned();
-                it.tokens.action_interval_seconds = 0;
-                it.tokens.anti_spam_seconds = 3600;
-                it.tokens.session_seconds = 36_000;
-                it.tokens.action_seconds = 3600;
+            let change = |config: &mut laurel::config::Config| {
+                config.actions.file = file.to_str().unwrap().to_owned();
+                config.tokens.action_interval_seconds = 0;
+                config.tokens.anti_spam_seconds = 3600;
+                config.tokens.session_seconds = 36_000;
+                config.tokens.action_seconds = 3600;
             };
             stores.start_node_with(change).await
         };
@@ -51,14 +51,15 @@ fn laurel_and_the_model_agree_after_every_call() {
         admin::grant(&nodes[0].app.admin, &user, true, &decision()).await.unwrap();
         (stores, nodes, root)
     });
-    let cases = std::env::var("LAUREL_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES);
+    let cases =
+        std::env::var("LAUREL_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, max_shrink_time: SHRINK_MS, ..Config::default() };
     let outcome = TestRunner::new(config)
-        .run(&calls::sequences(), |calls| runtime.block_on(play(&stores, &nodes, &root, &calls)));
+        .run(&calls::sequences(), |calls| runtime.block_on(run(&stores, &nodes, &root, &calls)));
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(why, calls)) => {
-            let calls: Vec<_> = calls.iter().map(|it| format!("{it:?}")).collect();
+            let calls: Vec<_> = calls.iter().map(|call| format!("{call:?}")).collect();
             panic!("{why}\n{}", calls.join("\n"));
         }
         Err(TestError::Abort(why)) => panic!("{why}"),
@@ -69,31 +70,31 @@ fn decision() -> Decision {
     Decision { actor: "test".into(), host: None, reason: "the model".into() }
 }
 
-/// Plays one sequence with users of its own, and takes them off the board again.
-async fn play(stores: &TestStores, nodes: &[TestNode; 2], root: &Player, calls: &[Call]) -> TestCaseResult {
+/// Runs one sequence with new users, and removes them from the board at the end.
+async fn run(stores: &TestStores, nodes: &[TestNode; 2], root: &Player, calls: &[Call]) -> TestCaseResult {
     let today = nodes[0].app.clock.now_s() / 86_400;
-    let mut play = Play::new(stores, nodes, root, nodes[0].create_players(USERS as u64).await);
-    let played = play_all(&mut play, calls).await;
-    clear(&play).await;
-    // What can be had once a day can be had again, so nothing follows from a sequence over midnight.
+    let mut case = Case::new(stores, nodes, root, nodes[0].create_players(USERS as u64).await);
+    let result = run_calls(&mut case, calls).await;
+    remove_scores(&case).await;
+    // Daily caps restart at midnight, so the model does not apply.
     if nodes[0].app.clock.now_s() / 86_400 != today {
         return Err(TestCaseError::reject("midnight in UTC"));
     }
-    played
+    result
 }
 
-async fn play_all(play: &mut Play<'_>, calls: &[Call]) -> TestCaseResult {
+async fn run_calls(case: &mut Case<'_>, calls: &[Call]) -> TestCaseResult {
     for call in calls {
-        play.call(call).await?;
+        case.run(call).await?;
     }
-    play.finish().await
+    case.finish().await
 }
 
-async fn clear(play: &Play<'_>) {
-    let app = &play.nodes[0].app;
-    for player in &play.players {
+async fn remove_scores(case: &Case<'_>) {
+    let app = &case.nodes[0].app;
+    for player in &case.players {
         let user = admin::find_user(&app.admin, &player.identity.number.to_string()).await.unwrap();
-        // Refused if nothing is held, which is as well.
+        // Refused if no points are held.
         let _ = admin::void(&app.admin, user.id, None, &decision()).await;
         let total = app.store.totals(&[user.id]).await.unwrap()[0].own.unwrap_or(0) as i64;
         if total > 0 {

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::calls::{Given, Operation};
+use super::calls::{AdminAction, ProofChoice};
 
-/// How an action is proved.
+/// The proof that an action needs.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Proof {
     None,
     Quiz,
     Hashcash,
-    /// An hour, which a token is made older by.
+    /// A waiting time. The test backdates tokens instead of waiting.
     Elapsed,
 }
 
@@ -26,7 +26,7 @@ const fn action(name: &'static str, points: u64, proof: Proof, in_game: bool) ->
     Action { name, points, proof, in_game, daily: false }
 }
 
-/// The catalogue that ships. One more than these is an action that does not exist.
+/// The shipped catalogue. The index after the last is an action that does not exist.
 pub const ACTIONS: [Action; 7] = [
     action("watch_ad", 10, Proof::None, true),
     action("solve_puzzle", 15, Proof::None, true),
@@ -41,17 +41,18 @@ pub const ACTIONS: [Action; 7] = [
 pub struct User {
     pub name: String,
     pub total: u64,
+    /// Number of the event that changed the total.
     pub total_since: usize,
-    /// What of it others see, were the user not banned.
-    pub shown: u64,
-    pub shown_since: usize,
+    /// The total without held points. A ban does not change it.
+    pub board_score: u64,
+    pub board_score_since: usize,
     pub banned: bool,
     pub quarantined: bool,
-    pub had_daily: bool,
-    /// Within the last hour, since no sequence takes so long.
-    pub had_elapsed: bool,
+    pub has_daily_award: bool,
+    /// No sequence takes as long as the waiting time, so a second award is always too early.
+    pub has_elapsed_award: bool,
     pub session: Option<Session>,
-    /// The newest session, which may be over.
+    /// The newest session, which may have ended.
     pub newest_session: Option<usize>,
 }
 
@@ -73,56 +74,57 @@ pub struct Token {
     pub owner: usize,
     pub kind: Kind,
     pub used: bool,
-    /// Whether it was made older than an `elapsed` proof takes.
-    pub aged: bool,
-    /// What `init` asked.
+    /// True if the test backdated the token by the time of an `elapsed` proof.
+    pub is_backdated: bool,
+    /// The challenge in the response of `init`.
     pub challenge: Value,
 }
 
-/// A token as a request shows it.
+/// The token in a request, as the model sees it.
 #[derive(Clone, Copy, Debug)]
-pub enum Shown {
-    Known(usize),
-    /// Of the shape of an `act_` token.
-    MadeUp,
+pub enum TokenRef {
+    /// The index of an issued token.
+    Issued(usize),
+    /// A text in the format of an `act_` token that was never issued.
+    Random,
     Malformed,
     Empty,
 }
 
-/// A request for the model; `session` is the number of the session that it names, which may be no one's.
+/// A request for the model. `session` is the number of the session that it names, which may not exist.
 #[derive(Clone, Copy, Debug)]
-pub enum Ask {
+pub enum RequestKind {
     Init { action: usize },
-    Finalize { token: Shown, proof: Given },
-    Prove { action: Option<usize>, asked: Option<Shown>, proof: Given, session: Option<usize> },
-    Redeem { token: Shown, session: Option<usize> },
+    Finalize { token: TokenRef, proof: ProofChoice },
+    Prove { action: Option<usize>, anti_spam: Option<TokenRef>, proof: ProofChoice, session: Option<usize> },
+    Redeem { token: TokenRef, session: Option<usize> },
     Start,
-    Look,
+    GetSession,
     End,
-    Update { token: Shown, action: usize, points: i64 },
-    Operate(Operation),
+    Update { token: TokenRef, action: usize, points: i64 },
+    Admin(AdminAction),
 }
 
-/// A request as it goes out.
+/// A request to a node.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub who: usize,
+    pub user: usize,
     pub path: String,
     pub body: Option<Value>,
     pub key: Option<u8>,
-    pub ask: Ask,
+    pub kind: RequestKind,
 }
 
-/// What has to come of it.
+/// The expected outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Refused(u16, &'static str),
-    /// The first answer under the same key.
-    Again(u16, String),
+    /// The first response under the same idempotency key: status and body.
+    Replayed(u16, String),
     Issued,
     Proven,
     Started,
-    Looked,
+    SessionRead,
     Ended {
         score: u64,
         actions: u64,

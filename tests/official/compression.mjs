@@ -1,4 +1,4 @@
-// Compressed boards, decompressed by official clients: permessage-deflate by `ws` and the Socket.IO client, gzip by fetch.
+// Official clients decompress boards: `ws` and the Socket.IO client with permessage-deflate, fetch with gzip.
 // Argument: the node's address.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
@@ -13,8 +13,8 @@ async function post(path, token, body) {
   return response.json();
 }
 
-const names = Array.from({ length: 10 }, (_, place) => `player_with_a_name_${place}`);
-const players = await Promise.all(names.map(async (username) => {
+const names = Array.from({ length: 10 }, (_, index) => `player_with_a_name_${index}`);
+const logins = await Promise.all(names.map(async (username) => {
   const credentials = { username, password: "SecurePass123", email: `${username}@example.com` };
   return (await post("/api/auth/register", "", credentials)).data.token;
 }));
@@ -26,12 +26,12 @@ const award = async (token) => {
 const scores = { websocket: 0, socketio: 0, events: 0 };
 const sum = (rows) => rows.reduce((total, row) => total + row.score, 0);
 
-// A WebSocket that compresses its own messages too.
-const headers = { authorization: `Bearer ${players[0]}` };
+// This client compresses its own messages too.
+const headers = { authorization: `Bearer ${logins[0]}` };
 const socket = new WebSocket(`${base.replace("http", "ws")}/api/v1/ws`, { headers, perMessageDeflate: { threshold: 0 } });
-let text = 0;
+let textLength = 0;
 socket.on("message", (data) => {
-  text += data.length;
+  textLength += data.length;
   const event = JSON.parse(data);
   if (event.event === "leaderboard_updated") scores.websocket = sum(event.data);
 });
@@ -39,7 +39,7 @@ await new Promise((open) => socket.once("open", open));
 assert.match(socket.extensions, /permessage-deflate/);
 socket.send("a compressed message ".repeat(100));
 
-const client = io(base, { transports: ["websocket"], auth: { token: players[1] }, perMessageDeflate: { threshold: 0 } });
+const client = io(base, { transports: ["websocket"], auth: { token: logins[1] }, perMessageDeflate: { threshold: 0 } });
 client.on("scoreboard:update", ({ top10 }) => (scores.socketio = sum(top10)));
 
 const stream = await fetch(`${base}/api/v1/leaderboard/stream`, { headers: { "accept-encoding": "gzip" } });
@@ -50,23 +50,23 @@ let buffer = "";
     buffer += piece;
     const events = buffer.split("\n\n");
     buffer = events.pop();
-    for (const event of events.filter((it) => it.startsWith("event: leaderboard_updated\n"))) {
+    for (const event of events.filter((text) => text.startsWith("event: leaderboard_updated\n"))) {
       scores.events = sum(JSON.parse(event.split("\ndata: ")[1]).data);
     }
   }
 })();
 
 for (let round = 1; round <= 3; round++) {
-  for (const player of players) await award(player);
-  while (Object.values(scores).some((it) => it !== round * 100)) {
+  for (const login of logins) await award(login);
+  while (Object.values(scores).some((score) => score !== round * 100)) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
-assert.ok(socket._socket.bytesRead < text * 0.7, `${socket._socket.bytesRead} bytes for ${text} of text`);
+assert.ok(socket._socket.bytesRead < textLength * 0.7, `${socket._socket.bytesRead} bytes for ${textLength} of text`);
 
 // The size limit applies to the decompressed message.
 socket.send("x".repeat(100_000));
-const [code] = await new Promise((closed) => socket.once("close", (...why) => closed(why)));
+const [code] = await new Promise((closed) => socket.once("close", (...frame) => closed(frame)));
 assert.equal(code, 1009);
 client.disconnect();
 console.log("compressed and decompressed");

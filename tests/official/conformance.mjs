@@ -1,4 +1,4 @@
-// The cases of the official Engine.IO and Socket.IO test suites, against the conformance example. Argument: its address.
+// The cases of the official Engine.IO and Socket.IO test suites, run against the conformance example. Argument: its address.
 import assert from "node:assert/strict";
 import WebSocket from "ws";
 
@@ -10,7 +10,7 @@ const http = async (path, query, method = "GET", body) => {
   const response = await fetch(`${base}/${path}/?${query}`, { method, body });
   return [response.status, await response.text()];
 };
-const session = async (path) => JSON.parse((await http(path, "EIO=4&transport=polling"))[1].slice(1)).sid;
+const openSession = async (path) => JSON.parse((await http(path, "EIO=4&transport=polling"))[1].slice(1)).sid;
 
 // A WebSocket whose messages are received one by one; pings are answered and skipped unless `pings` is set.
 function open(path, query = "EIO=4&transport=websocket", { pings = false } = {}) {
@@ -33,7 +33,8 @@ function open(path, query = "EIO=4&transport=websocket", { pings = false } = {})
   opened.catch(() => {});
   return { receive, opened, send: (message) => socket.send(message), closed: async () => { while ((await receive()) !== null); } };
 }
-async function joined() {
+// A connected Socket.IO client.
+async function connect() {
   const socket = open("socket.io");
   await socket.receive();
   socket.send("40");
@@ -66,18 +67,18 @@ for (const path of ["engine.io", "socket.io"]) {
       assert.equal((await http(path, "EIO=4&transport=polling", method))[0], 400));
   }
   test(`${path}: heartbeat over polling`, async () => {
-    const query = `EIO=4&transport=polling&sid=${await session(path)}`;
+    const query = `EIO=4&transport=polling&sid=${await openSession(path)}`;
     for (let i = 0; i < 3; i++) {
       assert.deepEqual(await http(path, query), [200, "2"]);
       assert.deepEqual(await http(path, query, "POST", "3"), [200, "ok"]);
     }
   });
   test(`${path}: no heartbeat over polling`, async () => {
-    const sid = await session(path);
+    const sid = await openSession(path);
     await sleep(500);
     assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
   });
-  test(`${path}: heartbeat over a WebSocket, until there is none`, async () => {
+  test(`${path}: heartbeat over a WebSocket, until the client stops`, async () => {
     const socket = open(path, undefined, { pings: true });
     await socket.receive();
     if (path === "socket.io") { socket.send("40"); await socket.receive(); await socket.receive(); }
@@ -86,13 +87,13 @@ for (const path of ["engine.io", "socket.io"]) {
     assert.equal(await socket.receive(), null);
   });
   test(`${path}: close over polling`, async () => {
-    const query = `EIO=4&transport=polling&sid=${await session(path)}`;
+    const query = `EIO=4&transport=polling&sid=${await openSession(path)}`;
     const [poll] = await Promise.all([http(path, query), sleep(100).then(() => http(path, query, "POST", "1"))]);
     assert.deepEqual(poll, [200, "6"]);
     assert.equal((await http(path, query))[0], 400);
   });
   test(`${path}: close over polling, before the poll comes`, async () => {
-    const query = `EIO=4&transport=polling&sid=${await session(path)}`;
+    const query = `EIO=4&transport=polling&sid=${await openSession(path)}`;
     assert.deepEqual(await http(path, query, "POST", "1"), [200, "ok"]);
     assert.deepEqual(await http(path, query), [200, "6"]);
     assert.equal((await http(path, query))[0], 400);
@@ -103,15 +104,15 @@ for (const path of ["engine.io", "socket.io"]) {
     socket.send("1");
     await socket.closed();
   });
-  test(`${path}: upgrade, and its session id is taken`, async () => {
-    const sid = await session(path);
+  test(`${path}: a session upgrades once`, async () => {
+    const sid = await openSession(path);
     const socket = open(path, `EIO=4&transport=websocket&sid=${sid}`);
     await socket.opened;
     socket.send("2probe");
     assert.equal(await socket.receive(), "3probe");
     socket.send("5");
     assert.equal((await http(path, `EIO=4&transport=polling&sid=${sid}`))[0], 400);
-    // Every second one is accepted and closed, whatever it sends; the first stays.
+    // A second WebSocket is accepted and closed, whatever it sends. The first stays open.
     for (const sent of [null, "2probe", "5", "4hello"]) {
       const second = open(path, `EIO=4&transport=websocket&sid=${sid}`);
       await second.opened;
@@ -121,13 +122,13 @@ for (const path of ["engine.io", "socket.io"]) {
     if (path === "engine.io") { socket.send("4hello"); assert.equal(await socket.receive(), "4hello"); }
   });
 }
-test("engine.io: a second WebSocket while one is tried, and for a session that began as one", async () => {
-  const sid = await session("engine.io");
+test("engine.io: a second WebSocket during an upgrade, and for a session that began as a WebSocket", async () => {
+  const sid = await openSession("engine.io");
   const first = open("engine.io", `EIO=4&transport=websocket&sid=${sid}`);
   await first.opened;
   const started = open("engine.io");
-  const { sid: other } = JSON.parse((await started.receive()).slice(1));
-  for (const taken of [sid, other]) {
+  const { sid: websocketSid } = JSON.parse((await started.receive()).slice(1));
+  for (const taken of [sid, websocketSid]) {
     const second = open("engine.io", `EIO=4&transport=websocket&sid=${taken}`);
     await second.opened;
     assert.equal(await second.receive(), null);
@@ -141,7 +142,7 @@ test("engine.io: a WebSocket for an unknown session", () => assert.rejects(
   open("engine.io", "EIO=4&transport=websocket&sid=x").opened));
 for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="]) {
   test(`engine.io: ${JSON.stringify(body)} over polling`, async () => {
-    const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
+    const query = `EIO=4&transport=polling&sid=${await openSession("engine.io")}`;
     assert.deepEqual(await http("engine.io", query, "POST", body), [200, "ok"]);
     const received = [];
     while (received.length < body.split("\x1e").length) received.push(...(await http("engine.io", query))[1].split("\x1e"));
@@ -149,12 +150,12 @@ for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA==
   });
 }
 test("engine.io: nonsense over polling", async () => {
-  const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
+  const query = `EIO=4&transport=polling&sid=${await openSession("engine.io")}`;
   assert.equal((await http("engine.io", query, "POST", "abc"))[0], 400);
   assert.equal((await http("engine.io", query))[0], 400);
 });
 test("engine.io: two polls at once", async () => {
-  const query = `EIO=4&transport=polling&sid=${await session("engine.io")}`;
+  const query = `EIO=4&transport=polling&sid=${await openSession("engine.io")}`;
   const [one, two] = await Promise.all([http("engine.io", query), sleep(100).then(() => http("engine.io", query))]);
   assert.deepEqual([one, two[0]], [[200, "1"], 400]);
 });
@@ -193,7 +194,7 @@ for (const first of ["4abc", '42["message","before connect"]', "nothing in time"
   });
 }
 test("socket.io: leave one namespace, stay in another", async () => {
-  const socket = await joined();
+  const socket = await connect();
   socket.send("40/custom");
   await socket.receive();
   await socket.receive();
@@ -219,23 +220,23 @@ for (const [sent, received, attachments] of [
   [`452-789["message-with-ack",${placeholders}]`, `462-789[${placeholders}]`, bytes],
 ]) {
   test(`socket.io: ${sent}`, async () => {
-    const socket = await joined();
+    const socket = await connect();
     socket.send(sent);
-    attachments.forEach((some) => socket.send(some));
+    attachments.forEach((attachment) => socket.send(attachment));
     assert.equal(await socket.receive(), received);
-    for (const some of attachments) assert.deepEqual(await socket.receive(), some);
+    for (const attachment of attachments) assert.deepEqual(await socket.receive(), attachment);
   });
 }
 for (const bad of ["4abc", "42{}", '42abc["message-with-ack",1,"2",{"3":[false]}]']) {
   test(`socket.io: ${bad} closes`, async () => {
-    const socket = await joined();
+    const socket = await connect();
     socket.send(bad);
     await socket.closed();
   });
 }
 
 for (const [name, run] of cases) {
-  // One retry: the suites' timeouts of 200 ms are shorter than pauses of a busy machine.
+  // One retry, because a busy machine can pause for longer than the suites' time-outs of 200 ms.
   await run().catch(run).catch((error) => {
     console.error(`FAILED ${name}`);
     throw error;

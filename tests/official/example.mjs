@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
-const [base, leaving] = process.argv.slice(2);
+const [base, processId] = process.argv.slice(2);
 setTimeout(() => assert.fail("took too long"), 300_000).unref();
 
 async function request(method, path, token, body) {
@@ -53,43 +53,43 @@ for (const client of clients) {
   ]);
 }
 
-// A legitimate player.
+// An honest player.
 const start = await request("POST", "/api/game/start", token, {});
 assert.equal(start.data.sessionDuration, 1800);
-const abc = start.data.actionToken;
-assert.match(abc, /^act_[a-zA-Z0-9]{20}$/);
-const watched = await request("POST", "/api/score/update", token, { actionToken: abc, actionType: "watch_ad", points: 10 });
+const firstToken = start.data.actionToken;
+assert.match(firstToken, /^act_[a-zA-Z0-9]{20}$/);
+const watched = await request("POST", "/api/score/update", token, { actionToken: firstToken, actionType: "watch_ad", points: 10 });
 assert.equal(watched.data.newScore, 10);
 assert.equal(watched.data.expiresAt, start.data.expiresAt);
-const def = watched.data.newActionToken;
-const solved = await request("POST", "/api/score/update", token, { actionToken: def, actionType: "solve_puzzle", points: 15 });
+const secondToken = watched.data.newActionToken;
+const solved = await request("POST", "/api/score/update", token, { actionToken: secondToken, actionType: "solve_puzzle", points: 15 });
 assert.equal(solved.data.newScore, 25);
 for (const client of clients) {
   await client.wait("scoreboard:update", (data) => data.top10[0]?.score === 25);
   await client.wait("score:personal", (data) => data.score === 25 && data.rank === 1 && data.pointsEarned === 15);
 }
 
-// A malicious player.
+// A cheating player.
 const update = async (body) => {
   const answer = await request("POST", "/api/score/update", token, { actionType: "watch_ad", points: 10, ...body });
   return answer.message;
 };
 assert.equal(await update({}), "No action token provided");
 assert.equal(await update({ actionToken: "act_hacker123" }), "Invalid token");
-assert.equal(await update({ actionToken: abc }), "Token has been used, use latest token");
+assert.equal(await update({ actionToken: firstToken }), "Token has been used, use latest token");
 assert.equal(await update({ actionToken: solved.data.newActionToken, points: 999 }), "Invalid points value");
 
-const stranger = io(base, { auth: { token: "Bearer nonsense" }, forceNew: true });
-const error = await new Promise((resolve) => stranger.on("connect_error", resolve));
+const rejected = io(base, { auth: { token: "Bearer nonsense" }, forceNew: true });
+const error = await new Promise((resolve) => rejected.on("connect_error", resolve));
 assert.equal(error.message, "Authentication failed");
 assert.deepEqual(error.data, { code: "INVALID_TOKEN" });
-stranger.disconnect();
+rejected.disconnect();
 
-// A node stops: its clients reconnect by themselves, and get the newest board first.
+// One node stops. Its clients reconnect by themselves, and get the newest board after the greeting.
 const reasons = [];
 for (const { socket } of clients) socket.on("disconnect", (reason) => reasons.push(reason));
 const before = clients.map(({ events }) => events.length);
-process.kill(Number(leaving), "SIGTERM");
+process.kill(Number(processId), "SIGTERM");
 while (reasons.length === 0 || !clients.every(({ socket, events }, i) => socket.connected && (events.length === before[i] || events.length >= before[i] + 2))) {
   await new Promise((resolve) => setTimeout(resolve, 50));
 }

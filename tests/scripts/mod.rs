@@ -1,17 +1,15 @@
 //! Each script alone, on a real Redis, through its Rust function.
 
 mod admin;
-mod attempt;
 mod board;
+mod board_opening;
 pub mod clock;
-mod clock_elapsed;
-mod clock_walk;
 mod issue;
-mod judging;
-mod lease;
-mod opening;
 mod prove;
+mod random_clock;
+mod rate_limits;
 mod redeem;
+mod reservation;
 mod session;
 mod shards;
 mod ties;
@@ -19,39 +17,42 @@ mod ties;
 use std::sync::LazyLock;
 
 use laurel::action::{Flow, Limits, ProofResult};
-use laurel::store::{BoardEntry, BoardId, Issue, Judging, Redeem, RedeemReply, Store};
+use laurel::store::{
+    AwardReply, BoardEntry, BoardId, Issue, Judging, Redeem, RedeemReply, ScriptRefusal, Store,
+};
 use uuid::Uuid;
 
-pub const ANY: Limits =
+pub const NO_LIMITS: Limits =
     Limits { cooldown_ms: 0, cap_per_hour: 0, cap_per_day: 0, opens_at_ms: 0, open_for_ms: 0, span_ms: 0 };
 
-/// What a node can say about a proof.
-pub static HOLDS: LazyLock<ProofResult> = LazyLock::new(ProofResult::default);
-pub static FAILS: LazyLock<ProofResult> =
+/// A proof that passes.
+pub static VALID_PROOF: LazyLock<ProofResult> = LazyLock::new(ProofResult::default);
+/// A proof that fails.
+pub static INVALID_PROOF: LazyLock<ProofResult> =
     LazyLock::new(|| ProofResult { is_valid: false, ..ProofResult::default() });
 
 pub fn user(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// Somebody of the first shard, whatever the number of shards (up to 64, by powers of two): whose tests are of one shard's ten.
-pub fn neighbour(number: u128) -> Uuid {
-    let all = (0..).map(|it: u128| Uuid::from_u128(it << 64 | number));
-    all.into_iter().find(|it| laurel::store::shard_of(it.as_bytes(), 64) == 0).unwrap()
+/// A user in the first shard, for 1 to 64 shards (powers of two). Tests of one shard's top list need such users.
+pub fn first_shard_user(number: u128) -> Uuid {
+    let mut users = (0..).map(|prefix: u128| Uuid::from_u128(prefix << 64 | number));
+    users.find(|user| laurel::store::shard_of(user.as_bytes(), 64) == 0).unwrap()
 }
 
-/// The number that a user was made of.
+/// The number that a user was made from.
 pub fn number(user: Uuid) -> u64 {
     user.as_u128() as u64
 }
 
-/// An entry of a user that was made of a number.
+/// A board entry of a user that was made from a number.
 pub fn board_entry(user: Uuid, score: u64, hlc_us: i64) -> BoardEntry {
     let number = number(user);
     BoardEntry { score, hlc_us, user, number: number as i64, username: format!("u{number}") }
 }
 
-/// An `issue` with nothing in its way.
+/// An `issue` call that no limit refuses.
 pub fn issue(user: Uuid, token_id: Uuid) -> Issue<'static> {
     Issue {
         user,
@@ -60,24 +61,24 @@ pub fn issue(user: Uuid, token_id: Uuid) -> Issue<'static> {
         token_id,
         ttl_ms: 30_000,
         per_minute: 0,
-        limits: &ANY,
+        limits: &NO_LIMITS,
         outbox_max: 1_000_000,
         paced_from: None,
         draws: false,
     }
 }
 
-/// A `redeem` with nothing in its way.
+/// A `redeem` call that no limit refuses.
 pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
     Redeem {
         board: BoardId::GLOBAL,
         user,
         number: user.as_u128() as i64,
-        username: "somebody",
+        username: "player",
         action: "watch_ad",
         points: 10,
         most_points: 0,
-        limits: &ANY,
+        limits: &NO_LIMITS,
         attempt_id: token_id.parse().unwrap_or_default(),
         token_id,
         token_hash: "hash",
@@ -85,7 +86,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
         expires_s: i64::from(u32::MAX),
         named_session: "",
         proof: "",
-        verdict: &HOLDS,
+        verdict: &VALID_PROOF,
         judging: Judging::Local,
         per_minute: 0,
         points_per_hour: 0,
@@ -99,7 +100,7 @@ pub fn redeem<'a>(user: Uuid, token_id: &'a str) -> Redeem<'a> {
     }
 }
 
-/// Issues a token and gives its id.
+/// Issues a token and returns its id.
 pub async fn token(store: &Store, user: Uuid) -> String {
     let id = Uuid::new_v4();
     let (outcome, _) = store.issue(&issue(user, id)).await.unwrap();
@@ -107,11 +108,17 @@ pub async fn token(store: &Store, user: Uuid) -> String {
     id.to_string()
 }
 
-/// Issues and redeems, for so many points.
+/// Issues a token and redeems it for this number of points.
 pub async fn award(store: &Store, user: Uuid, points: u64) -> RedeemReply {
     let id = token(store, user).await;
     let username = format!("u{}", number(user));
     let redeemed = store.redeem(&Redeem { points, username: &username, ..redeem(user, &id) }).await.unwrap();
     assert!(redeemed.outcome.is_ok(), "{redeemed:?}");
     redeemed
+}
+
+/// The award of an outcome that must be one.
+#[track_caller]
+pub fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
+    outcome.unwrap_or_else(|refusal| panic!("{refusal:?}"))
 }

@@ -1,18 +1,13 @@
+//! `redeem` with anti-spam tokens.
+
 use laurel::action::{Limits, ProofResult};
 use laurel::store::{AwardReply, IdempotencyKey, Redeem, ScriptRefusal, Store};
 
-use super::{FAILS, award, redeem, token, user};
+use super::{INVALID_PROOF, award, awarded, redeem, token, user};
 use crate::harness::TestStores;
 
-fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
-    match outcome {
-        Ok(awarded) => awarded,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn outcome(store: &Store, redeem: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
-    store.redeem(&redeem).await.unwrap().outcome
+async fn run(store: &Store, request: Redeem<'_>) -> Result<AwardReply, ScriptRefusal> {
+    store.redeem(&request).await.unwrap().outcome
 }
 
 #[tokio::test]
@@ -20,13 +15,13 @@ async fn an_award_changes_score_board_and_outbox_atomically() {
     let stores = TestStores::new().await;
     let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = token(&store, user(1)).await;
-    let first = awarded(outcome(&store, redeem(user(1), &id)).await);
+    let first = awarded(run(&store, redeem(user(1), &id)).await);
     assert_eq!((first.score, first.rank, first.rank_before), (10, 1, None));
     assert_eq!(first.top.as_ref().unwrap().len(), 1);
 
-    let me = user(1);
-    assert_eq!(redis_client.query::<String>(&format!("ZSCORE leaderboard:global {me}")).await, "10");
-    assert_eq!(redis_client.query::<String>(&format!("GET user:score:{me}")).await, "10");
+    let player = user(1);
+    assert_eq!(redis_client.query::<String>(&format!("ZSCORE leaderboard:global {player}")).await, "10");
+    assert_eq!(redis_client.query::<String>(&format!("GET user:score:{player}")).await, "10");
     assert_eq!(redis_client.query::<u64>(&format!("EXISTS token:{id}")).await, 0, "the token is deleted");
     assert_eq!(redis_client.query::<u64>(&format!("EXISTS spent:{id}")).await, 1);
     assert_eq!(redis_client.query::<u64>("XLEN outbox").await, 2);
@@ -38,19 +33,19 @@ async fn an_award_changes_score_board_and_outbox_atomically() {
 }
 
 #[tokio::test]
-async fn each_refusal_leaves_redis_as_it_was() {
+async fn a_refused_request_changes_nothing_in_redis() {
     let stores = TestStores::new().await;
     let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let used = token(&store, user(1)).await;
-    awarded(outcome(&store, redeem(user(1), &used)).await);
+    awarded(run(&store, redeem(user(1), &used)).await);
     let live = token(&store, user(1)).await;
     let banned = token(&store, user(2)).await;
     let _: () = redis_client.query(&format!("SET ban:{} 1", user(2))).await;
     let largest = token(&store, user(3)).await;
     let before = redis_client.dump().await;
 
-    let expect = async |it: Redeem<'_>, wanted: Result<AwardReply, ScriptRefusal>| {
-        assert_eq!(outcome(&store, it).await, wanted);
+    let expect = async |request: Redeem<'_>, expected: Result<AwardReply, ScriptRefusal>| {
+        assert_eq!(run(&store, request).await, expected);
     };
     expect(redeem(user(1), &used), Err(ScriptRefusal::TokenUsed)).await;
     expect(redeem(user(1), "no such token"), Err(ScriptRefusal::TokenUnknown)).await;
@@ -63,26 +58,26 @@ async fn each_refusal_leaves_redis_as_it_was() {
     expect(Redeem { outbox_max: 1, ..redeem(user(1), &live) }, Err(ScriptRefusal::OutboxFull)).await;
     redis_client.assert_unchanged(&before).await;
 
-    let closed = redis_client.query::<String>("HGET shard:state epoch").await;
+    let epoch = redis_client.query::<String>("HGET shard:state epoch").await;
     store.close_board().await.unwrap();
     expect(redeem(user(1), &live), Err(ScriptRefusal::BoardClosed)).await;
-    let _: () = redis_client.query(&format!("HSET shard:state epoch {closed}")).await;
+    let _: () = redis_client.query(&format!("HSET shard:state epoch {epoch}")).await;
     redis_client.assert_unchanged(&before).await;
-    awarded(outcome(&store, redeem(user(1), &live)).await);
+    awarded(run(&store, redeem(user(1), &live)).await);
 }
 
 #[tokio::test]
-async fn scores_are_exact_to_the_last_bit() {
+async fn scores_are_exact_up_to_the_maximum() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     let largest = (1u64 << 53) - 1;
     assert_eq!(awarded(award(&store, user(1), largest - 1).await.outcome).score, largest - 1);
-    let full = awarded(award(&store, user(1), 1).await.outcome);
-    assert_eq!(full.score, largest);
-    assert!(full.top.as_ref().unwrap()[0].score == 9_007_199_254_740_991, "{:?}", full.top);
+    let highest = awarded(award(&store, user(1), 1).await.outcome);
+    assert_eq!(highest.score, largest);
+    assert!(highest.top.as_ref().unwrap()[0].score == 9_007_199_254_740_991, "{:?}", highest.top);
     let id = token(&store, user(1)).await;
     assert_eq!(
-        outcome(&store, Redeem { points: 1, ..redeem(user(1), &id) }).await,
+        run(&store, Redeem { points: 1, ..redeem(user(1), &id) }).await,
         Err(ScriptRefusal::ScoreFull)
     );
 }
@@ -92,24 +87,24 @@ async fn a_failed_proof_spends_the_token_after_all_other_checks() {
     let stores = TestStores::new().await;
     let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
     let id = token(&store, user(1)).await;
-    let full = Redeem { verdict: &FAILS, outbox_max: 1, ..redeem(user(1), &id) };
-    assert_eq!(outcome(&store, full).await, Err(ScriptRefusal::OutboxFull));
-    let failed = Redeem { verdict: &FAILS, ..redeem(user(1), &id) };
-    assert!(matches!(outcome(&store, failed).await, Err(ScriptRefusal::ProofInvalid { .. })));
-    assert_eq!(outcome(&store, redeem(user(1), &id)).await, Err(ScriptRefusal::TokenUsed));
+    let full = Redeem { verdict: &INVALID_PROOF, outbox_max: 1, ..redeem(user(1), &id) };
+    assert_eq!(run(&store, full).await, Err(ScriptRefusal::OutboxFull));
+    let failed = Redeem { verdict: &INVALID_PROOF, ..redeem(user(1), &id) };
+    assert!(matches!(run(&store, failed).await, Err(ScriptRefusal::ProofInvalid { .. })));
+    assert_eq!(run(&store, redeem(user(1), &id)).await, Err(ScriptRefusal::TokenUsed));
     assert_eq!(redis_client.query::<u64>("ZCARD leaderboard:global").await, 0);
 }
 
 #[tokio::test]
-async fn the_tokens_age_is_judged_by_redis_clock() {
+async fn redis_clock_decides_the_age_of_a_token() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     let (early, late, right) =
         (token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await);
-    let aged = |age_ms| ProofResult { age_ms, ..ProofResult::default() };
-    let (too_old, too_young, in_time) = (aged((0, 1)), aged((20_000, 0)), aged((1, 30_000)));
+    let with_age = |age_ms| ProofResult { age_ms, ..ProofResult::default() };
+    let (too_old, too_young, in_time) = (with_age((0, 1)), with_age((20_000, 0)), with_age((1, 30_000)));
     assert!(matches!(
-        outcome(&store, Redeem { verdict: &too_young, ..redeem(user(1), &early) }).await,
+        run(&store, Redeem { verdict: &too_young, ..redeem(user(1), &early) }).await,
         Err(ScriptRefusal::ProofInvalid { .. })
     ));
     crate::harness::eventually("a token to be older than a millisecond", async || {
@@ -121,31 +116,31 @@ async fn the_tokens_age_is_judged_by_redis_clock() {
     })
     .await;
     assert!(matches!(
-        outcome(&store, Redeem { verdict: &too_old, ..redeem(user(1), &late) }).await,
+        run(&store, Redeem { verdict: &too_old, ..redeem(user(1), &late) }).await,
         Err(ScriptRefusal::ProofInvalid { .. })
     ));
-    awarded(outcome(&store, Redeem { verdict: &in_time, ..redeem(user(1), &right) }).await);
+    awarded(run(&store, Redeem { verdict: &in_time, ..redeem(user(1), &right) }).await);
 }
 
 #[tokio::test]
-async fn an_actions_own_limits_hold() {
+async fn a_daily_cap_refuses_the_third_award() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     let limits = Limits { cooldown_ms: 0, cap_per_day: 2, ..Limits::default() };
     let ids = [token(&store, user(1)).await, token(&store, user(1)).await, token(&store, user(1)).await];
     let limited = |id| Redeem { limits: &limits, ..redeem(user(1), id) };
-    awarded(outcome(&store, limited(&ids[0])).await);
-    awarded(outcome(&store, limited(&ids[1])).await);
-    let refused = outcome(&store, limited(&ids[2])).await;
+    awarded(run(&store, limited(&ids[0])).await);
+    awarded(run(&store, limited(&ids[1])).await);
+    let refused = run(&store, limited(&ids[2])).await;
     assert!(
         matches!(refused, Err(ScriptRefusal::ActionLimited { wait_ms, ref limit }) if wait_ms <= 86_400_000 && limit == "cap_per_day"),
         "{refused:?}"
     );
-    awarded(outcome(&store, redeem(user(1), &ids[2])).await);
+    awarded(run(&store, redeem(user(1), &ids[2])).await);
 }
 
 #[tokio::test]
-async fn points_an_hour_are_capped() {
+async fn points_per_hour_are_capped() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     fn capped(id: &str) -> Redeem<'_> {
@@ -153,24 +148,24 @@ async fn points_an_hour_are_capped() {
     }
     for points in [10, 10] {
         let id = token(&store, user(1)).await;
-        awarded(outcome(&store, Redeem { points, ..capped(&id) }).await);
+        awarded(run(&store, Redeem { points, ..capped(&id) }).await);
     }
     let id = token(&store, user(1)).await;
-    let refused = outcome(&store, capped(&id)).await;
+    let refused = run(&store, capped(&id)).await;
     assert!(
         matches!(refused, Err(ScriptRefusal::ActionLimited { wait_ms, ref limit }) if wait_ms <= 3_600_000 && limit == "points_per_hour"),
         "{refused:?}"
     );
-    // A proof that could be worth more than the points left is refused, whatever its worth; otherwise the refusal would reveal it.
-    let dearer = outcome(&store, Redeem { points: 5, most_points: 6, ..capped(&id) }).await;
-    assert!(matches!(dearer, Err(ScriptRefusal::ActionLimited { .. })), "{dearer:?}");
-    let failed = Redeem { points: 5, most_points: 6, verdict: &FAILS, ..capped(&id) };
-    assert!(matches!(outcome(&store, failed).await, Err(ScriptRefusal::ActionLimited { .. })));
-    awarded(outcome(&store, Redeem { points: 5, ..capped(&id) }).await);
+    // The cap counts the maximum that a proof can give. Otherwise a refusal would reveal how much it gives.
+    let too_much = run(&store, Redeem { points: 5, most_points: 6, ..capped(&id) }).await;
+    assert!(matches!(too_much, Err(ScriptRefusal::ActionLimited { .. })), "{too_much:?}");
+    let failed = Redeem { points: 5, most_points: 6, verdict: &INVALID_PROOF, ..capped(&id) };
+    assert!(matches!(run(&store, failed).await, Err(ScriptRefusal::ActionLimited { .. })));
+    awarded(run(&store, Redeem { points: 5, ..capped(&id) }).await);
 }
 
 #[tokio::test]
-async fn a_repeated_key_replays_the_first_answer() {
+async fn a_repeated_key_replays_the_first_response() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     let key = |request: &str| IdempotencyKey {
@@ -179,18 +174,18 @@ async fn a_repeated_key_replays_the_first_answer() {
         kept_ms: 60_000,
     };
     let id = token(&store, user(1)).await;
-    let (mine, other) = (key("mine"), key("other"));
-    let asked = Redeem { idempotency: Some(&mine), ..redeem(user(1), &id) };
-    let first = store.redeem(&asked).await.unwrap();
+    let (first_key, other_key) = (key("first"), key("other"));
+    let request = || Redeem { idempotency: Some(&first_key), ..redeem(user(1), &id) };
+    let first = store.redeem(&request()).await.unwrap();
     award(&store, user(1), 5).await;
     award(&store, user(2), 500).await;
 
-    // Neither a full window, nor a ban, nor a closed board keeps the first answer from its owner.
+    // Neither a full window nor a closed board refuses the replay.
     store.close_board().await.unwrap();
-    let again = store.redeem(&Redeem { per_minute: 1, ..redeem_with(&asked) }).await.unwrap();
+    let again = store.redeem(&Redeem { per_minute: 1, ..request() }).await.unwrap();
     assert!(again.replayed && !first.replayed);
     assert_eq!(again.outcome, first.outcome);
-    let reused = store.redeem(&Redeem { idempotency: Some(&other), ..redeem_with(&asked) }).await.unwrap();
+    let reused = store.redeem(&Redeem { idempotency: Some(&other_key), ..request() }).await.unwrap();
     assert_eq!(reused.outcome, Err(ScriptRefusal::KeyReused));
 }
 
@@ -198,38 +193,32 @@ async fn a_repeated_key_replays_the_first_answer() {
 async fn a_replay_has_the_same_receipt_data() {
     let stores = TestStores::new().await;
     let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
-    let key = IdempotencyKey { key_digest: "key".into(), request_digest: "mine".into(), kept_ms: 60_000 };
+    let key = IdempotencyKey { key_digest: "key".into(), request_digest: "request".into(), kept_ms: 60_000 };
     let id = token(&store, user(1)).await;
-    let first = awarded(outcome(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
-    let stamp = first.receipt_data.clone();
-    assert_eq!((stamp.kid.as_str(), stamp.action.as_str()), ("kid", "watch_ad"));
-    assert_eq!(redis_client.query::<i64>("HGET shard:state hlc_us").await, stamp.hlc_us);
+    let first = awarded(run(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
+    let data = first.receipt_data.clone();
+    assert_eq!((data.kid.as_str(), data.action.as_str()), ("kid", "watch_ad"));
+    assert_eq!(redis_client.query::<i64>("HGET shard:state hlc_us").await, data.hlc_us);
 
-    // By the time of the repeat another key signs, and the token says no more what it was for.
-    let again =
-        || Redeem { idempotency: Some(&key), receipt_kid: "newer", action: "-", ..redeem(user(1), &id) };
-    assert_eq!(awarded(outcome(&store, again()).await), first);
-}
-
-fn redeem_with<'a>(it: &Redeem<'a>) -> Redeem<'a> {
-    Redeem { idempotency: it.idempotency, ..redeem(it.user, it.token_id) }
+    // At the replay, the node signs with another key, and the spent token has no action.
+    let again = Redeem { idempotency: Some(&key), receipt_kid: "newer", action: "-", ..redeem(user(1), &id) };
+    assert_eq!(awarded(run(&store, again).await), first);
 }
 
 #[tokio::test]
-async fn the_top_list_comes_only_if_it_is_newer() {
+async fn a_reply_has_the_top_list_only_if_it_is_newer() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     let first = awarded(award(&store, user(1), 10).await.outcome);
-    for place in 2..=10 {
-        award(&store, user(place), 100).await;
+    for number in 2..=10 {
+        award(&store, user(number), 100).await;
     }
     let id = token(&store, user(99)).await;
     let newest = awarded(award(&store, user(1), 1).await.outcome).version;
-    let eleventh = awarded(outcome(&store, Redeem { known_version: newest, ..redeem(user(99), &id) }).await);
-    let listed = eleventh.top.map_or(0, |it| it.len());
+    let eleventh = awarded(run(&store, Redeem { known_version: newest, ..redeem(user(99), &id) }).await);
+    let listed = eleventh.top.map_or(0, |top| top.len());
     assert_eq!((eleventh.version, listed, eleventh.rank), (newest, 0, 11));
     let id = token(&store, user(99)).await;
-    let behind =
-        awarded(outcome(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
+    let behind = awarded(run(&store, Redeem { known_version: first.version, ..redeem(user(99), &id) }).await);
     assert_eq!(behind.top.as_ref().unwrap().len(), 10);
 }

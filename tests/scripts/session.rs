@@ -5,13 +5,13 @@ use laurel::store::{AwardReply, NextToken, Redeem, ScriptRefusal, Start, Store};
 use laurel::token::ActToken;
 use uuid::Uuid;
 
-use super::{FAILS, award, redeem, user};
+use super::{INVALID_PROOF, award, awarded, redeem, user};
 use crate::harness::{TestStores, eventually};
 
-async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> Result<i64, ScriptRefusal> {
+async fn start(store: &Store, number: u128, token: &ActToken, ttl_ms: u64) -> Result<i64, ScriptRefusal> {
     let start = Start {
-        user: user(who),
-        session_id: &format!("sess_of_{who}_{}", token.as_str()),
+        user: user(number),
+        session_id: &format!("sess_of_{number}_{}", token.as_str()),
         token: token.as_str(),
         token_hash: &token.hash(),
         ttl_ms,
@@ -22,10 +22,10 @@ async fn start(store: &Store, who: u128, token: &ActToken, ttl_ms: u64) -> Resul
     store.start(&start).await.unwrap().0
 }
 
-/// Redeems a game token, for another.
+/// Redeems a game token and issues the next one.
 async fn update(
     store: &Store,
-    who: u128,
+    number: u128,
     token: &ActToken,
     next: &ActToken,
 ) -> Result<AwardReply, ScriptRefusal> {
@@ -37,16 +37,9 @@ async fn update(
         token_hash: &hash,
         flow: Flow::Game,
         next: Some(&next),
-        ..redeem(user(who), &hash)
+        ..redeem(user(number), &hash)
     };
     store.redeem(&request).await.unwrap().outcome
-}
-
-fn awarded(outcome: Result<AwardReply, ScriptRefusal>) -> AwardReply {
-    match outcome {
-        Ok(awarded) => awarded,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -57,11 +50,11 @@ async fn each_token_is_replaced_until_the_session_ends() {
     assert_eq!(store.session(user(1)).await.unwrap(), Err(ScriptRefusal::NoSession));
     let Ok(expires_at_ms) = start(&store, 1, &tokens[0], 60_000).await else { panic!() };
     for pair in tokens[..3].windows(2) {
-        let it = awarded(update(&store, 1, &pair[0], &pair[1]).await);
+        let updated = awarded(update(&store, 1, &pair[0], &pair[1]).await);
         assert_eq!(
-            it.next,
+            updated.next,
             Some((pair[1].as_str().to_owned(), expires_at_ms)),
-            "it inherits the session's end"
+            "the next token expires with the session"
         );
         let key = format!("PEXPIRETIME token:{}", pair[1].hash());
         assert_eq!(redis_client.query::<i64>(&key).await, expires_at_ms);
@@ -92,7 +85,7 @@ async fn a_token_of_another_session_or_user_is_refused() {
     let before = redis_client.dump().await;
     assert_eq!(update(&store, 1, &first, &next).await, Err(ScriptRefusal::SessionMismatch));
     assert_eq!(update(&store, 1, &other, &next).await, Err(ScriptRefusal::TokenForeign));
-    // A game token is no anti-spam token, nor the other way round.
+    // A game token is not accepted as an anti-spam token.
     assert_eq!(
         store.redeem(&redeem(user(1), &second.hash())).await.unwrap().outcome,
         Err(ScriptRefusal::TokenUnknown)
@@ -102,12 +95,12 @@ async fn a_token_of_another_session_or_user_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expired_session_differs_from_none() {
+async fn an_expired_session_is_refused_as_expired() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     let (token, next) = (ActToken::new(), ActToken::new());
     start(&store, 1, &token, 30).await.unwrap();
-    eventually("the session to run out", async || {
+    eventually("the session to expire", async || {
         (store.session(user(1)).await.unwrap() == Err(ScriptRefusal::TokenExpired)).then_some(())
     })
     .await;
@@ -124,11 +117,11 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
     let store = stores.open_store().await;
     let (token, next) = (ActToken::new(), ActToken::new());
     start(&store, 1, &token, 60_000).await.unwrap();
-    let (hash, given) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
+    let (hash, next_token) = (token.hash(), NextToken { token: next.as_str().to_owned(), hash: next.hash() });
     let failed = Redeem {
-        verdict: &FAILS,
+        verdict: &INVALID_PROOF,
         flow: Flow::Game,
-        next: Some(&given),
+        next: Some(&next_token),
         expires_s: 0,
         ..redeem(user(1), &hash)
     };
@@ -139,15 +132,15 @@ async fn a_failed_proof_leaves_the_session_without_a_token() {
 }
 
 #[tokio::test]
-async fn standing_is_the_total_and_the_shared_rank() {
+async fn a_standing_has_the_total_and_the_shared_rank() {
     let stores = TestStores::new().await;
     let store = stores.open_store().await;
     assert_eq!(store.standing(user(1)).await.unwrap(), Some((0, None)));
-    for (who, points) in [(1, 10), (2, 20), (3, 10)] {
-        award(&store, user(who), points).await;
+    for (number, points) in [(1, 10), (2, 20), (3, 10)] {
+        award(&store, user(number), points).await;
     }
     assert_eq!(store.standing(user(3)).await.unwrap(), Some((10, Some(2))));
     assert_eq!(store.standing(user(2)).await.unwrap(), Some((20, Some(1))));
     store.close_board().await.unwrap();
-    assert_eq!(store.standing(user(2)).await.unwrap(), None, "what is there may be old");
+    assert_eq!(store.standing(user(2)).await.unwrap(), None, "a closed board has no standings");
 }

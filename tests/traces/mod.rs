@@ -1,4 +1,4 @@
-//! An award's trace, from its request to the subscribers of another node, as a collector receives it; and the sampling decision.
+//! The trace of an award, from its request to the subscribers of another node, as a collector receives it.
 
 mod collector_outage;
 mod sampling;
@@ -20,6 +20,7 @@ async fn finalize(node: &TestNode, player: &Player, action: &str, parent: &str) 
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
+/// Settings of a node that samples what its callers sample.
 fn trusting(collector: &Collector) -> impl Fn(&mut Config) {
     let endpoint = collector.endpoint.clone();
     move |config| {
@@ -29,7 +30,9 @@ fn trusting(collector: &Collector) -> impl Fn(&mut Config) {
     }
 }
 
-fn has(span: &ReceivedSpan, attributes: &[(&str, &str)]) {
+/// Checks attributes of a span.
+#[track_caller]
+fn assert_attributes(span: &ReceivedSpan, attributes: &[(&str, &str)]) {
     for (name, value) in attributes {
         assert_eq!(span.attributes.get(*name).map(String::as_str), Some(*value), "{name} of {span:?}");
     }
@@ -38,45 +41,47 @@ fn has(span: &ReceivedSpan, attributes: &[(&str, &str)]) {
 #[tokio::test]
 async fn an_award_is_one_trace_up_to_the_subscribers_of_another_node() {
     let (stores, collector) = (TestStores::new().await, Collector::start().await);
-    let asked = stores.start_node_with(trusting(&collector)).await;
-    let other = stores.start_node_with(trusting(&collector)).await;
-    let players = asked.create_players(2).await;
-    // A node's first board is no change.
-    asked.award(&players[1], "watch_ad").await;
-    let mut client = Client::connect(&other, &players[1]).await;
-    let second = asked.board().await;
-    client.wait_for_board(&second).await;
+    let one = stores.start_node_with(trusting(&collector)).await;
+    let two = stores.start_node_with(trusting(&collector)).await;
+    let players = one.create_players(2).await;
+    // The first board of a node has no trace, so a change follows it.
+    one.award(&players[1], "watch_ad").await;
+    let mut client = Client::connect(&two, &players[1]).await;
+    let board = one.board().await;
+    client.wait_for_board(&board).await;
 
-    finalize(&asked, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
-    let of_trace = |name: &'static str| move |it: &ReceivedSpan| it.trace == TRACE && it.name == name;
+    finalize(&one, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
+    let of_trace = |name: &'static str| move |span: &ReceivedSpan| span.trace == TRACE && span.name == name;
     let request = collector.wait_for("the request", of_trace("POST /api/v1/actions/finalize")).await;
     let proof = collector.wait_for("the proof", of_trace("verify proof")).await;
     let script = collector.wait_for("the script", of_trace("EVALSHA redeem")).await;
     let ledger = collector.wait_for("the ledger", of_trace("process outbox")).await;
-    let at_other = |it: &ReceivedSpan| of_trace("receive board:global")(it) && it.node != request.node;
-    let received = collector.wait_for("the board at the other node", at_other).await;
+    let at_two = |span: &ReceivedSpan| of_trace("receive board:global")(span) && span.node != request.node;
+    let received = collector.wait_for("the board at the second node", at_two).await;
     let sent = collector.wait_for("the subscribers", of_trace("fan out")).await;
 
-    let parents = [&request, &proof, &script, &ledger, &received, &sent].map(|it| it.parent.as_str());
+    let parents = [&request, &proof, &script, &ledger, &received, &sent].map(|span| span.parent.as_str());
     assert_eq!(parents, [CALLER, &request.id, &request.id, &script.id, &script.id, &received.id]);
     assert_eq!((script.node == request.node, sent.node == received.node), (true, true));
-    has(&request, &[("http.response.status_code", "200"), ("laurel.request.id", "x-test-request")]);
-    has(&proof, &[("laurel.proof.kind", "none"), ("laurel.proof.holds", "true")]);
-    has(&script, &[("db.system.name", "redis"), ("db.stored_procedure.name", "redeem")]);
-    has(&sent, &[("laurel.subscribers", "1")]);
+    assert_attributes(
+        &request,
+        &[("http.response.status_code", "200"), ("laurel.request.id", "x-test-request")],
+    );
+    assert_attributes(&proof, &[("laurel.proof.kind", "none"), ("laurel.proof.holds", "true")]);
+    assert_attributes(&script, &[("db.system.name", "redis"), ("db.stored_procedure.name", "redeem")]);
+    assert_attributes(&sent, &[("laurel.subscribers", "1")]);
     assert!(ledger.times_ns.0 >= script.times_ns.0 && ledger.times_ns.1 > ledger.times_ns.0);
     assert!(sent.times_ns.1 >= received.times_ns.1);
-    // The registration, the other award and the polls are not traced.
-    assert!(collector.spans().iter().all(|it| it.trace == TRACE && !it.failed));
+    // The other award and the polls are not traced.
+    assert!(collector.spans().iter().all(|span| span.trace == TRACE && !span.failed));
     let exported = format!("{:?}", collector.spans());
     for secret in [&players[0].token, &players[0].identity.username] {
         assert!(!exported.contains(secret), "{exported}");
     }
 }
 
-/// A board that the throttle holds back keeps the trace of its award.
 #[tokio::test]
-async fn a_board_that_is_held_back_keeps_its_trace() {
+async fn a_throttled_board_keeps_the_trace_of_its_award() {
     let (stores, collector) = (TestStores::new().await, Collector::start().await);
     let node = stores
         .start_node_with(|config| {
@@ -88,7 +93,7 @@ async fn a_board_that_is_held_back_keeps_its_trace() {
     node.award(&players[1], "watch_ad").await;
     let mut client = Client::connect(&node, &players[1]).await;
     client.wait_for_board(&node.board().await).await;
-    // The first of these starts the throttle, if it is not running; the next ones are held back.
+    // The first award starts the throttle if it is not set, so the next boards are published later.
     node.award(&players[2], "watch_ad").await;
     finalize(&node, &players[0], "complete_level", &format!("00-{TRACE}-{CALLER}-01")).await;
     node.award(&players[2], "watch_ad").await;
@@ -100,7 +105,7 @@ async fn a_board_that_is_held_back_keeps_its_trace() {
     assert_eq!(sweeps, 1, "one sweep per worker with subscribers");
 }
 
-/// A refusal that keeps the token reveals nothing about the proof, and neither does its span.
+/// A refusal that keeps the token must not reveal the proof result, so its span does not have it either.
 #[tokio::test]
 async fn a_span_has_the_proof_result_only_if_the_token_is_spent() {
     let (stores, collector) = (TestStores::new().await, Collector::start().await);
@@ -115,12 +120,14 @@ async fn a_span_has_the_proof_result_only_if_the_token_is_spent() {
     node.post_with(path, &player.token, &headers, &body).await.assert_refused(403, "FORBIDDEN");
     let _: i64 = redis_client.query(&format!("DEL {ban}")).await;
     node.post_with(path, &player.token, &headers, &body).await.assert_refused(422, "PROOF_INVALID");
-    let is_judged =
-        |it: &ReceivedSpan| it.name == "verify proof" && it.attributes.contains_key("laurel.proof.holds");
-    let judged = collector.wait_for("the result", is_judged).await;
-    has(&judged, &[("laurel.proof.kind", "quiz"), ("laurel.proof.holds", "false")]);
+    let has_result = |span: &ReceivedSpan| {
+        span.name == "verify proof" && span.attributes.contains_key("laurel.proof.holds")
+    };
+    let with_result = collector.wait_for("the result", has_result).await;
+    assert_attributes(&with_result, &[("laurel.proof.kind", "quiz"), ("laurel.proof.holds", "false")]);
     node.stop().await;
-    let all = collector.spans();
-    let verified: Vec<_> = all.iter().filter(|it| it.name == "verify proof").collect();
-    assert_eq!((verified.len(), verified.iter().filter(|it| is_judged(it)).count()), (2, 1), "{verified:?}");
+    let spans = collector.spans();
+    let proofs: Vec<_> = spans.iter().filter(|span| span.name == "verify proof").collect();
+    let results = proofs.iter().filter(|span| has_result(span)).count();
+    assert_eq!((proofs.len(), results), (2, 1), "{proofs:?}");
 }

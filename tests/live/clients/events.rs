@@ -10,19 +10,19 @@ pub struct Events {
     pub head: String,
     /// Unread bytes of the chunked body.
     raw: Vec<u8>,
-    /// Decoded text that is not read yet.
+    /// Decoded text that was not read yet.
     text: String,
 }
 
 impl Events {
-    /// `None` if the node refuses it.
+    /// Opens the stream; `None` if the node refuses the connection.
     pub async fn open(base: &str, token: &str, receive_bytes: Option<usize>) -> Option<Self> {
         let bearer =
             if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
         Self::open_with(base, "", &bearer, receive_bytes).await
     }
 
-    /// The same with a query string and other header lines.
+    /// Like `open`, with a query string and header lines.
     pub async fn open_with(
         base: &str,
         query: &str,
@@ -35,7 +35,7 @@ impl Events {
             format!("GET /api/v1/leaderboard/stream{query} HTTP/1.1\r\nHost: laurel\r\n{lines}\r\n");
         events.stream.write_all(request.as_bytes()).await.ok()?;
         let body = loop {
-            if let Some(end) = events.raw.windows(4).position(|it| it == b"\r\n\r\n") {
+            if let Some(end) = events.raw.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
             }
             events.read().await?;
@@ -77,7 +77,7 @@ impl Events {
 
     /// Decodes a chunk (RFC 9112, section 7.1); `None` if it was the last, `false` if it is incomplete.
     fn take_chunk(&mut self) -> Option<bool> {
-        let Some(line) = self.raw.windows(2).position(|it| it == b"\r\n") else { return Some(false) };
+        let Some(line) = self.raw.windows(2).position(|window| window == b"\r\n") else { return Some(false) };
         let size = std::str::from_utf8(&self.raw[..line]).unwrap();
         let size = usize::from_str_radix(size, 16).unwrap();
         if self.raw.len() < line + 2 + size + 2 {

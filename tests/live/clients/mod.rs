@@ -1,4 +1,4 @@
-//! Subscribers of every protocol, as real clients are. Each checks that no older board follows a newer one.
+//! Subscribers of every protocol. Each checks that no older board follows a newer one.
 
 pub mod events;
 mod polling;
@@ -25,7 +25,7 @@ pub enum Protocol {
     ServerSentEvents,
 }
 
-/// Polling is the last: the node notices late that such a client is gone.
+/// Polling is the last, because a node notices late that such a client left.
 pub const ALL: [Protocol; 4] =
     [Protocol::WebSocket, Protocol::SocketIo, Protocol::ServerSentEvents, Protocol::SocketIoPolling];
 
@@ -39,13 +39,13 @@ enum Connection {
     ServerSentEvents(Events),
 }
 
-/// An event, with the names of `/api/v1/ws` whatever the protocol.
+/// An event of any protocol, with the names of `/api/v1/ws`.
 #[derive(Debug)]
 pub struct Event {
     pub name: String,
-    /// For a board: its rows.
+    /// The data; for a board, its rows.
     pub data: Value,
-    /// The version of a board.
+    /// The version of a board; 0 for other events.
     pub version: i64,
 }
 
@@ -53,8 +53,8 @@ pub struct Subscriber {
     connection: Connection,
     /// The newest board's version, over all connections.
     pub version: i64,
-    /// No board has come over this connection yet.
-    fresh: bool,
+    /// True until this connection has received a board.
+    is_new: bool,
     /// Number of boards received.
     pub boards: u64,
 }
@@ -65,12 +65,12 @@ impl Subscriber {
         Self::try_open(base, protocol, token, None).await.expect("a connection")
     }
 
-    /// The same with a small receive buffer.
+    /// Like `open`, with a small receive buffer.
     pub async fn open_small(base: &str, protocol: Protocol, token: &str) -> Self {
         Self::try_open(base, protocol, token, Some(SMALL_BUFFER)).await.expect("a connection")
     }
 
-    /// `None` if the node refuses it.
+    /// Like `open`; `None` if the node refuses the connection.
     pub async fn try_open(
         base: &str,
         protocol: Protocol,
@@ -78,14 +78,14 @@ impl Subscriber {
         receive_bytes: Option<usize>,
     ) -> Option<Self> {
         let connection = connect(base, protocol, token, receive_bytes).await?;
-        Some(Self { connection, version: -1, fresh: true, boards: 0 })
+        Some(Self { connection, version: -1, is_new: true, boards: 0 })
     }
 
-    /// Reconnects, to this node or another, and remembers its version. `false` if the node refuses it.
+    /// Reconnects to a node, and keeps the version. `false` if the node refuses the connection.
     pub async fn reopen(&mut self, base: &str, token: &str) -> bool {
         let Some(connection) = connect(base, self.protocol(), token, None).await else { return false };
         self.connection = connection;
-        self.fresh = true;
+        self.is_new = true;
         true
     }
 
@@ -98,7 +98,7 @@ impl Subscriber {
         }
     }
 
-    /// The code and the reason of a WebSocket's close frame.
+    /// Code and reason of a WebSocket's close frame.
     pub fn closed(&self) -> Option<&(u16, String)> {
         match &self.connection {
             Connection::WebSocket(socket) | Connection::SocketIo(socket) => socket.closed.as_ref(),
@@ -114,39 +114,39 @@ impl Subscriber {
         }
     }
 
-    /// The next event, which must come soon; `None` at the end.
+    /// The next event, with a time-out; `None` after the connection ended.
     pub async fn next(&mut self) -> Option<Event> {
         soon("an event", self.receive()).await
     }
 
-    /// The next event; `None` at the end.
+    /// The next event; `None` after the connection ended.
     pub async fn receive(&mut self) -> Option<Event> {
         let event = loop {
             match &mut self.connection {
                 Connection::WebSocket(socket) => {
-                    break plain(&serde_json::from_str(&socket.receive().await?).unwrap());
+                    break read_event(&serde_json::from_str(&socket.receive().await?).unwrap());
                 }
-                Connection::ServerSentEvents(events) => break plain(&events.receive().await?),
+                Connection::ServerSentEvents(events) => break read_event(&events.receive().await?),
                 Connection::SocketIo(socket) => {
                     let packet = socket.receive().await?;
                     if packet == "2" {
                         socket.send("3").await;
-                    } else if let Some(event) = packet_event(&packet) {
+                    } else if let Some(event) = read_packet(&packet) {
                         break event;
                     }
                 }
                 Connection::SocketIoPolling(polling) => {
-                    if let Some(event) = packet_event(&polling.receive().await?) {
+                    if let Some(event) = read_packet(&polling.receive().await?) {
                         break event;
                     }
                 }
             }
         };
         if event.name == "leaderboard_updated" {
-            // The first board of a connection may be the last one of the connection before.
-            let newer = event.version > self.version || (self.fresh && event.version == self.version);
-            assert!(newer, "{:?}: {} after {}", self.protocol(), event.version, self.version);
-            (self.version, self.fresh) = (event.version, false);
+            // A new connection may receive the last board of the previous connection again.
+            let is_newer = event.version > self.version || (self.is_new && event.version == self.version);
+            assert!(is_newer, "{:?}: {} after {}", self.protocol(), event.version, self.version);
+            (self.version, self.is_new) = (event.version, false);
             self.boards += 1;
         }
         Some(event)
@@ -155,16 +155,16 @@ impl Subscriber {
     /// The next event of this name.
     pub async fn wait_for(&mut self, name: &str) -> Event {
         loop {
-            let event = self.next().await.unwrap_or_else(|| panic!("the end came before {name}"));
+            let event = self.next().await.unwrap_or_else(|| panic!("the connection ended before {name}"));
             if event.name == name {
                 return event;
             }
         }
     }
 
-    /// Waits until the board is as wanted.
-    pub async fn wait_for_board(&mut self, wanted: &[(String, u64, u64)]) {
-        while rows(&self.wait_for("leaderboard_updated").await.data) != wanted {}
+    /// Waits for a board with these rows.
+    pub async fn wait_for_board(&mut self, expected: &[(String, u64, u64)]) {
+        while rows(&self.wait_for("leaderboard_updated").await.data) != expected {}
     }
 
     /// Waits for a board of this version or a newer one.
@@ -174,16 +174,16 @@ impl Subscriber {
         }
     }
 
-    /// All events until the end, which must come soon.
+    /// All events until the connection ends, with a time-out.
     pub async fn rest(&mut self) -> Vec<Event> {
-        let all = async {
-            let mut all = Vec::new();
+        let receive_all = async {
+            let mut events = Vec::new();
             while let Some(event) = self.receive().await {
-                all.push(event);
+                events.push(event);
             }
-            all
+            events
         };
-        soon("the end of a subscriber", all).await
+        soon("the end of a connection", receive_all).await
     }
 }
 
@@ -215,8 +215,8 @@ async fn connect(
     })
 }
 
-/// An object of `/api/v1/ws`.
-fn plain(event: &Value) -> Event {
+/// Reads an event of `/api/v1/ws`.
+fn read_event(event: &Value) -> Event {
     Event {
         name: event["event"].as_str().unwrap().to_owned(),
         data: event["data"].clone(),
@@ -224,31 +224,31 @@ fn plain(event: &Value) -> Event {
     }
 }
 
-/// The event of a Socket.IO packet; `None` for packets that only keep the connection alive.
-fn packet_event(packet: &str) -> Option<Event> {
-    let other = |name: &str, data| Some(Event { name: name.to_owned(), data, version: 0 });
-    if let Some(event) = packet.strip_prefix("42") {
-        let [name, data] = serde_json::from_str::<[Value; 2]>(event).unwrap();
+/// Reads the event of a Socket.IO packet; `None` for packets without one.
+fn read_packet(packet: &str) -> Option<Event> {
+    let event = |name: &str, data| Some(Event { name: name.to_owned(), data, version: 0 });
+    if let Some(json) = packet.strip_prefix("42") {
+        let [name, data] = serde_json::from_str::<[Value; 2]>(json).unwrap();
         return match name.as_str().unwrap() {
             "scoreboard:update" => {
                 let version = data["version"].as_i64().unwrap();
                 Some(Event { name: "leaderboard_updated".into(), data: data["top10"].clone(), version })
             }
-            "score:personal" => other("score_personal", data),
-            name => other(name, data),
+            "score:personal" => event("score_personal", data),
+            name => event(name, data),
         };
     }
     match packet {
-        "41" => other("disconnect", Value::Null),
-        _ if packet.starts_with("44") => other("connect_error", serde_json::from_str(&packet[2..]).unwrap()),
+        "41" => event("disconnect", Value::Null),
+        _ if packet.starts_with("44") => event("connect_error", serde_json::from_str(&packet[2..]).unwrap()),
         _ => None,
     }
 }
 
-/// Waits for a future, with a timeout for busy machines.
+/// Waits for a future, with a time-out that is long enough for a busy machine.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let found = tokio::time::timeout(TEST_TIMEOUT, future).await;
-    found.unwrap_or_else(|_| panic!("waited five minutes for: {what}"))
+    let result = tokio::time::timeout(TEST_TIMEOUT, future).await;
+    result.unwrap_or_else(|_| panic!("waited five minutes for: {what}"))
 }
 
 /// Connects to a node, with a receive buffer of this size.

@@ -9,12 +9,12 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 pub struct WebSocket {
     stream: WebSocketStream<TcpStream>,
-    /// Code and reason of the close frame, once it came; 1005 if it has no code.
+    /// Code and reason of the received close frame; 1005 if it has no code.
     pub closed: Option<(u16, String)>,
 }
 
 impl WebSocket {
-    /// `None` if the node refuses it.
+    /// Connects; `None` if the node refuses the connection.
     pub async fn open(base: &str, path: &str, token: &str, receive_bytes: Option<usize>) -> Option<Self> {
         let stream = super::dial(base, receive_bytes).await?;
         let mut request = format!("{}{path}", base.replacen("http", "ws", 1)).into_client_request().unwrap();
@@ -25,7 +25,7 @@ impl WebSocket {
         Some(Self { stream, closed: None })
     }
 
-    /// The next text; `None` at the end.
+    /// The next text; `None` after the connection ended.
     pub async fn receive(&mut self) -> Option<String> {
         loop {
             match self.stream.next().await? {
@@ -40,7 +40,7 @@ impl WebSocket {
         }
     }
 
-    /// Sends a text; the node may be gone.
+    /// Sends a text; does nothing if the node was stopped.
     pub async fn send(&mut self, text: &str) {
         let _ = self.stream.send(Message::text(text.to_owned())).await;
     }

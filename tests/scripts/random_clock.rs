@@ -1,4 +1,4 @@
-//! Limits while Redis' clock advances, leaps and is set back at random, compared with the times that it has shown.
+//! Limits while Redis' clock advances, jumps ahead and is set back at random, compared with a model.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestError, TestRunner};
 use uuid::Uuid;
 
-use super::clock::{DAY_MS, midnight, stand, turned, win};
+use super::clock::{DAY_MS, award_within, next_midnight_ms, set_clock, world_with_fake_clock};
 use crate::harness::TestStores;
 
 const CASES: u32 = 24;
@@ -16,14 +16,14 @@ const SECOND_MS: i64 = 1000;
 const HOUR_MS: i64 = 3600 * SECOND_MS;
 const COOLDOWN_MS: i64 = 30 * SECOND_MS;
 
-/// What the clock does before an attempt.
+/// A change of the clock before an attempt.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// By so many seconds, back if below 0.
+    /// Moves by this many seconds; negative values set it back.
     By(i64),
-    /// To so many seconds beside the next hour that begins.
+    /// Moves to the start of the next hour plus this many seconds.
     ToHour(i64),
-    /// To so many seconds beside the next day that begins.
+    /// Moves to the start of the next day plus this many seconds.
     ToDay(i64),
 }
 
@@ -42,10 +42,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let caps = (0..3_u64, 0..3_u64, any::<bool>());
-    caps.prop_map(|(cap_per_hour, cap_per_day, cools)| Limits {
+    caps.prop_map(|(cap_per_hour, cap_per_day, has_cooldown)| Limits {
         cap_per_hour,
         cap_per_day,
-        cooldown_ms: if cools { COOLDOWN_MS as u64 } else { 0 },
+        cooldown_ms: if has_cooldown { COOLDOWN_MS as u64 } else { 0 },
         ..Limits::default()
     })
 }
@@ -61,33 +61,34 @@ impl Step {
     }
 }
 
-/// One cap, as an observer counts it. While the clock is never more than one period behind its latest, there are no more awards than
-/// the cap for each period that it has shown. Where it is, the clock was far wrong, and the count restarts.
+/// The model of one cap. The number of awards is at most the cap times the number of periods that the clock has shown. If the clock is
+/// set back by more than one period, the count restarts.
 struct Cap {
     cap: u64,
     length_ms: i64,
     latest_ms: i64,
-    shown: BTreeSet<i64>,
+    /// Numbers of the periods that the clock has shown.
+    periods: BTreeSet<i64>,
     awards: u64,
 }
 
 impl Cap {
     fn new(cap: u64, length_ms: i64) -> Self {
-        Self { cap, length_ms, latest_ms: 0, shown: BTreeSet::new(), awards: 0 }
+        Self { cap, length_ms, latest_ms: 0, periods: BTreeSet::new(), awards: 0 }
     }
 
-    fn show(&mut self, now_ms: i64) {
+    fn set_clock(&mut self, now_ms: i64) {
         if now_ms < self.latest_ms - self.length_ms {
             *self = Self::new(self.cap, self.length_ms);
         }
         self.latest_ms = self.latest_ms.max(now_ms);
-        self.shown.insert(now_ms / self.length_ms);
+        self.periods.insert(now_ms / self.length_ms);
     }
 
     fn award(&mut self) -> TestCaseResult {
         self.awards += 1;
-        let most = self.cap * self.shown.len() as u64;
-        prop_assert!(self.cap == 0 || self.awards <= most, "{} awards in {:?}", self.awards, self.shown);
+        let max = self.cap * self.periods.len() as u64;
+        prop_assert!(self.cap == 0 || self.awards <= max, "{} awards in {:?}", self.awards, self.periods);
         Ok(())
     }
 }
@@ -95,45 +96,44 @@ impl Cap {
 #[test]
 fn caps_hold_and_expire_under_any_clock() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (stores, store) = runtime.block_on(turned());
-    let start_ms = runtime.block_on(midnight(&store)) - 10 * SECOND_MS;
+    let (stores, store) = runtime.block_on(world_with_fake_clock());
+    let start_ms = runtime.block_on(next_midnight_ms(&store)) - 10 * SECOND_MS;
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let sequences = (limits(), prop::collection::vec(step(), 1..24));
-    let outcome = TestRunner::new(config).run(&sequences, |(limits, steps)| {
-        runtime.block_on(walk(&stores, &store, start_ms, &limits, &steps))
-    });
+    let outcome = TestRunner::new(config)
+        .run(&sequences, |(limits, steps)| runtime.block_on(run(&stores, &store, start_ms, &limits, &steps)));
     match outcome {
         Ok(()) => {}
-        Err(TestError::Fail(why, drawn)) => panic!("{why}\n{drawn:#?}"),
+        Err(TestError::Fail(why, input)) => panic!("{why}\n{input:#?}"),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 
-async fn walk(
+async fn run(
     stores: &TestStores,
     store: &Store,
     start_ms: i64,
     limits: &Limits,
     steps: &[Step],
 ) -> TestCaseResult {
-    let who = Uuid::new_v4();
+    let user = Uuid::new_v4();
     let mut now_ms = start_ms;
     let mut caps = [Cap::new(limits.cap_per_hour, HOUR_MS), Cap::new(limits.cap_per_day, DAY_MS)];
-    // The earliest that the clock has shown since the last award.
-    let mut cools_from_ms = None;
+    // The earliest time that the clock has shown since the last award.
+    let mut cooldown_from_ms = None;
     for step in steps {
         now_ms = step.apply_to(now_ms);
-        stand(stores, now_ms);
-        caps.iter_mut().for_each(|it| it.show(now_ms));
-        match win(store, who, limits).await {
+        set_clock(stores, now_ms);
+        caps.iter_mut().for_each(|cap| cap.set_clock(now_ms));
+        match award_within(store, user, limits).await {
             Ok(()) => {
                 for cap in &mut caps {
                     cap.award()?;
                 }
-                let cooled =
-                    cools_from_ms.is_none_or(|it| limits.cooldown_ms == 0 || now_ms >= it + COOLDOWN_MS);
-                prop_assert!(cooled, "no cool-down");
-                cools_from_ms = Some(now_ms);
+                let is_over = cooldown_from_ms
+                    .is_none_or(|from_ms| limits.cooldown_ms == 0 || now_ms >= from_ms + COOLDOWN_MS);
+                prop_assert!(is_over, "the award ignores the cooldown");
+                cooldown_from_ms = Some(now_ms);
             }
             Err(wait_ms) => {
                 let max_ms = if limits.cap_per_day > 0 {
@@ -144,14 +144,14 @@ async fn walk(
                     COOLDOWN_MS
                 };
                 prop_assert!((1..=max_ms as u64).contains(&wait_ms), "{wait_ms} ms to wait");
-                cools_from_ms = cools_from_ms.map(|it: i64| it.min(now_ms));
+                cooldown_from_ms = cooldown_from_ms.map(|from_ms: i64| from_ms.min(now_ms));
             }
         }
     }
-    // Who has waited for as long as was said may go on.
-    if let Err(wait_ms) = win(store, who, limits).await {
-        stand(stores, now_ms + (wait_ms as i64 + 999) / SECOND_MS * SECOND_MS);
-        prop_assert_eq!(win(store, who, limits).await, Ok(()));
+    // After the wait, the award succeeds.
+    if let Err(wait_ms) = award_within(store, user, limits).await {
+        set_clock(stores, now_ms + (wait_ms as i64 + 999) / SECOND_MS * SECOND_MS);
+        prop_assert_eq!(award_within(store, user, limits).await, Ok(()));
     }
     Ok(())
 }
