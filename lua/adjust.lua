@@ -25,7 +25,7 @@
 --            candidates           board entries that may enter the top list
 -- Reply      { code, … }
 --            OK: + ADJUSTED_FIELDS (hlc_us 0: a repeat; rank in this shard, 0: no points, -1: no update is due), ms until a flush is
---                due (0: none; -1: the merged board must take this shard), 1 if the top list is whole, else 0
+--                due (0: none; -1: the merged board must take this shard), 1 if the top list is complete, else 0
 -- Needs lib/reply, lib/clock, lib/epoch, lib/entry, lib/board, lib/merge, lib/personal_update, lib/outbox.
 
 local LARGEST_SCORE = 9007199254740991
@@ -80,13 +80,13 @@ end
 -- Remove the user first: an older entry of theirs may have the new score and must not take another user's position.
 redis.call('ZREM', board_key, user)
 local top = merge(board_key, top_key, CANDIDATES_FROM)
-local others_are_whole = is_whole(board_key, top)
+local others_are_complete = top_is_complete(board_key, top)
 if score > 0 then
   redis.call('ZADD', board_key, after, user)
 end
 -- While another user is missing, that user may have reached this score earlier. Then the node refills the list once the ledger
 -- has both.
-if score > 0 and others_are_whole then
+if score > 0 and others_are_complete then
   top = place(top, write_entry(after, hlc_us, user, number, username), user, score)
 end
 local rank = score > 0 and redis.call('ZCOUNT', board_key, '(' .. after, '+inf') + 1 or 0

@@ -22,7 +22,7 @@
 --            latest               newest epoch and HLC that the node has seen, see lib/epoch
 --            candidates           board entries that may enter the top list, the user's own among them
 -- Reply      { code, … }
---            OK: + { ms until a flush is due (0: none; -1: the merged board must take this shard), 1 if the top list is whole, else 0 }
+--            OK: + { ms until a flush is due (0: none; -1: the merged board must take this shard), 1 if the top list is complete, else 0 }
 -- Needs lib/reply, lib/clock, lib/epoch, lib/entry, lib/board, lib/merge, lib/outbox.
 
 local state = read_open(shard_state_key, latest, 'hlc_us')

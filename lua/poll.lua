@@ -21,7 +21,7 @@ local epoch = shard[1] and (tonumber(shard[1]) or 0) or -1
 local run, hlc_us = run_id(), shard[2] or '0'
 -- Also 1 after a load that was cut short.
 local loading, loaded = shard[3] and 1 or 0, shard[4] or '0'
-local whole = board[1] == '1' and 0 or 1
+local top_is_complete = board[1] == '1' and 0 or 1
 local outbox, at_ms = redis.call('XLEN', outbox_key), now_ms
 local version, published = int(board_version), board[3] or '0'
 local new_bans = #bans

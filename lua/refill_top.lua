@@ -10,7 +10,7 @@
 --            loader               id of the load that fills the board; empty: the board must be open
 --            latest               newest epoch and HLC that the node has seen, see lib/epoch
 --            candidates           board entries that may enter the top list
--- Reply      { ms until a flush is due (0: none; -1: the merged board must take this shard), 1 if the top list is whole, else 0 }
+-- Reply      { ms until a flush is due (0: none; -1: the merged board must take this shard), 1 if the top list is complete, else 0 }
 --            Nothing changes on a board that is closed for another reason, since its data may be old.
 -- Needs lib/clock, lib/epoch, lib/entry, lib/board, lib/merge.
 

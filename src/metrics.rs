@@ -104,7 +104,7 @@ metrics! {
     /// Accepted subscribers, by protocol.
     sockets_opened: counter("protocol") = "laurel_sockets_opened_total";
     /// Refused subscribers, by reason: closed (the node starts or drains), busy (too many handshakes), full (limit of the node), limit (of the user or the address).
-    sockets_refused: counter("reason") = "laurel_sockets_refused_total";
+    subscribers_refused: counter("reason") = "laurel_subscribers_refused_total";
     /// Sockets closed by the node, by close code.
     sockets_closed: counter("code") = "laurel_sockets_closed_total";
     /// Open TCP connections, by listener: public, admin.
@@ -227,7 +227,7 @@ impl Metrics {
 
     /// Counts a refused subscriber.
     pub fn socket_refused(&self, reason: &str) {
-        self.sockets_refused.with_label_values(&[reason]).inc();
+        self.subscribers_refused.with_label_values(&[reason]).inc();
     }
 
     /// Counts a socket that this node closed.

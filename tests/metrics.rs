@@ -58,7 +58,7 @@ async fn metrics_pass_promtool() {
         "laurel_awards_total{action=\"watch_ad\"} 3",
         "laurel_sockets_opened_total{protocol=\"websocket\"} 1",
         "laurel_sockets_opened_total{protocol=\"events\"} 1",
-        "laurel_sockets_refused_total{reason=\"limit\"} 1",
+        "laurel_subscribers_refused_total{reason=\"limit\"} 1",
         "laurel_delivery_lag_seconds_bucket{le=\"1\"}",
         "laurel_postgres_call_duration_seconds_count{operation=\"write_ledger\",result=\"ok\"}",
         "laurel_ledger_lag_seconds_count",

@@ -314,9 +314,6 @@ const RETIRED_NAMES: [&str; 52] = [
     "wait_until_safe",
 ];
 
-/// Files and folders that still have retired words.
-const UNCHECKED: [&str; 4] = ["examples/faults/world.rs", "tests/model", "tests/races", "tests/scripts"];
-
 #[test]
 fn no_file_uses_retired_words() {
     let folders = [
@@ -344,7 +341,7 @@ fn no_file_uses_retired_words() {
         let path = path.strip_prefix(root).unwrap();
         // This file has the lists, and vendored files have words of others.
         let is_excepted = path.ends_with("tests/tidy.rs") || path.starts_with("src/web/vendor");
-        if is_excepted || UNCHECKED.iter().any(|folder| path.starts_with(folder)) {
+        if is_excepted {
             continue;
         }
         let words = words_of(text);

@@ -42,6 +42,6 @@ export default dashboard(
     graph("Rate-limited requests per second, by scope", "none", [line("{{scope}}", rate("laurel_rate_limited_total", "by"))], {
       width: 12, limits: [100], alerts: ["LaurelFlood"],
     }),
-    graph("Subscribers refused per second, by reason", "none", [line("{{reason}}", rate("laurel_sockets_refused_total", "reason"))], { width: 12 }),
+    graph("Subscribers refused per second, by reason", "none", [line("{{reason}}", rate("laurel_subscribers_refused_total", "reason"))], { width: 12 }),
   ],
 );

@@ -79,7 +79,7 @@ export default dashboard(
     graph("Subscribers accepted, closed and refused per second", "none", [
       line("accepted: {{protocol}}", rate("laurel_sockets_opened_total", "protocol")),
       line("closed: {{code}}", rate("laurel_sockets_closed_total", "code")),
-      line("refused: {{reason}}", rate("laurel_sockets_refused_total", "reason")),
+      line("refused: {{reason}}", rate("laurel_subscribers_refused_total", "reason")),
     ], { alerts: ["LaurelSubscribersTooSlow"], about: "4008: the client does not read. 1012: the node drains. 1006: no pong." }),
     graph("Board updates skipped for slow subscribers, per second", "none", [line(node, rate("laurel_board_updates_skipped_total", "instance"))]),
 

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::audit::{Audit, Loss, RoundCounts};
+use crate::deployment::Deployment;
 use crate::history::History;
 use crate::node::readiness;
 use crate::queries::{self, RedisConnection};
 use crate::watch::SeenBoards;
-use crate::world::World;
 
 /// An outbox that is not empty by then is stuck.
 const WRITTEN_TIMEOUT: Duration = Duration::from_secs(120);
@@ -25,17 +25,17 @@ impl Checker {
     /// Checks everything. Violations are in `audit`.
     pub async fn check(
         &mut self,
-        world: &World<'_>,
+        deployment: &Deployment<'_>,
         history: &History,
         losses: &[Loss],
         seen: &SeenBoards,
     ) -> RoundCounts {
-        self.audit.violations.append(&mut world.violations.lock());
-        if let Err(stuck) = wait_until_written(world).await {
+        self.audit.violations.append(&mut deployment.violations.lock());
+        if let Err(stuck) = wait_until_written(deployment).await {
             self.audit.violations.push(stuck);
             return RoundCounts::default();
         }
-        let mut connection = queries::connect(world.ports.1).await.expect("Postgres runs again");
+        let mut connection = queries::connect(deployment.ports.1).await.expect("Postgres runs again");
         let events = history.take();
         let rows = queries::rows(&mut connection, self.audit.seq).await;
         for id in queries::duplicates(&mut connection).await {
@@ -43,10 +43,10 @@ impl Checker {
         }
         self.audit.check_rows(&rows, &events);
         let counts = self.audit.check_events(&rows, &events, losses);
-        self.check_totals(world, queries::totals(&mut connection).await).await;
-        self.check_versions(world, seen).await;
+        self.check_totals(deployment, queries::totals(&mut connection).await).await;
+        self.check_versions(deployment, seen).await;
         for arguments in [&["verify"][..], &["verify", "--ledger"]] {
-            let output = world.laurel(arguments).await;
+            let output = deployment.laurel(arguments).await;
             if !output.status.success() {
                 let text = [output.stdout, output.stderr].concat();
                 let text = String::from_utf8_lossy(&text);
@@ -59,8 +59,8 @@ impl Checker {
     }
 
     /// `users.score`, `user:score`, the board and the top list equal the sums of the rows.
-    async fn check_totals(&mut self, world: &World<'_>, scores: HashMap<Uuid, i64>) {
-        let mut redis = RedisConnection::open(world.ports.0).await;
+    async fn check_totals(&mut self, deployment: &Deployment<'_>, scores: HashMap<Uuid, i64>) {
+        let mut redis = RedisConnection::open(deployment.ports.0).await;
         let board: HashMap<String, f64> = redis.query("ZRANGE leaderboard:global 0 -1 WITHSCORES").await;
         for (user, score) in scores {
             let sum = self.audit.totals.get(&user).map_or(0, |total| total.0);
@@ -86,9 +86,9 @@ impl Checker {
     }
 
     /// No client received an older board, and every node serves the newest one now.
-    async fn check_versions(&mut self, world: &World<'_>, seen: &SeenBoards) {
+    async fn check_versions(&mut self, deployment: &Deployment<'_>, seen: &SeenBoards) {
         self.audit.violations.extend(seen.take_violations());
-        let mut redis = RedisConnection::open(world.ports.0).await;
+        let mut redis = RedisConnection::open(deployment.ports.0).await;
         let version: i64 = redis.query("HGET leaderboard:global:state version").await;
         let newest = seen.newest();
         if version < newest {
@@ -96,9 +96,12 @@ impl Checker {
                 .violations
                 .push(format!("Redis' board has version {version}, but clients received {newest}"));
         }
-        for base in &world.bases {
+        for base in &deployment.bases {
             let started = Instant::now();
-            while readiness(&world.client, base).await.is_none_or(|readiness| readiness.version < version) {
+            while readiness(&deployment.client, base)
+                .await
+                .is_none_or(|readiness| readiness.version < version)
+            {
                 if started.elapsed() > WRITTEN_TIMEOUT {
                     self.audit.violations.push(format!("{base} does not get version {version}"));
                     break;
@@ -110,8 +113,8 @@ impl Checker {
 }
 
 /// Waits until the outbox is empty and the clock of the shard has not moved for 300 ms.
-async fn wait_until_written(world: &World<'_>) -> Result<(), String> {
-    let mut redis = RedisConnection::open(world.ports.0).await;
+async fn wait_until_written(deployment: &Deployment<'_>) -> Result<(), String> {
+    let mut redis = RedisConnection::open(deployment.ports.0).await;
     let (started, mut before) = (Instant::now(), None);
     loop {
         let entries: u64 = redis.query("XLEN outbox").await;

@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use tokio::time::sleep;
 
 use crate::audit::Loss;
+use crate::deployment::Deployment;
 use crate::history::History;
 use crate::node::readiness;
 use crate::proxy::{Proxy, ProxyMode};
 use crate::random::Random;
 use crate::signal::Paused;
-use crate::world::World;
 
 /// Their order decides which faults a seed gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
@@ -111,7 +111,7 @@ impl Fault {
     /// Waits for its time, injects the fault, and ends it. Returns what Redis lost, if anything.
     pub async fn inject(
         &self,
-        world: &World<'_>,
+        deployment: &Deployment<'_>,
         history: &History,
         fsync_always: bool,
         seq: i64,
@@ -119,30 +119,30 @@ impl Fault {
         sleep(self.starts_after).await;
         match self.kind {
             KillRedis | EmptyRedis | OldRedis => {
-                return self.lose_redis(world, history, fsync_always, seq).await;
+                return self.lose_redis(deployment, history, fsync_always, seq).await;
             }
-            KillNode => self.kill_node(world).await,
-            KillPostgres => self.kill_postgres(world).await,
+            KillNode => self.kill_node(deployment).await,
+            KillPostgres => self.kill_postgres(deployment).await,
             PauseNode => {
-                let node = world.nodes[self.place()].lock().await;
+                let node = deployment.nodes[self.place()].lock().await;
                 let _paused = node.pid().map(|pid| Paused::new(&[pid]));
                 sleep(self.duration).await;
             }
             PauseRedis => {
-                let redis = world.redis.lock().await;
+                let redis = deployment.redis.lock().await;
                 let _paused = redis.pid().map(|pid| Paused::new(&[pid]));
                 sleep(self.duration).await;
             }
             PausePostgres => {
-                let postgres = world.postgres.lock().await;
+                let postgres = deployment.postgres.lock().await;
                 let _paused = postgres.pid().map(Paused::family);
                 sleep(self.duration).await;
             }
-            FullDisk => self.fill_disk(world).await,
-            Rebuild => rebuild(world).await,
-            Roll => self.restart_nodes(world).await,
+            FullDisk => self.fill_disk(deployment).await,
+            Rebuild => rebuild(deployment).await,
+            Roll => self.restart_nodes(deployment).await,
             CutRedis | SilentRedis | LateRedis | SlowRedis | CutPostgres | SilentPostgres | LatePostgres
-            | SlowPostgres => self.disturb_connections(world).await,
+            | SlowPostgres => self.disturb_connections(deployment).await,
         }
         None
     }
@@ -151,8 +151,8 @@ impl Fault {
         self.node.unwrap_or(0)
     }
 
-    async fn kill_node(&self, world: &World<'_>) {
-        let mut node = world.nodes[self.place()].lock().await;
+    async fn kill_node(&self, deployment: &Deployment<'_>) {
+        let mut node = deployment.nodes[self.place()].lock().await;
         node.kill();
         sleep(self.duration).await;
         node.start();
@@ -160,15 +160,15 @@ impl Fault {
 
     /// Restarts one node after the other, as for a new version: the next one once this one serves, or after a time-out if its stores are
     /// unavailable.
-    async fn restart_nodes(&self, world: &World<'_>) {
-        for (node, base) in world.nodes.iter().zip(&world.bases) {
+    async fn restart_nodes(&self, deployment: &Deployment<'_>) {
+        for (node, base) in deployment.nodes.iter().zip(&deployment.bases) {
             let mut node = node.lock().await;
             if let Err(violation) = node.terminate().await {
-                world.violations.lock().push(violation);
+                deployment.violations.lock().push(violation);
             }
             node.start();
             let started = Instant::now();
-            while started.elapsed() < START_TIMEOUT && readiness(&world.client, base).await.is_none() {
+            while started.elapsed() < START_TIMEOUT && readiness(&deployment.client, base).await.is_none() {
                 sleep(Duration::from_millis(50)).await;
             }
             drop(node);
@@ -176,38 +176,38 @@ impl Fault {
         }
     }
 
-    async fn kill_postgres(&self, world: &World<'_>) {
-        let mut postgres = world.postgres.lock().await;
+    async fn kill_postgres(&self, deployment: &Deployment<'_>) {
+        let mut postgres = deployment.postgres.lock().await;
         postgres.kill().await;
         sleep(self.duration).await;
         postgres.restart().await;
     }
 
-    async fn fill_disk(&self, world: &World<'_>) {
-        let mut postgres = world.postgres.lock().await;
-        world.disk.fill(postgres.pid());
+    async fn fill_disk(&self, deployment: &Deployment<'_>) {
+        let mut postgres = deployment.postgres.lock().await;
+        deployment.disk.fill(postgres.pid());
         sleep(self.duration).await;
-        world.disk.free(postgres.pid());
+        deployment.disk.free(postgres.pid());
         postgres.kill_if_ended().await;
         postgres.restart().await;
     }
 
     async fn lose_redis(
         &self,
-        world: &World<'_>,
+        deployment: &Deployment<'_>,
         history: &History,
         fsync_always: bool,
         seq: i64,
     ) -> Option<Loss> {
-        let copy = world.folder.join("copy");
+        let copy = deployment.folder.join("copy");
         let from = if self.kind == OldRedis { history.now() } else { Duration::ZERO };
         if self.kind == OldRedis {
-            let redis = world.redis.lock().await;
+            let redis = deployment.redis.lock().await;
             redis.copy(&copy);
             drop(redis);
             sleep(self.duration).await;
         }
-        let mut redis = world.redis.lock().await;
+        let mut redis = deployment.redis.lock().await;
         redis.kill().await;
         let until = history.now();
         if self.kind == KillRedis {
@@ -217,7 +217,7 @@ impl Fault {
         }
         // A batch that a node was writing may still arrive.
         sleep(Duration::from_millis(1000)).await;
-        let written = crate::queries::written_since(world.ports.1, seq).await.unwrap_or_default();
+        let written = crate::queries::written_since(deployment.ports.1, seq).await.unwrap_or_default();
         match self.kind {
             OldRedis => {
                 redis.replace_data(&copy);
@@ -229,7 +229,7 @@ impl Fault {
         Some(Loss { from, until, written })
     }
 
-    async fn disturb_connections(&self, world: &World<'_>) {
+    async fn disturb_connections(&self, deployment: &Deployment<'_>) {
         let mode = match self.kind {
             CutRedis | CutPostgres => ProxyMode::Cut,
             SilentRedis | SilentPostgres => ProxyMode::Drop,
@@ -237,7 +237,7 @@ impl Fault {
             _ => ProxyMode::Slow(self.slow_by),
         };
         let of_redis = matches!(self.kind, CutRedis | SilentRedis | LateRedis | SlowRedis);
-        let affected = world.proxies.iter().enumerate();
+        let affected = deployment.proxies.iter().enumerate();
         let affected = affected.filter(|(place, _)| self.node.is_none_or(|node| node == *place));
         let proxies: Vec<&Proxy> =
             affected.map(|(_, node)| if of_redis { &node.redis } else { &node.postgres }).collect();
@@ -248,8 +248,8 @@ impl Fault {
 }
 
 /// Runs `laurel rebuild`, which may fail if a store is unavailable.
-async fn rebuild(world: &World<'_>) {
-    let rebuild = world.laurel(&["rebuild"]);
+async fn rebuild(deployment: &Deployment<'_>) {
+    let rebuild = deployment.laurel(&["rebuild"]);
     let error = match tokio::time::timeout(Duration::from_secs(30), rebuild).await {
         Ok(output) if output.status.success() => return,
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | "),

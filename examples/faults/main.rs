@@ -8,6 +8,7 @@
 
 mod audit;
 mod check;
+mod deployment;
 mod disk;
 mod faults;
 mod flows;
@@ -21,7 +22,6 @@ mod report;
 mod signal;
 mod stores;
 mod watch;
-mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +33,7 @@ use clap::Parser;
 use futures::future::join_all;
 
 use check::Checker;
+use deployment::Deployment;
 use disk::Disk;
 use faults::{Fault, FaultGenerator, Kind};
 use flows::Player;
@@ -41,7 +42,6 @@ use load::Load;
 use random::Random;
 use report::Report;
 use watch::SeenBoards;
-use world::World;
 
 /// Injects faults in random order under load, and verifies that no acknowledged award is lost
 #[derive(Parser)]
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
 }
 
 struct Suite<'a> {
-    world: World<'a>,
+    deployment: Deployment<'a>,
     players: Vec<Arc<Player>>,
     history: Arc<History>,
     seen: Arc<SeenBoards>,
@@ -115,15 +115,15 @@ struct Suite<'a> {
 impl<'a> Suite<'a> {
     /// Runs all rounds. Returns whether there was no violation.
     async fn run(options: &Options, folder: &std::path::Path, disk: &'a Disk) -> bool {
-        let world = World::start(folder, disk, options.nodes.into(), &options.fsync).await;
-        world.recover().await.unwrap();
-        let players: Vec<_> = world.players(options.users).await.into_iter().map(Arc::new).collect();
+        let deployment = Deployment::start(folder, disk, options.nodes.into(), &options.fsync).await;
+        deployment.recover().await.unwrap();
+        let players: Vec<_> = deployment.players(options.users).await.into_iter().map(Arc::new).collect();
         let (history, seen) = (Arc::new(History::new()), Arc::new(SeenBoards::default()));
         let logins: Vec<String> = players.iter().map(|player| player.login.clone()).collect();
-        watch::start(&world.bases, &logins, &seen, &history);
+        watch::start(&deployment.bases, &logins, &seen, &history);
         let (checker, report) = (Checker::default(), Report::default());
         let fsync_always = options.fsync == "always";
-        let mut suite = Self { world, players, history, seen, checker, report, fsync_always };
+        let mut suite = Self { deployment, players, history, seen, checker, report, fsync_always };
         let mut generator = FaultGenerator::new(options.seed, &options.kinds);
         let mut is_success = true;
         for round in 1..=options.rounds {
@@ -149,8 +149,8 @@ impl<'a> Suite<'a> {
         let descriptions: Vec<String> = faults.iter().map(describe).collect();
         println!("round {round}: {}", descriptions.join("; "));
         let load = Arc::new(Load {
-            client: self.world.client.clone(),
-            bases: self.world.bases.clone(),
+            client: self.deployment.client.clone(),
+            bases: self.deployment.bases.clone(),
             pause: Duration::ZERO,
             history: self.history.clone(),
             stop: AtomicBool::new(false),
@@ -159,11 +159,12 @@ impl<'a> Suite<'a> {
             tokio::spawn(load.clone().play(player.clone(), Random::new(seed, round, place as u64 + 1)))
         };
         let playing: Vec<_> = self.players.iter().enumerate().map(play).collect();
-        let (world, seq) = (&self.world, self.checker.audit.seq);
-        let injected = faults.iter().map(|fault| fault.inject(world, &self.history, self.fsync_always, seq));
+        let (deployment, seq) = (&self.deployment, self.checker.audit.seq);
+        let injected =
+            faults.iter().map(|fault| fault.inject(deployment, &self.history, self.fsync_always, seq));
         let (losses, ()) = tokio::join!(join_all(injected), tokio::time::sleep(LOAD));
-        self.world.heal().await;
-        let recovery = self.world.recover().await;
+        self.deployment.heal().await;
+        let recovery = self.deployment.recover().await;
         load.stop.store(true, Ordering::Relaxed);
         let recovery = match recovery {
             Ok(recovery) => recovery,
@@ -176,7 +177,7 @@ impl<'a> Suite<'a> {
             player.await.unwrap();
         }
         let losses: Vec<_> = losses.into_iter().flatten().collect();
-        let counts = self.checker.check(&self.world, &self.history, &losses, &self.seen).await;
+        let counts = self.checker.check(&self.deployment, &self.history, &losses, &self.seen).await;
         self.report.add(faults, recovery, &counts);
         println!("  recovered in {:.1} s; {counts:?}", recovery.as_secs_f64());
         let violations = std::mem::take(&mut self.checker.audit.violations);

@@ -46,7 +46,7 @@ local function merge(board_key, top_key, first)
 end
 
 -- Whether the list has the board's best scores. If not, a user is missing whose newest award the ledger did not have yet.
-local function is_whole(board_key, top)
+local function top_is_complete(board_key, top)
   local best = redis.call('ZREVRANGE', board_key, 0, TOP_SIZE - 1, 'WITHSCORES')
   for i = 1, #best / 2 do
     if not top[i] or tonumber((read_entry(top[i]))) ~= tonumber(best[2 * i]) then
@@ -56,15 +56,15 @@ local function is_whole(board_key, top)
   return true
 end
 
--- Stores and shows the top list if it changed. Returns the ms until a flush is due (see `publish`), and 1 if the list is whole, else 0.
+-- Stores and shows the top list if it changed. Returns the ms until a flush is due (see `publish`), and 1 if the list is complete, else 0.
 -- While it is not, `short` says so, and nodes refill it.
 local function renew(board_key, shard_state_key, board_state_key, top_key, throttle_key, top, hlc, channel, interval_ms)
-  local whole, floor = is_whole(board_key, top) and 1 or 0, floor_of(board_key, top)
+  local is_complete, floor = top_is_complete(board_key, top) and 1 or 0, floor_of(board_key, top)
   redis.call('HSET', shard_state_key, 'hlc_us', int(hlc))
   if table.concat(top, '\n') == table.concat(redis.call('LRANGE', top_key, 0, -1), '\n') then
-    redis.call('HSET', board_state_key, 'floor', floor, 'short', 1 - whole)
-    return 0, whole
+    redis.call('HSET', board_state_key, 'floor', floor, 'short', 1 - is_complete)
+    return 0, is_complete
   end
   write_top(top_key, top)
-  return show(board_state_key, throttle_key, top, hlc, channel, interval_ms, 'floor', floor, 'short', 1 - whole), whole
+  return show(board_state_key, throttle_key, top, hlc, channel, interval_ms, 'floor', floor, 'short', 1 - is_complete), is_complete
 end

@@ -53,10 +53,10 @@ pub(super) async fn apply(admin: &Admin, user: Uuid) -> Result<Option<Adjustment
         Some(id) => void_held(admin, &mut transaction, id, &row, &restriction, newest.as_deref()).await?,
     };
     let restriction = Restrict { quarantined: restriction.quarantined && voids.is_none(), ..restriction };
-    let mended =
+    let change =
         admin.store.apply_restrictions(&restriction).await?.map_err(|_| Refusal::Unavailable(PENDING))?;
     transaction.commit().await.map_err(|error| sql_fault(query_name, error))?;
-    await_top(&admin.ledger, user, mended).await?;
+    await_top(&admin.ledger, user, change).await?;
     Ok(voided)
 }
 

@@ -63,7 +63,7 @@ async fn try_redeem_callback(awards: &Awards, query: &str) -> Result<Option<Awar
         idempotency: Some(IdempotencyKey {
             key_digest: transaction,
             request_digest: sha256_hex(&[b"admob\n", callback.custom_data.as_bytes()]),
-            kept_ms: MAX_DELAY_MS as u64,
+            answer_ttl_ms: MAX_DELAY_MS as u64,
         }),
     };
     // Networks retry lost callbacks, so a callback does not count against the player's rate limit.

@@ -27,7 +27,7 @@ pub fn read(
     Ok(Some(IdempotencyKey {
         key_digest: sha256_hex(&[key.as_bytes()]),
         request_digest: request_digest(endpoint, body),
-        kept_ms: app.config.tokens.answer_seconds * 1000,
+        answer_ttl_ms: app.config.tokens.answer_seconds * 1000,
     }))
 }
 

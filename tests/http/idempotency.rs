@@ -170,7 +170,7 @@ async fn a_replayed_board_does_not_enter_the_hub() {
             idempotency: Some(IdempotencyKey {
                 key_digest: "k".into(),
                 request_digest: "r".into(),
-                kept_ms: 60_000,
+                answer_ttl_ms: 60_000,
             }),
         };
         let from = std::net::Ipv4Addr::LOCALHOST.into();

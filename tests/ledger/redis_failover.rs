@@ -129,8 +129,10 @@ async fn an_open_board_behind_the_ledger_is_loaded() {
         "the board was never behind"
     );
 
-    eventually("a complete top list", async || node.app.store.poll_state().await.ok()?.whole.then_some(()))
-        .await;
+    eventually("a complete top list", async || {
+        node.app.store.poll_state().await.ok()?.top_is_complete.then_some(())
+    })
+    .await;
     // Later than Redis' clock, not only than the newest entry: a refill of the top list advances the board's clock to the present.
     let later_us = node.app.store.now_us().await.unwrap() + 10_000_000;
     let update =

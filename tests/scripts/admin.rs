@@ -31,7 +31,7 @@ pub fn restriction(
 
 /// Applies restrictions. Returns whether the top list is complete.
 async fn restrict(store: &Store, user: Uuid, state: (bool, bool), candidates: &[BoardEntry]) -> bool {
-    store.apply_restrictions(&restriction(user, state, candidates)).await.unwrap().unwrap().whole
+    store.apply_restrictions(&restriction(user, state, candidates)).await.unwrap().unwrap().top_is_complete
 }
 
 pub fn adjustment(user: Uuid, points: Option<i64>, candidates: &[BoardEntry]) -> Adjust<'_> {
@@ -183,13 +183,13 @@ async fn an_unknown_tenth_place_stays_empty() {
         award(&store, user(number), 100 - number as u64).await;
     }
     assert!(!restrict(&store, user(1), BANNED, &[]).await, "no candidate for the tenth place");
-    assert!(!store.poll(0, i64::MAX).await.unwrap().whole);
+    assert!(!store.poll(0, i64::MAX).await.unwrap().top_is_complete);
     award(&store, user(12), 2).await;
     assert_eq!(listed(&store).await, (2..=10).collect::<Vec<_>>(), "two points do not reach the tenth place");
     award(&store, user(13), 90).await;
     assert!(top(&store).await.contains(&(90, 13)), "a score above the tenth is certain");
     let refilled = store.refill_top(0, &[entry(11, 89, 3)], 0, None).await.unwrap();
-    assert!(refilled.whole && store.poll(0, i64::MAX).await.unwrap().whole);
+    assert!(refilled.top_is_complete && store.poll(0, i64::MAX).await.unwrap().top_is_complete);
     assert_eq!(listed(&store).await, [2, 3, 4, 5, 6, 7, 8, 9, 10, 13], "user 13 has passed user 11");
 }
 

@@ -220,7 +220,7 @@ async fn a_board_behind_a_node_is_not_changed() {
     let before = read_states(&mut redis_client).await;
     let candidate = board_entry(user(2), 50, 1);
     let refilled = store.refill_top(0, &[candidate], 0, None).await.unwrap();
-    assert!(!refilled.whole && refilled.flush_due_ms == 0);
+    assert!(!refilled.top_is_complete && refilled.flush_due_ms == 0);
     let ban = restriction(user(1), (true, false), &[]);
     assert_eq!(store.apply_restrictions(&ban).await.unwrap().unwrap_err(), AdminRefusal::Unavailable);
     let adjust = adjustment(user(1), Some(5), &[]);

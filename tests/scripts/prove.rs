@@ -244,7 +244,7 @@ async fn one_idempotency_key_gives_one_token() {
     let key = |request: &str| IdempotencyKey {
         key_digest: "key".into(),
         request_digest: request.into(),
-        kept_ms: 60_000,
+        answer_ttl_ms: 60_000,
     };
     let (same, other) = (key("request"), key("another request"));
     let with = |act: &'static str, key, hash| Prove {

@@ -171,7 +171,7 @@ async fn a_repeated_key_replays_the_first_response() {
     let key = |request: &str| IdempotencyKey {
         key_digest: "key".into(),
         request_digest: request.into(),
-        kept_ms: 60_000,
+        answer_ttl_ms: 60_000,
     };
     let id = token(&store, user(1)).await;
     let (first_key, other_key) = (key("first"), key("other"));
@@ -193,7 +193,8 @@ async fn a_repeated_key_replays_the_first_response() {
 async fn a_replay_has_the_same_receipt_data() {
     let stores = TestStores::new().await;
     let (store, mut redis_client) = (stores.open_store().await, stores.redis_client().await);
-    let key = IdempotencyKey { key_digest: "key".into(), request_digest: "request".into(), kept_ms: 60_000 };
+    let key =
+        IdempotencyKey { key_digest: "key".into(), request_digest: "request".into(), answer_ttl_ms: 60_000 };
     let id = token(&store, user(1)).await;
     let first = awarded(run(&store, Redeem { idempotency: Some(&key), ..redeem(user(1), &id) }).await);
     let data = first.receipt_data.clone();

@@ -72,7 +72,8 @@ async fn a_stored_response_is_completed_once() {
     let store = stores.open_store().await;
     award(&store, user_of(0, 1), 500).await;
     let player = user_of(1, 2);
-    let key = IdempotencyKey { key_digest: "key".into(), request_digest: "request".into(), kept_ms: 60_000 };
+    let key =
+        IdempotencyKey { key_digest: "key".into(), request_digest: "request".into(), answer_ttl_ms: 60_000 };
     let id = token(&store, player).await;
     let request = || Redeem { idempotency: Some(&key), ..redeem(player, &id) };
     let first = store.redeem(&request()).await.unwrap();

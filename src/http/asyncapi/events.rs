@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::channel::Message;
-use super::schema::{flag, object, or_null, shared_as, text, time, top_top, uuid, whole};
+use super::schema::{boolean, integer, object, or_null, shared_as, text, time, top_top, uuid};
 
 const USER: &str = "019a2c5e-7b1d-7c40-9f3a-2d5b8e6f1a04";
 const TIME: &str = "2026-11-21T15:00:00.000Z";
@@ -81,7 +81,7 @@ fn connect_success() -> Event {
         object_example: json!({ "event": "connect_success", "data": example(USER.into()) }),
         data: object(&[
             message(),
-            ("userId", whole("The player's number")),
+            ("userId", integer("The player's number")),
             ("username", text("The player's username")),
         ]),
         data_example: example(7.into()),
@@ -89,7 +89,7 @@ fn connect_success() -> Event {
 }
 
 fn leaderboard() -> Event {
-    let version = || whole("Version of the board. It only increases; about µs since the Unix epoch");
+    let version = || integer("Version of the board. It only increases; about µs since the Unix epoch");
     let timestamp = || time("Time of the change");
     let mut object_schema = named("leaderboard_updated", top_top("Row"));
     for (name, schema) in [("version", version()), ("timestamp", timestamp())] {
@@ -128,13 +128,13 @@ fn score_personal() -> Event {
     let data = |user: Value| {
         object(&[
             ("userId", user),
-            ("score", whole("Total score after the award")),
-            ("rank", or_null(whole("Rank after the award; null without points"))),
+            ("score", integer("Total score after the award")),
+            ("rank", or_null(integer("Rank after the award; null without points"))),
             (
                 "pointsEarned",
                 json!({ "type": "integer", "description": "Points of the award; negative if an admin removed points" }),
             ),
-            ("previousRank", or_null(whole("Rank before the award; null without points"))),
+            ("previousRank", or_null(integer("Rank before the award; null without points"))),
         ])
     };
     let example = |user: Value| json!({ "userId": user, "score": 40, "rank": 1, "pointsEarned": 10, "previousRank": 2 });
@@ -146,7 +146,7 @@ fn score_personal() -> Event {
         summary: "The player's own award, sent to all connections of the player",
         object: named("score_personal", data(uuid("The player's UUID"))),
         object_example: json!({ "event": "score_personal", "data": example(USER.into()) }),
-        data: data(whole("The player's number")),
+        data: data(integer("The player's number")),
         data_example: example(7.into()),
     }
 }
@@ -154,7 +154,7 @@ fn score_personal() -> Event {
 fn status() -> Event {
     let data = || {
         object(&[
-            ("degraded", flag("Redis is unavailable: there may be a newer board")),
+            ("degraded", boolean("Redis is unavailable: there may be a newer board")),
             ("asOf", time("When the board was last known to be current")),
         ])
     };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::channel::Message;
-use super::schema::{list, object, one_of, text, whole};
+use super::schema::{integer, list, object, one_of, text};
 use crate::error::Code;
 
 /// Packets of a node that are not events.
@@ -13,9 +13,9 @@ pub fn sent() -> Vec<Message> {
             object(&[
                 ("sid", text("The session id: send it as `sid` from now on")),
                 ("upgrades", list(one_of(&["websocket"]))),
-                ("pingInterval", whole("Interval of pings in ms")),
-                ("pingTimeout", whole("Time limit for a pong in ms")),
-                ("maxPayload", whole("Maximum size of a message or body in bytes")),
+                ("pingInterval", integer("Interval of pings in ms")),
+                ("pingTimeout", integer("Time limit for a pong in ms")),
+                ("maxPayload", integer("Maximum size of a message or body in bytes")),
             ]),
             json!({
                 "sid": "0d7e5d0c8a2f4b6f9d0c1e2f3a4b5c6d",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::schema::{
-    choice, envelope, flag, list, map, named, object, one_of, or_null, range, text, time, uuid, whole,
+    boolean, choice, envelope, integer, list, map, named, object, one_of, or_null, range, text, time, uuid,
 };
 use super::users;
 use crate::error::Code;
@@ -60,7 +60,7 @@ pub fn operations() -> Vec<Operation> {
     ] {
         let action = one_of(&["ban", "unban", "quarantine", "approve"]);
         let data = object(&[
-            ("userId", whole("The user's number")),
+            ("userId", integer("The user's number")),
             ("username", text("Username")),
             ("action", action),
         ]);
@@ -138,9 +138,9 @@ fn letters() -> Vec<Operation> {
         ),
     ] {
         let decided = admin(Operation::post(path, id, summary, about))
-            .path_parameter("letterId", whole("Number of the dead letter"), 1_000_000)
+            .path_parameter("letterId", integer("Number of the dead letter"), 1_000_000)
             .refused(&[Code::NotFound, Code::ValidationError]);
-        let data = object(&[("letterId", whole("Number of the dead letter")), ("state", one_of(&[state]))]);
+        let data = object(&[("letterId", integer("Number of the dead letter")), ("state", one_of(&[state]))]);
         operations.push(with_reason(decided).answer(200, "Done", done(named(schema, data))));
     }
     operations
@@ -148,12 +148,12 @@ fn letters() -> Vec<Operation> {
 
 fn letter() -> Value {
     let letter = object(&[
-        ("letterId", whole("Number of the dead letter")),
+        ("letterId", integer("Number of the dead letter")),
         ("at", time("When it was taken out of the outbox")),
         ("streamId", text("Id of the entry in the outbox stream")),
         ("eventId", or_null(uuid("The event; null if the entry is unreadable"))),
         ("id", or_null(uuid("The user's UUID; null if the entry is unreadable"))),
-        ("userId", or_null(whole("The user's number; null if Postgres has no such user"))),
+        ("userId", or_null(integer("The user's number; null if Postgres has no such user"))),
         ("username", or_null(text("Username"))),
         ("kind", or_null(text("Kind of the entry: awarded, issued, …"))),
         ("points", or_null(json!({ "type": "integer", "description": "Change of the total score, if any" }))),
@@ -163,7 +163,7 @@ fn letter() -> Value {
         ("state", one_of(&["waiting", "retrying", "written", "discarded"])),
         (
             "inRedis",
-            flag("Whether Redis has the change; if not, run `laurel rebuild` after the entry is written"),
+            boolean("Whether Redis has the change; if not, run `laurel rebuild` after the entry is written"),
         ),
         ("decidedBy", or_null(text("Actor of the last decision"))),
         ("decidedWhy", or_null(text("Reason of the last decision"))),
@@ -203,14 +203,14 @@ fn reason() -> Value {
 
 /// Counts of abuse signals by kind.
 pub fn signals() -> Value {
-    map(whole("Occurrences"))
+    map(integer("Occurrences"))
 }
 
 fn found_suspects() -> Value {
     let found = object(&[
         ("players", list(suspect())),
         ("addresses", list(suspect())),
-        ("weights", map(whole("Weight of one signal of this kind"))),
+        ("weights", map(integer("Weight of one signal of this kind"))),
     ]);
     named("Suspects", found)
 }
@@ -219,13 +219,13 @@ fn found_suspects() -> Value {
 pub fn suspect() -> Value {
     let suspect = object(&[
         ("suspect", text("A user's UUID, or an IP address")),
-        ("userId", or_null(whole("The user's number; null for an address"))),
+        ("userId", or_null(integer("The user's number; null for an address"))),
         ("username", or_null(text("Username; null for an address"))),
-        ("weight", whole("Sum over all signals: weight × count")),
+        ("weight", integer("Sum over all signals: weight × count")),
         ("signals", signals()),
         ("lastAt", time("Time of the last signal")),
-        ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is quarantined")),
+        ("banned", boolean("Whether the user is banned")),
+        ("quarantined", boolean("Whether the user is quarantined")),
     ]);
     named("Suspect", suspect)
 }
@@ -235,7 +235,7 @@ fn audit_entry() -> Value {
         ("at", time("Time of the action")),
         ("actor", text("Who acted: an admin, or `cli:` and an account")),
         ("action", text("The action")),
-        ("userId", whole("Number of the affected user")),
+        ("userId", integer("Number of the affected user")),
         ("username", text("Name of the affected user")),
         ("reason", text("The reason given")),
         (
@@ -249,10 +249,10 @@ fn audit_entry() -> Value {
 
 fn change() -> Value {
     object(&[
-        ("userId", whole("The user's number")),
+        ("userId", integer("The user's number")),
         ("username", text("Username")),
         ("eventId", or_null(uuid("The ledger entry; null if nothing was held"))),
-        ("scoreBefore", or_null(whole("Total score before"))),
-        ("newScore", or_null(whole("Total score after"))),
+        ("scoreBefore", or_null(integer("Total score before"))),
+        ("newScore", or_null(integer("Total score after"))),
     ])
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::admin::{admin, done};
 use super::operation::Operation;
 use super::schema::{
-    choice, flag, list, map, named, object, one_of, or_null, range, text, time, uuid, whole,
+    boolean, choice, integer, list, map, named, object, one_of, or_null, range, text, time, uuid,
 };
 use crate::error::Code;
 
@@ -77,20 +77,20 @@ fn to() -> Value {
 
 fn activity() -> Value {
     let summary = object(&[
-        ("activeUsers", whole("Users with an award since `from`")),
-        ("awards", whole("Awards")),
-        ("points", whole("Points of these awards")),
-        ("refusals", whole("Refused requests")),
-        ("sessions", whole("Sessions that started since `from` and have ended")),
+        ("activeUsers", integer("Users with an award since `from`")),
+        ("awards", integer("Awards")),
+        ("points", integer("Points of these awards")),
+        ("refusals", integer("Refused requests")),
+        ("sessions", integer("Sessions that started since `from` and have ended")),
         ("actionsPerSession", average("Average number of actions per session")),
-        ("newUsers", whole("Users who registered since `from`")),
+        ("newUsers", integer("Users who registered since `from`")),
     ]);
     let row = object(&[
         ("at", time("Start of the hour or day")),
-        ("awards", whole("Awards")),
-        ("points", whole("Points of these awards")),
-        ("activeUsers", whole("Users with an award")),
-        ("refusals", map(whole("Requests refused with this code"))),
+        ("awards", integer("Awards")),
+        ("points", integer("Points of these awards")),
+        ("activeUsers", integer("Users with an award")),
+        ("refusals", map(integer("Requests refused with this code"))),
     ]);
     let activity = object(&[
         ("from", from()),
@@ -104,39 +104,39 @@ fn activity() -> Value {
 
 fn most_active() -> Value {
     let user = object(&[
-        ("userId", whole("The user's number")),
+        ("userId", integer("The user's number")),
         ("id", uuid("The user's UUID")),
         ("username", text("Username")),
-        ("awards", whole("Awards in the period")),
-        ("points", whole("Points of these awards")),
+        ("awards", integer("Awards in the period")),
+        ("points", integer("Points of these awards")),
         ("lastAt", time("Time of the last award")),
-        ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is quarantined")),
+        ("banned", boolean("Whether the user is banned")),
+        ("quarantined", boolean("Whether the user is quarantined")),
     ]);
     let users = list(named("ActiveUser", user));
     named("MostActive", object(&[("from", from()), ("to", to()), ("users", users)]))
 }
 
 fn peak_hours() -> Value {
-    let hours = json!({ "type": "array", "minItems": 24, "maxItems": 24, "items": whole("Awards") });
+    let hours = json!({ "type": "array", "minItems": 24, "maxItems": 24, "items": integer("Awards") });
     let week = json!({ "type": "array", "minItems": 7, "maxItems": 7, "items": hours });
     named("PeakHours", object(&[("from", from()), ("to", to()), ("awards", week)]))
 }
 
 fn scores() -> Value {
     let percentiles = object(&[
-        ("p50", whole("Median score")),
-        ("p90", whole("90th percentile")),
-        ("p99", whole("99th percentile")),
-        ("max", whole("Highest score")),
+        ("p50", integer("Median score")),
+        ("p90", integer("90th percentile")),
+        ("p99", integer("99th percentile")),
+        ("max", integer("Highest score")),
     ]);
     let bucket = object(&[
-        ("from", whole("Lowest score of the bucket")),
-        ("to", or_null(whole("Exclusive upper bound; null if open-ended"))),
-        ("users", whole("Users in the bucket")),
+        ("from", integer("Lowest score of the bucket")),
+        ("to", or_null(integer("Exclusive upper bound; null if open-ended"))),
+        ("users", integer("Users in the bucket")),
     ]);
     let distribution = object(&[
-        ("users", whole("Users on the board")),
+        ("users", integer("Users on the board")),
         ("percentiles", named("ScorePercentiles", percentiles)),
         ("buckets", list(named("ScoreBucket", bucket))),
     ]);
@@ -145,13 +145,13 @@ fn scores() -> Value {
 
 fn sessions() -> Value {
     let bucket = object(&[
-        ("actions", whole("Lowest number of actions of the bucket; the last bucket is open-ended")),
-        ("sessions", whole("Sessions in the bucket")),
+        ("actions", integer("Lowest number of actions of the bucket; the last bucket is open-ended")),
+        ("sessions", integer("Sessions in the bucket")),
     ]);
     let sessions = object(&[
         ("from", from()),
         ("to", to()),
-        ("sessions", whole("Sessions that started since `from` and have ended")),
+        ("sessions", integer("Sessions that started since `from` and have ended")),
         ("actionsPerSession", average("Average number of actions per session")),
         ("averageSeconds", average("Average duration in seconds")),
         ("buckets", list(named("SessionBucket", bucket))),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{envelope, named, object, text, uuid, whole};
+use super::schema::{envelope, integer, named, object, text, uuid};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
@@ -57,10 +57,10 @@ fn password() -> Value {
 
 fn logged_in() -> Value {
     let user = object(&[
-        ("id", whole("The user's number: `userId` in the game API")),
+        ("id", integer("The user's number: `userId` in the game API")),
         ("uuid", uuid("The user's UUID: `userId` in `/api/v1`")),
         ("username", text("Username")),
-        ("score", whole("Total score")),
+        ("score", integer("Total score")),
     ]);
     let token = text("Login JWT; its `aud` is this deployment");
     named("Login", object(&[("token", token), ("user", named("LoginUser", user))]))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::operation::Operation;
-use super::schema::{envelope, flag, named, object, or_null, text, top_top, whole};
+use super::schema::{boolean, envelope, integer, named, object, or_null, text, top_top};
 use crate::error::Code;
 
 const CACHED: &str = "Returns the node's current snapshot. Send the `ETag` of the last response as `If-None-Match` to get 304 without a \
@@ -11,14 +11,14 @@ const CACHED: &str = "Returns the node's current snapshot. Send the `ETag` of th
 
 pub fn operations() -> Vec<Operation> {
     let metadata = object(&[
-        ("total", whole("Number of rows")),
-        ("stale?", flag("Redis is unavailable: there may be a newer board")),
+        ("total", integer("Number of rows")),
+        ("stale?", boolean("Redis is unavailable: there may be a newer board")),
     ]);
     let score = object(&[
-        ("userId", whole("The user's number")),
+        ("userId", integer("The user's number")),
         ("username", text("Username")),
-        ("score", whole("Total score")),
-        ("rank", or_null(whole("Rank; null without points"))),
+        ("score", integer("Total score")),
+        ("rank", or_null(integer("Rank; null without points"))),
     ]);
     let user = Operation::get(
         "/api/scoreboard/user/{userId}",
@@ -44,8 +44,11 @@ pub fn operations() -> Vec<Operation> {
             ),
             object(&[
                 ("leaderboard", top_top("Row")),
-                ("version", whole("Version of the board. It only increases; about µs since the Unix epoch")),
-                ("stale?", flag("Redis is unavailable: there may be a newer board")),
+                (
+                    "version",
+                    integer("Version of the board. It only increases; about µs since the Unix epoch"),
+                ),
+                ("stale?", boolean("Redis is unavailable: there may be a newer board")),
             ]),
         ),
     ]

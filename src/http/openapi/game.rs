@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{envelope, named, object, or_null, shared_as, text, time, whole};
+use super::schema::{envelope, integer, named, object, or_null, shared_as, text, time};
 use crate::error::Code;
 
 /// A well-formed token that does not exist.
@@ -48,7 +48,7 @@ pub fn operations() -> Vec<Operation> {
                         ("sessionId", text("`sess_` and 20 characters")),
                         ("actionToken", text("The first token")),
                         ("expiresAt", time("When the session and all its tokens expire")),
-                        ("sessionDuration", whole("Lifetime of the session in seconds")),
+                        ("sessionDuration", integer("Lifetime of the session in seconds")),
                     ],
                 ),
             )
@@ -65,7 +65,7 @@ pub fn operations() -> Vec<Operation> {
                         ("actionToken", or_null(text("The current token; null after an invalid proof"))),
                         ("startedAt", time("Start of the session")),
                         ("expiresAt", time("When the session expires")),
-                        ("actionsCompleted", whole("Awards in the session so far")),
+                        ("actionsCompleted", integer("Awards in the session so far")),
                     ],
                 ),
             )
@@ -78,7 +78,7 @@ pub fn operations() -> Vec<Operation> {
                 object(&[
                     ("actionToken?", or_null(text("The session's latest token"))),
                     ("actionType", text("Action type in the catalogue")),
-                    ("points", whole("The action's points in the catalogue")),
+                    ("points", integer("The action's points in the catalogue")),
                     ("proof?", or_null(shared_as("Proof"))),
                 ]),
                 json!({ "actionToken": ACT_TOKEN, "actionType": "watch_ad", "points": 10 }),
@@ -89,9 +89,9 @@ pub fn operations() -> Vec<Operation> {
                 done(
                     "GameAward",
                     &[
-                        ("newScore", whole("Total score after the award")),
-                        ("pointsEarned", whole("Points of the award")),
-                        ("rank", whole("Rank after the award")),
+                        ("newScore", integer("Total score after the award")),
+                        ("pointsEarned", integer("Points of the award")),
+                        ("rank", integer("Rank after the award")),
                         ("newActionToken", text("The next token")),
                         ("expiresAt", time("When the session expires")),
                         ("receipt?", text("Signed record of the award, a compact JWS (RFC 7515)")),
@@ -116,9 +116,9 @@ pub fn operations() -> Vec<Operation> {
                 done(
                     "EndedGame",
                     &[
-                        ("finalScore", whole("The user's total score")),
-                        ("actionsCompleted", whole("Awards in the session")),
-                        ("sessionDuration", whole("Seconds played")),
+                        ("finalScore", integer("The user's total score")),
+                        ("actionsCompleted", integer("Awards in the session")),
+                        ("sessionDuration", integer("Seconds played")),
                     ],
                 ),
             )

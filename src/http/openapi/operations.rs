@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::Operation;
-use super::schema::{flag, list, named, object, one_of, text, whole};
+use super::schema::{boolean, integer, list, named, object, one_of, text};
 
 pub fn operations() -> Vec<Operation> {
     let health = named("Health", object(&[("status", one_of(&["ok"]))]));
@@ -50,11 +50,11 @@ pub fn operations() -> Vec<Operation> {
 
 fn readiness(operation: Operation) -> Operation {
     let state = object(&[
-        ("ready", flag("Whether the check passed")),
-        ("draining", flag("Whether the node is shutting down")),
+        ("ready", boolean("Whether the check passed")),
+        ("draining", boolean("Whether the node is shutting down")),
         ("degraded", list(one_of(&["redis", "postgres", "eviction", "redis_writes"]))),
-        ("boardVersion", whole("Version of the node's board")),
-        ("outboxEntries?", whole("Outbox entries not yet written to Postgres; not in public responses")),
+        ("boardVersion", integer("Version of the node's board")),
+        ("outboxEntries?", integer("Outbox entries not yet written to Postgres; not in public responses")),
     ]);
     let state = named("Readiness", state);
     operation.answer(200, "Ready", state.clone()).answer(503, "Not ready", state)

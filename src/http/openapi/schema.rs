@@ -21,7 +21,7 @@ pub fn time(about: &str) -> Value {
 }
 
 /// An integer from 0 to 2^53 - 1, the largest that all JSON parsers read exactly.
-pub fn whole(about: &str) -> Value {
+pub fn integer(about: &str) -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": (1u64 << 53) - 1, "description": about })
 }
 
@@ -31,7 +31,7 @@ pub fn always_true(about: &str) -> Value {
 }
 
 /// A boolean.
-pub fn flag(about: &str) -> Value {
+pub fn boolean(about: &str) -> Value {
     json!({ "type": "boolean", "description": about })
 }
 
@@ -129,14 +129,14 @@ pub fn shared() -> Value {
         "Row": object(&[
             ("userId", uuid("The user's UUID")),
             ("username", text("Display name")),
-            ("score", whole("Total score")),
-            ("rank", whole("1 + the number of users with a higher score; users with equal scores share a rank")),
+            ("score", integer("Total score")),
+            ("rank", integer("1 + the number of users with a higher score; users with equal scores share a rank")),
         ]),
         "NumberedRow": object(&[
-            ("rank", whole("1 + the number of users with a higher score; users with equal scores share a rank")),
-            ("userId", whole("The user's number")),
+            ("rank", integer("1 + the number of users with a higher score; users with equal scores share a rank")),
+            ("userId", integer("The user's number")),
             ("username", text("Display name")),
-            ("score", whole("Total score")),
+            ("score", integer("Total score")),
         ]),
         "Award": award(),
         "Challenge": challenge(),
@@ -156,7 +156,7 @@ fn error() -> Value {
         ("expected?", text("What to send instead of this access token")),
         ("validActionTypes?", list(text("`INVALID_ACTION`: an action type that this API accepts"))),
         ("openUtc?", open_utc()),
-        ("expectedPoints?", list(whole("`INVALID_POINTS`: points that the action can award"))),
+        ("expectedPoints?", list(integer("`INVALID_POINTS`: points that the action can award"))),
         ("limit?", limit()),
     ]);
     object(&[
@@ -179,7 +179,7 @@ fn open_utc() -> Value {
 fn limit() -> Value {
     let limit = object(&[
         ("name", text("The setting whose limit was reached, such as `updates_per_minute` or `cap_per_day`")),
-        ("max?", whole("`RATE_LIMIT_EXCEEDED`: attempts allowed in the window")),
+        ("max?", integer("`RATE_LIMIT_EXCEEDED`: attempts allowed in the window")),
         ("resetsAt", time("When the limit resets")),
     ]);
     named("ReachedLimit", limit)
@@ -203,8 +203,8 @@ pub fn errors() -> Map<String, Value> {
 fn award() -> Value {
     object(&[
         ("success", always_true("The points are awarded")),
-        ("newScore", whole("Total score after the award")),
-        ("rank", whole("Rank after the award")),
+        ("newScore", integer("Total score after the award")),
+        ("rank", integer("Rank after the award")),
         ("leaderboard", top_top("Row")),
         ("receipt?", text("Signed record of the award, a compact JWS (RFC 7515)")),
     ])
@@ -222,7 +222,7 @@ fn challenge() -> Value {
         ("question?", text("`quiz`: the question")),
         ("choices?", list(text("`quiz`: a possible answer"))),
         ("prefix?", text("`hashcash`: prefix of the hashed text")),
-        ("bits?", whole("`hashcash`: number of leading zero bits that the hash needs")),
+        ("bits?", integer("`hashcash`: number of leading zero bits that the hash needs")),
         ("nonce?", text("`signed`: required `jti` of the attestation")),
     ])
 }

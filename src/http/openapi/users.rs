@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::admin::{done, one, signals, suspect};
 use super::analytics::get;
 use super::operation::Operation;
-use super::schema::{flag, list, named, object, one_of, or_null, range, text, time, uuid, whole};
+use super::schema::{boolean, integer, list, named, object, one_of, or_null, range, text, time, uuid};
 use crate::error::Code;
 
 pub fn operations() -> Vec<Operation> {
@@ -49,7 +49,7 @@ fn evidence() -> Value {
     let signal = object(&[
         ("hour", time("Start of the hour")),
         ("signal", text("Kind of abuse signal")),
-        ("count", whole("Occurrences in the hour")),
+        ("count", integer("Occurrences in the hour")),
         ("firstAt", time("First occurrence")),
         ("lastAt", time("Last occurrence")),
     ]);
@@ -57,12 +57,12 @@ fn evidence() -> Value {
         ("at", time("Time of the refusal")),
         ("eventId", uuid("The attempt's id")),
         ("actionType", text("Action type")),
-        ("points", whole("Points that the action would have awarded")),
+        ("points", integer("Points that the action would have awarded")),
         ("proof", proof()),
     ]);
     let evidence = object(&[
         ("suspect", text("A user's UUID, or an IP address")),
-        ("userId", or_null(whole("The user's number"))),
+        ("userId", or_null(integer("The user's number"))),
         ("username", or_null(text("Username"))),
         ("signals", list(named("HourlySignal", signal))),
         ("players", list(suspect())),
@@ -74,19 +74,19 @@ fn evidence() -> Value {
 
 fn found() -> Value {
     let user = object(&[
-        ("userId", whole("The user's number")),
+        ("userId", integer("The user's number")),
         ("id", uuid("The user's UUID")),
         ("username", text("Username")),
         ("role", one_of(&["player", "admin"])),
-        ("score", whole("Total score in the ledger")),
-        ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is quarantined")),
+        ("score", integer("Total score in the ledger")),
+        ("banned", boolean("Whether the user is banned")),
+        ("quarantined", boolean("Whether the user is quarantined")),
         ("createdAt", time("Time of registration")),
     ]);
     let found = object(&[
-        ("total", whole("Number of matching users on all pages")),
+        ("total", integer("Number of matching users on all pages")),
         ("users", list(named("FoundUser", user))),
-        ("next", or_null(whole("Send it as `after` for the next page; null on the last page"))),
+        ("next", or_null(integer("Send it as `after` for the next page; null on the last page"))),
     ]);
     named("FoundUsers", found)
 }
@@ -94,16 +94,16 @@ fn found() -> Value {
 /// The report about a user.
 pub fn user() -> Value {
     let user = object(&[
-        ("userId", whole("The user's number")),
+        ("userId", integer("The user's number")),
         ("id", uuid("The user's UUID")),
         ("username", text("Username")),
         ("role", one_of(&["player", "admin"])),
-        ("score", whole("Total score, held points included")),
-        ("shown", whole("Public score on the board")),
-        ("rank", or_null(whole("Rank on the board"))),
-        ("banned", flag("Whether the user is banned")),
-        ("quarantined", flag("Whether the user is quarantined")),
-        ("awards", whole("Number of awards; a few seconds behind")),
+        ("score", integer("Total score, held points included")),
+        ("shown", integer("Public score on the board")),
+        ("rank", or_null(integer("Rank on the board"))),
+        ("banned", boolean("Whether the user is banned")),
+        ("quarantined", boolean("Whether the user is quarantined")),
+        ("awards", integer("Number of awards; a few seconds behind")),
         ("createdAt", time("Time of registration")),
         ("lastAt", or_null(time("Time of the last award"))),
         ("signals", signals()),
@@ -130,9 +130,9 @@ fn events() -> Value {
         ("eventId", uuid("The ledger entry")),
         ("actionType", text("Action type")),
         ("points", points()),
-        ("scoreBefore", whole("Total score before")),
-        ("scoreAfter", whole("Total score after")),
-        ("held", flag("Whether the points are held")),
+        ("scoreBefore", integer("Total score before")),
+        ("scoreAfter", integer("Total score after")),
+        ("held", boolean("Whether the points are held")),
         (
             "note",
             or_null(
@@ -144,15 +144,15 @@ fn events() -> Value {
     let attempt = [
         ("eventId", uuid("The attempt's id")),
         ("actionType", text("Action type")),
-        ("points", whole("Points that the action would have awarded")),
+        ("points", integer("Points that the action would have awarded")),
         ("proof", proof()),
         ("refusedAt", or_null(time("When the proof was refused"))),
         ("expiresAt", time("When the token expires")),
     ];
     let session = [
         ("sessionId", text("The game session")),
-        ("actions", whole("Awards in the session")),
-        ("active", flag("Whether the session is active")),
+        ("actions", integer("Awards in the session")),
+        ("active", boolean("Whether the session is active")),
         ("endedAt", or_null(time("End of the session"))),
     ];
     let admin_action = [

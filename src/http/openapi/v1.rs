@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::game::ACT_TOKEN;
 use super::operation::Operation;
-use super::schema::{flag, list, map, named, object, one_of, or_null, shared_as, text, time, uuid, whole};
+use super::schema::{
+    boolean, integer, list, map, named, object, one_of, or_null, shared_as, text, time, uuid,
+};
 use crate::error::Code;
 
 /// A well-formed token with an unknown signature.
@@ -45,23 +47,25 @@ fn action() -> Value {
     let mut kinds = vec!["none", "all"];
     kinds.extend(KINDS);
     let limits = object(&[
-        ("cooldownMs", whole("Minimum time between two awards in ms; 0: no cooldown")),
-        ("capPerHour", whole("Maximum awards per UTC hour; 0: no limit")),
-        ("capPerDay", whole("Maximum awards per UTC day; 0: no limit")),
+        ("cooldownMs", integer("Minimum time between two awards in ms; 0: no cooldown")),
+        ("capPerHour", integer("Maximum awards per UTC hour; 0: no limit")),
+        ("capPerDay", integer("Maximum awards per UTC day; 0: no limit")),
         ("openUtc", or_null(named("OpenHours", open))),
     ]);
     let action = object(&[
         ("actionType", text("Name of the action")),
-        ("actionId", whole("Number of the action")),
-        ("points", whole("Points of an award")),
-        ("pointsByDifficulty", map(whole("Points of an award by the difficulty in the proof"))),
+        ("actionId", integer("Number of the action")),
+        ("points", integer("Points of an award")),
+        ("pointsByDifficulty", map(integer("Points of an award by the difficulty in the proof"))),
         ("proof", one_of(&kinds)),
         ("checks", list(one_of(&KINDS))),
         ("flows", list(one_of(&["actions", "tokens", "game"]))),
         ("limits", named("ActionLimits", limits)),
         (
             "availableInMs?",
-            whole("With a login: ms until the player may start the action, by its cooldown and caps; 0: now"),
+            integer(
+                "With a login: ms until the player may start the action, by its cooldown and caps; 0: now",
+            ),
         ),
     ]);
     named("Action", action)
@@ -82,7 +86,7 @@ fn init() -> Operation {
             "A single-use token, and the challenge",
             object(&[
                 ("antiSpamToken", text("The token, a JWT")),
-                ("expiresIn", whole("Lifetime of the token in seconds")),
+                ("expiresIn", integer("Lifetime of the token in seconds")),
                 ("actionId", uuid("UUID of this attempt: the token's `jti`")),
                 ("challenge?", shared_as("Challenge")),
             ]),
@@ -124,7 +128,7 @@ fn prove() -> Operation {
         .body(
             object(&[
                 ("actionType?", or_null(text("Name of the action"))),
-                ("actionId?", or_null(whole("Number of the action in the catalogue"))),
+                ("actionId?", or_null(integer("Number of the action in the catalogue"))),
                 ("antiSpamToken?", or_null(text("The token of `init`, if the proof needs a challenge"))),
                 ("sessionId?", or_null(text("The active game session"))),
                 ("proof?", or_null(shared_as("Proof"))),
@@ -138,7 +142,7 @@ fn prove() -> Operation {
                 ("actionToken", text("`act_` and 20 characters")),
                 ("actionType", text("Name of the action")),
                 ("expiresAt", time("When the token expires")),
-                ("expiresIn", whole("Lifetime of the token in seconds")),
+                ("expiresIn", integer("Lifetime of the token in seconds")),
             ]),
         )
         .refused(&[
@@ -210,8 +214,8 @@ fn admob() -> Operation {
             200,
             "The points are awarded, or the signed callback has no token: AdMob's console tests the URL like this",
             object(&[
-                ("success", flag("Whether points were awarded")),
-                ("newScore", or_null(whole("Total score after the award"))),
+                ("success", boolean("Whether points were awarded")),
+                ("newScore", or_null(integer("Total score after the award"))),
             ]),
         )
         .refused(&[

@@ -165,7 +165,7 @@ pub async fn refill_top_forever(ledger: Arc<Ledger>) {
         for shard in 0..ledger.store.shard_count() {
             let Ok(state) = ledger.store.poll_shard_state(shard).await else { continue };
             if state.open
-                && !state.whole
+                && !state.top_is_complete
                 && let Err(fault) = refill(&ledger, shard).await
             {
                 tracing::warn!(shard, %fault, "refilling the top list failed, retrying");
@@ -177,10 +177,10 @@ pub async fn refill_top_forever(ledger: Arc<Ledger>) {
 /// Refills a shard's top list. Returns true if it is complete.
 async fn refill(ledger: &Ledger, shard: usize) -> Result<bool, Fault> {
     let candidates = candidates_of_shard(ledger, shard).await?;
-    let mended =
+    let change =
         ledger.store.refill_top(shard, &candidates, ledger.config.live.publish_interval_ms, None).await?;
-    publish_pending(ledger, mended.flush_due_ms).await?;
-    Ok(mended.whole)
+    publish_pending(ledger, change.flush_due_ms).await?;
+    Ok(change.top_is_complete)
 }
 
 /// After a user's rank changed: publishes a throttled board and waits up to 2 s for a complete top list. `refill_top_forever` does what
@@ -188,9 +188,9 @@ async fn refill(ledger: &Ledger, shard: usize) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// A store is unavailable. The next poll publishes the board.
-pub async fn await_top(ledger: &Ledger, user: Uuid, mended: TopChange) -> Result<(), Fault> {
-    publish_pending(ledger, mended.flush_due_ms).await?;
-    let mut is_complete = mended.whole;
+pub async fn await_top(ledger: &Ledger, user: Uuid, change: TopChange) -> Result<(), Fault> {
+    publish_pending(ledger, change.flush_due_ms).await?;
+    let mut is_complete = change.top_is_complete;
     for _ in 0..REFILL_TRIES {
         if is_complete {
             break;

@@ -93,10 +93,13 @@ async fn add_awards(ledger: &Ledger) -> Result<bool, Fault> {
 async fn add_rows(ledger: &Ledger) -> Result<bool, Fault> {
     let mut more =
         add("roll_up_users", ledger, async |connection| new_users::add_batch(connection).await).await?;
-    let settled_ms = ledger.store.now_us().await? / 1000 - IN_FLIGHT_MS;
+    let in_order_until_ms = ledger.store.now_us().await? / 1000 - IN_FLIGHT_MS;
     // Entries that cannot be written stay in the outbox. Everything before the oldest one is written.
-    let written_to_ms =
-        ledger.store.oldest_entry_ms().await?.map_or(settled_ms, |oldest_ms| oldest_ms.min(settled_ms));
+    let written_to_ms = ledger
+        .store
+        .oldest_entry_ms()
+        .await?
+        .map_or(in_order_until_ms, |oldest_ms| oldest_ms.min(in_order_until_ms));
     let batch = async |connection: &mut PgConnection| sessions::add_batch(connection, written_to_ms).await;
     more |= add("roll_up_sessions", ledger, batch).await?;
     Ok(more)

@@ -29,7 +29,7 @@ fields! {
         hlc_us: i64,
         loading: bool,
         loaded: u64,
-        whole: bool,
+        top_is_complete: bool,
         outbox: u64,
         at_ms: i64,
         version: i64,
@@ -67,7 +67,7 @@ pub struct BoardState {
     /// Users that the last loads from the ledger have loaded so far.
     pub loaded: u64,
     /// Whether no entry is known to be missing from the top list.
-    pub whole: bool,
+    pub top_is_complete: bool,
     /// Outbox entries that Postgres does not have yet.
     pub outbox: u64,
     /// The same if every shard had as many as the fullest one.
@@ -106,7 +106,7 @@ pub struct ShardState {
     /// Users that the last load from the ledger has loaded so far.
     pub loaded: u64,
     /// Whether no entry is known to be missing from its top list.
-    pub whole: bool,
+    pub top_is_complete: bool,
     /// Outbox entries that Postgres does not have yet.
     pub outbox: u64,
     /// Time of the poll in ms, by Redis' clock.
@@ -125,11 +125,11 @@ impl BoardState {
     /// Adds up the shards. The board is the last shard's, which is right if there is one shard.
     fn all(shards: Vec<ShardState>) -> Self {
         let count = shards.len() as u64;
-        let mut all = Self { open: true, whole: true, at_ms: i64::MAX, ..Self::default() };
+        let mut all = Self { open: true, top_is_complete: true, at_ms: i64::MAX, ..Self::default() };
         for shard in shards {
             all.open &= shard.open;
             all.loaded += shard.loaded;
-            all.whole &= shard.whole;
+            all.top_is_complete &= shard.top_is_complete;
             all.outbox += shard.outbox;
             all.outbox_at_most = all.outbox_at_most.max(shard.outbox * count);
             all.at_ms = all.at_ms.min(shard.at_ms);
@@ -146,7 +146,7 @@ pub struct TopChange {
     /// Milliseconds until the changed board may be published; 0: it was published.
     pub flush_due_ms: u64,
     /// Whether the top list has the best scores. If not, a user is missing whose newest award was not in the ledger yet.
-    pub whole: bool,
+    pub top_is_complete: bool,
 }
 
 impl Store {
@@ -227,7 +227,7 @@ impl Store {
             hlc_us,
             loading,
             loaded,
-            whole,
+            top_is_complete,
             outbox,
             at_ms,
             version,
@@ -250,7 +250,7 @@ impl Store {
             behind,
             loading,
             loaded,
-            whole,
+            top_is_complete,
             outbox,
             at_ms,
             version,
@@ -326,8 +326,11 @@ impl Store {
         mut reply: Reply,
         publish_interval_ms: u64,
     ) -> Result<TopChange, Fault> {
-        let (due_ms, whole) = (reply.next()?, reply.next::<u8>()? == 1);
-        Ok(TopChange { flush_due_ms: self.merge_if_due(shard, due_ms, publish_interval_ms).await, whole })
+        let (due_ms, top_is_complete) = (reply.next()?, reply.next::<u8>()? == 1);
+        Ok(TopChange {
+            flush_due_ms: self.merge_if_due(shard, due_ms, publish_interval_ms).await,
+            top_is_complete,
+        })
     }
 
     /// The best users of a shard with their scores, in no order within a tie.

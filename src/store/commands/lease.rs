@@ -56,8 +56,8 @@ impl Store {
     ///
     /// # Errors
     /// Redis is unavailable, or the reply has another shape.
-    pub async fn lease(&self, visitor: RateLimitKey, limit: u32, wanted: u32) -> Result<QuotaLease, Fault> {
-        let (shard, key) = visitor.place(self);
+    pub async fn lease(&self, subject: RateLimitKey, limit: u32, wanted: u32) -> Result<QuotaLease, Fault> {
+        let (shard, key) = subject.place(self);
         let call = LeaseCall { rate: key.into(), limit, window_ms: MINUTE_MS, wanted };
         let mut reply = self.run(shard, &call).await?;
         let granted = reply.next()?;

@@ -216,7 +216,7 @@ impl<'a> Prove<'a> {
             verdict: self.judging.verdict_text(self.verdict),
             proof_span: span_text(self.verdict),
             request_digest: key.map(|(key, _)| key.request_digest.as_str()),
-            answer_ttl_ms: key.map(|(key, _)| key.kept_ms),
+            answer_ttl_ms: key.map(|(key, _)| key.answer_ttl_ms),
             proven_token: key.map(|(_, token)| token),
             latest: shard.latest_position(),
             reservation,

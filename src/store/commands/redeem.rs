@@ -65,7 +65,7 @@ pub struct IdempotencyKey {
     /// Digest of the flow and the body.
     pub request_digest: String,
     /// How long the answer is stored.
-    pub kept_ms: u64,
+    pub answer_ttl_ms: u64,
 }
 
 /// The game token that replaces the redeemed one.
@@ -248,7 +248,7 @@ impl<'a> Redeem<'a> {
             board_channel: store.script_channel(board),
             user_channel: store.user_channel(self.user),
             request_digest: key.map(|key| key.request_digest.as_str()),
-            answer_ttl_ms: key.map(|key| key.kept_ms),
+            answer_ttl_ms: key.map(|key| key.answer_ttl_ms),
             latest: shard.latest_position(),
             receipt_kid: self.receipt_kid,
             next_token: self.next.map(|next| next.token.as_str()),

@@ -169,8 +169,8 @@ async fn ban_users(ledger: &Ledger, users: &[Uuid]) -> Result<(), Fault> {
         };
         match ledger.store.apply_restrictions(&restriction).await? {
             // Does not wait for the refill of the top list: it needs the ledger, which this task writes.
-            Ok(mended) => {
-                publish_pending(ledger, mended.flush_due_ms).await?;
+            Ok(change) => {
+                publish_pending(ledger, change.flush_due_ms).await?;
                 tracing::warn!(%user, runbook = "LaurelDeadLetters", "player missing in postgres banned in redis");
             }
             Err(reason) => tracing::debug!(%user, ?reason, "ban postponed until the board is open"),

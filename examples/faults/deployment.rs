@@ -24,7 +24,7 @@ pub struct NodeProxies {
     pub postgres: Proxy,
 }
 
-pub struct World<'a> {
+pub struct Deployment<'a> {
     pub folder: PathBuf,
     pub redis: Mutex<RedisStore>,
     pub postgres: Mutex<PostgresStore>,
@@ -39,7 +39,7 @@ pub struct World<'a> {
     pub violations: parking_lot::Mutex<Vec<String>>,
 }
 
-impl<'a> World<'a> {
+impl<'a> Deployment<'a> {
     /// Starts the stores and the nodes. Call it on the main thread: the processes end with the thread that started them.
     pub async fn start(folder: &Path, disk: &'a Disk, nodes: usize, fsync: &str) -> Self {
         let redis = RedisStore::start(folder.join("r"), fsync).await;
