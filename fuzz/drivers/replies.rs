@@ -44,7 +44,7 @@ fn check_entry(address: &Arc<str>, texts: &str) {
     let (entries, unreadable) = internals::entries(Value::Array(vec![item]), address).unwrap();
     assert_eq!((entries.len(), unreadable), (1, 0));
     let entry = &entries[0];
-    assert_eq!((entry.kind, entry.id, entry.user, entry.points), (EntryKind::AwardReply, id, user, 10));
+    assert_eq!((entry.kind, entry.id, entry.user, entry.points), (EntryKind::Awarded, id, user, 10));
     assert_eq!((entry.award, entry.held, entry.actions), (Some((5, 15, 99)), true, 3));
     assert_eq!(
         (entry.action.as_str(), entry.session.as_str(), entry.proof.as_str()),

@@ -85,7 +85,7 @@ pub fn operations() -> Vec<Operation> {
     let points = json!({ "type": "integer", "not": { "const": 0 }, "description": "Points to add; negative to remove" });
     let adjust = adjust.body(
         object(&[("points", points), ("reason", reason())]),
-        json!({ "points": -10, "reason": "AwardReply twice by mistake" }),
+        json!({ "points": -10, "reason": "Awarded twice by mistake" }),
     );
     operations.push(adjust.answer(200, "The score is adjusted", change()));
     operations.extend(letters());

@@ -150,7 +150,7 @@ pub async fn move_behind_ledger(
 fn score_change(entry: &Entry) -> Option<ScoreChange<'_>> {
     let (before, after, hlc_us) = entry.award?;
     // Actor and reason of an admin's entry. An award's proof is stored with its attempt.
-    let note = if entry.kind == EntryKind::AwardReply { String::new() } else { storable(&entry.proof) };
+    let note = if entry.kind == EntryKind::Awarded { String::new() } else { storable(&entry.proof) };
     Some(ScoreChange { entry, points: entry.points, before, after, hlc_us, note })
 }
 

@@ -32,7 +32,7 @@ impl<'a> Session<'a> {
     fn from_entry(entry: &'a Entry) -> Self {
         // A verified token may be issued within a session too, but it is not the session's next token.
         let has_next =
-            matches!(entry.kind, EntryKind::Started | EntryKind::AwardReply) && !entry.next_hash.is_empty();
+            matches!(entry.kind, EntryKind::Started | EntryKind::Awarded) && !entry.next_hash.is_empty();
         let next = NextToken { number: entry.actions, hash: &entry.next_hash, at_ms: entry.at_ms };
         Self {
             user: entry.user,

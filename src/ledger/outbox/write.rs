@@ -69,7 +69,7 @@ async fn write_attempts(
 ) -> Result<(), sqlx::Error> {
     let mut last = std::collections::HashMap::new();
     let mut proofs = std::collections::HashMap::new();
-    let attempts = [EntryKind::Issued, EntryKind::AwardReply, EntryKind::Refused, EntryKind::Traded];
+    let attempts = [EntryKind::Issued, EntryKind::Awarded, EntryKind::Refused, EntryKind::Traded];
     for entry in entries.iter().filter(|entry| attempts.contains(&entry.kind)) {
         let known = last.entry(entry.id).or_insert(entry);
         if known.kind == EntryKind::Issued {
@@ -115,7 +115,7 @@ async fn write_attempts(
     .bind(attempts.iter().map(|entry| unless_empty(&entry.session)).collect::<Vec<Option<&str>>>())
     .bind(attempts.iter().map(|entry| PgTime::from_ms(entry.issued_ms)).collect::<Vec<PgTime>>())
     .bind(attempts.iter().map(|entry| PgTime::from_ms(entry.expires_ms)).collect::<Vec<PgTime>>())
-    .bind(attempts.iter().map(time_if(&[EntryKind::AwardReply, EntryKind::Traded])).collect::<Vec<Option<PgTime>>>())
+    .bind(attempts.iter().map(time_if(&[EntryKind::Awarded, EntryKind::Traded])).collect::<Vec<Option<PgTime>>>())
     .bind(attempts.iter().map(time_if(&[EntryKind::Refused])).collect::<Vec<Option<PgTime>>>())
     .bind(attempts.iter().map(|entry| proven_hash(entry)).collect::<Vec<Option<&str>>>())
     .execute(&mut **transaction)

@@ -66,7 +66,7 @@ pub enum EntryKind {
     /// A token was issued.
     Issued,
     /// A token was redeemed.
-    AwardReply,
+    Awarded,
     /// A proof failed, which spent its token.
     Refused,
     /// A game session started, with its first token.
@@ -86,7 +86,7 @@ pub enum EntryKind {
 impl EntryKind {
     const ALL: [Self; 9] = [
         Self::Issued,
-        Self::AwardReply,
+        Self::Awarded,
         Self::Refused,
         Self::Started,
         Self::Ended,
@@ -100,7 +100,7 @@ impl EntryKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",
-            Self::AwardReply => "awarded",
+            Self::Awarded => "awarded",
             Self::Refused => "refused",
             Self::Started => "started",
             Self::Ended => "ended",
@@ -195,7 +195,7 @@ impl Entry {
         let kind = EntryKind::ALL.into_iter().find(|kind| kind.as_str() == words.kind)?;
         let hlc_us = hlc_us(words.hlc_us);
         let award = match kind {
-            EntryKind::AwardReply | EntryKind::Adjusted | EntryKind::Voided => {
+            EntryKind::Awarded | EntryKind::Adjusted | EntryKind::Voided => {
                 Some((number(words.before)?, number(words.after)?, hlc_us?))
             }
             _ => None,
