@@ -123,7 +123,7 @@ async fn only_the_load_refills_a_closed_board() {
     assert_eq!(
         (after.hlc_us, after.version),
         (before.hlc_us, before.version),
-        "an older copy must not redis_client newer"
+        "an older copy must not look newer"
     );
     store.refill_top(0, &[], 0, Some(&load)).await.unwrap();
     assert!(store.poll_shard_state(0).await.unwrap().hlc_us > before.hlc_us);
