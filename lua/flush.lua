@@ -13,8 +13,8 @@ local version = tonumber(state[1]) or 0
 if version <= (tonumber(state[2]) or 0) then
   return { 0 }
 end
-local due_ms = publish(redis.call('LRANGE', top_key, 0, -1), throttle_key, board_channel, version, publish_interval_ms)
+local due_ms = publish(redis.call('LRANGE', top_key, 0, -1), throttle_key, board_channel, state[1], publish_interval_ms)
 if due_ms == 0 then
-  redis.call('HSET', board_state_key, 'published', int(version))
+  redis.call('HSET', board_state_key, 'published', state[1])
 end
 return { due_ms }

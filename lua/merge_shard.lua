@@ -64,10 +64,10 @@ if shard and is_newer() then
     local top, newest = merge_parts()
     local state = redis.call('HMGET', board_state_key, 'version', 'hlc_us', 'epoch')
     if not state[1] or table.concat(top, '\n') ~= table.concat(redis.call('LRANGE', top_key, 0, -1), '\n') then
-      local version = math.max(next_hlc(state[2]), newest)
+      local version = int(math.max(next_hlc(state[2]), newest))
       write_top(top_key, top)
       flush_due_ms = show(board_state_key, throttle_key, top, version, board_channel, publish_interval_ms,
-        'hlc_us', int(version), 'epoch', '0')
+        'hlc_us', version, 'epoch', '0')
     elseif not state[3] then
       redis.call('HSET', board_state_key, 'epoch', '0')
     end

@@ -245,8 +245,7 @@ if flow == 'game' then
   next_expires_ms = int(session.expires)
 end
 
-local hlc = next_hlc(state[3])
-local hlc_us = int(hlc)
+local hlc_us = int(next_hlc(state[3]))
 redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
 write_outbox(outbox_key, {
   kind = 'awarded', id = attempt_id, user = user, action = action, points = points, before = before or '0', after = score,
@@ -255,10 +254,10 @@ write_outbox(outbox_key, {
 })
 
 local board = redis.call('HMGET', board_state_key, 'version', 'floor')
-local version, flush_due_ms, top = tonumber(board[1]) or 0, board_channel == '' and -1 or 0, nil
+local version, flush_due_ms, top = board[1] or '0', board_channel == '' and -1 or 0, nil
 if not held and total > (tonumber(board[2]) or -1) then
   top = place(redis.call('LRANGE', top_key, 0, -1), write_entry(score, hlc_us, user, number, username), user, total)
-  version = hlc
+  version = hlc_us
   write_top(top_key, top)
   if trace then
     -- Publish the trace context before the board, so that nodes have it when the board arrives.
@@ -271,10 +270,9 @@ if user_channel ~= '' then
   publish_update(user_channel, score, rank, rank_before, points, hlc_us)
 end
 
-if request_digest ~= '' or version > known_version then
+if request_digest ~= '' or tonumber(version) > known_version then
   top = top or redis.call('LRANGE', top_key, 0, -1)
 else
   top = {}
 end
-version = int(version)
 return keep_answer(OK, { AWARD_FIELDS, unpack(top) })

@@ -11,7 +11,7 @@ local TOP_SIZE = 10
 
 local function floor_of(board_key, top)
   if #top == TOP_SIZE then
-    return (read_entry(top[TOP_SIZE]))
+    return read_score(top[TOP_SIZE])
   end
   -- An entry may be missing from the list. A lower score must not take its place.
   local tenth = redis.call('ZREVRANGE', board_key, TOP_SIZE - 1, TOP_SIZE - 1, 'WITHSCORES')
@@ -29,7 +29,7 @@ end
 local function place(top, entry, user, score)
   local placed, is_placed = {}, false
   for _, other in ipairs(top) do
-    local other_score, _, other_user = read_entry(other)
+    local other_score, other_user = read_score_and_user(other)
     if other_user ~= user then
       if not is_placed and tonumber(other_score) < score then
         placed[#placed + 1] = entry
@@ -45,7 +45,7 @@ local function place(top, entry, user, score)
   return placed
 end
 
--- Publishes the top list, unless the last publication is younger than the interval. Returns 0 if it was published, else the ms until it
+-- Publishes the top list under a version (text), unless the last publication is younger than the interval. Returns 0 if it was published, else the ms until it
 -- may be; the node then calls `flush`. Without a channel this is one of several shards: returns -1, and the node takes its top list
 -- to the merged board with `merge_shard`.
 -- The ms never exceed the interval, because nodes sleep for them. A throttle key that lasts longer was written before Redis' clock
@@ -62,24 +62,24 @@ local function publish(top, throttle_key, channel, version, interval_ms)
     end
     redis.call('SET', throttle_key, '1', 'PX', interval_ms)
   end
-  redis.call('PUBLISH', channel, int(version) .. '\n' .. table.concat(top, '\n'))
+  redis.call('PUBLISH', channel, version .. '\n' .. table.concat(top, '\n'))
   return 0
 end
 
--- Gives the board a new version, publishes it if it may, and stores both with the given fields of the state. Returns what `publish` does.
+-- Gives the board a new version (text), publishes it if it may, and stores both with the given fields of the state. Returns what `publish` does.
 local function show(board_state_key, throttle_key, top, version, channel, interval_ms, ...)
   local due_ms = publish(top, throttle_key, channel, version, interval_ms)
   if due_ms == 0 then
-    redis.call('HSET', board_state_key, 'version', int(version), 'published', int(version), ...)
+    redis.call('HSET', board_state_key, 'version', version, 'published', version, ...)
   else
-    redis.call('HSET', board_state_key, 'version', int(version), ...)
+    redis.call('HSET', board_state_key, 'version', version, ...)
   end
   return due_ms
 end
 
 -- Raises the board's version above an HLC, so that every node takes the same top list again.
 local function raise_version(shard_state_key, board_state_key, top_key, throttle_key, least_hlc_us, channel, interval_ms)
-  local hlc = math.max(next_hlc(redis.call('HGET', shard_state_key, 'hlc_us')), least_hlc_us + 1)
-  redis.call('HSET', shard_state_key, 'hlc_us', int(hlc))
-  return show(board_state_key, throttle_key, redis.call('LRANGE', top_key, 0, -1), hlc, channel, interval_ms)
+  local hlc_us = int(math.max(next_hlc(redis.call('HGET', shard_state_key, 'hlc_us')), least_hlc_us + 1))
+  redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
+  return show(board_state_key, throttle_key, redis.call('LRANGE', top_key, 0, -1), hlc_us, channel, interval_ms)
 end

@@ -9,3 +9,12 @@ end
 local function read_entry(entry)
   return entry:match('^(%d+) (%d+) (%S+)')
 end
+
+local function read_score(entry)
+  return entry:match('^%d+')
+end
+
+-- Every award that changes the list reads ten entries, and each capture costs a new string.
+local function read_score_and_user(entry)
+  return entry:match('^(%d+) %d+ (%S+)')
+end

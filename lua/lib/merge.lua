@@ -49,7 +49,7 @@ end
 local function top_is_complete(board_key, top)
   local best = redis.call('ZREVRANGE', board_key, 0, TOP_SIZE - 1, 'WITHSCORES')
   for i = 1, #best / 2 do
-    if not top[i] or tonumber((read_entry(top[i]))) ~= tonumber(best[2 * i]) then
+    if not top[i] or tonumber(read_score(top[i])) ~= tonumber(best[2 * i]) then
       return false
     end
   end
@@ -60,11 +60,12 @@ end
 -- While it is not, `short` says so, and nodes refill it.
 local function renew(board_key, shard_state_key, board_state_key, top_key, throttle_key, top, hlc, channel, interval_ms)
   local is_complete, floor = top_is_complete(board_key, top) and 1 or 0, floor_of(board_key, top)
-  redis.call('HSET', shard_state_key, 'hlc_us', int(hlc))
+  local hlc_us = int(hlc)
+  redis.call('HSET', shard_state_key, 'hlc_us', hlc_us)
   if table.concat(top, '\n') == table.concat(redis.call('LRANGE', top_key, 0, -1), '\n') then
     redis.call('HSET', board_state_key, 'floor', floor, 'short', 1 - is_complete)
     return 0, is_complete
   end
   write_top(top_key, top)
-  return show(board_state_key, throttle_key, top, hlc, channel, interval_ms, 'floor', floor, 'short', 1 - is_complete), is_complete
+  return show(board_state_key, throttle_key, top, hlc_us, channel, interval_ms, 'floor', floor, 'short', 1 - is_complete), is_complete
 end
